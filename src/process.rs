@@ -8,6 +8,8 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
 use crate::error::{Code, Error, Result};
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
@@ -106,21 +108,35 @@ impl Cmd {
     /// [`Code::ToolMissing`] if the program is not there, [`Code::CommandFailed`] with the pasteable
     /// command and the last lines of its output if it ends with anything but 0.
     pub async fn run(&self) -> Result<Output> {
-        let output = self.command().output().await.map_err(|e| self.not_started(&e))?;
-        let (stdout, stderr) = (lossy(output.stdout), lossy(output.stderr));
-        if output.status.success() {
-            return Ok(Output { stdout, stderr });
-        }
+        self.run_watched(|_| {}).await
+    }
+
+    /// Like [`Cmd::run`], and hands every line of stderr to `line` as it comes.
+    ///
+    /// # Errors
+    /// As [`Cmd::run`].
+    pub async fn run_watched(&self, mut line: impl FnMut(&str)) -> Result<Output> {
+        let mut child = self.command().spawn().map_err(|e| self.not_started(&e))?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let stdout = read_all(out);
+        let stderr = read_lines(err, &mut line);
+        let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
+        let status = status.map_err(|e| self.not_started(&e))?;
+        if status.success() { Ok(Output { stdout, stderr }) } else { Err(self.failed(status, &stdout, &stderr)) }
+    }
+
+    fn failed(&self, status: std::process::ExitStatus, stdout: &str, stderr: &str) -> Error {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
-        Err(Error::new(Code::CommandFailed, format!("`{name}` failed: {}", output.status))
+        Error::new(Code::CommandFailed, format!("`{name}` failed: {status}"))
             .evidence(format!("$ {}", self.pasteable()))
-            .evidence(last_lines(&stdout, KEPT_LINES))
-            .evidence(last_lines(&stderr, KEPT_LINES)))
+            .evidence(last_lines(stdout, KEPT_LINES))
+            .evidence(last_lines(stderr, KEPT_LINES))
     }
 
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().stdin(Stdio::null()).kill_on_drop(true);
+        command.args(&self.args).env_clear().kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(ALLOWED.iter().filter_map(|key| std::env::var_os(key).map(|value| (*key, value))));
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.dir {
@@ -150,8 +166,27 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-fn lossy(bytes: Vec<u8>) -> String {
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // A broken pipe ends the output; the exit status tells the rest.
+        let _ = pipe.read_to_end(&mut bytes).await;
+    }
     String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn read_lines(pipe: Option<impl AsyncRead + Unpin>, line: &mut impl FnMut(&str)) -> String {
+    let mut text = String::new();
+    let Some(pipe) = pipe else { return text };
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    while matches!(reader.read_until(b'\n', &mut bytes).await, Ok(read) if read > 0) {
+        let part = String::from_utf8_lossy(&bytes);
+        line(part.trim_end());
+        text.push_str(&part);
+        bytes.clear();
+    }
+    text
 }
 
 fn quote(word: &OsStr) -> String {
