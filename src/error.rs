@@ -87,6 +87,7 @@ codes! {
     ClusterPin => "cluster.pin", Usage, "the cluster is not the one that devk pinned";
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
     ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
+    NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
     // session
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";

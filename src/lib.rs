@@ -5,10 +5,11 @@
 pub mod config;
 pub mod docker;
 pub mod error;
+pub mod graph;
 pub mod image;
 pub mod paths;
+pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod release;
 pub mod session;
-pub mod ui;
