@@ -33,7 +33,8 @@ const HELP: &str = "\
 cargo xtask lab                kind, helm, kubectl, docker compose, a node image and base images, built where missing
 cargo xtask lab docker         only make sure that a Docker daemon runs
 cargo xtask lab needed         exit code 0 if this machine needs the lab: it has one, or no container registry answers
-cargo xtask lab --print-path   the folder of the tools, for PATH";
+cargo xtask lab --print-path   the folder of the tools, for PATH
+cargo xtask lab versions       the tools' versions, as a shell's assignments";
 
 pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -50,6 +51,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
             });
         }
         ["env" | "--print-path"] => println!("{}", tools::folder(&cache).display()),
+        ["versions"] => print!("{}", tools::versions()),
         ["help" | "--help"] => println!("{HELP}"),
         _ => bail!("unknown arguments\n{HELP}"),
     }

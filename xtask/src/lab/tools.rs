@@ -29,6 +29,14 @@ pub(super) fn folder(cache: &Cache) -> PathBuf {
     cache.path("bin", &key())
 }
 
+/// For scripts that fetch the same versions as releases.
+pub(super) fn versions() -> String {
+    let programs = [&KIND, &KUBERNETES, &HELM, &COMPOSE];
+    let lines =
+        programs.map(|program| format!("{}={}\n", program.name.replace('-', "_"), program.version));
+    lines.concat()
+}
+
 pub(super) fn ensure(cache: &Cache, progress: &Progress) -> Result<()> {
     let folder = cache.get("bin", &key(), progress, |folder| {
         for (name, program, binary) in TOOLS {
