@@ -1,0 +1,111 @@
+//! `devk.yaml` and profiles, read strictly into [`Project`]: unknown keys refused with a suggestion,
+//! all problems reported together with file and line.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A project: one devk.yaml in one worktree. All paths are absolute.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// `name` of devk.yaml; a DNS label.
+    pub name: String,
+    /// `<name>`, or `<name>-<worktree>` in a linked git worktree: the namespace, and the key of all state.
+    pub id: String,
+    pub worktree: Option<String>,
+    /// The folder of devk.yaml.
+    pub root: PathBuf,
+    pub file: PathBuf,
+    pub cluster: ClusterConfig,
+    /// In the order of devk.yaml.
+    pub images: Vec<ImageConfig>,
+    /// In the order of devk.yaml; a later release may need an earlier one.
+    pub releases: Vec<ReleaseConfig>,
+    /// None: every Service port is forwarded.
+    pub forwards: Option<Vec<ForwardConfig>>,
+    /// `allow: {nodePort: true}`.
+    pub allow_node_port: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    Kind,
+    Minikube,
+    K3d,
+    Existing,
+}
+
+#[derive(Debug, Clone)]
+pub struct ClusterConfig {
+    pub provider: Provider,
+    pub name: String,
+    /// The node image; None leaves the choice to the provider.
+    pub image: Option<String>,
+}
+
+/// Where a value stands in the user's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub file: PathBuf,
+    /// 1-based.
+    pub line: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct ImageConfig {
+    pub name: String,
+    pub context: PathBuf,
+    pub dockerfile: PathBuf,
+    pub target: Option<String>,
+    /// Build arguments, `${forward…}` not yet resolved.
+    pub args: BTreeMap<String, String>,
+    pub origin: Origin,
+}
+
+/// The paths in the chart's values that take an image reference, such as `api.image.repository`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImagePaths {
+    pub repository: String,
+    pub tag: String,
+}
+
+/// How a generated secret is made. It is made once per project and kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Generator {
+    /// `hexN`: N hexadecimal characters.
+    Hex(usize),
+    /// `base64N`: N random bytes in base64.
+    Base64(usize),
+    Uuid,
+}
+
+#[derive(Debug, Clone)]
+pub struct ReleaseConfig {
+    pub name: String,
+    /// A folder with Chart.yaml.
+    pub chart: PathBuf,
+    /// Values files, later ones win.
+    pub values: Vec<PathBuf>,
+    /// Inline values (`set:`), above all files. A JSON object.
+    pub set: serde_json::Value,
+    /// image name -> value paths; an image that is absent is looked up in the chart's values.yaml.
+    pub images: BTreeMap<String, ImagePaths>,
+    /// value path -> generator.
+    pub generate: BTreeMap<String, Generator>,
+    /// How long the release may take to become ready.
+    pub timeout: Duration,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+pub struct ForwardConfig {
+    pub name: String,
+    /// None: the Service whose name is the forward's name, or ends in `-<name>`.
+    pub service: Option<String>,
+    /// The Service's port.
+    pub port: u16,
+    /// An explicit local port.
+    pub local: Option<u16>,
+    pub origin: Origin,
+}

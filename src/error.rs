@@ -1,0 +1,212 @@
+//! The one error type: what failed, the evidence, and the next command to type.
+//!
+//! Every error carries a stable [`Code`]; the table of codes, their exit codes and meanings is the
+//! source of `docs/errors.md` (a test compares the two).
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// How the process ends. The numbers are a contract (docs/errors.md).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Settled, or Ctrl-C after settling.
+    Ok = 0,
+    /// A step failed.
+    Failed = 1,
+    /// Wrong usage or configuration; nothing was touched.
+    Usage = 2,
+    /// `doctor` or `verify` found an error.
+    Found = 3,
+    /// Ctrl-C before settling.
+    Interrupted = 130,
+}
+
+macro_rules! codes {
+    ($($variant:ident => $text:literal, $exit:ident, $meaning:literal;)+) => {
+        /// A stable error code. Agents and scripts match on the text, people read the message.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum Code { $(#[doc = $meaning] #[serde(rename = $text)] $variant,)+ }
+
+        impl Code {
+            /// Every code, in the order of docs/errors.md.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The stable text, `subject.problem`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// The exit code a command ends with when this is its worst error.
+            pub const fn exit(self) -> Exit {
+                match self { $(Self::$variant => Exit::$exit,)+ }
+            }
+
+            /// One line for docs/errors.md.
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    // configuration
+    ConfigMissing => "config.missing", Usage, "there is no devk.yaml in this folder or above it";
+    ConfigSyntax => "config.syntax", Usage, "a file is not valid YAML, or a value has the wrong type";
+    ConfigUnknownKey => "config.unknown-key", Usage, "devk.yaml has a key that devk does not know";
+    ConfigValue => "config.value", Usage, "a value in devk.yaml is out of range or contradicts another";
+    ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
+    ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
+    ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    // tools
+    DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
+    ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
+    CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
+    // ports
+    PortHeld => "port.held", Usage, "an explicit local port is held by something else";
+    PortNone => "port.none", Usage, "no free local port is left for a forward";
+    ForwardTarget => "forward.target", Usage, "a forward names a Service or port that the charts do not render";
+    // images
+    ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
+    ImageBuild => "image.build", Failed, "an image did not build";
+    ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
+    ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
+    ImagePullPolicy => "image.pull-policy", Usage, "a devk-built image would always be pulled";
+    // charts and releases
+    ChartMissing => "chart.missing", Usage, "the chart folder has no Chart.yaml";
+    ChartDependency => "chart.dependency", Usage, "`helm dependency build` failed";
+    ChartRender => "chart.render", Usage, "the chart does not render";
+    ChartNodePort => "chart.node-port", Usage, "a rendered Service has type NodePort or LoadBalancer";
+    ReleaseApply => "release.apply", Failed, "`helm upgrade --install` failed";
+    ReleaseBusy => "release.busy", Failed, "another helm operation holds the release";
+    ReleaseNotReady => "release.not-ready", Failed, "a workload did not become ready";
+    // cluster
+    ClusterCreate => "cluster.create", Failed, "the cluster could not be created or started";
+    ClusterPin => "cluster.pin", Usage, "the cluster is not the one that devk pinned";
+    ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
+    ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
+    // session
+    SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
+    SessionNone => "session.none", Usage, "no session of this project is running";
+    ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
+    StateIo => "state.io", Failed, "devk's own state could not be read or written";
+    Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What failed (`message`, a lowercase fragment with backticked names), what shows it
+/// (`evidence`), and what to type next (`hint`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    pub code: Code,
+    pub message: String,
+    #[serde(default)]
+    pub evidence: Vec<String>,
+    pub hint: Option<String>,
+    pub file: Option<PathBuf>,
+    /// 1-based.
+    pub line: Option<u32>,
+}
+
+/// The result of anything that stops at its first problem.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), evidence: Vec::new(), hint: None, file: None, line: None }
+    }
+
+    /// The next command to type, or the change to make.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds evidence, one line of text per line of output.
+    #[must_use]
+    pub fn evidence(mut self, text: impl AsRef<str>) -> Self {
+        self.evidence.extend(text.as_ref().lines().map(str::to_owned));
+        self
+    }
+
+    /// Where in the user's files the cause stands.
+    #[must_use]
+    pub fn at(mut self, file: impl AsRef<Path>, line: impl Into<Option<u32>>) -> Self {
+        self.file = Some(file.as_ref().to_owned());
+        self.line = line.into();
+        self
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(f, "{}:{line}: ", file.display())?,
+            (Some(file), None) => write!(f, "{}: ", file.display())?,
+            _ => {}
+        }
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Problems that are reported together. Never empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Errors(pub Vec<Error>);
+
+impl Errors {
+    /// `Ok(value)` if no problem was found, else all of them.
+    pub fn unless_empty<T>(problems: Vec<Error>, value: T) -> Result<T, Self> {
+        if problems.is_empty() { Ok(value) } else { Err(Self(problems)) }
+    }
+
+    /// The exit code of the first problem.
+    pub fn exit(&self) -> Exit {
+        self.0.first().map_or(Exit::Failed, |e| e.code.exit())
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+/// The nearest known name within two edits (one for short names), for "did you mean".
+pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let reach = if name.chars().count() <= 4 { 1 } else { 2 };
+    known
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= reach)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggests_the_nearest_name_and_nothing_far_away() {
+        let known = ["images", "releases", "forwards"];
+        assert_eq!(suggest("image", known), Some("images"));
+        assert_eq!(suggest("relaeses", known), Some("releases"));
+        assert_eq!(suggest("volumes", known), None);
+    }
+
+    #[test]
+    fn codes_are_unique() {
+        let mut seen = std::collections::BTreeSet::new();
+        assert!(Code::ALL.iter().all(|code| seen.insert(code.as_str())));
+    }
+}

@@ -1,0 +1,14 @@
+//! devk: a team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
+//!
+//! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
+
+pub mod config;
+pub mod docker;
+pub mod error;
+pub mod image;
+pub mod paths;
+pub mod ports;
+pub mod process;
+pub mod release;
+pub mod session;
+pub mod ui;

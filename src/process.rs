@@ -1,0 +1,230 @@
+//! The one door for subprocesses.
+//!
+//! Invariants: a child sees an allow-listed environment only (one stray `HELM_KUBEAPISERVER` sends
+//! helm to another server in spite of `--kubeconfig`); a failure carries the command in a form that
+//! can be pasted into a shell, and its output; secrets are handed over in files, never in arguments.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+
+use crate::error::{Code, Error, Result};
+
+/// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
+/// `HELM_*` above all.
+const ALLOWED: &[&str] = &[
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "XDG_RUNTIME_DIR",
+    "XDG_CONFIG_HOME",
+    "XDG_CACHE_HOME",
+    "XDG_DATA_HOME",
+    "XDG_STATE_HOME",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "DOCKER_CONFIG",
+    "SYSTEMROOT",
+    "APPDATA",
+    "LOCALAPPDATA",
+    "USERPROFILE",
+];
+
+/// Evidence keeps this many of the last lines a failing program printed.
+const KEPT_LINES: usize = 30;
+
+/// What a program that ended well printed.
+#[derive(Debug)]
+pub struct Output {
+    pub stdout: String,
+    pub stderr: String,
+}
+
+/// A subprocess to be.
+#[derive(Debug, Clone)]
+pub struct Cmd {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    dir: Option<PathBuf>,
+}
+
+impl Cmd {
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), dir: None }
+    }
+
+    #[must_use]
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.args.push(arg.as_ref().to_owned());
+        self
+    }
+
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
+        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self
+    }
+
+    #[must_use]
+    pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
+        self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// The command as it can be pasted into a shell.
+    pub fn pasteable(&self) -> String {
+        let env = self.env.iter().map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
+        let words = std::iter::once(quote(self.program.as_os_str())).chain(self.args.iter().map(|a| quote(a)));
+        env.chain(words).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Runs to the end. Dropping the future kills the child.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`] if the program is not there, [`Code::CommandFailed`] with the pasteable
+    /// command and the last lines of its output if it ends with anything but 0.
+    pub async fn run(&self) -> Result<Output> {
+        self.run_watched(|_| {}).await
+    }
+
+    /// Like [`Cmd::run`], and hands every line of stderr to `line` as it comes.
+    ///
+    /// # Errors
+    /// As [`Cmd::run`].
+    pub async fn run_watched(&self, mut line: impl FnMut(&str)) -> Result<Output> {
+        let mut child = self.command().spawn().map_err(|e| self.not_started(&e))?;
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let stdout = read_all(out);
+        let stderr = read_lines(err, &mut line);
+        let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
+        let status = status.map_err(|e| self.not_started(&e))?;
+        if status.success() { Ok(Output { stdout, stderr }) } else { Err(self.failed(status, &stdout, &stderr)) }
+    }
+
+    fn failed(&self, status: std::process::ExitStatus, stdout: &str, stderr: &str) -> Error {
+        let name = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
+        Error::new(Code::CommandFailed, format!("`{name}` failed: {status}"))
+            .evidence(format!("$ {}", self.pasteable()))
+            .evidence(last_lines(stdout, KEPT_LINES))
+            .evidence(last_lines(stderr, KEPT_LINES))
+    }
+
+    fn command(&self) -> tokio::process::Command {
+        let mut command = tokio::process::Command::new(&self.program);
+        command.args(&self.args).env_clear().kill_on_drop(true);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs(ALLOWED.iter().filter_map(|key| std::env::var_os(key).map(|value| (*key, value))));
+        command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        if let Some(dir) = &self.dir {
+            command.current_dir(dir);
+        }
+        command
+    }
+
+    fn not_started(&self, cause: &std::io::Error) -> Error {
+        Error::new(Code::ToolMissing, format!("cannot start `{}`: {cause}", self.program.display()))
+            .hint(format!("install `{}` and run the command again", self.program.display()))
+    }
+}
+
+/// The path of a program, or an error that says how to get it.
+pub fn find(program: &str, hint: &str) -> Result<PathBuf> {
+    which::which(program).map_err(|_| {
+        Error::new(Code::ToolMissing, format!("`{program}` is not on PATH"))
+            .evidence(format!("PATH={}", std::env::var("PATH").unwrap_or_default()))
+            .hint(hint)
+    })
+}
+
+/// The last `count` lines of a text.
+pub fn last_lines(text: &str, count: usize) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
+
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // A broken pipe ends the output; the exit status tells the rest.
+        let _ = pipe.read_to_end(&mut bytes).await;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+async fn read_lines(pipe: Option<impl AsyncRead + Unpin>, line: &mut impl FnMut(&str)) -> String {
+    let mut text = String::new();
+    let Some(pipe) = pipe else { return text };
+    let mut reader = BufReader::new(pipe);
+    let mut bytes = Vec::new();
+    while matches!(reader.read_until(b'\n', &mut bytes).await, Ok(read) if read > 0) {
+        let part = String::from_utf8_lossy(&bytes);
+        line(part.trim_end());
+        text.push_str(&part);
+        bytes.clear();
+    }
+    text
+}
+
+fn quote(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.into_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let cmd = Cmd::new("helm").arg("template").arg("it's").arg("").env("A", "b c");
+        assert_eq!(cmd.pasteable(), r"A='b c' helm template 'it'\''s' ''");
+    }
+
+    #[tokio::test]
+    async fn a_failure_carries_command_and_output() {
+        let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
+        assert_eq!(error.code, Code::CommandFailed);
+        assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+    }
+
+    #[tokio::test]
+    async fn a_child_sees_only_the_allowed_environment() {
+        let output = Cmd::new("env").env("EXTRA", "1").run().await.unwrap();
+        let foreign = output
+            .stdout
+            .lines()
+            .filter_map(|l| l.split_once('='))
+            .find(|(k, _)| *k != "EXTRA" && !ALLOWED.contains(k));
+        assert_eq!(foreign, None);
+        assert!(output.stdout.contains("EXTRA=1"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Releases: private chart copy, values, render, upgrade, readiness.
