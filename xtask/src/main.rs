@@ -1,1 +1,26 @@
-fn main() {}
+//! Development tasks of devk, run as `cargo xtask TASK`.
+
+use std::process::ExitCode;
+
+mod lab;
+mod runc_wrapper;
+
+fn main() -> ExitCode {
+    let mut args = std::env::args();
+    let called_as = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    if runc_wrapper::is_meant(&called_as) {
+        return runc_wrapper::run(&args);
+    }
+    let outcome = match args.split_first() {
+        Some((task, rest)) if task == "lab" => lab::main(rest),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help]")),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
