@@ -61,6 +61,7 @@ def first_line(error: psycopg.Error) -> str:
 
 async def create_table(app: FastAPI) -> None:
     """Waits for the database, however long that takes, and makes the API ready."""
+    reason = ""
     while not app.state.ready:
         try:
             async with await connect() as db:
@@ -68,8 +69,10 @@ async def create_table(app: FastAPI) -> None:
             app.state.ready = True
             log.info("The database is ready")
         except psycopg.Error as error:
-            log.info("Waiting for the database: %s", first_line(error))
-            await asyncio.sleep(1)
+            if first_line(error) != reason:
+                reason = first_line(error)
+                log.info("Waiting for the database: %s", reason)
+            await asyncio.sleep(0.5)
 
 
 @asynccontextmanager
