@@ -5,6 +5,7 @@
 pub mod config;
 pub mod docker;
 pub mod error;
+pub mod hex;
 pub mod image;
 pub mod paths;
 pub mod ports;
