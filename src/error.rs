@@ -62,6 +62,7 @@ codes! {
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
+    DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
     // ports
@@ -71,6 +72,7 @@ codes! {
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";
+    ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
     ImagePullPolicy => "image.pull-policy", Usage, "a devk-built image would always be pulled";

@@ -1,5 +1,7 @@
 //! Images: content hash → reference, build through the Docker API, load into every node.
 
+pub mod dockerignore;
+
 /// An image that devk builds: unique by content, so a changed image is a changed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRef {
