@@ -56,6 +56,7 @@ codes! {
     ConfigMissing => "config.missing", Usage, "there is no devk.yaml in this folder or above it";
     ConfigSyntax => "config.syntax", Usage, "a file is not valid YAML, or a value has the wrong type";
     ConfigUnknownKey => "config.unknown-key", Usage, "devk.yaml has a key that devk does not know";
+    ConfigMissingKey => "config.missing-key", Usage, "devk.yaml lacks a key that devk needs";
     ConfigValue => "config.value", Usage, "a value in devk.yaml is out of range or contradicts another";
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
