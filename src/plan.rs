@@ -40,7 +40,20 @@ pub struct ReleaseFact {
 #[derive(Debug, Clone)]
 pub struct ForwardFact {
     pub forward: Forward,
+    /// The name of the Service's port; empty where the Service gives none.
+    pub port_name: String,
     pub release: String,
+}
+
+impl ForwardFact {
+    /// Both stand on the same host port and lead to the same Service port.
+    pub fn leads_as(&self, other: &Self) -> bool {
+        let lead = |fact: &Self| {
+            let forward = fact.forward.clone();
+            (forward.local, forward.namespace, forward.service, forward.remote, fact.port_name.clone())
+        };
+        lead(self) == lead(other)
+    }
 }
 
 /// Everything the plan depends on.

@@ -52,6 +52,16 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
 }
 
+/// The project's workloads are scaled to zero.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let found = api.get_metadata_opt(project).await.map_err(|e| failed(&e))?;
+    Ok(found.is_some_and(|n| n.metadata.annotations.iter().flatten().any(|(key, _)| key == ASLEEP_ANNOTATION)))
+}
+
 /// Removes the project's namespace with all it holds, and waits until it is gone.
 ///
 /// # Errors

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::control::Outcome;
-use super::forward::Numbers;
+use super::numbers::Stats;
 use crate::ports::Forward;
 
 /// The session as `devk status` shows it.
@@ -22,7 +22,7 @@ pub struct SessionStatus {
 pub struct ForwardStatus {
     #[serde(flatten)]
     pub forward: Forward,
-    pub numbers: Numbers,
+    pub numbers: Stats,
 }
 
 impl SessionStatus {
