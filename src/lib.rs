@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
 
+pub mod cluster;
 pub mod config;
 pub mod docker;
 pub mod error;

@@ -1,0 +1,3 @@
+//! The cluster: how devk talks to it.
+
+pub mod client;
