@@ -70,6 +70,8 @@ codes! {
     PortHeld => "port.held", Usage, "an explicit local port is held by something else";
     PortNone => "port.none", Usage, "no free local port is left for a forward";
     ForwardTarget => "forward.target", Usage, "a forward names a Service or port that the charts do not render";
+    ForwardNoPod => "forward.no-pod", Failed, "a connection found no Ready pod behind its forward";
+    ForwardBroken => "forward.broken", Failed, "a forwarded connection failed on its way to the pod";
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";

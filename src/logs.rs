@@ -30,7 +30,9 @@ impl Printed {
     fn print(self, pod: &str, container: &str, line: &str) {
         match self {
             Self::Prefixed => ui::out(&format!("{pod} | {line}\n")),
-            Self::Json => ui::json(&serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line})),
+            Self::Json => {
+                ui::json(&serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line}))
+            }
         }
     }
 }
@@ -48,7 +50,10 @@ pub struct Tail {
 
 impl std::fmt::Debug for Tail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tail").field("namespace", &self.namespace).field("selector", &self.selector).finish_non_exhaustive()
+        f.debug_struct("Tail")
+            .field("namespace", &self.namespace)
+            .field("selector", &self.selector)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +106,9 @@ impl Tail {
         let mut params = ListParams::default();
         params.label_selector.clone_from(&self.selector);
         let pods = api.list(&params).await.map_err(|e| {
-            Error::new(Code::ClusterUnreachable, "the cluster does not answer").evidence(e.to_string()).hint("devk up -d")
+            Error::new(Code::ClusterUnreachable, "the cluster does not answer")
+                .evidence(e.to_string())
+                .hint("devk up -d")
         })?;
         Ok(pods.items.iter().flat_map(containers).collect())
     }

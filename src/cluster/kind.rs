@@ -244,7 +244,7 @@ impl Kind {
     async fn pin_now(&self, nodes: &[Node], created: bool, network_created: bool) -> Result<Access> {
         let client = client::client(&self.kubeconfig()).await?;
         let uid = pin::uid(&client).await?;
-        let endpoint = client::endpoint(&self.kubeconfig())?;
+        let endpoint = client::endpoint(&self.kubeconfig()).await?;
         let pin = Pin { version: 1, uid, endpoint, node: control_plane(nodes), created, network_created };
         pin::save(&self.dir, &pin)?;
         Ok(Access { client, nodes: nodes.to_vec(), pin })
@@ -253,8 +253,7 @@ impl Kind {
     async fn wait_for_api(&self, step: &Step) -> Result<()> {
         let deadline = tokio::time::Instant::now() + API_DEADLINE;
         loop {
-            let client = client::client(&self.kubeconfig()).await?;
-            match pin::uid(&client).await {
+            match client::client(&self.kubeconfig()).await {
                 Ok(_) => return Ok(()),
                 Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
                 Err(_) => step.progress("waiting for the API server"),

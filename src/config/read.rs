@@ -18,7 +18,7 @@ pub const FILE: &str = "devk.yaml";
 const LARGEST: u64 = 1024 * 1024;
 
 /// Where to look for the project.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Source {
     /// The folder to start from; devk.yaml is looked for there and in the folders above.
     pub dir: PathBuf,

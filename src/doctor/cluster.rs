@@ -16,7 +16,8 @@ pub async fn checks(engine: &Engine, project: &Project, paths: &Paths) -> Vec<Ch
     let told = Check::new("cluster.state", Status::Ok, format!("kind cluster `{name}` is {}", state.word()));
     match &state {
         State::HalfMade => {
-            let check = Check::new("cluster.state", Status::Warning, format!("creating kind cluster `{name}` was cut off"));
+            let check =
+                Check::new("cluster.state", Status::Warning, format!("creating kind cluster `{name}` was cut off"));
             vec![check.hint("devk up makes it anew; devk down --delete removes it")]
         }
         State::Running(nodes) => vec![told, pin(name, kind.pinned(nodes).await)],
@@ -27,8 +28,10 @@ pub async fn checks(engine: &Engine, project: &Project, paths: &Paths) -> Vec<Ch
 fn pin(name: &str, pinned: crate::error::Result<Option<crate::cluster::kind::Access>>) -> Check {
     match pinned {
         Ok(Some(access)) => Check::new("cluster.pin", Status::Ok, format!("pinned: kube-system {}", access.pin.uid)),
-        Ok(None) => Check::new("cluster.pin", Status::Warning, format!("cluster `{name}` runs and devk has not pinned it"))
-            .hint("devk up adopts it"),
+        Ok(None) => {
+            Check::new("cluster.pin", Status::Warning, format!("cluster `{name}` runs and devk has not pinned it"))
+                .hint("devk up adopts it")
+        }
         Err(error) => Check::failed("cluster.pin", &error),
     }
 }

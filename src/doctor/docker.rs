@@ -29,7 +29,9 @@ pub async fn checks(engine: &Result<Engine>) -> Vec<Check> {
 fn buildkit(api: &str) -> Check {
     let numbers: Vec<u32> = api.split('.').filter_map(|part| part.parse().ok()).collect();
     match numbers[..] {
-        [major, minor, ..] if (major, minor) >= BUILDKIT_API => Check::new("docker.buildkit", Status::Ok, "the Engine has BuildKit"),
+        [major, minor, ..] if (major, minor) >= BUILDKIT_API => {
+            Check::new("docker.buildkit", Status::Ok, "the Engine has BuildKit")
+        }
         _ => Check::new("docker.buildkit", Status::Error, format!("API {api} has no BuildKit"))
             .hint("install Docker Engine 20.10 or newer"),
     }

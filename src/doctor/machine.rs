@@ -27,13 +27,18 @@ async fn docker_root(engine: Option<&Engine>) -> PathBuf {
         Some(engine) => engine.docker.info().await.ok(),
         None => None,
     };
-    info.and_then(|info| info.docker_root_dir).map(PathBuf::from).filter(|dir| dir.is_dir()).unwrap_or_else(std::env::temp_dir)
+    info.and_then(|info| info.docker_root_dir)
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_dir())
+        .unwrap_or_else(std::env::temp_dir)
 }
 
 fn disk(dir: &Path) -> Check {
     let free = match rustix::fs::statvfs(dir) {
         Ok(stat) => stat.f_bavail * stat.f_frsize,
-        Err(error) => return Check::new("machine.disk", Status::Skipped, format!("cannot look at {}: {error}", dir.display())),
+        Err(error) => {
+            return Check::new("machine.disk", Status::Skipped, format!("cannot look at {}: {error}", dir.display()));
+        }
     };
     let summary = format!("{:.1} GiB free in {}", free as f64 / (1u64 << 30) as f64, dir.display());
     match free {
@@ -46,13 +51,16 @@ fn disk(dir: &Path) -> Check {
 }
 
 fn inotify(dir: &Path) -> Check {
-    let limit = |name: &str| std::fs::read_to_string(dir.join(name)).ok().and_then(|text| text.trim().parse::<u64>().ok());
-    let short: Vec<_> = INOTIFY.iter().filter(|(name, wanted)| limit(name).is_some_and(|limit| limit < *wanted)).collect();
+    let limit =
+        |name: &str| std::fs::read_to_string(dir.join(name)).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let short: Vec<_> =
+        INOTIFY.iter().filter(|(name, wanted)| limit(name).is_some_and(|limit| limit < *wanted)).collect();
     if short.is_empty() {
         return Check::new("machine.inotify", Status::Ok, "inotify limits are high enough");
     }
     let set = short.iter().map(|(name, wanted)| format!("fs.inotify.{name}={wanted}")).collect::<Vec<_>>().join(" ");
-    let mut check = Check::new("machine.inotify", Status::Warning, "inotify limits are low: pods and file watching may fail");
+    let mut check =
+        Check::new("machine.inotify", Status::Warning, "inotify limits are low: pods and file watching may fail");
     for (name, wanted) in short {
         check = check.evidence(format!("fs.inotify.{name} = {}, wanted {wanted}", limit(name).unwrap_or_default()));
     }

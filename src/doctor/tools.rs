@@ -49,11 +49,15 @@ async fn check(tool: &Tool) -> Check {
 fn judge(tool: &Tool, text: &str) -> Check {
     let (major, minor) = tool.oldest;
     match version(text) {
-        Some((found, shown)) if found >= tool.oldest => Check::new(tool.id, Status::Ok, format!("{} {shown}", tool.program)),
-        Some((_, shown)) => {
-            Check::new(tool.id, Status::Error, format!("{} {shown} is older than v{major}.{minor}", tool.program)).hint(tool.hint)
+        Some((found, shown)) if found >= tool.oldest => {
+            Check::new(tool.id, Status::Ok, format!("{} {shown}", tool.program))
         }
-        None => Check::new(tool.id, Status::Warning, format!("{} does not tell its version", tool.program)).evidence(text.trim()),
+        Some((_, shown)) => {
+            Check::new(tool.id, Status::Error, format!("{} {shown} is older than v{major}.{minor}", tool.program))
+                .hint(tool.hint)
+        }
+        None => Check::new(tool.id, Status::Warning, format!("{} does not tell its version", tool.program))
+            .evidence(text.trim()),
     }
 }
 

@@ -29,7 +29,8 @@ pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
         return Ok(connection);
     }
     let log = paths.project(id).join("supervisor.log");
-    let mut child = start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
+    let mut child =
+        start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if let Some(connection) = running(paths, id).await {

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -30,7 +30,10 @@ pub enum Keep {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "lowercase")]
 pub enum Request {
-    Up { source: Source, keep: Keep },
+    Up {
+        source: Source,
+        keep: Keep,
+    },
     Status,
     Events,
     /// End the session; the connection closes when that has begun.
@@ -42,12 +45,22 @@ pub enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "lowercase")]
 pub enum Reply {
-    Event { event: Event },
+    Event {
+        event: Event,
+    },
     /// Nothing was touched.
-    Refused { errors: Errors },
-    Settled { outcome: Outcome },
-    Status { status: SessionStatus },
-    Left { session_ends: bool },
+    Refused {
+        errors: Errors,
+    },
+    Settled {
+        outcome: Outcome,
+    },
+    Status {
+        status: SessionStatus,
+    },
+    Left {
+        session_ends: bool,
+    },
 }
 
 /// What an `up` came to.
@@ -72,7 +85,7 @@ pub fn socket(paths: &Paths, id: &str) -> PathBuf {
         return usual;
     }
     let user = rustix::process::getuid().as_raw();
-    let name = crate::hash::hex(usual.as_os_str().as_encoded_bytes());
+    let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(usual.as_os_str().as_encoded_bytes()));
     std::env::temp_dir().join(format!("devk-{user}")).join(format!("{}.sock", &name[..16]))
 }
 

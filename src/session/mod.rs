@@ -20,7 +20,7 @@ mod fake_api;
 pub mod forward;
 pub mod numbers;
 pub mod status;
-pub mod supervisor;
+//pub mod supervisor;
 pub mod target;
 pub mod tunnel;
 
@@ -30,7 +30,6 @@ use status::{ForwardStatus, SessionStatus};
 use target::{Snapshot, Target};
 
 /// What one supervisor holds.
-#[derive(Debug)]
 pub struct Session {
     pub reporter: Reporter,
     clients: watch::Sender<Option<kube::Client>>,
@@ -38,6 +37,12 @@ pub struct Session {
     cancel: CancellationToken,
     held: BTreeMap<String, Held>,
     pub outcome: Option<Outcome>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session").field("held", &self.held).field("outcome", &self.outcome).finish_non_exhaustive()
+    }
 }
 
 /// A forward that is bound and served.
@@ -66,7 +71,8 @@ impl Session {
     /// # Errors
     /// A port that cannot be bound; then nothing has changed.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
-        let is_held = |fact: &&ForwardFact| self.held.get(&fact.forward.name).is_some_and(|held| held.fact.leads_as(fact));
+        let is_held =
+            |fact: &&ForwardFact| self.held.get(&fact.forward.name).is_some_and(|held| held.fact.leads_as(fact));
         let (kept, new): (Vec<_>, Vec<_>) = facts.iter().partition(is_held);
         let kept: BTreeSet<_> = kept.iter().map(|fact| fact.forward.name.clone()).collect();
         // A forward that only points elsewhere keeps its port number, so the old listener goes first.
@@ -106,7 +112,8 @@ impl Session {
     }
 
     pub fn status(&self) -> SessionStatus {
-        let forward = |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
+        let forward =
+            |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
         SessionStatus {
             pid: std::process::id(),
             busy: false,
