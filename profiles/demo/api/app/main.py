@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 VERSION = "1.0.0"
 STACK_NAME = os.environ.get("STACK_NAME", "local")
+PGHOST = os.environ.get("PGHOST", "localhost")  # libpq reads it too, but names it in no error
 REDIS_URL = os.environ.get("REDIS_URL", "redis://localhost:6379/0")
 
 # Pages served from this machine may call the API, under any port and any *.localhost name.
@@ -52,7 +53,9 @@ async def connect() -> psycopg.AsyncConnection:
 
     One per request: a notes board can afford it, and nothing goes stale when the database restarts.
     """
-    return await psycopg.AsyncConnection.connect(autocommit=True, connect_timeout=2, row_factory=dict_row)
+    return await psycopg.AsyncConnection.connect(
+        host=PGHOST, autocommit=True, connect_timeout=2, row_factory=dict_row
+    )
 
 
 def first_line(error: psycopg.Error) -> str:
