@@ -288,3 +288,113 @@ fn reference<'a>(text: &str, at: usize, raw: &'a str) -> Reference<'a> {
         in_comment: before[line_start..].trim_start().starts_with('#'),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn forward(name: &str, local: u16) -> Forward {
+        Forward {
+            name: name.to_owned(),
+            namespace: "shop".to_owned(),
+            service: format!("shop-{name}"),
+            remote: local - 10000,
+            local,
+            url: format!("http://127.0.0.1:{local}"),
+            moved: None,
+        }
+    }
+
+    fn variables() -> Variables {
+        let image = ImageRef { name: "api".into(), repository: "devk.local/shop/api".into(), tag: "0123".into() };
+        Variables {
+            project: "shop".into(),
+            id: "shop-login".into(),
+            namespace: "shop-login".into(),
+            forwards: [forward("api", 15000), forward("web", 14173)].into_iter().map(|f| (f.name.clone(), f)).collect(),
+            images: [("api".to_owned(), image)].into(),
+        }
+    }
+
+    fn resolve(text: &str) -> String {
+        match variables().resolve(text, Path::new("values.yaml")) {
+            Ok(text) => text,
+            Err(Errors(problems)) => {
+                let line = |e: &Error| format!("{e} [{}]\n  {}\n", e.code, e.hint.clone().unwrap_or_default());
+                problems.iter().map(line).collect()
+            }
+        }
+    }
+
+    #[test]
+    fn references_become_values() {
+        assert_eq!(resolve("${forward.api.url}/v1?w=${forward.web.port}"), "http://127.0.0.1:15000/v1?w=14173");
+        assert_eq!(resolve("${forward.api.host}:${forward.api.port}"), "127.0.0.1:15000");
+        assert_eq!(resolve("${project.name} ${project.id} ${project.namespace}"), "shop shop-login shop-login");
+        assert_eq!(resolve("${image.api.repository} ${image.api.tag}"), "devk.local/shop/api 0123");
+        assert_eq!(resolve("${image.api.reference}"), "devk.local/shop/api:0123");
+    }
+
+    #[test]
+    fn what_is_not_devks_is_left_alone() {
+        for text in [
+            "${HOME} $HOME ${forward} ${forwards.x} ${a.b.c}",
+            "$${HOME} $$ $",
+            "${",
+            "{{ .Values.x }} größe ${",
+            "${forward:-x}",
+        ] {
+            assert_eq!(resolve(text), text);
+        }
+    }
+
+    #[test]
+    fn a_doubled_dollar_stands_for_the_text() {
+        assert_eq!(resolve("$${forward.api.url} ${forward.api.port}"), "${forward.api.url} 15000");
+        assert_eq!(resolve("$${forward.none.url}"), "${forward.none.url}");
+    }
+
+    #[test]
+    fn references_that_name_nothing_are_reported_together_at_their_lines() {
+        let text = "a: ${forward.apo.url}\n# ${forward.NAME.url} in a comment\nb: ${forward.api.prot}\nc: ${forward.api}\nd: ${image.db.tag}\ne: ${project.name\nf: 1 # ${forward.x.url}\n";
+        insta::assert_snapshot!(resolve(text), @r#"
+            values.yaml:1: `apo` is none of the forwards [config.variable]
+              did you mean `api`?
+            values.yaml:3: `${forward.api.prot}` has no `prot` [config.variable]
+              did you mean `port`?
+            values.yaml:4: `${forward.api}` is not a reference that devk knows [config.variable]
+              write `${forward.NAME.url}`, `${project.name}` or `${image.NAME.reference}`; `$${…}` for the text itself
+            values.yaml:5: `db` is none of the images [config.variable]
+              the known images are `api`
+            values.yaml:6: `${project.name` is not closed [config.variable]
+              add `}`
+            values.yaml:7: `x` is none of the forwards [config.variable]
+              the known forwards are `api`, `web`
+        "#);
+    }
+
+    #[test]
+    fn inline_values_are_resolved_in_every_text() {
+        let origin = Origin { file: "devk.yaml".into(), line: 7 };
+        let values = serde_json::json!({"a": ["${forward.api.port}", 5], "${forward.api.url}": null});
+        let resolved = variables().resolve_values(&values, &origin).unwrap();
+        assert_eq!(resolved, serde_json::json!({"a": ["15000", 5], "${forward.api.url}": null}));
+        let Errors(problems) = variables().resolve_values(&"x\n${forward.no.url}".into(), &origin).unwrap_err();
+        assert_eq!(problems[0].to_string(), "devk.yaml:7: `no` is none of the forwards");
+    }
+
+    #[test]
+    fn the_forwards_a_text_needs_are_known_before_they_have_values() {
+        let text = "${forward.api.url} ${forward.web.port} $${forward.no.url} ${project.id} ${forward.api.nonsense}";
+        assert_eq!(names(text).into_iter().collect::<Vec<_>>(), ["api", "web"]);
+        assert!(names("${HOME}").is_empty());
+    }
+
+    #[test]
+    fn the_host_of_a_url_has_no_port() {
+        assert_eq!(
+            ["http://127.0.0.1:15000", "http://[::1]:80/x", "localhost"].map(host),
+            ["127.0.0.1", "[::1]", "localhost"]
+        );
+    }
+}
