@@ -25,10 +25,10 @@ fn an_unknown_profile_of_the_command_line_is_named() {
     let shop = Shop::new();
     let source = Source { profile: Some("notes".into()), ..shop.source() };
     let errors = load_with(&source, &shop.paths(), &PROFILES).unwrap_err();
-    insta::assert_snapshot!(shop.render(&errors), @r#"
+    insta::assert_snapshot!(shop.render(&errors), @r"
         there is no profile `notes` [config.profile]
           the known profiles are `mini`
-    "#);
+    ");
 }
 
 #[test]
@@ -96,12 +96,28 @@ fn problems_of_an_edited_profile_name_its_file() {
     let shop = Shop::with("profile: mini\nimags: {}\n");
     let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
     std::fs::write(dir.join("devk.yaml"), "releases: [{name: base, chart: ./chart, tiemout: 3m}]\n").unwrap();
-    insta::assert_snapshot!(shop.problems(), @r#"
+    insta::assert_snapshot!(shop.problems(), @r"
         /data/profiles/mini/devk.yaml:1: unknown key `tiemout` in `releases[0]` [config.unknown-key]
           did you mean `timeout`?
         devk.yaml:2: unknown key `imags` [config.unknown-key]
           did you mean `images`?
-    "#);
+    ");
+}
+
+#[test]
+fn a_profile_cannot_start_from_another_one() {
+    let shop = Shop::with("profile: mini\n");
+    let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
+    std::fs::write(dir.join("devk.yaml"), "profile: mini\nreleases: [{name: base, chart: ./chart}]\n").unwrap();
+    insta::assert_snapshot!(shop.problems(), @r"
+        /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
+          remove the `profile` key
+    ");
+    let source = Source { profile: Some("mini".into()), ..shop.source() };
+    insta::assert_snapshot!(shop.render(&load_with(&source, &shop.paths(), &PROFILES).unwrap_err()), @r"
+        /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
+          remove the `profile` key
+    ");
 }
 
 fn version(files: &'static [DirEntry<'static>]) -> Dir<'static> {
