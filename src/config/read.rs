@@ -45,7 +45,8 @@ pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> R
         }
         None => {
             let file = project_file(source)?;
-            let tree = tree(&file, &mut problems)?.map(|tree| over_profile(tree, paths, profiles, &mut problems));
+            let tree = tree(&file, &mut problems)?;
+            let tree = tree.and_then(|tree| over_profile(tree, paths, profiles, &mut problems));
             let worktree = identity::worktree(root_of(&file));
             (file, tree, worktree)
         }
@@ -116,18 +117,24 @@ fn reserved(id: &str) -> Error {
 }
 
 /// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
-/// that of the profile as a project of its own.
-fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Node {
-    let Some(node) = tree.get("profile").filter(|node| node.text().is_some()) else { return tree };
-    let place = node.place.clone();
-    match profile_tree(node.text().unwrap_or_default(), paths, profiles, problems) {
-        Ok((_, Some(base))) => merge::merge(without(base, "name"), tree, &schema::ROOT),
-        Ok((_, None)) => tree,
-        Err(problem) => {
-            problems.push(problem.at(&place.file, place.line));
-            tree
-        }
+/// that of the profile as a project of its own. None if the profile cannot be had.
+fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Option<Node> {
+    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else { return Some(tree) };
+    let base = node.text().and_then(|name| {
+        let profile = profile_tree(name, paths, profiles, problems);
+        profile.map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line))).ok()?.1
+    });
+    if base.is_none() {
+        check_alone(&tree, problems);
     }
+    base.map(|base| merge::merge(without(base, "name"), tree, &schema::ROOT))
+}
+
+/// Checks a file whose profile is not there for what no profile could mend.
+fn check_alone(tree: &Node, problems: &mut Vec<Error>) {
+    let mut found = Vec::new();
+    check::check(tree, &schema::ROOT, "", &mut found);
+    problems.extend(found.into_iter().filter(|problem| problem.code != Code::ConfigMissingKey));
 }
 
 /// A profile's file, written to the data folder, and its tree.

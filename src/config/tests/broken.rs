@@ -86,10 +86,13 @@ proptest! {
     }
 }
 
+/// Far beyond what any of these takes, even on a busy machine: only a hang or a blow-up gets there.
+const HANG: Duration = Duration::from_secs(60);
+
 fn refused_soon(yaml: &str) -> String {
     let start = Instant::now();
     let found = problems(yaml);
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < HANG, "took {:?}", start.elapsed());
     found
 }
 

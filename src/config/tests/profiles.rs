@@ -105,6 +105,33 @@ fn problems_of_an_edited_profile_name_its_file() {
 }
 
 #[test]
+fn without_its_profile_a_file_is_blamed_for_its_own_problems_only() {
+    let own =
+        "images: {api: {args: {B: \"${forward.web.url}\"}}}\nreleases: [{name: base, images: {api: {}}, sett: {}}]\n";
+    insta::assert_snapshot!(Shop::with(&format!("profile: minni\n{own}")).problems(), @r"
+        devk.yaml:1: there is no profile `minni` [config.profile]
+          did you mean `mini`?
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+    insta::assert_snapshot!(Shop::with(&format!("profile: [mini]\n{own}")).problems(), @r"
+        devk.yaml:1: `profile` must be a text, found a list [config.syntax]
+          write, for example, `profile: demo`
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+    let shop = Shop::with(&format!("profile: mini\n{own}"));
+    let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
+    std::fs::write(dir.join("devk.yaml"), "a: [\n").unwrap();
+    insta::assert_snapshot!(shop.problems(), @r"
+        /data/profiles/mini/devk.yaml:1: not valid YAML: unclosed bracket '[' [config.syntax]
+          look around this line for an open bracket or quote, a tab, or a wrong indentation
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+}
+
+#[test]
 fn a_profile_cannot_start_from_another_one() {
     let shop = Shop::with("profile: mini\n");
     let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
