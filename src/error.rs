@@ -98,6 +98,7 @@ codes! {
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
+    Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
 }
 
@@ -164,6 +165,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A mistake of devk's own, such as a panic in a task.
+pub fn internal(cause: &dyn fmt::Display) -> Error {
+    Error::new(Code::Internal, format!("this is a mistake in devk: {cause}"))
+}
 
 /// Problems that are reported together. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

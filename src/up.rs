@@ -8,7 +8,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::cluster::kind::Access;
 use crate::cluster::{namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
 use crate::image;
 use crate::observe::{self, Observed, Own};
@@ -254,7 +254,7 @@ fn no_pod(fact: &ForwardFact) -> Error {
 }
 
 fn unplanned(name: &str) -> Error {
-    Error::new(Code::StateIo, format!("`{name}` stands in the plan and not in the project"))
+    internal(&format!("`{name}` stands in the plan and not in the project"))
 }
 
 fn millis(duration: Duration) -> u64 {

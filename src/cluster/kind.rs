@@ -13,7 +13,7 @@ use bollard::query_parameters::{ListContainersOptionsBuilder, StartContainerOpti
 
 use super::pin::{self, Pin};
 use super::{client, restart};
-use crate::config::{ClusterConfig, Project};
+use crate::config::{ClusterConfig, Project, Provider};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Paths, write_atomic};
@@ -90,6 +90,27 @@ impl Kind {
     pub fn of(engine: &Engine, project: &Project, paths: &Paths) -> Self {
         let ClusterConfig { name, image, .. } = &project.cluster;
         Self { engine: engine.clone(), name: name.clone(), dir: paths.cluster(name), image: image.clone() }
+    }
+
+    /// The provider that devk.yaml names is this one.
+    ///
+    /// # Errors
+    /// [`Code::ClusterProvider`].
+    pub fn supported(project: &Project) -> Result<()> {
+        match project.cluster.provider {
+            Provider::Kind => Ok(()),
+            other => Err(Error::new(Code::ClusterProvider, format!("cluster provider `{other:?}` is not supported yet"))
+                .at(&project.file, None)
+                .hint("cluster: {provider: kind}")),
+        }
+    }
+
+    /// The path of the `kind` program.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`].
+    pub fn program() -> Result<PathBuf> {
+        process::find("kind", INSTALL_HINT)
     }
 
     /// The private kubeconfig.
@@ -275,8 +296,7 @@ impl Kind {
     }
 
     async fn kind(&self, args: &[&str], step: &Step) -> Result<process::Output> {
-        let kind = process::find("kind", INSTALL_HINT)?;
-        let mut cmd = Cmd::new(kind).args(args).args(["--name", &self.name]).envs(self.engine.env());
+        let mut cmd = Cmd::new(Self::program()?).args(args).args(["--name", &self.name]).envs(self.engine.env());
         if args.first() != Some(&"get") {
             cmd = cmd.arg("--kubeconfig").arg(self.kubeconfig());
         }

@@ -30,16 +30,13 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
 }
 
 fn text(node: &Node, format: Format, path: &str, problems: &mut Vec<Error>) {
-    match &node.data {
-        Data::Scalar { text, plain }
-            if !plain || matches!(scalar::plain(text), Ok(serde_json::Value::String(_)) | Err(_)) =>
-        {
-            problems.extend(format.check(text, &node.place).err());
-        }
-        Data::Scalar { text, .. } if !node.is_null() => {
-            problems.push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
-        }
-        _ => problems.push(wrong_type(node, "a text", path)),
+    let Some(text) = node.text() else {
+        return problems.push(wrong_type(node, "a text", path));
+    };
+    if let Err(problem) = format.check(text, &node.place) {
+        problems.push(problem);
+    } else if scalar::is_typed(node) {
+        problems.push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
     }
 }
 
@@ -73,7 +70,7 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
         match keys.iter().find(|key| key.name == entry.key) {
             // A key with nothing behind it is as good as absent.
             Some(_) if entry.value.is_null() => {}
-            Some(key) => check(&entry.value, &key.shape, &join(path, key.name), problems),
+            Some(key) => known_key(&entry.value, key, &join(path, key.name), problems),
             None => problems.push(unknown_key(&entry.key, &entry.place, keys, path)),
         }
     }
@@ -83,6 +80,15 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
             .error(Code::ConfigMissingKey, format!("`{}` is missing", join(path, key.name)))
             .hint(format!("add `{}: {}`", key.name, key.example))
     }));
+}
+
+/// Checks a key's value; a problem without a hint gets the key's example as one.
+fn known_key(value: &Node, key: &Key, path: &str, problems: &mut Vec<Error>) {
+    let before = problems.len();
+    check(value, &key.shape, path, problems);
+    for problem in problems[before..].iter_mut().filter(|problem| problem.hint.is_none()) {
+        problem.hint = Some(format!("write, for example, `{}: {}`", key.name, key.example));
+    }
 }
 
 fn table(node: &Node, names: Format, shape: &Shape, path: &str, problems: &mut Vec<Error>) {

@@ -71,11 +71,7 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
     let node = &entry.value;
     let context = path(node, "context");
     let dockerfile = path(node, "dockerfile");
-    if dockerfile.is_none() {
-        problems.extend(default_dockerfile(node));
-    } else {
-        hint_at_context(node, problems);
-    }
+    problems.extend(missing_dockerfile(node));
     let args = entries(node, "args");
     args.iter().for_each(|arg| references.check_argument(&arg.value, problems));
     let context = context.unwrap_or_default();
@@ -89,31 +85,31 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
     }
 }
 
-/// The problem if there is a context without the Dockerfile that is expected in it.
-fn default_dockerfile(image: &Node) -> Option<Error> {
-    let node = image.get("context")?;
-    let context = node.place.path(node.text()?);
-    if !context.is_dir() || context.join("Dockerfile").is_file() {
-        return None;
-    }
-    let message = format!("the build context `{}` has no Dockerfile", node.text()?);
-    Some(node.place.error(Code::ImageContext, message).hint("add one, or name it with `dockerfile:`"))
+/// The problem if the Dockerfile, named or not, is not there.
+fn missing_dockerfile(image: &Node) -> Option<Error> {
+    let Some(node) = image.get("dockerfile").filter(|node| !node.is_null()) else {
+        return missing_default_dockerfile(image.get("context")?);
+    };
+    let name = node.text().filter(|name| !name.is_empty() && !node.place.path(name).is_file())?;
+    let error = node.place.error(Code::ImageContext, format!("there is no Dockerfile `{name}`"));
+    // Compose reads `dockerfile` from the context: say so to those who followed it.
+    let context = image.get("context").and_then(|context| Some((context.text()?, &context.place)));
+    Some(match context {
+        Some((folder, place)) if place.path(folder).join(name).is_file() => {
+            error.hint(format!("{}: write `{}/{name}`", format::base(&node.place), folder.trim_end_matches('/')))
+        }
+        _ => error.hint(format!("name a file; {}", format::base(&node.place))),
+    })
 }
 
-/// Compose reads `dockerfile` from the context, devk from the file it is written in: says so to those
-/// who followed Compose.
-fn hint_at_context(image: &Node, problems: &mut [Error]) {
-    let (Some(context), Some(node)) = (image.get("context"), image.get("dockerfile")) else { return };
-    let (Some(folder), Some(name)) = (context.text(), node.text()) else { return };
-    if context.place.path(folder).join(name).is_file() {
-        let here = |e: &&mut Error| {
-            e.code == Code::ImageContext && e.line == Some(node.place.line) && e.message.ends_with(&format!("`{name}`"))
-        };
-        if let Some(problem) = problems.iter_mut().find(here) {
-            problem.hint =
-                Some(format!("paths start at this file's folder: write `{}/{name}`", folder.trim_end_matches('/')));
-        }
+fn missing_default_dockerfile(context: &Node) -> Option<Error> {
+    let text = context.text()?;
+    let folder = context.place.path(text);
+    if !folder.is_dir() || folder.join("Dockerfile").is_file() {
+        return None;
     }
+    let message = format!("the build context `{text}` has no Dockerfile");
+    Some(context.place.error(Code::ImageContext, message).hint("add one, or name it with `dockerfile:`"))
 }
 
 fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> Vec<ReleaseConfig> {
@@ -195,7 +191,7 @@ impl References {
         if self.images.contains(name) {
             return None;
         }
-        let error = place.error(Code::ConfigValue, format!("`{name}` is no image of this file"));
+        let error = place.error(Code::ConfigValue, format!("`{name}` is none of the images"));
         Some(error.hint(did_you_mean(name, self.images.iter().map(String::as_str), "images")))
     }
 }

@@ -29,7 +29,7 @@ const PROVIDERS: &[(&str, Provider)] = &[
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
-    /// Any text but the empty one.
+    /// Any text. No format takes the empty one.
     Text,
     /// A DNS label (RFC 1123): what Kubernetes takes as a name everywhere.
     Label,
@@ -46,14 +46,13 @@ pub(super) enum Format {
     ValuesFile,
     /// A folder.
     Context,
-    Dockerfile,
 }
 
 impl Format {
     /// Checks a text; `place` is where it stands and what relative paths start from.
     pub(super) fn check(self, text: &str, place: &Place) -> Result<()> {
         match self {
-            Self::Text if text.is_empty() => Err(place.error(Code::ConfigValue, "the text is empty")),
+            _ if text.is_empty() => Err(place.error(Code::ConfigValue, "the text is empty")),
             Self::Text => Ok(()),
             Self::Label => name(text, 63, place),
             Self::ReleaseName => name(text, RELEASE_NAME, place),
@@ -65,9 +64,8 @@ impl Format {
             Self::Generator => generator(text).map(drop).ok_or_else(|| unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
-            Self::ValuesFile => file(text, place, "values file", Code::ConfigPath),
+            Self::ValuesFile => values_file(text, place),
             Self::Context => folder(text, place),
-            Self::Dockerfile => file(text, place, "Dockerfile", Code::ImageContext),
         }
     }
 
@@ -80,7 +78,7 @@ impl Format {
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
-            Self::Text | Self::Chart | Self::ValuesFile | Self::Context | Self::Dockerfile => ".".to_owned(),
+            Self::Text | Self::Chart | Self::ValuesFile | Self::Context => ".".to_owned(),
         }
     }
 }
@@ -180,7 +178,7 @@ fn chart(text: &str, place: &Place) -> Result<()> {
     if text.starts_with("oci://") || text.starts_with("http") {
         return Err(error.hint("devk installs charts from folders: `helm pull --untar` the chart and name its folder"));
     }
-    Err(error.hint(format!("name the folder that holds Chart.yaml, from {}", base(place).display())))
+    Err(error.hint(format!("name the folder that holds Chart.yaml; {}", base(place))))
 }
 
 fn folder(text: &str, place: &Place) -> Result<()> {
@@ -188,20 +186,21 @@ fn folder(text: &str, place: &Place) -> Result<()> {
         return Ok(());
     }
     let error = place.error(Code::ImageContext, format!("there is no build context folder `{text}`"));
-    Err(error.hint(format!("name a folder, from {}", base(place).display())))
+    Err(error.hint(format!("name a folder; {}", base(place))))
 }
 
-fn file(text: &str, place: &Place, what: &str, code: Code) -> Result<()> {
+fn values_file(text: &str, place: &Place) -> Result<()> {
     if place.path(text).is_file() {
         return Ok(());
     }
-    Err(place
-        .error(code, format!("there is no {what} `{text}`"))
-        .hint(format!("name a file, from {}", base(place).display())))
+    let error = place.error(Code::ConfigPath, format!("there is no values file `{text}`"));
+    Err(error.hint(format!("name a file; {}", base(place))))
 }
 
-fn base(place: &Place) -> &Path {
-    place.file.parent().unwrap_or(Path::new("/"))
+/// Where relative paths start, for a hint.
+pub(super) fn base(place: &Place) -> String {
+    let dir = place.file.parent().unwrap_or(Path::new("/"));
+    format!("paths start at `{}`", dir.display())
 }
 
 #[cfg(test)]

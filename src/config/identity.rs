@@ -33,6 +33,12 @@ pub(super) fn label(text: &str) -> Option<String> {
     }
 }
 
+/// Whether Kubernetes itself has, or may get, a namespace of this name: `down --delete` must never come
+/// near it.
+pub(super) fn is_reserved(id: &str) -> bool {
+    id == "default" || id.starts_with("kube-")
+}
+
 /// The id of a project: `<name>`, or `<name>-<worktree>`.
 pub(super) fn project_id(name: &str, worktree: Option<&str>) -> String {
     let Some(worktree) = worktree else { return name.to_owned() };

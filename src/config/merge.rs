@@ -14,17 +14,23 @@ pub(super) fn expand(node: &mut Node, shape: &Shape) {
         node.data = Data::Map(vec![Entry { key: (*main).to_owned(), place, value }]);
     }
     match (&mut node.data, shape) {
-        (Data::Map(entries), Shape::Object(keys)) => {
-            entries.iter_mut().for_each(|entry| {
-                if let Some(shape) = shape_of(keys, &entry.key) {
-                    expand(&mut entry.value, shape);
-                }
-            });
-        }
+        (Data::Map(entries), Shape::Object(keys) | Shape::Short(_, keys)) => expand_keys(entries, keys),
         (Data::Map(entries), Shape::Table(_, shape)) => {
             entries.iter_mut().for_each(|entry| expand(&mut entry.value, shape));
         }
+        (Data::List(items), Shape::List(shape)) => items.iter_mut().for_each(|item| expand(item, shape)),
+        (Data::List(items), Shape::Named(keys)) => {
+            items.iter_mut().for_each(|item| expand(item, &Shape::Object(keys)));
+        }
         _ => {}
+    }
+}
+
+fn expand_keys(entries: &mut [Entry], keys: &[Key]) {
+    for entry in entries {
+        if let Some(shape) = shape_of(keys, &entry.key) {
+            expand(&mut entry.value, shape);
+        }
     }
 }
 

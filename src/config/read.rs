@@ -37,16 +37,31 @@ pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
 }
 
 pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<Project, Errors> {
-    if let Some(name) = &source.profile {
-        let dir = profile::materialise(profiles, name, &paths.data)?;
-        return project(&dir.join(FILE), Some(name), paths, profiles);
-    }
-    let dir = std::path::absolute(&source.dir).map_err(|e| unreadable(&source.dir, &e))?;
-    let file = match &source.file {
-        Some(file) => dir.join(file).components().collect(),
-        None => find(&dir)?,
+    let mut problems = Vec::new();
+    let (file, tree, worktree) = match &source.profile {
+        Some(name) => {
+            let (file, tree) = profile_tree(name, paths, profiles, &mut problems)?;
+            (file, tree.map(|tree| named(tree, name)), None)
+        }
+        None => {
+            let file = project_file(source)?;
+            let tree = tree(&file, &mut problems)?;
+            let tree = tree.and_then(|tree| over_profile(tree, paths, profiles, &mut problems));
+            let worktree = identity::worktree(root_of(&file));
+            (file, tree, worktree)
+        }
     };
-    project(&file, None, paths, profiles)
+    let project = tree.map(|tree| project(&tree, &file, worktree, &mut problems));
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+}
+
+fn project_file(source: &Source) -> Result<PathBuf> {
+    let dir = std::path::absolute(&source.dir).map_err(|e| unreadable(&source.dir, &e))?;
+    match &source.file {
+        Some(file) => Ok(dir.join(file).components().collect()),
+        None => find(&dir),
+    }
 }
 
 /// The nearest devk.yaml, in the folder or above it.
@@ -61,43 +76,27 @@ fn find(dir: &Path) -> Result<PathBuf> {
     Err(error.hint("write one, name it with `-f FILE`, or try `devk up --profile demo`"))
 }
 
-/// `own_profile`: the file is that profile's, run as a project of its own.
-fn project(file: &Path, own_profile: Option<&str>, paths: &Paths, profiles: &Dir<'_>) -> Result<Project, Errors> {
-    let mut problems = Vec::new();
-    let Some(tree) = tree(file, &mut problems)? else { return Err(Errors(problems)) };
-    let tree = match own_profile {
-        Some(_) => tree,
-        None => over_profile(tree, paths, profiles, &mut problems),
-    };
-    check::check(&tree, &schema::ROOT, "", &mut problems);
-    let draft = decode(&tree, &mut problems);
-    let root = file.parent().unwrap_or(Path::new("/"));
-    let name = match own_profile {
-        Some(profile) => Some(profile.to_owned()),
-        None => tree.get("name").and_then(Node::text).map(str::to_owned).or_else(|| default_name(root)),
-    };
+/// Incomplete if it adds to `problems`.
+fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Vec<Error>) -> Project {
+    check::check(tree, &schema::ROOT, "", problems);
+    let Draft { cluster, images, releases, forwards, allow_node_port } = decode(tree, problems);
+    let root = root_of(file).to_owned();
+    let name = tree.get("name").and_then(Node::text).map(str::to_owned).or_else(|| default_name(&root));
     let name = name.unwrap_or_else(|| {
         problems.push(nameless(file));
         String::new()
     });
-    let worktree = if own_profile.is_some() { None } else { identity::worktree(root) };
-    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    Errors::unless_empty(problems, assemble(name, worktree, file, draft))
+    let id = identity::project_id(&name, worktree.as_deref());
+    if identity::is_reserved(&id) {
+        let line = tree.get("name").map_or(1, |node| node.place.line);
+        problems.push(reserved(&id).at(file, line));
+    }
+    let file = file.to_owned();
+    Project { name, id, worktree, root, file, cluster, images, releases, forwards, allow_node_port }
 }
 
-fn assemble(name: String, worktree: Option<String>, file: &Path, draft: Draft) -> Project {
-    Project {
-        id: identity::project_id(&name, worktree.as_deref()),
-        name,
-        worktree,
-        root: file.parent().unwrap_or(Path::new("/")).to_owned(),
-        file: file.to_owned(),
-        cluster: draft.cluster,
-        images: draft.images,
-        releases: draft.releases,
-        forwards: draft.forwards,
-        allow_node_port: draft.allow_node_port,
-    }
+fn root_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
 }
 
 fn default_name(root: &Path) -> Option<String> {
@@ -105,37 +104,71 @@ fn default_name(root: &Path) -> Option<String> {
 }
 
 fn nameless(file: &Path) -> Error {
+    let message = "`name` is missing, and the folder's name has no letter or digit to make one from";
+    Error::new(Code::ConfigMissingKey, message).at(file, 1).hint("add `name: shop`")
+}
+
+fn reserved(id: &str) -> Error {
     Error::new(
-        Code::ConfigMissingKey,
-        "`name` is missing, and the folder's name has no letter or digit to make one from",
+        Code::ConfigValue,
+        format!("the project cannot be called `{id}`: Kubernetes has a namespace of that name"),
     )
-    .at(file, 1)
-    .hint("add `name: shop`")
+    .hint("add another `name:`")
 }
 
-/// The tree over that of the profile it names, if it names one.
-fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Node {
-    let Some(node) = tree.get("profile").filter(|node| node.text().is_some()) else { return tree };
-    let place = node.place.clone();
-    let base = profile::materialise(profiles, node.text().unwrap_or_default(), &paths.data)
-        .map_err(|problem| problem.at(&place.file, place.line))
-        .and_then(|dir| self::tree(&dir.join(FILE), problems));
-    match base {
-        Ok(Some(base)) => merge::merge(without_name(base), tree, &schema::ROOT),
-        Ok(None) => tree,
-        Err(problem) => {
-            problems.push(problem);
-            tree
-        }
+/// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
+/// that of the profile as a project of its own. None if the profile cannot be had.
+fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Option<Node> {
+    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else { return Some(tree) };
+    let base = node.text().and_then(|name| {
+        let profile = profile_tree(name, paths, profiles, problems);
+        profile.map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line))).ok()?.1
+    });
+    if base.is_none() {
+        check_alone(&tree, problems);
     }
+    base.map(|base| merge::merge(without(base, "name"), tree, &schema::ROOT))
 }
 
-/// A profile's name is that of the profile as a project of its own, not of those who start from it.
-fn without_name(mut base: Node) -> Node {
-    if let Data::Map(entries) = &mut base.data {
-        entries.retain(|Entry { key, .. }| key != "name");
+/// Checks a file whose profile is not there for what no profile could mend.
+fn check_alone(tree: &Node, problems: &mut Vec<Error>) {
+    let mut found = Vec::new();
+    check::check(tree, &schema::ROOT, "", &mut found);
+    problems.extend(found.into_iter().filter(|problem| problem.code != Code::ConfigMissingKey));
+}
+
+/// A profile's file, written to the data folder, and its tree.
+fn profile_tree(
+    name: &str,
+    paths: &Paths,
+    profiles: &Dir<'_>,
+    problems: &mut Vec<Error>,
+) -> Result<(PathBuf, Option<Node>)> {
+    let file = profile::materialise(profiles, name, &paths.data)?.join(FILE);
+    let tree = tree(&file, problems)?;
+    if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
+        let error = node.place.error(Code::ConfigValue, "a profile cannot start from another one");
+        problems.push(error.hint("remove the `profile` key"));
     }
-    base
+    Ok((file, tree))
+}
+
+/// A profile as a project of its own is named after the profile, whatever its file says.
+fn named(tree: Node, name: &str) -> Node {
+    let mut tree = without(tree, "name");
+    if let Data::Map(entries) = &mut tree.data {
+        let place = tree.place.clone();
+        let data = Data::Scalar { text: name.to_owned(), plain: false };
+        entries.push(Entry { key: "name".to_owned(), value: Node { place: place.clone(), data }, place });
+    }
+    tree
+}
+
+fn without(mut tree: Node, key: &str) -> Node {
+    if let Data::Map(entries) = &mut tree.data {
+        entries.retain(|entry| entry.key != key);
+    }
+    tree
 }
 
 /// The file as a tree; None, with the problem in the list, if it is no YAML.
@@ -151,7 +184,9 @@ fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<Node>> {
 fn read(file: &Path) -> Result<String> {
     let metadata = std::fs::metadata(file).map_err(|e| unreadable(file, &e))?;
     if !metadata.is_file() {
-        return Err(Error::new(Code::ConfigMissing, "this is not a file").at(file, None));
+        return Err(Error::new(Code::ConfigMissing, "this is not a file")
+            .at(file, None)
+            .hint(format!("name the {FILE} itself")));
     }
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(file).map_err(|e| unreadable(file, &e))?;
@@ -164,11 +199,14 @@ fn read(file: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error::new(Code::ConfigSyntax, "the file is not UTF-8 text").at(file, u32::try_from(line).ok())
+        Error::new(Code::ConfigSyntax, "the file is not UTF-8 text")
+            .at(file, u32::try_from(line).ok())
+            .hint("save it as UTF-8")
     })
 }
 
 fn unreadable(file: &Path, cause: &std::io::Error) -> Error {
-    Error::new(Code::ConfigMissing, format!("cannot read `{}`: {cause}", file.display()))
+    Error::new(Code::ConfigMissing, format!("the file cannot be read: {cause}"))
+        .at(file, None)
         .hint(format!("name a file that exists, or run devk in the folder of {FILE}"))
 }

@@ -79,6 +79,11 @@ fn integer(text: &str) -> Option<Result<Value, &'static str>> {
     parsed.map(Ok)
 }
 
+/// Whether a scalar is a boolean or a number, unquoted.
+pub(super) fn is_typed(node: &Node) -> bool {
+    matches!(&node.data, Data::Scalar { text, plain: true } if matches!(plain(text), Ok(Value::Bool(_) | Value::Number(_))))
+}
+
 /// What stands there, for "must be …, found …".
 pub(super) fn describe(node: &Node) -> String {
     match &node.data {

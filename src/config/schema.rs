@@ -117,7 +117,7 @@ const IMAGE: &[Key] = &[
     key(
         "dockerfile",
         Optional,
-        Shape::Text(Format::Dockerfile),
+        Shape::Text(Format::Text),
         "./api/Dockerfile",
         "The Dockerfile, from this file's folder; `<context>/Dockerfile` if absent.",
     ),

@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn references_that_name_nothing_are_reported_together_at_their_lines() {
         let text = "a: ${forward.apo.url}\n# ${forward.NAME.url} in a comment\nb: ${forward.api.prot}\nc: ${forward.api}\nd: ${image.db.tag}\ne: ${project.name\nf: 1 # ${forward.x.url}\n";
-        insta::assert_snapshot!(resolve(text), @r#"
+        insta::assert_snapshot!(resolve(text), @r"
             values.yaml:1: `apo` is none of the forwards [config.variable]
               did you mean `api`?
             values.yaml:3: `${forward.api.prot}` has no `prot` [config.variable]
@@ -370,7 +370,7 @@ mod tests {
               add `}`
             values.yaml:7: `x` is none of the forwards [config.variable]
               the known forwards are `api`, `web`
-        "#);
+        ");
     }
 
     #[test]

@@ -156,7 +156,9 @@ impl<'a> Builder<'a, '_> {
             Some(Ok((event, span))) => Ok((event, self.start(span))),
             Some(Err(error)) => {
                 let place = self.place(error.marker().line());
-                Err(place.error(Code::ConfigSyntax, format!("not valid YAML: {}", error.info())))
+                Err(place
+                    .error(Code::ConfigSyntax, format!("not valid YAML: {}", error.info()))
+                    .hint("look around this line for an open bracket or quote, a tab, or a wrong indentation"))
             }
             None => Err(self.place(1).error(Code::ConfigSyntax, "not valid YAML: it ends too early")),
         }
@@ -242,21 +244,22 @@ impl<'a> Builder<'a, '_> {
                 _ => self.problems.push(key.place.error(Code::ConfigSyntax, "a key must be a text")),
             }
         }
-        merged.into_iter().for_each(|value| self.merge_key(&mut entries, value));
+        merged.into_iter().for_each(|value| self.merge_key(&mut entries, &mut lines, value));
         Ok(entries)
     }
 
     /// `<<: *other`: the other map's keys, where this one has none of its own (YAML 1.1 merge type).
-    fn merge_key(&mut self, entries: &mut Vec<Entry>, value: Node) {
+    fn merge_key(&mut self, entries: &mut Vec<Entry>, lines: &mut HashMap<String, u32>, value: Node) {
         match value.data {
             Data::Map(others) => {
                 for other in others {
-                    if entries.iter().all(|entry| entry.key != other.key) {
+                    if !lines.contains_key(&other.key) {
+                        lines.insert(other.key.clone(), other.place.line);
                         entries.push(other);
                     }
                 }
             }
-            Data::List(maps) => maps.into_iter().for_each(|map| self.merge_key(entries, map)),
+            Data::List(maps) => maps.into_iter().for_each(|map| self.merge_key(entries, lines, map)),
             Data::Scalar { .. } => {
                 self.problems.push(value.place.error(Code::ConfigSyntax, "`<<` needs a map or a list of maps"));
             }

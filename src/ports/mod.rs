@@ -11,6 +11,7 @@ use crate::error::Errors;
 
 pub mod leases;
 pub mod listeners;
+pub mod requests;
 pub mod table;
 
 pub use leases::{Leases, Lessee};

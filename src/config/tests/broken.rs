@@ -86,22 +86,21 @@ proptest! {
     }
 }
 
+/// Far beyond what any of these takes, even on a busy machine: only a hang or a blow-up gets there.
+const HANG: Duration = Duration::from_secs(60);
+
 fn refused_soon(yaml: &str) -> String {
     let start = Instant::now();
     let found = problems(yaml);
-    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
+    assert!(start.elapsed() < HANG, "took {:?}", start.elapsed());
     found
 }
 
 #[test]
 fn deep_nesting_is_refused() {
-    insta::assert_snapshot!(refused_soon(&format!("name: {}{}", "[".repeat(200), "]".repeat(200))), @r#"
-        devk.yaml:1: nested more than 64 levels deep [config.syntax]
-    "#);
+    insta::assert_snapshot!(refused_soon(&format!("name: {}{}", "[".repeat(200), "]".repeat(200))), @"devk.yaml:1: nested more than 64 levels deep [config.syntax]");
     let blocks: String = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
-    insta::assert_snapshot!(refused_soon(&blocks), @r#"
-        devk.yaml:65: nested more than 64 levels deep [config.syntax]
-    "#);
+    insta::assert_snapshot!(refused_soon(&blocks), @"devk.yaml:65: nested more than 64 levels deep [config.syntax]");
     assert!(refused_soon(&"[".repeat(500_000)).starts_with("devk.yaml:1: "));
     assert!(refused_soon(&"? ".repeat(500_000)).starts_with("devk.yaml:1: "));
 }
@@ -113,20 +112,16 @@ fn an_alias_bomb_is_refused() {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
         bomb += &format!("a{level}: &a{level} [{aliases}]\n");
     }
-    insta::assert_snapshot!(refused_soon(&bomb), @r#"
-        devk.yaml:5: more than 100000 values, with all aliases expanded [config.syntax]
-    "#);
-    insta::assert_snapshot!(refused_soon("name: &a [*a]\n"), @r#"
-        devk.yaml:1: an alias stands inside the value that it names [config.syntax]
-    "#);
+    insta::assert_snapshot!(refused_soon(&bomb), @"devk.yaml:5: more than 100000 values, with all aliases expanded [config.syntax]");
+    insta::assert_snapshot!(refused_soon("name: &a [*a]\n"), @"devk.yaml:1: an alias stands inside the value that it names [config.syntax]");
 }
 
 #[test]
 fn a_huge_file_is_refused() {
-    insta::assert_snapshot!(refused_soon(&"# ten megabytes\n".repeat(655_360)), @r#"
+    insta::assert_snapshot!(refused_soon(&"# ten megabytes\n".repeat(655_360)), @r"
         devk.yaml:1: the file has 10485760 bytes, and devk reads at most 1048576 [config.syntax]
           move large values to a values file
-    "#);
+    ");
 }
 
 #[test]
@@ -140,7 +135,8 @@ fn a_device_is_not_read() {
     let shop = Shop::new();
     let source = super::Source { file: Some("/dev/zero".into()), ..shop.source() };
     let errors = super::load_with(&source, &shop.paths(), &super::PROFILES).unwrap_err();
-    insta::assert_snapshot!(shop.render(&errors), @r#"
+    insta::assert_snapshot!(shop.render(&errors), @r"
         /dev/zero: this is not a file [config.missing]
-    "#);
+          name the devk.yaml itself
+    ");
 }

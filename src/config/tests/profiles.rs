@@ -25,10 +25,10 @@ fn an_unknown_profile_of_the_command_line_is_named() {
     let shop = Shop::new();
     let source = Source { profile: Some("notes".into()), ..shop.source() };
     let errors = load_with(&source, &shop.paths(), &PROFILES).unwrap_err();
-    insta::assert_snapshot!(shop.render(&errors), @r#"
+    insta::assert_snapshot!(shop.render(&errors), @r"
         there is no profile `notes` [config.profile]
           the known profiles are `mini`
-    "#);
+    ");
 }
 
 #[test]
@@ -96,12 +96,55 @@ fn problems_of_an_edited_profile_name_its_file() {
     let shop = Shop::with("profile: mini\nimags: {}\n");
     let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
     std::fs::write(dir.join("devk.yaml"), "releases: [{name: base, chart: ./chart, tiemout: 3m}]\n").unwrap();
-    insta::assert_snapshot!(shop.problems(), @r#"
+    insta::assert_snapshot!(shop.problems(), @r"
         /data/profiles/mini/devk.yaml:1: unknown key `tiemout` in `releases[0]` [config.unknown-key]
           did you mean `timeout`?
         devk.yaml:2: unknown key `imags` [config.unknown-key]
           did you mean `images`?
-    "#);
+    ");
+}
+
+#[test]
+fn without_its_profile_a_file_is_blamed_for_its_own_problems_only() {
+    let own =
+        "images: {api: {args: {B: \"${forward.web.url}\"}}}\nreleases: [{name: base, images: {api: {}}, sett: {}}]\n";
+    insta::assert_snapshot!(Shop::with(&format!("profile: minni\n{own}")).problems(), @r"
+        devk.yaml:1: there is no profile `minni` [config.profile]
+          did you mean `mini`?
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+    insta::assert_snapshot!(Shop::with(&format!("profile: [mini]\n{own}")).problems(), @r"
+        devk.yaml:1: `profile` must be a text, found a list [config.syntax]
+          write, for example, `profile: demo`
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+    let shop = Shop::with(&format!("profile: mini\n{own}"));
+    let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
+    std::fs::write(dir.join("devk.yaml"), "a: [\n").unwrap();
+    insta::assert_snapshot!(shop.problems(), @r"
+        /data/profiles/mini/devk.yaml:1: not valid YAML: unclosed bracket '[' [config.syntax]
+          look around this line for an open bracket or quote, a tab, or a wrong indentation
+        devk.yaml:3: unknown key `sett` in `releases[0]` [config.unknown-key]
+          did you mean `set`?
+    ");
+}
+
+#[test]
+fn a_profile_cannot_start_from_another_one() {
+    let shop = Shop::with("profile: mini\n");
+    let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
+    std::fs::write(dir.join("devk.yaml"), "profile: mini\nreleases: [{name: base, chart: ./chart}]\n").unwrap();
+    insta::assert_snapshot!(shop.problems(), @r"
+        /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
+          remove the `profile` key
+    ");
+    let source = Source { profile: Some("mini".into()), ..shop.source() };
+    insta::assert_snapshot!(shop.render(&load_with(&source, &shop.paths(), &PROFILES).unwrap_err()), @r"
+        /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
+          remove the `profile` key
+    ");
 }
 
 fn version(files: &'static [DirEntry<'static>]) -> Dir<'static> {
