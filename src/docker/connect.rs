@@ -63,7 +63,9 @@ async fn answer_of(endpoint: &Endpoint) -> Result<Docker, String> {
     match tokio::time::timeout(FIRST_ANSWER, docker.negotiate_version()).await {
         Ok(Ok(docker)) => Ok(docker.with_timeout(ANY_REQUEST)),
         // bollard's own timer may be the first to see it.
-        Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => Err(format!("no answer within {} s", FIRST_ANSWER.as_secs())),
+        Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => {
+            Err(format!("no answer within {} s", FIRST_ANSWER.as_secs()))
+        }
         Ok(Err(error)) => Err(super::with_causes(&error)),
     }
 }

@@ -35,7 +35,8 @@ pub struct PublishedPort {
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses. A container that vanishes in between is no error.
 pub async fn published_ports(docker: &Docker) -> Result<Vec<PublishedPort>> {
     let all = ListContainersOptionsBuilder::default().all(true).build();
-    let listed = docker.list_containers(Some(all)).await.map_err(|e| request_failed("cannot list the containers", &e))?;
+    let listed =
+        docker.list_containers(Some(all)).await.map_err(|e| request_failed("cannot list the containers", &e))?;
     let ids = listed.into_iter().filter_map(|container| container.id);
     let inspected = futures::stream::iter(ids).map(|id| inspect(docker, id)).buffer_unordered(AT_ONCE);
     let containers: Vec<_> = inspected.try_collect().await?;

@@ -2,14 +2,17 @@
 //! Engine cancels when the connection closes.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::path::Path;
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{BuildInfo, BuildInfoAux};
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
+use bytes::Bytes;
 use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
 
 use super::ImageRef;
 use super::context::{UploadState, dockerfile_in_tar, upload};
@@ -23,6 +26,9 @@ use crate::ui::event::Step;
 
 /// Progress is shown at most this often.
 const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+/// Messages that may wait to be looked at.
+const MESSAGES_AHEAD: usize = 64;
 
 /// Evidence keeps this many of the last lines of a builder that is not BuildKit.
 const KEPT_LINES: usize = 30;
@@ -45,8 +51,8 @@ pub async fn build(
 ) -> Result<String> {
     let (body, state) = upload(image, args, &target.tag).split();
     let options = options(project_id, image, args, target)?;
-    let messages = docker.build_image(options, None, Some(bollard::body_try_stream(body)));
-    let mut run = Run { image, state, step, trace: Trace::default(), classic: String::new(), shown: Instant::now() };
+    let messages = messages(docker.clone(), options, body)?;
+    let mut run = Run { image, state, step, trace: Trace::default(), classic: String::new(), unshown: None };
     run.follow(messages).await?;
     let id = present(docker, &target.reference()).await?;
     id.ok_or_else(|| {
@@ -90,6 +96,34 @@ fn options(
     .build())
 }
 
+/// The Engine's messages, until the build ends or the stream is dropped.
+///
+/// bollard leaves its side of the build's session, a task and a connection, running for ever. On a
+/// runtime of its own it ends with that.
+fn messages(
+    docker: Docker,
+    options: BuildImageOptions,
+    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Result<impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
+    let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let forward = async {
+            let mut messages = pin!(docker.build_image(options, None, Some(bollard::body_try_stream(body))));
+            while let Some(message) = messages.next().await {
+                if to.send(message).await.is_err() {
+                    break;
+                }
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! { () = forward => {}, () = to.closed() => {} }
+        });
+    });
+    Ok(futures::stream::poll_fn(move |context| from.poll_recv(context)))
+}
+
 /// BuildKit tells builds apart by it.
 fn session_id() -> Result<String> {
     let mut random = [0; 16];
@@ -106,7 +140,8 @@ struct Run<'a> {
     trace: Trace,
     /// What a builder that is not BuildKit (Podman's) printed.
     classic: String,
-    shown: Instant,
+    /// What happened since the last tick: the last of it is shown at the next one.
+    unshown: Option<String>,
 }
 
 impl Run<'_> {
@@ -124,9 +159,7 @@ impl Run<'_> {
                     Some(Err(error)) => return Err(self.failure(&error)),
                     None => break,
                 },
-                _ = tick.tick(), if sending => {
-                    self.step.progress(format!("sending the build context: {}", megabytes(self.state.sent())));
-                }
+                _ = tick.tick() => self.show(sending),
             }
         }
         self.state.failure().map_or(Ok(()), Err)
@@ -140,10 +173,13 @@ impl Run<'_> {
         if let Some(text) = &message.stream {
             self.classic.push_str(text);
         }
-        if let Some(detail) = detail.filter(|detail| !detail.trim().is_empty())
-            && self.shown.elapsed() >= SHOW_EVERY
-        {
-            self.shown = Instant::now();
+        self.unshown = detail.filter(|detail| !detail.trim().is_empty()).or(self.unshown.take());
+    }
+
+    fn show(&mut self, sending: bool) {
+        if sending {
+            self.step.progress(format!("sending the build context: {}", megabytes(self.state.sent())));
+        } else if let Some(detail) = self.unshown.take() {
             self.step.progress(detail.trim());
         }
     }

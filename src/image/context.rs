@@ -73,9 +73,12 @@ pub fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
 }
 
 fn missing(image: &ImageConfig, what: &str, path: &Path) -> Error {
-    Error::new(Code::ImageContext, format!("the {what} of image `{}`, `{}`, does not exist", image.name, path.display()))
-        .at(&image.origin.file, image.origin.line)
-        .hint("correct the path; it is relative to the file that names it")
+    Error::new(
+        Code::ImageContext,
+        format!("the {what} of image `{}`, `{}`, does not exist", image.name, path.display()),
+    )
+    .at(&image.origin.file, image.origin.line)
+    .hint("correct the path; it is relative to the file that names it")
 }
 
 fn read_ignore(image: &ImageConfig) -> Result<Ignore> {
@@ -91,7 +94,8 @@ fn unreadable(file: &Path, cause: &io::Error) -> Error {
 
 /// A file that was there a moment ago, or is not as long as it was.
 pub(super) fn changed(file: &Path) -> Error {
-    Error::new(Code::ImageChanged, format!("`{}` changed while it was read", file.display())).hint("run `devk up` again")
+    Error::new(Code::ImageChanged, format!("`{}` changed while it was read", file.display()))
+        .hint("run `devk up` again")
 }
 
 struct Walk<'a> {
@@ -360,7 +364,10 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = ["Dockerfile", "b/x", "b-c", "a", "node_modules/m/README.md", "node_modules/m/index.js", "z.log"];
         write(dir.path(), &files.map(|file| (file, "")));
-        write(dir.path(), &[(".dockerignore", "*.log\nnode_modules\n!node_modules/*/README.md\n.dockerignore\nDockerfile")]);
+        write(
+            dir.path(),
+            &[(".dockerignore", "*.log\nnode_modules\n!node_modules/*/README.md\n.dockerignore\nDockerfile")],
+        );
         let expected =
             ["Dockerfile", "a", "b", "b/x", "b-c", "node_modules", "node_modules/m", "node_modules/m/README.md"];
         assert_eq!(paths(&image(dir.path())), expected);

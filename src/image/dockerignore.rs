@@ -117,7 +117,10 @@ enum Token {
     /// `*`: any number of characters but `/`.
     Star,
     /// `[a-z]`, `[^a-z]`.
-    Class { negated: bool, ranges: Vec<(char, char)> },
+    Class {
+        negated: bool,
+        ranges: Vec<(char, char)>,
+    },
     /// `**/` and a `**` before anything else: whole folders, or nothing.
     Folders,
     /// `**` at the end, and a leading `**` before plain text: anything at all.

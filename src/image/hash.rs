@@ -87,9 +87,8 @@ fn digest(entry: &Entry) -> Result<Option<FileDigest>> {
         return Ok(None);
     }
     let mut content = HashingReader::new(context::open(&entry.disk)?);
-    io::copy(&mut content, &mut io::sink()).map_err(|e| {
-        Error::new(Code::ImageContext, format!("cannot read `{}`: {e}", entry.disk.display()))
-    })?;
+    io::copy(&mut content, &mut io::sink())
+        .map_err(|e| Error::new(Code::ImageContext, format!("cannot read `{}`: {e}", entry.disk.display())))?;
     Ok(Some(content.finish().0))
 }
 

@@ -32,7 +32,7 @@ impl Trace {
         }
         if let Some(vertex) = status.vertexes.iter().find(|vertex| is_cause(vertex)) {
             self.failed.get_or_insert_with(|| Failed {
-                name: vertex.name.clone(),
+                name: one_line(&vertex.name),
                 error: vertex.error.clone(),
                 digest: vertex.digest.clone(),
             });
@@ -161,8 +161,10 @@ mod tests {
     #[test]
     fn the_failing_instruction_is_the_cause_and_not_what_was_cancelled_with_it() {
         let mut trace = Trace::default();
-        let vertexes =
-            vec![vertex("a", "[base 1/1] RUN sleep 9", "context canceled"), vertex("b", "[2/3] RUN npm ci", "exit code: 1")];
+        let vertexes = vec![
+            vertex("a", "[base 1/1] RUN sleep 9", "context canceled"),
+            vertex("b", "[2/3] RUN npm ci", "exit code: 1"),
+        ];
         let logs = vec![log("a", "quiet\n"), log("b", "npm E"), log("b", "RR!\nlast")];
         trace.absorb(&StatusResponse { vertexes, logs, ..Default::default() });
         assert_eq!(trace.failed().unwrap().name, "[2/3] RUN npm ci");
