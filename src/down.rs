@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::image;
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee};
-use crate::release::helm;
+use crate::release::helm::{Helm, Target};
 use crate::ui::event::{Reporter, Step};
 
 /// What `down` will do, said before it is done.
@@ -93,9 +93,13 @@ impl Down<'_> {
                 // Never pinned: devk has not written to it.
                 None => Ok(None),
             },
-            State::Stopped(_) | State::HalfMade if delete && self.kind.is_pinned()? => self.ensure().await.map(Some),
-            State::HalfMade => self.step("cluster.delete", "a half-made cluster", self.kind.delete_half_made()).await.map(|()| None),
-            State::Stopped(_) | State::Absent => Ok(None),
+            State::Stopped(_) if delete && self.kind.is_pinned()? => self.ensure().await.map(Some),
+            State::HalfMade if delete => {
+                let step = self.reporter.start("cluster.delete", "a half-made cluster");
+                let deleted = self.kind.delete(&step).await;
+                end(step, deleted).map(|()| None)
+            }
+            State::HalfMade | State::Stopped(_) | State::Absent => Ok(None),
         }
     }
 
@@ -132,8 +136,10 @@ impl Down<'_> {
                 end(step, deleted)
             }
             Ending::DeleteNamespace { because } => {
-                for release in &self.project.releases {
-                    let uninstall = helm::uninstall(&release.name, id, &self.kind.kubeconfig());
+                let (helm, kubeconfig) = (Helm::find()?, self.kind.kubeconfig());
+                let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
+                for release in self.project.releases.iter().rev() {
+                    let uninstall = helm.uninstall(&release.name, id, &target);
                     self.step(&format!("release.uninstall/{}", release.name), "with its hooks", uninstall).await?;
                 }
                 self.step("namespace.delete", because, namespace::delete(client, id)).await
@@ -142,12 +148,12 @@ impl Down<'_> {
     }
 
     async fn remove_images(&self) -> Result<()> {
-        image::remove_project_images(&self.engine.docker, &self.project.id).await
+        image::remove_project_images(&self.engine.docker, &self.project.id).await.map(drop)
     }
 
     /// The lease, the generated secrets, the supervisor's files.
     fn forget(&self) -> Result<()> {
-        Leases::open(&self.paths.state).release(&Lessee::of(self.project))?;
+        Leases::open(&self.paths.state).release(&Lessee::from(self.project))?;
         let dir = self.paths.project(&self.project.id);
         match std::fs::remove_dir_all(&dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

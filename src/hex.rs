@@ -1,7 +1,7 @@
 //! Bytes as lowercase hexadecimal digits.
 
 /// `[0xab, 0x01]` -> `ab01`.
-pub fn hex(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn hex(bytes: impl AsRef<[u8]>) -> String {
     bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -2,15 +2,19 @@
 //!
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
 
+pub mod cli;
 pub mod cluster;
+pub mod commands;
 pub mod config;
 pub mod docker;
 pub mod doctor;
+pub mod down;
 pub mod error;
 pub mod graph;
 mod hex;
 pub mod image;
 pub mod logs;
+pub mod observe;
 pub mod paths;
 pub mod plan;
 pub mod ports;
@@ -18,3 +22,4 @@ pub mod process;
 pub mod release;
 pub mod session;
 pub mod ui;
+pub mod up;

@@ -15,7 +15,8 @@ use crate::observe::{self, Observed, Own};
 use crate::paths::Paths;
 use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Leases, Lessee};
-use crate::release;
+use crate::release::helm::Target;
+use crate::release::readiness::wait_ready;
 use crate::session::control::Outcome;
 use crate::session::target::{Snapshot, choose};
 use crate::session::{self, Session};
@@ -39,7 +40,8 @@ pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result
     let plan = Plan::of(&observed.facts);
     let run = Run::new(&project, paths, &observed, session);
     let verdicts = run.execute(&plan).await;
-    let failed: Vec<_> = plan.steps.iter().map(|s| s.id.clone()).filter(|id| verdicts.get(id) != Some(&Verdict::Ok)).collect();
+    let failed: Vec<_> =
+        plan.steps.iter().map(|s| s.id.clone()).filter(|id| verdicts.get(id) != Some(&Verdict::Ok)).collect();
     let outcome = Outcome {
         ready: failed.is_empty(),
         project: project.id.clone(),
@@ -115,7 +117,9 @@ impl<'a> Run<'a> {
         let step = self.reporter.start(&planned.id, &planned.why);
         let result = self.act(&planned.action, &step).await;
         if !matches!(planned.action, Action::Open { .. }) {
-            self.worked.send_modify(|worked| drop(worked.insert(planned.id.clone(), millis(since.elapsed()))));
+            self.worked.send_modify(|worked| {
+                worked.insert(planned.id.clone(), millis(since.elapsed()));
+            });
         }
         let is_ok = result.is_ok();
         match result {
@@ -130,7 +134,9 @@ impl<'a> Run<'a> {
     /// Tells the forwards of a release what became of it.
     fn end(&self, action: &Action, is_ok: bool) {
         if let Action::Ready { release } = action {
-            self.ready.send_modify(|ready| drop(ready.insert(release.clone(), is_ok)));
+            self.ready.send_modify(|ready| {
+                ready.insert(release.clone(), is_ok);
+            });
         }
     }
 
@@ -181,26 +187,29 @@ impl<'a> Run<'a> {
 
     async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
-        let (_, prepared) = self.release(name)?;
+        let (_, release) = self.release(name)?;
         namespace::ensure(&access.client, &self.project.id, &self.project.root).await?;
         if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
-            && observe::is_installed(access, self.project, prepared).await?
+            && observe::is_installed(access, self.project, release).await?
         {
             return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));
         }
-        let revision = release::apply(&access.client, prepared, &self.observed.kind.kubeconfig(), self.paths, step).await?;
+        let kubeconfig = self.observed.kind.kubeconfig();
+        let state = self.paths.project(&self.project.id);
+        let target = Target { client: &access.client, kubeconfig: &kubeconfig, state: &state };
+        let revision = self.observed.helm.apply(&release.prepared, &target, step).await?;
         Ok(Done::Worked(format!("revision {revision}")))
     }
 
     async fn ready(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
-        let (config, prepared) = self.release(name)?;
+        let (config, release) = self.release(name)?;
         if namespace::is_asleep(&access.client, &self.project.id).await? {
             step.progress("waking the workloads");
             sleep::wake(&access.client, &self.project.id).await?;
         }
-        let workloads = &prepared.rendered.workloads;
-        release::wait_ready(&access.client, &self.project.id, workloads, config.timeout, step).await?;
+        let workloads = release.rendered.workloads(&self.project.id);
+        wait_ready(&access.client, &self.project.id, &workloads, config.timeout, step).await?;
         Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
     }
 
@@ -223,7 +232,7 @@ impl<'a> Run<'a> {
     async fn given_up(&self, release: &str) {
         let mut ready = self.ready.subscribe();
         let verdict = ready.wait_for(|ready| ready.contains_key(release)).await.map(|ready| ready[release]);
-        if verdict == Ok(true) {
+        if verdict.is_ok_and(|ready| ready) {
             tokio::time::sleep(ENDPOINT_GRACE).await;
         }
     }
@@ -234,7 +243,7 @@ impl<'a> Run<'a> {
 
     fn release(&self, name: &str) -> Result<(&ReleaseConfig, &observe::PreparedRelease)> {
         let config = self.project.releases.iter().find(|release| release.name == name);
-        let prepared = self.observed.releases.iter().find(|release| release.name == name);
+        let prepared = self.observed.releases.iter().find(|release| release.prepared.name == name);
         config.zip(prepared).ok_or_else(|| unplanned(name))
     }
 }

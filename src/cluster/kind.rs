@@ -99,9 +99,11 @@ impl Kind {
     pub fn supported(project: &Project) -> Result<()> {
         match project.cluster.provider {
             Provider::Kind => Ok(()),
-            other => Err(Error::new(Code::ClusterProvider, format!("cluster provider `{other:?}` is not supported yet"))
-                .at(&project.file, None)
-                .hint("cluster: {provider: kind}")),
+            other => {
+                Err(Error::new(Code::ClusterProvider, format!("cluster provider `{other:?}` is not supported yet"))
+                    .at(&project.file, None)
+                    .hint("cluster: {provider: kind}"))
+            }
         }
     }
 

@@ -18,7 +18,7 @@ const DEADLINE: Duration = Duration::from_secs(90);
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`] if that takes longer than 90 s.
-pub async fn wait_until_fresh(client: &kube::Client, since: Timestamp, step: &Step) -> Result<()> {
+pub(super) async fn wait_until_fresh(client: &kube::Client, since: Timestamp, step: &Step) -> Result<()> {
     let waited = tokio::time::timeout(DEADLINE, async {
         while !is_fresh(client, since).await.unwrap_or(false) {
             step.progress("waiting for the node to report its containers");

@@ -23,7 +23,9 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
             let map: serde_json::Map<_, _> = variables.into_iter().map(|(k, v)| (k, v.into())).collect();
             ui::json(&serde_json::json!({"version": 1, "env": map}));
         }
-        Format::Table => variables.iter().for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''")))),
+        Format::Table => {
+            variables.iter().for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''"))))
+        }
     }
     Ok(Exit::Ok)
 }

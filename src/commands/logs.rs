@@ -48,7 +48,8 @@ pub async fn follow_all(context: &Context, project: &Project) -> Result<(), Erro
 async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
     let services: Api<Service> = Api::namespaced(client.clone(), &project.id);
     let services = services.list(&ListParams::default()).await.map_err(|e| unreachable(&e))?.items;
-    let named = |service: &&Service| service.metadata.name.as_deref().is_some_and(|full| stands_for(project, name, full));
+    let named =
+        |service: &&Service| service.metadata.name.as_deref().is_some_and(|full| stands_for(project, name, full));
     let Some(service) = services.iter().find(named) else { return Err(unknown(project, name, &services)) };
     let labels = service.spec.iter().flat_map(|spec| spec.selector.iter().flatten());
     Ok(labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))

@@ -82,13 +82,21 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         created_by_devk: access.is_some_and(|access| access.pin.created),
     };
     let session = session(context, &project.id).await?;
-    Ok(Status { version: 1, project: project.name.clone(), worktree: project.worktree.clone(), cluster, releases, pods, session })
+    Ok(Status {
+        version: 1,
+        project: project.name.clone(),
+        worktree: project.worktree.clone(),
+        cluster,
+        releases,
+        pods,
+        session,
+    })
 }
 
 async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatus>> {
     let mut releases = vec![];
     for release in &project.releases {
-        let found = installed::newest(&access.client, &project.id, &release.name).await?;
+        let found = installed::installed(&access.client, &project.id, &release.name).await?;
         let (revision, status) = found.map(|f| (f.revision, f.status)).unzip();
         releases.push(ReleaseStatus { name: release.name.clone(), revision, status });
     }

@@ -127,9 +127,7 @@ async fn leave(context: &Context, id: &str, mut connection: Connection) -> Resul
 fn lost(context: &Context, id: &str) -> Error {
     let log = context.paths.project(id).join("supervisor.log");
     let text = std::fs::read_to_string(&log).unwrap_or_default();
-    Error::new(Code::SessionLost, "the session ended without an answer")
-        .evidence(last_lines(&text, 20))
-        .hint("devk up")
+    Error::new(Code::SessionLost, "the session ended without an answer").evidence(last_lines(&text, 20)).hint("devk up")
 }
 
 fn summary(format: Format, outcome: &Outcome) {
@@ -149,7 +147,14 @@ fn summary_text(outcome: &Outcome) -> String {
     let rows: Vec<_> = outcome
         .forwards
         .iter()
-        .map(|f| vec![format!("  {}", f.name), f.url.clone(), format!("{}:{}", f.service, f.remote), f.moved.clone().unwrap_or_default()])
+        .map(|f| {
+            vec![
+                format!("  {}", f.name),
+                f.url.clone(),
+                format!("{}:{}", f.service, f.remote),
+                f.moved.clone().unwrap_or_default(),
+            ]
+        })
         .collect();
     let times = format!("{} of work in {}", seconds(outcome.steps_ms), seconds(outcome.ms));
     format!("\n{state} ({times})\n{}", ui::table(&rows))

@@ -11,7 +11,6 @@ use crate::error::Errors;
 
 pub mod leases;
 pub mod listeners;
-pub mod requests;
 pub mod table;
 
 pub use leases::{Leases, Lessee};

@@ -20,7 +20,7 @@ mod fake_api;
 pub mod forward;
 pub mod numbers;
 pub mod status;
-//pub mod supervisor;
+pub mod supervisor;
 pub mod target;
 pub mod tunnel;
 

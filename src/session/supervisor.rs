@@ -125,7 +125,9 @@ impl Supervisor {
                 ended
             }
             Ok(Some(Request::Status)) => self.status(&mut write).await,
-            Ok(Some(Request::Events)) => self.until_gone(&mut read, self.events(&mut write, std::future::pending())).await,
+            Ok(Some(Request::Events)) => {
+                self.until_gone(&mut read, self.events(&mut write, std::future::pending())).await
+            }
             Ok(Some(Request::Stop)) => {
                 self.end.cancel();
                 Ok(())
@@ -173,7 +175,11 @@ impl Supervisor {
     }
 
     /// Runs `work` while its events are sent on; both have come to an end when this returns.
-    async fn events_and<'w, T>(&self, write: &'w mut Sender, work: impl Future<Output = T>) -> Result<(T, &'w mut Sender)> {
+    async fn events_and<'w, T>(
+        &self,
+        write: &'w mut Sender,
+        work: impl Future<Output = T>,
+    ) -> Result<(T, &'w mut Sender)> {
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let events = self.events(write, async {
             let _ = finished.await;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Request;
 use crate::config::{ForwardConfig, Project};
 use crate::error::{Code, Error, Errors, suggest};
+use crate::ports::Request;
 use crate::release::manifest::{Service, ServicePort};
 
 /// A rendered Service and the release it belongs to.

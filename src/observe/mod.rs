@@ -4,23 +4,25 @@
 //! The charts are rendered twice: once with stand-ins, to see their Services, and once with the ports
 //! and image references that follow. Both come from the cache while nothing has changed.
 
+pub mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use self::requests::{Rendered as RenderedService, Wanted, wanted};
 use crate::cluster::kind::{Access, Kind, Node, State};
-use crate::config::variables::{self, Variables};
-use crate::config::{ImageConfig, Project};
+use crate::config::Variables;
+use crate::config::{self, ImageConfig, Project};
 use crate::docker::{self, Engine, PublishedPort};
 use crate::error::{Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ForwardFact, ImageFact, ReleaseFact};
-use crate::ports::requests::{Rendered as RenderedService, Wanted, wanted};
 use crate::ports::{self, Forward, Leases, Lessee, Taken};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
-use crate::release::{Prepared, check, installed, prepare, render};
+use crate::release::{Prepared, check, installed, prepare, readiness, render};
 
 /// Host ports that the project's own session listens on: no obstacle to itself.
 #[derive(Debug, Clone, Default)]
@@ -215,7 +217,7 @@ impl<'a> Charts<'a> {
         let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
         let images: Vec<_> = self.project.images.iter().map(stand_in).collect();
         let resolve = |text: &str, file: &Path| {
-            let forwards: Vec<_> = variables::names(text).iter().map(|name| stand_in_forward(name)).collect();
+            let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
             Variables::new(self.project, &self.project.id, &forwards, &images).resolve(text, file)
         };
         let releases = self.render(&images, &resolve, |_, _| vec![]).await?;
@@ -227,9 +229,11 @@ impl<'a> Charts<'a> {
         let images: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let variables = Variables::new(self.project, &self.project.id, forwards, &images);
         let resolve = |text: &str, file: &Path| variables.resolve(text, file);
-        let check = |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
+        let check =
+            |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
         let releases = self.render(&images, &resolve, check).await?;
-        let unused = check::unused_images(self.project, &images, releases.iter().map(|r| (&r.prepared, &r.rendered)));
+        let all: Vec<_> = releases.iter().map(|r| (&r.prepared, &r.rendered)).collect();
+        let unused = check::unused_images(images.iter().zip(self.project.images.iter().map(|i| &i.origin)), &all);
         Errors::unless_empty(unused, releases)
     }
 
@@ -241,8 +245,7 @@ impl<'a> Charts<'a> {
     ) -> Result<Vec<PreparedRelease>, Errors> {
         let render = |release| async move {
             let mut secrets = self.secrets.lock().await;
-            let prepared =
-                prepare(self.project, release, images, &mut secrets, resolve, self.helm, self.paths).await?;
+            let prepared = prepare(self.project, release, images, &mut secrets, resolve, self.helm, self.paths).await?;
             drop(secrets);
             let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
             Ok::<_, Errors>(PreparedRelease { prepared, rendered })
@@ -308,7 +311,7 @@ async fn release_facts(
     let mut facts = vec![];
     for release in releases {
         let installed = match access {
-            Some(access) => is_installed(access, project, &release.prepared).await?,
+            Some(access) => is_installed(access, project, release).await?,
             None => false,
         };
         let uses = release.rendered.images().into_iter().map(|used| used.image).collect();
@@ -321,7 +324,10 @@ async fn release_facts(
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn is_installed(access: &Access, project: &Project, prepared: &Prepared) -> Result<bool> {
-    let found = installed::installed(&access.client, &project.id, &prepared.name).await?;
-    Ok(found.is_some_and(|found| found.is_current(&prepared.inputs)))
+pub async fn is_installed(access: &Access, project: &Project, release: &PreparedRelease) -> Result<bool> {
+    let (client, prepared) = (&access.client, &release.prepared);
+    let found = installed::installed(client, &project.id, &prepared.name).await?;
+    // Somebody may have deleted a part of it by hand.
+    Ok(found.is_some_and(|found| found.is_current(&prepared.inputs))
+        && readiness::missing(client, &release.rendered.workloads(&project.id)).await?.is_empty())
 }
