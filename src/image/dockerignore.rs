@@ -1,5 +1,7 @@
 //! `.dockerignore`, by the rules of moby/patternmatcher and its `ignorefile` package: patterns are
 //! anchored at the context's root, the last match wins, a match of a folder covers what is in it.
+//! Two differences are meant: a malformed pattern is refused at once (moby does so when it comes to
+//! ask it), and a backslash always makes the next character plain (in moby `\a` is the bell).
 
 use std::path::{Path, PathBuf};
 
@@ -71,19 +73,30 @@ impl Ignore {
 }
 
 impl Rule {
+    /// In two passes, as moby does it: its reader anchors the path behind a `!`, its matcher then
+    /// looks for a `!` and cleans again.
     fn parse(line: &str) -> Option<Self> {
-        let (exception, pattern) = match line.strip_prefix('!') {
-            Some(rest) => (true, rest.trim()),
-            None => (false, line),
+        let anchored = match line.strip_prefix('!') {
+            Some(path) => format!("!{}", anchor(path.trim())),
+            None => anchor(line),
         };
-        if pattern.is_empty() {
-            return None;
-        }
-        let cleaned = clean(pattern);
-        // `/` alone stays what it is, and matches nothing.
-        let anchored = cleaned.strip_prefix('/').filter(|rest| !rest.is_empty()).unwrap_or(&cleaned);
-        Some(Self { exception, pattern: Pattern::parse(anchored)? })
+        let cleaned = clean(anchored.trim());
+        let (exception, pattern) = match cleaned.strip_prefix('!') {
+            Some(pattern) => (true, pattern),
+            None => (false, cleaned.as_str()),
+        };
+        let pattern = Pattern::parse(pattern)?;
+        (!exception || !pattern.0.is_empty()).then_some(Self { exception, pattern })
     }
+}
+
+/// Paths are relative to the context, whether they begin with `/` or not. `/` alone stays, and matches nothing.
+fn anchor(path: &str) -> String {
+    if path.is_empty() {
+        return String::new();
+    }
+    let cleaned = clean(path);
+    cleaned.strip_prefix('/').filter(|rest| !rest.is_empty()).unwrap_or(&cleaned).to_owned()
 }
 
 /// Go's `path.Clean`: no `.` and `//`, `..` resolved where it can be, no trailing `/`.
@@ -222,6 +235,9 @@ fn class(after: &str) -> Option<(Token, &str)> {
             Some(high) => class_char(high)?,
             None => (low, after_low),
         };
+        if low > high {
+            return None;
+        }
         ranges.push((low, high));
         rest = after_high;
     }
@@ -362,7 +378,7 @@ mod tests {
 
     #[test]
     fn a_malformed_pattern_is_refused_with_its_line() {
-        for bad in ["[]a]", "[-]", "[x-]", "[-x]", "\\", "[a-b-c]", "[", "[^", "[^bc", "a[", "!"] {
+        for bad in ["[]a]", "[-]", "[x-]", "[-x]", "\\", "[a-b-c]", "[", "[^", "[^bc", "a[", "[b-a]", "!", "! ", "!/"] {
             let error = Ignore::parse(&format!("# one\n\n{bad}\n"), Path::new(".dockerignore")).unwrap_err();
             assert_eq!((error.code, error.line), (Code::ImageContext, Some(3)), "{bad}");
         }
