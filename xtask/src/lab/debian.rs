@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::slice;
 
 use anyhow::{Context, Result};
 
@@ -28,7 +29,7 @@ impl Base {
     pub(super) fn ensure(store: &Store, suite: &str) -> Result<Self> {
         let rootfs = format!("devk-lab/rootfs:{suite}");
         let rootfs_key = Key::of([suite, MAKE_ROOTFS, DPKG, APT, std::env::consts::ARCH]);
-        store.ensure_made_by(&[rootfs.clone()], &rootfs_key, |folder| {
+        store.ensure_made_by(slice::from_ref(&rootfs), &rootfs_key, |folder| {
             make_rootfs(suite, folder, &rootfs, &rootfs_key)
         })?;
         let certificates = host_certificates()?;
@@ -36,10 +37,8 @@ impl Base {
             tag: format!("debian:{suite}-slim"),
             key: Key::of([rootfs_key.as_str(), DOCKERFILE, &certificates]),
         };
-        let tags = [base.tag.clone()];
-        store.ensure_made_by(&tags, &base.key, |context| {
-            base.build(suite, rootfs.clone(), &certificates, context)
-        })?;
+        let tags = slice::from_ref(&base.tag);
+        store.ensure_made_by(tags, &base.key, |context| base.build(suite, rootfs.clone(), &certificates, context))?;
         Ok(base)
     }
 
@@ -67,8 +66,7 @@ fn make_rootfs(suite: &str, folder: &Path, tag: &str, key: &Key) -> Result<()> {
     let mirror = Mirror::of_this_machine()?.main;
     let label = format!("{LABEL}={}", key.as_str());
     let mut make = command::as_root("bash");
-    make.args(["-euo", "pipefail", "-c", MAKE_ROOTFS, "lab", suite, &mirror])
-        .arg(folder);
+    make.args(["-euo", "pipefail", "-c", MAKE_ROOTFS, "lab", suite, &mirror]).arg(folder);
     command::run(make.args([tag, &label, DPKG, APT]))
 }
 
@@ -83,18 +81,11 @@ fn host_certificates() -> Result<String> {
 /// The machine's own choice of a package index, if it made one.
 fn pip_config() -> String {
     let index = std::env::var("PIP_INDEX_URL").unwrap_or_default();
-    if index.is_empty() {
-        String::new()
-    } else {
-        format!("[global]\nindex-url = {index}\n")
-    }
+    if index.is_empty() { String::new() } else { format!("[global]\nindex-url = {index}\n") }
 }
 
 fn npm_config() -> Result<String> {
     apt::ensure("npm", &["nodejs", "npm"])?;
     let registry = command::output(Command::new("npm").args(["config", "get", "registry"]))?;
-    Ok(format!(
-        "registry={}\nupdate-notifier=false\nfund=false\n",
-        registry.trim()
-    ))
+    Ok(format!("registry={}\nupdate-notifier=false\nfund=false\n", registry.trim()))
 }

@@ -24,9 +24,7 @@ mod tools;
 
 use cache::Cache;
 use image::Store;
-use programs::{
-    CNI, CONTAINERD, COREDNS, DOCKERFILE_FRONTEND, ETCD, HELM, KIND, KUBERNETES, LOCAL_PATH, PAUSE,
-};
+use programs::{CNI, CONTAINERD, COREDNS, DOCKERFILE_FRONTEND, ETCD, HELM, KIND, KUBERNETES, LOCAL_PATH, PAUSE};
 use progress::Progress;
 
 const HELP: &str = "\
@@ -44,11 +42,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
         [] => all(&cache, &progress)?,
         ["docker"] => docker::ensure(&cache, &progress)?,
         ["needed"] => {
-            return Ok(if is_needed(&cache)? {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            });
+            return Ok(if is_needed(&cache)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         ["env" | "--print-path"] => println!("{}", tools::folder(&cache).display()),
         ["versions"] => print!("{}", tools::versions()),
@@ -78,11 +72,7 @@ fn all(cache: &Cache, progress: &Progress) -> Result<()> {
     if !table.is_empty() {
         eprint!("lab: what took how long\n{table}");
     }
-    eprintln!(
-        "lab: ready in {:.1} s; tools in {}",
-        progress.elapsed(),
-        tools::folder(cache).display()
-    );
+    eprintln!("lab: ready in {:.1} s; tools in {}", progress.elapsed(), tools::folder(cache).display());
     Ok(())
 }
 
@@ -95,16 +85,7 @@ fn build(cache: &Cache, progress: &Progress, store: &Store) -> Result<()> {
             base_images::ensure_trixie(store)?;
             anyhow::Ok(bookworm)
         });
-        for program in [
-            &KUBERNETES,
-            &KIND,
-            &CONTAINERD,
-            &CNI,
-            &ETCD,
-            &COREDNS,
-            &LOCAL_PATH,
-            &PAUSE,
-        ] {
+        for program in [&KUBERNETES, &KIND, &CONTAINERD, &CNI, &ETCD, &COREDNS, &LOCAL_PATH, &PAUSE] {
             program.get(cache, progress)?;
         }
         let rest = scope.spawn(|| {
@@ -121,8 +102,5 @@ fn build(cache: &Cache, progress: &Progress, store: &Store) -> Result<()> {
 }
 
 fn joined<T>(outcome: std::thread::Result<Result<T>>) -> Result<T> {
-    outcome
-        .map_err(|_| anyhow!("a lane of the build panicked"))
-        .flatten()
-        .context("the lab is not complete")
+    outcome.map_err(|_| anyhow!("a lane of the build panicked")).flatten().context("the lab is not complete")
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::base_images::BUSYBOX_TAGS;
+use super::base_images::{BUSYBOX_TAGS, Bookworm};
 use super::cache::{Cache, Key};
 use super::command;
 use super::debian::Base;
@@ -26,15 +26,7 @@ const STORAGE_MANIFEST: &str = include_str!("../../lab/node/default-storage.yaml
 const FLATTEN: &str = include_str!("../../lab/node/flatten");
 const ADD_IMAGES: &str = include_str!("../../lab/node/add-images");
 
-const PROGRAMS: [&Program; 7] = [
-    &KUBERNETES,
-    &CONTAINERD,
-    &CNI,
-    &ETCD,
-    &COREDNS,
-    &LOCAL_PATH,
-    &PAUSE,
-];
+const PROGRAMS: [&Program; 7] = [&KUBERNETES, &CONTAINERD, &CNI, &ETCD, &COREDNS, &LOCAL_PATH, &PAUSE];
 const FILES: [&str; 11] = [
     KUBERNETES_DOCKERFILE,
     NODE_DOCKERFILE,
@@ -51,26 +43,19 @@ const FILES: [&str; 11] = [
 
 const PARENT: &str = "devk-lab/kubernetes:latest";
 const BARE: &str = "devk-lab/kind-node:latest";
+const FLAT: &str = "devk-lab/kubernetes:flat";
 
 pub(super) fn tag() -> String {
     format!("kindest/node:{}", KUBERNETES.version)
 }
 
-pub(super) fn ensure(cache: &Cache, store: &Store, base: &Base) -> Result<()> {
+pub(super) fn ensure(cache: &Cache, store: &Store, from: &Bookworm) -> Result<()> {
+    let base = &from.base;
     let programs: Vec<Key> = PROGRAMS.iter().map(|program| program.key()).collect();
-    let inputs = programs
-        .iter()
-        .map(Key::as_str)
-        .chain(FILES)
-        .chain([base.key.as_str()]);
+    let inputs = programs.iter().map(Key::as_str).chain(FILES).chain([base.key.as_str(), from.busybox.as_str()]);
     let key = Key::of(inputs);
     store.ensure_made_by(&[tag()], &key, |folder| {
-        let make = Make {
-            cache,
-            base,
-            key: &key,
-            folder,
-        };
+        let make = Make { cache, base, key: &key, folder };
         make.all()
     })
 }
@@ -85,10 +70,7 @@ struct Make<'a> {
 impl Make<'_> {
     fn all(&self) -> Result<()> {
         let wanted = self.images_of_kubeadm()?;
-        let pause = wanted
-            .iter()
-            .find(|image| image.contains("/pause:"))
-            .context("kubeadm names no pause image")?;
+        let pause = wanted.iter().find(|image| image.contains("/pause:")).context("kubeadm names no pause image")?;
         let provisioner = format!("rancher/local-path-provisioner:{}", LOCAL_PATH.version);
         self.build_kubernetes()?;
         self.build_bare_node(pause, &provisioner)?;
@@ -99,12 +81,7 @@ impl Make<'_> {
         }
         let outcome = self.add_images(&inside);
         let made = wanted.iter().chain([&provisioner]);
-        command::run(
-            Command::new("docker")
-                .args(["image", "rm"])
-                .args(made)
-                .args([PARENT, BARE]),
-        )?;
+        command::run(Command::new("docker").args(["image", "rm"]).args(made).args([PARENT, BARE, FLAT]))?;
         outcome
     }
 
@@ -114,17 +91,8 @@ impl Make<'_> {
 
     fn images_of_kubeadm(&self) -> Result<Vec<String>> {
         let mut kubeadm = Command::new(self.binary(&KUBERNETES));
-        kubeadm.arg0("kubeadm").args([
-            "config",
-            "images",
-            "list",
-            "--kubernetes-version",
-            KUBERNETES.version,
-        ]);
-        Ok(command::output(&mut kubeadm)?
-            .lines()
-            .map(String::from)
-            .collect())
+        kubeadm.arg0("kubeadm").args(["config", "images", "list", "--kubernetes-version", KUBERNETES.version]);
+        Ok(command::output(&mut kubeadm)?.lines().map(String::from).collect())
     }
 
     fn build(&self, name: &str, image: &Image) -> Result<()> {
@@ -133,19 +101,8 @@ impl Make<'_> {
         image::build(image, &context)
     }
 
-    fn image<'b>(
-        &self,
-        tag: &str,
-        dockerfile: String,
-        files: Vec<(&'b str, Content<'b>)>,
-    ) -> Image<'b> {
-        Image {
-            tags: vec![tag.to_owned()],
-            key: self.key.clone(),
-            dockerfile,
-            args: Vec::new(),
-            files,
-        }
+    fn image<'b>(&self, tag: &str, dockerfile: String, files: Vec<(&'b str, Content<'b>)>) -> Image<'b> {
+        Image { tags: vec![tag.to_owned()], key: self.key.clone(), dockerfile, args: Vec::new(), files }
     }
 
     fn build_kubernetes(&self) -> Result<()> {
@@ -176,24 +133,16 @@ impl Make<'_> {
 
     /// One of the images in the node's own store. The control plane's programs share a single one.
     fn build_inner(&self, reference: &str) -> Result<()> {
-        let name = reference
-            .rsplit('/')
-            .next()
-            .and_then(|last| last.split(':').next())
-            .unwrap_or(reference);
+        let name = reference.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or(reference);
         if name.starts_with("kube-") {
-            return command::run(&mut command::script(FLATTEN, &[PARENT, reference]));
+            return command::run(&mut command::script(FLATTEN, &[PARENT, FLAT, reference]));
         }
         let programs = [&COREDNS, &ETCD, &LOCAL_PATH, &PAUSE];
         let Some(program) = programs.into_iter().find(|program| program.name == name) else {
             bail!("kubeadm wants `{reference}`, which the lab does not build");
         };
         let dockerfile = PROGRAM_DOCKERFILE.replace("@PROGRAM@", name);
-        let image = self.image(
-            reference,
-            dockerfile,
-            vec![(program.name, Content::Path(self.binary(program)))],
-        );
+        let image = self.image(reference, dockerfile, vec![(program.name, Content::Path(self.binary(program)))]);
         self.build(name, &image)
     }
 

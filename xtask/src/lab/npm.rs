@@ -23,7 +23,7 @@ pub(super) fn get(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
         let package = format!("node-linux-{}", arch()?);
         unpack(&format!("{package}@{NODE}"), &folder.join("package"))?;
         unpack(&format!("npm@{NPM}"), &folder.join("npm"))?;
-        let take = r#"mv "$1/package/bin/node" "$1/node" && rm -rf "$1/package""#;
+        let take = r#"install -m 755 "$1/package/bin/node" "$1/node" && rm -rf "$1/package""#;
         command::run(&mut command::script(take, &[&folder.to_string_lossy()]))
     })
 }
@@ -40,10 +40,7 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
     let text = r#"mkdir -p "$2" && cd "$2"
         file=$(npm pack --silent "$1")
         tar -x --strip-components=1 --no-same-owner -f "$file" && rm "$file""#;
-    command::run(&mut command::script(
-        text,
-        &[package, &folder.to_string_lossy()],
-    ))
+    command::run(&mut command::script(text, &[package, &folder.to_string_lossy()]))
 }
 
 #[cfg(test)]

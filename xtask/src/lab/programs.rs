@@ -2,13 +2,8 @@
 
 use super::go::Program;
 
-pub(super) const KIND: Program = Program {
-    name: "kind",
-    version: "v0.33.0",
-    packages: &["sigs.k8s.io/kind"],
-    stamps: &[],
-    main: None,
-};
+pub(super) const KIND: Program =
+    Program { name: "kind", version: "v0.33.0", packages: &["sigs.k8s.io/kind"], stamps: &[], main: None };
 
 pub(super) const KUBERNETES: Program = Program {
     name: "kubernetes",
@@ -47,10 +42,7 @@ pub(super) const CONTAINERD: Program = Program {
         "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
         "github.com/containerd/containerd/v2/cmd/ctr",
     ],
-    stamps: &[(
-        "github.com/containerd/containerd/v2/version.Version",
-        "v2.4.2",
-    )],
+    stamps: &[("github.com/containerd/containerd/v2/version.Version", "v2.4.2")],
     main: None,
 };
 
@@ -68,21 +60,11 @@ pub(super) const CNI: Program = Program {
     main: None,
 };
 
-pub(super) const ETCD: Program = Program {
-    name: "etcd",
-    version: "v3.6.16",
-    packages: &["go.etcd.io/etcd/server/v3"],
-    stamps: &[],
-    main: None,
-};
+pub(super) const ETCD: Program =
+    Program { name: "etcd", version: "v3.6.16", packages: &["go.etcd.io/etcd/server/v3"], stamps: &[], main: None };
 
-pub(super) const COREDNS: Program = Program {
-    name: "coredns",
-    version: "v1.14.2",
-    packages: &["github.com/coredns/coredns"],
-    stamps: &[],
-    main: None,
-};
+pub(super) const COREDNS: Program =
+    Program { name: "coredns", version: "v1.14.2", packages: &["github.com/coredns/coredns"], stamps: &[], main: None };
 
 pub(super) const LOCAL_PATH: Program = Program {
     name: "local-path-provisioner",
@@ -100,9 +82,11 @@ pub(super) const PAUSE: Program = Program {
     main: Some(include_str!("../../lab/go/pause/main.go")),
 };
 
+/// The last whose requests are encoded as those of the Engines up to 26 are. With a younger one such an Engine, sent the
+/// context as a tar, takes the frontend's request for it to be a second one: `context not found`.
 pub(super) const DOCKERFILE_FRONTEND: Program = Program {
     name: "dockerfile-frontend",
-    version: "v0.34.2",
+    version: "v0.16.0",
     packages: &["github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend"],
     stamps: &[],
     main: None,
