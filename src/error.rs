@@ -56,21 +56,26 @@ codes! {
     ConfigMissing => "config.missing", Usage, "there is no devk.yaml in this folder or above it";
     ConfigSyntax => "config.syntax", Usage, "a file is not valid YAML, or a value has the wrong type";
     ConfigUnknownKey => "config.unknown-key", Usage, "devk.yaml has a key that devk does not know";
+    ConfigMissingKey => "config.missing-key", Usage, "devk.yaml lacks a key that devk needs";
     ConfigValue => "config.value", Usage, "a value in devk.yaml is out of range or contradicts another";
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
+    DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
     // ports
     PortHeld => "port.held", Usage, "an explicit local port is held by something else";
     PortNone => "port.none", Usage, "no free local port is left for a forward";
     ForwardTarget => "forward.target", Usage, "a forward names a Service or port that the charts do not render";
+    ForwardNoPod => "forward.no-pod", Failed, "a connection found no Ready pod behind its forward";
+    ForwardBroken => "forward.broken", Failed, "a forwarded connection failed on its way to the pod";
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";
+    ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
     ImagePullPolicy => "image.pull-policy", Usage, "a devk-built image would always be pulled";
@@ -87,11 +92,13 @@ codes! {
     ClusterPin => "cluster.pin", Usage, "the cluster is not the one that devk pinned";
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
     ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
+    NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
     // session
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
+    Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
 }
 
@@ -158,6 +165,11 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// A mistake of devk's own, such as a panic in a task.
+pub fn internal(cause: &dyn fmt::Display) -> Error {
+    Error::new(Code::Internal, format!("this is a mistake in devk: {cause}"))
+}
 
 /// Problems that are reported together. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

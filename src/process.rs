@@ -90,6 +90,11 @@ impl Cmd {
     }
 
     #[must_use]
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
+        pairs.into_iter().fold(self, |cmd, (key, value)| cmd.env(key, value))
+    }
+
+    #[must_use]
     pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.dir = Some(dir.as_ref().to_owned());
         self

@@ -1,9 +1,32 @@
 //! `devk.yaml` and profiles, read strictly into [`Project`]: unknown keys refused with a suggestion,
 //! all problems reported together with file and line.
+//!
+//! text → [`yaml`] tree → [`merge`] over the profile's tree → [`check`] against the table in [`schema`]
+//! → [`decode`]. The tree remembers where each value was written, through the merge.
+
+mod check;
+mod decode;
+mod format;
+mod identity;
+mod merge;
+mod profile;
+mod read;
+mod scalar;
+mod schema;
+mod variables;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
+
+pub use profile::names as profile_names;
+pub use read::{FILE, Source, load};
+pub use schema::json_schema;
+pub use variables::{Variables, names as forward_names};
 
 /// A project: one devk.yaml in one worktree. All paths are absolute.
 #[derive(Debug, Clone)]

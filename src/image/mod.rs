@@ -1,11 +1,27 @@
 //! Images: content hash → reference, build through the Docker API, load into every node.
 
+mod build;
+pub mod context;
+pub mod dockerignore;
+mod hash;
+mod load;
+mod remove;
+mod trace;
+
+pub use build::{build, present};
+pub use hash::{content_hash, image_ref};
+pub use load::{load, normalise, on_node};
+pub use remove::remove_project_images;
+
+/// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
+const REGISTRY: &str = "devk.local";
+
 /// An image that devk builds: unique by content, so a changed image is a changed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRef {
     /// The name in devk.yaml.
     pub name: String,
-    /// `devk.local/<project>/<name>`: a registry that does not exist, so nothing can be pulled by mistake.
+    /// `devk.local/<project>/<name>`.
     pub repository: String,
     /// The first 16 hexadecimal digits of the content hash.
     pub tag: String,
@@ -16,4 +32,8 @@ impl ImageRef {
     pub fn reference(&self) -> String {
         format!("{}:{}", self.repository, self.tag)
     }
+}
+
+fn repository(project_id: &str, image: &str) -> String {
+    format!("{REGISTRY}/{project_id}/{image}")
 }

@@ -1,6 +1,21 @@
 //! The offset table: which host port stands for which Service port.
+//!
+//! [`table`] is pure, [`leases`] keeps what was shown once, [`listeners`] tells what this machine
+//! holds, and [`place`] puts the three together.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+
+use crate::error::Errors;
+
+pub mod leases;
+pub mod listeners;
+pub mod requests;
+pub mod table;
+
+pub use leases::{Leases, Lessee};
+pub use table::{LeaseKey, Request, Taken, assign};
 
 /// One row of the table (the contract of `devk ports --format json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,4 +32,61 @@ pub struct Forward {
     pub url: String,
     /// Why `local` is not the base port + 10000, if it is not.
     pub moved: Option<String>,
+}
+
+/// Assigns a port to every request, against what `taken` holds and what listens on this machine.
+/// `own` are the ports of this project's running session: its listeners are no obstacle.
+///
+/// Every port of the answer was bindable a moment ago. Where the list of listeners is incomplete
+/// (lsof without root, Windows beside WSL), the bind test finds the rest and the table is made again.
+///
+/// # Errors
+/// Those of [`assign`].
+pub async fn place(
+    requests: &[Request],
+    mut taken: Taken,
+    lease: &BTreeMap<LeaseKey, u16>,
+    own: &BTreeSet<u16>,
+) -> Result<Vec<Forward>, Errors> {
+    listeners::add(&mut taken, &table::candidates(requests, lease), own).await;
+    loop {
+        let forwards = assign(requests, &taken, lease)?;
+        let locals = forwards.iter().map(|forward| forward.local);
+        let held: Vec<u16> = locals.filter(|port| !own.contains(port) && listeners::held(*port)).collect();
+        if held.is_empty() {
+            return Ok(forwards);
+        }
+        // Each round takes at least one more port, so this ends.
+        for port in held {
+            taken.add(port, listeners::holder(port).await);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Code;
+
+    #[tokio::test]
+    async fn a_foreign_listener_moves_the_forward_and_is_named() {
+        let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = foreign.local_addr().unwrap().port();
+        let requests = [Request::new("api", "shop", "api", port - table::OFFSET)];
+        let forwards = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::new()).await.unwrap();
+        assert_ne!(forwards[0].local, port);
+        let moved = forwards[0].moved.clone().unwrap();
+        assert!(moved.contains(&format!("(pid {})", std::process::id())), "{moved}");
+    }
+
+    #[tokio::test]
+    async fn the_listener_of_the_own_session_is_no_obstacle() {
+        let own = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = own.local_addr().unwrap().port();
+        let requests = [Request { local: Some(port), ..Request::new("api", "shop", "api", 5000) }];
+        let forwards = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::from([port])).await.unwrap();
+        assert_eq!(forwards[0].local, port);
+        let refused = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::new()).await.unwrap_err();
+        assert_eq!(refused.0[0].code, Code::PortHeld);
+    }
 }

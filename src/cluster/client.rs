@@ -1,0 +1,145 @@
+//! devk's Kubernetes client: from one private kubeconfig file, and from nothing else.
+//!
+//! Invariant: neither the user's `KUBECONFIG` nor `~/.kube/config` nor a service account nor a proxy
+//! variable has a say in where devk writes.
+
+use std::path::Path;
+use std::time::Duration;
+
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::{Body, ConfigExt};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tower::{BoxError, ServiceBuilder};
+
+use crate::error::{Code, Error, Result};
+
+/// How long a TCP connection to the API server may take.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long the first answer, TLS included, may take.
+const FIRST_ANSWER: Duration = Duration::from_secs(10);
+/// A silent connection is probed after this time, and given up after three unanswered probes: streams
+/// have no read timeout, but a laptop that slept must not wait for a dead one.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
+/// Makes ring the crypto of rustls; called again, it does nothing.
+pub fn install_crypto() {
+    // The error says that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client for the current context of `kubeconfig`, whose API server has just answered.
+/// Streams (watches, forwards, execs) have no read timeout.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`] if the file cannot be read or the API server does not answer.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    let client = build(config(kubeconfig).await?).map_err(|e| unreachable(kubeconfig, &e))?;
+    match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
+        Ok(Ok(_)) => Ok(client),
+        Ok(Err(e)) => Err(unreachable(kubeconfig, &e)),
+        Err(_) => Err(unreachable(kubeconfig, &Silent)),
+    }
+}
+
+/// The API server's URL.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`] if the file cannot be read.
+pub async fn endpoint(kubeconfig: &Path) -> Result<String> {
+    Ok(config(kubeconfig).await?.cluster_url.to_string())
+}
+
+async fn config(kubeconfig: &Path) -> Result<Config> {
+    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| unreachable(kubeconfig, &e))?;
+    if let Some(cluster) = file.clusters.iter().find(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some())) {
+        let text = format!("cluster `{}` is behind a `proxy-url`, which devk does not use", cluster.name);
+        return Err(Error::new(Code::ClusterUnreachable, text).at(kubeconfig, None));
+    }
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
+    config.map_err(|e| unreachable(kubeconfig, &e))
+}
+
+/// By hand, since kube's own client leaves Nagle's algorithm on (40 ms a small exchange) and takes
+/// `HTTPS_PROXY` even for a cluster on this machine.
+pub(crate) fn build(config: Config) -> kube::Result<Client> {
+    install_crypto();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    tcp.set_connect_timeout(Some(CONNECT));
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
+    tcp.set_keepalive_retries(Some(3));
+    let http =
+        HttpClient::builder(TokioExecutor::new()).build::<_, Body>(config.rustls_https_connector_with_connector(tcp)?);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// The API server accepted the connection and said nothing.
+#[derive(Debug)]
+struct Silent;
+
+impl std::fmt::Display for Silent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "no answer within {} s", FIRST_ANSWER.as_secs())
+    }
+}
+
+impl std::error::Error for Silent {}
+
+fn unreachable(kubeconfig: &Path, cause: &dyn std::error::Error) -> Error {
+    Error::new(Code::ClusterUnreachable, format!("the API server of `{}` does not answer", kubeconfig.display()))
+        .evidence(chain(cause))
+        .hint("devk doctor")
+}
+
+/// An error and its causes on one line: hyper's own text says no more than "client error".
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
+    // Many errors repeat their cause in their own text.
+    texts.dedup_by(|cause, text| text.contains(cause.as_str()));
+    texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kubeconfig(server: &str, extra: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: \"{server}\"{extra}}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+        );
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[tokio::test]
+    async fn a_refused_connection_shows_its_cause() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let file = kubeconfig(&format!("https://{closed}"), "");
+        let error = client(file.path()).await.err().unwrap();
+        assert_eq!(error.code, Code::ClusterUnreachable);
+        assert!(error.evidence[0].contains("Connection refused"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_and_a_proxied_cluster_are_refused() {
+        let missing = client(Path::new("/nowhere/kubeconfig")).await.err().unwrap();
+        assert_eq!(missing.code, Code::ClusterUnreachable);
+        let file = kubeconfig("https://127.0.0.1:1", ", proxy-url: \"http://proxy.example:3128\"");
+        let proxied = client(file.path()).await.err().unwrap();
+        assert_eq!(proxied.message, "cluster `c` is behind a `proxy-url`, which devk does not use");
+    }
+}

@@ -1,0 +1,116 @@
+//! The pin: which cluster devk may write to, told by identity and not by a context's name.
+//!
+//! A context name says nothing about what stands behind it (skaffold#1313: the wrong cluster was
+//! written to); the UID of the `kube-system` namespace lives and dies with a cluster's storage.
+
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::paths::write_atomic;
+
+/// What devk knows of the cluster it writes to. One file a cluster, `<state>/clusters/<name>/pin.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    pub version: u32,
+    /// UID of the `kube-system` namespace.
+    pub uid: String,
+    /// The API server's URL in the private kubeconfig.
+    pub endpoint: String,
+    /// Container id of the control-plane node: a new one means that somebody made the cluster anew.
+    pub node: String,
+    /// devk created the cluster, so `down --delete` may remove it.
+    pub created: bool,
+    /// The `kind` network was not there before devk created the cluster.
+    pub network_created: bool,
+}
+
+/// The pin's file in a cluster's state folder.
+pub fn file(cluster: &Path) -> PathBuf {
+    cluster.join("pin.json")
+}
+
+/// The pin of a cluster, if there is one.
+///
+/// # Errors
+/// [`Code::StateIo`] if the file is there but unreadable: guessing would defeat the pin.
+pub fn load(cluster: &Path) -> Result<Option<Pin>> {
+    let path = file(cluster);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(unreadable(&path, &e)),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|e| unreadable(&path, &e))
+}
+
+fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::StateIo, format!("cannot read the cluster pin `{}`: {cause}", path.display()))
+        .hint(format!("if the cluster is yours to write to: rm {} && devk up", path.display()))
+}
+
+/// Keeps the pin.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn save(cluster: &Path, pin: &Pin) -> Result<()> {
+    let json = serde_json::to_vec_pretty(pin).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
+    write_atomic(&file(cluster), &json, 0o600)
+}
+
+/// The UID of `kube-system` behind a client.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn uid(client: &kube::Client) -> Result<String> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace = namespaces.get_metadata("kube-system").await.map_err(|e| {
+        Error::new(Code::ClusterUnreachable, "the cluster's API server does not answer").evidence(e.to_string())
+    })?;
+    Ok(namespace.metadata.uid.unwrap_or_default())
+}
+
+/// Compares the pin with the cluster that answers.
+///
+/// # Errors
+/// [`Code::ClusterPin`] if another cluster answers at the pinned place.
+pub fn check(pin: &Pin, name: &str, cluster: &Path, uid: &str) -> Result<()> {
+    if pin.uid == uid {
+        return Ok(());
+    }
+    Err(Error::new(Code::ClusterPin, format!("cluster `{name}` is not the one that devk pinned"))
+        .evidence(format!("pinned: kube-system {} at {}", pin.uid, pin.endpoint))
+        .evidence(format!("found:  kube-system {uid}"))
+        .hint(format!("if this cluster is yours to write to: rm {} && devk up", file(cluster).display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin() -> Pin {
+        let (uid, endpoint, node) = ("u1".into(), "https://127.0.0.1:1".into(), "c1".into());
+        Pin { version: 1, uid, endpoint, node, created: true, network_created: false }
+    }
+
+    #[test]
+    fn another_cluster_at_the_pinned_place_is_refused() {
+        let error = check(&pin(), "devk", Path::new("/s"), "u2").unwrap_err();
+        assert_eq!(error.code, Code::ClusterPin);
+        assert_eq!(error.evidence[1], "found:  kube-system u2");
+        assert_eq!(check(&pin(), "devk", Path::new("/s"), "u1"), Ok(()));
+    }
+
+    #[test]
+    fn a_pin_is_kept_and_a_broken_one_is_not_guessed_around() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(load(dir.path()), Ok(None));
+        save(dir.path(), &pin()).unwrap();
+        assert_eq!(load(dir.path()), Ok(Some(pin())));
+        std::fs::write(file(dir.path()), "{").unwrap();
+        assert_eq!(load(dir.path()).unwrap_err().code, Code::StateIo);
+    }
+}

@@ -1,0 +1,86 @@
+//! Putting a project's workloads to sleep on a shared cluster: scaled to zero with the old number
+//! noted on them, so that `up` brings back exactly what was there.
+
+use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, ListParams, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::namespace::ASLEEP_ANNOTATION;
+use crate::error::{Code, Error, Result};
+
+/// Replicas before the sleep.
+const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
+
+/// Scales every Deployment and StatefulSet of the namespace to zero. Data stays.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
+    mark(client, namespace, json!("true")).await?;
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    for deployment in deployments.list(&ListParams::default()).await.map_err(failed)? {
+        let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        if let Some(name) = deployment.metadata.name.as_ref().filter(|_| replicas > 0) {
+            patch(&deployments, name, asleep(replicas)).await?;
+        }
+    }
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    for set in sets.list(&ListParams::default()).await.map_err(failed)? {
+        let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+        if let Some(name) = set.metadata.name.as_ref().filter(|_| replicas > 0) {
+            patch(&sets, name, asleep(replicas)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Brings back what [`sleep`] scaled down.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn wake(client: &kube::Client, namespace: &str) -> Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
+    for deployment in deployments.list_metadata(&ListParams::default()).await.map_err(failed)? {
+        if let Some((name, replicas)) = noted(&deployment.metadata) {
+            patch(&deployments, &name, awake(replicas)).await?;
+        }
+    }
+    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
+    for set in sets.list_metadata(&ListParams::default()).await.map_err(failed)? {
+        if let Some((name, replicas)) = noted(&set.metadata) {
+            patch(&sets, &name, awake(replicas)).await?;
+        }
+    }
+    // Last, so that a wake that was cut off is done again.
+    mark(client, namespace, Value::Null).await
+}
+
+fn noted(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<(String, i32)> {
+    let replicas = metadata.annotations.as_ref()?.get(REPLICAS_ANNOTATION)?.parse().ok()?;
+    Some((metadata.name.clone()?, replicas))
+}
+
+fn asleep(replicas: i32) -> Value {
+    json!({"metadata": {"annotations": {REPLICAS_ANNOTATION: replicas.to_string()}}, "spec": {"replicas": 0}})
+}
+
+fn awake(replicas: i32) -> Value {
+    json!({"metadata": {"annotations": {REPLICAS_ANNOTATION: null}}, "spec": {"replicas": replicas}})
+}
+
+async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()> {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    patch(&namespaces, namespace, json!({"metadata": {"annotations": {ASLEEP_ANNOTATION: value}}})).await
+}
+
+async fn patch<K>(api: &Api<K>, name: &str, patch: Value) -> Result<()>
+where
+    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
+{
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop).map_err(failed)
+}
+
+fn failed(error: kube::Error) -> Error {
+    Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
+}

@@ -1,0 +1,67 @@
+//! `devk down`.
+
+use super::Context;
+use crate::cluster::kind::Kind;
+use crate::docker;
+use crate::down::{Down, Ending};
+use crate::error::{Errors, Exit, Result};
+use crate::session::client;
+use crate::session::control::{Reply, Request};
+use crate::ui::event::Reporter;
+use crate::ui::{self, Format, View};
+
+/// Ends the session and stops the stack; with `delete` removes it.
+///
+/// # Errors
+/// Whatever could not be stopped or removed.
+pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
+    let project = context.project()?;
+    end_session(context, &project.id).await?;
+    let engine = docker::connect().await?;
+    let kind = Kind::of(&engine, &project, &context.paths);
+    if delete && context.format == Format::Table {
+        ui::err(&format!("removing `{}`: releases, volumes, namespace, secrets, lease, images; ", project.id));
+        ui::err(&format!("the cluster `{}` too if devk made it and nobody else lives there\n", project.cluster.name));
+    }
+    let reporter = Reporter::default();
+    let mut events = reporter.subscribe();
+    let mut view = View::of(context.format);
+    let down = Down { project: &project, paths: &context.paths, engine: &engine, kind, reporter };
+    let show = async {
+        while let Ok(event) = events.recv().await {
+            view.event(&event);
+        }
+    };
+    let work = async {
+        let ending = down.run(delete).await;
+        // Its reporter closes the stream of events.
+        drop(down);
+        ending
+    };
+    let (ending, ()) = tokio::join!(work, show);
+    report(context.format, &project.id, delete, &ending?);
+    Ok(Exit::Ok)
+}
+
+async fn end_session(context: &Context, id: &str) -> Result<()> {
+    if let Some(mut connection) = client::running(&context.paths, id).await {
+        // A session that is ending by itself does not listen any more, and that is fine.
+        let _ = connection.write.send(&Request::Stop).await;
+        while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+    }
+    client::ended(&context.paths, id).await
+}
+
+fn report(format: Format, project: &str, delete: bool, ending: &Ending) {
+    if format == Format::Json {
+        return ui::json(&serde_json::json!({"version": 1, "project": project, "ending": ending, "deleted": delete}));
+    }
+    let what = match ending {
+        Ending::Nothing => "nothing of it was running".to_owned(),
+        Ending::StopCluster => "its cluster is stopped; the data stays".to_owned(),
+        Ending::Sleep { because } => format!("its workloads are scaled to zero, as {because}; the data stays"),
+        Ending::DeleteCluster => "it and its cluster are removed".to_owned(),
+        Ending::DeleteNamespace { because } => format!("it is removed and the cluster left, as {because}"),
+    };
+    ui::out(&format!("`{project}` is down: {what}\n"));
+}

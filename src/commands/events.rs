@@ -1,0 +1,36 @@
+//! `devk events`: the running session's events, one JSON document or one line each.
+
+use super::Context;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::session::client;
+use crate::session::control::{Connection, Reply, Request};
+use crate::ui::View;
+
+/// Follows the events of the session until it ends or Ctrl-C.
+///
+/// # Errors
+/// [`Code::SessionNone`] if none runs.
+pub async fn run(context: &Context) -> Result<Exit, Errors> {
+    let project = context.project()?;
+    let mut connection = client::running(&context.paths, &project.id).await.ok_or_else(|| none(&project.name))?;
+    connection.write.send(&Request::Events).await?;
+    let mut view = View::of(context.format);
+    tokio::select! {
+        shown = show(&mut connection, &mut view) => shown?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    Ok(Exit::Ok)
+}
+
+async fn show(connection: &mut Connection, view: &mut View) -> Result<()> {
+    while let Some(reply) = connection.read.next::<Reply>().await? {
+        if let Reply::Event { event } = reply {
+            view.event(&event);
+        }
+    }
+    Ok(())
+}
+
+fn none(project: &str) -> Error {
+    Error::new(Code::SessionNone, format!("no session of `{project}` is running")).hint("devk up -d")
+}

@@ -1,0 +1,49 @@
+//! One file a command: ask the layers below, print the answer.
+
+use crate::config::{self, Project, Source};
+use crate::error::{Errors, Exit, Result};
+use crate::paths::Paths;
+use crate::session::supervisor;
+use crate::ui::Format;
+
+pub mod doctor;
+pub mod down;
+pub mod env;
+pub mod events;
+pub mod logs;
+pub mod ports;
+pub mod status;
+pub mod up;
+
+/// What every command starts from.
+#[derive(Debug)]
+pub struct Context {
+    pub source: Source,
+    pub format: Format,
+    pub paths: Paths,
+}
+
+impl Context {
+    /// # Errors
+    /// [`crate::error::Code::StateIo`] without a home folder.
+    pub fn new(source: Source, format: Format) -> Result<Self> {
+        Ok(Self { source, format, paths: Paths::from_env()? })
+    }
+
+    /// The project that the command is about.
+    ///
+    /// # Errors
+    /// All problems of its configuration.
+    pub fn project(&self) -> Result<Project, Errors> {
+        config::load(&self.source, &self.paths)
+    }
+}
+
+/// The hidden command that the client starts.
+///
+/// # Errors
+/// As [`supervisor::supervise`].
+pub async fn supervise(context: Context, id: &str) -> Result<Exit, Errors> {
+    supervisor::supervise(context.paths, id).await?;
+    Ok(Exit::Ok)
+}

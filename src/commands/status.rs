@@ -1,0 +1,154 @@
+//! `devk status`: cluster, releases, pods, forwards.
+
+use k8s_openapi::api::core::v1::Pod;
+use serde::Serialize;
+
+use super::{Context, logs};
+use crate::cluster::kind::{Access, Kind, State};
+use crate::config::Project;
+use crate::docker;
+use crate::error::{Errors, Exit, Result};
+use crate::release::installed;
+use crate::session::client;
+use crate::session::control::{Reply, Request};
+use crate::session::status::SessionStatus;
+use crate::ui::{self, Format};
+
+/// The contract of `devk status --format json`.
+#[derive(Debug, Serialize)]
+struct Status {
+    version: u32,
+    project: String,
+    worktree: Option<String>,
+    cluster: ClusterStatus,
+    releases: Vec<ReleaseStatus>,
+    pods: Vec<PodStatus>,
+    session: Option<SessionStatus>,
+}
+
+#[derive(Debug, Serialize)]
+struct ClusterStatus {
+    name: String,
+    state: &'static str,
+    pinned: bool,
+    created_by_devk: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ReleaseStatus {
+    name: String,
+    revision: Option<u32>,
+    status: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PodStatus {
+    name: String,
+    ready: bool,
+    phase: String,
+    restarts: i32,
+}
+
+/// Prints what runs.
+///
+/// # Errors
+/// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].
+pub async fn run(context: &Context) -> Result<Exit, Errors> {
+    let project = context.project()?;
+    let status = status(context, &project).await?;
+    match context.format {
+        Format::Json => ui::json(&status),
+        Format::Table => ui::out(&text(&status)),
+    }
+    Ok(Exit::Ok)
+}
+
+async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
+    let engine = docker::connect().await?;
+    let kind = Kind::of(&engine, project, &context.paths);
+    let state = kind.state().await?;
+    let access = match &state {
+        State::Running(nodes) => kind.pinned(nodes).await?,
+        _ => None,
+    };
+    let (releases, pods) = match &access {
+        Some(access) => (releases(access, project).await?, pods(access, project).await?),
+        None => (vec![], vec![]),
+    };
+    let cluster = ClusterStatus {
+        name: project.cluster.name.clone(),
+        state: state.word(),
+        pinned: access.is_some(),
+        created_by_devk: access.is_some_and(|access| access.pin.created),
+    };
+    let session = session(context, &project.id).await?;
+    Ok(Status { version: 1, project: project.name.clone(), worktree: project.worktree.clone(), cluster, releases, pods, session })
+}
+
+async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatus>> {
+    let mut releases = vec![];
+    for release in &project.releases {
+        let found = installed::newest(&access.client, &project.id, &release.name).await?;
+        let (revision, status) = found.map(|f| (f.revision, f.status)).unzip();
+        releases.push(ReleaseStatus { name: release.name.clone(), revision, status });
+    }
+    Ok(releases)
+}
+
+async fn pods(access: &Access, project: &Project) -> Result<Vec<PodStatus>> {
+    Ok(logs::pods(&access.client, &project.id).await?.iter().map(pod).collect())
+}
+
+fn pod(pod: &Pod) -> PodStatus {
+    let status = pod.status.clone().unwrap_or_default();
+    let is_ready = |c: &k8s_openapi::api::core::v1::PodCondition| c.type_ == "Ready" && c.status == "True";
+    PodStatus {
+        name: pod.metadata.name.clone().unwrap_or_default(),
+        ready: status.conditions.iter().flatten().any(is_ready),
+        phase: status.phase.unwrap_or_default(),
+        restarts: status.container_statuses.iter().flatten().map(|c| c.restart_count).sum(),
+    }
+}
+
+async fn session(context: &Context, id: &str) -> Result<Option<SessionStatus>> {
+    let Some(mut connection) = client::running(&context.paths, id).await else { return Ok(None) };
+    connection.write.send(&Request::Status).await?;
+    Ok(match connection.read.next().await? {
+        Some(Reply::Status { status }) => Some(status),
+        _ => None,
+    })
+}
+
+fn text(status: &Status) -> String {
+    let session = match &status.session {
+        None => "none; `devk up` starts one".to_owned(),
+        Some(session) if session.busy => format!("pid {}, an `up` is at work", session.pid),
+        Some(session) => format!("pid {}", session.pid),
+    };
+    let cluster = format!("{} ({})", status.cluster.name, status.cluster.state);
+    let mut rows = vec![
+        vec!["project".to_owned(), status.project.clone()],
+        vec!["cluster".to_owned(), cluster],
+        vec!["session".to_owned(), session],
+    ];
+    rows.extend(status.releases.iter().map(release_row));
+    rows.extend(status.pods.iter().map(pod_row));
+    let forwards = status.session.iter().flat_map(|s| &s.forwards);
+    rows.extend(forwards.map(|f| {
+        let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
+        vec!["forward".to_owned(), f.forward.name.clone(), f.forward.url.clone(), open]
+    }));
+    ui::table(&rows)
+}
+
+fn release_row(release: &ReleaseStatus) -> Vec<String> {
+    let revision = release.revision.map(|r| format!("revision {r}")).unwrap_or_default();
+    let status = release.status.clone().unwrap_or_else(|| "not installed".to_owned());
+    vec!["release".to_owned(), release.name.clone(), status, revision]
+}
+
+fn pod_row(pod: &PodStatus) -> Vec<String> {
+    let ready = if pod.ready { "ready".to_owned() } else { format!("not ready ({})", pod.phase) };
+    let restarts = if pod.restarts > 0 { format!("{} restarts", pod.restarts) } else { String::new() };
+    vec!["pod".to_owned(), pod.name.clone(), ready, restarts]
+}

@@ -1,0 +1,156 @@
+//! `devk up`: the client of the session.
+
+use std::time::Duration;
+
+use super::{Context, logs};
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::observe;
+use crate::plan::Plan;
+use crate::process::last_lines;
+use crate::session::client;
+use crate::session::control::{Connection, Keep, Outcome, Reply, Request};
+use crate::ui::{self, Format, View};
+
+/// Prints the plan.
+///
+/// # Errors
+/// Whatever would keep `up` from starting.
+pub async fn dry_run(context: &Context) -> Result<Exit, Errors> {
+    let project = context.project()?;
+    let observed = observe::observe(&project, &context.paths, &observe::Own::default()).await?;
+    let plan = Plan::of(&observed.facts);
+    match context.format {
+        Format::Json => ui::json(&plan),
+        Format::Table => ui::out(&plan_table(&plan)),
+    }
+    Ok(Exit::Ok)
+}
+
+fn plan_table(plan: &Plan) -> String {
+    let row = |step: &crate::plan::PlannedStep| {
+        let mark = if step.skip { "skip" } else { "do" };
+        vec![mark.to_owned(), step.id.clone(), step.why.clone()]
+    };
+    ui::table(&plan.steps.iter().map(row).collect::<Vec<_>>())
+}
+
+/// Asks the session for `up` and shows what it does.
+///
+/// # Errors
+/// Whatever kept it from starting; a step that fails is no error but exit code 1.
+pub async fn run(context: &Context, keep: Keep) -> Result<Exit, Errors> {
+    let project = context.project()?;
+    let mut connection = client::running_or_started(&context.paths, &project.id).await?;
+    connection.write.send(&Request::Up { source: context.source.clone(), keep }).await?;
+    let mut view = View::of(context.format);
+    let settled = tokio::select! {
+        outcome = settle(&mut connection, &mut view) => outcome?,
+        _ = tokio::signal::ctrl_c() => None,
+    };
+    let Some(outcome) = settled else {
+        leave(context, &project.id, connection).await?;
+        return Ok(Exit::Interrupted);
+    };
+    let Some(outcome) = outcome else { return Err(lost(context, &project.id).into()) };
+    summary(context.format, &outcome);
+    if keep == Keep::Attached {
+        stay(context, &project, &mut connection, &mut view).await?;
+        leave(context, &project.id, connection).await?;
+        return Ok(Exit::Ok);
+    }
+    Ok(if outcome.ready { Exit::Ok } else { Exit::Failed })
+}
+
+/// Shows events until the outcome; `Some(None)` if the session vanished.
+async fn settle(connection: &mut Connection, view: &mut View) -> Result<Option<Option<Outcome>>, Errors> {
+    loop {
+        match connection.read.next().await? {
+            Some(Reply::Event { event }) => view.event(&event),
+            Some(Reply::Settled { outcome }) => return Ok(Some(Some(outcome))),
+            Some(Reply::Refused { errors }) => return Err(errors),
+            Some(Reply::Status { .. }) => {}
+            Some(Reply::Left { .. }) | None => return Ok(Some(None)),
+        }
+    }
+}
+
+/// Shows logs and events until Ctrl-C or the end of the session.
+async fn stay(
+    context: &Context,
+    project: &crate::config::Project,
+    connection: &mut Connection,
+    view: &mut View,
+) -> Result<(), Errors> {
+    if context.format == Format::Table {
+        ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
+    }
+    tokio::select! {
+        ended = settle(connection, view) => match ended? {
+            Some(None) => Err(lost(context, &project.id).into()),
+            _ => Ok(()),
+        },
+        shown = logs::follow_all(context, project), if context.format == Format::Table => shown,
+        _ = tokio::signal::ctrl_c() => Ok(()),
+    }
+}
+
+/// Takes leave, and waits for the end of the session if it ends with this client. A second Ctrl-C
+/// does not wait.
+async fn leave(context: &Context, id: &str, mut connection: Connection) -> Result<()> {
+    let bye = async {
+        // A session that is gone already needs no leave.
+        let _ = connection.write.send(&Request::Leave).await;
+        while let Some(reply) = connection.read.next::<Reply>().await? {
+            if let Reply::Left { session_ends } = reply {
+                return Ok(session_ends);
+            }
+        }
+        Ok(true)
+    };
+    let bye = async {
+        if !bye.await? {
+            return Ok("the session goes on; `devk down` ends it\n");
+        }
+        client::ended(&context.paths, id).await?;
+        Ok("session ended; the cluster is left running, `devk down` stops it\n")
+    };
+    let said = tokio::select! {
+        said = tokio::time::timeout(Duration::from_secs(15), bye) => said.unwrap_or(Ok("the session is slow to end\n"))?,
+        _ = tokio::signal::ctrl_c() => return Ok(()),
+    };
+    if context.format == Format::Table {
+        ui::err(said);
+    }
+    Ok(())
+}
+
+fn lost(context: &Context, id: &str) -> Error {
+    let log = context.paths.project(id).join("supervisor.log");
+    let text = std::fs::read_to_string(&log).unwrap_or_default();
+    Error::new(Code::SessionLost, "the session ended without an answer")
+        .evidence(last_lines(&text, 20))
+        .hint("devk up")
+}
+
+fn summary(format: Format, outcome: &Outcome) {
+    match format {
+        Format::Json => ui::json(&serde_json::json!({"version": 1, "settled": outcome})),
+        Format::Table => ui::out(&summary_text(outcome)),
+    }
+}
+
+fn summary_text(outcome: &Outcome) -> String {
+    let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
+    let state = if outcome.ready {
+        format!("`{}` is up on cluster `{}`", outcome.project, outcome.cluster)
+    } else {
+        format!("`{}` is not up: {} failed", outcome.project, outcome.failed.join(", "))
+    };
+    let rows: Vec<_> = outcome
+        .forwards
+        .iter()
+        .map(|f| vec![format!("  {}", f.name), f.url.clone(), format!("{}:{}", f.service, f.remote), f.moved.clone().unwrap_or_default()])
+        .collect();
+    let times = format!("{} of work in {}", seconds(outcome.steps_ms), seconds(outcome.ms));
+    format!("\n{state} ({times})\n{}", ui::table(&rows))
+}

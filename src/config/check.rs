@@ -1,0 +1,137 @@
+//! Compares a tree with the table of keys: unknown, missing and wrongly typed values, each at its line.
+
+use super::format::{Format, did_you_mean};
+use super::scalar::{self, describe};
+use super::schema::{Key, Need, Shape};
+use super::yaml::{Data, Node, Place};
+use crate::error::{Code, Error};
+
+/// Adds what is wrong with `node` to `problems`. `path` names the node, such as `images.api`; the
+/// root's is empty.
+pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
+    match shape {
+        Shape::Text(format) => text(node, *format, path, problems),
+        Shape::Scalar => {
+            if node.text().is_none() {
+                problems.push(wrong_type(node, "a text, a number or a boolean", path));
+            }
+        }
+        Shape::Flag => flag(node, path, problems),
+        Shape::Port => port(node, path, problems),
+        Shape::Object(keys) => object(node, keys, "a mapping", path, problems),
+        Shape::Short(main, keys) => object(node, keys, &format!("a {main} or a mapping"), path, problems),
+        Shape::Table(names, shape) => table(node, *names, shape, path, problems),
+        Shape::List(shape) => list(node, path, problems, |item, path, problems| check(item, shape, path, problems)),
+        Shape::Named(keys) => {
+            list(node, path, problems, |item, path, problems| object(item, keys, "a mapping", path, problems))
+        }
+        Shape::Values => values(node, path, problems),
+    }
+}
+
+fn text(node: &Node, format: Format, path: &str, problems: &mut Vec<Error>) {
+    let Some(text) = node.text() else {
+        return problems.push(wrong_type(node, "a text", path));
+    };
+    if let Err(problem) = format.check(text, &node.place) {
+        problems.push(problem);
+    } else if scalar::is_typed(node) {
+        problems.push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
+    }
+}
+
+fn flag(node: &Node, path: &str, problems: &mut Vec<Error>) {
+    if !matches!(&node.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "false")) {
+        problems.push(wrong_type(node, "`true` or `false`", path));
+    }
+}
+
+fn port(node: &Node, path: &str, problems: &mut Vec<Error>) {
+    let number = match &node.data {
+        Data::Scalar { text, plain: true } => scalar::plain(text).ok().filter(serde_json::Value::is_number),
+        _ => None,
+    };
+    match number {
+        Some(number) if number.as_u64().is_some_and(|port| (1..=65535).contains(&port)) => {}
+        Some(number) => {
+            problems.push(
+                node.place.error(Code::ConfigValue, format!("`{path}` must be a port from 1 to 65535, found {number}")),
+            );
+        }
+        None => problems.push(wrong_type(node, "a port number", path)),
+    }
+}
+
+fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Vec<Error>) {
+    let Data::Map(entries) = &node.data else {
+        return problems.push(wrong_type(node, wanted, path));
+    };
+    for entry in entries {
+        match keys.iter().find(|key| key.name == entry.key) {
+            // A key with nothing behind it is as good as absent.
+            Some(_) if entry.value.is_null() => {}
+            Some(key) => known_key(&entry.value, key, &join(path, key.name), problems),
+            None => problems.push(unknown_key(&entry.key, &entry.place, keys, path)),
+        }
+    }
+    let missing = keys.iter().filter(|key| key.need != Need::Optional && node.get(key.name).is_none_or(Node::is_null));
+    problems.extend(missing.map(|key| {
+        node.place
+            .error(Code::ConfigMissingKey, format!("`{}` is missing", join(path, key.name)))
+            .hint(format!("add `{}: {}`", key.name, key.example))
+    }));
+}
+
+/// Checks a key's value; a problem without a hint gets the key's example as one.
+fn known_key(value: &Node, key: &Key, path: &str, problems: &mut Vec<Error>) {
+    let before = problems.len();
+    check(value, &key.shape, path, problems);
+    for problem in problems[before..].iter_mut().filter(|problem| problem.hint.is_none()) {
+        problem.hint = Some(format!("write, for example, `{}: {}`", key.name, key.example));
+    }
+}
+
+fn table(node: &Node, names: Format, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
+    let Data::Map(entries) = &node.data else {
+        return problems.push(wrong_type(node, "a mapping", path));
+    };
+    for entry in entries {
+        problems.extend(names.check(&entry.key, &entry.place).err());
+        check(&entry.value, shape, &join(path, &entry.key), problems);
+    }
+}
+
+fn list(node: &Node, path: &str, problems: &mut Vec<Error>, mut item: impl FnMut(&Node, &str, &mut Vec<Error>)) {
+    let Data::List(items) = &node.data else {
+        return problems.push(wrong_type(node, "a list", path));
+    };
+    for (index, node) in items.iter().enumerate() {
+        item(node, &format!("{path}[{index}]"), problems);
+    }
+}
+
+fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
+    if matches!(node.data, Data::Map(_)) {
+        scalar::json(node, problems);
+    } else {
+        problems.push(wrong_type(node, "a mapping", path));
+    }
+}
+
+fn wrong_type(node: &Node, wanted: &str, path: &str) -> Error {
+    let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
+    node.place.error(Code::ConfigSyntax, format!("{subject} must be {wanted}, found {}", describe(node)))
+}
+
+fn unknown_key(name: &str, place: &Place, keys: &[Key], path: &str) -> Error {
+    let whereabouts = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
+    place.error(Code::ConfigUnknownKey, format!("unknown key `{name}`{whereabouts}")).hint(did_you_mean(
+        name,
+        keys.iter().map(|key| key.name),
+        "keys",
+    ))
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}

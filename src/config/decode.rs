@@ -1,0 +1,197 @@
+//! A checked tree as a [`Project`], and the checks that take more than one value.
+//!
+//! Runs even where the check found problems, so that these are reported with them; what is missing is
+//! then left empty, and the caller throws the project away.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::format::{self, did_you_mean};
+use super::variables::References;
+use super::yaml::{Entry, Node};
+use super::{ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig, scalar};
+use crate::error::{Code, Error};
+
+/// A release's time to become ready, if devk.yaml says nothing.
+const TIMEOUT: Duration = Duration::from_secs(180);
+
+/// The cluster that projects share by default.
+const CLUSTER: &str = "devk";
+
+/// Everything of a project but its name and place.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) cluster: ClusterConfig,
+    pub(super) images: Vec<ImageConfig>,
+    pub(super) releases: Vec<ReleaseConfig>,
+    pub(super) forwards: Option<Vec<ForwardConfig>>,
+    pub(super) allow_node_port: bool,
+}
+
+pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
+    let forwards = root.get("forwards").filter(|node| !node.is_null());
+    let references = References {
+        forwards: forwards.map(|node| node.entries().iter().map(|entry| entry.key.clone()).collect()),
+        images: entries(root, "images").iter().map(|entry| entry.key.clone()).collect(),
+    };
+    duplicate_locals(entries(root, "forwards"), problems);
+    Draft {
+        cluster: cluster(root.get("cluster")),
+        images: entries(root, "images").iter().map(|entry| image(entry, &references, problems)).collect(),
+        releases: releases(root, &references, problems),
+        forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
+        allow_node_port: root.get("allow").and_then(|allow| text(allow, "nodePort")) == Some("true"),
+    }
+}
+
+fn entries<'a>(node: &'a Node, key: &str) -> &'a [Entry] {
+    node.get(key).map_or(&[], Node::entries)
+}
+
+fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
+    node.get(key).and_then(Node::text)
+}
+
+fn path(node: &Node, key: &str) -> Option<PathBuf> {
+    let value = node.get(key)?;
+    value.text().map(|text| value.place.path(text))
+}
+
+fn cluster(node: Option<&Node>) -> ClusterConfig {
+    let text = |key| node.and_then(|node| text(node, key));
+    ClusterConfig {
+        provider: text("provider").and_then(format::provider).unwrap_or(Provider::Kind),
+        name: text("name").unwrap_or(CLUSTER).to_owned(),
+        image: text("image").map(str::to_owned),
+    }
+}
+
+fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> ImageConfig {
+    let node = &entry.value;
+    let context = path(node, "context");
+    let dockerfile = path(node, "dockerfile");
+    problems.extend(missing_dockerfile(node));
+    let args = entries(node, "args");
+    args.iter().for_each(|arg| references.check_argument(&arg.value, problems));
+    let context = context.unwrap_or_default();
+    ImageConfig {
+        name: entry.key.clone(),
+        dockerfile: dockerfile.unwrap_or_else(|| context.join("Dockerfile")),
+        context,
+        target: text(node, "target").map(str::to_owned),
+        args: args.iter().filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned()))).collect(),
+        origin: Origin::from(&entry.place),
+    }
+}
+
+/// The problem if the Dockerfile, named or not, is not there.
+fn missing_dockerfile(image: &Node) -> Option<Error> {
+    let Some(node) = image.get("dockerfile").filter(|node| !node.is_null()) else {
+        return missing_default_dockerfile(image.get("context")?);
+    };
+    let name = node.text().filter(|name| !name.is_empty() && !node.place.path(name).is_file())?;
+    let error = node.place.error(Code::ImageContext, format!("there is no Dockerfile `{name}`"));
+    // Compose reads `dockerfile` from the context: say so to those who followed it.
+    let context = image.get("context").and_then(|context| Some((context.text()?, &context.place)));
+    Some(match context {
+        Some((folder, place)) if place.path(folder).join(name).is_file() => {
+            error.hint(format!("{}: write `{}/{name}`", format::base(&node.place), folder.trim_end_matches('/')))
+        }
+        _ => error.hint(format!("name a file; {}", format::base(&node.place))),
+    })
+}
+
+fn missing_default_dockerfile(context: &Node) -> Option<Error> {
+    let text = context.text()?;
+    let folder = context.place.path(text);
+    if !folder.is_dir() || folder.join("Dockerfile").is_file() {
+        return None;
+    }
+    let message = format!("the build context `{text}` has no Dockerfile");
+    Some(context.place.error(Code::ImageContext, message).hint("add one, or name it with `dockerfile:`"))
+}
+
+fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> Vec<ReleaseConfig> {
+    let mut lines = HashMap::new();
+    let nodes = root.get("releases").map_or(&[][..], Node::items);
+    for name in nodes.iter().filter_map(|node| node.get("name")) {
+        let Some(text) = name.text() else { continue };
+        if let Some(first) = lines.insert(text, name.place.line) {
+            let error = name.place.error(Code::ConfigValue, format!("a second release is named `{text}`"));
+            problems.push(error.hint(format!("the first is in line {first}; give this one another name")));
+        }
+    }
+    nodes.iter().map(|node| release(node, references, problems)).collect()
+}
+
+fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> ReleaseConfig {
+    for entry in entries(node, "images") {
+        problems.extend(references.unknown_image(&entry.key, &entry.place));
+    }
+    let set = node.get("set").filter(|set| !set.is_null());
+    set.into_iter().for_each(|set| references.check(set, problems));
+    ReleaseConfig {
+        name: text(node, "name").unwrap_or_default().to_owned(),
+        chart: path(node, "chart").unwrap_or_default(),
+        values: values_files(node),
+        // Its problems are in the list already.
+        set: set.map_or_else(|| serde_json::json!({}), |set| scalar::json(set, &mut Vec::new())),
+        images: entries(node, "images").iter().filter_map(image_paths).collect(),
+        generate: generators(node),
+        timeout: text(node, "timeout").and_then(format::duration).unwrap_or(TIMEOUT),
+        origin: Origin::from(&node.place),
+    }
+}
+
+fn values_files(node: &Node) -> Vec<PathBuf> {
+    let items = node.get("values").map_or(&[][..], Node::items);
+    items.iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
+}
+
+fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {
+    let text = |key| text(&entry.value, key).map(str::to_owned);
+    Some((entry.key.clone(), ImagePaths { repository: text("repository")?, tag: text("tag")? }))
+}
+
+fn generators(node: &Node) -> BTreeMap<String, super::Generator> {
+    let pairs = entries(node, "generate").iter();
+    pairs.filter_map(|entry| Some((entry.key.clone(), format::generator(entry.value.text()?)?))).collect()
+}
+
+fn forward(entry: &Entry) -> ForwardConfig {
+    ForwardConfig {
+        name: entry.key.clone(),
+        service: text(&entry.value, "service").map(str::to_owned),
+        port: port(&entry.value, "port").unwrap_or_default(),
+        local: port(&entry.value, "local"),
+        origin: Origin::from(&entry.place),
+    }
+}
+
+fn port(node: &Node, key: &str) -> Option<u16> {
+    let number = scalar::plain(text(node, key)?).ok()?.as_u64()?;
+    u16::try_from(number).ok()
+}
+
+fn duplicate_locals(forwards: &[Entry], problems: &mut Vec<Error>) {
+    let mut first = HashMap::<u16, &Entry>::new();
+    for entry in forwards {
+        let (Some(local), Some(node)) = (port(&entry.value, "local"), entry.value.get("local")) else { continue };
+        if let Some(other) = first.insert(local, entry) {
+            let message = format!("the local port {local} is taken by the forward `{}` already", other.key);
+            problems
+                .push(node.place.error(Code::ConfigValue, message).hint("choose another port, or leave `local` out"));
+        }
+    }
+}
+
+impl References {
+    fn unknown_image(&self, name: &str, place: &super::yaml::Place) -> Option<Error> {
+        if self.images.contains(name) {
+            return None;
+        }
+        let error = place.error(Code::ConfigValue, format!("`{name}` is none of the images"));
+        Some(error.hint(did_you_mean(name, self.images.iter().map(String::as_str), "images")))
+    }
+}

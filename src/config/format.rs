@@ -1,0 +1,224 @@
+//! The formats of single texts: names, durations, generators, paths. Each is checked in one place and
+//! describes itself as a regular expression for the JSON Schema.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::identity::{is_label, label};
+use super::yaml::Place;
+use super::{Generator, Provider};
+use crate::error::{Code, Error, Result, suggest};
+
+/// The longest release name: Helm adds revision suffixes within a label's 63 characters.
+const RELEASE_NAME: usize = 53;
+
+/// The longest time a release may be given.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+
+/// The most characters or bytes of a generated secret.
+const LONGEST_SECRET: usize = 1024;
+
+/// The spellings of `cluster.provider`; `auto` is kind for now.
+const PROVIDERS: &[(&str, Provider)] = &[
+    ("kind", Provider::Kind),
+    ("minikube", Provider::Minikube),
+    ("k3d", Provider::K3d),
+    ("existing", Provider::Existing),
+    ("auto", Provider::Kind),
+];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    /// Any text. No format takes the empty one.
+    Text,
+    /// A DNS label (RFC 1123): what Kubernetes takes as a name everywhere.
+    Label,
+    /// A DNS label of at most 53 characters.
+    ReleaseName,
+    Provider,
+    /// `180s`, `3m`, `1h30m`.
+    Duration,
+    Generator,
+    /// `api.image.tag`.
+    ValuePath,
+    /// A folder with Chart.yaml.
+    Chart,
+    ValuesFile,
+    /// A folder.
+    Context,
+}
+
+impl Format {
+    /// Checks a text; `place` is where it stands and what relative paths start from.
+    pub(super) fn check(self, text: &str, place: &Place) -> Result<()> {
+        match self {
+            _ if text.is_empty() => Err(place.error(Code::ConfigValue, "the text is empty")),
+            Self::Text => Ok(()),
+            Self::Label => name(text, 63, place),
+            Self::ReleaseName => name(text, RELEASE_NAME, place),
+            Self::Provider => provider(text).map(drop).ok_or_else(|| unknown_provider(text, place)),
+            Self::Duration => duration(text).map(drop).ok_or_else(|| {
+                let message = format!("`{text}` is not a time from 1 s to 24 h");
+                place.error(Code::ConfigValue, message).hint("write it as `180s`, `3m` or `1h30m`")
+            }),
+            Self::Generator => generator(text).map(drop).ok_or_else(|| unknown_generator(text, place)),
+            Self::ValuePath => value_path(text, place),
+            Self::Chart => chart(text, place),
+            Self::ValuesFile => values_file(text, place),
+            Self::Context => folder(text, place),
+        }
+    }
+
+    /// The same as a regular expression, as far as one can say it.
+    pub(super) fn pattern(self) -> String {
+        match self {
+            Self::Label => r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$".to_owned(),
+            Self::ReleaseName => r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$".to_owned(),
+            Self::Provider => format!("^({})$", PROVIDERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("|")),
+            Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
+            Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
+            Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
+            Self::Text | Self::Chart | Self::ValuesFile | Self::Context => ".".to_owned(),
+        }
+    }
+}
+
+pub(super) fn provider(text: &str) -> Option<Provider> {
+    PROVIDERS.iter().find(|(name, _)| *name == text).map(|(_, provider)| *provider)
+}
+
+/// Hours, minutes and seconds, each a whole number with its unit; 1 s to 24 h.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let (mut rest, mut seconds) = (text, 0u64);
+    while !rest.is_empty() {
+        let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+        let unit = match tail.chars().next()? {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        seconds = digits.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(seconds)?;
+        rest = &tail[1..];
+    }
+    Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero() && *time <= LONGEST)
+}
+
+/// `hexN`, `base64N` or `uuid`; N from 1 to 1024.
+pub(super) fn generator(text: &str) -> Option<Generator> {
+    let length = |digits: &str| {
+        let digits = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse().ok().filter(|n| (1..=LONGEST_SECRET).contains(n))
+    };
+    if let Some(digits) = text.strip_prefix("hex") {
+        return length(digits).map(Generator::Hex);
+    }
+    if let Some(digits) = text.strip_prefix("base64") {
+        return length(digits).map(Generator::Base64);
+    }
+    (text == "uuid").then_some(Generator::Uuid)
+}
+
+fn name(text: &str, longest: usize, place: &Place) -> Result<()> {
+    if text.len() <= longest && is_label(text) {
+        return Ok(());
+    }
+    let rule = format!("use lowercase letters, digits and inner `-`, at most {longest} characters");
+    let hint = match label(text).map(|label| label.chars().take(longest).collect::<String>()) {
+        Some(label) if is_label(&label) => format!("{rule}, such as `{label}`"),
+        _ => rule,
+    };
+    Err(place.error(Code::ConfigValue, format!("`{text}` is not a valid name")).hint(hint))
+}
+
+fn unknown_provider(text: &str, place: &Place) -> Error {
+    let names = PROVIDERS.iter().map(|(name, _)| *name);
+    place.error(Code::ConfigValue, format!("unknown cluster provider `{text}`")).hint(did_you_mean(
+        text,
+        names,
+        "providers",
+    ))
+}
+
+fn unknown_generator(text: &str, place: &Place) -> Error {
+    let rule = format!(
+        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {LONGEST_SECRET}"
+    );
+    place.error(Code::ConfigValue, format!("unknown generator `{text}`")).hint(rule)
+}
+
+/// "did you mean `x`?", or all there are: "`what` are `x`, `y`".
+pub(super) fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str> + Clone, what: &str) -> String {
+    if let Some(near) = suggest(text, known.clone()) {
+        return format!("did you mean `{near}`?");
+    }
+    let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
+    if all.is_empty() { format!("there are no {what}") } else { format!("the known {what} are {}", all.join(", ")) }
+}
+
+fn value_path(text: &str, place: &Place) -> Result<()> {
+    if text.split('.').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
+        return Ok(());
+    }
+    let message = format!("`{text}` is not a path in the chart's values");
+    Err(place.error(Code::ConfigValue, message).hint("write the keys with dots between them, such as `api.image.tag`"))
+}
+
+fn chart(text: &str, place: &Place) -> Result<()> {
+    let path = place.path(text);
+    if path.join("Chart.yaml").is_file() {
+        return Ok(());
+    }
+    let message = if path.is_dir() {
+        format!("the chart folder `{text}` has no Chart.yaml")
+    } else {
+        format!("there is no chart folder `{text}`")
+    };
+    let error = place.error(Code::ChartMissing, message);
+    if text.starts_with("oci://") || text.starts_with("http") {
+        return Err(error.hint("devk installs charts from folders: `helm pull --untar` the chart and name its folder"));
+    }
+    Err(error.hint(format!("name the folder that holds Chart.yaml; {}", base(place))))
+}
+
+fn folder(text: &str, place: &Place) -> Result<()> {
+    if place.path(text).is_dir() {
+        return Ok(());
+    }
+    let error = place.error(Code::ImageContext, format!("there is no build context folder `{text}`"));
+    Err(error.hint(format!("name a folder; {}", base(place))))
+}
+
+fn values_file(text: &str, place: &Place) -> Result<()> {
+    if place.path(text).is_file() {
+        return Ok(());
+    }
+    let error = place.error(Code::ConfigPath, format!("there is no values file `{text}`"));
+    Err(error.hint(format!("name a file; {}", base(place))))
+}
+
+/// Where relative paths start, for a hint.
+pub(super) fn base(place: &Place) -> String {
+    let dir = place.file.parent().unwrap_or(Path::new("/"));
+    format!("paths start at `{}`", dir.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_add_up_and_stay_within_a_day() {
+        let seconds = |text| duration(text).map(|time| time.as_secs());
+        assert_eq!(["180s", "3m", "1h30m", "24h"].map(seconds), [180, 180, 5400, 86400].map(Some));
+        assert_eq!(["", "0s", "180", "3 m", "m", "25h", "1d", "-1s", "99999999999999999999s"].map(seconds), [None; 9]);
+    }
+
+    #[test]
+    fn generators_have_a_length() {
+        assert_eq!(generator("hex64"), Some(Generator::Hex(64)));
+        assert_eq!(generator("base6432"), Some(Generator::Base64(32)));
+        assert_eq!(generator("uuid"), Some(Generator::Uuid));
+        assert_eq!(["hex", "hex0", "hex+4", "hex9999", "base64", "uuid4", ""].map(generator), [None; 7]);
+    }
+}

@@ -1,0 +1,138 @@
+//! Names: DNS labels, the worktree a folder lies in, and a project's id.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// The longest DNS label (RFC 1123).
+const LABEL: usize = 63;
+
+/// Whether a text is a DNS label as Kubernetes takes it: lowercase letters, digits and inner hyphens,
+/// at most 63 characters.
+pub(super) fn is_label(text: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    !text.is_empty() && text.len() <= LABEL && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+/// A text made a DNS label: lowercase, every run of other characters a hyphen, a label that is too
+/// long cut and ended with a hash of the whole. A label stays as it is. None if no letter or digit is left.
+pub(super) fn label(text: &str) -> Option<String> {
+    if is_label(text) {
+        return Some(text.to_owned());
+    }
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let label = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    match label.len() {
+        0 => None,
+        1..=LABEL => Some(label),
+        _ => {
+            let hash = Sha256::digest(text.as_bytes());
+            let suffix: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            Some(format!("{}-{suffix}", label[..LABEL - 9].trim_end_matches('-')))
+        }
+    }
+}
+
+/// Whether Kubernetes itself has, or may get, a namespace of this name: `down --delete` must never come
+/// near it.
+pub(super) fn is_reserved(id: &str) -> bool {
+    id == "default" || id.starts_with("kube-")
+}
+
+/// The id of a project: `<name>`, or `<name>-<worktree>`.
+pub(super) fn project_id(name: &str, worktree: Option<&str>) -> String {
+    let Some(worktree) = worktree else { return name.to_owned() };
+    label(&format!("{name}-{worktree}")).unwrap_or_else(|| name.to_owned())
+}
+
+/// The name of the linked git worktree that a folder lies in; None in a main worktree or outside git.
+///
+/// A linked worktree has a file `.git` with `gitdir: <repository>/worktrees/<name>`
+/// (gitrepository-layout(5)); a submodule's points into `modules/`, and then its superproject decides.
+pub(super) fn worktree(root: &Path) -> Option<String> {
+    for dir in root.ancestors() {
+        let git = dir.join(".git");
+        if git.is_dir() {
+            return None;
+        }
+        if let Some(name) = gitdir(&git).as_deref().and_then(linked) {
+            return Some(name);
+        }
+    }
+    None
+}
+
+fn gitdir(git: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(git).ok()?;
+    text.lines().next()?.strip_prefix("gitdir:").map(|path| PathBuf::from(path.trim()))
+}
+
+fn linked(gitdir: &Path) -> Option<String> {
+    let parent = gitdir.parent().filter(|parent| parent.file_name().is_some_and(|name| name == "worktrees"))?;
+    let submodule = parent.parent().and_then(Path::file_name).is_some_and(|name| name == "modules");
+    if submodule { None } else { gitdir.file_name().map(|name| name.to_string_lossy().into_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_text_with_a_letter_becomes_a_label() {
+        assert_eq!(label("My Shop_2").as_deref(), Some("my-shop-2"));
+        assert_eq!(label("--größe.").as_deref(), Some("gr-e"));
+        assert_eq!(label("…"), None);
+        assert!(!is_label("a.b") && !is_label("-a") && !is_label("a-") && !is_label("") && is_label("0"));
+    }
+
+    #[test]
+    fn long_labels_are_cut_and_stay_different() {
+        let (one, two) = (label(&"x".repeat(70)).unwrap(), label(&"x".repeat(71)).unwrap());
+        assert!(is_label(&one) && is_label(&two), "{one} {two}");
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn a_long_worktree_keeps_the_id_a_label() {
+        let id = project_id(&"p".repeat(60), Some("feature-login"));
+        assert!(is_label(&id) && id.starts_with("ppp"), "{id}");
+    }
+
+    fn with_git_file(content: &str) -> Option<String> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".git"), content).unwrap();
+        let inner = dir.path().join("services/shop");
+        std::fs::create_dir_all(&inner).unwrap();
+        worktree(&inner)
+    }
+
+    #[test]
+    fn a_folder_in_a_linked_worktree_has_its_name() {
+        assert_eq!(with_git_file("gitdir: /src/shop/.git/worktrees/login\n").as_deref(), Some("login"));
+        assert_eq!(with_git_file("gitdir: ../shop.git/worktrees/login\n").as_deref(), Some("login"));
+    }
+
+    #[test]
+    fn a_submodule_is_no_worktree() {
+        assert_eq!(with_git_file("gitdir: ../.git/modules/api\n"), None);
+        assert_eq!(with_git_file("gitdir: ../.git/modules/worktrees/api\n"), None);
+        assert_eq!(with_git_file("not a git file"), None);
+    }
+
+    #[test]
+    fn a_submodule_of_a_worktree_lies_in_that_worktree() {
+        let dir = tempfile::tempdir().unwrap();
+        let module = dir.path().join("api");
+        std::fs::create_dir(&module).unwrap();
+        std::fs::write(dir.path().join(".git"), "gitdir: /src/shop/.git/worktrees/login\n").unwrap();
+        std::fs::write(module.join(".git"), "gitdir: /src/shop/.git/worktrees/login/modules/api\n").unwrap();
+        assert_eq!(worktree(&module).as_deref(), Some("login"));
+    }
+
+    #[test]
+    fn the_main_worktree_has_no_name() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        assert_eq!(worktree(dir.path()), None);
+    }
+}

@@ -1,0 +1,212 @@
+//! Finds devk.yaml, reads it over its profile, and turns it into a [`Project`].
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use include_dir::Dir;
+
+use super::decode::{Draft, decode};
+use super::yaml::{Data, Entry, Node, parse};
+use super::{Project, check, identity, merge, profile, schema};
+use crate::error::{Code, Error, Errors, Result};
+use crate::paths::Paths;
+
+/// What a project's file is called.
+pub const FILE: &str = "devk.yaml";
+
+/// A larger file is refused, in bytes.
+const LARGEST: u64 = 1024 * 1024;
+
+/// Where to look for the project.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Source {
+    /// The folder to start from; devk.yaml is looked for there and in the folders above.
+    pub dir: PathBuf,
+    /// This file instead, from `dir`.
+    pub file: Option<PathBuf>,
+    /// This built-in profile instead, as a project of its own; no devk.yaml is read.
+    pub profile: Option<String>,
+}
+
+/// Reads the project. A profile it needs is written to the data folder.
+///
+/// # Errors
+/// All problems of the files together, in the order of their lines.
+pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
+    load_with(source, paths, &profile::EMBEDDED)
+}
+
+pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<Project, Errors> {
+    let mut problems = Vec::new();
+    let (file, tree, worktree) = match &source.profile {
+        Some(name) => {
+            let (file, tree) = profile_tree(name, paths, profiles, &mut problems)?;
+            (file, tree.map(|tree| named(tree, name)), None)
+        }
+        None => {
+            let file = project_file(source)?;
+            let tree = tree(&file, &mut problems)?;
+            let tree = tree.and_then(|tree| over_profile(tree, paths, profiles, &mut problems));
+            let worktree = identity::worktree(root_of(&file));
+            (file, tree, worktree)
+        }
+    };
+    let project = tree.map(|tree| project(&tree, &file, worktree, &mut problems));
+    problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+}
+
+fn project_file(source: &Source) -> Result<PathBuf> {
+    let dir = std::path::absolute(&source.dir).map_err(|e| unreadable(&source.dir, &e))?;
+    match &source.file {
+        Some(file) => Ok(dir.join(file).components().collect()),
+        None => find(&dir),
+    }
+}
+
+/// The nearest devk.yaml, in the folder or above it.
+fn find(dir: &Path) -> Result<PathBuf> {
+    if let Some(file) = dir.ancestors().map(|dir| dir.join(FILE)).find(|file| file.exists()) {
+        return Ok(file);
+    }
+    let error = Error::new(Code::ConfigMissing, format!("there is no {FILE} in `{}` or above it", dir.display()));
+    if dir.join("devk.yml").exists() {
+        return Err(error.hint(format!("rename the file: `mv devk.yml {FILE}`")));
+    }
+    Err(error.hint("write one, name it with `-f FILE`, or try `devk up --profile demo`"))
+}
+
+/// Incomplete if it adds to `problems`.
+fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Vec<Error>) -> Project {
+    check::check(tree, &schema::ROOT, "", problems);
+    let Draft { cluster, images, releases, forwards, allow_node_port } = decode(tree, problems);
+    let root = root_of(file).to_owned();
+    let name = tree.get("name").and_then(Node::text).map(str::to_owned).or_else(|| default_name(&root));
+    let name = name.unwrap_or_else(|| {
+        problems.push(nameless(file));
+        String::new()
+    });
+    let id = identity::project_id(&name, worktree.as_deref());
+    if identity::is_reserved(&id) {
+        let line = tree.get("name").map_or(1, |node| node.place.line);
+        problems.push(reserved(&id).at(file, line));
+    }
+    let file = file.to_owned();
+    Project { name, id, worktree, root, file, cluster, images, releases, forwards, allow_node_port }
+}
+
+fn root_of(file: &Path) -> &Path {
+    file.parent().unwrap_or(Path::new("/"))
+}
+
+fn default_name(root: &Path) -> Option<String> {
+    root.file_name().and_then(|name| identity::label(&name.to_string_lossy()))
+}
+
+fn nameless(file: &Path) -> Error {
+    let message = "`name` is missing, and the folder's name has no letter or digit to make one from";
+    Error::new(Code::ConfigMissingKey, message).at(file, 1).hint("add `name: shop`")
+}
+
+fn reserved(id: &str) -> Error {
+    Error::new(
+        Code::ConfigValue,
+        format!("the project cannot be called `{id}`: Kubernetes has a namespace of that name"),
+    )
+    .hint("add another `name:`")
+}
+
+/// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
+/// that of the profile as a project of its own. None if the profile cannot be had.
+fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Option<Node> {
+    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else { return Some(tree) };
+    let base = node.text().and_then(|name| {
+        let profile = profile_tree(name, paths, profiles, problems);
+        profile.map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line))).ok()?.1
+    });
+    if base.is_none() {
+        check_alone(&tree, problems);
+    }
+    base.map(|base| merge::merge(without(base, "name"), tree, &schema::ROOT))
+}
+
+/// Checks a file whose profile is not there for what no profile could mend.
+fn check_alone(tree: &Node, problems: &mut Vec<Error>) {
+    let mut found = Vec::new();
+    check::check(tree, &schema::ROOT, "", &mut found);
+    problems.extend(found.into_iter().filter(|problem| problem.code != Code::ConfigMissingKey));
+}
+
+/// A profile's file, written to the data folder, and its tree.
+fn profile_tree(
+    name: &str,
+    paths: &Paths,
+    profiles: &Dir<'_>,
+    problems: &mut Vec<Error>,
+) -> Result<(PathBuf, Option<Node>)> {
+    let file = profile::materialise(profiles, name, &paths.data)?.join(FILE);
+    let tree = tree(&file, problems)?;
+    if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
+        let error = node.place.error(Code::ConfigValue, "a profile cannot start from another one");
+        problems.push(error.hint("remove the `profile` key"));
+    }
+    Ok((file, tree))
+}
+
+/// A profile as a project of its own is named after the profile, whatever its file says.
+fn named(tree: Node, name: &str) -> Node {
+    let mut tree = without(tree, "name");
+    if let Data::Map(entries) = &mut tree.data {
+        let place = tree.place.clone();
+        let data = Data::Scalar { text: name.to_owned(), plain: false };
+        entries.push(Entry { key: "name".to_owned(), value: Node { place: place.clone(), data }, place });
+    }
+    tree
+}
+
+fn without(mut tree: Node, key: &str) -> Node {
+    if let Data::Map(entries) = &mut tree.data {
+        entries.retain(|entry| entry.key != key);
+    }
+    tree
+}
+
+/// The file as a tree; None, with the problem in the list, if it is no YAML.
+fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<Node>> {
+    let text = read(file)?;
+    let mut tree = parse(&text, file, problems);
+    if let Some(tree) = &mut tree {
+        merge::expand(tree, &schema::ROOT);
+    }
+    Ok(tree)
+}
+
+fn read(file: &Path) -> Result<String> {
+    let metadata = std::fs::metadata(file).map_err(|e| unreadable(file, &e))?;
+    if !metadata.is_file() {
+        return Err(Error::new(Code::ConfigMissing, "this is not a file")
+            .at(file, None)
+            .hint(format!("name the {FILE} itself")));
+    }
+    let mut bytes = Vec::new();
+    let opened = std::fs::File::open(file).map_err(|e| unreadable(file, &e))?;
+    opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(file, &e))?;
+    if bytes.len() as u64 > LARGEST {
+        let message =
+            format!("the file has {} bytes, and devk reads at most {LARGEST}", metadata.len().max(LARGEST + 1));
+        return Err(Error::new(Code::ConfigSyntax, message).at(file, 1).hint("move large values to a values file"));
+    }
+    String::from_utf8(bytes).map_err(|e| {
+        let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::new(Code::ConfigSyntax, "the file is not UTF-8 text")
+            .at(file, u32::try_from(line).ok())
+            .hint("save it as UTF-8")
+    })
+}
+
+fn unreadable(file: &Path, cause: &std::io::Error) -> Error {
+    Error::new(Code::ConfigMissing, format!("the file cannot be read: {cause}"))
+        .at(file, None)
+        .hint(format!("name a file that exists, or run devk in the folder of {FILE}"))
+}

@@ -1,0 +1,250 @@
+//! The keys of devk.yaml: the one table that the check, the merge with a profile and the JSON Schema
+//! are made from.
+
+use serde_json::{Value, json};
+
+use super::format::Format;
+
+/// What a value looks like.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text(Format),
+    /// Any text, number or boolean, taken as it is written.
+    Scalar,
+    Flag,
+    /// 1 to 65535.
+    Port,
+    /// A mapping with these keys and no others.
+    Object(&'static [Key]),
+    /// The same, or a scalar that stands for its `.0`.
+    Short(&'static str, &'static [Key]),
+    /// A mapping from names to values of one shape.
+    Table(Format, &'static Shape),
+    List(&'static Shape),
+    /// A list of objects that are told apart by `name`.
+    Named(&'static [Key]),
+    /// A mapping of anything: Helm values.
+    Values,
+}
+
+/// When a key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Optional,
+    /// In the file, or in the profile it starts from.
+    Somewhere,
+    /// In every file that has the object.
+    Here,
+}
+
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) need: Need,
+    pub(super) shape: Shape,
+    /// A value as it may stand in the file, in one line.
+    pub(super) example: &'static str,
+    pub(super) help: &'static str,
+}
+
+const fn key(name: &'static str, need: Need, shape: Shape, example: &'static str, help: &'static str) -> Key {
+    Key { name, need, shape, example, help }
+}
+
+use Need::{Here, Optional, Somewhere};
+
+/// The whole file.
+pub(super) const ROOT: Shape = Shape::Object(&[
+    key("name", Optional, Shape::Text(Format::Label), "shop", "The project's name; the folder's name if absent."),
+    key(
+        "profile",
+        Optional,
+        Shape::Text(Format::Text),
+        "demo",
+        "A built-in profile to start from. Every field of this file overrides it.",
+    ),
+    key("cluster", Optional, Shape::Object(CLUSTER), "{provider: kind, name: devk}", "The local cluster."),
+    key(
+        "images",
+        Optional,
+        Shape::Table(Format::Label, &Shape::Object(IMAGE)),
+        "{api: {context: ./api}}",
+        "Images to build, by name.",
+    ),
+    key(
+        "releases",
+        Somewhere,
+        Shape::Named(RELEASE),
+        "[{name: shop, chart: ./chart}]",
+        "Helm releases, installed in this order.",
+    ),
+    key(
+        "forwards",
+        Optional,
+        Shape::Table(Format::Label, &FORWARD),
+        "{api: 5000}",
+        "Service ports to open on this machine, by name; every Service port if absent.",
+    ),
+    key("allow", Optional, Shape::Object(ALLOW), "{nodePort: true}", "What devk refuses unless it is allowed here."),
+]);
+
+const CLUSTER: &[Key] = &[
+    key("provider", Optional, Shape::Text(Format::Provider), "kind", "What runs the cluster; kind if absent."),
+    key(
+        "name",
+        Optional,
+        Shape::Text(Format::Label),
+        "devk",
+        "The cluster's name; devk if absent. Projects may share a cluster.",
+    ),
+    key(
+        "image",
+        Optional,
+        Shape::Text(Format::Text),
+        "kindest/node:v1.33.1",
+        "The node image; the provider's choice if absent.",
+    ),
+];
+
+const IMAGE: &[Key] = &[
+    key(
+        "context",
+        Somewhere,
+        Shape::Text(Format::Context),
+        "./api",
+        "The build context, a folder, from this file's folder.",
+    ),
+    key(
+        "dockerfile",
+        Optional,
+        Shape::Text(Format::Text),
+        "./api/Dockerfile",
+        "The Dockerfile, from this file's folder; `<context>/Dockerfile` if absent.",
+    ),
+    key("target", Optional, Shape::Text(Format::Text), "dev", "The stage to build; the last one if absent."),
+    key(
+        "args",
+        Optional,
+        Shape::Table(Format::Text, &Shape::Scalar),
+        "{PUBLIC_API: \"${forward.api.url}\"}",
+        "Build arguments. `${forward.NAME.url}` is known before the build.",
+    ),
+];
+
+const RELEASE: &[Key] = &[
+    key("name", Here, Shape::Text(Format::ReleaseName), "shop", "The Helm release's name."),
+    key(
+        "chart",
+        Somewhere,
+        Shape::Text(Format::Chart),
+        "./chart",
+        "The folder that holds Chart.yaml, from this file's folder.",
+    ),
+    key(
+        "values",
+        Optional,
+        Shape::List(&Shape::Text(Format::ValuesFile)),
+        "[values-dev.yaml]",
+        "Values files; later ones win.",
+    ),
+    key("set", Optional, Shape::Values, "{replicas: 1}", "Inline values, above all files."),
+    key(
+        "images",
+        Optional,
+        Shape::Table(Format::Label, &Shape::Object(IMAGE_PATHS)),
+        "{api: {repository: image.repository, tag: image.tag}}",
+        "Where the chart's values take a built image; found in values.yaml if absent.",
+    ),
+    key(
+        "generate",
+        Optional,
+        Shape::Table(Format::ValuePath, &Shape::Text(Format::Generator)),
+        "{secrets.key: hex64}",
+        "Secrets by value path, made once and kept: hexN, base64N or uuid.",
+    ),
+    key(
+        "timeout",
+        Optional,
+        Shape::Text(Format::Duration),
+        "3m",
+        "How long the release may take to become ready; 180s if absent.",
+    ),
+];
+
+const IMAGE_PATHS: &[Key] = &[
+    key(
+        "repository",
+        Somewhere,
+        Shape::Text(Format::ValuePath),
+        "image.repository",
+        "The value that takes the image's name.",
+    ),
+    key("tag", Somewhere, Shape::Text(Format::ValuePath), "image.tag", "The value that takes the image's tag."),
+];
+
+const FORWARD: Shape = Shape::Short(
+    "port",
+    &[
+        key(
+            "service",
+            Optional,
+            Shape::Text(Format::Label),
+            "shop-api",
+            "The Service; if absent, the one of the forward's name or whose name ends in `-NAME`.",
+        ),
+        key("port", Somewhere, Shape::Port, "5000", "The Service's port."),
+        key(
+            "local",
+            Optional,
+            Shape::Port,
+            "15000",
+            "The port on this machine; the Service's port + 10000 if absent and free.",
+        ),
+    ],
+);
+
+const ALLOW: &[Key] =
+    &[key("nodePort", Optional, Shape::Flag, "true", "Services of type NodePort or LoadBalancer may be rendered.")];
+
+/// The JSON Schema (draft 7, which editors know best) of devk.yaml. Keys that a profile may bring are
+/// not required there: an editor does not see the profile.
+pub fn json_schema() -> Value {
+    let mut schema = shape_schema(&ROOT);
+    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
+    schema["title"] = json!("devk.yaml");
+    schema["anyOf"] = json!([{"required": ["profile"]}, {"required": ["releases"]}]);
+    schema
+}
+
+fn shape_schema(shape: &Shape) -> Value {
+    match shape {
+        Shape::Text(format) => json!({"type": "string", "pattern": format.pattern()}),
+        Shape::Scalar => json!({"type": ["string", "number", "boolean"]}),
+        Shape::Flag => json!({"type": "boolean"}),
+        Shape::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
+        Shape::Object(keys) => object_schema(keys),
+        Shape::Short(main, keys) => {
+            let short = keys.iter().find(|key| key.name == *main).map(|key| shape_schema(&key.shape));
+            json!({"anyOf": [short, object_schema(keys)]})
+        }
+        Shape::Table(names, shape) => json!({
+            "type": "object", "propertyNames": {"pattern": names.pattern()}, "additionalProperties": shape_schema(shape),
+        }),
+        Shape::List(shape) => json!({"type": "array", "items": shape_schema(shape)}),
+        Shape::Named(keys) => json!({"type": "array", "items": object_schema(keys)}),
+        Shape::Values => json!({"type": "object"}),
+    }
+}
+
+fn object_schema(keys: &[Key]) -> Value {
+    let properties: serde_json::Map<_, _> = keys
+        .iter()
+        .map(|key| {
+            let mut schema = shape_schema(&key.shape);
+            schema["description"] = json!(key.help);
+            (key.name.to_owned(), schema)
+        })
+        .collect();
+    let required: Vec<_> = keys.iter().filter(|key| key.need == Here).map(|key| key.name).collect();
+    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+}

@@ -1,0 +1,151 @@
+//! What a right file becomes.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::super::read::{Source, load_with};
+use super::super::{Generator, ImagePaths, Provider, json_schema};
+use super::{PROFILES, Shop, relative};
+
+const FULL: &str = "\
+name: shop
+cluster: {provider: auto, name: big, image: kindest/node:v1.33.1}
+images:
+  web:
+    context: ./web
+    dockerfile: ./web/Dockerfile.dev
+    target: dev
+    args: {VERSION: 1.10, DEBUG: true, API: \"${forward.api.url}\", EMPTY: \"\"}
+  api: {context: api}
+releases:
+  - name: shop
+    chart: ./chart
+    values: [values-dev.yaml]
+    set: {replicas: 2, ratio: 0.5, text: '5', off: null, list: [a, true]}
+    images: {api: {repository: api.image.repository, tag: api.image.tag}}
+    generate: {secrets.key: hex64, secrets.iv: base6416, secrets.id: uuid}
+    timeout: 3m
+  - {name: late, chart: chart}
+forwards:
+  web: {service: shop-web, port: 4173, local: 20000}
+  api: 5000
+allow: {nodePort: true}
+";
+
+#[test]
+fn every_key_arrives() {
+    let shop = Shop::with(FULL);
+    let project = shop.load().unwrap();
+    assert_eq!((project.name.as_str(), project.id.as_str(), project.worktree), ("shop", "shop", None));
+    assert_eq!((&project.root, &project.file), (&shop.root(), &shop.root().join("devk.yaml")));
+    assert_eq!((project.cluster.provider, project.cluster.name.as_str()), (Provider::Kind, "big"));
+    assert_eq!(project.cluster.image.as_deref(), Some("kindest/node:v1.33.1"));
+    assert!(project.allow_node_port);
+
+    let [web, api] = &project.images[..] else { panic!("{:?}", project.images) };
+    assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 4));
+    assert_eq!(
+        (relative(&web.context, &shop), relative(&web.dockerfile, &shop)),
+        ("shop/web".into(), "shop/web/Dockerfile.dev".into())
+    );
+    assert_eq!(relative(&api.dockerfile, &shop), "shop/api/Dockerfile");
+
+    let [release, late] = &project.releases[..] else { panic!("{:?}", project.releases) };
+    assert_eq!(relative(&release.chart, &shop), "shop/chart");
+    assert_eq!(release.values, [shop.root().join("values-dev.yaml")]);
+    assert_eq!(release.set, json!({"replicas": 2, "ratio": 0.5, "text": "5", "off": null, "list": ["a", true]}));
+    assert_eq!(
+        release.images["api"],
+        ImagePaths { repository: "api.image.repository".into(), tag: "api.image.tag".into() }
+    );
+    let generators: Vec<_> = release.generate.values().copied().collect();
+    assert_eq!(generators, [Generator::Uuid, Generator::Base64(16), Generator::Hex(64)]);
+    assert_eq!((release.timeout, late.timeout), (Duration::from_secs(180), Duration::from_secs(180)));
+    assert_eq!((release.origin.line, late.origin.line), (11, 18));
+
+    let forwards: Vec<_> =
+        project.forwards.unwrap().into_iter().map(|f| (f.name, f.service, f.port, f.local)).collect();
+    assert_eq!(
+        forwards,
+        [("web".into(), Some("shop-web".into()), 4173, Some(20000)), ("api".into(), None, 5000, None)]
+    );
+}
+
+#[test]
+fn build_arguments_keep_the_text_that_was_written() {
+    let project = Shop::with(FULL).load().unwrap();
+    let args: Vec<_> = project.images[0].args.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(args, ["API=${forward.api.url}", "DEBUG=true", "EMPTY=", "VERSION=1.10"]);
+}
+
+#[test]
+fn the_least_file_has_defaults_for_the_rest() {
+    let project = Shop::with("releases: [{name: app, chart: chart}]").load().unwrap();
+    assert_eq!((project.name.as_str(), project.cluster.name.as_str()), ("shop", "devk"));
+    assert_eq!((project.cluster.provider, project.cluster.image), (Provider::Kind, None));
+    assert!(project.forwards.is_none() && project.images.is_empty() && !project.allow_node_port);
+    assert_eq!((project.releases[0].timeout, &project.releases[0].set), (Duration::from_secs(180), &json!({})));
+}
+
+#[test]
+fn keys_with_nothing_behind_them_are_as_good_as_absent() {
+    let project = Shop::with("cluster:\nimages:\nforwards:\nreleases: [{name: app, chart: chart, set: , values: }]")
+        .load()
+        .unwrap();
+    assert!(project.forwards.is_none() && project.images.is_empty());
+}
+
+#[test]
+fn anchors_and_merge_keys_are_followed() {
+    let shop = Shop::with(
+        "\
+images:
+  api: &api {context: ./api, target: dev}
+  other: {<<: *api, target: prod}
+releases: [{name: app, chart: chart}]
+",
+    );
+    let images = shop.load().unwrap().images;
+    assert_eq!(images[1].context, images[0].context);
+    assert_eq!(images[1].target.as_deref(), Some("prod"));
+}
+
+#[test]
+fn devk_yaml_is_found_from_a_folder_below() {
+    let shop = Shop::with("releases: [{name: app, chart: chart}]");
+    let source = Source { dir: shop.root().join("chart"), ..shop.source() };
+    assert_eq!(load_with(&source, &shop.paths(), &PROFILES).unwrap().root, shop.root());
+}
+
+#[test]
+fn another_file_makes_its_folder_the_root() {
+    let shop = Shop::new();
+    shop.write("deploy/local.yaml", "releases: [{name: app, chart: ../chart}]");
+    let source = Source { file: Some("deploy/local.yaml".into()), ..shop.source() };
+    let project = load_with(&source, &shop.paths(), &PROFILES).unwrap();
+    assert_eq!((project.root, project.name.as_str()), (shop.root().join("deploy"), "deploy"));
+}
+
+#[test]
+fn a_linked_worktree_is_part_of_the_id() {
+    let shop = Shop::with("name: shop\nreleases: [{name: app, chart: chart}]");
+    shop.write(".git", "gitdir: /src/shop/.git/worktrees/Fix_Login\n");
+    let project = shop.load().unwrap();
+    assert_eq!((project.id.as_str(), project.worktree.as_deref()), ("shop-fix-login", Some("Fix_Login")));
+    assert_eq!(project.name, "shop");
+}
+
+#[test]
+fn the_schema_knows_every_key_of_the_full_file() {
+    let schema = json_schema();
+    let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(properties, ["name", "profile", "cluster", "images", "releases", "forwards", "allow"]);
+    assert_eq!(schema["properties"]["releases"]["items"]["required"], json!(["name"]));
+    assert_eq!(schema["properties"]["releases"]["items"]["additionalProperties"], json!(false));
+    assert_eq!(schema["properties"]["forwards"]["additionalProperties"]["anyOf"][0]["type"], "integer");
+    assert_eq!(
+        schema["properties"]["cluster"]["properties"]["provider"]["pattern"],
+        "^(kind|minikube|k3d|existing|auto)$"
+    );
+}

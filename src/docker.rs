@@ -1,1 +1,0 @@
-//! The Docker Engine: finding it, running commands in containers, and what ports containers claim.

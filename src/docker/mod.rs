@@ -1,0 +1,36 @@
+//! The Docker Engine: finding it, running commands in containers, and what ports containers claim.
+
+mod connect;
+mod endpoint;
+mod exec;
+mod published;
+
+pub use connect::{Engine, connect};
+pub use exec::{Exec, ExecOutput};
+pub use published::{PublishedPort, published_ports};
+
+/// True if the Engine said that the thing asked for does not exist (404).
+pub(crate) fn is_not_found(error: &bollard::errors::Error) -> bool {
+    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
+}
+
+/// A request to the Engine that failed for no reason devk knows better than the Engine's own words.
+pub(crate) fn request_failed(what: &str, cause: &bollard::errors::Error) -> crate::error::Error {
+    use crate::error::{Code, Error};
+    match cause {
+        bollard::errors::Error::DockerResponseServerError { message, .. } => {
+            Error::new(Code::DockerRequest, format!("{what}: {message}"))
+        }
+        other => Error::new(Code::DockerRequest, format!("{what}: {}", with_causes(other)))
+            .hint("`docker version` shows whether the Engine still answers"),
+    }
+}
+
+/// An error and its causes in one line: the outermost text alone is often only "client error".
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
+    })
+}

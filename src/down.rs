@@ -1,0 +1,182 @@
+//! Ends a project's stack: stops it with its data kept, or removes it with all that devk made.
+//!
+//! Works from whatever state a crash left: everything it needs to know stands in Docker and in the
+//! cluster; devk's own files only save time.
+
+use serde::Serialize;
+
+use crate::cluster::kind::{Access, Kind, State};
+use crate::cluster::{namespace, sleep};
+use crate::config::Project;
+use crate::docker::Engine;
+use crate::error::{Code, Error, Errors, Result};
+use crate::image;
+use crate::paths::Paths;
+use crate::ports::{Leases, Lessee};
+use crate::release::helm;
+use crate::ui::event::{Reporter, Step};
+
+/// What `down` will do, said before it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// Nothing runs.
+    Nothing,
+    /// Stop the node containers; nobody else lives there.
+    StopCluster,
+    /// Scale the project's workloads to zero; somebody else lives there.
+    Sleep { because: String },
+    /// Remove the whole cluster; devk made it and nobody else lives there.
+    DeleteCluster,
+    /// Uninstall the releases and remove the namespace.
+    DeleteNamespace { because: String },
+}
+
+/// Decides how a stack ends.
+pub fn ending(delete: bool, access: Option<&Access>, project: &str, others: &[String]) -> Ending {
+    let Some(access) = access else { return Ending::Nothing };
+    let because = match others.first() {
+        Some(other) => Some(format!("project `{other}` lives on the cluster")),
+        None if !access.pin.created => Some("devk did not create the cluster".to_owned()),
+        None => None,
+    };
+    match (delete, because) {
+        (false, None) => Ending::StopCluster,
+        (false, Some(because)) => Ending::Sleep { because },
+        (true, None) => Ending::DeleteCluster,
+        (true, Some(because)) => Ending::DeleteNamespace { because: format!("{because}; namespace `{project}` goes") },
+    }
+}
+
+/// The end of one project's stack.
+#[derive(Debug)]
+pub struct Down<'a> {
+    pub project: &'a Project,
+    pub paths: &'a Paths,
+    pub engine: &'a Engine,
+    pub kind: Kind,
+    pub reporter: Reporter,
+}
+
+impl Down<'_> {
+    /// Stops the stack, or with `delete` removes it. The session has ended before.
+    ///
+    /// # Errors
+    /// Whatever could not be stopped or removed; the rest is done all the same.
+    pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
+        let access = self.access(delete).await?;
+        let others = match &access {
+            Some(access) => self.others(access, delete).await?,
+            None => vec![],
+        };
+        let ending = ending(delete, access.as_ref(), &self.project.id, &others);
+        let mut problems = vec![];
+        if let Some(access) = &access {
+            problems.extend(self.end_stack(&ending, access).await.err());
+        }
+        if delete {
+            problems.extend(self.step("image.remove", "devk-built images", self.remove_images()).await.err());
+            // Kept if something is left, so that the next `down --delete` knows what it is about.
+            if problems.is_empty() {
+                problems.extend(self.forget().err());
+            }
+        }
+        Errors::unless_empty(problems, ending)
+    }
+
+    /// Access to the cluster if there is something to end. Removing from a stopped cluster needs it
+    /// started: what else lives on it stands nowhere but in it.
+    async fn access(&self, delete: bool) -> Result<Option<Access>> {
+        match self.kind.state().await? {
+            State::Running(nodes) => match self.kind.pinned(&nodes).await? {
+                Some(access) => Ok(Some(access)),
+                // Never pinned: devk has not written to it.
+                None => Ok(None),
+            },
+            State::Stopped(_) | State::HalfMade if delete && self.kind.is_pinned()? => self.ensure().await.map(Some),
+            State::HalfMade => self.step("cluster.delete", "a half-made cluster", self.kind.delete_half_made()).await.map(|()| None),
+            State::Stopped(_) | State::Absent => Ok(None),
+        }
+    }
+
+    async fn ensure(&self) -> Result<Access> {
+        let step = self.reporter.start("cluster.create", "to see what lives on it");
+        match self.kind.ensure(&step).await {
+            Ok(access) => {
+                step.done("started");
+                Ok(access)
+            }
+            Err(error) => {
+                step.failed(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    /// Other projects on the cluster; those that sleep count for removal only.
+    async fn others(&self, access: &Access, delete: bool) -> Result<Vec<String>> {
+        let projects = namespace::projects(&access.client).await?;
+        let others = projects.into_iter().filter(|p| p.name != self.project.id && (delete || !p.asleep));
+        Ok(others.map(|p| p.name).collect())
+    }
+
+    async fn end_stack(&self, ending: &Ending, access: &Access) -> Result<()> {
+        let (client, id) = (&access.client, self.project.id.as_str());
+        match ending {
+            Ending::Nothing => Ok(()),
+            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.kind.stop()).await,
+            Ending::Sleep { because } => self.step("workloads.sleep", because, sleep::sleep(client, id)).await,
+            Ending::DeleteCluster => {
+                let step = self.reporter.start("cluster.delete", "cluster, volumes and network");
+                let deleted = self.kind.delete(&step).await;
+                end(step, deleted)
+            }
+            Ending::DeleteNamespace { because } => {
+                for release in &self.project.releases {
+                    let uninstall = helm::uninstall(&release.name, id, &self.kind.kubeconfig());
+                    self.step(&format!("release.uninstall/{}", release.name), "with its hooks", uninstall).await?;
+                }
+                self.step("namespace.delete", because, namespace::delete(client, id)).await
+            }
+        }
+    }
+
+    async fn remove_images(&self) -> Result<()> {
+        image::remove_project_images(&self.engine.docker, &self.project.id).await
+    }
+
+    /// The lease, the generated secrets, the supervisor's files.
+    fn forget(&self) -> Result<()> {
+        Leases::open(&self.paths.state).release(&Lessee::of(self.project))?;
+        let dir = self.paths.project(&self.project.id);
+        match std::fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", dir.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn step(&self, id: &str, detail: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
+        let step = self.reporter.start(id, detail);
+        end(step, work.await)
+    }
+}
+
+fn end(step: Step, result: Result<()>) -> Result<()> {
+    match &result {
+        Ok(()) => step.done(""),
+        Err(error) => step.failed(error.clone()),
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_runs_nothing_ends() {
+        assert_eq!(ending(true, None, "shop", &[]), Ending::Nothing);
+    }
+}

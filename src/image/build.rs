@@ -1,0 +1,237 @@
+//! Builds with the Engine's own BuildKit, through its API. Dropping the future aborts the build: the
+//! Engine cancels when the connection closes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::pin::pin;
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{BuildInfo, BuildInfoAux};
+use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+
+use super::ImageRef;
+use super::context::{UploadState, dockerfile_in_tar, upload};
+use super::trace::{Trace, line_of};
+use crate::config::ImageConfig;
+use crate::docker::{is_not_found, request_failed};
+use crate::error::{Code, Error, Result};
+use crate::hex::hex;
+use crate::process::last_lines;
+use crate::ui::event::Step;
+
+/// Progress is shown at most this often.
+const SHOW_EVERY: Duration = Duration::from_millis(200);
+
+/// Messages that may wait to be looked at.
+const MESSAGES_AHEAD: usize = 64;
+
+/// Evidence keeps this many of the last lines of a builder that is not BuildKit.
+const KEPT_LINES: usize = 30;
+
+/// Builds `image` and tags it as `target`; returns the ID that the Engine gave it.
+///
+/// `args` are the build arguments with every `${…}` resolved, the same that `target` was hashed with.
+///
+/// # Errors
+/// [`Code::ImageBuild`] naming the failing instruction, with its last lines and its place in the
+/// Dockerfile; [`Code::ImageContext`] or [`Code::ImageChanged`] if the context broke off while it
+/// was sent, in which case nothing is tagged.
+pub async fn build(
+    docker: &Docker,
+    project_id: &str,
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    target: &ImageRef,
+    step: &Step,
+) -> Result<String> {
+    let (body, state) = upload(image, args, &target.tag).split();
+    let options = options(project_id, image, args, target)?;
+    let messages = messages(docker.clone(), options, body)?;
+    let mut run = Run { image, state, step, trace: Trace::default(), classic: String::new(), unshown: None };
+    run.follow(messages).await?;
+    let id = present(docker, &target.reference()).await?;
+    id.ok_or_else(|| {
+        Error::new(Code::ImageBuild, format!("`{}` was built and the Engine does not have it", target.reference()))
+            .hint(format!("docker image inspect {}", target.reference()))
+    })
+}
+
+/// The ID of an image that the Engine has.
+///
+/// # Errors
+/// [`Code::DockerRequest`] if the Engine refuses.
+pub async fn present(docker: &Docker, reference: &str) -> Result<Option<String>> {
+    match docker.inspect_image(reference).await {
+        Ok(image) => Ok(image.id),
+        Err(error) if is_not_found(&error) => Ok(None),
+        Err(error) => Err(request_failed(&format!("cannot inspect the image `{reference}`"), &error)),
+    }
+}
+
+fn options(
+    project_id: &str,
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    target: &ImageRef,
+) -> Result<BuildImageOptions> {
+    let labels = HashMap::from([("dev.devk.project", project_id), ("dev.devk.image", image.name.as_str())]);
+    let args: HashMap<&str, &str> = args.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let options = BuildImageOptionsBuilder::default()
+        .dockerfile(&dockerfile_in_tar(image).to_string_lossy())
+        .t(&target.reference())
+        .buildargs(&args)
+        .labels(&labels)
+        .rm(true)
+        .version(BuilderVersion::BuilderBuildKit)
+        .session(&session_id()?);
+    Ok(match &image.target {
+        Some(stage) => options.target(stage),
+        None => options,
+    }
+    .build())
+}
+
+/// The Engine's messages, until the build ends or the stream is dropped.
+///
+/// bollard leaves its side of the build's session, a task and a connection, running for ever. On a
+/// runtime of its own it ends with that.
+fn messages(
+    docker: Docker,
+    options: BuildImageOptions,
+    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Result<impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
+    let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
+    tokio::task::spawn_blocking(move || {
+        let forward = async {
+            let mut messages = pin!(docker.build_image(options, None, Some(bollard::body_try_stream(body))));
+            while let Some(message) = messages.next().await {
+                if to.send(message).await.is_err() {
+                    break;
+                }
+            }
+        };
+        runtime.block_on(async {
+            tokio::select! { () = forward => {}, () = to.closed() => {} }
+        });
+    });
+    Ok(futures::stream::poll_fn(move |context| from.poll_recv(context)))
+}
+
+/// BuildKit tells builds apart by it.
+fn session_id() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|e| Error::new(Code::ImageBuild, format!("the system gives no random bytes: {e}")))?;
+    Ok(hex(random))
+}
+
+/// One build under way.
+struct Run<'a> {
+    image: &'a ImageConfig,
+    state: UploadState,
+    step: &'a Step,
+    trace: Trace,
+    /// What a builder that is not BuildKit (Podman's) printed.
+    classic: String,
+    /// What happened since the last tick: the last of it is shown at the next one.
+    unshown: Option<String>,
+}
+
+impl Run<'_> {
+    async fn follow(&mut self, messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>) -> Result<()> {
+        let mut messages = pin!(messages);
+        let mut tick = tokio::time::interval(SHOW_EVERY);
+        let mut sending = true;
+        loop {
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(Ok(message)) => {
+                        sending = false;
+                        self.take(&message);
+                    }
+                    Some(Err(error)) => return Err(self.failure(&error)),
+                    None => break,
+                },
+                _ = tick.tick() => self.show(sending),
+            }
+        }
+        self.state.failure().map_or(Ok(()), Err)
+    }
+
+    fn take(&mut self, message: &BuildInfo) {
+        let detail = match &message.aux {
+            Some(BuildInfoAux::BuildKit(status)) => self.trace.absorb(status),
+            _ => message.stream.clone(),
+        };
+        if let Some(text) = &message.stream {
+            self.classic.push_str(text);
+        }
+        self.unshown = detail.filter(|detail| !detail.trim().is_empty()).or(self.unshown.take());
+    }
+
+    fn show(&mut self, sending: bool) {
+        if sending {
+            self.step.progress(format!("sending the build context: {}", megabytes(self.state.sent())));
+        } else if let Some(detail) = self.unshown.take() {
+            self.step.progress(detail.trim());
+        }
+    }
+
+    fn failure(&mut self, cause: &bollard::errors::Error) -> Error {
+        if let Some(error) = self.state.failure() {
+            return error;
+        }
+        let dockerfile = std::fs::read_to_string(&self.image.dockerfile).unwrap_or_default();
+        let said = match cause {
+            bollard::errors::Error::DockerStreamError { error } => error.clone(),
+            bollard::errors::Error::DockerResponseServerError { message, .. } => message.clone(),
+            _ => return request_failed(&format!("the build of `{}` broke off", self.image.name), cause),
+        };
+        explain(&self.image.name, &self.image.dockerfile, &dockerfile, &self.trace, &said)
+            .evidence(last_lines(&self.classic, KEPT_LINES))
+    }
+}
+
+/// The error for a build that BuildKit ended, `said` being its own words.
+fn explain(image: &str, file: &Path, dockerfile: &str, trace: &Trace, said: &str) -> Error {
+    let short = said.rsplit("failed to solve: ").next().unwrap_or(said);
+    let short = short.rsplit("failed to solve with frontend gateway.v0: ").next().unwrap_or(short);
+    let (message, line) = match trace.failed() {
+        Some(failed) => (format!("`{}` failed", failed.name), line_of(&failed.name, dockerfile)),
+        None => (short.to_owned(), parse_error_line(said)),
+    };
+    Error::new(Code::ImageBuild, format!("image `{image}` did not build: {message}"))
+        .evidence(trace.last_lines().join("\n"))
+        .evidence(short)
+        .at(file, line)
+        .hint(hint(said))
+}
+
+/// `dockerfile parse error line 3: …` or `… on line 3: …`.
+fn parse_error_line(said: &str) -> Option<u32> {
+    let after = said.split_once("parse error")?.1.split_once("line ")?.1;
+    after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
+fn hint(said: &str) -> &'static str {
+    if said.contains("no active session") || said.contains("buildkit not supported") {
+        "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
+    } else if said.contains("failed to resolve source metadata") || said.contains("failed to do request") {
+        "`docker pull` the image that it names: it is missing here, and its registry does not give it"
+    } else if said.contains("no space left on device") {
+        "docker system df, then docker builder prune"
+    } else {
+        "correct the Dockerfile or what it copies, then save: devk builds again"
+    }
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes / 1_000_000)
+}

@@ -1,0 +1,192 @@
+//! What BuildKit reports while it builds: which instruction runs, what it printed, and which one failed.
+
+use std::collections::{HashMap, VecDeque};
+
+use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
+
+/// A failing instruction is shown with this many of its last lines.
+const KEPT_LINES: usize = 30;
+
+/// The state of one build, fed with BuildKit's status messages.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    logs: HashMap<String, Log>,
+    failed: Option<Failed>,
+}
+
+/// The instruction that ended a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// `[builder 3/5] RUN npm ci`.
+    pub name: String,
+    /// BuildKit's own words.
+    pub error: String,
+    digest: String,
+}
+
+impl Trace {
+    /// Takes in a message; returns what is worth showing as the step that runs now.
+    pub(super) fn absorb(&mut self, status: &StatusResponse) -> Option<String> {
+        for log in &status.logs {
+            self.logs.entry(log.vertex.clone()).or_default().push(&String::from_utf8_lossy(&log.msg));
+        }
+        if let Some(vertex) = status.vertexes.iter().find(|vertex| is_cause(vertex)) {
+            self.failed.get_or_insert_with(|| Failed {
+                name: one_line(&vertex.name),
+                error: vertex.error.clone(),
+                digest: vertex.digest.clone(),
+            });
+        }
+        let running = |vertex: &&Vertex| vertex.started.is_some() && vertex.completed.is_none();
+        status.vertexes.iter().rfind(running).map(|vertex| one_line(&vertex.name))
+    }
+
+    pub(super) fn failed(&self) -> Option<&Failed> {
+        self.failed.as_ref()
+    }
+
+    /// The last lines that the failing instruction printed.
+    pub(super) fn last_lines(&self) -> Vec<String> {
+        let log = self.failed.as_ref().and_then(|failed| self.logs.get(&failed.digest));
+        log.map(Log::lines).unwrap_or_default()
+    }
+}
+
+/// Instructions that are stopped because another one failed report an error too.
+fn is_cause(vertex: &Vertex) -> bool {
+    !vertex.error.is_empty() && !vertex.error.contains("context canceled")
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The last lines of what one instruction printed; chunks may end inside of a line.
+#[derive(Debug, Default)]
+struct Log {
+    complete: VecDeque<String>,
+    open: String,
+}
+
+impl Log {
+    fn push(&mut self, chunk: &str) {
+        self.open.push_str(chunk);
+        while let Some(end) = self.open.find('\n') {
+            let line: String = self.open.drain(..=end).collect();
+            self.complete.push_back(shown(&line));
+            if self.complete.len() > KEPT_LINES {
+                self.complete.pop_front();
+            }
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let open = (!self.open.is_empty()).then(|| shown(&self.open));
+        self.complete.iter().cloned().chain(open).collect()
+    }
+}
+
+/// What a terminal would show of a line that was overwritten by carriage returns.
+fn shown(line: &str) -> String {
+    let line = line.trim_end_matches(['\n', '\r']);
+    line.rsplit('\r').next().unwrap_or(line).to_owned()
+}
+
+/// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` stands for: the first
+/// instruction with the same words. None for vertices that no instruction stands for.
+pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
+    let name = vertex.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(vertex, |(_, name)| name);
+    let wanted = one_line(name);
+    instructions(dockerfile).into_iter().find(|(_, text)| same_instruction(text, &wanted)).map(|(line, _)| line)
+}
+
+/// BuildKit shortens a heredoc to its first line: `RUN <<EOF (set -e...)`.
+fn same_instruction(text: &str, wanted: &str) -> bool {
+    let capitalised = |text: &str| match text.split_once(' ') {
+        Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
+        None => text.to_uppercase(),
+    };
+    let (text, wanted) = (capitalised(text), capitalised(wanted));
+    let heredoc = wanted.split_once(" (").map_or("", |(start, _)| start);
+    text == wanted || (heredoc.contains("<<") && text == heredoc)
+}
+
+/// Each instruction of a Dockerfile with the line it starts on, continuation lines joined.
+fn instructions(dockerfile: &str) -> Vec<(u32, String)> {
+    let mut found: Vec<(u32, String)> = Vec::new();
+    let mut continued = false;
+    for (number, line) in (1u32..).zip(dockerfile.lines()) {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with('#') {
+            continue;
+        }
+        let text = one_line(trimmed.trim_end_matches('\\'));
+        match found.last_mut().filter(|_| continued) {
+            Some((_, instruction)) => *instruction = format!("{instruction} {text}"),
+            None => found.push((number, text)),
+        }
+        continued = trimmed.ends_with('\\');
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use bollard::moby::buildkit::v1::VertexLog;
+
+    use super::*;
+
+    fn vertex(digest: &str, name: &str, error: &str) -> Vertex {
+        Vertex {
+            digest: digest.to_owned(),
+            name: name.to_owned(),
+            error: error.to_owned(),
+            started: Some(Default::default()),
+            ..Default::default()
+        }
+    }
+
+    fn log(digest: &str, text: &str) -> VertexLog {
+        VertexLog { vertex: digest.to_owned(), msg: text.as_bytes().to_vec(), ..Default::default() }
+    }
+
+    #[test]
+    fn the_running_instruction_is_what_is_shown() {
+        let mut trace = Trace::default();
+        let status = StatusResponse { vertexes: vec![vertex("a", "[2/3] RUN  npm   ci", "")], ..Default::default() };
+        assert_eq!(trace.absorb(&status).unwrap(), "[2/3] RUN npm ci");
+        assert_eq!(trace.absorb(&StatusResponse::default()), None);
+    }
+
+    #[test]
+    fn the_failing_instruction_is_the_cause_and_not_what_was_cancelled_with_it() {
+        let mut trace = Trace::default();
+        let vertexes = vec![
+            vertex("a", "[base 1/1] RUN sleep 9", "context canceled"),
+            vertex("b", "[2/3] RUN npm ci", "exit code: 1"),
+        ];
+        let logs = vec![log("a", "quiet\n"), log("b", "npm E"), log("b", "RR!\nlast")];
+        trace.absorb(&StatusResponse { vertexes, logs, ..Default::default() });
+        assert_eq!(trace.failed().unwrap().name, "[2/3] RUN npm ci");
+        assert_eq!(trace.last_lines(), ["npm ERR!", "last"]);
+    }
+
+    #[test]
+    fn only_the_last_lines_of_a_long_log_are_kept() {
+        let mut all = Log::default();
+        (0..1000).for_each(|n| all.push(&format!("line {n}\n")));
+        all.push("10%\r50%\r100%\n");
+        assert_eq!(all.lines().len(), KEPT_LINES);
+        assert_eq!(all.lines().last().unwrap(), "100%");
+    }
+
+    #[test]
+    fn a_vertex_is_found_in_the_dockerfile() {
+        let dockerfile = "FROM a AS builder\n# why\nRUN apt-get update && \\\n    # inside\n    apt-get install x\n\
+                          copy a b\nRUN <<EOF\nset -e\nEOF\n";
+        assert_eq!(line_of("[builder 2/4] RUN apt-get update &&     apt-get install x", dockerfile), Some(3));
+        assert_eq!(line_of("[builder 3/4] COPY a b", dockerfile), Some(6));
+        assert_eq!(line_of("[builder 4/4] RUN <<EOF (set -e...)", dockerfile), Some(7));
+        assert_eq!(line_of("[internal] load build definition from Dockerfile", dockerfile), None);
+    }
+}

@@ -1,0 +1,152 @@
+//! Container logs through the API server: every container of every selected pod, those included that
+//! come later, each line behind the name of its pod.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt, TryStreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ListParams, LogParams};
+use tokio::task::JoinSet;
+
+use crate::error::{Code, Error, Result};
+use crate::ui::{self, Format};
+
+/// How lines are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Printed {
+    Prefixed,
+    Json,
+}
+
+impl Printed {
+    pub fn of(format: Format) -> Self {
+        if format == Format::Json { Self::Json } else { Self::Prefixed }
+    }
+
+    fn print(self, pod: &str, container: &str, line: &str) {
+        match self {
+            Self::Prefixed => ui::out(&format!("{pod} | {line}\n")),
+            Self::Json => {
+                ui::json(&serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line}))
+            }
+        }
+    }
+}
+
+/// Whose logs, and how many lines of their past.
+#[derive(Clone)]
+pub struct Tail {
+    pub client: kube::Client,
+    pub namespace: String,
+    /// Label selector; None for all pods.
+    pub selector: Option<String>,
+    pub lines: i64,
+    pub printed: Printed,
+}
+
+impl std::fmt::Debug for Tail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tail")
+            .field("namespace", &self.namespace)
+            .field("selector", &self.selector)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One run of one container; a restart is another.
+type Run = (String, String, i32);
+
+impl Tail {
+    /// Prints the logs; with `follow` it goes on until it is dropped.
+    ///
+    /// # Errors
+    /// [`Code::ClusterUnreachable`] if the pods cannot be listed. A log that cannot be read (its
+    /// container has not started) is none.
+    pub async fn show(&self, follow: bool) -> Result<()> {
+        let mut streams = JoinSet::new();
+        let seen = Arc::new(Mutex::new(HashSet::new()));
+        let mut first = true;
+        loop {
+            match self.runs().await {
+                Ok(runs) => runs.into_iter().for_each(|run| self.start(run, follow, first, &seen, &mut streams)),
+                Err(error) if first || !follow => return Err(error),
+                Err(_) => {}
+            }
+            first = false;
+            if !follow {
+                streams.join_all().await;
+                return Ok(());
+            }
+            while streams.try_join_next().is_some() {}
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    fn start(&self, run: Run, follow: bool, first: bool, seen: &Arc<Mutex<HashSet<Run>>>, streams: &mut JoinSet<()>) {
+        let is_new = seen.lock().is_ok_and(|mut seen| seen.insert(run.clone()));
+        if is_new {
+            // What starts while we watch is shown from its first line.
+            let lines = first.then_some(self.lines);
+            let (tail, seen) = (self.clone(), seen.clone());
+            streams.spawn(async move {
+                if tail.stream(&run, follow, lines).await.is_err() {
+                    // Not started yet, or its node is away: another look will find it.
+                    let _ = seen.lock().map(|mut seen| seen.remove(&run));
+                }
+            });
+        }
+    }
+
+    async fn runs(&self) -> Result<Vec<Run>> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut params = ListParams::default();
+        params.label_selector.clone_from(&self.selector);
+        let pods = api.list(&params).await.map_err(|e| {
+            Error::new(Code::ClusterUnreachable, "the cluster does not answer")
+                .evidence(e.to_string())
+                .hint("devk up -d")
+        })?;
+        Ok(pods.items.iter().flat_map(containers).collect())
+    }
+
+    async fn stream(&self, (pod, container, _): &Run, follow: bool, tail_lines: Option<i64>) -> kube::Result<()> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let params = LogParams { container: Some(container.clone()), follow, tail_lines, ..LogParams::default() };
+        let mut lines = api.log_stream(pod, &params).await?.lines();
+        while let Some(line) = lines.try_next().await.unwrap_or(None) {
+            self.printed.print(pod, container, &line);
+        }
+        Ok(())
+    }
+}
+
+/// The containers of a pod that have started.
+fn containers(pod: &Pod) -> Vec<Run> {
+    let Some((name, status)) = pod.metadata.name.as_ref().zip(pod.status.as_ref()) else { return vec![] };
+    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let started = all.filter(|c| c.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some()));
+    started.map(|c| (name.clone(), c.name.clone(), c.restart_count)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_restarted_container_is_another_run_and_a_waiting_one_is_none() {
+        let pod = |restarts: i32, state: serde_json::Value| -> Pod {
+            let container = serde_json::json!({"name": "c", "image": "", "imageID": "", "ready": true,
+                "restartCount": restarts, "state": state});
+            let pod = serde_json::json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [container]}});
+            serde_json::from_value(pod).unwrap()
+        };
+        let running = serde_json::json!({"running": {}});
+        assert_eq!(containers(&pod(0, running.clone())), [("p".into(), "c".into(), 0)]);
+        assert_ne!(containers(&pod(0, running.clone())), containers(&pod(1, running)));
+        assert_eq!(containers(&pod(0, serde_json::json!({"waiting": {}}))), []);
+    }
+}

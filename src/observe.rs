@@ -1,0 +1,327 @@
+//! Looks at everything the plan depends on: Docker, the cluster, the charts, the ports. Writes nothing
+//! outside devk's own folders, and finds every problem before anything is touched.
+//!
+//! The charts are rendered twice: once with stand-ins, to see their Services, and once with the ports
+//! and image references that follow. Both come from the cache while nothing has changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use crate::cluster::kind::{Access, Kind, Node, State};
+use crate::config::variables::{self, Variables};
+use crate::config::{ImageConfig, Project};
+use crate::docker::{self, Engine, PublishedPort};
+use crate::error::{Error, Errors, Result};
+use crate::image::{self, ImageRef};
+use crate::paths::Paths;
+use crate::plan::{ClusterFact, Facts, ForwardFact, ImageFact, ReleaseFact};
+use crate::ports::requests::{Rendered as RenderedService, Wanted, wanted};
+use crate::ports::{self, Forward, Leases, Lessee, Taken};
+use crate::release::helm::Helm;
+use crate::release::manifest::Rendered;
+use crate::release::secrets::Secrets;
+use crate::release::{Prepared, check, installed, prepare, render};
+
+/// Host ports that the project's own session listens on: no obstacle to itself.
+#[derive(Debug, Clone, Default)]
+pub struct Own(pub BTreeSet<u16>);
+
+/// An image that devk builds, its arguments resolved.
+#[derive(Debug, Clone)]
+pub struct BuiltImage {
+    pub config: ImageConfig,
+    pub args: BTreeMap<String, String>,
+    pub target: ImageRef,
+}
+
+/// A release, ready to install.
+#[derive(Debug, Clone)]
+pub struct PreparedRelease {
+    pub prepared: Prepared,
+    pub rendered: Rendered,
+}
+
+/// What the plan is made of, and what its execution needs besides.
+#[derive(Debug)]
+pub struct Observed {
+    pub engine: Engine,
+    pub helm: Helm,
+    pub kind: Kind,
+    /// None if the cluster has to be created, started or adopted first.
+    pub access: Option<Access>,
+    pub images: Vec<BuiltImage>,
+    /// In the order of devk.yaml.
+    pub releases: Vec<PreparedRelease>,
+    pub facts: Facts,
+}
+
+/// Looks at everything.
+///
+/// # Errors
+/// All problems that would keep `up` from its end, as far as they can be seen without changing
+/// anything.
+pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Observed, Errors> {
+    let (engine, helm) = tools(project).await?;
+    let kind = Kind::of(&engine, project, paths);
+    let charts = Charts::new(project, paths, &helm)?;
+    let (ports, cluster) = tokio::join!(taken(project, paths, &engine), cluster(&kind));
+    let (taken, (cluster, access, nodes)) = (ports?, cluster?);
+
+    let draft = charts.draft().await?;
+    let forwards = forwards(project, paths, &draft, taken, own).await?;
+    let table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
+    let images = images(project, &table).await?;
+    let releases = charts.rendered(&table, &images).await?;
+
+    let image_facts = image_facts(&engine, &nodes, &images, &releases);
+    let release_facts = release_facts(access.as_ref(), project, &releases);
+    let (image_facts, release_facts) = tokio::try_join!(image_facts, release_facts)?;
+    let facts = Facts {
+        cluster_name: project.cluster.name.clone(),
+        cluster,
+        images: image_facts,
+        releases: release_facts,
+        forwards,
+    };
+    Ok(Observed { engine, helm, kind, access, images, releases, facts })
+}
+
+/// Docker and the programs, all that is missing reported together.
+async fn tools(project: &Project) -> Result<(Engine, Helm), Errors> {
+    let mut problems = vec![];
+    let engine = docker::connect().await.map_err(|e| problems.push(e));
+    let helm = Helm::find().map_err(|e| problems.push(e));
+    if let Err(error) = Kind::supported(project) {
+        problems.push(error);
+    }
+    match (engine, helm) {
+        (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
+        _ => Err(Errors(problems)),
+    }
+}
+
+async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+    Ok(match kind.state().await? {
+        State::Running(nodes) => match kind.pinned(&nodes).await? {
+            Some(access) => (ClusterFact::Ready, Some(access), nodes),
+            None => (ClusterFact::Foreign, None, vec![]),
+        },
+        State::Stopped(_) => (ClusterFact::Stopped, None, vec![]),
+        state => {
+            // It is needed to create a cluster, and its absence is better said now.
+            Kind::program()?;
+            let fact = if state == State::Absent { ClusterFact::Absent } else { ClusterFact::HalfMade };
+            (fact, None, vec![])
+        }
+    })
+}
+
+/// What containers and other projects claim. Listeners are looked at where a port is placed.
+async fn taken(project: &Project, paths: &Paths, engine: &Engine) -> Result<Taken, Errors> {
+    let mut taken = Taken::default();
+    for published in docker::published_ports(&engine.docker).await? {
+        if published.protocol == "tcp" {
+            taken.add_container(published.port, describe(&published));
+        }
+    }
+    for (port, holder) in Leases::open(&paths.state).others(&Lessee::from(project))? {
+        taken.add(port, holder);
+    }
+    Ok(taken)
+}
+
+fn describe(published: &PublishedPort) -> String {
+    let compose = published.compose_service.as_ref().zip(published.compose_project.as_ref());
+    let compose = compose.map(|(service, project)| format!("Compose service `{service}` of project `{project}`"));
+    let stopped = (!published.running).then(|| "stopped".to_owned());
+    let more: Vec<_> = compose.into_iter().chain(stopped).collect();
+    let container = format!("container `{}`", published.container);
+    if more.is_empty() { container } else { format!("{container} ({})", more.join(", ")) }
+}
+
+async fn forwards(
+    project: &Project,
+    paths: &Paths,
+    draft: &[(String, Rendered)],
+    taken: Taken,
+    own: &Own,
+) -> Result<Vec<ForwardFact>, Errors> {
+    let services = draft.iter().flat_map(|(release, rendered)| {
+        let with_release = |service| RenderedService { release: release.clone(), service };
+        rendered.services(&project.id).into_iter().map(with_release)
+    });
+    let wanted = wanted(project, &services.collect::<Vec<_>>())?;
+    let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
+    let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
+    let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
+    Ok(forwards.into_iter().filter_map(|forward| fact(forward, &wanted)).collect())
+}
+
+fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
+    let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
+    Some(ForwardFact { forward, port_name: wanted.request.port_name.clone(), release: wanted.release.clone() })
+}
+
+/// Resolves the arguments and hashes the contents, each image on its own thread.
+async fn images(project: &Project, forwards: &[Forward]) -> Result<Vec<BuiltImage>, Errors> {
+    let variables = Variables::new(project, &project.id, forwards, &[]);
+    let hashed = project.images.iter().map(|config| {
+        let args = resolve_args(config, &variables);
+        let (config, project) = (config.clone(), project.id.clone());
+        tokio::task::spawn_blocking(move || {
+            let args = args?;
+            let hash = image::content_hash(&config, &args)?;
+            let target = image::image_ref(&project, &config.name, &hash);
+            Ok::<_, Errors>(BuiltImage { config, args, target })
+        })
+    });
+    let (mut images, mut problems) = (vec![], vec![]);
+    for image in futures::future::join_all(hashed).await {
+        match image.unwrap_or_else(|panic| Err(crate::error::internal(&panic).into())) {
+            Ok(image) => images.push(image),
+            Err(errors) => problems.extend(errors.0),
+        }
+    }
+    Errors::unless_empty(problems, images)
+}
+
+fn resolve_args(config: &ImageConfig, variables: &Variables) -> Result<BTreeMap<String, String>, Errors> {
+    let (mut args, mut problems) = (BTreeMap::new(), vec![]);
+    for (key, value) in &config.args {
+        match variables.resolve_at(value, &config.origin) {
+            Ok(value) => drop(args.insert(key.clone(), value)),
+            Err(errors) => problems.extend(errors.0),
+        }
+    }
+    Errors::unless_empty(problems, args)
+}
+
+/// The charts of a project, prepared and rendered with what is known so far.
+struct Charts<'a> {
+    project: &'a Project,
+    paths: &'a Paths,
+    helm: &'a Helm,
+    secrets: tokio::sync::Mutex<Secrets>,
+}
+
+impl<'a> Charts<'a> {
+    fn new(project: &'a Project, paths: &'a Paths, helm: &'a Helm) -> Result<Self> {
+        let secrets = Secrets::load(&paths.project(&project.id).join("secrets.json"))?;
+        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets) })
+    }
+
+    /// Rendered with stand-ins for ports and image tags: good for finding Services.
+    async fn draft(&self) -> Result<Vec<(String, Rendered)>, Errors> {
+        let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
+        let images: Vec<_> = self.project.images.iter().map(stand_in).collect();
+        let resolve = |text: &str, file: &Path| {
+            let forwards: Vec<_> = variables::names(text).iter().map(|name| stand_in_forward(name)).collect();
+            Variables::new(self.project, &self.project.id, &forwards, &images).resolve(text, file)
+        };
+        let releases = self.render(&images, &resolve, |_, _| vec![]).await?;
+        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+    }
+
+    /// Rendered as they will be installed, and checked.
+    async fn rendered(&self, forwards: &[Forward], images: &[BuiltImage]) -> Result<Vec<PreparedRelease>, Errors> {
+        let images: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
+        let variables = Variables::new(self.project, &self.project.id, forwards, &images);
+        let resolve = |text: &str, file: &Path| variables.resolve(text, file);
+        let check = |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
+        let releases = self.render(&images, &resolve, check).await?;
+        let unused = check::unused_images(self.project, &images, releases.iter().map(|r| (&r.prepared, &r.rendered)));
+        Errors::unless_empty(unused, releases)
+    }
+
+    async fn render(
+        &self,
+        images: &[ImageRef],
+        resolve: &crate::release::values::Resolve<'_>,
+        check: impl Fn(&Prepared, &Rendered) -> Vec<Error>,
+    ) -> Result<Vec<PreparedRelease>, Errors> {
+        let render = |release| async move {
+            let mut secrets = self.secrets.lock().await;
+            let prepared =
+                prepare(self.project, release, images, &mut secrets, resolve, self.helm, self.paths).await?;
+            drop(secrets);
+            let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
+            Ok::<_, Errors>(PreparedRelease { prepared, rendered })
+        };
+        let (mut releases, mut problems) = (vec![], vec![]);
+        for result in futures::future::join_all(self.project.releases.iter().map(render)).await {
+            match result {
+                Ok(release) => {
+                    problems.extend(check(&release.prepared, &release.rendered));
+                    releases.push(release);
+                }
+                Err(errors) => problems.extend(errors.0),
+            }
+        }
+        Errors::unless_empty(problems, releases)
+    }
+}
+
+fn stand_in_forward(name: &str) -> Forward {
+    Forward {
+        name: name.to_owned(),
+        namespace: String::new(),
+        service: String::new(),
+        remote: 1,
+        local: 1,
+        url: "http://127.0.0.1:1".to_owned(),
+        moved: None,
+    }
+}
+
+/// The images that the charts use and that devk has to bring: those it builds, and those that Docker
+/// has and a node lacks. Others are the node's to pull.
+async fn image_facts(
+    engine: &Engine,
+    nodes: &[Node],
+    built: &[BuiltImage],
+    releases: &[PreparedRelease],
+) -> Result<Vec<ImageFact>, Errors> {
+    let lists = nodes.iter().map(|node| image::on_node(&engine.docker, &node.name));
+    let mut references: Vec<_> = built.iter().map(|b| (Some(b.target.name.clone()), b.target.reference())).collect();
+    for used in releases.iter().flat_map(|release| release.rendered.images()) {
+        if !references.iter().any(|(_, reference)| *reference == used.image) {
+            references.push((None, used.image));
+        }
+    }
+    let present = references.iter().map(|(_, reference)| image::present(&engine.docker, reference));
+    let (lists, present) =
+        tokio::try_join!(futures::future::try_join_all(lists), futures::future::try_join_all(present))?;
+    let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
+        let name = image::normalise(&reference);
+        let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
+        ImageFact { built_as, in_docker: id.is_some(), on_nodes, reference }
+    };
+    let facts = references.into_iter().zip(present).map(fact);
+    Ok(facts.filter(|fact| fact.built_as.is_some() || fact.in_docker).collect())
+}
+
+async fn release_facts(
+    access: Option<&Access>,
+    project: &Project,
+    releases: &[PreparedRelease],
+) -> Result<Vec<ReleaseFact>, Errors> {
+    let mut facts = vec![];
+    for release in releases {
+        let installed = match access {
+            Some(access) => is_installed(access, project, &release.prepared).await?,
+            None => false,
+        };
+        let uses = release.rendered.images().into_iter().map(|used| used.image).collect();
+        facts.push(ReleaseFact { name: release.prepared.name.clone(), uses, installed });
+    }
+    Ok(facts)
+}
+
+/// The cluster holds exactly this release, and devk put it there.
+///
+/// # Errors
+/// [`crate::error::Code::ClusterUnreachable`].
+pub async fn is_installed(access: &Access, project: &Project, prepared: &Prepared) -> Result<bool> {
+    let found = installed::installed(&access.client, &project.id, &prepared.name).await?;
+    Ok(found.is_some_and(|found| found.is_current(&prepared.inputs)))
+}

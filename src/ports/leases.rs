@@ -1,0 +1,285 @@
+//! Leases: which ports a project was given, so that an address once shown stays. One file for the
+//! whole machine, since two projects must not be given the same port.
+//!
+//! Invariant: the file is read and replaced under the lock of `leases.lock` beside it, and a crash
+//! leaves the old or the new file (paths::write_atomic).
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Forward, LeaseKey};
+use crate::config::Project;
+use crate::error::{Code, Error, Result};
+use crate::paths::write_atomic;
+
+/// The layout of the file; one of another number is not read.
+const VERSION: u32 = 1;
+
+/// Who leases: a project id is unique within one repository only, the folder on the whole machine.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Lessee {
+    /// [`Project::id`].
+    pub project: String,
+    /// [`Project::root`].
+    pub root: PathBuf,
+}
+
+impl From<&Project> for Lessee {
+    fn from(project: &Project) -> Self {
+        Self { project: project.id.clone(), root: project.root.clone() }
+    }
+}
+
+/// The machine's leases, `<state>/leases.json`. Every method reads the file anew.
+#[derive(Debug, Clone)]
+pub struct Leases {
+    file: PathBuf,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Store {
+    version: u32,
+    leases: Vec<Lease>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Lease {
+    #[serde(flatten)]
+    lessee: Lessee,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Port {
+    #[serde(flatten)]
+    key: LeaseKey,
+    local: u16,
+}
+
+impl Leases {
+    /// The store below devk's state folder; the file need not exist yet.
+    pub fn open(state: &Path) -> Self {
+        Self { file: state.join("leases.json") }
+    }
+
+    /// What this project was given before.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or is damaged.
+    pub fn of(&self, lessee: &Lessee) -> Result<BTreeMap<LeaseKey, u16>> {
+        let mine = self.read()?.leases.into_iter().find(|lease| lease.lessee == *lessee);
+        Ok(mine.into_iter().flat_map(|lease| lease.ports).map(|port| (port.key, port.local)).collect())
+    }
+
+    /// What all other projects hold: port → "project `foo`". Projects whose folder is gone hold nothing.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or is damaged.
+    pub fn others(&self, lessee: &Lessee) -> Result<BTreeMap<u16, String>> {
+        Ok(held_by_others(&self.read()?, lessee))
+    }
+
+    /// Replaces this project's leases.
+    ///
+    /// # Errors
+    /// [`Code::PortHeld`] if another project leased one of the ports since [`Self::others`] was read;
+    /// nothing is written then, and planning again finds another port. [`Code::StateIo`] as for reading.
+    pub fn save(&self, lessee: &Lessee, forwards: &[Forward]) -> Result<()> {
+        let _lock = self.lock()?;
+        let mut store = self.read()?;
+        let others = held_by_others(&store, lessee);
+        if let Some((forward, holder)) = forwards.iter().find_map(|f| Some((f, others.get(&f.local)?))) {
+            let text = format!("port {} of forward `{}` was just given to {holder}", forward.local, forward.name);
+            return Err(Error::new(Code::PortHeld, text).hint("devk up"));
+        }
+        store.leases.retain(|lease| lease.lessee != *lessee);
+        store.leases.push(Lease { lessee: lessee.clone(), ports: forwards.iter().map(port).collect() });
+        self.write(&store)
+    }
+
+    /// Gives this project's ports back.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or written, or is damaged.
+    pub fn release(&self, lessee: &Lessee) -> Result<()> {
+        let _lock = self.lock()?;
+        let mut store = self.read()?;
+        store.leases.retain(|lease| lease.lessee != *lessee);
+        self.write(&store)
+    }
+
+    /// The lock ends with the returned file.
+    fn lock(&self) -> Result<File> {
+        let path = self.file.with_extension("lock");
+        let open = || {
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        open().map_err(|e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", path.display())))
+    }
+
+    /// Without the leases of folders that no longer exist: the next write drops them for good.
+    fn read(&self) -> Result<Store> {
+        let text = match std::fs::read(&self.file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Store { version: VERSION, leases: Vec::new() }),
+            Err(e) => return Err(Error::new(Code::StateIo, format!("cannot read `{}`: {e}", self.file.display()))),
+        };
+        let mut store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
+        if store.version != VERSION {
+            return Err(self.damaged(&format!("version {} is not {VERSION}", store.version)));
+        }
+        store.leases.retain(|lease| lease.lessee.root.is_dir());
+        Ok(store)
+    }
+
+    fn write(&self, store: &Store) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(store).map_err(|e| self.damaged(&e.to_string()))?;
+        text.push(b'\n');
+        write_atomic(&self.file, &text, 0o644)
+    }
+
+    fn damaged(&self, cause: &str) -> Error {
+        let file = self.file.display();
+        Error::new(Code::StateIo, format!("`{file}` is no list of port leases"))
+            .evidence(cause)
+            .hint(format!("rm '{file}'    # only the memory of ports is lost, they are assigned anew"))
+    }
+}
+
+fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
+    let others = store.leases.iter().filter(|lease| lease.lessee != *lessee);
+    let ports = others.flat_map(|lease| lease.ports.iter().map(move |port| (port.local, &lease.lessee)));
+    ports.map(|(port, holder)| (port, describe(holder, lessee))).collect()
+}
+
+/// The folder is named only where the id does not tell the two apart.
+fn describe(holder: &Lessee, asking: &Lessee) -> String {
+    if holder.project == asking.project {
+        format!("project `{}` in `{}`", holder.project, holder.root.display())
+    } else {
+        format!("project `{}`", holder.project)
+    }
+}
+
+fn port(forward: &Forward) -> Port {
+    Port { key: LeaseKey::new(&forward.namespace, &forward.service, forward.remote), local: forward.local }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::{Request, Taken, assign};
+
+    struct Machine {
+        dir: tempfile::TempDir,
+        leases: Leases,
+    }
+
+    fn machine() -> Machine {
+        let dir = tempfile::tempdir().unwrap();
+        let leases = Leases::open(&dir.path().join("state"));
+        Machine { dir, leases }
+    }
+
+    impl Machine {
+        fn project(&self, id: &str) -> Lessee {
+            let root = self.dir.path().join(id);
+            std::fs::create_dir_all(&root).unwrap();
+            Lessee { project: id.to_owned(), root }
+        }
+    }
+
+    fn forwards(remote: u16) -> Vec<Forward> {
+        assign(&[Request::new("api", "ns", "api", remote)], &Taken::default(), &BTreeMap::new()).unwrap()
+    }
+
+    #[test]
+    fn a_project_gets_back_what_it_was_given_and_others_see_it_held() {
+        let machine = machine();
+        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        machine.leases.save(&shop, &forwards(5000)).unwrap();
+        machine.leases.save(&foo, &forwards(6000)).unwrap();
+        let expected = BTreeMap::from([(LeaseKey::new("ns", "api", 5000), 15000)]);
+        assert_eq!(machine.leases.of(&shop).unwrap(), expected);
+        assert_eq!(machine.leases.others(&shop).unwrap(), BTreeMap::from([(16000, "project `foo`".to_owned())]));
+    }
+
+    #[test]
+    fn saving_replaces_and_releasing_gives_back() {
+        let machine = machine();
+        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        machine.leases.save(&shop, &forwards(5000)).unwrap();
+        machine.leases.save(&shop, &forwards(7000)).unwrap();
+        assert_eq!(machine.leases.others(&foo).unwrap().into_keys().collect::<Vec<_>>(), [17000]);
+        machine.leases.release(&shop).unwrap();
+        assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
+        assert_eq!(machine.leases.of(&shop).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn a_port_that_another_project_took_meanwhile_is_not_leased_twice() {
+        let machine = machine();
+        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        machine.leases.save(&foo, &forwards(5000)).unwrap();
+        let error = machine.leases.save(&shop, &forwards(5000)).unwrap_err();
+        assert_eq!(error.code, Code::PortHeld);
+        assert_eq!(error.message, "port 15000 of forward `api` was just given to project `foo`");
+        assert_eq!(machine.leases.of(&shop).unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn a_clone_of_the_same_project_is_told_apart_by_its_folder() {
+        let machine = machine();
+        let shop = machine.project("shop");
+        let clone = Lessee { project: "shop".to_owned(), ..machine.project("clone") };
+        machine.leases.save(&shop, &forwards(5000)).unwrap();
+        let holder = format!("project `shop` in `{}`", shop.root.display());
+        assert_eq!(machine.leases.others(&clone).unwrap(), BTreeMap::from([(15000, holder)]));
+    }
+
+    #[test]
+    fn the_lease_of_a_deleted_folder_is_ignored_and_dropped_at_the_next_write() {
+        let machine = machine();
+        let (gone, foo) = (machine.project("gone"), machine.project("foo"));
+        machine.leases.save(&gone, &forwards(5000)).unwrap();
+        std::fs::remove_dir(&gone.root).unwrap();
+        assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
+        machine.leases.save(&foo, &forwards(5000)).unwrap();
+        assert!(!std::fs::read_to_string(&machine.leases.file).unwrap().contains("gone"));
+    }
+
+    #[test]
+    fn a_damaged_file_is_an_error_that_says_what_to_type() {
+        let machine = machine();
+        let shop = machine.project("shop");
+        std::fs::create_dir_all(machine.leases.file.parent().unwrap()).unwrap();
+        for damage in ["", "{", "[]", r#"{"version":1,"leases":[{"project":"a"}]}"#, r#"{"version":9,"leases":[]}"#] {
+            std::fs::write(&machine.leases.file, damage).unwrap();
+            let error = machine.leases.of(&shop).unwrap_err();
+            assert_eq!(error.code, Code::StateIo, "{damage}");
+            assert!(error.hint.unwrap().starts_with("rm '"), "{damage}");
+            assert!(machine.leases.save(&shop, &[]).is_err(), "{damage} was overwritten");
+        }
+    }
+
+    #[test]
+    fn projects_that_save_at_once_all_stay() {
+        let machine = machine();
+        let projects: Vec<Lessee> = (0..8).map(|n| machine.project(&format!("p{n}"))).collect();
+        std::thread::scope(|scope| {
+            for (n, project) in (0u16..).zip(&projects) {
+                let leases = &machine.leases;
+                scope.spawn(move || leases.save(project, &forwards(2000 + n)).unwrap());
+            }
+        });
+        let all = machine.leases.others(&machine.project("asking")).unwrap();
+        assert_eq!(all.into_keys().collect::<Vec<_>>(), (12000..12008).collect::<Vec<u16>>());
+    }
+}

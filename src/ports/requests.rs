@@ -1,0 +1,197 @@
+//! Which Service ports want a host port: those that devk.yaml lists, or all of them.
+
+use std::collections::BTreeMap;
+
+use super::Request;
+use crate::config::{ForwardConfig, Project};
+use crate::error::{Code, Error, Errors, suggest};
+use crate::release::manifest::{Service, ServicePort};
+
+/// A rendered Service and the release it belongs to.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    pub release: String,
+    pub service: Service,
+}
+
+/// A request and the release that renders its Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub request: Request,
+    pub release: String,
+}
+
+/// The requests of a project, in the order in which they are placed.
+///
+/// # Errors
+/// [`Code::ForwardTarget`] for each listed forward that leads nowhere, at its line.
+pub fn wanted(project: &Project, services: &[Rendered]) -> Result<Vec<Wanted>, Errors> {
+    let Some(listed) = &project.forwards else { return Ok(all(services)) };
+    let (mut wanted, mut problems) = (vec![], vec![]);
+    for forward in listed {
+        match find(forward, services) {
+            Ok((rendered, port)) => wanted.push(request(forward, rendered, port)),
+            Err(error) => problems.push(error.at(&forward.origin.file, forward.origin.line)),
+        }
+    }
+    Errors::unless_empty(problems, wanted)
+}
+
+fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> Wanted {
+    let mut wanted = every(&forward.name, rendered, port);
+    wanted.request.local = forward.local;
+    wanted.request.listed = true;
+    wanted.request.origin = Some(forward.origin.clone());
+    wanted
+}
+
+fn find<'a>(forward: &ForwardConfig, services: &'a [Rendered]) -> Result<(&'a Rendered, &'a ServicePort), Error> {
+    let found = match &forward.service {
+        Some(name) => services.iter().find(|r| &r.service.name == name),
+        None => by_suffix(&forward.name, services)?,
+    };
+    let rendered = found.ok_or_else(|| unknown_service(forward, services))?;
+    if let Some(reason) = unfit(&rendered.service) {
+        return Err(Error::new(Code::ForwardTarget, format!("Service `{}` is {reason}", rendered.service.name)));
+    }
+    let port = rendered.service.ports.iter().find(|p| p.port == forward.port && p.protocol == "TCP");
+    port.map(|port| (rendered, port)).ok_or_else(|| unknown_port(forward, &rendered.service))
+}
+
+/// The Service called `name`, else the only one that ends in `-name`.
+fn by_suffix<'a>(name: &str, services: &'a [Rendered]) -> Result<Option<&'a Rendered>, Error> {
+    if let Some(exact) = services.iter().find(|r| r.service.name == name) {
+        return Ok(Some(exact));
+    }
+    let ends = |r: &&Rendered| r.service.name.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'));
+    let found: Vec<_> = services.iter().filter(ends).collect();
+    match found[..] {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => {
+            let names: Vec<_> = found.iter().map(|r| format!("`{}`", r.service.name)).collect();
+            Err(Error::new(Code::ForwardTarget, format!("forward `{name}` could mean {}", names.join(" or ")))
+                .hint(format!("forwards: {{{name}: {{service: {}, port: …}}}}", found[0].service.name)))
+        }
+    }
+}
+
+fn unknown_service(forward: &ForwardConfig, services: &[Rendered]) -> Error {
+    let names: Vec<_> = services.iter().map(|r| r.service.name.as_str()).collect();
+    let wanted = forward.service.as_ref().unwrap_or(&forward.name);
+    let hint = match suggest(wanted, names.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the charts render: {}", names.join(", ")),
+    };
+    Error::new(Code::ForwardTarget, format!("the charts render no Service `{wanted}` for forward `{}`", forward.name))
+        .hint(hint)
+}
+
+fn unknown_port(forward: &ForwardConfig, service: &Service) -> Error {
+    let ports: Vec<_> = service.ports.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
+    Error::new(Code::ForwardTarget, format!("Service `{}` has no TCP port {}", service.name, forward.port))
+        .hint(format!("its ports are {}", ports.join(", ")))
+}
+
+/// Why a Service cannot be forwarded.
+fn unfit(service: &Service) -> Option<&'static str> {
+    match service.kind.as_str() {
+        "ExternalName" => Some("of type ExternalName, which has no pods"),
+        _ if service.headless => Some("headless; forward the Service beside it"),
+        _ => None,
+    }
+}
+
+/// Every TCP port of every Service that can be forwarded, under names that are unique and short: the
+/// Service's without the release's in front, with the port's behind it where there are several.
+fn all(services: &[Rendered]) -> Vec<Wanted> {
+    let fit = services.iter().filter(|r| unfit(&r.service).is_none());
+    let ports: Vec<_> = fit.flat_map(|r| tcp(&r.service).map(move |port| (r, port))).collect();
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    ports.iter().for_each(|(r, port)| *uses.entry(short(r, port)).or_default() += 1);
+    let name = |r: &Rendered, port: &ServicePort| match short(r, port) {
+        name if uses[&name] == 1 => name,
+        _ => long(&r.service.name, port),
+    };
+    ports.into_iter().map(|(r, port)| every(&name(r, port), r, port)).collect()
+}
+
+fn tcp(service: &Service) -> impl Iterator<Item = &ServicePort> {
+    service.ports.iter().filter(|port| port.protocol == "TCP")
+}
+
+fn short(rendered: &Rendered, port: &ServicePort) -> String {
+    let service = &rendered.service.name;
+    let base = service.strip_prefix(&format!("{}-", rendered.release)).unwrap_or(service);
+    if tcp(&rendered.service).count() == 1 { base.to_owned() } else { long(base, port) }
+}
+
+fn long(base: &str, port: &ServicePort) -> String {
+    format!("{base}-{}", port.name.clone().unwrap_or_else(|| port.port.to_string()))
+}
+
+fn every(name: &str, rendered: &Rendered, port: &ServicePort) -> Wanted {
+    let service = &rendered.service;
+    let request = Request {
+        container_port: port.target,
+        port_name: port.name.clone().unwrap_or_default(),
+        ..Request::new(name, &service.namespace, &service.name, port.port)
+    };
+    Wanted { request, release: rendered.release.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    fn service(release: &str, name: &str, ports: &[(Option<&str>, u16)]) -> Rendered {
+        let port = |(name, port): &(Option<&str>, u16)| ServicePort {
+            name: name.map(str::to_owned),
+            port: *port,
+            target: None,
+            protocol: "TCP".into(),
+        };
+        let service = Service {
+            name: name.into(),
+            namespace: "shop".into(),
+            kind: "ClusterIP".into(),
+            headless: false,
+            ports: ports.iter().map(port).collect(),
+            source: String::new(),
+        };
+        Rendered { release: release.into(), service }
+    }
+
+    fn forward(name: &str, service: Option<&str>, port: u16) -> ForwardConfig {
+        let origin = Origin { file: "devk.yaml".into(), line: 7 };
+        ForwardConfig { name: name.into(), service: service.map(str::to_owned), port, local: None, origin }
+    }
+
+    #[test]
+    fn without_a_list_every_port_is_forwarded_under_a_short_and_unique_name() {
+        let services = [
+            service("shop", "shop-api", &[(None, 5000)]),
+            service("shop", "shop-bus", &[(Some("amqp"), 5672), (Some("http"), 15672)]),
+            service("infra", "infra-api", &[(None, 80)]),
+        ];
+        let names: Vec<_> = all(&services).into_iter().map(|w| w.request.name).collect();
+        assert_eq!(names, ["shop-api-5000", "bus-amqp", "bus-http", "infra-api-80"]);
+    }
+
+    #[test]
+    fn a_short_name_means_the_service_that_ends_in_it() {
+        let services = [service("shop", "shop-api", &[(None, 5000)]), service("shop", "rapi", &[(None, 1)])];
+        let (found, _) = find(&forward("api", None, 5000), &services).unwrap();
+        assert_eq!(found.service.name, "shop-api");
+    }
+
+    #[test]
+    fn a_forward_that_leads_nowhere_says_what_there_is() {
+        let services = [service("shop", "shop-api", &[(None, 5000)])];
+        let error = find(&forward("api", Some("shop-ape"), 5000), &services).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("did you mean `shop-api`?"));
+        let error = find(&forward("api", None, 80), &services).unwrap_err();
+        assert_eq!(error.hint.as_deref(), Some("its ports are 5000/TCP"));
+    }
+}

@@ -1,0 +1,78 @@
+//! The client's side: finding the supervisor of a project, or starting it.
+
+use std::fs::{File, OpenOptions};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream;
+
+use super::control::{Connection, socket};
+use crate::error::{Code, Error, Result};
+use crate::paths::Paths;
+use crate::process::last_lines;
+
+/// How long a new supervisor may take to listen.
+const START_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A connection to the running supervisor; None if none runs.
+pub async fn running(paths: &Paths, id: &str) -> Option<Connection> {
+    UnixStream::connect(socket(paths, id)).await.ok().map(Connection::from)
+}
+
+/// A connection to the supervisor, which is started if none runs.
+///
+/// # Errors
+/// [`Code::SessionLost`] with the end of its log if it does not come up.
+pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
+    if let Some(connection) = running(paths, id).await {
+        return Ok(connection);
+    }
+    let log = paths.project(id).join("supervisor.log");
+    let mut child =
+        start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
+    let deadline = Instant::now() + START_DEADLINE;
+    loop {
+        if let Some(connection) = running(paths, id).await {
+            return Ok(connection);
+        }
+        let ended = child.try_wait().ok().flatten();
+        if ended.is_some() || Instant::now() > deadline {
+            return Err(not_started(&log));
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn start(id: &str, log: &Path) -> std::io::Result<Child> {
+    if let Some(dir) = log.parent() {
+        std::fs::create_dir_all(dir)?;
+    }
+    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["supervise", id]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // Ctrl-C in the client's terminal is the client's; it tells the supervisor itself.
+        command.process_group(0);
+    }
+    command.spawn()
+}
+
+fn not_started(log: &Path) -> Error {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    Error::new(Code::SessionLost, "the session does not start")
+        .evidence(last_lines(&text, 20))
+        .hint(format!("less {}", log.display()))
+}
+
+/// Waits until the supervisor of a project has ended and its lock is free.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
+    let Ok(lock) = File::open(paths.project(id).join("supervisor.lock")) else { return Ok(()) };
+    let waited = tokio::task::spawn_blocking(move || lock.lock()).await;
+    waited.map_err(|e| Error::new(Code::StateIo, e.to_string()))?.map_err(|e| Error::new(Code::StateIo, e.to_string()))
+}

@@ -1,0 +1,139 @@
+//! The control socket: how a client talks to the supervisor of its project. One JSON document a line.
+
+use std::path::PathBuf;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::status::SessionStatus;
+use crate::config::Source;
+use crate::error::{Code, Error, Errors, Result};
+use crate::paths::Paths;
+use crate::ports::Forward;
+use crate::ui::event::Event;
+
+/// How long the session outlives the client that asked for `up`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Keep {
+    /// As long as the client stays (`up`).
+    Attached,
+    /// Until `down` (`up -d`), once it has settled.
+    Detached,
+    /// Until it has settled (`up --once`).
+    Once,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "lowercase")]
+pub enum Request {
+    Up {
+        source: Source,
+        keep: Keep,
+    },
+    Status,
+    Events,
+    /// End the session; the connection closes when that has begun.
+    Stop,
+    /// The client of an `up` goes, and wants to know whether the session ends with it.
+    Leave,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "lowercase")]
+pub enum Reply {
+    Event {
+        event: Event,
+    },
+    /// Nothing was touched.
+    Refused {
+        errors: Errors,
+    },
+    Settled {
+        outcome: Outcome,
+    },
+    Status {
+        status: SessionStatus,
+    },
+    Left {
+        session_ends: bool,
+    },
+}
+
+/// What an `up` came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    pub ready: bool,
+    pub project: String,
+    pub cluster: String,
+    pub forwards: Vec<Forward>,
+    /// Wall time.
+    pub ms: u64,
+    /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
+    pub steps_ms: u64,
+    pub failed: Vec<String>,
+}
+
+/// Where a project's supervisor listens: in its state folder, or, where that path is longer than
+/// `sun_path` allows (108 bytes on Linux, 104 on macOS), in a private folder below the temporary one.
+pub fn socket(paths: &Paths, id: &str) -> PathBuf {
+    let usual = paths.project(id).join("supervisor.sock");
+    if usual.as_os_str().len() <= 100 {
+        return usual;
+    }
+    let user = rustix::process::getuid().as_raw();
+    let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(usual.as_os_str().as_encoded_bytes()));
+    std::env::temp_dir().join(format!("devk-{user}")).join(format!("{}.sock", &name[..16]))
+}
+
+/// One end of a conversation.
+#[derive(Debug)]
+pub struct Connection {
+    pub read: Receiver,
+    pub write: Sender,
+}
+
+#[derive(Debug)]
+pub struct Receiver(Lines<BufReader<OwnedReadHalf>>);
+
+#[derive(Debug)]
+pub struct Sender(OwnedWriteHalf);
+
+impl From<UnixStream> for Connection {
+    fn from(stream: UnixStream) -> Self {
+        let (read, write) = stream.into_split();
+        Self { read: Receiver(BufReader::new(read).lines()), write: Sender(write) }
+    }
+}
+
+impl Receiver {
+    /// The next document; None at the end of the conversation.
+    ///
+    /// # Errors
+    /// [`Code::SessionLost`] if the other side speaks something else, such as another version of devk.
+    pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
+        // A reset is an end like any other: the process on the other side is gone.
+        let Ok(Some(line)) = self.0.next_line().await else { return Ok(None) };
+        serde_json::from_str(&line).map(Some).map_err(|e| {
+            Error::new(Code::SessionLost, format!("the session speaks another version of devk: {e}"))
+                .evidence(line)
+                .hint("devk down && devk up")
+        })
+    }
+}
+
+impl Sender {
+    /// Sends one document.
+    ///
+    /// # Errors
+    /// [`Code::SessionLost`] if the other side is gone.
+    pub async fn send(&mut self, document: &impl Serialize) -> Result<()> {
+        let lost = |e: &dyn std::fmt::Display| Error::new(Code::SessionLost, format!("the session is gone: {e}"));
+        let mut line = serde_json::to_vec(document).map_err(|e| lost(&e))?;
+        line.push(b'\n');
+        self.0.write_all(&line).await.map_err(|e| lost(&e))
+    }
+}

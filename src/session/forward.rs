@@ -1,0 +1,297 @@
+//! A forward: listeners that stay for the whole session, and for each connection the newest Ready pod.
+//! There is no session with a pod to keep alive: a replaced pod, a restarted cluster or a dead API
+//! server costs the connections that were open, never the forward.
+//!
+//! Invariant: a connection never ends well that lost bytes; it is reset instead.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::endpoints;
+use super::numbers::Numbers;
+use super::target::{Endpoint, Snapshot, Target, choose};
+use super::tunnel::{End, Sent, dial};
+use crate::error::{Code, Error, Result};
+use crate::ports::{Forward, listeners};
+use crate::ui::event::Reporter;
+
+/// How long a connection waits for a client of the cluster and a Ready pod.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the way into a pod may take to open.
+const DIAL: Duration = Duration::from_secs(5);
+/// Pauses before the attempts after the first: a server that its reloader restarts refuses
+/// connections for about a second while its pod stays Ready.
+const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
+/// How long a listener rests when the machine is out of file descriptors.
+const REST: Duration = Duration::from_millis(100);
+/// How long a client may take to close after the pod has: closing first would reset it if it has
+/// just sent something, and a reset discards what it has not read yet.
+const CLOSE: Duration = Duration::from_secs(2);
+
+/// The bound host port of one forward. Dropping it frees the port.
+#[derive(Debug)]
+pub struct Listener {
+    name: String,
+    v4: TcpListener,
+    /// None on a host without IPv6.
+    v6: Option<TcpListener>,
+}
+
+impl Listener {
+    /// Binds 127.0.0.1 and, where the host has IPv6, ::1: both or none.
+    ///
+    /// # Errors
+    /// [`Code::PortHeld`] naming the holder, or what the system says.
+    pub async fn bind(forward: &Forward) -> Result<Self> {
+        // On BSDs a wildcard listener of somebody else would not keep the binds below from succeeding.
+        if listeners::held(forward.local) {
+            return Err(held(forward).await);
+        }
+        let v4 = match bind(Ipv4Addr::LOCALHOST.into(), forward).await? {
+            Some(listener) => listener,
+            None => return Err(not_bound(forward, "this machine has no 127.0.0.1")),
+        };
+        let v6 = bind(Ipv6Addr::LOCALHOST.into(), forward).await?;
+        Ok(Self { name: forward.name.clone(), v4, v6 })
+    }
+
+    /// The next connection, whatever the system says in between.
+    async fn accept(&self) -> TcpStream {
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.v4.accept() => accepted,
+                accepted = accept_v6(self.v6.as_ref()) => accepted,
+            };
+            match accepted {
+                Ok((stream, _)) => return stream,
+                // A client that is gone again is no reason to rest; too many open files are.
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                Err(_) => sleep(REST).await,
+            }
+        }
+    }
+}
+
+async fn accept_v6(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// None if the host does not have the address.
+async fn bind(address: IpAddr, forward: &Forward) -> Result<Option<TcpListener>> {
+    match TcpListener::bind((address, forward.local)).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(e) if e.kind() == ErrorKind::AddrInUse => Err(held(forward).await),
+        Err(e) if matches!(e.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported) => Ok(None),
+        Err(e) => Err(not_bound(forward, &e.to_string())),
+    }
+}
+
+async fn held(forward: &Forward) -> Error {
+    not_bound(forward, &format!("held by {}", listeners::holder(forward.local).await))
+}
+
+fn not_bound(forward: &Forward, cause: &str) -> Error {
+    let text = format!("port {} of forward `{}` cannot be opened: {cause}", forward.local, forward.name);
+    Error::new(Code::PortHeld, text).hint("devk doctor")
+}
+
+/// All forwards of a session. They share one watch a namespace, and the client of the moment.
+pub struct Forwarder {
+    clients: watch::Receiver<Option<Client>>,
+    reporter: Reporter,
+    cancel: CancellationToken,
+    namespaces: BTreeMap<String, watch::Receiver<Snapshot>>,
+}
+
+impl std::fmt::Debug for Forwarder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forwarder").field("namespaces", &self.namespaces.keys()).finish_non_exhaustive()
+    }
+}
+
+/// A forward that is being served, until the session's token is cancelled.
+#[derive(Debug)]
+pub struct Serving {
+    pub numbers: Arc<Numbers>,
+    pub task: JoinHandle<()>,
+}
+
+impl Forwarder {
+    /// `clients` holds None while the cluster is away. A new client restarts the watches; connections
+    /// wait for both.
+    pub fn new(clients: watch::Receiver<Option<Client>>, reporter: Reporter, cancel: CancellationToken) -> Self {
+        Self { clients, reporter, cancel, namespaces: BTreeMap::new() }
+    }
+
+    /// Serves connections until the token is cancelled; then the port is free and all connections end.
+    pub fn serve(&mut self, listener: Listener, target: Target) -> Serving {
+        let pods = self.pods(&target.namespace);
+        let numbers = Arc::new(Numbers::default());
+        let route = Route {
+            name: listener.name.clone(),
+            target,
+            clients: self.clients.clone(),
+            pods,
+            numbers: Arc::clone(&numbers),
+            reporter: self.reporter.clone(),
+            patience: PATIENCE,
+        };
+        let task = tokio::spawn(serve(listener, Arc::new(route), self.cancel.clone()));
+        Serving { numbers, task }
+    }
+
+    /// The namespace's snapshots, watched from the first call on.
+    pub fn pods(&mut self, namespace: &str) -> watch::Receiver<Snapshot> {
+        let start = || endpoints::watch(namespace, self.clients.clone(), self.cancel.clone());
+        self.namespaces.entry(namespace.to_owned()).or_insert_with(start).clone()
+    }
+}
+
+async fn serve(listener: Listener, route: Arc<Route>, cancel: CancellationToken) {
+    // Dropping the set ends its connections.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            stream = listener.accept() => drop(connections.spawn(Arc::clone(&route).connection(stream))),
+            Some(_) = connections.join_next() => {}
+            () = cancel.cancelled() => return,
+        }
+    }
+}
+
+/// What a connection needs to find its way.
+struct Route {
+    name: String,
+    target: Target,
+    clients: watch::Receiver<Option<Client>>,
+    pods: watch::Receiver<Snapshot>,
+    numbers: Arc<Numbers>,
+    reporter: Reporter,
+    patience: Duration,
+}
+
+/// Why an attempt failed, and whether another one may succeed without doing anything twice.
+struct Failure {
+    error: Error,
+    again: bool,
+}
+
+impl Route {
+    async fn connection(self: Arc<Self>, mut local: TcpStream) {
+        let _open = self.numbers.opened();
+        // It would only cost time: the client is on this machine.
+        let _ = local.set_nodelay(true);
+        match self.carry(&mut local).await {
+            Ok(()) => self.numbers.succeeded(),
+            Err(error) => {
+                // A reset, as the client would see it from the server itself.
+                let _ = local.set_zero_linger();
+                self.report(error);
+            }
+        }
+    }
+
+    async fn carry(&self, local: &mut TcpStream) -> Result<()> {
+        let deadline = Instant::now() + self.patience;
+        let (mut sent, mut tried) = (Sent::default(), BTreeSet::new());
+        let mut pauses = PAUSES.iter();
+        loop {
+            let Err(failure) = self.attempt(local, &mut sent, &mut tried, deadline).await else { return Ok(()) };
+            let Some(pause) = pauses.next().filter(|_| failure.again) else { return Err(failure.error) };
+            sleep(*pause).await;
+        }
+    }
+
+    async fn attempt(
+        &self,
+        local: &mut TcpStream,
+        sent: &mut Sent,
+        tried: &mut BTreeSet<String>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let waited = timeout_at(deadline, self.ready(tried)).await;
+        let (client, endpoint) = waited.map_err(|_| Failure { error: self.nowhere(), again: false })?;
+        tried.insert(endpoint.pod.clone());
+        let dialled = timeout(DIAL, dial(&client, &self.target.namespace, &endpoint)).await;
+        let tunnel = dialled
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())))
+            .map_err(|text| Failure { error: self.broken(&endpoint, &text), again: true })?;
+        match tunnel.relay(local, sent, &self.numbers).await {
+            End::Finished => {
+                close(local).await;
+                Ok(())
+            }
+            End::Abandoned => Ok(()),
+            End::Failed(text) => Err(Failure { error: self.broken(&endpoint, &text), again: sent.may_repeat(&text) }),
+        }
+    }
+
+    /// A client and a Ready pod, as soon as there are both.
+    async fn ready(&self, tried: &BTreeSet<String>) -> (Client, Endpoint) {
+        let (mut clients, mut pods) = (self.clients.clone(), self.pods.clone());
+        loop {
+            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried);
+            let client = clients.borrow_and_update().clone();
+            if let (Some(client), Some(endpoint)) = (client, endpoint) {
+                return (client, endpoint);
+            }
+            let changed = tokio::select! {
+                changed = clients.changed() => changed,
+                changed = pods.changed() => changed,
+            };
+            if changed.is_err() {
+                // The session is ending, and will end this connection.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    fn nowhere(&self) -> Error {
+        let Target { namespace, service, .. } = &self.target;
+        let waited = self.patience.as_secs();
+        let text = format!("no Ready pod behind Service `{service}` in namespace `{namespace}` for {waited} s");
+        let trouble = self.pods.borrow().trouble.clone();
+        let trouble = trouble.or_else(|| self.clients.borrow().is_none().then(|| "the cluster is away".to_owned()));
+        Error::new(Code::ForwardNoPod, text).evidence(trouble.unwrap_or_default()).hint("devk status")
+    }
+
+    fn broken(&self, endpoint: &Endpoint, cause: &str) -> Error {
+        let Endpoint { pod, port } = endpoint;
+        Error::new(Code::ForwardBroken, format!("no connection to port {port} of pod `{pod}`"))
+            .evidence(cause)
+            .hint(format!("devk logs {}", self.name))
+    }
+
+    /// One event for a row of equal failures: a page that polls would fill the log.
+    fn report(&self, error: Error) {
+        if self.numbers.failed(&error.to_string()) {
+            self.reporter.start(format!("forward.connect/{}", self.name), "").failed(error);
+        }
+    }
+}
+
+/// Tells the client that nothing more comes, and waits for it to close.
+async fn close(local: &mut TcpStream) {
+    if local.shutdown().await.is_ok() {
+        let mut rest = [0; 4096];
+        let drain = async { while local.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
+        let _ = timeout(CLOSE, drain).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! What the session tells of itself.
+
+use serde::{Deserialize, Serialize};
+
+use super::control::Outcome;
+use super::numbers::Stats;
+use crate::ports::Forward;
+
+/// The session as `devk status` shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SessionStatus {
+    pub pid: u32,
+    /// An `up` is at work; the rest is not told meanwhile.
+    pub busy: bool,
+    /// What the last `up` came to.
+    pub outcome: Option<Outcome>,
+    pub forwards: Vec<ForwardStatus>,
+}
+
+/// A forward and its live numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ForwardStatus {
+    #[serde(flatten)]
+    pub forward: Forward,
+    pub numbers: Stats,
+}
+
+impl SessionStatus {
+    /// While an `up` works.
+    pub fn busy(pid: u32) -> Self {
+        Self { pid, busy: true, outcome: None, forwards: vec![] }
+    }
+}

@@ -1,0 +1,249 @@
+//! The supervisor: one process per project that holds the session; every `up` is its client.
+//!
+//! It lives while somebody owns it: an attached client, or `up -d` once that has settled. Its lock is
+//! held for as long as it lives, so that there is never a second one.
+
+use std::fs::File;
+use std::future::Future;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::error::RecvError;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Session;
+use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
+use crate::config::Source;
+use crate::error::{Code, Error, Result};
+use crate::paths::Paths;
+use crate::ui::event::Reporter;
+use crate::up;
+
+/// A supervisor that nobody talks to within this time ends itself.
+const LONELY: Duration = Duration::from_secs(10);
+
+/// Runs the supervisor of project `id` until nobody owns it.
+///
+/// # Errors
+/// [`Code::StateIo`] if the lock or the socket cannot be had.
+pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
+    let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
+    let listener = listen(&socket(&paths, id))?;
+    let supervisor = Arc::new(Supervisor::new(paths));
+    supervisor.serve(listener, id).await;
+    Ok(())
+}
+
+/// The lock, or None if another supervisor keeps it: then the client will find that one.
+async fn lock(dir: &Path) -> Result<Option<File>> {
+    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", dir.display()));
+    std::fs::create_dir_all(dir).map_err(io)?;
+    let file = File::create(dir.join("supervisor.lock")).map_err(io)?;
+    // A session that is just ending gives its lock up soon.
+    for _ in 0..50 {
+        if file.try_lock().is_ok() {
+            return Ok(Some(file));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok(None)
+}
+
+fn listen(socket: &Path) -> Result<UnixListener> {
+    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot listen on `{}`: {e}", socket.display()));
+    if let Some(dir) = socket.parent() {
+        std::fs::create_dir_all(dir).map_err(io)?;
+        // Whoever reaches the socket commands the session.
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
+    }
+    // We hold the lock, so a socket that is there is a dead session's.
+    match std::fs::remove_file(socket) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(e)),
+        _ => {}
+    }
+    UnixListener::bind(socket).map_err(io)
+}
+
+struct Supervisor {
+    paths: Paths,
+    reporter: Reporter,
+    session: Mutex<Session>,
+    /// Attached clients, and clients whose `up` has not settled.
+    owners: AtomicUsize,
+    detached: AtomicBool,
+    end: CancellationToken,
+}
+
+impl Supervisor {
+    fn new(paths: Paths) -> Self {
+        let reporter = Reporter::default();
+        let session = Mutex::new(Session::new(reporter.clone()));
+        let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Self { paths, reporter, session, owners, detached, end: CancellationToken::new() }
+    }
+
+    async fn serve(self: Arc<Self>, listener: UnixListener, id: &str) {
+        let conversations = TaskTracker::new();
+        let lonely = tokio::time::sleep(LONELY);
+        tokio::pin!(lonely);
+        let mut signals = std::pin::pin!(termination());
+        loop {
+            tokio::select! {
+                Ok((stream, _)) = listener.accept() => {
+                    conversations.spawn(self.clone().converse(stream));
+                }
+                () = &mut lonely, if conversations.is_empty() => {
+                    if self.is_unowned() { break }
+                    lonely.as_mut().reset(tokio::time::Instant::now() + LONELY);
+                }
+                () = self.end.cancelled() => break,
+                () = &mut signals => break,
+            }
+        }
+        self.end.cancel();
+        // No new client may reach a session that is ending.
+        let _ = std::fs::remove_file(socket(&self.paths, id));
+        self.session.lock().await.close().await;
+        conversations.close();
+        let _ = tokio::time::timeout(Duration::from_secs(5), conversations.wait()).await;
+    }
+
+    async fn converse(self: Arc<Self>, stream: UnixStream) {
+        let Connection { mut read, mut write } = stream.into();
+        let ended = match read.next().await {
+            Ok(Some(Request::Up { source, keep })) => {
+                let ended = self.up(source, keep, &mut read, &mut write).await;
+                // A client that was killed does not hear this.
+                let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
+                ended
+            }
+            Ok(Some(Request::Status)) => self.status(&mut write).await,
+            Ok(Some(Request::Events)) => self.until_gone(&mut read, self.events(&mut write, std::future::pending())).await,
+            Ok(Some(Request::Stop)) => {
+                self.end.cancel();
+                Ok(())
+            }
+            Ok(Some(Request::Leave) | None) => Ok(()),
+            Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
+        };
+        if let Err(error) = ended {
+            eprintln!("{} conversation ended: {error}", jiff::Timestamp::now());
+        }
+    }
+
+    async fn up(&self, source: Source, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
+        let _owner = Owner::of(self);
+        let settle = async {
+            let work = async {
+                let mut session = self.session.lock().await;
+                up::up(&mut session, &self.paths, &source).await
+            };
+            let (outcome, write) = self.events_and(write, work).await?;
+            let settled = outcome.is_ok();
+            let reply = match outcome {
+                Ok(outcome) => Reply::Settled { outcome },
+                Err(errors) => Reply::Refused { errors },
+            };
+            write.send(&reply).await?;
+            if settled && keep == Keep::Detached {
+                self.detached.store(true, Ordering::SeqCst);
+            }
+            if settled && keep == Keep::Attached {
+                self.events(write, std::future::pending()).await?;
+            }
+            Ok(())
+        };
+        self.until_gone(read, settle).await
+    }
+
+    async fn status(&self, write: &mut Sender) -> Result<()> {
+        // While `up` works on the session its last settled state is told.
+        let status = match self.session.try_lock() {
+            Ok(session) => session.status(),
+            Err(_) => super::status::SessionStatus::busy(std::process::id()),
+        };
+        write.send(&Reply::Status { status }).await
+    }
+
+    /// Runs `work` while its events are sent on; both have come to an end when this returns.
+    async fn events_and<'w, T>(&self, write: &'w mut Sender, work: impl Future<Output = T>) -> Result<(T, &'w mut Sender)> {
+        let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        let events = self.events(write, async {
+            let _ = finished.await;
+        });
+        let work = async {
+            let result = work.await;
+            drop(done);
+            result
+        };
+        let (sent, result) = tokio::join!(events, work);
+        sent?;
+        Ok((result, write))
+    }
+
+    /// Sends events until `until` ends, and those that came before its end.
+    async fn events(&self, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
+        let mut events = self.reporter.subscribe();
+        let mut until = std::pin::pin!(until);
+        loop {
+            tokio::select! {
+                biased;
+                event = events.recv() => match event {
+                    Ok(event) => write.send(&Reply::Event { event }).await?,
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                () = &mut until => return Ok(()),
+            }
+        }
+    }
+
+    /// Runs `work` until it ends, the client goes away, or the session ends.
+    async fn until_gone(&self, read: &mut Receiver, work: impl Future<Output = Result<()>>) -> Result<()> {
+        tokio::select! {
+            result = work => result,
+            _ = read.next::<serde_json::Value>() => Ok(()),
+            () = self.end.cancelled() => Ok(()),
+        }
+    }
+
+    fn is_unowned(&self) -> bool {
+        self.owners.load(Ordering::SeqCst) == 0 && !self.detached.load(Ordering::SeqCst)
+    }
+}
+
+/// Somebody for whom the session lives. The last one to go ends it.
+struct Owner<'a>(&'a Supervisor);
+
+impl<'a> Owner<'a> {
+    fn of(supervisor: &'a Supervisor) -> Self {
+        supervisor.owners.fetch_add(1, Ordering::SeqCst);
+        Self(supervisor)
+    }
+}
+
+impl Drop for Owner<'_> {
+    fn drop(&mut self) {
+        self.0.owners.fetch_sub(1, Ordering::SeqCst);
+        if self.0.is_unowned() {
+            self.0.end.cancel();
+        }
+    }
+}
+
+/// Ends on SIGTERM or SIGINT. SIGHUP is taken and ignored: a closed terminal does not end `up -d`.
+async fn termination() {
+    let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(_hangup)) = streams else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

@@ -1,0 +1,230 @@
+//! One connection into one pod: the port-forward protocol of the API server over a websocket
+//! (subprotocol `v4.channel.k8s.io`: channel 0 carries data, channel 1 an error text).
+//!
+//! Not kube's `Portforwarder`, for three reasons: it sends uploads in 4 KiB frames, it moves both
+//! directions in one loop, so that a client that does not read cannot send either, and it shows a
+//! broken connection as a clean end.
+//!
+//! The protocol has no half-close. When the local client ends its side, the pod's side stays open for
+//! as long as the pod answers: closing it would drop the answer.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use futures::{Sink, SinkExt, StreamExt};
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::Request;
+use kube::{Client, Resource};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
+use tokio_util::sync::CancellationToken;
+
+use super::numbers::Numbers;
+use super::target::Endpoint;
+use crate::cluster::client::chain;
+
+const DATA: u8 = 0;
+const ERROR: u8 = 1;
+/// Bytes read from the local client at once: the size of an upload frame.
+const CHUNK: usize = 64 * 1024;
+/// Bytes kept for a second attempt; a client that sent more before the first answer gets none.
+const KEPT: usize = 64 * 1024;
+/// After the local client has ended its side, a pod that is silent for this long is given up: a
+/// client that was killed looks no different, and its database session must not stay.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How long the pod's last word may take once it accepts no more data.
+const LAST_WORD: Duration = Duration::from_secs(1);
+
+type Frames = BoxStream<'static, Result<Message, WsError>>;
+type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
+
+/// An open way into a pod. Dropping it ends it.
+pub struct Tunnel {
+    frames: Frames,
+    outgoing: Outgoing,
+}
+
+impl std::fmt::Debug for Tunnel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tunnel")
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The pod's side ended, and the client has all of it.
+    Finished,
+    /// The local client went away.
+    Abandoned,
+    /// The pod's side failed, in its own words.
+    Failed(String),
+}
+
+/// What the local client has sent so far, for an attempt on another pod.
+#[derive(Debug, Default)]
+pub struct Sent {
+    bytes: Vec<u8>,
+    too_much: bool,
+    answered: bool,
+}
+
+impl Sent {
+    fn keep(&mut self, bytes: &[u8]) {
+        self.too_much |= self.bytes.len() + bytes.len() > KEPT;
+        if self.too_much {
+            self.bytes = Vec::new();
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+
+    /// Whether a new attempt cannot do anything twice: the pod has answered nothing, and either was
+    /// sent nothing or refused the connection.
+    pub fn may_repeat(&self, failure: &str) -> bool {
+        let unseen = self.bytes.is_empty() || failure.to_lowercase().contains("connection refused");
+        unseen && !self.too_much && !self.answered
+    }
+}
+
+/// Opens the way into a pod. The program in it is dialled by the kubelet afterwards: a refusal shows
+/// in [`Tunnel::relay`].
+///
+/// # Errors
+/// A text: the API server's, the kubelet's or the network's.
+pub async fn dial(client: &Client, namespace: &str, endpoint: &Endpoint) -> Result<Tunnel, String> {
+    let pods = Request::new(Pod::url_path(&(), Some(namespace)));
+    let request = pods.portforward(&endpoint.pod, &[endpoint.port]).map_err(|e| chain(&e))?;
+    let connection = client.connect(request).await.map_err(|e| chain(&e))?;
+    let (outgoing, frames) = connection.into_stream().split();
+    let mut tunnel = Tunnel { frames: frames.boxed(), outgoing: Box::pin(outgoing) };
+    tunnel.greet(endpoint.port).await?;
+    Ok(tunnel)
+}
+
+impl Tunnel {
+    /// Each channel begins with a frame that repeats the port, little-endian.
+    async fn greet(&mut self, port: u16) -> Result<(), String> {
+        let [low, high] = port.to_le_bytes();
+        for channel in [DATA, ERROR] {
+            let frame = next(&mut self.frames).await?.ok_or("the port-forward ended before it began")?;
+            if frame != [channel, low, high].as_slice() {
+                return Err(format!("the port-forward began with {frame:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
+    pub async fn relay(mut self, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> End {
+        let (mut read, mut write) = local.split();
+        let ended = CancellationToken::new();
+        let answered = AtomicBool::new(false);
+        let end = {
+            let down = download(&mut self.frames, &mut write, &ended, &answered, numbers);
+            let up = upload(&mut read, &mut self.outgoing, sent, &answered, numbers);
+            tokio::pin!(down);
+            tokio::select! {
+                end = &mut down => end,
+                side = up => match side {
+                    Side::LocalEnded => { ended.cancel(); down.await }
+                    Side::LocalGone => End::Abandoned,
+                    Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(End::Failed(error)),
+                },
+            }
+        };
+        sent.answered = answered.into_inner();
+        end
+    }
+}
+
+/// How the way up ended.
+enum Side {
+    LocalEnded,
+    LocalGone,
+    PodGone(String),
+}
+
+async fn upload(
+    local: &mut ReadHalf<'_>,
+    pod: &mut Outgoing,
+    sent: &mut Sent,
+    answered: &AtomicBool,
+    numbers: &Numbers,
+) -> Side {
+    let mut frame = vec![DATA; 1 + CHUNK];
+    if !sent.bytes.is_empty() {
+        let again = [&[DATA], sent.bytes.as_slice()].concat();
+        if let Err(error) = pod.send(Message::binary(again)).await {
+            return Side::PodGone(chain(&error));
+        }
+    }
+    loop {
+        let count = match local.read(&mut frame[1..]).await {
+            Ok(0) => return Side::LocalEnded,
+            Ok(count) => count,
+            Err(_) => return Side::LocalGone,
+        };
+        if !answered.load(Relaxed) {
+            sent.keep(&frame[1..=count]);
+        }
+        if let Err(error) = pod.send(Message::binary(frame[..=count].to_vec())).await {
+            return Side::PodGone(chain(&error));
+        }
+        numbers.sent(count);
+    }
+}
+
+async fn download(
+    frames: &mut Frames,
+    local: &mut WriteHalf<'_>,
+    local_ended: &CancellationToken,
+    answered: &AtomicBool,
+    numbers: &Numbers,
+) -> End {
+    loop {
+        let frame = tokio::select! {
+            frame = next(frames) => frame,
+            () = silence(local_ended) => return End::Abandoned,
+        };
+        let frame = match frame {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return End::Finished,
+            Err(text) => return End::Failed(text),
+        };
+        match frame.split_first() {
+            Some((&DATA, data)) => {
+                answered.store(true, Relaxed);
+                numbers.received(data.len());
+                if local.write_all(data).await.is_err() {
+                    return End::Abandoned;
+                }
+            }
+            Some((_, text)) => return End::Failed(String::from_utf8_lossy(text).trim().to_owned()),
+            None => {}
+        }
+    }
+}
+
+/// The next binary frame; None at the websocket's orderly end.
+async fn next(frames: &mut Frames) -> Result<Option<Bytes>, String> {
+    loop {
+        match frames.next().await {
+            Some(Ok(Message::Binary(frame))) => return Ok(Some(frame)),
+            Some(Ok(Message::Close(_))) | None => return Ok(None),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Err(chain(&error)),
+        }
+    }
+}
+
+/// Passes after [`SILENCE`], counted from the local client's end at the earliest.
+async fn silence(local_ended: &CancellationToken) {
+    local_ended.cancelled().await;
+    sleep(SILENCE).await;
+}

@@ -1,0 +1,262 @@
+//! Executes a plan: every step reports how it ended, a failure stops only what depends on it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OnceCell, watch};
+
+use crate::cluster::kind::Access;
+use crate::cluster::{namespace, sleep};
+use crate::config::{self, Project, ReleaseConfig, Source};
+use crate::error::{Code, Error, Errors, Result, internal};
+use crate::graph::{self, Verdict};
+use crate::image;
+use crate::observe::{self, Observed, Own};
+use crate::paths::Paths;
+use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
+use crate::ports::{Leases, Lessee};
+use crate::release;
+use crate::session::control::Outcome;
+use crate::session::target::{Snapshot, choose};
+use crate::session::{self, Session};
+use crate::ui::event::{Reporter, Step};
+
+/// How long a Service may have no Ready pod after its release has become ready.
+const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
+
+/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
+/// listener is bound.
+///
+/// # Errors
+/// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
+pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result<Outcome, Errors> {
+    let since = Instant::now();
+    let project = config::load(source, paths)?;
+    let observed = observe::observe(&project, paths, &Own(session.ports())).await?;
+    let forwards: Vec<_> = observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect();
+    session.hold(&observed.facts.forwards).await?;
+    Leases::open(&paths.state).save(&Lessee::from(&project), &forwards)?;
+    let plan = Plan::of(&observed.facts);
+    let run = Run::new(&project, paths, &observed, session);
+    let verdicts = run.execute(&plan).await;
+    let failed: Vec<_> = plan.steps.iter().map(|s| s.id.clone()).filter(|id| verdicts.get(id) != Some(&Verdict::Ok)).collect();
+    let outcome = Outcome {
+        ready: failed.is_empty(),
+        project: project.id.clone(),
+        cluster: project.cluster.name.clone(),
+        forwards,
+        ms: millis(since.elapsed()),
+        steps_ms: run.worked.borrow().values().sum(),
+        failed,
+    };
+    session.outcome = Some(outcome.clone());
+    Ok(outcome)
+}
+
+/// One execution of one plan.
+struct Run<'a> {
+    project: &'a Project,
+    paths: &'a Paths,
+    observed: &'a Observed,
+    session: &'a Session,
+    reporter: Reporter,
+    /// Set when the cluster may be written to.
+    access: OnceCell<Access>,
+    pods: watch::Receiver<Snapshot>,
+    /// Release -> whether it became ready.
+    ready: watch::Sender<BTreeMap<String, bool>>,
+    /// Step -> milliseconds of work.
+    worked: watch::Sender<BTreeMap<String, u64>>,
+}
+
+impl<'a> Run<'a> {
+    fn new(project: &'a Project, paths: &'a Paths, observed: &'a Observed, session: &'a mut Session) -> Self {
+        let pods = session.pods(&project.id);
+        if let Some(access) = &observed.access {
+            session.lead_to(Some(access.client.clone()));
+        }
+        Self {
+            project,
+            paths,
+            observed,
+            reporter: session.reporter.clone(),
+            access: OnceCell::new_with(observed.access.clone()),
+            session,
+            pods,
+            ready: watch::Sender::default(),
+            worked: watch::Sender::default(),
+        }
+    }
+
+    async fn execute(&self, plan: &Plan) -> BTreeMap<String, Verdict> {
+        let nodes: Vec<_> = plan.steps.iter().map(|step| (step.id.clone(), step.needs.clone())).collect();
+        let step = |id: &str| plan.steps.iter().find(|step| step.id == id);
+        let run = |id: String| async move {
+            match step(&id) {
+                Some(step) => self.step(step).await,
+                None => false,
+            }
+        };
+        let blocked = |id: &str, need: &str| {
+            if let Some(step) = step(id) {
+                self.end(&step.action, false);
+            }
+            self.reporter.skipped(id, format!("`{need}` did not end well"));
+        };
+        graph::run(&nodes, run, blocked).await
+    }
+
+    async fn step(&self, planned: &PlannedStep) -> bool {
+        if planned.skip {
+            self.reporter.skipped(&planned.id, &planned.why);
+            return true;
+        }
+        let since = Instant::now();
+        let step = self.reporter.start(&planned.id, &planned.why);
+        let result = self.act(&planned.action, &step).await;
+        if !matches!(planned.action, Action::Open { .. }) {
+            self.worked.send_modify(|worked| drop(worked.insert(planned.id.clone(), millis(since.elapsed()))));
+        }
+        let is_ok = result.is_ok();
+        match result {
+            Ok(Done::Worked(detail)) => step.done(detail),
+            Ok(Done::Nothing(why)) => step.skip(why),
+            Err(error) => step.failed(error),
+        }
+        self.end(&planned.action, is_ok);
+        is_ok
+    }
+
+    /// Tells the forwards of a release what became of it.
+    fn end(&self, action: &Action, is_ok: bool) {
+        if let Action::Ready { release } = action {
+            self.ready.send_modify(|ready| drop(ready.insert(release.clone(), is_ok)));
+        }
+    }
+
+    async fn act(&self, action: &Action, step: &Step) -> Result<Done> {
+        match action {
+            Action::Cluster => self.cluster(step).await,
+            Action::Build { image } => self.build(image, step).await,
+            Action::Load { reference } => self.load(reference, step).await,
+            Action::Apply { release } => self.apply(release, step).await,
+            Action::Ready { release } => self.ready(release, step).await,
+            Action::Open { forward } => self.open(forward).await,
+        }
+    }
+
+    async fn cluster(&self, step: &Step) -> Result<Done> {
+        let access = self.observed.kind.ensure(step).await?;
+        self.session.lead_to(Some(access.client.clone()));
+        let nodes = access.nodes.len();
+        // Nobody else sets it: the step runs once, and only where observing found no access.
+        let _ = self.access.set(access);
+        Ok(Done::Worked(format!("cluster `{}` runs on {nodes} node(s)", self.project.cluster.name)))
+    }
+
+    async fn build(&self, name: &str, step: &Step) -> Result<Done> {
+        let Some(built) = self.observed.images.iter().find(|built| built.target.name == name) else {
+            return Err(unplanned(name));
+        };
+        let docker = &self.observed.engine.docker;
+        image::build(docker, &self.project.id, &built.config, &built.args, &built.target, step).await?;
+        Ok(Done::Worked(built.target.reference()))
+    }
+
+    async fn load(&self, reference: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let docker = &self.observed.engine.docker;
+        let loads = access.nodes.iter().map(|node| async {
+            if image::on_node(docker, &node.name).await?.contains_key(&image::normalise(reference)) {
+                return Ok(false);
+            }
+            image::load(docker, &node.name, reference, step).await.map(|()| true)
+        });
+        let loaded = futures::future::try_join_all(loads).await?;
+        Ok(match loaded.iter().filter(|loaded| **loaded).count() {
+            0 => Done::Nothing("every node has it".to_owned()),
+            count => Done::Worked(format!("verified on {count} node(s)")),
+        })
+    }
+
+    async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let (_, prepared) = self.release(name)?;
+        namespace::ensure(&access.client, &self.project.id, &self.project.root).await?;
+        if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
+            && observe::is_installed(access, self.project, prepared).await?
+        {
+            return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));
+        }
+        let revision = release::apply(&access.client, prepared, &self.observed.kind.kubeconfig(), self.paths, step).await?;
+        Ok(Done::Worked(format!("revision {revision}")))
+    }
+
+    async fn ready(&self, name: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let (config, prepared) = self.release(name)?;
+        if namespace::is_asleep(&access.client, &self.project.id).await? {
+            step.progress("waking the workloads");
+            sleep::wake(&access.client, &self.project.id).await?;
+        }
+        let workloads = &prepared.rendered.workloads;
+        release::wait_ready(&access.client, &self.project.id, workloads, config.timeout, step).await?;
+        Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
+    }
+
+    async fn open(&self, name: &str) -> Result<Done> {
+        let Some(fact) = self.observed.facts.forwards.iter().find(|fact| fact.forward.name == name) else {
+            return Err(unplanned(name));
+        };
+        let mut pods = self.pods.clone();
+        let target = session::target(fact);
+        tokio::select! {
+            found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default()).is_some()) => {
+                found.map_err(|_| no_pod(fact))?;
+                Ok(Done::Worked(fact.forward.url.clone()))
+            }
+            () = self.given_up(&fact.release) => Err(no_pod(fact)),
+        }
+    }
+
+    /// Ends when waiting for a release's pods has become pointless.
+    async fn given_up(&self, release: &str) {
+        let mut ready = self.ready.subscribe();
+        let verdict = ready.wait_for(|ready| ready.contains_key(release)).await.map(|ready| ready[release]);
+        if verdict == Ok(true) {
+            tokio::time::sleep(ENDPOINT_GRACE).await;
+        }
+    }
+
+    fn access(&self) -> Result<&Access> {
+        self.access.get().ok_or_else(|| Error::new(Code::ClusterUnreachable, "there is no cluster to work on"))
+    }
+
+    fn release(&self, name: &str) -> Result<(&ReleaseConfig, &observe::PreparedRelease)> {
+        let config = self.project.releases.iter().find(|release| release.name == name);
+        let prepared = self.observed.releases.iter().find(|release| release.name == name);
+        config.zip(prepared).ok_or_else(|| unplanned(name))
+    }
+}
+
+/// How a step ended well.
+enum Done {
+    Worked(String),
+    /// It turned out that there was nothing to do.
+    Nothing(String),
+}
+
+fn no_pod(fact: &ForwardFact) -> Error {
+    let forward = &fact.forward;
+    Error::new(Code::ForwardTarget, format!("no Ready pod stands behind Service `{}`", forward.service))
+        .evidence(format!("{} is held; connections wait for a pod", forward.url))
+        .hint(format!("devk logs {}", forward.name))
+}
+
+fn unplanned(name: &str) -> Error {
+    internal(&format!("`{name}` stands in the plan and not in the project"))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

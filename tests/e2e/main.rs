@@ -1,0 +1,14 @@
+//! End-to-end tests on the real Docker and real clusters. `scripts/test` runs them; plain
+//! `cargo test` leaves them out (Cargo.toml), for they need a machine of their own.
+
+// Clippy exempts test functions by itself, but not what they call.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod image;
+
+/// The Engine, or an end to the test that says what is missing.
+async fn engine() -> devk::docker::Engine {
+    let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
+    assert!(asked_for, "the e2e tests create and remove containers and images: run them through scripts/test");
+    devk::docker::connect().await.unwrap()
+}
