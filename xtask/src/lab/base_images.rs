@@ -18,14 +18,21 @@ const BUSYBOX: &str = include_str!("../../lab/images/busybox/Dockerfile");
 
 pub(super) const BUSYBOX_TAGS: [&str; 3] = ["busybox:latest", "busybox:1", "busybox:1.36"];
 
-/// Everything on bookworm; its base is what the node is built on, too.
-pub(super) fn ensure_bookworm(cache: &Cache, progress: &Progress, store: &Store) -> Result<Base> {
+/// What the node image is built from.
+#[derive(Debug)]
+pub(super) struct Bookworm {
+    pub(super) base: Base,
+    pub(super) busybox: Key,
+}
+
+pub(super) fn ensure_bookworm(cache: &Cache, progress: &Progress, store: &Store) -> Result<Bookworm> {
     let base = Base::ensure(store, "bookworm")?;
-    store.ensure(&on(&base, &BUSYBOX_TAGS, &[BUSYBOX]))?;
+    let busybox = on(&base, &BUSYBOX_TAGS, &[BUSYBOX]);
+    store.ensure(&busybox)?;
     store.ensure(&python(&base, "3.11", &["python:3.11-slim", "python:3.11-slim-bookworm"]))?;
     ensure_node(cache, progress, store, &base)?;
     store.ensure(&with_entrypoint(&base, &["redis:7"], REDIS))?;
-    Ok(base)
+    Ok(Bookworm { base, busybox: busybox.key })
 }
 
 pub(super) fn ensure_trixie(store: &Store) -> Result<()> {

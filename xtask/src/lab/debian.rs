@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::slice;
 
 use anyhow::{Context, Result};
 
@@ -28,7 +29,7 @@ impl Base {
     pub(super) fn ensure(store: &Store, suite: &str) -> Result<Self> {
         let rootfs = format!("devk-lab/rootfs:{suite}");
         let rootfs_key = Key::of([suite, MAKE_ROOTFS, DPKG, APT, std::env::consts::ARCH]);
-        store.ensure_made_by(&[rootfs.clone()], &rootfs_key, |folder| {
+        store.ensure_made_by(slice::from_ref(&rootfs), &rootfs_key, |folder| {
             make_rootfs(suite, folder, &rootfs, &rootfs_key)
         })?;
         let certificates = host_certificates()?;
@@ -36,8 +37,8 @@ impl Base {
             tag: format!("debian:{suite}-slim"),
             key: Key::of([rootfs_key.as_str(), DOCKERFILE, &certificates]),
         };
-        let tags = [base.tag.clone()];
-        store.ensure_made_by(&tags, &base.key, |context| base.build(suite, rootfs.clone(), &certificates, context))?;
+        let tags = slice::from_ref(&base.tag);
+        store.ensure_made_by(tags, &base.key, |context| base.build(suite, rootfs.clone(), &certificates, context))?;
         Ok(base)
     }
 

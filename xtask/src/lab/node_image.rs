@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use super::base_images::BUSYBOX_TAGS;
+use super::base_images::{BUSYBOX_TAGS, Bookworm};
 use super::cache::{Cache, Key};
 use super::command;
 use super::debian::Base;
@@ -43,14 +43,16 @@ const FILES: [&str; 11] = [
 
 const PARENT: &str = "devk-lab/kubernetes:latest";
 const BARE: &str = "devk-lab/kind-node:latest";
+const FLAT: &str = "devk-lab/kubernetes:flat";
 
 pub(super) fn tag() -> String {
     format!("kindest/node:{}", KUBERNETES.version)
 }
 
-pub(super) fn ensure(cache: &Cache, store: &Store, base: &Base) -> Result<()> {
+pub(super) fn ensure(cache: &Cache, store: &Store, from: &Bookworm) -> Result<()> {
+    let base = &from.base;
     let programs: Vec<Key> = PROGRAMS.iter().map(|program| program.key()).collect();
-    let inputs = programs.iter().map(Key::as_str).chain(FILES).chain([base.key.as_str()]);
+    let inputs = programs.iter().map(Key::as_str).chain(FILES).chain([base.key.as_str(), from.busybox.as_str()]);
     let key = Key::of(inputs);
     store.ensure_made_by(&[tag()], &key, |folder| {
         let make = Make { cache, base, key: &key, folder };
@@ -79,7 +81,7 @@ impl Make<'_> {
         }
         let outcome = self.add_images(&inside);
         let made = wanted.iter().chain([&provisioner]);
-        command::run(Command::new("docker").args(["image", "rm"]).args(made).args([PARENT, BARE]))?;
+        command::run(Command::new("docker").args(["image", "rm"]).args(made).args([PARENT, BARE, FLAT]))?;
         outcome
     }
 
@@ -133,7 +135,7 @@ impl Make<'_> {
     fn build_inner(&self, reference: &str) -> Result<()> {
         let name = reference.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or(reference);
         if name.starts_with("kube-") {
-            return command::run(&mut command::script(FLATTEN, &[PARENT, reference]));
+            return command::run(&mut command::script(FLATTEN, &[PARENT, FLAT, reference]));
         }
         let programs = [&COREDNS, &ETCD, &LOCAL_PATH, &PAUSE];
         let Some(program) = programs.into_iter().find(|program| program.name == name) else {

@@ -23,7 +23,7 @@ pub(super) fn get(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
         let package = format!("node-linux-{}", arch()?);
         unpack(&format!("{package}@{NODE}"), &folder.join("package"))?;
         unpack(&format!("npm@{NPM}"), &folder.join("npm"))?;
-        let take = r#"mv "$1/package/bin/node" "$1/node" && rm -rf "$1/package""#;
+        let take = r#"install -m 755 "$1/package/bin/node" "$1/node" && rm -rf "$1/package""#;
         command::run(&mut command::script(take, &[&folder.to_string_lossy()]))
     })
 }

@@ -82,9 +82,11 @@ pub(super) const PAUSE: Program = Program {
     main: Some(include_str!("../../lab/go/pause/main.go")),
 };
 
+/// The last whose requests are encoded as those of the Engines up to 26 are. With a younger one such an Engine, sent the
+/// context as a tar, takes the frontend's request for it to be a second one: `context not found`.
 pub(super) const DOCKERFILE_FRONTEND: Program = Program {
     name: "dockerfile-frontend",
-    version: "v0.34.2",
+    version: "v0.16.0",
     packages: &["github.com/moby/buildkit/frontend/dockerfile/cmd/dockerfile-frontend"],
     stamps: &[],
     main: None,
