@@ -1,1 +1,23 @@
-//! Releases: private chart copy, values, render, upgrade, readiness.
+//! Releases: private chart copy → values → render → checks → `helm upgrade` → readiness.
+//!
+//! Invariants: the user's chart and values files are never written; rendering needs no cluster and,
+//! while nothing has changed, no helm process either; secrets reach helm in files that only the user
+//! can read, never as arguments; one GET tells whether a release is what devk would install.
+
+pub mod chart;
+pub mod check;
+pub mod crash;
+mod digest;
+pub mod helm;
+pub mod installed;
+pub mod manifest;
+pub mod prepare;
+pub mod readiness;
+pub mod render;
+pub mod secrets;
+mod tree;
+pub mod values;
+mod workload;
+mod yaml;
+
+pub use prepare::{Prepared, prepare};

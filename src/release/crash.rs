@@ -1,0 +1,423 @@
+//! Why a pod does not run: a pure function of the pod, its events and its logs.
+
+use std::borrow::Borrow;
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, LogParams};
+
+/// So many log lines are shown.
+const LOG_LINES: usize = 10;
+/// A longer log line is cut: some programs log whole requests.
+const LINE_LENGTH: usize = 400;
+/// Probes may fail this often while a program starts.
+const PATIENT_PROBES: i32 = 3;
+
+/// The kinds of failure. Different kinds of one container are explained one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It ended, and Kubernetes starts it again or not.
+    Crash,
+    /// It ended so often that Kubernetes waits longer and longer.
+    CrashLoop,
+    OutOfMemory,
+    ImagePull,
+    InvalidImage,
+    /// A ConfigMap, Secret, command or mount that the container needs is not there.
+    Config,
+    Volume,
+    Network,
+    Unschedulable,
+    Probe,
+    Evicted,
+}
+
+/// What is wrong with a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub pod: String,
+    pub namespace: String,
+    /// None if the whole pod is concerned.
+    pub container: Option<String>,
+    pub reason: Reason,
+    /// Kubernetes' own words, if it has any.
+    pub detail: String,
+    pub exit_code: Option<i32>,
+    pub restarts: i32,
+    pub image: String,
+}
+
+/// A failure with what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    pub summary: String,
+    /// Log lines and events.
+    pub lines: Vec<String>,
+}
+
+impl Report {
+    /// Summary and lines, the latter indented.
+    pub fn text(&self) -> String {
+        let lines = self.lines.iter().map(|line| format!("\n  {line}"));
+        std::iter::once(self.summary.clone()).chain(lines).collect()
+    }
+}
+
+impl Failure {
+    /// One line: what happened to whom.
+    pub fn summary(&self) -> String {
+        let who = match &self.container {
+            Some(container) => format!("container `{container}` of pod `{}`", self.pod),
+            None => format!("pod `{}`", self.pod),
+        };
+        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
+        let exit = self.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+        match self.reason {
+            Reason::Crash => format!("{who} ended{exit}{}{detail}", restarts(self.restarts)),
+            Reason::CrashLoop => format!("{who} keeps crashing{exit}{}", restarts(self.restarts)),
+            Reason::OutOfMemory => format!("{who} was killed: out of memory{}", restarts(self.restarts)),
+            Reason::ImagePull => format!("{who} has no image `{}`{detail}", self.image),
+            Reason::InvalidImage => format!("{who} has an invalid image name `{}`", self.image),
+            Reason::Config => format!("{who} cannot be created{detail}"),
+            Reason::Volume => format!("{who} waits for a volume{detail}"),
+            Reason::Network => format!("{who} gets no network{detail}"),
+            Reason::Unschedulable => format!("{who} fits on no node{detail}"),
+            Reason::Probe => format!("{who} runs but is not healthy{detail}"),
+            Reason::Evicted => format!("{who} was evicted{detail}"),
+        }
+    }
+
+    /// True if the container has logs that tell more.
+    fn has_logs(&self) -> bool {
+        matches!(self.reason, Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe)
+    }
+}
+
+fn restarts(count: i32) -> String {
+    match count {
+        0 => String::new(),
+        1 => " (1 restart)".to_owned(),
+        count => format!(" ({count} restarts)"),
+    }
+}
+
+/// What is wrong with a pod, most telling first; None if nothing is.
+pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Failure> {
+    let events: Vec<&Event> = events.iter().map(Borrow::borrow).filter(|event| concerns(event, pod)).collect();
+    let status = pod.status.as_ref()?;
+    let init = status.init_container_statuses.iter().flatten();
+    let mut containers = init.chain(status.container_statuses.iter().flatten());
+    containers.find_map(|container| container_failure(pod, container)).or_else(|| pod_failure(pod, &events))
+}
+
+/// Puts a failure, the pod's warnings and its logs together.
+pub fn explain<E: Borrow<Event>>(failure: &Failure, events: &[E], logs: &str) -> Report {
+    let mut lines = Vec::new();
+    for line in crate::process::last_lines(logs, LOG_LINES).lines() {
+        lines.push(format!("| {}", line.chars().take(LINE_LENGTH).collect::<String>()));
+    }
+    let events = events.iter().map(Borrow::borrow).filter(|e| e.involved_object.name.as_ref() == Some(&failure.pod));
+    lines.extend(warnings(events).into_iter().filter(|line| !line.contains("Back-off restarting")));
+    Report { summary: failure.summary(), lines }
+}
+
+/// `Warning` events as lines, the newest last, each reason once.
+pub(super) fn warnings<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
+    let mut events: Vec<_> = events.into_iter().filter(|e| e.type_.as_deref() == Some("Warning")).collect();
+    events.sort_by_key(|event| last_seen(event));
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for event in events {
+        let reason = event.reason.clone().unwrap_or_default();
+        let message = event.message.as_deref().unwrap_or_default().trim().replace('\n', " ");
+        lines.retain(|(earlier, _)| *earlier != reason);
+        lines.push((reason.clone(), format!("event {reason}: {message}")));
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+/// The last log lines of a failing container: of the run that ended, if there was one. Empty if
+/// there are none (yet) or the API server does not give them in time.
+pub(super) async fn logs(client: &kube::Client, failure: &Failure) -> String {
+    if !failure.has_logs() {
+        return String::new();
+    }
+    let pods: Api<Pod> = Api::namespaced(client.clone(), &failure.namespace);
+    let ended = failure.reason != Reason::Probe && failure.restarts > 0;
+    for previous in [ended, !ended] {
+        let tail = i64::try_from(LOG_LINES).ok();
+        let params =
+            LogParams { container: failure.container.clone(), previous, tail_lines: tail, ..LogParams::default() };
+        let text = tokio::time::timeout(Duration::from_secs(5), pods.logs(&failure.pod, &params)).await;
+        if let Ok(Ok(text)) = text
+            && !text.trim().is_empty()
+        {
+            return text;
+        }
+    }
+    String::new()
+}
+
+/// Reports on every failing pod of a namespace: extra evidence for a failure that helm reports
+/// without a reason, such as a hook's. Empty if the API server does not answer.
+pub async fn reports(client: &kube::Client, namespace: &str) -> Vec<Report> {
+    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let all = ListParams::default();
+    let (Ok(pods), Ok(events)) = (pods.list(&all).await, events.list(&all).await) else { return Vec::new() };
+    let mut reports = Vec::new();
+    for failure in pods.items.iter().filter_map(|pod| failure(pod, &events.items)) {
+        let logs = logs(client, &failure).await;
+        reports.push(explain(&failure, &events.items, &logs));
+    }
+    reports
+}
+
+fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> {
+    let state = container.state.as_ref()?;
+    let ended = ended(state).or_else(|| container.last_state.as_ref().and_then(ended)).filter(|end| end.exit_code != 0);
+    let (reason, detail) = match &state.waiting {
+        Some(waiting) => {
+            let detail = waiting.message.clone().unwrap_or_default();
+            (waiting_reason(waiting.reason.as_deref()?, ended)?, detail)
+        }
+        // A container that is ready has recovered.
+        None if container.ready => return None,
+        None => (end_reason(ended?, Reason::Crash), ended.and_then(|end| end.message.clone()).unwrap_or_default()),
+    };
+    Some(Failure {
+        container: Some(container.name.clone()),
+        reason,
+        detail: detail.trim().to_owned(),
+        exit_code: ended.map(|end| end.exit_code),
+        restarts: container.restart_count,
+        image: container.image.clone(),
+        ..whole_pod(pod, reason, "")
+    })
+}
+
+fn ended(state: &ContainerState) -> Option<&ContainerStateTerminated> {
+    state.terminated.as_ref()
+}
+
+fn waiting_reason(reason: &str, ended: Option<&ContainerStateTerminated>) -> Option<Reason> {
+    Some(match reason {
+        "CrashLoopBackOff" => ended.map_or(Reason::CrashLoop, |end| end_reason(end, Reason::CrashLoop)),
+        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError" => {
+            Reason::ImagePull
+        }
+        "InvalidImageName" => Reason::InvalidImage,
+        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "StartError" => Reason::Config,
+        _ => return None,
+    })
+}
+
+fn end_reason(end: &ContainerStateTerminated, other: Reason) -> Reason {
+    if end.reason.as_deref() == Some("OOMKilled") { Reason::OutOfMemory } else { other }
+}
+
+fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<Failure> {
+    let status = pod.status.as_ref()?;
+    let condition = |kind: &str| status.conditions.iter().flatten().find(|c| c.type_ == kind);
+    if status.reason.as_deref() == Some("Evicted") {
+        return Some(whole_pod(pod, Reason::Evicted, status.message.as_deref().unwrap_or_default()));
+    }
+    if let Some(scheduled) = condition("PodScheduled").filter(|c| c.reason.as_deref() == Some("Unschedulable")) {
+        return Some(whole_pod(pod, Reason::Unschedulable, scheduled.message.as_deref().unwrap_or_default()));
+    }
+    let is_ready = condition("Ready").is_some_and(|c| c.status == "True");
+    if is_ready || status.phase.as_deref() == Some("Succeeded") {
+        return None;
+    }
+    let newest = |reasons: &[&str]| {
+        let matching = events.iter().filter(|e| e.reason.as_deref().is_some_and(|reason| reasons.contains(&reason)));
+        matching.max_by_key(|event| last_seen(event)).copied()
+    };
+    let any_running =
+        status.container_statuses.iter().flatten().any(|c| c.state.as_ref().is_some_and(|s| s.running.is_some()));
+    let (reason, event) = if any_running {
+        (Reason::Probe, newest(&["Unhealthy"]).filter(|event| event_count(event) >= PATIENT_PROBES)?)
+    } else if let Some(event) = newest(&["FailedMount", "FailedAttachVolume"]) {
+        (Reason::Volume, event)
+    } else {
+        (Reason::Network, newest(&["FailedCreatePodSandBox"])?)
+    };
+    Some(whole_pod(pod, reason, event.message.as_deref().unwrap_or_default()))
+}
+
+fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> Failure {
+    Failure {
+        pod: pod.name_any(),
+        namespace: pod.namespace().unwrap_or_default(),
+        container: None,
+        reason,
+        detail: detail.trim().to_owned(),
+        exit_code: None,
+        restarts: 0,
+        image: String::new(),
+    }
+}
+
+fn concerns(event: &Event, pod: &Pod) -> bool {
+    let object = &event.involved_object;
+    object.kind.as_deref() == Some("Pod") && object.name == pod.metadata.name && object.uid == pod.metadata.uid
+}
+
+fn event_count(event: &Event) -> i32 {
+    let series = event.series.as_ref().and_then(|series| series.count);
+    event.count.unwrap_or(0).max(series.unwrap_or(0))
+}
+
+fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let last = event.last_timestamp.as_ref().map(|time| time.0);
+    series.max(last).max(event.event_time.as_ref().map(|time| time.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NO_EVENTS: &[Event] = &[];
+
+    fn pod(container: Value) -> Pod {
+        pod_with(json!({"phase": "Running", "containerStatuses": [container]}))
+    }
+
+    fn pod_with(status: Value) -> Pod {
+        let meta = json!({"name": "api-1", "namespace": "shop", "uid": "u1"});
+        serde_json::from_value(json!({"metadata": meta, "status": status})).unwrap()
+    }
+
+    fn container(ready: bool, restarts: i32, state: Value, last: Value) -> Value {
+        json!({"name": "api", "image": "devk.local/shop/api:0", "imageID": "", "ready": ready,
+               "restartCount": restarts, "state": state, "lastState": last})
+    }
+
+    fn event(reason: &str, count: i32, message: &str) -> Event {
+        let object = json!({"kind": "Pod", "name": "api-1", "uid": "u1"});
+        serde_json::from_value(json!({"metadata": {}, "involvedObject": object, "type": "Warning", "reason": reason,
+            "count": count, "message": message, "lastTimestamp": format!("2026-01-01T00:00:{:02}Z", count)}))
+        .unwrap()
+    }
+
+    fn summary(pod: &Pod, events: &[Event]) -> Option<String> {
+        failure(pod, events).map(|found| found.summary())
+    }
+
+    #[test]
+    fn a_crash_loop_tells_exit_code_and_restarts() {
+        let last = json!({"terminated": {"exitCode": 3, "reason": "Error"}});
+        let looping = pod(container(
+            false,
+            4,
+            json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 1m"}}),
+            last,
+        ));
+        assert_eq!(
+            summary(&looping, NO_EVENTS).unwrap(),
+            "container `api` of pod `api-1` keeps crashing with exit code 3 (4 restarts)"
+        );
+    }
+
+    #[test]
+    fn out_of_memory_is_told_from_other_crashes() {
+        let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        let killed = pod(container(false, 1, json!({"waiting": {"reason": "CrashLoopBackOff"}}), last));
+        assert_eq!(
+            summary(&killed, NO_EVENTS).unwrap(),
+            "container `api` of pod `api-1` was killed: out of memory (1 restart)"
+        );
+    }
+
+    #[test]
+    fn a_crash_is_a_failure_until_the_container_is_ready_again() {
+        let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        let state = json!({"running": {}});
+        let restarted = pod(container(false, 1, state.clone(), last.clone()));
+        assert_eq!(failure(&restarted, NO_EVENTS).unwrap().reason, Reason::Crash);
+        assert_eq!(failure(&pod(container(true, 1, state, last)), NO_EVENTS), None);
+    }
+
+    #[test]
+    fn a_container_that_ended_well_is_no_failure() {
+        let done = container(false, 0, json!({"terminated": {"exitCode": 0, "reason": "Completed"}}), json!({}));
+        assert_eq!(failure(&pod(done), NO_EVENTS), None);
+    }
+
+    #[test]
+    fn an_image_that_cannot_be_pulled_is_named_with_the_cause() {
+        let waiting = json!({"waiting": {"reason": "ErrImagePull", "message": "not found"}});
+        assert_eq!(
+            summary(&pod(container(false, 0, waiting, json!({}))), NO_EVENTS).unwrap(),
+            "container `api` of pod `api-1` has no image `devk.local/shop/api:0`: not found"
+        );
+    }
+
+    #[test]
+    fn an_init_container_comes_first() {
+        let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        let mut init = container(false, 2, json!({"waiting": {"reason": "CrashLoopBackOff"}}), last);
+        init["name"] = json!("migrate");
+        let main = container(false, 0, json!({"waiting": {"reason": "PodInitializing"}}), json!({}));
+        let status = json!({"phase": "Pending", "initContainerStatuses": [init], "containerStatuses": [main]});
+        assert_eq!(failure(&pod_with(status), NO_EVENTS).unwrap().container.as_deref(), Some("migrate"));
+    }
+
+    #[test]
+    fn a_missing_secret_shows_kubernetes_words() {
+        let waiting = json!({"waiting": {"reason": "CreateContainerConfigError", "message": "secret \"x\" not found"}});
+        let found = failure(&pod(container(false, 0, waiting, json!({}))), NO_EVENTS).unwrap();
+        assert_eq!((found.reason, found.detail.as_str()), (Reason::Config, "secret \"x\" not found"));
+    }
+
+    #[test]
+    fn an_unschedulable_pod_says_what_is_lacking() {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient cpu"});
+        let pending = pod_with(json!({"phase": "Pending", "conditions": [condition]}));
+        assert_eq!(summary(&pending, NO_EVENTS).unwrap(), "pod `api-1` fits on no node: Insufficient cpu");
+    }
+
+    #[test]
+    fn a_volume_that_does_not_mount_is_found_in_the_events() {
+        let creating = container(false, 0, json!({"waiting": {"reason": "ContainerCreating"}}), json!({}));
+        let events = [event("FailedMount", 2, "configmap \"c\" not found"), event("Other", 9, "x")];
+        assert_eq!(
+            summary(&pod(creating), &events).unwrap(),
+            "pod `api-1` waits for a volume: configmap \"c\" not found"
+        );
+    }
+
+    #[test]
+    fn a_probe_may_fail_while_a_program_starts() {
+        let running = pod(container(false, 0, json!({"running": {}}), json!({})));
+        assert_eq!(failure(&running, &[event("Unhealthy", 2, "Readiness probe failed")]), None);
+        let found = failure(&running, &[event("Unhealthy", 3, "Readiness probe failed: 503")]).unwrap();
+        assert_eq!((found.reason, found.detail.as_str()), (Reason::Probe, "Readiness probe failed: 503"));
+    }
+
+    #[test]
+    fn events_of_an_earlier_pod_of_the_same_name_do_not_count() {
+        let creating = container(false, 0, json!({"waiting": {"reason": "ContainerCreating"}}), json!({}));
+        let mut other = event("FailedMount", 1, "x");
+        other.involved_object.uid = Some("u0".into());
+        assert_eq!(failure(&pod(creating), &[other]), None);
+    }
+
+    #[test]
+    fn a_report_has_the_last_log_lines_and_each_warning_once() {
+        let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        let found = failure(&pod(container(false, 1, json!({"running": {}}), last)), NO_EVENTS).unwrap();
+        let logs: String = (0..20).map(|line| format!("line {line}\n")).collect();
+        let events = [
+            event("Unhealthy", 1, "first"),
+            event("Unhealthy", 2, "second"),
+            event("BackOff", 3, "Back-off restarting failed"),
+        ];
+        let report = explain(&found, &events, &logs);
+        assert_eq!(report.lines.len(), 11);
+        assert_eq!((report.lines[0].as_str(), report.lines[10].as_str()), ("| line 10", "event Unhealthy: second"));
+    }
+}

@@ -1,0 +1,359 @@
+//! The `helm` program: v3.8 or newer, and v4, told apart.
+//!
+//! v4 applies server-side: after anybody's `kubectl patch` an upgrade would conflict, so devk takes
+//! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
+//! upgrades again, which is slower but right.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::crash;
+use super::installed::{INPUTS, Installed, REVISION, forget, installed};
+use super::prepare::Prepared;
+use crate::error::{Code, Error, Result};
+use crate::paths::write_atomic;
+use crate::process::{self, Cmd};
+use crate::ui::event::Step;
+
+/// helm's words for a release that is being worked on, in v3 and v4 alike.
+const BUSY: &str = "another operation (install/upgrade/rollback) is in progress";
+
+/// How long devk waits for a helm that a killed devk left running.
+const ORPHAN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// A helm binary.
+#[derive(Debug, Clone)]
+pub struct Helm {
+    program: PathBuf,
+}
+
+/// Major and minor version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Version(pub u32, pub u32);
+
+impl Version {
+    const OLDEST: Self = Self(3, 8);
+    const LABELS: Self = Self(3, 13);
+    const SERVER_SIDE: Self = Self(4, 0);
+}
+
+/// Where to install: the cluster that devk pinned.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub client: &'a kube::Client,
+    /// devk's private kubeconfig.
+    pub kubeconfig: &'a Path,
+    /// The project's state folder.
+    pub state: &'a Path,
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("kubeconfig", &self.kubeconfig)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What devk is about to do, on disk while helm runs: the licence to clean up after a kill.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Intent {
+    revision: u32,
+    inputs: String,
+}
+
+impl Helm {
+    /// helm from PATH.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`].
+    pub fn find() -> Result<Self> {
+        process::find("helm", "install helm 3.13 or newer: https://helm.sh/docs/intro/install").map(Self::at)
+    }
+
+    pub fn at(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into() }
+    }
+
+    /// Tells one helm from another without running it: path, size and time of change.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`] if the program is gone.
+    pub fn identity(&self) -> Result<String> {
+        let gone = |e| Error::new(Code::ToolMissing, format!("cannot read `{}`: {e}", self.program.display()));
+        let meta = std::fs::metadata(&self.program).map_err(gone)?;
+        Ok(format!("{} {} {:?}", self.program.display(), meta.len(), meta.modified().map_err(gone)?))
+    }
+
+    /// # Errors
+    /// [`Code::ToolMissing`] if it is older than 3.8 or says something unknown.
+    pub async fn version(&self) -> Result<Version> {
+        let output = self.cmd("version").args(["--template", "{{.Version}}"]).run().await?;
+        let found = parse_version(&output.stdout).filter(|version| *version >= Version::OLDEST);
+        found.ok_or_else(|| {
+            Error::new(Code::ToolMissing, format!("helm `{}` is too old", output.stdout.trim()))
+                .hint("install helm 3.13 or newer: https://helm.sh/docs/intro/install")
+        })
+    }
+
+    /// `helm upgrade --install` without waiting for workloads; hooks are waited for. The namespace
+    /// must exist. Returns the revision. A revision that an earlier devk left pending, killed
+    /// half-way, is cleaned up first; nobody else's is.
+    ///
+    /// # Errors
+    /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ReleaseApply`] with
+    /// helm's output, [`Code::ClusterUnreachable`].
+    pub async fn apply(&self, prepared: &Prepared, target: &Target<'_>, step: &Step) -> Result<u32> {
+        let version = self.version().await?;
+        let before = self.settled(prepared, target, step).await?;
+        let revision = before.map_or(0, |found| found.revision) + 1;
+        if version < Version::LABELS {
+            step.progress("helm before 3.13 cannot label releases: every `devk up` will upgrade");
+        }
+        let intent = intent_file(target.state, &prepared.name);
+        write_intent(&intent, &Intent { revision, inputs: prepared.inputs.clone() })?;
+        let result = self.upgrade(prepared, target, revision, version).run().await;
+        // Cancelled or killed, this line is not reached and the intent stays.
+        remove(&intent)?;
+        match result {
+            Ok(_) => Ok(revision),
+            Err(error) => Err(self.explain(error, prepared, target).await),
+        }
+    }
+
+    /// Removes a release and all its objects; one that is not there is fine.
+    ///
+    /// # Errors
+    /// [`Code::ReleaseApply`] with helm's output.
+    pub async fn uninstall(&self, release: &str, namespace: &str, target: &Target<'_>) -> Result<()> {
+        let cmd = self.cmd("uninstall").arg(release).args(["--namespace", namespace]);
+        let result = cmd.arg("--kubeconfig").arg(target.kubeconfig).run().await;
+        remove(&intent_file(target.state, release))?;
+        match result {
+            Ok(_) => Ok(()),
+            Err(e) if says(&e, "release: not found") => Ok(()),
+            Err(e) if e.code == Code::CommandFailed => {
+                Err(Error { code: Code::ReleaseApply, message: format!("release `{release}` cannot be removed"), ..e })
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    pub(super) fn cmd(&self, verb: &str) -> Cmd {
+        Cmd::new(&self.program).arg(verb)
+    }
+
+    /// Fetches what a chart declares; Chart.lock decides the versions if there is one.
+    pub(super) async fn dependency_build(&self, chart: &Path) -> Result<()> {
+        self.cmd("dependency").arg("build").arg(chart).run().await.map(drop)
+    }
+
+    fn upgrade(&self, prepared: &Prepared, target: &Target<'_>, revision: u32, version: Version) -> Cmd {
+        let mut cmd = self
+            .cmd("upgrade")
+            .arg("--install")
+            .arg(&prepared.name)
+            .arg(&prepared.chart.dir)
+            .args(["--namespace", &prepared.namespace])
+            .arg("--kubeconfig")
+            .arg(target.kubeconfig)
+            .args(prepared.values_args())
+            // Without it helm reuses the last values when there are none now.
+            .arg("--reset-values")
+            .args(["--timeout", &format!("{}s", prepared.timeout.as_secs())]);
+        if version >= Version::LABELS {
+            cmd = cmd.args(["--labels", &format!("{INPUTS}={},{REVISION}={revision}", prepared.inputs)]);
+        }
+        if version >= Version::SERVER_SIDE {
+            // `auto` stays client-side for releases of helm 3, where forcing is refused.
+            cmd = cmd.args(["--server-side=true", "--force-conflicts"]);
+        }
+        cmd
+    }
+
+    /// The installed revision, once no operation is under way.
+    async fn settled(&self, prepared: &Prepared, target: &Target<'_>, step: &Step) -> Result<Option<Installed>> {
+        let find = || installed(target.client, &prepared.namespace, &prepared.name);
+        let Some(mut pending) = find().await?.filter(Installed::is_pending) else { return find().await };
+        let intent = read_intent(&intent_file(target.state, &prepared.name));
+        if !intent.is_some_and(|intent| is_ours(&pending, &intent)) {
+            return Err(busy(prepared, &pending.status));
+        }
+        let deadline = tokio::time::Instant::now() + ORPHAN_PATIENCE;
+        while orphan_runs(prepared).await {
+            step.progress("waiting for the helm that an interrupted devk left running");
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            match find().await? {
+                Some(found) if found.is_pending() => pending = found,
+                settled => return Ok(settled),
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(busy(prepared, &pending.status));
+            }
+        }
+        step.progress(format!("cleaning up revision {}, which was interrupted", pending.revision));
+        forget(target.client, &prepared.namespace, &pending).await?;
+        find().await
+    }
+
+    async fn explain(&self, error: Error, prepared: &Prepared, target: &Target<'_>) -> Error {
+        if error.code != Code::CommandFailed {
+            return error;
+        }
+        if says(&error, BUSY) {
+            return Error { evidence: error.evidence, ..busy(prepared, "an operation that began just now") };
+        }
+        let hook = says(&error, "hook");
+        let error = apply_error(error, prepared);
+        if !hook {
+            return error;
+        }
+        crash::reports(target.client, &prepared.namespace)
+            .await
+            .iter()
+            .fold(error, |e, report| e.evidence(report.text()))
+    }
+}
+
+fn apply_error(error: Error, prepared: &Prepared) -> Error {
+    let cause = error.evidence.iter().rev().find_map(|line| line.strip_prefix("Error: ")).unwrap_or("helm failed");
+    let message = format!("release `{}` cannot be installed: {cause}", prepared.name);
+    let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
+        (Code::ClusterUnreachable, "devk doctor".to_owned())
+    } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
+        let hint = "Kubernetes cannot change that field in place: `kubectl delete --cascade=orphan` the object, then `devk up`";
+        (Code::ReleaseApply, hint.to_owned())
+    } else {
+        (Code::ReleaseApply, format!("helm status {} --namespace {}", prepared.name, prepared.namespace))
+    };
+    Error { code, message, ..error }.hint(hint).at(&prepared.origin.file, prepared.origin.line)
+}
+
+fn busy(prepared: &Prepared, status: &str) -> Error {
+    let Prepared { name, namespace, .. } = prepared;
+    Error::new(Code::ReleaseBusy, format!("release `{name}` is held by another helm operation ({status})"))
+        .hint(format!("wait for it; if nothing runs any more: helm rollback {name} --namespace {namespace}"))
+        .at(&prepared.origin.file, prepared.origin.line)
+}
+
+/// The labels tell (they are there from helm 3.13 on), else the revision alone.
+fn is_ours(pending: &Installed, intent: &Intent) -> bool {
+    pending.revision == intent.revision && pending.inputs.as_ref().is_none_or(|inputs| *inputs == intent.inputs)
+}
+
+fn says(error: &Error, words: &str) -> bool {
+    error.evidence.iter().any(|line| line.contains(words))
+}
+
+fn intent_file(state: &Path, release: &str) -> PathBuf {
+    state.join(format!("helm-{release}.json"))
+}
+
+fn write_intent(file: &Path, intent: &Intent) -> Result<()> {
+    let text = serde_json::to_vec(intent).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
+    write_atomic(file, &text, 0o600)
+}
+
+/// A file that is missing or damaged is no licence.
+fn read_intent(file: &Path) -> Option<Intent> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", file.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// True while a helm with this release's values file (its path is nobody else's) still runs.
+async fn orphan_runs(prepared: &Prepared) -> bool {
+    let Some(values) = prepared.values.last().and_then(|file| file.to_str()) else { return false };
+    command_lines().await.iter().any(|line| line.contains("upgrade") && line.contains(values))
+}
+
+#[cfg(target_os = "linux")]
+async fn command_lines() -> Vec<String> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn command_lines() -> Vec<String> {
+    let output = Cmd::new("ps").args(["-A", "-ww", "-o", "args="]).run().await;
+    output.map(|o| o.stdout.lines().map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// `v3.13.2` or `v4.3.1+g0123`.
+fn parse_version(text: &str) -> Option<Version> {
+    let mut numbers = text.trim().trim_start_matches('v').split('.').map(str::parse);
+    Some(Version(numbers.next()?.ok()?, numbers.next()?.ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::fixture;
+    use super::*;
+
+    async fn command(version: Version) -> String {
+        let dir = Path::new("/p");
+        let mut prepared = fixture::prepared(dir);
+        prepared.values = vec!["/s/0.yaml".into(), "/s/devk.yaml".into()];
+        let client = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let target = Target { client: &client, kubeconfig: Path::new("/s/kc"), state: Path::new("/s") };
+        Helm::at("helm").upgrade(&prepared, &target, 4, version).pasteable()
+    }
+
+    #[tokio::test]
+    async fn helm_4_takes_fields_back_and_labels_the_revision() {
+        let zeros = "0".repeat(40);
+        assert_eq!(
+            command(Version(4, 3)).await,
+            format!(
+                "helm upgrade --install shop /p/chart --namespace shop --kubeconfig /s/kc -f /s/0.yaml -f /s/devk.yaml \
+                 --reset-values --timeout 60s --labels devk-inputs={zeros},devk-revision=4 --server-side=true --force-conflicts"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn helm_3_knows_no_server_side_and_before_3_13_no_labels() {
+        assert!(command(Version(3, 13)).await.ends_with("devk-revision=4"));
+        assert!(command(Version(3, 12)).await.ends_with("--timeout 60s"));
+    }
+
+    #[test]
+    fn versions_are_read_with_and_without_build_metadata() {
+        assert_eq!(parse_version("v4.3.1+g0123\n"), Some(Version(4, 3)));
+        assert_eq!(parse_version("v3.8.0"), Some(Version(3, 8)));
+        assert_eq!(parse_version("helm?"), None);
+    }
+
+    #[test]
+    fn an_intent_survives_on_disk_and_a_damaged_one_is_no_licence() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = intent_file(dir.path(), "shop");
+        let intent = Intent { revision: 3, inputs: "abc".into() };
+        write_intent(&file, &intent).unwrap();
+        assert_eq!(read_intent(&file), Some(intent));
+        std::fs::write(&file, "{").unwrap();
+        assert_eq!(read_intent(&file), None);
+    }
+
+    #[test]
+    fn a_field_that_cannot_change_gets_its_own_hint() {
+        let failed = Error::new(Code::CommandFailed, "`helm` failed")
+            .evidence("$ helm upgrade")
+            .evidence("Error: UPGRADE FAILED: Service \"x\" is invalid: spec.clusterIP: field is immutable");
+        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        assert_eq!(error.code, Code::ReleaseApply);
+        assert!(error.message.contains("UPGRADE FAILED"));
+        assert!(error.hint.unwrap().contains("--cascade=orphan"));
+    }
+}

@@ -1,0 +1,266 @@
+//! From devk.yaml's release to something helm can render and install: private chart, values files,
+//! and the hash of all inputs.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::chart::Chart;
+use super::digest::Digest;
+use super::helm::Helm;
+use super::secrets::Secrets;
+use super::values::{self, MappedImage, Resolve, ResolvedFile};
+use super::{tree, yaml};
+use crate::config::{Origin, Project, ReleaseConfig};
+use crate::error::{Code, Error, Errors, Result};
+use crate::image::ImageRef;
+use crate::paths::{Paths, write_atomic};
+
+/// A release that is ready to render and install.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub name: String,
+    pub namespace: String,
+    pub chart: Chart,
+    /// devk's private copies of the values files, later ones win; the last one is devk's own.
+    pub values: Vec<PathBuf>,
+    /// The user's file behind each of `values`; devk.yaml for the last.
+    pub values_sources: Vec<PathBuf>,
+    /// Where each image reference was written to.
+    pub images: Vec<MappedImage>,
+    /// 40 hexadecimal digits over chart, values, image references, secrets, name and namespace.
+    pub inputs: String,
+    /// How long hooks, and then readiness, may take.
+    pub timeout: Duration,
+    pub origin: Origin,
+}
+
+/// Prepares one release: copies the chart, resolves the values, writes the image references and
+/// generated secrets. The namespace is the project's id. Calling it again with the same inputs
+/// gives the same result and runs nothing.
+///
+/// # Errors
+/// All problems of the release together; the codes are those of [`Chart::open`], [`values`] and
+/// [`Secrets::value`].
+pub async fn prepare(
+    project: &Project,
+    release: &ReleaseConfig,
+    images: &[ImageRef],
+    secrets: &mut Secrets,
+    resolve: &Resolve<'_>,
+    helm: &Helm,
+    paths: &Paths,
+) -> Result<Prepared, Errors> {
+    let mut problems = Vec::new();
+    let files = keep(values::resolve_files(&release.values, resolve), &mut problems);
+    let set = keep(values::resolve_set(&release.set, &release.origin, resolve), &mut problems);
+    let chart = keep(Chart::open(release, helm, &paths.cache).await.map_err(Errors::from), &mut problems);
+    let (Some(files), Some(set), Some(chart)) = (files, set, chart) else { return Err(Errors(problems)) };
+
+    let known = effective_values(&chart, &files);
+    let others: Vec<_> = project.releases.iter().filter(|other| other.name != release.name).collect();
+    let mapped = values::map_images(images, release, &others, &known)?;
+    let generated = generate(release, secrets)?;
+    let own = values::devk_values(set, &known, &mapped, &generated);
+    let inputs = inputs(project, release, &chart, &files, &own);
+    let (values, values_sources) = write_values(project, release, &files, &own, paths)?;
+    Ok(Prepared {
+        name: release.name.clone(),
+        namespace: project.id.clone(),
+        images: mapped,
+        timeout: release.timeout,
+        origin: release.origin.clone(),
+        chart,
+        values,
+        values_sources,
+        inputs,
+    })
+}
+
+impl Prepared {
+    /// `-f FILE` for each values file.
+    pub(super) fn values_args(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
+        self.values.iter().flat_map(|file| [std::ffi::OsStr::new("-f"), file.as_os_str()])
+    }
+}
+
+fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.0)).ok()
+}
+
+fn effective_values(chart: &Chart, files: &[ResolvedFile]) -> Value {
+    let mut values = chart.defaults.clone();
+    for file in files.iter().filter(|file| file.values.is_object()) {
+        yaml::merge(&mut values, file.values.clone());
+    }
+    values
+}
+
+fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<String, String>> {
+    let made = release.generate.iter().map(|(path, generator)| {
+        let value = secrets.value(&release.name, path, *generator)?;
+        Ok((path.clone(), value))
+    });
+    made.collect()
+}
+
+fn inputs(project: &Project, release: &ReleaseConfig, chart: &Chart, files: &[ResolvedFile], own: &Value) -> String {
+    let head = Digest::default().part(&release.name).part(&project.id).part(&chart.hash).part(own.to_string());
+    files.iter().fold(head, |digest, file| digest.part(&file.text)).hex()
+}
+
+/// Writes the values below the project's state, readable by the user alone. The paths are the same
+/// every time, so a command that failed can be pasted again.
+fn write_values(
+    project: &Project,
+    release: &ReleaseConfig,
+    files: &[ResolvedFile],
+    own: &Value,
+    paths: &Paths,
+) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let dir = paths.project(&project.id).join("values").join(&release.name);
+    tree::private_dir(&dir)?;
+    let own = serde_json::to_string_pretty(own)
+        .map_err(|e| Error::new(Code::StateIo, format!("cannot write the values of `{}`: {e}", release.name)))?;
+    let users = files.iter().enumerate().map(|(index, file)| (format!("{index}.yaml"), &file.text, &file.source));
+    let (mut written, mut sources) = (Vec::new(), Vec::new());
+    for (name, text, source) in users.chain([("devk.yaml".to_owned(), &own, &release.origin.file)]) {
+        let file = dir.join(name);
+        write_atomic(&file, text.as_bytes(), 0o600)?;
+        written.push(file);
+        sources.push(source.clone());
+    }
+    Ok((written, sources))
+}
+
+/// Ready-made inputs for the unit tests of this folder.
+#[cfg(test)]
+pub(super) mod fixture {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{ClusterConfig, Provider};
+
+    pub(in super::super) fn release() -> ReleaseConfig {
+        ReleaseConfig {
+            name: "shop".into(),
+            chart: "/chart".into(),
+            values: Vec::new(),
+            set: Value::Object(serde_json::Map::new()),
+            images: BTreeMap::new(),
+            generate: BTreeMap::new(),
+            timeout: Duration::from_secs(60),
+            origin: Origin { file: "/devk.yaml".into(), line: 7 },
+        }
+    }
+
+    pub(in super::super) fn project(root: &Path, releases: Vec<ReleaseConfig>) -> Project {
+        Project {
+            name: "shop".into(),
+            id: "shop".into(),
+            worktree: None,
+            root: root.to_owned(),
+            file: root.join("devk.yaml"),
+            cluster: ClusterConfig { provider: Provider::Kind, name: "devk".into(), image: None },
+            images: Vec::new(),
+            releases,
+            forwards: None,
+            allow_node_port: false,
+        }
+    }
+
+    pub(in super::super) fn prepared(root: &Path) -> Prepared {
+        let origin = Origin { file: root.join("devk.yaml"), line: 7 };
+        Prepared {
+            name: "shop".into(),
+            namespace: "shop".into(),
+            chart: Chart::fixture("shop", &root.join("chart")),
+            values: Vec::new(),
+            values_sources: Vec::new(),
+            images: Vec::new(),
+            inputs: "0".repeat(40),
+            timeout: Duration::from_secs(60),
+            origin,
+        }
+    }
+
+    /// Running it is an error: proof that nothing was run.
+    pub(in super::super) fn no_helm() -> Helm {
+        Helm::at("/nonexistent/helm")
+    }
+
+    pub(in super::super) fn paths(root: &Path) -> Paths {
+        Paths { state: root.join("state"), cache: root.join("cache"), data: root.join("data") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::Generator;
+
+    /// A chart with one image, one values file and one generated secret.
+    fn project(root: &Path) -> Project {
+        std::fs::create_dir_all(root.join("chart")).unwrap();
+        std::fs::write(root.join("chart/Chart.yaml"), "name: shop").unwrap();
+        std::fs::write(root.join("chart/values.yaml"), "image: {repository: r, tag: t}").unwrap();
+        std::fs::write(root.join("dev.yaml"), "url: ${forward.api.url}\n").unwrap();
+        let release = ReleaseConfig {
+            chart: root.join("chart"),
+            values: vec![root.join("dev.yaml")],
+            set: json!({"a.b": 1}),
+            generate: [("key".to_owned(), Generator::Hex(64))].into(),
+            ..fixture::release()
+        };
+        fixture::project(root, vec![release])
+    }
+
+    async fn run(project: &Project, tag: &str, port: &str) -> Result<Prepared, Errors> {
+        let paths = fixture::paths(&project.root);
+        let image = ImageRef { name: "api".into(), repository: "devk.local/shop/api".into(), tag: tag.into() };
+        let mut secrets = Secrets::load(&paths.project("shop").join("secrets.json"))?;
+        let resolve =
+            |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")));
+        prepare(project, &project.releases[0], &[image], &mut secrets, &resolve, &fixture::no_helm(), &paths).await
+    }
+
+    #[tokio::test]
+    async fn the_values_are_private_copies_with_devks_own_on_top() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = project(dir.path());
+        let prepared = run(&project, "0123", "15000").await.unwrap();
+        assert_eq!(std::fs::read_to_string(&prepared.values[0]).unwrap(), "url: http://127.0.0.1:15000\n");
+        let own: Value = serde_json::from_slice(&std::fs::read(&prepared.values[1]).unwrap()).unwrap();
+        assert_eq!((&own["a"]["b"], &own["image"]["tag"]), (&json!(1), &json!("0123")));
+        assert_eq!(own["key"].as_str().unwrap().len(), 64);
+        assert_eq!(std::fs::read_to_string(dir.path().join("dev.yaml")).unwrap(), "url: ${forward.api.url}\n");
+    }
+
+    #[tokio::test]
+    async fn the_inputs_hash_is_stable_and_follows_every_input() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = project(dir.path());
+        let first = run(&project, "0123", "15000").await.unwrap().inputs;
+        assert_eq!(run(&project, "0123", "15000").await.unwrap().inputs, first);
+        assert_ne!(run(&project, "4567", "15000").await.unwrap().inputs, first, "image");
+        assert_ne!(run(&project, "0123", "25000").await.unwrap().inputs, first, "port");
+        project.releases[0].set = json!({"a.b": 2});
+        assert_ne!(run(&project, "0123", "15000").await.unwrap().inputs, first, "set");
+    }
+
+    #[tokio::test]
+    async fn chart_and_values_problems_come_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut project = project(dir.path());
+        project.releases[0].chart = dir.path().join("nowhere");
+        project.releases[0].values.push(dir.path().join("missing.yaml"));
+        let codes: Vec<_> = run(&project, "0", "1").await.unwrap_err().0.into_iter().map(|e| e.code).collect();
+        assert_eq!(codes, [Code::ConfigPath, Code::ChartMissing]);
+    }
+}

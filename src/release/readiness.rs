@@ -1,0 +1,536 @@
+//! Waits until a release's workloads are ready, and says on the way why they are not.
+//!
+//! Watches instead of `helm --wait`: every failing pod is explained as it fails, a crash that
+//! recovers is no failure, and an API server that is away for a moment does not end the wait.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, SelectAll};
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::Api;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::crash::{self, Failure, Reason, Report};
+use super::manifest::{Workload, WorkloadKind};
+use super::workload::{self, State};
+use crate::error::{Code, Error, Result};
+use crate::ui::event::Step;
+
+/// A missing Secret may be created by another part of the release a moment later.
+const CONFIG_PATIENCE: Duration = Duration::from_secs(10);
+/// So many restarts are a loop, once there is nothing left that the program could be waiting for.
+const RESTARTS: i32 = 3;
+/// The registry that does not exist: an image of it is on the node or nowhere.
+const OURS: &str = "devk.local/";
+
+/// Waits until all workloads are ready. Progress goes to `step`: the counts, and each failure once
+/// with its last log lines.
+///
+/// # Errors
+/// [`Code::ReleaseNotReady`] after `timeout`, or earlier if it is certain that waiting is of no use:
+/// an image that nobody can pull, a failed job, a container that cannot be created for
+/// 10 seconds, a crash loop when nothing else is pending. [`Code::ClusterUnreachable`] if
+/// the API server does not answer when the time is over.
+pub async fn wait_ready(
+    client: &Client,
+    namespace: &str,
+    workloads: &[Workload],
+    timeout: Duration,
+    step: &Step,
+) -> Result<()> {
+    if workloads.is_empty() {
+        return Ok(());
+    }
+    let namespaces: BTreeSet<&str> = workloads.iter().map(|w| w.namespace.as_str()).chain([namespace]).collect();
+    let mut streams = SelectAll::new();
+    let watched: Vec<_> = namespaces.into_iter().map(|name| Watched::start(client, name, &mut streams)).collect();
+    let mut wait =
+        Wait { client, step, since: HashMap::new(), told: HashSet::new(), progress: String::new(), away: None };
+    let deadline = tokio::time::sleep(timeout);
+    tokio::pin!(deadline);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            Some(event) = streams.next() => wait.heard(event),
+            _ = tick.tick() => {}
+            () = &mut deadline => return Err(wait.timed_out(timeout, workloads, &watched).await),
+        }
+        if watched.iter().all(Watched::is_synced) && wait.look(workloads, &watched).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// The workloads that are not there at all: deleted by hand, so that an unchanged release has to be
+/// applied again.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`].
+pub async fn missing(client: &Client, workloads: &[Workload]) -> Result<Vec<Workload>> {
+    let mut missing = Vec::new();
+    for workload in workloads {
+        let (name, namespace) = (workload.name.as_str(), workload.namespace.as_str());
+        let found = match workload.kind {
+            WorkloadKind::Deployment => exists::<Deployment>(client, namespace, name).await?,
+            WorkloadKind::StatefulSet => exists::<StatefulSet>(client, namespace, name).await?,
+            WorkloadKind::DaemonSet => exists::<DaemonSet>(client, namespace, name).await?,
+            // A finished job or pod may have been removed by its own time to live.
+            WorkloadKind::Job | WorkloadKind::Pod => true,
+        };
+        if !found {
+            missing.push(workload.clone());
+        }
+    }
+    Ok(missing)
+}
+
+async fn exists<K>(client: &Client, namespace: &str, name: &str) -> Result<bool>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + fmt::Debug,
+    K::DynamicType: Default,
+{
+    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
+    found.map(|found| found.is_some()).map_err(|e| super::installed::unreachable(&e, "look for the workloads"))
+}
+
+/// The live view of one namespace.
+struct Watched {
+    name: String,
+    deployments: Store<Deployment>,
+    stateful_sets: Store<StatefulSet>,
+    daemon_sets: Store<DaemonSet>,
+    jobs: Store<Job>,
+    pods: Store<Pod>,
+    events: Store<Event>,
+}
+
+type Heard = Result<(), watcher::Error>;
+type Streams = SelectAll<BoxStream<'static, Heard>>;
+
+impl Watched {
+    fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
+        Self {
+            name: namespace.to_owned(),
+            deployments: watch(client, namespace, streams),
+            stateful_sets: watch(client, namespace, streams),
+            daemon_sets: watch(client, namespace, streams),
+            jobs: watch(client, namespace, streams),
+            pods: watch(client, namespace, streams),
+            events: watch(client, namespace, streams),
+        }
+    }
+
+    /// True once every first list is in: before that, an object that is not there means nothing.
+    fn is_synced(&self) -> bool {
+        self.deployments.wait_until_ready().now_or_never().is_some()
+            && self.stateful_sets.wait_until_ready().now_or_never().is_some()
+            && self.daemon_sets.wait_until_ready().now_or_never().is_some()
+            && self.jobs.wait_until_ready().now_or_never().is_some()
+            && self.pods.wait_until_ready().now_or_never().is_some()
+            && self.events.wait_until_ready().now_or_never().is_some()
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            namespace: self.name.clone(),
+            deployments: self.deployments.state(),
+            stateful_sets: self.stateful_sets.state(),
+            daemon_sets: self.daemon_sets.state(),
+            jobs: self.jobs.state(),
+            pods: self.pods.state(),
+            events: self.events.state(),
+        }
+    }
+}
+
+/// A watch that lists again after every error, with a growing pause.
+fn watch<K>(client: &Client, namespace: &str, streams: &mut Streams) -> Store<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+{
+    let (reader, writer) = reflector::store();
+    let objects = watcher(Api::<K>::namespaced(client.clone(), namespace), watcher::Config::default());
+    streams.push(objects.default_backoff().reflect(writer).map(|event| event.map(drop)).boxed());
+    reader
+}
+
+/// One namespace at one moment.
+#[derive(Debug, Default)]
+struct Snapshot {
+    namespace: String,
+    deployments: Vec<Arc<Deployment>>,
+    stateful_sets: Vec<Arc<StatefulSet>>,
+    daemon_sets: Vec<Arc<DaemonSet>>,
+    jobs: Vec<Arc<Job>>,
+    pods: Vec<Arc<Pod>>,
+    events: Vec<Arc<Event>>,
+}
+
+/// Finds the pods that speak for a workload.
+type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
+
+/// How a workload stands.
+#[derive(Debug)]
+struct Assessment<'a> {
+    workload: &'a Workload,
+    state: State,
+    failures: Vec<Failure>,
+    /// A broken pod that its StatefulSet will not replace.
+    stuck: Option<String>,
+}
+
+impl Snapshot {
+    fn assess<'a>(&self, workload: &'a Workload) -> Assessment<'a> {
+        let mut stuck = None;
+        let (state, pods) = match workload.kind {
+            WorkloadKind::Deployment => {
+                self.assess_with(find(&self.deployments, workload), workload::deployment, workload::deployment_pods)
+            }
+            WorkloadKind::StatefulSet => {
+                let set = find(&self.stateful_sets, workload);
+                stuck = set.and_then(|set| self.stuck_pod(set));
+                self.assess_with(set, workload::stateful_set, workload::stateful_set_pods)
+            }
+            WorkloadKind::DaemonSet => {
+                self.assess_with(find(&self.daemon_sets, workload), workload::daemon_set, workload::daemon_set_pods)
+            }
+            WorkloadKind::Job => self.assess_with(find(&self.jobs, workload), workload::job, workload::job_pods),
+            WorkloadKind::Pod => {
+                let pod = find(&self.pods, workload);
+                (pod.map_or(State::Missing, |pod| workload::pod(pod)), pod.cloned().into_iter().collect())
+            }
+        };
+        let failing = pods.iter().filter(|_| state != State::Ready);
+        let failures = failing.filter_map(|pod| crash::failure(pod, &self.events)).collect();
+        Assessment { workload, state, failures, stuck }
+    }
+
+    fn assess_with<K>(
+        &self,
+        object: Option<&Arc<K>>,
+        state: fn(&K) -> State,
+        pods: PodsOf<K>,
+    ) -> (State, Vec<Arc<Pod>>) {
+        object.map_or((State::Missing, Vec::new()), |object| (state(object), pods(object, &self.pods)))
+    }
+
+    fn stuck_pod(&self, set: &StatefulSet) -> Option<String> {
+        let pods = workload::stateful_set_pods(set, &self.pods);
+        let broken = |pod: &&Arc<Pod>| workload::is_outdated(set, pod) && crash::failure(pod, &self.events).is_some();
+        pods.iter().find(broken).map(|pod| pod.name_any())
+    }
+
+    /// Warnings about anything that carries the workload's name: its pods, its ReplicaSets, itself.
+    fn warnings(&self, workload: &Workload) -> Vec<String> {
+        let about = |event: &&Event| {
+            let name = event.involved_object.name.as_deref().unwrap_or_default();
+            name.strip_prefix(&workload.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        crash::warnings(self.events.iter().map(AsRef::as_ref).filter(about))
+    }
+}
+
+fn find<'a, K: ResourceExt>(objects: &'a [Arc<K>], workload: &Workload) -> Option<&'a Arc<K>> {
+    objects.iter().find(|object| object.name_any() == workload.name)
+}
+
+impl Assessment<'_> {
+    fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// `api (0/1)`
+    fn short(&self) -> String {
+        match &self.state {
+            State::Waiting { ready, wanted } => format!("{} ({ready}/{wanted})", self.workload.name),
+            State::Missing => format!("{} (does not exist)", self.workload.name),
+            State::Failed(_) => format!("{} (failed)", self.workload.name),
+            State::Ready => self.workload.name.clone(),
+        }
+    }
+
+    fn loops(&self) -> bool {
+        let counts =
+            |f: &Failure| matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS;
+        self.failures.iter().any(counts)
+    }
+
+    /// Why it is not ready, in one line.
+    fn cause(&self) -> Option<String> {
+        let kind = self.workload.kind.noun();
+        match &self.state {
+            State::Failed(why) => Some(format!("{kind} `{}` failed: {why}", self.workload.name)),
+            State::Missing => Some(format!("{kind} `{}` does not exist", self.workload.name)),
+            _ => self.failures.first().map(Failure::summary),
+        }
+    }
+}
+
+/// A condition that has to last: which workload, which container, why (None: it is missing).
+type Lasting = (String, Option<(Option<String>, Reason)>);
+
+/// What has been seen and said so far.
+struct Wait<'a> {
+    client: &'a Client,
+    step: &'a Step,
+    /// Since when a condition lasts.
+    since: HashMap<Lasting, Instant>,
+    /// Failures that were explained: workload, container, reason, exit code.
+    told: HashSet<(String, Option<String>, Reason, Option<i32>)>,
+    progress: String,
+    /// The API server's last error, while it is away.
+    away: Option<String>,
+}
+
+impl Wait<'_> {
+    fn heard(&mut self, event: Heard) {
+        match event {
+            Ok(()) => self.away = None,
+            Err(e) => {
+                if self.away.is_none() {
+                    self.step.progress("the API server does not answer, trying again");
+                }
+                self.away = Some(e.to_string());
+                self.progress.clear();
+            }
+        }
+    }
+
+    /// Judges the present state; true when all is ready.
+    async fn look(&mut self, workloads: &[Workload], watched: &[Watched]) -> Result<bool> {
+        let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
+        let assessments = assess(workloads, &snapshots);
+        if assessments.iter().all(Assessment::is_ready) {
+            return Ok(true);
+        }
+        self.tell_progress(&assessments);
+        self.tell_failures(&assessments, &snapshots).await;
+        self.remember(&assessments, Instant::now());
+        if hopeless(&assessments, &self.since, Instant::now()) {
+            return Err(self.not_ready(&assessments, &snapshots, String::new()).await);
+        }
+        Ok(false)
+    }
+
+    fn tell_progress(&mut self, assessments: &[Assessment<'_>]) {
+        let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).map(Assessment::short).collect();
+        let (ready, all) = (assessments.len() - waiting.len(), assessments.len());
+        let text = format!("{ready} of {all} workloads ready: waiting for {}", waiting.join(", "));
+        if text != self.progress {
+            self.step.progress(text.clone());
+            self.progress = text;
+        }
+    }
+
+    async fn tell_failures(&mut self, assessments: &[Assessment<'_>], snapshots: &[Snapshot]) {
+        for assessment in assessments {
+            for failure in &assessment.failures {
+                // The loop that follows a crash is the same crash.
+                let reason = if failure.reason == Reason::CrashLoop { Reason::Crash } else { failure.reason };
+                let key = (assessment.workload.name.clone(), failure.container.clone(), reason, failure.exit_code);
+                if self.told.insert(key) {
+                    self.step.progress(self.report(failure, snapshots).await.text());
+                }
+            }
+        }
+    }
+
+    /// Keeps the first moment of every condition that still holds.
+    fn remember(&mut self, assessments: &[Assessment<'_>], now: Instant) {
+        let lasting: HashSet<Lasting> = assessments.iter().flat_map(lasting).collect();
+        self.since.retain(|key, _| lasting.contains(key));
+        for key in lasting {
+            self.since.entry(key).or_insert(now);
+        }
+    }
+
+    async fn report(&self, failure: &Failure, snapshots: &[Snapshot]) -> Report {
+        let logs = crash::logs(self.client, failure).await;
+        let snapshot = snapshots.iter().find(|s| s.namespace == failure.namespace);
+        crash::explain(failure, snapshot.map_or(&[][..], |s| &s.events), &logs)
+    }
+
+    async fn timed_out(&self, timeout: Duration, workloads: &[Workload], watched: &[Watched]) -> Error {
+        if let Some(cause) = &self.away {
+            let message = "the API server does not answer, so nobody knows whether the release is ready";
+            return Error::new(Code::ClusterUnreachable, message).evidence(cause).hint("devk doctor");
+        }
+        let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
+        let assessments = assess(workloads, &snapshots);
+        self.not_ready(&assessments, &snapshots, format!(" after {} s", timeout.as_secs())).await
+    }
+
+    async fn not_ready(&self, assessments: &[Assessment<'_>], snapshots: &[Snapshot], when: String) -> Error {
+        let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
+        // What failed says more than what is merely slow.
+        let first = waiting.iter().find(|a| a.cause().is_some()).or(waiting.first());
+        let names = waiting.iter().map(|a| a.short()).collect::<Vec<_>>().join(", ");
+        let cause = first.and_then(|a| a.cause()).map(|cause| format!(": {cause}")).unwrap_or_default();
+        let mut error = Error::new(Code::ReleaseNotReady, format!("not ready{when}: {names}{cause}"));
+        for assessment in &waiting {
+            error = error.evidence(self.evidence(assessment, snapshots).await);
+        }
+        match first {
+            Some(Assessment { stuck: Some(pod), workload, .. }) => {
+                error.hint(format!("kubectl delete pod {pod} --namespace {}", workload.namespace))
+            }
+            Some(Assessment { state: State::Missing, .. }) => error.hint("devk up"),
+            Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
+            None => error,
+        }
+    }
+
+    async fn evidence(&self, assessment: &Assessment<'_>, snapshots: &[Snapshot]) -> String {
+        let mut lines: Vec<String> = assessment.cause().into_iter().collect();
+        if let Some(failure) = assessment.failures.first() {
+            lines.extend(self.report(failure, snapshots).await.lines);
+        } else if let Some(snapshot) = snapshots.iter().find(|s| s.namespace == assessment.workload.namespace) {
+            lines.extend(snapshot.warnings(assessment.workload));
+        }
+        lines.join("\n")
+    }
+}
+
+fn assess<'a>(workloads: &'a [Workload], snapshots: &[Snapshot]) -> Vec<Assessment<'a>> {
+    let of = |workload: &'a Workload| {
+        snapshots.iter().find(|s| s.namespace == workload.namespace).map(|snapshot| snapshot.assess(workload))
+    };
+    workloads.iter().filter_map(of).collect()
+}
+
+fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
+    let name = &assessment.workload.name;
+    let failures = assessment.failures.iter().map(|f| (name.clone(), Some((f.container.clone(), f.reason))));
+    let missing = (assessment.state == State::Missing).then(|| (name.clone(), None));
+    failures.chain(missing).collect()
+}
+
+/// True if waiting is of no use. A crash loop counts only when everything that is not ready loops:
+/// a program may crash until its database is there.
+fn hopeless(assessments: &[Assessment<'_>], since: &HashMap<Lasting, Instant>, now: Instant) -> bool {
+    let lasts = |key: &Lasting| since.get(key).is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE);
+    let certain = |a: &Assessment<'_>| match &a.state {
+        State::Ready => false,
+        State::Failed(_) => true,
+        State::Missing => lasts(&(a.workload.name.clone(), None)),
+        State::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
+            Reason::InvalidImage => true,
+            Reason::ImagePull => f.image.starts_with(OURS),
+            Reason::Config => lasts(&(a.workload.name.clone(), Some((f.container.clone(), f.reason)))),
+            _ => false,
+        }),
+    };
+    let mut waiting = assessments.iter().filter(|a| !a.is_ready()).peekable();
+    assessments.iter().any(certain) || (waiting.peek().is_some() && waiting.all(Assessment::loops))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn workload(name: &str) -> Workload {
+        Workload { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: name.into() }
+    }
+
+    fn object<K: DeserializeOwned>(value: Value) -> Arc<K> {
+        Arc::new(serde_json::from_value(value).unwrap())
+    }
+
+    /// A Deployment of one replica, available or not.
+    fn deployment(name: &str, available: i32) -> Arc<Deployment> {
+        object(json!({
+            "metadata": {"name": name, "generation": 1},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {}},
+            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": available},
+        }))
+    }
+
+    fn waiting_pod(app: &str, reason: &str, restarts: i32, image: &str) -> Arc<Pod> {
+        let container = json!({"name": app, "image": image, "imageID": "", "ready": false, "restartCount": restarts,
+            "state": {"waiting": {"reason": reason}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}});
+        object(json!({"metadata": {"name": format!("{app}-1"), "namespace": "shop", "labels": {"app": app}},
+            "status": {"phase": "Running", "containerStatuses": [container]}}))
+    }
+
+    fn snapshot(deployments: Vec<Arc<Deployment>>, pods: Vec<Arc<Pod>>) -> Vec<Snapshot> {
+        vec![Snapshot { namespace: "shop".into(), deployments, pods, ..Snapshot::default() }]
+    }
+
+    fn is_hopeless(workloads: &[Workload], snapshots: &[Snapshot], lasted: Duration) -> bool {
+        let (assessments, now) = (assess(workloads, snapshots), Instant::now());
+        let since = assessments.iter().flat_map(lasting).map(|key| (key, now)).collect();
+        hopeless(&assessments, &since, now + lasted)
+    }
+
+    #[tokio::test]
+    async fn a_crash_loop_is_fatal_only_when_nothing_else_is_pending() {
+        let looping = |restarts| vec![waiting_pod("api", "CrashLoopBackOff", restarts, "api")];
+        let both = [workload("api"), workload("db")];
+        let starting = snapshot(vec![deployment("api", 0), deployment("db", 0)], looping(5));
+        assert!(!is_hopeless(&both, &starting, Duration::ZERO), "the database may be what it waits for");
+        let alone = |restarts| snapshot(vec![deployment("api", 0), deployment("db", 1)], looping(restarts));
+        assert!(is_hopeless(&both, &alone(3), Duration::ZERO));
+        assert!(!is_hopeless(&both, &alone(2), Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn only_an_image_of_devks_can_never_be_pulled() {
+        let with = |image| snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "ImagePullBackOff", 0, image)]);
+        assert!(is_hopeless(&[workload("api")], &with("devk.local/shop/api:0"), Duration::ZERO));
+        assert!(!is_hopeless(&[workload("api")], &with("postgres:17"), Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_missing_secret_or_workload_is_fatal_only_if_it_lasts() {
+        let config =
+            snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "CreateContainerConfigError", 0, "x")]);
+        let missing = snapshot(Vec::new(), Vec::new());
+        for snapshots in [config, missing] {
+            assert!(!is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(9)));
+            assert!(is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(11)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_named_before_what_is_merely_slow() {
+        let workloads = [workload("slow"), workload("api")];
+        let snapshots = snapshot(
+            vec![deployment("slow", 0), deployment("api", 0)],
+            vec![waiting_pod("api", "InvalidImageName", 0, "A:B:C")],
+        );
+        let assessments = assess(&workloads, &snapshots);
+        assert_eq!(assessments.iter().map(Assessment::short).collect::<Vec<_>>(), ["slow (0/1)", "api (0/1)"]);
+        assert_eq!(assessments[0].cause(), None);
+        assert_eq!(assessments[1].cause().unwrap(), "container `api` of pod `api-1` has an invalid image name `A:B:C`");
+        assert!(is_hopeless(&workloads, &snapshots, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_broken_pod_of_an_older_revision_blocks_its_stateful_set() {
+        let set: StatefulSet = serde_json::from_value(json!({
+            "metadata": {"name": "db", "generation": 2},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "db"}}, "template": {}},
+            "status": {"observedGeneration": 2, "replicas": 1, "currentRevision": "a", "updateRevision": "b"},
+        }))
+        .unwrap();
+        let mut pod = (*waiting_pod("db", "CrashLoopBackOff", 9, "x")).clone();
+        pod.labels_mut().insert("controller-revision-hash".into(), "a".into());
+        let snapshot =
+            Snapshot { stateful_sets: vec![Arc::new(set)], pods: vec![Arc::new(pod)], ..Snapshot::default() };
+        let workload = Workload { kind: WorkloadKind::StatefulSet, ..workload("db") };
+        assert_eq!(snapshot.assess(&workload).stuck.as_deref(), Some("db-1"));
+    }
+}

@@ -1,0 +1,201 @@
+//! `helm template` without a cluster, cached: the same inputs and the same helm render once.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::digest::Digest;
+use super::helm::Helm;
+use super::manifest::Rendered;
+use super::prepare::Prepared;
+use super::tree;
+use crate::error::{Code, Error, Result};
+use crate::paths::write_atomic;
+
+/// Renderings hold secrets: those not used for this long are removed.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Renders a release. `kube_version` is what the chart's templates see as the cluster's version;
+/// without it helm's own default. The text is kept in `<cache>/render/`, for the user's eyes only.
+///
+/// # Errors
+/// [`Code::ChartRender`] with helm's message, at the line of the user's template if helm names one.
+pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>, cache: &Path) -> Result<Rendered> {
+    let dir = cache.join("render");
+    let file = dir.join(key(prepared, helm, kube_version)?).with_extension("yaml");
+    if let Ok(text) = std::fs::read_to_string(&file) {
+        touch(&file);
+        return Rendered::parse(&text).map_err(|e| at_template(e, prepared));
+    }
+    let text = template(prepared, helm, kube_version).await?;
+    let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
+    tree::private_dir(&dir)?;
+    write_atomic(&file, text.as_bytes(), 0o600)?;
+    forget_old(&dir, SystemTime::now());
+    Ok(rendered)
+}
+
+fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
+    let helm = helm.identity()?;
+    Ok(Digest::default().part(&prepared.inputs).part(helm).part(kube_version.unwrap_or_default()).hex())
+}
+
+async fn template(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
+    let mut cmd = helm.cmd("template").arg(&prepared.name).arg(&prepared.chart.dir);
+    cmd = cmd.args(["--namespace", &prepared.namespace]).args(prepared.values_args());
+    if let Some(version) = kube_version {
+        cmd = cmd.args(["--kube-version", version]);
+    }
+    match cmd.run().await {
+        Ok(output) => Ok(output.stdout),
+        Err(e) if e.code == Code::CommandFailed => Err(at_template(render_error(e, prepared), prepared)),
+        Err(e) => Err(e),
+    }
+}
+
+fn render_error(error: Error, prepared: &Prepared) -> Error {
+    let (command, output) =
+        error.evidence.split_first().map_or((None, &[][..]), |(first, rest)| (Some(first.clone()), rest));
+    let output: Vec<_> = output.iter().map(|line| users_paths(line, prepared)).collect();
+    let cause = output.iter().find_map(|line| line.strip_prefix("Error: ")).or(output.first().map(String::as_str));
+    let message =
+        format!("the chart of release `{}` does not render: {}", prepared.name, cause.unwrap_or("helm failed"));
+    let evidence = command.into_iter().chain(output).collect();
+    Error { code: Code::ChartRender, message, evidence, ..error }.hint("fix the named file and run `devk up` again")
+}
+
+/// Names the user's files instead of devk's copies of them.
+fn users_paths(line: &str, prepared: &Prepared) -> String {
+    let values = prepared.values.iter().zip(&prepared.values_sources);
+    let files = values.chain([(&prepared.chart.dir, &prepared.chart.source)]);
+    files
+        .fold(line.to_owned(), |line, (ours, theirs)| line.replace(&*ours.to_string_lossy(), &theirs.to_string_lossy()))
+}
+
+/// Points at the user's file that the message names, else at the release.
+fn at_template(error: Error, prepared: &Prepared) -> Error {
+    let text = format!("{}\n{}", error.message, error.evidence.get(1..).unwrap_or_default().join("\n"));
+    match locate(&text, prepared) {
+        Some((file, line)) => error.at(file, line),
+        None => error.at(&prepared.origin.file, prepared.origin.line),
+    }
+}
+
+/// The last `chart/path:line:column` in helm's message is the innermost, where the cause is; else
+/// any path without a line.
+fn locate(text: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
+    let words = text.split(|c: char| c.is_whitespace() || "\"'`()<>,".contains(c));
+    let places: Vec<_> = words.filter_map(|word| place(word, prepared)).collect();
+    places.iter().rev().find(|(_, line)| line.is_some()).or(places.first()).cloned()
+}
+
+fn place(word: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
+    let mut parts = word.split(':');
+    let path = parts.next()?;
+    let user_value = || prepared.values_sources.iter().find(|file| file.as_os_str() == path).cloned();
+    let file = prepared.chart.user_file(path).or_else(user_value)?;
+    Some((file, parts.next().and_then(|line| line.parse().ok())))
+}
+
+/// Used now: the age of a rendering counts from its last use.
+fn touch(file: &Path) {
+    if let Ok(file) = std::fs::File::options().append(true).open(file) {
+        // Without it the rendering is only forgotten sooner.
+        let _ = file.set_modified(SystemTime::now());
+    }
+}
+
+/// The cache may be deleted at any time, so a file that resists is not an error.
+fn forget_old(dir: &Path, now: SystemTime) {
+    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let used = item.metadata().and_then(|meta| meta.modified()).unwrap_or(now);
+        if now.duration_since(used).is_ok_and(|age| age > KEPT) {
+            let _ = std::fs::remove_file(item.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::fixture;
+    use super::*;
+
+    /// A fake helm that prints a rendering, or fails as the real one does, and counts its runs.
+    #[cfg(unix)]
+    fn fake_helm(dir: &Path, script: &str) -> Helm {
+        use std::os::unix::fs::PermissionsExt;
+        let file = dir.join("helm");
+        std::fs::write(&file, format!("#!/bin/sh\necho run >> {}/runs\n{script}\n", dir.display())).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Helm::at(file)
+    }
+
+    fn chart_file(dir: &Path, path: &str) -> PathBuf {
+        let file = dir.join("chart").join(path);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "").unwrap();
+        file
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn the_same_inputs_run_helm_once_and_the_text_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let helm = fake_helm(dir.path(), "printf 'kind: A\\nmetadata: {name: a}\\n'");
+        let mut prepared = fixture::prepared(dir.path());
+        for _ in 0..2 {
+            assert_eq!(render(&prepared, &helm, None, dir.path()).await.unwrap().manifests.len(), 1);
+        }
+        let runs = || std::fs::read_to_string(dir.path().join("runs")).unwrap().lines().count();
+        assert_eq!(runs(), 1);
+        prepared.inputs = "1".repeat(40);
+        render(&prepared, &helm, None, dir.path()).await.unwrap();
+        assert_eq!(runs(), 2);
+
+        let cache = dir.path().join("render");
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&cache), 0o700);
+        assert!(std::fs::read_dir(&cache).unwrap().all(|item| mode(&item.unwrap().path()) == 0o600));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_failure_points_at_the_innermost_line_of_the_users_template() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "echo 'Error: template: shop/templates/api.yaml:4:6: executing \"x\" at <include>: error calling include: \
+                      template: shop/templates/_helpers.tpl:12:3: nil pointer' >&2; exit 1";
+        let helm = fake_helm(dir.path(), script);
+        chart_file(dir.path(), "templates/api.yaml");
+        let helpers = chart_file(dir.path(), "templates/_helpers.tpl");
+        let error = render(&fixture::prepared(dir.path()), &helm, None, dir.path()).await.unwrap_err();
+        assert_eq!((error.code, error.file, error.line), (Code::ChartRender, Some(helpers), Some(12)));
+        assert!(error.evidence[0].starts_with("$ ") && error.evidence[0].contains("template shop"));
+    }
+
+    #[test]
+    fn yaml_errors_name_the_template_without_a_line_of_the_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = chart_file(dir.path(), "templates/api.yaml");
+        let prepared = fixture::prepared(dir.path());
+        let text = "YAML parse error on shop/templates/api.yaml: error converting YAML to JSON: yaml: line 7: oops";
+        assert_eq!(locate(text, &prepared), Some((file, None)));
+    }
+
+    #[test]
+    fn a_private_values_file_is_named_as_the_users() {
+        let mut prepared = fixture::prepared(Path::new("/p"));
+        prepared.values = vec!["/state/0.yaml".into()];
+        prepared.values_sources = vec!["/p/values-dev.yaml".into()];
+        assert_eq!(users_paths("failed to parse /state/0.yaml: x", &prepared), "failed to parse /p/values-dev.yaml: x");
+    }
+
+    #[test]
+    fn renderings_that_nobody_used_for_a_week_are_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), "").unwrap();
+        forget_old(dir.path(), SystemTime::now());
+        assert!(dir.path().join("a.yaml").exists());
+        forget_old(dir.path(), SystemTime::now() + KEPT + Duration::from_secs(60));
+        assert!(!dir.path().join("a.yaml").exists());
+    }
+}

@@ -1,0 +1,329 @@
+//! The values of a release: the user's files with `${…}` resolved, and above them one file of
+//! devk's with inline `set`, image references and generated secrets.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::yaml;
+use crate::config::{ImagePaths, Origin, ReleaseConfig};
+use crate::error::{Code, Error, Errors, Result};
+use crate::image::ImageRef;
+
+/// Replaces the `${…}` references in a whole text; the path says which file it comes from.
+pub type Resolve<'a> = dyn Fn(&str, &Path) -> Result<String, Errors> + Send + Sync + 'a;
+
+/// An image and the value paths that its reference was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MappedImage {
+    pub image: ImageRef,
+    pub paths: ImagePaths,
+}
+
+/// One of the user's values files, resolved.
+#[derive(Debug, Clone)]
+pub(super) struct ResolvedFile {
+    pub(super) source: PathBuf,
+    pub(super) text: String,
+    pub(super) values: Value,
+}
+
+/// Reads and resolves the user's values files, in their order.
+///
+/// # Errors
+/// [`Code::ConfigPath`], [`Code::ConfigSyntax`] and whatever `resolve` finds, all together.
+pub(super) fn resolve_files(files: &[PathBuf], resolve: &Resolve<'_>) -> Result<Vec<ResolvedFile>, Errors> {
+    let (mut resolved, mut problems) = (Vec::new(), Vec::new());
+    for file in files {
+        match resolve_file(file, resolve) {
+            Ok(file) => resolved.push(file),
+            Err(errors) => problems.extend(errors.0),
+        }
+    }
+    Errors::unless_empty(problems, resolved)
+}
+
+fn resolve_file(file: &Path, resolve: &Resolve<'_>) -> Result<ResolvedFile, Errors> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|e| Error::new(Code::ConfigPath, format!("cannot read the values file: {e}")).at(file, None))?;
+    let text = resolve(&text, file)?;
+    let values =
+        yaml::parse(&text).map_err(|(message, line)| Error::new(Code::ConfigSyntax, message).at(file, line))?;
+    Ok(ResolvedFile { source: file.to_owned(), text, values })
+}
+
+/// Inline `set`: the keys at the top are dotted paths, as with `helm --set`; below them keys are
+/// literal. `${…}` is resolved in every string.
+///
+/// # Errors
+/// Whatever `resolve` finds, at the release's line.
+pub(super) fn resolve_set(set: &Value, origin: &Origin, resolve: &Resolve<'_>) -> Result<Value, Errors> {
+    let (mut values, mut problems) = (Value::Object(Map::new()), Vec::new());
+    for (path, value) in set.as_object().into_iter().flatten() {
+        let mut value = value.clone();
+        resolve_strings(&mut value, &|text| resolve(text, &origin.file), &mut problems);
+        set_path(&mut values, path, value);
+    }
+    // The text is a part of devk.yaml: only the release's line is known.
+    let problems = problems.into_iter().map(|e: Error| e.at(&origin.file, origin.line)).collect();
+    Errors::unless_empty(problems, values)
+}
+
+fn resolve_strings(value: &mut Value, resolve: &dyn Fn(&str) -> Result<String, Errors>, problems: &mut Vec<Error>) {
+    match value {
+        Value::String(text) => match resolve(text) {
+            Ok(resolved) => *text = resolved,
+            Err(errors) => problems.extend(errors.0),
+        },
+        Value::Array(items) => items.iter_mut().for_each(|item| resolve_strings(item, resolve, problems)),
+        Value::Object(map) => map.values_mut().for_each(|item| resolve_strings(item, resolve, problems)),
+        _ => {}
+    }
+}
+
+/// Writes the reference into devk's values. Where the chart keeps a `registry` beside the
+/// `repository`, the reference is split, and a pinned `digest` is cleared: it would win over the tag.
+pub(super) fn set_image(values: &mut Value, chart: &Value, mapped: &MappedImage) {
+    let ImagePaths { repository, tag } = &mapped.paths;
+    let siblings = repository.strip_suffix(".repository").and_then(|block| Some((block, get_path(chart, block)?)));
+    let mut name = mapped.image.repository.as_str();
+    if let Some((block, siblings)) = siblings {
+        if let (Some(_), Some((registry, rest))) = (siblings.get("registry"), name.split_once('/')) {
+            set_path(values, &format!("{block}.registry"), json!(registry));
+            name = rest;
+        }
+        if siblings.get("digest").and_then(Value::as_str).is_some_and(|digest| !digest.is_empty()) {
+            set_path(values, &format!("{block}.digest"), json!(""));
+        }
+    }
+    set_path(values, repository, json!(name));
+    set_path(values, tag, json!(mapped.image.tag));
+}
+
+/// Decides which value paths take each image: `images:` of the release, else what the chart's
+/// values show. `chart` are the chart's defaults with the user's values merged over them. An image
+/// that another release names explicitly is left to it; one for which nothing is found is left out
+/// if there are other releases (the check over all of them will tell).
+///
+/// # Errors
+/// [`Code::ImageUnused`] at the release's line for every image with no place or with several.
+pub(super) fn map_images(
+    images: &[ImageRef],
+    release: &ReleaseConfig,
+    others: &[&ReleaseConfig],
+    chart: &Value,
+) -> Result<Vec<MappedImage>, Errors> {
+    let (mut mapped, mut problems) = (Vec::new(), Vec::new());
+    let blocks = image_blocks(chart);
+    let elsewhere = |name: &str| others.iter().any(|other| other.images.contains_key(name));
+    for image in images {
+        let paths = match release.images.get(&image.name) {
+            Some(paths) => Ok(Some(paths.clone())),
+            None if elsewhere(&image.name) => continue,
+            None => find(&image.name, &blocks, images.len() == 1).map(|found| found.map(|block| below(&block))),
+        };
+        match paths {
+            Ok(Some(paths)) => mapped.push(MappedImage { image: image.clone(), paths }),
+            Ok(None) if !others.is_empty() => {}
+            Ok(None) => problems.push(no_place(image, release, &blocks)),
+            Err(several) => problems.push(many_places(image, release, &several)),
+        }
+    }
+    Errors::unless_empty(problems, mapped)
+}
+
+/// The one block for an image, none, or the several that could be meant.
+fn find(name: &str, blocks: &[String], only_image: bool) -> Result<Option<String>, Vec<String>> {
+    let named = |block: &&String| split(block).iter().any(|part| plain(part) == plain(name));
+    let found: Vec<_> = blocks.iter().filter(named).cloned().collect();
+    match found.as_slice() {
+        [block] => Ok(Some(block.clone())),
+        [] if only_image && blocks.iter().any(|b| b == "image") => Ok(Some("image".to_owned())),
+        [] => Ok(None),
+        _ => Err(found),
+    }
+}
+
+/// `todoApi`, `todo-api` and `todo_api` are the same name.
+fn plain(name: &str) -> String {
+    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+fn below(block: &str) -> ImagePaths {
+    ImagePaths { repository: format!("{block}.repository"), tag: format!("{block}.tag") }
+}
+
+/// Paths of all maps that have `repository` and `tag`.
+fn image_blocks(values: &Value) -> Vec<String> {
+    let (mut found, mut open) = (Vec::new(), vec![(String::new(), values)]);
+    while let Some((path, value)) = open.pop() {
+        let Some(map) = value.as_object() else { continue };
+        if !path.is_empty() && map.contains_key("repository") && map.contains_key("tag") {
+            found.push(path.clone());
+        }
+        open.extend(map.iter().map(|(key, value)| (join(&path, key), value)));
+    }
+    found.sort();
+    found
+}
+
+fn no_place(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
+    let message = format!("no value of chart `{}` takes image `{}`", release.name, image.name);
+    let known = blocks.iter().map(|block| format!("the chart has an image at `{block}`"));
+    ask_for_paths(Error::new(Code::ImageUnused, message), image, release).evidence(known.collect::<Vec<_>>().join("\n"))
+}
+
+fn many_places(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
+    let message = format!("image `{}` could be meant for several values of release `{}`", image.name, release.name);
+    let candidates = blocks.iter().map(|block| format!("`{block}`"));
+    ask_for_paths(Error::new(Code::ImageUnused, message), image, release)
+        .evidence(candidates.collect::<Vec<_>>().join("\n"))
+}
+
+fn ask_for_paths(error: Error, image: &ImageRef, release: &ReleaseConfig) -> Error {
+    let hint = format!(
+        "add `images: {{{}: {{repository: path.to.repository, tag: path.to.tag}}}}` to release `{}`",
+        image.name, release.name
+    );
+    error.hint(hint).at(&release.origin.file, release.origin.line)
+}
+
+/// devk's own values file: `set`, then image references, then generated secrets.
+pub(super) fn devk_values(
+    mut set: Value,
+    chart: &Value,
+    images: &[MappedImage],
+    generated: &BTreeMap<String, String>,
+) -> Value {
+    for mapped in images {
+        set_image(&mut set, chart, mapped);
+    }
+    for (path, value) in generated {
+        set_path(&mut set, path, json!(value));
+    }
+    set
+}
+
+/// Sets the value at a dotted path, making maps on the way; `\.` is a dot within a key. Maps are
+/// merged, anything else in the way is replaced.
+pub(super) fn set_path(values: &mut Value, path: &str, value: Value) {
+    let mut place = values;
+    for part in split(path) {
+        if !place.is_object() {
+            *place = Value::Object(Map::new());
+        }
+        place = &mut place[part.as_str()];
+    }
+    yaml::merge(place, value);
+}
+
+fn get_path<'a>(values: &'a Value, path: &str) -> Option<&'a Value> {
+    split(path).iter().try_fold(values, |place, part| place.get(part))
+}
+
+fn join(path: &str, key: &str) -> String {
+    let key = key.replace('.', r"\.");
+    if path.is_empty() { key } else { format!("{path}.{key}") }
+}
+
+fn split(path: &str) -> Vec<String> {
+    let (mut parts, mut part, mut chars) = (Vec::new(), String::new(), path.chars());
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => part.extend(chars.next()),
+            '.' => parts.push(std::mem::take(&mut part)),
+            c => part.push(c),
+        }
+    }
+    parts.push(part);
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::fixture;
+    use super::*;
+
+    fn image(name: &str) -> ImageRef {
+        ImageRef { name: name.into(), repository: format!("devk.local/shop/{name}"), tag: "0123456789abcdef".into() }
+    }
+
+    fn mapped(name: &str, block: &str) -> MappedImage {
+        MappedImage { image: image(name), paths: below(block) }
+    }
+
+    #[test]
+    fn a_dotted_path_makes_maps_and_a_backslash_keeps_a_dot() {
+        let mut values = json!({"a": "scalar", "keep": 1});
+        set_path(&mut values, r"a.b\.c.d", json!(true));
+        set_path(&mut values, "a", json!({"e": 2}));
+        assert_eq!(values, json!({"a": {"b.c": {"d": true}, "e": 2}, "keep": 1}));
+    }
+
+    #[test]
+    fn an_image_is_found_by_its_name_anywhere_in_the_path() {
+        let chart = json!({
+            "todoApi": {"image": {"repository": "r", "tag": "t"}},
+            "images": {"web": {"repository": "r", "tag": ""}},
+            "sidecar": {"image": {"repository": "r", "tag": "t"}},
+        });
+        let found = map_images(&[image("todo-api"), image("web")], &fixture::release(), &[], &chart).unwrap();
+        assert_eq!(found, [mapped("todo-api", "todoApi.image"), mapped("web", "images.web")]);
+    }
+
+    #[test]
+    fn a_chart_with_one_image_block_takes_the_only_image() {
+        let chart =
+            json!({"image": {"repository": "nginx", "tag": ""}, "db": {"image": {"repository": "", "tag": ""}}});
+        let found = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap();
+        assert_eq!(found, [mapped("api", "image")]);
+        let two = map_images(&[image("api"), image("web")], &fixture::release(), &[], &chart).unwrap_err();
+        assert_eq!(two.0.len(), 2, "with two images nobody knows whose block that is");
+    }
+
+    #[test]
+    fn several_candidates_are_named_at_the_release() {
+        let block = json!({"repository": "r", "tag": "t"});
+        let chart = json!({"api": {"image": block, "migration": {"image": block}}});
+        let errors = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap_err();
+        assert_eq!(errors.0[0].code, Code::ImageUnused);
+        assert_eq!(errors.0[0].evidence, ["`api.image`", "`api.migration.image`"]);
+        assert_eq!(errors.0[0].line, Some(fixture::release().origin.line));
+    }
+
+    #[test]
+    fn an_image_that_another_release_names_is_left_to_it() {
+        let mut other = fixture::release();
+        other.images.insert("api".into(), below("image"));
+        let chart = json!({"image": {"repository": "r", "tag": "t"}});
+        assert_eq!(map_images(&[image("api")], &fixture::release(), &[&other], &chart).unwrap(), []);
+    }
+
+    #[test]
+    fn a_registry_is_split_off_and_a_digest_cleared() {
+        let chart = json!({"image": {"registry": "docker.io", "repository": "r", "tag": "t", "digest": "sha256:1"}});
+        let values = devk_values(json!({}), &chart, &[mapped("api", "image")], &BTreeMap::new());
+        let expected =
+            json!({"registry": "devk.local", "digest": "", "repository": "shop/api", "tag": "0123456789abcdef"});
+        assert_eq!(values, json!({"image": expected}));
+    }
+
+    #[test]
+    fn set_takes_dotted_paths_and_resolves_strings() {
+        let set = json!({"postgresql.enabled": false, "urls": ["${forward.api.url}"]});
+        let resolve = |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", "http://127.0.0.1:15000"));
+        let values = resolve_set(&set, &fixture::release().origin, &resolve).unwrap();
+        assert_eq!(values, json!({"postgresql": {"enabled": false}, "urls": ["http://127.0.0.1:15000"]}));
+    }
+
+    #[test]
+    fn all_broken_files_are_reported_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let (missing, broken) = (dir.path().join("missing.yaml"), dir.path().join("broken.yaml"));
+        std::fs::write(&broken, "a: [\n").unwrap();
+        let errors = resolve_files(&[missing, broken], &|text: &str, _: &Path| Ok(text.to_owned())).unwrap_err();
+        let codes: Vec<_> = errors.0.iter().map(|e| e.code).collect();
+        assert_eq!(codes, [Code::ConfigPath, Code::ConfigSyntax]);
+    }
+}

@@ -1,0 +1,228 @@
+//! When a workload is ready, and which pods are its current ones: pure functions of its object.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt;
+
+/// How far a workload is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    Ready,
+    Waiting {
+        ready: i32,
+        wanted: i32,
+    },
+    /// It will not become ready by itself.
+    Failed(String),
+    /// There is no such object.
+    Missing,
+}
+
+/// The rule of `kubectl rollout status`: the newest spec was seen, all replicas are of it and
+/// available, and none of an older one is left.
+pub(super) fn deployment(object: &Deployment) -> State {
+    let wanted = object.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+    let Some(status) = object.status.as_ref() else { return State::Waiting { ready: 0, wanted } };
+    let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+    let settled = counts.iter().all(|count| count.unwrap_or(0) == wanted);
+    let updated = status.updated_replicas.unwrap_or(0).min(status.available_replicas.unwrap_or(0));
+    verdict(settled && seen(object, status.observed_generation), updated, wanted)
+}
+
+/// As a Deployment, below the partition and with `OnDelete` older pods are fine.
+pub(super) fn stateful_set(object: &StatefulSet) -> State {
+    let spec = object.spec.as_ref();
+    let wanted = spec.and_then(|s| s.replicas).unwrap_or(1);
+    let strategy = spec.and_then(|s| s.update_strategy.as_ref());
+    let partition = strategy.and_then(|s| s.rolling_update.as_ref()).and_then(|r| r.partition).unwrap_or(0);
+    let on_delete = strategy.and_then(|s| s.type_.as_deref()) == Some("OnDelete");
+    let Some(status) = object.status.as_ref() else { return State::Waiting { ready: 0, wanted } };
+    let ready = status.ready_replicas.unwrap_or(0).min(status.available_replicas.unwrap_or(0));
+    // Once a rollout is complete the counter of updated replicas may be dropped.
+    let complete = status.current_revision == status.update_revision;
+    let updated = complete || on_delete || status.updated_replicas.unwrap_or(0) >= wanted - partition;
+    let settled = ready == wanted && status.replicas == wanted && updated;
+    verdict(settled && seen(object, status.observed_generation), ready, wanted)
+}
+
+/// Available on every node it wants, in the newest version unless the strategy is `OnDelete`.
+pub(super) fn daemon_set(object: &DaemonSet) -> State {
+    let strategy = object.spec.as_ref().and_then(|s| s.update_strategy.as_ref());
+    let on_delete = strategy.and_then(|s| s.type_.as_deref()) == Some("OnDelete");
+    let Some(status) = object.status.as_ref() else { return State::Waiting { ready: 0, wanted: 1 } };
+    let wanted = status.desired_number_scheduled;
+    let available = status.number_available.unwrap_or(0);
+    let updated = on_delete || status.updated_number_scheduled.unwrap_or(0) == wanted;
+    verdict(available == wanted && updated && seen(object, status.observed_generation), available, wanted)
+}
+
+/// Complete, or suspended on purpose.
+pub(super) fn job(object: &Job) -> State {
+    let wanted = object.spec.as_ref().and_then(|s| s.completions).unwrap_or(1);
+    let status = object.status.as_ref();
+    let conditions = status.and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+    for condition in conditions.filter(|c| c.status == "True") {
+        match condition.type_.as_str() {
+            "Complete" | "SuccessCriteriaMet" | "Suspended" => return State::Ready,
+            "Failed" => return State::Failed(condition.message.clone().unwrap_or_else(|| "the job failed".to_owned())),
+            _ => {}
+        }
+    }
+    State::Waiting { ready: status.and_then(|s| s.succeeded).unwrap_or(0), wanted }
+}
+
+/// Ready, or run to its end.
+pub(super) fn pod(object: &Pod) -> State {
+    let status = object.status.as_ref();
+    let conditions = status.and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+    let ready = conditions.clone().any(|c| c.type_ == "Ready" && c.status == "True");
+    match status.and_then(|s| s.phase.as_deref()) {
+        Some("Succeeded") => State::Ready,
+        Some("Failed") => {
+            State::Failed(status.and_then(|s| s.message.clone()).unwrap_or_else(|| "the pod failed".into()))
+        }
+        _ => verdict(ready, i32::from(ready), 1),
+    }
+}
+
+/// The pods of the newest revision, by the hash label that its controller puts on them. Right after
+/// an upgrade there are none: pods of the older version say nothing about the new one.
+pub(super) fn deployment_pods(object: &Deployment, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    let status = object.status.as_ref();
+    let updated = status.and_then(|s| s.updated_replicas).unwrap_or(0);
+    if updated == 0 || !seen(object, status.and_then(|s| s.observed_generation)) {
+        return Vec::new();
+    }
+    newest_revision(selected(object.spec.as_ref().map(|s| &s.selector), pods), "pod-template-hash")
+}
+
+/// As [`deployment_pods`].
+pub(super) fn daemon_set_pods(object: &DaemonSet, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    let status = object.status.as_ref();
+    let updated = status.and_then(|s| s.updated_number_scheduled).unwrap_or(0);
+    if updated == 0 || !seen(object, status.and_then(|s| s.observed_generation)) {
+        return Vec::new();
+    }
+    newest_revision(selected(object.spec.as_ref().map(|s| &s.selector), pods), "controller-revision-hash")
+}
+
+/// All its pods: a StatefulSet in the default order never replaces a broken pod of an older
+/// revision, so that pod is what stands in the way.
+pub(super) fn stateful_set_pods(object: &StatefulSet, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    if !seen(object, object.status.as_ref().and_then(|s| s.observed_generation)) {
+        return Vec::new();
+    }
+    selected(object.spec.as_ref().map(|s| &s.selector), pods)
+}
+
+/// The pods that Kubernetes made for a job.
+pub(super) fn job_pods(object: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    selected(object.spec.as_ref().and_then(|s| s.selector.as_ref()), pods)
+}
+
+/// True for a pod that an upgrade of its StatefulSet should have replaced.
+pub(super) fn is_outdated(object: &StatefulSet, pod: &Pod) -> bool {
+    let newest = object.status.as_ref().and_then(|s| s.update_revision.as_ref());
+    newest.is_some() && pod.labels().get("controller-revision-hash") != newest
+}
+
+fn verdict(settled: bool, ready: i32, wanted: i32) -> State {
+    if settled { State::Ready } else { State::Waiting { ready, wanted } }
+}
+
+fn seen(object: &impl ResourceExt, observed: Option<i64>) -> bool {
+    observed.unwrap_or(0) >= object.meta().generation.unwrap_or(0)
+}
+
+fn selected(selector: Option<&LabelSelector>, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
+    let labels = selector.and_then(|s| s.match_labels.as_ref()).filter(|labels| !labels.is_empty());
+    let Some(labels) = labels else { return Vec::new() };
+    let has = |pod: &BTreeMap<String, String>| labels.iter().all(|(key, value)| pod.get(key) == Some(value));
+    let alive = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    alive.filter(|pod| has(pod.labels())).cloned().collect()
+}
+
+fn newest_revision(mut pods: Vec<Arc<Pod>>, label: &str) -> Vec<Arc<Pod>> {
+    let newest = pods.iter().max_by_key(|pod| pod.creation_timestamp());
+    let revision = newest.and_then(|pod| pod.labels().get(label)).cloned();
+    pods.retain(|pod| pod.labels().get(label) == revision.as_ref());
+    pods
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn rollout(generation: i64, counts: [i32; 3]) -> Deployment {
+        let [replicas, updated, available] = counts;
+        read(json!({
+            "metadata": {"name": "api", "generation": generation},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "api"}}, "template": {}},
+            "status": {"observedGeneration": 5, "replicas": replicas, "updatedReplicas": updated, "availableReplicas": available},
+        }))
+    }
+
+    #[test]
+    fn a_deployment_is_ready_when_only_new_pods_are_left_and_available() {
+        assert_eq!(deployment(&rollout(5, [2, 2, 2])), State::Ready);
+        assert_eq!(deployment(&rollout(5, [2, 2, 1])), State::Waiting { ready: 1, wanted: 2 });
+        assert_eq!(deployment(&rollout(5, [3, 2, 3])), State::Waiting { ready: 2, wanted: 2 }, "an old pod is left");
+        assert_eq!(deployment(&rollout(6, [2, 2, 2])), State::Waiting { ready: 2, wanted: 2 }, "not seen yet");
+    }
+
+    #[test]
+    fn a_stateful_set_waits_for_the_update_above_its_partition() {
+        let set = |updated: i32, partition: i32| -> StatefulSet {
+            read(json!({
+                "metadata": {"generation": 1},
+                "spec": {"replicas": 2, "selector": {}, "template": {}, "updateStrategy": {"rollingUpdate": {"partition": partition}}},
+                "status": {"observedGeneration": 1, "replicas": 2, "readyReplicas": 2, "availableReplicas": 2,
+                           "updatedReplicas": updated, "currentRevision": "a", "updateRevision": "b"},
+            }))
+        };
+        assert_eq!(stateful_set(&set(2, 0)), State::Ready);
+        assert_eq!(stateful_set(&set(1, 0)), State::Waiting { ready: 2, wanted: 2 });
+        assert_eq!(stateful_set(&set(1, 1)), State::Ready);
+    }
+
+    #[test]
+    fn a_daemon_set_that_no_node_wants_is_ready() {
+        let set: DaemonSet = read(json!({"status": {"currentNumberScheduled": 0, "desiredNumberScheduled": 0,
+            "numberMisscheduled": 0, "numberReady": 0}}));
+        assert_eq!(daemon_set(&set), State::Ready);
+    }
+
+    #[test]
+    fn a_job_is_ready_when_complete_and_failed_for_good() {
+        let with = |kind: &str| -> Job {
+            read(json!({"status": {"conditions": [{"type": kind, "status": "True", "message": "no more tries"}]}}))
+        };
+        assert_eq!(job(&with("Complete")), State::Ready);
+        assert_eq!(job(&with("Failed")), State::Failed("no more tries".into()));
+        assert_eq!(job(&Job::default()), State::Waiting { ready: 0, wanted: 1 });
+    }
+
+    fn pod_of(hash: &str, created: &str) -> Arc<Pod> {
+        let labels = json!({"app": "api", "pod-template-hash": hash});
+        Arc::new(read(json!({"metadata": {"name": hash, "labels": labels, "creationTimestamp": created}})))
+    }
+
+    #[test]
+    fn only_pods_of_the_newest_revision_count() {
+        let pods = [pod_of("old", "2026-01-01T00:00:00Z"), pod_of("new", "2026-01-02T00:00:00Z")];
+        let names: Vec<_> = deployment_pods(&rollout(5, [3, 1, 2]), &pods).iter().map(|p| p.name_any()).collect();
+        assert_eq!(names, ["new"]);
+        assert_eq!(deployment_pods(&rollout(5, [2, 0, 2]), &pods).len(), 0, "the new ones do not exist yet");
+    }
+}

@@ -1,0 +1,60 @@
+//! YAML as helm reads it, into JSON values: duplicate keys are not an error (the last one wins).
+
+use serde_json::Value;
+use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+
+/// One document. The error is a message and the 1-based line where the parser stopped.
+pub(super) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
+    let options = serde_saphyr::options! {
+        // These are the user's own charts, and a rendered dashboard may well be megabytes.
+        budget: None,
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        with_snippet: false,
+    };
+    serde_saphyr::from_str_with_options::<Value>(text, options).map_err(|e| {
+        let line = e.location().and_then(|l| u32::try_from(l.line()).ok());
+        (e.to_string(), line)
+    })
+}
+
+/// Copies `above` over `below`: maps are merged key by key, everything else is replaced.
+pub(super) fn merge(below: &mut Value, above: Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (key, value) in above {
+                merge(below.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (below, above) => *below = above,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_last_of_two_equal_keys_wins_as_in_helm() {
+        assert_eq!(parse("a: 1\na: 2\n").unwrap(), json!({"a": 2}));
+    }
+
+    #[test]
+    fn an_empty_document_is_null() {
+        assert_eq!(parse("# only a comment\n").unwrap(), Value::Null);
+    }
+
+    #[test]
+    fn a_broken_document_names_its_line() {
+        assert_eq!(parse("a: 1\nb: [\n").unwrap_err().1, Some(2));
+    }
+
+    #[test]
+    fn maps_merge_and_lists_are_replaced() {
+        let mut below = json!({"a": {"b": 1, "c": [1, 2]}});
+        merge(&mut below, json!({"a": {"c": [3]}, "d": null}));
+        assert_eq!(below, json!({"a": {"b": 1, "c": [3]}, "d": null}));
+    }
+}
