@@ -1,7 +1,6 @@
 //! Why a pod does not run: a pure function of the pod, its events and its logs.
 
 use std::borrow::Borrow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod};
@@ -274,9 +273,6 @@ fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     series.max(last).max(event.event_time.as_ref().map(|time| time.0))
 }
-
-/// Events as the watch keeps them.
-pub(super) type Events = Vec<Arc<Event>>;
 
 #[cfg(test)]
 mod tests {

@@ -20,7 +20,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::crash::{self, Events, Failure, Reason, Report};
+use super::crash::{self, Failure, Reason, Report};
 use super::manifest::{Workload, WorkloadKind};
 use super::workload::{self, State};
 use crate::error::{Code, Error, Result};
@@ -174,8 +174,11 @@ struct Snapshot {
     daemon_sets: Vec<Arc<DaemonSet>>,
     jobs: Vec<Arc<Job>>,
     pods: Vec<Arc<Pod>>,
-    events: Events,
+    events: Vec<Arc<Event>>,
 }
+
+/// Finds the pods that speak for a workload.
+type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
 
 /// How a workload stands.
 #[derive(Debug)]
@@ -217,7 +220,7 @@ impl Snapshot {
         &self,
         object: Option<&Arc<K>>,
         state: fn(&K) -> State,
-        pods: fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>,
+        pods: PodsOf<K>,
     ) -> (State, Vec<Arc<Pod>>) {
         object.map_or((State::Missing, Vec::new()), |object| (state(object), pods(object, &self.pods)))
     }
@@ -430,4 +433,104 @@ fn hopeless(assessments: &[Assessment<'_>], since: &HashMap<Lasting, Instant>, n
     };
     let mut waiting = assessments.iter().filter(|a| !a.is_ready()).peekable();
     assessments.iter().any(certain) || (waiting.peek().is_some() && waiting.all(Assessment::loops))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn workload(name: &str) -> Workload {
+        Workload { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: name.into() }
+    }
+
+    fn object<K: DeserializeOwned>(value: Value) -> Arc<K> {
+        Arc::new(serde_json::from_value(value).unwrap())
+    }
+
+    /// A Deployment of one replica, available or not.
+    fn deployment(name: &str, available: i32) -> Arc<Deployment> {
+        object(json!({
+            "metadata": {"name": name, "generation": 1},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {}},
+            "status": {"observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": available},
+        }))
+    }
+
+    fn waiting_pod(app: &str, reason: &str, restarts: i32, image: &str) -> Arc<Pod> {
+        let container = json!({"name": app, "image": image, "imageID": "", "ready": false, "restartCount": restarts,
+            "state": {"waiting": {"reason": reason}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}});
+        object(json!({"metadata": {"name": format!("{app}-1"), "namespace": "shop", "labels": {"app": app}},
+            "status": {"phase": "Running", "containerStatuses": [container]}}))
+    }
+
+    fn snapshot(deployments: Vec<Arc<Deployment>>, pods: Vec<Arc<Pod>>) -> Vec<Snapshot> {
+        vec![Snapshot { namespace: "shop".into(), deployments, pods, ..Snapshot::default() }]
+    }
+
+    fn is_hopeless(workloads: &[Workload], snapshots: &[Snapshot], lasted: Duration) -> bool {
+        let (assessments, now) = (assess(workloads, snapshots), Instant::now());
+        let since = assessments.iter().flat_map(lasting).map(|key| (key, now)).collect();
+        hopeless(&assessments, &since, now + lasted)
+    }
+
+    #[tokio::test]
+    async fn a_crash_loop_is_fatal_only_when_nothing_else_is_pending() {
+        let looping = |restarts| vec![waiting_pod("api", "CrashLoopBackOff", restarts, "api")];
+        let both = [workload("api"), workload("db")];
+        let starting = snapshot(vec![deployment("api", 0), deployment("db", 0)], looping(5));
+        assert!(!is_hopeless(&both, &starting, Duration::ZERO), "the database may be what it waits for");
+        let alone = |restarts| snapshot(vec![deployment("api", 0), deployment("db", 1)], looping(restarts));
+        assert!(is_hopeless(&both, &alone(3), Duration::ZERO));
+        assert!(!is_hopeless(&both, &alone(2), Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn only_an_image_of_devks_can_never_be_pulled() {
+        let with = |image| snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "ImagePullBackOff", 0, image)]);
+        assert!(is_hopeless(&[workload("api")], &with("devk.local/shop/api:0"), Duration::ZERO));
+        assert!(!is_hopeless(&[workload("api")], &with("postgres:17"), Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_missing_secret_or_workload_is_fatal_only_if_it_lasts() {
+        let config =
+            snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "CreateContainerConfigError", 0, "x")]);
+        let missing = snapshot(Vec::new(), Vec::new());
+        for snapshots in [config, missing] {
+            assert!(!is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(9)));
+            assert!(is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(11)));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_failed_is_named_before_what_is_merely_slow() {
+        let workloads = [workload("slow"), workload("api")];
+        let snapshots = snapshot(
+            vec![deployment("slow", 0), deployment("api", 0)],
+            vec![waiting_pod("api", "InvalidImageName", 0, "A:B:C")],
+        );
+        let assessments = assess(&workloads, &snapshots);
+        assert_eq!(assessments.iter().map(Assessment::short).collect::<Vec<_>>(), ["slow (0/1)", "api (0/1)"]);
+        assert_eq!(assessments[0].cause(), None);
+        assert_eq!(assessments[1].cause().unwrap(), "container `api` of pod `api-1` has an invalid image name `A:B:C`");
+        assert!(is_hopeless(&workloads, &snapshots, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_broken_pod_of_an_older_revision_blocks_its_stateful_set() {
+        let set: StatefulSet = serde_json::from_value(json!({
+            "metadata": {"name": "db", "generation": 2},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": "db"}}, "template": {}},
+            "status": {"observedGeneration": 2, "replicas": 1, "currentRevision": "a", "updateRevision": "b"},
+        }))
+        .unwrap();
+        let mut pod = (*waiting_pod("db", "CrashLoopBackOff", 9, "x")).clone();
+        pod.labels_mut().insert("controller-revision-hash".into(), "a".into());
+        let snapshot =
+            Snapshot { stateful_sets: vec![Arc::new(set)], pods: vec![Arc::new(pod)], ..Snapshot::default() };
+        let workload = Workload { kind: WorkloadKind::StatefulSet, ..workload("db") };
+        assert_eq!(snapshot.assess(&workload).stuck.as_deref(), Some("db-1"));
+    }
 }

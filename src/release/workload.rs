@@ -215,7 +215,7 @@ mod tests {
 
     fn pod_of(hash: &str, created: &str) -> Arc<Pod> {
         let labels = json!({"app": "api", "pod-template-hash": hash});
-        read(json!({"metadata": {"name": hash, "labels": labels, "creationTimestamp": created}}))
+        Arc::new(read(json!({"metadata": {"name": hash, "labels": labels, "creationTimestamp": created}})))
     }
 
     #[test]

@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_broken_document_names_its_line() {
-        assert_eq!(parse("a: 1\nb: [\n").unwrap_err().1, Some(3));
+        assert_eq!(parse("a: 1\nb: [\n").unwrap_err().1, Some(2));
     }
 
     #[test]
