@@ -132,3 +132,114 @@ impl Backoff for Pauses {
         *self = Self::default();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tokio::time::timeout;
+    use tokio_tungstenite::tungstenite::http::{Request, Response};
+
+    use super::*;
+
+    /// Answers to the requests for EndpointSlices, in order; after the last one the server is silent.
+    /// Requests for pods get an empty list.
+    fn client(answers: &[(u16, Value)]) -> Client {
+        let answers = Arc::new(Mutex::new(answers.iter().cloned().collect::<VecDeque<_>>()));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
+            let answer = match (path.ends_with("/endpointslices"), query.contains("watch=true")) {
+                (true, _) => answers.lock().unwrap().pop_front(),
+                (false, false) => Some((200, list("PartialObjectMetadata", "meta.k8s.io/v1", &[]))),
+                (false, true) => None,
+            };
+            async move {
+                let Some((status, body)) = answer else { return std::future::pending().await };
+                let body = Body::from(format!("{body}\n").into_bytes());
+                let response = Response::builder().status(status).body(body);
+                Ok::<_, std::convert::Infallible>(response.unwrap())
+            }
+        });
+        Client::new(service, "ns")
+    }
+
+    fn list(kind: &str, version: &str, items: &[Value]) -> Value {
+        json!({"kind": format!("{kind}List"), "apiVersion": version, "metadata": {"resourceVersion": "1"}, "items": items})
+    }
+
+    fn slices(items: &[Value]) -> (u16, Value) {
+        (200, list("EndpointSlice", "discovery.k8s.io/v1", items))
+    }
+
+    fn slice(pod: &str) -> Value {
+        json!({"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
+               "metadata": {"name": "api-x", "resourceVersion": "2", "labels": {"kubernetes.io/service-name": "api"}},
+               "ports": [{"name": "", "port": 80}],
+               "endpoints": [{"addresses": ["10.0.0.1"], "targetRef": {"kind": "Pod", "name": pod}}]})
+    }
+
+    fn event(kind: &str, object: &Value) -> (u16, Value) {
+        (200, json!({"type": kind, "object": object}))
+    }
+
+    fn failure(code: u16) -> Value {
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "no", "reason": "Expired", "code": code})
+    }
+
+    struct Watch {
+        clients: watch::Sender<Option<Client>>,
+        snapshots: watch::Receiver<Snapshot>,
+        _stop: tokio_util::sync::DropGuard,
+    }
+
+    fn start(client: Option<Client>) -> Watch {
+        let (clients, cancel) = (watch::channel(client).0, CancellationToken::new());
+        let snapshots = watch("ns", clients.subscribe(), cancel.clone());
+        Watch { clients, snapshots, _stop: cancel.drop_guard() }
+    }
+
+    impl Watch {
+        async fn sees(&mut self, what: impl FnMut(&Snapshot) -> bool) -> bool {
+            timeout(Duration::from_secs(5), self.snapshots.wait_for(what)).await.is_ok_and(|seen| seen.is_ok())
+        }
+
+        async fn sees_pod(&mut self, pod: &str) -> bool {
+            self.sees(|snapshot| snapshot.slices.values().any(|slice| slice.ready.contains(pod))).await
+        }
+    }
+
+    #[tokio::test]
+    async fn a_replaced_pod_is_seen_in_the_watch() {
+        let mut watch = start(Some(client(&[slices(&[slice("old")]), event("MODIFIED", &slice("new"))])));
+        assert!(watch.sees_pod("new").await);
+        assert!(!watch.snapshots.borrow().slices["api-x"].ready.contains("old"));
+    }
+
+    #[tokio::test]
+    async fn an_expired_watch_is_listed_again() {
+        let expired = event("ERROR", &failure(410));
+        let mut watch = start(Some(client(&[slices(&[slice("old")]), expired, slices(&[slice("new")])])));
+        assert!(watch.sees_pod("new").await);
+    }
+
+    #[tokio::test]
+    async fn while_the_server_fails_the_last_state_stays_with_the_reason_beside_it() {
+        let answers = [slices(&[slice("old")]), (503, failure(503)), (503, failure(503))];
+        let mut watch = start(Some(client(&answers)));
+        assert!(watch.sees(|snapshot| snapshot.trouble.is_some()).await);
+        assert!(watch.sees_pod("old").await);
+    }
+
+    #[tokio::test]
+    async fn a_new_client_begins_anew_and_none_means_nothing_is_ready() {
+        let mut watch = start(Some(client(&[slices(&[slice("first")])])));
+        assert!(watch.sees_pod("first").await);
+        watch.clients.send_replace(None);
+        assert!(watch.sees(|snapshot| *snapshot == Snapshot::default()).await);
+        watch.clients.send_replace(Some(client(&[slices(&[slice("second")])])));
+        assert!(watch.sees_pod("second").await);
+    }
+}

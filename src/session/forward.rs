@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::Client;
+use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -95,9 +96,15 @@ async fn bind(address: IpAddr, forward: &Forward) -> Result<Option<TcpListener>>
     match TcpListener::bind((address, forward.local)).await {
         Ok(listener) => Ok(Some(listener)),
         Err(e) if e.kind() == ErrorKind::AddrInUse => Err(held(forward).await),
-        Err(e) if matches!(e.kind(), ErrorKind::AddrNotAvailable | ErrorKind::Unsupported) => Ok(None),
+        Err(e) if lacks_address(&e) => Ok(None),
         Err(e) => Err(not_bound(forward, &e.to_string())),
     }
+}
+
+/// The interface has no such address, or the kernel was started without the protocol.
+fn lacks_address(error: &std::io::Error) -> bool {
+    let unsupported = Errno::from_io_error(error) == Some(Errno::AFNOSUPPORT);
+    unsupported || error.kind() == ErrorKind::AddrNotAvailable
 }
 
 async fn held(forward: &Forward) -> Error {

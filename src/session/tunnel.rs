@@ -6,7 +6,9 @@
 //! broken connection as a clean end.
 //!
 //! The protocol has no half-close. When the local client ends its side, the pod's side stays open for
-//! as long as the pod answers: closing it would drop the answer.
+//! as long as the pod answers: closing it would drop the answer. What the client meant is read off who
+//! spoke last: one that ended right after it spoke awaits an answer, one that ended after it was
+//! answered is done.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,9 +22,9 @@ use kube::{Client, Resource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
-use tokio_util::sync::CancellationToken;
 
 use super::numbers::Numbers;
 use super::target::Endpoint;
@@ -34,9 +36,11 @@ const ERROR: u8 = 1;
 const CHUNK: usize = 64 * 1024;
 /// Bytes kept for a second attempt; a client that sent more before the first answer gets none.
 const KEPT: usize = 64 * 1024;
-/// After the local client has ended its side, a pod that is silent for this long is given up: a
-/// client that was killed looks no different, and its database session must not stay.
-const SILENCE: Duration = Duration::from_secs(10);
+/// How long a pod may be silent after the client ended its side with an answer outstanding. There is
+/// an end, since a client that was killed looks no different, and its database session must not stay.
+const UNANSWERED: Duration = Duration::from_secs(30);
+/// The same after an answer: connections that are done must not pile up.
+const ANSWERED: Duration = Duration::from_secs(1);
 /// How long the pod's last word may take once it accepts no more data.
 const LAST_WORD: Duration = Duration::from_secs(1);
 
@@ -123,23 +127,52 @@ impl Tunnel {
     /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
     pub async fn relay(mut self, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> End {
         let (mut read, mut write) = local.split();
-        let ended = CancellationToken::new();
-        let answered = AtomicBool::new(false);
+        let talk = Talk::default();
         let end = {
-            let down = download(&mut self.frames, &mut write, &ended, &answered, numbers);
-            let up = upload(&mut read, &mut self.outgoing, sent, &answered, numbers);
+            let down = download(&mut self.frames, &mut write, &talk, numbers);
+            let up = upload(&mut read, &mut self.outgoing, sent, &talk, numbers);
             tokio::pin!(down);
             tokio::select! {
                 end = &mut down => end,
                 side = up => match side {
-                    Side::LocalEnded => { ended.cancel(); down.await }
+                    Side::LocalEnded => { talk.client_ended(); down.await }
                     Side::LocalGone => End::Abandoned,
                     Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(End::Failed(error)),
                 },
             }
         };
-        sent.answered = answered.into_inner();
+        sent.answered = talk.answered.into_inner();
         end
+    }
+}
+
+/// What the two directions of a connection know of each other.
+#[derive(Default)]
+struct Talk {
+    /// The pod has said anything at all.
+    answered: AtomicBool,
+    /// The pod spoke last.
+    pod_last: AtomicBool,
+    /// Set when the client has ended its side: how long the pod may be silent from then on.
+    ended: SetOnce<Duration>,
+}
+
+impl Talk {
+    fn pod_spoke(&self) {
+        self.answered.store(true, Relaxed);
+        self.pod_last.store(true, Relaxed);
+    }
+
+    fn client_ended(&self) {
+        let patience = if self.pod_last.load(Relaxed) { ANSWERED } else { UNANSWERED };
+        // It ends once.
+        let _ = self.ended.set(patience);
+    }
+
+    /// Passes when the pod has been silent for too long, counted from the call.
+    async fn silence(&self) {
+        let patience = *self.ended.wait().await;
+        sleep(patience).await;
     }
 }
 
@@ -150,13 +183,7 @@ enum Side {
     PodGone(String),
 }
 
-async fn upload(
-    local: &mut ReadHalf<'_>,
-    pod: &mut Outgoing,
-    sent: &mut Sent,
-    answered: &AtomicBool,
-    numbers: &Numbers,
-) -> Side {
+async fn upload(local: &mut ReadHalf<'_>, pod: &mut Outgoing, sent: &mut Sent, talk: &Talk, numbers: &Numbers) -> Side {
     let mut frame = vec![DATA; 1 + CHUNK];
     if !sent.bytes.is_empty() {
         let again = [&[DATA], sent.bytes.as_slice()].concat();
@@ -170,7 +197,8 @@ async fn upload(
             Ok(count) => count,
             Err(_) => return Side::LocalGone,
         };
-        if !answered.load(Relaxed) {
+        talk.pod_last.store(false, Relaxed);
+        if !talk.answered.load(Relaxed) {
             sent.keep(&frame[1..=count]);
         }
         if let Err(error) = pod.send(Message::binary(frame[..=count].to_vec())).await {
@@ -180,17 +208,11 @@ async fn upload(
     }
 }
 
-async fn download(
-    frames: &mut Frames,
-    local: &mut WriteHalf<'_>,
-    local_ended: &CancellationToken,
-    answered: &AtomicBool,
-    numbers: &Numbers,
-) -> End {
+async fn download(frames: &mut Frames, local: &mut WriteHalf<'_>, talk: &Talk, numbers: &Numbers) -> End {
     loop {
         let frame = tokio::select! {
             frame = next(frames) => frame,
-            () = silence(local_ended) => return End::Abandoned,
+            () = talk.silence() => return End::Abandoned,
         };
         let frame = match frame {
             Ok(Some(frame)) => frame,
@@ -199,7 +221,7 @@ async fn download(
         };
         match frame.split_first() {
             Some((&DATA, data)) => {
-                answered.store(true, Relaxed);
+                talk.pod_spoke();
                 numbers.received(data.len());
                 if local.write_all(data).await.is_err() {
                     return End::Abandoned;
@@ -221,10 +243,4 @@ async fn next(frames: &mut Frames) -> Result<Option<Bytes>, String> {
             Some(Err(error)) => return Err(chain(&error)),
         }
     }
-}
-
-/// Passes after [`SILENCE`], counted from the local client's end at the earliest.
-async fn silence(local_ended: &CancellationToken) {
-    local_ended.cancelled().await;
-    sleep(SILENCE).await;
 }

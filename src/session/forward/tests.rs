@@ -277,6 +277,34 @@ async fn a_client_that_aborts_ends_the_connection_in_the_pod() {
 }
 
 #[tokio::test]
+async fn a_client_that_closes_after_its_answer_does_not_keep_the_pod_for_long() {
+    let api = FakeApi::start(&[("pod", server(echo).await)]).await;
+    let session = session_with(&api, &["pod"]).await;
+    let mut stream = TcpStream::connect(session.address).await.unwrap();
+    stream.write_all(b"x").await.unwrap();
+    stream.read_exact(&mut [0]).await.unwrap();
+    drop(stream);
+    eventually("the connection is given up", || session.numbers.stats().open == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_that_ended_its_side_waits_for_a_slow_answer() {
+    async fn slow(mut stream: TcpStream) {
+        let _ = stream.read_exact(&mut [0; 6]).await;
+        sleep(Duration::from_secs(2)).await;
+        let _ = stream.write_all(b"at last").await;
+    }
+    let api = FakeApi::start(&[("pod", server(slow).await)]).await;
+    let session = session_with(&api, &["pod"]).await;
+    let mut stream = TcpStream::connect(session.address).await.unwrap();
+    stream.write_all(b"hello\n").await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(answer, "at last");
+}
+
+#[tokio::test]
 async fn the_end_of_the_session_frees_the_port_and_ends_the_connections() {
     let api = FakeApi::start(&[("pod", server(echo).await)]).await;
     let mut session = session_with(&api, &["pod"]).await;
