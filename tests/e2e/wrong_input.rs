@@ -32,8 +32,10 @@ fn refused(project: &Project, code: &str) -> Value {
     assert_eq!(made(machine), before);
     assert_eq!(images_of(&project.name), std::collections::BTreeSet::new());
     let left = machine.state_of(&project.name);
-    let told: Vec<_> = left.iter().filter(|path| !path.contains("/supervisor.")).collect();
-    assert_eq!(told, [""; 0], "only the session's lock and log stay");
+    // The session's lock and log, and the private values that helm was shown.
+    let kept = ["supervisor.lock", "supervisor.log", "values"];
+    let more: Vec<_> = left.iter().filter(|path| !kept.iter().any(|name| path.ends_with(name))).collect();
+    assert_eq!(more, [""; 0]);
     error
 }
 
@@ -68,9 +70,12 @@ fn a_missing_chart_is_refused_at_the_line_that_names_it() {
 #[test]
 fn a_missing_dockerfile_is_refused_at_the_image_that_needs_it() {
     let project = Project::pair("missing-dockerfile");
-    std::fs::remove_file(project.path("left/Dockerfile")).unwrap();
+    let (here, away) = (project.path("left/Dockerfile"), project.path("left/Dockerfile.away"));
+    std::fs::rename(&here, &away).unwrap();
     let error = refused(&project, "image.context");
-    says(&error, "left/Dockerfile");
+    at(&error, "devk.yaml", project.line_of("left: {context: ./left}"));
+    says(&error, "`./left` has no Dockerfile");
+    std::fs::rename(&away, &here).unwrap();
 }
 
 #[test]
@@ -123,7 +128,7 @@ fn an_image_that_no_manifest_uses_is_refused_with_the_value_paths_it_was_written
     project.edit("devk.yaml", "      right: {repository: right.image.repository, tag: right.image.tag}\n", "");
     let error = refused(&project, "image.unused");
     says(&error, "left.image.repository");
-    at(&error, "devk.yaml", project.line_of("- name: unused-image"));
+    at(&error, "devk.yaml", project.line_of("- name: pair"));
 }
 
 #[test]
