@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What onboard and test share: phases with their times, and everything a machine needs before devk can be built and run.
 # Every function may be called again and does only what is missing.
+set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
