@@ -40,8 +40,9 @@ pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result
     let plan = Plan::of(&observed.facts);
     let run = Run::new(&project, paths, &observed, session);
     let verdicts = run.execute(&plan).await;
+    // What is blocked by a failure is no failure of its own.
     let failed: Vec<_> =
-        plan.steps.iter().map(|s| s.id.clone()).filter(|id| verdicts.get(id) != Some(&Verdict::Ok)).collect();
+        plan.steps.iter().map(|s| &s.id).filter(|id| verdicts.get(*id) == Some(&Verdict::Failed)).cloned().collect();
     let outcome = Outcome {
         ready: failed.is_empty(),
         project: project.id.clone(),
