@@ -40,9 +40,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     match args[..] {
         [] => all(&cache, &progress)?,
         ["docker"] => docker::ensure(&cache, &progress)?,
-        ["needed"] => {
-            return Ok(if is_needed(&cache)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        ["source"] => println!("{}", if is_needed(&cache)? { "lab" } else { "releases" }),
         ["env" | "--print-path"] => println!("{}", tools::folder(&cache).display()),
         ["versions"] => print!("{}", tools::versions()),
         ["help" | "--help"] => println!("{HELP}"),
