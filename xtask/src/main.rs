@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help]")),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE
