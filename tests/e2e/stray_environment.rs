@@ -92,5 +92,5 @@ fn the_users_own_cluster_sees_no_request_and_the_context_is_not_switched() {
     project.devk(&["down", "--delete"]).well();
     assert_eq!(foreign.connections(), 0);
     assert_eq!(std::fs::read_to_string(&kubeconfig).unwrap(), foreign.kubeconfig(), "not a byte of it has changed");
-    assert!(!home.path().join(".kube").exists(), "and no other was made");
+    assert!(!home.path().join(".kube/config").exists(), "and no other was made");
 }
