@@ -376,7 +376,14 @@ impl Wait<'_> {
                 let reason = if failure.reason == Reason::CrashLoop { Reason::Crash } else { failure.reason };
                 let key = (assessment.workload.name.clone(), failure.container.clone(), reason, failure.exit_code);
                 if self.told.insert(key) {
-                    self.step.progress(self.report(failure, snapshots).await.text());
+                    let report = self.report(failure, snapshots).await;
+                    match failure.reason {
+                        // Every program that takes a moment to start fails its probe at first.
+                        Reason::Probe => self.step.progress(report.summary),
+                        _ => self.step.trouble(
+                            Error::new(Code::ReleaseNotReady, report.summary).evidence(report.lines.join("\n")),
+                        ),
+                    }
                 }
             }
         }
