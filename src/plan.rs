@@ -102,7 +102,7 @@ const CLUSTER: &str = "cluster.create";
 /// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
 /// later, and those of `down`. A test makes docs/errors.md from it.
 pub const STEPS: &[(&str, &str)] = &[
-    (CLUSTER, "create, start or adopt the cluster, and pin it"),
+    ("cluster.create", "create, start or adopt the cluster, and pin it"),
     ("image.build/NAME", "build an image of devk.yaml"),
     (
         "image.load/NAME",
