@@ -1,6 +1,7 @@
 # shellcheck shell=bash
 # What onboard and test share: phases with their times, and everything a machine needs before devk can be built and run.
 # Every function may be called again and does only what is missing.
+set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -69,8 +70,9 @@ start_docker() {
 # kind, helm, kubectl and docker compose: from their projects' releases where images can be pulled too, from the lab
 # where they cannot.
 install_tools() {
-	local tools
-	if cargo xtask lab needed; then
+	local source tools
+	source=$(cargo xtask lab source)
+	if [ "$source" = lab ]; then
 		cargo xtask lab
 		tools=$(cargo xtask lab --print-path)
 	else
@@ -130,6 +132,6 @@ download() {
 set_up_machine() {
 	phase 'Debian packages' 'sudo apt-get update' install_packages
 	phase 'Rust' 'install Rust with rustup' install_rust
-	phase 'Docker' "look at the end of dockerd's log (its path stands above)" start_docker
+	phase 'Docker' 'cargo xtask lab docker' start_docker
 	phase 'kind, helm, kubectl, docker compose' 'cargo xtask lab' install_tools
 }

@@ -23,6 +23,8 @@ use crate::ui::event::Step;
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
 const ROLE_LABEL: &str = "io.x-k8s.kind.role";
 const INSTALL_HINT: &str = "install kind (https://kind.sigs.k8s.io), or run scripts/onboard";
+/// The configuration of a new cluster.
+const CONFIG: &str = include_str!("kind.yaml");
 /// kind's own network; `kind delete` leaves it behind.
 const NETWORK: &str = "kind";
 
@@ -222,7 +224,10 @@ impl Kind {
     async fn create(&self, step: &Step) -> Result<Access> {
         let network_created = self.engine.docker.inspect_network(NETWORK, None).await.is_err();
         write_atomic(&self.creating(), b"", 0o600)?;
-        let mut args = vec!["create".to_owned(), "cluster".to_owned()];
+        let config = self.dir.join("kind.yaml");
+        write_atomic(&config, CONFIG.as_bytes(), 0o600)?;
+        let mut args = ["create", "cluster", "--config"].map(str::to_owned).to_vec();
+        args.push(config.to_string_lossy().into_owned());
         if let Some(image) = self.node_image().await? {
             step.progress(format!("node image `{image}`"));
             args.extend(["--image".to_owned(), image]);

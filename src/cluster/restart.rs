@@ -1,10 +1,11 @@
-//! After a node was started again the API server still tells the old pod states; nothing may be
-//! believed until the kubelet has reported.
+//! After a node was started again the API server still tells the old pod states and Services lead to
+//! addresses that no longer exist; nothing may be believed until kubelet and controllers have reported.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, api::ListParams};
 
 use crate::error::{Code, Error, Result};
@@ -37,7 +38,8 @@ async fn is_fresh(client: &kube::Client, since: Timestamp) -> kube::Result<bool>
         return Ok(false);
     }
     let pods = Api::<Pod>::all(client.clone()).list(&ListParams::default()).await?;
-    Ok(!pods.iter().any(|pod| is_stale(pod, since)))
+    let slices = Api::<EndpointSlice>::all(client.clone()).list(&ListParams::default()).await?;
+    Ok(!pods.iter().any(|pod| is_stale(pod, since)) && slices.iter().all(|slice| leads_to(slice, &pods.items)))
 }
 
 fn reported(node: &Node, since: Timestamp) -> bool {
@@ -55,9 +57,39 @@ fn is_stale(pod: &Pod, since: Timestamp) -> bool {
     ready && running.any(|started| started.0.as_second() < since.as_second())
 }
 
+/// Every address that the slice gives for a pod is that pod's.
+fn leads_to(slice: &EndpointSlice, pods: &[Pod]) -> bool {
+    let namespace = &slice.metadata.namespace;
+    slice.endpoints.iter().flatten().all(|endpoint| {
+        let Some(target) = endpoint.target_ref.as_ref().filter(|t| t.kind.as_deref() == Some("Pod")) else {
+            return true;
+        };
+        let pod = pods.iter().find(|pod| pod.metadata.name == target.name && pod.metadata.namespace == *namespace);
+        let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref());
+        address.is_some_and(|address| endpoint.addresses.contains(address))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_service_that_leads_to_an_address_of_before_the_restart_is_not_believed() {
+        let slice: EndpointSlice = serde_json::from_value(serde_json::json!({
+            "addressType": "IPv4", "metadata": {"namespace": "shop"},
+            "endpoints": [{"addresses": ["10.0.0.2"], "targetRef": {"kind": "Pod", "name": "db-0"}}],
+        }))
+        .unwrap();
+        let pod = |address: &str| -> Pod {
+            let pod =
+                serde_json::json!({"metadata": {"name": "db-0", "namespace": "shop"}, "status": {"podIP": address}});
+            serde_json::from_value(pod).unwrap()
+        };
+        assert!(leads_to(&slice, &[pod("10.0.0.2")]));
+        assert!(!leads_to(&slice, &[pod("10.0.0.3")]));
+        assert!(!leads_to(&slice, &[]));
+    }
 
     fn pod(ready: &str, started: &str) -> Pod {
         serde_json::from_value(serde_json::json!({"status": {

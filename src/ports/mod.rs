@@ -27,7 +27,7 @@ pub struct Forward {
     pub remote: u16,
     /// The host port devk listens on.
     pub local: u16,
-    /// `http://127.0.0.1:15000`.
+    /// `http://127.0.0.1:15000`; another scheme where the Service's port tells it, such as `postgres`.
     pub url: String,
     /// Why `local` is not the base port + 10000, if it is not.
     pub moved: Option<String>,

@@ -169,7 +169,7 @@ fn forward(request: &Request, local: u16, moved: Option<String>) -> Forward {
         service: request.service.clone(),
         remote: request.remote,
         local,
-        url: format!("http://127.0.0.1:{local}"),
+        url: format!("{}://127.0.0.1:{local}", scheme(request)),
         moved,
     }
 }
@@ -253,6 +253,21 @@ fn held(request: &Request, local: u16, reason: &str) -> Error {
 fn none_left(request: &Request) -> Error {
     Error::new(Code::PortNone, format!("no port above {OFFSET} is free for forward `{}`", request.name))
         .hint("devk doctor")
+}
+
+/// The scheme of an address, by the IANA service registry's number or name of the Service's port; most
+/// services of a stack speak HTTP.
+fn scheme(request: &Request) -> &'static str {
+    match request.remote {
+        443 | 8443 => "https",
+        3306 => "mysql",
+        5432 => "postgres",
+        5672 => "amqp",
+        6379 => "redis",
+        27017 => "mongodb",
+        _ if request.port_name == "https" => "https",
+        _ => "http",
+    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help] | cargo xtask tidy")),
     };
     match outcome {
-        Ok(code) => code,
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("xtask: {error:#}");
             ExitCode::FAILURE

@@ -25,12 +25,22 @@ pub(super) fn ensure(cache: &Cache, progress: &Progress) -> Result<()> {
     }
     progress.step("docker daemon", || {
         install()?;
-        start(cache)
+        if !answers_root() {
+            start(cache)?;
+        }
+        if !answers() {
+            bail!("Docker runs, but only root may use it: `sudo usermod -aG docker $USER`, then log in again");
+        }
+        Ok(())
     })
 }
 
 pub(super) fn answers() -> bool {
     command::succeeds(Command::new("docker").args(["version", "--format", "{{.Server.Version}}"]))
+}
+
+fn answers_root() -> bool {
+    command::succeeds(command::as_root("docker").args(["version", "--format", "{{.Server.Version}}"]))
 }
 
 /// Whether this machine gets images in the ordinary way. Asked by doing it: no name of a host is known here.
@@ -120,7 +130,7 @@ fn remove_stale_pid_files() -> Result<()> {
 
 fn wait_until_it_answers(log: &Path) -> Result<()> {
     let began = Instant::now();
-    while !answers() {
+    while !answers_root() {
         if began.elapsed() > START_LIMIT {
             let text = fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();

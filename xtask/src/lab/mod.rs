@@ -3,8 +3,6 @@
 //! Everything is built once and kept in the user's cache, each piece under the hash of its own inputs; a second call
 //! only looks whether Docker still has the images. Where a registry answers, none of this is needed.
 
-use std::process::ExitCode;
-
 use anyhow::{Context, Result, anyhow, bail};
 
 mod apt;
@@ -30,26 +28,25 @@ use progress::Progress;
 const HELP: &str = "\
 cargo xtask lab                kind, helm, kubectl, docker compose, a node image and base images, built where missing
 cargo xtask lab docker         only make sure that a Docker daemon runs
-cargo xtask lab needed         exit code 0 if this machine needs the lab: it has one, or no container registry answers
+cargo xtask lab source         `lab` if this machine needs the lab (it has one, or no container registry answers);
+                               `releases` if tools and images can be had in the ordinary way
 cargo xtask lab --print-path   the folder of the tools, for PATH
 cargo xtask lab versions       the tools' versions, as a shell's assignments";
 
-pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+pub(crate) fn main(args: &[String]) -> Result<()> {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let cache = Cache::open()?;
     let progress = Progress::new();
     match args[..] {
         [] => all(&cache, &progress)?,
         ["docker"] => docker::ensure(&cache, &progress)?,
-        ["needed"] => {
-            return Ok(if is_needed(&cache)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
-        }
+        ["source"] => println!("{}", if is_needed(&cache)? { "lab" } else { "releases" }),
         ["env" | "--print-path"] => println!("{}", tools::folder(&cache).display()),
         ["versions"] => print!("{}", tools::versions()),
         ["help" | "--help"] => println!("{HELP}"),
         _ => bail!("unknown arguments\n{HELP}"),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// A lab that was built here settles it without asking anybody.

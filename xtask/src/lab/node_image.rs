@@ -1,4 +1,5 @@
-//! `kindest/node`: Kubernetes, containerd and the images a control plane starts from, in one image.
+//! `kindest/node`: Kubernetes, containerd and the images a control plane starts from, in one image. For clusters of
+//! one node: every node would give its pods addresses from the same range.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
