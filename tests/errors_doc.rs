@@ -1,6 +1,5 @@
 //! docs/errors.md is made from the code: this compares the two, and writes the file if asked to.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use devk::error::{Code, Exit};
@@ -53,15 +52,15 @@ The exit code is that of the first error; a step that fails while `up` runs make
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for (exit, meaning) in Exit::ALL {
-        writeln!(text, "| {} | {meaning} |", *exit as u8).unwrap();
+        text += &format!("| {} | {meaning} |\n", *exit as u8);
     }
     text += STEPS_HEAD;
     for (id, meaning) in STEPS {
-        writeln!(text, "| `{id}` | {meaning} |").unwrap();
+        text += &format!("| `{id}` | {meaning} |\n");
     }
     text += ERRORS_HEAD;
     for code in Code::ALL {
-        writeln!(text, "| `{code}` | {} | {} |", code.exit() as u8, code.meaning()).unwrap();
+        text += &format!("| `{code}` | {} | {} |\n", code.exit() as u8, code.meaning());
     }
     text
 }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -39,7 +39,7 @@ struct Source {
     text: String,
 }
 
-pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
+pub(crate) fn main(args: &[String]) -> Result<()> {
     ensure!(args.is_empty(), "usage: cargo xtask tidy");
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
     let sources = sources(root)?;
@@ -52,7 +52,7 @@ pub(crate) fn main(args: &[String]) -> Result<ExitCode> {
     }
     if findings.is_empty() {
         println!("tidy: {} files", sources.len());
-        return Ok(ExitCode::SUCCESS);
+        return Ok(());
     }
     bail!("{} finding(s)", findings.len())
 }

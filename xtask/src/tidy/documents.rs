@@ -7,9 +7,13 @@ use super::{Finding, Source, find, finding};
 
 const MAP: &str = "docs/architecture.md";
 const CLI: &str = "src/cli.rs";
+const README: &str = "README.md";
+/// The project file that the README shows.
+const EXAMPLE: &str = "profiles/demo/devk.yaml";
 
 pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = unmapped(sources);
+    findings.extend(old_example(sources));
     let cli = find(sources, CLI).map(|cli| cli.text.as_str()).unwrap_or_default();
     for source in sources {
         if source.path.ends_with(".md") {
@@ -32,6 +36,12 @@ fn unmapped(sources: &[Source]) -> Vec<Finding> {
     let modules: BTreeSet<_> = inside.map(|path| path.split_inclusive('/').next().unwrap_or(path)).collect();
     let missing = modules.into_iter().filter(|module| !map.contains(&format!("`src/{module}`")));
     missing.map(|module| finding(MAP, 1, format!("the code map lacks `src/{module}`"))).collect()
+}
+
+/// The example in the README is a file that the tests run.
+fn old_example(sources: &[Source]) -> Option<Finding> {
+    let (readme, example) = (find(sources, README)?, find(sources, EXAMPLE)?);
+    (!readme.text.contains(&example.text)).then(|| finding(README, 1, format!("does not show `{EXAMPLE}` as it is")))
 }
 
 /// Links and code that name a file of the repository which is not there.
@@ -140,6 +150,13 @@ mod tests {
         assert_eq!(whats("README.md", "\n```\ndevk upp\n```"), ["README.md:3: `devk upp` is no command"]);
         assert_eq!(whats("README.md", "`devk down --all`"), ["README.md:1: devk has no option `--all`"]);
         assert_eq!(whats("src/a/y.rs", "    e.hint(\"devk dawn\")"), ["src/a/y.rs:1: `devk dawn` is no command"]);
+    }
+
+    #[test]
+    fn the_readme_shows_the_example_as_it_is() {
+        let source = |path: &str, text: &str| Source { path: path.to_owned(), text: text.to_owned() };
+        let shown = |readme| old_example(&[source(README, readme), source(EXAMPLE, "name: demo\n")]).is_none();
+        assert!(shown("```\nname: demo\n```") && !shown("```\nname: shop\n```"));
     }
 
     #[test]
