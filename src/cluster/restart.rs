@@ -60,7 +60,7 @@ fn is_stale(pod: &Pod, since: Timestamp) -> bool {
 /// Every address that the slice gives for a pod is that pod's.
 fn leads_to(slice: &EndpointSlice, pods: &[Pod]) -> bool {
     let namespace = &slice.metadata.namespace;
-    slice.endpoints.iter().flatten().all(|endpoint| {
+    slice.endpoints.iter().all(|endpoint| {
         let Some(target) = endpoint.target_ref.as_ref().filter(|t| t.kind.as_deref() == Some("Pod")) else {
             return true;
         };
