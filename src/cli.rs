@@ -42,7 +42,8 @@ enum Command {
     Up(UpArgs),
     /// End the session and stop the stack, keeping its data
     Down {
-        /// Remove everything: releases, volumes, namespace, secrets, lease, and the cluster if devk made it
+        /// Remove everything: releases, volumes, namespace, secrets, ports, images, and the cluster if devk
+        /// made it and no other project lives there
         #[arg(long)]
         delete: bool,
     },
@@ -50,7 +51,7 @@ enum Command {
     Status,
     /// The logs of all services, or of one
     Logs {
-        /// A forward, a Service or a workload
+        /// A forward or a Service; `api` also stands for `shop-api`
         service: Option<String>,
         /// Go on with new lines
         #[arg(short = 'F', long)]
@@ -61,11 +62,11 @@ enum Command {
     },
     /// Which host port stands for which service, and why
     Ports,
-    /// Shell exports of the forwards' addresses and the private kubeconfig
+    /// Addresses and private kubeconfig as shell exports: eval "$(devk env)"
     Env,
-    /// The steps of the running session as they happen
+    /// The steps of the running session as they happen, until Ctrl-C
     Events,
-    /// The path of the private kubeconfig
+    /// The path of the private kubeconfig, for kubectl and editors
     Kubeconfig,
     /// Find what is wrong with this machine and this project
     Doctor {
