@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{self, Context};
-use crate::config::Source;
+use crate::config::{self, Source};
 use crate::error::{Code, Error, Errors, Exit};
 use crate::session::control::Keep;
-use crate::ui::Format;
+use crate::ui::{self, Format};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
@@ -42,7 +42,8 @@ enum Command {
     Up(UpArgs),
     /// End the session and stop the stack, keeping its data
     Down {
-        /// Remove everything: releases, volumes, namespace, secrets, lease, and the cluster if devk made it
+        /// Remove everything: releases, volumes, namespace, secrets, ports, images, and the cluster if devk
+        /// made it and no other project lives there
         #[arg(long)]
         delete: bool,
     },
@@ -50,7 +51,7 @@ enum Command {
     Status,
     /// The logs of all services, or of one
     Logs {
-        /// A forward, a Service or a workload
+        /// A forward or a Service; `api` also stands for `shop-api`
         service: Option<String>,
         /// Go on with new lines
         #[arg(short = 'F', long)]
@@ -61,11 +62,11 @@ enum Command {
     },
     /// Which host port stands for which service, and why
     Ports,
-    /// Shell exports of the forwards' addresses and the private kubeconfig
+    /// Addresses and private kubeconfig as shell exports: eval "$(devk env)"
     Env,
-    /// The steps of the running session as they happen
+    /// The steps of the running session as they happen, until Ctrl-C
     Events,
-    /// The path of the private kubeconfig
+    /// The path of the private kubeconfig, for kubectl and editors
     Kubeconfig,
     /// Find what is wrong with this machine and this project
     Doctor {
@@ -73,6 +74,8 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// The JSON Schema of devk.yaml, for editors
+    Schema,
     #[command(hide = true)]
     Supervise { id: String },
 }
@@ -120,6 +123,10 @@ impl Cli {
                 Command::Events => commands::events::run(&context).await,
                 Command::Kubeconfig => commands::env::kubeconfig(&context),
                 Command::Doctor { strict } => commands::doctor::run(&context, strict).await,
+                Command::Schema => {
+                    ui::json(&config::json_schema());
+                    Ok(Exit::Ok)
+                }
                 Command::Supervise { id } => commands::supervise(context, &id).await,
             }
         })

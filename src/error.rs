@@ -23,6 +23,17 @@ pub enum Exit {
     Interrupted = 130,
 }
 
+impl Exit {
+    /// Every exit code and its meaning, for docs/errors.md.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
+        (Self::Failed, "a step failed"),
+        (Self::Usage, "wrong usage, configuration or surroundings; nothing was touched"),
+        (Self::Found, "`doctor` found an error, or with `--strict` a warning"),
+        (Self::Interrupted, "Ctrl-C before settling"),
+    ];
+}
+
 macro_rules! codes {
     ($($variant:ident => $text:literal, $exit:ident, $meaning:literal;)+) => {
         /// A stable error code. Agents and scripts match on the text, people read the message.

@@ -99,6 +99,27 @@ pub struct Plan {
 
 const CLUSTER: &str = "cluster.create";
 
+/// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
+/// later, and those of `down`. A test makes docs/errors.md from it.
+pub const STEPS: &[(&str, &str)] = &[
+    ("cluster.create", "create, start or adopt the cluster, and pin it"),
+    ("image.build/NAME", "build an image of devk.yaml"),
+    (
+        "image.load/NAME",
+        "bring an image to every node and verify it there; an image that devk did not build is named by its reference",
+    ),
+    ("release.apply/NAME", "install or upgrade a release with helm"),
+    ("release.ready/NAME", "wait until the release's workloads are ready, and explain those that are not"),
+    ("forward.open/NAME", "wait until a Ready pod stands behind a forward; its port is held from the start"),
+    ("forward.connect/NAME", "one connection through a forward; told only if it fails"),
+    ("cluster.stop", "stop the node containers; the data stays"),
+    ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),
+    ("cluster.delete", "remove the cluster with its volumes"),
+    ("release.uninstall/NAME", "uninstall a release with its hooks"),
+    ("namespace.delete", "remove the project's namespace with all it holds"),
+    ("image.remove", "remove the images that devk built for the project from Docker"),
+];
+
 impl Plan {
     pub fn of(facts: &Facts) -> Self {
         let mut steps = vec![cluster(facts)];
@@ -226,6 +247,14 @@ mod tests {
             for need in &step.needs {
                 assert!(plan.steps[..at].iter().any(|s| &s.id == need), "{} needs {need}", step.id);
             }
+        }
+    }
+
+    #[test]
+    fn every_step_of_a_plan_is_documented() {
+        let kind = |id: &str| id.split_once('/').map_or(id.to_owned(), |(kind, _)| format!("{kind}/NAME"));
+        for step in Plan::of(&facts()).steps {
+            assert!(STEPS.iter().any(|(id, _)| *id == kind(&step.id)), "{} is not in STEPS", step.id);
         }
     }
 

@@ -176,7 +176,7 @@ fn chart(text: &str, place: &Place) -> Result<()> {
     };
     let error = place.error(Code::ChartMissing, message);
     if text.starts_with("oci://") || text.starts_with("http") {
-        return Err(error.hint("devk installs charts from folders: `helm pull --untar` the chart and name its folder"));
+        return Err(error.hint("charts are installed from folders: `helm pull --untar` the chart and name its folder"));
     }
     Err(error.hint(format!("name the folder that holds Chart.yaml; {}", base(place))))
 }

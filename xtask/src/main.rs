@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod lab;
 mod runc_wrapper;
+mod tidy;
 
 fn main() -> ExitCode {
     let mut args = std::env::args();
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
     }
     let outcome = match args.split_first() {
         Some((task, rest)) if task == "lab" => lab::main(rest),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help]")),
+        Some((task, rest)) if task == "tidy" => tidy::main(rest),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help] | cargo xtask tidy")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

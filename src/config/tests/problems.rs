@@ -304,7 +304,7 @@ releases:
         devk.yaml:3: the chart folder `./api` has no Chart.yaml [chart.missing]
           name the folder that holds Chart.yaml; paths start at `SHOP`
         devk.yaml:4: there is no chart folder `oci://example.com/chart` [chart.missing]
-          devk installs charts from folders: `helm pull --untar` the chart and name its folder
+          charts are installed from folders: `helm pull --untar` the chart and name its folder
     ");
 }
 

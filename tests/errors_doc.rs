@@ -1,0 +1,76 @@
+//! docs/errors.md is made from the code: this compares the two, and writes the file if asked to.
+
+use std::path::Path;
+
+use devk::error::{Code, Exit};
+use devk::plan::STEPS;
+
+const HEAD: &str = "\
+# Errors, steps and exit codes
+
+Made from the code by `tests/errors_doc.rs`; after a change there: `UPDATE=1 cargo test --test errors_doc`.
+Everything below is a contract: scripts and agents may rely on it, and what is here keeps its meaning.
+
+## Exit codes
+
+| Code | Meaning |
+|---|---|
+";
+
+const STEPS_HEAD: &str = "
+## Steps
+
+`devk up --format json` and `devk events --format json` print one event a line:
+
+```json
+{\"time\":\"2026-01-31T09:30:00Z\",\"step\":\"image.build/api\",\"status\":\"done\",\"detail\":\"devk.local/shop/api:2d1f…\",\"ms\":4210,\"error\":null}
+```
+
+`status` is `started`, `progress`, `done`, `failed` or `skipped`; `ms` counts from the start of the step.
+Every step that was started ends as `done`, `failed` or `skipped`. A `progress` event with an `error` explains what keeps a step waiting.
+
+| Step | What it does |
+|---|---|
+";
+
+const ERRORS_HEAD: &str = "
+## Errors
+
+An error says what failed (`message`), what shows it (`evidence`) and what to type next (`hint`). `file` and `line` say where in your files the cause stands.
+With `--format json` all errors found at once come as one document on stderr:
+
+```json
+{\"version\":1,\"errors\":[{\"code\":\"config.unknown-key\",\"message\":\"…\",\"evidence\":[],\"hint\":\"…\",\"file\":\"devk.yaml\",\"line\":3}]}
+```
+
+The exit code is that of the first error; a step that fails while `up` runs makes it 1, whatever its error.
+
+| Error | Exit code | Meaning |
+|---|---|---|
+";
+
+fn document() -> String {
+    let mut text = HEAD.to_owned();
+    for (exit, meaning) in Exit::ALL {
+        text += &format!("| {} | {meaning} |\n", *exit as u8);
+    }
+    text += STEPS_HEAD;
+    for (id, meaning) in STEPS {
+        text += &format!("| `{id}` | {meaning} |\n");
+    }
+    text += ERRORS_HEAD;
+    for code in Code::ALL {
+        text += &format!("| `{code}` | {} | {} |\n", code.exit() as u8, code.meaning());
+    }
+    text
+}
+
+#[test]
+fn the_document_says_what_the_code_says() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, document()).unwrap();
+    }
+    let written = std::fs::read_to_string(&file).unwrap_or_default();
+    assert!(written == document(), "docs/errors.md is out of date: UPDATE=1 cargo test --test errors_doc");
+}
