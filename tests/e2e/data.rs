@@ -55,10 +55,18 @@ impl Parts {
 
 #[test]
 fn a_note_survives_down_and_up_and_down_delete_leaves_nothing() {
-    let networks_before = networks();
+    let (networks_before, processes_before) = (networks(), machine().processes(""));
     let demo = Project::demo_on(OWN, "keeps");
     let cold = demo.devk(&["up", "-d"]).well();
+    for (what, steps) in [("kind create", "cluster."), ("image builds", "image.build/"), ("image loads", "image.load/")]
+    {
+        tell(&format!("of the cold up, {what}"), cold.time_of(steps));
+    }
     tell("cold devk up -d of the demo, cluster and all", cold.took);
+    assert!(
+        cold.settled()["steps_ms"].as_u64().unwrap() > cold.settled()["ms"].as_u64().unwrap(),
+        "nothing ran at once"
+    );
     let api = demo.port("api");
     post(api, "/notes", &json!({"text": "written before down"})).unwrap().well();
     let parts = Parts::of(&demo);
@@ -81,7 +89,7 @@ fn a_note_survives_down_and_up_and_down_delete_leaves_nothing() {
     parts.are_gone();
     assert_eq!(networks().difference(&networks_before).collect::<Vec<_>>(), [""; 0]);
     assert_eq!(images_of("keeps"), BTreeSet::new());
-    assert_eq!(machine().supervisors("keeps"), [0; 0]);
+    assert_eq!(machine().processes(""), processes_before);
     assert_eq!(machine().state_of("keeps"), [""; 0]);
     assert!(!machine().state().join("clusters").join(OWN).exists(), "neither pin nor kubeconfig");
 }

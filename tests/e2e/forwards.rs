@@ -1,6 +1,5 @@
 //! A listener once shown stays: a pod that goes costs a moment, never a refused connection.
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -62,12 +61,10 @@ fn a_replaced_pod_ends_no_forward_and_its_listener_never_refuses() {
 }
 
 #[test]
-fn twenty_requests_at_once_are_all_answered_and_spread_over_the_pods() {
+fn twenty_requests_at_once_are_all_answered() {
     cluster();
     let project = Project::pair("parallel");
     project.devk(&["up", "-d"]).well();
-    cluster().kubectl(CLUSTER, &["-n", "parallel", "scale", "deployment/pair-left", "--replicas=2"]);
-    cluster().kubectl(CLUSTER, &["-n", "parallel", "rollout", "status", "deployment/pair-left", "--timeout=60s"]);
     let port = project.port("left");
     let since = Instant::now();
     let requests: Vec<_> =
@@ -75,5 +72,4 @@ fn twenty_requests_at_once_are_all_answered_and_spread_over_the_pods() {
     let pods: Vec<_> = requests.into_iter().map(|request| request.join().unwrap()).collect();
     tell("twenty requests at once", since.elapsed());
     assert!(pods.iter().all(|pod| pod.contains("pair-left-")), "{pods:?}");
-    println!("    answered by {} pod(s)", pods.iter().collect::<BTreeSet<_>>().len());
 }

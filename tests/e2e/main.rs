@@ -10,6 +10,7 @@ mod crash;
 mod data;
 mod forwards;
 mod image;
+mod killed_install;
 mod life_cycle;
 mod stray_environment;
 mod support;

@@ -7,6 +7,7 @@ pub(crate) mod project;
 pub(crate) mod run;
 pub(crate) mod wire;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Waits until `reached`, or ends the test with `otherwise`.
@@ -18,7 +19,7 @@ pub(crate) fn eventually(otherwise: &str, within: Duration, mut reached: impl Fn
     }
 }
 
-/// A figure for the log of the run (`--nocapture` shows it).
+/// A figure for the log of the run, written past the harness, which shows only what failing tests print.
 pub(crate) fn tell(what: &str, took: Duration) {
-    println!("    {what}: {:.2} s", took.as_secs_f64());
+    let _ = writeln!(std::io::stderr(), "\n    {what}: {:.2} s", took.as_secs_f64());
 }

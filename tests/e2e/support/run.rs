@@ -142,6 +142,13 @@ impl Ran {
         found.unwrap_or_else(|| panic!("`{step}` did not end; {self:?}"))
     }
 
+    /// How long the steps took, in sum, whose ids begin with `prefix`.
+    pub(crate) fn time_of(&self, prefix: &str) -> Duration {
+        let steps = self.events().into_iter().filter(|event| event["status"] == "done");
+        let of = steps.filter(|event| event["step"].as_str().is_some_and(|step| step.starts_with(prefix)));
+        of.map(|event| Duration::from_millis(event["ms"].as_u64().unwrap())).sum()
+    }
+
     /// How a step ended: `done`, `failed` or `skipped`.
     pub(crate) fn verdict(&self, step: &str) -> String {
         self.end_of(step)["status"].as_str().unwrap().to_owned()
