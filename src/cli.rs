@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{self, Context};
-use crate::config::Source;
+use crate::config::{self, Source};
 use crate::error::{Code, Error, Errors, Exit};
 use crate::session::control::Keep;
-use crate::ui::Format;
+use crate::ui::{self, Format};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
@@ -74,6 +74,8 @@ enum Command {
         #[arg(long)]
         strict: bool,
     },
+    /// The JSON Schema of devk.yaml, for editors
+    Schema,
     #[command(hide = true)]
     Supervise { id: String },
 }
@@ -121,6 +123,10 @@ impl Cli {
                 Command::Events => commands::events::run(&context).await,
                 Command::Kubeconfig => commands::env::kubeconfig(&context),
                 Command::Doctor { strict } => commands::doctor::run(&context, strict).await,
+                Command::Schema => {
+                    ui::json(&config::json_schema());
+                    Ok(Exit::Ok)
+                }
                 Command::Supervise { id } => commands::supervise(context, &id).await,
             }
         })

@@ -17,7 +17,7 @@ use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::Target;
 use crate::release::readiness::wait_ready;
-use crate::session::control::Outcome;
+use crate::session::control::{Built, Outcome};
 use crate::session::target::{Snapshot, choose};
 use crate::session::{self, Session};
 use crate::ui::event::{Reporter, Step};
@@ -47,6 +47,7 @@ pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result
         ready: failed.is_empty(),
         project: project.id.clone(),
         cluster: project.cluster.name.clone(),
+        images: observed.images.iter().map(built).collect(),
         forwards,
         ms: millis(since.elapsed()),
         steps_ms: run.worked.borrow().values().sum(),
@@ -247,6 +248,10 @@ impl<'a> Run<'a> {
         let prepared = self.observed.releases.iter().find(|release| release.prepared.name == name);
         config.zip(prepared).ok_or_else(|| unplanned(name))
     }
+}
+
+fn built(image: &observe::BuiltImage) -> Built {
+    Built { name: image.target.name.clone(), reference: image.target.reference() }
 }
 
 /// How a step ended well.

@@ -309,7 +309,7 @@ impl Kind {
         }
         cmd.run_watched(|line| {
             if let Some(text) = line.trim().strip_prefix('✓').or_else(|| line.trim().strip_prefix('•')) {
-                step.progress(text.trim());
+                step.progress(text.trim().trim_end_matches("...").trim());
             }
         })
         .await

@@ -10,7 +10,7 @@ use crate::docker;
 use crate::error::{Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
-use crate::session::control::{Reply, Request};
+use crate::session::control::{Built, Reply, Request};
 use crate::session::status::SessionStatus;
 use crate::ui::{self, Format};
 
@@ -21,6 +21,8 @@ struct Status {
     project: String,
     worktree: Option<String>,
     cluster: ClusterStatus,
+    /// As the session's last `up` built them; none without a session.
+    images: Vec<Built>,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
     session: Option<SessionStatus>,
@@ -82,8 +84,10 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         created_by_devk: access.is_some_and(|access| access.pin.created),
     };
     let session = session(context, &project.id).await?;
+    let images = session.iter().flat_map(|s| &s.outcome).flat_map(|outcome| outcome.images.clone()).collect();
     Ok(Status {
         version: 1,
+        images,
         project: project.name.clone(),
         worktree: project.worktree.clone(),
         cluster,
@@ -139,6 +143,7 @@ fn text(status: &Status) -> String {
         vec!["cluster".to_owned(), cluster],
         vec!["session".to_owned(), session],
     ];
+    rows.extend(status.images.iter().map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]));
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
     let forwards = status.session.iter().flat_map(|s| &s.forwards);

@@ -225,10 +225,12 @@ fn hint(said: &str) -> &'static str {
         "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
     } else if said.contains("failed to resolve source metadata") || said.contains("failed to do request") {
         "`docker pull` the image that it names: it is missing here, and its registry does not give it"
+    } else if said.contains("context not found") {
+        "the Dockerfile frontend is too new for this Engine: update Docker, or pin `# syntax=docker/dockerfile:1.12`"
     } else if said.contains("no space left on device") {
         "docker system df, then docker builder prune"
     } else {
-        "correct the Dockerfile or what it copies, then save: devk builds again"
+        "correct the Dockerfile or what it copies, then run `devk up` again"
     }
 }
 

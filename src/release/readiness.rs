@@ -13,6 +13,7 @@ use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::jiff::Timestamp;
 use kube::api::Api;
 use kube::runtime::reflector::{self, Store};
 use kube::runtime::{WatchStreamExt, watcher};
@@ -54,8 +55,15 @@ pub async fn wait_ready(
     let namespaces: BTreeSet<&str> = workloads.iter().map(|w| w.namespace.as_str()).chain([namespace]).collect();
     let mut streams = SelectAll::new();
     let watched: Vec<_> = namespaces.into_iter().map(|name| Watched::start(client, name, &mut streams)).collect();
-    let mut wait =
-        Wait { client, step, since: HashMap::new(), told: HashSet::new(), progress: String::new(), away: None };
+    let mut wait = Wait {
+        client,
+        step,
+        since: HashMap::new(),
+        told: HashSet::new(),
+        progress: String::new(),
+        proving: HashMap::new(),
+        away: None,
+    };
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -63,7 +71,7 @@ pub async fn wait_ready(
         tokio::select! {
             Some(event) = streams.next() => wait.heard(event),
             _ = tick.tick() => {}
-            () = &mut deadline => return Err(wait.timed_out(timeout, workloads, &watched).await),
+            () = &mut deadline => return wait.timed_out(timeout, workloads, &watched).await,
         }
         if watched.iter().all(Watched::is_synced) && wait.look(workloads, &watched).await? {
             return Ok(());
@@ -188,6 +196,8 @@ struct Assessment<'a> {
     failures: Vec<Failure>,
     /// A broken pod that its StatefulSet will not replace.
     stuck: Option<String>,
+    /// Container runs that are too young to be trusted, and how long they still have to last.
+    unproven: Vec<(String, Duration)>,
 }
 
 impl Snapshot {
@@ -211,9 +221,14 @@ impl Snapshot {
                 (pod.map_or(State::Missing, |pod| workload::pod(pod)), pod.cloned().into_iter().collect())
             }
         };
-        let failing = pods.iter().filter(|_| state != State::Ready);
-        let failures = failing.filter_map(|pod| crash::failure(pod, &self.events)).collect();
-        Assessment { workload, state, failures, stuck }
+        let state = if workload.kind == WorkloadKind::Job { state } else { workload::confirmed(state, &pods) };
+        if state == State::Ready {
+            let is_job = workload.kind == WorkloadKind::Job;
+            let unproven = pods.iter().filter(|_| !is_job).flat_map(|pod| workload::unproven(pod, Timestamp::now()));
+            return Assessment { workload, state, failures: Vec::new(), stuck: None, unproven: unproven.collect() };
+        }
+        let failures = pods.iter().filter_map(|pod| crash::failure(pod, &self.events)).collect();
+        Assessment { workload, state, failures, stuck, unproven: Vec::new() }
     }
 
     fn assess_with<K>(
@@ -289,6 +304,8 @@ struct Wait<'a> {
     /// Failures that were explained: workload, container, reason, exit code.
     told: HashSet<(String, Option<String>, Reason, Option<i32>)>,
     progress: String,
+    /// Container runs without a probe, and when each has lasted long enough.
+    proving: HashMap<String, Instant>,
     /// The API server's last error, while it is away.
     away: Option<String>,
 }
@@ -312,7 +329,7 @@ impl Wait<'_> {
         let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
         let assessments = assess(workloads, &snapshots);
         if assessments.iter().all(Assessment::is_ready) {
-            return Ok(true);
+            return Ok(self.all_proven(&assessments, Instant::now()));
         }
         self.tell_progress(&assessments);
         self.tell_failures(&assessments, &snapshots).await;
@@ -323,14 +340,33 @@ impl Wait<'_> {
         Ok(false)
     }
 
-    fn tell_progress(&mut self, assessments: &[Assessment<'_>]) {
-        let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).map(Assessment::short).collect();
-        let (ready, all) = (assessments.len() - waiting.len(), assessments.len());
-        let text = format!("{ready} of {all} workloads ready: waiting for {}", waiting.join(", "));
+    /// True once no container run is too young, by the node's clock or by ours.
+    fn all_proven(&mut self, assessments: &[Assessment<'_>], now: Instant) -> bool {
+        let young: Vec<_> = assessments.iter().filter(|a| !a.unproven.is_empty()).collect();
+        let mut lasted = true;
+        for (run, left) in young.iter().flat_map(|a| &a.unproven) {
+            let proven_at = *self.proving.entry(run.clone()).or_insert(now + *left);
+            lasted &= now >= proven_at;
+        }
+        if !lasted {
+            let names = young.iter().map(|a| a.workload.name.as_str()).collect::<Vec<_>>().join(", ");
+            self.say(format!("all ready: watching {names} for a moment, without a readiness probe"));
+        }
+        lasted
+    }
+
+    /// Progress that is not repeated.
+    fn say(&mut self, text: String) {
         if text != self.progress {
             self.step.progress(text.clone());
             self.progress = text;
         }
+    }
+
+    fn tell_progress(&mut self, assessments: &[Assessment<'_>]) {
+        let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).map(Assessment::short).collect();
+        let (ready, all) = (assessments.len() - waiting.len(), assessments.len());
+        self.say(format!("{ready} of {all} workloads ready: waiting for {}", waiting.join(", ")));
     }
 
     async fn tell_failures(&mut self, assessments: &[Assessment<'_>], snapshots: &[Snapshot]) {
@@ -340,7 +376,14 @@ impl Wait<'_> {
                 let reason = if failure.reason == Reason::CrashLoop { Reason::Crash } else { failure.reason };
                 let key = (assessment.workload.name.clone(), failure.container.clone(), reason, failure.exit_code);
                 if self.told.insert(key) {
-                    self.step.progress(self.report(failure, snapshots).await.text());
+                    let report = self.report(failure, snapshots).await;
+                    match failure.reason {
+                        // Every program that takes a moment to start fails its probe at first.
+                        Reason::Probe => self.step.progress(report.summary),
+                        _ => self.step.trouble(
+                            Error::new(Code::ReleaseNotReady, report.summary).evidence(report.lines.join("\n")),
+                        ),
+                    }
                 }
             }
         }
@@ -361,14 +404,18 @@ impl Wait<'_> {
         crash::explain(failure, snapshot.map_or(&[][..], |s| &s.events), &logs)
     }
 
-    async fn timed_out(&self, timeout: Duration, workloads: &[Workload], watched: &[Watched]) -> Error {
+    async fn timed_out(&self, timeout: Duration, workloads: &[Workload], watched: &[Watched]) -> Result<()> {
         if let Some(cause) = &self.away {
             let message = "the API server does not answer, so nobody knows whether the release is ready";
-            return Error::new(Code::ClusterUnreachable, message).evidence(cause).hint("devk doctor");
+            return Err(Error::new(Code::ClusterUnreachable, message).evidence(cause).hint("devk doctor"));
         }
         let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
         let assessments = assess(workloads, &snapshots);
-        self.not_ready(&assessments, &snapshots, format!(" after {} s", timeout.as_secs())).await
+        if assessments.iter().all(Assessment::is_ready) {
+            // Ready, only too young to be sure: the time is over, and nothing speaks against it.
+            return Ok(());
+        }
+        Err(self.not_ready(&assessments, &snapshots, format!(" after {} s", timeout.as_secs())).await)
     }
 
     async fn not_ready(&self, assessments: &[Assessment<'_>], snapshots: &[Snapshot], when: String) -> Error {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 /// How far a workload is.
@@ -125,6 +127,43 @@ pub(super) fn job_pods(object: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
     selected(object.spec.as_ref().and_then(|s| s.selector.as_ref()), pods)
 }
 
+/// Pods know of a crash before their controller counts it: a workload is ready only if its pods are.
+/// Pods that have ended for good (evicted ones stay for a while) do not count.
+pub(super) fn confirmed(state: State, pods: &[Arc<Pod>]) -> State {
+    let states: Vec<_> = pods.iter().map(|object| pod(object)).filter(|s| !matches!(s, State::Failed(_))).collect();
+    let ready = states.iter().filter(|s| **s == State::Ready).count();
+    if state != State::Ready || ready == states.len() {
+        return state;
+    }
+    let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
+    State::Waiting { ready: count(ready), wanted: count(states.len()) }
+}
+
+/// A container without a readiness probe is ready as soon as it runs, even if it crashes a second
+/// later. It has proven itself after this long, or longer once it has crashed.
+const PROVEN: Duration = Duration::from_secs(3);
+const PROVEN_AFTER_CRASH: Duration = Duration::from_secs(10);
+
+/// The runs of a pod's containers that have yet to prove themselves: a name for each run, and how
+/// long it has to last from now on.
+pub(super) fn unproven(pod: &Pod, now: Timestamp) -> Vec<(String, Duration)> {
+    let specs = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let probed: Vec<_> = specs.filter(|c| c.readiness_probe.is_some()).map(|c| c.name.as_str()).collect();
+    let containers = pod.status.iter().flat_map(|status| status.container_statuses.iter().flatten());
+    let unprobed = containers.filter(|c| !probed.contains(&c.name.as_str()));
+    unprobed.filter_map(|container| unproven_run(pod, container, now)).collect()
+}
+
+fn unproven_run(pod: &Pod, container: &ContainerStatus, now: Timestamp) -> Option<(String, Duration)> {
+    let started = container.state.as_ref()?.running.as_ref()?.started_at.as_ref()?.0;
+    let crashed = container.last_state.as_ref().and_then(|s| s.terminated.as_ref()).is_some_and(|t| t.exit_code != 0);
+    let needed = if crashed { PROVEN_AFTER_CRASH } else { PROVEN };
+    // A node whose clock is ahead seems to have started it in the future: an age of zero.
+    let age = Duration::try_from(now.duration_since(started)).unwrap_or_default();
+    let left = needed.checked_sub(age).filter(|left| !left.is_zero())?;
+    Some((format!("{}/{}/{}", pod.name_any(), container.name, container.restart_count), left))
+}
+
 /// True for a pod that an upgrade of its StatefulSet should have replaced.
 pub(super) fn is_outdated(object: &StatefulSet, pod: &Pod) -> bool {
     let newest = object.status.as_ref().and_then(|s| s.update_revision.as_ref());
@@ -224,5 +263,33 @@ mod tests {
         let names: Vec<_> = deployment_pods(&rollout(5, [3, 1, 2]), &pods).iter().map(|p| p.name_any()).collect();
         assert_eq!(names, ["new"]);
         assert_eq!(deployment_pods(&rollout(5, [2, 0, 2]), &pods).len(), 0, "the new ones do not exist yet");
+    }
+
+    #[test]
+    fn a_container_without_a_probe_has_to_run_for_a_while_and_longer_after_a_crash() {
+        let now: Timestamp = "2026-01-01T00:00:10Z".parse().unwrap();
+        let run = |started: &str, last: Value, probe: Value| {
+            let container = json!({"name": "api", "image": "", "imageID": "", "ready": true, "restartCount": 1,
+                "state": {"running": {"startedAt": started}}, "lastState": last});
+            let pod: Pod = read(json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [container]},
+                "spec": {"containers": [{"name": "api", "readinessProbe": probe}]}}));
+            unproven(&pod, now).first().map(|(_, left)| left.as_secs())
+        };
+        let crash = json!({"terminated": {"exitCode": 1}});
+        assert_eq!(run("2026-01-01T00:00:08Z", json!({}), Value::Null), Some(1));
+        assert_eq!(run("2026-01-01T00:00:06Z", json!({}), Value::Null), None);
+        assert_eq!(run("2026-01-01T00:00:06Z", crash.clone(), Value::Null), Some(6));
+        assert_eq!(run("2026-01-01T00:05:00Z", json!({}), Value::Null), Some(3), "the node's clock is ahead");
+        assert_eq!(run("2026-01-01T00:00:09Z", crash, json!({})), None, "a probe is proof enough");
+    }
+
+    #[test]
+    fn a_workload_is_not_ready_while_one_of_its_pods_is_not() {
+        let pod = |status: Value| -> Arc<Pod> { Arc::new(read(json!({"metadata": {"name": "p"}, "status": status}))) };
+        let ready = pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}));
+        let crashed = pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}));
+        let evicted = pod(json!({"phase": "Failed"}));
+        assert_eq!(confirmed(State::Ready, &[ready.clone(), evicted]), State::Ready);
+        assert_eq!(confirmed(State::Ready, &[ready, crashed]), State::Waiting { ready: 1, wanted: 2 });
     }
 }

@@ -69,12 +69,22 @@ pub struct Outcome {
     pub ready: bool,
     pub project: String,
     pub cluster: String,
+    /// What the images that devk builds are called now.
+    pub images: Vec<Built>,
     pub forwards: Vec<Forward>,
     /// Wall time.
     pub ms: u64,
     /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
     pub steps_ms: u64,
     pub failed: Vec<String>,
+}
+
+/// An image that devk built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    /// The name in devk.yaml.
+    pub name: String,
+    pub reference: String,
 }
 
 /// Where a project's supervisor listens: in its state folder, or, where that path is longer than

@@ -77,6 +77,11 @@ impl Step {
         self.send(Status::Progress, detail.into(), None);
     }
 
+    /// Something failed that may yet recover: shown in full, and the step goes on.
+    pub fn trouble(&self, error: Error) {
+        self.send(Status::Progress, error.to_string(), Some(error));
+    }
+
     pub fn done(mut self, detail: impl Into<String>) {
         self.end(Status::Done, detail.into(), None);
     }
