@@ -5,8 +5,10 @@
 //! can be pasted into a shell, and its output; secrets are handed over in files, never in arguments.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
@@ -64,11 +66,12 @@ pub struct Cmd {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
+    holds: Option<Arc<File>>,
 }
 
 impl Cmd {
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), dir: None }
+        Self { program: program.into(), args: Vec::new(), env: Vec::new(), dir: None, holds: None }
     }
 
     #[must_use]
@@ -100,6 +103,14 @@ impl Cmd {
         self
     }
 
+    /// Gives the child an empty lock file for its standard input: what devk has locked then stays locked
+    /// until the child has ended too, even if devk is killed and the child is not.
+    #[must_use]
+    pub fn holding(mut self, lock: &Arc<File>) -> Self {
+        self.holds = Some(Arc::clone(lock));
+        self
+    }
+
     /// The command as it can be pasted into a shell.
     pub fn pasteable(&self) -> String {
         let env = self.env.iter().map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
@@ -121,7 +132,7 @@ impl Cmd {
     /// # Errors
     /// As [`Cmd::run`].
     pub async fn run_watched(&self, mut line: impl FnMut(&str)) -> Result<Output> {
-        let mut child = self.command().spawn().map_err(|e| self.not_started(&e))?;
+        let mut child = self.command().and_then(|mut c| c.spawn()).map_err(|e| self.not_started(&e))?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let stdout = read_all(out);
         let stderr = read_lines(err, &mut line);
@@ -138,16 +149,18 @@ impl Cmd {
             .evidence(last_lines(stderr, KEPT_LINES))
     }
 
-    fn command(&self) -> tokio::process::Command {
+    fn command(&self) -> std::io::Result<tokio::process::Command> {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args).env_clear().kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The copy shares the lock: flock(2) belongs to the open file description.
+        let stdin = self.holds.as_ref().map(|lock| lock.try_clone()).transpose()?;
+        command.stdin(stdin.map_or_else(Stdio::null, Stdio::from)).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.envs(ALLOWED.iter().filter_map(|key| std::env::var_os(key).map(|value| (*key, value))));
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
         }
-        command
+        Ok(command)
     }
 
     fn not_started(&self, cause: &std::io::Error) -> Error {
@@ -219,6 +232,20 @@ mod tests {
         let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
         assert_eq!(error.code, Code::CommandFailed);
         assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+    }
+
+    #[tokio::test]
+    async fn a_lock_lasts_as_long_as_the_child_that_holds_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || File::create(dir.path().join("lock")).unwrap();
+        let ours = Arc::new(open());
+        ours.lock().unwrap();
+        let cmd = Cmd::new("sleep").arg("1").holding(&ours);
+        let child = cmd.command().unwrap().kill_on_drop(false).spawn();
+        drop((cmd, ours));
+        assert!(open().try_lock().is_err(), "the child is asleep and holds it");
+        child.unwrap().wait().await.unwrap();
+        assert!(open().try_lock().is_ok());
     }
 
     #[tokio::test]

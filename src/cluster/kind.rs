@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
@@ -75,6 +76,9 @@ impl std::fmt::Debug for Access {
         f.debug_struct("Access").field("nodes", &self.nodes).field("pin", &self.pin).finish_non_exhaustive()
     }
 }
+
+/// The right to change a cluster.
+type Turn = Arc<std::fs::File>;
 
 /// One kind cluster by name.
 #[derive(Debug, Clone)]
@@ -161,16 +165,16 @@ impl Kind {
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
     pub async fn ensure(&self, step: &Step) -> Result<Access> {
-        let _turn = self.lock(step).await?;
+        let turn = self.turn(step).await?;
         match self.state().await? {
-            State::Absent => self.create(step).await,
+            State::Absent => self.create(&turn, step).await,
             State::HalfMade => {
                 step.progress("removing a half-made cluster");
-                self.kind(&["delete", "cluster"], step).await?;
-                self.create(step).await
+                self.kind(&["delete", "cluster"], &turn, step).await?;
+                self.create(&turn, step).await
             }
-            State::Stopped(nodes) => self.start(&nodes, step).await,
-            State::Running(nodes) => self.adopt(&nodes, step).await,
+            State::Stopped(nodes) => self.start(&nodes, &turn, step).await,
+            State::Running(nodes) => self.adopt(&nodes, &turn, step).await,
         }
     }
 
@@ -199,8 +203,9 @@ impl Kind {
     /// # Errors
     /// [`Code::CommandFailed`], [`Code::StateIo`].
     pub async fn delete(&self, step: &Step) -> Result<()> {
+        let turn = self.turn(step).await?;
         let network_created = pin::load(&self.dir)?.is_some_and(|pin| pin.network_created);
-        self.kind(&["delete", "cluster"], step).await?;
+        self.kind(&["delete", "cluster"], &turn, step).await?;
         if network_created {
             // Fails while other containers are attached, and then it has to stay.
             let _ = self.engine.docker.remove_network(NETWORK).await;
@@ -221,7 +226,7 @@ impl Kind {
         Ok(nodes)
     }
 
-    async fn create(&self, step: &Step) -> Result<Access> {
+    async fn create(&self, turn: &Turn, step: &Step) -> Result<Access> {
         let network_created = self.engine.docker.inspect_network(NETWORK, None).await.is_err();
         write_atomic(&self.creating(), b"", 0o600)?;
         let config = self.dir.join("kind.yaml");
@@ -233,12 +238,14 @@ impl Kind {
             args.extend(["--image".to_owned(), image]);
         }
         let args: Vec<_> = args.iter().map(String::as_str).collect();
-        self.kind(&args, step).await.map_err(|e| Error { code: Code::ClusterCreate, ..e })?;
+        self.kind(&args, turn, step).await.map_err(|e| Error { code: Code::ClusterCreate, ..e })?;
+        let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
+        // After the pin: a cluster without either would count as somebody else's.
         std::fs::remove_file(self.creating()).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
-        self.pin_now(&self.nodes().await?, true, network_created).await
+        Ok(access)
     }
 
-    async fn start(&self, nodes: &[Node], step: &Step) -> Result<Access> {
+    async fn start(&self, nodes: &[Node], turn: &Turn, step: &Step) -> Result<Access> {
         let since = jiff::Timestamp::now();
         for node in nodes.iter().filter(|n| !n.running) {
             step.progress(format!("starting node `{}`", node.name));
@@ -248,14 +255,14 @@ impl Kind {
             })?;
         }
         let nodes = self.nodes().await?;
-        let access = self.adopt(&nodes, step).await?;
+        let access = self.adopt(&nodes, turn, step).await?;
         restart::wait_until_fresh(&access.client, since, step).await?;
         Ok(access)
     }
 
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
     /// anew has another node container; it is adopted, and no longer devk's to remove.
-    async fn adopt(&self, nodes: &[Node], step: &Step) -> Result<Access> {
+    async fn adopt(&self, nodes: &[Node], turn: &Turn, step: &Step) -> Result<Access> {
         if pin::load(&self.dir)?.is_some_and(|pin| pin.node == control_plane(nodes)) && self.kubeconfig().exists() {
             self.wait_for_api(step).await?;
             if let Some(access) = self.pinned(nodes).await? {
@@ -263,7 +270,7 @@ impl Kind {
             }
         }
         step.progress(format!("adopting kind cluster `{}`", self.name));
-        let kubeconfig = self.kind(&["get", "kubeconfig"], step).await?.stdout;
+        let kubeconfig = self.kind(&["get", "kubeconfig"], turn, step).await?.stdout;
         write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
         self.wait_for_api(step).await?;
         self.pin_now(nodes, false, false).await
@@ -302,8 +309,9 @@ impl Kind {
         Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
     }
 
-    async fn kind(&self, args: &[&str], step: &Step) -> Result<process::Output> {
+    async fn kind(&self, args: &[&str], turn: &Turn, step: &Step) -> Result<process::Output> {
         let mut cmd = Cmd::new(Self::program()?).args(args).args(["--name", &self.name]).envs(self.engine.env());
+        cmd = cmd.holding(turn);
         if args.first() != Some(&"get") {
             cmd = cmd.arg("--kubeconfig").arg(self.kubeconfig());
         }
@@ -315,15 +323,16 @@ impl Kind {
         .await
     }
 
-    /// Only one devk at a time changes a cluster. The lock falls with the process.
-    async fn lock(&self, step: &Step) -> Result<std::fs::File> {
+    /// Only one devk at a time changes a cluster. The lock falls with the process, or with the `kind`
+    /// that outlives it: one whose devk was killed goes on making the cluster.
+    async fn turn(&self, step: &Step) -> Result<Turn> {
         let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.dir.display()));
         std::fs::create_dir_all(&self.dir).map_err(io)?;
         let file = std::fs::File::create(self.dir.join("lock")).map_err(io)?;
         if file.try_lock().is_err() {
-            step.progress("waiting for another devk that works on this cluster");
+            step.progress("waiting for another devk, or a `kind` that it left, to be done with this cluster");
         }
-        tokio::task::spawn_blocking(move || file.lock().map(|()| file))
+        tokio::task::spawn_blocking(move || file.lock().map(|()| Arc::new(file)))
             .await
             .map_err(|e| Error::new(Code::StateIo, e.to_string()))?
             .map_err(io)

@@ -4,12 +4,14 @@
 //! cluster behind it may come and go.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Errors};
 use crate::plan::ForwardFact;
+use crate::ports::Forward;
 use crate::ui::event::Reporter;
 
 pub mod client;
@@ -26,7 +28,8 @@ pub mod tunnel;
 
 use control::Outcome;
 use forward::{Forwarder, Listener, Serving};
-use status::{ForwardStatus, SessionStatus};
+use numbers::Numbers;
+use status::SessionStatus;
 use target::{Snapshot, Target};
 
 /// What one supervisor holds.
@@ -37,6 +40,8 @@ pub struct Session {
     cancel: CancellationToken,
     /// In the order of the table.
     held: Vec<Held>,
+    /// What is held, for those who ask while an `up` works on the session.
+    shown: watch::Sender<Shown>,
     pub outcome: Option<Outcome>,
 }
 
@@ -45,6 +50,9 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session").field("held", &self.held).field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
+
+/// The forwards that are held and their numbers.
+pub type Shown = Vec<(Forward, Arc<Numbers>)>;
 
 /// A forward that is bound and served.
 #[derive(Debug)]
@@ -58,7 +66,7 @@ impl Session {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
-        Self { reporter, clients, forwarder, cancel, held: vec![], outcome: None }
+        Self { reporter, clients, forwarder, cancel, held: vec![], shown: watch::Sender::default(), outcome: None }
     }
 
     /// The host ports that this session listens on.
@@ -87,6 +95,7 @@ impl Session {
             self.held.push(Held { fact: fact.clone(), serving });
         }
         self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
+        self.show();
         Ok(())
     }
 
@@ -99,6 +108,17 @@ impl Session {
             // Its port is free only when the task is gone; that it was aborted is no news.
             let _ = held.serving.task.await;
         }
+        self.show();
+    }
+
+    fn show(&self) {
+        let forward = |held: &Held| (held.fact.forward.clone(), Arc::clone(&held.serving.numbers));
+        self.shown.send_replace(self.held.iter().map(forward).collect());
+    }
+
+    /// What is held as it changes, to be asked without the session.
+    pub fn shown(&self) -> watch::Receiver<Shown> {
+        self.shown.subscribe()
     }
 
     /// The cluster that the forwards lead to; None while there is none.
@@ -112,14 +132,7 @@ impl Session {
     }
 
     pub fn status(&self) -> SessionStatus {
-        let forward =
-            |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
-        SessionStatus {
-            pid: std::process::id(),
-            busy: false,
-            outcome: self.outcome.clone(),
-            forwards: self.held.iter().map(forward).collect(),
-        }
+        SessionStatus { busy: false, outcome: self.outcome.clone(), ..SessionStatus::busy(&self.shown.borrow()) }
     }
 
     /// Closes every listener and connection.

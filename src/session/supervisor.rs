@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Mutex;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Session;
 use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
+use super::status::SessionStatus;
+use super::{Session, Shown};
 use crate::config::Source;
 use crate::error::{Code, Error, Result};
 use crate::paths::Paths;
@@ -75,6 +76,7 @@ struct Supervisor {
     paths: Paths,
     reporter: Reporter,
     session: Mutex<Session>,
+    shown: watch::Receiver<Shown>,
     /// Attached clients, and clients whose `up` has not settled.
     owners: AtomicUsize,
     detached: AtomicBool,
@@ -84,9 +86,10 @@ struct Supervisor {
 impl Supervisor {
     fn new(paths: Paths) -> Self {
         let reporter = Reporter::default();
-        let session = Mutex::new(Session::new(reporter.clone()));
+        let session = Session::new(reporter.clone());
+        let (shown, session) = (session.shown(), Mutex::new(session));
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { paths, reporter, session, owners, detached, end: CancellationToken::new() }
+        Self { paths, reporter, session, shown, owners, detached, end: CancellationToken::new() }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, id: &str) {
@@ -166,10 +169,10 @@ impl Supervisor {
     }
 
     async fn status(&self, write: &mut Sender) -> Result<()> {
-        // While `up` works on the session its last settled state is told.
+        // While an `up` works on the session only what it holds is told.
         let status = match self.session.try_lock() {
             Ok(session) => session.status(),
-            Err(_) => super::status::SessionStatus::busy(std::process::id()),
+            Err(_) => SessionStatus::busy(&self.shown.borrow()),
         };
         write.send(&Reply::Status { status }).await
     }
