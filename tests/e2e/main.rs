@@ -11,6 +11,7 @@ mod data;
 mod forwards;
 mod image;
 mod life_cycle;
+mod release;
 mod stray_environment;
 mod support;
 mod unchanged;
