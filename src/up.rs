@@ -263,7 +263,7 @@ enum Done {
 
 fn no_pod(fact: &ForwardFact) -> Error {
     let forward = &fact.forward;
-    Error::new(Code::ForwardTarget, format!("no Ready pod stands behind Service `{}`", forward.service))
+    Error::new(Code::ForwardNoPod, format!("no Ready pod stands behind Service `{}`", forward.service))
         .evidence(format!("{} is held; connections wait for a pod", forward.url))
         .hint(format!("devk logs {}", forward.name))
 }

@@ -17,7 +17,7 @@ use crate::logs::{Printed, Tail};
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
 pub async fn run(context: &Context, service: Option<String>, follow: bool, lines: i64) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let client = client::client(&context.paths.cluster(&project.cluster.name).join("kubeconfig")).await?;
+    let client = connect(context, &project).await?;
     let selector = match &service {
         Some(name) => Some(selector(&client, &project, name).await?),
         None => None,
@@ -35,12 +35,17 @@ pub async fn run(context: &Context, service: Option<String>, follow: bool, lines
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn follow_all(context: &Context, project: &Project) -> Result<(), Errors> {
-    let client = client::client(&context.paths.cluster(&project.cluster.name).join("kubeconfig")).await?;
+    let client = connect(context, project).await?;
     let printed = Printed::of(context.format);
     let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
     tail.show(true).await?;
     // All streams have ended, which they do when the cluster goes; the session says more.
     future::pending().await
+}
+
+async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
+    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
+    client::client(&kubeconfig).await.map_err(|error| error.hint("devk up -d"))
 }
 
 /// The label selector of the Service that a name stands for: a forward's, a Service's own, or what

@@ -3,7 +3,7 @@
 //! Invariant: a listener once shown stays until the session ends or the plan drops its forward; the
 //! cluster behind it may come and go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -38,7 +38,8 @@ pub struct Session {
     clients: watch::Sender<Option<kube::Client>>,
     forwarder: Forwarder,
     cancel: CancellationToken,
-    held: BTreeMap<String, Held>,
+    /// In the order of the table.
+    held: Vec<Held>,
     /// What is held, for those who ask while an `up` works on the session.
     shown: watch::Sender<Shown>,
     pub outcome: Option<Outcome>,
@@ -65,46 +66,44 @@ impl Session {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
-        let (held, shown) = (BTreeMap::new(), watch::Sender::default());
-        Self { reporter, clients, forwarder, cancel, held, shown, outcome: None }
+        Self { reporter, clients, forwarder, cancel, held: vec![], shown: watch::Sender::default(), outcome: None }
     }
 
     /// The host ports that this session listens on.
     pub fn ports(&self) -> BTreeSet<u16> {
-        self.held.values().map(|held| held.fact.forward.local).collect()
+        self.held.iter().map(|held| held.fact.forward.local).collect()
     }
 
-    /// Holds exactly these forwards: what is held already stays untouched, what is new is bound, all of
-    /// it before any of it is served, and what is gone is closed.
+    /// Holds exactly these forwards: what is held already stays untouched, what is gone is closed, and
+    /// what is new is bound, all of it before any of it is served.
     ///
     /// # Errors
-    /// A port that cannot be bound; then nothing has changed.
+    /// Every port that cannot be bound; then nothing new is held.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
-        let is_held =
-            |fact: &&ForwardFact| self.held.get(&fact.forward.name).is_some_and(|held| held.fact.leads_as(fact));
-        let (kept, new): (Vec<_>, Vec<_>) = facts.iter().partition(is_held);
-        let kept: BTreeSet<_> = kept.iter().map(|fact| fact.forward.name.clone()).collect();
-        // A forward that only points elsewhere keeps its port number, so the old listener goes first.
-        self.close_others(&kept).await;
-        let (mut bound, mut problems): (Vec<(ForwardFact, Listener)>, Vec<Error>) = (vec![], vec![]);
-        for fact in new {
+        // A forward that only leads elsewhere keeps its port number, so its old listener goes first.
+        self.close_all_but(facts).await;
+        let (mut bound, mut problems): (Vec<(&ForwardFact, Listener)>, Vec<Error>) = (vec![], vec![]);
+        for fact in facts.iter().filter(|fact| !self.held.iter().any(|held| held.fact.leads_as(fact))) {
             match Listener::bind(&fact.forward).await {
-                Ok(listener) => bound.push((fact.clone(), listener)),
+                Ok(listener) => bound.push((fact, listener)),
                 Err(error) => problems.push(error),
             }
         }
         Errors::unless_empty(problems, ())?;
         for (fact, listener) in bound {
-            let serving = self.forwarder.serve(listener, target(&fact));
-            self.held.insert(fact.forward.name.clone(), Held { fact, serving });
+            let serving = self.forwarder.serve(listener, target(fact));
+            self.held.push(Held { fact: fact.clone(), serving });
         }
+        self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
         self.show();
         Ok(())
     }
 
-    async fn close_others(&mut self, kept: &BTreeSet<String>) {
-        let gone: Vec<_> = self.held.keys().filter(|name| !kept.contains(*name)).cloned().collect();
-        for held in gone.iter().filter_map(|name| self.held.remove(name)).collect::<Vec<_>>() {
+    async fn close_all_but(&mut self, facts: &[ForwardFact]) {
+        let is_kept = |held: &Held| facts.iter().any(|fact| held.fact.leads_as(fact));
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_kept);
+        self.held = kept;
+        for held in gone {
             held.serving.task.abort();
             // Its port is free only when the task is gone; that it was aborted is no news.
             let _ = held.serving.task.await;
@@ -114,7 +113,7 @@ impl Session {
 
     fn show(&self) {
         let forward = |held: &Held| (held.fact.forward.clone(), Arc::clone(&held.serving.numbers));
-        self.shown.send_replace(self.held.values().map(forward).collect());
+        self.shown.send_replace(self.held.iter().map(forward).collect());
     }
 
     /// What is held as it changes, to be asked without the session.
@@ -139,7 +138,7 @@ impl Session {
     /// Closes every listener and connection.
     pub async fn close(&mut self) {
         self.cancel.cancel();
-        for (_, held) in std::mem::take(&mut self.held) {
+        for held in std::mem::take(&mut self.held) {
             let _ = held.serving.task.await;
         }
     }
