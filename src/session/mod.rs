@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, Errors};
+use crate::error::Errors;
 use crate::plan::ForwardFact;
 use crate::ui::event::Reporter;
 
@@ -36,7 +36,8 @@ pub struct Session {
     forwarder: Forwarder,
     cancel: CancellationToken,
     held: BTreeMap<String, Held>,
-    pub outcome: Option<Outcome>,
+    outcome: Option<Outcome>,
+    told: watch::Sender<SessionStatus>,
 }
 
 impl std::fmt::Debug for Session {
@@ -57,7 +58,8 @@ impl Session {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
-        Self { reporter, clients, forwarder, cancel, held: BTreeMap::new(), outcome: None }
+        let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
+        Self { reporter, clients, forwarder, cancel, held: BTreeMap::new(), outcome: None, told }
     }
 
     /// The host ports that this session listens on.
@@ -74,22 +76,30 @@ impl Session {
         let is_held =
             |fact: &&ForwardFact| self.held.get(&fact.forward.name).is_some_and(|held| held.fact.leads_as(fact));
         let (kept, new): (Vec<_>, Vec<_>) = facts.iter().partition(is_held);
+        // A port that only leads elsewhere from now on is our own: it can be bound when the old listener is gone.
+        let own = self.ports();
+        let (again, free): (Vec<_>, Vec<_>) = new.into_iter().partition(|fact| own.contains(&fact.forward.local));
+        let mut bound = bind(&free).await?;
         let kept: BTreeSet<_> = kept.iter().map(|fact| fact.forward.name.clone()).collect();
-        // A forward that only points elsewhere keeps its port number, so the old listener goes first.
         self.close_others(&kept).await;
-        let (mut bound, mut problems): (Vec<(ForwardFact, Listener)>, Vec<Error>) = (vec![], vec![]);
-        for fact in new {
-            match Listener::bind(&fact.forward).await {
-                Ok(listener) => bound.push((fact.clone(), listener)),
-                Err(error) => problems.push(error),
-            }
-        }
-        Errors::unless_empty(problems, ())?;
+        bound.extend(bind(&again).await?);
         for (fact, listener) in bound {
             let serving = self.forwarder.serve(listener, target(&fact));
             self.held.insert(fact.forward.name.clone(), Held { fact, serving });
         }
+        self.told.send_replace(self.status());
         Ok(())
+    }
+
+    /// Keeps what the last `up` came to.
+    pub fn settle(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.told.send_replace(self.status());
+    }
+
+    /// The last status that was told, for those who ask while an `up` has the session.
+    pub fn told(&self) -> watch::Receiver<SessionStatus> {
+        self.told.subscribe()
     }
 
     async fn close_others(&mut self, kept: &BTreeSet<String>) {
@@ -131,11 +141,69 @@ impl Session {
     }
 }
 
+/// Listeners for all of them, or all that keeps them from being bound.
+async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(ForwardFact, Listener)>, Errors> {
+    let (mut bound, mut problems) = (vec![], vec![]);
+    for fact in facts {
+        match Listener::bind(&fact.forward).await {
+            Ok(listener) => bound.push(((*fact).clone(), listener)),
+            Err(error) => problems.push(error),
+        }
+    }
+    Errors::unless_empty(problems, bound)
+}
+
 /// What a forward leads to.
 pub fn target(fact: &ForwardFact) -> Target {
     Target {
         namespace: fact.forward.namespace.clone(),
         service: fact.forward.service.clone(),
         port_name: fact.port_name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Forward;
+
+    fn fact(name: &str, local: u16) -> ForwardFact {
+        let forward = Forward {
+            name: name.into(),
+            namespace: "shop".into(),
+            service: name.into(),
+            remote: 80,
+            local,
+            url: String::new(),
+            moved: None,
+        };
+        ForwardFact { forward, port_name: String::new(), release: "shop".into() }
+    }
+
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn a_port_that_cannot_be_bound_costs_no_forward_that_is_held() {
+        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = holder.local_addr().unwrap().port();
+        let mut session = Session::new(Reporter::default());
+        let api = fact("api", free_port());
+        session.hold(std::slice::from_ref(&api)).await.unwrap();
+        session.hold(&[fact("web", taken)]).await.unwrap_err();
+        assert_eq!(session.ports(), [api.forward.local].into());
+        assert!(std::net::TcpStream::connect(("127.0.0.1", api.forward.local)).is_ok());
+        session.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_that_leads_elsewhere_stays_and_is_told() {
+        let mut session = Session::new(Reporter::default());
+        let (told, port) = (session.told(), free_port());
+        session.hold(&[fact("api", port)]).await.unwrap();
+        session.hold(&[fact("web", port)]).await.unwrap();
+        assert_eq!(told.borrow().forwards[0].forward.service, "web");
+        session.close().await;
     }
 }

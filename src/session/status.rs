@@ -7,10 +7,10 @@ use super::numbers::Stats;
 use crate::ports::Forward;
 
 /// The session as `devk status` shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
-    /// An `up` is at work; the rest is not told meanwhile.
+    /// An `up` is at work; the rest is as it was told last.
     pub busy: bool,
     /// What the last `up` came to.
     pub outcome: Option<Outcome>,
@@ -23,11 +23,4 @@ pub struct ForwardStatus {
     #[serde(flatten)]
     pub forward: Forward,
     pub numbers: Stats,
-}
-
-impl SessionStatus {
-    /// While an `up` works.
-    pub fn busy(pid: u32) -> Self {
-        Self { pid, busy: true, outcome: None, forwards: vec![] }
-    }
 }
