@@ -1,11 +1,11 @@
 //! Ends a project's stack: stops it with its data kept, or removes it with all that devk made.
 //!
-//! Works from whatever state a crash left: everything it needs to know stands in Docker and in the
-//! cluster; devk's own files only save time.
+//! Works from whatever state a crash left: what there is to end stands in Docker and in the cluster. Of
+//! devk's own files it needs the pin alone: a cluster that devk never pinned is left as it is.
 
 use serde::Serialize;
 
-use crate::cluster::kind::{Access, Kind, State};
+use crate::cluster::kind::{Access, Kind, State, Turn};
 use crate::cluster::{namespace, sleep};
 use crate::config::Project;
 use crate::docker::Engine;
@@ -64,7 +64,8 @@ impl Down<'_> {
     /// # Errors
     /// Whatever could not be stopped or removed; the rest is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
-        let access = self.access(delete).await?;
+        let turn = self.turn(delete).await?;
+        let access = self.access(delete, &turn).await?;
         let others = match &access {
             Some(access) => self.others(access, delete).await?,
             None => vec![],
@@ -72,7 +73,7 @@ impl Down<'_> {
         let ending = ending(delete, access.as_ref(), &self.project.id, &others);
         let mut problems = vec![];
         if let Some(access) = &access {
-            problems.extend(self.end_stack(&ending, access).await.err());
+            problems.extend(self.end_stack(&ending, access, &turn).await.err());
         }
         if delete {
             problems.extend(self.step("image.remove", "devk-built images", self.remove_images()).await.err());
@@ -84,30 +85,45 @@ impl Down<'_> {
         Errors::unless_empty(problems, ending)
     }
 
+    /// From here to the end nobody else starts, adopts or ends the cluster.
+    async fn turn(&self, delete: bool) -> Result<Turn> {
+        let mut step = None;
+        let id = if delete { "cluster.delete" } else { "cluster.stop" };
+        let wait = || step = Some(self.reporter.start(id, "waiting for another devk that works on this cluster"));
+        let turn = self.kind.turn(wait).await?;
+        if let Some(step) = step {
+            step.done("the other devk has ended");
+        }
+        Ok(turn)
+    }
+
     /// Access to the cluster if there is something to end. Removing from a stopped cluster needs it
     /// started: what else lives on it stands nowhere but in it.
-    async fn access(&self, delete: bool) -> Result<Option<Access>> {
+    async fn access(&self, delete: bool, turn: &Turn) -> Result<Option<Access>> {
         match self.kind.state().await? {
-            State::Running(nodes) => match self.kind.pinned(&nodes).await? {
-                Some(access) => Ok(Some(access)),
-                // Never pinned: devk has not written to it.
-                None => Ok(None),
+            State::Running(nodes) => match self.kind.pinned(&nodes).await {
+                // It may have been started a moment ago.
+                Err(e) if e.code == Code::ClusterUnreachable => self.ensure(turn).await.map(Some),
+                // None: never pinned, so devk has not written to it.
+                found => found,
             },
-            State::Stopped(_) if delete && self.kind.is_pinned()? => self.ensure().await.map(Some),
-            State::HalfMade if delete => {
+            State::Stopped(nodes) if delete && self.kind.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
+            // Nothing lives on it, and it would run on.
+            State::HalfMade => {
                 let step = self.reporter.start("cluster.delete", "a half-made cluster");
-                let deleted = self.kind.delete(&step).await;
+                let deleted = self.kind.delete(turn, &step).await;
                 end(step, deleted).map(|()| None)
             }
-            State::HalfMade | State::Stopped(_) | State::Absent => Ok(None),
+            State::Absent if delete => self.kind.forget(turn).await.map(|()| None),
+            State::Stopped(_) | State::Absent => Ok(None),
         }
     }
 
-    async fn ensure(&self) -> Result<Access> {
+    async fn ensure(&self, turn: &Turn) -> Result<Access> {
         let step = self.reporter.start("cluster.create", "to see what lives on it");
-        match self.kind.ensure(&step).await {
+        match self.kind.ensure_in(turn, &step).await {
             Ok(access) => {
-                step.done("started");
+                step.done("it answers");
                 Ok(access)
             }
             Err(error) => {
@@ -124,18 +140,21 @@ impl Down<'_> {
         Ok(others.map(|p| p.name).collect())
     }
 
-    async fn end_stack(&self, ending: &Ending, access: &Access) -> Result<()> {
+    async fn end_stack(&self, ending: &Ending, access: &Access, turn: &Turn) -> Result<()> {
         let (client, id) = (&access.client, self.project.id.as_str());
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.kind.stop()).await,
+            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.kind.stop(turn)).await,
             Ending::Sleep { because } => self.step("workloads.sleep", because, sleep::sleep(client, id)).await,
             Ending::DeleteCluster => {
                 let step = self.reporter.start("cluster.delete", "cluster, volumes and network");
-                let deleted = self.kind.delete(&step).await;
+                let deleted = self.kind.delete(turn, &step).await;
                 end(step, deleted)
             }
             Ending::DeleteNamespace { because } => {
+                if namespace::find(client, id).await?.is_none() {
+                    return Ok(());
+                }
                 let (helm, kubeconfig) = (Helm::find()?, self.kind.kubeconfig());
                 let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
                 for release in self.project.releases.iter().rev() {

@@ -1,8 +1,13 @@
 //! Where devk keeps what it cannot derive: XDG folders, all of them overridable by the environment.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
+
+/// How often a lock that somebody else has is tried again.
+const RETRY: Duration = Duration::from_millis(50);
 
 /// devk's folders on this machine.
 #[derive(Debug, Clone)]
@@ -47,6 +52,68 @@ fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
     })
 }
 
+/// A lock between processes: it falls with the process that has it, however that ends.
+#[derive(Debug)]
+pub struct Lock(File);
+
+impl Lock {
+    /// Takes the lock on a file, which is made if it is missing; None while somebody else has it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
+        loop {
+            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            match file.try_lock() {
+                Ok(()) if is_at(&file, path) => return Ok(Some(Self(file))),
+                // Whoever had it removed it with its folder: it keeps nobody out any more.
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                Err(TryLockError::Error(e)) => return Err(e),
+            }
+        }
+    }
+
+    /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is told once if
+    /// somebody else has it.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub async fn take(path: &Path, waiting: impl FnOnce()) -> std::io::Result<Self> {
+        if let Some(lock) = Self::try_take(path)? {
+            return Ok(lock);
+        }
+        waiting();
+        loop {
+            tokio::time::sleep(RETRY).await;
+            if let Some(lock) = Self::try_take(path)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// From now on the programs that this process starts keep the lock too, until the last of them has
+    /// ended: they outlive a devk that is killed.
+    #[cfg(unix)]
+    pub fn inherit(&self) -> std::io::Result<()> {
+        Ok(rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?)
+    }
+}
+
+#[cfg(unix)]
+fn is_at(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
+    file.metadata().ok().map(id).is_some_and(|held| std::fs::metadata(path).ok().map(id) == Some(held))
+}
+
+/// An open file cannot be removed.
+#[cfg(not(unix))]
+fn is_at(_: &File, _: &Path) -> bool {
+    true
+}
+
 /// Writes a file so that a crash leaves the old or the new content, never a part: write beside,
 /// fsync, rename, fsync the folder. `mode` applies on Unix (0o600 for secrets).
 ///
@@ -71,6 +138,53 @@ fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<(
     temp.as_file().sync_all()?;
     temp.persist(file)?;
     #[cfg(unix)]
-    std::fs::File::open(dir)?.sync_all()?;
+    File::open(dir)?.sync_all()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_keeps_others_out_until_it_is_dropped() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a/lock");
+        let held = Lock::try_take(&file).unwrap();
+        assert!(held.is_some());
+        assert!(Lock::try_take(&file).unwrap().is_none());
+        drop(held);
+        assert!(Lock::try_take(&file).unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn whoever_waited_for_a_lock_that_was_removed_does_not_share_it_with_a_newcomer() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("a/lock");
+        let held = Lock::try_take(&file).unwrap();
+        let (waits, told) = tokio::sync::oneshot::channel();
+        let path = file.clone();
+        let waiter = tokio::spawn(async move { Lock::take(&path, || waits.send(()).unwrap()).await.unwrap() });
+        told.await.unwrap();
+        std::fs::remove_dir_all(dir.path().join("a")).unwrap();
+        drop(held);
+        let _waited = waiter.await.unwrap();
+        assert!(Lock::try_take(&file).unwrap().is_none());
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_that_outlives_devk_keeps_an_inherited_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("lock");
+        let held = Lock::try_take(&file).unwrap().unwrap();
+        held.inherit().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        drop(held);
+        assert!(Lock::try_take(&file).unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Children of other tests may have inherited it for a moment.
+        tokio::time::timeout(Duration::from_secs(20), Lock::take(&file, || {})).await.unwrap().unwrap();
+    }
 }

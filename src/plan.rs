@@ -10,8 +10,10 @@ pub enum ClusterFact {
     Absent,
     HalfMade,
     Stopped,
-    /// Running, not yet pinned.
+    /// There, and not yet pinned.
     Foreign,
+    /// Its nodes run, and its API server does not answer yet.
+    Silent,
     Ready,
 }
 
@@ -138,7 +140,8 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Absent => format!("there is no cluster `{name}`"),
         ClusterFact::HalfMade => format!("creating cluster `{name}` was cut off"),
         ClusterFact::Stopped => format!("cluster `{name}` is stopped"),
-        ClusterFact::Foreign => format!("cluster `{name}` runs and is not pinned yet"),
+        ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
+        ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };
     step(CLUSTER.to_owned(), vec![], why, facts.cluster == ClusterFact::Ready, Action::Cluster)
@@ -146,8 +149,12 @@ fn cluster(facts: &Facts) -> PlannedStep {
 
 fn build(image: &ImageFact) -> Option<PlannedStep> {
     let name = image.built_as.clone()?;
-    let why = if image.in_docker { "built from the same content before" } else { "its content is new" };
-    Some(step(build_id(&name), vec![], why.to_owned(), image.in_docker, Action::Build { image: name }))
+    let (why, skip) = match (image.in_docker, image.on_nodes) {
+        (true, _) => ("built from the same content before", true),
+        (false, true) => ("every node has it", true),
+        (false, false) => ("its content is new", false),
+    };
+    Some(step(build_id(&name), vec![], why.to_owned(), skip, Action::Build { image: name }))
 }
 
 fn load(image: &ImageFact) -> PlannedStep {
@@ -256,6 +263,14 @@ mod tests {
         for step in Plan::of(&facts()).steps {
             assert!(STEPS.iter().any(|(id, _)| *id == kind(&step.id)), "{} is not in STEPS", step.id);
         }
+    }
+
+    #[test]
+    fn an_image_that_every_node_has_is_not_built_only_because_docker_forgot_it() {
+        let mut facts = facts();
+        facts.images[0].on_nodes = true;
+        let skipped: Vec<_> = Plan::of(&facts).steps.into_iter().filter(|s| s.skip).map(|s| s.id).collect();
+        assert_eq!(skipped, ["image.build/api", "image.load/api"]);
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result
         steps_ms: run.worked.borrow().values().sum(),
         failed,
     };
-    session.outcome = Some(outcome.clone());
+    session.settle(outcome.clone());
     Ok(outcome)
 }
 
@@ -191,6 +191,8 @@ impl<'a> Run<'a> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
         namespace::ensure(&access.client, &self.project.id, &self.project.root).await?;
+        // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
+        self.wake(access, step).await?;
         if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
             && observe::is_installed(access, self.project, release).await?
         {
@@ -206,13 +208,19 @@ impl<'a> Run<'a> {
     async fn ready(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
         let (config, release) = self.release(name)?;
+        // A release that is unchanged was not applied.
+        self.wake(access, step).await?;
+        let workloads = release.rendered.workloads(&self.project.id);
+        wait_ready(&access.client, &self.project.id, &workloads, config.timeout, step).await?;
+        Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
+    }
+
+    async fn wake(&self, access: &Access, step: &Step) -> Result<()> {
         if namespace::is_asleep(&access.client, &self.project.id).await? {
             step.progress("waking the workloads");
             sleep::wake(&access.client, &self.project.id).await?;
         }
-        let workloads = release.rendered.workloads(&self.project.id);
-        wait_ready(&access.client, &self.project.id, &workloads, config.timeout, step).await?;
-        Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
+        Ok(())
     }
 
     async fn open(&self, name: &str) -> Result<Done> {
@@ -226,17 +234,23 @@ impl<'a> Run<'a> {
                 found.map_err(|_| no_pod(fact))?;
                 Ok(Done::Worked(fact.forward.url.clone()))
             }
-            () = self.given_up(&fact.release) => Err(no_pod(fact)),
+            ready = self.given_up(&fact.release) => match ready {
+                true => Err(no_pod(fact)),
+                // That is told already, and this is what follows from it.
+                false => Ok(Done::Nothing(format!("`release.ready/{}` did not end well; it waits for a pod", fact.release))),
+            },
         }
     }
 
-    /// Ends when waiting for a release's pods has become pointless.
-    async fn given_up(&self, release: &str) {
+    /// Ends when waiting for a release's pods has become pointless, with whether it has become ready.
+    async fn given_up(&self, release: &str) -> bool {
         let mut ready = self.ready.subscribe();
         let verdict = ready.wait_for(|ready| ready.contains_key(release)).await.map(|ready| ready[release]);
-        if verdict.is_ok_and(|ready| ready) {
+        let is_ready = verdict.unwrap_or(false);
+        if is_ready {
             tokio::time::sleep(ENDPOINT_GRACE).await;
         }
+        is_ready
     }
 
     fn access(&self) -> Result<&Access> {
@@ -265,7 +279,7 @@ fn no_pod(fact: &ForwardFact) -> Error {
     let forward = &fact.forward;
     Error::new(Code::ForwardNoPod, format!("no Ready pod stands behind Service `{}`", forward.service))
         .evidence(format!("{} is held; connections wait for a pod", forward.url))
-        .hint(format!("devk logs {}", forward.name))
+        .hint(format!("devk logs {}", forward.service))
 }
 
 fn unplanned(name: &str) -> Error {

@@ -4,19 +4,23 @@
 //! an unchanged `up` starts no process. Invariant: `kind` gets `--kubeconfig` always, so the user's
 //! current context is never switched.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::{ListContainersOptionsBuilder, StartContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptionsBuilder, StartContainerOptions, StopContainerOptions,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::pin::{self, Pin};
 use super::{client, restart};
 use crate::config::{ClusterConfig, Project, Provider};
-use crate::docker::Engine;
-use crate::error::{Code, Error, Result};
-use crate::paths::{Paths, write_atomic};
+use crate::docker::{Engine, is_not_found};
+use crate::error::{Code, Error, Result, internal};
+use crate::paths::{Lock, Paths, write_atomic};
 use crate::process::{self, Cmd};
 use crate::ui::event::Step;
 
@@ -60,6 +64,16 @@ impl State {
             Self::Running(_) => "running",
         }
     }
+}
+
+/// The right to change a cluster. One devk at a time has it, together with the `kind` that it started.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held for as long as the turn lasts")] Lock);
+
+/// What is kept while a cluster is being created.
+#[derive(Debug, Serialize, Deserialize)]
+struct Creating {
+    network_created: bool,
 }
 
 /// A cluster that may be written to: pin checked.
@@ -126,6 +140,18 @@ impl Kind {
         self.dir.join("creating")
     }
 
+    /// Waits until no other devk works on this cluster, nor a `kind` that a killed one left running.
+    /// `waiting` is told if that is not at once.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub async fn turn(&self, waiting: impl FnOnce()) -> Result<Turn> {
+        let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.dir.display()));
+        let lock = Lock::take(&self.dir.join("lock"), waiting).await.map_err(io)?;
+        lock.inherit().map_err(io)?;
+        Ok(Turn(lock))
+    }
+
     /// What Docker says of the cluster.
     ///
     /// # Errors
@@ -161,7 +187,15 @@ impl Kind {
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
     pub async fn ensure(&self, step: &Step) -> Result<Access> {
-        let _turn = self.lock(step).await?;
+        let turn = self.turn(|| step.progress("waiting for another devk that works on this cluster")).await?;
+        self.ensure_in(&turn, step).await
+    }
+
+    /// [`Self::ensure`] in a turn that one has already.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ensure_in(&self, _turn: &Turn, step: &Step) -> Result<Access> {
         match self.state().await? {
             State::Absent => self.create(step).await,
             State::HalfMade => {
@@ -170,23 +204,23 @@ impl Kind {
                 self.create(step).await
             }
             State::Stopped(nodes) => self.start(&nodes, step).await,
-            State::Running(nodes) => self.adopt(&nodes, step).await,
+            State::Running(nodes) => self.adopt(&nodes, false, step).await,
         }
     }
 
-    /// A pin is kept, whether or not the cluster runs.
+    /// These nodes are those of the cluster that devk pinned, whether or not they run.
     ///
     /// # Errors
     /// [`Code::StateIo`].
-    pub fn is_pinned(&self) -> Result<bool> {
-        Ok(pin::load(&self.dir)?.is_some())
+    pub fn is_pinned(&self, nodes: &[Node]) -> Result<bool> {
+        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == control_plane(nodes)))
     }
 
     /// Stops the node containers. The data stays.
     ///
     /// # Errors
     /// [`Code::DockerUnavailable`].
-    pub async fn stop(&self) -> Result<()> {
+    pub async fn stop(&self, _turn: &Turn) -> Result<()> {
         for node in self.nodes().await?.iter().filter(|n| n.running) {
             let options = StopContainerOptions { t: Some(10), ..Default::default() };
             self.engine.docker.stop_container(&node.name, Some(options)).await.map_err(|e| docker_error(&e))?;
@@ -198,14 +232,46 @@ impl Kind {
     ///
     /// # Errors
     /// [`Code::CommandFailed`], [`Code::StateIo`].
-    pub async fn delete(&self, step: &Step) -> Result<()> {
-        let network_created = pin::load(&self.dir)?.is_some_and(|pin| pin.network_created);
+    pub async fn delete(&self, turn: &Turn, step: &Step) -> Result<()> {
         self.kind(&["delete", "cluster"], step).await?;
-        if network_created {
-            // Fails while other containers are attached, and then it has to stay.
-            let _ = self.engine.docker.remove_network(NETWORK).await;
+        self.forget(turn).await
+    }
+
+    /// Removes what is left of a cluster that is gone: its state, and the network as in [`Self::delete`].
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub async fn forget(&self, _turn: &Turn) -> Result<()> {
+        // A damaged pin does not keep what it stands for from being removed.
+        let pinned = pin::load(&self.dir).ok().flatten().is_some_and(|pin| pin.network_created);
+        if pinned || self.network_created() {
+            self.remove_network().await;
         }
-        std::fs::remove_dir_all(&self.dir).map_err(|e| Error::new(Code::StateIo, e.to_string()))
+        match std::fs::remove_dir_all(&self.dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", self.dir.display())))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn remove_network(&self) {
+        // Fails while other containers are attached, and then it has to stay.
+        let _ = self.engine.docker.remove_network(NETWORK).await;
+    }
+
+    /// A creation that was cut off had brought the network.
+    fn network_created(&self) -> bool {
+        let mark = std::fs::read(self.creating()).ok();
+        mark.and_then(|mark| serde_json::from_slice::<Creating>(&mark).ok()).is_some_and(|mark| mark.network_created)
+    }
+
+    async fn has_network(&self) -> Result<bool> {
+        match self.engine.docker.inspect_network(NETWORK, None).await {
+            Ok(_) => Ok(true),
+            Err(e) if is_not_found(&e) => Ok(false),
+            Err(e) => Err(docker_error(&e)),
+        }
     }
 
     /// The node containers, control plane first.
@@ -222,8 +288,27 @@ impl Kind {
     }
 
     async fn create(&self, step: &Step) -> Result<Access> {
-        let network_created = self.engine.docker.inspect_network(NETWORK, None).await.is_err();
-        write_atomic(&self.creating(), b"", 0o600)?;
+        let network_created = self.network_created() || !self.has_network().await?;
+        let mark = serde_json::to_vec(&Creating { network_created }).map_err(|e| internal(&e))?;
+        write_atomic(&self.creating(), &mark, 0o600)?;
+        if let Err(error) = self.create_nodes(step).await {
+            // kind has removed its nodes. With the mark, a cluster that somebody then makes by hand
+            // under this name would be taken for devk's own half-made one.
+            if self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
+                if network_created {
+                    self.remove_network().await;
+                }
+                self.created()?;
+            }
+            return Err(error);
+        }
+        let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
+        // After the pin: a cluster that devk made must not be taken for somebody else's.
+        self.created()?;
+        Ok(access)
+    }
+
+    async fn create_nodes(&self, step: &Step) -> Result<()> {
         let config = self.dir.join("kind.yaml");
         write_atomic(&config, CONFIG.as_bytes(), 0o600)?;
         let mut args = ["create", "cluster", "--config"].map(str::to_owned).to_vec();
@@ -233,13 +318,19 @@ impl Kind {
             args.extend(["--image".to_owned(), image]);
         }
         let args: Vec<_> = args.iter().map(String::as_str).collect();
-        self.kind(&args, step).await.map_err(|e| Error { code: Code::ClusterCreate, ..e })?;
-        std::fs::remove_file(self.creating()).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
-        self.pin_now(&self.nodes().await?, true, network_created).await
+        self.kind(&args, step).await.map(drop).map_err(|e| match e.code {
+            Code::CommandFailed => Error { code: Code::ClusterCreate, ..e },
+            _ => e,
+        })
+    }
+
+    /// Takes the mark of a creation away.
+    fn created(&self) -> Result<()> {
+        std::fs::remove_file(self.creating())
+            .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", self.creating().display())))
     }
 
     async fn start(&self, nodes: &[Node], step: &Step) -> Result<Access> {
-        let since = jiff::Timestamp::now();
         for node in nodes.iter().filter(|n| !n.running) {
             step.progress(format!("starting node `{}`", node.name));
             let started = self.engine.docker.start_container(&node.name, None::<StartContainerOptions>).await;
@@ -247,26 +338,48 @@ impl Kind {
                 Error::new(Code::ClusterCreate, format!("node `{}` does not start", node.name)).evidence(e.to_string())
             })?;
         }
-        let nodes = self.nodes().await?;
-        let access = self.adopt(&nodes, step).await?;
-        restart::wait_until_fresh(&access.client, since, step).await?;
-        Ok(access)
+        self.adopt(&self.nodes().await?, true, step).await
     }
 
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
     /// anew has another node container; it is adopted, and no longer devk's to remove.
-    async fn adopt(&self, nodes: &[Node], step: &Step) -> Result<Access> {
-        if pin::load(&self.dir)?.is_some_and(|pin| pin.node == control_plane(nodes)) && self.kubeconfig().exists() {
-            self.wait_for_api(step).await?;
-            if let Some(access) = self.pinned(nodes).await? {
-                return Ok(access);
+    async fn adopt(&self, nodes: &[Node], mut restarted: bool, step: &Step) -> Result<Access> {
+        let pin = pin::load(&self.dir)?.filter(|pin| pin.node == control_plane(nodes));
+        let access = if pin.is_some() && self.kubeconfig().exists() {
+            restarted |= self.wait_for_api(step).await?;
+            self.pinned(nodes).await?
+        } else {
+            None
+        };
+        let access = match access {
+            Some(access) => access,
+            None => {
+                step.progress(format!("adopting kind cluster `{}`", self.name));
+                let kubeconfig = self.kind(&["get", "kubeconfig"], step).await?.stdout;
+                write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
+                restarted |= self.wait_for_api(step).await?;
+                // Only the kubeconfig was lost: what devk made stays devk's.
+                let (created, network) = pin.map_or((false, false), |pin| (pin.created, pin.network_created));
+                self.pin_now(nodes, created, network).await?
             }
+        };
+        if restarted {
+            restart::wait_until_fresh(&access.client, &self.starts(nodes).await?, step).await?;
         }
-        step.progress(format!("adopting kind cluster `{}`", self.name));
-        let kubeconfig = self.kind(&["get", "kubeconfig"], step).await?.stdout;
-        write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
-        self.wait_for_api(step).await?;
-        self.pin_now(nodes, false, false).await
+        Ok(access)
+    }
+
+    /// When each node was started, by the clock of the machine that Docker runs on, which is the nodes'.
+    async fn starts(&self, nodes: &[Node]) -> Result<BTreeMap<String, Timestamp>> {
+        let mut starts = BTreeMap::new();
+        for node in nodes {
+            let options = None::<InspectContainerOptions>;
+            let found =
+                self.engine.docker.inspect_container(&node.name, options).await.map_err(|e| docker_error(&e))?;
+            let started = found.state.and_then(|state| state.started_at?.parse().ok());
+            starts.extend(started.map(|started| (node.name.clone(), started)));
+        }
+        Ok(starts)
     }
 
     async fn pin_now(&self, nodes: &[Node], created: bool, network_created: bool) -> Result<Access> {
@@ -278,14 +391,17 @@ impl Kind {
         Ok(Access { client, nodes: nodes.to_vec(), pin })
     }
 
-    async fn wait_for_api(&self, step: &Step) -> Result<()> {
+    /// True if it had to be waited for: then somebody has just started the nodes.
+    async fn wait_for_api(&self, step: &Step) -> Result<bool> {
         let deadline = tokio::time::Instant::now() + API_DEADLINE;
+        let mut waited = false;
         loop {
             match client::client(&self.kubeconfig()).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(waited),
                 Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
                 Err(_) => step.progress("waiting for the API server"),
             }
+            waited = true;
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
@@ -313,20 +429,6 @@ impl Kind {
             }
         })
         .await
-    }
-
-    /// Only one devk at a time changes a cluster. The lock falls with the process.
-    async fn lock(&self, step: &Step) -> Result<std::fs::File> {
-        let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.dir.display()));
-        std::fs::create_dir_all(&self.dir).map_err(io)?;
-        let file = std::fs::File::create(self.dir.join("lock")).map_err(io)?;
-        if file.try_lock().is_err() {
-            step.progress("waiting for another devk that works on this cluster");
-        }
-        tokio::task::spawn_blocking(move || file.lock().map(|()| file))
-            .await
-            .map_err(|e| Error::new(Code::StateIo, e.to_string()))?
-            .map_err(io)
     }
 }
 

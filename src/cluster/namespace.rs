@@ -1,10 +1,11 @@
 //! A project's namespace: made by devk, labelled, and never taken from somebody else.
 
 use std::path::Path;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
 
 use crate::error::{Code, Error, Result};
 
@@ -15,20 +16,44 @@ pub const ASLEEP_ANNOTATION: &str = "devk.dev/asleep";
 /// The project's folder, for people.
 const ROOT_ANNOTATION: &str = "devk.dev/root";
 
-/// Makes the namespace if it is missing.
+/// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
+const GONE: Duration = Duration::from_secs(180);
+
+/// Finds the project's namespace; None if it is not there.
+///
+/// # Errors
+/// [`Code::NamespaceForeign`] if it is there and not devk's.
+pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectMeta>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let found = api.get_metadata_opt(project).await.map_err(|e| failed(&e))?.map(|found| found.metadata);
+    if found.as_ref().is_some_and(|found| !is_of(found, project)) {
+        return Err(Error::new(Code::NamespaceForeign, format!("namespace `{project}` exists and is not devk's"))
+            .hint("give the project another `name` in devk.yaml"));
+    }
+    Ok(found)
+}
+
+fn is_of(namespace: &ObjectMeta, project: &str) -> bool {
+    namespace.labels.iter().flatten().any(|(key, value)| key == PROJECT_LABEL && value == project)
+}
+
+fn is_sleeping(namespace: &ObjectMeta) -> bool {
+    namespace.annotations.iter().flatten().any(|(key, _)| key == ASLEEP_ANNOTATION)
+}
+
+/// Makes the namespace if it is missing. One that an interrupted `down --delete` is still removing is
+/// waited for and made anew.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
 pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result<()> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    match api.get_metadata_opt(project).await.map_err(|e| failed(&e))? {
-        Some(found) if found.metadata.labels.iter().flatten().any(|(k, v)| k == PROJECT_LABEL && v == project) => {
-            Ok(())
-        }
-        Some(_) => Err(Error::new(Code::NamespaceForeign, format!("namespace `{project}` exists and is not devk's"))
-            .hint("give the project another `name` in devk.yaml")),
-        None => api.create(&PostParams::default(), &namespace(project, root)).await.map(drop).map_err(|e| failed(&e)),
+    match find(client, project).await? {
+        Some(found) if found.deletion_timestamp.is_none() => return Ok(()),
+        Some(_) => wait_gone(client, project).await?,
+        None => {}
     }
+    let api: Api<Namespace> = Api::all(client.clone());
+    api.create(&PostParams::default(), &namespace(project, root)).await.map(drop).map_err(|e| failed(&e))
 }
 
 /// A project that lives in a cluster.
@@ -46,7 +71,7 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| failed(&e))?;
     let resident = |metadata: ObjectMeta| {
-        let asleep = metadata.annotations.iter().flatten().any(|(key, _)| key == ASLEEP_ANNOTATION);
+        let asleep = is_sleeping(&metadata);
         Some(Resident { name: metadata.name?, asleep })
     };
     Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
@@ -57,26 +82,44 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let found = api.get_metadata_opt(project).await.map_err(|e| failed(&e))?;
-    Ok(found.is_some_and(|n| n.metadata.annotations.iter().flatten().any(|(key, _)| key == ASLEEP_ANNOTATION)))
+    Ok(find(client, project).await?.is_some_and(|found| is_sleeping(&found)))
 }
 
 /// Removes the project's namespace with all it holds, and waits until it is gone.
 ///
 /// # Errors
-/// [`Code::ClusterUnreachable`].
+/// [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`] if it is not gone after 3 minutes.
 pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    match api.delete(project, &DeleteParams::default()).await {
-        Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.code == 404 => return Ok(()),
-        Err(error) => return Err(failed(&error)),
+    let Some(found) = find(client, project).await? else { return Ok(()) };
+    // The very one that was looked at.
+    let same = Preconditions { uid: found.uid, resource_version: None };
+    match api.delete(project, &DeleteParams { preconditions: Some(same), ..DeleteParams::default() }).await {
+        Ok(_) => wait_gone(client, project).await,
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        Err(error) => Err(failed(&error)),
     }
-    while api.get_metadata_opt(project).await.map_err(|e| failed(&e))?.is_some() {
-        tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+}
+
+async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let deadline = tokio::time::Instant::now() + GONE;
+    while let Some(left) = api.get_opt(project).await.map_err(|e| failed(&e))? {
+        if tokio::time::Instant::now() > deadline {
+            return Err(stuck(project, &left));
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
     }
     Ok(())
+}
+
+/// Kubernetes' own words on what is left, such as finalizers that nobody answers.
+fn stuck(project: &str, left: &Namespace) -> Error {
+    let conditions = left.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    let reasons = conditions.filter(|c| c.status == "True").filter_map(|c| c.message.clone());
+    Error::new(Code::ClusterUnreachable, format!("namespace `{project}` is not gone after {} s", GONE.as_secs()))
+        .evidence(reasons.collect::<Vec<_>>().join("\n"))
+        .hint(format!("kubectl --kubeconfig \"$(devk kubeconfig)\" get namespace {project} -o yaml"))
 }
 
 fn namespace(project: &str, root: &Path) -> Namespace {
@@ -90,4 +133,18 @@ fn namespace(project: &str, root: &Path) -> Namespace {
 
 fn failed(error: &kube::Error) -> Error {
     Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_the_projects_by_its_label_and_not_by_its_name() {
+        let mut own = namespace("shop", Path::new("/p")).metadata;
+        assert!(is_of(&own, "shop"));
+        assert!(!is_of(&own, "shop-2"));
+        own.labels = None;
+        assert!(!is_of(&own, "shop"));
+    }
 }

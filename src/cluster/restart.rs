@@ -1,6 +1,7 @@
 //! After a node was started again the API server still tells the old pod states and Services lead to
 //! addresses that no longer exist; nothing may be believed until kubelet and controllers have reported.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,14 +15,17 @@ use crate::ui::event::Step;
 /// How long the kubelet may take to report every container anew.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// Waits until every node has reported after `since` and no pod is called ready for the sake of a
-/// container that ran before it.
+/// When each node was started, by name.
+pub(super) type Starts = BTreeMap<String, Timestamp>;
+
+/// Waits until every node has reported since it was started and no pod is called ready for the sake of
+/// a container that ran before that.
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`] if that takes longer than 90 s.
-pub(super) async fn wait_until_fresh(client: &kube::Client, since: Timestamp, step: &Step) -> Result<()> {
+pub(super) async fn wait_until_fresh(client: &kube::Client, starts: &Starts, step: &Step) -> Result<()> {
     let waited = tokio::time::timeout(DEADLINE, async {
-        while !is_fresh(client, since).await.unwrap_or(false) {
+        while !is_fresh(client, starts).await.unwrap_or(false) {
             step.progress("waiting for the node to report its containers");
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
@@ -32,25 +36,28 @@ pub(super) async fn wait_until_fresh(client: &kube::Client, since: Timestamp, st
     })
 }
 
-async fn is_fresh(client: &kube::Client, since: Timestamp) -> kube::Result<bool> {
+async fn is_fresh(client: &kube::Client, starts: &Starts) -> kube::Result<bool> {
     let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await?;
-    if !nodes.iter().all(|node| reported(node, since)) {
+    if !nodes.iter().all(|node| reported(node, starts)) {
         return Ok(false);
     }
     let pods = Api::<Pod>::all(client.clone()).list(&ListParams::default()).await?;
     let slices = Api::<EndpointSlice>::all(client.clone()).list(&ListParams::default()).await?;
-    Ok(!pods.iter().any(|pod| is_stale(pod, since)) && slices.iter().all(|slice| leads_to(slice, &pods.items)))
+    Ok(!pods.iter().any(|pod| is_stale(pod, starts)) && slices.iter().all(|slice| leads_to(slice, &pods.items)))
 }
 
-fn reported(node: &Node, since: Timestamp) -> bool {
+/// A node that is no container of the cluster's has nothing to report.
+fn reported(node: &Node, starts: &Starts) -> bool {
+    let Some(since) = node.metadata.name.as_ref().and_then(|name| starts.get(name)) else { return true };
     let conditions = node.status.iter().flat_map(|s| s.conditions.iter().flatten());
     let mut ready = conditions.filter(|c| c.type_ == "Ready" && c.status == "True");
     // The API's times are whole seconds.
     ready.any(|c| c.last_heartbeat_time.as_ref().is_some_and(|t| t.0.as_second() >= since.as_second()))
 }
 
-fn is_stale(pod: &Pod, since: Timestamp) -> bool {
-    let Some(status) = &pod.status else { return false };
+fn is_stale(pod: &Pod, starts: &Starts) -> bool {
+    let node = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
+    let (Some(since), Some(status)) = (node.and_then(|node| starts.get(node)), &pod.status) else { return false };
     let ready = status.conditions.iter().flatten().any(|c| c.type_ == "Ready" && c.status == "True");
     let containers = status.container_statuses.iter().flatten();
     let mut running = containers.filter_map(|c| c.state.as_ref()?.running.as_ref()?.started_at.as_ref());
@@ -65,8 +72,11 @@ fn leads_to(slice: &EndpointSlice, pods: &[Pod]) -> bool {
             return true;
         };
         let pod = pods.iter().find(|pod| pod.metadata.name == target.name && pod.metadata.namespace == *namespace);
-        let address = pod.and_then(|pod| pod.status.as_ref()?.pod_ip.as_ref());
-        address.is_some_and(|address| endpoint.addresses.contains(address))
+        let status = pod.and_then(|pod| pod.status.as_ref());
+        // A slice holds addresses of one family, a pod may have one of each.
+        let second = status.and_then(|status| status.pod_ips.as_ref()).into_iter().flatten().map(|ip| &ip.ip);
+        let mut addresses = status.and_then(|status| status.pod_ip.as_ref()).into_iter().chain(second);
+        addresses.any(|address| endpoint.addresses.contains(address))
     })
 }
 
@@ -91,8 +101,20 @@ mod tests {
         assert!(!leads_to(&slice, &[]));
     }
 
-    fn pod(ready: &str, started: &str) -> Pod {
-        serde_json::from_value(serde_json::json!({"status": {
+    #[test]
+    fn the_second_address_of_a_pod_is_believed_too() {
+        let slice: EndpointSlice = serde_json::from_value(serde_json::json!({
+            "addressType": "IPv6", "metadata": {"namespace": "shop"},
+            "endpoints": [{"addresses": ["fd00::2"], "targetRef": {"kind": "Pod", "name": "db-0"}}],
+        }))
+        .unwrap();
+        let pod = serde_json::json!({"metadata": {"name": "db-0", "namespace": "shop"},
+            "status": {"podIP": "10.0.0.2", "podIPs": [{"ip": "10.0.0.2"}, {"ip": "fd00::2"}]}});
+        assert!(leads_to(&slice, &[serde_json::from_value(pod).unwrap()]));
+    }
+
+    fn pod(node: &str, ready: &str, started: &str) -> Pod {
+        serde_json::from_value(serde_json::json!({"spec": {"nodeName": node, "containers": []}, "status": {
             "conditions": [{"type": "Ready", "status": ready}],
             "containerStatuses": [{"name": "c", "image": "i", "imageID": "", "ready": true, "restartCount": 0,
                 "state": {"running": {"startedAt": started}}}],
@@ -100,11 +122,20 @@ mod tests {
         .unwrap()
     }
 
+    fn starts() -> Starts {
+        let at = |time: &str| time.parse().unwrap();
+        [("a".to_owned(), at("2026-01-01T10:00:00Z")), ("b".to_owned(), at("2026-01-01T08:00:00Z"))].into()
+    }
+
     #[test]
     fn a_ready_pod_whose_container_ran_before_the_restart_is_not_believed() {
-        let since = "2026-01-01T10:00:00Z".parse().unwrap();
-        assert!(is_stale(&pod("True", "2026-01-01T09:59:59Z"), since));
-        assert!(!is_stale(&pod("True", "2026-01-01T10:00:00Z"), since));
-        assert!(!is_stale(&pod("False", "2026-01-01T09:59:59Z"), since));
+        assert!(is_stale(&pod("a", "True", "2026-01-01T09:59:59Z"), &starts()));
+        assert!(!is_stale(&pod("a", "True", "2026-01-01T10:00:00Z"), &starts()));
+        assert!(!is_stale(&pod("a", "False", "2026-01-01T09:59:59Z"), &starts()));
+    }
+
+    #[test]
+    fn a_pod_on_a_node_that_ran_on_is_believed() {
+        assert!(!is_stale(&pod("b", "True", "2026-01-01T09:00:00Z"), &starts()));
     }
 }

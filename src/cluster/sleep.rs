@@ -6,17 +6,21 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use super::namespace::ASLEEP_ANNOTATION;
+use super::namespace::{self, ASLEEP_ANNOTATION};
 use crate::error::{Code, Error, Result};
 
 /// Replicas before the sleep.
 const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 
-/// Scales every Deployment and StatefulSet of the namespace to zero. Data stays.
+/// Scales every Deployment and StatefulSet of the project's namespace to zero. Data stays. A project
+/// that has no namespace sleeps already.
 ///
 /// # Errors
-/// [`Code::ClusterUnreachable`].
+/// [`Code::NamespaceForeign`] for a namespace that is not devk's, [`Code::ClusterUnreachable`].
 pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
+    if namespace::find(client, namespace).await?.is_none() {
+        return Ok(());
+    }
     mark(client, namespace, json!("true")).await?;
     let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
     for deployment in deployments.list(&ListParams::default()).await.map_err(failed)? {
@@ -83,4 +87,36 @@ where
 
 fn failed(error: kube::Error) -> Error {
     Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use kube::client::Body;
+    use tokio_tungstenite::tungstenite::http::{Request, Response};
+
+    use super::*;
+
+    /// A server with one namespace, and the methods of the requests it got.
+    fn server(labels: Value) -> (kube::Client, Arc<Mutex<Vec<String>>>) {
+        let methods = Arc::new(Mutex::new(vec![]));
+        let seen = methods.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            seen.lock().unwrap().push(request.method().to_string());
+            let namespace = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+                "metadata": {"name": "shop", "labels": labels}});
+            let response = Response::builder().body(Body::from(namespace.to_string().into_bytes()));
+            async move { Ok::<_, std::convert::Infallible>(response.unwrap()) }
+        });
+        (kube::Client::new(service, "default"), methods)
+    }
+
+    #[tokio::test]
+    async fn a_namespace_of_somebody_else_is_neither_put_to_sleep_nor_removed() {
+        let (client, methods) = server(json!({"team": "theirs"}));
+        assert_eq!(sleep(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
+        assert_eq!(namespace::delete(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
+        assert_eq!(*methods.lock().unwrap(), ["GET", "GET"]);
+    }
 }

@@ -1,6 +1,7 @@
 //! `devk logs`: the containers' output, named by pod.
 
-use futures::future;
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
 use kube::api::ListParams;
@@ -30,17 +31,19 @@ pub async fn run(context: &Context, service: Option<String>, follow: bool, lines
     Ok(Exit::Ok)
 }
 
-/// Follows everything, from now on; for a foreground `up`.
-///
-/// # Errors
-/// [`Code::ClusterUnreachable`].
-pub async fn follow_all(context: &Context, project: &Project) -> Result<(), Errors> {
-    let client = connect(context, project).await?;
-    let printed = Printed::of(context.format);
-    let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
-    tail.show(true).await?;
-    // All streams have ended, which they do when the cluster goes; the session says more.
-    future::pending().await
+/// Follows everything, from now on; for a foreground `up`. Without end: where a cluster could not be
+/// made there are no logs yet, and that is no reason to end the session.
+pub async fn follow_all(context: &Context, project: &Project) {
+    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
+    loop {
+        if let Ok(client) = client::client(&kubeconfig).await {
+            let printed = Printed::of(context.format);
+            let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
+            // It returns only if the first look failed.
+            let _ = tail.show(true).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {

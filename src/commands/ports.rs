@@ -6,7 +6,6 @@ use crate::error::{Errors, Exit, Result};
 use crate::observe::{self, Own};
 use crate::ports::Forward;
 use crate::session::client;
-use crate::session::control::{Reply, Request};
 use crate::ui::{self, Format};
 
 /// Prints the table.
@@ -28,21 +27,12 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 /// # Errors
 /// Whatever keeps the table from being made.
 pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forward>, Errors> {
-    let session = session_table(context, &project.id).await?;
-    if !session.is_empty() {
-        return Ok(session);
+    let session = client::status(&context.paths, &project.id).await?.map(|status| status.forwards);
+    if let Some(held) = session.filter(|held| !held.is_empty()) {
+        return Ok(held.into_iter().map(|held| held.forward).collect());
     }
     let observed = observe::observe(project, &context.paths, &Own::default()).await?;
     Ok(observed.facts.forwards.into_iter().map(|fact| fact.forward).collect())
-}
-
-async fn session_table(context: &Context, id: &str) -> Result<Vec<Forward>, Errors> {
-    let Some(mut connection) = client::running(&context.paths, id).await else { return Ok(vec![]) };
-    connection.write.send(&Request::Status).await?;
-    match connection.read.next().await? {
-        Some(Reply::Status { status }) => Ok(status.forwards.into_iter().map(|f| f.forward).collect()),
-        _ => Ok(vec![]),
-    }
 }
 
 fn table(forwards: &[Forward]) -> String {

@@ -10,7 +10,7 @@ use crate::docker;
 use crate::error::{Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
-use crate::session::control::{Built, Reply, Request};
+use crate::session::control::Built;
 use crate::session::status::SessionStatus;
 use crate::ui::{self, Format};
 
@@ -83,7 +83,7 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         pinned: access.is_some(),
         created_by_devk: access.is_some_and(|access| access.pin.created),
     };
-    let session = session(context, &project.id).await?;
+    let session = client::status(&context.paths, &project.id).await?;
     let images = session.iter().flat_map(|s| &s.outcome).flat_map(|outcome| outcome.images.clone()).collect();
     Ok(Status {
         version: 1,
@@ -120,15 +120,6 @@ fn pod(pod: &Pod) -> PodStatus {
         phase: status.phase.unwrap_or_default(),
         restarts: status.container_statuses.iter().flatten().map(|c| c.restart_count).sum(),
     }
-}
-
-async fn session(context: &Context, id: &str) -> Result<Option<SessionStatus>> {
-    let Some(mut connection) = client::running(&context.paths, id).await else { return Ok(None) };
-    connection.write.send(&Request::Status).await?;
-    Ok(match connection.read.next().await? {
-        Some(Reply::Status { status }) => Some(status),
-        _ => None,
-    })
 }
 
 fn text(status: &Status) -> String {

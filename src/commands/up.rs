@@ -17,7 +17,10 @@ use crate::ui::{self, Format, View};
 /// Whatever would keep `up` from starting.
 pub async fn dry_run(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let observed = observe::observe(&project, &context.paths, &observe::Own::default()).await?;
+    // What the session holds is no obstacle to the `up` that it would run.
+    let session = client::status(&context.paths, &project.id).await?.unwrap_or_default();
+    let own = observe::Own(session.forwards.iter().map(|held| held.forward.local).collect());
+    let observed = observe::observe(&project, &context.paths, &own).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan),
@@ -34,82 +37,124 @@ fn plan_table(plan: &Plan) -> String {
     ui::table(&plan.steps.iter().map(row).collect::<Vec<_>>())
 }
 
+/// How an `up` went on.
+enum Heard {
+    Settled(Outcome),
+    /// Ctrl-C, or the session was ended by `devk down`.
+    Stopped {
+        by_us: bool,
+    },
+    /// The session is gone without a word.
+    Lost,
+}
+
 /// Asks the session for `up` and shows what it does.
 ///
 /// # Errors
 /// Whatever kept it from starting; a step that fails is no error but exit code 1.
 pub async fn run(context: &Context, keep: Keep) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let mut connection = client::running_or_started(&context.paths, &project.id).await?;
-    connection.write.send(&Request::Up { source: context.source.clone(), keep }).await?;
     let mut view = View::of(context.format);
-    let settled = tokio::select! {
-        outcome = settle(&mut connection, &mut view) => outcome?,
-        _ = tokio::signal::ctrl_c() => None,
+    let (mut connection, heard) = ask(context, &project.id, keep, &mut view).await?;
+    let outcome = match heard {
+        Heard::Settled(outcome) => outcome,
+        Heard::Stopped { by_us } => {
+            if by_us {
+                leave(context, &project.id, connection, &mut view).await?;
+            }
+            return Ok(Exit::Interrupted);
+        }
+        Heard::Lost => return Err(lost(context, &project.id).into()),
     };
-    let Some(outcome) = settled else {
-        leave(context, &project.id, connection).await?;
-        return Ok(Exit::Interrupted);
-    };
-    let Some(outcome) = outcome else { return Err(lost(context, &project.id).into()) };
     summary(context.format, &outcome);
-    if keep == Keep::Attached {
-        stay(context, &project, &mut connection, &mut view).await?;
-        leave(context, &project.id, connection).await?;
-        return Ok(Exit::Ok);
+    match keep {
+        Keep::Detached => {}
+        // When `--once` returns the ports are free.
+        Keep::Once => leave(context, &project.id, connection, &mut view).await?,
+        Keep::Attached => {
+            if stay(context, &project, &mut connection, &mut view).await? {
+                leave(context, &project.id, connection, &mut view).await?;
+            }
+            return Ok(Exit::Ok);
+        }
     }
     Ok(if outcome.ready { Exit::Ok } else { Exit::Failed })
 }
 
-/// Shows events until the outcome; `Some(None)` if the session vanished.
-async fn settle(connection: &mut Connection, view: &mut View) -> Result<Option<Option<Outcome>>, Errors> {
+/// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
+/// anew, once.
+async fn ask(context: &Context, id: &str, keep: Keep, view: &mut View) -> Result<(Connection, Heard), Errors> {
+    let mut again = true;
+    loop {
+        let mut connection = client::running_or_started(&context.paths, id).await?;
+        // If it cannot be sent, reading finds the end of the conversation.
+        let _ = connection.write.send(&Request::Up { source: context.source.clone(), keep }).await;
+        let mut answered = false;
+        let heard = tokio::select! {
+            heard = settle(&mut connection, view, &mut answered) => heard?,
+            _ = tokio::signal::ctrl_c() => Heard::Stopped { by_us: true },
+        };
+        let was_ending = !answered && matches!(heard, Heard::Lost | Heard::Stopped { by_us: false });
+        if !(again && was_ending) {
+            return Ok((connection, heard));
+        }
+        again = false;
+        client::ended(&context.paths, id).await?;
+    }
+}
+
+/// Shows events until the outcome. `answered`: the session has begun to work.
+async fn settle(connection: &mut Connection, view: &mut View, answered: &mut bool) -> Result<Heard, Errors> {
     loop {
         match connection.read.next().await? {
-            Some(Reply::Event { event }) => view.event(&event),
-            Some(Reply::Settled { outcome }) => return Ok(Some(Some(outcome))),
+            Some(Reply::Event { event }) => {
+                *answered = true;
+                view.event(&event);
+            }
+            Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(outcome)),
             Some(Reply::Refused { errors }) => return Err(errors),
             Some(Reply::Status { .. }) => {}
-            Some(Reply::Left { .. }) | None => return Ok(Some(None)),
+            Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),
+            None => return Ok(Heard::Lost),
         }
     }
 }
 
-/// Shows logs and events until Ctrl-C or the end of the session.
+/// Shows logs and events until Ctrl-C (then true) or until `devk down` ends the session.
 async fn stay(
     context: &Context,
     project: &crate::config::Project,
     connection: &mut Connection,
     view: &mut View,
-) -> Result<(), Errors> {
+) -> Result<bool, Errors> {
     if context.format == Format::Table {
         ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
     }
+    let mut answered = true;
     tokio::select! {
-        ended = settle(connection, view) => match ended? {
-            Some(None) => Err(lost(context, &project.id).into()),
-            _ => Ok(()),
+        ended = settle(connection, view, &mut answered) => match ended? {
+            Heard::Lost => Err(lost(context, &project.id).into()),
+            _ => Ok(false),
         },
-        shown = logs::follow_all(context, project), if context.format == Format::Table => shown,
-        _ = tokio::signal::ctrl_c() => Ok(()),
+        () = logs::follow_all(context, project), if context.format == Format::Table => Ok(false),
+        _ = tokio::signal::ctrl_c() => Ok(true),
     }
 }
 
 /// Takes leave, and waits for the end of the session if it ends with this client. A second Ctrl-C
 /// does not wait.
-async fn leave(context: &Context, id: &str, mut connection: Connection) -> Result<()> {
+async fn leave(context: &Context, id: &str, mut connection: Connection, view: &mut View) -> Result<()> {
     let bye = async {
         // A session that is gone already needs no leave.
         let _ = connection.write.send(&Request::Leave).await;
-        while let Some(reply) = connection.read.next::<Reply>().await? {
-            if let Reply::Left { session_ends } = reply {
-                return Ok(session_ends);
+        loop {
+            match connection.read.next().await? {
+                // Every step that was at work ends, and says so.
+                Some(Reply::Event { event }) => view.event(&event),
+                Some(Reply::Left { session_ends: false }) => return Ok("the session goes on; `devk down` ends it\n"),
+                Some(Reply::Left { session_ends: true }) | None => break,
+                Some(_) => {}
             }
-        }
-        Ok(true)
-    };
-    let bye = async {
-        if !bye.await? {
-            return Ok("the session goes on; `devk down` ends it\n");
         }
         client::ended(&context.paths, id).await?;
         Ok("session ended; the cluster is left running, `devk down` stops it\n")

@@ -11,10 +11,11 @@ use std::path::Path;
 
 use self::requests::{Rendered as RenderedService, Wanted, wanted};
 use crate::cluster::kind::{Access, Kind, Node, State};
+use crate::cluster::namespace;
 use crate::config::Variables;
 use crate::config::{self, ImageConfig, Project};
 use crate::docker::{self, Engine, PublishedPort};
-use crate::error::{Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ForwardFact, ImageFact, ReleaseFact};
@@ -66,10 +67,18 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
     let (engine, helm) = tools(project).await?;
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let (ports, cluster) = tokio::join!(taken(project, paths, &engine), cluster(&kind));
-    let (taken, (cluster, access, nodes)) = (ports?, cluster?);
-
-    let draft = charts.draft().await?;
+    let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), charts.draft());
+    let mut problems = vec![];
+    let (ports, cluster, draft) =
+        (keep(ports, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
+    let (Some(taken), Some((cluster, access, nodes)), Some(draft)) = (ports, cluster, draft) else {
+        // What is wrong with the images is seen without the ports, too.
+        problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
+        return Err(Errors(problems));
+    };
+    if let Some(access) = &access {
+        namespace::find(&access.client, &project.id).await?;
+    }
     let forwards = forwards(project, paths, &draft, taken, own).await?;
     let table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
     let images = images(project, &table).await?;
@@ -88,6 +97,10 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
     Ok(Observed { engine, helm, kind, access, images, releases, facts })
 }
 
+fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.0)).ok()
+}
+
 /// Docker and the programs, all that is missing reported together.
 async fn tools(project: &Project) -> Result<(Engine, Helm), Errors> {
     let mut problems = vec![];
@@ -103,19 +116,24 @@ async fn tools(project: &Project) -> Result<(Engine, Helm), Errors> {
 }
 
 async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
-    Ok(match kind.state().await? {
-        State::Running(nodes) => match kind.pinned(&nodes).await? {
-            Some(access) => (ClusterFact::Ready, Some(access), nodes),
-            None => (ClusterFact::Foreign, None, vec![]),
+    let fact = match kind.state().await? {
+        State::Running(nodes) => match kind.pinned(&nodes).await {
+            Ok(Some(access)) => return Ok((ClusterFact::Ready, Some(access), nodes)),
+            Ok(None) => ClusterFact::Foreign,
+            // Its nodes may have been started a moment ago: the step waits for it.
+            Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,
+            Err(e) => return Err(e.into()),
         },
-        State::Stopped(_) => (ClusterFact::Stopped, None, vec![]),
-        state => {
-            // It is needed to create a cluster, and its absence is better said now.
-            Kind::program()?;
-            let fact = if state == State::Absent { ClusterFact::Absent } else { ClusterFact::HalfMade };
-            (fact, None, vec![])
-        }
-    })
+        State::Stopped(nodes) if kind.is_pinned(&nodes)? => ClusterFact::Stopped,
+        State::Stopped(_) => ClusterFact::Foreign,
+        State::Absent => ClusterFact::Absent,
+        State::HalfMade => ClusterFact::HalfMade,
+    };
+    if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
+        // It is needed to create or adopt a cluster, and its absence is better said now.
+        Kind::program()?;
+    }
+    Ok((fact, None, vec![]))
 }
 
 /// What containers and other projects claim. Listeners are looked at where a port is placed.
@@ -262,6 +280,12 @@ impl<'a> Charts<'a> {
         }
         Errors::unless_empty(problems, releases)
     }
+}
+
+/// One for every forward that a build argument names.
+fn stand_in_forwards(project: &Project) -> Vec<Forward> {
+    let args = project.images.iter().flat_map(|image| image.args.values());
+    args.flat_map(|text| config::forward_names(text)).map(|name| stand_in_forward(&name)).collect()
 }
 
 fn stand_in_forward(name: &str) -> Forward {

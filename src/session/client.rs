@@ -1,15 +1,16 @@
 //! The client's side: finding the supervisor of a project, or starting it.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
 
-use super::control::{Connection, socket};
+use super::control::{Connection, Reply, Request, socket};
+use super::status::SessionStatus;
 use crate::error::{Code, Error, Result};
-use crate::paths::Paths;
+use crate::paths::{Lock, Paths};
 use crate::process::last_lines;
 
 /// How long a new supervisor may take to listen.
@@ -50,7 +51,8 @@ fn start(id: &str, log: &Path) -> std::io::Result<Child> {
     }
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["supervise", id]).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    // It may outlive the folder that it is started from.
+    command.args(["supervise", id]).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
@@ -67,12 +69,28 @@ fn not_started(log: &Path) -> Error {
         .hint(format!("less {}", log.display()))
 }
 
+/// What the running session tells of itself; None if none runs.
+///
+/// # Errors
+/// [`Code::SessionLost`] if it ends instead of answering.
+pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
+    let Some(mut connection) = running(paths, id).await else { return Ok(None) };
+    connection.write.send(&Request::Status).await?;
+    Ok(match connection.read.next().await? {
+        Some(Reply::Status { status }) => Some(status),
+        _ => None,
+    })
+}
+
 /// Waits until the supervisor of a project has ended and its lock is free.
 ///
 /// # Errors
 /// [`Code::StateIo`].
 pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
-    let Ok(lock) = File::open(paths.project(id).join("supervisor.lock")) else { return Ok(()) };
-    let waited = tokio::task::spawn_blocking(move || lock.lock()).await;
-    waited.map_err(|e| Error::new(Code::StateIo, e.to_string()))?.map_err(|e| Error::new(Code::StateIo, e.to_string()))
+    let lock = paths.project(id).join("supervisor.lock");
+    if !lock.exists() {
+        return Ok(());
+    }
+    let taken = Lock::take(&lock, || {}).await;
+    taken.map(drop).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", lock.display())))
 }

@@ -110,12 +110,17 @@ pub struct Connection {
 pub struct Receiver(Lines<BufReader<OwnedReadHalf>>);
 
 #[derive(Debug)]
-pub struct Sender(OwnedWriteHalf);
+pub struct Sender {
+    half: OwnedWriteHalf,
+    /// What a send that was given up left over: the next one goes on with it, so that a document
+    /// never stands in the middle of another.
+    unsent: Vec<u8>,
+}
 
 impl From<UnixStream> for Connection {
     fn from(stream: UnixStream) -> Self {
         let (read, write) = stream.into_split();
-        Self { read: Receiver(BufReader::new(read).lines()), write: Sender(write) }
+        Self { read: Receiver(BufReader::new(read).lines()), write: Sender { half: write, unsent: vec![] } }
     }
 }
 
@@ -136,14 +141,36 @@ impl Receiver {
 }
 
 impl Sender {
-    /// Sends one document.
+    /// Sends one document. If this is given up half-way, the rest goes with the next one.
     ///
     /// # Errors
     /// [`Code::SessionLost`] if the other side is gone.
     pub async fn send(&mut self, document: &impl Serialize) -> Result<()> {
         let lost = |e: &dyn std::fmt::Display| Error::new(Code::SessionLost, format!("the session is gone: {e}"));
-        let mut line = serde_json::to_vec(document).map_err(|e| lost(&e))?;
-        line.push(b'\n');
-        self.0.write_all(&line).await.map_err(|e| lost(&e))
+        serde_json::to_writer(&mut self.unsent, document).map_err(|e| lost(&e))?;
+        self.unsent.push(b'\n');
+        while !self.unsent.is_empty() {
+            let sent = self.half.write(&self.unsent).await.map_err(|e| lost(&e))?;
+            self.unsent.drain(..sent);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_document_that_was_given_up_half_way_does_not_spoil_the_next_one() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (mut near, mut far) = (Connection::from(ours), Connection::from(theirs));
+        let long = "x".repeat(4 << 20);
+        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), near.write.send(&long)).await;
+        assert!(given_up.is_err(), "the buffer of the socket is smaller");
+        let (sent, first) = tokio::join!(near.write.send(&"bye"), far.read.next::<String>());
+        sent.unwrap();
+        assert_eq!(first.unwrap().unwrap().len(), long.len());
+        assert_eq!(far.read.next::<String>().await.unwrap().as_deref(), Some("bye"));
     }
 }

@@ -280,7 +280,7 @@ impl Route {
         let Endpoint { pod, port } = endpoint;
         Error::new(Code::ForwardBroken, format!("no connection to port {port} of pod `{pod}`"))
             .evidence(cause)
-            .hint(format!("devk logs {}", self.name))
+            .hint(format!("devk logs {}", self.target.service))
     }
 
     /// One event for a row of equal failures: a page that polls would fill the log.

@@ -4,14 +4,12 @@
 //! cluster behind it may come and go.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::error::{Error, Errors};
+use crate::error::Errors;
 use crate::plan::ForwardFact;
-use crate::ports::Forward;
 use crate::ui::event::Reporter;
 
 pub mod client;
@@ -28,8 +26,7 @@ pub mod tunnel;
 
 use control::Outcome;
 use forward::{Forwarder, Listener, Serving};
-use numbers::Numbers;
-use status::SessionStatus;
+use status::{ForwardStatus, SessionStatus};
 use target::{Snapshot, Target};
 
 /// What one supervisor holds.
@@ -40,9 +37,8 @@ pub struct Session {
     cancel: CancellationToken,
     /// In the order of the table.
     held: Vec<Held>,
-    /// What is held, for those who ask while an `up` works on the session.
-    shown: watch::Sender<Shown>,
-    pub outcome: Option<Outcome>,
+    outcome: Option<Outcome>,
+    told: watch::Sender<SessionStatus>,
 }
 
 impl std::fmt::Debug for Session {
@@ -50,9 +46,6 @@ impl std::fmt::Debug for Session {
         f.debug_struct("Session").field("held", &self.held).field("outcome", &self.outcome).finish_non_exhaustive()
     }
 }
-
-/// The forwards that are held and their numbers.
-pub type Shown = Vec<(Forward, Arc<Numbers>)>;
 
 /// A forward that is bound and served.
 #[derive(Debug)]
@@ -66,7 +59,8 @@ impl Session {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
-        Self { reporter, clients, forwarder, cancel, held: vec![], shown: watch::Sender::default(), outcome: None }
+        let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
+        Self { reporter, clients, forwarder, cancel, held: vec![], outcome: None, told }
     }
 
     /// The host ports that this session listens on.
@@ -74,29 +68,38 @@ impl Session {
         self.held.iter().map(|held| held.fact.forward.local).collect()
     }
 
-    /// Holds exactly these forwards: what is held already stays untouched, what is gone is closed, and
-    /// what is new is bound, all of it before any of it is served.
+    /// Holds exactly these forwards: what is held already stays untouched, what is new is bound, all of
+    /// it before any of it is served, and what is gone is closed.
     ///
     /// # Errors
-    /// Every port that cannot be bound; then nothing new is held.
+    /// A port that cannot be bound; then nothing has changed.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
-        // A forward that only leads elsewhere keeps its port number, so its old listener goes first.
+        let is_new = |fact: &&ForwardFact| !self.held.iter().any(|held| held.fact.leads_as(fact));
+        let new = facts.iter().filter(is_new);
+        // A port that only leads elsewhere from now on is our own: it can be bound when the old listener is gone.
+        let own = self.ports();
+        let (again, free): (Vec<_>, Vec<_>) = new.partition(|fact| own.contains(&fact.forward.local));
+        let mut bound = bind(&free).await?;
         self.close_all_but(facts).await;
-        let (mut bound, mut problems): (Vec<(&ForwardFact, Listener)>, Vec<Error>) = (vec![], vec![]);
-        for fact in facts.iter().filter(|fact| !self.held.iter().any(|held| held.fact.leads_as(fact))) {
-            match Listener::bind(&fact.forward).await {
-                Ok(listener) => bound.push((fact, listener)),
-                Err(error) => problems.push(error),
-            }
-        }
-        Errors::unless_empty(problems, ())?;
+        bound.extend(bind(&again).await?);
         for (fact, listener) in bound {
-            let serving = self.forwarder.serve(listener, target(fact));
-            self.held.push(Held { fact: fact.clone(), serving });
+            let serving = self.forwarder.serve(listener, target(&fact));
+            self.held.push(Held { fact, serving });
         }
         self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
-        self.show();
+        self.told.send_replace(self.status());
         Ok(())
+    }
+
+    /// Keeps what the last `up` came to.
+    pub fn settle(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+        self.told.send_replace(self.status());
+    }
+
+    /// The last status that was told, for those who ask while an `up` has the session.
+    pub fn told(&self) -> watch::Receiver<SessionStatus> {
+        self.told.subscribe()
     }
 
     async fn close_all_but(&mut self, facts: &[ForwardFact]) {
@@ -108,17 +111,6 @@ impl Session {
             // Its port is free only when the task is gone; that it was aborted is no news.
             let _ = held.serving.task.await;
         }
-        self.show();
-    }
-
-    fn show(&self) {
-        let forward = |held: &Held| (held.fact.forward.clone(), Arc::clone(&held.serving.numbers));
-        self.shown.send_replace(self.held.iter().map(forward).collect());
-    }
-
-    /// What is held as it changes, to be asked without the session.
-    pub fn shown(&self) -> watch::Receiver<Shown> {
-        self.shown.subscribe()
     }
 
     /// The cluster that the forwards lead to; None while there is none.
@@ -132,7 +124,14 @@ impl Session {
     }
 
     pub fn status(&self) -> SessionStatus {
-        SessionStatus { busy: false, outcome: self.outcome.clone(), ..SessionStatus::busy(&self.shown.borrow()) }
+        let forward =
+            |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
+        SessionStatus {
+            pid: std::process::id(),
+            busy: false,
+            outcome: self.outcome.clone(),
+            forwards: self.held.iter().map(forward).collect(),
+        }
     }
 
     /// Closes every listener and connection.
@@ -144,11 +143,69 @@ impl Session {
     }
 }
 
+/// Listeners for all of them, or all that keeps them from being bound.
+async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(ForwardFact, Listener)>, Errors> {
+    let (mut bound, mut problems) = (vec![], vec![]);
+    for fact in facts {
+        match Listener::bind(&fact.forward).await {
+            Ok(listener) => bound.push(((*fact).clone(), listener)),
+            Err(error) => problems.push(error),
+        }
+    }
+    Errors::unless_empty(problems, bound)
+}
+
 /// What a forward leads to.
 pub fn target(fact: &ForwardFact) -> Target {
     Target {
         namespace: fact.forward.namespace.clone(),
         service: fact.forward.service.clone(),
         port_name: fact.port_name.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ports::Forward;
+
+    fn fact(name: &str, local: u16) -> ForwardFact {
+        let forward = Forward {
+            name: name.into(),
+            namespace: "shop".into(),
+            service: name.into(),
+            remote: 80,
+            local,
+            url: String::new(),
+            moved: None,
+        };
+        ForwardFact { forward, port_name: String::new(), release: "shop".into() }
+    }
+
+    fn free_port() -> u16 {
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    }
+
+    #[tokio::test]
+    async fn a_port_that_cannot_be_bound_costs_no_forward_that_is_held() {
+        let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = holder.local_addr().unwrap().port();
+        let mut session = Session::new(Reporter::default());
+        let api = fact("api", free_port());
+        session.hold(std::slice::from_ref(&api)).await.unwrap();
+        session.hold(&[fact("web", taken)]).await.unwrap_err();
+        assert_eq!(session.ports(), [api.forward.local].into());
+        assert!(std::net::TcpStream::connect(("127.0.0.1", api.forward.local)).is_ok());
+        session.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_that_leads_elsewhere_stays_and_is_told() {
+        let mut session = Session::new(Reporter::default());
+        let (told, port) = (session.told(), free_port());
+        session.hold(&[fact("api", port)]).await.unwrap();
+        session.hold(&[fact("web", port)]).await.unwrap();
+        assert_eq!(told.borrow().forwards[0].forward.service, "web");
+        session.close().await;
     }
 }

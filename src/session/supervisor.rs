@@ -3,7 +3,6 @@
 //! It lives while somebody owns it: an attached client, or `up -d` once that has settled. Its lock is
 //! held for as long as it lives, so that there is never a second one.
 
-use std::fs::File;
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -18,17 +17,20 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Session;
 use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
-use super::{Session, Shown};
 use crate::config::Source;
 use crate::error::{Code, Error, Result};
-use crate::paths::Paths;
-use crate::ui::event::Reporter;
+use crate::paths::{Lock, Paths};
+use crate::ui::event::{Event, Reporter};
 use crate::up;
 
 /// A supervisor that nobody talks to within this time ends itself.
 const LONELY: Duration = Duration::from_secs(10);
+
+/// How long a session that ends may take.
+const ENDING: Duration = Duration::from_secs(5);
 
 /// Runs the supervisor of project `id` until nobody owns it.
 ///
@@ -43,18 +45,12 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
 }
 
 /// The lock, or None if another supervisor keeps it: then the client will find that one.
-async fn lock(dir: &Path) -> Result<Option<File>> {
-    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", dir.display()));
-    std::fs::create_dir_all(dir).map_err(io)?;
-    let file = File::create(dir.join("supervisor.lock")).map_err(io)?;
+async fn lock(dir: &Path) -> Result<Option<Lock>> {
     // A session that is just ending gives its lock up soon.
-    for _ in 0..50 {
-        if file.try_lock().is_ok() {
-            return Ok(Some(file));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    Ok(None)
+    let file = dir.join("supervisor.lock");
+    let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
+    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", dir.display()));
+    lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(io))
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {
@@ -76,7 +72,8 @@ struct Supervisor {
     paths: Paths,
     reporter: Reporter,
     session: Mutex<Session>,
-    shown: watch::Receiver<Shown>,
+    /// What the session told last, while an `up` has it.
+    told: watch::Receiver<SessionStatus>,
     /// Attached clients, and clients whose `up` has not settled.
     owners: AtomicUsize,
     detached: AtomicBool,
@@ -87,9 +84,9 @@ impl Supervisor {
     fn new(paths: Paths) -> Self {
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone());
-        let (shown, session) = (session.shown(), Mutex::new(session));
+        let told = session.told();
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { paths, reporter, session, shown, owners, detached, end: CancellationToken::new() }
+        Self { paths, reporter, session: Mutex::new(session), told, owners, detached, end: CancellationToken::new() }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, id: &str) {
@@ -102,8 +99,8 @@ impl Supervisor {
                 Ok((stream, _)) = listener.accept() => {
                     conversations.spawn(self.clone().converse(stream));
                 }
-                () = &mut lonely, if conversations.is_empty() => {
-                    if self.is_unowned() { break }
+                () = &mut lonely => {
+                    if conversations.is_empty() && self.is_unowned() { break }
                     lonely.as_mut().reset(tokio::time::Instant::now() + LONELY);
                 }
                 () = self.end.cancelled() => break,
@@ -115,7 +112,7 @@ impl Supervisor {
         let _ = std::fs::remove_file(socket(&self.paths, id));
         self.session.lock().await.close().await;
         conversations.close();
-        let _ = tokio::time::timeout(Duration::from_secs(5), conversations.wait()).await;
+        let _ = tokio::time::timeout(ENDING, conversations.wait()).await;
     }
 
     async fn converse(self: Arc<Self>, stream: UnixStream) {
@@ -129,7 +126,8 @@ impl Supervisor {
             }
             Ok(Some(Request::Status)) => self.status(&mut write).await,
             Ok(Some(Request::Events)) => {
-                self.until_gone(&mut read, self.events(&mut write, std::future::pending())).await
+                let mut events = self.reporter.subscribe();
+                self.until_gone(&mut read, relay(&mut events, &mut write, std::future::pending())).await
             }
             Ok(Some(Request::Stop)) => {
                 self.end.cancel();
@@ -145,73 +143,42 @@ impl Supervisor {
 
     async fn up(&self, source: Source, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
         let _owner = Owner::of(self);
-        let settle = async {
-            let work = async {
-                let mut session = self.session.lock().await;
-                up::up(&mut session, &self.paths, &source).await
-            };
-            let (outcome, write) = self.events_and(write, work).await?;
-            let settled = outcome.is_ok();
-            let reply = match outcome {
-                Ok(outcome) => Reply::Settled { outcome },
-                Err(errors) => Reply::Refused { errors },
-            };
-            write.send(&reply).await?;
-            if settled && keep == Keep::Detached {
-                self.detached.store(true, Ordering::SeqCst);
-            }
-            if settled && keep == Keep::Attached {
-                self.events(write, std::future::pending()).await?;
-            }
-            Ok(())
+        let mut events = self.reporter.subscribe();
+        let ended = self.until_gone(read, self.settle(source, keep, &mut events, write)).await;
+        // What was at work has just been cut off and has failed: a client that took its leave hears of it.
+        relay(&mut events, write, std::future::ready(())).await?;
+        ended
+    }
+
+    async fn settle(&self, source: Source, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
+        let (done, finished) = tokio::sync::oneshot::channel::<()>();
+        let work = async {
+            let mut session = self.session.lock().await;
+            let outcome = up::up(&mut session, &self.paths, &source).await;
+            drop(done);
+            outcome
         };
-        self.until_gone(read, settle).await
+        let (sent, outcome) = tokio::join!(relay(events, write, async { drop(finished.await) }), work);
+        sent?;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(errors) => return write.send(&Reply::Refused { errors }).await,
+        };
+        write.send(&Reply::Settled { outcome }).await?;
+        match keep {
+            Keep::Detached => self.detached.store(true, Ordering::SeqCst),
+            Keep::Attached => relay(events, write, std::future::pending()).await?,
+            Keep::Once => {}
+        }
+        Ok(())
     }
 
     async fn status(&self, write: &mut Sender) -> Result<()> {
-        // While an `up` works on the session only what it holds is told.
         let status = match self.session.try_lock() {
             Ok(session) => session.status(),
-            Err(_) => SessionStatus::busy(&self.shown.borrow()),
+            Err(_) => SessionStatus { busy: true, ..self.told.borrow().clone() },
         };
         write.send(&Reply::Status { status }).await
-    }
-
-    /// Runs `work` while its events are sent on; both have come to an end when this returns.
-    async fn events_and<'w, T>(
-        &self,
-        write: &'w mut Sender,
-        work: impl Future<Output = T>,
-    ) -> Result<(T, &'w mut Sender)> {
-        let (done, finished) = tokio::sync::oneshot::channel::<()>();
-        let events = self.events(write, async {
-            let _ = finished.await;
-        });
-        let work = async {
-            let result = work.await;
-            drop(done);
-            result
-        };
-        let (sent, result) = tokio::join!(events, work);
-        sent?;
-        Ok((result, write))
-    }
-
-    /// Sends events until `until` ends, and those that came before its end.
-    async fn events(&self, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
-        let mut events = self.reporter.subscribe();
-        let mut until = std::pin::pin!(until);
-        loop {
-            tokio::select! {
-                biased;
-                event = events.recv() => match event {
-                    Ok(event) => write.send(&Reply::Event { event }).await?,
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return Ok(()),
-                },
-                () = &mut until => return Ok(()),
-            }
-        }
     }
 
     /// Runs `work` until it ends, the client goes away, or the session ends.
@@ -225,6 +192,24 @@ impl Supervisor {
 
     fn is_unowned(&self) -> bool {
         self.owners.load(Ordering::SeqCst) == 0 && !self.detached.load(Ordering::SeqCst)
+    }
+}
+
+type Events = tokio::sync::broadcast::Receiver<Event>;
+
+/// Sends events until `until` ends, and those that came before its end.
+async fn relay(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
+    let mut until = std::pin::pin!(until);
+    loop {
+        tokio::select! {
+            biased;
+            event = events.recv() => match event {
+                Ok(event) => write.send(&Reply::Event { event }).await?,
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return Ok(()),
+            },
+            () = &mut until => return Ok(()),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 
-use crate::error::Errors;
+use crate::error::{Errors, Exit};
 use event::Event;
 use terminal::Terminal;
 
@@ -53,11 +53,17 @@ pub fn json(document: &impl serde::Serialize) {
     }
 }
 
-/// Prints to stdout. A reader that has gone away ends the program quietly, as it ends `cat`.
+/// Prints to stdout. A reader that has gone away ends the program quietly, as it ends `cat`; a result
+/// that is lost for another reason, such as a full disk, is a failure.
 pub fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
-        std::process::exit(0);
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
+        Err(e) => {
+            err(&format!("devk: cannot write the result: {e}\n"));
+            std::process::exit(Exit::Failed as i32);
+        }
     }
 }
 
