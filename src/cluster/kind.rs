@@ -12,7 +12,7 @@ use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
 use bollard::query_parameters::{ListContainersOptionsBuilder, StartContainerOptions, StopContainerOptions};
 
 use super::pin::{self, Pin};
-use super::{client, restart};
+use super::{client, orphans, restart};
 use crate::config::{ClusterConfig, Project, Provider};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
@@ -133,8 +133,9 @@ impl Kind {
     pub async fn state(&self) -> Result<State> {
         let nodes = self.nodes().await?;
         Ok(match nodes.iter().filter(|n| n.running).count() {
-            _ if nodes.is_empty() => State::Absent,
+            // Even without nodes: what was cut off may still be making one.
             _ if self.creating().exists() => State::HalfMade,
+            _ if nodes.is_empty() => State::Absent,
             running if running == nodes.len() => State::Running(nodes),
             _ => State::Stopped(nodes),
         })
@@ -166,7 +167,7 @@ impl Kind {
             State::Absent => self.create(step).await,
             State::HalfMade => {
                 step.progress("removing a half-made cluster");
-                self.kind(&["delete", "cluster"], step).await?;
+                self.remove(step).await?;
                 self.create(step).await
             }
             State::Stopped(nodes) => self.start(&nodes, step).await,
@@ -199,13 +200,22 @@ impl Kind {
     /// # Errors
     /// [`Code::CommandFailed`], [`Code::StateIo`].
     pub async fn delete(&self, step: &Step) -> Result<()> {
+        let _turn = self.lock(step).await?;
         let network_created = pin::load(&self.dir)?.is_some_and(|pin| pin.network_created);
-        self.kind(&["delete", "cluster"], step).await?;
+        self.remove(step).await?;
         if network_created {
             // Fails while other containers are attached, and then it has to stay.
             let _ = self.engine.docker.remove_network(NETWORK).await;
         }
         std::fs::remove_dir_all(&self.dir).map_err(|e| Error::new(Code::StateIo, e.to_string()))
+    }
+
+    /// Removes the nodes, and whatever would still make some.
+    async fn remove(&self, step: &Step) -> Result<()> {
+        if self.creating().exists() {
+            orphans::end(&self.name, &self.kubeconfig(), step).await;
+        }
+        self.kind(&["delete", "cluster"], step).await.map(drop)
     }
 
     /// The node containers, control plane first.
@@ -234,8 +244,10 @@ impl Kind {
         }
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         self.kind(&args, step).await.map_err(|e| Error { code: Code::ClusterCreate, ..e })?;
+        let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
+        // After the pin: a cluster without either would count as somebody else's.
         std::fs::remove_file(self.creating()).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
-        self.pin_now(&self.nodes().await?, true, network_created).await
+        Ok(access)
     }
 
     async fn start(&self, nodes: &[Node], step: &Step) -> Result<Access> {

@@ -3,6 +3,7 @@
 pub mod client;
 pub mod kind;
 pub mod namespace;
+mod orphans;
 pub mod pin;
 mod restart;
 pub mod sleep;
