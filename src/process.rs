@@ -165,6 +165,29 @@ pub fn find(program: &str, hint: &str) -> Result<PathBuf> {
     })
 }
 
+/// Process ids and command lines, words parted by spaces, of all that runs here.
+#[cfg(target_os = "linux")]
+pub async fn command_lines() -> Vec<(i32, String)> {
+    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let line = |process: std::fs::DirEntry| {
+        let pid = process.file_name().to_str()?.parse().ok()?;
+        let words = std::fs::read(process.path().join("cmdline")).ok()?;
+        Some((pid, String::from_utf8_lossy(&words).replace('\0', " ")))
+    };
+    processes.filter_map(line).collect()
+}
+
+/// Process ids and command lines, words parted by spaces, of all that runs here.
+#[cfg(not(target_os = "linux"))]
+pub async fn command_lines() -> Vec<(i32, String)> {
+    let output = Cmd::new("ps").args(["-A", "-ww", "-o", "pid=,args="]).run().await;
+    let line = |line: &str| {
+        let (pid, args) = line.trim_start().split_once(' ')?;
+        Some((pid.parse().ok()?, format!("{args} ")))
+    };
+    output.map(|o| o.stdout.lines().filter_map(line).collect()).unwrap_or_default()
+}
+
 /// The last `count` lines of a text.
 pub fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<_> = text.lines().collect();
@@ -219,6 +242,14 @@ mod tests {
         let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
         assert_eq!(error.code, Code::CommandFailed);
         assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+    }
+
+    #[tokio::test]
+    async fn a_process_is_found_by_its_command_line() {
+        let mut child = Cmd::new("sleep").arg("4711").command().spawn().unwrap();
+        let found = command_lines().await.into_iter().find(|(_, line)| line == "sleep 4711 ");
+        assert_eq!(found.map(|(pid, _)| pid), child.id().and_then(|id| id.try_into().ok()));
+        child.kill().await.unwrap();
     }
 
     #[tokio::test]

@@ -274,20 +274,7 @@ fn remove(file: &Path) -> Result<()> {
 /// True while a helm with this release's values file (its path is nobody else's) still runs.
 async fn orphan_runs(prepared: &Prepared) -> bool {
     let Some(values) = prepared.values.last().and_then(|file| file.to_str()) else { return false };
-    command_lines().await.iter().any(|line| line.contains("upgrade") && line.contains(values))
-}
-
-#[cfg(target_os = "linux")]
-async fn command_lines() -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    lines.map(|line| String::from_utf8_lossy(&line).into_owned()).collect()
-}
-
-#[cfg(not(target_os = "linux"))]
-async fn command_lines() -> Vec<String> {
-    let output = Cmd::new("ps").args(["-A", "-ww", "-o", "args="]).run().await;
-    output.map(|o| o.stdout.lines().map(str::to_owned).collect()).unwrap_or_default()
+    process::command_lines().await.iter().any(|(_, line)| line.contains("upgrade") && line.contains(values))
 }
 
 /// `v3.13.2` or `v4.3.1+g0123`.

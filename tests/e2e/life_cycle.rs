@@ -123,15 +123,19 @@ fn down_frees_the_machine_twice_over_and_up_brings_everything_back() {
     assert_eq!(get(port, "/index.html").unwrap().well(), "this is left\n");
 }
 
+/// Waits until kind has begun to make a node of this cluster.
+fn node_begun(cluster: &str) {
+    let begun = || !machine().processes(&format!("io.x-k8s.kind.cluster={cluster} ")).is_empty();
+    eventually("kind makes no node", Duration::from_secs(60), begun);
+}
+
 #[test]
-fn a_cluster_whose_creation_was_cut_off_is_made_anew() {
+fn a_cluster_whose_creation_was_killed_is_made_anew() {
     const CUT: &str = "devk-e2e-cut";
     let project = Project::pair_on(CUT, "cut");
     let up = project.start(&["up", "-d"]);
-    eventually("kind makes no node", Duration::from_secs(60), || !nodes_of(CUT).is_empty());
-    for pid in machine().supervisors("cut") {
-        kill(pid, Signal::KILL);
-    }
+    node_begun(CUT);
+    machine().supervisors("cut").into_iter().for_each(|pid| kill(pid, Signal::KILL));
     up.ended().exits(1);
 
     let again = project.devk(&["up", "-d"]).well();
@@ -140,4 +144,19 @@ fn a_cluster_whose_creation_was_cut_off_is_made_anew() {
     let down = project.devk(&["down", "--delete"]).well().document();
     assert_eq!(down["ending"], "delete-cluster");
     assert!(nodes_of(CUT).is_empty());
+}
+
+#[test]
+fn a_creation_that_ctrl_c_ended_is_removed_without_a_trace() {
+    const CUT: &str = "devk-e2e-early";
+    let project = Project::pair_on(CUT, "no-trace");
+    let up = project.start(&["up"]);
+    node_begun(CUT);
+    up.interrupt();
+    up.ended().exits(130);
+    project.devk(&["down", "--delete"]).well();
+    // The Engine would finish what it was asked for, if devk did not wait for that.
+    assert_eq!(machine().processes(CUT), [0; 0]);
+    assert!(nodes_of(CUT).is_empty());
+    assert!(!machine().state().join("clusters").join(CUT).exists());
 }
