@@ -48,11 +48,11 @@ pub struct ForwardFact {
 }
 
 impl ForwardFact {
-    /// Both stand on the same host port and lead to the same Service port.
+    /// Both have one name, stand on the same host port and lead to the same Service port.
     pub fn leads_as(&self, other: &Self) -> bool {
         let lead = |fact: &Self| {
             let forward = fact.forward.clone();
-            (forward.local, forward.namespace, forward.service, forward.remote, fact.port_name.clone())
+            (forward.name, forward.local, forward.namespace, forward.service, forward.remote, fact.port_name.clone())
         };
         lead(self) == lead(other)
     }

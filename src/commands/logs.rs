@@ -22,7 +22,7 @@ use crate::logs::{Printed, Tail};
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
 pub async fn run(context: &Context, service: Option<String>, follow: bool, lines: i64) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let client = client::client(&context.paths.cluster(&project.cluster.name).join("kubeconfig")).await?;
+    let client = connect(context, &project).await?;
     let selector = match &service {
         Some(name) => Some(selector(&client, &project, name).await?),
         None => None,
@@ -38,9 +38,8 @@ pub async fn run(context: &Context, service: Option<String>, follow: bool, lines
 /// Follows everything, from now on; for a foreground `up`. Without end: where a cluster could not be
 /// made there are no logs yet, and that is no reason to end the session.
 pub async fn follow_all(context: &Context, project: &Project) {
-    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
     loop {
-        if let Ok(client) = client::client(&kubeconfig).await {
+        if let Ok(client) = connect(context, project).await {
             let printed = Printed::of(context.format);
             let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
             // It returns only if the first look failed.
@@ -48,6 +47,11 @@ pub async fn follow_all(context: &Context, project: &Project) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
+    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
+    client::client(&kubeconfig).await.map_err(|error| error.hint("devk up -d"))
 }
 
 /// What a name can stand for, and the labels of its pods.

@@ -3,12 +3,13 @@
 use super::{Check, Status};
 use crate::process::{self, Cmd};
 
-/// A program, how it tells its version, and the oldest that works.
+/// A program, how it tells its version, the oldest that works, and the oldest that works well.
 struct Tool {
     id: &'static str,
     program: &'static str,
     args: &'static [&'static str],
     oldest: (u32, u32),
+    wanted: (u32, u32),
     hint: &'static str,
 }
 
@@ -19,14 +20,16 @@ const TOOLS: [Tool; 2] = [
         args: &["version"],
         // The first whose nodes run Kubernetes 1.31 and newer.
         oldest: (0, 24),
+        wanted: (0, 24),
         hint: "install kind (https://kind.sigs.k8s.io), or run scripts/onboard",
     },
     Tool {
         id: "tools.helm",
         program: "helm",
         args: &["version", "--short"],
-        // The first with `helm upgrade --labels`.
-        oldest: (3, 13),
+        oldest: (3, 8),
+        // The first with `helm upgrade --labels`; without them every `up` upgrades.
+        wanted: (3, 13),
         hint: "install helm (https://helm.sh), or run scripts/onboard",
     },
 ];
@@ -47,17 +50,16 @@ async fn check(tool: &Tool) -> Check {
 }
 
 fn judge(tool: &Tool, text: &str) -> Check {
-    let (major, minor) = tool.oldest;
-    match version(text) {
-        Some((found, shown)) if found >= tool.oldest => {
-            Check::new(tool.id, Status::Ok, format!("{} {shown}", tool.program))
-        }
-        Some((_, shown)) => {
-            Check::new(tool.id, Status::Error, format!("{} {shown} is older than v{major}.{minor}", tool.program))
-                .hint(tool.hint)
-        }
-        None => Check::new(tool.id, Status::Warning, format!("{} does not tell its version", tool.program))
-            .evidence(text.trim()),
+    let Some((found, shown)) = version(text) else {
+        let summary = format!("{} does not tell its version", tool.program);
+        return Check::new(tool.id, Status::Warning, summary).evidence(text.trim());
+    };
+    let (major, minor) = tool.wanted;
+    let old = format!("{} {shown} is older than v{major}.{minor}", tool.program);
+    match found {
+        found if found >= tool.wanted => Check::new(tool.id, Status::Ok, format!("{} {shown}", tool.program)),
+        found if found >= tool.oldest => Check::new(tool.id, Status::Warning, old).hint(tool.hint),
+        _ => Check::new(tool.id, Status::Error, old).hint(tool.hint),
     }
 }
 
@@ -75,7 +77,8 @@ mod tests {
 
     #[test]
     fn an_old_tool_is_an_error_and_a_new_one_is_fine() {
-        assert_eq!(judge(&TOOLS[1], "v3.12.3+g3a31588").status, Status::Error);
+        assert_eq!(judge(&TOOLS[1], "v3.7.2+g663a896").status, Status::Error);
+        assert_eq!(judge(&TOOLS[1], "v3.12.3+g3a31588").status, Status::Warning);
         assert_eq!(judge(&TOOLS[1], "v4.3.1").status, Status::Ok);
         assert_eq!(judge(&TOOLS[0], "kind v0.33.0 go1.26 linux/amd64").summary, "kind v0.33.0");
         assert_eq!(judge(&TOOLS[0], "?").status, Status::Warning);

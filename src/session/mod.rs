@@ -3,7 +3,7 @@
 //! Invariant: a listener once shown stays until the session ends or the plan drops its forward; the
 //! cluster behind it may come and go.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +35,8 @@ pub struct Session {
     clients: watch::Sender<Option<kube::Client>>,
     forwarder: Forwarder,
     cancel: CancellationToken,
-    held: BTreeMap<String, Held>,
+    /// In the order of the table.
+    held: Vec<Held>,
     outcome: Option<Outcome>,
     told: watch::Sender<SessionStatus>,
 }
@@ -59,12 +60,12 @@ impl Session {
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
-        Self { reporter, clients, forwarder, cancel, held: BTreeMap::new(), outcome: None, told }
+        Self { reporter, clients, forwarder, cancel, held: vec![], outcome: None, told }
     }
 
     /// The host ports that this session listens on.
     pub fn ports(&self) -> BTreeSet<u16> {
-        self.held.values().map(|held| held.fact.forward.local).collect()
+        self.held.iter().map(|held| held.fact.forward.local).collect()
     }
 
     /// Holds exactly these forwards: what is held already stays untouched, what is new is bound, all of
@@ -73,20 +74,19 @@ impl Session {
     /// # Errors
     /// A port that cannot be bound; then nothing has changed.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
-        let is_held =
-            |fact: &&ForwardFact| self.held.get(&fact.forward.name).is_some_and(|held| held.fact.leads_as(fact));
-        let (kept, new): (Vec<_>, Vec<_>) = facts.iter().partition(is_held);
+        let is_new = |fact: &&ForwardFact| !self.held.iter().any(|held| held.fact.leads_as(fact));
+        let new = facts.iter().filter(is_new);
         // A port that only leads elsewhere from now on is our own: it can be bound when the old listener is gone.
         let own = self.ports();
-        let (again, free): (Vec<_>, Vec<_>) = new.into_iter().partition(|fact| own.contains(&fact.forward.local));
+        let (again, free): (Vec<_>, Vec<_>) = new.partition(|fact| own.contains(&fact.forward.local));
         let mut bound = bind(&free).await?;
-        let kept: BTreeSet<_> = kept.iter().map(|fact| fact.forward.name.clone()).collect();
-        self.close_others(&kept).await;
+        self.close_all_but(facts).await;
         bound.extend(bind(&again).await?);
         for (fact, listener) in bound {
             let serving = self.forwarder.serve(listener, target(&fact));
-            self.held.insert(fact.forward.name.clone(), Held { fact, serving });
+            self.held.push(Held { fact, serving });
         }
+        self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
         self.told.send_replace(self.status());
         Ok(())
     }
@@ -102,9 +102,11 @@ impl Session {
         self.told.subscribe()
     }
 
-    async fn close_others(&mut self, kept: &BTreeSet<String>) {
-        let gone: Vec<_> = self.held.keys().filter(|name| !kept.contains(*name)).cloned().collect();
-        for held in gone.iter().filter_map(|name| self.held.remove(name)).collect::<Vec<_>>() {
+    async fn close_all_but(&mut self, facts: &[ForwardFact]) {
+        let is_kept = |held: &Held| facts.iter().any(|fact| held.fact.leads_as(fact));
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_kept);
+        self.held = kept;
+        for held in gone {
             held.serving.task.abort();
             // Its port is free only when the task is gone; that it was aborted is no news.
             let _ = held.serving.task.await;
@@ -128,14 +130,14 @@ impl Session {
             pid: std::process::id(),
             busy: false,
             outcome: self.outcome.clone(),
-            forwards: self.held.values().map(forward).collect(),
+            forwards: self.held.iter().map(forward).collect(),
         }
     }
 
     /// Closes every listener and connection.
     pub async fn close(&mut self) {
         self.cancel.cancel();
-        for (_, held) in std::mem::take(&mut self.held) {
+        for held in std::mem::take(&mut self.held) {
             let _ = held.serving.task.await;
         }
     }

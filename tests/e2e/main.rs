@@ -4,7 +4,19 @@
 // Clippy exempts test functions by itself, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod beside_compose;
+mod builds;
+mod crash;
+mod data;
+mod forwards;
 mod image;
+mod killed_install;
+mod life_cycle;
+mod release;
+mod stray_environment;
+mod support;
+mod unchanged;
+mod wrong_input;
 
 /// The Engine, or an end to the test that says what is missing.
 async fn engine() -> devk::docker::Engine {

@@ -1,14 +1,11 @@
-//! Releases against a real helm and a real cluster: `DEVK_TEST_KUBECONFIG` names a throw-away
-//! cluster that has `busybox:1.36` on its node. Run with `cargo test --test release -- --ignored`.
-
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends at its first surprise")]
+//! Releases against a real helm and a real cluster: upgrades, crashes, hooks, interruptions.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devk::config::{ClusterConfig, Generator, Origin, Project, Provider, ReleaseConfig};
 use devk::error::{Code, Error};
-use devk::image::ImageRef;
+use devk::image::{self, ImageRef};
 use devk::paths::Paths;
 use devk::release::helm::{Helm, Target};
 use devk::release::installed::installed;
@@ -21,7 +18,12 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tokio::sync::broadcast::Receiver;
 
-const CHART: &str = include_str!("chart.yaml");
+use super::support::machine::{CLUSTER, cluster};
+
+/// What the chart runs.
+const BUSYBOX: &str = "busybox:1.36";
+
+const CHART: &str = include_str!("fixtures/release.yaml");
 
 /// A project with one chart in a namespace of its own, removed with the test.
 struct Bench {
@@ -35,14 +37,13 @@ struct Bench {
 
 impl Bench {
     async fn new(name: &str) -> Self {
-        let kubeconfig = PathBuf::from(std::env::var("DEVK_TEST_KUBECONFIG").expect("DEVK_TEST_KUBECONFIG"));
-        let config = kube::config::Kubeconfig::read_from(&kubeconfig).unwrap();
-        let config = kube::Config::from_custom_kubeconfig(config, &Default::default()).await.unwrap();
-        let client = kube::Client::try_from(config).unwrap();
+        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
+        let client = devk::cluster::client::client(&kubeconfig).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let reporter = Reporter::default();
         let events = reporter.subscribe();
         let step = reporter.start("release.ready/shop", "");
+        bring_busybox(&step).await;
         let bench = Self { project: project(dir.path(), name), dir, client, kubeconfig, events, step };
         bench.write("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n");
         bench.write("chart/values.yaml", "script: sleep 3600\nport: 80\nmemory: 64Mi\n");
@@ -134,6 +135,15 @@ impl Bench {
     }
 }
 
+/// Where Docker has it, the node may have no registry to pull it from.
+async fn bring_busybox(step: &Step) {
+    let (docker, node) = (super::engine().await.docker, format!("{CLUSTER}-control-plane"));
+    let on_node = image::on_node(&docker, &node).await.unwrap().contains_key(&image::normalise(BUSYBOX));
+    if !on_node && image::present(&docker, BUSYBOX).await.unwrap().is_some() {
+        image::load(&docker, &node, BUSYBOX, step).await.unwrap();
+    }
+}
+
 fn project(root: &Path, name: &str) -> Project {
     let origin = Origin { file: root.join("devk.yaml"), line: 1 };
     let release = ReleaseConfig {
@@ -161,7 +171,6 @@ fn project(root: &Path, name: &str) -> Project {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn an_installed_release_is_current_until_somebody_touches_it() {
     let mut bench = Bench::new("rel-current").await;
     assert_eq!(bench.apply().await.unwrap(), 1);
@@ -181,7 +190,6 @@ async fn an_installed_release_is_current_until_somebody_touches_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn a_patch_by_hand_does_not_block_the_next_upgrade() {
     let mut bench = Bench::new("rel-patch").await;
     bench.apply().await.unwrap();
@@ -199,7 +207,6 @@ async fn a_patch_by_hand_does_not_block_the_next_upgrade() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn a_crash_is_explained_and_forgiven_and_a_crash_loop_is_not() {
     let mut bench = Bench::new("rel-crash").await;
     bench.set("script", "echo no database; exit 3");
@@ -220,7 +227,6 @@ async fn a_crash_is_explained_and_forgiven_and_a_crash_loop_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn failures_other_than_crashes_are_named() {
     let mut bench = Bench::new("rel-kinds").await;
     bench.set("image", "devk.local/rel/api:0");
@@ -249,7 +255,6 @@ async fn failures_other_than_crashes_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn a_failing_hook_shows_its_log() {
     let mut bench = Bench::new("rel-hook").await;
     bench.set("hook", "echo migration broke; exit 1");
@@ -262,7 +267,6 @@ async fn a_failing_hook_shows_its_log() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn an_interrupted_upgrade_is_cleaned_up_and_a_foreign_one_is_not() {
     let mut bench = Bench::new("rel-kill").await;
     bench.set("hook", "sleep 3600");
@@ -288,7 +292,6 @@ async fn an_interrupted_upgrade_is_cleaned_up_and_a_foreign_one_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a cluster"]
 async fn secrets_are_on_no_command_line_and_uninstall_twice_is_fine() {
     let mut bench = Bench::new("rel-secret").await;
     bench.set("port", "not a number");
@@ -311,7 +314,6 @@ async fn secrets_are_on_no_command_line_and_uninstall_twice_is_fine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs helm"]
 async fn render_errors_point_into_the_users_chart() {
     let bench = Bench::new("rel-render").await;
     bench.write("chart/templates/bad.yaml", "a: 1\nb: {{ .Values.nothing.here }}\n");

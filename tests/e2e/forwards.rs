@@ -1,0 +1,75 @@
+//! A listener once shown stays: a pod that goes costs a moment, never a refused connection.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::machine::{CLUSTER, cluster};
+use crate::support::project::Project;
+use crate::support::wire::get;
+use crate::support::{eventually, tell};
+
+/// Connects again and again and counts the refusals.
+struct Knocker {
+    stop: Arc<AtomicBool>,
+    refused: std::thread::JoinHandle<(usize, usize)>,
+}
+
+impl Knocker {
+    fn at(port: u16) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let refused = std::thread::spawn(move || {
+            let (mut refused, mut knocks) = (0, 0);
+            while !stopped.load(Ordering::SeqCst) {
+                let knock = TcpStream::connect(("127.0.0.1", port));
+                refused += usize::from(knock.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused));
+                knocks += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            (refused, knocks)
+        });
+        Self { stop, refused }
+    }
+
+    /// How many of how many knocks were refused.
+    fn counted(self) -> (usize, usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.refused.join().unwrap()
+    }
+}
+
+#[test]
+fn a_replaced_pod_ends_no_forward_and_its_listener_never_refuses() {
+    cluster();
+    let project = Project::pair("replaced");
+    project.devk(&["up", "-d"]).well();
+    let port = project.port("left");
+    let first = get(port, "/cgi-bin/pod").unwrap().well();
+    assert!(first.contains("pair-left-"), "{first}");
+
+    let knocker = Knocker::at(port);
+    let since = Instant::now();
+    cluster().kubectl(CLUSTER, &["-n", "replaced", "delete", "pod", &first, "--wait=false"]);
+    let answers = || get(port, "/cgi-bin/pod").is_ok_and(|answer| answer.status == 200 && answer.body != first);
+    eventually("the new pod does not answer through the old listener", Duration::from_secs(60), answers);
+    tell("deleted pod to the first answer of its successor", since.elapsed());
+    let (refused, knocks) = knocker.counted();
+    assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
+}
+
+#[test]
+fn twenty_requests_at_once_are_all_answered() {
+    cluster();
+    let project = Project::pair("parallel");
+    project.devk(&["up", "-d"]).well();
+    let port = project.port("left");
+    let since = Instant::now();
+    let requests: Vec<_> =
+        (0..20).map(|_| std::thread::spawn(move || get(port, "/cgi-bin/pod").unwrap().well())).collect();
+    let pods: Vec<_> = requests.into_iter().map(|request| request.join().unwrap()).collect();
+    tell("twenty requests at once", since.elapsed());
+    assert!(pods.iter().all(|pod| pod.contains("pair-left-")), "{pods:?}");
+}

@@ -1,0 +1,202 @@
+//! The machine that the tests share: devk's folders apart from the user's, one cluster, and what Docker,
+//! Kubernetes and the kernel say of them.
+//!
+//! Invariant: when the test program ends, however it ends, a process that outlives it removes the
+//! clusters, the sessions and the folders.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+
+use super::project::Project;
+
+/// The cluster that most tests share. Other clusters of the tests begin with this name.
+pub(crate) const CLUSTER: &str = "devk-e2e";
+
+pub(crate) struct Machine {
+    root: PathBuf,
+    /// Closed by the end of this process, which is what the cleaner waits for.
+    _cleaner: ChildStdin,
+}
+
+/// The machine, set up by the first test that asks.
+pub(crate) fn machine() -> &'static Machine {
+    static MACHINE: OnceLock<Machine> = OnceLock::new();
+    MACHINE.get_or_init(Machine::new)
+}
+
+/// The shared cluster. A project of its own stands on it, so that the end of a test's project does not
+/// end the cluster.
+pub(crate) fn cluster() -> &'static Machine {
+    static ANCHOR: OnceLock<Project> = OnceLock::new();
+    ANCHOR.get_or_init(|| {
+        let anchor = Project::new("tests/e2e/fixtures/anchor", "anchor", CLUSTER);
+        anchor.devk(&["up", "--once"]).well();
+        anchor
+    });
+    machine()
+}
+
+impl Machine {
+    fn new() -> Self {
+        let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
+        assert!(asked_for, "the e2e tests create clusters, containers and images: run them through scripts/test");
+        for program in ["docker", "kind", "helm", "kubectl"] {
+            assert!(which::which(program).is_ok(), "`{program}` is not on PATH; `cargo xtask lab` builds it");
+        }
+        docker(&["version"]);
+        docker(&["compose", "version"]);
+        let root = tempfile::Builder::new().prefix("devk-e2e-").tempdir().unwrap().keep();
+        for name in clusters() {
+            run(Command::new("kind").args(["delete", "cluster", "--name", &name]));
+        }
+        Self { _cleaner: cleaner(&root), root }
+    }
+
+    /// What XDG_STATE_HOME is for every devk of the tests: the mark by which its processes are known.
+    pub(crate) fn state_home(&self) -> PathBuf {
+        self.root.join("state")
+    }
+
+    /// devk's own state folder.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.state_home().join("devk")
+    }
+
+    /// A folder that goes with the machine at the latest.
+    pub(crate) fn new_folder(&self) -> tempfile::TempDir {
+        tempfile::tempdir_in(&self.root).unwrap()
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.join("home")
+    }
+
+    /// The environment of every devk of the tests: nothing of the caller's but the way to Docker.
+    pub(crate) fn environment(&self) -> Vec<(String, OsString)> {
+        let docker_config = std::env::var_os("DOCKER_CONFIG")
+            .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".docker").into_os_string());
+        let mut variables = vec![
+            ("HOME".to_owned(), self.home().into_os_string()),
+            ("XDG_STATE_HOME".to_owned(), self.state_home().into_os_string()),
+            ("XDG_CACHE_HOME".to_owned(), self.root.join("cache").into_os_string()),
+            ("XDG_DATA_HOME".to_owned(), self.root.join("data").into_os_string()),
+            ("DOCKER_CONFIG".to_owned(), docker_config),
+        ];
+        let passed = ["PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR", "HTTPS_PROXY", "https_proxy"];
+        variables.extend(passed.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))));
+        variables
+    }
+
+    /// Runs kubectl on a cluster of the tests with devk's private kubeconfig.
+    pub(crate) fn kubectl(&self, cluster: &str, args: &[&str]) -> String {
+        let kubeconfig = self.state().join("clusters").join(cluster).join("kubeconfig");
+        run(Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(args).env("HOME", self.home()))
+    }
+
+    pub(crate) fn has_namespace(&self, name: &str) -> bool {
+        let names = self.kubectl(CLUSTER, &["get", "namespaces", "-o", "name"]);
+        names.lines().any(|line| line == format!("namespace/{name}"))
+    }
+
+    /// Everything below devk's state folder that names a project.
+    pub(crate) fn state_of(&self, project: &str) -> Vec<String> {
+        let mut found: Vec<_> = std::fs::read_dir(self.state().join("projects").join(project))
+            .map(|files| files.map(|file| file.unwrap().path().display().to_string()).collect())
+            .unwrap_or_default();
+        let leases = std::fs::read_to_string(self.state().join("leases.json")).unwrap_or_default();
+        found.extend(leases.contains(&format!("\"{project}\"")).then(|| "a lease".to_owned()));
+        found
+    }
+
+    /// Processes that devk started or is, by the state folder they work in; of one project's session only
+    /// if `words` are in the command line.
+    pub(crate) fn processes(&self, words: &str) -> Vec<u32> {
+        let mark = format!("XDG_STATE_HOME={}\0", self.state_home().display());
+        let pids =
+            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        let text = |pid: u32, file: &str| {
+            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        let ours = |pid: &u32| text(*pid, "environ").contains(&mark);
+        pids.filter(ours).filter(|pid| text(*pid, "cmdline").replace('\0', " ").contains(words)).collect()
+    }
+
+    /// The supervisors of a project.
+    pub(crate) fn supervisors(&self, project: &str) -> Vec<u32> {
+        self.processes(&format!("supervise {project} "))
+    }
+}
+
+/// Runs docker and gives its output back; its failure ends the test.
+pub(crate) fn docker(args: &[&str]) -> String {
+    run(Command::new("docker").args(args))
+}
+
+/// The lines that docker prints, as a set.
+pub(crate) fn docker_list(args: &[&str]) -> BTreeSet<String> {
+    docker(args).lines().map(str::to_owned).collect()
+}
+
+/// The tags of the images that devk built for a project.
+pub(crate) fn images_of(project: &str) -> BTreeSet<String> {
+    let reference = format!("reference=devk.local/{project}/*");
+    docker_list(&["images", "--filter", &reference, "--format", "{{.Repository}}:{{.Tag}}"])
+}
+
+/// The node containers of a cluster, running or not.
+pub(crate) fn nodes_of(cluster: &str) -> BTreeSet<String> {
+    let label = format!("label=io.x-k8s.kind.cluster={cluster}");
+    docker_list(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"])
+}
+
+/// Whether anything listens on a TCP port of this machine, on whatever address.
+pub(crate) fn listens(port: u16) -> bool {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
+    let listening = |line: &str| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // proc_net_tcp(5): `sl local_address rem_address st`; 0A is LISTEN.
+        words.get(3) == Some(&"0A") && words[1].ends_with(&format!(":{port:04X}"))
+    };
+    tables.iter().flat_map(|table| table.lines()).any(listening)
+}
+
+/// Runs a program to its end; a failure ends the test with all it printed.
+pub(crate) fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{command:?} ended with {}\n{stdout}{stderr}", output.status);
+    stdout.into_owned()
+}
+
+fn clusters() -> Vec<String> {
+    let all = run(Command::new("kind").args(["get", "clusters"]));
+    all.lines().filter(|name| name.starts_with(CLUSTER)).map(str::to_owned).collect()
+}
+
+/// Waits for the end of its input, which is the end of this process, and removes what is left.
+const CLEANER: &str = r#"
+cat >/dev/null
+root=$1 prefix=$2
+for file in $(grep -lsz "^XDG_STATE_HOME=$root/" /proc/[0-9]*/environ); do
+    pid=${file#/proc/} && kill -9 "${pid%/environ}" 2>/dev/null
+done
+kind get clusters 2>/dev/null | grep "^$prefix" | while read -r name; do
+    kind delete cluster --name "$name" --kubeconfig "$root/none" >/dev/null 2>&1
+done
+rm -rf "$root"
+"#;
+
+fn cleaner(root: &Path) -> ChildStdin {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(CLEANER).arg("cleaner").arg(root).arg(CLUSTER).stdin(Stdio::piped()).stdout(Stdio::null());
+    // Ctrl-C on the tests must not end it.
+    let mut stdin = command.process_group(0).spawn().unwrap().stdin.take().unwrap();
+    stdin.flush().unwrap();
+    stdin
+}

@@ -1,0 +1,137 @@
+//! A project of one test: a copy of a fixture under a name of its own.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::copy::copy;
+use super::machine::{CLUSTER, machine};
+use super::run::{Ran, Running};
+
+/// A project; removed with all that devk made for it when it is dropped.
+pub(crate) struct Project {
+    pub(crate) name: String,
+    dir: tempfile::TempDir,
+    environment: Vec<(String, OsString)>,
+    /// devk.yaml as it was, so that the project can be removed whatever the test wrote into it.
+    pristine: String,
+}
+
+impl Project {
+    /// Two small images, `left` and `right`, in a chart with a Deployment and a Service for each.
+    pub(crate) fn pair(name: &str) -> Self {
+        Self::pair_on(CLUSTER, name)
+    }
+
+    pub(crate) fn pair_on(cluster: &str, name: &str) -> Self {
+        Self::new("tests/e2e/fixtures/pair", name, cluster)
+    }
+
+    /// The built-in demo.
+    pub(crate) fn demo_on(cluster: &str, name: &str) -> Self {
+        Self::new("profiles/demo", name, cluster)
+    }
+
+    /// A copy of a folder of this repository, called `name`.
+    pub(crate) fn new(template: &str, name: &str, cluster: &str) -> Self {
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join(template);
+        let dir = machine().new_folder();
+        copy(&template, dir.path());
+        let file = dir.path().join("devk.yaml");
+        let rename = |line: &str| match line.split_once(':') {
+            Some(("name", _)) => format!("name: {name}\n"),
+            Some(("cluster", _)) => format!("cluster: {{provider: kind, name: {cluster}}}\n"),
+            _ => format!("{line}\n"),
+        };
+        let pristine: String = std::fs::read_to_string(&file).unwrap().lines().map(rename).collect();
+        std::fs::write(&file, &pristine).unwrap();
+        Self { name: name.to_owned(), dir, environment: machine().environment(), pristine }
+    }
+
+    pub(crate) fn path(&self, file: &str) -> PathBuf {
+        self.dir.path().join(file)
+    }
+
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.path(file), text).unwrap();
+    }
+
+    /// Replaces a text that stands in a file exactly once.
+    pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
+        let text = std::fs::read_to_string(self.path(file)).unwrap();
+        assert_eq!(text.matches(from).count(), 1, "`{from}` stands once in {file}:\n{text}");
+        self.write(file, &text.replace(from, to));
+    }
+
+    /// The line of devk.yaml, from 1, on which a text stands.
+    pub(crate) fn line_of(&self, text: &str) -> usize {
+        let file = std::fs::read_to_string(self.path("devk.yaml")).unwrap();
+        file.lines().position(|line| line.contains(text)).unwrap() + 1
+    }
+
+    /// Sets a variable for every devk of this project.
+    pub(crate) fn set(&mut self, variable: &str, value: impl AsRef<OsStr>) {
+        self.environment.retain(|(name, _)| name != variable);
+        self.environment.push((variable.to_owned(), value.as_ref().to_owned()));
+    }
+
+    /// Puts a folder in front of PATH.
+    pub(crate) fn prefer(&mut self, folder: &Path) {
+        let path = std::env::var_os("PATH").unwrap();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        self.set("PATH", std::env::join_paths(folders).unwrap());
+    }
+
+    /// Runs `devk ARGS --format json` in the project's folder to its end.
+    pub(crate) fn devk(&self, args: &[&str]) -> Ran {
+        self.start(args).ended()
+    }
+
+    /// Starts `devk ARGS --format json` in the project's folder.
+    pub(crate) fn start(&self, args: &[&str]) -> Running {
+        Running::start(
+            Command::new(env!("CARGO_BIN_EXE_devk"))
+                .args(args)
+                .args(["--format", "json"])
+                .current_dir(self.dir.path())
+                .env_clear()
+                .envs(self.environment.iter().map(|(k, v)| (k, v))),
+        )
+    }
+
+    /// The forwards as `devk ports` tells them.
+    pub(crate) fn forwards(&self) -> Vec<Value> {
+        self.devk(&["ports"]).well().document()["forwards"].as_array().unwrap().clone()
+    }
+
+    /// The host port of a forward.
+    pub(crate) fn port(&self, forward: &str) -> u16 {
+        port_of(&self.forwards(), forward)
+    }
+
+    /// The session as `devk status` tells it; null if none runs.
+    pub(crate) fn session(&self) -> Value {
+        self.devk(&["status"]).well().document()["session"].clone()
+    }
+}
+
+/// The host port of a forward in a list of them.
+pub(crate) fn port_of(forwards: &[Value], name: &str) -> u16 {
+    let found = forwards.iter().find(|forward| forward["name"] == name);
+    let local = found.unwrap_or_else(|| panic!("no forward `{name}` in {forwards:?}"))["local"].as_u64();
+    u16::try_from(local.unwrap()).unwrap()
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        self.write("devk.yaml", &self.pristine);
+        self.environment = machine().environment();
+        let ran = self.devk(&["down", "--delete"]);
+        // A second panic would end the whole program, and the first one says more.
+        if ran.code != Some(0) {
+            eprintln!("`{}` could not be removed: {ran:?}", self.name);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! A second `up` of an unchanged project: no program runs, nothing is built, loaded or installed.
+
+use crate::support::machine::cluster;
+use crate::support::programs::Recorder;
+use crate::support::project::Project;
+use crate::support::tell;
+
+#[test]
+fn a_second_up_builds_nothing_loads_nothing_and_starts_no_program() {
+    cluster();
+    let recorder = Recorder::of(&["helm", "kind", "docker", "kubectl"]);
+    let mut project = Project::pair("unchanged");
+    project.prefer(recorder.folder());
+    project.devk(&["up", "-d"]).well();
+    let calls = recorder.calls();
+    assert!(calls.iter().any(|call| call.starts_with("helm upgrade --install")), "the recorder records: {calls:?}");
+
+    let second = project.devk(&["up", "-d"]).well();
+    tell("devk up -d with nothing changed", second.took);
+    assert_eq!(recorder.calls(), [""; 0]);
+    let work = ["cluster.create", "image.build/left", "image.load/right", "release.apply/pair"];
+    for step in work.iter().chain(&["image.build/right", "image.load/left"]) {
+        assert_eq!(second.verdict(step), "skipped", "{second:?}");
+    }
+
+    // Nor has a new session anything to do: the state stands in Docker and in the cluster.
+    let revision = |project: &Project| project.devk(&["status"]).well().document()["releases"][0]["revision"].clone();
+    let before = revision(&project);
+    project.devk(&["up", "--once"]).well();
+    assert_eq!(recorder.calls(), [""; 0]);
+    assert_eq!(revision(&project), before);
+}
+
+#[test]
+fn an_edited_file_rebuilds_its_image_and_no_other() {
+    cluster();
+    let project = Project::pair("edited");
+    project.devk(&["up", "-d"]).well();
+    project.write("left/www/index.html", "this is the new left\n");
+    let second = project.devk(&["up", "-d"]).well();
+    let verdicts = ["image.build/left", "image.build/right", "release.apply/pair"].map(|step| second.verdict(step));
+    assert_eq!(verdicts, ["done", "skipped", "done"], "{second:?}");
+    let page = crate::support::wire::get(project.port("left"), "/index.html").unwrap().well();
+    assert_eq!(page, "this is the new left\n");
+}
