@@ -21,7 +21,7 @@ use crate::logs::{Printed, Tail};
 /// # Errors
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
 pub async fn run(context: &Context, service: Option<String>, follow: bool, lines: i64) -> Result<Exit, Errors> {
-    let project = context.project()?;
+    let project = context.running_project()?;
     let client = connect(context, &project).await?;
     let selector = match &service {
         Some(name) => Some(selector(&client, &project, name).await?),
