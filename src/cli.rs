@@ -51,13 +51,13 @@ enum Command {
     Status,
     /// The logs of all services, or of one
     Logs {
-        /// A forward or a Service; `api` also stands for `shop-api`
+        /// A forward, a Service or a workload; `api` also stands for `shop-api`
         service: Option<String>,
         /// Go on with new lines
         #[arg(short = 'F', long)]
         follow: bool,
         /// Lines from the past, for each container
-        #[arg(long, default_value_t = 100, value_name = "LINES")]
+        #[arg(long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
         tail: i64,
     },
     /// Which host port stands for which service, and why

@@ -9,11 +9,13 @@ use crate::cluster::kind::{Access, Kind, State, Turn};
 use crate::cluster::{namespace, sleep};
 use crate::config::Project;
 use crate::docker::Engine;
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Errors, Result};
 use crate::image;
-use crate::paths::Paths;
+use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::{Helm, Target};
+use crate::release::render;
+use crate::session::control::socket;
 use crate::ui::event::{Reporter, Step};
 
 /// What `down` will do, said before it is done.
@@ -170,16 +172,13 @@ impl Down<'_> {
         image::remove_project_images(&self.engine.docker, &self.project.id).await.map(drop)
     }
 
-    /// The lease, the generated secrets, the supervisor's files.
+    /// The lease, the generated secrets (renderings hold them, too), the supervisor's files.
     fn forget(&self) -> Result<()> {
         Leases::open(&self.paths.state).release(&Lessee::from(self.project))?;
-        let dir = self.paths.project(&self.project.id);
-        match std::fs::remove_dir_all(&dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", dir.display())))
-            }
-            _ => Ok(()),
-        }
+        render::forget(&self.paths.cache, &self.project.id)?;
+        // It lies elsewhere if the usual path is too long; a supervisor that was killed left it.
+        let _ = std::fs::remove_file(socket(self.paths, &self.project.id));
+        remove_dir(&self.paths.project(&self.project.id))
     }
 
     async fn step(&self, id: &str, detail: &str, work: impl Future<Output = Result<()>>) -> Result<()> {

@@ -7,13 +7,17 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::{AsyncBufReadExt, TryStreamExt};
-use k8s_openapi::api::core::v1::Pod;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 use kube::api::{ListParams, LogParams};
 use tokio::task::JoinSet;
 
 use crate::error::{Code, Error, Result};
 use crate::ui::{self, Format};
+
+/// Pause before the pods, or a log that was cut off, are looked at again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// How lines are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +86,7 @@ impl Tail {
                 return Ok(());
             }
             while streams.try_join_next().is_some() {}
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -113,15 +117,41 @@ impl Tail {
         Ok(pods.items.iter().flat_map(containers).collect())
     }
 
-    async fn stream(&self, (pod, container, _): &Run, follow: bool, tail_lines: Option<i64>) -> kube::Result<()> {
+    /// Prints one run's lines. A stream that is cut off (an API server that restarts, hours of silence, a
+    /// laptop that slept) is taken up again where it ended.
+    async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> kube::Result<()> {
+        let (pod, container, _) = run;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let params = LogParams { container: Some(container.clone()), follow, tail_lines, ..LogParams::default() };
+        let mut params = LogParams { container: Some(container.clone()), follow, tail_lines, ..LogParams::default() };
         let mut lines = api.log_stream(pod, &params).await?.lines();
-        while let Some(line) = lines.try_next().await.unwrap_or(None) {
-            self.printed.print(pod, container, &line);
+        loop {
+            let mut last = Timestamp::now();
+            while let Ok(Some(line)) = lines.try_next().await {
+                self.printed.print(pod, container, &line);
+                last = Timestamp::now();
+            }
+            (params.since_time, params.tail_lines) = (Some(last), None);
+            lines = loop {
+                // Without an answer it may well run on.
+                let runs = follow && api.get_opt(pod).await.map_or(true, |pod| pod.is_some_and(|p| runs_on(&p, run)));
+                if !runs {
+                    return Ok(());
+                }
+                tokio::time::sleep(AGAIN).await;
+                if let Ok(stream) = api.log_stream(pod, &params).await {
+                    break stream.lines();
+                }
+            };
         }
-        Ok(())
     }
+}
+
+/// This very run of the container has not ended.
+fn runs_on(pod: &Pod, (_, container, restarts): &Run) -> bool {
+    let status = pod.status.iter();
+    let mut all = status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses).flatten());
+    let same = |c: &ContainerStatus| c.name == *container && c.restart_count == *restarts;
+    all.any(|c| same(c) && c.state.as_ref().is_some_and(|state| state.running.is_some()))
 }
 
 /// The containers of a pod that have started.
@@ -146,7 +176,11 @@ mod tests {
         };
         let running = serde_json::json!({"running": {}});
         assert_eq!(containers(&pod(0, running.clone())), [("p".into(), "c".into(), 0)]);
-        assert_ne!(containers(&pod(0, running.clone())), containers(&pod(1, running)));
+        assert_ne!(containers(&pod(0, running.clone())), containers(&pod(1, running.clone())));
         assert_eq!(containers(&pod(0, serde_json::json!({"waiting": {}}))), []);
+        let first = ("p".to_owned(), "c".to_owned(), 0);
+        assert!(runs_on(&pod(0, running.clone()), &first));
+        assert!(!runs_on(&pod(1, running), &first), "restarted");
+        assert!(!runs_on(&pod(0, serde_json::json!({"terminated": {"exitCode": 0}})), &first));
     }
 }

@@ -75,6 +75,19 @@ impl Lock {
         }
     }
 
+    /// Blocks until the lock is free: for what takes a moment only.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn block(path: &Path) -> std::io::Result<Self> {
+        loop {
+            match Self::try_take(path)? {
+                Some(lock) => return Ok(lock),
+                None => std::thread::sleep(RETRY),
+            }
+        }
+    }
+
     /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is told once if
     /// somebody else has it.
     ///
@@ -112,6 +125,19 @@ fn is_at(file: &File, path: &Path) -> bool {
 #[cfg(not(unix))]
 fn is_at(_: &File, _: &Path) -> bool {
     true
+}
+
+/// Removes a folder with all it holds; one that is not there is fine.
+///
+/// # Errors
+/// [`Code::StateIo`] naming the folder.
+pub fn remove_dir(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", dir.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a file so that a crash leaves the old or the new content, never a part: write beside,

@@ -20,7 +20,7 @@ use super::{client, restart};
 use crate::config::{ClusterConfig, Project, Provider};
 use crate::docker::{Engine, is_not_found};
 use crate::error::{Code, Error, Result, internal};
-use crate::paths::{Lock, Paths, write_atomic};
+use crate::paths::{Lock, Paths, remove_dir, write_atomic};
 use crate::process::{self, Cmd};
 use crate::ui::event::Step;
 
@@ -247,12 +247,7 @@ impl Kind {
         if pinned || self.network_created() {
             self.remove_network().await;
         }
-        match std::fs::remove_dir_all(&self.dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", self.dir.display())))
-            }
-            _ => Ok(()),
-        }
+        remove_dir(&self.dir)
     }
 
     async fn remove_network(&self) {

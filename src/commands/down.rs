@@ -15,7 +15,7 @@ use crate::ui::{self, Format, View};
 /// # Errors
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
-    let project = context.project()?;
+    let project = context.running_project()?;
     end_session(context, &project.id).await?;
     let engine = docker::connect().await?;
     let kind = Kind::of(&engine, &project, &context.paths);

@@ -11,7 +11,7 @@ use crate::ui::View;
 /// # Errors
 /// [`Code::SessionNone`] if none runs.
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
-    let project = context.project()?;
+    let project = context.running_project()?;
     let mut connection = client::running(&context.paths, &project.id).await.ok_or_else(|| none(&project.name))?;
     connection.write.send(&Request::Events).await?;
     let mut view = View::of(context.format);

@@ -1,10 +1,14 @@
 //! `devk logs`: the containers' output, named by pod.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::Api;
 use kube::api::ListParams;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
 
 use super::Context;
 use crate::cluster::client;
@@ -12,12 +16,12 @@ use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result, suggest};
 use crate::logs::{Printed, Tail};
 
-/// Prints the logs of all pods, or of one service's.
+/// Prints the logs of all pods, or of those that a name stands for.
 ///
 /// # Errors
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
 pub async fn run(context: &Context, service: Option<String>, follow: bool, lines: i64) -> Result<Exit, Errors> {
-    let project = context.project()?;
+    let project = context.running_project()?;
     let client = connect(context, &project).await?;
     let selector = match &service {
         Some(name) => Some(selector(&client, &project, name).await?),
@@ -34,9 +38,8 @@ pub async fn run(context: &Context, service: Option<String>, follow: bool, lines
 /// Follows everything, from now on; for a foreground `up`. Without end: where a cluster could not be
 /// made there are no logs yet, and that is no reason to end the session.
 pub async fn follow_all(context: &Context, project: &Project) {
-    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
     loop {
-        if let Ok(client) = client::client(&kubeconfig).await {
+        if let Ok(client) = connect(context, project).await {
             let printed = Printed::of(context.format);
             let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
             // It returns only if the first look failed.
@@ -51,16 +54,36 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
     client::client(&kubeconfig).await.map_err(|error| error.hint("devk up -d"))
 }
 
-/// The label selector of the Service that a name stands for: a forward's, a Service's own, or what
-/// follows the last release name in it (`api` for `shop-api`).
+/// What a name can stand for, and the labels of its pods.
+type Named = (String, BTreeMap<String, String>);
+
+/// The label selector of what a name stands for: a forward's Service, a Service or workload of that name,
+/// or one whose name ends in it (`api` for `shop-api`).
 async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
-    let services: Api<Service> = Api::namespaced(client.clone(), &project.id);
-    let services = services.list(&ListParams::default()).await.map_err(|e| unreachable(&e))?.items;
-    let named =
-        |service: &&Service| service.metadata.name.as_deref().is_some_and(|full| stands_for(project, name, full));
-    let Some(service) = services.iter().find(named) else { return Err(unknown(project, name, &services)) };
-    let labels = service.spec.iter().flat_map(|spec| spec.selector.iter().flatten());
-    Ok(labels.map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))
+    let mut known = list(client, project, |s: &Service| s.spec.as_ref()?.selector.clone()).await?;
+    known.extend(list(client, project, |d: &Deployment| d.spec.as_ref()?.selector.match_labels.clone()).await?);
+    known.extend(list(client, project, |s: &StatefulSet| s.spec.as_ref()?.selector.match_labels.clone()).await?);
+    known.extend(list(client, project, |d: &DaemonSet| d.spec.as_ref()?.selector.match_labels.clone()).await?);
+    known.extend(list(client, project, |j: &Job| j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()).await?);
+    let found = known.iter().filter(|(full, _)| stands_for(project, name, full)).min_by_key(|(full, _)| full != name);
+    let Some((_, labels)) = found else { return Err(unknown(project, name, &known)) };
+    Ok(labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))
+}
+
+/// Those that select pods: an empty selector would show the logs of everybody.
+async fn list<K>(
+    client: &kube::Client,
+    project: &Project,
+    labels: impl Fn(&K) -> Option<BTreeMap<String, String>>,
+) -> Result<Vec<Named>>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + DeserializeOwned + std::fmt::Debug,
+{
+    let found = Api::<K>::namespaced(client.clone(), &project.id).list(&ListParams::default()).await;
+    let found = found.map_err(|e| unreachable(&e))?.items.into_iter();
+    let named = found.filter_map(|object| Some((object.meta().name.clone()?, labels(&object)?)));
+    Ok(named.filter(|(_, labels)| !labels.is_empty()).collect())
 }
 
 fn stands_for(project: &Project, name: &str, service: &str) -> bool {
@@ -71,9 +94,11 @@ fn stands_for(project: &Project, name: &str, service: &str) -> bool {
     }
 }
 
-fn unknown(project: &Project, name: &str, services: &[Service]) -> Error {
+fn unknown(project: &Project, name: &str, named: &[Named]) -> Error {
     let forwards = project.forwards.iter().flatten().map(|f| f.name.as_str());
-    let known: Vec<_> = forwards.chain(services.iter().filter_map(|s| s.metadata.name.as_deref())).collect();
+    let mut known: Vec<_> = forwards.chain(named.iter().map(|(name, _)| name.as_str())).collect();
+    known.sort_unstable();
+    known.dedup();
     let hint = match suggest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known: {}", known.join(", ")),

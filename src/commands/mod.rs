@@ -37,6 +37,14 @@ impl Context {
     pub fn project(&self) -> Result<Project, Errors> {
         config::load(&self.source, &self.paths)
     }
+
+    /// The project, for a command that looks at what runs or ends it: the files it was made from may be gone.
+    ///
+    /// # Errors
+    /// All other problems of its configuration.
+    pub fn running_project(&self) -> Result<Project, Errors> {
+        config::load_running(&self.source, &self.paths)
+    }
 }
 
 /// The hidden command that the client starts.

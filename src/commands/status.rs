@@ -56,7 +56,7 @@ struct PodStatus {
 /// # Errors
 /// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
-    let project = context.project()?;
+    let project = context.running_project()?;
     let status = status(context, &project).await?;
     match context.format {
         Format::Json => ui::json(&status),

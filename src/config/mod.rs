@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use profile::names as profile_names;
-pub use read::{FILE, Source, load};
+pub use read::{FILE, Source, load, load_running};
 pub use schema::json_schema;
 pub use variables::{Variables, names as forward_names};
 

@@ -36,7 +36,24 @@ pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
     load_with(source, paths, &profile::EMBEDDED)
 }
 
+/// Reads the project for a command that only looks at what runs, or ends it: files that are gone (another
+/// git branch, a deleted folder) are no obstacle to that. What depended on them is left out.
+///
+/// # Errors
+/// As [`load`], without the files that are missing.
+pub fn load_running(source: &Source, paths: &Paths) -> Result<Project, Errors> {
+    let (project, mut problems) = examine(source, paths, &profile::EMBEDDED)?;
+    problems.retain(|problem| !matches!(problem.code, Code::ConfigPath | Code::ChartMissing | Code::ImageContext));
+    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+}
+
 pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<Project, Errors> {
+    let (project, problems) = examine(source, paths, profiles)?;
+    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+}
+
+/// The project as far as it could be read, and what is wrong with it.
+fn examine(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<(Option<Project>, Vec<Error>), Errors> {
     let mut problems = Vec::new();
     let (file, tree, worktree) = match &source.profile {
         Some(name) => {
@@ -53,7 +70,7 @@ pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> R
     };
     let project = tree.map(|tree| project(&tree, &file, worktree, &mut problems));
     problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
-    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+    Ok((project, problems))
 }
 
 fn project_file(source: &Source) -> Result<PathBuf> {
@@ -209,4 +226,23 @@ fn unreadable(file: &Path, cause: &std::io::Error) -> Error {
     Error::new(Code::ConfigMissing, format!("the file cannot be read: {cause}"))
         .at(file, None)
         .hint(format!("name a file that exists, or run devk in the folder of {FILE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_whose_files_are_gone_can_still_be_ended_and_one_with_wrong_keys_cannot() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source { dir: dir.path().to_owned(), file: None, profile: None };
+        let below = |name: &str| dir.path().join(name);
+        let paths = Paths { state: below("s"), cache: below("c"), data: below("d") };
+        let text = "name: shop\nimages:\n  api: {context: ./gone}\nreleases:\n  - {name: shop, chart: ./gone}\n";
+        std::fs::write(below(FILE), text).unwrap();
+        assert!(load(&source, &paths).is_err());
+        assert_eq!(load_running(&source, &paths).unwrap().id, "shop");
+        std::fs::write(below(FILE), format!("{text}nmae: x\n")).unwrap();
+        assert_eq!(load_running(&source, &paths).unwrap_err().0[0].code, Code::ConfigUnknownKey);
+    }
 }

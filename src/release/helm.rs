@@ -271,10 +271,11 @@ fn remove(file: &Path) -> Result<()> {
     }
 }
 
-/// True while a helm with this release's values file (its path is nobody else's) still runs.
+/// True while a helm with values of this release (the folder is nobody else's) still runs.
 async fn orphan_runs(prepared: &Prepared) -> bool {
-    let Some(values) = prepared.values.last().and_then(|file| file.to_str()) else { return false };
-    process::command_lines().await.iter().any(|(_, line)| line.contains("upgrade") && line.contains(values))
+    let dir = prepared.values.last().and_then(|file| file.parent()?.parent()).map(|dir| dir.join(""));
+    let Some(dir) = dir.as_deref().and_then(Path::to_str) else { return false };
+    process::command_lines().await.iter().any(|line| line.contains("upgrade") && line.contains(dir))
 }
 
 /// `v3.13.2` or `v4.3.1+g0123`.

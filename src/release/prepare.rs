@@ -18,6 +18,9 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
+/// Values hold secrets: those of other inputs are removed when no `up` can be about to install them.
+const VALUES_KEPT: Duration = Duration::from_secs(24 * 3600);
+
 /// A release that is ready to render and install.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -65,7 +68,7 @@ pub async fn prepare(
     let generated = generate(release, secrets)?;
     let own = values::devk_values(set, &known, &mapped, &generated);
     let inputs = inputs(project, release, &chart, &files, &own);
-    let (values, values_sources) = write_values(project, release, &files, &own, paths)?;
+    let (values, values_sources) = write_values(project, release, &inputs, &files, &own, paths)?;
     Ok(Prepared {
         name: release.name.clone(),
         namespace: project.id.clone(),
@@ -111,16 +114,24 @@ fn inputs(project: &Project, release: &ReleaseConfig, chart: &Chart, files: &[Re
     files.iter().fold(head, |digest, file| digest.part(&file.text)).hex()
 }
 
-/// Writes the values below the project's state, readable by the user alone. The paths are the same
-/// every time, so a command that failed can be pasted again.
+/// The folder of all values that devk ever wrote for a release.
+fn values_dir(paths: &Paths, project: &str, release: &str) -> PathBuf {
+    paths.project(project).join("values").join(release)
+}
+
+/// Writes the values below the project's state, readable by the user alone. Every set of inputs has its
+/// own folder: a `devk ports` or `up --dry-run` beside an `up` must not change what that is about to
+/// install. The same inputs have the same paths, so a command that failed can be pasted again.
 fn write_values(
     project: &Project,
     release: &ReleaseConfig,
+    inputs: &str,
     files: &[ResolvedFile],
     own: &Value,
     paths: &Paths,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let dir = paths.project(&project.id).join("values").join(&release.name);
+    let all = values_dir(paths, &project.id, &release.name);
+    let dir = all.join(inputs);
     tree::private_dir(&dir)?;
     let own = serde_json::to_string_pretty(own)
         .map_err(|e| Error::new(Code::StateIo, format!("cannot write the values of `{}`: {e}", release.name)))?;
@@ -132,6 +143,7 @@ fn write_values(
         written.push(file);
         sources.push(source.clone());
     }
+    tree::forget_old(&all, VALUES_KEPT);
     Ok((written, sources))
 }
 
@@ -240,6 +252,16 @@ mod tests {
         assert_eq!((&own["a"]["b"], &own["image"]["tag"]), (&json!(1), &json!("0123")));
         assert_eq!(own["key"].as_str().unwrap().len(), 64);
         assert_eq!(std::fs::read_to_string(dir.path().join("dev.yaml")).unwrap(), "url: ${forward.api.url}\n");
+    }
+
+    #[tokio::test]
+    async fn values_that_are_about_to_be_installed_stay_when_others_are_prepared() {
+        let dir = tempfile::tempdir().unwrap();
+        let project = project(dir.path());
+        let first = run(&project, "0123", "15000").await.unwrap();
+        let second = run(&project, "0123", "25000").await.unwrap();
+        assert_eq!(std::fs::read_to_string(&first.values[0]).unwrap(), "url: http://127.0.0.1:15000\n");
+        assert_eq!(std::fs::read_to_string(&second.values[0]).unwrap(), "url: http://127.0.0.1:25000\n");
     }
 
     #[tokio::test]

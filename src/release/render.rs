@@ -9,18 +9,18 @@ use super::manifest::Rendered;
 use super::prepare::Prepared;
 use super::tree;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{remove_dir, write_atomic};
 
 /// Renderings hold secrets: those not used for this long are removed.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Renders a release. `kube_version` is what the chart's templates see as the cluster's version;
-/// without it helm's own default. The text is kept in `<cache>/render/`, for the user's eyes only.
+/// without it helm's own default. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
 ///
 /// # Errors
 /// [`Code::ChartRender`] with helm's message, at the line of the user's template if helm names one.
 pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>, cache: &Path) -> Result<Rendered> {
-    let dir = cache.join("render");
+    let dir = project_dir(cache, &prepared.namespace);
     let file = dir.join(key(prepared, helm, kube_version)?).with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
         touch(&file);
@@ -30,8 +30,22 @@ pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>
     let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
     tree::private_dir(&dir)?;
     write_atomic(&file, text.as_bytes(), 0o600)?;
-    forget_old(&dir, SystemTime::now());
+    for project in std::fs::read_dir(cache.join("render")).into_iter().flatten().flatten() {
+        tree::forget_old(&project.path(), KEPT);
+    }
     Ok(rendered)
+}
+
+fn project_dir(cache: &Path, project: &str) -> PathBuf {
+    cache.join("render").join(project)
+}
+
+/// Removes the renderings of a project, and the secrets in them.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn forget(cache: &Path, project: &str) -> Result<()> {
+    remove_dir(&project_dir(cache, project))
 }
 
 fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
@@ -104,16 +118,6 @@ fn touch(file: &Path) {
     }
 }
 
-/// The cache may be deleted at any time, so a file that resists is not an error.
-fn forget_old(dir: &Path, now: SystemTime) {
-    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let used = item.metadata().and_then(|meta| meta.modified()).unwrap_or(now);
-        if now.duration_since(used).is_ok_and(|age| age > KEPT) {
-            let _ = std::fs::remove_file(item.path());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::prepare::fixture;
@@ -152,10 +156,12 @@ mod tests {
         render(&prepared, &helm, None, dir.path()).await.unwrap();
         assert_eq!(runs(), 2);
 
-        let cache = dir.path().join("render");
+        let cache = project_dir(dir.path(), &prepared.namespace);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&cache), 0o700);
         assert!(std::fs::read_dir(&cache).unwrap().all(|item| mode(&item.unwrap().path()) == 0o600));
+        forget(dir.path(), &prepared.namespace).unwrap();
+        assert!(!cache.exists());
     }
 
     #[cfg(unix)]
@@ -187,15 +193,5 @@ mod tests {
         prepared.values = vec!["/state/0.yaml".into()];
         prepared.values_sources = vec!["/p/values-dev.yaml".into()];
         assert_eq!(users_paths("failed to parse /state/0.yaml: x", &prepared), "failed to parse /p/values-dev.yaml: x");
-    }
-
-    #[test]
-    fn renderings_that_nobody_used_for_a_week_are_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("a.yaml"), "").unwrap();
-        forget_old(dir.path(), SystemTime::now());
-        assert!(dir.path().join("a.yaml").exists());
-        forget_old(dir.path(), SystemTime::now() + KEPT + Duration::from_secs(60));
-        assert!(!dir.path().join("a.yaml").exists());
     }
 }

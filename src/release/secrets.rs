@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::digest::hex;
 use crate::config::Generator;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{Lock, write_atomic};
 
 /// The generated values of one project, in a file that only the user can read.
 pub struct Secrets {
@@ -31,17 +31,7 @@ impl Secrets {
     /// [`Code::StateIo`] if it cannot be read. A damaged file is never replaced silently: what was
     /// encrypted with its keys would be lost.
     pub fn load(file: &Path) -> Result<Self> {
-        let damaged = |why: String| {
-            Error::new(Code::StateIo, format!("cannot read the generated secrets: {why}"))
-                .at(file, None)
-                .hint("restore the file, or remove the project with `devk down --delete`")
-        };
-        let values = match std::fs::read(file) {
-            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
-            Err(e) => return Err(damaged(e.to_string())),
-        };
-        Ok(Self { file: file.to_owned(), values })
+        Ok(Self { file: file.to_owned(), values: read(file)? })
     }
 
     /// The value for a release's value path: the one that is kept, or a new one, which is on disk
@@ -55,6 +45,13 @@ impl Secrets {
         if let Some(kept) = self.values.get(&key).filter(|kept| kept.generator == kind) {
             return Ok(kept.value.clone());
         }
+        // Another devk, such as `devk ports` beside `devk up`, may be making the same value.
+        let _lock = Lock::block(&self.file.with_extension("lock"))
+            .map_err(|e| Error::new(Code::StateIo, format!("cannot lock the generated secrets: {e}")))?;
+        self.values = read(&self.file)?;
+        if let Some(kept) = self.values.get(&key).filter(|kept| kept.generator == kind) {
+            return Ok(kept.value.clone());
+        }
         let value = generate(generator)?;
         self.values.insert(key, Secret { generator: kind, value: value.clone() });
         self.save()?;
@@ -65,6 +62,19 @@ impl Secrets {
         let text = serde_json::to_vec_pretty(&self.values)
             .map_err(|e| Error::new(Code::StateIo, format!("cannot write the generated secrets: {e}")))?;
         write_atomic(&self.file, &text, 0o600)
+    }
+}
+
+fn read(file: &Path) -> Result<BTreeMap<String, Secret>> {
+    let damaged = |why: String| {
+        Error::new(Code::StateIo, format!("cannot read the generated secrets: {why}"))
+            .at(file, None)
+            .hint("restore the file, or remove the project with `devk down --delete`")
+    };
+    match std::fs::read(file) {
+        Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string())),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+        Err(e) => Err(damaged(e.to_string())),
     }
 }
 
@@ -123,6 +133,15 @@ mod tests {
         assert_eq!(again.value("shop", "a.b", Generator::Hex(63)).unwrap(), first);
         assert_ne!(again.value("other", "a.b", Generator::Hex(63)).unwrap(), first);
         assert_ne!(again.value("shop", "a.b", Generator::Uuid).unwrap(), first);
+    }
+
+    #[test]
+    fn two_who_need_a_value_at_once_are_given_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secrets.json");
+        let (mut one, mut other) = (Secrets::load(&file).unwrap(), Secrets::load(&file).unwrap());
+        let value = one.value("shop", "a", Generator::Uuid).unwrap();
+        assert_eq!(other.value("shop", "a", Generator::Uuid).unwrap(), value);
     }
 
     #[test]

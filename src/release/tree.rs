@@ -1,6 +1,7 @@
 //! A folder read into memory, so that what is hashed is what is written.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
 
@@ -45,6 +46,20 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(dir).map_err(|e| Error::new(Code::StateIo, format!("cannot create `{}`: {e}", dir.display())))
+}
+
+/// Removes the files and folders in `dir` that nobody wrote to for `kept`. What resists is forgotten
+/// another time.
+pub(super) fn forget_old(dir: &Path, kept: Duration) {
+    for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(meta) = item.metadata() else { continue };
+        let is_old = meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age > kept));
+        let _ = match is_old {
+            true if meta.is_dir() => std::fs::remove_dir_all(item.path()),
+            true => std::fs::remove_file(item.path()),
+            false => Ok(()),
+        };
+    }
 }
 
 fn walk(root: &Path, below: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {
@@ -98,6 +113,18 @@ mod tests {
 
         let paths: Vec<_> = read(&chart).unwrap().into_iter().map(|e| e.path).collect();
         assert_eq!(paths, [PathBuf::from("Chart.yaml"), PathBuf::from("templates/x.tpl")]);
+    }
+
+    #[test]
+    fn only_what_is_old_is_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.yaml"), "").unwrap();
+        std::fs::create_dir(dir.path().join("b")).unwrap();
+        forget_old(dir.path(), Duration::from_secs(60));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        std::thread::sleep(Duration::from_millis(20));
+        forget_old(dir.path(), Duration::from_millis(1));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]
