@@ -69,7 +69,10 @@ impl Down<'_> {
         let turn = self.turn(delete).await?;
         let access = self.access(delete, &turn).await?;
         let others = match &access {
-            Some(access) => self.others(access, delete).await?,
+            Some(access) => {
+                namespace::find_own(&access.client, &self.project.id, &self.project.root).await?;
+                self.others(access, delete).await?
+            }
             None => vec![],
         };
         let ending = ending(delete, access.as_ref(), &self.project.id, &others);
@@ -159,11 +162,14 @@ impl Down<'_> {
                 }
                 let (helm, kubeconfig) = (Helm::find()?, self.kind.kubeconfig());
                 let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
+                let mut uninstalled = Ok(());
                 for release in self.project.releases.iter().rev() {
                     let uninstall = helm.uninstall(&release.name, id, &target);
-                    self.step(&format!("release.uninstall/{}", release.name), "with its hooks", uninstall).await?;
+                    let step = format!("release.uninstall/{}", release.name);
+                    uninstalled = uninstalled.and(self.step(&step, "with its hooks", uninstall).await);
                 }
-                self.step("namespace.delete", because, namespace::delete(client, id)).await
+                // What a failing hook kept goes with the namespace.
+                self.step("namespace.delete", because, namespace::delete(client, id)).await.and(uninstalled)
             }
         }
     }

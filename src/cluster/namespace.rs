@@ -1,6 +1,6 @@
 //! A project's namespace: made by devk, labelled, and never taken from somebody else.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result};
 pub const PROJECT_LABEL: &str = "devk.dev/project";
 /// The project's workloads are scaled to zero.
 pub const ASLEEP_ANNOTATION: &str = "devk.dev/asleep";
-/// The project's folder, for people.
+/// The project's folder: two clones of one repository have one project id.
 const ROOT_ANNOTATION: &str = "devk.dev/root";
 
 /// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
@@ -33,6 +33,24 @@ pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectM
     Ok(found)
 }
 
+/// Like [`find`], for the project in the folder `root` alone.
+///
+/// # Errors
+/// [`Code::NamespaceForeign`] if it is there and not devk's, or the same project's in another folder that
+/// still exists.
+pub async fn find_own(client: &kube::Client, project: &str, root: &Path) -> Result<Option<ObjectMeta>> {
+    let found = find(client, project).await?;
+    let Some(other) = found.as_ref().and_then(|found| other_root(found, root)) else { return Ok(found) };
+    let message = format!("namespace `{project}` belongs to the project in `{}`", other.display());
+    Err(Error::new(Code::NamespaceForeign, message)
+        .hint("give this project another `name` in devk.yaml, or `devk down --delete` there first"))
+}
+
+fn other_root(namespace: &ObjectMeta, root: &Path) -> Option<PathBuf> {
+    let noted = namespace.annotations.as_ref()?.get(ROOT_ANNOTATION).map(PathBuf::from)?;
+    (noted.canonicalize().ok()? != root.canonicalize().ok()?).then_some(noted)
+}
+
 fn is_of(namespace: &ObjectMeta, project: &str) -> bool {
     namespace.labels.iter().flatten().any(|(key, value)| key == PROJECT_LABEL && value == project)
 }
@@ -47,7 +65,7 @@ fn is_sleeping(namespace: &ObjectMeta) -> bool {
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
 pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result<()> {
-    match find(client, project).await? {
+    match find_own(client, project, root).await? {
         Some(found) if found.deletion_timestamp.is_none() => return Ok(()),
         Some(_) => wait_gone(client, project).await?,
         None => {}
@@ -146,5 +164,15 @@ mod tests {
         assert!(!is_of(&own, "shop-2"));
         own.labels = None;
         assert!(!is_of(&own, "shop"));
+    }
+
+    #[test]
+    fn a_namespace_of_another_clone_is_told_until_that_clone_is_gone() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let noted = namespace("shop", there.path()).metadata;
+        assert_eq!(other_root(&noted, here.path()).as_deref(), Some(there.path()));
+        assert_eq!(other_root(&noted, there.path()), None);
+        drop(there);
+        assert_eq!(other_root(&noted, here.path()), None);
     }
 }

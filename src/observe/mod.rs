@@ -77,7 +77,7 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
         return Err(Errors(problems));
     };
     if let Some(access) = &access {
-        namespace::find(&access.client, &project.id).await?;
+        namespace::find_own(&access.client, &project.id, &project.root).await?;
     }
     let forwards = forwards(project, paths, &draft, taken, own).await?;
     let table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
