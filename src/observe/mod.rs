@@ -64,7 +64,7 @@ pub struct Observed {
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
 pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Observed, Errors> {
-    let (engine, helm) = tools(project).await?;
+    let (engine, helm) = tools(project, paths).await?;
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
     let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), charts.draft());
@@ -102,7 +102,7 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
 }
 
 /// Docker and the programs, all that is missing reported together.
-async fn tools(project: &Project) -> Result<(Engine, Helm), Errors> {
+async fn tools(project: &Project, paths: &Paths) -> Result<(Engine, Helm), Errors> {
     let mut problems = vec![];
     let engine = docker::connect().await.map_err(|e| problems.push(e));
     let helm = Helm::find().map_err(|e| problems.push(e));
@@ -111,7 +111,12 @@ async fn tools(project: &Project) -> Result<(Engine, Helm), Errors> {
     }
     match (engine, helm) {
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
-        _ => Err(Errors(problems)),
+        (Ok(engine), Err(())) => {
+            // Where helm is missing kind may be, too.
+            keep(cluster(&Kind::of(&engine, project, paths)).await, &mut problems);
+            Err(Errors(problems))
+        }
+        (Err(()), _) => Err(Errors(problems)),
     }
 }
 
