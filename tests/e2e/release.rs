@@ -124,8 +124,14 @@ impl Bench {
     }
 
     /// What was said so far.
+    /// What the step's events showed: their texts, and the evidence of what went wrong on the way.
     fn said(&mut self) -> String {
-        std::iter::from_fn(|| self.events.try_recv().ok()).map(|event| event.detail + "\n").collect()
+        let events = std::iter::from_fn(|| self.events.try_recv().ok());
+        let lines = events.flat_map(|event| {
+            let evidence = event.error.map(|error| error.evidence).unwrap_or_default();
+            std::iter::once(event.detail).chain(evidence)
+        });
+        lines.map(|line| line + "\n").collect()
     }
 
     async fn end(self) {
