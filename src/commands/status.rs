@@ -7,11 +7,11 @@ use super::{Context, logs};
 use crate::cluster::kind::{Access, Kind, State};
 use crate::config::Project;
 use crate::docker;
-use crate::error::{Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
 use crate::session::control::Built;
-use crate::session::status::SessionStatus;
+use crate::session::status::{ForwardStatus, SessionStatus};
 use crate::ui::{self, Format};
 
 /// The contract of `devk status --format json`.
@@ -25,7 +25,20 @@ struct Status {
     images: Vec<Built>,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
-    session: Option<SessionStatus>,
+    /// Those that the session holds.
+    forwards: Vec<ForwardStatus>,
+    session: Option<Live>,
+}
+
+#[derive(Debug, Serialize)]
+struct Live {
+    pid: u32,
+    /// An `up` is at work.
+    busy: bool,
+    /// What the last `up` came to; null before it has settled.
+    ready: Option<bool>,
+    /// The steps that failed in it.
+    failed: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -34,6 +47,15 @@ struct ClusterStatus {
     state: &'static str,
     pinned: bool,
     created_by_devk: bool,
+    /// Why releases and pods are not told, if the cluster runs and does not answer.
+    error: Option<Error>,
+}
+
+/// What a cluster that answers tells.
+struct Seen {
+    created_by_devk: bool,
+    releases: Vec<ReleaseStatus>,
+    pods: Vec<PodStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -69,32 +91,48 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
     let engine = docker::connect().await?;
     let kind = Kind::of(&engine, project, &context.paths);
     let state = kind.state().await?;
-    let access = match &state {
-        State::Running(nodes) => kind.pinned(nodes).await?,
-        _ => None,
-    };
-    let (releases, pods) = match &access {
-        Some(access) => (releases(access, project).await?, pods(access, project).await?),
-        None => (vec![], vec![]),
+    // The session and its forwards are there whether or not the cluster answers.
+    let (seen, error) = match look(&kind, &state, project).await {
+        Ok(seen) => (seen, None),
+        Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
+        Err(error) => return Err(error.into()),
     };
     let cluster = ClusterStatus {
         name: project.cluster.name.clone(),
         state: state.word(),
-        pinned: access.is_some(),
-        created_by_devk: access.is_some_and(|access| access.pin.created),
+        pinned: seen.is_some(),
+        created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
+        error,
     };
+    let (releases, pods) = seen.map(|seen| (seen.releases, seen.pods)).unwrap_or_default();
     let session = client::status(&context.paths, &project.id).await?;
     let images = session.iter().flat_map(|s| &s.outcome).flat_map(|outcome| outcome.images.clone()).collect();
     Ok(Status {
         version: 1,
-        images,
         project: project.name.clone(),
         worktree: project.worktree.clone(),
         cluster,
+        images,
         releases,
         pods,
-        session,
+        forwards: session.iter().flat_map(|session| session.forwards.clone()).collect(),
+        session: session.map(live),
     })
+}
+
+async fn look(kind: &Kind, state: &State, project: &Project) -> Result<Option<Seen>> {
+    let State::Running(nodes) = state else { return Ok(None) };
+    let Some(access) = kind.pinned(nodes).await? else { return Ok(None) };
+    Ok(Some(Seen {
+        created_by_devk: access.pin.created,
+        releases: releases(&access, project).await?,
+        pods: pods(&access, project).await?,
+    }))
+}
+
+fn live(session: SessionStatus) -> Live {
+    let failed = session.outcome.iter().flat_map(|outcome| outcome.failed.clone()).collect();
+    Live { pid: session.pid, busy: session.busy, ready: session.outcome.map(|outcome| outcome.ready), failed }
 }
 
 async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatus>> {
@@ -126,9 +164,13 @@ fn text(status: &Status) -> String {
     let session = match &status.session {
         None => "none; `devk up` starts one".to_owned(),
         Some(session) if session.busy => format!("pid {}, an `up` is at work", session.pid),
+        Some(session) if !session.failed.is_empty() => {
+            format!("pid {}, failed: {}", session.pid, session.failed.join(", "))
+        }
         Some(session) => format!("pid {}", session.pid),
     };
-    let cluster = format!("{} ({})", status.cluster.name, status.cluster.state);
+    let trouble = status.cluster.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
+    let cluster = format!("{} ({}){trouble}", status.cluster.name, status.cluster.state);
     let mut rows = vec![
         vec!["project".to_owned(), status.project.clone()],
         vec!["cluster".to_owned(), cluster],
@@ -137,8 +179,7 @@ fn text(status: &Status) -> String {
     rows.extend(status.images.iter().map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]));
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
-    let forwards = status.session.iter().flat_map(|s| &s.forwards);
-    rows.extend(forwards.map(|f| {
+    rows.extend(status.forwards.iter().map(|f| {
         let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
         vec!["forward".to_owned(), f.forward.name.clone(), f.forward.url.clone(), open]
     }));
