@@ -26,7 +26,7 @@ struct ProjectArgs {
     #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
     directory: Option<PathBuf>,
     /// The project file, instead of the devk.yaml here or above
-    #[arg(short = 'f', long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true)]
     file: Option<PathBuf>,
     /// A built-in stack, from any folder
     #[arg(short, long, global = true, conflicts_with = "file")]
@@ -54,7 +54,7 @@ enum Command {
         /// A forward, a Service or a workload; `api` also stands for `shop-api`
         service: Option<String>,
         /// Go on with new lines
-        #[arg(short = 'F', long)]
+        #[arg(short, long)]
         follow: bool,
         /// Lines from the past, for each container
         #[arg(long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
