@@ -1,5 +1,6 @@
-//! What no compiler checks: sizes, boundaries between modules, texts that must not be in the repository,
-//! and documents that must say what the code says. `cargo xtask tidy` prints every finding as `file:line: what`.
+//! What no compiler checks: sizes, boundaries between modules, dependencies, texts that must not be in the
+//! repository, and documents that must say what the code says. `cargo xtask tidy` prints every finding as
+//! `file:line: what`.
 
 use std::fmt;
 use std::path::Path;
@@ -8,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 mod code;
+mod dependencies;
 mod documents;
 mod rust;
 mod tracked;
@@ -46,6 +48,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     let mut findings = code::check(&sources);
     findings.extend(tracked::check(&sources, root)?);
     findings.extend(documents::check(&sources));
+    findings.extend(dependencies::check(root)?);
     findings.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     for finding in &findings {
         println!("{finding}");
