@@ -177,6 +177,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+/// An error and its causes on one line: the outermost text alone is often only "client error". Many errors
+/// repeat their cause in their own text; it is said once.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+    causes.fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+}
+
 /// A mistake of devk's own, such as a panic in a task.
 pub fn internal(cause: &dyn fmt::Display) -> Error {
     Error::new(Code::Internal, format!("this is a mistake in devk: {cause}"))

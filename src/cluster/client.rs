@@ -14,7 +14,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, chain};
 
 /// How long a TCP connection to the API server may take.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -102,13 +102,9 @@ fn unreachable(kubeconfig: &Path, cause: &dyn std::error::Error) -> Error {
         .hint("devk doctor")
 }
 
-/// An error and its causes on one line: hyper's own text says no more than "client error".
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |e| e.source());
-    let mut texts: Vec<String> = causes.map(ToString::to_string).collect();
-    // Many errors repeat their cause in their own text.
-    texts.dedup_by(|cause, text| text.contains(cause.as_str()));
-    texts.join(": ")
+/// A request that the API server refused, for no reason devk knows better than its own words.
+pub(super) fn refused(error: &kube::Error) -> Error {
+    Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
 }
 
 #[cfg(test)]

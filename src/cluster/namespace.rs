@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
 
+use super::client::refused;
 use crate::error::{Code, Error, Result};
 
 /// Says which project a namespace belongs to.
@@ -25,7 +26,7 @@ const GONE: Duration = Duration::from_secs(180);
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
 pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectMeta>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let found = api.get_metadata_opt(project).await.map_err(|e| failed(&e))?.map(|found| found.metadata);
+    let found = api.get_metadata_opt(project).await.map_err(|e| refused(&e))?.map(|found| found.metadata);
     if found.as_ref().is_some_and(|found| !is_of(found, project)) {
         return Err(Error::new(Code::NamespaceForeign, format!("namespace `{project}` exists and is not devk's"))
             .hint("give the project another `name` in devk.yaml"));
@@ -71,7 +72,7 @@ pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result
         None => {}
     }
     let api: Api<Namespace> = Api::all(client.clone());
-    api.create(&PostParams::default(), &namespace(project, root)).await.map(drop).map_err(|e| failed(&e))
+    api.create(&PostParams::default(), &namespace(project, root)).await.map(drop).map_err(|e| refused(&e))
 }
 
 /// A project that lives in a cluster.
@@ -87,7 +88,7 @@ pub struct Resident {
 /// [`Code::ClusterUnreachable`].
 pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| failed(&e))?;
+    let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| refused(&e))?;
     let resident = |metadata: ObjectMeta| {
         let asleep = is_sleeping(&metadata);
         Some(Resident { name: metadata.name?, asleep })
@@ -115,14 +116,14 @@ pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
     match api.delete(project, &DeleteParams { preconditions: Some(same), ..DeleteParams::default() }).await {
         Ok(_) => wait_gone(client, project).await,
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(refused(&error)),
     }
 }
 
 async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     let deadline = tokio::time::Instant::now() + GONE;
-    while let Some(left) = api.get_opt(project).await.map_err(|e| failed(&e))? {
+    while let Some(left) = api.get_opt(project).await.map_err(|e| refused(&e))? {
         if tokio::time::Instant::now() > deadline {
             return Err(stuck(project, &left));
         }
@@ -147,10 +148,6 @@ fn namespace(project: &str, root: &Path) -> Namespace {
     namespace.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
     namespace.metadata.annotations = Some([(ROOT_ANNOTATION.to_owned(), root.display().to_string())].into());
     namespace
-}
-
-fn failed(error: &kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
 }
 
 #[cfg(test)]

@@ -6,8 +6,9 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
+use super::client::refused;
 use super::namespace::{self, ASLEEP_ANNOTATION};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// Replicas before the sleep.
 const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
@@ -16,49 +17,54 @@ const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 /// that has no namespace sleeps already.
 ///
 /// # Errors
-/// [`Code::NamespaceForeign`] for a namespace that is not devk's, [`Code::ClusterUnreachable`].
+/// [`NamespaceForeign`](crate::error::Code::NamespaceForeign) for a namespace that is not devk's,
+/// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
 pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
     if namespace::find(client, namespace).await?.is_none() {
         return Ok(());
     }
     mark(client, namespace, json!("true")).await?;
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    for deployment in deployments.list(&ListParams::default()).await.map_err(failed)? {
-        let replicas = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-        if let Some(name) = deployment.metadata.name.as_ref().filter(|_| replicas > 0) {
-            patch(&deployments, name, asleep(replicas)).await?;
-        }
-    }
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-    for set in sets.list(&ListParams::default()).await.map_err(failed)? {
-        let replicas = set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-        if let Some(name) = set.metadata.name.as_ref().filter(|_| replicas > 0) {
-            patch(&sets, name, asleep(replicas)).await?;
-        }
-    }
-    Ok(())
+    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    scale_down(&Api::namespaced(client.clone(), namespace), replicas).await?;
+    let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
+    scale_down(&Api::namespaced(client.clone(), namespace), replicas).await
 }
 
 /// Brings back what [`sleep`] scaled down.
 ///
 /// # Errors
-/// [`Code::ClusterUnreachable`].
+/// [`crate::error::Code::ClusterUnreachable`].
 pub async fn wake(client: &kube::Client, namespace: &str) -> Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), namespace);
-    for deployment in deployments.list_metadata(&ListParams::default()).await.map_err(failed)? {
-        if let Some((name, replicas)) = noted(&deployment.metadata) {
-            patch(&deployments, &name, awake(replicas)).await?;
-        }
-    }
-    let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-    for set in sets.list_metadata(&ListParams::default()).await.map_err(failed)? {
-        if let Some((name, replicas)) = noted(&set.metadata) {
-            patch(&sets, &name, awake(replicas)).await?;
-        }
-    }
+    scale_up::<Deployment>(&Api::namespaced(client.clone(), namespace)).await?;
+    scale_up::<StatefulSet>(&Api::namespaced(client.clone(), namespace)).await?;
     // Last, so that a wake that was cut off is done again.
     mark(client, namespace, Value::Null).await
 }
+
+/// `replicas` tells what a workload asks for; none means one (apps/v1).
+async fn scale_down<K: Workload>(api: &Api<K>, replicas: impl Fn(&K) -> Option<i32>) -> Result<()> {
+    for workload in api.list(&ListParams::default()).await.map_err(|e| refused(&e))? {
+        let replicas = replicas(&workload).unwrap_or(1);
+        if let Some(name) = workload.meta().name.as_ref().filter(|_| replicas > 0) {
+            patch(api, name, asleep(replicas)).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn scale_up<K: Workload>(api: &Api<K>) -> Result<()> {
+    for workload in api.list_metadata(&ListParams::default()).await.map_err(|e| refused(&e))? {
+        if let Some((name, replicas)) = noted(&workload.metadata) {
+            patch(api, &name, awake(replicas)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What kube asks of an object that is listed and patched.
+trait Workload: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug {}
+
+impl<K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug> Workload for K {}
 
 fn noted(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<(String, i32)> {
     let replicas = metadata.annotations.as_ref()?.get(REPLICAS_ANNOTATION)?.parse().ok()?;
@@ -78,15 +84,8 @@ async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()
     patch(&namespaces, namespace, json!({"metadata": {"annotations": {ASLEEP_ANNOTATION: value}}})).await
 }
 
-async fn patch<K>(api: &Api<K>, name: &str, patch: Value) -> Result<()>
-where
-    K: Clone + serde::de::DeserializeOwned + std::fmt::Debug,
-{
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop).map_err(failed)
-}
-
-fn failed(error: kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
+async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()> {
+    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop).map_err(|e| refused(&e))
 }
 
 #[cfg(test)]
@@ -97,6 +96,7 @@ mod tests {
     use tokio_tungstenite::tungstenite::http::{Request, Response};
 
     use super::*;
+    use crate::error::Code;
 
     /// A server with one namespace, and the methods of the requests it got.
     fn server(labels: Value) -> (kube::Client, Arc<Mutex<Vec<String>>>) {

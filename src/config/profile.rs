@@ -143,7 +143,7 @@ fn content_of(file: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 fn hex_sha256(content: &[u8]) -> String {
-    Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
+    crate::hex::hex(Sha256::digest(content))
 }
 
 fn state_io(verb: &str, file: &Path, cause: &std::io::Error) -> Error {

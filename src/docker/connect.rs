@@ -66,7 +66,7 @@ async fn answer_of(endpoint: &Endpoint) -> Result<Docker, String> {
         Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => {
             Err(format!("no answer within {} s", FIRST_ANSWER.as_secs()))
         }
-        Ok(Err(error)) => Err(super::with_causes(&error)),
+        Ok(Err(error)) => Err(crate::error::chain(&error)),
     }
 }
 

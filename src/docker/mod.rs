@@ -21,16 +21,7 @@ pub(crate) fn request_failed(what: &str, cause: &bollard::errors::Error) -> crat
         bollard::errors::Error::DockerResponseServerError { message, .. } => {
             Error::new(Code::DockerRequest, format!("{what}: {message}"))
         }
-        other => Error::new(Code::DockerRequest, format!("{what}: {}", with_causes(other)))
+        other => Error::new(Code::DockerRequest, format!("{what}: {}", crate::error::chain(other)))
             .hint("`docker version` shows whether the Engine still answers"),
     }
-}
-
-/// An error and its causes in one line: the outermost text alone is often only "client error".
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| {
-        let cause = cause.to_string();
-        if text.contains(&cause) { text } else { format!("{text}: {cause}") }
-    })
 }

@@ -19,13 +19,8 @@ impl Digest {
     /// The first 40 hexadecimal digits (160 bits): a Kubernetes label value holds 63 characters, a
     /// whole SHA-256 in hexadecimal has 64.
     pub(super) fn hex(self) -> String {
-        hex(&self.0.finalize()[..20])
+        crate::hex::hex(&self.0.finalize()[..20])
     }
-}
-
-/// Lowercase hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

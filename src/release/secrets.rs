@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
 
-use super::digest::hex;
 use crate::config::Generator;
 use crate::error::{Code, Error, Result};
+use crate::hex::hex;
 use crate::paths::{Lock, write_atomic};
 
 /// The generated values of one project, in a file that only the user can read.
@@ -95,7 +95,7 @@ fn describe(generator: Generator) -> String {
 fn generate(generator: Generator) -> Result<String> {
     Ok(match generator {
         Generator::Hex(digits) => {
-            let mut text = hex(&random(digits.div_ceil(2))?);
+            let mut text = hex(random(digits.div_ceil(2))?);
             text.truncate(digits);
             text
         }
@@ -108,7 +108,7 @@ fn generate(generator: Generator) -> Result<String> {
 fn uuid(mut bytes: Vec<u8>) -> String {
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let text = hex(&bytes);
+    let text = hex(bytes);
     format!("{}-{}-{}-{}-{}", &text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..])
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::target::{Slice, Snapshot};
-use crate::cluster::client::chain;
+use crate::error::chain;
 
 /// Pauses between reconnects: a developer waits for the cluster to come back, kube's 30 s are too long.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);

@@ -28,7 +28,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
 use super::numbers::Numbers;
 use super::target::Endpoint;
-use crate::cluster::client::chain;
+use crate::error::chain;
 
 const DATA: u8 = 0;
 const ERROR: u8 = 1;
