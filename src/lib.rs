@@ -5,7 +5,9 @@
 pub mod cli;
 pub mod cluster;
 pub mod commands;
+pub mod compose;
 pub mod config;
+pub mod database;
 pub mod docker;
 pub mod doctor;
 pub mod down;

@@ -1,0 +1,86 @@
+//! Compose files, read as `docker compose config` reads them, without calling it: which ports they
+//! publish, which databases their services name, and where each of them stands.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::config::Origin;
+use crate::database::Named;
+
+/// What is read. The fields are the options of `docker compose` of the same meaning.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// The folder to start from; absolute.
+    pub dir: PathBuf,
+    /// `-f`; relative to `dir`. Empty: `COMPOSE_FILE`, else discovery in `dir` and above.
+    pub files: Vec<PathBuf>,
+    /// `--env-file`; relative to `dir`. Empty: `COMPOSE_ENV_FILES`, else `.env`.
+    pub env_files: Vec<PathBuf>,
+    /// `--profile`; empty: `COMPOSE_PROFILES`.
+    pub profiles: Vec<String>,
+    /// The environment of the process; it beats every file.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A Compose project.
+#[derive(Debug, Clone, Default)]
+pub struct Compose {
+    /// The project's name, as Compose labels its containers.
+    pub name: String,
+    /// The project's folder; absolute.
+    pub dir: PathBuf,
+    /// Every file that was read: Compose files, what they include and extend. Absolute.
+    pub files: Vec<PathBuf>,
+    /// By name.
+    pub services: BTreeMap<String, Service>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Service {
+    pub name: String,
+    /// No profile keeps it out. `docker compose config` lists active services only.
+    pub active: bool,
+    pub image: Option<String>,
+    pub network_mode: Option<String>,
+    /// Resolved: `env_file` below `environment`, as the container would see it. Inactive services: `environment` alone.
+    pub environment: BTreeMap<String, Variable>,
+    pub ports: Vec<Port>,
+    /// Every database that the service creates or connects to.
+    pub databases: Vec<Database>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone)]
+pub struct Variable {
+    pub value: String,
+    /// Of the line that set it, in a Compose file or an env file.
+    pub origin: Origin,
+}
+
+/// One published port (the contract of `devk ports --compose-only --format json`), as
+/// `docker compose config --format json` prints it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Port {
+    pub service: String,
+    pub host_ip: Option<String>,
+    /// A port or a range, as text; None: Docker picks one.
+    pub published: Option<String>,
+    /// Compose lets numbers above 65535 pass.
+    pub target: u32,
+    /// `tcp`, `udp` or `sctp`; the long form takes any word.
+    pub protocol: String,
+    /// Relative to [`Compose::dir`] where it lies inside, else absolute.
+    pub file: PathBuf,
+    /// 1-based.
+    pub line: u32,
+}
+
+/// A database that a service names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Database {
+    pub service: String,
+    pub named: Named,
+    pub origin: Origin,
+}
