@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::bridge::Switch;
 use crate::commands::{self, Context};
 use crate::config::{self, Source};
 use crate::error::{Code, Error, Errors, Exit};
@@ -91,9 +92,23 @@ struct UpArgs {
     /// Print the plan and change nothing
     #[arg(long, conflicts_with_all = ["detach", "once"])]
     dry_run: bool,
+    /// Use the Postgres that Compose runs, with a separate database on it, instead of the chart's own
+    #[arg(long, conflicts_with = "no_bridge")]
+    bridge: bool,
+    /// Use the chart's own database, whatever devk.yaml says
+    #[arg(long)]
+    no_bridge: bool,
 }
 
 impl UpArgs {
+    fn bridge(&self) -> Switch {
+        match (self.bridge, self.no_bridge) {
+            (true, _) => Switch::On,
+            (_, true) => Switch::Off,
+            _ => Switch::Configured,
+        }
+    }
+
     fn keep(&self) -> Keep {
         match (self.detach, self.once) {
             (true, _) => Keep::Detached,
@@ -113,8 +128,8 @@ impl Cli {
         let context = Context::new(source(self.project)?, format)?;
         runtime()?.block_on(async {
             match self.command {
-                Command::Up(args) if args.dry_run => commands::up::dry_run(&context).await,
-                Command::Up(args) => commands::up::run(&context, args.keep()).await,
+                Command::Up(args) if args.dry_run => commands::up::dry_run(&context, args.bridge()).await,
+                Command::Up(args) => commands::up::run(&context, args.keep(), args.bridge()).await,
                 Command::Down { delete } => commands::down::run(&context, delete).await,
                 Command::Status => commands::status::run(&context).await,
                 Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,

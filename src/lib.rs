@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
 
+pub mod bridge;
 pub mod cli;
 pub mod cluster;
 pub mod commands;

@@ -1,6 +1,7 @@
 //! `devk ports`: the offset table.
 
 use super::Context;
+use crate::bridge::Bridging;
 use crate::config::Project;
 use crate::error::{Errors, Exit, Result};
 use crate::observe::{self, Own};
@@ -31,7 +32,7 @@ pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forwar
     if let Some(held) = session.filter(|held| !held.is_empty()) {
         return Ok(held.into_iter().map(|held| held.forward).collect());
     }
-    let observed = observe::observe(project, &context.paths, &Own::default()).await?;
+    let observed = observe::observe(project, &context.paths, &Own::default(), Bridging::default()).await?;
     Ok(observed.facts.forwards.into_iter().map(|fact| fact.forward).collect())
 }
 

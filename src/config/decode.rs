@@ -10,7 +10,10 @@ use std::time::Duration;
 use super::format::{self, did_you_mean};
 use super::variables::References;
 use super::yaml::{Entry, Node};
-use super::{ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig, scalar};
+use super::{
+    BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig,
+    scalar,
+};
 use crate::error::{Code, Error};
 
 /// A release's time to become ready, if devk.yaml says nothing.
@@ -27,6 +30,7 @@ pub(super) struct Draft {
     pub(super) releases: Vec<ReleaseConfig>,
     pub(super) forwards: Option<Vec<ForwardConfig>>,
     pub(super) allow_node_port: bool,
+    pub(super) bridge: Option<BridgeConfig>,
 }
 
 pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
@@ -42,6 +46,28 @@ pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
         allow_node_port: root.get("allow").and_then(|allow| text(allow, "nodePort")) == Some("true"),
+        bridge: root.get("bridge").filter(|node| !node.is_null()).map(bridge),
+    }
+}
+
+fn bridge(node: &Node) -> BridgeConfig {
+    let postgres = node.get("postgres").filter(|node| !node.is_null());
+    let text = |key| postgres.and_then(|node| text(node, key)).map(str::to_owned);
+    let values = postgres.and_then(|node| node.get("values"));
+    let path = |key| values.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned);
+    BridgeConfig {
+        service: text("service"),
+        database: text("database"),
+        release: text("release"),
+        values: BridgePaths {
+            enabled: path("enabled"),
+            host: path("host"),
+            port: path("port"),
+            database: path("database"),
+            username: path("username"),
+            password: path("password"),
+        },
+        origin: Origin::from(&postgres.unwrap_or(node).place),
     }
 }
 

@@ -48,6 +48,8 @@ pub struct Project {
     pub forwards: Option<Vec<ForwardConfig>>,
     /// `allow: {nodePort: true}`.
     pub allow_node_port: bool,
+    /// None: no `bridge:` in devk.yaml.
+    pub bridge: Option<BridgeConfig>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -131,4 +133,29 @@ pub struct ForwardConfig {
     /// An explicit local port.
     pub local: Option<u16>,
     pub origin: Origin,
+}
+
+/// `bridge.postgres`: which of Compose's servers the cluster uses, and how the chart is told. What is None
+/// is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeConfig {
+    /// The Compose service.
+    pub service: Option<String>,
+    /// The separate database on its server.
+    pub database: Option<String>,
+    pub release: Option<String>,
+    pub values: BridgePaths,
+    pub origin: Origin,
+}
+
+/// Paths in the chart's values, such as `externalPostgresql.host`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BridgePaths {
+    /// Turns the chart's own database on and off.
+    pub enabled: Option<String>,
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub database: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<String>,
 }

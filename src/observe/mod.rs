@@ -4,16 +4,18 @@
 //! The charts are rendered twice: once with stand-ins, to see their Services, and once with the ports
 //! and image references that follow. Both come from the cache while nothing has changed.
 
+mod bridged;
 pub mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use self::requests::{Rendered as RenderedService, Wanted, wanted};
+use self::requests::Wanted;
+use crate::bridge::{Bridge, Bridging};
 use crate::cluster::kind::{Access, Kind, Node, State};
 use crate::cluster::namespace;
 use crate::config::Variables;
-use crate::config::{self, ImageConfig, Project};
+use crate::config::{self, ImageConfig, Project, ReleaseConfig};
 use crate::docker::{self, Engine, PublishedPort};
 use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
@@ -23,7 +25,7 @@ use crate::ports::{self, Forward, Leases, Lessee, Taken};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
-use crate::release::{Prepared, check, installed, prepare, readiness, render};
+use crate::release::{Given, Prepared, check, installed, prepare, readiness, render};
 
 /// Host ports that the project's own session listens on: no obstacle to itself.
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,8 @@ pub struct Observed {
     pub images: Vec<BuiltImage>,
     /// In the order of devk.yaml.
     pub releases: Vec<PreparedRelease>,
+    /// To Compose's database, if the cluster is to use it.
+    pub bridge: Option<Bridge>,
     pub facts: Facts,
 }
 
@@ -63,15 +67,16 @@ pub struct Observed {
 /// # Errors
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
-pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Observed, Errors> {
+pub async fn observe(project: &Project, paths: &Paths, own: &Own, bridging: Bridging) -> Result<Observed, Errors> {
     let (engine, helm) = tools(project, paths).await?;
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), charts.draft());
+    let draft = bridged::draft(charts, &engine, bridging);
+    let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), draft);
     let mut problems = vec![];
     let (ports, cluster, draft) =
         (keep(ports, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
-    let (Some(taken), Some((cluster, access, nodes)), Some(draft)) = (ports, cluster, draft) else {
+    let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft))) = (ports, cluster, draft) else {
         // What is wrong with the images is seen without the ports, too.
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
@@ -79,8 +84,11 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
     if let Some(access) = &access {
         namespace::find_own(&access.client, &project.id, &project.root).await?;
     }
-    let forwards = forwards(project, paths, &draft, taken, own).await?;
-    let table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
+    let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
+    let forwards = forwards(project, paths, &wanted, taken, own).await?;
+    let mut table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
+    table
+        .extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
     let images = images(project, &table).await?;
     let releases = charts.rendered(&table, &images).await?;
 
@@ -92,9 +100,16 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
         cluster,
         images: image_facts,
         releases: release_facts,
+        left_out: charts
+            .bridge
+            .iter()
+            .flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward)))
+            .collect(),
+        bridge: bridged::fact(&charts, access.as_ref()).await?,
         forwards,
     };
-    Ok(Observed { engine, helm, kind, access, images, releases, facts })
+    let bridge = charts.bridge;
+    Ok(Observed { engine, helm, kind, access, images, releases, bridge, facts })
 }
 
 fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
@@ -167,19 +182,14 @@ fn describe(published: &PublishedPort) -> String {
 async fn forwards(
     project: &Project,
     paths: &Paths,
-    draft: &[(String, Rendered)],
+    wanted: &[Wanted],
     taken: Taken,
     own: &Own,
 ) -> Result<Vec<ForwardFact>, Errors> {
-    let services = draft.iter().flat_map(|(release, rendered)| {
-        let with_release = |service| RenderedService { release: release.clone(), service };
-        rendered.services(&project.id).into_iter().map(with_release)
-    });
-    let wanted = wanted(project, &services.collect::<Vec<_>>())?;
     let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
     let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
     let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
-    Ok(forwards.into_iter().filter_map(|forward| fact(forward, &wanted)).collect())
+    Ok(forwards.into_iter().filter_map(|forward| fact(forward, wanted)).collect())
 }
 
 fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
@@ -227,24 +237,32 @@ struct Charts<'a> {
     paths: &'a Paths,
     helm: &'a Helm,
     secrets: tokio::sync::Mutex<Secrets>,
+    /// To Compose's database, if the cluster is to use it.
+    bridge: Option<Bridge>,
 }
 
 impl<'a> Charts<'a> {
     fn new(project: &'a Project, paths: &'a Paths, helm: &'a Helm) -> Result<Self> {
         let secrets = Secrets::load(&paths.project(&project.id).join("secrets.json"))?;
-        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets) })
+        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets), bridge: None })
     }
 
     /// Rendered with stand-ins for ports and image tags: good for finding Services.
-    async fn draft(&self) -> Result<Vec<(String, Rendered)>, Errors> {
-        let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
-        let images: Vec<_> = self.project.images.iter().map(stand_in).collect();
-        let resolve = |text: &str, file: &Path| {
-            let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
-            Variables::new(self.project, &self.project.id, &forwards, &images).resolve(text, file)
-        };
-        let releases = self.render(&images, &resolve, |_, _| vec![]).await?;
+    async fn draft(&self, bridge: Option<&Bridge>) -> Result<Vec<(String, Rendered)>, Errors> {
+        let images = self.stand_ins();
+        let resolve = |text: &str, file: &Path| self.resolve_draft(text, file, &images);
+        let releases = self.render(bridge, &images, &resolve, |_, _| vec![]).await?;
         Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+    }
+
+    fn stand_ins(&self) -> Vec<ImageRef> {
+        let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
+        self.project.images.iter().map(stand_in).collect()
+    }
+
+    fn resolve_draft(&self, text: &str, file: &Path, images: &[ImageRef]) -> Result<String, Errors> {
+        let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
+        Variables::new(self.project, &self.project.id, &forwards, images).resolve(text, file)
     }
 
     /// Rendered as they will be installed, and checked.
@@ -254,7 +272,7 @@ impl<'a> Charts<'a> {
         let resolve = |text: &str, file: &Path| variables.resolve(text, file);
         let check =
             |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
-        let releases = self.render(&images, &resolve, check).await?;
+        let releases = self.render(self.bridge.as_ref(), &images, &resolve, check).await?;
         let all: Vec<_> = releases.iter().map(|r| (&r.prepared, &r.rendered)).collect();
         let unused = check::unused_images(images.iter().zip(self.project.images.iter().map(|i| &i.origin)), &all);
         Errors::unless_empty(unused, releases)
@@ -262,13 +280,17 @@ impl<'a> Charts<'a> {
 
     async fn render(
         &self,
+        bridge: Option<&Bridge>,
         images: &[ImageRef],
         resolve: &crate::release::values::Resolve<'_>,
         check: impl Fn(&Prepared, &Rendered) -> Vec<Error>,
     ) -> Result<Vec<PreparedRelease>, Errors> {
-        let render = |release| async move {
+        let render = |release: &'a ReleaseConfig| async move {
+            let bridge = bridge.filter(|bridge| bridge.release == release.name);
+            let decided = bridge.map(|bridge| bridge.values(&self.project.id)).unwrap_or_default();
+            let given = Given { images, resolve, decided: &decided };
             let mut secrets = self.secrets.lock().await;
-            let prepared = prepare(self.project, release, images, &mut secrets, resolve, self.helm, self.paths).await?;
+            let prepared = prepare(self.project, release, &given, &mut secrets, self.helm, self.paths).await?;
             drop(secrets);
             let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
             Ok::<_, Errors>(PreparedRelease { prepared, rendered })

@@ -21,20 +21,26 @@ pub struct Wanted {
     pub release: String,
 }
 
-/// The requests of a project, in the order in which they are placed.
+/// The requests of a project, in the order in which they are placed, and the listed forwards whose
+/// Services a bridge has taken out of the charts: those that are among `gone`.
 ///
 /// # Errors
 /// [`Code::ForwardTarget`] for each listed forward that leads nowhere, at its line.
-pub fn wanted(project: &Project, services: &[Rendered]) -> Result<Vec<Wanted>, Errors> {
-    let Some(listed) = &project.forwards else { return Ok(all(services)) };
-    let (mut wanted, mut problems) = (vec![], vec![]);
+pub fn wanted(
+    project: &Project,
+    services: &[Rendered],
+    gone: &[Rendered],
+) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+    let Some(listed) = &project.forwards else { return Ok((all(services), vec![])) };
+    let (mut wanted, mut left_out, mut problems) = (vec![], vec![], vec![]);
     for forward in listed {
         match find(forward, services) {
             Ok((rendered, port)) => wanted.push(request(forward, rendered, port)),
+            Err(_) if find(forward, gone).is_ok() => left_out.push(forward.clone()),
             Err(error) => problems.push(error.at(&forward.origin.file, forward.origin.line)),
         }
     }
-    Errors::unless_empty(problems, wanted)
+    Errors::unless_empty(problems, (wanted, left_out))
 }
 
 fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> Wanted {

@@ -20,4 +20,4 @@ pub mod values;
 mod workload;
 mod yaml;
 
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Given, Prepared, known_values, prepare};

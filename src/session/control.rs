@@ -9,9 +9,12 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::status::SessionStatus;
+use crate::bridge::Switch;
+use crate::bridge::record::Record;
 use crate::config::Source;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
+use crate::plan::LeftOut;
 use crate::ports::Forward;
 use crate::ui::event::Event;
 
@@ -33,6 +36,7 @@ pub enum Request {
     Up {
         source: Source,
         keep: Keep,
+        bridge: Switch,
     },
     Status,
     Events,
@@ -72,6 +76,10 @@ pub struct Outcome {
     /// What the images that devk builds are called now.
     pub images: Vec<Built>,
     pub forwards: Vec<Forward>,
+    /// Forwards of devk.yaml that are not open.
+    pub left_out: Vec<LeftOut>,
+    /// Compose's database that the cluster uses.
+    pub bridge: Option<Record>,
     /// Wall time.
     pub ms: u64,
     /// Sum of the times of the steps that ran: more than `ms` where they ran at once.

@@ -79,9 +79,8 @@ impl Bench {
         let mut secrets = Secrets::load(&paths.project(&self.project.id).join("secrets.json")).unwrap();
         let (release, helm) = (&self.project.releases[0], Helm::find().unwrap());
         let images: &[ImageRef] = &[];
-        prepare(&self.project, release, images, &mut secrets, &|t: &str, _: &Path| Ok(t.to_owned()), &helm, &paths)
-            .await
-            .unwrap()
+        let given = Given { images, resolve: &|t: &str, _: &Path| Ok(t.to_owned()), decided: &[] };
+        prepare(&self.project, release, &given, &mut secrets, &helm, &paths).await.unwrap()
     }
 
     fn paths(&self) -> Paths {
@@ -173,6 +172,7 @@ fn project(root: &Path, name: &str) -> Project {
         releases: vec![release],
         forwards: None,
         allow_node_port: false,
+        bridge: None,
     }
 }
 
