@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -15,6 +16,10 @@ use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
 use crate::docker::{self, Engine, Exec, PublishedPort};
 use crate::error::{Code, Error, Errors, Result};
+use crate::process::Cmd;
+
+/// How long a server may take to start in a container that runs.
+const STARTING: Duration = Duration::from_secs(10);
 
 /// A release and the chart's values with the user's over them.
 #[derive(Debug, Clone)]
@@ -49,7 +54,7 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
         Some(database) => database.clone(),
         None => name::default(&credentials.main, given.project.worktree.as_deref()),
     };
-    let usable = name::check(&database).and_then(|()| overlap::unused(&database, compose));
+    let usable = name::check(&database).and_then(|()| overlap::unused(&database, &credentials.main, compose));
     keep(usable.map_err(|e| located(e, &config)), &mut problems);
     let chart = keep(chart(&config, given.charts).map_err(|e| located(e, &config)), &mut problems);
     let server = keep(reached(&given, compose, service, &credentials).await, &mut problems);
@@ -72,7 +77,7 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
         also: Default::default(),
         made,
         mark,
-        extensions: catalog.extensions,
+        catalog,
         paths,
         drop,
         login,
@@ -143,7 +148,7 @@ async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_who
         return Err(ends_with_once(service, published));
     }
     let down = |e: Error| match e.code {
-        Code::BridgeUnreachable => e.hint(format!("{} up -d {}", command(compose, &given.project.root), service.name)),
+        Code::BridgeUnreachable => e.hint(command(compose, &given.project.root).args(["up", "-d", &service.name]).pasteable()),
         _ => e,
     };
     let holder = holder(given.engine, service, published).await?;
@@ -153,8 +158,21 @@ async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_who
         password: password(given.engine, &as_whom.password, holder.as_ref()).await.map_err(down)?,
         main: as_whom.main.clone(),
     };
-    let catalog = server::look(&login).await.map_err(down)?;
+    let catalog = look(&login, holder.is_some()).await.map_err(down)?;
     Ok(Server { login, published, relay, catalog })
+}
+
+/// Looks at the server; one whose container `runs` may have been started a moment ago.
+async fn look(login: &Login, runs: bool) -> Result<Catalog> {
+    let deadline = tokio::time::Instant::now() + STARTING;
+    loop {
+        match server::look(login).await {
+            Err(e) if e.code == Code::BridgeUnreachable && runs && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(STARTING / 40).await;
+            }
+            found => return found,
+        }
+    }
 }
 
 fn ends_with_once(service: &Service, published: Published) -> Error {
@@ -219,16 +237,18 @@ async fn state(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
 }
 
 /// `docker compose`, as it reaches this project from the folder of devk.yaml.
-fn command(compose: &Compose, root: &Path) -> String {
+fn command(compose: &Compose, root: &Path) -> Cmd {
+    let command = Cmd::new("docker").arg("compose");
     match compose.files.first() {
-        Some(file) if compose.dir != root => format!("docker compose -f {}", file.display()),
-        _ => "docker compose".to_owned(),
+        Some(file) if compose.dir != root => command.arg("-f").arg(file),
+        _ => command,
     }
 }
 
 fn drop_command(compose: &Compose, root: &Path, service: &Service, login: &Login, database: &str) -> String {
-    let (docker, service, Login { user, main, .. }) = (command(compose, root), &service.name, login);
-    format!("{docker} exec {service} psql -U {user} -d {main} -c 'DROP DATABASE {}'", server::quoted(database))
+    let sql = format!("DROP DATABASE {}", server::quoted(database));
+    let psql = ["exec", &service.name, "psql", "-U", &login.user, "-d", &login.main, "-c", &sql];
+    command(compose, root).args(psql).pasteable()
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ use crate::config::{ForwardConfig, Project};
 use crate::plan::LeftOut;
 use crate::ports::Forward;
 use convention::Paths;
-use server::{Extension, Login, Mark};
+use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
 
 pub use find::find;
@@ -89,8 +89,8 @@ pub struct Bridge {
     /// `postgres` has every database that is wanted, whole.
     pub made: bool,
     pub mark: Mark,
-    /// Those of Compose's database, which the separate one gets, too.
-    pub extensions: BTreeSet<Extension>,
+    /// What the server has. The separate database gets the extensions of Compose's.
+    pub catalog: Catalog,
     paths: Paths,
     /// How the database is dropped by hand.
     drop: String,

@@ -39,13 +39,18 @@ pub fn check(name: &str) -> Result<()> {
         format!("it contains {c:?}")
     } else if !name.starts_with(is_first) {
         "it does not start with a letter or `_`".to_owned()
-    } else if RESERVED.contains(&name) {
+    } else if is_reserved(name) {
         "every server has a database of that name for its own use".to_owned()
     } else {
         return Ok(());
     };
     Err(Error::new(Code::BridgeName, format!("the database cannot be called `{name}`: {broken}"))
         .hint("use ASCII letters, digits, `_` and `-`, starting with a letter, such as `shop_k8s`"))
+}
+
+/// Every server has a database of that name for its own use.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name)
 }
 
 fn is_allowed(c: char) -> bool {

@@ -49,14 +49,19 @@ impl Probe<'_> {
     /// # Errors
     /// [`Code::BridgeProbe`] naming the hop at which it ended.
     pub async fn run(&self) -> Result<String> {
-        self.reach().await?;
-        let reached = tokio::time::timeout(ANSWER, self.ask()).await;
-        let database = reached.unwrap_or_else(|_| {
-            let why = format!("no answer to the login within {} s", ANSWER.as_secs());
-            Err(self.ended(&format!("{} accepts and says nothing", self.target()), &why))
-        })?;
+        let asked = tokio::time::timeout(ANSWER, self.ask()).await;
+        let database = match asked.unwrap_or_else(|_| Err(self.silent())) {
+            Ok(database) => database,
+            // The way may have ended before the login.
+            Err(error) => return Err(self.reach().await.err().unwrap_or(error)),
+        };
         let (node, target, user) = (self.node, self.target(), &self.login.user);
         Ok(format!("node `{node}` → {target} → user `{user}` → database `{database}`"))
+    }
+
+    fn silent(&self) -> Error {
+        let why = format!("no answer to the login within {} s", ANSWER.as_secs());
+        self.ended(&format!("{} accepts and says nothing", self.target()), &why)
     }
 
     fn target(&self) -> String {

@@ -34,6 +34,12 @@ pub fn host(namespace: &str) -> String {
     format!("{NAME}.{namespace}.svc")
 }
 
+/// A host that leads to the Service, as pods of its namespace may write it.
+pub fn is_host(host: &str, namespace: &str) -> bool {
+    let rest = host.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('.'));
+    host == NAME || rest.is_some_and(|rest| rest == namespace || rest.starts_with(&format!("{namespace}.svc")))
+}
+
 /// Makes both objects, or changes what differs. The namespace exists.
 ///
 /// # Errors
@@ -161,5 +167,7 @@ mod tests {
     #[test]
     fn the_host_is_found_from_every_namespace() {
         assert_eq!(host("shop"), "devk-bridge-postgres.shop.svc");
+        assert!(["", ".shop", ".shop.svc", ".shop.svc.cluster.local"].iter().all(|r| is_host(&format!("{NAME}{r}"), "shop")));
+        assert!(!is_host("devk-bridge-postgres.other.svc", "shop") && !is_host("postgres", "shop"));
     }
 }

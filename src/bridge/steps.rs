@@ -22,7 +22,7 @@ pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
     let mut said = vec![];
     for name in bridge.databases() {
         step.progress(format!("database `{name}` on {}", bridge.local()));
-        let made = server::make(&bridge.login, name, &bridge.mark, &bridge.extensions).await?;
+        let made = server::make(&bridge.login, name, &bridge.mark, &bridge.catalog.extensions).await?;
         let what = if made.created { "made" } else { "there already" };
         said.push(format!("`{name}` {what}, owner `{}`", bridge.login.user));
         said.extend(made.without.iter().map(|extension| format!("without extension {extension}")));
