@@ -240,7 +240,8 @@ fn redis(variables: &Normal) -> Vec<Named> {
 /// otherwise. A name in a file (`POSTGRES_DB_FILE`) cannot be seen.
 fn default(served: Option<Kind>, variables: &Normal, found: &[Named]) -> Option<Named> {
     let named = found.iter().any(|named| named.kind == Kind::Postgres);
-    if served != Some(Kind::Postgres) || named || variables.contains_key("POSTGRES_DB_FILE") {
+    let is_client = variables.contains_key("PGHOST");
+    if served != Some(Kind::Postgres) || named || is_client || variables.contains_key("POSTGRES_DB_FILE") {
         return None;
     }
     let user = variables.get("POSTGRES_USER").map(|(via, user)| (*via, *user)).filter(|(_, user)| is_literal(user));

@@ -38,7 +38,7 @@ const SERVERS: [(&str, Kind); 6] = [
 ];
 
 /// The database that a container of this image serves: `docker.io/bitnami/postgresql:16` → Postgres.
-pub(super) fn serves(image: &str) -> Option<Kind> {
+pub fn serves(image: &str) -> Option<Kind> {
     let name = image.split('@').next()?.rsplit('/').next()?;
     let name = name.split(':').next()?.to_ascii_lowercase();
     let words: Vec<_> = name.split(['-', '_', '.']).collect();

@@ -19,6 +19,7 @@ mod sql;
 mod url;
 
 pub use expand::expand;
+pub use image::serves;
 pub use settings::settings;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
