@@ -18,6 +18,7 @@ pub mod image;
 pub mod logs;
 pub mod observe;
 pub mod paths;
+mod place;
 pub mod plan;
 pub mod ports;
 pub mod process;

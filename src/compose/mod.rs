@@ -1,6 +1,11 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and where each of them stands.
 
+mod dotenv;
+mod interpolate;
+mod schema;
+mod yaml;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
