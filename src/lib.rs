@@ -12,6 +12,7 @@ pub mod docker;
 pub mod doctor;
 pub mod down;
 pub mod error;
+mod go_path;
 pub mod graph;
 mod hex;
 pub mod image;
