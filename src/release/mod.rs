@@ -7,10 +7,13 @@
 pub mod chart;
 pub mod check;
 pub mod crash;
+pub mod databases;
 mod digest;
 pub mod helm;
 pub mod installed;
 pub mod manifest;
+pub mod outside;
+pub mod pods;
 pub mod prepare;
 pub mod readiness;
 pub mod render;
