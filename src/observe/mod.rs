@@ -146,7 +146,7 @@ async fn taken(project: &Project, paths: &Paths, engine: &Engine) -> Result<Take
     let mut taken = Taken::default();
     for published in docker::published_ports(&engine.docker).await? {
         if published.protocol == "tcp" {
-            taken.add_container(published.port, describe(&published));
+            taken.add(published.port, describe(&published));
         }
     }
     for (port, holder) in Leases::open(&paths.state).others(&Lessee::from(project))? {

@@ -229,7 +229,7 @@ mod tests {
         let (_listener, port) = listen("127.0.0.1");
         let (_published, container) = listen("0.0.0.0");
         let mut taken = Taken::default();
-        taken.add_container(container, "container `shop-db-1`");
+        taken.add(container, "container `shop-db-1`");
         add(&mut taken, &BTreeSet::from([port, container]), &BTreeSet::new()).await;
         let comm = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
         assert_eq!(taken.holder(port), Some(process(comm.trim(), &std::process::id().to_string()).as_str()));

@@ -169,6 +169,7 @@ fn project(root: &Path, name: &str) -> Project {
         root: root.to_owned(),
         file: root.join("devk.yaml"),
         cluster: ClusterConfig { provider: Provider::Existing, name: "test".into(), image: None },
+        compose: None,
         images: Vec::new(),
         releases: vec![release],
         forwards: None,
