@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{self, Context};
 use crate::config::{self, Source};
@@ -33,7 +33,25 @@ struct ProjectArgs {
     profile: Option<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t, global = true)]
-    format: Format,
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum FormatArg {
+    #[default]
+    Table,
+    Json,
+    /// `devk ports` only
+    Markdown,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Table | FormatArg::Markdown => Self::Table,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -109,7 +127,11 @@ impl Cli {
     /// # Errors
     /// All problems that kept it from its work.
     pub fn run(self) -> Result<Exit, Errors> {
-        let format = self.project.format;
+        let markdown = self.project.format == FormatArg::Markdown;
+        if markdown && !matches!(self.command, Command::Ports) {
+            return Err(only_ports_is_markdown().into());
+        }
+        let format = self.format();
         let context = Context::new(source(self.project)?, format)?;
         runtime()?.block_on(async {
             match self.command {
@@ -118,7 +140,7 @@ impl Cli {
                 Command::Down { delete } => commands::down::run(&context, delete).await,
                 Command::Status => commands::status::run(&context).await,
                 Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
-                Command::Ports => commands::ports::run(&context).await,
+                Command::Ports => commands::ports::run(&context, markdown).await,
                 Command::Env => commands::env::run(&context).await,
                 Command::Events => commands::events::run(&context).await,
                 Command::Kubeconfig => commands::env::kubeconfig(&context),
@@ -134,8 +156,12 @@ impl Cli {
 
     /// How errors are printed.
     pub fn format(&self) -> Format {
-        self.project.format
+        self.project.format.into()
     }
+}
+
+fn only_ports_is_markdown() -> Error {
+    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
 }
 
 fn source(args: ProjectArgs) -> Result<Source, Errors> {

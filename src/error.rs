@@ -72,6 +72,7 @@ codes! {
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    Usage => "usage", Usage, "an option does not fit the command";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";

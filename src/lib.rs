@@ -11,6 +11,7 @@ pub mod database;
 pub mod docker;
 pub mod doctor;
 pub mod down;
+pub mod environment;
 pub mod error;
 pub mod graph;
 mod hex;

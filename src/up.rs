@@ -8,6 +8,7 @@ use tokio::sync::{OnceCell, watch};
 use crate::cluster::kind::Access;
 use crate::cluster::{namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
 use crate::image;
@@ -30,10 +31,15 @@ const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
-pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result<Outcome, Errors> {
+pub async fn up(
+    session: &mut Session,
+    paths: &Paths,
+    source: &Source,
+    environment: &Environment,
+) -> Result<Outcome, Errors> {
     let since = Instant::now();
     let project = config::load(source, paths)?;
-    let observed = observe::observe(&project, paths, &Own(session.ports())).await?;
+    let observed = observe::observe(&project, paths, &Own(session.ports()), environment).await?;
     let forwards: Vec<_> = observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect();
     session.hold(&observed.facts.forwards).await?;
     Leases::open(&paths.state).save(&Lessee::from(&project), &forwards)?;

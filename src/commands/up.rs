@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{Context, logs};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::observe;
 use crate::plan::Plan;
@@ -20,7 +21,7 @@ pub async fn dry_run(context: &Context) -> Result<Exit, Errors> {
     // What the session holds is no obstacle to the `up` that it would run.
     let session = client::status(&context.paths, &project.id).await?.unwrap_or_default();
     let own = observe::Own(session.forwards.iter().map(|held| held.forward.local).collect());
-    let observed = observe::observe(&project, &context.paths, &own).await?;
+    let observed = observe::observe(&project, &context.paths, &own, &Environment::of_process()).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan),
@@ -87,8 +88,10 @@ async fn ask(context: &Context, id: &str, keep: Keep, view: &mut View) -> Result
     let mut again = true;
     loop {
         let mut connection = client::running_or_started(&context.paths, id).await?;
+        let (source, environment) = (context.source.clone(), Environment::of_process());
+        let request = Request::Up { source, keep, environment };
         // If it cannot be sent, reading finds the end of the conversation.
-        let _ = connection.write.send(&Request::Up { source: context.source.clone(), keep }).await;
+        let _ = connection.write.send(&request).await;
         let mut answered = false;
         let heard = tokio::select! {
             heard = settle(&mut connection, view, &mut answered) => heard?,

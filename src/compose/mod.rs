@@ -37,6 +37,13 @@ pub struct Compose {
     pub services: BTreeMap<String, Service>,
 }
 
+impl Compose {
+    /// What `docker compose config` lists: every entry under `ports` of the active services.
+    pub fn published(&self) -> impl Iterator<Item = &Port> {
+        self.services.values().filter(|service| service.active).flat_map(|service| &service.ports)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Service {
     pub name: String,
@@ -83,4 +90,10 @@ pub struct Database {
     pub service: String,
     pub named: Named,
     pub origin: Origin,
+}
+
+// WIP-STUB until cload merges
+#[allow(clippy::unnecessary_wraps)]
+pub fn load(_: &Options) -> crate::error::Result<Option<Compose>, crate::error::Errors> {
+    Ok(None)
 }

@@ -21,6 +21,7 @@ use super::Session;
 use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
 use crate::config::Source;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths};
 use crate::ui::event::{Event, Reporter};
@@ -66,6 +67,13 @@ fn listen(socket: &Path) -> Result<UnixListener> {
         _ => {}
     }
     UnixListener::bind(socket).map_err(io)
+}
+
+/// What a client asks with its `up`.
+struct Asked {
+    source: Source,
+    keep: Keep,
+    environment: Environment,
 }
 
 struct Supervisor {
@@ -118,8 +126,9 @@ impl Supervisor {
     async fn converse(self: Arc<Self>, stream: UnixStream) {
         let Connection { mut read, mut write } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { source, keep })) => {
-                let ended = self.up(source, keep, &mut read, &mut write).await;
+            Ok(Some(Request::Up { source, keep, environment })) => {
+                let asked = Asked { source, keep, environment };
+                let ended = self.up(asked, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
                 ended
@@ -141,20 +150,20 @@ impl Supervisor {
         }
     }
 
-    async fn up(&self, source: Source, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
+    async fn up(&self, asked: Asked, read: &mut Receiver, write: &mut Sender) -> Result<()> {
         let _owner = Owner::of(self);
         let mut events = self.reporter.subscribe();
-        let ended = self.until_gone(read, self.settle(source, keep, &mut events, write)).await;
+        let ended = self.until_gone(read, self.settle(asked, &mut events, write)).await;
         // What was at work has just been cut off and has failed: a client that took its leave hears of it.
         relay(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
-    async fn settle(&self, source: Source, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
+    async fn settle(&self, asked: Asked, events: &mut Events, write: &mut Sender) -> Result<()> {
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
             let mut session = self.session.lock().await;
-            let outcome = up::up(&mut session, &self.paths, &source).await;
+            let outcome = up::up(&mut session, &self.paths, &asked.source, &asked.environment).await;
             drop(done);
             outcome
         };
@@ -165,7 +174,7 @@ impl Supervisor {
             Err(errors) => return write.send(&Reply::Refused { errors }).await,
         };
         write.send(&Reply::Settled { outcome }).await?;
-        match keep {
+        match asked.keep {
             Keep::Detached => self.detached.store(true, Ordering::SeqCst),
             Keep::Attached => relay(events, write, std::future::pending()).await?,
             Keep::Once => {}
