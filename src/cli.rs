@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bridge::Switch;
 use crate::commands::{self, Context};
@@ -36,7 +36,25 @@ struct ProjectArgs {
     profile: Option<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t, global = true)]
-    format: Format,
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum FormatArg {
+    #[default]
+    Table,
+    Json,
+    /// `devk ports` only
+    Markdown,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Table | FormatArg::Markdown => Self::Table,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -164,24 +182,27 @@ impl Cli {
     /// # Errors
     /// All problems that kept it from its work.
     pub fn run(self) -> Result<Exit, Errors> {
-        let format = self.project.format;
+        let format = self.format();
+        let markdown = self.project.format == FormatArg::Markdown;
         match self.command {
             Command::Ports(args) if args.compose_only => {
                 let options = args.compose.options(self.project.directory.as_deref())?;
                 commands::compose_ports::run(&options, format)
             }
-            command => run(command, self.project),
+            command => run(command, format, markdown, self.project),
         }
     }
 
     /// How errors are printed.
     pub fn format(&self) -> Format {
-        self.project.format
+        self.project.format.into()
     }
 }
 
-fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
-    let format = project.format;
+fn run(command: Command, format: Format, markdown: bool, project: ProjectArgs) -> Result<Exit, Errors> {
+    if markdown && !matches!(command, Command::Ports(_)) {
+        return Err(only_ports_is_markdown().into());
+    }
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
@@ -190,7 +211,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Down { delete } => commands::down::run(&context, delete).await,
             Command::Status => commands::status::run(&context).await,
             Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
-            Command::Ports(_) => commands::ports::run(&context).await,
+            Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
@@ -202,6 +223,10 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     })
+}
+
+fn only_ports_is_markdown() -> Error {
+    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
 }
 
 fn source(args: ProjectArgs) -> Result<Source, Errors> {

@@ -84,6 +84,7 @@ codes! {
     ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
     ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
     ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
+    Usage => "usage", Usage, "an option does not fit the command";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";

@@ -12,6 +12,7 @@ pub mod database;
 pub mod docker;
 pub mod doctor;
 pub mod down;
+pub mod environment;
 pub mod error;
 mod go_path;
 pub mod graph;

@@ -10,6 +10,7 @@ use crate::bridge::{Bridge, Bridging, record, steps};
 use crate::cluster::kind::Access;
 use crate::cluster::{namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
 use crate::image;
@@ -32,6 +33,8 @@ const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
 pub struct Asked {
     pub source: Source,
     pub bridging: Bridging,
+    /// The client's.
+    pub environment: Environment,
 }
 
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
@@ -42,7 +45,8 @@ pub struct Asked {
 pub async fn up(session: &mut Session, paths: &Paths, asked: &Asked) -> Result<Outcome, Errors> {
     let since = Instant::now();
     let project = config::load(&asked.source, paths)?;
-    let observed = observe::observe(&project, paths, &Own(session.ports()), asked.bridging).await?;
+    let Asked { bridging, environment, .. } = asked;
+    let observed = observe::observe(&project, paths, &Own(session.ports()), environment, *bridging).await?;
     let forwards: Vec<_> = observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect();
     session.hold(&observed.facts.forwards).await?;
     Leases::open(&paths.state).save(&Lessee::from(&project), &forwards)?;

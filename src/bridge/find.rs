@@ -79,6 +79,7 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
         mark,
         catalog,
         paths,
+        charts: given.charts.to_vec(),
         drop,
         login,
         published,
@@ -148,7 +149,9 @@ async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_who
         return Err(ends_with_once(service, published));
     }
     let down = |e: Error| match e.code {
-        Code::BridgeUnreachable => e.hint(command(compose, &given.project.root).args(["up", "-d", &service.name]).pasteable()),
+        Code::BridgeUnreachable => {
+            e.hint(command(compose, &given.project.root).args(["up", "-d", &service.name]).pasteable())
+        }
         _ => e,
     };
     let holder = holder(given.engine, service, published).await?;

@@ -9,7 +9,6 @@
 //! Invariants: nothing that Compose uses is written to; every precondition is looked at before anything
 //! is touched; no database is ever dropped.
 
-pub mod compose;
 pub mod convention;
 pub mod find;
 pub mod gateway;
@@ -28,10 +27,16 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::compose::Compose;
 use crate::config::{ForwardConfig, Project};
+use crate::error::Errors;
+use crate::observe::requests::Skipped;
 use crate::plan::LeftOut;
 use crate::ports::Forward;
+use crate::release::databases::databases;
+use crate::release::manifest::Rendered;
 use convention::Paths;
+use find::Chart;
 use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
 
@@ -92,6 +97,8 @@ pub struct Bridge {
     /// What the server has. The separate database gets the extensions of Compose's.
     pub catalog: Catalog,
     paths: Paths,
+    /// The values that the charts get without the bridge.
+    charts: Vec<Chart>,
     /// How the database is dropped by hand.
     drop: String,
 }
@@ -140,6 +147,30 @@ impl Bridge {
             name: forward.name.clone(),
             why: format!("the chart's own `{service}` is off while Compose's database is used{instead}"),
         }
+    }
+
+    /// The same as a row of the ports that are not forwarded.
+    pub fn skipped(&self, forward: &ForwardConfig, namespace: &str) -> Skipped {
+        let service = forward.service.clone().unwrap_or_else(|| forward.name.clone());
+        let reason = self.left_out(forward).why;
+        Skipped { namespace: namespace.to_owned(), service, port: Some(forward.port), reason }
+    }
+
+    /// Nothing that the rendered charts name is Compose's; what else they name on the server is added to
+    /// the databases that are made.
+    ///
+    /// # Errors
+    /// As [`overlap::others`].
+    pub fn share_nothing<'a>(
+        &mut self,
+        compose: &Compose,
+        namespace: &str,
+        rendered: impl Iterator<Item = &'a Rendered>,
+    ) -> Result<(), Errors> {
+        let databases: Vec<_> = rendered.flat_map(|rendered| databases(rendered, namespace)).collect();
+        self.also = overlap::others(self, compose, namespace, &databases)?;
+        self.made &= self.also.iter().all(|name| self.catalog.databases.contains_key(name));
+        Ok(())
     }
 
     /// The separate databases.

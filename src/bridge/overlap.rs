@@ -13,8 +13,13 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::release::databases::Database;
 
 /// Names by which containers reach the machine they run on.
-const MACHINE: &[&str] =
-    &["host.docker.internal", "host.minikube.internal", "host.k3d.internal", "host.lima.internal", "gateway.docker.internal"];
+const MACHINE: &[&str] = &[
+    "host.docker.internal",
+    "host.minikube.internal",
+    "host.k3d.internal",
+    "host.lima.internal",
+    "gateway.docker.internal",
+];
 
 /// No service of Compose uses a database of this name; `main` is the server's own.
 ///
@@ -46,24 +51,28 @@ fn places(users: &[&ComposeDatabase]) -> String {
     users.iter().map(place).collect::<Vec<_>>().join("\n")
 }
 
-/// What the rendered charts name, and what is known beside.
-#[derive(Debug, Clone, Copy)]
-pub struct Rendered<'a> {
-    pub namespace: &'a str,
-    pub databases: &'a [Database],
-    /// With the values that the charts were rendered from.
-    pub charts: &'a [Chart],
-}
-
 /// The other databases that the charts want on the bridged server, all of them apart from Compose's.
 ///
 /// # Errors
 /// [`Code::BridgeShared`] for each that Compose uses or that is somebody else's, with the manifest that
 /// names it and the values that hold its name.
-pub fn others(bridge: &Bridge, compose: &Compose, rendered: Rendered<'_>) -> Result<BTreeSet<String>, Errors> {
+pub fn others(
+    bridge: &Bridge,
+    compose: &Compose,
+    namespace: &str,
+    databases: &[Database],
+) -> Result<BTreeSet<String>, Errors> {
     let (mut others, mut problems) = (BTreeSet::new(), Vec::<Error>::new());
     let mut seen = BTreeSet::from([bridge.database.as_str()]);
-    for found in rendered.databases.iter().filter(|found| leads_there(bridge, found, rendered)) {
+    // A name without an address is on this server where the charts run none of their own.
+    let runs_own =
+        databases.iter().any(|found| found.named.kind == Kind::Postgres && found.named.server == Server::Own);
+    let there = |found: &&Database| match &found.named.server {
+        Server::Unknown => !runs_own,
+        server => leads_there(bridge, server, namespace),
+    };
+    let postgres = databases.iter().filter(|found| found.named.kind == Kind::Postgres);
+    for found in postgres.filter(there) {
         let name = found.named.name.as_str();
         if !seen.insert(name) {
             continue;
@@ -71,23 +80,19 @@ pub fn others(bridge: &Bridge, compose: &Compose, rendered: Rendered<'_>) -> Res
         match apart(bridge, compose, name) {
             Ok(()) if name::is_reserved(name) => {}
             Ok(()) => drop(others.insert(name.to_owned())),
-            Err(error) => problems.push(explained(error, found, rendered.charts)),
+            Err(error) => problems.push(explained(error, found, &bridge.charts)),
         }
     }
     Errors::unless_empty(problems, others)
 }
 
-/// A pod that uses this database uses Compose's server. A name without an address does where the charts run
-/// no server of their own.
-fn leads_there(bridge: &Bridge, found: &Database, rendered: Rendered<'_>) -> bool {
-    let is_own = |other: &&Database| (other.named.kind, &other.named.server) == (Kind::Postgres, &Server::Own);
-    found.named.kind == Kind::Postgres
-        && match &found.named.server {
-            Server::Own => false,
-            Server::Unknown => !rendered.databases.iter().any(|other| is_own(&other)),
-            Server::At { host, .. } if service::is_host(host, rendered.namespace) => true,
-            Server::At { host, port } => MACHINE.contains(&host.as_str()) && *port == Some(bridge.published.port),
-        }
+/// The address is that of devk's Service, or of the machine with Compose's port.
+fn leads_there(bridge: &Bridge, server: &Server, namespace: &str) -> bool {
+    match server {
+        Server::At { host, .. } if service::is_host(host, namespace) => true,
+        Server::At { host, port } => MACHINE.contains(&host.as_str()) && *port == Some(bridge.published.port),
+        Server::Own | Server::Unknown => false,
+    }
 }
 
 /// Nobody but this project uses the database.
@@ -117,9 +122,10 @@ fn holding(values: &Value, text: &str) -> Vec<String> {
     let (mut found, mut open) = (vec![], vec![(String::new(), values)]);
     while let Some((path, value)) = open.pop() {
         match value {
-            Value::Object(map) => open.extend(map.iter().map(|(key, value)| {
-                (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)
-            })),
+            Value::Object(map) => open.extend(
+                map.iter()
+                    .map(|(key, value)| (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)),
+            ),
             Value::String(value) if value == text => found.push(path),
             _ => {}
         }

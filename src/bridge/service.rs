@@ -167,7 +167,11 @@ mod tests {
     #[test]
     fn the_host_is_found_from_every_namespace() {
         assert_eq!(host("shop"), "devk-bridge-postgres.shop.svc");
-        assert!(["", ".shop", ".shop.svc", ".shop.svc.cluster.local"].iter().all(|r| is_host(&format!("{NAME}{r}"), "shop")));
+        assert!(
+            ["", ".shop", ".shop.svc", ".shop.svc.cluster.local"]
+                .iter()
+                .all(|r| is_host(&format!("{NAME}{r}"), "shop"))
+        );
         assert!(!is_host("devk-bridge-postgres.other.svc", "shop") && !is_host("postgres", "shop"));
     }
 }

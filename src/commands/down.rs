@@ -5,6 +5,7 @@ use crate::bridge::record::{self, Record};
 use crate::cluster::kind::Kind;
 use crate::docker;
 use crate::down::{Down, Ending};
+use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::session::client;
 use crate::session::control::{Reply, Request};
@@ -18,7 +19,7 @@ use crate::ui::{self, Format, View};
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     end_session(context, &project.id).await?;
-    let engine = docker::connect().await?;
+    let engine = docker::connect(&Environment::of_process()).await?;
     let kind = Kind::of(&engine, &project, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!("removing `{}`: releases, volumes, namespace, secrets, lease, images; ", project.id));

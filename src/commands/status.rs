@@ -8,6 +8,7 @@ use crate::bridge::record::{self, Record};
 use crate::cluster::kind::{Access, Kind, State};
 use crate::config::Project;
 use crate::docker;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
@@ -91,7 +92,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 }
 
 async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
-    let engine = docker::connect().await?;
+    let engine = docker::connect(&Environment::of_process()).await?;
     let kind = Kind::of(&engine, project, &context.paths);
     let state = kind.state().await?;
     // The session and its forwards are there whether or not the cluster answers.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::observe;
 use crate::plan::Plan;
@@ -21,7 +22,8 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
     // What the session holds is no obstacle to the `up` that it would run.
     let session = client::status(&context.paths, &project.id).await?.unwrap_or_default();
     let own = observe::Own(session.forwards.iter().map(|held| held.forward.local).collect());
-    let observed = observe::observe(&project, &context.paths, &own, Bridging { switch: bridge, once: false }).await?;
+    let (environment, bridging) = (Environment::of_process(), Bridging { switch: bridge, once: false });
+    let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan),
@@ -93,8 +95,10 @@ async fn ask(
     let mut again = true;
     loop {
         let mut connection = client::running_or_started(&context.paths, id).await?;
+        let (source, environment) = (context.source.clone(), Environment::of_process());
+        let request = Request::Up { source, keep, bridge, environment };
         // If it cannot be sent, reading finds the end of the conversation.
-        let _ = connection.write.send(&Request::Up { source: context.source.clone(), keep, bridge }).await;
+        let _ = connection.write.send(&request).await;
         let mut answered = false;
         let heard = tokio::select! {
             heard = settle(&mut connection, view, &mut answered) => heard?,

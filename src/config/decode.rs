@@ -26,6 +26,7 @@ const CLUSTER: &str = "devk";
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) cluster: ClusterConfig,
+    pub(super) compose: Option<Vec<PathBuf>>,
     pub(super) images: Vec<ImageConfig>,
     pub(super) releases: Vec<ReleaseConfig>,
     pub(super) forwards: Option<Vec<ForwardConfig>>,
@@ -42,6 +43,7 @@ pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
     duplicate_locals(entries(root, "forwards"), problems);
     Draft {
         cluster: cluster(root.get("cluster")),
+        compose: root.get("compose").filter(|node| !node.is_null()).map(paths),
         images: entries(root, "images").iter().map(|entry| image(entry, &references, problems)).collect(),
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
@@ -160,7 +162,7 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
     ReleaseConfig {
         name: text(node, "name").unwrap_or_default().to_owned(),
         chart: path(node, "chart").unwrap_or_default(),
-        values: values_files(node),
+        values: node.get("values").map(paths).unwrap_or_default(),
         // Its problems are in the list already.
         set: set.map_or_else(|| serde_json::json!({}), |set| scalar::json(set, &mut Vec::new())),
         images: entries(node, "images").iter().filter_map(image_paths).collect(),
@@ -170,9 +172,8 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
     }
 }
 
-fn values_files(node: &Node) -> Vec<PathBuf> {
-    let items = node.get("values").map_or(&[][..], Node::items);
-    items.iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
+fn paths(list: &Node) -> Vec<PathBuf> {
+    list.items().iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
 }
 
 fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {

@@ -40,6 +40,8 @@ pub struct Project {
     pub root: PathBuf,
     pub file: PathBuf,
     pub cluster: ClusterConfig,
+    /// None: found by Compose's own rules. Empty: there is no Compose stack.
+    pub compose: Option<Vec<PathBuf>>,
     /// In the order of devk.yaml.
     pub images: Vec<ImageConfig>,
     /// In the order of devk.yaml; a later release may need an earlier one.

@@ -67,6 +67,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
     ),
     key("cluster", Optional, Shape::Object(CLUSTER), "{provider: kind, name: devk}", "The local cluster."),
     key(
+        "compose",
+        Optional,
+        Shape::List(&Shape::Text(Format::ComposeFile)),
+        "[compose.yaml]",
+        "The Compose files of the stack beside it, read as one project; found by Compose's own rules if absent, none if empty.",
+    ),
+    key(
         "images",
         Optional,
         Shape::Table(Format::Label, &Shape::Object(IMAGE)),

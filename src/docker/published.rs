@@ -71,7 +71,21 @@ fn claims(container: &ContainerInspectResponse) -> Vec<PublishedPort> {
     let actual = container.network_settings.as_ref().and_then(|network| network.ports.as_ref()).filter(|_| running);
     let (declared, ephemeral) = declared.map(fixed_bindings).unwrap_or_default();
     let actual = actual.map(|map| chosen_by_docker(map, &ephemeral)).unwrap_or_default();
-    declared.into_iter().chain(actual).map(published).collect()
+    let exposed = if running { vec![] } else { exposed_on_host(container) };
+    declared.into_iter().chain(actual).chain(exposed).map(published).collect()
+}
+
+/// On the host's network a container listens on its own ports. One that runs is seen listening; of one
+/// that is stopped, what its image exposes is all that is known.
+fn exposed_on_host(container: &ContainerInspectResponse) -> Vec<Claim> {
+    let mode = container.host_config.as_ref().and_then(|config| config.network_mode.as_deref());
+    let exposed = container.config.as_ref().and_then(|config| config.exposed_ports.as_ref());
+    let exposed = exposed.filter(|_| mode == Some("host")).into_iter().flatten();
+    let claim = |target: &String| {
+        let (ports, _) = target.split_once('/').unwrap_or((target, ""));
+        host_ports(ports).into_iter().map(|port| (protocol(target), port, None)).collect::<Vec<_>>()
+    };
+    exposed.flat_map(claim).collect()
 }
 
 type Claim = (String, u16, Option<String>);
@@ -81,7 +95,7 @@ fn fixed_bindings(map: &PortMap) -> (Vec<Claim>, HashMap<&str, bool>) {
     let mut claims = Vec::new();
     let mut complete = HashMap::new();
     for (target, binding) in bindings(map) {
-        let ports = expand(binding.host_port.as_deref().unwrap_or_default());
+        let ports = host_ports(binding.host_port.as_deref().unwrap_or_default());
         *complete.entry(target).or_insert(true) &= !ports.is_empty();
         claims.extend(ports.into_iter().map(|port| (protocol(target), port, host_ip(binding))));
     }
@@ -93,7 +107,7 @@ fn chosen_by_docker(map: &PortMap, spelled_out: &HashMap<&str, bool>) -> Vec<Cla
     let left_open = bindings(map).filter(|(target, _)| !spelled_out.get(target).copied().unwrap_or(false));
     left_open
         .flat_map(|(target, binding)| {
-            let ports = expand(binding.host_port.as_deref().unwrap_or_default());
+            let ports = host_ports(binding.host_port.as_deref().unwrap_or_default());
             ports.into_iter().map(move |port| (protocol(target), port, host_ip(binding)))
         })
         .collect()
@@ -114,7 +128,7 @@ fn host_ip(binding: &PortBinding) -> Option<String> {
 
 /// `8000` -> 8000; `8000-8002` -> 8000, 8001, 8002 (Docker takes any one of them at each start);
 /// `` and `0` -> none: Docker chooses.
-fn expand(host_port: &str) -> Vec<u16> {
+pub fn host_ports(host_port: &str) -> Vec<u16> {
     let (first, last) = host_port.split_once('-').unwrap_or((host_port, host_port));
     match (first.parse::<u16>(), last.parse::<u16>()) {
         (Ok(first @ 1..), Ok(last)) => (first..=last).collect(),
@@ -178,6 +192,20 @@ mod tests {
     fn ports_published_without_any_binding_are_seen_too() {
         let all = container(true, "{}", r#"{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"32769"}],"443/tcp":null}"#);
         assert_eq!(short(&all), [":32769/tcp"]);
+    }
+
+    #[test]
+    fn a_stopped_container_of_the_hosts_network_claims_what_it_exposes() {
+        let text = |running: bool, mode: &str| {
+            format!(
+                r#"{{"Name":"/cache","State":{{"Running":{running}}},"HostConfig":{{"NetworkMode":"{mode}"}},
+                    "Config":{{"ExposedPorts":{{"6379/tcp":{{}}}}}}}}"#
+            )
+        };
+        let parsed = |running, mode| serde_json::from_str(&text(running, mode)).unwrap();
+        assert_eq!(short(&parsed(false, "host")), [":6379/tcp"]);
+        assert_eq!(short(&parsed(true, "host")), Vec::<String>::new());
+        assert_eq!(short(&parsed(false, "bridge")), Vec::<String>::new());
     }
 
     #[test]

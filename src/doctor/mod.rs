@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::config::Project;
+use crate::environment::Environment;
 use crate::error::Error;
 use crate::paths::Paths;
 
@@ -69,7 +70,7 @@ impl Check {
 
 /// All checks, in a stable order. Without a project those that need one are left out.
 pub async fn examine(project: Option<&Project>, paths: &Paths) -> Vec<Check> {
-    let engine = crate::docker::connect().await;
+    let engine = crate::docker::connect(&Environment::of_process()).await;
     let mut checks = docker::checks(&engine).await;
     let (tools, machine) = tokio::join!(tools::checks(), machine::checks(engine.as_ref().ok()));
     checks.extend(tools);

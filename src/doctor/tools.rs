@@ -1,7 +1,8 @@
 //! The programs devk runs, and whether their versions will do.
 
 use super::{Check, Status};
-use crate::process::{self, Cmd};
+use crate::environment::Environment;
+use crate::process::Cmd;
 
 /// A program, how it tells its version, the oldest that works, and the oldest that works well.
 struct Tool {
@@ -39,7 +40,7 @@ pub async fn checks() -> Vec<Check> {
 }
 
 async fn check(tool: &Tool) -> Check {
-    let output = match process::find(tool.program, tool.hint) {
+    let output = match Environment::of_process().find(tool.program, tool.hint) {
         Ok(path) => Cmd::new(path).args(tool.args).run().await,
         Err(error) => Err(error),
     };

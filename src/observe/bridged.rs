@@ -2,11 +2,13 @@
 //! their own, and forwards to what is then missing are left out.
 
 use super::Charts;
-use super::requests::{self, Rendered as RenderedService, Wanted};
+use super::requests::{self, Wanted};
+use super::table::services;
 use crate::bridge::find::{Chart, Given};
 use crate::bridge::{self, Bridge, Bridging, record, service};
 use crate::cluster::kind::Access;
-use crate::config::{ForwardConfig, Project};
+use crate::compose::Compose;
+use crate::config::ForwardConfig;
 use crate::docker::Engine;
 use crate::error::{Errors, Result};
 use crate::plan::BridgeFact;
@@ -18,17 +20,30 @@ type Draft = Vec<(String, Rendered)>;
 /// The charts with the bridge in them, if the cluster is to have one, and their draft.
 pub(super) async fn draft<'a>(
     mut charts: Charts<'a>,
+    compose: Option<&Compose>,
     engine: &Engine,
     bridging: Bridging,
 ) -> Result<(Charts<'a>, Draft), Errors> {
     if bridging.switch.is_on(charts.project) {
-        charts.bridge = Some(find(&charts, engine, bridging.once).await?);
+        charts.bridge = Some(find(&charts, compose, engine, bridging.once).await?);
     }
     let draft = charts.draft(charts.bridge.as_ref()).await?;
+    if let (Some(bridge), Some(compose)) = (&mut charts.bridge, compose) {
+        bridge.share_nothing(compose, &charts.project.id, draft.iter().map(|(_, rendered)| rendered))?;
+    }
     Ok((charts, draft))
 }
 
-async fn find(charts: &Charts<'_>, engine: &Engine, once: bool) -> Result<Bridge, Errors> {
+/// Looks whether a bridge can be had.
+///
+/// # Errors
+/// As [`bridge::find`].
+pub(super) async fn find(
+    charts: &Charts<'_>,
+    compose: Option<&Compose>,
+    engine: &Engine,
+    once: bool,
+) -> Result<Bridge, Errors> {
     let (project, images) = (charts.project, charts.stand_ins());
     let resolve = |text: &str, file: &std::path::Path| charts.resolve_draft(text, file, &images);
     let mut known = vec![];
@@ -36,30 +51,21 @@ async fn find(charts: &Charts<'_>, engine: &Engine, once: bool) -> Result<Bridge
         let values = known_values(release, &resolve, charts.helm, charts.paths).await?;
         known.push(Chart { release: release.name.clone(), values });
     }
-    let compose = bridge::compose::load(project).await?;
-    bridge::find(Given { project, compose: compose.as_ref(), charts: &known, engine, once }).await
+    bridge::find(Given { project, compose, charts: &known, engine, once }).await
 }
 
 /// Which Service ports want a host port, and the listed forwards that a bridge leaves without a Service.
 pub(super) async fn wanted(charts: &Charts<'_>, draft: &Draft) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
-    let services = services(charts.project, draft);
-    let found = requests::wanted(charts.project, &services, &[]);
+    let there = services(charts.project, draft);
+    let found = requests::wanted(charts.project, &there, &[]);
     if found.is_ok() || charts.bridge.is_none() {
         return found;
     }
     // A chart that does not render without the bridge cannot tell what the bridge took from it.
     match charts.draft(None).await {
-        Ok(whole) => requests::wanted(charts.project, &services, &self::services(charts.project, &whole)),
+        Ok(whole) => requests::wanted(charts.project, &there, &services(charts.project, &whole)),
         Err(_) => found,
     }
-}
-
-fn services(project: &Project, draft: &Draft) -> Vec<RenderedService> {
-    let all = draft.iter().flat_map(|(release, rendered)| {
-        let with_release = |service| RenderedService { release: release.clone(), service };
-        rendered.services(&project.id).into_iter().map(with_release)
-    });
-    all.collect()
 }
 
 /// What becomes of the bridge.

@@ -6,22 +6,27 @@
 
 mod bridged;
 pub mod requests;
+pub mod table;
+mod taken;
+
+pub use taken::compose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use self::requests::Wanted;
-use crate::bridge::{Bridge, Bridging};
+use crate::bridge::{Bridge, Bridging, Switch};
 use crate::cluster::kind::{Access, Kind, Node, State};
 use crate::cluster::namespace;
+use crate::compose::Compose;
 use crate::config::Variables;
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
-use crate::docker::{self, Engine, PublishedPort};
+use crate::docker::{self, Engine};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
-use crate::plan::{ClusterFact, Facts, ForwardFact, ImageFact, ReleaseFact};
-use crate::ports::{self, Forward, Leases, Lessee, Taken};
+use crate::plan::{ClusterFact, Facts, ImageFact, ReleaseFact};
+use crate::ports::Forward;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
@@ -54,6 +59,8 @@ pub struct Observed {
     pub kind: Kind,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
+    /// The stack beside it. None: there is no Compose file.
+    pub compose: Option<Compose>,
     pub images: Vec<BuiltImage>,
     /// In the order of devk.yaml.
     pub releases: Vec<PreparedRelease>,
@@ -62,21 +69,36 @@ pub struct Observed {
     pub facts: Facts,
 }
 
-/// Looks at everything.
+/// Looks at everything, in the environment of whoever asked for it.
 ///
 /// # Errors
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
-pub async fn observe(project: &Project, paths: &Paths, own: &Own, bridging: Bridging) -> Result<Observed, Errors> {
-    let (engine, helm) = tools(project, paths).await?;
+pub async fn observe(
+    project: &Project,
+    paths: &Paths,
+    own: &Own,
+    environment: &Environment,
+    bridging: Bridging,
+) -> Result<Observed, Errors> {
+    let mut problems = vec![];
+    let compose = keep(taken::compose(project, environment), &mut problems);
+    let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
+        return Err(Errors(problems));
+    };
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let draft = bridged::draft(charts, &engine, bridging);
-    let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), draft);
-    let mut problems = vec![];
-    let (ports, cluster, draft) =
-        (keep(ports, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
-    let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft))) = (ports, cluster, draft) else {
+    let stack = compose.iter().flatten().next();
+    let taken = taken::taken(project, paths, stack, Some(&engine));
+    // Without the Compose files, which have a problem that is told, there is nothing to bridge to.
+    let bridging = Bridging { switch: if compose.is_some() { bridging.switch } else { Switch::Off }, ..bridging };
+    let draft = bridged::draft(charts, stack, &engine, bridging);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind), draft);
+    let (taken, cluster, draft) =
+        (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
+    let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
+        (taken, cluster, draft, &problems[..])
+    else {
         // What is wrong with the images is seen without the ports, too.
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
@@ -85,12 +107,11 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own, bridging: Brid
         namespace::find_own(&access.client, &project.id, &project.root).await?;
     }
     let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
-    let forwards = forwards(project, paths, &wanted, taken, own).await?;
-    let mut table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
-    table
-        .extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
-    let images = images(project, &table).await?;
-    let releases = charts.rendered(&table, &images).await?;
+    let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
+    let mut rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
+    rows.extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
+    let images = images(project, &rows).await?;
+    let releases = charts.rendered(&rows, &images).await?;
 
     let image_facts = image_facts(&engine, &nodes, &images, &releases);
     let release_facts = release_facts(access.as_ref(), project, &releases);
@@ -108,8 +129,8 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own, bridging: Brid
         bridge: bridged::fact(&charts, access.as_ref()).await?,
         forwards,
     };
-    let bridge = charts.bridge;
-    Ok(Observed { engine, helm, kind, access, images, releases, bridge, facts })
+    let (compose, bridge) = (compose.flatten(), charts.bridge);
+    Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
 }
 
 fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
@@ -117,10 +138,10 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
 }
 
 /// Docker and the programs, all that is missing reported together.
-async fn tools(project: &Project, paths: &Paths) -> Result<(Engine, Helm), Errors> {
+async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> Result<(Engine, Helm), Errors> {
     let mut problems = vec![];
-    let engine = docker::connect().await.map_err(|e| problems.push(e));
-    let helm = Helm::find().map_err(|e| problems.push(e));
+    let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
+    let helm = Helm::find(environment).map_err(|e| problems.push(e));
     if let Err(error) = Kind::supported(project) {
         problems.push(error);
     }
@@ -151,50 +172,9 @@ async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>)
     };
     if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
         // It is needed to create or adopt a cluster, and its absence is better said now.
-        Kind::program()?;
+        kind.program()?;
     }
     Ok((fact, None, vec![]))
-}
-
-/// What containers and other projects claim. Listeners are looked at where a port is placed.
-async fn taken(project: &Project, paths: &Paths, engine: &Engine) -> Result<Taken, Errors> {
-    let mut taken = Taken::default();
-    for published in docker::published_ports(&engine.docker).await? {
-        if published.protocol == "tcp" {
-            taken.add_container(published.port, describe(&published));
-        }
-    }
-    for (port, holder) in Leases::open(&paths.state).others(&Lessee::from(project))? {
-        taken.add(port, holder);
-    }
-    Ok(taken)
-}
-
-fn describe(published: &PublishedPort) -> String {
-    let compose = published.compose_service.as_ref().zip(published.compose_project.as_ref());
-    let compose = compose.map(|(service, project)| format!("Compose service `{service}` of project `{project}`"));
-    let stopped = (!published.running).then(|| "stopped".to_owned());
-    let more: Vec<_> = compose.into_iter().chain(stopped).collect();
-    let container = format!("container `{}`", published.container);
-    if more.is_empty() { container } else { format!("{container} ({})", more.join(", ")) }
-}
-
-async fn forwards(
-    project: &Project,
-    paths: &Paths,
-    wanted: &[Wanted],
-    taken: Taken,
-    own: &Own,
-) -> Result<Vec<ForwardFact>, Errors> {
-    let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
-    let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
-    let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
-    Ok(forwards.into_iter().filter_map(|forward| fact(forward, wanted)).collect())
-}
-
-fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
-    let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
-    Some(ForwardFact { forward, port_name: wanted.request.port_name.clone(), release: wanted.release.clone() })
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.

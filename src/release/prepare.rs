@@ -206,6 +206,7 @@ pub(super) mod fixture {
             root: root.to_owned(),
             file: root.join("devk.yaml"),
             cluster: ClusterConfig { provider: Provider::Kind, name: "devk".into(), image: None },
+            compose: None,
             images: Vec::new(),
             releases,
             forwards: None,

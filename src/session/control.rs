@@ -12,6 +12,7 @@ use super::status::SessionStatus;
 use crate::bridge::Switch;
 use crate::bridge::record::Record;
 use crate::config::Source;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
 use crate::plan::LeftOut;
@@ -37,6 +38,8 @@ pub enum Request {
         source: Source,
         keep: Keep,
         bridge: Switch,
+        /// The client's: the session works in it.
+        environment: Environment,
     },
     Status,
     Events,
@@ -140,9 +143,10 @@ impl Receiver {
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         // A reset is an end like any other: the process on the other side is gone.
         let Ok(Some(line)) = self.0.next_line().await else { return Ok(None) };
+        // The line itself is not shown: the client's environment may stand in it.
         serde_json::from_str(&line).map(Some).map_err(|e| {
-            Error::new(Code::SessionLost, format!("the session speaks another version of devk: {e}"))
-                .evidence(line)
+            let place = format!("column {}", e.column());
+            Error::new(Code::SessionLost, format!("the session speaks another version of devk ({place})"))
                 .hint("devk down && devk up")
         })
     }

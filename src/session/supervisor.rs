@@ -118,8 +118,9 @@ impl Supervisor {
     async fn converse(self: Arc<Self>, stream: UnixStream) {
         let Connection { mut read, mut write } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { source, keep, bridge })) => {
-                let asked = Asked { source, bridging: Bridging { switch: bridge, once: keep == Keep::Once } };
+            Ok(Some(Request::Up { source, keep, bridge, environment })) => {
+                let bridging = Bridging { switch: bridge, once: keep == Keep::Once };
+                let asked = Asked { source, bridging, environment };
                 let ended = self.up(asked, keep, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
