@@ -72,6 +72,10 @@ codes! {
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    // Compose
+    ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
+    ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
+    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
