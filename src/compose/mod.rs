@@ -21,6 +21,7 @@ mod resolve;
 mod schema;
 mod trail;
 mod tree;
+mod types;
 mod unique;
 mod units;
 mod volume;
