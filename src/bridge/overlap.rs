@@ -133,3 +133,139 @@ fn holding(values: &Value, text: &str) -> Vec<String> {
     found.sort();
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::json;
+
+    use super::super::convention::Paths;
+    use super::super::server::{Catalog, Found, Login, Mark};
+    use super::super::source::{Published, Reach, Secret};
+    use super::*;
+    use crate::compose::Service;
+    use crate::config::Origin;
+    use crate::database::Named;
+
+    fn named(name: &str, server: Server) -> Named {
+        Named { kind: Kind::Postgres, name: name.into(), server, user: None, via: "DATABASE_URL".into() }
+    }
+
+    /// A stack whose service `worker` uses these databases.
+    fn compose(names: &[&str]) -> Compose {
+        let origin = Origin { file: "compose.yaml".into(), line: 7 };
+        let database = |name: &&str| ComposeDatabase {
+            service: "worker".into(),
+            named: named(name, Server::Unknown),
+            origin: origin.clone(),
+        };
+        let worker = Service {
+            name: "worker".into(),
+            active: true,
+            image: None,
+            network_mode: None,
+            environment: Default::default(),
+            ports: vec![],
+            databases: names.iter().map(database).collect(),
+            origin: origin.clone(),
+        };
+        Compose { services: [("worker".to_owned(), worker)].into(), ..Compose::default() }
+    }
+
+    /// To `shop_k8s`, on a server that also has `made` (by devk) and `old` (by somebody else).
+    fn bridge(values: Value) -> Bridge {
+        let mark = Mark::of("shop", std::path::Path::new("/p"));
+        let there = [("made", Some(mark.clone())), ("old", None), ("postgres", None)];
+        let databases = there.map(|(name, mark)| (name.to_owned(), Found { mark })).into();
+        let path = String::new;
+        Bridge {
+            service: "db".into(),
+            release: "shop".into(),
+            database: "shop_k8s".into(),
+            also: BTreeSet::new(),
+            login: Login {
+                address: ([127, 0, 0, 1], 5439).into(),
+                user: "shop".into(),
+                password: Secret(String::new()),
+                main: "shop".into(),
+            },
+            published: Published { local: Ipv4Addr::LOCALHOST.into(), port: 5439, reach: Reach::Everywhere },
+            relay: false,
+            made: false,
+            mark,
+            catalog: Catalog { databases, may_create: true, extensions: BTreeSet::new() },
+            paths: Paths {
+                enabled: None,
+                host: path(),
+                port: path(),
+                database: path(),
+                username: path(),
+                password: path(),
+            },
+            charts: vec![Chart { release: "shop".into(), values }],
+            drop: String::new(),
+        }
+    }
+
+    fn bridged(name: &str) -> Database {
+        at(name, "devk-bridge-postgres.shop.svc", Some(5439))
+    }
+
+    fn at(name: &str, host: &str, port: Option<u16>) -> Database {
+        rendered(named(name, Server::At { host: host.into(), port }))
+    }
+
+    fn rendered(named: Named) -> Database {
+        let (source, object) = ("shop/templates/litellm.yaml".into(), "Deployment/litellm".into());
+        Database { named, source, object, container: None }
+    }
+
+    #[test]
+    fn a_name_that_compose_uses_is_refused_with_its_place() {
+        let error = unused("jobs", "shop", &compose(&["jobs"])).unwrap_err();
+        assert_eq!(error.message, "database `jobs` is used by Compose service `worker`");
+        assert_eq!(error.evidence, ["compose.yaml:7: service `worker`, DATABASE_URL"]);
+        assert_eq!(unused("shop", "shop", &compose(&[])).unwrap_err().code, Code::BridgeInUse);
+        unused("shop_k8s", "shop", &compose(&["jobs"])).unwrap();
+    }
+
+    #[test]
+    fn a_second_database_that_compose_uses_stops_the_plan_and_names_the_value() {
+        let bridge = bridge(json!({"litellm": {"db": {"name": "litellm"}}}));
+        let found = [bridged("shop_k8s"), bridged("litellm")];
+        let errors = others(&bridge, &compose(&["litellm"]), "shop", &found).unwrap_err();
+        let [error] = &errors.0[..] else { panic!("{errors:?}") };
+        assert_eq!(error.code, Code::BridgeShared);
+        assert!(error.evidence.contains(&"shop/templates/litellm.yaml: Deployment/litellm, DATABASE_URL".to_owned()));
+        assert_eq!(error.hint.as_deref(), Some("give it a name of its own: set `litellm.db.name` to `litellm_k8s`"));
+    }
+
+    #[test]
+    fn one_that_is_apart_is_made_too_and_one_of_somebody_else_is_not() {
+        let bridge = bridge(json!({}));
+        let wanted = [bridged("litellm_k8s"), bridged("made"), bridged("postgres")];
+        let apart = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
+        assert_eq!(apart, ["litellm_k8s", "made"].map(str::to_owned).into());
+        let errors = others(&bridge, &compose(&[]), "shop", &[bridged("old"), bridged("shop")]).unwrap_err();
+        assert_eq!(errors.0.len(), 2, "{errors:?}");
+    }
+
+    #[test]
+    fn the_machine_with_composes_port_is_composes_server_and_another_port_is_not() {
+        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
+        let look = |host: &str, port| others(&bridge, &compose, "shop", &[at("litellm", host, Some(port))]);
+        assert!(look("host.docker.internal", 5439).is_err());
+        assert_eq!(look("host.docker.internal", 5432), Ok(BTreeSet::new()));
+        assert_eq!(look("db.example.com", 5439), Ok(BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_name_without_an_address_counts_unless_the_chart_runs_a_server_of_its_own() {
+        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
+        let unknown = rendered(named("litellm", Server::Unknown));
+        assert!(others(&bridge, &compose, "shop", std::slice::from_ref(&unknown)).is_err());
+        let own = rendered(named("litellm", Server::Own));
+        assert_eq!(others(&bridge, &compose, "shop", &[unknown, own]), Ok(BTreeSet::new()));
+    }
+}

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod beside_compose;
+mod bridge;
 mod builds;
 mod crash;
 mod data;

@@ -12,7 +12,7 @@ use devk::release::helm::{Helm, Target};
 use devk::release::installed::installed;
 use devk::release::manifest::Rendered;
 use devk::release::secrets::Secrets;
-use devk::release::{Prepared, prepare, readiness, render};
+use devk::release::{Given, Prepared, prepare, readiness, render};
 use devk::ui::event::{Reporter, Step};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
