@@ -73,6 +73,7 @@ codes! {
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
     // tools
+    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";

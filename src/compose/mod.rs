@@ -4,6 +4,7 @@
 mod dotenv;
 mod interpolate;
 mod schema;
+mod shapes;
 mod yaml;
 
 use std::collections::BTreeMap;
