@@ -19,6 +19,7 @@ mod read;
 mod reset;
 mod resolve;
 mod schema;
+mod shapes;
 mod trail;
 mod tree;
 mod types;
