@@ -1,6 +1,7 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and where each of them stands.
 
+mod cast;
 mod dotenv;
 mod interpolate;
 mod schema;
