@@ -1,7 +1,9 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and where each of them stands.
 
+<<<<<<< HEAD
 mod canonical;
+mod cast;
 mod checks;
 mod consistency;
 mod dotenv;
