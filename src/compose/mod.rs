@@ -1,7 +1,6 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and where each of them stands.
 
-<<<<<<< HEAD
 mod canonical;
 mod cast;
 mod checks;
@@ -17,6 +16,7 @@ mod name;
 mod options;
 mod ports;
 mod project;
+mod raw;
 mod read;
 mod reset;
 mod resolve;
