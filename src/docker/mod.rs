@@ -7,7 +7,7 @@ mod published;
 
 pub use connect::{Engine, connect};
 pub use exec::{Exec, ExecOutput};
-pub use published::{PublishedPort, published_ports};
+pub use published::{PublishedPort, host_ports, published_ports};
 
 /// True if the Engine said that the thing asked for does not exist (404).
 pub(crate) fn is_not_found(error: &bollard::errors::Error) -> bool {

@@ -81,7 +81,7 @@ fn fixed_bindings(map: &PortMap) -> (Vec<Claim>, HashMap<&str, bool>) {
     let mut claims = Vec::new();
     let mut complete = HashMap::new();
     for (target, binding) in bindings(map) {
-        let ports = expand(binding.host_port.as_deref().unwrap_or_default());
+        let ports = host_ports(binding.host_port.as_deref().unwrap_or_default());
         *complete.entry(target).or_insert(true) &= !ports.is_empty();
         claims.extend(ports.into_iter().map(|port| (protocol(target), port, host_ip(binding))));
     }
@@ -93,7 +93,7 @@ fn chosen_by_docker(map: &PortMap, spelled_out: &HashMap<&str, bool>) -> Vec<Cla
     let left_open = bindings(map).filter(|(target, _)| !spelled_out.get(target).copied().unwrap_or(false));
     left_open
         .flat_map(|(target, binding)| {
-            let ports = expand(binding.host_port.as_deref().unwrap_or_default());
+            let ports = host_ports(binding.host_port.as_deref().unwrap_or_default());
             ports.into_iter().map(move |port| (protocol(target), port, host_ip(binding)))
         })
         .collect()
@@ -114,7 +114,7 @@ fn host_ip(binding: &PortBinding) -> Option<String> {
 
 /// `8000` -> 8000; `8000-8002` -> 8000, 8001, 8002 (Docker takes any one of them at each start);
 /// `` and `0` -> none: Docker chooses.
-fn expand(host_port: &str) -> Vec<u16> {
+pub fn host_ports(host_port: &str) -> Vec<u16> {
     let (first, last) = host_port.split_once('-').unwrap_or((host_port, host_port));
     match (first.parse::<u16>(), last.parse::<u16>()) {
         (Ok(first @ 1..), Ok(last)) => (first..=last).collect(),

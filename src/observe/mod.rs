@@ -97,6 +97,16 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
     Ok(Observed { engine, helm, kind, access, images, releases, facts })
 }
 
+/// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
+/// would install. Needs neither Docker nor a cluster, and writes devk's cache alone.
+///
+/// # Errors
+/// A missing helm, and all that keeps a chart from rendering.
+pub async fn drafts(project: &Project, paths: &Paths) -> Result<Vec<PreparedRelease>, Errors> {
+    let helm = Helm::find()?;
+    Charts::new(project, paths, &helm)?.drafts().await
+}
+
 fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|errors| problems.extend(errors.0)).ok()
 }
@@ -237,14 +247,18 @@ impl<'a> Charts<'a> {
 
     /// Rendered with stand-ins for ports and image tags: good for finding Services.
     async fn draft(&self) -> Result<Vec<(String, Rendered)>, Errors> {
+        let releases = self.drafts().await?;
+        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+    }
+
+    async fn drafts(&self) -> Result<Vec<PreparedRelease>, Errors> {
         let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
         let images: Vec<_> = self.project.images.iter().map(stand_in).collect();
         let resolve = |text: &str, file: &Path| {
             let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
             Variables::new(self.project, &self.project.id, &forwards, &images).resolve(text, file)
         };
-        let releases = self.render(&images, &resolve, |_, _| vec![]).await?;
-        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+        self.render(&images, &resolve, |_, _| vec![]).await
     }
 
     /// Rendered as they will be installed, and checked.
