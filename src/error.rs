@@ -84,6 +84,9 @@ codes! {
     ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
     ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
     ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
+    ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
+    ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
+    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";

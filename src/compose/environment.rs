@@ -13,8 +13,8 @@ use crate::error::{Code, Result};
 type Named = BTreeMap<String, (Option<String>, Origin)>;
 
 /// The variables of `environment`, those without a value taken from around the project.
-pub(super) fn own(service: &Node, around: &Environment) -> Result<BTreeMap<String, Variable>> {
-    Ok(set(&named(service, around)?))
+pub(super) fn own(service: &Node, around: &Environment) -> BTreeMap<String, Variable> {
+    set(&named(service, around))
 }
 
 /// The same over the variables of `env_file`.
@@ -22,7 +22,7 @@ pub(super) fn own(service: &Node, around: &Environment) -> Result<BTreeMap<Strin
 /// # Errors
 /// An env file that does not exist or that Compose refuses.
 pub(super) fn resolved(service: &Node, around: &Environment) -> Result<BTreeMap<String, Variable>> {
-    let own = named(service, around)?;
+    let own = named(service, around);
     let lookup = |name: &str| around.get(name).cloned().or_else(|| own.get(name).and_then(|(value, _)| value.clone()));
     let mut found = BTreeMap::new();
     for file in service.get("env_file").map(Node::items).unwrap_or_default() {
@@ -45,9 +45,9 @@ fn set(named: &Named) -> BTreeMap<String, Variable> {
     set.collect()
 }
 
-fn named(service: &Node, around: &Environment) -> Result<Named> {
+fn named(service: &Node, around: &Environment) -> Named {
     let mut named = Named::new();
-    let Some(environment) = service.get("environment") else { return Ok(named) };
+    let Some(environment) = service.get("environment") else { return named };
     for entry in environment.entries() {
         let value = if entry.value.is_null() { None } else { Some(entry.value.printed()) };
         named.insert(entry.key.clone(), (value, Origin::from(&entry.place)));
@@ -55,16 +55,12 @@ fn named(service: &Node, around: &Environment) -> Result<Named> {
     for item in environment.items() {
         let text = item.printed();
         let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
-        if name.ends_with(char::is_whitespace) {
-            let message = format!("the variable `{}` has a space behind its name", name.trim_end());
-            return Err(item.place.error(Code::ComposeValue, message));
-        }
         named.insert(name.to_owned(), (value.map(str::to_owned), Origin::from(&item.place)));
     }
     for (name, (value, _)) in &mut named {
         *value = value.take().or_else(|| around.get(name).cloned());
     }
-    Ok(named)
+    named
 }
 
 /// An env file's bytes; None: it is missing, and may be.

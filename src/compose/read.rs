@@ -7,7 +7,7 @@ use super::load::{Batch, Reader};
 use super::options::{Environment, Setup, setup};
 use super::project::Model;
 use super::yaml::{Entry, Node};
-use super::{Compose, Options, Port, Service, consistency, environment, name};
+use super::{Compose, Options, Port, Service, consistency, environment, name, types};
 use crate::config::Origin;
 use crate::error::{Errors, Result};
 
@@ -27,7 +27,9 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
         environment: &setup.environment,
         including: &[],
     };
-    let model = Model::new(reader.batch(&batch)?, &setup.profiles)?;
+    let root = reader.batch(&batch)?;
+    types::check(&root)?;
+    let model = Model::new(root, &setup.profiles)?;
     consistency::check(&model)?;
     let services = services(&model, &setup.environment, Path::new(&setup.dir))?;
     Ok(Some(Compose { name, dir: PathBuf::from(setup.dir), files: reader.files.into_iter().collect(), services }))
@@ -47,13 +49,16 @@ fn services(model: &Model, around: &Environment, dir: &Path) -> Result<BTreeMap<
 fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Result<Service> {
     let text = |key: &str| entry.value.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
     let active = model.is_active(&entry.key);
-    let environment = if active { environment::resolved } else { environment::own };
+    let environment = match active {
+        true => environment::resolved(&entry.value, around)?,
+        false => environment::own(&entry.value, around),
+    };
     Ok(Service {
         name: entry.key.clone(),
         active,
         image: text("image"),
         network_mode: text("network_mode"),
-        environment: environment(&entry.value, around)?,
+        environment,
         ports: ports(entry, dir),
         databases: Vec::new(),
         origin: Origin::from(&entry.place),

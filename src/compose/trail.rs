@@ -31,6 +31,15 @@ impl Trail {
         result
     }
 
+    /// Whether the keys here are names that the user gives, so that one with `x-` is no extension.
+    pub(super) fn names_keys(&self) -> bool {
+        match self.0.as_slice() {
+            [section] => ["services", "volumes", "networks", "secrets", "configs"].contains(&section.as_str()),
+            [services, _, dependencies] => services == "services" && dependencies == "depends_on",
+            _ => false,
+        }
+    }
+
     pub(super) fn find<T: Copy>(&self, rules: &Rules<T>) -> Found<T> {
         let mut found = Found::Nothing;
         for (pattern, rule) in rules {

@@ -37,6 +37,34 @@ fn ram(text: &str) -> Option<f64> {
     known.then(|| (amount * 1024_f64.powi(i32::try_from(power).unwrap_or(0))).trunc())
 }
 
+/// Whether a text is a duration such as `1m30s` or `1.5h`, with days and weeks too.
+pub(super) fn is_duration(text: &str) -> bool {
+    let mut rest = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if rest == "0" {
+        return true;
+    }
+    if rest.is_empty() {
+        return false;
+    }
+    while !rest.is_empty() {
+        let unit = rest.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(rest.len());
+        let (amount, after) = rest.split_at(unit);
+        let next = after.find(|char: char| char.is_ascii_digit() || char == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(next);
+        if !is_amount(amount) || !["ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w"].contains(&unit) {
+            return false;
+        }
+        rest = after;
+    }
+    true
+}
+
+/// Digits with at most one point, and at least one digit.
+fn is_amount(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    digits > 0 && text.len() - digits <= 1 && digits < 19
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +77,16 @@ mod tests {
         assert_eq!(ram("3b"), Some(3.0));
         for bad in ["", "m", "-1m", "1 m b", "1x", "1kk", "1bb"] {
             assert_eq!(ram(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_durations() {
+        for good in ["0", "5s", "1m30s", "1.5h", "-1d", "+2w", ".5s", "1µs"] {
+            assert!(is_duration(good), "{good}");
+        }
+        for bad in ["", "-", "5", "s", "1x", "1..5s", "5 s", "1m 30s"] {
+            assert!(!is_duration(bad), "{bad}");
         }
     }
 }

@@ -1,7 +1,41 @@
 //! A Compose file's text as trees in which every key and value knows its file and line, and every
 //! scalar has the type that Compose's YAML library gives it.
+//!
+//! devk.yaml is read with a YAML 1.2 parser. Compose uses a descendant of libyaml, which takes and
+//! refuses other texts (`{a:b}`, tabs, `0120`, long keys, quotes that continue at column 0), and what it
+//! refuses must be refused here. Hence a reader of its own, in layers:
+//!
+//! [`text`] bytes → characters · [`scan`] characters → tokens · [`grammar`] tokens → [`graph`] of raw
+//! nodes with aliases · [`reset`] `!reset` and `!override` · [`build`] graph → tree, by [`scalar`] types.
 
+mod build;
+mod cursor;
+mod grammar;
+mod graph;
+mod instant;
+mod key;
+mod property;
+mod reset;
+mod scalar;
+mod scan;
+mod styled;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::error::{Code, Error, Result};
 use crate::place::Place;
+
+/// Deeper nesting is refused; it also bounds the recursion over the tree. Compose's limit is 10,000,
+/// which no file comes near.
+const DEPTH: usize = 200;
+
+/// More values than this, aliases expanded, are refused ("billion laughs"): some 100 bytes each.
+const NODES: usize = 200_000;
 
 /// One of a file's documents. Compose reads them as if each were a file, one over the other.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,7 +63,7 @@ pub(super) enum Data {
     /// Of -2⁶³ to 2⁶⁴-1.
     Int(i128),
     Float(f64),
-    /// An unquoted date, which Compose accepts nowhere but in extensions.
+    /// An unquoted date.
     Time(String),
     Text(String),
     List(Vec<Node>),
@@ -71,7 +105,36 @@ impl Node {
 ///
 /// # Errors
 /// What Compose's YAML library refuses, and texts that expand to more than devk is willing to hold.
-pub(super) fn parse(text: &[u8], file: &std::path::Path) -> crate::error::Result<Vec<Document>> {
-    let _ = (text, file);
-    Ok(Vec::new())
+pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Vec<Document>> {
+    let file: Arc<Path> = file.into();
+    documents(bytes, &file).map_err(|fault| {
+        Error::new(Code::ComposeSyntax, fault.message)
+            .at(&file, fault.line)
+            .hint("look around this line for an open bracket or quote, a tab, or a wrong indentation")
+    })
+}
+
+fn documents(bytes: &[u8], file: &Arc<Path>) -> Fallible<Vec<Document>> {
+    let text = text::decode(bytes)?;
+    let mut grammar = grammar::Grammar::new(&text);
+    let mut documents = Vec::new();
+    while let Some(root) = grammar.document()? {
+        let mut graph = grammar.graph();
+        let (root, resets) = reset::resolve(&mut graph, root)?;
+        documents.push(Document { root: build::tree(&graph, root, file)?, resets });
+    }
+    Ok(documents)
+}
+
+/// A problem in the file at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Fault {
+    line: u32,
+    message: String,
+}
+
+type Fallible<T> = std::result::Result<T, Fault>;
+
+fn fault<T>(line: u32, message: impl Into<String>) -> Fallible<T> {
+    Err(Fault { line, message: message.into() })
 }
