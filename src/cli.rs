@@ -3,8 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bridge::Switch;
 use crate::commands::{self, Context};
 use crate::compose;
 use crate::config::{self, Source};
@@ -35,7 +36,25 @@ struct ProjectArgs {
     profile: Option<String>,
     /// How results are printed
     #[arg(long, value_enum, default_value_t, global = true)]
-    format: Format,
+    format: FormatArg,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum FormatArg {
+    #[default]
+    Table,
+    Json,
+    /// `devk ports` only
+    Markdown,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Table | FormatArg::Markdown => Self::Table,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -99,6 +118,12 @@ struct UpArgs {
     /// Print the plan and change nothing
     #[arg(long, conflicts_with_all = ["detach", "once"])]
     dry_run: bool,
+    /// Use the Postgres that Compose runs, with a separate database on it, instead of the chart's own
+    #[arg(long, conflicts_with = "no_bridge")]
+    bridge: bool,
+    /// Use the chart's own database, whatever devk.yaml says
+    #[arg(long)]
+    no_bridge: bool,
 }
 
 #[derive(Debug, Args)]
@@ -140,6 +165,14 @@ fn lossy(text: OsString) -> String {
 }
 
 impl UpArgs {
+    fn bridge(&self) -> Switch {
+        match (self.bridge, self.no_bridge) {
+            (true, _) => Switch::On,
+            (_, true) => Switch::Off,
+            _ => Switch::Configured,
+        }
+    }
+
     fn keep(&self) -> Keep {
         match (self.detach, self.once) {
             (true, _) => Keep::Detached,
@@ -155,33 +188,36 @@ impl Cli {
     /// # Errors
     /// All problems that kept it from its work.
     pub fn run(self) -> Result<Exit, Errors> {
-        let format = self.project.format;
+        let format = self.format();
+        let markdown = self.project.format == FormatArg::Markdown;
         match self.command {
             Command::Ports(args) if args.compose_only => {
                 let options = args.compose.options(self.project.directory.as_deref())?;
                 commands::compose_ports::run(&options, format)
             }
-            command => run(command, self.project),
+            command => run(command, format, markdown, self.project),
         }
     }
 
     /// How errors are printed.
     pub fn format(&self) -> Format {
-        self.project.format
+        self.project.format.into()
     }
 }
 
-fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
-    let format = project.format;
+fn run(command: Command, format: Format, markdown: bool, project: ProjectArgs) -> Result<Exit, Errors> {
+    if markdown && !matches!(command, Command::Ports(_)) {
+        return Err(only_ports_is_markdown().into());
+    }
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
-            Command::Up(args) if args.dry_run => commands::up::dry_run(&context).await,
-            Command::Up(args) => commands::up::run(&context, args.keep()).await,
+            Command::Up(args) if args.dry_run => commands::up::dry_run(&context, args.bridge()).await,
+            Command::Up(args) => commands::up::run(&context, args.keep(), args.bridge()).await,
             Command::Down { delete } => commands::down::run(&context, delete).await,
             Command::Status => commands::status::run(&context).await,
             Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
-            Command::Ports(_) => commands::ports::run(&context).await,
+            Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
@@ -195,6 +231,10 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     })
+}
+
+fn only_ports_is_markdown() -> Error {
+    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
 }
 
 fn source(args: ProjectArgs) -> Result<Source, Errors> {

@@ -160,7 +160,7 @@ impl Down<'_> {
                 if namespace::find(client, id).await?.is_none() {
                     return Ok(());
                 }
-                let (helm, kubeconfig) = (Helm::find()?, self.kind.kubeconfig());
+                let (helm, kubeconfig) = (Helm::find(&self.engine.environment)?, self.kind.kubeconfig());
                 let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
                 let mut uninstalled = Ok(());
                 for release in self.project.releases.iter().rev() {

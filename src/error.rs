@@ -84,6 +84,7 @@ codes! {
     ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
     ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
     ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
+    Usage => "usage", Usage, "an option does not fit the command";
     ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
     ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
@@ -119,6 +120,21 @@ codes! {
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
     ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
     NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
+    // bridge
+    BridgeServer => "bridge.server", Usage, "no service of Compose, or more than one, serves Postgres";
+    BridgePort => "bridge.port", Usage, "Compose publishes no fixed port of its Postgres";
+    BridgeUnreachable => "bridge.unreachable", Usage, "Compose's Postgres does not answer";
+    BridgeLogin => "bridge.login", Usage, "Compose's Postgres refuses the login, or the user may not create databases";
+    BridgeName => "bridge.name", Usage, "the separate database's name does not survive charts, URLs or Postgres";
+    BridgeInUse => "bridge.in-use", Usage, "the separate database's name is used by Compose, or not this project's";
+    BridgeShared => "bridge.shared", Usage, "a chart would share another database with Compose";
+    BridgeValues => "bridge.values", Usage, "the chart's values for an external database are not found";
+    BridgeOnce => "bridge.once", Usage, "the relay would end with `up --once`";
+    BridgeDatabase => "bridge.database", Failed, "the separate database could not be made";
+    BridgeGateway => "bridge.gateway", Failed, "the address by which pods reach this machine is not found";
+    BridgeRelay => "bridge.relay", Failed, "the relay cannot listen at the gateway address";
+    BridgeService => "bridge.service", Failed, "a Service of the name that devk uses is somebody else's";
+    BridgeProbe => "bridge.probe", Failed, "pods would not reach the database";
     // session
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";

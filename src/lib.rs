@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
 
+pub mod bridge;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -11,6 +12,7 @@ pub mod database;
 pub mod docker;
 pub mod doctor;
 pub mod down;
+pub mod environment;
 pub mod error;
 mod go_path;
 pub mod graph;

@@ -1,6 +1,6 @@
 //! The plan: what has to be done, why, and in which order. Pure: same inputs, same plan.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::ports::Forward;
 
@@ -58,6 +58,30 @@ impl ForwardFact {
     }
 }
 
+/// What becomes of the bridge to Compose's database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BridgeFact {
+    /// There is none, and was none.
+    #[default]
+    None,
+    Wanted {
+        /// The release that uses it.
+        release: String,
+        database: String,
+        /// The database is there and whole.
+        made: bool,
+    },
+    /// There was one, and there is to be none.
+    Leaving,
+}
+
+/// A forward of devk.yaml that is not opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub name: String,
+    pub why: String,
+}
+
 /// Everything the plan depends on.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -67,6 +91,8 @@ pub struct Facts {
     /// In the order of devk.yaml.
     pub releases: Vec<ReleaseFact>,
     pub forwards: Vec<ForwardFact>,
+    pub left_out: Vec<LeftOut>,
+    pub bridge: BridgeFact,
 }
 
 /// What a step does; the names are keys into the project.
@@ -78,6 +104,10 @@ pub enum Action {
     Apply { release: String },
     Ready { release: String },
     Open { forward: String },
+    BridgeDatabase,
+    BridgeService,
+    BridgeProbe,
+    BridgeRemove,
 }
 
 /// One step (the contract of `devk up --dry-run --format json`).
@@ -100,6 +130,10 @@ pub struct Plan {
 }
 
 const CLUSTER: &str = "cluster.create";
+const BRIDGE_DATABASE: &str = "bridge.database/postgres";
+const BRIDGE_SERVICE: &str = "bridge.service/postgres";
+const BRIDGE_PROBE: &str = "bridge.probe/postgres";
+const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 
 /// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
 /// later, and those of `down`. A test makes docs/errors.md from it.
@@ -110,10 +144,14 @@ pub const STEPS: &[(&str, &str)] = &[
         "image.load/NAME",
         "bring an image to every node and verify it there; an image that devk did not build is named by its reference",
     ),
+    ("bridge.database/NAME", "make the separate database on Compose's server, with owner and extensions"),
+    ("bridge.service/NAME", "lead devk's Service to Compose's server, or to the relay that carries connections there"),
+    ("bridge.probe/NAME", "go the way of a pod from every node: address, port, login, database"),
     ("release.apply/NAME", "install or upgrade a release with helm"),
     ("release.ready/NAME", "wait until the release's workloads are ready, and explain those that are not"),
     ("forward.open/NAME", "wait until a Ready pod stands behind a forward; its port is held from the start"),
     ("forward.connect/NAME", "one connection through a forward; told only if it fails"),
+    ("bridge.remove/NAME", "take devk's Service and relay away, once nothing uses them; the database stays"),
     ("cluster.stop", "stop the node containers; the data stays"),
     ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),
     ("cluster.delete", "remove the cluster with its volumes"),
@@ -127,9 +165,12 @@ impl Plan {
         let mut steps = vec![cluster(facts)];
         steps.extend(facts.images.iter().filter_map(build));
         steps.extend(facts.images.iter().map(load));
+        steps.extend(bridge(&facts.bridge));
         steps.extend(facts.releases.iter().enumerate().map(|(at, release)| apply(facts, at, release)));
         steps.extend(facts.releases.iter().map(ready));
         steps.extend(facts.forwards.iter().map(open));
+        steps.extend(facts.left_out.iter().map(left_out));
+        steps.extend(unbridge(facts));
         Self { version: 1, steps }
     }
 }
@@ -170,13 +211,16 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     // Releases stand in the order in which they need each other.
     needs.extend(at.checked_sub(1).map(|before| apply_id(&facts.releases[before].name)));
     needs.extend(facts.images.iter().filter(|i| release.uses.contains(&i.reference)).map(load_id));
+    if matches!(&facts.bridge, BridgeFact::Wanted { release: user, .. } if *user == release.name) {
+        needs.push(BRIDGE_PROBE.to_owned());
+    }
     let why = if release.installed { "chart, values and images are unchanged" } else { "its inputs are new" };
     let action = Action::Apply { release: release.name.clone() };
     step(apply_id(&release.name), needs, why.to_owned(), release.installed, action)
 }
 
 fn ready(release: &ReleaseFact) -> PlannedStep {
-    let id = format!("release.ready/{}", release.name);
+    let id = ready_id(&release.name);
     let action = Action::Ready { release: release.name.clone() };
     step(id, vec![apply_id(&release.name)], "its workloads are watched until they are ready".to_owned(), false, action)
 }
@@ -187,6 +231,37 @@ fn open(fact: &ForwardFact) -> PlannedStep {
         forward.moved.clone().unwrap_or_else(|| format!("{}:{} on {}", forward.service, forward.remote, forward.local));
     let action = Action::Open { forward: forward.name.clone() };
     step(format!("forward.open/{}", forward.name), vec![apply_id(&fact.release)], why, false, action)
+}
+
+fn left_out(LeftOut { name, why }: &LeftOut) -> PlannedStep {
+    step(format!("forward.open/{name}"), vec![], why.clone(), true, Action::Open { forward: name.clone() })
+}
+
+/// Everything a pod needs to reach the database, before the release that uses it.
+fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
+    let BridgeFact::Wanted { database, made, .. } = fact else { return vec![] };
+    let why = if *made { "is there" } else { "is missing, or lacks an extension" };
+    let (cluster, why) = (CLUSTER.to_owned(), format!("database `{database}` {why}"));
+    let needs = vec![cluster.clone(), BRIDGE_DATABASE.to_owned(), BRIDGE_SERVICE.to_owned()];
+    let lead = "pods find Compose's server by devk's Service".to_owned();
+    let probe = "what pods will do is tried first".to_owned();
+    vec![
+        step(BRIDGE_DATABASE.to_owned(), vec![], why, *made, Action::BridgeDatabase),
+        step(BRIDGE_SERVICE.to_owned(), vec![cluster], lead, false, Action::BridgeService),
+        step(BRIDGE_PROBE.to_owned(), needs, probe, false, Action::BridgeProbe),
+    ]
+}
+
+/// The way back, when every release does without the bridge.
+fn unbridge(facts: &Facts) -> Option<PlannedStep> {
+    let needs = facts.releases.iter().map(|release| ready_id(&release.name)).collect();
+    let why = "the charts use their own database again".to_owned();
+    let leaving = facts.bridge == BridgeFact::Leaving;
+    leaving.then(|| step(BRIDGE_REMOVE.to_owned(), needs, why, false, Action::BridgeRemove))
+}
+
+fn ready_id(release: &str) -> String {
+    format!("release.ready/{release}")
 }
 
 fn build_id(image: &str) -> String {
@@ -228,7 +303,14 @@ mod tests {
             images: vec![image("api"), image("web"), redis],
             releases: vec![release("infra", &["redis:7"]), release("shop", &["devk.local/shop/api:1"])],
             forwards: vec![],
+            left_out: vec![],
+            bridge: BridgeFact::None,
         }
+    }
+
+    fn bridged() -> Facts {
+        let bridge = BridgeFact::Wanted { release: "shop".into(), database: "shop_k8s".into(), made: false };
+        Facts { bridge, left_out: vec![LeftOut { name: "db".into(), why: "it is Compose's".into() }], ..facts() }
     }
 
     fn needs(plan: &Plan, id: &str) -> Vec<String> {
@@ -249,18 +331,36 @@ mod tests {
 
     #[test]
     fn every_need_is_a_step_that_stands_before() {
-        let plan = Plan::of(&facts());
-        for (at, step) in plan.steps.iter().enumerate() {
-            for need in &step.needs {
-                assert!(plan.steps[..at].iter().any(|s| &s.id == need), "{} needs {need}", step.id);
+        for facts in [facts(), bridged(), Facts { bridge: BridgeFact::Leaving, ..facts() }] {
+            let plan = Plan::of(&facts);
+            for (at, step) in plan.steps.iter().enumerate() {
+                for need in &step.needs {
+                    assert!(plan.steps[..at].iter().any(|s| &s.id == need), "{} needs {need}", step.id);
+                }
             }
         }
     }
 
     #[test]
+    fn a_release_waits_for_the_bridge_that_it_uses_and_no_other_does() {
+        let plan = Plan::of(&bridged());
+        assert!(needs(&plan, "release.apply/shop").contains(&BRIDGE_PROBE.to_owned()));
+        assert!(!needs(&plan, "release.apply/infra").contains(&BRIDGE_PROBE.to_owned()));
+        assert_eq!(needs(&plan, BRIDGE_PROBE), [CLUSTER, BRIDGE_DATABASE, BRIDGE_SERVICE]);
+        assert_eq!(needs(&plan, BRIDGE_DATABASE), Vec::<String>::new(), "it is made while the cluster boots");
+    }
+
+    #[test]
+    fn a_bridge_goes_when_no_release_needs_it_any_more() {
+        let plan = Plan::of(&Facts { bridge: BridgeFact::Leaving, ..facts() });
+        assert_eq!(needs(&plan, BRIDGE_REMOVE), ["release.ready/infra", "release.ready/shop"]);
+    }
+
+    #[test]
     fn every_step_of_a_plan_is_documented() {
         let kind = |id: &str| id.split_once('/').map_or(id.to_owned(), |(kind, _)| format!("{kind}/NAME"));
-        for step in Plan::of(&facts()).steps {
+        let leaving = Facts { bridge: BridgeFact::Leaving, ..facts() };
+        for step in [facts(), bridged(), leaving].iter().flat_map(|facts| Plan::of(facts).steps) {
             assert!(STEPS.iter().any(|(id, _)| *id == kind(&step.id)), "{} is not in STEPS", step.id);
         }
     }

@@ -10,6 +10,7 @@ use std::process::Stdio;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
@@ -61,6 +62,8 @@ pub struct Output {
 #[derive(Debug, Clone)]
 pub struct Cmd {
     program: PathBuf,
+    /// What the allowed variables are taken from; None: this process's.
+    inherited: Option<Environment>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
@@ -68,7 +71,14 @@ pub struct Cmd {
 
 impl Cmd {
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), args: Vec::new(), env: Vec::new(), dir: None }
+        Self { program: program.into(), inherited: None, args: Vec::new(), env: Vec::new(), dir: None }
+    }
+
+    /// The allowed variables are those of `environment`, not this process's.
+    #[must_use]
+    pub fn inherit(mut self, environment: &Environment) -> Self {
+        self.inherited = Some(environment.clone());
+        self
     }
 
     #[must_use]
@@ -142,7 +152,11 @@ impl Cmd {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args).env_clear().kill_on_drop(true);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.envs(ALLOWED.iter().filter_map(|key| std::env::var_os(key).map(|value| (*key, value))));
+        let inherited = |key: &&str| match &self.inherited {
+            Some(environment) => environment.get(key).map(OsString::from),
+            None => std::env::var_os(key),
+        };
+        command.envs(ALLOWED.iter().filter_map(|key| inherited(key).map(|value| (*key, value))));
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -154,15 +168,6 @@ impl Cmd {
         Error::new(Code::ToolMissing, format!("cannot start `{}`: {cause}", self.program.display()))
             .hint(format!("install `{}` and run the command again", self.program.display()))
     }
-}
-
-/// The path of a program, or an error that says how to get it.
-pub fn find(program: &str, hint: &str) -> Result<PathBuf> {
-    which::which(program).map_err(|_| {
-        Error::new(Code::ToolMissing, format!("`{program}` is not on PATH"))
-            .evidence(format!("PATH={}", std::env::var("PATH").unwrap_or_default()))
-            .hint(hint)
-    })
 }
 
 /// The command lines of all processes of this machine, words parted by spaces.
@@ -253,5 +258,13 @@ mod tests {
             .find(|(k, _)| *k != "EXTRA" && !ALLOWED.contains(k));
         assert_eq!(foreign, None);
         assert!(output.stdout.contains("EXTRA=1"));
+    }
+
+    #[tokio::test]
+    async fn a_child_works_in_the_environment_it_is_given() {
+        let environment =
+            [("HTTPS_PROXY", "proxy:1"), ("HELM_DRIVER", "sql")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let output = Cmd::new("/usr/bin/env").inherit(&environment.into_iter().collect()).run().await.unwrap();
+        assert_eq!(output.stdout, "HTTPS_PROXY=proxy:1\n");
     }
 }

@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
 
+use crate::bridge::service::{self, Lead};
+use crate::bridge::{Bridge, Bridging, record, steps};
 use crate::cluster::kind::Access;
 use crate::cluster::{namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
 use crate::image;
@@ -25,15 +28,25 @@ use crate::ui::event::{Reporter, Step};
 /// How long a Service may have no Ready pod after its release has become ready.
 const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
 
+/// What a client asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub source: Source,
+    pub bridging: Bridging,
+    /// The client's.
+    pub environment: Environment,
+}
+
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
 /// listener is bound.
 ///
 /// # Errors
 /// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
-pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result<Outcome, Errors> {
+pub async fn up(session: &mut Session, paths: &Paths, asked: &Asked) -> Result<Outcome, Errors> {
     let since = Instant::now();
-    let project = config::load(source, paths)?;
-    let observed = observe::observe(&project, paths, &Own(session.ports())).await?;
+    let project = config::load(&asked.source, paths)?;
+    let Asked { bridging, environment, .. } = asked;
+    let observed = observe::observe(&project, paths, &Own(session.ports()), environment, *bridging).await?;
     let forwards: Vec<_> = observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect();
     session.hold(&observed.facts.forwards).await?;
     Leases::open(&paths.state).save(&Lessee::from(&project), &forwards)?;
@@ -49,6 +62,8 @@ pub async fn up(session: &mut Session, paths: &Paths, source: &Source) -> Result
         cluster: project.cluster.name.clone(),
         images: observed.images.iter().map(built).collect(),
         forwards,
+        left_out: observed.facts.left_out.clone(),
+        bridge: record::load(&paths.project(&project.id))?.filter(|_| observed.bridge.is_some()),
         ms: millis(since.elapsed()),
         steps_ms: run.worked.borrow().values().sum(),
         failed,
@@ -71,6 +86,8 @@ struct Run<'a> {
     ready: watch::Sender<BTreeMap<String, bool>>,
     /// Step -> milliseconds of work.
     worked: watch::Sender<BTreeMap<String, u64>>,
+    /// Where devk's Service leads, once it does.
+    lead: watch::Sender<Option<Lead>>,
 }
 
 impl<'a> Run<'a> {
@@ -89,6 +106,7 @@ impl<'a> Run<'a> {
             pods,
             ready: watch::Sender::default(),
             worked: watch::Sender::default(),
+            lead: watch::Sender::default(),
         }
     }
 
@@ -150,7 +168,36 @@ impl<'a> Run<'a> {
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
             Action::Open { forward } => self.open(forward).await,
+            Action::BridgeDatabase => steps::database(self.bridge()?, step).await.map(Done::Worked),
+            Action::BridgeService => self.lead().await,
+            Action::BridgeProbe => self.probe(step).await,
+            Action::BridgeRemove => self.unbridge().await,
         }
+    }
+
+    fn bridge(&self) -> Result<&Bridge> {
+        self.observed.bridge.as_ref().ok_or_else(|| unplanned("bridge"))
+    }
+
+    async fn lead(&self) -> Result<Done> {
+        let (bridge, access, id) = (self.bridge()?, self.access()?, self.project.id.as_str());
+        namespace::ensure(&access.client, id, &self.project.root).await?;
+        let (lead, changed) = steps::lead(bridge, &self.observed.kind, access, self.session, id).await?;
+        record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
+        self.lead.send_replace(Some(lead));
+        let how = if bridge.relay { "devk's relay" } else { "Compose's own port" };
+        let said = format!("{} → {}:{}, {how}", service::host(id), lead.address, lead.target);
+        Ok(if changed { Done::Worked(said) } else { Done::Nothing(said) })
+    }
+
+    async fn probe(&self, step: &Step) -> Result<Done> {
+        let lead = self.lead.borrow().ok_or_else(|| unplanned("bridge.service"))?;
+        steps::probe(self.bridge()?, &self.observed.engine, self.access()?, lead, step).await.map(Done::Worked)
+    }
+
+    async fn unbridge(&self) -> Result<Done> {
+        let (id, state) = (&self.project.id, self.paths.project(&self.project.id));
+        steps::remove(self.access()?, self.session, id, &state).await.map(Done::Worked)
     }
 
     async fn cluster(&self, step: &Step) -> Result<Done> {

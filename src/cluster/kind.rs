@@ -138,8 +138,8 @@ impl Kind {
     ///
     /// # Errors
     /// [`Code::ToolMissing`].
-    pub fn program() -> Result<PathBuf> {
-        process::find("kind", INSTALL_HINT)
+    pub fn program(&self) -> Result<PathBuf> {
+        self.engine.environment.find("kind", INSTALL_HINT)
     }
 
     /// The private kubeconfig.
@@ -425,7 +425,8 @@ impl Kind {
     }
 
     async fn kind(&self, args: &[&str], step: &Step) -> Result<process::Output> {
-        let mut cmd = Cmd::new(Self::program()?).args(args).args(["--name", &self.name]).envs(self.engine.env());
+        let cmd = Cmd::new(self.program()?).inherit(&self.engine.environment);
+        let mut cmd = cmd.args(args).args(["--name", &self.name]).envs(self.engine.env());
         if args.first() != Some(&"get") {
             cmd = cmd.arg("--kubeconfig").arg(self.kubeconfig());
         }

@@ -76,7 +76,12 @@ pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result
         None => {}
     }
     let api: Api<Namespace> = Api::all(client.clone());
-    api.create(&PostParams::default(), &namespace(project, root)).await.map(drop).map_err(|e| refused(&e))
+    match api.create(&PostParams::default(), &namespace(project, root)).await {
+        Ok(_) => Ok(()),
+        // Another step of this `up` was quicker.
+        Err(kube::Error::Api(status)) if status.code == 409 => find_own(client, project, root).await.map(drop),
+        Err(error) => Err(refused(&error)),
+    }
 }
 
 /// A project that lives in a cluster.

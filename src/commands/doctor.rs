@@ -7,7 +7,9 @@ use console::style;
 use super::Context;
 use crate::doctor::fix::{self, Fix};
 use crate::doctor::{self, Check, Evidence, Facts, Status};
+use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
+use crate::paths::Paths;
 use crate::ui::{self, Format};
 
 /// What the command line asks for.
@@ -25,10 +27,11 @@ pub struct Options {
 /// # Errors
 /// None: whatever is broken is a finding.
 pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
-    let mut facts = Facts::gather(context.project(), &context.paths).await;
+    let environment = Environment::of_process();
+    let mut facts = Facts::gather(context.project(), &context.paths, &environment).await;
     if options.fix {
-        mend(&facts, context, options.yes).await;
-        facts = Facts::gather(context.project(), &context.paths).await;
+        mend(&facts, &context.paths, &environment, options.yes).await;
+        facts = Facts::gather(context.project(), &context.paths, &environment).await;
     }
     let checks = doctor::check(&facts);
     match context.format {
@@ -44,7 +47,7 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
 }
 
 /// Does what can be done and says so on stderr.
-async fn mend(facts: &Facts, context: &Context, yes: bool) {
+async fn mend(facts: &Facts, paths: &Paths, environment: &Environment, yes: bool) {
     let fixes = fix::fixes(facts);
     if fixes.is_empty() {
         ui::err("nothing that devk could fix\n");
@@ -54,7 +57,7 @@ async fn mend(facts: &Facts, context: &Context, yes: bool) {
             ui::err(&format!("left: {}; `--yes` does it without asking\n", fix.text()));
             continue;
         }
-        match fix.apply(&context.paths).await {
+        match fix.apply(paths, environment).await {
             Ok(()) => ui::err(&format!("done: {}\n", fix.text())),
             Err(error) => ui::err(&format!("failed: {}\n{}", fix.text(), ui::plain::error(&error))),
         }
@@ -80,7 +83,7 @@ fn text(checks: &[Check]) -> String {
     let of = |status: Status| checks.iter().filter(move |check| check.status == status);
     let problems: String = of(Status::Error).chain(of(Status::Warning)).map(problem).collect();
     let fine: String = of(Status::Ok).map(|check| line(style("✓").green(), check)).collect();
-    let skipped: String = of(Status::Skipped).map(|check| line(style("-").dim(), check)).collect();
+    let skipped = skipped(of(Status::Skipped));
     let parts = [problems, fine, skipped].into_iter().filter(|part| !part.is_empty());
     let parts: String = parts.map(|part| part + "\n").collect();
     parts + &count(checks) + "\n"
@@ -88,6 +91,18 @@ fn text(checks: &[Check]) -> String {
 
 fn line(mark: console::StyledObject<&str>, check: &Check) -> String {
     format!("{mark} {:<20} {}\n", check.id, check.summary)
+}
+
+/// One line for each reason.
+fn skipped<'a>(checks: impl Iterator<Item = &'a Check>) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = vec![];
+    for check in checks {
+        match reasons.iter_mut().find(|(why, _)| *why == check.summary) {
+            Some((_, ids)) => ids.push(check.id.as_str()),
+            None => reasons.push((&check.summary, vec![check.id.as_str()])),
+        }
+    }
+    reasons.iter().map(|(why, ids)| format!("{} {why}: no {}\n", style("-").dim(), ids.join(", "))).collect()
 }
 
 fn problem(check: &Check) -> String {
@@ -142,7 +157,7 @@ mod tests {
         ];
         let text = console::strip_ansi_codes(&text(&checks)).into_owned();
         let expected = "✗ compose.ports        twice\n    compose.yaml:3: service `a`\n    → move it\n\n\
-                        ✓ tools.kind           kind v1\n\n- tools.kubectl        not there\n\n\
+                        ✓ tools.kind           kind v1\n\n- not there: no tools.kubectl\n\n\
                         3 checks: 1 error, 0 warnings, 1 fine, 1 skipped\n";
         assert_eq!(text, expected);
     }

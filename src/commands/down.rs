@@ -1,9 +1,11 @@
 //! `devk down`.
 
 use super::Context;
+use crate::bridge::record::{self, Record};
 use crate::cluster::kind::Kind;
 use crate::docker;
 use crate::down::{Down, Ending};
+use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::session::client;
 use crate::session::control::{Reply, Request};
@@ -17,12 +19,14 @@ use crate::ui::{self, Format, View};
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     end_session(context, &project.id).await?;
-    let engine = docker::connect().await?;
+    let engine = docker::connect(&Environment::of_process()).await?;
     let kind = Kind::of(&engine, &project, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!("removing `{}`: releases, volumes, namespace, secrets, lease, images; ", project.id));
         ui::err(&format!("the cluster `{}` too if devk made it and nobody else lives there\n", project.cluster.name));
     }
+    // `--delete` removes it with the rest of the project's state.
+    let bridge = record::load(&context.paths.project(&project.id))?;
     let reporter = Reporter::default();
     let mut events = reporter.subscribe();
     let mut view = View::of(context.format);
@@ -39,7 +43,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         ending
     };
     let (ending, ()) = tokio::join!(work, show);
-    report(context.format, &project.id, delete, &ending?);
+    report(context.format, &project.id, delete, &ending?, bridge.as_ref());
     Ok(Exit::Ok)
 }
 
@@ -52,9 +56,11 @@ async fn end_session(context: &Context, id: &str) -> Result<()> {
     client::ended(&context.paths, id).await
 }
 
-fn report(format: Format, project: &str, delete: bool, ending: &Ending) {
+fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: Option<&Record>) {
     if format == Format::Json {
-        return ui::json(&serde_json::json!({"version": 1, "project": project, "ending": ending, "deleted": delete}));
+        return ui::json(&serde_json::json!({
+            "version": 1, "project": project, "ending": ending, "deleted": delete, "bridge": bridge,
+        }));
     }
     let what = match ending {
         Ending::Nothing => "nothing of it was running".to_owned(),
@@ -64,4 +70,7 @@ fn report(format: Format, project: &str, delete: bool, ending: &Ending) {
         Ending::DeleteNamespace { because } => format!("it is removed and the cluster left, as {because}"),
     };
     ui::out(&format!("`{project}` is down: {what}\n"));
+    if let Some(bridge) = bridge {
+        ui::out(&format!("{}\n", bridge.stays()));
+    }
 }

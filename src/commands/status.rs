@@ -4,9 +4,11 @@ use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
 use super::{Context, logs};
+use crate::bridge::record::{self, Record};
 use crate::cluster::kind::{Access, Kind, State};
 use crate::config::Project;
 use crate::docker;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
@@ -27,6 +29,8 @@ struct Status {
     pods: Vec<PodStatus>,
     /// Those that the session holds.
     forwards: Vec<ForwardStatus>,
+    /// Compose's database that the cluster uses.
+    bridge: Option<Record>,
     session: Option<Live>,
 }
 
@@ -88,7 +92,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 }
 
 async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
-    let engine = docker::connect().await?;
+    let engine = docker::connect(&Environment::of_process()).await?;
     let kind = Kind::of(&engine, project, &context.paths);
     let state = kind.state().await?;
     // The session and its forwards are there whether or not the cluster answers.
@@ -116,6 +120,7 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         releases,
         pods,
         forwards: session.iter().flat_map(|session| session.forwards.clone()).collect(),
+        bridge: record::load(&context.paths.project(&project.id))?,
         session: session.map(live),
     })
 }
@@ -183,7 +188,13 @@ fn text(status: &Status) -> String {
         let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
         vec!["forward".to_owned(), f.forward.name.clone(), f.forward.url.clone(), open]
     }));
+    rows.extend(status.bridge.iter().map(|bridge| bridge_row(bridge, status.session.is_some())));
     ui::table(&rows)
+}
+
+fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
+    let down = if bridge.relay && !session { "the relay ended with the session" } else { "" };
+    vec!["bridge".to_owned(), bridge.what(), bridge.way(), down.to_owned()]
 }
 
 fn release_row(release: &ReleaseStatus) -> Vec<String> {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::{Context, logs};
+use crate::bridge::{Bridging, Switch};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::observe;
 use crate::plan::Plan;
@@ -15,12 +17,13 @@ use crate::ui::{self, Format, View};
 ///
 /// # Errors
 /// Whatever would keep `up` from starting.
-pub async fn dry_run(context: &Context) -> Result<Exit, Errors> {
+pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
     // What the session holds is no obstacle to the `up` that it would run.
     let session = client::status(&context.paths, &project.id).await?.unwrap_or_default();
     let own = observe::Own(session.forwards.iter().map(|held| held.forward.local).collect());
-    let observed = observe::observe(&project, &context.paths, &own).await?;
+    let (environment, bridging) = (Environment::of_process(), Bridging { switch: bridge, once: false });
+    let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan),
@@ -52,10 +55,10 @@ enum Heard {
 ///
 /// # Errors
 /// Whatever kept it from starting; a step that fails is no error but exit code 1.
-pub async fn run(context: &Context, keep: Keep) -> Result<Exit, Errors> {
+pub async fn run(context: &Context, keep: Keep, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
     let mut view = View::of(context.format);
-    let (mut connection, heard) = ask(context, &project.id, keep, &mut view).await?;
+    let (mut connection, heard) = ask(context, &project.id, (keep, bridge), &mut view).await?;
     let outcome = match heard {
         Heard::Settled(outcome) => outcome,
         Heard::Stopped { by_us } => {
@@ -83,12 +86,19 @@ pub async fn run(context: &Context, keep: Keep) -> Result<Exit, Errors> {
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
 /// anew, once.
-async fn ask(context: &Context, id: &str, keep: Keep, view: &mut View) -> Result<(Connection, Heard), Errors> {
+async fn ask(
+    context: &Context,
+    id: &str,
+    (keep, bridge): (Keep, Switch),
+    view: &mut View,
+) -> Result<(Connection, Heard), Errors> {
     let mut again = true;
     loop {
         let mut connection = client::running_or_started(&context.paths, id).await?;
+        let (source, environment) = (context.source.clone(), Environment::of_process());
+        let request = Request::Up { source, keep, bridge, environment };
         // If it cannot be sent, reading finds the end of the conversation.
-        let _ = connection.write.send(&Request::Up { source: context.source.clone(), keep }).await;
+        let _ = connection.write.send(&request).await;
         let mut answered = false;
         let heard = tokio::select! {
             heard = settle(&mut connection, view, &mut answered) => heard?,
@@ -189,7 +199,7 @@ fn summary_text(outcome: &Outcome) -> String {
     } else {
         format!("`{}` is not up: {} failed", outcome.project, outcome.failed.join(", "))
     };
-    let rows: Vec<_> = outcome
+    let mut rows: Vec<_> = outcome
         .forwards
         .iter()
         .map(|f| {
@@ -201,6 +211,8 @@ fn summary_text(outcome: &Outcome) -> String {
             ]
         })
         .collect();
+    rows.extend(outcome.left_out.iter().map(|l| vec![format!("  {}", l.name), "not open".to_owned(), l.why.clone()]));
+    rows.extend(outcome.bridge.iter().map(|bridge| vec!["  bridge".to_owned(), bridge.way(), bridge.what()]));
     let times = format!("{} of work in {}", seconds(outcome.steps_ms), seconds(outcome.ms));
     format!("\n{state} ({times})\n{}", ui::table(&rows))
 }

@@ -66,6 +66,13 @@ pub struct Compose {
     pub services: BTreeMap<String, Service>,
 }
 
+impl Compose {
+    /// What `docker compose config` lists: every entry under `ports` of the active services.
+    pub fn published(&self) -> impl Iterator<Item = &Port> {
+        self.services.values().filter(|service| service.active).flat_map(|service| &service.ports)
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Service {
     pub name: String,

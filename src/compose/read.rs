@@ -7,8 +7,9 @@ use super::load::{Batch, Reader};
 use super::options::{Environment, Setup, setup};
 use super::project::Model;
 use super::yaml::{Entry, Node};
-use super::{Compose, Options, Port, Service, consistency, environment, name, types};
+use super::{Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types};
 use crate::config::Origin;
+use crate::database::{self, Named};
 use crate::error::{Errors, Result};
 
 /// Reads the project; None: no Compose file was named nor found.
@@ -58,11 +59,29 @@ fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Re
         active,
         image: text("image"),
         network_mode: text("network_mode"),
-        environment,
         ports: ports(entry, dir),
-        databases: Vec::new(),
+        databases: databases(entry, &environment),
+        environment,
         origin: Origin::from(&entry.place),
     })
+}
+
+/// The databases that the environment and the command name; those of a command stand at its line.
+fn databases(entry: &Entry, environment: &BTreeMap<String, Variable>) -> Vec<Database> {
+    let image = entry.value.get("image").and_then(Node::text);
+    let variables = environment.iter().map(|(key, variable)| (key.as_str(), variable.value.as_str())).collect();
+    let mut named = database::in_environment(image, &variables);
+    let words = ["entrypoint", "command"].map(|key| entry.value.get(key).map(Node::items).unwrap_or_default());
+    let words: Vec<_> = words.iter().copied().flatten().filter_map(Node::text).collect();
+    named.extend(database::in_command(image, &words, &variables, "command"));
+    let texts = ["entrypoint", "command"].map(|key| entry.value.get(key).and_then(Node::text));
+    named.extend(texts.iter().flatten().flat_map(|text| database::in_text(image, text, "command")));
+    let origin = |via: &str| match environment.get(via) {
+        Some(variable) => variable.origin.clone(),
+        None => Origin::from(entry.value.get(via).map_or(&entry.place, |node| &node.place)),
+    };
+    let database = |named: Named| Database { service: entry.key.clone(), origin: origin(&named.via), named };
+    named.into_iter().map(database).collect()
 }
 
 fn ports(entry: &Entry, dir: &Path) -> Vec<Port> {

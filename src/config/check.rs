@@ -26,6 +26,10 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
             list(node, path, problems, |item, path, problems| object(item, keys, "a mapping", path, problems))
         }
         Shape::Values => values(node, path, problems),
+        Shape::Refused(why) => {
+            let error = node.place.error(Code::ConfigValue, format!("`{path}` is not possible: {why}"));
+            problems.push(error.hint("remove the key"));
+        }
     }
 }
 

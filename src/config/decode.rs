@@ -10,7 +10,10 @@ use std::time::Duration;
 use super::format::{self, did_you_mean};
 use super::variables::References;
 use super::yaml::{Entry, Node};
-use super::{ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig, scalar};
+use super::{
+    BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig,
+    scalar,
+};
 use crate::error::{Code, Error};
 
 /// A release's time to become ready, if devk.yaml says nothing.
@@ -23,10 +26,12 @@ const CLUSTER: &str = "devk";
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) cluster: ClusterConfig,
+    pub(super) compose: Option<Vec<PathBuf>>,
     pub(super) images: Vec<ImageConfig>,
     pub(super) releases: Vec<ReleaseConfig>,
     pub(super) forwards: Option<Vec<ForwardConfig>>,
     pub(super) allow_node_port: bool,
+    pub(super) bridge: Option<BridgeConfig>,
 }
 
 pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
@@ -38,10 +43,33 @@ pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
     duplicate_locals(entries(root, "forwards"), problems);
     Draft {
         cluster: cluster(root.get("cluster")),
+        compose: root.get("compose").filter(|node| !node.is_null()).map(paths),
         images: entries(root, "images").iter().map(|entry| image(entry, &references, problems)).collect(),
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
         allow_node_port: root.get("allow").and_then(|allow| text(allow, "nodePort")) == Some("true"),
+        bridge: root.get("bridge").filter(|node| !node.is_null()).map(bridge),
+    }
+}
+
+fn bridge(node: &Node) -> BridgeConfig {
+    let postgres = node.get("postgres").filter(|node| !node.is_null());
+    let text = |key| postgres.and_then(|node| text(node, key)).map(str::to_owned);
+    let values = postgres.and_then(|node| node.get("values"));
+    let path = |key| values.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned);
+    BridgeConfig {
+        service: text("service"),
+        database: text("database"),
+        release: text("release"),
+        values: BridgePaths {
+            enabled: path("enabled"),
+            host: path("host"),
+            port: path("port"),
+            database: path("database"),
+            username: path("username"),
+            password: path("password"),
+        },
+        origin: Origin::from(&postgres.unwrap_or(node).place),
     }
 }
 
@@ -134,7 +162,7 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
     ReleaseConfig {
         name: text(node, "name").unwrap_or_default().to_owned(),
         chart: path(node, "chart").unwrap_or_default(),
-        values: values_files(node),
+        values: node.get("values").map(paths).unwrap_or_default(),
         // Its problems are in the list already.
         set: set.map_or_else(|| serde_json::json!({}), |set| scalar::json(set, &mut Vec::new())),
         images: entries(node, "images").iter().filter_map(image_paths).collect(),
@@ -144,9 +172,8 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
     }
 }
 
-fn values_files(node: &Node) -> Vec<PathBuf> {
-    let items = node.get("values").map_or(&[][..], Node::items);
-    items.iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
+fn paths(list: &Node) -> Vec<PathBuf> {
+    list.items().iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
 }
 
 fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {

@@ -44,6 +44,7 @@ pub(super) enum Format {
     /// A folder with Chart.yaml.
     Chart,
     ValuesFile,
+    ComposeFile,
     /// A folder.
     Context,
 }
@@ -64,7 +65,8 @@ impl Format {
             Self::Generator => generator(text).map(drop).ok_or_else(|| unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
-            Self::ValuesFile => values_file(text, place),
+            Self::ValuesFile => file("values", text, place),
+            Self::ComposeFile => file("Compose", text, place),
             Self::Context => folder(text, place),
         }
     }
@@ -78,7 +80,7 @@ impl Format {
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
-            Self::Text | Self::Chart | Self::ValuesFile | Self::Context => ".".to_owned(),
+            Self::Text | Self::Chart | Self::ValuesFile | Self::ComposeFile | Self::Context => ".".to_owned(),
         }
     }
 }
@@ -189,11 +191,11 @@ fn folder(text: &str, place: &Place) -> Result<()> {
     Err(error.hint(format!("name a folder; {}", base(place))))
 }
 
-fn values_file(text: &str, place: &Place) -> Result<()> {
+fn file(kind: &str, text: &str, place: &Place) -> Result<()> {
     if place.path(text).is_file() {
         return Ok(());
     }
-    let error = place.error(Code::ConfigPath, format!("there is no values file `{text}`"));
+    let error = place.error(Code::ConfigPath, format!("there is no {kind} file `{text}`"));
     Err(error.hint(format!("name a file; {}", base(place))))
 }
 

@@ -40,6 +40,8 @@ pub struct Project {
     pub root: PathBuf,
     pub file: PathBuf,
     pub cluster: ClusterConfig,
+    /// None: found by Compose's own rules. Empty: there is no Compose stack.
+    pub compose: Option<Vec<PathBuf>>,
     /// In the order of devk.yaml.
     pub images: Vec<ImageConfig>,
     /// In the order of devk.yaml; a later release may need an earlier one.
@@ -48,6 +50,8 @@ pub struct Project {
     pub forwards: Option<Vec<ForwardConfig>>,
     /// `allow: {nodePort: true}`.
     pub allow_node_port: bool,
+    /// None: no `bridge:` in devk.yaml.
+    pub bridge: Option<BridgeConfig>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -131,4 +135,29 @@ pub struct ForwardConfig {
     /// An explicit local port.
     pub local: Option<u16>,
     pub origin: Origin,
+}
+
+/// `bridge.postgres`: which of Compose's servers the cluster uses, and how the chart is told. What is None
+/// is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BridgeConfig {
+    /// The Compose service.
+    pub service: Option<String>,
+    /// The separate database on its server.
+    pub database: Option<String>,
+    pub release: Option<String>,
+    pub values: BridgePaths,
+    pub origin: Origin,
+}
+
+/// Paths in the chart's values, such as `externalPostgresql.host`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BridgePaths {
+    /// Turns the chart's own database on and off.
+    pub enabled: Option<String>,
+    pub host: Option<String>,
+    pub port: Option<String>,
+    pub database: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<String>,
 }

@@ -96,7 +96,7 @@ fn find(dir: &Path) -> Result<PathBuf> {
 /// Incomplete if it adds to `problems`.
 fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Vec<Error>) -> Project {
     check::check(tree, &schema::ROOT, "", problems);
-    let Draft { cluster, images, releases, forwards, allow_node_port } = decode(tree, problems);
+    let Draft { cluster, compose, images, releases, forwards, allow_node_port, bridge } = decode(tree, problems);
     let root = root_of(file).to_owned();
     let name = tree.get("name").and_then(Node::text).map(str::to_owned).or_else(|| default_name(&root));
     let name = name.unwrap_or_else(|| {
@@ -109,7 +109,7 @@ fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Ve
         problems.push(reserved(&id).at(file, line));
     }
     let file = file.to_owned();
-    Project { name, id, worktree, root, file, cluster, images, releases, forwards, allow_node_port }
+    Project { name, id, worktree, root, file, cluster, compose, images, releases, forwards, allow_node_port, bridge }
 }
 
 fn root_of(file: &Path) -> &Path {

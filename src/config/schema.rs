@@ -25,6 +25,8 @@ pub(super) enum Shape {
     Named(&'static [Key]),
     /// A mapping of anything: Helm values.
     Values,
+    /// A key that some expect and that cannot be; the text says why.
+    Refused(&'static str),
 }
 
 /// When a key must be there.
@@ -65,6 +67,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
     ),
     key("cluster", Optional, Shape::Object(CLUSTER), "{provider: kind, name: devk}", "The local cluster."),
     key(
+        "compose",
+        Optional,
+        Shape::List(&Shape::Text(Format::ComposeFile)),
+        "[compose.yaml]",
+        "The Compose files of the stack beside it, read as one project; found by Compose's own rules if absent, none if empty.",
+    ),
+    key(
         "images",
         Optional,
         Shape::Table(Format::Label, &Shape::Object(IMAGE)),
@@ -86,7 +95,83 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         "Service ports to open on this machine, by name; every Service port if absent.",
     ),
     key("allow", Optional, Shape::Object(ALLOW), "{nodePort: true}", "What devk refuses unless it is allowed here."),
+    key(
+        "bridge",
+        Optional,
+        Shape::Object(BRIDGE),
+        "{postgres: {}}",
+        "Servers of the Compose stack that the cluster uses instead of the chart's own, each with data of its own.",
+    ),
 ]);
+
+const BRIDGE: &[Key] = &[
+    key(
+        "postgres",
+        Optional,
+        Shape::Object(BRIDGE_POSTGRES),
+        "{service: postgres, database: shop_k8s}",
+        "The Postgres server; what is absent is found.",
+    ),
+    key(
+        "redis",
+        Optional,
+        Shape::Refused("Redis has no separate names for separate data: its keys would mix with Compose's"),
+        "",
+        "Not possible: the cluster keeps a Redis of its own.",
+    ),
+];
+
+const BRIDGE_POSTGRES: &[Key] = &[
+    key("service", Optional, Shape::Text(Format::Text), "postgres", "The Compose service that serves it."),
+    key(
+        "database",
+        Optional,
+        Shape::Text(Format::Text),
+        "shop_k8s",
+        "The cluster's own database on that server, made if it is missing; `<Compose's>_k8s` if absent.",
+    ),
+    key("release", Optional, Shape::Text(Format::ReleaseName), "shop", "The release whose database it replaces."),
+    key(
+        "values",
+        Optional,
+        Shape::Object(BRIDGE_VALUES),
+        "{host: externalPostgresql.host}",
+        "Where the chart's values take it; found in values.yaml by `<service>.enabled` and `external<Service>` if absent.",
+    ),
+];
+
+const BRIDGE_VALUES: &[Key] = &[
+    key(
+        "enabled",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "postgresql.enabled",
+        "The value that turns the chart's own database on; set to false.",
+    ),
+    key("host", Optional, Shape::Text(Format::ValuePath), "externalPostgresql.host", "The value that takes the host."),
+    key("port", Optional, Shape::Text(Format::ValuePath), "externalPostgresql.port", "The value that takes the port."),
+    key(
+        "database",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "externalPostgresql.database",
+        "The value that takes the database's name.",
+    ),
+    key(
+        "username",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "externalPostgresql.username",
+        "The value that takes the user's name.",
+    ),
+    key(
+        "password",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "externalPostgresql.password",
+        "The value that takes the password.",
+    ),
+];
 
 const CLUSTER: &[Key] = &[
     key("provider", Optional, Shape::Text(Format::Provider), "kind", "What runs the cluster; kind if absent."),
@@ -233,6 +318,7 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::List(shape) => json!({"type": "array", "items": shape_schema(shape)}),
         Shape::Named(keys) => json!({"type": "array", "items": object_schema(keys)}),
         Shape::Values => json!({"type": "object"}),
+        Shape::Refused(_) => json!(false),
     }
 }
 
@@ -241,7 +327,10 @@ fn object_schema(keys: &[Key]) -> Value {
         .iter()
         .map(|key| {
             let mut schema = shape_schema(&key.shape);
-            schema["description"] = json!(key.help);
+            // `false` takes nothing, and no description either.
+            if let Value::Object(schema) = &mut schema {
+                schema.insert("description".to_owned(), json!(key.help));
+            }
             (key.name.to_owned(), schema)
         })
         .collect();

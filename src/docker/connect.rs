@@ -7,6 +7,7 @@ use std::time::Duration;
 use bollard::{API_DEFAULT_VERSION, Docker};
 
 use super::endpoint::{Endpoint, Surroundings, candidates};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 
 /// How long one Engine may take to answer the first request. A healthy one needs milliseconds.
@@ -23,6 +24,8 @@ pub struct Engine {
     /// In the form of DOCKER_HOST, such as `unix:///var/run/docker.sock`.
     pub host: String,
     tls: Option<PathBuf>,
+    /// What it was found by, and what programs that talk to it run in.
+    pub environment: Environment,
 }
 
 impl Engine {
@@ -41,15 +44,18 @@ impl Engine {
 ///
 /// # Errors
 /// [`Code::DockerUnavailable`] with every address that was tried and what it answered.
-pub async fn connect() -> Result<Engine> {
-    first_answering(&candidates(&Surroundings::from_env())?).await
+pub async fn connect(environment: &Environment) -> Result<Engine> {
+    first_answering(&candidates(&Surroundings::of(environment))?, environment).await
 }
 
-async fn first_answering(endpoints: &[Endpoint]) -> Result<Engine> {
+async fn first_answering(endpoints: &[Endpoint], environment: &Environment) -> Result<Engine> {
     let mut tried = Vec::new();
     for endpoint in endpoints {
         match answer_of(endpoint).await {
-            Ok(docker) => return Ok(Engine { docker, host: endpoint.host.clone(), tls: endpoint.tls.clone() }),
+            Ok(docker) => {
+                let Endpoint { host, tls, .. } = endpoint.clone();
+                return Ok(Engine { docker, host, tls, environment: environment.clone() });
+            }
             Err(why) => tried.push(format!("{} ({}): {why}", endpoint.host, endpoint.source)),
         }
     }
@@ -110,7 +116,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_named_with_what_was_tried() {
-        let error = first_answering(&[at("unix:///nowhere/docker.sock".to_owned())]).await.unwrap_err();
+        let error = first_answering(&[at("unix:///nowhere/docker.sock".to_owned())], &Environment::default())
+            .await
+            .unwrap_err();
         assert_eq!(error.code, Code::DockerUnavailable);
         assert_eq!(
             error.evidence,
@@ -123,20 +131,21 @@ mod tests {
     async fn an_engine_that_accepts_and_stays_silent_is_given_up_after_seconds() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = format!("tcp://{}", silent.local_addr().unwrap());
-        let error = first_answering(&[at(host.clone())]).await.unwrap_err();
+        let error = first_answering(&[at(host.clone())], &Environment::default()).await.unwrap_err();
         assert_eq!(error.evidence, [format!("{host} (DOCKER_HOST): no answer within 3 s")]);
     }
 
     #[tokio::test]
     async fn ssh_is_refused_with_the_way_around_it() {
-        let error = first_answering(&[at("ssh://ann@example".to_owned())]).await.unwrap_err();
+        let error = first_answering(&[at("ssh://ann@example".to_owned())], &Environment::default()).await.unwrap_err();
         assert!(error.hint.unwrap().contains("ssh -NL"));
     }
 
     #[test]
     fn a_child_is_sent_to_the_same_engine() {
         let docker = Docker::connect_with_http("tcp://127.0.0.1:1", 1, API_DEFAULT_VERSION).unwrap();
-        let engine = Engine { docker, host: "tcp://127.0.0.1:1".to_owned(), tls: Some("/certs".into()) };
+        let (host, tls) = ("tcp://127.0.0.1:1".to_owned(), Some("/certs".into()));
+        let engine = Engine { docker, host, tls, environment: Environment::default() };
         let env: Vec<_> = engine.env().into_iter().map(|(k, v)| format!("{k}={}", v.display())).collect();
         assert_eq!(env, ["DOCKER_HOST=tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs"]);
     }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
 
@@ -35,9 +36,9 @@ pub(super) struct Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn from_env() -> Self {
-        let text = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
-        let home = std::env::home_dir().unwrap_or_default();
+    pub(super) fn of(environment: &Environment) -> Self {
+        let text = |key| environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+        let home = text("HOME").map(PathBuf::from).or_else(std::env::home_dir).unwrap_or_default();
         Self {
             docker_host: text("DOCKER_HOST"),
             docker_context: text("DOCKER_CONTEXT"),

@@ -71,7 +71,21 @@ fn claims(container: &ContainerInspectResponse) -> Vec<PublishedPort> {
     let actual = container.network_settings.as_ref().and_then(|network| network.ports.as_ref()).filter(|_| running);
     let (declared, ephemeral) = declared.map(fixed_bindings).unwrap_or_default();
     let actual = actual.map(|map| chosen_by_docker(map, &ephemeral)).unwrap_or_default();
-    declared.into_iter().chain(actual).map(published).collect()
+    let exposed = if running { vec![] } else { exposed_on_host(container) };
+    declared.into_iter().chain(actual).chain(exposed).map(published).collect()
+}
+
+/// On the host's network a container listens on its own ports. One that runs is seen listening; of one
+/// that is stopped, what its image exposes is all that is known.
+fn exposed_on_host(container: &ContainerInspectResponse) -> Vec<Claim> {
+    let mode = container.host_config.as_ref().and_then(|config| config.network_mode.as_deref());
+    let exposed = container.config.as_ref().and_then(|config| config.exposed_ports.as_ref());
+    let exposed = exposed.filter(|_| mode == Some("host")).into_iter().flatten();
+    let claim = |target: &String| {
+        let (ports, _) = target.split_once('/').unwrap_or((target, ""));
+        host_ports(ports).into_iter().map(|port| (protocol(target), port, None)).collect::<Vec<_>>()
+    };
+    exposed.flat_map(claim).collect()
 }
 
 type Claim = (String, u16, Option<String>);
@@ -178,6 +192,20 @@ mod tests {
     fn ports_published_without_any_binding_are_seen_too() {
         let all = container(true, "{}", r#"{"80/tcp":[{"HostIp":"0.0.0.0","HostPort":"32769"}],"443/tcp":null}"#);
         assert_eq!(short(&all), [":32769/tcp"]);
+    }
+
+    #[test]
+    fn a_stopped_container_of_the_hosts_network_claims_what_it_exposes() {
+        let text = |running: bool, mode: &str| {
+            format!(
+                r#"{{"Name":"/cache","State":{{"Running":{running}}},"HostConfig":{{"NetworkMode":"{mode}"}},
+                    "Config":{{"ExposedPorts":{{"6379/tcp":{{}}}}}}}}"#
+            )
+        };
+        let parsed = |running, mode| serde_json::from_str(&text(running, mode)).unwrap();
+        assert_eq!(short(&parsed(false, "host")), [":6379/tcp"]);
+        assert_eq!(short(&parsed(true, "host")), Vec::<String>::new());
+        assert_eq!(short(&parsed(false, "bridge")), Vec::<String>::new());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::compose::{Claim, claims};
 use super::facts::of_project;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
 use crate::config::{Origin, Project};
+use crate::environment::Environment;
 use crate::observe;
 use crate::paths::Paths;
 use crate::release::manifest::{Manifest, Rendered};
@@ -88,12 +89,16 @@ fn leaves(value: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
     }
 }
 
-pub(super) async fn look(project: Result<&Project, &Missing>, paths: &Paths) -> Seen<Vec<Chart>> {
+pub(super) async fn look(
+    project: Result<&Project, &Missing>,
+    paths: &Paths,
+    environment: &Environment,
+) -> Seen<Vec<Chart>> {
     let project = of_project(project)?;
     if project.releases.is_empty() {
         return Err(Missing::Skipped("devk.yaml names no charts".to_owned()));
     }
-    let releases = match observe::drafts(project, paths).await {
+    let releases = match observe::drafts(project, paths, environment).await {
         Ok(releases) => releases,
         Err(errors) if errors.0.iter().all(|error| error.code == crate::error::Code::ToolMissing) => {
             return Err(Missing::Skipped("helm is missing".to_owned()));

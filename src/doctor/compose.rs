@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Check, Facts, Id, Missing, findings, skipped};
 use crate::compose::{Compose, Port, Service};
-use crate::docker::host_ports;
+use crate::observe::numbers;
 
 /// A host port that a Compose file claims.
 #[derive(Debug, Clone, Copy)]
@@ -14,14 +14,11 @@ pub struct Claim<'a> {
     pub port: &'a Port,
 }
 
-/// Every TCP port that a service takes on this machine: a range whole, since Docker takes any port of it;
-/// on the host's network the container's own.
+/// Every TCP port that a service takes on this machine.
 pub fn claims(compose: &Compose) -> impl Iterator<Item = Claim<'_>> {
     let ports = compose.services.values().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
     ports.filter(|(_, port)| port.protocol.eq_ignore_ascii_case("tcp")).flat_map(|(service, port)| {
-        let published = port.published.as_deref().map(host_ports).unwrap_or_default();
-        let own = u16::try_from(port.target).ok().filter(|_| service.network_mode.as_deref() == Some("host"));
-        published.into_iter().chain(own).map(move |number| Claim { number, service, port })
+        numbers(service, port).into_iter().map(move |number| Claim { number, service, port })
     })
 }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::charts::Chart;
 use super::compose::{Claim, claims};
 use super::{Check, Facts, Id, Missing, findings, skipped};
+use crate::bridge::service;
 use crate::compose::{Compose, Database as ComposeDatabase, Service};
 use crate::database::{self, Kind, Named, Server};
 use crate::release::databases::{self as rendered, Database};
@@ -23,9 +24,6 @@ const HOSTS: [&str; 8] = [
     "host.lima.internal",
     "host.rancher-desktop.internal",
 ];
-
-/// How the Service of devk's bridge begins; it leads to this machine.
-const BRIDGE: &str = "devk-bridge-";
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let beside = [Id::DatabasesShared, Id::DatabasesPort, Id::DatabasesLoopback];
@@ -83,7 +81,12 @@ fn meetings<'a>(charts: &'a [Chart], compose: &'a Compose, here: &BTreeSet<IpAdd
 }
 
 fn is_here(host: &str, here: &BTreeSet<IpAddr>) -> bool {
-    HOSTS.contains(&host) || host.starts_with(BRIDGE) || host.parse().is_ok_and(|address| here.contains(&address))
+    HOSTS.contains(&host) || is_bridge(host) || host.parse().is_ok_and(|address| here.contains(&address))
+}
+
+/// The Service of devk's bridge, which leads to this machine.
+fn is_bridge(host: &str) -> bool {
+    host.split('.').next() == Some(service::NAME)
 }
 
 impl Meeting<'_> {

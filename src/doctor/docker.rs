@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::network::Subnet;
 use super::{Check, Id, Missing, Seen, skipped};
 use crate::docker::{Engine, PublishedPort, published_ports};
+use crate::environment::Environment;
 use crate::error::Result;
 use crate::process;
 
@@ -62,7 +63,7 @@ pub struct Choice {
     pub context: Option<String>,
 }
 
-pub(super) async fn look(engine: &Result<Engine>) -> Seen<Docker> {
+pub(super) async fn look(engine: &Result<Engine>, environment: &Environment) -> Seen<Docker> {
     let engine = engine.as_ref().map_err(|error| error.clone())?;
     let refused = |e: bollard::errors::Error| crate::docker::request_failed("the Engine is not well", &e);
     let docker = &engine.docker;
@@ -82,7 +83,7 @@ pub(super) async fn look(engine: &Result<Engine>) -> Seen<Docker> {
         containers: published_ports(docker).await?,
         daemon: if is_here { daemon(Path::new(DAEMON)) } else { Value::Null },
         command: if is_here { dockerd().await } else { String::new() },
-        choice: choice(),
+        choice: choice(environment),
     })
 }
 
@@ -114,9 +115,9 @@ async fn dockerd() -> String {
     process::command_lines().await.into_iter().find(is_dockerd).unwrap_or_default()
 }
 
-fn choice() -> Choice {
-    let text = |key: &str| std::env::var(key).ok().filter(|value| !value.is_empty());
-    let folder = || Some(std::env::home_dir()?.join(".docker"));
+fn choice(environment: &Environment) -> Choice {
+    let text = |key: &str| environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+    let folder = || Some(PathBuf::from(text("HOME")?).join(".docker"));
     let folder = text("DOCKER_CONFIG").map(PathBuf::from).or_else(folder).unwrap_or_default();
     let chosen = daemon(&folder.join("config.json"))["currentContext"].as_str().map(str::to_owned);
     let context = text("DOCKER_CONTEXT").or(chosen).filter(|name| !name.is_empty() && name != "default");

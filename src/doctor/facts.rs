@@ -16,6 +16,7 @@ use super::tools::Tools;
 use super::{Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools};
 use crate::compose::Compose;
 use crate::config::Project;
+use crate::environment::Environment;
 use crate::error::{Code, Errors};
 use crate::paths::Paths;
 
@@ -67,15 +68,15 @@ pub struct Facts {
 
 impl Facts {
     /// Looks at everything and writes nothing but devk's cache of rendered charts.
-    pub async fn gather(project: Result<Project, Errors>, paths: &Paths) -> Self {
+    pub async fn gather(project: Result<Project, Errors>, paths: &Paths, environment: &Environment) -> Self {
         let project = project.map_err(no_project);
-        let engine = crate::docker::connect().await;
-        let compose = compose(project.as_ref());
+        let engine = crate::docker::connect(environment).await;
+        let compose = compose(project.as_ref(), environment);
         let (docker, tools, cluster, charts) = tokio::join!(
-            docker::look(&engine),
-            tools::look(),
+            docker::look(&engine, environment),
+            tools::look(environment),
             cluster::look(&engine, project.as_ref(), paths),
-            charts::look(project.as_ref(), paths),
+            charts::look(project.as_ref(), paths, environment),
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers = docker.as_ref().ok().map(|docker| docker.containers.as_slice());
@@ -108,13 +109,8 @@ pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Seen<&'a
     })
 }
 
-fn compose(project: Result<&Project, &Missing>) -> Seen<Option<Compose>> {
-    let options = crate::compose::Options {
-        dir: of_project(project)?.root.clone(),
-        environment: std::env::vars().collect(),
-        ..crate::compose::Options::default()
-    };
-    Ok(crate::compose::load(&options)?)
+fn compose(project: Result<&Project, &Missing>, environment: &Environment) -> Seen<Option<Compose>> {
+    Ok(crate::observe::compose(of_project(project)?, environment)?)
 }
 
 /// The check of the project file itself.

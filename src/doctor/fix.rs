@@ -7,6 +7,7 @@ use super::leftovers::is_dead;
 use super::{Facts, machine};
 use crate::cluster::kind::{Kind, State};
 use crate::docker;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::image;
 use crate::paths::Paths;
@@ -73,16 +74,16 @@ impl Fix {
     ///
     /// # Errors
     /// Whatever keeps it from being done.
-    pub async fn apply(&self, paths: &Paths) -> Result<()> {
+    pub async fn apply(&self, paths: &Paths, environment: &Environment) -> Result<()> {
         match self {
             Self::Socket(socket) => remove(socket),
             Self::Images(project) => {
-                let engine = docker::connect().await?;
+                let engine = docker::connect(environment).await?;
                 image::remove_project_images(&engine.docker, project).await.map(drop)
             }
             Self::Leases => Leases::open(&paths.state).prune(),
-            Self::Cluster(name) => forget(name, paths).await,
-            Self::Limit { name, wanted, .. } => raise(name, *wanted).await,
+            Self::Cluster(name) => forget(name, paths, environment).await,
+            Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
         }
     }
 }
@@ -95,8 +96,13 @@ fn remove(socket: &PathBuf) -> Result<()> {
         .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", socket.display())))
 }
 
-async fn forget(name: &str, paths: &Paths) -> Result<()> {
-    let kind = Kind { engine: docker::connect().await?, name: name.to_owned(), dir: paths.cluster(name), image: None };
+async fn forget(name: &str, paths: &Paths, environment: &Environment) -> Result<()> {
+    let kind = Kind {
+        engine: docker::connect(environment).await?,
+        name: name.to_owned(),
+        dir: paths.cluster(name),
+        image: None,
+    };
     let turn = kind.turn(|| {}).await?;
     match kind.state().await? {
         State::Absent => kind.forget(&turn).await,
@@ -105,9 +111,9 @@ async fn forget(name: &str, paths: &Paths) -> Result<()> {
 }
 
 /// Through sudo where that is needed; it asks for a password on the terminal by itself.
-async fn raise(name: &str, wanted: u64) -> Result<()> {
+async fn raise(name: &str, wanted: u64, environment: &Environment) -> Result<()> {
     let setting = format!("fs.inotify.{name}={wanted}");
     let is_root = rustix::process::geteuid().is_root();
     let cmd = if is_root { Cmd::new("sysctl") } else { Cmd::new("sudo").arg("sysctl") };
-    cmd.args(["-w", &setting]).run().await.map(drop)
+    cmd.args(["-w", &setting]).inherit(environment).run().await.map(drop)
 }

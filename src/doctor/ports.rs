@@ -48,7 +48,7 @@ pub(super) async fn look(
     let session = client::status(paths, &project.id).await.ok().flatten();
     let own: BTreeSet<u16> = session.iter().flat_map(|s| &s.forwards).map(|held| held.forward.local).collect();
     let (lessee, store) = (Lessee::from(project), Leases::open(&paths.state));
-    let rows = rows(project, store.of(&lessee)?.into_iter().map(|(key, local)| (key.service, local)));
+    let rows = rows(project, store.of(&lessee)?.into_iter().map(|leased| (leased.name, leased.local)));
     let published = compose.into_iter().flat_map(claims).map(|claim| claim.number);
     let wanted: BTreeSet<u16> = rows.iter().map(|row| row.local).chain(published).collect();
     let listeners = listening(&wanted, &own).await;

@@ -1,8 +1,9 @@
 //! The programs devk runs, and kubectl, which people run beside it: are they there, will their versions do.
 
 use super::{Check, Facts, Id};
+use crate::environment::Environment;
 use crate::error::Result;
-use crate::process::{self, Cmd};
+use crate::process::Cmd;
 
 /// A program, how it tells its version, the oldest that works, and the oldest that works well.
 struct Tool {
@@ -51,14 +52,15 @@ pub struct Tools {
     pub kubectl: Result<String>,
 }
 
-pub(super) async fn look() -> Tools {
+pub(super) async fn look(environment: &Environment) -> Tools {
+    let ask = |tool| ask(tool, environment);
     let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
     Tools { kind, helm, kubectl }
 }
 
-async fn ask(tool: &Tool) -> Result<String> {
-    let program = process::find(tool.program, tool.hint)?;
-    Ok(Cmd::new(program).args(tool.args).run().await?.stdout)
+async fn ask(tool: &Tool, environment: &Environment) -> Result<String> {
+    let program = environment.find(tool.program, tool.hint)?;
+    Ok(Cmd::new(program).inherit(environment).args(tool.args).run().await?.stdout)
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {

@@ -4,26 +4,33 @@
 //! The charts are rendered twice: once with stand-ins, to see their Services, and once with the ports
 //! and image references that follow. Both come from the cache while nothing has changed.
 
+mod bridged;
 pub mod requests;
+pub mod table;
+mod taken;
+
+pub use taken::{compose, numbers};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use self::requests::{Rendered as RenderedService, Wanted, wanted};
+use crate::bridge::{Bridge, Bridging, Switch};
 use crate::cluster::kind::{Access, Kind, Node, State};
 use crate::cluster::namespace;
+use crate::compose::Compose;
 use crate::config::Variables;
-use crate::config::{self, ImageConfig, Project};
-use crate::docker::{self, Engine, PublishedPort};
+use crate::config::{self, ImageConfig, Project, ReleaseConfig};
+use crate::docker::{self, Engine};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
-use crate::plan::{ClusterFact, Facts, ForwardFact, ImageFact, ReleaseFact};
-use crate::ports::{self, Forward, Leases, Lessee, Taken};
+use crate::plan::{ClusterFact, Facts, ImageFact, ReleaseFact};
+use crate::ports::Forward;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
-use crate::release::{Prepared, check, installed, prepare, readiness, render};
+use crate::release::{Given, Prepared, check, installed, prepare, readiness, render};
 
 /// Host ports that the project's own session listens on: no obstacle to itself.
 #[derive(Debug, Clone, Default)]
@@ -52,26 +59,46 @@ pub struct Observed {
     pub kind: Kind,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
+    /// The stack beside it. None: there is no Compose file.
+    pub compose: Option<Compose>,
     pub images: Vec<BuiltImage>,
     /// In the order of devk.yaml.
     pub releases: Vec<PreparedRelease>,
+    /// To Compose's database, if the cluster is to use it.
+    pub bridge: Option<Bridge>,
     pub facts: Facts,
 }
 
-/// Looks at everything.
+/// Looks at everything, in the environment of whoever asked for it.
 ///
 /// # Errors
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
-pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Observed, Errors> {
-    let (engine, helm) = tools(project, paths).await?;
+pub async fn observe(
+    project: &Project,
+    paths: &Paths,
+    own: &Own,
+    environment: &Environment,
+    bridging: Bridging,
+) -> Result<Observed, Errors> {
+    let mut problems = vec![];
+    let compose = keep(taken::compose(project, environment), &mut problems);
+    let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
+        return Err(Errors(problems));
+    };
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let (ports, cluster, draft) = tokio::join!(taken(project, paths, &engine), cluster(&kind), charts.draft());
-    let mut problems = vec![];
-    let (ports, cluster, draft) =
-        (keep(ports, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
-    let (Some(taken), Some((cluster, access, nodes)), Some(draft)) = (ports, cluster, draft) else {
+    let stack = compose.iter().flatten().next();
+    let taken = taken::taken(project, paths, stack, Some(&engine));
+    // Without the Compose files, which have a problem that is told, there is nothing to bridge to.
+    let bridging = Bridging { switch: if compose.is_some() { bridging.switch } else { Switch::Off }, ..bridging };
+    let draft = bridged::draft(charts, stack, &engine, bridging);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind), draft);
+    let (taken, cluster, draft) =
+        (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
+    let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
+        (taken, cluster, draft, &problems[..])
+    else {
         // What is wrong with the images is seen without the ports, too.
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
@@ -79,10 +106,12 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
     if let Some(access) = &access {
         namespace::find_own(&access.client, &project.id, &project.root).await?;
     }
-    let forwards = forwards(project, paths, &draft, taken, own).await?;
-    let table: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
-    let images = images(project, &table).await?;
-    let releases = charts.rendered(&table, &images).await?;
+    let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
+    let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
+    let mut rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
+    rows.extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
+    let images = images(project, &rows).await?;
+    let releases = charts.rendered(&rows, &images).await?;
 
     let image_facts = image_facts(&engine, &nodes, &images, &releases);
     let release_facts = release_facts(access.as_ref(), project, &releases);
@@ -92,9 +121,16 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
         cluster,
         images: image_facts,
         releases: release_facts,
+        left_out: charts
+            .bridge
+            .iter()
+            .flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward)))
+            .collect(),
+        bridge: bridged::fact(&charts, access.as_ref()).await?,
         forwards,
     };
-    Ok(Observed { engine, helm, kind, access, images, releases, facts })
+    let (compose, bridge) = (compose.flatten(), charts.bridge);
+    Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
 }
 
 /// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
@@ -102,9 +138,13 @@ pub async fn observe(project: &Project, paths: &Paths, own: &Own) -> Result<Obse
 ///
 /// # Errors
 /// A missing helm, and all that keeps a chart from rendering.
-pub async fn drafts(project: &Project, paths: &Paths) -> Result<Vec<PreparedRelease>, Errors> {
-    let helm = Helm::find()?;
-    Charts::new(project, paths, &helm)?.drafts().await
+pub async fn drafts(
+    project: &Project,
+    paths: &Paths,
+    environment: &Environment,
+) -> Result<Vec<PreparedRelease>, Errors> {
+    let helm = Helm::find(environment)?;
+    Charts::new(project, paths, &helm)?.drafts(None).await
 }
 
 fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
@@ -112,10 +152,10 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
 }
 
 /// Docker and the programs, all that is missing reported together.
-async fn tools(project: &Project, paths: &Paths) -> Result<(Engine, Helm), Errors> {
+async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> Result<(Engine, Helm), Errors> {
     let mut problems = vec![];
-    let engine = docker::connect().await.map_err(|e| problems.push(e));
-    let helm = Helm::find().map_err(|e| problems.push(e));
+    let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
+    let helm = Helm::find(environment).map_err(|e| problems.push(e));
     if let Err(error) = Kind::supported(project) {
         problems.push(error);
     }
@@ -146,55 +186,9 @@ async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>)
     };
     if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
         // It is needed to create or adopt a cluster, and its absence is better said now.
-        Kind::program()?;
+        kind.program()?;
     }
     Ok((fact, None, vec![]))
-}
-
-/// What containers and other projects claim. Listeners are looked at where a port is placed.
-async fn taken(project: &Project, paths: &Paths, engine: &Engine) -> Result<Taken, Errors> {
-    let mut taken = Taken::default();
-    for published in docker::published_ports(&engine.docker).await? {
-        if published.protocol == "tcp" {
-            taken.add_container(published.port, describe(&published));
-        }
-    }
-    for (port, holder) in Leases::open(&paths.state).others(&Lessee::from(project))? {
-        taken.add(port, holder);
-    }
-    Ok(taken)
-}
-
-fn describe(published: &PublishedPort) -> String {
-    let compose = published.compose_service.as_ref().zip(published.compose_project.as_ref());
-    let compose = compose.map(|(service, project)| format!("Compose service `{service}` of project `{project}`"));
-    let stopped = (!published.running).then(|| "stopped".to_owned());
-    let more: Vec<_> = compose.into_iter().chain(stopped).collect();
-    let container = format!("container `{}`", published.container);
-    if more.is_empty() { container } else { format!("{container} ({})", more.join(", ")) }
-}
-
-async fn forwards(
-    project: &Project,
-    paths: &Paths,
-    draft: &[(String, Rendered)],
-    taken: Taken,
-    own: &Own,
-) -> Result<Vec<ForwardFact>, Errors> {
-    let services = draft.iter().flat_map(|(release, rendered)| {
-        let with_release = |service| RenderedService { release: release.clone(), service };
-        rendered.services(&project.id).into_iter().map(with_release)
-    });
-    let wanted = wanted(project, &services.collect::<Vec<_>>())?;
-    let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
-    let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
-    let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
-    Ok(forwards.into_iter().filter_map(|forward| fact(forward, &wanted)).collect())
-}
-
-fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
-    let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
-    Some(ForwardFact { forward, port_name: wanted.request.port_name.clone(), release: wanted.release.clone() })
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.
@@ -237,28 +231,36 @@ struct Charts<'a> {
     paths: &'a Paths,
     helm: &'a Helm,
     secrets: tokio::sync::Mutex<Secrets>,
+    /// To Compose's database, if the cluster is to use it.
+    bridge: Option<Bridge>,
 }
 
 impl<'a> Charts<'a> {
     fn new(project: &'a Project, paths: &'a Paths, helm: &'a Helm) -> Result<Self> {
         let secrets = Secrets::load(&paths.project(&project.id).join("secrets.json"))?;
-        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets) })
+        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets), bridge: None })
     }
 
     /// Rendered with stand-ins for ports and image tags: good for finding Services.
-    async fn draft(&self) -> Result<Vec<(String, Rendered)>, Errors> {
-        let releases = self.drafts().await?;
+    async fn draft(&self, bridge: Option<&Bridge>) -> Result<Vec<(String, Rendered)>, Errors> {
+        let releases = self.drafts(bridge).await?;
         Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
     }
 
-    async fn drafts(&self) -> Result<Vec<PreparedRelease>, Errors> {
+    async fn drafts(&self, bridge: Option<&Bridge>) -> Result<Vec<PreparedRelease>, Errors> {
+        let images = self.stand_ins();
+        let resolve = |text: &str, file: &Path| self.resolve_draft(text, file, &images);
+        self.render(bridge, &images, &resolve, |_, _| vec![]).await
+    }
+
+    fn stand_ins(&self) -> Vec<ImageRef> {
         let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
-        let images: Vec<_> = self.project.images.iter().map(stand_in).collect();
-        let resolve = |text: &str, file: &Path| {
-            let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
-            Variables::new(self.project, &self.project.id, &forwards, &images).resolve(text, file)
-        };
-        self.render(&images, &resolve, |_, _| vec![]).await
+        self.project.images.iter().map(stand_in).collect()
+    }
+
+    fn resolve_draft(&self, text: &str, file: &Path, images: &[ImageRef]) -> Result<String, Errors> {
+        let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
+        Variables::new(self.project, &self.project.id, &forwards, images).resolve(text, file)
     }
 
     /// Rendered as they will be installed, and checked.
@@ -268,7 +270,7 @@ impl<'a> Charts<'a> {
         let resolve = |text: &str, file: &Path| variables.resolve(text, file);
         let check =
             |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
-        let releases = self.render(&images, &resolve, check).await?;
+        let releases = self.render(self.bridge.as_ref(), &images, &resolve, check).await?;
         let all: Vec<_> = releases.iter().map(|r| (&r.prepared, &r.rendered)).collect();
         let unused = check::unused_images(images.iter().zip(self.project.images.iter().map(|i| &i.origin)), &all);
         Errors::unless_empty(unused, releases)
@@ -276,13 +278,17 @@ impl<'a> Charts<'a> {
 
     async fn render(
         &self,
+        bridge: Option<&Bridge>,
         images: &[ImageRef],
         resolve: &crate::release::values::Resolve<'_>,
         check: impl Fn(&Prepared, &Rendered) -> Vec<Error>,
     ) -> Result<Vec<PreparedRelease>, Errors> {
-        let render = |release| async move {
+        let render = |release: &'a ReleaseConfig| async move {
+            let bridge = bridge.filter(|bridge| bridge.release == release.name);
+            let decided = bridge.map(|bridge| bridge.values(&self.project.id)).unwrap_or_default();
+            let given = Given { images, resolve, decided: &decided };
             let mut secrets = self.secrets.lock().await;
-            let prepared = prepare(self.project, release, images, &mut secrets, resolve, self.helm, self.paths).await?;
+            let prepared = prepare(self.project, release, &given, &mut secrets, self.helm, self.paths).await?;
             drop(secrets);
             let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
             Ok::<_, Errors>(PreparedRelease { prepared, rendered })

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use crate::config::{ForwardConfig, Project};
 use crate::error::{Code, Error, Errors, suggest};
 use crate::ports::Request;
@@ -21,20 +23,58 @@ pub struct Wanted {
     pub release: String,
 }
 
-/// The requests of a project, in the order in which they are placed.
+/// A Service, or one of its ports, that cannot be forwarded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    pub namespace: String,
+    pub service: String,
+    /// None: the whole Service.
+    pub port: Option<u16>,
+    pub reason: String,
+}
+
+/// What is left out where every Service port is forwarded. A list in devk.yaml leaves out nothing that it
+/// names, and the rest is its own choice.
+pub fn skipped(project: &Project, services: &[Rendered]) -> Vec<Skipped> {
+    if project.forwards.is_some() { vec![] } else { services.iter().flat_map(|r| unforwarded(&r.service)).collect() }
+}
+
+fn unforwarded(service: &Service) -> Vec<Skipped> {
+    let skipped = |port: Option<u16>, reason: String| Skipped {
+        namespace: service.namespace.clone(),
+        service: service.name.clone(),
+        port,
+        reason,
+    };
+    match unfit(service) {
+        Some(reason) => vec![skipped(None, reason.to_owned())],
+        None => {
+            let others = service.ports.iter().filter(|port| port.protocol != "TCP");
+            others.map(|port| skipped(Some(port.port), format!("{}, and forwards carry TCP", port.protocol))).collect()
+        }
+    }
+}
+
+/// The requests of a project, in the order in which they are placed, and the listed forwards whose
+/// Services a bridge has taken out of the charts: those that are among `gone`.
 ///
 /// # Errors
 /// [`Code::ForwardTarget`] for each listed forward that leads nowhere, at its line.
-pub fn wanted(project: &Project, services: &[Rendered]) -> Result<Vec<Wanted>, Errors> {
-    let Some(listed) = &project.forwards else { return Ok(all(services)) };
-    let (mut wanted, mut problems) = (vec![], vec![]);
+pub fn wanted(
+    project: &Project,
+    services: &[Rendered],
+    gone: &[Rendered],
+) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+    let Some(listed) = &project.forwards else { return Ok((all(services), vec![])) };
+    let (mut wanted, mut left_out, mut problems) = (vec![], vec![], vec![]);
     for forward in listed {
         match find(forward, services) {
             Ok((rendered, port)) => wanted.push(request(forward, rendered, port)),
+            Err(_) if find(forward, gone).is_ok() => left_out.push(forward.clone()),
             Err(error) => problems.push(error.at(&forward.origin.file, forward.origin.line)),
         }
     }
-    Errors::unless_empty(problems, wanted)
+    Errors::unless_empty(problems, (wanted, left_out))
 }
 
 fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> Wanted {
@@ -177,6 +217,29 @@ mod tests {
         ];
         let names: Vec<_> = all(&services).into_iter().map(|w| w.request.name).collect();
         assert_eq!(names, ["shop-api-5000", "bus-amqp", "bus-http", "infra-api-80"]);
+    }
+
+    #[test]
+    fn what_cannot_be_forwarded_is_skipped_with_the_reason() {
+        let mut dns = service("shop", "dns", &[(None, 53), (None, 5300)]);
+        dns.service.ports[0].protocol = "UDP".into();
+        let mut pods = service("shop", "db-pods", &[(None, 5432)]);
+        pods.service.headless = true;
+        let mut far = service("shop", "far", &[]);
+        far.service.kind = "ExternalName".into();
+        let told: Vec<_> = [dns, pods, far]
+            .iter()
+            .flat_map(|r| unforwarded(&r.service))
+            .map(|s| format!("{} {:?}: {}", s.service, s.port, s.reason))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "dns Some(53): UDP, and forwards carry TCP",
+                "db-pods None: headless; forward the Service beside it",
+                "far None: of type ExternalName, which has no pods"
+            ]
+        );
     }
 
     #[test]

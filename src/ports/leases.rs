@@ -5,16 +5,15 @@
 //! leaves the old or the new file (paths::write_atomic).
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Forward, LeaseKey};
+use super::{Forward, Leased};
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{Lock, write_atomic};
 
 /// The layout of the file; one of another number is not read.
 const VERSION: u32 = 1;
@@ -50,14 +49,13 @@ struct Store {
 struct Lease {
     #[serde(flatten)]
     lessee: Lessee,
-    ports: Vec<Port>,
+    ports: Vec<Leased>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
-struct Port {
-    #[serde(flatten)]
-    key: LeaseKey,
-    local: u16,
+/// What every version of the file has.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
 }
 
 impl Leases {
@@ -70,12 +68,12 @@ impl Leases {
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
-    pub fn of(&self, lessee: &Lessee) -> Result<BTreeMap<LeaseKey, u16>> {
+    pub fn of(&self, lessee: &Lessee) -> Result<Vec<Leased>> {
         let mine = self.read()?.leases.into_iter().find(|lease| lease.lessee == *lessee);
-        Ok(mine.into_iter().flat_map(|lease| lease.ports).map(|port| (port.key, port.local)).collect())
+        Ok(mine.map(|lease| lease.ports).unwrap_or_default())
     }
 
-    /// What all other projects hold: port → "project `foo`". Projects whose folder is gone hold nothing.
+    /// What all other projects hold: port → "project `foo` in `/src/foo`". Projects whose folder is gone hold nothing.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -97,7 +95,7 @@ impl Leases {
             return Err(Error::new(Code::PortHeld, text).hint("devk up"));
         }
         store.leases.retain(|lease| lease.lessee != *lessee);
-        store.leases.push(Lease { lessee: lessee.clone(), ports: forwards.iter().map(port).collect() });
+        store.leases.push(Lease { lessee: lessee.clone(), ports: forwards.iter().map(Leased::from).collect() });
         self.write(&store)
     }
 
@@ -129,16 +127,9 @@ impl Leases {
         self.write(&self.read()?)
     }
 
-    /// The lock ends with the returned file.
-    fn lock(&self) -> Result<File> {
+    fn lock(&self) -> Result<Lock> {
         let path = self.file.with_extension("lock");
-        let open = || {
-            path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock()?;
-            Ok(file)
-        };
-        open().map_err(|e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", path.display())))
+        Lock::block(&path).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", path.display())))
     }
 
     /// Without the leases of folders that no longer exist: the next write drops them for good.
@@ -154,10 +145,11 @@ impl Leases {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Store { version: VERSION, leases: Vec::new() }),
             Err(e) => return Err(Error::new(Code::StateIo, format!("cannot read `{}`: {e}", self.file.display()))),
         };
-        let store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
-        if store.version != VERSION {
-            return Err(self.damaged(&format!("version {} is not {VERSION}", store.version)));
+        let Versioned { version } = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
+        if version != VERSION {
+            return Err(self.of_another_devk(version));
         }
+        let store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
         Ok(store)
     }
 
@@ -173,25 +165,21 @@ impl Leases {
             .evidence(cause)
             .hint(format!("rm '{file}'    # only the memory of ports is lost, they are assigned anew"))
     }
+
+    fn of_another_devk(&self, version: u32) -> Error {
+        let file = self.file.display();
+        let message =
+            format!("`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}");
+        Error::new(Code::StateIo, message)
+            .hint(format!("run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"))
+    }
 }
 
 fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
     let others = store.leases.iter().filter(|lease| lease.lessee != *lessee);
     let ports = others.flat_map(|lease| lease.ports.iter().map(move |port| (port.local, &lease.lessee)));
-    ports.map(|(port, holder)| (port, describe(holder, lessee))).collect()
-}
-
-/// The folder is named only where the id does not tell the two apart.
-fn describe(holder: &Lessee, asking: &Lessee) -> String {
-    if holder.project == asking.project {
-        format!("project `{}` in `{}`", holder.project, holder.root.display())
-    } else {
-        format!("project `{}`", holder.project)
-    }
-}
-
-fn port(forward: &Forward) -> Port {
-    Port { key: LeaseKey::new(&forward.namespace, &forward.service, forward.remote), local: forward.local }
+    let describe = |lessee: &Lessee| format!("project `{}` in `{}`", lessee.project, lessee.root.display());
+    ports.map(|(port, holder)| (port, describe(holder))).collect()
 }
 
 #[cfg(test)]
@@ -219,7 +207,7 @@ mod tests {
     }
 
     fn forwards(remote: u16) -> Vec<Forward> {
-        assign(&[Request::new("api", "ns", "api", remote)], &Taken::default(), &BTreeMap::new()).unwrap()
+        assign(&[Request::new("api", "ns", "api", remote)], &Taken::default(), &[]).unwrap()
     }
 
     #[test]
@@ -228,9 +216,11 @@ mod tests {
         let (shop, foo) = (machine.project("shop"), machine.project("foo"));
         machine.leases.save(&shop, &forwards(5000)).unwrap();
         machine.leases.save(&foo, &forwards(6000)).unwrap();
-        let expected = BTreeMap::from([(LeaseKey::new("ns", "api", 5000), 15000)]);
-        assert_eq!(machine.leases.of(&shop).unwrap(), expected);
-        assert_eq!(machine.leases.others(&shop).unwrap(), BTreeMap::from([(16000, "project `foo`".to_owned())]));
+        let expected =
+            Leased { name: "api".into(), namespace: "ns".into(), service: "api".into(), remote: 5000, local: 15000 };
+        assert_eq!(machine.leases.of(&shop).unwrap(), [expected]);
+        let holder = format!("project `foo` in `{}`", foo.root.display());
+        assert_eq!(machine.leases.others(&shop).unwrap(), BTreeMap::from([(16000, holder)]));
     }
 
     #[test]
@@ -242,7 +232,7 @@ mod tests {
         assert_eq!(machine.leases.others(&foo).unwrap().into_keys().collect::<Vec<_>>(), [17000]);
         machine.leases.release(&shop).unwrap();
         assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
-        assert_eq!(machine.leases.of(&shop).unwrap(), BTreeMap::new());
+        assert_eq!(machine.leases.of(&shop).unwrap(), []);
     }
 
     #[test]
@@ -252,8 +242,9 @@ mod tests {
         machine.leases.save(&foo, &forwards(5000)).unwrap();
         let error = machine.leases.save(&shop, &forwards(5000)).unwrap_err();
         assert_eq!(error.code, Code::PortHeld);
-        assert_eq!(error.message, "port 15000 of forward `api` was just given to project `foo`");
-        assert_eq!(machine.leases.of(&shop).unwrap(), BTreeMap::new());
+        let holder = format!("project `foo` in `{}`", foo.root.display());
+        assert_eq!(error.message, format!("port 15000 of forward `api` was just given to {holder}"));
+        assert_eq!(machine.leases.of(&shop).unwrap(), []);
     }
 
     #[test]
@@ -294,13 +285,42 @@ mod tests {
         let machine = machine();
         let shop = machine.project("shop");
         std::fs::create_dir_all(machine.leases.file.parent().unwrap()).unwrap();
-        for damage in ["", "{", "[]", r#"{"version":1,"leases":[{"project":"a"}]}"#, r#"{"version":9,"leases":[]}"#] {
+        for damage in ["", "{", "[]", "\u{0}\u{0}", r#"{"version":1,"leases":[{"project":"a"}]}"#] {
             std::fs::write(&machine.leases.file, damage).unwrap();
             let error = machine.leases.of(&shop).unwrap_err();
             assert_eq!(error.code, Code::StateIo, "{damage}");
             assert!(error.hint.unwrap().starts_with("rm '"), "{damage}");
             assert!(machine.leases.save(&shop, &[]).is_err(), "{damage} was overwritten");
         }
+    }
+
+    #[test]
+    fn the_file_of_another_version_is_kept_and_says_whose_it_is() {
+        let machine = machine();
+        let shop = machine.project("shop");
+        let other = r#"{"version":9,"leases":{"shape":"unknown"}}"#;
+        std::fs::create_dir_all(machine.leases.file.parent().unwrap()).unwrap();
+        std::fs::write(&machine.leases.file, other).unwrap();
+        for error in [machine.leases.of(&shop).unwrap_err(), machine.leases.save(&shop, &[]).unwrap_err()] {
+            assert!(
+                error.message.ends_with("was written by another devk: its layout is 9, this devk knows 1"),
+                "{error}"
+            );
+            assert!(error.hint.unwrap().starts_with("run the other devk, or rm '"));
+        }
+        assert_eq!(std::fs::read_to_string(&machine.leases.file).unwrap(), other);
+    }
+
+    #[test]
+    fn a_folder_that_was_moved_leaves_its_lease_behind_and_gets_the_same_ports() {
+        let machine = machine();
+        let before = machine.project("before");
+        machine.leases.save(&before, &forwards(5000)).unwrap();
+        let after = Lessee { project: before.project.clone(), root: machine.dir.path().join("after") };
+        std::fs::rename(&before.root, &after.root).unwrap();
+        assert_eq!(machine.leases.others(&after).unwrap(), BTreeMap::new());
+        machine.leases.save(&after, &forwards(5000)).unwrap();
+        assert_eq!(machine.leases.of(&after).unwrap()[0].local, 15000);
     }
 
     #[test]
@@ -315,5 +335,59 @@ mod tests {
         });
         let all = machine.leases.others(&machine.project("asking")).unwrap();
         assert_eq!(all.into_keys().collect::<Vec<_>>(), (12000..12008).collect::<Vec<u16>>());
+    }
+
+    /// The machine of the test that started this process, and the project it saves for.
+    const MACHINE: &str = "DEVK_TEST_LEASES";
+
+    /// Not a test of its own: what [`writer`] runs. Saves forever, each time the other of two ports.
+    #[test]
+    #[ignore = "a process that other tests start"]
+    fn saves_until_killed() {
+        let machine = std::path::PathBuf::from(std::env::var_os(MACHINE).unwrap());
+        let leases = Leases::open(&machine.join("state"));
+        let id = std::env::var("DEVK_TEST_PROJECT").unwrap();
+        let (project, base) =
+            (Lessee { root: machine.join(&id), project: id.clone() }, id[1..].parse::<u16>().unwrap());
+        loop {
+            leases.save(&project, &forwards(base)).unwrap();
+            leases.save(&project, &forwards(base + 1)).unwrap();
+        }
+    }
+
+    fn writer(machine: &Machine, project: &str) -> std::process::Child {
+        machine.project(project);
+        std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "ports::leases::tests::saves_until_killed"])
+            .env(MACHINE, machine.dir.path())
+            .env("DEVK_TEST_PROJECT", project)
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn processes_that_are_killed_while_they_write_leave_the_old_leases_or_the_new_ones() {
+        let machine = machine();
+        let quiet = machine.project("quiet");
+        machine.leases.save(&quiet, &forwards(9000)).unwrap();
+        let mut seen = std::collections::BTreeSet::new();
+        for round in 0..20u64 {
+            let mut writers = [writer(&machine, "p2000"), writer(&machine, "p3000")];
+            // Another moment of their work each time.
+            std::thread::sleep(std::time::Duration::from_millis(40 + round * 3));
+            for writer in &mut writers {
+                writer.kill().unwrap();
+                writer.wait().unwrap();
+            }
+            let held: Vec<u16> = machine.leases.others(&machine.project("asking")).unwrap().into_keys().collect();
+            let (killed, kept) = held.split_at(held.len() - 1);
+            assert_eq!(kept, [19000], "a lease of somebody who wrote nothing");
+            assert!(killed.iter().all(|port| [12000, 12001, 13000, 13001].contains(port)), "{held:?}");
+            seen.extend(killed.iter().copied());
+            // Nobody's lock stays behind.
+            machine.leases.save(&quiet, &forwards(9000)).unwrap();
+        }
+        assert!(seen.len() >= 2, "the processes were killed before they wrote anything: {seen:?}");
     }
 }

@@ -52,7 +52,7 @@ fn process(name: &str, pid: &str) -> String {
 
 #[cfg(target_os = "linux")]
 async fn listening() -> BTreeSet<u16> {
-    linux::sockets().into_iter().map(|socket| socket.port).collect()
+    linux::sockets().into_iter().filter(|socket| socket.collides).map(|socket| socket.port).collect()
 }
 
 #[cfg(target_os = "linux")]
@@ -113,11 +113,13 @@ mod linux {
     #[derive(Debug, PartialEq, Eq)]
     pub(super) struct Socket {
         pub(super) port: u16,
+        /// With a listener on a loopback address.
+        pub(super) collides: bool,
         pub(super) uid: String,
         pub(super) inode: String,
     }
 
-    /// The listening sockets that collide with a loopback listener.
+    /// The listening sockets.
     pub(super) fn sockets() -> Vec<Socket> {
         let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
         tables.iter().flat_map(|table| table.lines().skip(1).filter_map(parse)).collect()
@@ -130,7 +132,7 @@ mod linux {
         let (address, port) = local.split_once(':')?;
         let collides = is_local(parse_address(address)?);
         let port = u16::from_str_radix(port, 16).ok()?;
-        collides.then(|| Socket { port, uid: (*uid).to_owned(), inode: (*inode).to_owned() })
+        Some(Socket { port, collides, uid: (*uid).to_owned(), inode: (*inode).to_owned() })
     }
 
     /// A listener on another address (a LAN address, 127.0.0.53) and one on 127.0.0.1 do not collide.
@@ -153,6 +155,7 @@ mod linux {
         }
     }
 
+    /// Also of those on other addresses, which [`super::held`] finds too: they keep others from the wildcard.
     /// The open files of other users' processes are hidden: then the user is all that is known.
     pub(super) fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
         let sockets: Vec<Socket> = sockets().into_iter().filter(|socket| ports.contains(&socket.port)).collect();
@@ -229,11 +232,19 @@ mod tests {
         let (_listener, port) = listen("127.0.0.1");
         let (_published, container) = listen("0.0.0.0");
         let mut taken = Taken::default();
-        taken.add_container(container, "container `shop-db-1`");
+        taken.add(container, "container `shop-db-1`");
         add(&mut taken, &BTreeSet::from([port, container]), &BTreeSet::new()).await;
         let comm = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
         assert_eq!(taken.holder(port), Some(process(comm.trim(), &std::process::id().to_string()).as_str()));
         assert_eq!(taken.holder(container), Some("container `shop-db-1`"));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_holder_on_another_address_of_the_machine_is_named_too() {
+        let (_listener, port) = listen("127.0.0.2");
+        assert!(held(port));
+        assert!(holder(port).await.contains(&format!("(pid {})", std::process::id())));
     }
 
     #[tokio::test]
@@ -251,13 +262,13 @@ mod tests {
         let line = |address: &str, state: &str| {
             format!("  0: {address}:3A98 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  999 0 4711 1 0")
         };
-        let socket = linux::Socket { port: 15000, uid: "999".into(), inode: "4711".into() };
+        let socket = linux::Socket { port: 15000, collides: true, uid: "999".into(), inode: "4711".into() };
         for local in ["00000000", "0100007F", &"0".repeat(32), "00000000000000000000000001000000"] {
             assert_eq!(linux::parse(&line(local, "0A")).as_ref(), Some(&socket), "{local}");
         }
         assert_eq!(linux::parse(&line("0000000000000000FFFF00000100007F", "0A")), Some(socket));
         assert_eq!(linux::parse(&line("0100007F", "01")), None, "an open connection");
-        assert_eq!(linux::parse(&line("3500007F", "0A")), None, "127.0.0.53");
+        assert!(!linux::parse(&line("3500007F", "0A")).unwrap().collides, "127.0.0.53");
         assert_eq!(linux::parse("  sl  local_address rem_address   st"), None);
     }
 

@@ -3,7 +3,7 @@
 //! [`table`] is pure, [`leases`] keeps what was shown once, [`listeners`] tells what this machine
 //! holds, and [`place`] puts the three together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +14,7 @@ pub mod listeners;
 pub mod table;
 
 pub use leases::{Leases, Lessee};
-pub use table::{LeaseKey, Request, Taken, assign};
+pub use table::{Leased, Request, Taken, assign};
 
 /// One row of the table (the contract of `devk ports --format json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct Forward {
 pub async fn place(
     requests: &[Request],
     mut taken: Taken,
-    lease: &BTreeMap<LeaseKey, u16>,
+    lease: &[Leased],
     own: &BTreeSet<u16>,
 ) -> Result<Vec<Forward>, Errors> {
     listeners::add(&mut taken, &table::candidates(requests, lease), own).await;
@@ -72,7 +72,7 @@ mod tests {
         let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = foreign.local_addr().unwrap().port();
         let requests = [Request::new("api", "shop", "api", port - table::OFFSET)];
-        let forwards = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::new()).await.unwrap();
+        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new()).await.unwrap();
         assert_ne!(forwards[0].local, port);
         let moved = forwards[0].moved.clone().unwrap();
         assert!(moved.contains(&format!("(pid {})", std::process::id())), "{moved}");
@@ -83,9 +83,9 @@ mod tests {
         let own = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = own.local_addr().unwrap().port();
         let requests = [Request { local: Some(port), ..Request::new("api", "shop", "api", 5000) }];
-        let forwards = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::from([port])).await.unwrap();
+        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port])).await.unwrap();
         assert_eq!(forwards[0].local, port);
-        let refused = place(&requests, Taken::default(), &BTreeMap::new(), &BTreeSet::new()).await.unwrap_err();
+        let refused = place(&requests, Taken::default(), &[], &BTreeSet::new()).await.unwrap_err();
         assert_eq!(refused.0[0].code, Code::PortHeld);
     }
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::crash;
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
 use super::prepare::Prepared;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 use crate::process::{self, Cmd};
@@ -27,6 +28,7 @@ const ORPHAN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 #[derive(Debug, Clone)]
 pub struct Helm {
     program: PathBuf,
+    environment: Environment,
 }
 
 /// Major and minor version.
@@ -66,16 +68,18 @@ struct Intent {
 }
 
 impl Helm {
-    /// helm from PATH.
+    /// helm from the PATH of `environment`, in which it will run.
     ///
     /// # Errors
     /// [`Code::ToolMissing`].
-    pub fn find() -> Result<Self> {
-        process::find("helm", "install helm 3.13 or newer: https://helm.sh/docs/intro/install").map(Self::at)
+    pub fn find(environment: &Environment) -> Result<Self> {
+        let program = environment.find("helm", "install helm 3.13 or newer: https://helm.sh/docs/intro/install")?;
+        Ok(Self { program, environment: environment.clone() })
     }
 
-    pub fn at(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into() }
+    #[cfg(test)]
+    pub(super) fn at(program: impl Into<PathBuf>) -> Self {
+        Self { program: program.into(), environment: Environment::of_process() }
     }
 
     /// Tells one helm from another without running it: path, size and time of change.
@@ -143,7 +147,7 @@ impl Helm {
     }
 
     pub(super) fn cmd(&self, verb: &str) -> Cmd {
-        Cmd::new(&self.program).arg(verb)
+        Cmd::new(&self.program).inherit(&self.environment).arg(verb)
     }
 
     /// Fetches what a chart declares; Chart.lock decides the versions if there is one.

@@ -25,4 +25,4 @@ mod workload;
 mod yaml;
 
 pub use effective::effective_values;
-pub use prepare::{Prepared, prepare};
+pub use prepare::{Given, Prepared, known_values, prepare};

@@ -40,6 +40,36 @@ pub struct Prepared {
     pub origin: Origin,
 }
 
+/// What the values of a release are made of, beside its own entry in devk.yaml.
+#[derive(Clone, Copy)]
+pub struct Given<'a> {
+    pub images: &'a [ImageRef],
+    pub resolve: &'a Resolve<'a>,
+    /// By value path; above everything else.
+    pub decided: &'a [(String, Value)],
+}
+
+impl std::fmt::Debug for Given<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // What is decided may be secret.
+        f.debug_struct("Given").field("images", &self.images).finish_non_exhaustive()
+    }
+}
+
+/// The chart's values with the user's files over them: what a chart takes, and what it takes by default.
+///
+/// # Errors
+/// Those of [`Chart::open`] and of the values files.
+pub async fn known_values(
+    release: &ReleaseConfig,
+    resolve: &Resolve<'_>,
+    helm: &Helm,
+    paths: &Paths,
+) -> Result<Value, Errors> {
+    let files = values::resolve_files(&release.values, resolve)?;
+    Ok(effective_values(&Chart::open(release, helm, &paths.cache).await?, &files))
+}
+
 /// Prepares one release: copies the chart, resolves the values, writes the image references and
 /// generated secrets. The namespace is the project's id. Calling it again with the same inputs
 /// gives the same result and runs nothing.
@@ -50,12 +80,12 @@ pub struct Prepared {
 pub async fn prepare(
     project: &Project,
     release: &ReleaseConfig,
-    images: &[ImageRef],
+    given: &Given<'_>,
     secrets: &mut Secrets,
-    resolve: &Resolve<'_>,
     helm: &Helm,
     paths: &Paths,
 ) -> Result<Prepared, Errors> {
+    let Given { images, resolve, decided } = *given;
     let mut problems = Vec::new();
     let files = keep(values::resolve_files(&release.values, resolve), &mut problems);
     let set = keep(values::resolve_set(&release.set, &release.origin, resolve), &mut problems);
@@ -66,7 +96,7 @@ pub async fn prepare(
     let others: Vec<_> = project.releases.iter().filter(|other| other.name != release.name).collect();
     let mapped = values::map_images(images, release, &others, &known)?;
     let generated = generate(release, secrets)?;
-    let own = values::devk_values(set, &known, &mapped, &generated);
+    let own = values::devk_values(set, &known, &mapped, &generated, decided);
     let inputs = inputs(project, release, &chart, &files, &own);
     let (values, values_sources) = write_values(project, release, &inputs, &files, &own, paths)?;
     Ok(Prepared {
@@ -176,10 +206,12 @@ pub(super) mod fixture {
             root: root.to_owned(),
             file: root.join("devk.yaml"),
             cluster: ClusterConfig { provider: Provider::Kind, name: "devk".into(), image: None },
+            compose: None,
             images: Vec::new(),
             releases,
             forwards: None,
             allow_node_port: false,
+            bridge: None,
         }
     }
 
@@ -239,7 +271,8 @@ mod tests {
         let mut secrets = Secrets::load(&paths.project("shop").join("secrets.json"))?;
         let resolve =
             |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")));
-        prepare(project, &project.releases[0], &[image], &mut secrets, &resolve, &fixture::no_helm(), &paths).await
+        let given = Given { images: &[image], resolve: &resolve, decided: &[] };
+        prepare(project, &project.releases[0], &given, &mut secrets, &fixture::no_helm(), &paths).await
     }
 
     #[tokio::test]

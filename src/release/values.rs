@@ -189,18 +189,22 @@ fn ask_for_paths(error: Error, image: &ImageRef, release: &ReleaseConfig) -> Err
     error.hint(hint).at(&release.origin.file, release.origin.line)
 }
 
-/// devk's own values file: `set`, then image references, then generated secrets.
+/// devk's own values file: `set`, then image references, then generated secrets, then what is decided.
 pub(super) fn devk_values(
     mut set: Value,
     chart: &Value,
     images: &[MappedImage],
     generated: &BTreeMap<String, String>,
+    decided: &[(String, Value)],
 ) -> Value {
     for mapped in images {
         set_image(&mut set, chart, mapped);
     }
     for (path, value) in generated {
         set_path(&mut set, path, json!(value));
+    }
+    for (path, value) in decided {
+        set_path(&mut set, path, value.clone());
     }
     set
 }
@@ -303,10 +307,18 @@ mod tests {
     #[test]
     fn a_registry_is_split_off_and_a_digest_cleared() {
         let chart = json!({"image": {"registry": "docker.io", "repository": "r", "tag": "t", "digest": "sha256:1"}});
-        let values = devk_values(json!({}), &chart, &[mapped("api", "image")], &BTreeMap::new());
+        let values = devk_values(json!({}), &chart, &[mapped("api", "image")], &BTreeMap::new(), &[]);
         let expected =
             json!({"registry": "devk.local", "digest": "", "repository": "shop/api", "tag": "0123456789abcdef"});
         assert_eq!(values, json!({"image": expected}));
+    }
+
+    #[test]
+    fn what_is_decided_stands_above_set_and_secrets() {
+        let generated = [("db.password".to_owned(), "generated".to_owned())].into();
+        let decided = [("db.password".to_owned(), json!("compose's")), ("db.enabled".to_owned(), json!(false))];
+        let values = devk_values(json!({"db": {"enabled": true, "size": 1}}), &json!({}), &[], &generated, &decided);
+        assert_eq!(values, json!({"db": {"enabled": false, "size": 1, "password": "compose's"}}));
     }
 
     #[test]

@@ -9,9 +9,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::status::SessionStatus;
+use crate::bridge::Switch;
+use crate::bridge::record::Record;
 use crate::config::Source;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
+use crate::plan::LeftOut;
 use crate::ports::Forward;
 use crate::ui::event::Event;
 
@@ -33,6 +37,9 @@ pub enum Request {
     Up {
         source: Source,
         keep: Keep,
+        bridge: Switch,
+        /// The client's: the session works in it.
+        environment: Environment,
     },
     Status,
     Events,
@@ -72,6 +79,10 @@ pub struct Outcome {
     /// What the images that devk builds are called now.
     pub images: Vec<Built>,
     pub forwards: Vec<Forward>,
+    /// Forwards of devk.yaml that are not open.
+    pub left_out: Vec<LeftOut>,
+    /// Compose's database that the cluster uses.
+    pub bridge: Option<Record>,
     /// Wall time.
     pub ms: u64,
     /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
@@ -143,9 +154,10 @@ impl Receiver {
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         // A reset is an end like any other: the process on the other side is gone.
         let Ok(Some(line)) = self.0.next_line().await else { return Ok(None) };
+        // The line itself is not shown: the client's environment may stand in it.
         serde_json::from_str(&line).map(Some).map_err(|e| {
-            Error::new(Code::SessionLost, format!("the session speaks another version of devk: {e}"))
-                .evidence(line)
+            let place = format!("column {}", e.column());
+            Error::new(Code::SessionLost, format!("the session speaks another version of devk ({place})"))
                 .hint("devk down && devk up")
         })
     }

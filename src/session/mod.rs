@@ -4,11 +4,13 @@
 //! cluster behind it may come and go.
 
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::error::Errors;
+use crate::bridge::relay::{Guard, Relay};
+use crate::error::{Errors, Result};
 use crate::plan::ForwardFact;
 use crate::ui::event::Reporter;
 
@@ -37,6 +39,8 @@ pub struct Session {
     cancel: CancellationToken,
     /// In the order of the table.
     held: Vec<Held>,
+    /// To Compose's database, where it is published on loopback alone.
+    relay: Mutex<Option<Relay>>,
     outcome: Option<Outcome>,
     told: watch::Sender<SessionStatus>,
 }
@@ -60,7 +64,7 @@ impl Session {
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
-        Self { reporter, clients, forwarder, cancel, held: vec![], outcome: None, told }
+        Self { reporter, clients, forwarder, cancel, held: vec![], relay: Mutex::default(), outcome: None, told }
     }
 
     /// The host ports that this session listens on.
@@ -123,6 +127,29 @@ impl Session {
         self.forwarder.pods(namespace)
     }
 
+    /// Holds the relay from the gateway to a server of this machine, and tells where it listens. One that
+    /// leads there already stays untouched.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::BridgeRelay`].
+    pub async fn relay(&self, gateway: Ipv4Addr, to: SocketAddr, guard: impl FnOnce() -> Guard) -> Result<SocketAddr> {
+        let mut held = self.relay.lock().await;
+        if let Some(relay) = held.take() {
+            if relay.address.ip() == gateway && relay.to == to {
+                return Ok(held.insert(relay).address);
+            }
+            relay.close().await;
+        }
+        Ok(held.insert(Relay::open(gateway, to, guard()).await?).address)
+    }
+
+    /// Ends the relay, if there is one.
+    pub async fn no_relay(&self) {
+        if let Some(relay) = self.relay.lock().await.take() {
+            relay.close().await;
+        }
+    }
+
     pub fn status(&self) -> SessionStatus {
         let forward =
             |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
@@ -137,6 +164,7 @@ impl Session {
     /// Closes every listener and connection.
     pub async fn close(&mut self) {
         self.cancel.cancel();
+        self.no_relay().await;
         for held in std::mem::take(&mut self.held) {
             let _ = held.serving.task.await;
         }

@@ -20,11 +20,11 @@ use tokio_util::task::TaskTracker;
 use super::Session;
 use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
-use crate::config::Source;
+use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths};
 use crate::ui::event::{Event, Reporter};
-use crate::up;
+use crate::up::{self, Asked};
 
 /// A supervisor that nobody talks to within this time ends itself.
 const LONELY: Duration = Duration::from_secs(10);
@@ -118,8 +118,10 @@ impl Supervisor {
     async fn converse(self: Arc<Self>, stream: UnixStream) {
         let Connection { mut read, mut write } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { source, keep })) => {
-                let ended = self.up(source, keep, &mut read, &mut write).await;
+            Ok(Some(Request::Up { source, keep, bridge, environment })) => {
+                let bridging = Bridging { switch: bridge, once: keep == Keep::Once };
+                let asked = Asked { source, bridging, environment };
+                let ended = self.up(asked, keep, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
                 ended
@@ -141,20 +143,20 @@ impl Supervisor {
         }
     }
 
-    async fn up(&self, source: Source, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
+    async fn up(&self, asked: Asked, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
         let _owner = Owner::of(self);
         let mut events = self.reporter.subscribe();
-        let ended = self.until_gone(read, self.settle(source, keep, &mut events, write)).await;
+        let ended = self.until_gone(read, self.settle(asked, keep, &mut events, write)).await;
         // What was at work has just been cut off and has failed: a client that took its leave hears of it.
         relay(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
-    async fn settle(&self, source: Source, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
+    async fn settle(&self, asked: Asked, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
             let mut session = self.session.lock().await;
-            let outcome = up::up(&mut session, &self.paths, &source).await;
+            let outcome = up::up(&mut session, &self.paths, &asked).await;
             drop(done);
             outcome
         };

@@ -11,7 +11,7 @@ pub mod plain;
 pub mod terminal;
 
 /// How results are printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     #[default]
     Table,
@@ -83,6 +83,17 @@ pub fn table(rows: &[Vec<String>]) -> String {
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
+}
+
+/// The same as a Markdown table (GitHub's); the first row is its head.
+pub fn markdown(rows: &[Vec<String>]) -> String {
+    let line = |row: &[String]| {
+        let cells = row.iter().map(|cell| cell.replace('|', r"\|").replace('\n', " "));
+        format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
+    };
+    let Some((head, rows)) = rows.split_first() else { return String::new() };
+    let rule = format!("|{}\n", " --- |".repeat(head.len()));
+    line(head) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
 }
 
 /// Prints errors to stderr, as text or as one JSON document.

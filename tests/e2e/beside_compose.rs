@@ -1,64 +1,22 @@
 //! The demo in a cluster beside the same demo in Docker Compose: both answer, and neither is the other.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::json;
 
-use crate::support::machine::{CLUSTER, cluster, docker, machine, run};
+use crate::support::compose::{API, Compose, REDIS, WEB};
+use crate::support::machine::{CLUSTER, cluster, docker, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::tell;
 use crate::support::wire::{Answer, get, post, redis};
-
-const WEB: u16 = 4173;
-const API: u16 = 5000;
-const POSTGRES: u16 = 5439;
-const REDIS: u16 = 6379;
-
-/// The demo's Compose stack, from the demo's own file; removed when dropped.
-struct Compose {
-    file: PathBuf,
-}
-
-impl Compose {
-    const NAME: &str = "devk-e2e-compose";
-
-    fn up(file: PathBuf) -> Self {
-        for port in [WEB, API, POSTGRES, REDIS] {
-            let free = TcpListener::bind(("0.0.0.0", port));
-            assert!(free.is_ok(), "port {port}, which the demo's Compose stack publishes, is held: {free:?}");
-        }
-        let compose = Self { file };
-        run(compose.command().args(["up", "--detach", "--build", "--wait"]));
-        compose
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["compose", "--project-name", Self::NAME, "--file"]).arg(&self.file);
-        command
-    }
-
-    /// `psql` inside the Compose stack's database container.
-    fn psql(&self, sql: &str) -> String {
-        run(self.command().args(["exec", "-T", "postgres", "psql", "-U", "demo", "-d", "demo", "-tAc", sql]))
-    }
-}
-
-impl Drop for Compose {
-    fn drop(&mut self) {
-        let _ = self.command().args(["down", "--volumes", "--rmi", "local"]).output();
-    }
-}
 
 #[test]
 fn demo_beside_compose() {
     cluster();
     let demo = Project::demo_on(CLUSTER, "beside");
     let since = Instant::now();
-    let compose = Compose::up(demo.path("compose.yaml"));
+    let compose = Compose::up(&demo, &[]);
     tell("docker compose up", since.elapsed());
     let unused: Vec<u16> = [WEB, API, 5432, REDIS]
         .iter()
@@ -134,7 +92,7 @@ fn psql_reaches_two_databases(compose: &Compose, port: u16) {
     let login = ["-h", "127.0.0.1", "-p", &port, "-U", "demo", "-d", "demo", "-tAc"];
     let query = |sql: &str| docker(&[&client[..], &login, &[sql]].concat());
     assert!(query("select text from notes").contains("only in the cluster"));
-    assert_eq!(compose.psql("select count(*) from notes where text = 'only in the cluster'").trim(), "0");
+    assert_eq!(compose.psql("demo", "select count(*) from notes where text = 'only in the cluster'").trim(), "0");
     let system = "select system_identifier from pg_control_system()";
-    assert_ne!(query(system), compose.psql(system), "two servers");
+    assert_ne!(query(system), compose.psql("demo", system), "two servers");
 }

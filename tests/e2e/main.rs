@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod beside_compose;
+mod bridge;
 mod builds;
 mod crash;
 mod data;
 mod forwards;
+mod geniro;
 mod image;
 mod killed_install;
 mod life_cycle;
@@ -16,11 +18,12 @@ mod release;
 mod stray_environment;
 mod support;
 mod unchanged;
+mod worktrees;
 mod wrong_input;
 
 /// The Engine, or an end to the test that says what is missing.
 async fn engine() -> devk::docker::Engine {
     let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
     assert!(asked_for, "the e2e tests create and remove containers and images: run them through scripts/test");
-    devk::docker::connect().await.unwrap()
+    devk::docker::connect(&devk::environment::Environment::of_process()).await.unwrap()
 }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use devk::config::{ClusterConfig, Generator, Origin, Project, Provider, ReleaseConfig};
+use devk::environment::Environment;
 use devk::error::{Code, Error};
 use devk::image::{self, ImageRef};
 use devk::paths::Paths;
@@ -11,7 +12,7 @@ use devk::release::helm::{Helm, Target};
 use devk::release::installed::installed;
 use devk::release::manifest::Rendered;
 use devk::release::secrets::Secrets;
-use devk::release::{Prepared, prepare, readiness, render};
+use devk::release::{Given, Prepared, prepare, readiness, render};
 use devk::ui::event::{Reporter, Step};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -77,11 +78,10 @@ impl Bench {
     async fn prepare(&self) -> Prepared {
         let paths = self.paths();
         let mut secrets = Secrets::load(&paths.project(&self.project.id).join("secrets.json")).unwrap();
-        let (release, helm) = (&self.project.releases[0], Helm::find().unwrap());
+        let (release, helm) = (&self.project.releases[0], Helm::find(&Environment::of_process()).unwrap());
         let images: &[ImageRef] = &[];
-        prepare(&self.project, release, images, &mut secrets, &|t: &str, _: &Path| Ok(t.to_owned()), &helm, &paths)
-            .await
-            .unwrap()
+        let given = Given { images, resolve: &|t: &str, _: &Path| Ok(t.to_owned()), decided: &[] };
+        prepare(&self.project, release, &given, &mut secrets, &helm, &paths).await.unwrap()
     }
 
     fn paths(&self) -> Paths {
@@ -90,13 +90,19 @@ impl Bench {
     }
 
     async fn render(&self) -> Result<Rendered, Error> {
-        render::render(&self.prepare().await, &Helm::find().unwrap(), None, &self.paths().cache).await
+        render::render(
+            &self.prepare().await,
+            &Helm::find(&Environment::of_process()).unwrap(),
+            None,
+            &self.paths().cache,
+        )
+        .await
     }
 
     async fn apply(&self) -> Result<u32, Error> {
         let state = self.paths().project(&self.project.id);
         let target = Target { client: &self.client, kubeconfig: &self.kubeconfig, state: &state };
-        Helm::find().unwrap().apply(&self.prepare().await, &target, &self.step).await
+        Helm::find(&Environment::of_process()).unwrap().apply(&self.prepare().await, &target, &self.step).await
     }
 
     async fn wait(&self, seconds: u64) -> Result<(), Error> {
@@ -169,10 +175,12 @@ fn project(root: &Path, name: &str) -> Project {
         root: root.to_owned(),
         file: root.join("devk.yaml"),
         cluster: ClusterConfig { provider: Provider::Existing, name: "test".into(), image: None },
+        compose: None,
         images: Vec::new(),
         releases: vec![release],
         forwards: None,
         allow_node_port: false,
+        bridge: None,
     }
 }
 
@@ -313,7 +321,7 @@ async fn secrets_are_on_no_command_line_and_uninstall_twice_is_fine() {
     let state = bench.paths().project("rel-secret");
     let target = Target { client: &bench.client, kubeconfig: &bench.kubeconfig, state: &state };
     for _ in 0..2 {
-        Helm::find().unwrap().uninstall("shop", "rel-secret", &target).await.unwrap();
+        Helm::find(&Environment::of_process()).unwrap().uninstall("shop", "rel-secret", &target).await.unwrap();
     }
     assert_eq!(installed(&bench.client, "rel-secret", "shop").await.unwrap(), None);
     bench.end().await;

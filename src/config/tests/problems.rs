@@ -71,11 +71,11 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
 
 #[test]
 fn an_unknown_key_that_is_near_nothing_comes_with_all_known_ones() {
-    insta::assert_snapshot!(beside_a_release("cluster: {flavour: big}\ncompose: [compose.yaml]\n"), @r"
+    insta::assert_snapshot!(beside_a_release("cluster: {flavour: big}\nvolumes: [data]\n"), @r"
         devk.yaml:1: unknown key `flavour` in `cluster` [config.unknown-key]
           the known keys are `provider`, `name`, `image`
-        devk.yaml:2: unknown key `compose` [config.unknown-key]
-          the known keys are `name`, `profile`, `cluster`, `images`, `releases`, `forwards`, `allow`
+        devk.yaml:2: unknown key `volumes` [config.unknown-key]
+          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`
     ");
 }
 
@@ -305,6 +305,18 @@ releases:
           name the folder that holds Chart.yaml; paths start at `SHOP`
         devk.yaml:4: there is no chart folder `oci://example.com/chart` [chart.missing]
           charts are installed from folders: `helm pull --untar` the chart and name its folder
+    ");
+}
+
+#[test]
+fn a_missing_compose_file_is_named() {
+    insta::assert_snapshot!(beside_a_release("compose:\n  - values-dev.yaml\n  - compose.yaml\n"), @r"
+        devk.yaml:3: there is no Compose file `compose.yaml` [config.path]
+          name a file; paths start at `SHOP`
+    ");
+    insta::assert_snapshot!(beside_a_release("compose: compose.yaml\n"), @r"
+        devk.yaml:1: `compose` must be a list, found the text `compose.yaml` [config.syntax]
+          write, for example, `compose: [compose.yaml]`
     ");
 }
 

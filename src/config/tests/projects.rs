@@ -11,6 +11,7 @@ use super::{PROFILES, Shop, relative};
 const FULL: &str = "\
 name: shop
 cluster: {provider: auto, name: big, image: kindest/node:v1.33.1}
+compose: [compose.yaml, deploy/compose.dev.yaml]
 images:
   web:
     context: ./web
@@ -33,18 +34,29 @@ forwards:
 allow: {nodePort: true}
 ";
 
+fn full() -> Shop {
+    let shop = Shop::with(FULL);
+    shop.write("compose.yaml", "");
+    shop.write("deploy/compose.dev.yaml", "");
+    shop
+}
+
 #[test]
 fn every_key_arrives() {
-    let shop = Shop::with(FULL);
+    let shop = full();
     let project = shop.load().unwrap();
     assert_eq!((project.name.as_str(), project.id.as_str(), project.worktree), ("shop", "shop", None));
     assert_eq!((&project.root, &project.file), (&shop.root(), &shop.root().join("devk.yaml")));
     assert_eq!((project.cluster.provider, project.cluster.name.as_str()), (Provider::Kind, "big"));
     assert_eq!(project.cluster.image.as_deref(), Some("kindest/node:v1.33.1"));
     assert!(project.allow_node_port);
+    assert_eq!(
+        project.compose,
+        Some(vec![shop.root().join("compose.yaml"), shop.root().join("deploy/compose.dev.yaml")])
+    );
 
     let [web, api] = &project.images[..] else { panic!("{:?}", project.images) };
-    assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 4));
+    assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 5));
     assert_eq!(
         (relative(&web.context, &shop), relative(&web.dockerfile, &shop)),
         ("shop/web".into(), "shop/web/Dockerfile.dev".into())
@@ -62,7 +74,7 @@ fn every_key_arrives() {
     let generators: Vec<_> = release.generate.values().copied().collect();
     assert_eq!(generators, [Generator::Uuid, Generator::Base64(16), Generator::Hex(64)]);
     assert_eq!((release.timeout, late.timeout), (Duration::from_secs(180), Duration::from_secs(180)));
-    assert_eq!((release.origin.line, late.origin.line), (11, 18));
+    assert_eq!((release.origin.line, late.origin.line), (12, 19));
 
     let forwards: Vec<_> =
         project.forwards.unwrap().into_iter().map(|f| (f.name, f.service, f.port, f.local)).collect();
@@ -74,7 +86,7 @@ fn every_key_arrives() {
 
 #[test]
 fn build_arguments_keep_the_text_that_was_written() {
-    let project = Shop::with(FULL).load().unwrap();
+    let project = full().load().unwrap();
     let args: Vec<_> = project.images[0].args.iter().map(|(k, v)| format!("{k}={v}")).collect();
     assert_eq!(args, ["API=${forward.api.url}", "DEBUG=true", "EMPTY=", "VERSION=1.10"]);
 }
@@ -85,6 +97,7 @@ fn the_least_file_has_defaults_for_the_rest() {
     assert_eq!((project.name.as_str(), project.cluster.name.as_str()), ("shop", "devk"));
     assert_eq!((project.cluster.provider, project.cluster.image), (Provider::Kind, None));
     assert!(project.forwards.is_none() && project.images.is_empty() && !project.allow_node_port);
+    assert_eq!(project.compose, None);
     assert_eq!((project.releases[0].timeout, &project.releases[0].set), (Duration::from_secs(180), &json!({})));
 }
 
@@ -94,6 +107,12 @@ fn keys_with_nothing_behind_them_are_as_good_as_absent() {
         .load()
         .unwrap();
     assert!(project.forwards.is_none() && project.images.is_empty());
+}
+
+#[test]
+fn an_empty_list_of_compose_files_is_another_thing_than_none() {
+    let with = |compose: &str| Shop::with(&format!("{compose}releases: [{{name: app, chart: chart}}]")).load().unwrap();
+    assert_eq!((with("compose: []\n").compose, with("compose:\n").compose), (Some(vec![]), None));
 }
 
 #[test]
@@ -140,7 +159,7 @@ fn a_linked_worktree_is_part_of_the_id() {
 fn the_schema_knows_every_key_of_the_full_file() {
     let schema = json_schema();
     let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(properties, ["name", "profile", "cluster", "images", "releases", "forwards", "allow"]);
+    assert_eq!(properties, ["name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow"]);
     assert_eq!(schema["properties"]["releases"]["items"]["required"], json!(["name"]));
     assert_eq!(schema["properties"]["releases"]["items"]["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["forwards"]["additionalProperties"]["anyOf"][0]["type"], "integer");

@@ -1,5 +1,6 @@
 //! What the tests are written in: a machine apart from the user's, projects on it, and small clients.
 
+pub(crate) mod compose;
 pub(crate) mod copy;
 pub(crate) mod machine;
 pub(crate) mod programs;

@@ -1,0 +1,195 @@
+//! Where a chart's values take an external database: `<service>.enabled` beside an `external<Service>`
+//! block, as in `postgresql.enabled` and `externalPostgresql.host`. Pure.
+
+use serde_json::Value;
+
+use crate::config::BridgePaths;
+use crate::error::{Code, Error};
+
+/// What charts call a Postgres of their own, and the rest of `external…`; `externalDatabase` is how charts
+/// that allow only one kind of database say it.
+const SERVICES: &[&str] = &["postgresql", "postgres", "pg", "database", "db"];
+
+/// What charts call each value of the block; the first that is there is taken.
+const HOST: &[&str] = &["host", "hostname", "address"];
+const PORT: &[&str] = &["port"];
+const DATABASE: &[&str] = &["database", "name", "databaseName", "dbName", "db"];
+const USERNAME: &[&str] = &["username", "user"];
+const PASSWORD: &[&str] = &["password"];
+
+/// Value paths of a bridge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// None: the chart has no database of its own to turn off.
+    pub enabled: Option<String>,
+    pub host: String,
+    pub port: String,
+    pub database: String,
+    pub username: String,
+    pub password: String,
+}
+
+/// The `external…` blocks at the top of a chart's values that may take a Postgres server.
+pub fn blocks(values: &Value) -> Vec<&str> {
+    let keys = values.as_object().into_iter().flatten();
+    keys.filter(|(key, block)| block.is_object() && service_of(key).is_some()).map(|(key, _)| key.as_str()).collect()
+}
+
+/// The paths that `given` leaves open are found in the chart's values.
+///
+/// # Errors
+/// [`Code::BridgeValues`] if a path is neither given nor found, or several blocks could be meant.
+pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
+    let block = match blocks(values)[..] {
+        _ if is_whole(given) => None,
+        [] => None,
+        [block] => Some(block),
+        ref several => return Err(ambiguous(several)),
+    };
+    let mut missing = vec![];
+    let mut path = |given: &Option<String>, what: &str, names: &[&str]| {
+        let found = || {
+            let fields = values.get(block?)?;
+            let name = names.iter().find(|name| fields.get(**name).is_some())?;
+            Some(format!("{}.{name}", block?))
+        };
+        given.clone().or_else(found).unwrap_or_else(|| {
+            missing.push(what.to_owned());
+            String::new()
+        })
+    };
+    let paths = Paths {
+        host: path(&given.host, "host", HOST),
+        port: path(&given.port, "port", PORT),
+        database: path(&given.database, "database", DATABASE),
+        username: path(&given.username, "username", USERNAME),
+        password: path(&given.password, "password", PASSWORD),
+        enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
+    };
+    if missing.is_empty() { Ok(paths) } else { Err(incomplete(block, &missing)) }
+}
+
+fn is_whole(given: &BridgePaths) -> bool {
+    let BridgePaths { enabled: _, host, port, database, username, password } = given;
+    [host, port, database, username, password].iter().all(|path| path.is_some())
+}
+
+/// `postgresql` of `externalPostgresql`.
+fn service_of(key: &str) -> Option<&'static str> {
+    let service = key.strip_prefix("external")?.to_ascii_lowercase();
+    SERVICES.iter().find(|known| **known == service).copied()
+}
+
+/// The `<service>.enabled` that belongs to a block: of the block's own name, else that of any Postgres.
+fn enabled(block: &str, values: &Value) -> Option<String> {
+    let own = service_of(block)?;
+    let mut names = std::iter::once(own).chain(SERVICES.iter().copied());
+    let name = names.find_map(|name| {
+        let key = values.as_object()?.keys().find(|key| key.eq_ignore_ascii_case(name))?;
+        values[key].get("enabled").is_some_and(Value::is_boolean).then_some(key)
+    });
+    name.map(|name| format!("{name}.enabled"))
+}
+
+fn ambiguous(blocks: &[&str]) -> Error {
+    let names: Vec<_> = blocks.iter().map(|block| format!("`{block}`")).collect();
+    Error::new(Code::BridgeValues, format!("the database could be meant for {}", names.join(" or ")))
+        .hint(format!("bridge: {{postgres: {{values: {{host: {}.host, port: …}}}}}}", blocks[0]))
+}
+
+fn incomplete(block: Option<&str>, missing: &[String]) -> Error {
+    let names: Vec<_> = missing.iter().map(|name| format!("`{name}`")).collect();
+    let message = match block {
+        Some(block) => format!("`{block}` of the chart's values takes no {}", names.join(", ")),
+        None => "the chart's values have no block for an external database, such as `externalPostgresql`".to_owned(),
+    };
+    let paths: Vec<_> = missing.iter().map(|name| format!("{name}: path.to.{name}")).collect();
+    Error::new(Code::BridgeValues, message)
+        .hint(format!("name the values that take them: `bridge: {{postgres: {{values: {{{}}}}}}}`", paths.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn block() -> Value {
+        json!({"host": "", "port": 5432, "database": "shop", "username": "shop", "password": ""})
+    }
+
+    #[test]
+    fn a_block_and_its_switch_are_found_by_their_names() {
+        let found =
+            find(&BridgePaths::default(), &json!({"postgresql": {"enabled": true}, "externalPostgresql": block()}));
+        let at = |key: &str| format!("externalPostgresql.{key}");
+        let expected = Paths {
+            enabled: Some("postgresql.enabled".into()),
+            host: at("host"),
+            port: at("port"),
+            database: at("database"),
+            username: at("username"),
+            password: at("password"),
+        };
+        assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn an_external_database_belongs_to_the_postgres_that_the_chart_can_turn_off() {
+        let fields =
+            json!({"host": "", "port": 5432, "name": "shop", "user": "shop", "password": "", "existingSecret": ""});
+        let values = json!({"postgresql": {"enabled": true}, "externalDatabase": fields});
+        let found = find(&BridgePaths::default(), &values).unwrap();
+        assert_eq!(found.enabled.as_deref(), Some("postgresql.enabled"));
+        assert_eq!(
+            (found.database.as_str(), found.username.as_str()),
+            ("externalDatabase.name", "externalDatabase.user")
+        );
+    }
+
+    #[test]
+    fn a_switch_that_is_spelled_otherwise_keeps_its_spelling() {
+        let values = json!({"postgreSQL": {"enabled": false}, "externalPostgreSQL": block()});
+        assert_eq!(find(&BridgePaths::default(), &values).unwrap().enabled.as_deref(), Some("postgreSQL.enabled"));
+    }
+
+    #[test]
+    fn a_path_that_devk_yaml_names_wins_over_the_convention() {
+        let given = BridgePaths { host: Some("db.address".into()), ..BridgePaths::default() };
+        let found = find(&given, &json!({"externalPostgresql": block()})).unwrap();
+        assert_eq!((found.host.as_str(), found.enabled), ("db.address", None));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_the_key_to_write() {
+        let error = find(&BridgePaths::default(), &json!({"externalPostgresql": {"host": ""}})).unwrap_err();
+        assert_eq!(error.code, Code::BridgeValues);
+        assert!(error.message.ends_with("takes no `port`, `database`, `username`, `password`"), "{}", error.message);
+        assert!(error.hint.unwrap().contains("port: path.to.port"));
+    }
+
+    #[test]
+    fn several_blocks_are_named_unless_devk_yaml_says_it_all() {
+        let values = json!({"externalPostgresql": block(), "externalDatabase": block()});
+        let error = find(&BridgePaths::default(), &values).unwrap_err();
+        assert_eq!(error.message, "the database could be meant for `externalPostgresql` or `externalDatabase`");
+        let path = |name: &str| Some(name.to_owned());
+        let given = BridgePaths {
+            enabled: None,
+            host: path("a"),
+            port: path("b"),
+            database: path("c"),
+            username: path("d"),
+            password: path("e"),
+        };
+        assert_eq!(find(&given, &values).unwrap().enabled, None);
+    }
+
+    #[test]
+    fn other_external_servers_are_no_postgres() {
+        assert_eq!(
+            blocks(&json!({"externalRedis": {}, "externalTrafficPolicy": "x", "externalPostgresql": ""})),
+            [""; 0]
+        );
+    }
+}

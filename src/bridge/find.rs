@@ -1,0 +1,302 @@
+//! Finds out whether a bridge can be had, and what it takes. Everything is looked at, nothing touched, and
+//! all problems are told together.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::convention::{self, Paths};
+use super::gateway::{self, Place};
+use super::server::{self, Catalog, Login, Mark};
+use super::source::{self, Credentials, Password, Published, Reach, Secret};
+use super::{Bridge, name, overlap};
+use crate::compose::{Compose, Service};
+use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
+use crate::docker::{self, Engine, Exec, PublishedPort};
+use crate::error::{Code, Error, Errors, Result};
+use crate::process::Cmd;
+
+/// How long a server may take to start in a container that runs.
+const STARTING: Duration = Duration::from_secs(10);
+
+/// A release and the chart's values with the user's over them.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    pub release: String,
+    pub values: Value,
+}
+
+/// What the search starts from.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    pub project: &'a Project,
+    /// None: the project has no Compose files.
+    pub compose: Option<&'a Compose>,
+    pub charts: &'a [Chart],
+    pub engine: &'a Engine,
+    /// The session ends when it has settled.
+    pub once: bool,
+}
+
+/// Finds everything a bridge takes.
+///
+/// # Errors
+/// Every precondition that does not hold: the codes that begin with `bridge.`.
+pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
+    let config = given.project.bridge.clone().unwrap_or_else(|| unsaid(given.project));
+    let compose = given.compose.ok_or_else(|| no_compose(given.project))?;
+    let service = source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
+    let credentials = source::credentials(service);
+    let mut problems = vec![];
+    let database = match &config.database {
+        Some(database) => database.clone(),
+        None => name::default(&credentials.main, given.project.worktree.as_deref()),
+    };
+    let usable = name::check(&database).and_then(|()| overlap::unused(&database, &credentials.main, compose));
+    keep(usable.map_err(|e| located(e, &config)), &mut problems);
+    let chart = keep(chart(&config, given.charts).map_err(|e| located(e, &config)), &mut problems);
+    let server = keep(reached(&given, compose, service, &credentials).await, &mut problems);
+    let mark = Mark::of(&given.project.id, &given.project.root);
+    let state = match &server {
+        Some(server) if problems.is_empty() => {
+            let state = state(server, &database, &mark).await;
+            keep(state.map_err(|e| located(e, &config)), &mut problems)
+        }
+        _ => None,
+    };
+    let (Some((release, paths)), Some(server), Some(made), []) = (chart, server, state, &problems[..]) else {
+        return Err(Errors(problems));
+    };
+    let Server { login, published, relay, catalog } = server;
+    let drop = drop_command(compose, &given.project.root, service, &login, &database);
+    Ok(Bridge {
+        service: service.name.clone(),
+        release,
+        also: Default::default(),
+        made,
+        mark,
+        catalog,
+        paths,
+        charts: given.charts.to_vec(),
+        drop,
+        login,
+        published,
+        relay,
+        database,
+    })
+}
+
+fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|error| problems.push(error)).ok()
+}
+
+/// `--bridge` without a `bridge:` block.
+fn unsaid(project: &Project) -> BridgeConfig {
+    let origin = Origin { file: project.file.clone(), line: 1 };
+    BridgeConfig { service: None, database: None, release: None, values: BridgePaths::default(), origin }
+}
+
+/// At `bridge:`, unless the problem has a place of its own.
+fn located(error: Error, config: &BridgeConfig) -> Error {
+    if error.file.is_some() { error } else { error.at(&config.origin.file, config.origin.line) }
+}
+
+fn no_compose(project: &Project) -> Error {
+    Error::new(Code::BridgeServer, "there is no Compose project whose Postgres could be used")
+        .evidence(format!("looked for compose.yaml and its kin in {} and above it", project.root.display()))
+        .hint("name its files: `compose: [path/to/compose.yaml]`")
+}
+
+/// The release that takes an external Postgres, and how.
+fn chart(config: &BridgeConfig, charts: &[Chart]) -> Result<(String, Paths)> {
+    let named: Vec<_> = match &config.release {
+        Some(name) => charts.iter().filter(|chart| chart.release == *name).collect(),
+        None => charts.iter().collect(),
+    };
+    let with_block = named.iter().copied().filter(|chart| !convention::blocks(&chart.values).is_empty());
+    let fit: Vec<_> = if named.len() == 1 { named.clone() } else { with_block.collect() };
+    match (&fit[..], &config.release) {
+        ([chart], _) => Ok((chart.release.clone(), convention::find(&config.values, &chart.values)?)),
+        ([], Some(name)) => {
+            let names: Vec<_> = charts.iter().map(|chart| format!("`{}`", chart.release)).collect();
+            Err(Error::new(Code::BridgeValues, format!("there is no release `{name}`"))
+                .hint(format!("the releases are {}", names.join(", "))))
+        }
+        ([], None) => Err(Error::new(Code::BridgeValues, "no chart has values for an external Postgres")
+            .hint("name them: `bridge: {postgres: {release: …, values: {host: …}}}`")),
+        (several, _) => {
+            let names: Vec<_> = several.iter().map(|chart| format!("`{}`", chart.release)).collect();
+            Err(Error::new(Code::BridgeValues, format!("{} all take an external Postgres", names.join(" and ")))
+                .hint(format!("choose one: `bridge: {{postgres: {{release: {}}}}}`", several[0].release)))
+        }
+    }
+}
+
+/// A server that let devk in.
+struct Server {
+    login: Login,
+    published: Published,
+    relay: bool,
+    catalog: Catalog,
+}
+
+async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_whom: &Credentials) -> Result<Server> {
+    let published = source::published(service)?;
+    let relay = published.reach == Reach::Loopback && gateway::place_of(given.engine).await? == Place::Here;
+    if relay && given.once {
+        return Err(ends_with_once(service, published));
+    }
+    let down = |e: Error| match e.code {
+        Code::BridgeUnreachable => {
+            e.hint(command(compose, &given.project.root).args(["up", "-d", &service.name]).pasteable())
+        }
+        _ => e,
+    };
+    let holder = holder(given.engine, service, published).await?;
+    let login = Login {
+        address: SocketAddr::new(published.local, published.port),
+        user: as_whom.user.clone(),
+        password: password(given.engine, &as_whom.password, holder.as_ref()).await.map_err(down)?,
+        main: as_whom.main.clone(),
+    };
+    let catalog = look(&login, holder.is_some()).await.map_err(down)?;
+    Ok(Server { login, published, relay, catalog })
+}
+
+/// Looks at the server; one whose container `runs` may have been started a moment ago.
+async fn look(login: &Login, runs: bool) -> Result<Catalog> {
+    let deadline = tokio::time::Instant::now() + STARTING;
+    loop {
+        match server::look(login).await {
+            Err(e) if e.code == Code::BridgeUnreachable && runs && tokio::time::Instant::now() < deadline => {
+                tokio::time::sleep(STARTING / 40).await;
+            }
+            found => return found,
+        }
+    }
+}
+
+fn ends_with_once(service: &Service, published: Published) -> Error {
+    let Published { local, port, .. } = published;
+    let message = format!("`up --once` leaves no session, and pods reach `{}` through one only", service.name);
+    Error::new(Code::BridgeOnce, message)
+        .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
+        .hint("devk up -d --bridge, or publish the port without an IP address")
+        .at(&service.origin.file, service.origin.line)
+}
+
+/// The container behind the published port. None: Docker knows of none, and something else may serve it.
+async fn holder(engine: &Engine, service: &Service, published: Published) -> Result<Option<PublishedPort>> {
+    let ports = docker::published_ports(&engine.docker).await?;
+    let running =
+        ports.into_iter().filter(|port| port.running && port.port == published.port && port.protocol == "tcp");
+    let holders: Vec<_> = running.collect();
+    let is_own = |port: &PublishedPort| port.compose_service.as_ref() == Some(&service.name);
+    match holders.iter().find(|port| is_own(port)).or(holders.first()) {
+        Some(foreign) if !is_own(foreign) => {
+            let text = format!(
+                "port {} is held by container `{}`, which is not Compose's `{}`",
+                published.port, foreign.container, service.name
+            );
+            Err(Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {}", foreign.container)))
+        }
+        found => Ok(found.cloned()),
+    }
+}
+
+/// A password that stands in a file is read where it stands: in the container.
+async fn password(engine: &Engine, password: &Password, holder: Option<&PublishedPort>) -> Result<Secret> {
+    let file = match password {
+        Password::Plain(secret) => return Ok(secret.clone()),
+        Password::File(file) => file,
+    };
+    let unread =
+        |why: String| Error::new(Code::BridgeUnreachable, format!("the password in `{file}` cannot be read: {why}"));
+    let holder = holder.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
+    let output = Exec::new(&holder.container, ["cat", file]).output(&engine.docker).await?;
+    match output.code {
+        0 => Ok(Secret(output.text().trim_end_matches(['\r', '\n']).to_owned())),
+        _ => Err(unread(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+/// Whether the database is there, whole and this project's.
+async fn state(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
+    match server.catalog.databases.get(database) {
+        Some(found) => {
+            server::check_owner(database, found, mark)?;
+            let lacking = server::lacks(&server.login, database, &server.catalog.extensions).await?;
+            Ok(lacking.is_empty())
+        }
+        None if !server.catalog.may_create => {
+            let user = &server.login.user;
+            Err(Error::new(Code::BridgeLogin, format!("user `{user}` may not create databases on Compose's server"))
+                .hint(format!("as a superuser there: ALTER ROLE {} CREATEDB", server::quoted(user))))
+        }
+        None => Ok(false),
+    }
+}
+
+/// `docker compose`, as it reaches this project from the folder of devk.yaml.
+fn command(compose: &Compose, root: &Path) -> Cmd {
+    let command = Cmd::new("docker").arg("compose");
+    match compose.files.first() {
+        Some(file) if compose.dir != root => command.arg("-f").arg(file),
+        _ => command,
+    }
+}
+
+fn drop_command(compose: &Compose, root: &Path, service: &Service, login: &Login, database: &str) -> String {
+    let sql = format!("DROP DATABASE {}", server::quoted(database));
+    let psql = ["exec", &service.name, "psql", "-U", &login.user, "-d", &login.main, "-c", &sql];
+    command(compose, root).args(psql).pasteable()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn config(release: Option<&str>) -> BridgeConfig {
+        BridgeConfig {
+            service: None,
+            database: None,
+            release: release.map(str::to_owned),
+            values: BridgePaths::default(),
+            origin: Origin { file: "devk.yaml".into(), line: 4 },
+        }
+    }
+
+    fn with_block(release: &str) -> Chart {
+        let block = json!({"host": "", "port": 1, "database": "", "username": "", "password": ""});
+        Chart { release: release.to_owned(), values: json!({ "externalPostgresql": block }) }
+    }
+
+    fn without(release: &str) -> Chart {
+        Chart { release: release.to_owned(), values: json!({}) }
+    }
+
+    #[test]
+    fn the_release_is_the_only_one_that_takes_an_external_postgres() {
+        let charts = [without("infra"), with_block("shop")];
+        assert_eq!(chart(&config(None), &charts).unwrap().0, "shop");
+    }
+
+    #[test]
+    fn several_releases_are_named_and_one_that_is_asked_for_is_taken() {
+        let charts = [with_block("a"), with_block("b")];
+        let error = chart(&config(None), &charts).unwrap_err();
+        assert_eq!(error.message, "`a` and `b` all take an external Postgres");
+        assert_eq!(chart(&config(Some("b")), &charts).unwrap().0, "b");
+        assert_eq!(chart(&config(Some("c")), &charts).unwrap_err().message, "there is no release `c`");
+    }
+
+    #[test]
+    fn a_single_chart_without_a_block_says_what_to_write() {
+        let error = chart(&config(None), &[without("shop")]).unwrap_err();
+        assert!(error.hint.unwrap().contains("host: path.to.host"));
+    }
+}

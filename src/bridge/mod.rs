@@ -1,0 +1,188 @@
+//! Bridge mode: the chart's own Postgres is turned off, and the cluster uses the server that Compose runs,
+//! with a separate database on it.
+//!
+//! ```text
+//! pod → Service devk-bridge-postgres (port 5439) → gateway of the node's network : 5439 → Compose's container
+//!                                                  or devk's relay there → 127.0.0.1 : 5439
+//! ```
+//!
+//! Invariants: nothing that Compose uses is written to; every precondition is looked at before anything
+//! is touched; no database is ever dropped.
+
+pub mod convention;
+pub mod find;
+pub mod gateway;
+pub mod name;
+pub mod overlap;
+pub mod probe;
+pub mod record;
+pub mod relay;
+pub mod server;
+pub mod service;
+pub mod source;
+pub mod steps;
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::compose::Compose;
+use crate::config::{ForwardConfig, Project};
+use crate::error::Errors;
+use crate::observe::requests::Skipped;
+use crate::plan::LeftOut;
+use crate::ports::Forward;
+use crate::release::databases::databases;
+use crate::release::manifest::Rendered;
+use convention::Paths;
+use find::Chart;
+use server::{Catalog, Login, Mark};
+use source::{Published, Reach};
+
+pub use find::find;
+
+/// Postgres' own port.
+const POSTGRES: u16 = 5432;
+
+/// What an `up` was told of bridge mode.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// As devk.yaml has it.
+    #[default]
+    Configured,
+    /// `--bridge`.
+    On,
+    /// `--no-bridge`.
+    Off,
+}
+
+impl Switch {
+    /// Whether a project is to be bridged.
+    pub fn is_on(self, project: &Project) -> bool {
+        match self {
+            Self::Configured => project.bridge.is_some(),
+            Self::On => true,
+            Self::Off => false,
+        }
+    }
+}
+
+/// What an `up` was told, and whether a session stays behind it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bridging {
+    pub switch: Switch,
+    pub once: bool,
+}
+
+/// A bridge whose preconditions hold.
+#[derive(Debug, Clone)]
+pub struct Bridge {
+    /// The Compose service.
+    pub service: String,
+    /// The release whose database it replaces.
+    pub release: String,
+    /// The separate database.
+    pub database: String,
+    /// Others that the chart wants on the same server, each as separate as the first.
+    pub also: BTreeSet<String>,
+    pub login: Login,
+    pub published: Published,
+    /// Pods need devk's relay.
+    pub relay: bool,
+    /// `postgres` has every database that is wanted, whole.
+    pub made: bool,
+    pub mark: Mark,
+    /// What the server has. The separate database gets the extensions of Compose's.
+    pub catalog: Catalog,
+    paths: Paths,
+    /// The values that the charts get without the bridge.
+    charts: Vec<Chart>,
+    /// How the database is dropped by hand.
+    drop: String,
+}
+
+impl Bridge {
+    /// What the chart is told, by value path.
+    pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
+        let Paths { enabled, host, port, database, username, password } = self.paths.clone();
+        let off = enabled.map(|enabled| (enabled, Value::Bool(false)));
+        let told = [
+            (host, service::host(namespace).into()),
+            (port, self.published.port.into()),
+            (database, self.database.clone().into()),
+            (username, self.login.user.clone().into()),
+            (password, self.login.password.0.clone().into()),
+        ];
+        off.into_iter().chain(told).collect()
+    }
+
+    /// Where the server is for programs on this machine.
+    pub fn local(&self) -> String {
+        self.login.address.to_string()
+    }
+
+    /// The forward of the chart's own database, as `${forward.…}` has it when Compose's is used instead.
+    pub fn stands_for(&self, forward: &ForwardConfig) -> Option<Forward> {
+        (forward.port == POSTGRES).then(|| Forward {
+            name: forward.name.clone(),
+            namespace: String::new(),
+            service: self.service.clone(),
+            remote: forward.port,
+            local: self.published.port,
+            url: format!("postgres://{}", self.local()),
+            moved: None,
+        })
+    }
+
+    /// Why a forward of the chart's own database is not opened.
+    pub fn left_out(&self, forward: &ForwardConfig) -> LeftOut {
+        let service = forward.service.as_ref().unwrap_or(&forward.name);
+        let instead = match forward.port {
+            POSTGRES => format!("; Compose's is on {}", self.local()),
+            _ => String::new(),
+        };
+        LeftOut {
+            name: forward.name.clone(),
+            why: format!("the chart's own `{service}` is off while Compose's database is used{instead}"),
+        }
+    }
+
+    /// The same as a row of the ports that are not forwarded.
+    pub fn skipped(&self, forward: &ForwardConfig, namespace: &str) -> Skipped {
+        let service = forward.service.clone().unwrap_or_else(|| forward.name.clone());
+        let reason = self.left_out(forward).why;
+        Skipped { namespace: namespace.to_owned(), service, port: Some(forward.port), reason }
+    }
+
+    /// Nothing that the rendered charts name is Compose's; what else they name on the server is added to
+    /// the databases that are made.
+    ///
+    /// # Errors
+    /// As [`overlap::others`].
+    pub fn share_nothing<'a>(
+        &mut self,
+        compose: &Compose,
+        namespace: &str,
+        rendered: impl Iterator<Item = &'a Rendered>,
+    ) -> Result<(), Errors> {
+        let databases: Vec<_> = rendered.flat_map(|rendered| databases(rendered, namespace)).collect();
+        self.also = overlap::others(self, compose, namespace, &databases)?;
+        self.made &= self.also.iter().all(|name| self.catalog.databases.contains_key(name));
+        Ok(())
+    }
+
+    /// The separate databases.
+    pub fn databases(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.database.as_str()).chain(self.also.iter().map(String::as_str))
+    }
+
+    /// The machine's own address that pods are led to; None: the gateway.
+    fn own_address(&self) -> Option<std::net::IpAddr> {
+        match self.published.reach {
+            Reach::At(address) => Some(address),
+            Reach::Everywhere | Reach::Loopback => None,
+        }
+    }
+}

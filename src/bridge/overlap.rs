@@ -1,0 +1,271 @@
+//! Databases that would be shared: a name that Compose uses, and what the charts name on the bridged server
+//! beside the database that devk makes. Pure.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::find::Chart;
+use super::{Bridge, name, server, service};
+use crate::compose::{Compose, Database as ComposeDatabase};
+use crate::database::{Kind, Server};
+use crate::error::{Code, Error, Errors, Result};
+use crate::release::databases::Database;
+
+/// Names by which containers reach the machine they run on.
+const MACHINE: &[&str] = &[
+    "host.docker.internal",
+    "host.minikube.internal",
+    "host.k3d.internal",
+    "host.lima.internal",
+    "gateway.docker.internal",
+];
+
+/// No service of Compose uses a database of this name; `main` is the server's own.
+///
+/// # Errors
+/// [`Code::BridgeInUse`] with every place that names it.
+pub fn unused(name: &str, main: &str, compose: &Compose) -> Result<()> {
+    let users = users(name, compose);
+    let message = match users.first() {
+        Some(first) => format!("database `{name}` is used by Compose service `{}`", first.service),
+        None if name == main => format!("database `{name}` is the one that Compose uses"),
+        None => return Ok(()),
+    };
+    Err(Error::new(Code::BridgeInUse, message)
+        .evidence(places(&users))
+        .hint("give the cluster a database of its own: `bridge: {postgres: {database: …}}`"))
+}
+
+/// Where Compose's services name a database of Postgres.
+fn users<'a>(name: &str, compose: &'a Compose) -> Vec<&'a ComposeDatabase> {
+    let all = compose.services.values().flat_map(|service| &service.databases);
+    all.filter(|database| database.named.kind == Kind::Postgres && database.named.name == name).collect()
+}
+
+fn places(users: &[&ComposeDatabase]) -> String {
+    let place = |user: &&ComposeDatabase| {
+        let ComposeDatabase { service, named, origin } = user;
+        format!("{}:{}: service `{service}`, {}", origin.file.display(), origin.line, named.via)
+    };
+    users.iter().map(place).collect::<Vec<_>>().join("\n")
+}
+
+/// The other databases that the charts want on the bridged server, all of them apart from Compose's.
+///
+/// # Errors
+/// [`Code::BridgeShared`] for each that Compose uses or that is somebody else's, with the manifest that
+/// names it and the values that hold its name.
+pub fn others(
+    bridge: &Bridge,
+    compose: &Compose,
+    namespace: &str,
+    databases: &[Database],
+) -> Result<BTreeSet<String>, Errors> {
+    let (mut others, mut problems) = (BTreeSet::new(), Vec::<Error>::new());
+    let mut seen = BTreeSet::from([bridge.database.as_str()]);
+    // A name without an address is on this server where the charts run none of their own.
+    let runs_own =
+        databases.iter().any(|found| found.named.kind == Kind::Postgres && found.named.server == Server::Own);
+    let there = |found: &&Database| match &found.named.server {
+        Server::Unknown => !runs_own,
+        server => leads_there(bridge, server, namespace),
+    };
+    let postgres = databases.iter().filter(|found| found.named.kind == Kind::Postgres);
+    for found in postgres.filter(there) {
+        let name = found.named.name.as_str();
+        if !seen.insert(name) {
+            continue;
+        }
+        match apart(bridge, compose, name) {
+            Ok(()) if name::is_reserved(name) => {}
+            Ok(()) => drop(others.insert(name.to_owned())),
+            Err(error) => problems.push(explained(error, found, &bridge.charts)),
+        }
+    }
+    Errors::unless_empty(problems, others)
+}
+
+/// The address is that of devk's Service, or of the machine with Compose's port.
+fn leads_there(bridge: &Bridge, server: &Server, namespace: &str) -> bool {
+    match server {
+        Server::At { host, .. } if service::is_host(host, namespace) => true,
+        Server::At { host, port } => MACHINE.contains(&host.as_str()) && *port == Some(bridge.published.port),
+        Server::Own | Server::Unknown => false,
+    }
+}
+
+/// Nobody but this project uses the database.
+fn apart(bridge: &Bridge, compose: &Compose, name: &str) -> Result<()> {
+    unused(name, &bridge.login.main, compose)?;
+    if name::is_reserved(name) {
+        // The server's own; charts log in there to look whether it runs.
+        return Ok(());
+    }
+    name::check(name)?;
+    bridge.catalog.databases.get(name).map_or(Ok(()), |there| server::check_owner(name, there, &bridge.mark))
+}
+
+fn explained(cause: Error, found: &Database, charts: &[Chart]) -> Error {
+    let (name, Database { object, source, named, .. }) = (&found.named.name, found);
+    let values: Vec<_> = charts.iter().flat_map(|chart| holding(&chart.values, name)).collect();
+    let error = Error::new(Code::BridgeShared, format!("`{object}` would share database `{name}`: {}", cause.message))
+        .evidence(format!("{source}: {object}, {}", named.via))
+        .evidence(cause.evidence.join("\n"))
+        .evidence(values.iter().map(|path| format!("value `{path}` is `{name}`")).collect::<Vec<_>>().join("\n"));
+    let value = values.first().map_or("the value it comes from", String::as_str);
+    error.hint(format!("give it a name of its own: set `{value}` to `{}`", name::default(name, None)))
+}
+
+/// Paths of all values that are this text.
+fn holding(values: &Value, text: &str) -> Vec<String> {
+    let (mut found, mut open) = (vec![], vec![(String::new(), values)]);
+    while let Some((path, value)) = open.pop() {
+        match value {
+            Value::Object(map) => open.extend(
+                map.iter()
+                    .map(|(key, value)| (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)),
+            ),
+            Value::String(value) if value == text => found.push(path),
+            _ => {}
+        }
+    }
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use serde_json::json;
+
+    use super::super::convention::Paths;
+    use super::super::server::{Catalog, Found, Login, Mark};
+    use super::super::source::{Published, Reach, Secret};
+    use super::*;
+    use crate::compose::Service;
+    use crate::config::Origin;
+    use crate::database::Named;
+
+    fn named(name: &str, server: Server) -> Named {
+        Named { kind: Kind::Postgres, name: name.into(), server, user: None, via: "DATABASE_URL".into() }
+    }
+
+    /// A stack whose service `worker` uses these databases.
+    fn compose(names: &[&str]) -> Compose {
+        let origin = Origin { file: "compose.yaml".into(), line: 7 };
+        let database = |name: &&str| ComposeDatabase {
+            service: "worker".into(),
+            named: named(name, Server::Unknown),
+            origin: origin.clone(),
+        };
+        let worker = Service {
+            name: "worker".into(),
+            active: true,
+            image: None,
+            network_mode: None,
+            environment: Default::default(),
+            ports: vec![],
+            databases: names.iter().map(database).collect(),
+            origin: origin.clone(),
+        };
+        Compose { services: [("worker".to_owned(), worker)].into(), ..Compose::default() }
+    }
+
+    /// To `shop_k8s`, on a server that also has `made` (by devk) and `old` (by somebody else).
+    fn bridge(values: Value) -> Bridge {
+        let mark = Mark::of("shop", std::path::Path::new("/p"));
+        let there = [("made", Some(mark.clone())), ("old", None), ("postgres", None)];
+        let databases = there.map(|(name, mark)| (name.to_owned(), Found { mark })).into();
+        let path = String::new;
+        Bridge {
+            service: "db".into(),
+            release: "shop".into(),
+            database: "shop_k8s".into(),
+            also: BTreeSet::new(),
+            login: Login {
+                address: ([127, 0, 0, 1], 5439).into(),
+                user: "shop".into(),
+                password: Secret(String::new()),
+                main: "shop".into(),
+            },
+            published: Published { local: Ipv4Addr::LOCALHOST.into(), port: 5439, reach: Reach::Everywhere },
+            relay: false,
+            made: false,
+            mark,
+            catalog: Catalog { databases, may_create: true, extensions: BTreeSet::new() },
+            paths: Paths {
+                enabled: None,
+                host: path(),
+                port: path(),
+                database: path(),
+                username: path(),
+                password: path(),
+            },
+            charts: vec![Chart { release: "shop".into(), values }],
+            drop: String::new(),
+        }
+    }
+
+    fn bridged(name: &str) -> Database {
+        at(name, "devk-bridge-postgres.shop.svc", Some(5439))
+    }
+
+    fn at(name: &str, host: &str, port: Option<u16>) -> Database {
+        rendered(named(name, Server::At { host: host.into(), port }))
+    }
+
+    fn rendered(named: Named) -> Database {
+        let (source, object) = ("shop/templates/litellm.yaml".into(), "Deployment/litellm".into());
+        Database { named, source, object, container: None }
+    }
+
+    #[test]
+    fn a_name_that_compose_uses_is_refused_with_its_place() {
+        let error = unused("jobs", "shop", &compose(&["jobs"])).unwrap_err();
+        assert_eq!(error.message, "database `jobs` is used by Compose service `worker`");
+        assert_eq!(error.evidence, ["compose.yaml:7: service `worker`, DATABASE_URL"]);
+        assert_eq!(unused("shop", "shop", &compose(&[])).unwrap_err().code, Code::BridgeInUse);
+        unused("shop_k8s", "shop", &compose(&["jobs"])).unwrap();
+    }
+
+    #[test]
+    fn a_second_database_that_compose_uses_stops_the_plan_and_names_the_value() {
+        let bridge = bridge(json!({"litellm": {"db": {"name": "litellm"}}}));
+        let found = [bridged("shop_k8s"), bridged("litellm")];
+        let errors = others(&bridge, &compose(&["litellm"]), "shop", &found).unwrap_err();
+        let [error] = &errors.0[..] else { panic!("{errors:?}") };
+        assert_eq!(error.code, Code::BridgeShared);
+        assert!(error.evidence.contains(&"shop/templates/litellm.yaml: Deployment/litellm, DATABASE_URL".to_owned()));
+        assert_eq!(error.hint.as_deref(), Some("give it a name of its own: set `litellm.db.name` to `litellm_k8s`"));
+    }
+
+    #[test]
+    fn one_that_is_apart_is_made_too_and_one_of_somebody_else_is_not() {
+        let bridge = bridge(json!({}));
+        let wanted = [bridged("litellm_k8s"), bridged("made"), bridged("postgres")];
+        let apart = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
+        assert_eq!(apart, ["litellm_k8s", "made"].map(str::to_owned).into());
+        let errors = others(&bridge, &compose(&[]), "shop", &[bridged("old"), bridged("shop")]).unwrap_err();
+        assert_eq!(errors.0.len(), 2, "{errors:?}");
+    }
+
+    #[test]
+    fn the_machine_with_composes_port_is_composes_server_and_another_port_is_not() {
+        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
+        let look = |host: &str, port| others(&bridge, &compose, "shop", &[at("litellm", host, Some(port))]);
+        assert!(look("host.docker.internal", 5439).is_err());
+        assert_eq!(look("host.docker.internal", 5432), Ok(BTreeSet::new()));
+        assert_eq!(look("db.example.com", 5439), Ok(BTreeSet::new()));
+    }
+
+    #[test]
+    fn a_name_without_an_address_counts_unless_the_chart_runs_a_server_of_its_own() {
+        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
+        let unknown = rendered(named("litellm", Server::Unknown));
+        assert!(others(&bridge, &compose, "shop", std::slice::from_ref(&unknown)).is_err());
+        let own = rendered(named("litellm", Server::Own));
+        assert_eq!(others(&bridge, &compose, "shop", &[unknown, own]), Ok(BTreeSet::new()));
+    }
+}

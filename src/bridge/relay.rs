@@ -1,0 +1,243 @@
+//! Where Compose publishes on this machine's loopback alone: a listener at the gateway address that
+//! carries connections there, for as long as the session lives.
+//!
+//! Invariant: a connection from any address but those of the cluster's nodes is reset before a byte of it
+//! is read. The addresses are asked for anew while they are older than a moment, and nobody is let in
+//! while they cannot be had.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use rustix::net::sockopt::{set_socket_keepalive, set_tcp_keepidle};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::error::{Code, Error, Result};
+
+/// How old the nodes' addresses may be. A node that restarts may get another one.
+const FRESH: Duration = Duration::from_secs(2);
+/// How long the server may take to accept. It is on this machine.
+const DIAL: Duration = Duration::from_secs(5);
+/// How long the listener rests when the machine is out of file descriptors.
+const REST: Duration = Duration::from_millis(100);
+/// A pod that went without a word is noticed after this time and some unanswered probes.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+type Addresses = Box<dyn Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync>;
+
+/// Who may connect: the addresses that `ask` tells, at most a moment old.
+pub struct Guard {
+    ask: Addresses,
+    known: Mutex<Option<(Instant, BTreeSet<IpAddr>)>>,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("known", &self.known).finish_non_exhaustive()
+    }
+}
+
+impl Guard {
+    pub fn new(ask: impl Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync + 'static) -> Self {
+        Self { ask: Box::new(ask), known: Mutex::new(None) }
+    }
+
+    async fn admits(&self, peer: IpAddr) -> bool {
+        let mut known = self.known.lock().await;
+        if let Some((at, addresses)) = known.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return addresses.contains(&peer);
+        }
+        let Ok(addresses) = (self.ask)().await else {
+            *known = None;
+            return false;
+        };
+        let admitted = addresses.contains(&peer);
+        *known = Some((Instant::now(), addresses));
+        admitted
+    }
+}
+
+/// A relay that is being served until it is closed or dropped.
+#[derive(Debug)]
+pub struct Relay {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Where it leads.
+    pub to: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Listens at the gateway, on the same port as the server if that is free there, else on another.
+    ///
+    /// # Errors
+    /// [`Code::BridgeRelay`] if the address is not this machine's.
+    pub async fn open(gateway: Ipv4Addr, to: SocketAddr, guard: Guard) -> Result<Self> {
+        let listener = match TcpListener::bind((gateway, to.port())).await {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => TcpListener::bind((gateway, 0)).await,
+            bound => bound,
+        };
+        let failed = |e| not_opened(gateway, &e);
+        let listener = listener.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let task = tokio::spawn(serve(listener, to, Arc::new(guard)));
+        Ok(Self { address, to, task })
+    }
+
+    /// Ends it with all its connections; then the port is free.
+    pub async fn close(self) {
+        self.task.abort();
+        // Dropped in `drop` again; what counts is that the task is gone.
+        while !self.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn not_opened(gateway: Ipv4Addr, cause: &std::io::Error) -> Error {
+    Error::new(Code::BridgeRelay, format!("the relay cannot listen on {gateway}: {cause}"))
+        .hint("publish Compose's port on every address (\"5439:5432\" without an IP), then no relay is needed")
+}
+
+async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
+    // Dropping the set ends its connections.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => drop(connections.spawn(carry(stream, peer.ip(), to, Arc::clone(&guard)))),
+                Err(e) if e.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(_) => sleep(REST).await,
+            },
+            Some(_) = connections.join_next() => {}
+        }
+    }
+}
+
+/// One connection. Whatever goes wrong, the pod sees a reset, as from a server that is down.
+async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<Guard>) {
+    if !guard.admits(peer).await {
+        let _ = inward.set_zero_linger();
+        return;
+    }
+    let Ok(Ok(mut outward)) = timeout(DIAL, TcpStream::connect(to)).await else {
+        let _ = inward.set_zero_linger();
+        return;
+    };
+    for stream in [&inward, &outward] {
+        let _ = stream.set_nodelay(true);
+        let _ = set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
+    }
+    if tokio::io::copy_bidirectional(&mut inward, &mut outward).await.is_err() {
+        let _ = inward.set_zero_linger();
+        let _ = outward.set_zero_linger();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    fn guard(answer: Result<Vec<IpAddr>>) -> Guard {
+        Guard::new(move || {
+            let answer = answer.clone().map(|addresses| addresses.into_iter().collect());
+            Box::pin(async { answer })
+        })
+    }
+
+    /// A server that answers with what it hears.
+    async fn echo() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::spawn(async move {
+                    let (mut read, mut write) = stream.split();
+                    let _ = tokio::io::copy(&mut read, &mut write).await;
+                });
+            }
+        });
+        address
+    }
+
+    /// Another address of this machine, so that the port of the server is free there.
+    const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+    async fn says(relay: &Relay, text: &[u8]) -> std::io::Result<Vec<u8>> {
+        let mut stream = TcpStream::connect(relay.address).await?;
+        stream.write_all(text).await?;
+        stream.shutdown().await?;
+        let mut answer = vec![];
+        stream.read_to_end(&mut answer).await.map(|_| answer)
+    }
+
+    #[tokio::test]
+    async fn a_node_reaches_the_server_under_the_servers_own_port() {
+        let server = echo().await;
+        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        assert_eq!(relay.address, SocketAddr::from((GATEWAY, server.port())));
+        // The last bytes of a side that has closed arrive, too.
+        assert_eq!(says(&relay, &[7; 100_000]).await.unwrap(), [7; 100_000]);
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_replaced_by_another() {
+        let server = echo().await;
+        let _holder = TcpListener::bind((GATEWAY, server.port())).await.unwrap();
+        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        assert_ne!(relay.address.port(), server.port());
+        assert_eq!(says(&relay, b"hello").await.unwrap(), b"hello");
+    }
+
+    #[tokio::test]
+    async fn a_foreign_address_is_reset_and_so_is_everybody_while_the_nodes_are_unknown() {
+        let unknown = Err(Error::new(Code::DockerRequest, "gone"));
+        for answer in [Ok(vec![[10, 0, 0, 9].into()]), Ok(vec![]), unknown] {
+            let relay = Relay::open(GATEWAY, echo().await, guard(answer)).await.unwrap();
+            let mut stream = TcpStream::connect(relay.address).await.unwrap();
+            let error = stream.read(&mut [0; 1]).await.unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_down_resets_and_one_that_is_back_answers() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = server.local_addr().unwrap();
+        drop(server);
+        let relay = Relay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        assert!(says(&relay, b"x").await.is_err());
+        let back = TcpListener::bind(address).await.unwrap();
+        let (answer, accepted) = tokio::join!(TcpStream::connect(relay.address), back.accept());
+        assert!(answer.is_ok() && accepted.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_is_closed_frees_its_port() {
+        let relay = Relay::open(GATEWAY, echo().await, guard(Ok(vec![]))).await.unwrap();
+        let address = relay.address;
+        relay.close().await;
+        TcpListener::bind(address).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_address_that_is_not_this_machines_is_an_error() {
+        let error = Relay::open(Ipv4Addr::new(192, 0, 2, 1), echo().await, guard(Ok(vec![]))).await.unwrap_err();
+        assert_eq!(error.code, Code::BridgeRelay);
+    }
+}

@@ -1,0 +1,124 @@
+//! What the steps `bridge.…` of an `up` do.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::probe::Probe;
+use super::record::{self, Record};
+use super::relay::Guard;
+use super::service::Lead;
+use super::{Bridge, gateway, server, service};
+use crate::cluster::kind::{Access, Kind};
+use crate::docker::Engine;
+use crate::error::{Code, Error, Result};
+use crate::session::Session;
+use crate::ui::event::Step;
+
+/// `bridge.database`: makes what is missing, and says what was made.
+///
+/// # Errors
+/// As [`server::make`].
+pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
+    let mut said = vec![];
+    for name in bridge.databases() {
+        step.progress(format!("database `{name}` on {}", bridge.local()));
+        let made = server::make(&bridge.login, name, &bridge.mark, &bridge.catalog.extensions).await?;
+        let what = if made.created { "made" } else { "there already" };
+        said.push(format!("`{name}` {what}, owner `{}`", bridge.login.user));
+        said.extend(made.without.iter().map(|extension| format!("without extension {extension}")));
+    }
+    Ok(said.join("; "))
+}
+
+/// `bridge.service`: opens the relay if one is needed, and leads devk's Service to it or to the server.
+/// None: it led there already.
+///
+/// # Errors
+/// [`Code::BridgeGateway`], [`Code::BridgeRelay`], [`Code::BridgeService`], [`Code::ClusterUnreachable`].
+pub async fn lead(
+    bridge: &Bridge,
+    kind: &Kind,
+    access: &Access,
+    session: &Session,
+    project: &str,
+) -> Result<(Lead, bool)> {
+    let (address, target) = match bridge.own_address() {
+        Some(IpAddr::V4(address)) => (address, bridge.published.port),
+        Some(address @ IpAddr::V6(_)) => return Err(no_v4(address)),
+        None => at_gateway(bridge, kind, access, session).await?,
+    };
+    let lead = Lead { port: bridge.published.port, address, target };
+    let changed = service::find(&access.client, project).await? != Some(lead);
+    if changed {
+        service::ensure(&access.client, project, lead).await?;
+    }
+    if !bridge.relay {
+        session.no_relay().await;
+    }
+    Ok((lead, changed))
+}
+
+async fn at_gateway(bridge: &Bridge, kind: &Kind, access: &Access, session: &Session) -> Result<(Ipv4Addr, u16)> {
+    let address = gateway::address(&kind.engine, &access.nodes).await?;
+    if !bridge.relay {
+        return Ok((address, bridge.published.port));
+    }
+    let relay = session.relay(address, bridge.login.address, || nodes(kind.clone())).await?;
+    Ok((address, relay.port()))
+}
+
+/// Lets the nodes of the cluster in, those of the moment.
+fn nodes(kind: Kind) -> Guard {
+    Guard::new(move || {
+        let kind = kind.clone();
+        Box::pin(async move {
+            let running: Vec<_> = kind.nodes().await?.into_iter().filter(|node| node.running).collect();
+            gateway::node_addresses(&kind.engine.docker, &running).await
+        })
+    })
+}
+
+fn no_v4(address: IpAddr) -> Error {
+    Error::new(Code::BridgeGateway, format!("Compose publishes the database on {address} alone, and pods speak IPv4"))
+        .hint("publish it on an IPv4 address, or without an IP address")
+}
+
+/// `bridge.probe`: goes the way of a pod from every node, and names the hops.
+///
+/// # Errors
+/// [`Code::BridgeProbe`].
+pub async fn probe(bridge: &Bridge, engine: &Engine, access: &Access, lead: Lead, step: &Step) -> Result<String> {
+    let Lead { address, target: port, .. } = lead;
+    let mut hops = vec![];
+    for node in &access.nodes {
+        let docker = &engine.docker;
+        let probe = Probe { docker, node: &node.name, address, port, login: &bridge.login, database: &bridge.database };
+        let way = probe.run().await?;
+        step.progress(way.clone());
+        hops.push(way);
+    }
+    Ok(hops.join("; "))
+}
+
+/// Where a bridge leads, for status and for the day on which it goes.
+pub fn record(bridge: &Bridge, lead: Lead) -> Record {
+    Record {
+        service: bridge.service.clone(),
+        database: bridge.database.clone(),
+        address: SocketAddr::from((lead.address, lead.target)).to_string(),
+        relay: bridge.relay,
+        drop: bridge.drop.clone(),
+    }
+}
+
+/// `bridge.remove`: the way back. The database stays; the answer says so.
+///
+/// # Errors
+/// [`Code::ClusterUnreachable`], [`Code::StateIo`].
+pub async fn remove(access: &Access, session: &Session, project: &str, state: &Path) -> Result<String> {
+    service::remove(&access.client, project).await?;
+    session.no_relay().await;
+    let said = record::load(state)?.map(|record| record.stays());
+    record::forget(state)?;
+    Ok(said.unwrap_or_else(|| "devk's Service is gone; the database stays".to_owned()))
+}

@@ -1,0 +1,83 @@
+//! What bridge mode changes in observing: the charts are rendered with Compose's database in the place of
+//! their own, and forwards to what is then missing are left out.
+
+use super::Charts;
+use super::requests::{self, Wanted};
+use super::table::services;
+use crate::bridge::find::{Chart, Given};
+use crate::bridge::{self, Bridge, Bridging, record, service};
+use crate::cluster::kind::Access;
+use crate::compose::Compose;
+use crate::config::ForwardConfig;
+use crate::docker::Engine;
+use crate::error::{Errors, Result};
+use crate::plan::BridgeFact;
+use crate::release::known_values;
+use crate::release::manifest::Rendered;
+
+type Draft = Vec<(String, Rendered)>;
+
+/// The charts with the bridge in them, if the cluster is to have one, and their draft.
+pub(super) async fn draft<'a>(
+    mut charts: Charts<'a>,
+    compose: Option<&Compose>,
+    engine: &Engine,
+    bridging: Bridging,
+) -> Result<(Charts<'a>, Draft), Errors> {
+    if bridging.switch.is_on(charts.project) {
+        charts.bridge = Some(find(&charts, compose, engine, bridging.once).await?);
+    }
+    let draft = charts.draft(charts.bridge.as_ref()).await?;
+    if let (Some(bridge), Some(compose)) = (&mut charts.bridge, compose) {
+        bridge.share_nothing(compose, &charts.project.id, draft.iter().map(|(_, rendered)| rendered))?;
+    }
+    Ok((charts, draft))
+}
+
+/// Looks whether a bridge can be had.
+///
+/// # Errors
+/// As [`bridge::find`].
+pub(super) async fn find(
+    charts: &Charts<'_>,
+    compose: Option<&Compose>,
+    engine: &Engine,
+    once: bool,
+) -> Result<Bridge, Errors> {
+    let (project, images) = (charts.project, charts.stand_ins());
+    let resolve = |text: &str, file: &std::path::Path| charts.resolve_draft(text, file, &images);
+    let mut known = vec![];
+    for release in &project.releases {
+        let values = known_values(release, &resolve, charts.helm, charts.paths).await?;
+        known.push(Chart { release: release.name.clone(), values });
+    }
+    bridge::find(Given { project, compose, charts: &known, engine, once }).await
+}
+
+/// Which Service ports want a host port, and the listed forwards that a bridge leaves without a Service.
+pub(super) async fn wanted(charts: &Charts<'_>, draft: &Draft) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+    let there = services(charts.project, draft);
+    let found = requests::wanted(charts.project, &there, &[]);
+    if found.is_ok() || charts.bridge.is_none() {
+        return found;
+    }
+    // A chart that does not render without the bridge cannot tell what the bridge took from it.
+    match charts.draft(None).await {
+        Ok(whole) => requests::wanted(charts.project, &there, &services(charts.project, &whole)),
+        Err(_) => found,
+    }
+}
+
+/// What becomes of the bridge.
+pub(super) async fn fact(charts: &Charts<'_>, access: Option<&Access>) -> Result<BridgeFact> {
+    let Charts { project, paths, .. } = charts;
+    if let Some(Bridge { release, database, made, .. }) = &charts.bridge {
+        return Ok(BridgeFact::Wanted { release: release.clone(), database: database.clone(), made: *made });
+    }
+    let was_there = match access {
+        Some(access) => service::find(&access.client, &project.id).await?.is_some(),
+        None => false,
+    };
+    let was_there = was_there || record::load(&paths.project(&project.id))?.is_some();
+    Ok(if was_there { BridgeFact::Leaving } else { BridgeFact::None })
+}

@@ -1,0 +1,106 @@
+//! The offset table of a project, as far as it can be made without a cluster.
+
+use serde::Serialize;
+
+use super::bridged;
+use super::requests::{Rendered as RenderedService, Skipped, Wanted, skipped};
+use super::taken::{compose, taken};
+use super::{Charts, Own, keep};
+use crate::bridge::Switch;
+use crate::compose::Compose;
+use crate::config::Project;
+use crate::docker;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors};
+use crate::paths::Paths;
+use crate::plan::ForwardFact;
+use crate::ports::{self, Forward, Leases, Lessee, Taken};
+use crate::release::helm::Helm;
+use crate::release::manifest::Rendered;
+
+/// The table and what it was made from.
+#[derive(Debug, Default)]
+pub struct Table {
+    pub forwards: Vec<Forward>,
+    pub compose: Option<Compose>,
+    /// Service ports that cannot be forwarded.
+    pub skipped: Vec<Skipped>,
+    /// What could not be looked at.
+    pub unseen: Vec<Unseen>,
+}
+
+/// Something that the table does not take into account.
+#[derive(Debug, Serialize)]
+pub struct Unseen {
+    /// `containers`, …
+    pub what: &'static str,
+    pub error: Error,
+}
+
+/// The table that `up` would make now. It needs no cluster; where Docker does not run, containers are
+/// left out and [`Table::unseen`] says so.
+///
+/// # Errors
+/// Everything else that keeps the table from being made.
+pub async fn table(
+    project: &Project,
+    paths: &Paths,
+    own: &Own,
+    environment: &Environment,
+    switch: Switch,
+) -> Result<Table, Errors> {
+    let mut problems = vec![];
+    let compose = keep(compose(project, environment), &mut problems);
+    let helm = keep(Helm::find(environment).map_err(Errors::from), &mut problems);
+    let (Some(compose), Some(helm)) = (compose, helm) else { return Err(Errors(problems)) };
+    let (engine, mut unseen) = match docker::connect(environment).await {
+        Ok(engine) => (Some(engine), vec![]),
+        Err(error) if error.code == Code::DockerUnavailable => (None, vec![Unseen { what: "containers", error }]),
+        Err(error) => return Err(error.into()),
+    };
+    let mut charts = Charts::new(project, paths, &helm)?;
+    if let Some(engine) = engine.as_ref().filter(|_| switch.is_on(project)) {
+        match bridged::find(&charts, compose.as_ref(), engine, false).await {
+            Ok(bridge) => charts.bridge = Some(bridge),
+            Err(errors) => unseen.extend(errors.0.into_iter().map(|error| Unseen { what: "the bridge", error })),
+        }
+    }
+    let taken = taken(project, paths, compose.as_ref(), engine.as_ref()).await?;
+    let draft = charts.draft(charts.bridge.as_ref()).await?;
+    let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
+    let forwards = forwards(project, paths, &wanted, taken, own).await?;
+    let forwards = forwards.into_iter().map(|fact| fact.forward).collect();
+    let mut skipped = skipped(project, &services(project, &draft));
+    skipped.extend(
+        charts.bridge.iter().flat_map(|bridge| absent.iter().map(|forward| bridge.skipped(forward, &project.id))),
+    );
+    Ok(Table { forwards, compose, skipped, unseen })
+}
+
+/// Every Service that the charts render.
+pub(super) fn services(project: &Project, draft: &[(String, Rendered)]) -> Vec<RenderedService> {
+    let of_release = |(release, rendered): &(String, Rendered)| {
+        let with_release = |service| RenderedService { release: release.clone(), service };
+        rendered.services(&project.id).into_iter().map(with_release).collect::<Vec<_>>()
+    };
+    draft.iter().flat_map(of_release).collect()
+}
+
+/// A row for every Service port that is to be forwarded.
+pub(super) async fn forwards(
+    project: &Project,
+    paths: &Paths,
+    wanted: &[Wanted],
+    taken: Taken,
+    own: &Own,
+) -> Result<Vec<ForwardFact>, Errors> {
+    let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
+    let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
+    let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
+    Ok(forwards.into_iter().filter_map(|forward| fact(forward, wanted)).collect())
+}
+
+fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
+    let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
+    Some(ForwardFact { forward, port_name: wanted.request.port_name.clone(), release: wanted.release.clone() })
+}

@@ -1,0 +1,95 @@
+//! Two git worktrees of one project at the same time on one cluster: neither sees the other.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::support::machine::{CLUSTER, cluster, images_of, machine, run};
+use crate::support::project::{Project, port_of};
+use crate::support::run::{Ran, Running};
+use crate::support::wire::get;
+
+/// A linked worktree of a project; removed with all that devk made for it when it is dropped.
+struct Worktree {
+    dir: tempfile::TempDir,
+}
+
+impl Worktree {
+    /// A branch `login` of the project, in a folder `login`.
+    fn of(project: &Project) -> Self {
+        let dir = machine().new_folder();
+        let main = project.path("");
+        git(&main, &["init", "--quiet"]);
+        git(&main, &["add", "--all"]);
+        git(&main, &["-c", "user.name=e2e", "-c", "user.email=e2e@localhost", "commit", "--quiet", "-m", "start"]);
+        let worktree = Self { dir };
+        git(&main, &["worktree", "add", "--quiet", "-b", "login", worktree.root().to_str().unwrap()]);
+        worktree
+    }
+
+    fn root(&self) -> std::path::PathBuf {
+        self.dir.path().join("login")
+    }
+
+    fn devk(&self, args: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+        command.args(args).args(["--format", "json"]).current_dir(self.root());
+        Running::start(command.env_clear().envs(machine().environment())).ended()
+    }
+}
+
+impl Drop for Worktree {
+    fn drop(&mut self) {
+        let ran = self.devk(&["down", "--delete"]);
+        if ran.code != Some(0) {
+            eprintln!("the worktree could not be removed: {ran:?}");
+        }
+    }
+}
+
+fn git(folder: &Path, args: &[&str]) {
+    run(Command::new("git").args(args).current_dir(folder).env("HOME", machine().home()));
+}
+
+fn forwards(up: &Ran) -> Vec<Value> {
+    up.settled()["forwards"].as_array().unwrap().clone()
+}
+
+fn locals(forwards: &[Value]) -> Vec<u64> {
+    forwards.iter().map(|forward| forward["local"].as_u64().unwrap()).collect()
+}
+
+fn page(port: u16) -> String {
+    get(port, "/index.html").unwrap().well()
+}
+
+#[test]
+fn two_worktrees_are_up_at_once_and_the_end_of_one_leaves_the_other() {
+    cluster();
+    let main = Project::pair("twin");
+    let login = Worktree::of(&main);
+    std::fs::write(login.root().join("left/www/index.html"), "this is left of login\n").unwrap();
+
+    let (of_main, of_login) = (main.start(&["up", "-d"]), login.devk(&["up", "-d"]));
+    let (of_main, of_login) = (forwards(&of_main.ended().well()), forwards(&of_login.well()));
+    let (left, login_left) = (port_of(&of_main, "left"), port_of(&of_login, "left"));
+    assert!(locals(&of_main).iter().all(|port| !locals(&of_login).contains(port)), "{of_main:?} {of_login:?}");
+    assert!(cluster().has_namespace("twin") && cluster().has_namespace("twin-login"));
+    assert_eq!((page(left), page(login_left)), ("this is left\n".into(), "this is left of login\n".into()));
+    let moved: Vec<_> = of_main.iter().chain(&of_login).filter_map(|forward| forward["moved"].as_str()).collect();
+    assert!(moved.iter().any(|why| why.contains("project `twin")), "the other worktree is named: {moved:?}");
+
+    // Each keeps its ports through a second `up`, whoever comes first.
+    assert_eq!(locals(&forwards(&login.devk(&["up", "-d"]).well())), locals(&of_login));
+    assert_eq!(locals(&forwards(&main.devk(&["up", "-d"]).well())), locals(&of_main));
+
+    login.devk(&["down", "--delete"]).well();
+    assert!(!cluster().has_namespace("twin-login") && cluster().has_namespace("twin"));
+    assert_eq!(machine().state_of("twin-login"), [""; 0]);
+    assert!(images_of("twin-login").is_empty() && !images_of("twin").is_empty());
+    assert_eq!(page(left), "this is left\n");
+    assert_eq!(locals(&main.forwards()), locals(&of_main));
+    let pods = cluster().kubectl(CLUSTER, &["-n", "twin", "get", "pods", "--no-headers"]);
+    assert!(pods.lines().count() >= 2 && pods.lines().all(|pod| pod.contains("Running")), "{pods}");
+}
