@@ -94,6 +94,12 @@ enum Command {
         /// Warnings count as errors
         #[arg(long)]
         strict: bool,
+        /// Remove what dead sessions and deleted folders left, and raise limits of the kernel after asking
+        #[arg(long)]
+        fix: bool,
+        /// With --fix: do not ask
+        #[arg(long, requires = "fix")]
+        yes: bool,
     },
     /// The JSON Schema of devk.yaml, for editors
     Schema,
@@ -215,7 +221,9 @@ fn run(command: Command, format: Format, markdown: bool, project: ProjectArgs) -
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
-            Command::Doctor { strict } => commands::doctor::run(&context, strict).await,
+            Command::Doctor { strict, fix, yes } => {
+                commands::doctor::run(&context, commands::doctor::Options { strict, fix, yes }).await
+            }
             Command::Schema => {
                 ui::json(&config::json_schema());
                 Ok(Exit::Ok)

@@ -4,7 +4,7 @@
 //! an unchanged `up` starts no process. Invariant: `kind` gets `--kubeconfig` always, so the user's
 //! current context is never switched.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -88,6 +88,17 @@ impl std::fmt::Debug for Access {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Access").field("nodes", &self.nodes).field("pin", &self.pin).finish_non_exhaustive()
     }
+}
+
+/// The names of all kind clusters that Docker has, running or not.
+///
+/// # Errors
+/// [`Code::DockerUnavailable`].
+pub async fn names(engine: &Engine) -> Result<BTreeSet<String>> {
+    let filters = HashMap::from([("label".to_owned(), vec![CLUSTER_LABEL.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let containers = engine.docker.list_containers(Some(options)).await.map_err(|e| docker_error(&e))?;
+    Ok(containers.into_iter().filter_map(|node| node.labels?.remove(CLUSTER_LABEL)).collect())
 }
 
 /// One kind cluster by name.

@@ -48,8 +48,12 @@ pub async fn find_own(client: &kube::Client, project: &str, root: &Path) -> Resu
 }
 
 fn other_root(namespace: &ObjectMeta, root: &Path) -> Option<PathBuf> {
-    let noted = namespace.annotations.as_ref()?.get(ROOT_ANNOTATION).map(PathBuf::from)?;
+    let noted = noted_root(namespace)?;
     (noted.canonicalize().ok()? != root.canonicalize().ok()?).then_some(noted)
+}
+
+fn noted_root(namespace: &ObjectMeta) -> Option<PathBuf> {
+    namespace.annotations.as_ref()?.get(ROOT_ANNOTATION).map(PathBuf::from)
 }
 
 fn is_of(namespace: &ObjectMeta, project: &str) -> bool {
@@ -85,6 +89,8 @@ pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result
 pub struct Resident {
     pub name: String,
     pub asleep: bool,
+    /// The project's folder, if it was noted.
+    pub root: Option<PathBuf>,
 }
 
 /// The projects that have a namespace in this cluster.
@@ -96,7 +102,8 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| refused(&e))?;
     let resident = |metadata: ObjectMeta| {
         let asleep = is_sleeping(&metadata);
-        Some(Resident { name: metadata.name?, asleep })
+        let root = noted_root(&metadata);
+        Some(Resident { name: metadata.name?, asleep, root })
     };
     Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
 }

@@ -1,26 +1,44 @@
 //! `devk doctor`.
 
+use std::io::{IsTerminal, Write};
+
+use console::style;
+
 use super::Context;
-use crate::doctor::{self, Check, Status};
-use crate::error::{Code, Errors, Exit, Result};
+use crate::doctor::fix::{self, Fix};
+use crate::doctor::{self, Check, Evidence, Facts, Status};
+use crate::environment::Environment;
+use crate::error::{Errors, Exit, Result};
+use crate::paths::Paths;
 use crate::ui::{self, Format};
+
+/// What the command line asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Warnings count as errors.
+    pub strict: bool,
+    pub fix: bool,
+    /// No questions.
+    pub yes: bool,
+}
 
 /// Prints every check. Outside a project the machine alone is examined.
 ///
 /// # Errors
-/// Those of the configuration, except that there is none.
-pub async fn run(context: &Context, strict: bool) -> Result<Exit, Errors> {
-    let project = match context.project() {
-        Ok(project) => Some(project),
-        Err(errors) if errors.0.iter().all(|e| e.code == Code::ConfigMissing) => None,
-        Err(errors) => return Err(errors),
-    };
-    let checks = doctor::examine(project.as_ref(), &context.paths).await;
+/// None: whatever is broken is a finding.
+pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
+    let environment = Environment::of_process();
+    let mut facts = Facts::gather(context.project(), &context.paths, &environment).await;
+    if options.fix {
+        mend(&facts, &context.paths, &environment, options.yes).await;
+        facts = Facts::gather(context.project(), &context.paths, &environment).await;
+    }
+    let checks = doctor::check(&facts);
     match context.format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "checks": checks})),
-        Format::Table => ui::out(&checks.iter().map(text).collect::<String>()),
+        Format::Table => ui::out(&text(&checks)),
     }
-    Ok(exit(&checks, strict))
+    Ok(exit(&checks, options.strict))
 }
 
 fn exit(checks: &[Check], strict: bool) -> Exit {
@@ -28,26 +46,119 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
     if checks.iter().any(|check| bad(check.status)) { Exit::Found } else { Exit::Ok }
 }
 
-fn text(check: &Check) -> String {
+/// Does what can be done and says so on stderr.
+async fn mend(facts: &Facts, paths: &Paths, environment: &Environment, yes: bool) {
+    let fixes = fix::fixes(facts);
+    if fixes.is_empty() {
+        ui::err("nothing that devk could fix\n");
+    }
+    for fix in fixes {
+        if fix.needs_consent() && !yes && !consent(&fix) {
+            ui::err(&format!("left: {}; `--yes` does it without asking\n", fix.text()));
+            continue;
+        }
+        match fix.apply(paths, environment).await {
+            Ok(()) => ui::err(&format!("done: {}\n", fix.text())),
+            Err(error) => ui::err(&format!("failed: {}\n{}", fix.text(), ui::plain::error(&error))),
+        }
+        fix.undo().into_iter().for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
+    }
+    ui::err("\n");
+}
+
+/// Asks on a terminal; nobody answers in a script.
+fn consent(fix: &Fix) -> bool {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return false;
+    }
+    ui::err(&format!("{}? [y/N] ", fix.text()));
+    let mut answer = String::new();
+    let _ = std::io::stderr().flush();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
+/// What is wrong first, each with its evidence and its hint; then what is fine, a line a family; then
+/// what could not be looked at; then the count.
+fn text(checks: &[Check]) -> String {
+    let of = |status: Status| checks.iter().filter(move |check| check.status == status);
+    let problems: String = of(Status::Error).chain(of(Status::Warning)).map(problem).collect();
+    let fine: String = of(Status::Ok).map(|check| line(style("✓").green(), check)).collect();
+    let skipped = skipped(of(Status::Skipped));
+    let parts = [problems, fine, skipped].into_iter().filter(|part| !part.is_empty());
+    let parts: String = parts.map(|part| part + "\n").collect();
+    parts + &count(checks) + "\n"
+}
+
+fn line(mark: console::StyledObject<&str>, check: &Check) -> String {
+    format!("{mark} {:<20} {}\n", check.id, check.summary)
+}
+
+/// One line for each reason.
+fn skipped<'a>(checks: impl Iterator<Item = &'a Check>) -> String {
+    let mut reasons: Vec<(&str, Vec<&str>)> = vec![];
+    for check in checks {
+        match reasons.iter_mut().find(|(why, _)| *why == check.summary) {
+            Some((_, ids)) => ids.push(check.id.as_str()),
+            None => reasons.push((&check.summary, vec![check.id.as_str()])),
+        }
+    }
+    reasons.iter().map(|(why, ids)| format!("{} {why}: no {}\n", style("-").dim(), ids.join(", "))).collect()
+}
+
+fn problem(check: &Check) -> String {
     let mark = match check.status {
-        Status::Ok => "✓",
-        Status::Warning => "!",
-        Status::Error => "✗",
-        Status::Skipped => "-",
+        Status::Error => style("✗").red().bold(),
+        _ => style("!").yellow().bold(),
     };
-    let evidence = check.evidence.iter().map(|e| format!("    | {}\n", e.text));
-    let hint = check.hint.iter().map(|hint| format!("    hint: {hint}\n"));
-    format!("{mark} {:<18} {}\n", check.id, check.summary) + &evidence.chain(hint).collect::<String>()
+    let evidence = check.evidence.iter().map(|evidence| format!("    {}\n", style(place(evidence)).dim()));
+    let hint = check.hint.iter().map(|hint| format!("    {} {hint}\n", style("→").cyan()));
+    line(mark, check) + &evidence.chain(hint).collect::<String>()
+}
+
+/// `compose.yaml:12: text`, the file as seen from here.
+fn place(evidence: &Evidence) -> String {
+    let Some(file) = &evidence.file else { return evidence.text.clone() };
+    let here = std::env::current_dir().unwrap_or_default();
+    let file = file.strip_prefix(here).unwrap_or(file).display();
+    let line = evidence.line.map(|line| format!(":{line}")).unwrap_or_default();
+    let text = if evidence.text.is_empty() { String::new() } else { format!(": {}", evidence.text) };
+    format!("{file}{line}{text}")
+}
+
+fn count(checks: &[Check]) -> String {
+    let of = |status: Status| checks.iter().filter(|check| check.status == status).count();
+    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let (errors, warnings) = (many(of(Status::Error), "error"), many(of(Status::Warning), "warning"));
+    let skipped = match of(Status::Skipped) {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
+    format!("{}: {errors}, {warnings}, {} fine{skipped}", many(checks.len(), "check"), of(Status::Ok))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::Id;
 
     #[test]
     fn a_warning_counts_only_when_strict() {
-        let checks = [Check::new("machine.disk", Status::Warning, "")];
+        let checks = [Check::warning(Id::MachineDisk, "")];
         assert_eq!(exit(&checks, false), Exit::Ok);
         assert_eq!(exit(&checks, true), Exit::Found);
+    }
+
+    #[test]
+    fn problems_come_first_with_evidence_and_hint_and_all_is_counted_last() {
+        let checks = [
+            Check::ok(Id::ToolsKind, "kind v1"),
+            Check::skipped(Id::ToolsKubectl, "not there"),
+            Check::error(Id::ComposePorts, "twice").at("compose.yaml", 3, "service `a`").hint("move it"),
+        ];
+        let text = console::strip_ansi_codes(&text(&checks)).into_owned();
+        let expected = "✗ compose.ports        twice\n    compose.yaml:3: service `a`\n    → move it\n\n\
+                        ✓ tools.kind           kind v1\n\n- not there: no tools.kubectl\n\n\
+                        3 checks: 1 error, 0 warnings, 1 fine, 1 skipped\n";
+        assert_eq!(text, expected);
     }
 }

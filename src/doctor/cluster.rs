@@ -1,37 +1,105 @@
-//! The project's cluster: does it run, is it the pinned one.
+//! The project's cluster: does it run, is it the pinned one, whose namespaces are on it.
 
-use super::{Check, Status};
-use crate::cluster::kind::{Kind, State};
+use std::path::PathBuf;
+
+use super::facts::of_project;
+use super::{Check, Id, Missing, Seen, skipped};
+use crate::cluster::kind::{Access, Kind, State};
+use crate::cluster::namespace::{self, Resident};
 use crate::config::Project;
 use crate::docker::Engine;
+use crate::error::Result;
 use crate::paths::Paths;
 
-pub async fn checks(engine: &Engine, project: &Project, paths: &Paths) -> Vec<Check> {
-    let kind = Kind::of(engine, project, paths);
-    let state = match kind.state().await {
-        Ok(state) => state,
-        Err(error) => return vec![Check::failed("cluster.state", &error)],
+/// The cluster that the project names.
+#[derive(Debug, Clone, Default)]
+pub struct Cluster {
+    pub name: String,
+    /// [`State::word`].
+    pub state: &'static str,
+    pub pin: Pin,
+    /// Of the API server: `v1.36.3`. None if it was not asked.
+    pub version: Option<String>,
+    /// The projects on it.
+    pub residents: Vec<Resident>,
+    pub kubeconfig: PathBuf,
+}
+
+#[derive(Debug, Clone, Default)]
+pub enum Pin {
+    /// There is nothing to pin.
+    #[default]
+    None,
+    /// The UID of kube-system.
+    Pinned(String),
+    /// It runs, and devk has not pinned it.
+    Foreign,
+    Broken(crate::error::Error),
+}
+
+pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Missing>, paths: &Paths) -> Seen<Cluster> {
+    let project = of_project(project)?;
+    let Ok(engine) = engine else {
+        return Err(Missing::Skipped("the Docker Engine does not answer".to_owned()));
     };
-    let name = &project.cluster.name;
-    let told = Check::new("cluster.state", Status::Ok, format!("kind cluster `{name}` is {}", state.word()));
-    match &state {
-        State::HalfMade => {
-            let check =
-                Check::new("cluster.state", Status::Warning, format!("creating kind cluster `{name}` was cut off"));
-            vec![check.hint("devk up makes it anew; devk down --delete removes it")]
+    let kind = Kind::of(engine, project, paths);
+    let state = kind.state().await?;
+    let mut cluster = Cluster {
+        name: project.cluster.name.clone(),
+        state: state.word(),
+        kubeconfig: kind.kubeconfig(),
+        ..Cluster::default()
+    };
+    if let State::Running(nodes) = &state {
+        cluster.pin = match kind.pinned(nodes).await {
+            Ok(Some(access)) => {
+                ask(&access, &mut cluster).await;
+                Pin::Pinned(access.pin.uid)
+            }
+            Ok(None) => Pin::Foreign,
+            Err(error) => Pin::Broken(error),
+        };
+    }
+    Ok(cluster)
+}
+
+/// What is not answered is left out: that the cluster answers at all is said by its pin.
+async fn ask(access: &Access, cluster: &mut Cluster) {
+    let (version, residents) = tokio::join!(access.client.apiserver_version(), namespace::projects(&access.client));
+    cluster.version = version.ok().map(|info| info.git_version);
+    cluster.residents = residents.unwrap_or_default();
+}
+
+pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
+    let ids = [Id::ClusterState, Id::ClusterPin];
+    match cluster {
+        Ok(cluster) => vec![state(cluster), pin(cluster)],
+        Err(missing @ Missing::Failed(errors)) => {
+            let broken = Check::all_failed(Id::ClusterState, errors);
+            broken.into_iter().chain(skipped(&ids[1..], missing)).collect()
         }
-        State::Running(nodes) => vec![told, pin(name, kind.pinned(nodes).await)],
-        State::Absent | State::Stopped(_) => vec![told],
+        Err(missing) => skipped(&ids, missing),
     }
 }
 
-fn pin(name: &str, pinned: crate::error::Result<Option<crate::cluster::kind::Access>>) -> Check {
-    match pinned {
-        Ok(Some(access)) => Check::new("cluster.pin", Status::Ok, format!("pinned: kube-system {}", access.pin.uid)),
-        Ok(None) => {
-            Check::new("cluster.pin", Status::Warning, format!("cluster `{name}` runs and devk has not pinned it"))
-                .hint("devk up adopts it")
-        }
-        Err(error) => Check::failed("cluster.pin", &error),
+fn state(cluster: &Cluster) -> Check {
+    let Cluster { name, state, version, .. } = cluster;
+    if *state == State::HalfMade.word() {
+        return Check::warning(Id::ClusterState, format!("creating kind cluster `{name}` was cut off"))
+            .hint("devk up    # makes it anew; devk down --delete removes it");
+    }
+    let version = version.as_ref().map(|version| format!(", Kubernetes {version}")).unwrap_or_default();
+    Check::ok(Id::ClusterState, format!("kind cluster `{name}` is {state}{version}"))
+}
+
+fn pin(cluster: &Cluster) -> Check {
+    let id = Id::ClusterPin;
+    match &cluster.pin {
+        Pin::Pinned(uid) => Check::ok(id, format!("pinned: kube-system {uid}")),
+        Pin::Foreign => Check::warning(id, format!("cluster `{}` runs and devk has not pinned it", cluster.name))
+            .evidence("devk writes to no cluster but the one it pinned")
+            .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
+        Pin::Broken(error) => Check::failed(id, error),
+        Pin::None => Check::skipped(id, format!("cluster `{}` is {}", cluster.name, cluster.state)),
     }
 }

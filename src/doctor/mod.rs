@@ -1,19 +1,31 @@
 //! What is wrong with this machine and this project: checks with stable ids, each with evidence and
 //! one hint that can be pasted. One file a family.
+//!
+//! Everything is looked at first ([`Facts::gather`]); the checks are pure functions of what was seen
+//! ([`check`]), and only [`fix`] changes anything.
 
 use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::Project;
-use crate::environment::Environment;
-use crate::error::Error;
-use crate::paths::Paths;
+use crate::error::{Error, Errors};
 
+pub mod charts;
 pub mod cluster;
+pub mod compose;
+pub mod databases;
 pub mod docker;
+mod facts;
+pub mod fix;
+mod id;
+pub mod leftovers;
 pub mod machine;
+pub mod network;
+pub mod ports;
 pub mod tools;
+
+pub use facts::{Facts, Missing, Seen};
+pub use id::Id;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -33,10 +45,11 @@ pub struct Evidence {
     pub text: String,
 }
 
-/// One finding (the contract of `devk doctor --format json`).
+/// One finding (the contract of `devk doctor --format json`). A check that finds several things of a
+/// kind tells each by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    pub id: &'static str,
+    pub id: Id,
     pub status: Status,
     pub summary: String,
     pub hint: Option<String>,
@@ -44,15 +57,44 @@ pub struct Check {
 }
 
 impl Check {
-    pub fn new(id: &'static str, status: Status, summary: impl Into<String>) -> Self {
+    pub fn new(id: Id, status: Status, summary: impl Into<String>) -> Self {
         Self { id, status, summary: summary.into(), hint: None, evidence: vec![] }
     }
 
+    pub fn ok(id: Id, summary: impl Into<String>) -> Self {
+        Self::new(id, Status::Ok, summary)
+    }
+
+    pub fn warning(id: Id, summary: impl Into<String>) -> Self {
+        Self::new(id, Status::Warning, summary)
+    }
+
+    pub fn error(id: Id, summary: impl Into<String>) -> Self {
+        Self::new(id, Status::Error, summary)
+    }
+
+    /// It could not be looked at.
+    pub fn skipped(id: Id, why: impl Into<String>) -> Self {
+        Self::new(id, Status::Skipped, why)
+    }
+
     /// An error met on the way is the finding.
-    pub fn failed(id: &'static str, error: &Error) -> Self {
-        let evidence = |text: &String| Evidence { file: error.file.clone(), line: error.line, text: text.clone() };
-        let check = Self::new(id, Status::Error, error.message.clone());
-        Self { hint: error.hint.clone(), evidence: error.evidence.iter().map(evidence).collect(), ..check }
+    pub fn failed(id: Id, error: &Error) -> Self {
+        let check = Self::error(id, error.message.clone());
+        // The place of the error is that of its first line of evidence.
+        let texts = if error.evidence.is_empty() { vec![String::new()] } else { error.evidence.clone() };
+        let place = |at: usize| if at == 0 { (error.file.clone(), error.line) } else { (None, None) };
+        let evidence = texts.into_iter().enumerate().map(|(at, text)| {
+            let (file, line) = place(at);
+            Evidence { file, line, text }
+        });
+        let evidence = evidence.filter(|e| e.file.is_some() || !e.text.is_empty()).collect();
+        Self { hint: error.hint.clone(), evidence, ..check }
+    }
+
+    /// Every error is a finding.
+    pub fn all_failed(id: Id, errors: &Errors) -> Vec<Self> {
+        errors.0.iter().map(|error| Self::failed(id, error)).collect()
     }
 
     #[must_use]
@@ -66,17 +108,38 @@ impl Check {
         self.evidence.push(Evidence { file: None, line: None, text: text.into() });
         self
     }
+
+    /// Evidence that stands in a file.
+    #[must_use]
+    pub fn at(mut self, file: impl Into<PathBuf>, line: impl Into<Option<u32>>, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { file: Some(file.into()), line: line.into(), text: text.into() });
+        self
+    }
 }
 
-/// All checks, in a stable order. Without a project those that need one are left out.
-pub async fn examine(project: Option<&Project>, paths: &Paths) -> Vec<Check> {
-    let engine = crate::docker::connect(&Environment::of_process()).await;
-    let mut checks = docker::checks(&engine).await;
-    let (tools, machine) = tokio::join!(tools::checks(), machine::checks(engine.as_ref().ok()));
-    checks.extend(tools);
-    checks.extend(machine);
-    if let (Some(project), Ok(engine)) = (project, &engine) {
-        checks.extend(cluster::checks(engine, project, paths).await);
-    }
+/// What was found, or that nothing was.
+fn findings(id: Id, found: Vec<Check>, fine: impl Into<String>) -> Vec<Check> {
+    if found.is_empty() { vec![Check::ok(id, fine)] } else { found }
+}
+
+/// Checks of something that could not be looked at are skipped, with the reason.
+fn skipped(ids: &[Id], why: &Missing) -> Vec<Check> {
+    ids.iter().map(|id| Check::skipped(*id, why.to_string())).collect()
+}
+
+/// All checks, in the order of [`Id::ALL`]. Pure.
+pub fn check(facts: &Facts) -> Vec<Check> {
+    let mut checks = facts::checks(facts);
+    checks.extend(compose::checks(facts));
+    checks.extend(ports::checks(facts));
+    checks.extend(charts::checks(facts));
+    checks.extend(databases::checks(facts));
+    checks.extend(docker::checks(&facts.docker));
+    checks.extend(tools::checks(facts));
+    checks.extend(cluster::checks(&facts.cluster));
+    checks.extend(network::checks(facts));
+    checks.extend(machine::checks(facts));
+    checks.extend(leftovers::checks(facts));
+    checks.sort_by_key(|check| check.id);
     checks
 }

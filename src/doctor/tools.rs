@@ -1,12 +1,13 @@
-//! The programs devk runs, and whether their versions will do.
+//! The programs devk runs, and kubectl, which people run beside it: are they there, will their versions do.
 
-use super::{Check, Status};
+use super::{Check, Facts, Id};
 use crate::environment::Environment;
+use crate::error::Result;
 use crate::process::Cmd;
 
 /// A program, how it tells its version, the oldest that works, and the oldest that works well.
 struct Tool {
-    id: &'static str,
+    id: Id,
     program: &'static str,
     args: &'static [&'static str],
     oldest: (u32, u32),
@@ -14,54 +15,92 @@ struct Tool {
     hint: &'static str,
 }
 
-const TOOLS: [Tool; 2] = [
-    Tool {
-        id: "tools.kind",
-        program: "kind",
-        args: &["version"],
-        // The first whose nodes run Kubernetes 1.31 and newer.
-        oldest: (0, 24),
-        wanted: (0, 24),
-        hint: "install kind (https://kind.sigs.k8s.io), or run scripts/onboard",
-    },
-    Tool {
-        id: "tools.helm",
-        program: "helm",
-        args: &["version", "--short"],
-        oldest: (3, 8),
-        // The first with `helm upgrade --labels`; without them every `up` upgrades.
-        wanted: (3, 13),
-        hint: "install helm (https://helm.sh), or run scripts/onboard",
-    },
-];
+const KIND: Tool = Tool {
+    id: Id::ToolsKind,
+    program: "kind",
+    args: &["version"],
+    // The first whose nodes run Kubernetes 1.31 and newer.
+    oldest: (0, 24),
+    wanted: (0, 24),
+    hint: "install kind (https://kind.sigs.k8s.io), or run scripts/onboard",
+};
 
-pub async fn checks() -> Vec<Check> {
-    futures::future::join_all(TOOLS.iter().map(check)).await
+const HELM: Tool = Tool {
+    id: Id::ToolsHelm,
+    program: "helm",
+    args: &["version", "--short"],
+    oldest: (3, 8),
+    // The first with `helm upgrade --labels`; without them every `up` upgrades.
+    wanted: (3, 13),
+    hint: "install helm (https://helm.sh), or run scripts/onboard",
+};
+
+const KUBECTL: Tool = Tool {
+    id: Id::ToolsKubectl,
+    program: "kubectl",
+    args: &["version", "--client"],
+    oldest: (1, 0),
+    wanted: (1, 0),
+    hint: "install kubectl of the cluster's version (https://kubernetes.io/docs/tasks/tools)",
+};
+
+/// What each program printed of itself.
+#[derive(Debug)]
+pub struct Tools {
+    pub kind: Result<String>,
+    pub helm: Result<String>,
+    pub kubectl: Result<String>,
 }
 
-async fn check(tool: &Tool) -> Check {
-    let output = match Environment::of_process().find(tool.program, tool.hint) {
-        Ok(path) => Cmd::new(path).args(tool.args).run().await,
-        Err(error) => Err(error),
+pub(super) async fn look(environment: &Environment) -> Tools {
+    let ask = |tool| ask(tool, environment);
+    let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
+    Tools { kind, helm, kubectl }
+}
+
+async fn ask(tool: &Tool, environment: &Environment) -> Result<String> {
+    let program = environment.find(tool.program, tool.hint)?;
+    Ok(Cmd::new(program).inherit(environment).args(tool.args).run().await?.stdout)
+}
+
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    let told = |tool: &Tool, output: &Result<String>| match output {
+        Ok(text) => judge(tool, text),
+        Err(error) => Check::failed(tool.id, error),
     };
-    match output {
-        Err(error) => Check::failed(tool.id, &error),
-        Ok(output) => judge(tool, &output.stdout),
-    }
+    let cluster = facts.cluster.as_ref().ok().and_then(|cluster| cluster.version.as_deref());
+    let kubectl = match &facts.tools.kubectl {
+        Ok(text) => skew(text, cluster),
+        Err(_) => Check::skipped(Id::ToolsKubectl, "kubectl is not there; devk itself does not need it"),
+    };
+    vec![told(&KIND, &facts.tools.kind), told(&HELM, &facts.tools.helm), kubectl]
 }
 
 fn judge(tool: &Tool, text: &str) -> Check {
     let Some((found, shown)) = version(text) else {
         let summary = format!("{} does not tell its version", tool.program);
-        return Check::new(tool.id, Status::Warning, summary).evidence(text.trim());
+        return Check::warning(tool.id, summary).evidence(text.trim());
     };
     let (major, minor) = tool.wanted;
     let old = format!("{} {shown} is older than v{major}.{minor}", tool.program);
     match found {
-        found if found >= tool.wanted => Check::new(tool.id, Status::Ok, format!("{} {shown}", tool.program)),
-        found if found >= tool.oldest => Check::new(tool.id, Status::Warning, old).hint(tool.hint),
-        _ => Check::new(tool.id, Status::Error, old).hint(tool.hint),
+        found if found >= tool.wanted => Check::ok(tool.id, format!("{} {shown}", tool.program)),
+        found if found >= tool.oldest => Check::warning(tool.id, old).hint(tool.hint),
+        _ => Check::error(tool.id, old).hint(tool.hint),
     }
+}
+
+/// kubectl may be one minor version older or newer than the API server (Kubernetes, "Version Skew Policy").
+fn skew(text: &str, cluster: Option<&str>) -> Check {
+    let check = judge(&KUBECTL, text);
+    let versions = version(text).zip(cluster.and_then(version));
+    let Some((((major, minor), client), ((its_major, its_minor), server))) = versions else { return check };
+    if major == its_major && minor.abs_diff(its_minor) <= 1 {
+        return check;
+    }
+    Check::warning(Id::ToolsKubectl, format!("kubectl {client} is too far from the cluster's {server}"))
+        .evidence("one minor version older or newer is supported")
+        .hint(KUBECTL.hint)
 }
 
 /// The first `vX.Y…` in a text.
@@ -74,14 +113,25 @@ fn version(text: &str) -> Option<((u32, u32), &str)> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Status;
     use super::*;
 
     #[test]
     fn an_old_tool_is_an_error_and_a_new_one_is_fine() {
-        assert_eq!(judge(&TOOLS[1], "v3.7.2+g663a896").status, Status::Error);
-        assert_eq!(judge(&TOOLS[1], "v3.12.3+g3a31588").status, Status::Warning);
-        assert_eq!(judge(&TOOLS[1], "v4.3.1").status, Status::Ok);
-        assert_eq!(judge(&TOOLS[0], "kind v0.33.0 go1.26 linux/amd64").summary, "kind v0.33.0");
-        assert_eq!(judge(&TOOLS[0], "?").status, Status::Warning);
+        assert_eq!(judge(&HELM, "v3.7.2+g663a896").status, Status::Error);
+        assert_eq!(judge(&HELM, "v3.12.3+g3a31588").status, Status::Warning);
+        assert_eq!(judge(&HELM, "v4.3.1").status, Status::Ok);
+        assert_eq!(judge(&KIND, "kind v0.33.0 go1.26 linux/amd64").summary, "kind v0.33.0");
+        assert_eq!(judge(&KIND, "?").status, Status::Warning);
+    }
+
+    #[test]
+    fn kubectl_may_be_one_minor_version_from_the_cluster() {
+        let status = |cluster| skew("Client Version: v1.34.1\nKustomize Version: v5.7.1", cluster).status;
+        assert_eq!(
+            (status(Some("v1.35.0")), status(Some("v1.33.9")), status(None)),
+            (Status::Ok, Status::Ok, Status::Ok)
+        );
+        assert_eq!((status(Some("v1.36.0")), status(Some("v1.32.0"))), (Status::Warning, Status::Warning));
     }
 }

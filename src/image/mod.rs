@@ -11,7 +11,7 @@ mod trace;
 pub use build::{build, present};
 pub use hash::{content_hash, image_ref};
 pub use load::{load, normalise, on_node};
-pub use remove::remove_project_images;
+pub use remove::{project_images, remove_project_images};
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";

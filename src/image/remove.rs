@@ -13,9 +13,7 @@ use crate::error::Result;
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
 pub async fn remove_project_images(docker: &Docker, project_id: &str) -> Result<Vec<String>> {
-    let listed = docker.list_images(None::<ListImagesOptions>).await;
-    let listed = listed.map_err(|e| request_failed("cannot list the images", &e))?;
-    let tags = of_project(listed.into_iter().flat_map(|image| image.repo_tags), project_id);
+    let tags = project_images(docker, project_id).await?;
     for tag in &tags {
         match docker.remove_image(tag, None::<RemoveImageOptions>, None).await {
             Ok(_) => {}
@@ -24,6 +22,16 @@ pub async fn remove_project_images(docker: &Docker, project_id: &str) -> Result<
         }
     }
     Ok(tags)
+}
+
+/// Every tag below `devk.local/<project>/`, sorted.
+///
+/// # Errors
+/// [`crate::error::Code::DockerRequest`] if the Engine refuses.
+pub async fn project_images(docker: &Docker, project_id: &str) -> Result<Vec<String>> {
+    let listed = docker.list_images(None::<ListImagesOptions>).await;
+    let listed = listed.map_err(|e| request_failed("cannot list the images", &e))?;
+    Ok(of_project(listed.into_iter().flat_map(|image| image.repo_tags), project_id))
 }
 
 fn of_project(tags: impl Iterator<Item = String>, project_id: &str) -> Vec<String> {

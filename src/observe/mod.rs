@@ -9,7 +9,7 @@ pub mod requests;
 pub mod table;
 mod taken;
 
-pub use taken::compose;
+pub use taken::{compose, numbers};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -133,6 +133,20 @@ pub async fn observe(
     Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
 }
 
+/// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
+/// would install. Needs neither Docker nor a cluster, and writes devk's cache alone.
+///
+/// # Errors
+/// A missing helm, and all that keeps a chart from rendering.
+pub async fn drafts(
+    project: &Project,
+    paths: &Paths,
+    environment: &Environment,
+) -> Result<Vec<PreparedRelease>, Errors> {
+    let helm = Helm::find(environment)?;
+    Charts::new(project, paths, &helm)?.drafts(None).await
+}
+
 fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|errors| problems.extend(errors.0)).ok()
 }
@@ -229,10 +243,14 @@ impl<'a> Charts<'a> {
 
     /// Rendered with stand-ins for ports and image tags: good for finding Services.
     async fn draft(&self, bridge: Option<&Bridge>) -> Result<Vec<(String, Rendered)>, Errors> {
+        let releases = self.drafts(bridge).await?;
+        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+    }
+
+    async fn drafts(&self, bridge: Option<&Bridge>) -> Result<Vec<PreparedRelease>, Errors> {
         let images = self.stand_ins();
         let resolve = |text: &str, file: &Path| self.resolve_draft(text, file, &images);
-        let releases = self.render(bridge, &images, &resolve, |_, _| vec![]).await?;
-        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+        self.render(bridge, &images, &resolve, |_, _| vec![]).await
     }
 
     fn stand_ins(&self) -> Vec<ImageRef> {

@@ -65,7 +65,7 @@ fn add_compose(taken: &mut Taken, compose: &Compose) {
 
 /// The host ports of an entry: a range whole, since Docker takes any port of it; none if Docker chooses.
 /// On the host's network it is the container's own port that is taken.
-fn numbers(service: &Service, port: &Port) -> Vec<u16> {
+pub fn numbers(service: &Service, port: &Port) -> Vec<u16> {
     let published = port.published.as_deref().map(host_ports).unwrap_or_default();
     let target = u16::try_from(port.target).ok().filter(|_| service.network_mode.as_deref() == Some("host"));
     published.into_iter().chain(target).collect()

@@ -110,6 +110,23 @@ impl Leases {
         self.write(&store)
     }
 
+    /// Everybody who holds a lease, those whose folder is gone included.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or is damaged.
+    pub fn lessees(&self) -> Result<Vec<Lessee>> {
+        Ok(self.read_all()?.leases.into_iter().map(|lease| lease.lessee).collect())
+    }
+
+    /// Drops the leases of folders that are gone, for good.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or written, or is damaged.
+    pub fn prune(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        self.write(&self.read()?)
+    }
+
     fn lock(&self) -> Result<Lock> {
         let path = self.file.with_extension("lock");
         Lock::block(&path).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", path.display())))
@@ -117,6 +134,12 @@ impl Leases {
 
     /// Without the leases of folders that no longer exist: the next write drops them for good.
     fn read(&self) -> Result<Store> {
+        let mut store = self.read_all()?;
+        store.leases.retain(|lease| lease.lessee.root.is_dir());
+        Ok(store)
+    }
+
+    fn read_all(&self) -> Result<Store> {
         let text = match std::fs::read(&self.file) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Store { version: VERSION, leases: Vec::new() }),
@@ -126,8 +149,7 @@ impl Leases {
         if version != VERSION {
             return Err(self.of_another_devk(version));
         }
-        let mut store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
-        store.leases.retain(|lease| lease.lessee.root.is_dir());
+        let store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
         Ok(store)
     }
 
@@ -244,6 +266,18 @@ mod tests {
         assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
         machine.leases.save(&foo, &forwards(5000)).unwrap();
         assert!(!std::fs::read_to_string(&machine.leases.file).unwrap().contains("gone"));
+    }
+
+    #[test]
+    fn a_lessee_whose_folder_is_gone_is_told_until_it_is_pruned() {
+        let machine = machine();
+        let (gone, foo) = (machine.project("gone"), machine.project("foo"));
+        machine.leases.save(&foo, &forwards(6000)).unwrap();
+        machine.leases.save(&gone, &forwards(5000)).unwrap();
+        std::fs::remove_dir(&gone.root).unwrap();
+        assert_eq!(machine.leases.lessees().unwrap(), [foo.clone(), gone]);
+        machine.leases.prune().unwrap();
+        assert_eq!(machine.leases.lessees().unwrap(), [foo]);
     }
 
     #[test]

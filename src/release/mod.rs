@@ -9,6 +9,7 @@ pub mod check;
 pub mod crash;
 pub mod databases;
 mod digest;
+mod effective;
 pub mod helm;
 pub mod installed;
 pub mod manifest;
@@ -23,4 +24,5 @@ pub mod values;
 mod workload;
 mod yaml;
 
+pub use effective::effective_values;
 pub use prepare::{Given, Prepared, known_values, prepare};

@@ -105,9 +105,20 @@ pub fn socket(paths: &Paths, id: &str) -> PathBuf {
     if usual.as_os_str().len() <= 100 {
         return usual;
     }
-    let user = rustix::process::getuid().as_raw();
     let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(usual.as_os_str().as_encoded_bytes()));
-    std::env::temp_dir().join(format!("devk-{user}")).join(format!("{}.sock", &name[..16]))
+    temporary().join(format!("{}.sock", &name[..16]))
+}
+
+/// Private to the user, whoever else uses the folder above it.
+fn temporary() -> PathBuf {
+    std::env::temp_dir().join(format!("devk-{}", rustix::process::getuid().as_raw()))
+}
+
+/// The sockets of all projects that have state here, whether or not anybody listens on them.
+pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
+    let projects = std::fs::read_dir(paths.state.join("projects")).into_iter().flatten().flatten();
+    let ids = projects.filter_map(|project| project.file_name().into_string().ok());
+    ids.map(|id| socket(paths, &id)).filter(|socket| socket.exists()).collect()
 }
 
 /// One end of a conversation.

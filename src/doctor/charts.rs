@@ -1,0 +1,283 @@
+//! What the charts render: ports that nobody planned, and addresses that would lead to Compose.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::compose::{Claim, claims};
+use super::facts::of_project;
+use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
+use crate::config::{Origin, Project};
+use crate::environment::Environment;
+use crate::observe;
+use crate::paths::Paths;
+use crate::release::manifest::{Manifest, Rendered};
+use crate::release::pods::{self, list};
+use crate::release::{Prepared, effective_values};
+
+/// A rendered release.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    pub release: String,
+    pub namespace: String,
+    pub rendered: Rendered,
+    /// The chart's values with the user's over them.
+    pub values: Value,
+    /// helm's name of a template → the user's file and what stands in it. Templates in archives are not there.
+    pub templates: BTreeMap<String, (PathBuf, String)>,
+    /// Of the release in devk.yaml.
+    pub origin: Origin,
+}
+
+impl Chart {
+    fn new(prepared: &Prepared, rendered: Rendered) -> Self {
+        let sources: BTreeSet<_> = rendered.manifests.iter().map(|manifest| manifest.source.clone()).collect();
+        let template = |source: String| {
+            let file = prepared.chart.user_file(&source)?;
+            let text = std::fs::read_to_string(&file).unwrap_or_default();
+            Some((source, (file, text)))
+        };
+        Self {
+            release: prepared.name.clone(),
+            namespace: prepared.namespace.clone(),
+            values: effective_values(prepared),
+            templates: sources.into_iter().filter_map(template).collect(),
+            origin: prepared.origin.clone(),
+            rendered,
+        }
+    }
+
+    /// Adds the template, at the first line that holds one of these words, or the release in devk.yaml
+    /// where the template is in an archive.
+    pub fn show(&self, check: Check, source: &str, words: &[&str], text: impl Into<String>) -> Check {
+        let Some((file, template)) = self.templates.get(source) else {
+            return check.at(&self.origin.file, self.origin.line, format!("{} ({source})", text.into()));
+        };
+        let line_of = |word: &&str| template.lines().position(|line| line.contains(*word));
+        let line = words.iter().find_map(line_of).and_then(|at| u32::try_from(at + 1).ok());
+        check.at(file, line, text)
+    }
+
+    /// The path of the value that is exactly this text, if there is one such value: `postgresql.auth.database`.
+    pub fn value_path(&self, text: &str) -> Option<String> {
+        let mut paths = vec![];
+        leaves(&self.values, "", &mut |path, value| {
+            if value.as_str() == Some(text) {
+                paths.push(path.to_owned());
+            }
+        });
+        let says_so =
+            |path: &&String| ["database", "db", "name"].iter().any(|word| path.to_lowercase().ends_with(word));
+        let telling: Vec<_> = paths.iter().filter(says_so).collect();
+        match (telling[..].first(), &paths[..]) {
+            (Some(path), _) if telling.len() == 1 => Some((*path).clone()),
+            (_, [path]) => Some(path.clone()),
+            _ => None,
+        }
+    }
+}
+
+fn leaves(value: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                leaves(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, found);
+            }
+        }
+        value => found(path, value),
+    }
+}
+
+pub(super) async fn look(
+    project: Result<&Project, &Missing>,
+    paths: &Paths,
+    environment: &Environment,
+) -> Seen<Vec<Chart>> {
+    let project = of_project(project)?;
+    if project.releases.is_empty() {
+        return Err(Missing::Skipped("devk.yaml names no charts".to_owned()));
+    }
+    let releases = match observe::drafts(project, paths, environment).await {
+        Ok(releases) => releases,
+        Err(errors) if errors.0.iter().all(|error| error.code == crate::error::Code::ToolMissing) => {
+            return Err(Missing::Skipped("helm is missing".to_owned()));
+        }
+        Err(errors) => return Err(errors.into()),
+    };
+    Ok(releases.into_iter().map(|release| Chart::new(&release.prepared, release.rendered)).collect())
+}
+
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    let ids = [Id::ChartsRender, Id::ChartsServices, Id::ChartsHostPort, Id::ChartsHostNetwork, Id::ChartsLocalhost];
+    let charts = match &facts.charts {
+        Ok(charts) => charts,
+        Err(missing @ Missing::Failed(errors)) => {
+            let broken = Check::all_failed(Id::ChartsRender, errors);
+            return broken.into_iter().chain(skipped(&ids[1..], missing)).collect();
+        }
+        Err(missing) => return skipped(&ids, missing),
+    };
+    let names: Vec<_> = charts.iter().map(|chart| format!("`{}`", chart.release)).collect();
+    let mut checks = vec![Check::ok(Id::ChartsRender, format!("{} rendered", names.join(", ")))];
+    let allowed = facts.project.as_ref().is_ok_and(|project| project.allow_node_port);
+    let each = |find: &dyn Fn(&Chart) -> Vec<Check>| charts.iter().flat_map(find).collect::<Vec<_>>();
+    checks.extend(findings(
+        Id::ChartsServices,
+        each(&|chart| services(chart, allowed)),
+        "no NodePort, no LoadBalancer",
+    ));
+    checks.extend(findings(Id::ChartsHostPort, each(&host_ports), "no container takes a port of its node"));
+    checks.extend(findings(Id::ChartsHostNetwork, each(&host_networks), "no pod uses its node's network"));
+    checks.extend(match &facts.compose {
+        Ok(compose) => {
+            let claims: Vec<_> = compose.iter().flat_map(claims).collect();
+            let found = each(&|chart| localhosts(chart, &claims, facts));
+            findings(Id::ChartsLocalhost, found, "no rendered `localhost:PORT` is a port of Compose's")
+        }
+        Err(missing) => skipped(&[Id::ChartsLocalhost], missing),
+    });
+    checks
+}
+
+fn object(manifest: &Manifest) -> String {
+    format!("{}/{}", manifest.kind(), manifest.name().unwrap_or_default())
+}
+
+fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
+    let open = chart.rendered.services(&chart.namespace).into_iter();
+    let open = open.filter(|service| matches!(service.kind.as_str(), "NodePort" | "LoadBalancer"));
+    let finding = |service: crate::release::manifest::Service| {
+        let text = format!("Service `{}` has type {}", service.name, service.kind);
+        let check = if allowed {
+            Check::warning(Id::ChartsServices, format!("{text}, which devk.yaml allows"))
+        } else {
+            Check::error(Id::ChartsServices, text)
+        };
+        let type_line = format!("type: {}", service.kind);
+        let check = chart.show(check, &service.source, &[&type_line, "type:"], format!("Service/{}", service.name));
+        check.hint("set its type to ClusterIP in the values: devk forwards it")
+    };
+    open.map(finding).collect()
+}
+
+fn host_ports(chart: &Chart) -> Vec<Check> {
+    let mut found = vec![];
+    for pod in pods::pods(&chart.rendered) {
+        for port in pod.containers().flat_map(|container| list(&container["ports"])) {
+            let Some(number) = port["hostPort"].as_u64().filter(|number| *number > 0) else { continue };
+            let owner = object(pod.manifest);
+            let check = Check::warning(Id::ChartsHostPort, format!("`{owner}` takes port {number} of its node"));
+            let check = chart.show(check, &pod.manifest.source, &["hostPort"], format!("hostPort: {number}"));
+            found.push(check.hint("remove `hostPort`: a second pod would not start, and devk forwards the Service"));
+        }
+    }
+    found
+}
+
+fn host_networks(chart: &Chart) -> Vec<Check> {
+    let pods = pods::pods(&chart.rendered).into_iter().filter(|pod| pod.spec["hostNetwork"] == true);
+    let finding = |pod: pods::Pod| {
+        let text = format!("`{}` uses its node's network", object(pod.manifest));
+        let check = Check::warning(Id::ChartsHostNetwork, text);
+        let check = chart.show(check, &pod.manifest.source, &["hostNetwork"], "hostNetwork: true");
+        check.hint("remove `hostNetwork: true`: its ports would be the node's")
+    };
+    pods.map(finding).collect()
+}
+
+/// A text in a manifest: the key or the variable that it belongs to, and whether it is about the pod's own
+/// containers (a command, a probe).
+struct Text {
+    key: String,
+    text: String,
+    own: bool,
+}
+
+fn texts(manifest: &Manifest) -> Vec<Text> {
+    if manifest.kind() == "Secret" {
+        let entries = pods::data(manifest).into_iter();
+        return entries.map(|(key, text)| Text { key, text, own: false }).collect();
+    }
+    let mut found = vec![];
+    collect(&manifest.object, "", false, &mut found);
+    found
+}
+
+fn collect(value: &Value, key: &str, own: bool, found: &mut Vec<Text>) {
+    const OWN: [&str; 5] = ["command", "args", "lifecycle", "livenessProbe", "readinessProbe"];
+    match value {
+        Value::String(text) => found.push(Text { key: key.to_owned(), text: text.clone(), own }),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, key, own, found)),
+        Value::Object(map) => {
+            let variable = map.get("name").and_then(Value::as_str).filter(|_| map.contains_key("value"));
+            for (name, value) in map {
+                let own = own || OWN.contains(&name.as_str()) || name == "startupProbe";
+                let key = variable.filter(|_| name == "value").unwrap_or(name);
+                collect(value, key, own, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
+    let pods = pods::pods(&chart.rendered);
+    let mut found = vec![];
+    for manifest in &chart.rendered.manifests {
+        let own = pods.iter().filter(|pod| std::ptr::eq(pod.manifest, manifest)).flat_map(pods::Pod::ports);
+        let own: BTreeSet<u16> = own.collect();
+        for text in texts(manifest) {
+            for (host, port) in loopbacks(&text.text) {
+                let Some(claim) = claims.iter().find(|claim| claim.number == port) else { continue };
+                // A container that asks itself.
+                if !(text.own && own.contains(&port)) {
+                    found.push(localhost(chart, manifest, &text.key, &host, claim, facts));
+                }
+            }
+        }
+    }
+    found
+}
+
+fn localhost(chart: &Chart, manifest: &Manifest, key: &str, host: &str, claim: &Claim, facts: &Facts) -> Check {
+    let address = format!("{host}:{}", claim.number);
+    let summary =
+        format!("`{key}` of `{}` says {address}, which is Compose's `{}`", object(manifest), claim.service.name);
+    let check = Check::warning(Id::ChartsLocalhost, summary);
+    let check = chart.show(check, &manifest.source, &[&address, key], format!("{key}: …{address}…"));
+    let forwards = facts.project.iter().flat_map(|project| project.forwards.iter().flatten());
+    let same = forwards.into_iter().find(|forward| u32::from(forward.port) == claim.port.target);
+    let name = same.map_or("NAME", |forward| &forward.name);
+    claim.show(check).hint(format!("write ${{forward.{name}.url}} in the values file: devk puts its own address in"))
+}
+
+/// `localhost:5000` and its like in a text.
+fn loopbacks(text: &str) -> Vec<(String, u16)> {
+    let mut found = vec![];
+    for host in ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"] {
+        for (at, _) in text.match_indices(host) {
+            let part_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+            let Some(rest) = text[at + host.len()..].strip_prefix(':') else { continue };
+            let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+            if let (false, Ok(port)) = (text[..at].ends_with(part_of_name), digits.parse()) {
+                found.push((host.to_owned(), port));
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn loopback_addresses_are_found_within_text() {
+        let read =
+            |text: &str| loopbacks(text).into_iter().map(|(host, port)| format!("{host} {port}")).collect::<Vec<_>>();
+        assert_eq!(read("a http://localhost:5000/x, ws://127.0.0.1:4173"), ["localhost 5000", "127.0.0.1 4173"]);
+        assert_eq!(read("http://[::1]:80"), ["[::1] 80"]);
+        assert_eq!(read("mylocalhost:1 localhost localhost: localhost:99999 db.localhost:5"), [""; 0]);
+    }
+}

@@ -1,0 +1,250 @@
+//! Databases that the rendered manifests look for on this machine, where Compose's servers are.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::charts::Chart;
+use super::compose::{Claim, claims};
+use super::{Check, Facts, Id, Missing, findings, skipped};
+use crate::bridge::service;
+use crate::compose::{Compose, Database as ComposeDatabase, Service};
+use crate::database::{self, Kind, Named, Server};
+use crate::release::databases::{self as rendered, Database};
+use crate::release::outside::Outside;
+use crate::release::pods::{self, Settings};
+
+/// Names by which a container or pod reaches the machine that it runs on.
+const HOSTS: [&str; 8] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "docker.for.mac.host.internal",
+    "host.minikube.internal",
+    "host.k3d.internal",
+    "host.containers.internal",
+    "host.lima.internal",
+    "host.rancher-desktop.internal",
+];
+
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    let beside = [Id::DatabasesShared, Id::DatabasesPort, Id::DatabasesLoopback];
+    let charts = match &facts.charts {
+        Ok(charts) => charts,
+        Err(missing) => return skipped(&[&beside[..], &[Id::DatabasesLocalhost]].concat(), missing),
+    };
+    let inside: Vec<_> = charts.iter().flat_map(inside_pods).collect();
+    let mut checks = findings(Id::DatabasesLocalhost, inside, "no pod looks for a database in itself");
+    let compose = match &facts.compose {
+        Ok(Some(compose)) => compose,
+        Ok(None) => {
+            checks.extend(skipped(&beside, &Missing::Skipped("there are no Compose files".to_owned())));
+            return checks;
+        }
+        Err(missing) => {
+            checks.extend(skipped(&beside, missing));
+            return checks;
+        }
+    };
+    let meetings = meetings(charts, compose, &facts.here());
+    let fine = "no rendered manifest uses a database of Compose's";
+    checks.extend(findings(Id::DatabasesShared, shared(&meetings, compose), fine));
+    let fine = "no rendered manifest looks for a database on a wrong port of this machine";
+    checks.extend(findings(Id::DatabasesPort, closed(&meetings, compose), fine));
+    let fine = "every database that pods look for here can be reached from pods";
+    checks.extend(findings(Id::DatabasesLoopback, loopback(&meetings), fine));
+    checks
+}
+
+/// A database that a chart looks for on this machine.
+struct Meeting<'a> {
+    chart: &'a Chart,
+    database: Database,
+    port: u16,
+    /// What Compose publishes there; None: nothing.
+    claim: Option<Claim<'a>>,
+}
+
+fn meetings<'a>(charts: &'a [Chart], compose: &'a Compose, here: &BTreeSet<IpAddr>) -> Vec<Meeting<'a>> {
+    let claims: Vec<_> = claims(compose).collect();
+    let mut met = vec![];
+    for chart in charts {
+        let outside = Outside::of(charts.iter().map(|chart| &chart.rendered), &chart.namespace);
+        for database in rendered::databases(&chart.rendered, &chart.namespace) {
+            let Server::At { host, port } = &database.named.server else { continue };
+            let (host, port) = outside.resolve(host, port.unwrap_or(database.named.kind.port()));
+            if is_here(&host, here) {
+                let claim = claims.iter().find(|claim| claim.number == port).copied();
+                met.push(Meeting { chart, database, port, claim });
+            }
+        }
+    }
+    met
+}
+
+fn is_here(host: &str, here: &BTreeSet<IpAddr>) -> bool {
+    HOSTS.contains(&host) || is_bridge(host) || host.parse().is_ok_and(|address| here.contains(&address))
+}
+
+/// The Service of devk's bridge, which leads to this machine.
+fn is_bridge(host: &str) -> bool {
+    host.split('.').next() == Some(service::NAME)
+}
+
+impl Meeting<'_> {
+    /// Adds where the manifests name it.
+    fn show(&self, check: Check) -> Check {
+        let Database { named, source, object, .. } = &self.database;
+        let text = format!("{} of {object}: `{}` on port {} of this machine", named.via, named.name, self.port);
+        // `values.yaml, DATABASE_NAME` of a file within a ConfigMap.
+        let variable = named.via.split(", ").next().unwrap_or(&named.via);
+        self.chart.show(check, source, &[variable, named.name.as_str()], text)
+    }
+}
+
+/// One finding for each database of each server.
+fn shared(meetings: &[Meeting], compose: &Compose) -> Vec<Check> {
+    let mut by_name: BTreeMap<(&str, &str), Vec<&Meeting>> = BTreeMap::new();
+    for meeting in meetings {
+        if let Some(claim) = &meeting.claim {
+            by_name.entry((&claim.service.name, &meeting.database.named.name)).or_default().push(meeting);
+        }
+    }
+    let finding = |((service, name), meetings): ((&str, &str), Vec<&Meeting>)| {
+        let users = users(compose, service, name);
+        let summary = format!("database `{name}` of Compose service `{service}` is used by the cluster as well");
+        (!users.is_empty()).then(|| tell_shared(Check::error(Id::DatabasesShared, summary), &meetings, &users))
+    };
+    by_name.into_iter().filter_map(finding).collect()
+}
+
+fn tell_shared(check: Check, meetings: &[&Meeting], users: &[&ComposeDatabase]) -> Check {
+    let check = meetings.iter().fold(check, |check, meeting| meeting.show(check));
+    let check = users.iter().fold(check, |check, user| {
+        let text = format!("{} of Compose service `{}`", user.named.via, user.service);
+        check.at(&user.origin.file, user.origin.line, text)
+    });
+    let Some(first) = meetings.first() else { return check };
+    let Named { kind, name, .. } = &first.database.named;
+    if *kind == Kind::Redis {
+        return check.hint("give the cluster an index that Compose does not use, or its own Redis");
+    }
+    match first.chart.value_path(name) {
+        Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {name}_k8s}}", first.chart.release)),
+        None => check.hint("devk up --bridge    # gives the cluster a database of its own on that server"),
+    }
+}
+
+/// Every place in Compose that names this database on this service's server.
+fn users<'a>(compose: &'a Compose, service: &str, name: &str) -> Vec<&'a ComposeDatabase> {
+    let all = compose.services.values().flat_map(|service| &service.databases);
+    all.filter(|database| database.named.name == name && lives_on(database, compose, service)).collect()
+}
+
+fn lives_on(database: &ComposeDatabase, compose: &Compose, service: &str) -> bool {
+    match &database.named.server {
+        Server::Own => database.service == service,
+        Server::At { host, .. } if host == service => true,
+        Server::At { host, port } if HOSTS.contains(&host.as_str()) || is_loopback(host) => {
+            let port = port.unwrap_or(database.named.kind.port());
+            claims(compose).any(|claim| claim.number == port && claim.service.name == service)
+        }
+        // Another service, or a name that only Docker knows, such as a network alias.
+        Server::At { host, .. } => {
+            !compose.services.contains_key(host) && could_serve(compose, service, database.named.kind)
+        }
+        Server::Unknown => could_serve(compose, service, database.named.kind),
+    }
+}
+
+fn could_serve(compose: &Compose, service: &str, kind: Kind) -> bool {
+    compose.services.get(service).is_some_and(|service| serves(service, kind))
+}
+
+fn serves(service: &Service, kind: Kind) -> bool {
+    let by_image = service.image.as_deref().and_then(database::serves) == Some(kind);
+    by_image || service.ports.iter().any(|port| port.target == u32::from(kind.port()))
+}
+
+/// 5432 for 5439: nothing of Compose's is on that port, and Compose does serve such a database.
+fn closed(meetings: &[Meeting], compose: &Compose) -> Vec<Check> {
+    let finding = |meeting: &Meeting| {
+        let kind = meeting.database.named.kind;
+        let claim = claims(compose).find(|claim| {
+            serves(claim.service, kind)
+                && (claim.port.target == u32::from(kind.port()) || claim.service.ports.len() == 1)
+        })?;
+        let name = &meeting.database.named.name;
+        let summary = format!(
+            "`{name}` is looked for on port {} of this machine; Compose's `{}` is on {}",
+            meeting.port, claim.service.name, claim.number
+        );
+        let check = claim.show(meeting.show(Check::error(Id::DatabasesPort, summary)));
+        Some(match meeting.chart.value_path(&meeting.port.to_string()) {
+            Some(path) => {
+                check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {}}}", meeting.chart.release, claim.number))
+            }
+            None => check.hint(format!("use port {} there", claim.number)),
+        })
+    };
+    meetings.iter().filter(|meeting| meeting.claim.is_none()).filter_map(finding).collect()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// Pods come from another address than 127.0.0.1.
+fn loopback(meetings: &[Meeting]) -> Vec<Check> {
+    let mut told = BTreeSet::new();
+    let mut found = vec![];
+    for meeting in meetings {
+        let Some(claim) = meeting.claim.as_ref().filter(|c| c.port.host_ip.as_deref().is_some_and(is_loopback)) else {
+            continue;
+        };
+        if told.insert(claim.number) {
+            let summary = format!(
+                "Compose publishes `{}` on {} only: pods cannot reach it",
+                claim.service.name,
+                claim.port.host_ip.as_deref().unwrap_or_default()
+            );
+            let check = claim.show(meeting.show(Check::warning(Id::DatabasesLoopback, summary)));
+            found.push(check.hint("devk up --bridge    # devk then relays for the cluster's nodes"));
+        }
+    }
+    found
+}
+
+/// `localhost` in a pod is the pod itself.
+fn inside_pods(chart: &Chart) -> Vec<Check> {
+    let settings = Settings::of(&chart.rendered, &chart.namespace);
+    let mut found = vec![];
+    for pod in pods::pods(&chart.rendered) {
+        for container in pod.containers() {
+            for named in rendered::of_container(&pod, container, &settings, &chart.namespace) {
+                found.extend(inside_pod(chart, &pod, named));
+            }
+        }
+    }
+    found
+}
+
+fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
+    let Server::At { host, port } = &named.server else { return None };
+    let port = port.unwrap_or(named.kind.port());
+    if !is_loopback(host) || answers(pod, named.kind, port) {
+        return None;
+    }
+    let object = format!("{}/{}", pod.manifest.kind(), pod.manifest.name().unwrap_or_default());
+    let summary = format!("`{object}` looks for database `{}` at {host}:{port}, which is the pod itself", named.name);
+    let check = Check::error(Id::DatabasesLocalhost, summary);
+    let check = chart.show(check, &pod.manifest.source, &[&named.via, host], format!("{} of {object}", named.via));
+    Some(check.hint("name the database's Service there; `devk up --bridge` uses Compose's"))
+}
+
+/// Another container of the pod has the port, serves such databases, or passes connections on.
+fn answers(pod: &pods::Pod, kind: Kind, port: u16) -> bool {
+    let image = |container: &serde_json::Value| {
+        let image = container["image"].as_str().unwrap_or_default();
+        database::serves(image) == Some(kind) || ["proxy", "bouncer", "tunnel"].iter().any(|word| image.contains(word))
+    };
+    pod.ports().any(|own| own == port) || pod.containers().any(image)
+}

@@ -1,0 +1,125 @@
+//! What the checks look at, seen once and all at the same time. Anything may be missing: the rest is
+//! looked at all the same.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::net::IpAddr;
+
+use super::charts::Chart;
+use super::cluster::Cluster;
+use super::docker::Docker;
+use super::leftovers::Leftovers;
+use super::machine::Machine;
+use super::network::Network;
+use super::ports::Ports;
+use super::tools::Tools;
+use super::{Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools};
+use crate::compose::Compose;
+use crate::config::Project;
+use crate::environment::Environment;
+use crate::error::{Code, Errors};
+use crate::paths::Paths;
+
+/// Why something was not seen.
+#[derive(Debug, Clone)]
+pub enum Missing {
+    /// What it needs is not there; the text says what.
+    Skipped(String),
+    /// It was looked at and found broken: that is a finding of the check about it.
+    Failed(Errors),
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skipped(why) => f.write_str(why),
+            Self::Failed(errors) => match errors.0.first() {
+                Some(first) => f.write_str(&first.message),
+                None => f.write_str("it could not be looked at"),
+            },
+        }
+    }
+}
+
+impl<E: Into<Errors>> From<E> for Missing {
+    fn from(errors: E) -> Self {
+        Self::Failed(errors.into())
+    }
+}
+
+/// Something that was looked at.
+pub type Seen<T> = Result<T, Missing>;
+
+/// Everything that the checks go by.
+#[derive(Debug)]
+pub struct Facts {
+    pub project: Seen<Project>,
+    /// None: there is no Compose stack.
+    pub compose: Seen<Option<Compose>>,
+    pub charts: Seen<Vec<Chart>>,
+    pub ports: Seen<Ports>,
+    pub docker: Seen<Docker>,
+    pub tools: Tools,
+    pub cluster: Seen<Cluster>,
+    pub network: Network,
+    pub machine: Machine,
+    pub leftovers: Leftovers,
+}
+
+impl Facts {
+    /// Looks at everything and writes nothing but devk's cache of rendered charts.
+    pub async fn gather(project: Result<Project, Errors>, paths: &Paths, environment: &Environment) -> Self {
+        let project = project.map_err(no_project);
+        let engine = crate::docker::connect(environment).await;
+        let compose = compose(project.as_ref(), environment);
+        let (docker, tools, cluster, charts) = tokio::join!(
+            docker::look(&engine, environment),
+            tools::look(environment),
+            cluster::look(&engine, project.as_ref(), paths),
+            charts::look(project.as_ref(), paths, environment),
+        );
+        let listed = compose.as_ref().ok().and_then(Option::as_ref);
+        let containers = docker.as_ref().ok().map(|docker| docker.containers.as_slice());
+        let ports = ports::look(project.as_ref(), paths, listed, containers).await;
+        let machine = machine::look(docker.as_ref().ok());
+        let leftovers = leftovers::look(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
+        Self { network: network::look(), project, compose, charts, ports, docker, tools, cluster, machine, leftovers }
+    }
+
+    /// The addresses by which pods reach this machine: its own, and the gateways of Docker's networks.
+    pub fn here(&self) -> BTreeSet<IpAddr> {
+        let gateways = self.docker.iter().flat_map(|docker| &docker.networks).flat_map(|network| &network.gateways);
+        gateways.copied().chain(self.network.addresses.iter().copied()).collect()
+    }
+}
+
+fn no_project(errors: Errors) -> Missing {
+    if errors.0.iter().all(|error| error.code == Code::ConfigMissing) {
+        Missing::Skipped("there is no devk.yaml here or above".to_owned())
+    } else {
+        Missing::Failed(errors)
+    }
+}
+
+/// What depends on the project is skipped without one; its problems are told once.
+pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Seen<&'a Project> {
+    project.map_err(|missing| match missing {
+        Missing::Skipped(why) => Missing::Skipped(why.clone()),
+        Missing::Failed(_) => Missing::Skipped("devk.yaml cannot be read".to_owned()),
+    })
+}
+
+fn compose(project: Result<&Project, &Missing>, environment: &Environment) -> Seen<Option<Compose>> {
+    Ok(crate::observe::compose(of_project(project)?, environment)?)
+}
+
+/// The check of the project file itself.
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    match &facts.project {
+        Ok(project) => {
+            findings(Id::ProjectConfig, vec![], format!("project `{}`, {}", project.id, project.file.display()))
+        }
+        Err(Missing::Failed(errors)) => Check::all_failed(Id::ProjectConfig, errors),
+        Err(missing) => super::skipped(&[Id::ProjectConfig], missing),
+    }
+}

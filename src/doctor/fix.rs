@@ -1,0 +1,119 @@
+//! `devk doctor --fix`: what can be mended without losing anything. Only what is devk's own goes, and
+//! limits of the kernel are raised with consent.
+
+use std::path::PathBuf;
+
+use super::leftovers::is_dead;
+use super::{Facts, machine};
+use crate::cluster::kind::{Kind, State};
+use crate::docker;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Result};
+use crate::image;
+use crate::paths::Paths;
+use crate::ports::Leases;
+use crate::process::Cmd;
+
+/// One thing that can be mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fix {
+    /// Remove the socket of a session that has ended.
+    Socket(PathBuf),
+    /// Remove the images of a project whose folder is gone.
+    Images(String),
+    /// Give back the ports of folders that are gone.
+    Leases,
+    /// Forget a cluster that is gone.
+    Cluster(String),
+    /// Raise a limit of the kernel.
+    Limit { name: &'static str, is: u64, wanted: u64 },
+}
+
+/// Everything that can be mended, in the order in which that is done. Images go before the leases that
+/// tell whose they are.
+pub fn fixes(facts: &Facts) -> Vec<Fix> {
+    let left = &facts.leftovers;
+    let mut fixes: Vec<_> = left.sockets.iter().cloned().map(Fix::Socket).collect();
+    fixes.extend(left.images.iter().flatten().map(|(project, _)| Fix::Images(project.clone())));
+    fixes.extend(left.leases.as_ref().ok().filter(|leases| !leases.is_empty()).map(|_| Fix::Leases));
+    fixes.extend(left.clusters.iter().flatten().cloned().map(Fix::Cluster));
+    let short = machine::short(&facts.machine.inotify);
+    fixes.extend(short.into_iter().map(|(name, is, wanted)| Fix::Limit { name, is, wanted }));
+    fixes
+}
+
+impl Fix {
+    /// What it does.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Socket(socket) => format!("remove the dead socket {}", socket.display()),
+            Self::Images(project) => format!("remove the images of project `{project}`, whose folder is gone"),
+            Self::Leases => "give back the ports of folders that are gone".to_owned(),
+            Self::Cluster(name) => format!("forget cluster `{name}`, which is gone"),
+            Self::Limit { name, is, wanted } => {
+                format!("raise fs.inotify.{name} from {is} to {wanted} until the next boot")
+            }
+        }
+    }
+
+    /// How it is taken back; None where nothing is lost.
+    pub fn undo(&self) -> Option<String> {
+        match self {
+            Self::Limit { name, is, .. } => Some(format!("sudo sysctl -w fs.inotify.{name}={is}")),
+            Self::Images(_) => Some("devk up    # in a new checkout builds them again".to_owned()),
+            Self::Socket(_) | Self::Leases | Self::Cluster(_) => None,
+        }
+    }
+
+    /// It changes more than devk's own things.
+    pub fn needs_consent(&self) -> bool {
+        matches!(self, Self::Limit { .. })
+    }
+
+    /// Does it. What has changed since it was seen is left alone.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being done.
+    pub async fn apply(&self, paths: &Paths, environment: &Environment) -> Result<()> {
+        match self {
+            Self::Socket(socket) => remove(socket),
+            Self::Images(project) => {
+                let engine = docker::connect(environment).await?;
+                image::remove_project_images(&engine.docker, project).await.map(drop)
+            }
+            Self::Leases => Leases::open(&paths.state).prune(),
+            Self::Cluster(name) => forget(name, paths, environment).await,
+            Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
+        }
+    }
+}
+
+fn remove(socket: &PathBuf) -> Result<()> {
+    if !is_dead(socket) {
+        return Ok(());
+    }
+    std::fs::remove_file(socket)
+        .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", socket.display())))
+}
+
+async fn forget(name: &str, paths: &Paths, environment: &Environment) -> Result<()> {
+    let kind = Kind {
+        engine: docker::connect(environment).await?,
+        name: name.to_owned(),
+        dir: paths.cluster(name),
+        image: None,
+    };
+    let turn = kind.turn(|| {}).await?;
+    match kind.state().await? {
+        State::Absent => kind.forget(&turn).await,
+        _ => Ok(()),
+    }
+}
+
+/// Through sudo where that is needed; it asks for a password on the terminal by itself.
+async fn raise(name: &str, wanted: u64, environment: &Environment) -> Result<()> {
+    let setting = format!("fs.inotify.{name}={wanted}");
+    let is_root = rustix::process::geteuid().is_root();
+    let cmd = if is_root { Cmd::new("sysctl") } else { Cmd::new("sudo").arg("sysctl") };
+    cmd.args(["-w", &setting]).inherit(environment).run().await.map(drop)
+}

@@ -1,0 +1,138 @@
+//! What sessions that were killed and folders that are gone have left behind. All of it is devk's own.
+
+use std::path::{Path, PathBuf};
+
+use super::cluster::Cluster;
+use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
+use crate::cluster::kind;
+use crate::cluster::namespace::Resident;
+use crate::docker::Engine;
+use crate::error::Result;
+use crate::image;
+use crate::paths::{Lock, Paths};
+use crate::ports::{Leases, Lessee};
+use crate::session::control;
+
+#[derive(Debug, Clone)]
+pub struct Leftovers {
+    /// Sockets on which nobody listens any more.
+    pub sockets: Vec<PathBuf>,
+    /// Leases of folders that are gone.
+    pub leases: Result<Vec<Lessee>>,
+    /// Clusters that devk keeps notes of and Docker does not have.
+    pub clusters: Seen<Vec<String>>,
+    /// Project, and its folder that is gone.
+    pub namespaces: Seen<Vec<(String, PathBuf)>>,
+    /// Project whose folder is gone, and its images.
+    pub images: Seen<Vec<(String, Vec<String>)>>,
+}
+
+pub(super) async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
+    let lessees = Leases::open(&paths.state).lessees();
+    let (alive, gone): (Vec<_>, Vec<_>) =
+        lessees.iter().flatten().cloned().partition(|lessee: &Lessee| lessee.root.is_dir());
+    let no_docker = || Missing::Skipped("the Docker Engine does not answer".to_owned());
+    let (clusters, images) = match engine {
+        Some(engine) => tokio::join!(clusters(engine, paths), images(engine, &gone, &alive)),
+        None => (Err(no_docker()), Err(no_docker())),
+    };
+    let sockets = control::sockets(paths).into_iter().filter(|socket| is_dead(socket)).collect();
+    Leftovers { sockets, leases: lessees.map(|_| gone), clusters, namespaces: namespaces(cluster), images }
+}
+
+/// Nobody listens behind the file.
+pub(super) fn is_dead(socket: &Path) -> bool {
+    let refused = std::os::unix::net::UnixStream::connect(socket);
+    refused.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
+    let known = kind::names(engine).await?;
+    let folders = std::fs::read_dir(paths.state.join("clusters")).into_iter().flatten().flatten();
+    let noted = folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
+    let noted = noted.filter_map(|folder| folder.file_name().into_string().ok());
+    Ok(noted.filter(|name| !known.contains(name)).collect())
+}
+
+/// Another devk is making this cluster.
+fn is_busy(folder: &Path) -> bool {
+    !matches!(Lock::try_take(&folder.join("lock")), Ok(Some(_)))
+}
+
+fn namespaces(cluster: Option<&Cluster>) -> Seen<Vec<(String, PathBuf)>> {
+    let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
+        return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
+    };
+    let gone = |resident: &Resident| {
+        let root = resident.root.clone().filter(|root| !root.is_dir())?;
+        Some((resident.name.clone(), root))
+    };
+    Ok(cluster.residents.iter().filter_map(gone).collect())
+}
+
+/// Two clones of a project build under one name: its images go with the last of them.
+async fn images(engine: &Engine, gone: &[Lessee], alive: &[Lessee]) -> Seen<Vec<(String, Vec<String>)>> {
+    let mut found = vec![];
+    for lessee in gone.iter().filter(|gone| !alive.iter().any(|alive| alive.project == gone.project)) {
+        let images = image::project_images(&engine.docker, &lessee.project).await?;
+        if !images.is_empty() {
+            found.push((lessee.project.clone(), images));
+        }
+    }
+    Ok(found)
+}
+
+const FIX: &str = "devk doctor --fix";
+
+pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+    let left = &facts.leftovers;
+    let mut checks = sockets(&left.sockets);
+    checks.extend(leases(&left.leases));
+    checks.extend(of(Id::LeftoversClusters, &left.clusters, "notes of clusters that are gone", Clone::clone));
+    checks.extend(in_namespaces(&left.namespaces, facts.cluster.as_ref().ok()));
+    let image = |(project, images): &(String, Vec<String>)| format!("{project}: {}", images.join(" "));
+    checks.extend(of(Id::LeftoversImages, &left.images, "images for folders that are gone", image));
+    checks
+}
+
+/// One finding for all of a kind, which `--fix` removes.
+fn of<T>(id: Id, left: &Seen<Vec<T>>, what: &str, text: impl Fn(&T) -> String) -> Vec<Check> {
+    let left = match left {
+        Ok(left) => left,
+        Err(missing) => return skipped(&[id], missing),
+    };
+    let told = || left.iter().fold(Check::warning(id, what), |check, one| check.evidence(text(one))).hint(FIX);
+    findings(id, if left.is_empty() { vec![] } else { vec![told()] }, format!("no {what}"))
+}
+
+fn sockets(left: &[PathBuf]) -> Vec<Check> {
+    let show = |socket: &PathBuf| socket.display().to_string();
+    of(Id::LeftoversSessions, &Ok(left.to_vec()), "sockets of sessions that have ended", show)
+}
+
+fn leases(left: &Result<Vec<Lessee>>) -> Vec<Check> {
+    let left = left.clone();
+    match left {
+        Ok(left) => {
+            let show = |lessee: &Lessee| format!("project `{}`, {}", lessee.project, lessee.root.display());
+            of(Id::LeftoversLeases, &Ok(left), "ports given to folders that are gone", show)
+        }
+        Err(error) => vec![Check::failed(Id::LeftoversLeases, &error)],
+    }
+}
+
+/// Their volumes may hold the only copy of something: they are the user's to remove.
+fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>) -> Vec<Check> {
+    let id = Id::LeftoversNamespaces;
+    let left = match left {
+        Ok(left) => left,
+        Err(missing) => return skipped(&[id], missing),
+    };
+    let kubeconfig = cluster.map(|cluster| cluster.kubeconfig.display().to_string()).unwrap_or_default();
+    let finding = |(name, root): &(String, PathBuf)| {
+        Check::warning(id, format!("namespace `{name}` belongs to a folder that is gone"))
+            .evidence(root.display().to_string())
+            .hint(format!("kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"))
+    };
+    findings(id, left.iter().map(finding).collect(), "every namespace of devk's has its folder")
+}
