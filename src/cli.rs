@@ -178,3 +178,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Errors> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|e| Error::new(Code::StateIo, format!("cannot start: {e}")).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn markdown_is_refused_where_there_is_none() {
+        let cli = Cli::try_parse_from(["devk", "status", "--format", "markdown"]).unwrap();
+        assert_eq!(cli.run().unwrap_err().0[0].code, Code::Usage);
+    }
+}
