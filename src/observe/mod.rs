@@ -84,7 +84,7 @@ pub async fn observe(
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
     let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind), charts.draft());
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), charts.draft());
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(compose), Some(taken), Some((cluster, access, nodes)), Some(draft)) = (compose, taken, cluster, draft)
@@ -93,9 +93,6 @@ pub async fn observe(
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
     };
-    if let Some(access) = &access {
-        namespace::find_own(&access.client, &project.id, &project.root).await?;
-    }
     let forwards = table::forwards(project, paths, &table::services(project, &draft), taken, own).await?;
     let rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
     let images = images(project, &rows).await?;
@@ -130,17 +127,20 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
             // Where helm is missing kind may be, too.
-            keep(cluster(&Kind::of(&engine, project, paths)).await, &mut problems);
+            keep(cluster(&Kind::of(&engine, project, paths), project).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
     let fact = match kind.state().await? {
         State::Running(nodes) => match kind.pinned(&nodes).await {
-            Ok(Some(access)) => return Ok((ClusterFact::Ready, Some(access), nodes)),
+            Ok(Some(access)) => {
+                namespace::find_own(&access.client, &project.id, &project.root).await?;
+                return Ok((ClusterFact::Ready, Some(access), nodes));
+            }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
             Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,

@@ -8,6 +8,7 @@ mod beside_compose;
 mod builds;
 mod crash;
 mod data;
+mod environment;
 mod forwards;
 mod geniro;
 mod image;
