@@ -12,17 +12,17 @@ fn a_session_works_in_the_environment_of_the_client_that_asks() {
     let mut project = Project::pair("surroundings");
     let secret = "correct-horse-battery-staple";
     project.set("PASSWORD_OF_THE_CLIENT", secret);
-    project.write("compose.yaml", "services:\n  web:\n    image: busybox:1\n    ports: ['${TAKEN:-9999}:80']\n");
     let up = project.devk(&["up", "-d"]).well();
     let before = port_of(up.settled()["forwards"].as_array().unwrap(), "left");
 
-    // The variable says that Compose will want the port: the forward gives way, and says so.
-    project.set("TAKEN", before.to_string());
+    // The variable leads to a file that publishes the port: the forward gives way, and says so.
+    project.write("claim.yaml", &format!("services:\n  web:\n    image: busybox:1\n    ports: ['{before}:80']\n"));
+    project.set("COMPOSE_FILE", "claim.yaml");
     let up = project.devk(&["up", "-d"]).well();
     let settled = up.settled();
     let left = &settled["forwards"][0];
     assert_ne!(left["local"], before);
-    let why = format!("was {before} before: {before} is held by Compose service `web` (compose.yaml:4)");
+    let why = format!("was {before} before: {before} is held by Compose service `web` (claim.yaml:4)");
     assert_eq!(left["moved"], why);
     let told = up.events().into_iter().any(|event| event["step"] == "forward.open/left" && event["detail"] == why);
     assert!(told, "{up:?}");
