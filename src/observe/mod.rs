@@ -93,7 +93,7 @@ pub async fn observe(
     // Without the Compose files, which have a problem that is told, there is nothing to bridge to.
     let bridging = Bridging { switch: if compose.is_some() { bridging.switch } else { Switch::Off }, ..bridging };
     let draft = bridged::draft(charts, stack, &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind), draft);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
@@ -103,9 +103,6 @@ pub async fn observe(
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
     };
-    if let Some(access) = &access {
-        namespace::find_own(&access.client, &project.id, &project.root).await?;
-    }
     let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
     let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
     let mut rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
@@ -163,17 +160,20 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
             // Where helm is missing kind may be, too.
-            keep(cluster(&Kind::of(&engine, project, paths)).await, &mut problems);
+            keep(cluster(&Kind::of(&engine, project, paths), project).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
     let fact = match kind.state().await? {
         State::Running(nodes) => match kind.pinned(&nodes).await {
-            Ok(Some(access)) => return Ok((ClusterFact::Ready, Some(access), nodes)),
+            Ok(Some(access)) => {
+                namespace::find_own(&access.client, &project.id, &project.root).await?;
+                return Ok((ClusterFact::Ready, Some(access), nodes));
+            }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
             Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,
