@@ -50,25 +50,17 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let service = source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
     let credentials = source::credentials(service);
     let mut problems = vec![];
-    let database = match &config.database {
-        Some(database) => database.clone(),
-        None => name::default(&credentials.main, given.project.worktree.as_deref()),
-    };
+    let default = || name::default(&credentials.main, given.project.worktree.as_deref());
+    let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database).and_then(|()| overlap::unused(&database, &credentials.main, compose));
     keep(usable.map_err(|e| located(e, &config)), &mut problems);
     let chart = keep(chart(&config, given.charts).map_err(|e| located(e, &config)), &mut problems);
     let server = keep(reached(&given, compose, service, &credentials).await, &mut problems);
-    let mark = Mark::of(&given.project.id, &given.project.root);
-    let state = match &server {
-        Some(server) if problems.is_empty() => {
-            let state = state(server, &database, &mark).await;
-            keep(state.map_err(|e| located(e, &config)), &mut problems)
-        }
-        _ => None,
-    };
-    let (Some((release, paths)), Some(server), Some(made), []) = (chart, server, state, &problems[..]) else {
+    let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
         return Err(Errors(problems));
     };
+    let mark = Mark::of(&given.project.id, &given.project.root);
+    let made = is_made(&server, &database, &mark).await.map_err(|e| located(e, &config))?;
     let Server { login, published, relay, catalog } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);
     Ok(Bridge {
@@ -223,7 +215,7 @@ async fn password(engine: &Engine, password: &Password, holder: Option<&Publishe
 }
 
 /// Whether the database is there, whole and this project's.
-async fn state(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
+async fn is_made(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
     match server.catalog.databases.get(database) {
         Some(found) => {
             server::check_owner(database, found, mark)?;

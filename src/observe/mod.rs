@@ -14,7 +14,7 @@ pub use taken::{compose, numbers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::bridge::{Bridge, Bridging, Switch};
+use crate::bridge::{Bridge, Bridging};
 use crate::cluster::kind::{Access, Kind, Node, State};
 use crate::cluster::namespace;
 use crate::compose::Compose;
@@ -88,11 +88,8 @@ pub async fn observe(
     };
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let stack = compose.iter().flatten().next();
-    let taken = taken::taken(project, paths, stack, Some(&engine));
-    // Without the Compose files, which have a problem that is told, there is nothing to bridge to.
-    let bridging = Bridging { switch: if compose.is_some() { bridging.switch } else { Switch::Off }, ..bridging };
-    let draft = bridged::draft(charts, stack, &engine, bridging);
+    let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
+    let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
     let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
@@ -105,24 +102,20 @@ pub async fn observe(
     };
     let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
     let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
-    let mut rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
-    rows.extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
+    let rows = bridged::rows(&charts, &forwards, &absent);
     let images = images(project, &rows).await?;
     let releases = charts.rendered(&rows, &images).await?;
 
-    let image_facts = image_facts(&engine, &nodes, &images, &releases);
-    let release_facts = release_facts(access.as_ref(), project, &releases);
-    let (image_facts, release_facts) = tokio::try_join!(image_facts, release_facts)?;
+    let (image_facts, release_facts) = tokio::try_join!(
+        image_facts(&engine, &nodes, &images, &releases),
+        release_facts(access.as_ref(), project, &releases)
+    )?;
     let facts = Facts {
         cluster_name: project.cluster.name.clone(),
         cluster,
         images: image_facts,
         releases: release_facts,
-        left_out: charts
-            .bridge
-            .iter()
-            .flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward)))
-            .collect(),
+        left_out: bridged::left_out(&charts, &absent),
         bridge: bridged::fact(&charts, access.as_ref()).await?,
         forwards,
     };
