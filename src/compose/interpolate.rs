@@ -282,7 +282,8 @@ mod tests {
         assert_replaced(&[
             ("${UNSET:-${UNSET:-${SET}}}", "set"),
             ("${UNSET:-$SET} and ${UNSET:-${SET}-x}", "set and set-x"),
-            ("${UNSET:-{}} ${UNSET:-{\"a\":1}}!", "{}} {\"a\":1}!"),
+            ("${UNSET:-{}}", "{}"),
+            ("${UNSET:-{\"a\":1}} ${SET}", "{\"a\":1} set"),
             ("${UNSET:-{x}}", "{x}"),
             ("${SET:+--flag=${SET}}", "--flag=set"),
         ]);

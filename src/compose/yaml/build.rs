@@ -114,9 +114,10 @@ impl<'a> Builder<'a> {
         check_keys(self.graph, entries)?;
         for (key, value) in self.own(entries) {
             let Some(name) = self.merged_key(key)? else { continue };
-            let (place, value) = (self.place(self.graph.get(key)), self.node(value)?);
+            // A value that is not taken is not looked at: Compose lets its mistakes pass.
             if !into.at.contains_key(&name) {
-                into.put(Entry { key: name, place, value });
+                let place = self.place(self.graph.get(key));
+                into.put(Entry { key: name, place, value: self.node(value)? });
             }
         }
         self.merge(entries, into)?;

@@ -52,3 +52,40 @@ fn walk(g: &grammar::Grammar, id: graph::Id, out: &mut Vec<serde_json::Value>) {
         RawKind::Alias { name, .. } => out.push(json!(["alias", l, name])),
     }
 }
+
+#[test]
+#[ignore = "hand tool"]
+fn dump_trees() {
+    use std::io::Write;
+    let mut out = std::io::BufWriter::new(std::fs::File::create("/tmp/ctext/mydec.out").unwrap());
+    for file in std::fs::read_to_string("/tmp/ctext/list2").unwrap().lines() {
+        let bytes = std::fs::read(file).unwrap();
+        let line = match parse(&bytes, Path::new(file)) {
+            Ok(docs) => {
+                let o: Vec<_> = docs.iter().map(|d| {
+                    let mut p: Vec<_> = d.resets.iter().map(|r| r.0.join(".")).collect();
+                    p.sort();
+                    serde_json::json!([norm(&d.root), p])
+                }).collect();
+                serde_json::json!({"f": file, "err": "", "o": o})
+            }
+            Err(e) => serde_json::json!({"f": file, "err": format!("{:?}: {}", e.line, e.message), "o": null}),
+        };
+        writeln!(out, "{line}").unwrap();
+    }
+}
+
+fn norm(n: &Node) -> serde_json::Value {
+    use serde_json::json;
+    match &n.data {
+        Data::Null => json!(["null"]),
+        Data::Bool(b) => json!(["bool", b]),
+        Data::Int(i) => json!(["int", i.to_string()]),
+        Data::Float(f) if f.is_nan() => json!(["float", "NaN"]),
+        Data::Float(f) => json!(["float", f.to_bits().to_string()]),
+        Data::Time(_) => json!(["time"]),
+        Data::Text(t) => json!(["text", t]),
+        Data::List(l) => json!(["list", l.iter().map(norm).collect::<Vec<_>>()]),
+        Data::Map(m) => json!(["map", m.iter().map(|e| (e.key.clone(), norm(&e.value))).collect::<std::collections::BTreeMap<_, _>>()]),
+    }
+}
