@@ -2,6 +2,7 @@
 //! publish, which databases their services name, and where each of them stands.
 
 mod canonical;
+mod cast;
 mod checks;
 mod consistency;
 mod dotenv;
@@ -15,10 +16,12 @@ mod name;
 mod options;
 mod ports;
 mod project;
+mod raw;
 mod read;
 mod reset;
 mod resolve;
 mod schema;
+mod shapes;
 mod trail;
 mod tree;
 mod types;
