@@ -32,9 +32,9 @@ pub(crate) struct Case {
     head: String,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) args: Vec<String>,
-    at: String,
+    pub(crate) at: String,
     /// A folder of this repository.
-    in_place: Option<String>,
+    pub(crate) in_place: Option<String>,
     pub(crate) shows_environment: bool,
     pub(crate) files: Vec<File>,
     pub(crate) answer: Option<Answer>,
@@ -49,6 +49,7 @@ pub(crate) struct File {
 /// A file of `cases/`.
 #[derive(Debug)]
 pub(crate) struct Topic {
+    pub(crate) name: String,
     file: PathBuf,
     head: String,
     pub(crate) cases: Vec<Case>,
@@ -65,12 +66,12 @@ pub(crate) fn topics() -> Vec<Topic> {
 impl Topic {
     fn read(file: PathBuf) -> Self {
         let text = std::fs::read_to_string(&file).unwrap();
-        let topic = file.file_stem().unwrap().to_string_lossy().into_owned();
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         let mut parts = split(&text, "=== ");
         let (_, head) = parts.remove(0);
         let shared = files(&head);
-        let cases = parts.into_iter().map(|(name, text)| Case::read(&topic, &name, &text, &shared)).collect();
-        Self { file, head, cases }
+        let cases = parts.into_iter().map(|(case, text)| Case::read(&name, &case, &text, &shared)).collect();
+        Self { name, file, head, cases }
     }
 
     /// Writes the file with the answers that the cases have now.
