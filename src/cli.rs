@@ -1,10 +1,12 @@
 //! The command line. clap's types stop here: commands get plain values.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{self, Context};
+use crate::compose;
 use crate::config::{self, Source};
 use crate::error::{Code, Error, Errors, Exit};
 use crate::session::control::Keep;
@@ -61,7 +63,7 @@ enum Command {
         tail: i64,
     },
     /// Which host port stands for which service, and why
-    Ports,
+    Ports(PortsArgs),
     /// Addresses and private kubeconfig as shell exports: eval "$(devk env)"
     Env,
     /// The steps of the running session as they happen, until Ctrl-C
@@ -93,6 +95,44 @@ struct UpArgs {
     dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+struct PortsArgs {
+    /// Only what the Compose files publish; needs neither Docker nor a cluster
+    #[arg(long)]
+    compose_only: bool,
+    #[command(flatten)]
+    compose: ComposeArgs,
+}
+
+/// The options of `docker compose` of the same meaning. `--profile` is devk's own.
+#[derive(Debug, Args)]
+struct ComposeArgs {
+    /// A Compose file, instead of the one here or above; repeatable
+    #[arg(short = 'f', value_name = "FILE", requires = "compose_only")]
+    files: Vec<PathBuf>,
+    /// Variables for the Compose files, instead of .env; repeatable
+    #[arg(long = "env-file", value_name = "FILE", requires = "compose_only")]
+    env_files: Vec<PathBuf>,
+    /// Activates a Compose profile; repeatable
+    #[arg(long = "compose-profile", value_name = "PROFILE", requires = "compose_only")]
+    profiles: Vec<String>,
+}
+
+impl ComposeArgs {
+    fn options(self, directory: Option<&Path>) -> Result<compose::Options, Errors> {
+        let dir = folder(directory)?;
+        // `docker compose` would be started there.
+        let moved = directory.map(|_| ("PWD".to_owned(), dir.to_string_lossy().into_owned()));
+        let variables = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+        let environment = variables.chain(moved).collect();
+        Ok(compose::Options { dir, files: self.files, env_files: self.env_files, profiles: self.profiles, environment })
+    }
+}
+
+fn lossy(text: OsString) -> String {
+    text.to_string_lossy().into_owned()
+}
+
 impl UpArgs {
     fn keep(&self) -> Keep {
         match (self.detach, self.once) {
@@ -110,26 +150,13 @@ impl Cli {
     /// All problems that kept it from its work.
     pub fn run(self) -> Result<Exit, Errors> {
         let format = self.project.format;
-        let context = Context::new(source(self.project)?, format)?;
-        runtime()?.block_on(async {
-            match self.command {
-                Command::Up(args) if args.dry_run => commands::up::dry_run(&context).await,
-                Command::Up(args) => commands::up::run(&context, args.keep()).await,
-                Command::Down { delete } => commands::down::run(&context, delete).await,
-                Command::Status => commands::status::run(&context).await,
-                Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
-                Command::Ports => commands::ports::run(&context).await,
-                Command::Env => commands::env::run(&context).await,
-                Command::Events => commands::events::run(&context).await,
-                Command::Kubeconfig => commands::env::kubeconfig(&context),
-                Command::Doctor { strict } => commands::doctor::run(&context, strict).await,
-                Command::Schema => {
-                    ui::json(&config::json_schema());
-                    Ok(Exit::Ok)
-                }
-                Command::Supervise { id } => commands::supervise(context, &id).await,
+        match self.command {
+            Command::Ports(args) if args.compose_only => {
+                let options = args.compose.options(self.project.directory.as_deref())?;
+                commands::compose_ports::run(&options, format)
             }
-        })
+            command => run(command, self.project),
+        }
     }
 
     /// How errors are printed.
@@ -138,14 +165,43 @@ impl Cli {
     }
 }
 
+fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
+    let format = project.format;
+    let context = Context::new(source(project)?, format)?;
+    runtime()?.block_on(async {
+        match command {
+            Command::Up(args) if args.dry_run => commands::up::dry_run(&context).await,
+            Command::Up(args) => commands::up::run(&context, args.keep()).await,
+            Command::Down { delete } => commands::down::run(&context, delete).await,
+            Command::Status => commands::status::run(&context).await,
+            Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
+            Command::Ports(_) => commands::ports::run(&context).await,
+            Command::Env => commands::env::run(&context).await,
+            Command::Events => commands::events::run(&context).await,
+            Command::Kubeconfig => commands::env::kubeconfig(&context),
+            Command::Doctor { strict } => commands::doctor::run(&context, strict).await,
+            Command::Schema => {
+                ui::json(&config::json_schema());
+                Ok(Exit::Ok)
+            }
+            Command::Supervise { id } => commands::supervise(context, &id).await,
+        }
+    })
+}
+
 fn source(args: ProjectArgs) -> Result<Source, Errors> {
-    let here = std::env::current_dir().and_then(|here| match &args.directory {
+    let dir = folder(args.directory.as_deref())?;
+    let file = args.file.map(|file| dir.join(file));
+    Ok(Source { dir, file, profile: args.profile })
+}
+
+/// The folder to start from.
+fn folder(directory: Option<&Path>) -> Result<PathBuf, Errors> {
+    let here = std::env::current_dir().and_then(|here| match directory {
         Some(dir) => here.join(dir).canonicalize(),
         None => Ok(here),
     });
-    let dir = here.map_err(|e| Error::new(Code::ConfigPath, format!("cannot enter the folder: {e}")))?;
-    let file = args.file.map(|file| dir.join(file));
-    Ok(Source { dir, file, profile: args.profile })
+    here.map_err(|e| Error::new(Code::ConfigPath, format!("cannot enter the folder: {e}")).into())
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Errors> {

@@ -72,7 +72,23 @@ codes! {
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    // Compose
+    ComposeMissing => "compose.missing", Usage, "there is no Compose file in this folder or above it";
+    ComposeFile => "compose.file", Usage, "a Compose file, or a file that one names, cannot be read";
+    ComposeName => "compose.name", Usage, "the Compose project has no valid name";
+    ComposeValue => "compose.value", Usage, "a value in a Compose file is not what belongs there";
+    ComposePort => "compose.port", Usage, "a port in a Compose file cannot be read";
+    ComposeMerge => "compose.merge", Usage, "two Compose files do not go together";
+    ComposeExtends => "compose.extends", Usage, "`extends` names a service that does not exist";
+    ComposeInclude => "compose.include", Usage, "`include` cannot be read, or brings what is defined already";
+    ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
+    ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
+    ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
+    ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
+    ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
+    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     // tools
+    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";

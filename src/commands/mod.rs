@@ -6,6 +6,7 @@ use crate::paths::Paths;
 use crate::session::supervisor;
 use crate::ui::Format;
 
+pub mod compose_ports;
 pub mod doctor;
 pub mod down;
 pub mod env;

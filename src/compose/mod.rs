@@ -1,6 +1,33 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and where each of them stands.
 
+mod canonical;
+mod checks;
+mod consistency;
+mod dotenv;
+mod environment;
+mod extends;
+mod include;
+mod interpolate;
+mod load;
+mod merge;
+mod name;
+mod options;
+mod ports;
+mod project;
+mod read;
+mod reset;
+mod resolve;
+mod schema;
+mod shapes;
+mod trail;
+mod tree;
+mod types;
+mod unique;
+mod units;
+mod volume;
+mod yaml;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -8,6 +35,8 @@ use serde::Serialize;
 
 use crate::config::Origin;
 use crate::database::Named;
+
+pub use read::load;
 
 /// What is read. The fields are the options of `docker compose` of the same meaning.
 #[derive(Debug, Clone, Default)]

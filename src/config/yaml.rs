@@ -5,47 +5,19 @@
 //! reported and a build argument keeps the text its author wrote.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 
-use super::Origin;
 use crate::error::{Code, Error, Result};
+pub(super) use crate::place::Place;
 
 /// Deeper nesting is refused; it also bounds the recursion over the tree.
 const DEPTH: usize = 64;
 
 /// More values than this, aliases expanded, are refused ("billion laughs").
 const NODES: usize = 100_000;
-
-/// Where a key or value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) file: Arc<Path>,
-    /// 1-based.
-    pub(super) line: u32,
-}
-
-impl Place {
-    /// A problem at this place.
-    pub(super) fn error(&self, code: Code, message: impl Into<String>) -> Error {
-        Error::new(code, message).at(&self.file, self.line)
-    }
-
-    /// The absolute form of a path written here: relative paths start at the file's folder.
-    pub(super) fn path(&self, text: &str) -> PathBuf {
-        let dir = self.file.parent().unwrap_or(Path::new("/"));
-        // `components` drops the `.` of `./chart`.
-        dir.join(text).components().collect()
-    }
-}
-
-impl From<&Place> for Origin {
-    fn from(place: &Place) -> Self {
-        Self { file: place.file.to_path_buf(), line: place.line }
-    }
-}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Node {

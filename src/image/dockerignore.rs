@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Code, Error, Result};
+use crate::go_path::clean;
 
 /// The patterns of one ignore file.
 #[derive(Debug, Clone, Default)]
@@ -97,24 +98,6 @@ fn anchor(path: &str) -> String {
     }
     let cleaned = clean(path);
     cleaned.strip_prefix('/').filter(|rest| !rest.is_empty()).unwrap_or(&cleaned).to_owned()
-}
-
-/// Go's `path.Clean`: no `.` and `//`, `..` resolved where it can be, no trailing `/`.
-fn clean(path: &str) -> String {
-    let rooted = path.starts_with('/');
-    let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
-        match (part, parts.last()) {
-            ("..", Some(last)) if *last != ".." => _ = parts.pop(),
-            ("..", None) if rooted => {}
-            _ => parts.push(part),
-        }
-    }
-    match (rooted, parts.join("/")) {
-        (true, joined) => format!("/{joined}"),
-        (false, joined) if joined.is_empty() => ".".to_owned(),
-        (false, joined) => joined,
-    }
 }
 
 /// One pattern, as a chain of tokens. It is matched by following all positions of the path that the

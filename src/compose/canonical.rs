@@ -1,0 +1,345 @@
+//! Short forms become long ones: what comes after reads one form only.
+
+use super::merge::dependency;
+use super::trail::{Found, Rules, Trail};
+use super::yaml::{Data, Entry, Node};
+use super::{ports, volume};
+use crate::error::{Code, Result};
+use crate::place::Place;
+
+/// What a short form stands for.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    /// A mapping that has short forms inside; other values stay.
+    Inside,
+    Build,
+    DependsOn,
+    Device,
+    EnvFile,
+    External,
+    /// A text is the service in the same file.
+    Extends,
+    Gpus,
+    /// A text is the `source`.
+    Mount,
+    /// A list's items are the keys.
+    Names,
+    /// `KEY=VALUE` pairs.
+    Pairs,
+    Ports,
+    Printed,
+    Ssh,
+    /// A text is a list of one.
+    Texts,
+    Ulimit,
+    Volume,
+}
+
+const RULES: &Rules<Form> = &[
+    (&["services", "*"], Form::Inside),
+    (&["services", "*", "build"], Form::Build),
+    (&["services", "*", "build", "additional_contexts"], Form::Pairs),
+    (&["services", "*", "build", "provenance"], Form::Printed),
+    (&["services", "*", "build", "sbom"], Form::Printed),
+    (&["services", "*", "build", "secrets", "*"], Form::Mount),
+    (&["services", "*", "build", "ssh"], Form::Ssh),
+    (&["services", "*", "build", "ulimits", "*"], Form::Ulimit),
+    (&["services", "*", "configs", "*"], Form::Mount),
+    (&["services", "*", "depends_on"], Form::DependsOn),
+    (&["services", "*", "develop", "watch", "*", "ignore"], Form::Texts),
+    (&["services", "*", "develop", "watch", "*", "include"], Form::Texts),
+    (&["services", "*", "devices", "*"], Form::Device),
+    (&["services", "*", "dns"], Form::Texts),
+    (&["services", "*", "env_file"], Form::EnvFile),
+    (&["services", "*", "extends"], Form::Extends),
+    (&["services", "*", "gpus"], Form::Gpus),
+    (&["services", "*", "label_file"], Form::Texts),
+    (&["services", "*", "models"], Form::Names),
+    (&["services", "*", "networks"], Form::Names),
+    (&["services", "*", "ports"], Form::Ports),
+    (&["services", "*", "secrets", "*"], Form::Mount),
+    (&["services", "*", "ulimits", "*"], Form::Ulimit),
+    (&["services", "*", "volumes", "*"], Form::Volume),
+    (&["configs", "*"], Form::External),
+    (&["networks", "*"], Form::External),
+    (&["secrets", "*"], Form::External),
+    (&["volumes", "*"], Form::External),
+];
+
+/// More ports than this, ranges expanded, are refused: no host has them.
+const MOST_PORTS: usize = 65_536;
+
+/// Brings what was read so far into the long form. What is in it already stays.
+///
+/// # Errors
+/// The first short form that cannot be read.
+pub(super) fn form(root: &mut Node) -> Result<()> {
+    walk(root, &mut Trail::default())
+}
+
+fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
+    match trail.find(RULES) {
+        Found::Rule(form) => apply(form, node, trail),
+        Found::Above => inside(node, trail),
+        Found::Nothing => Ok(()),
+    }
+}
+
+/// The short forms within a mapping or a list.
+fn inside(node: &mut Node, trail: &mut Trail) -> Result<()> {
+    match &mut node.data {
+        Data::Map(entries) => {
+            entries.iter_mut().try_for_each(|entry| trail.within(&entry.key, |trail| walk(&mut entry.value, trail)))
+        }
+        Data::List(items) => items.iter_mut().try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
+        _ => Ok(()),
+    }
+}
+
+fn apply(form: Form, node: &mut Node, trail: &mut Trail) -> Result<()> {
+    match form {
+        Form::Inside if !node.is_map() => Ok(()),
+        Form::Inside => inside(node, trail),
+        Form::Build => build(node, trail),
+        Form::DependsOn => depends_on(node, trail),
+        Form::Device => device(node, trail),
+        Form::EnvFile => env_file(node, trail),
+        Form::External => external(node, trail),
+        Form::Extends => keyed(node, "service", trail),
+        Form::Gpus => gpus(node, trail),
+        Form::Mount => keyed(node, "source", trail),
+        Form::Names => names(node, trail),
+        Form::Pairs => pairs(node, trail),
+        Form::Ports => published(node, trail),
+        Form::Printed => {
+            node.data = Data::Text(node.printed());
+            Ok(())
+        }
+        Form::Ssh => ssh(node, trail),
+        Form::Texts => {
+            texts(node);
+            Ok(())
+        }
+        Form::Ulimit if node.is_map() || matches!(node.data, Data::Int(_)) => Ok(()),
+        Form::Ulimit => Err(node.mistyped(trail, "a number or a mapping")),
+        Form::Volume => volume(node, trail),
+    }
+}
+
+/// A text is one key of the mapping.
+fn keyed(node: &mut Node, key: &'static str, trail: &Trail) -> Result<()> {
+    match &mut node.data {
+        Data::Map(_) => Ok(()),
+        Data::Text(text) => {
+            *node = Node::map(&node.place.clone(), [(key, Data::Text(std::mem::take(text)))]);
+            Ok(())
+        }
+        _ => Err(node.mistyped(trail, "a text or a mapping")),
+    }
+}
+
+fn build(node: &mut Node, trail: &mut Trail) -> Result<()> {
+    if node.is_map() {
+        return inside(node, trail);
+    }
+    keyed(node, "context", trail)
+}
+
+fn depends_on(node: &mut Node, trail: &Trail) -> Result<()> {
+    match &mut node.data {
+        Data::Map(entries) => {
+            for entry in entries {
+                if !entry.value.is_map() {
+                    return Err(entry.value.mistyped(trail, "a mapping for each service"));
+                }
+                entry.value.default("condition", Data::Text("service_started".to_owned()));
+                entry.value.default("required", Data::Bool(true));
+            }
+            Ok(())
+        }
+        Data::List(items) => {
+            node.data = Data::Map(keys(items, trail, dependency)?);
+            Ok(())
+        }
+        _ => Err(node.mistyped(trail, "a list or a mapping")),
+    }
+}
+
+fn names(node: &mut Node, trail: &Trail) -> Result<()> {
+    if let Data::List(items) = &node.data {
+        node.data = Data::Map(keys(items, trail, |item| Node::new(&item.place, Data::Null))?);
+    }
+    Ok(())
+}
+
+fn keys(items: &[Node], trail: &Trail, value: impl Fn(&Node) -> Node) -> Result<Vec<Entry>> {
+    let mut seen = std::collections::HashSet::new();
+    let mut entries = Vec::new();
+    for item in items {
+        let key = item.expect_text(trail)?;
+        if seen.insert(key) {
+            entries.push(Entry::new(key, value(item)));
+        }
+    }
+    Ok(entries)
+}
+
+fn device(node: &mut Node, trail: &Trail) -> Result<()> {
+    let text = match &node.data {
+        Data::Map(_) => return Ok(()),
+        Data::Text(text) => text,
+        _ => return Err(node.mistyped(trail, "a text or a mapping")),
+    };
+    let parts: Vec<_> = text.split(':').collect();
+    let (source, target, permissions) = match parts.as_slice() {
+        [source] => (*source, "", "rwm"),
+        [source, target] => (*source, *target, "rwm"),
+        [source, target, permissions] => (*source, *target, *permissions),
+        _ => return Err(node.problem(trail, &format!("has too many colons in `{text}`; use the long form"))),
+    };
+    let target = if target.is_empty() { source } else { target };
+    let fields = [("source", source), ("target", target), ("permissions", permissions)];
+    *node = Node::map(&node.place, fields.map(|(key, text)| (key, Data::Text(text.to_owned()))));
+    Ok(())
+}
+
+fn env_file(node: &mut Node, trail: &Trail) -> Result<()> {
+    texts(node);
+    let Data::List(items) = &mut node.data else { return Err(node.mistyped(trail, "a text or a list")) };
+    for item in items {
+        keyed(item, "path", trail)?;
+        item.default("required", Data::Bool(true));
+    }
+    Ok(())
+}
+
+fn texts(node: &mut Node) {
+    if matches!(node.data, Data::Text(_)) {
+        node.data = Data::List(vec![node.clone()]);
+    }
+}
+
+/// `external: {name: x}` is an old form of `external: true` and `name: x`.
+fn external(node: &mut Node, trail: &Trail) -> Result<()> {
+    if node.is_null() {
+        return Ok(());
+    }
+    if !node.is_map() {
+        return Err(node.mistyped(trail, "a mapping"));
+    }
+    let Some(old) = node.get("external").filter(|external| external.is_map()).cloned() else { return Ok(()) };
+    node.set("external", Node::new(&old.place, Data::Bool(true)));
+    match (old.get("name"), node.get("name")) {
+        (Some(old), Some(name)) if !old.same(name) => Err(old.problem(trail, "has two names: use `name` alone")),
+        (Some(old), None) => {
+            node.set("name", old.clone());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn gpus(node: &mut Node, trail: &Trail) -> Result<()> {
+    match &node.data {
+        Data::List(_) => Ok(()),
+        Data::Text(_) => {
+            let all = Node::map(&node.place, [("count", Data::Text("all".to_owned()))]);
+            node.data = Data::List(vec![all]);
+            Ok(())
+        }
+        _ => Err(node.mistyped(trail, "`all` or a list")),
+    }
+}
+
+fn pairs(node: &mut Node, trail: &Trail) -> Result<()> {
+    let items = match &node.data {
+        Data::Map(_) => return Ok(()),
+        Data::List(items) => items,
+        _ => return Err(node.mistyped(trail, "a list or a mapping")),
+    };
+    let mut map = Node::map(&node.place, []);
+    for item in items {
+        let (key, value) = item
+            .expect_text(trail)?
+            .split_once('=')
+            .ok_or_else(|| item.problem(trail, "has an item that is not `NAME=VALUE`"))?;
+        map.set(key, Node::new(&item.place, Data::Text(value.to_owned())));
+    }
+    *node = map;
+    Ok(())
+}
+
+fn ssh(node: &mut Node, trail: &Trail) -> Result<()> {
+    let items = match &node.data {
+        Data::Map(_) => return Ok(()),
+        Data::List(items) => items,
+        _ => return Err(node.mistyped(trail, "a list or a mapping")),
+    };
+    let mut map = Node::map(&node.place, []);
+    for item in items {
+        let text = item.expect_text(trail)?;
+        let value = match text.split_once('=') {
+            Some((key, path)) => (key, Data::Text(path.to_owned())),
+            None if text == "default" => (text, Data::Null),
+            None => return Err(item.problem(trail, &format!("has no path for `{text}`"))),
+        };
+        map.set(value.0, Node::new(&item.place, value.1));
+    }
+    *node = map;
+    Ok(())
+}
+
+fn published(node: &mut Node, trail: &Trail) -> Result<()> {
+    let Data::List(items) = &mut node.data else { return Err(node.mistyped(trail, "a list")) };
+    let mut ports = Vec::new();
+    for item in std::mem::take(items) {
+        match &item.data {
+            Data::Map(_) => ports.push(item),
+            Data::Int(_) | Data::Text(_) => ports.extend(short(&item, trail)?),
+            _ => return Err(item.mistyped(trail, "a list of ports")),
+        }
+        if ports.len() > MOST_PORTS {
+            return Err(node.problem(trail, &format!("has more than {MOST_PORTS} ports")));
+        }
+    }
+    *items = ports;
+    Ok(())
+}
+
+fn short(item: &Node, trail: &Trail) -> Result<Vec<Node>> {
+    let text = item.printed();
+    let parsed = ports::parse(&text).map_err(|what| {
+        item.place
+            .error(Code::ComposePort, format!("`{text}` in `{trail}` is no port: {what}"))
+            .hint("the form is `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, such as \"127.0.0.1:8080:80\"")
+    })?;
+    Ok(parsed.into_iter().map(|short| long(short, &item.place)).collect())
+}
+
+/// Compose drops what is empty, a target of 0 too.
+fn long(short: ports::Short, place: &Place) -> Node {
+    let text = |text: String| Data::Text(text);
+    let mut node = Node::map(place, [("mode", text("ingress".to_owned())), ("protocol", text(short.protocol))]);
+    if short.target > 0 {
+        node.default("target", Data::Int(short.target.into()));
+    }
+    if let Some(published) = short.published {
+        node.default("published", text(published));
+    }
+    if let Some(ip) = short.host_ip {
+        node.default("host_ip", text(ip));
+    }
+    node
+}
+
+fn volume(node: &mut Node, trail: &Trail) -> Result<()> {
+    match &node.data {
+        Data::Map(_) => Ok(()),
+        Data::Text(text) => {
+            let short = volume::parse(text).map_err(|what| node.problem(trail, &what))?;
+            *node = volume::canonical(&short, &node.place);
+            Ok(())
+        }
+        _ => Err(node.mistyped(trail, "a text or a mapping")),
+    }
+}

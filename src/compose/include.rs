@@ -1,0 +1,165 @@
+//! `include`: other projects' files, read with a folder and variables of their own.
+
+use std::path::Path;
+
+use super::extends::folder;
+use super::load::{self, Batch, Reader};
+use super::options::{Environment, read_env_files};
+use super::yaml::{Data, Entry, Node};
+use crate::error::{Code, Error, Errors, Result};
+use crate::go_path::{dir, join};
+use crate::place::Place;
+
+/// The sections that an included project brings.
+const SECTIONS: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
+
+/// Deeper nesting is refused; it also bounds the recursion.
+const DEEPEST: usize = 100;
+
+/// One item of `include`.
+#[derive(Debug)]
+struct Include {
+    place: Place,
+    paths: Vec<String>,
+    project_directory: String,
+    env_files: Vec<String>,
+}
+
+/// Brings what a document includes into it.
+///
+/// # Errors
+/// A file that cannot be read, a cycle, something that both sides define.
+pub(super) fn apply(reader: &mut Reader, root: &mut Node, file: &str, batch: &Batch<'_>) -> Result<(), Errors> {
+    let Some(list) = root.remove("include") else { return Ok(()) };
+    let including: Vec<String> = batch.including.iter().cloned().chain([file.to_owned()]).collect();
+    for include in includes(list.value)? {
+        let imported = read(reader, include, batch, &including)?;
+        import(imported, root)?;
+    }
+    Ok(())
+}
+
+fn includes(list: Node) -> Result<Vec<Include>> {
+    match list.data {
+        Data::Null => Ok(Vec::new()),
+        Data::List(items) => items.iter().map(one).collect(),
+        _ => Err(list.place.error(Code::ComposeInclude, "`include` must be a list")),
+    }
+}
+
+fn one(item: &Node) -> Result<Include> {
+    let bad = || {
+        let message = "an `include` is a path, or a mapping of `path`, `project_directory` and `env_file`";
+        item.place.error(Code::ComposeInclude, message)
+    };
+    let include = match &item.data {
+        Data::Text(path) => Some((vec![path.clone()], Vec::new(), String::new())),
+        Data::Map(_) | Data::Null => texts(item.get("path"))
+            .zip(texts(item.get("env_file")))
+            .zip(directory(item))
+            .map(|((paths, env_files), directory)| (paths, env_files, directory)),
+        _ => None,
+    };
+    let (paths, env_files, project_directory) = include.ok_or_else(bad)?;
+    Ok(Include { place: item.place.clone(), paths, project_directory, env_files })
+}
+
+fn directory(item: &Node) -> Option<String> {
+    match item.get("project_directory").map(|directory| &directory.data) {
+        None | Some(Data::Null) => Some(String::new()),
+        Some(Data::Text(directory)) => Some(directory.clone()),
+        Some(_) => None,
+    }
+}
+
+/// A text, a list of texts, or nothing.
+fn texts(node: Option<&Node>) -> Option<Vec<String>> {
+    match node.map(|node| &node.data) {
+        None | Some(Data::Null) => Some(Vec::new()),
+        Some(Data::Text(text)) => Some(vec![text.clone()]),
+        Some(Data::List(items)) => items.iter().map(|item| item.text().map(str::to_owned)).collect(),
+        Some(_) => None,
+    }
+}
+
+fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[String]) -> Result<Node, Errors> {
+    let absolute = |base: &str, path: &str| if path.starts_with('/') { path.to_owned() } else { join(base, path) };
+    for path in &include.paths {
+        load::local(path, &include.place)?;
+    }
+    let files: Vec<String> = include.paths.iter().map(|path| absolute(batch.root, path)).collect();
+    let Some(main) = files.first() else {
+        return Ok(Node::new(&include.place, Data::Map(Vec::new())));
+    };
+    if including.contains(main) || including.len() > DEEPEST {
+        return Err(cycle(&include.place, including, main).into());
+    }
+    let (folder, root) = match include.project_directory.as_str() {
+        "" => (folder(reader, batch.root, main), dir(main)),
+        path if path.starts_with('/') => (path.to_owned(), path.to_owned()),
+        path => (folder(reader, batch.root, path), join(batch.dir, path)),
+    };
+    let environment = environment(reader, &include, &root, batch)?;
+    let inner = Batch { files: &files, dir: &folder, root: &root, environment: &environment, including };
+    reader.batch(&inner)
+}
+
+/// The variables around the project beat those of the include's own env files, or of the `.env` in its folder.
+fn environment(reader: &Reader, include: &Include, root: &str, batch: &Batch<'_>) -> Result<Environment> {
+    let mut files = Vec::new();
+    for file in &include.env_files {
+        let path = if file.starts_with('/') { file.clone() } else { reader.absolute(&join(batch.dir, file)) };
+        if !Path::new(&path).is_file() {
+            let message = format!("the env file `{file}` does not exist");
+            return Err(include.place.error(Code::ComposeFile, message));
+        }
+        files.push(path);
+    }
+    let own = reader.absolute(&join(root, ".env"));
+    if include.env_files.is_empty() && Path::new(&own).is_file() {
+        files.push(own);
+    }
+    let mut environment = read_env_files(&files, batch.environment)?;
+    environment.extend(batch.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    Ok(environment)
+}
+
+fn cycle(place: &Place, including: &[String], main: &str) -> Error {
+    let way: Vec<_> = including.iter().map(String::as_str).chain([main]).collect();
+    place.error(Code::ComposeCycle, format!("`include` goes in a circle: {}", way.join(" → ")))
+}
+
+fn import(mut imported: Node, root: &mut Node) -> Result<()> {
+    for section in SECTIONS {
+        let Some(Entry { value: from, place, .. }) = imported.remove(section) else { continue };
+        let Data::Map(entries) = from.data else { continue };
+        root.default(section, Data::Map(Vec::new()));
+        let Some(to) = root.get_mut(section) else { continue };
+        if !to.is_map() {
+            return Err(to.place.error(Code::ComposeValue, format!("`{section}` must be a mapping")));
+        }
+        add(entries, to, section, &place)?;
+    }
+    Ok(())
+}
+
+fn add(entries: Vec<Entry>, to: &mut Node, section: &str, include: &Place) -> Result<()> {
+    let known: std::collections::HashMap<String, usize> =
+        to.entries().iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).collect();
+    let Data::Map(target) = &mut to.data else { return Ok(()) };
+    for entry in entries {
+        match known.get(&entry.key).and_then(|index| target.get(*index)) {
+            None => target.push(entry),
+            Some(own) if own.value.same(&entry.value) => {}
+            Some(own) => {
+                let message = format!("`{section}.{}` is also in an included file, and differs", entry.key);
+                let there = format!("{}:{}: the included one", entry.place.file.display(), entry.place.line);
+                return Err(own.place.error(Code::ComposeInclude, message).evidence(there).hint(format!(
+                    "rename one of them, or put the differences into an override file beside `{}`",
+                    include.file.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}

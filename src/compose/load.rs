@@ -1,0 +1,191 @@
+//! The way of the files through the pipeline, in Compose's order: for each document variables, what its
+//! services extend, what it takes away, what it includes; then over what was read before, checked and
+//! brought into the long form.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::options::Environment;
+use super::resolve::{self, Paths};
+use super::yaml::{self, Data, Document, Node};
+use super::{canonical, checks, extends, include, interpolate, merge, reset, schema, unique};
+use crate::error::{Code, Error, Errors, Result};
+use crate::go_path;
+use crate::place::Place;
+
+/// More files than this, each time one is read, are refused: `include` and `extends` can name the same
+/// ones over and over.
+const MOST_FILES: usize = 2_000;
+
+/// More text than this, in all files together, is refused.
+const MOST_BYTES: usize = 64 << 20;
+
+/// Reads files, and remembers them.
+#[derive(Debug)]
+pub(super) struct Reader {
+    /// Where paths that are relative to nothing else start.
+    cwd: String,
+    home: Option<String>,
+    /// The files that were read; absolute.
+    pub(super) files: BTreeSet<PathBuf>,
+    count: usize,
+    bytes: usize,
+}
+
+/// Files that are read as one: the project's, or what one `include` names.
+#[derive(Debug, Clone)]
+pub(super) struct Batch<'a> {
+    pub(super) files: &'a [String],
+    /// The folder that paths in them are relative to. Compose makes it relative itself where it can.
+    pub(super) dir: &'a str,
+    /// The folder in which files that they include or extend are found.
+    pub(super) root: &'a str,
+    pub(super) environment: &'a Environment,
+    /// The files on the way here, for cycles of `include`.
+    pub(super) including: &'a [String],
+}
+
+impl Reader {
+    pub(super) fn new(cwd: &str, environment: &Environment) -> Self {
+        let home = environment.get("HOME").filter(|home| !home.is_empty()).cloned();
+        Self { cwd: cwd.to_owned(), home, files: BTreeSet::new(), count: 0, bytes: 0 }
+    }
+
+    /// Where a path of Compose's stands on this machine.
+    pub(super) fn absolute(&self, path: &str) -> String {
+        if path.starts_with('/') { go_path::clean(path) } else { go_path::join(&self.cwd, path) }
+    }
+
+    pub(super) fn paths<'a>(&'a self, dir: &'a str) -> Paths<'a> {
+        Paths { dir, home: self.home.as_deref() }
+    }
+
+    /// Reads a file's documents; `from` is the place that names it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, broken YAML.
+    pub(super) fn documents(&mut self, file: &str, from: Option<&Place>) -> Result<Vec<Document>> {
+        let path = PathBuf::from(self.absolute(file));
+        let blame = |what: String| {
+            let error = Error::new(Code::ComposeFile, format!("`{}` cannot be read: {what}", path.display()));
+            from.map_or(error.clone(), |place| error.at(&place.file, place.line))
+        };
+        let text = if file == "-" { stdin() } else { std::fs::read(&path) }.map_err(|e| blame(e.to_string()))?;
+        self.count += 1;
+        self.bytes += text.len();
+        if self.count > MOST_FILES || self.bytes > MOST_BYTES {
+            return Err(blame("the project names too many files".to_owned()));
+        }
+        self.files.insert(path.clone());
+        yaml::parse(&text, &path)
+    }
+
+    /// Reads a batch into one tree, every path in it relative to what the batch's folder is relative to.
+    ///
+    /// # Errors
+    /// The first thing that Compose refuses; all problems of the shape.
+    pub(super) fn batch(&mut self, batch: &Batch<'_>) -> Result<Node, Errors> {
+        let mut root: Option<Node> = None;
+        for file in batch.files {
+            for document in self.documents(file, None)? {
+                let base = root.take();
+                root = Some(self.document(document, file, base, batch)?);
+            }
+        }
+        let file = batch.files.first().map_or("", String::as_str);
+        let mut root = root.unwrap_or_else(|| nothing(file));
+        checks::parts(&mut root)?;
+        self.paths(batch.dir).resolve(&mut root)?;
+        resolve::variables(&mut root, batch.environment);
+        Ok(root)
+    }
+
+    fn document(
+        &mut self,
+        document: Document,
+        file: &str,
+        base: Option<Node>,
+        batch: &Batch<'_>,
+    ) -> Result<Node, Errors> {
+        let Document { mut root, resets } = document;
+        mapping(&root)?;
+        interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
+        extends::apply(self, &mut root, file, &resets, batch)?;
+        let mut base = base.unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
+        reset::apply(&mut base, &resets);
+        include::apply(self, &mut root, file, batch)?;
+        merge::files(&mut base, root)?;
+        unique::enforce(&mut base)?;
+        Errors::unless_empty(schema::check(&base), ())?;
+        base.remove("version");
+        long(&mut base)?;
+        Ok(base)
+    }
+
+    /// Reads a file whose services are extended: neither its own `extends` nor its `include` are
+    /// followed, and it is not checked.
+    ///
+    /// # Errors
+    /// What Compose refuses nevertheless.
+    pub(super) fn extended(
+        &mut self,
+        file: &str,
+        from: &Place,
+        environment: &Environment,
+    ) -> Result<(Node, Vec<yaml::Reset>)> {
+        let mut base: Option<Node> = None;
+        let mut last = Vec::new();
+        for Document { mut root, resets } in self.documents(file, Some(from))? {
+            mapping(&root)?;
+            interpolate::document(&mut root, &|name| environment.get(name).cloned())?;
+            let mut tree = base.take().unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
+            reset::apply(&mut tree, &resets);
+            merge::files(&mut tree, root)?;
+            unique::enforce(&mut tree)?;
+            long(&mut tree)?;
+            (base, last) = (Some(tree), resets);
+        }
+        Ok((base.unwrap_or_else(|| nothing(file)), last))
+    }
+}
+
+/// Refuses what Compose would fetch from elsewhere: a git repository, an OCI artifact.
+///
+/// # Errors
+/// A path that is none.
+pub(super) fn local(path: &str, from: &Place) -> Result<()> {
+    let git = ["http://", "https://"].iter().any(|scheme| path.starts_with(scheme)) && path.contains(".git");
+    let remote = ["oci://", "git://", "ssh://", "git@", "github.com/"].iter().any(|scheme| path.starts_with(scheme));
+    if !git && !remote {
+        return Ok(());
+    }
+    Err(from
+        .error(Code::ComposeFile, format!("`{path}` is not on this machine, and devk does not fetch it"))
+        .hint("fetch it, and name the local copy"))
+}
+
+fn stdin() -> std::io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut text)?;
+    Ok(text)
+}
+
+/// What a file without documents holds.
+fn nothing(file: &str) -> Node {
+    let place = Place { file: Path::new(file).into(), line: 1 };
+    Node::new(&place, Data::Map(Vec::new()))
+}
+
+/// Ranges can turn out to be the same ports only once they are expanded.
+fn long(root: &mut Node) -> Result<()> {
+    canonical::form(root)?;
+    unique::enforce(root)
+}
+
+fn mapping(root: &Node) -> Result<()> {
+    if root.is_map() {
+        return Ok(());
+    }
+    let message = format!("a Compose file is a mapping, not {}", root.kind());
+    Err(root.place.error(Code::ComposeValue, message))
+}

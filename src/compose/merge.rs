@@ -1,0 +1,249 @@
+//! One Compose file over another, and a service over the one it extends.
+
+use std::collections::HashMap;
+
+use super::trail::{Found, Rules, Trail};
+use super::yaml::{Data, Entry, Node};
+use crate::error::{Code, Error, Result};
+
+/// How two values of one key become one, where it is not "mappings key by key, lists one after the
+/// other, anything else replaced".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rule {
+    /// Both become lists of `KEY=VALUE`, one after the other.
+    Sequence,
+    /// The later one counts, even if it is null.
+    Replace,
+    /// A text is the `context`.
+    Build,
+    /// A list's items become keys of a mapping, with the values that a dependency has by default.
+    DependsOn,
+    /// A list's items become keys of a mapping.
+    Names,
+    /// As [`Rule::Sequence`], each item once.
+    Hosts,
+    /// Options of different drivers are not mixed.
+    Logging,
+    /// Address pools are the same by their subnet.
+    Pools,
+}
+
+const RULES: &Rules<Rule> = &[
+    (&["networks", "*", "ipam", "config"], Rule::Pools),
+    (&["networks", "*", "labels"], Rule::Sequence),
+    (&["volumes", "*", "labels"], Rule::Sequence),
+    (&["services", "*", "annotations"], Rule::Sequence),
+    (&["services", "*", "build"], Rule::Build),
+    (&["services", "*", "build", "args"], Rule::Sequence),
+    (&["services", "*", "build", "additional_contexts"], Rule::Sequence),
+    (&["services", "*", "build", "extra_hosts"], Rule::Hosts),
+    (&["services", "*", "build", "labels"], Rule::Sequence),
+    (&["services", "*", "command"], Rule::Replace),
+    (&["services", "*", "depends_on"], Rule::DependsOn),
+    (&["services", "*", "deploy", "labels"], Rule::Sequence),
+    (&["services", "*", "dns"], Rule::Sequence),
+    (&["services", "*", "dns_opt"], Rule::Sequence),
+    (&["services", "*", "dns_search"], Rule::Sequence),
+    (&["services", "*", "entrypoint"], Rule::Replace),
+    (&["services", "*", "env_file"], Rule::Sequence),
+    (&["services", "*", "label_file"], Rule::Sequence),
+    (&["services", "*", "environment"], Rule::Sequence),
+    (&["services", "*", "extra_hosts"], Rule::Hosts),
+    (&["services", "*", "healthcheck", "test"], Rule::Replace),
+    (&["services", "*", "labels"], Rule::Sequence),
+    (&["services", "*", "logging"], Rule::Logging),
+    (&["services", "*", "models"], Rule::Names),
+    (&["services", "*", "networks"], Rule::Names),
+    (&["services", "*", "sysctls"], Rule::Sequence),
+    (&["services", "*", "tmpfs"], Rule::Sequence),
+    (&["services", "*", "ulimits", "*"], Rule::Replace),
+];
+
+/// Lays a file over what was read before it.
+///
+/// # Errors
+/// Values of two types that do not go together.
+pub(super) fn files(base: &mut Node, over: Node) -> Result<()> {
+    values(base, over, &mut Trail::default())
+}
+
+/// Lays a service over the one it extends.
+///
+/// # Errors
+/// As [`files`].
+pub(super) fn service(base: &mut Node, name: &str, over: Node) -> Result<()> {
+    values(base, over, &mut Trail::of(&["services", name]))
+}
+
+fn values(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+    if let Found::Rule(rule) = trail.find(RULES) {
+        return apply(rule, base, over, trail);
+    }
+    match (&mut base.data, over.data) {
+        (_, Data::Null) => {}
+        (Data::Map(entries), Data::Map(others)) => mappings(entries, others, trail)?,
+        (Data::List(items), Data::List(others)) => items.extend(others),
+        (Data::Map(_) | Data::List(_), other) => {
+            return Err(contradiction(base, &Node { place: over.place, data: other }, trail));
+        }
+        (_, data) => *base = Node { place: over.place, data },
+    }
+    Ok(())
+}
+
+fn contradiction(base: &Node, over: &Node, trail: &Trail) -> Error {
+    let message = format!("`{trail}` is {} here, which cannot be laid over {}", over.kind(), base.kind());
+    over.place
+        .error(Code::ComposeMerge, message)
+        .evidence(format!("{}:{}: the earlier value", base.place.file.display(), base.place.line))
+        .hint(format!("write `{trail}` the same way in both places, or put `!override` before the later value"))
+}
+
+fn mappings(entries: &mut Vec<Entry>, others: Vec<Entry>, trail: &mut Trail) -> Result<()> {
+    let index: HashMap<String, usize> =
+        entries.iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).collect();
+    for other in others {
+        match index.get(&other.key) {
+            Some(&index) => {
+                trail.within(&other.key, |trail| values(&mut entries[index].value, other.value, trail))?;
+            }
+            None => entries.push(other),
+        }
+    }
+    Ok(())
+}
+
+fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+    match rule {
+        Rule::Replace => *base = over,
+        Rule::Sequence => {
+            let mut items = sequence(std::mem::replace(base, Node::new(&over.place, Data::Null)));
+            items.extend(sequence(over));
+            base.data = Data::List(items);
+        }
+        Rule::Hosts => {
+            let mut items = sequence(std::mem::replace(base, Node::new(&over.place, Data::Null)));
+            let new: Vec<_> =
+                sequence(over).into_iter().filter(|host| !items.iter().any(|item| item.same(host))).collect();
+            items.extend(new);
+            base.data = Data::List(items);
+        }
+        Rule::Pools => pools(base, over, trail)?,
+        Rule::Logging => logging(base, over, trail)?,
+        Rule::Build | Rule::DependsOn | Rule::Names => {
+            mapping(base, rule, trail)?;
+            let mut over = over;
+            mapping(&mut over, rule, trail)?;
+            values_of_mappings(base, over, trail)?;
+        }
+    }
+    Ok(())
+}
+
+/// `KEY=VALUE` of a mapping, sorted; a list as it is; a text as the only item.
+fn sequence(node: Node) -> Vec<Node> {
+    let pair = |key: &str, value: &Node| {
+        let text = if value.is_null() { key.to_owned() } else { format!("{key}={}", value.printed()) };
+        Node::new(&value.place, Data::Text(text))
+    };
+    match node.data {
+        Data::Map(entries) => {
+            let mut items: Vec<_> = entries
+                .iter()
+                .flat_map(|entry| match &entry.value.data {
+                    Data::List(values) => values.iter().map(|value| pair(&entry.key, value)).collect(),
+                    _ => vec![pair(&entry.key, &entry.value)],
+                })
+                .collect();
+            items.sort_by(|a, b| a.text().cmp(&b.text()));
+            items
+        }
+        Data::List(items) => items,
+        Data::Text(_) => vec![node],
+        _ => Vec::new(),
+    }
+}
+
+/// Makes a mapping of the short form that `rule` allows.
+fn mapping(node: &mut Node, rule: Rule, trail: &Trail) -> Result<()> {
+    let entries = match (&mut node.data, rule) {
+        (Data::Map(_), _) => return Ok(()),
+        (Data::Text(context), Rule::Build) => {
+            let context = Data::Text(std::mem::take(context));
+            vec![Entry::new("context", Node::new(&node.place, context))]
+        }
+        (Data::List(items), Rule::DependsOn | Rule::Names) => named(items, rule, trail)?,
+        (Data::Null, _) => Vec::new(),
+        _ => return Err(node.mistyped(trail, "a mapping")),
+    };
+    node.data = Data::Map(entries);
+    Ok(())
+}
+
+fn named(items: &[Node], rule: Rule, trail: &Trail) -> Result<Vec<Entry>> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for item in items {
+        let key = item.expect_text(trail)?;
+        let value = if rule == Rule::DependsOn { dependency(item) } else { Node::new(&item.place, Data::Null) };
+        if !entries.iter().any(|entry| entry.key == key) {
+            entries.push(Entry::new(key, value));
+        }
+    }
+    Ok(entries)
+}
+
+/// What an item of a `depends_on` list stands for.
+pub(super) fn dependency(item: &Node) -> Node {
+    let condition = Data::Text("service_started".to_owned());
+    Node::map(&item.place, [("condition", condition), ("required", Data::Bool(true))])
+}
+
+fn values_of_mappings(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+    match (&mut base.data, over.data) {
+        (Data::Map(entries), Data::Map(others)) => mappings(entries, others, trail),
+        _ => Err(base.mistyped(trail, "a mapping")),
+    }
+}
+
+fn logging(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+    if !over.is_map() {
+        return Err(over.mistyped(trail, "a mapping"));
+    }
+    let differ = match (base.get("driver"), over.get("driver")) {
+        (Some(one), Some(other)) => !one.same(other),
+        _ => false,
+    };
+    if differ && base.is_map() {
+        *base = over;
+        return Ok(());
+    }
+    values_of_mappings(base, over, trail)
+}
+
+fn pools(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+    let (Data::List(pools), Data::List(others)) = (&base.data, &over.data) else {
+        let wrong = if matches!(base.data, Data::List(_)) { &over } else { &*base };
+        return Err(wrong.mistyped(trail, "a list"));
+    };
+    let mut merged: Vec<Node> = Vec::new();
+    for pool in pools {
+        let mut pool = pool.clone();
+        for other in others {
+            if !same_subnet(&pool, other) && !merged.iter().any(|known| same_subnet(known, other)) {
+                merged.push(other.clone());
+                continue;
+            }
+            values_of_mappings(&mut pool, other.clone(), trail)?;
+            match merged.iter().position(|known| same_subnet(known, &pool)) {
+                Some(index) => merged[index] = pool.clone(),
+                None => merged.push(pool.clone()),
+            }
+        }
+    }
+    base.data = Data::List(merged);
+    Ok(())
+}
+
+fn same_subnet(one: &Node, other: &Node) -> bool {
+    one.get("subnet").map(|subnet| &subnet.data) == other.get("subnet").map(|subnet| &subnet.data)
+}

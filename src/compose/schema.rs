@@ -1,0 +1,284 @@
+//! Checks a merged Compose file against the table of its keys in [`super::shapes`], as Compose checks it
+//! against its JSON Schema (Compose Specification, draft-07): the types a value may have, the keys of a
+//! mapping, and lists without repetition.
+
+use super::shapes::{ROOT, Rest, Shape, Types};
+use super::yaml::{Data, Entry, Node};
+use crate::error::{Code, Error, suggest};
+
+/// Every problem of the merged files, at its line.
+pub(super) fn check(root: &Node) -> Vec<Error> {
+    let mut problems = vec![];
+    visit(root, &ROOT, "", &mut problems);
+    problems
+}
+
+fn visit(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
+    match shape {
+        Shape::Any => {}
+        Shape::Of(types) => {
+            if !has_type(node, *types) {
+                problems.push(wrong_type(node, *types, path));
+            }
+        }
+        Shape::Word(words) => word(node, path, problems, |text| words.contains(&text), &words.join("`, `")),
+        Shape::Text { fits, looks } => word(node, path, problems, fits, looks),
+        Shape::Range(least, most) => range(node, (*least, *most), path, problems),
+        Shape::Map { names, value, rest } => match &node.data {
+            Data::Map(entries) => {
+                let known = |name: &str| names(name).then_some(*value);
+                entries.iter().for_each(|entry| member(entry, known(&entry.key), *rest, &[], path, problems));
+            }
+            _ => problems.push(wrong_type(node, Types::MAP, path)),
+        },
+        Shape::Object { keys, required, rest } => match &node.data {
+            Data::Map(entries) => object(node, entries, (keys, required, *rest), path, problems),
+            _ => problems.push(wrong_type(node, Types::MAP, path)),
+        },
+        Shape::List(item) => list(node, item, path, problems),
+        Shape::Set(item) => {
+            list(node, item, path, problems);
+            repeated(node, path, problems);
+        }
+        Shape::Either(shapes) => either(node, shapes, path, problems),
+    }
+}
+
+/// The alternative of the value's type is the one that was meant: its problems are told.
+fn either(node: &Node, shapes: &[Shape], path: &str, problems: &mut Vec<Error>) {
+    match shapes.iter().find(|shape| has_type(node, shape.types())) {
+        Some(shape) => visit(node, shape, path, problems),
+        None => {
+            let types = shapes.iter().fold(Types::NONE, |types, shape| types.or(shape.types()));
+            problems.push(wrong_type(node, types, path));
+        }
+    }
+}
+
+fn object(
+    node: &Node,
+    entries: &[Entry],
+    (keys, required, rest): (&[(&str, Shape)], &[&str], Rest),
+    path: &str,
+    problems: &mut Vec<Error>,
+) {
+    let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
+    for entry in entries {
+        let known = keys.iter().find(|(name, _)| *name == entry.key).map(|(_, shape)| shape);
+        member(entry, known, rest, &names, path, problems);
+    }
+    for missing in required.iter().filter(|name| node.get(name).is_none()) {
+        problems.push(problem(node, format!("`{}` is missing", join(path, missing))));
+    }
+}
+
+/// One `key: value`; `known` is the value's shape where the key has one.
+fn member(entry: &Entry, known: Option<&Shape>, rest: Rest, names: &[&str], path: &str, problems: &mut Vec<Error>) {
+    match (known, rest) {
+        (Some(shape), _) => visit(&entry.value, shape, &join(path, &entry.key), problems),
+        (None, Rest::Open) => {}
+        (None, Rest::Extensions) if entry.key.starts_with("x-") => {}
+        (None, Rest::Extensions | Rest::Closed) => problems.push(unknown(entry, names, path)),
+    }
+}
+
+fn unknown(entry: &Entry, names: &[&str], path: &str) -> Error {
+    let within = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
+    let error = entry.place.error(Code::ComposeSchema, format!("Compose knows no key `{}`{within}", entry.key));
+    match suggest(&entry.key, names.iter().copied()) {
+        Some(name) => error.hint(format!("did you mean `{name}`?")),
+        None => error,
+    }
+}
+
+fn list(node: &Node, item: &Shape, path: &str, problems: &mut Vec<Error>) {
+    match &node.data {
+        Data::List(items) => {
+            let each = |(at, node): (usize, &Node)| visit(node, item, &format!("{path}[{at}]"), problems);
+            items.iter().enumerate().for_each(each);
+        }
+        _ => problems.push(wrong_type(node, Types::LIST, path)),
+    }
+}
+
+fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
+    let items = node.items();
+    // Lists of texts, which nearly all are, need not be compared pair by pair.
+    let mut texts = std::collections::BTreeSet::new();
+    let again = items.iter().enumerate().find(|(at, item)| match &item.data {
+        Data::Text(text) => !texts.insert(text),
+        _ => items[..*at].iter().any(|before| same(before, item)),
+    });
+    if let Some((at, item)) = again {
+        problems.push(problem(item, format!("`{path}[{at}]` repeats what stands in the list already")));
+    }
+}
+
+/// Equal as JSON: numbers by value, mappings in any order.
+fn same(a: &Node, b: &Node) -> bool {
+    match (&a.data, &b.data) {
+        (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Data::Map(entries), Data::Map(others)) => {
+            let has = |entry: &Entry| b.get(&entry.key).is_some_and(|other| same(&entry.value, other));
+            entries.len() == others.len() && entries.iter().all(has)
+        }
+        (Data::Int(int), Data::Float(float)) | (Data::Float(float), Data::Int(int)) => *int as f64 == *float,
+        (a, b) => a == b,
+    }
+}
+
+fn word(node: &Node, path: &str, problems: &mut Vec<Error>, fits: impl Fn(&str) -> bool, looks: &str) {
+    match node.text() {
+        Some(text) if fits(text) => {}
+        Some(text) => problems.push(problem(node, format!("`{path}` must be one of `{looks}`, found `{text}`"))),
+        None => problems.push(wrong_type(node, Types::TEXT, path)),
+    }
+}
+
+fn range(node: &Node, (least, most): (i128, i128), path: &str, problems: &mut Vec<Error>) {
+    let within = match node.data {
+        Data::Int(int) => (least..=most).contains(&int),
+        Data::Float(float) if float.fract() == 0.0 => (least as f64..=most as f64).contains(&float),
+        _ => return problems.push(wrong_type(node, Types::INTEGER, path)),
+    };
+    if !within {
+        let limits = if most == i128::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+        problems.push(problem(node, format!("`{path}` must be {limits}")));
+    }
+}
+
+fn has_type(node: &Node, types: Types) -> bool {
+    types.has(match &node.data {
+        Data::Null => Types::NULL,
+        Data::Bool(_) => Types::FLAG,
+        Data::Int(_) => Types::INTEGER,
+        // JSON Schema: a number without a fraction is an integer.
+        Data::Float(float) if float.fract() == 0.0 => Types::INTEGER,
+        Data::Float(_) => Types::FRACTION,
+        Data::Time(_) => return false,
+        Data::Text(_) => Types::TEXT,
+        Data::List(_) => Types::LIST,
+        Data::Map(_) => Types::MAP,
+    })
+}
+
+fn wrong_type(node: &Node, wanted: Types, path: &str) -> Error {
+    let found = match &node.data {
+        Data::Null => "nothing".to_owned(),
+        Data::Bool(flag) => format!("`{flag}`"),
+        Data::Int(int) => format!("the number {int}"),
+        Data::Float(float) => format!("the number {float}"),
+        Data::Time(text) => format!("the date `{text}`"),
+        Data::Text(text) => format!("the text `{}`", text.chars().take(60).collect::<String>()),
+        Data::List(_) => "a list".to_owned(),
+        Data::Map(_) => "a mapping".to_owned(),
+    };
+    let path = if path.is_empty() { "the file" } else { path };
+    problem(node, format!("`{path}` must be {wanted}, found {found}"))
+}
+
+fn problem(node: &Node, message: String) -> Error {
+    node.place.error(Code::ComposeSchema, message)
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::place::Place;
+
+    fn node(value: &Value) -> Node {
+        let place = Place { file: Arc::from(Path::new("compose.yaml")), line: 1 };
+        let entry =
+            |(key, value): (&String, &Value)| Entry { key: key.clone(), place: place.clone(), value: node(value) };
+        let data = match value {
+            Value::Null => Data::Null,
+            Value::Bool(flag) => Data::Bool(*flag),
+            Value::Number(number) => match number.as_i64() {
+                Some(int) => Data::Int(int.into()),
+                None => Data::Float(number.as_f64().unwrap()),
+            },
+            Value::String(text) => Data::Text(text.clone()),
+            Value::Array(items) => Data::List(items.iter().map(node).collect()),
+            Value::Object(entries) => Data::Map(entries.iter().map(entry).collect()),
+        };
+        Node { place, data }
+    }
+
+    /// The messages about one service's keys.
+    fn of_service(service: &Value) -> Vec<String> {
+        check(&node(&json!({"services": {"db": service}}))).into_iter().map(|error| error.message).collect()
+    }
+
+    fn of_key(key: &str, value: &Value) -> Vec<String> {
+        of_service(&json!({ key: value }))
+    }
+
+    #[test]
+    fn short_and_long_forms_pass() {
+        let long = json!({
+            "build": {"context": ".", "args": ["A=1"], "x-note": 1},
+            "ports": ["80", 8080, {"target": 80, "published": "8000-8010", "host_ip": "::1"}],
+            "environment": {"A": 1, "B": null, "C": true},
+            "depends_on": {"other": {"condition": "service_healthy"}},
+            "networks": {"default": null, "back": {"priority": 1.5}},
+            "cpus": 0.5, "oom_score_adj": -1000, "pids_limit": 2.0, "deploy": null,
+            "pull_policy": "every_12h", "ulimits": {"nofile": {"soft": 1, "hard": "2"}},
+        });
+        assert_eq!(of_service(&long), [""; 0]);
+    }
+
+    #[test]
+    fn an_unknown_key_comes_with_the_nearest_known_one() {
+        let problems = check(&node(&json!({"services": {"db": {"imagee": "x"}}, "servces": {}})));
+        let told: Vec<_> = problems.iter().map(|e| (e.message.as_str(), e.hint.as_deref())).collect();
+        assert_eq!(
+            told,
+            [
+                ("Compose knows no key `imagee` in `services.db`", Some("did you mean `image`?")),
+                ("Compose knows no key `servces`", Some("did you mean `services`?")),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_with_what_would_be_right() {
+        assert_eq!(of_key("image", &json!(7)), ["`services.db.image` must be a text, found the number 7"]);
+        assert_eq!(of_key("cap_add", &json!("ALL")), ["`services.db.cap_add` must be a list, found the text `ALL`"]);
+        assert_eq!(
+            of_key("ports", &json!([true])),
+            ["`services.db.ports[0]` must be a text or a number or a mapping, found `true`"]
+        );
+        assert_eq!(of_key("environment", &json!({"A": [1]})).len(), 1);
+        assert_eq!(check(&node(&json!([]))).len(), 1);
+    }
+
+    #[test]
+    fn limits_words_and_required_keys_are_kept() {
+        assert_eq!(of_key("oom_score_adj", &json!(1001)), ["`services.db.oom_score_adj` must be from -1000 to 1000"]);
+        assert_eq!(of_key("cgroup", &json!("shared")).len(), 1);
+        assert_eq!(of_key("container_name", &json!("-")).len(), 1);
+        assert_eq!(of_key("pull_policy", &json!("every_day")).len(), 1);
+        assert_eq!(of_key("depends_on", &json!({"x": {}})), ["`services.db.depends_on.x.condition` is missing"]);
+    }
+
+    #[test]
+    fn what_repeats_is_refused_whatever_its_type() {
+        assert_eq!(of_key("ports", &json!(["80", 80])), [""; 0]);
+        assert_eq!(of_key("ports", &json!([80, 80.0])).len(), 1);
+        assert_eq!(
+            of_key("dns", &json!(["a", "b", "a"])),
+            ["`services.db.dns[2]` repeats what stands in the list already"]
+        );
+        let port = |mode: &str| json!({"target": 80, "mode": mode});
+        assert_eq!(of_key("ports", &json!([port("host"), port("ingress"), port("host")])).len(), 1);
+    }
+}

@@ -1,0 +1,149 @@
+//! Changing trees, and the text that Go prints for their values.
+
+use super::trail::Trail;
+use super::yaml::{Data, Entry, Node};
+use crate::error::{Code, Error, Result};
+use crate::place::Place;
+
+impl Node {
+    pub(super) fn new(place: &Place, data: Data) -> Self {
+        Self { place: place.clone(), data }
+    }
+
+    pub(super) fn map(place: &Place, entries: impl IntoIterator<Item = (&'static str, Data)>) -> Self {
+        let entries = entries.into_iter().map(|(key, data)| Entry::new(key, Self::new(place, data)));
+        Self::new(place, Data::Map(entries.collect()))
+    }
+
+    pub(super) fn is_null(&self) -> bool {
+        self.data == Data::Null
+    }
+
+    pub(super) fn is_map(&self) -> bool {
+        matches!(self.data, Data::Map(_))
+    }
+
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
+        self.entries_mut().iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+    }
+
+    /// The entries of a map; none for anything else.
+    pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
+        if let Data::Map(entries) = &mut self.data { entries } else { &mut [] }
+    }
+
+    /// The items of a list; none for anything else.
+    pub(super) fn items_mut(&mut self) -> &mut [Self] {
+        if let Data::List(items) = &mut self.data { items } else { &mut [] }
+    }
+
+    /// Takes a key out of a map.
+    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
+        let Data::Map(entries) = &mut self.data else { return None };
+        let index = entries.iter().position(|entry| entry.key == key)?;
+        Some(entries.remove(index))
+    }
+
+    /// Sets a key of a map.
+    pub(super) fn set(&mut self, key: &str, value: Self) {
+        let Data::Map(entries) = &mut self.data else { return };
+        match entries.iter_mut().find(|entry| entry.key == key) {
+            Some(entry) => entry.value = value,
+            None => entries.push(Entry::new(key, value)),
+        }
+    }
+
+    /// Gives a key of a map its value unless it has one.
+    pub(super) fn default(&mut self, key: &str, data: Data) {
+        if self.get(key).is_none() {
+            let value = Self::new(&self.place.clone(), data);
+            self.set(key, value);
+        }
+    }
+
+    /// A list's entries or a map's; refuses anything else.
+    ///
+    /// # Errors
+    /// A value of another type, at its place.
+    pub(super) fn expect_text(&self, trail: &Trail) -> Result<&str> {
+        self.text().ok_or_else(|| self.mistyped(trail, "a text"))
+    }
+
+    /// A problem with this value.
+    pub(super) fn problem(&self, trail: &Trail, what: &str) -> Error {
+        self.place.error(Code::ComposeValue, format!("`{trail}` {what}"))
+    }
+
+    pub(super) fn mistyped(&self, trail: &Trail, wanted: &str) -> Error {
+        self.problem(trail, &format!("must be {wanted}, not {}", self.kind()))
+    }
+
+    pub(super) fn kind(&self) -> &'static str {
+        match self.data {
+            Data::Null => "null",
+            Data::Bool(_) => "a boolean",
+            Data::Int(_) | Data::Float(_) => "a number",
+            Data::Time(_) => "a date",
+            Data::Text(_) => "a text",
+            Data::List(_) => "a list",
+            Data::Map(_) => "a mapping",
+        }
+    }
+
+    /// A value as Go's `%v` prints it, which is how Compose makes `KEY=VALUE` of a mapping.
+    pub(super) fn printed(&self) -> String {
+        match &self.data {
+            Data::Null => "<nil>".to_owned(),
+            Data::Bool(value) => value.to_string(),
+            Data::Int(value) => value.to_string(),
+            Data::Float(value) => float(*value),
+            Data::Time(text) | Data::Text(text) => text.clone(),
+            Data::List(items) => {
+                let items: Vec<_> = items.iter().map(Self::printed).collect();
+                format!("[{}]", items.join(" "))
+            }
+            Data::Map(entries) => {
+                let mut entries: Vec<_> =
+                    entries.iter().map(|entry| format!("{}:{}", entry.key, entry.value.printed())).collect();
+                entries.sort_unstable();
+                format!("map[{}]", entries.join(" "))
+            }
+        }
+    }
+
+    /// Whether two values are the same, wherever they stand and in whatever order their keys do.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        match (&self.data, &other.data) {
+            (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
+            (Data::Map(a), Data::Map(b)) => {
+                a.len() == b.len() && a.iter().all(|a| other.get(&a.key).is_some_and(|b| a.value.same(b)))
+            }
+            (a, b) => a == b,
+        }
+    }
+}
+
+impl Entry {
+    pub(super) fn new(key: &str, value: Node) -> Self {
+        Self { key: key.to_owned(), place: value.place.clone(), value }
+    }
+}
+
+/// Go's shortest form of a number: `0.5`, `1e+06`.
+fn float(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
+    let scientific = format!("{value:e}");
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => value.to_string(),
+    }
+}

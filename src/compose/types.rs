@@ -1,0 +1,256 @@
+//! Values of the right shape that Compose nevertheless cannot read: durations, amounts of memory,
+//! commands, hosts. They are checked in inactive services too.
+
+use super::trail::{Found, Rules, Trail};
+use super::units;
+use super::yaml::{Data, Node};
+use crate::error::Result;
+
+/// What a value is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A text; Compose makes one of a whole number, but not of a fraction or a boolean.
+    Text,
+    Flag,
+    /// A whole number that may stand in quotes.
+    Whole,
+    /// A whole number.
+    Exact,
+    /// A number that is not negative.
+    Count,
+    Number,
+    Memory,
+    Duration,
+    Command,
+    Hosts,
+    /// Permission bits; as a text they are octal.
+    Mode,
+    /// `all` or a number of devices.
+    Devices,
+    /// `NAME=VALUE`, where it is a list.
+    Pairs,
+}
+
+const RULES: &Rules<Kind> = &[
+    (&["services", "*", "attach"], Kind::Flag),
+    (&["services", "*", "blkio_config", "*", "*", "rate"], Kind::Memory),
+    (&["services", "*", "blkio_config", "weight_device", "*", "weight"], Kind::Count),
+    (&["services", "*", "blkio_config", "weight"], Kind::Count),
+    (&["services", "*", "build", "args"], Kind::Pairs),
+    (&["services", "*", "build", "extra_hosts"], Kind::Hosts),
+    (&["services", "*", "build", "no_cache"], Kind::Flag),
+    (&["services", "*", "build", "privileged"], Kind::Flag),
+    (&["services", "*", "build", "pull"], Kind::Flag),
+    (&["services", "*", "build", "secrets", "*", "mode"], Kind::Mode),
+    (&["services", "*", "build", "shm_size"], Kind::Memory),
+    (&["services", "*", "build", "ulimits", "*", "*"], Kind::Exact),
+    (&["services", "*", "command"], Kind::Command),
+    (&["services", "*", "configs", "*", "mode"], Kind::Mode),
+    (&["services", "*", "depends_on", "*", "restart"], Kind::Flag),
+    (&["services", "*", "deploy", "placement", "max_replicas_per_node"], Kind::Count),
+    (&["services", "*", "deploy", "resources", "limits", "cpus"], Kind::Number),
+    (&["services", "*", "deploy", "resources", "limits", "memory"], Kind::Memory),
+    (&["services", "*", "deploy", "resources", "limits", "pids"], Kind::Whole),
+    (&["services", "*", "deploy", "resources", "reservations", "cpus"], Kind::Number),
+    (&["services", "*", "deploy", "resources", "reservations", "devices", "*", "count"], Kind::Devices),
+    (&["services", "*", "deploy", "resources", "reservations", "memory"], Kind::Memory),
+    (&["services", "*", "deploy", "restart_policy", "delay"], Kind::Duration),
+    (&["services", "*", "deploy", "restart_policy", "max_attempts"], Kind::Count),
+    (&["services", "*", "deploy", "restart_policy", "window"], Kind::Duration),
+    (&["services", "*", "deploy", "rollback_config", "delay"], Kind::Duration),
+    (&["services", "*", "deploy", "rollback_config", "monitor"], Kind::Duration),
+    (&["services", "*", "deploy", "rollback_config", "parallelism"], Kind::Count),
+    (&["services", "*", "deploy", "update_config", "delay"], Kind::Duration),
+    (&["services", "*", "deploy", "update_config", "monitor"], Kind::Duration),
+    (&["services", "*", "deploy", "update_config", "parallelism"], Kind::Count),
+    (&["services", "*", "develop", "watch", "*", "exec", "command"], Kind::Command),
+    (&["services", "*", "develop", "watch", "*", "exec", "environment"], Kind::Pairs),
+    (&["services", "*", "develop", "watch", "*", "exec", "privileged"], Kind::Flag),
+    (&["services", "*", "entrypoint"], Kind::Command),
+    (&["services", "*", "env_file", "*", "required"], Kind::Flag),
+    (&["services", "*", "environment"], Kind::Pairs),
+    (&["services", "*", "extra_hosts"], Kind::Hosts),
+    (&["services", "*", "gpus", "*", "count"], Kind::Devices),
+    (&["services", "*", "group_add", "*"], Kind::Text),
+    (&["services", "*", "healthcheck", "interval"], Kind::Duration),
+    (&["services", "*", "healthcheck", "retries"], Kind::Count),
+    (&["services", "*", "healthcheck", "start_interval"], Kind::Duration),
+    (&["services", "*", "healthcheck", "start_period"], Kind::Duration),
+    (&["services", "*", "healthcheck", "timeout"], Kind::Duration),
+    (&["services", "*", "mem_limit"], Kind::Memory),
+    (&["services", "*", "mem_reservation"], Kind::Memory),
+    (&["services", "*", "mem_swappiness"], Kind::Memory),
+    (&["services", "*", "memswap_limit"], Kind::Memory),
+    (&["services", "*", "ports", "*", "published"], Kind::Text),
+    (&["services", "*", "ports", "*", "target"], Kind::Count),
+    (&["services", "*", "post_start", "*", "command"], Kind::Command),
+    (&["services", "*", "post_start", "*", "environment"], Kind::Pairs),
+    (&["services", "*", "post_start", "*", "privileged"], Kind::Flag),
+    (&["services", "*", "pre_stop", "*", "command"], Kind::Command),
+    (&["services", "*", "pre_stop", "*", "environment"], Kind::Pairs),
+    (&["services", "*", "pre_stop", "*", "privileged"], Kind::Flag),
+    (&["services", "*", "secrets", "*", "mode"], Kind::Mode),
+    (&["services", "*", "shm_size"], Kind::Memory),
+    (&["services", "*", "stop_grace_period"], Kind::Duration),
+    (&["services", "*", "storage_opt", "*"], Kind::Text),
+    (&["services", "*", "ulimits", "*", "*"], Kind::Exact),
+    (&["services", "*", "volumes", "*", "bind", "create_host_path"], Kind::Flag),
+    (&["services", "*", "volumes", "*", "tmpfs", "mode"], Kind::Count),
+    (&["services", "*", "volumes", "*", "tmpfs", "size"], Kind::Memory),
+    (&["configs", "*", "driver_opts", "*"], Kind::Text),
+    (&["secrets", "*", "driver_opts", "*"], Kind::Text),
+];
+
+/// # Errors
+/// The first value that Compose cannot read.
+pub(super) fn check(root: &Node) -> Result<()> {
+    walk(root, &mut Trail::default())
+}
+
+fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
+    match (trail.find(RULES), &node.data) {
+        (Found::Rule(_), Data::Null) => Ok(()),
+        (Found::Rule(kind), _) => match unread(kind, node) {
+            Some(wanted) => Err(node.problem(trail, &format!("is `{}`, not {wanted}", node.printed()))),
+            None => Ok(()),
+        },
+        (Found::Above, Data::Map(entries)) => {
+            let extensions = !trail.names_keys();
+            let inside = |key: &str| !(extensions && key.starts_with("x-"));
+            entries
+                .iter()
+                .filter(|entry| inside(&entry.key))
+                .try_for_each(|entry| trail.within(&entry.key, |trail| walk(&entry.value, trail)))
+        }
+        (Found::Above, Data::List(items)) => {
+            items.iter().try_for_each(|item| trail.within("[]", |trail| walk(item, trail)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the value should have been; None: Compose reads it.
+fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
+    let text = node.text();
+    let (read, wanted) = match kind {
+        Kind::Text => (matches!(node.data, Data::Text(_) | Data::Int(_)), "a text"),
+        Kind::Flag => (matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag), "`true` or `false`"),
+        Kind::Whole => (text.is_none_or(|text| text.parse::<i64>().is_ok()), "a whole number"),
+        Kind::Exact => (matches!(node.data, Data::Int(_)), "a whole number"),
+        Kind::Count => (is_count(node), "a number of 0 or more"),
+        Kind::Number => (text.is_none_or(|text| text.parse::<f64>().is_ok()), "a number"),
+        Kind::Memory => (text.is_none() || units::bytes(node).is_some(), "an amount of memory such as `64m`"),
+        Kind::Duration => (text.is_some_and(units::is_duration), "a duration such as `1m30s`"),
+        Kind::Command => (text.is_none_or(is_command), "a command: a quote or bracket is not closed"),
+        Kind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
+        Kind::Mode => (is_mode(node), "permission bits such as 0440"),
+        Kind::Devices => (is_devices(node), "`all` or a number"),
+        Kind::Pairs => (!node.items().iter().any(is_spaced), "a list of names without a space behind them"),
+    };
+    (!read).then_some(wanted)
+}
+
+fn is_flag(text: &str) -> bool {
+    ["true", "false", "y", "yes", "on", "n", "no", "off"].contains(&text.to_lowercase().as_str())
+}
+
+fn is_count(node: &Node) -> bool {
+    match node.data {
+        Data::Int(number) => number >= 0,
+        Data::Float(number) => number >= 0.0,
+        _ => false,
+    }
+}
+
+fn is_mode(node: &Node) -> bool {
+    match &node.data {
+        Data::Int(_) => true,
+        Data::Text(text) => i64::from_str_radix(text, 8).is_ok(),
+        _ => false,
+    }
+}
+
+fn is_devices(node: &Node) -> bool {
+    match &node.data {
+        Data::Int(_) => true,
+        Data::Text(text) => text.to_lowercase() == "all" || text.parse::<i64>().is_ok(),
+        _ => false,
+    }
+}
+
+/// Compose looks at the name's last byte, which for some letters is that of a space in Latin-1.
+fn is_spaced(item: &Node) -> bool {
+    let text = item.printed();
+    let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
+    matches!(name.as_bytes().last(), Some(b' ' | b'\t'..=b'\r' | 0x85 | 0xA0))
+}
+
+fn are_hosts(node: &Node) -> bool {
+    let is_host = |host: &str| !host.is_empty() && !host.contains([':', '=']);
+    let keys = node
+        .entries()
+        .iter()
+        .all(|entry| is_host(&entry.key) && matches!(entry.value.data, Data::Null | Data::Text(_) | Data::List(_)));
+    keys && node.items().iter().all(|item| {
+        let text = item.printed();
+        let host = text.split_once('=').or_else(|| text.split_once(':')).map(|(host, _)| host);
+        host.is_some_and(is_host)
+    })
+}
+
+/// Whether quotes, brackets and backslashes of a command line are in order, as Compose splits it.
+fn is_command(line: &str) -> bool {
+    let (mut escaped, mut double, mut single, mut back, mut dollar) = (false, false, false, false, false);
+    // The word so far ends in `$`; it matters before a bracket.
+    let mut after_dollar = false;
+    for char in line.chars() {
+        let quoted = double || single || back || dollar;
+        if escaped {
+            escaped = false;
+            after_dollar = char == '$';
+            continue;
+        }
+        match char {
+            '\\' if !single => {
+                escaped = true;
+                continue;
+            }
+            ' ' | '\t' | '\r' | '\n' if !quoted => {}
+            '`' if !single && !double && !dollar => back = !back,
+            ')' if !single && !double && !back => dollar = !dollar,
+            '(' if !single && !double && !back => {
+                if dollar || !after_dollar {
+                    return false;
+                }
+                dollar = true;
+            }
+            '"' if !single && !dollar => {
+                double = !double;
+                continue;
+            }
+            '\'' if !double && !dollar => {
+                single = !single;
+                continue;
+            }
+            ';' | '&' | '|' | '<' | '>' if !quoted => return true,
+            _ => {}
+        }
+        after_dollar = char == '$';
+    }
+    !(escaped || single || double || back || dollar)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_close_their_quotes_and_brackets() {
+        for good in ["", "sh -c 'a b'", r#"echo "it's""#, "a; b (", "echo $(date)", r"a\ b", "echo `date`", "a > 'x"] {
+            assert!(is_command(good), "{good}");
+        }
+        for bad in ["echo 'a", "echo \"a", "a (b)", "a)", r"a\", "echo `date", "echo $(date"] {
+            assert!(!is_command(bad), "{bad}");
+        }
+    }
+}

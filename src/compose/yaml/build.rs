@@ -1,0 +1,156 @@
+//! The graph of a document → its tree: aliases and merge keys are replaced by what they stand for.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::graph::{Graph, Id, Raw, RawKind, check_count};
+use super::reset::check_keys;
+use super::scan::too_deep;
+use super::{DEPTH, Data, Entry, Fallible, Node, fault, scalar};
+use crate::place::Place;
+
+/// # Errors
+/// Keys that are no texts, merge keys without a map, values that their tags contradict.
+pub(super) fn tree(graph: &Graph, root: Id, file: &Arc<Path>) -> Fallible<Node> {
+    Builder { graph, file, nodes: 0, depth: 0 }.node(root)
+}
+
+struct Builder<'a> {
+    graph: &'a Graph,
+    file: &'a Arc<Path>,
+    nodes: usize,
+    depth: usize,
+}
+
+/// A map in the making.
+#[derive(Default)]
+struct Entries {
+    list: Vec<Entry>,
+    /// A set beside the list keeps a huge map linear.
+    at: HashMap<String, usize>,
+}
+
+impl Entries {
+    fn put(&mut self, entry: Entry) {
+        match self.at.get(&entry.key) {
+            // Only an alias can name a key that is there already: the last one wins.
+            Some(at) => self.list[*at] = entry,
+            None => {
+                self.at.insert(entry.key.clone(), self.list.len());
+                self.list.push(entry);
+            }
+        }
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn node(&mut self, id: Id) -> Fallible<Node> {
+        let raw = self.graph.get(id);
+        self.nodes += 1;
+        check_count(self.nodes, raw.line)?;
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return too_deep(raw.line);
+        }
+        let data = match &raw.kind {
+            RawKind::Alias { target, .. } => self.node(*target)?.data,
+            RawKind::Scalar { text, plain } => self.scalar(raw, text, *plain)?,
+            RawKind::List(items) => Data::List(items.iter().map(|item| self.node(*item)).collect::<Fallible<_>>()?),
+            RawKind::Map(entries) => Data::Map(self.map(entries)?),
+        };
+        self.depth -= 1;
+        Ok(Node { place: self.place(raw), data })
+    }
+
+    fn scalar(&self, raw: &Raw, text: &str, plain: bool) -> Fallible<Data> {
+        if raw.is_merge() {
+            return Ok(Data::Text(text.to_owned()));
+        }
+        scalar::value(raw.tag.as_deref(), text, plain).or_else(|message| fault(raw.line, message))
+    }
+
+    fn place(&self, raw: &Raw) -> Place {
+        Place { file: self.file.clone(), line: raw.line }
+    }
+
+    fn map(&mut self, entries: &[(Id, Id)]) -> Fallible<Vec<Entry>> {
+        check_keys(self.graph, entries)?;
+        let mut built = Entries::default();
+        for (key, value) in self.own(entries) {
+            let name = self.key(key)?;
+            let place = self.place(self.graph.get(key));
+            built.put(Entry { key: name, place, value: self.node(value)? });
+        }
+        self.merge(entries, &mut built)?;
+        Ok(built.list)
+    }
+
+    /// The entries but for the merge key.
+    fn own(&self, entries: &[(Id, Id)]) -> Vec<(Id, Id)> {
+        entries.iter().filter(|(key, _)| !self.graph.get(*key).is_merge()).copied().collect()
+    }
+
+    /// Adds what `<<` brings: the keys that are not there yet.
+    fn merge(&mut self, entries: &[(Id, Id)], into: &mut Entries) -> Fallible<()> {
+        let Some((_, value)) = entries.iter().find(|(key, _)| self.graph.get(*key).is_merge()) else { return Ok(()) };
+        match &self.target(*value).kind {
+            RawKind::List(items) if matches!(self.graph.get(*value).kind, RawKind::List(_)) => {
+                items.iter().try_for_each(|item| self.merge_map(*item, into))
+            }
+            _ => self.merge_map(*value, into),
+        }
+    }
+
+    fn merge_map(&mut self, id: Id, into: &mut Entries) -> Fallible<()> {
+        let raw = self.target(id);
+        let RawKind::Map(entries) = &raw.kind else {
+            return fault(self.graph.get(id).line, "`<<` needs a map or a list of maps");
+        };
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return too_deep(raw.line);
+        }
+        check_keys(self.graph, entries)?;
+        for (key, value) in self.own(entries) {
+            let Some(name) = self.merged_key(key)? else { continue };
+            let (place, value) = (self.place(self.graph.get(key)), self.node(value)?);
+            if !into.at.contains_key(&name) {
+                into.put(Entry { key: name, place, value });
+            }
+        }
+        self.merge(entries, into)?;
+        self.depth -= 1;
+        Ok(())
+    }
+
+    fn target(&self, id: Id) -> &'a Raw {
+        match &self.graph.get(id).kind {
+            RawKind::Alias { target, .. } => self.graph.get(*target),
+            _ => self.graph.get(id),
+        }
+    }
+
+    fn key(&mut self, id: Id) -> Fallible<String> {
+        let raw = self.target(id);
+        if let RawKind::Scalar { text, plain } = &raw.kind
+            && let Data::Text(text) = self.scalar(raw, text, *plain)?
+        {
+            return Ok(text);
+        }
+        let text = raw.key_text();
+        fault(self.graph.get(id).line, format!("the key `{text}` is not a text; put it in quotes"))
+    }
+
+    /// A key of a map that is written out below `<<`: there, and only there, a number is as good as its text,
+    /// and a key that is nothing is passed over.
+    fn merged_key(&mut self, id: Id) -> Fallible<Option<String>> {
+        let raw = self.target(id);
+        let RawKind::Scalar { text, plain } = &raw.kind else { return self.key(id).map(Some) };
+        Ok(match self.scalar(raw, text, *plain)? {
+            Data::Null => None,
+            Data::Text(text) => Some(text),
+            _ => Some(text.clone()),
+        })
+    }
+}

@@ -1,0 +1,353 @@
+//! Tokens → nodes.
+
+use std::collections::HashMap;
+
+use super::graph::{Graph, Id, Raw, RawKind};
+use super::scan::{Kind, Scanner, Token, too_deep};
+use super::{DEPTH, Fallible, fault};
+
+const STANDARD_TAGS: &str = "tag:yaml.org,2002:";
+
+#[derive(Debug)]
+pub(super) struct Grammar<'a> {
+    scanner: Scanner<'a>,
+    pub(super) graph: Graph,
+    /// They outlive their document, in Compose's library.
+    pub(super) anchors: HashMap<String, Id>,
+    /// What `%TAG` made of tags' handles, for one document.
+    handles: HashMap<String, String>,
+    first: bool,
+    depth: usize,
+}
+
+/// What stands before a value.
+#[derive(Debug, Default)]
+struct Properties {
+    anchor: Option<String>,
+    tag: Option<String>,
+    line: Option<u32>,
+}
+
+impl<'a> Grammar<'a> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self {
+            scanner: Scanner::new(text),
+            graph: Graph::default(),
+            anchors: HashMap::new(),
+            handles: HashMap::new(),
+            first: true,
+            depth: 0,
+        }
+    }
+
+    /// The nodes of all documents so far.
+    pub(super) fn graph(&mut self) -> &mut Graph {
+        &mut self.graph
+    }
+
+    /// The next document; None at the end.
+    pub(super) fn document(&mut self) -> Fallible<Option<Id>> {
+        let first = std::mem::replace(&mut self.first, false);
+        while !first && self.scanner.peek()?.kind == Kind::DocumentEnd {
+            self.scanner.skip();
+        }
+        if self.scanner.peek()?.kind == Kind::End {
+            return Ok(None);
+        }
+        let directives = self.directives()?;
+        let explicit = self.scanner.peek()?.kind == Kind::DocumentStart;
+        if explicit {
+            self.scanner.skip();
+        } else if !first || directives {
+            return fault(self.scanner.peek()?.line, "a `---` is missing before this document");
+        }
+        let root =
+            if explicit && ends_document(self.scanner.peek()?) { self.nothing()? } else { self.node(true, false)? };
+        if self.scanner.peek()?.kind == Kind::DocumentEnd {
+            self.scanner.skip();
+        }
+        Ok(Some(root))
+    }
+
+    /// Whether there are any.
+    fn directives(&mut self) -> Fallible<bool> {
+        self.handles.clear();
+        let (mut versions, mut any) = (0, false);
+        loop {
+            let line = self.scanner.peek()?.line;
+            match self.scanner.peek()?.kind.clone() {
+                Kind::Version { supported } => {
+                    versions += 1;
+                    if !supported || versions > 1 {
+                        return fault(line, "Compose reads YAML 1.1 alone; remove the %YAML line");
+                    }
+                }
+                Kind::TagPrefix { handle, prefix } => {
+                    if self.handles.insert(handle, prefix).is_some() {
+                        return fault(line, "a %TAG directive stands here a second time");
+                    }
+                }
+                _ => return Ok(any),
+            }
+            any = true;
+            self.scanner.skip();
+        }
+    }
+
+    /// A value, of which the scanner has a token. `compact`: a list may begin without indentation.
+    fn node(&mut self, block: bool, compact: bool) -> Fallible<Id> {
+        let token = self.scanner.peek()?;
+        let line = token.line;
+        if let Kind::Alias(name) = &token.kind {
+            let name = name.clone();
+            self.scanner.skip();
+            let Some(target) = self.anchors.get(&name).copied() else {
+                return fault(line, format!("the alias `*{name}` names nothing above it"));
+            };
+            return self.graph.add(Raw { line, tag: None, kind: RawKind::Alias { name, target } });
+        }
+        self.depth += 1;
+        if self.depth > DEPTH {
+            return too_deep(line);
+        }
+        let properties = self.properties()?;
+        let id = self.content(properties, block, compact)?;
+        self.depth -= 1;
+        Ok(id)
+    }
+
+    /// An anchor and a tag, in either order.
+    fn properties(&mut self) -> Fallible<Properties> {
+        let mut properties = Properties::default();
+        loop {
+            let token = self.scanner.peek()?;
+            let line = token.line;
+            match &token.kind {
+                Kind::Anchor(name) if properties.anchor.is_none() => properties.anchor = Some(name.clone()),
+                Kind::Tag { .. } if properties.tag.is_none() => {
+                    let Kind::Tag { handle, suffix } = token.kind.clone() else { return Ok(properties) };
+                    properties.tag = Some(self.tag(&handle, &suffix, line)?);
+                }
+                _ => return Ok(properties),
+            }
+            properties.line.get_or_insert(line);
+            self.scanner.skip();
+        }
+    }
+
+    /// The tag in its short form, `!!str` for the standard ones.
+    fn tag(&self, handle: &str, suffix: &str, line: u32) -> Fallible<String> {
+        let prefix = match (handle, self.handles.get(handle)) {
+            ("", _) => "",
+            (_, Some(prefix)) => prefix,
+            ("!", None) => "!",
+            ("!!", None) => STANDARD_TAGS,
+            _ => return fault(line, format!("the tag handle `{handle}` is not declared")),
+        };
+        let tag = format!("{prefix}{suffix}");
+        Ok(tag.strip_prefix(STANDARD_TAGS).map(|name| format!("!!{name}")).unwrap_or(tag))
+    }
+
+    fn content(&mut self, properties: Properties, block: bool, compact: bool) -> Fallible<Id> {
+        let token = self.scanner.peek()?.clone();
+        let bare = properties.anchor.is_none() && properties.tag.is_none();
+        let tag = properties.tag.filter(|tag| tag != "!");
+        let line = properties.line.unwrap_or(token.line);
+        let kind = match &token.kind {
+            Kind::Scalar { text, plain } => RawKind::Scalar { text: text.clone(), plain: *plain },
+            Kind::Item if compact => RawKind::List(Vec::new()),
+            Kind::FlowList => RawKind::List(Vec::new()),
+            Kind::FlowMap => RawKind::Map(Vec::new()),
+            Kind::BlockList if block => RawKind::List(Vec::new()),
+            Kind::BlockMap if block => RawKind::Map(Vec::new()),
+            _ if bare => return fault(token.line, "a value is missing here"),
+            _ => RawKind::Scalar { text: String::new(), plain: true },
+        };
+        let is_missing = !matches!(token.kind, Kind::Scalar { .. }) && matches!(kind, RawKind::Scalar { .. });
+        let id = self.graph.add(Raw { line, tag, kind })?;
+        if let Some(anchor) = properties.anchor {
+            self.anchors.insert(anchor, id);
+        }
+        if !is_missing {
+            self.children(id, &token.kind)?;
+        }
+        Ok(id)
+    }
+
+    fn children(&mut self, id: Id, token: &Kind) -> Fallible<()> {
+        match token {
+            Kind::Item => self.compact_list(id),
+            Kind::BlockList => self.block_list(id),
+            Kind::BlockMap => self.block_map(id),
+            Kind::FlowList => self.flow_list(id),
+            Kind::FlowMap => self.flow_map(id),
+            _ => {
+                self.scanner.skip();
+                Ok(())
+            }
+        }
+    }
+
+    fn block_list(&mut self, id: Id) -> Fallible<()> {
+        self.scanner.skip();
+        loop {
+            let token = self.scanner.next()?;
+            match token.kind {
+                Kind::Item => {
+                    let item = self.node_unless(token.line, &[Kind::Item, Kind::BlockEnd], false)?;
+                    self.add_item(id, item);
+                }
+                Kind::BlockEnd => return Ok(()),
+                _ => return fault(token.line, "a `-` is missing: the lines above are a list"),
+            }
+        }
+    }
+
+    /// A list whose `-` stand in the column of the key that it belongs to.
+    fn compact_list(&mut self, id: Id) -> Fallible<()> {
+        while self.scanner.peek()?.kind == Kind::Item {
+            let line = self.scanner.next()?.line;
+            let item = self.node_unless(line, &[Kind::Item, Kind::Key, Kind::Value, Kind::BlockEnd], false)?;
+            self.add_item(id, item);
+        }
+        Ok(())
+    }
+
+    fn block_map(&mut self, id: Id) -> Fallible<()> {
+        const NEXT: &[Kind] = &[Kind::Key, Kind::Value, Kind::BlockEnd];
+        self.scanner.skip();
+        loop {
+            let token = self.scanner.next()?;
+            match token.kind {
+                Kind::Key => {
+                    let key = self.node_unless(token.line, NEXT, true)?;
+                    let value = match self.take(&Kind::Value)? {
+                        Some(line) => self.node_unless(line, NEXT, true)?,
+                        None => self.nothing()?,
+                    };
+                    self.add_entry(id, key, value);
+                }
+                Kind::BlockEnd => return Ok(()),
+                _ => return fault(token.line, "a key is missing here: is the indentation that of the keys above?"),
+            }
+        }
+    }
+
+    fn flow_list(&mut self, id: Id) -> Fallible<()> {
+        self.scanner.skip();
+        let mut first = true;
+        while self.scanner.peek()?.kind != Kind::FlowListEnd {
+            if !std::mem::replace(&mut first, false) && self.comma(&Kind::FlowListEnd, "]")? {
+                break;
+            }
+            let item =
+                if self.scanner.peek()?.kind == Kind::Key { self.flow_pair()? } else { self.node(false, false)? };
+            self.add_item(id, item);
+        }
+        self.scanner.skip();
+        Ok(())
+    }
+
+    /// `[key: value]`, a map of one entry.
+    fn flow_pair(&mut self) -> Fallible<Id> {
+        let line = self.scanner.next()?.line;
+        let id = self.graph.add(Raw { line, tag: None, kind: RawKind::Map(Vec::new()) })?;
+        let key = if matches!(self.scanner.peek()?.kind, Kind::Value | Kind::Comma | Kind::FlowListEnd) {
+            // Compose's library passes the token too, and so refuses `[? : value]`.
+            self.scanner.skip();
+            self.nothing()?
+        } else {
+            self.node(false, false)?
+        };
+        let value = match self.take(&Kind::Value)? {
+            Some(line) => self.flow_node_unless(line, &[Kind::Comma, Kind::FlowListEnd])?,
+            None => self.nothing()?,
+        };
+        self.add_entry(id, key, value);
+        Ok(id)
+    }
+
+    fn flow_map(&mut self, id: Id) -> Fallible<()> {
+        self.scanner.skip();
+        let mut first = true;
+        while self.scanner.peek()?.kind != Kind::FlowMapEnd {
+            if !std::mem::replace(&mut first, false) && self.comma(&Kind::FlowMapEnd, "}")? {
+                break;
+            }
+            let (key, value) = match self.take(&Kind::Key)? {
+                None => (self.node(false, false)?, self.nothing()?),
+                Some(line) => {
+                    let key = self.flow_node_unless(line, &[Kind::Value, Kind::Comma, Kind::FlowMapEnd])?;
+                    let value = match self.take(&Kind::Value)? {
+                        Some(line) => self.flow_node_unless(line, &[Kind::Comma, Kind::FlowMapEnd])?,
+                        None => self.nothing()?,
+                    };
+                    (key, value)
+                }
+            };
+            self.add_entry(id, key, value);
+        }
+        self.scanner.skip();
+        Ok(())
+    }
+
+    /// Takes the comma between two items. Whether the end follows it.
+    fn comma(&mut self, end: &Kind, bracket: &str) -> Fallible<bool> {
+        if self.take(&Kind::Comma)?.is_none() {
+            return fault(self.scanner.peek()?.line, format!("a `,` or `{bracket}` is missing here"));
+        }
+        Ok(self.scanner.peek()?.kind == *end)
+    }
+
+    /// Takes the next token if it is that one; its line.
+    fn take(&mut self, kind: &Kind) -> Fallible<Option<u32>> {
+        let token = self.scanner.peek()?;
+        let line = token.line;
+        if token.kind != *kind {
+            return Ok(None);
+        }
+        self.scanner.skip();
+        Ok(Some(line))
+    }
+
+    /// A value in the block style; nothing, at `line`, if one of `ends` is next.
+    fn node_unless(&mut self, line: u32, ends: &[Kind], compact: bool) -> Fallible<Id> {
+        if ends.contains(&self.scanner.peek()?.kind) {
+            self.graph.add(Raw::nothing(line))
+        } else {
+            self.node(true, compact)
+        }
+    }
+
+    fn flow_node_unless(&mut self, line: u32, ends: &[Kind]) -> Fallible<Id> {
+        if ends.contains(&self.scanner.peek()?.kind) {
+            self.graph.add(Raw::nothing(line))
+        } else {
+            self.node(false, false)
+        }
+    }
+
+    fn nothing(&mut self) -> Fallible<Id> {
+        let line = self.scanner.peek()?.line;
+        self.graph.add(Raw::nothing(line))
+    }
+
+    fn add_item(&mut self, list: Id, item: Id) {
+        if let RawKind::List(items) = &mut self.graph.get_mut(list).kind {
+            items.push(item);
+        }
+    }
+
+    fn add_entry(&mut self, map: Id, key: Id, value: Id) {
+        if let RawKind::Map(entries) = &mut self.graph.get_mut(map).kind {
+            entries.push((key, value));
+        }
+    }
+}
+
+fn ends_document(token: &Token) -> bool {
+    matches!(
+        token.kind,
+        Kind::Version { .. } | Kind::TagPrefix { .. } | Kind::DocumentStart | Kind::DocumentEnd | Kind::End
+    )
+}

@@ -1,0 +1,35 @@
+//! Where something stands in a user's file: kept from reading to the last message about it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::config::Origin;
+use crate::error::{Code, Error};
+
+/// Where a key or value stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) file: Arc<Path>,
+    /// 1-based.
+    pub(crate) line: u32,
+}
+
+impl Place {
+    /// A problem at this place.
+    pub(crate) fn error(&self, code: Code, message: impl Into<String>) -> Error {
+        Error::new(code, message).at(&self.file, self.line)
+    }
+
+    /// The absolute form of a path written here: relative paths start at the file's folder.
+    pub(crate) fn path(&self, text: &str) -> PathBuf {
+        let dir = self.file.parent().unwrap_or(Path::new("/"));
+        // `components` drops the `.` of `./chart`.
+        dir.join(text).components().collect()
+    }
+}
+
+impl From<&Place> for Origin {
+    fn from(place: &Place) -> Self {
+        Self { file: place.file.to_path_buf(), line: place.line }
+    }
+}
