@@ -88,7 +88,6 @@ codes! {
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
     ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     // tools
-    ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
