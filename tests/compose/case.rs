@@ -29,7 +29,7 @@ pub(crate) struct Case {
     pub(crate) topic: String,
     pub(crate) name: String,
     /// As written, for the record.
-    head: String,
+    pub(crate) head: String,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) args: Vec<String>,
     pub(crate) at: String,

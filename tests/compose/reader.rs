@@ -39,8 +39,10 @@ fn options(case: &Case, parent: &Path) -> Options {
 
 fn answer(compose: compose::Compose) -> Answer {
     for port in compose.services.values().flat_map(|service| &service.ports) {
-        let text = std::fs::read_to_string(compose.dir.join(&port.file)).unwrap();
-        let lines = u32::try_from(text.lines().count()).unwrap();
+        let text = String::from_utf8_lossy(&std::fs::read(compose.dir.join(&port.file)).unwrap()).into_owned();
+        // All that YAML 1.1 takes for the end of a line.
+        let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+        let lines = u32::try_from(text.replace("\r\n", "\n").split(breaks).count()).unwrap();
         assert!((1..=lines).contains(&port.line), "no such line: {port:?}");
     }
     let active = compose.services.into_iter().filter(|(_, service)| service.active);
