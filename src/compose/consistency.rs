@@ -210,12 +210,15 @@ fn scale(_: &Model, service: &Entry) -> Result<()> {
     }
 }
 
+/// How a quantity is read.
+type Reading = fn(&Node) -> Option<f64>;
+
 /// Limits that stand in two places must be the same.
 fn limits(_: &Model, service: &Entry) -> Result<()> {
     let resources = service.value.get("deploy").map(|deploy| deploy.get("resources"));
     // Without `deploy` there is nothing to differ from; `deploy` without `resources` has no limits.
     let Some(Some(resources)) = resources else { return Ok(()) };
-    let pairs: [(&str, &str, &str, fn(&Node) -> Option<f64>); 4] = [
+    let pairs: [(&str, &str, &str, Reading); 4] = [
         ("cpus", "limits", "cpus", units::number),
         ("mem_limit", "limits", "memory", units::bytes),
         ("mem_reservation", "reservations", "memory", units::bytes),

@@ -10,6 +10,7 @@ mod environment;
 mod extends;
 mod include;
 mod interpolate;
+mod keys;
 mod load;
 mod merge;
 mod name;

@@ -1,8 +1,9 @@
-//! Checks a merged Compose file against the table of its keys in [`super::shapes`], as Compose checks it
+//! Checks a merged Compose file against the table of its keys in [`super::keys`], as Compose checks it
 //! against its JSON Schema (Compose Specification, draft-07): the types a value may have, the keys of a
 //! mapping, and lists without repetition.
 
-use super::shapes::{ROOT, Rest, Shape, Types};
+use super::keys::ROOT;
+use super::shapes::{Rest, Shape, Types};
 use super::yaml::{Data, Entry, Node};
 use crate::error::{Code, Error, suggest};
 
@@ -15,7 +16,6 @@ pub(super) fn check(root: &Node) -> Vec<Error> {
 
 fn visit(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
     match shape {
-        Shape::Any => {}
         Shape::Of(types) => {
             if !has_type(node, *types) {
                 problems.push(wrong_type(node, *types, path));

@@ -38,15 +38,18 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
     results.into_iter().map(|(_, result)| result).collect()
 }
 
+/// An answer, and the words that came with it.
+type Told = (Answer, String);
+
 fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| value == "1")
 }
 
 /// One line for each case on which two answers differ.
-fn differences(cases: &[Case], one: &str, ones: &[(Answer, String)], other: &str, others: &[(Answer, String)]) -> Vec<String> {
+fn differences(cases: &[Case], one: &str, ones: &[Told], other: &str, others: &[Told]) -> Vec<String> {
     let pairs = cases.iter().zip(ones.iter().zip(others)).filter(|(_, (one, other))| one.0 != other.0);
-    let shown = |(case, (left, right)): (&Case, (&(Answer, String), &(Answer, String)))| {
-        let side = |who: &str, (answer, said): &(Answer, String)| {
+    let shown = |(case, (left, right)): (&Case, (&Told, &Told))| {
+        let side = |who: &str, (answer, said): &Told| {
             format!("  {who}:\n{}{}", indented(&answer.record(true)), indented(said))
         };
         format!("{}: {}\n{}{}", case.topic, case.name, side(one, left), side(other, right))
@@ -59,7 +62,7 @@ fn indented(text: &str) -> String {
 }
 
 /// As far as a record goes.
-fn as_recorded(case: &Case, (answer, said): &(Answer, String)) -> (Answer, String) {
+fn as_recorded(case: &Case, (answer, said): &Told) -> (Answer, String) {
     let record = answer.record(case.shows_environment);
     (Answer::recorded(record.strip_prefix("<-- ").unwrap()), said.clone())
 }

@@ -18,7 +18,10 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
     command.envs(environment(case, parent)).args(["config", "--format", "json"]);
     let output = output_in_time(&mut command);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("unknown command") && !said.contains("is not a docker command"), "no docker compose: {said}");
+    assert!(
+        !said.contains("unknown command") && !said.contains("is not a docker command"),
+        "no docker compose: {said}"
+    );
     if output.status.success() {
         (Answer::from_json(&String::from_utf8(output.stdout).unwrap()), said)
     } else {
@@ -28,7 +31,12 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
 
 /// It takes a tenth of a second, or for ever: a merge key within its own anchor sends it into a loop.
 fn output_in_time(command: &mut Command) -> Output {
-    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("`docker` can be run");
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("`docker` can be run");
     let id = rustix::process::Pid::from_child(&child);
     let (done, is_done) = mpsc::channel();
     std::thread::scope(|scope| {

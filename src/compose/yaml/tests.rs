@@ -62,11 +62,14 @@ fn dump_trees() {
         let bytes = std::fs::read(file).unwrap();
         let line = match parse(&bytes, Path::new(file)) {
             Ok(docs) => {
-                let o: Vec<_> = docs.iter().map(|d| {
-                    let mut p: Vec<_> = d.resets.iter().map(|r| r.0.join(".")).collect();
-                    p.sort();
-                    serde_json::json!([norm(&d.root), p])
-                }).collect();
+                let o: Vec<_> = docs
+                    .iter()
+                    .map(|d| {
+                        let mut p: Vec<_> = d.resets.iter().map(|r| r.0.join(".")).collect();
+                        p.sort();
+                        serde_json::json!([norm(&d.root), p])
+                    })
+                    .collect();
                 serde_json::json!({"f": file, "err": "", "o": o})
             }
             Err(e) => serde_json::json!({"f": file, "err": format!("{:?}: {}", e.line, e.message), "o": null}),
@@ -86,6 +89,9 @@ fn norm(n: &Node) -> serde_json::Value {
         Data::Time(_) => json!(["time"]),
         Data::Text(t) => json!(["text", t]),
         Data::List(l) => json!(["list", l.iter().map(norm).collect::<Vec<_>>()]),
-        Data::Map(m) => json!(["map", m.iter().map(|e| (e.key.clone(), norm(&e.value))).collect::<std::collections::BTreeMap<_, _>>()]),
+        Data::Map(m) => json!([
+            "map",
+            m.iter().map(|e| (e.key.clone(), norm(&e.value))).collect::<std::collections::BTreeMap<_, _>>()
+        ]),
     }
 }
