@@ -140,7 +140,7 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
 fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
     let text = node.text();
     let (read, wanted) = match kind {
-        Kind::Text => (matches!(node.data, Data::Text(_) | Data::Int(_)), "a text"),
+        Kind::Text => (text.is_some() || is_whole(node), "a text"),
         Kind::Flag => (matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag), "`true` or `false`"),
         Kind::Whole => (text.is_none_or(|text| text.parse::<i64>().is_ok()), "a whole number"),
         Kind::Exact => (matches!(node.data, Data::Int(_)), "a whole number"),
@@ -161,6 +161,11 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
 
 fn is_flag(text: &str) -> bool {
     ["true", "false", "y", "yes", "on", "n", "no", "off"].contains(&text.to_lowercase().as_str())
+}
+
+/// A whole number of 64 bits with a sign.
+fn is_whole(node: &Node) -> bool {
+    matches!(node.data, Data::Int(number) if i64::try_from(number).is_ok())
 }
 
 fn is_count(node: &Node) -> bool {
