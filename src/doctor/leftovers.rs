@@ -27,7 +27,8 @@ pub struct Leftovers {
     pub images: Seen<Vec<(String, Vec<String>)>>,
 }
 
-pub(super) async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
+/// Looks through devk's state, and at what Docker and the cluster have of it.
+pub async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
     let lessees = Leases::open(&paths.state).lessees();
     let (alive, gone): (Vec<_>, Vec<_>) =
         lessees.iter().flatten().cloned().partition(|lessee: &Lessee| lessee.root.is_dir());

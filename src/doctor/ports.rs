@@ -38,7 +38,8 @@ pub struct Ports {
     pub containers: Option<Vec<PublishedPort>>,
 }
 
-pub(super) async fn look(
+/// Looks at leases, the running session and listeners. `containers` and `compose` are seen already.
+pub async fn look(
     project: Result<&Project, &Missing>,
     paths: &Paths,
     compose: Option<&Compose>,

@@ -1,0 +1,190 @@
+//! The demo as files in a folder of its own, and what a healthy machine looks like; plants change either.
+
+use std::path::{Path, PathBuf};
+
+use devk::config::{self, Origin, Source};
+use devk::doctor::charts::Chart;
+use devk::doctor::cluster::{Cluster, Pin};
+use devk::doctor::docker::Docker;
+use devk::doctor::leftovers;
+use devk::doctor::machine::Machine;
+use devk::doctor::network::{Network, Route, Subnet};
+use devk::doctor::tools::Tools;
+use devk::doctor::{self, Check, Facts, Status};
+use devk::environment::Environment;
+use devk::observe;
+use devk::paths::Paths;
+use devk::release::manifest::Rendered;
+
+/// What `helm template` makes of the demo's chart.
+const RENDERED: &str = include_str!("demo.yaml");
+const COMPOSE: &str = include_str!("../../profiles/demo/compose.yaml");
+const PROJECT: &str = include_str!("../../profiles/demo/devk.yaml");
+
+const GIB: u64 = 1 << 30;
+
+/// A change of what was seen, for what cannot be planted in files.
+pub(crate) type Change = fn(&mut Facts, &Path);
+
+pub(crate) struct World {
+    dir: tempfile::TempDir,
+    pub(crate) project: String,
+    pub(crate) compose: String,
+    pub(crate) rendered: String,
+    pub(crate) changes: Vec<Change>,
+    pub(crate) listeners: Vec<std::net::TcpListener>,
+}
+
+impl World {
+    pub(crate) fn demo() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo"), &dir.path().join("demo"));
+        let (project, compose, rendered) = (PROJECT.to_owned(), COMPOSE.to_owned(), RENDERED.to_owned());
+        Self { dir, project, compose, rendered, changes: vec![], listeners: vec![] }
+    }
+
+    pub(crate) fn root(&self) -> PathBuf {
+        self.dir.path().join("demo")
+    }
+
+    pub(crate) fn paths(&self) -> Paths {
+        let dir = |name: &str| self.dir.path().join(name);
+        Paths { state: dir("state"), cache: dir("cache"), data: dir("data") }
+    }
+
+    /// Adds a Compose service.
+    pub(crate) fn service(&mut self, text: &str) {
+        self.compose = self.compose.replacen("services:\n", &format!("services:\n{text}"), 1);
+    }
+
+    /// Adds a template to the chart, which renders as it stands there.
+    pub(crate) fn template(&mut self, name: &str, text: &str) {
+        std::fs::write(self.root().join(format!("chart/templates/{name}")), text).unwrap();
+        self.rendered += &format!("\n---\n# Source: demo/templates/{name}\n{text}");
+    }
+
+    /// Looks at the files as devk does, and at a healthy machine.
+    pub(crate) async fn facts(&self) -> Facts {
+        std::fs::write(self.root().join("devk.yaml"), &self.project).unwrap();
+        std::fs::write(self.root().join("compose.yaml"), &self.compose).unwrap();
+        let (paths, environment) = (self.paths(), Environment::default());
+        let source = Source { dir: self.root(), file: None, profile: None };
+        let project = config::load(&source, &paths).unwrap();
+        let compose = observe::compose(&project, &environment).map_err(doctor::Missing::from);
+        let listed = compose.as_ref().ok().and_then(Option::as_ref);
+        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&[])).await.unwrap();
+        // Whatever else listens on the machine that runs this test.
+        let planted: Vec<_> = self.listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        ports.listeners.retain(|port, _| planted.contains(port));
+        let cluster = cluster();
+        let mut left = leftovers::look(&paths, None, Some(&cluster)).await;
+        (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
+        let mut facts = Facts {
+            charts: Ok(vec![self.chart(&project.releases[0].origin)]),
+            ports: Ok(ports),
+            docker: Ok(docker()),
+            tools: tools(),
+            cluster: Ok(cluster),
+            network: network(),
+            machine: machine(),
+            leftovers: left,
+            project: Ok(project),
+            compose,
+        };
+        self.changes.iter().for_each(|change| change(&mut facts, self.dir.path()));
+        facts
+    }
+
+    pub(crate) async fn problems(&self) -> Vec<Check> {
+        let checks = doctor::check(&self.facts().await);
+        checks.into_iter().filter(|check| matches!(check.status, Status::Warning | Status::Error)).collect()
+    }
+
+    fn chart(&self, origin: &Origin) -> Chart {
+        let rendered = Rendered::parse(&self.rendered).unwrap();
+        let template = |source: &String| {
+            let file = self.root().join("chart").join(source.strip_prefix("demo/")?);
+            let text = std::fs::read_to_string(&file).ok()?;
+            Some((source.clone(), (file, text)))
+        };
+        let values = std::fs::read_to_string(self.root().join("chart/values.yaml")).unwrap();
+        Chart {
+            release: "demo".to_owned(),
+            namespace: "demo".to_owned(),
+            values: serde_saphyr::from_str(&values).unwrap(),
+            templates: rendered.manifests.iter().filter_map(|manifest| template(&manifest.source)).collect(),
+            origin: origin.clone(),
+            rendered,
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for item in std::fs::read_dir(from).unwrap() {
+        let item = item.unwrap();
+        let target = to.join(item.file_name());
+        if item.path().is_dir() {
+            copy(&item.path(), &target);
+        } else {
+            std::fs::copy(item.path(), target).unwrap();
+        }
+    }
+}
+
+fn docker() -> Docker {
+    Docker {
+        host: "unix:///var/run/docker.sock".into(),
+        version: "28.0.0".into(),
+        api: "1.48".into(),
+        memory: Some(16 * GIB),
+        clock: Some(0),
+        forwards: Some(true),
+        networks: vec![doctor::docker::DockerNetwork {
+            name: "kind".into(),
+            subnets: vec![Subnet::parse("172.18.0.0/16").unwrap()],
+            gateways: vec!["172.18.0.1".parse().unwrap()],
+            interface: "br-0123456789ab".into(),
+        }],
+        ..Docker::default()
+    }
+}
+
+fn cluster() -> Cluster {
+    Cluster {
+        name: "devk".into(),
+        state: "running",
+        pin: Pin::Pinned("u1".into()),
+        version: Some("v1.36.3".into()),
+        ..Cluster::default()
+    }
+}
+
+fn tools() -> Tools {
+    Tools {
+        kind: Ok("kind v0.33.0 go1.26 linux/amd64".into()),
+        helm: Ok("v4.3.1+g0123456".into()),
+        kubectl: Ok("Client Version: v1.36.3".into()),
+    }
+}
+
+fn network() -> Network {
+    let route = |interface: &str, to: &str| Route { interface: interface.into(), to: Subnet::parse(to).unwrap() };
+    Network {
+        routes: vec![
+            route("eth0", "0.0.0.0/0"),
+            route("eth0", "192.168.1.0/24"),
+            route("docker0", "172.17.0.0/16"),
+            route("br-0123456789ab", "172.18.0.0/16"),
+        ],
+        addresses: ["192.168.1.7".parse().unwrap()].into(),
+    }
+}
+
+fn machine() -> Machine {
+    Machine {
+        disk: Some(("/var/lib/docker".into(), 100 * GIB)),
+        memory: Some(12 * GIB),
+        inotify: vec![("max_user_watches", 1 << 20), ("max_user_instances", 1024)],
+    }
+}
