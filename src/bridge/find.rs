@@ -46,7 +46,7 @@ pub struct Given<'a> {
 /// Every precondition that does not hold: the codes that begin with `bridge.`.
 pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let config = given.project.bridge.clone().unwrap_or_else(|| unsaid(given.project));
-    let compose = given.compose.ok_or_else(|| no_compose(given.project))?;
+    let compose = given.compose.ok_or_else(|| located(no_compose(given.project), &config))?;
     let service = source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
     let credentials = source::credentials(service);
     let mut problems = vec![];
