@@ -66,63 +66,91 @@ const RULES: &Rules<Form> = &[
     (&["volumes", "*"], Form::External),
 ];
 
-/// More ports than this, ranges expanded, are refused: no host has them.
-const MOST_PORTS: usize = 65_536;
+/// More ports than this in one project, ranges expanded, are refused: no host has them to give.
+const MOST_PORTS: usize = 40_000;
 
 /// Brings what was read so far into the long form. What is in it already stays.
 ///
 /// # Errors
 /// The first short form that cannot be read.
 pub(super) fn form(root: &mut Node) -> Result<()> {
-    walk(root, &mut Trail::default())
+    Walk::default().value(root)
 }
 
-fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
-    match trail.find(RULES) {
-        Found::Rule(form) => apply(form, node, trail),
-        Found::Above => inside(node, trail),
-        Found::Nothing => Ok(()),
+#[derive(Debug, Default)]
+struct Walk {
+    trail: Trail,
+    /// The ports so far.
+    ports: usize,
+}
+
+impl Walk {
+    fn value(&mut self, node: &mut Node) -> Result<()> {
+        match self.trail.find(RULES) {
+            Found::Rule(form) => self.apply(form, node),
+            Found::Above => self.inside(node),
+            Found::Nothing => Ok(()),
+        }
     }
-}
 
-/// The short forms within a mapping or a list.
-fn inside(node: &mut Node, trail: &mut Trail) -> Result<()> {
-    match &mut node.data {
-        Data::Map(entries) => {
-            entries.iter_mut().try_for_each(|entry| trail.within(&entry.key, |trail| walk(&mut entry.value, trail)))
+    /// The short forms within a mapping or a list.
+    fn inside(&mut self, node: &mut Node) -> Result<()> {
+        match &mut node.data {
+            Data::Map(entries) => entries.iter_mut().try_for_each(|entry| self.below(&entry.key, &mut entry.value)),
+            Data::List(items) => items.iter_mut().try_for_each(|item| self.below("[]", item)),
+            _ => Ok(()),
         }
-        Data::List(items) => items.iter_mut().try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
-        _ => Ok(()),
     }
-}
 
-fn apply(form: Form, node: &mut Node, trail: &mut Trail) -> Result<()> {
-    match form {
-        Form::Inside if !node.is_map() => Ok(()),
-        Form::Inside => inside(node, trail),
-        Form::Build => build(node, trail),
-        Form::DependsOn => depends_on(node, trail),
-        Form::Device => device(node, trail),
-        Form::EnvFile => env_file(node, trail),
-        Form::External => external(node, trail),
-        Form::Extends => keyed(node, "service", trail),
-        Form::Gpus => gpus(node, trail),
-        Form::Mount => keyed(node, "source", trail),
-        Form::Names => names(node, trail),
-        Form::Pairs => pairs(node, trail),
-        Form::Ports => published(node, trail),
-        Form::Printed => {
-            node.data = Data::Text(node.printed());
-            Ok(())
+    fn below(&mut self, key: &str, node: &mut Node) -> Result<()> {
+        self.trail.push(key);
+        let result = self.value(node);
+        self.trail.pop();
+        result
+    }
+
+    fn apply(&mut self, form: Form, node: &mut Node) -> Result<()> {
+        let trail = &self.trail;
+        match form {
+            Form::Inside | Form::Build if node.is_map() => return self.inside(node),
+            Form::Inside => {}
+            Form::Build => keyed(node, "context", trail)?,
+            Form::DependsOn => depends_on(node, trail)?,
+            Form::Device => device(node, trail)?,
+            Form::EnvFile => env_file(node, trail)?,
+            Form::External => external(node, trail)?,
+            Form::Extends => keyed(node, "service", trail)?,
+            Form::Gpus => gpus(node, trail)?,
+            Form::Mount => keyed(node, "source", trail)?,
+            Form::Names => names(node, trail)?,
+            Form::Pairs => pairs(node, trail)?,
+            Form::Ports => self.published(node)?,
+            Form::Printed => node.data = Data::Text(node.printed()),
+            Form::Ssh => ssh(node, trail)?,
+            Form::Texts => texts(node),
+            Form::Ulimit if node.is_map() || matches!(node.data, Data::Int(_)) => {}
+            Form::Ulimit => return Err(node.mistyped(trail, "a number or a mapping")),
+            Form::Volume => volume(node, trail)?,
         }
-        Form::Ssh => ssh(node, trail),
-        Form::Texts => {
-            texts(node);
-            Ok(())
+        Ok(())
+    }
+
+    fn published(&mut self, node: &mut Node) -> Result<()> {
+        let Data::List(items) = &mut node.data else { return Err(node.mistyped(&self.trail, "a list")) };
+        let mut ports = Vec::new();
+        for item in std::mem::take(items) {
+            match &item.data {
+                Data::Map(_) => ports.push(item),
+                Data::Int(_) | Data::Text(_) => ports.extend(short(&item, &self.trail)?),
+                _ => return Err(item.mistyped(&self.trail, "a list of ports")),
+            }
+            if self.ports + ports.len() > MOST_PORTS {
+                return Err(node.problem(&self.trail, &format!("brings the project more than {MOST_PORTS} ports")));
+            }
         }
-        Form::Ulimit if node.is_map() || matches!(node.data, Data::Int(_)) => Ok(()),
-        Form::Ulimit => Err(node.mistyped(trail, "a number or a mapping")),
-        Form::Volume => volume(node, trail),
+        self.ports += ports.len();
+        *items = ports;
+        Ok(())
     }
 }
 
@@ -136,13 +164,6 @@ fn keyed(node: &mut Node, key: &'static str, trail: &Trail) -> Result<()> {
         }
         _ => Err(node.mistyped(trail, "a text or a mapping")),
     }
-}
-
-fn build(node: &mut Node, trail: &mut Trail) -> Result<()> {
-    if node.is_map() {
-        return inside(node, trail);
-    }
-    keyed(node, "context", trail)
 }
 
 fn depends_on(node: &mut Node, trail: &Trail) -> Result<()> {
@@ -286,23 +307,6 @@ fn ssh(node: &mut Node, trail: &Trail) -> Result<()> {
         map.set(value.0, Node::new(&item.place, value.1));
     }
     *node = map;
-    Ok(())
-}
-
-fn published(node: &mut Node, trail: &Trail) -> Result<()> {
-    let Data::List(items) = &mut node.data else { return Err(node.mistyped(trail, "a list")) };
-    let mut ports = Vec::new();
-    for item in std::mem::take(items) {
-        match &item.data {
-            Data::Map(_) => ports.push(item),
-            Data::Int(_) | Data::Text(_) => ports.extend(short(&item, trail)?),
-            _ => return Err(item.mistyped(trail, "a list of ports")),
-        }
-        if ports.len() > MOST_PORTS {
-            return Err(node.problem(trail, &format!("has more than {MOST_PORTS} ports")));
-        }
-    }
-    *items = ports;
     Ok(())
 }
 

@@ -1,14 +1,22 @@
 //! Values that variables may have brought as text and that Compose wants as numbers and booleans.
 
 use super::yaml::Data;
-use crate::error::{Code, Result};
-use crate::place::Place;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
     Integer,
     Number,
     Flag,
+}
+
+impl Wanted {
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Flag => "`true` or `false`",
+        }
+    }
 }
 
 /// What the value under these keys must be, if it is a text; list items are `[]`.
@@ -46,15 +54,13 @@ fn in_service(keys: &[&str]) -> Option<Wanted> {
     }
 }
 
-/// # Errors
-/// If the text is no such value.
-pub(super) fn cast(text: &str, wanted: Wanted, place: &Place) -> Result<Data> {
-    let (data, what) = match wanted {
-        Wanted::Integer => (text.parse::<i64>().ok().map(|int| Data::Int(int.into())), "a whole number"),
-        Wanted::Number => (number(text).map(Data::Float), "a number"),
-        Wanted::Flag => (flag(text).map(Data::Bool), "`true` or `false`"),
-    };
-    data.ok_or_else(|| place.error(Code::ComposeVariable, format!("`{text}` is not {what}, which this key needs")))
+/// The value; None if the text is no such thing.
+pub(super) fn cast(text: &str, wanted: Wanted) -> Option<Data> {
+    match wanted {
+        Wanted::Integer => text.parse::<i64>().ok().map(|int| Data::Int(int.into())),
+        Wanted::Number => number(text).map(Data::Float),
+        Wanted::Flag => flag(text).map(Data::Bool),
+    }
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -79,27 +85,22 @@ fn flag(text: &str) -> Option<bool> {
 mod tests {
     use super::*;
 
-    fn value(text: &str, wanted: Wanted) -> Option<Data> {
-        let place = Place { file: std::path::Path::new("/shop/compose.yaml").into(), line: 1 };
-        cast(text, wanted, &place).ok()
-    }
-
     #[test]
     fn texts_become_what_their_key_wants() {
-        assert_eq!(value("+8080", Wanted::Integer), Some(Data::Int(8080)));
-        assert_eq!(value("1.5", Wanted::Number), Some(Data::Float(1.5)));
-        assert_eq!(value("YES", Wanted::Flag), Some(Data::Bool(true)));
-        assert_eq!(value("off", Wanted::Flag), Some(Data::Bool(false)));
+        assert_eq!(cast("+8080", Wanted::Integer), Some(Data::Int(8080)));
+        assert_eq!(cast("1.5", Wanted::Number), Some(Data::Float(1.5)));
+        assert_eq!(cast("YES", Wanted::Flag), Some(Data::Bool(true)));
+        assert_eq!(cast("off", Wanted::Flag), Some(Data::Bool(false)));
     }
 
     #[test]
     fn other_texts_and_nothing_are_refused() {
         for wanted in [Wanted::Integer, Wanted::Number, Wanted::Flag] {
-            assert_eq!(value("", wanted), None);
-            assert_eq!(value("eighty", wanted), None);
+            assert_eq!(cast("", wanted), None);
+            assert_eq!(cast("eighty", wanted), None);
         }
-        assert_eq!(value("0x50", Wanted::Integer), None);
-        assert_eq!(value("1", Wanted::Flag), None);
+        assert_eq!(cast("0x50", Wanted::Integer), None);
+        assert_eq!(cast("1", Wanted::Flag), None);
     }
 
     #[test]

@@ -215,3 +215,105 @@ fn octal(text: &str) -> (String, usize) {
         _ => (format!("\\{digits}"), length),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &str) -> Result<BTreeMap<String, Set>> {
+        let mut variables = BTreeMap::new();
+        let lookup = |name: &str| match name {
+            "HOME" => Some("/home/me".to_owned()),
+            "SHELL_WINS" => Some("shell".to_owned()),
+            _ => None,
+        };
+        parse(text.as_bytes(), Path::new("/shop/.env"), &lookup, &mut variables).map(|()| variables)
+    }
+
+    fn assert_read(text: &str, expected: &[(&str, &str)]) {
+        let read = read(text).unwrap();
+        let values: Vec<_> = read.iter().map(|(name, set)| (name.as_str(), set.value.as_str())).collect();
+        assert_eq!(values, expected, "{text:?}");
+    }
+
+    #[test]
+    fn values_stand_behind_an_equals_sign_or_a_colon() {
+        assert_read("A=1\nB: 2\nexport C = 3 \n\tD=\n", &[("A", "1"), ("B", "2"), ("C", "3"), ("D", "")]);
+        assert_read("\u{FEFF}A.b-c[0]=x=y\r\nB=z\r\n", &[("A.b-c[0]", "x=y"), ("B", "z")]);
+    }
+
+    #[test]
+    fn comments_need_a_space_before_them_behind_a_value() {
+        assert_read("# c\nA=1 # c\nB=x#y\nC=#z\nD= # w\n", &[("A", "1"), ("B", "x#y"), ("C", "#z"), ("D", "# w")]);
+        assert_read("A='1' # c\nB=2", &[("A", "1"), ("B", "2")]);
+    }
+
+    #[test]
+    fn quotes_hold_several_lines_and_escapes() {
+        assert_read(
+            "A='a\n$HOME\\n\\''\nB=\"a\\tb\\\"\\$HOME\nc\"\n",
+            &[("A", "a\n$HOME\\n'"), ("B", "a\tb\"$HOME\nc")],
+        );
+        assert_read(r#"A="\0101\x\012\\""#, &[("A", "A\\x\\12\\")]);
+    }
+
+    #[test]
+    fn variables_come_from_outside_first_and_then_from_above() {
+        let text =
+            "SHELL_WINS=file\nA=${SHELL_WINS}-${SHELL_LOSES:-d}\nSHELL_LOSES=x\nB=\"$HOME/$SHELL_LOSES\"\nC=$$HOME\n";
+        let all = [("A", "shell-d"), ("B", "/home/me/x"), ("C", "$HOME"), ("SHELL_LOSES", "x"), ("SHELL_WINS", "file")];
+        assert_read(text, &all);
+    }
+
+    #[test]
+    fn a_name_alone_takes_the_value_from_outside() {
+        assert_read("HOME\nNOWHERE\nA=1\n", &[("A", "1"), ("HOME", "/home/me")]);
+        // Compose takes a last line without its end for a value.
+        assert_read("HOME", &[("", "HOME")]);
+    }
+
+    #[test]
+    fn each_variable_knows_its_line() {
+        let read = read("\n# c\nA=\"x\ny\"\n\nexport B=1\nC=2").unwrap();
+        assert_eq!(read.values().map(|set| set.place.line).collect::<Vec<_>>(), [3, 6, 7]);
+    }
+
+    #[test]
+    fn broken_lines_are_refused_and_their_values_not_told() {
+        for (text, line) in [
+            ("A=1\nB C=secret", 2),
+            ("A=1\n\nB'=secret", 3),
+            ("A=\"secret\nB=1", 1),
+            ("A=1\nB=${secret!}\nC=2", 2),
+            ("A=sec${ret", 1),
+            ("A=1\nexport ", 2),
+        ] {
+            let error = read(text).expect_err(text);
+            assert_eq!(error.line, Some(line), "{text:?}: {error}");
+            assert!(!error.message.contains("secret!") && !error.message.contains("=secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn variables_that_double_each_other_are_refused() {
+        let mut text = format!("A0={}\n", "x".repeat(1024));
+        (1..40).for_each(|level| text += &format!("A{level}=$A{0}$A{0}\n", level - 1));
+        assert!(read(&text).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = parse(&bytes, Path::new("/f"), &|_| None, &mut BTreeMap::new());
+        }
+
+        #[test]
+        fn any_lines_are_read_or_refused(text in r#"([A-Z]{0,2}[=: ]|export |["'\\#$\{\}\n\t]|\\0[0-9]{0,4}|[a-zé ]{0,3}){0,30}"#) {
+            let _ = read(&text);
+        }
+    }
+}

@@ -104,6 +104,7 @@ impl Walk<'_, '_> {
             Some(file) => self.stranger(file, &reference.service, &extends, name, &way)?,
         };
         let (Some(mut base), Some(service)) = (base, services.get(name).cloned()) else { return Ok(None) };
+        self.reader.keep(&base)?;
         if resetting {
             reset::apply_to_service(&mut base, name, &services.resets);
         }

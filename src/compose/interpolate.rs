@@ -18,7 +18,8 @@ const LONGEST: usize = 32 << 20;
 /// Why a text's variables cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Problem {
-    /// No name after `${`, an unknown operator, or no `}` on the line. The text that stands there, in part.
+    /// No name after `${`, an unknown operator, or no `}` on the line. The name, if there is one: what follows
+    /// may be half a password.
     Malformed(String),
     /// `${NAME:?message}`: the message as it is written, which may refer to variables too.
     Required {
@@ -34,7 +35,7 @@ impl Problem {
     pub(super) fn at(self, place: &Place) -> Error {
         let error = |message: String| place.error(Code::ComposeVariable, message);
         match self {
-            Self::Malformed(text) => error(format!("`{text}` is not a variable that Compose can read"))
+            Self::Malformed(name) => error(format!("`${{{name}` does not begin a variable that Compose can read"))
                 .hint("write `$$` for a `$` that is meant literally, and `${NAME}` for a variable"),
             Self::Required { name, message } if message.is_empty() => {
                 error(format!("the variable `{name}` is required and not set")).hint(set(&name))
@@ -111,7 +112,11 @@ impl Walk<'_> {
             return Err(Problem::TooLong.at(place));
         }
         match at.and_then(|at| cast::wanted(&at.keys())) {
-            Some(wanted) => cast::cast(value, wanted, place).map(Some),
+            Some(wanted) => match cast::cast(value, wanted) {
+                Some(data) => Ok(Some(data)),
+                // What a variable holds may be secret.
+                None => Err(place.error(Code::ComposeVariable, format!("`{text}` is not {}", wanted.describe()))),
+            },
             None => Ok(new.map(Data::Text)),
         }
     }
@@ -167,8 +172,8 @@ fn reference(
         let value = if name.is_empty() { "$".to_owned() } else { lookup(name).unwrap_or_default() };
         return Ok((value, 1 + name.len()));
     };
-    let malformed = || Problem::Malformed(text.chars().take_while(|char| *char != '\n').take(20).collect());
     let name = name(braced);
+    let malformed = || Problem::Malformed(name.to_owned());
     let after = &braced[name.len()..];
     if name.is_empty() {
         return Err(malformed());
@@ -235,6 +240,8 @@ fn matching_brace(text: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn replaced(template: &str) -> Result<String, Problem> {
@@ -282,7 +289,8 @@ mod tests {
         assert_replaced(&[
             ("${UNSET:-${UNSET:-${SET}}}", "set"),
             ("${UNSET:-$SET} and ${UNSET:-${SET}-x}", "set and set-x"),
-            ("${UNSET:-{}} ${UNSET:-{\"a\":1}}!", "{}} {\"a\":1}!"),
+            ("${UNSET:-{}}", "{}"),
+            ("${UNSET:-{\"a\":1}} ${SET}", "{\"a\":1} set"),
             ("${UNSET:-{x}}", "{x}"),
             ("${SET:+--flag=${SET}}", "--flag=set"),
         ]);
@@ -313,5 +321,57 @@ mod tests {
         assert_eq!(replaced(&nested), Err(Problem::TooDeep));
         let huge = "x".repeat(1 << 20);
         assert_eq!(text(&"$A".repeat(64), &|_| Some(huge.clone())), Err(Problem::TooLong));
+    }
+
+    fn place() -> Place {
+        Place { file: std::path::Path::new("/shop/compose.yaml").into(), line: 3 }
+    }
+
+    fn document_of(text: &str) -> Result<Node> {
+        let mut root = crate::compose::yaml::parse(text.as_bytes(), "/shop/compose.yaml".as_ref())?.remove(0).root;
+        document(&mut root, &|name| (name == "SET").then(|| "8080".to_owned()))?;
+        Ok(root)
+    }
+
+    #[test]
+    fn values_are_replaced_and_keys_are_not() {
+        let root = document_of("$SET: [$SET, {a: '${SET}'}]\nb: 1").unwrap();
+        let list = root.get("$SET").unwrap().items();
+        assert_eq!((list[0].text(), list[1].get("a").and_then(Node::text)), (Some("8080"), Some("8080")));
+        assert_eq!(root.get("b").map(|node| &node.data), Some(&Data::Int(1)));
+    }
+
+    #[test]
+    fn ports_become_numbers_and_flags_become_booleans() {
+        let root = document_of("services: {web: {ports: [{target: $SET}], privileged: 'yes', image: $SET}}").unwrap();
+        let web = root.get("services").and_then(|services| services.get("web")).unwrap();
+        let target = web.get("ports").and_then(|ports| ports.items()[0].get("target")).unwrap();
+        assert_eq!(target.data, Data::Int(8080));
+        assert_eq!(web.get("privileged").map(|node| &node.data), Some(&Data::Bool(true)));
+        assert_eq!(web.get("image").map(|node| &node.data), Some(&Data::Text("8080".to_owned())));
+    }
+
+    #[test]
+    fn errors_name_the_line_and_no_values() {
+        let error = document_of("services:\n  web:\n    scale: a$SET\n").expect_err("no number");
+        assert_eq!((error.line, error.message.as_str()), (Some(3), "`a$SET` is not a whole number"));
+        let error = Problem::Required { name: "A".into(), message: "ask $B".into() }.at(&place());
+        assert_eq!(error.message, "the variable `A` is required and not set: ask $B");
+        let error = Problem::Malformed("pass".to_owned()).at(&place());
+        assert_eq!(error.message, "`${pass` does not begin a variable that Compose can read");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn any_text_is_replaced_or_refused(text in r"([$\{\}:?+\-\n]|\$\{[A-Z]:?[-?+]|[A-Zaé_1 ]){0,40}") {
+            let _ = replaced(&text);
+        }
+
+        #[test]
+        fn doubled_dollars_are_text(text in "[ -~é\n]*") {
+            prop_assert_eq!(replaced(&text.replace('$', "$$")), Ok(text));
+        }
     }
 }

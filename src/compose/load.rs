@@ -13,12 +13,15 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::go_path;
 use crate::place::Place;
 
-/// More files than this, each time one is read, are refused: `include` and `extends` can name the same
-/// ones over and over.
-const MOST_FILES: usize = 2_000;
+/// More files than this, counted each time one is read, are refused: `include` and `extends` can name the
+/// same ones over and over.
+const MOST_FILES: usize = 10_000;
 
-/// More text than this, in all files together, is refused.
-const MOST_BYTES: usize = 64 << 20;
+/// More values than this in what is kept, copies by `extends` included, are refused. It bounds the memory.
+const MOST_VALUES: usize = 400_000;
+
+/// More values than this to look at, all files and documents together, are refused. It bounds the time.
+const MOST_WORK: usize = 3_000_000;
 
 /// Reads files, and remembers them.
 #[derive(Debug)]
@@ -29,7 +32,8 @@ pub(super) struct Reader {
     /// The files that were read; absolute.
     pub(super) files: BTreeSet<PathBuf>,
     count: usize,
-    bytes: usize,
+    values: usize,
+    work: usize,
 }
 
 /// Files that are read as one: the project's, or what one `include` names.
@@ -48,7 +52,7 @@ pub(super) struct Batch<'a> {
 impl Reader {
     pub(super) fn new(cwd: &str, environment: &Environment) -> Self {
         let home = environment.get("HOME").filter(|home| !home.is_empty()).cloned();
-        Self { cwd: cwd.to_owned(), home, files: BTreeSet::new(), count: 0, bytes: 0 }
+        Self { cwd: cwd.to_owned(), home, files: BTreeSet::new(), count: 0, values: 0, work: 0 }
     }
 
     /// Where a path of Compose's stands on this machine.
@@ -72,12 +76,28 @@ impl Reader {
         };
         let text = if file == "-" { stdin() } else { std::fs::read(&path) }.map_err(|e| blame(e.to_string()))?;
         self.count += 1;
-        self.bytes += text.len();
-        if self.count > MOST_FILES || self.bytes > MOST_BYTES {
+        if self.count > MOST_FILES {
             return Err(blame("the project names too many files".to_owned()));
         }
-        self.files.insert(path.clone());
-        yaml::parse(&text, &path)
+        let documents = yaml::parse(&text, &path)?;
+        self.files.insert(path);
+        documents.iter().try_for_each(|document| self.look_at(&document.root))?;
+        Ok(documents)
+    }
+
+    /// Counts values that are about to be looked at.
+    fn look_at(&mut self, node: &Node) -> Result<()> {
+        self.work += node.size();
+        if self.work > MOST_WORK { Err(too_much(node, MOST_WORK)) } else { Ok(()) }
+    }
+
+    /// Counts values that stay.
+    ///
+    /// # Errors
+    /// Too many of them.
+    pub(super) fn keep(&mut self, node: &Node) -> Result<()> {
+        self.values += node.size();
+        if self.values > MOST_VALUES { Err(too_much(node, MOST_VALUES)) } else { Ok(()) }
     }
 
     /// Reads a batch into one tree, every path in it relative to what the batch's folder is relative to.
@@ -109,12 +129,14 @@ impl Reader {
     ) -> Result<Node, Errors> {
         let Document { mut root, resets } = document;
         mapping(&root)?;
+        self.keep(&root)?;
         interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
         extends::apply(self, &mut root, file, &resets, batch)?;
         let mut base = base.unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
         reset::apply(&mut base, &resets);
         include::apply(self, &mut root, file, batch)?;
         merge::files(&mut base, root)?;
+        self.look_at(&base)?;
         unique::enforce(&mut base)?;
         Errors::unless_empty(schema::check(&base), ())?;
         base.remove("version");
@@ -141,6 +163,7 @@ impl Reader {
             let mut tree = base.take().unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
             reset::apply(&mut tree, &resets);
             merge::files(&mut tree, root)?;
+            self.look_at(&tree)?;
             unique::enforce(&mut tree)?;
             long(&mut tree)?;
             (base, last) = (Some(tree), resets);
@@ -162,6 +185,11 @@ pub(super) fn local(path: &str, from: &Place) -> Result<()> {
     Err(from
         .error(Code::ComposeFile, format!("`{path}` is not on this machine, and devk does not fetch it"))
         .hint("fetch it, and name the local copy"))
+}
+
+fn too_much(node: &Node, most: usize) -> Error {
+    let message = format!("the Compose files come to more than {most} values, copies included");
+    node.place.error(Code::ComposeFile, message).hint("split the project, or remove what is repeated")
 }
 
 fn stdin() -> std::io::Result<Vec<u8>> {

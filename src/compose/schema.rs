@@ -2,6 +2,8 @@
 //! against its JSON Schema (Compose Specification, draft-07): the types a value may have, the keys of a
 //! mapping, and lists without repetition.
 
+use std::collections::{BTreeMap, HashSet};
+
 use super::shapes::{ROOT, Rest, Shape, Types};
 use super::yaml::{Data, Entry, Node};
 use crate::error::{Code, Error, suggest};
@@ -101,29 +103,47 @@ fn list(node: &Node, item: &Shape, path: &str, problems: &mut Vec<Error>) {
     }
 }
 
+/// Lists of up to so many items are compared pair by pair, longer ones by what items are made of.
+const PAIRS: usize = 20;
+
 fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
     let items = node.items();
-    // Lists of texts, which nearly all are, need not be compared pair by pair.
-    let mut texts = std::collections::BTreeSet::new();
-    let again = items.iter().enumerate().find(|(at, item)| match &item.data {
-        Data::Text(text) => !texts.insert(text),
-        _ => items[..*at].iter().any(|before| same(before, item)),
+    let mut seen = HashSet::new();
+    let again = items.iter().enumerate().find(|(at, item)| match items.len() {
+        ..=PAIRS => items[..*at].iter().any(|before| same(item, before)),
+        _ => !seen.insert(made_of(item)),
     });
     if let Some((at, item)) = again {
         problems.push(problem(item, format!("`{path}[{at}]` repeats what stands in the list already")));
     }
 }
 
-/// Equal as JSON: numbers by value, mappings in any order.
-fn same(a: &Node, b: &Node) -> bool {
-    match (&a.data, &b.data) {
+/// Equal as JSON: numbers by value, mappings in any order. Where pairs are compared, Compose also takes a
+/// number for the same as an earlier text that looks like it.
+fn same(later: &Node, earlier: &Node) -> bool {
+    match (&later.data, &earlier.data) {
         (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
         (Data::Map(entries), Data::Map(others)) => {
-            let has = |entry: &Entry| b.get(&entry.key).is_some_and(|other| same(&entry.value, other));
+            let has = |entry: &Entry| earlier.get(&entry.key).is_some_and(|other| same(&entry.value, other));
             entries.len() == others.len() && entries.iter().all(has)
         }
         (Data::Int(int), Data::Float(float)) | (Data::Float(float), Data::Int(int)) => *int as f64 == *float,
+        (Data::Int(int), Data::Text(text)) => text.parse() == Ok(*int as f64),
+        (Data::Float(float), Data::Text(text)) => text.parse() == Ok(*float),
         (a, b) => a == b,
+    }
+}
+
+/// A text that two values share if they are equal as JSON.
+fn made_of(node: &Node) -> String {
+    match &node.data {
+        Data::Text(text) => format!("{text:?}"),
+        Data::List(items) => format!("[{}]", items.iter().map(made_of).collect::<Vec<_>>().join(",")),
+        Data::Map(entries) => {
+            let entries: BTreeMap<_, _> = entries.iter().map(|entry| (&entry.key, made_of(&entry.value))).collect();
+            format!("{entries:?}")
+        }
+        _ => node.printed(),
     }
 }
 

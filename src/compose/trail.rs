@@ -25,10 +25,18 @@ impl Trail {
 
     /// Takes one step down, and back.
     pub(super) fn within<R>(&mut self, key: &str, walk: impl FnOnce(&mut Self) -> R) -> R {
-        self.0.push(key.to_owned());
+        self.push(key);
         let result = walk(self);
-        self.0.pop();
+        self.pop();
         result
+    }
+
+    pub(super) fn push(&mut self, key: &str) {
+        self.0.push(key.to_owned());
+    }
+
+    pub(super) fn pop(&mut self) {
+        self.0.pop();
     }
 
     /// Whether the keys here are names that the user gives, so that one with `x-` is no extension.

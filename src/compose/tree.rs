@@ -90,6 +90,16 @@ impl Node {
         }
     }
 
+    /// How many values it consists of.
+    pub(super) fn size(&self) -> usize {
+        let below = match &self.data {
+            Data::Map(entries) => entries.iter().map(|entry| entry.value.size()).sum(),
+            Data::List(items) => items.iter().map(Self::size).sum(),
+            _ => 0,
+        };
+        below + 1
+    }
+
     /// A value as Go's `%v` prints it, which is how Compose makes `KEY=VALUE` of a mapping.
     pub(super) fn printed(&self) -> String {
         match &self.data {

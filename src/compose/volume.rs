@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn refuses_empty_parts_and_a_fourth() {
-        for text in ["", ":/data", "db:", "db::ro", "a:/b:ro:x"] {
+        for text in ["", ":/data", "db:", "db::ro", "aa:/b:ro:x"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -47,8 +47,7 @@ impl Entries {
 impl<'a> Builder<'a> {
     fn node(&mut self, id: Id) -> Fallible<Node> {
         let raw = self.graph.get(id);
-        self.nodes += 1;
-        check_count(self.nodes, raw.line)?;
+        self.count(1, raw.line)?;
         self.depth += 1;
         if self.depth > DEPTH {
             return too_deep(raw.line);
@@ -61,6 +60,11 @@ impl<'a> Builder<'a> {
         };
         self.depth -= 1;
         Ok(Node { place: self.place(raw), data })
+    }
+
+    fn count(&mut self, nodes: usize, line: u32) -> Fallible<()> {
+        self.nodes += nodes;
+        check_count(self.nodes, line)
     }
 
     fn scalar(&self, raw: &Raw, text: &str, plain: bool) -> Fallible<Data> {
@@ -111,12 +115,14 @@ impl<'a> Builder<'a> {
         if self.depth > DEPTH {
             return too_deep(raw.line);
         }
+        self.count(entries.len(), raw.line)?;
         check_keys(self.graph, entries)?;
         for (key, value) in self.own(entries) {
             let Some(name) = self.merged_key(key)? else { continue };
-            let (place, value) = (self.place(self.graph.get(key)), self.node(value)?);
+            // A value that is not taken is not looked at: Compose lets its mistakes pass.
             if !into.at.contains_key(&name) {
-                into.put(Entry { key: name, place, value });
+                let place = self.place(self.graph.get(key));
+                into.put(Entry { key: name, place, value: self.node(value)? });
             }
         }
         self.merge(entries, into)?;

@@ -11,9 +11,9 @@ const STANDARD_TAGS: &str = "tag:yaml.org,2002:";
 #[derive(Debug)]
 pub(super) struct Grammar<'a> {
     scanner: Scanner<'a>,
-    pub(super) graph: Graph,
+    graph: Graph,
     /// They outlive their document, in Compose's library.
-    pub(super) anchors: HashMap<String, Id>,
+    anchors: HashMap<String, Id>,
     /// What `%TAG` made of tags' handles, for one document.
     handles: HashMap<String, String>,
     first: bool,
@@ -26,6 +26,28 @@ struct Properties {
     anchor: Option<String>,
     tag: Option<String>,
     line: Option<u32>,
+}
+
+/// How a collection begins.
+#[derive(Debug, Clone, Copy)]
+enum Opening {
+    CompactList,
+    BlockList,
+    BlockMap,
+    FlowList,
+    FlowMap,
+}
+
+/// The collection that the token begins. `compact`: a list may begin without indentation.
+fn opening(token: &Kind, block: bool, compact: bool) -> Option<Opening> {
+    match token {
+        Kind::Item if compact => Some(Opening::CompactList),
+        Kind::BlockList if block => Some(Opening::BlockList),
+        Kind::BlockMap if block => Some(Opening::BlockMap),
+        Kind::FlowList => Some(Opening::FlowList),
+        Kind::FlowMap => Some(Opening::FlowMap),
+        _ => None,
+    }
 }
 
 impl<'a> Grammar<'a> {
@@ -94,7 +116,7 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    /// A value, of which the scanner has a token. `compact`: a list may begin without indentation.
+    /// A value; it must be there. `compact`: see [`opening`].
     fn node(&mut self, block: bool, compact: bool) -> Fallible<Id> {
         let token = self.scanner.peek()?;
         let line = token.line;
@@ -149,42 +171,38 @@ impl<'a> Grammar<'a> {
     }
 
     fn content(&mut self, properties: Properties, block: bool, compact: bool) -> Fallible<Id> {
-        let token = self.scanner.peek()?.clone();
-        let bare = properties.anchor.is_none() && properties.tag.is_none();
-        let tag = properties.tag.filter(|tag| tag != "!");
+        let token = self.scanner.peek()?;
+        let (opening, is_scalar) = (opening(&token.kind, block, compact), matches!(token.kind, Kind::Scalar { .. }));
+        if opening.is_none() && !is_scalar && properties.line.is_none() {
+            return fault(token.line, "a value is missing here");
+        }
         let line = properties.line.unwrap_or(token.line);
-        let kind = match &token.kind {
-            Kind::Scalar { text, plain } => RawKind::Scalar { text: text.clone(), plain: *plain },
-            Kind::Item if compact => RawKind::List(Vec::new()),
-            Kind::FlowList => RawKind::List(Vec::new()),
-            Kind::FlowMap => RawKind::Map(Vec::new()),
-            Kind::BlockList if block => RawKind::List(Vec::new()),
-            Kind::BlockMap if block => RawKind::Map(Vec::new()),
-            _ if bare => return fault(token.line, "a value is missing here"),
-            _ => RawKind::Scalar { text: String::new(), plain: true },
+        let kind = match opening {
+            Some(Opening::CompactList | Opening::BlockList | Opening::FlowList) => RawKind::List(Vec::new()),
+            Some(Opening::BlockMap | Opening::FlowMap) => RawKind::Map(Vec::new()),
+            None if is_scalar => self.scalar()?,
+            None => Raw::nothing(line).kind,
         };
-        let is_missing = !matches!(token.kind, Kind::Scalar { .. }) && matches!(kind, RawKind::Scalar { .. });
-        let id = self.graph.add(Raw { line, tag, kind })?;
+        let id = self.graph.add(Raw { line, tag: properties.tag.filter(|tag| tag != "!"), kind })?;
         if let Some(anchor) = properties.anchor {
             self.anchors.insert(anchor, id);
         }
-        if !is_missing {
-            self.children(id, &token.kind)?;
+        match opening {
+            Some(Opening::CompactList) => self.compact_list(id)?,
+            Some(Opening::BlockList) => self.block_list(id)?,
+            Some(Opening::BlockMap) => self.block_map(id)?,
+            Some(Opening::FlowList) => self.flow_list(id)?,
+            Some(Opening::FlowMap) => self.flow_map(id)?,
+            None => {}
         }
         Ok(id)
     }
 
-    fn children(&mut self, id: Id, token: &Kind) -> Fallible<()> {
-        match token {
-            Kind::Item => self.compact_list(id),
-            Kind::BlockList => self.block_list(id),
-            Kind::BlockMap => self.block_map(id),
-            Kind::FlowList => self.flow_list(id),
-            Kind::FlowMap => self.flow_map(id),
-            _ => {
-                self.scanner.skip();
-                Ok(())
-            }
+    fn scalar(&mut self) -> Fallible<RawKind> {
+        let token = self.scanner.next()?;
+        match token.kind {
+            Kind::Scalar { text, plain } => Ok(RawKind::Scalar { text, plain }),
+            _ => Ok(Raw::nothing(token.line).kind),
         }
     }
 

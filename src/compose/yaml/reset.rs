@@ -49,7 +49,7 @@ impl Walk<'_> {
         let raw = self.graph.get(id);
         if let RawKind::Alias { name, target } = &raw.kind {
             let (name, target) = (name.clone(), *target);
-            self.count(self.path.len(), line)?;
+            self.count(self.path_cost(), line)?;
             if self.visited.is_cycle(target, &self.path) {
                 return fault(line, format!("the alias `*{name}` leads back to a value that contains it"));
             }
@@ -58,7 +58,7 @@ impl Walk<'_> {
         let tag = raw.tag.as_deref();
         if matches!(tag, Some("!reset" | "!override")) {
             let is_override = tag == Some("!override");
-            self.count(self.path.iter().map(String::len).sum::<usize>() / 64, line)?;
+            self.count(self.path_cost(), line)?;
             self.resets.push(Reset(self.path.clone()));
             return Ok(is_override.then_some(id));
         }
@@ -105,6 +105,11 @@ impl Walk<'_> {
             }
         }
         Ok(kept)
+    }
+
+    /// The work and memory that the path takes, in nodes.
+    fn path_cost(&self) -> usize {
+        self.path.iter().map(|key| 1 + key.len() / 64).sum()
     }
 
     fn count(&mut self, nodes: usize, line: u32) -> Fallible<()> {

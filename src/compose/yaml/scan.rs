@@ -94,9 +94,9 @@ impl<'a> Scanner<'a> {
 
     /// Takes the next token. The end can be taken for ever.
     pub(super) fn next(&mut self) -> Fallible<Token> {
-        let token = self.peek()?.clone();
-        self.skip();
-        Ok(token)
+        let line = self.peek()?.line;
+        self.taken += 1;
+        Ok(self.tokens.pop_front().unwrap_or(Token { kind: Kind::End, line }))
     }
 
     /// Passes the token that was peeked at.
