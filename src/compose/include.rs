@@ -111,7 +111,8 @@ fn environment(reader: &Reader, include: &Include, root: &str, batch: &Batch<'_>
     let mut files = Vec::new();
     for file in &include.env_files {
         let path = if file.starts_with('/') { file.clone() } else { reader.absolute(&join(batch.dir, file)) };
-        if !Path::new(&path).is_file() {
+        // Neither: a device is fine, and `/dev/null` is how people ask for no variables.
+        if !Path::new(&path).exists() || Path::new(&path).is_dir() {
             let message = format!("the env file `{file}` does not exist");
             return Err(include.place.error(Code::ComposeFile, message));
         }

@@ -24,7 +24,8 @@ pub(super) fn project(setup: &Setup, files: &[Vec<Document>]) -> Result<String> 
         }
     }
     let named = name.map(|node| interpolated(node, setup)).transpose()?.unwrap_or_default();
-    let by_first = files.iter().filter_map(|documents| documents.first()).any(|first| first.root.get("name").is_some());
+    let first = files.iter().filter_map(|documents| documents.first()?.root.get("name"));
+    let by_first = first.map(Node::text).any(|name| name != Some(""));
     let name = match normalized(&named) {
         empty if empty.is_empty() && !by_first => normalized(setup.dir.rsplit('/').next().unwrap_or_default()),
         name => name,
