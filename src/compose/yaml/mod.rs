@@ -120,8 +120,8 @@ fn documents(bytes: &[u8], file: &Arc<Path>) -> Fallible<Vec<Document>> {
     let mut documents = Vec::new();
     while let Some(root) = grammar.document()? {
         let mut graph = grammar.graph();
-        let (root, resets) = reset::resolve(&mut graph, root)?;
-        documents.push(Document { root: build::tree(&graph, root, file)?, resets });
+        let (root, resets) = reset::resolve(graph, root)?;
+        documents.push(Document { root: build::tree(graph, root, file)?, resets });
     }
     Ok(documents)
 }
