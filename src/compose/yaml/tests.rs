@@ -251,47 +251,10 @@ fn nesting_to_the_limit_is_read_on_the_stack_of_any_thread() {
 
 /// Texts of what means something in YAML.
 fn yaml_like() -> impl Strategy<Value = String> {
-    const PARTS: &[&str] = &[
-        "a",
-        "b: ",
-        "- ",
-        "? ",
-        ": ",
-        ":",
-        "\n",
-        "\n  ",
-        "\n    ",
-        "\t",
-        " ",
-        "[",
-        "]",
-        "{",
-        "}",
-        ",",
-        "&a ",
-        "*a",
-        "<<: ",
-        "!reset ",
-        "!override ",
-        "!!int ",
-        "!<",
-        "%TAG ! x\n",
-        "---\n",
-        "...\n",
-        "\"",
-        "'",
-        "\\",
-        "|\n",
-        ">-\n",
-        "#",
-        "\r\n",
-        "\u{85}",
-        "\u{FEFF}",
-        "é",
-        "0",
-        "~",
-    ];
-    prop::collection::vec(prop::sample::select(PARTS), 0..40).prop_map(|parts| parts.concat())
+    const PARTS: &str = "a·b: ·- ·? ·: ·:·\n·\n  ·\n    ·\t· ·[·]·{·}·,·&a ·*a·<<: ·!reset ·!override ·!!int ·!<·%TAG ! x\n·\
+        ---\n·...\n·\"·'·\\·|\n·>-\n·#·\r\n·\u{85}·\u{FEFF}·é·0·~";
+    let parts: Vec<&str> = PARTS.split('·').collect();
+    prop::collection::vec(prop::sample::select(parts), 0..40).prop_map(|parts| parts.concat())
 }
 
 proptest! {
