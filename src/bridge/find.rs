@@ -175,7 +175,7 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
     let message = format!("`up --once` leaves no session, and pods reach `{}` through one only", service.name);
     Error::new(Code::BridgeOnce, message)
         .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
-        .hint("devk up -d --bridge, or publish the port without an IP address")
+        .hint("`devk up -d --bridge`, or publish the port without an IP address")
         .at(&service.origin.file, service.origin.line)
 }
 

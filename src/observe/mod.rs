@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ImageFact, ReleaseFact};
-use crate::ports::Forward;
+use crate::ports::{Forward, Taken};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
@@ -100,27 +100,48 @@ pub async fn observe(
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
     };
-    let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
-    let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
-    let rows = bridged::rows(&charts, &forwards, &absent);
-    let images = images(project, &rows).await?;
-    let releases = charts.rendered(&rows, &images).await?;
-
-    let (image_facts, release_facts) = tokio::try_join!(
-        image_facts(&engine, &nodes, &images, &releases),
-        release_facts(access.as_ref(), project, &releases)
-    )?;
-    let facts = Facts {
-        cluster_name: project.cluster.name.clone(),
-        cluster,
-        images: image_facts,
-        releases: release_facts,
-        left_out: bridged::left_out(&charts, &absent),
-        bridge: bridged::fact(&charts, access.as_ref()).await?,
-        forwards,
-    };
+    let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
+    let (images, releases, facts) = seen.facts().await?;
     let (compose, bridge) = (compose.flatten(), charts.bridge);
     Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
+}
+
+/// What was looked at first, and what the rest follows from.
+struct Seen<'a> {
+    engine: &'a Engine,
+    charts: &'a Charts<'a>,
+    own: &'a Own,
+    draft: Vec<(String, Rendered)>,
+    taken: Taken,
+    cluster: ClusterFact,
+    access: Option<&'a Access>,
+    nodes: Vec<Node>,
+}
+
+impl Seen<'_> {
+    async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
+        let Self { engine, charts, access, .. } = self;
+        let (project, paths) = (charts.project, charts.paths);
+        let (wanted, absent) = bridged::wanted(charts, &self.draft).await?;
+        let forwards = table::forwards(project, paths, &wanted, self.taken, self.own).await?;
+        let rows = bridged::rows(charts, &forwards, &absent);
+        let images = images(project, &rows).await?;
+        let releases = charts.rendered(&rows, &images).await?;
+        let (image_facts, release_facts) = tokio::try_join!(
+            image_facts(engine, &self.nodes, &images, &releases),
+            release_facts(access, project, &releases)
+        )?;
+        let facts = Facts {
+            cluster_name: project.cluster.name.clone(),
+            cluster: self.cluster,
+            images: image_facts,
+            releases: release_facts,
+            left_out: bridged::left_out(charts, &absent),
+            bridge: bridged::fact(charts, access).await?,
+            forwards,
+        };
+        Ok((images, releases, facts))
+    }
 }
 
 /// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they

@@ -60,7 +60,7 @@ fn every_key_arrives() {
     let bridge = project.bridge.unwrap();
     let named = [&bridge.service, &bridge.database, &bridge.release, &bridge.values.enabled, &bridge.values.host];
     assert_eq!(named.map(|text| text.as_deref().unwrap()), ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]);
-    assert_eq!((bridge.values.port, bridge.origin.line), (None, 24));
+    assert_eq!((bridge.values.port, bridge.origin.line), (None, 25));
 
     let [web, api] = &project.images[..] else { panic!("{:?}", project.images) };
     assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 5));
