@@ -59,33 +59,38 @@ impl Chart {
         check.at(file, line, text)
     }
 
-    /// The path of the value that is exactly this text, if there is one such value: `postgresql.auth.database`.
-    pub fn value_path(&self, text: &str) -> Option<String> {
-        let mut paths = vec![];
-        leaves(&self.values, "", &mut |path, value| {
-            if value.as_str() == Some(text) {
-                paths.push(path.to_owned());
-            }
-        });
-        let says_so =
-            |path: &&String| ["database", "db", "name"].iter().any(|word| path.to_lowercase().ends_with(word));
-        let telling: Vec<_> = paths.iter().filter(says_so).collect();
-        match (telling[..].first(), &paths[..]) {
-            (Some(path), _) if telling.len() == 1 => Some((*path).clone()),
-            (_, [path]) => Some(path.clone()),
+    /// The path of the value that is exactly this text, such as `postgresql.auth.database`, if there is one
+    /// that must be meant: its key ends in one of `words`, or it stands beside the value `near`.
+    pub fn value_path(&self, text: &str, words: &[&str], near: &str) -> Option<String> {
+        let mut leaves = vec![];
+        collect_leaves(&self.values, "", &mut leaves);
+        let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+        let beside: BTreeSet<_> =
+            leaves.iter().filter(|(_, value)| value == near).map(|(path, _)| parent(path)).collect();
+        let equal: Vec<_> =
+            leaves.iter().map(|(path, value)| (path, value)).filter(|(_, value)| *value == text).collect();
+        let telling = |path: &&String| words.iter().any(|word| path.to_lowercase().ends_with(word));
+        let by_word: Vec<_> = equal.iter().map(|(path, _)| *path).filter(telling).collect();
+        let by_place: Vec<_> = by_word.iter().copied().filter(|path| beside.contains(&parent(path))).collect();
+        match (&by_place[..], &by_word[..]) {
+            ([path], _) | ([], [path]) => Some((*path).clone()),
             _ => None,
         }
     }
 }
 
-fn leaves(value: &Value, path: &str, found: &mut dyn FnMut(&str, &Value)) {
+/// Every text and number of the values, by its path.
+fn collect_leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                leaves(value, &if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, found);
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect_leaves(value, &path, found);
             }
         }
-        value => found(path, value),
+        Value::String(text) => found.push((path.to_owned(), text.clone())),
+        Value::Number(number) => found.push((path.to_owned(), number.to_string())),
+        Value::Array(_) | Value::Bool(_) | Value::Null => {}
     }
 }
 
@@ -271,6 +276,27 @@ fn loopbacks(text: &str) -> Vec<(String, u16)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_value_that_names_a_database_is_found_by_its_key_and_its_neighbours() {
+        let values = serde_json::json!({
+            "postgresql": {"auth": {"database": "shop", "username": "shop"}},
+            "external": {"host": "db.example", "database": "shop", "port": 5432},
+        });
+        let chart = Chart {
+            release: String::new(),
+            namespace: String::new(),
+            rendered: Rendered::default(),
+            values,
+            templates: BTreeMap::new(),
+            origin: Origin { file: "devk.yaml".into(), line: 1 },
+        };
+        let path = |text: &str, word: &str, near: &str| chart.value_path(text, &[word], near);
+        assert_eq!(path("shop", "database", "db.example").as_deref(), Some("external.database"));
+        assert_eq!(path("shop", "database", "elsewhere"), None, "one of two");
+        assert_eq!(path("5432", "port", "").as_deref(), Some("external.port"));
+        assert_eq!(path("shop", "password", ""), None);
+    }
 
     #[test]
     fn loopback_addresses_are_found_within_text() {

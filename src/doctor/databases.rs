@@ -90,6 +90,12 @@ fn is_bridge(host: &str) -> bool {
 }
 
 impl Meeting<'_> {
+    /// The value that the chart takes this from, if it can be told.
+    fn value_path(&self, text: &str, words: &[&str]) -> Option<String> {
+        let Server::At { host, .. } = &self.database.named.server else { return None };
+        self.chart.value_path(text, words, host)
+    }
+
     /// Adds where the manifests name it.
     fn show(&self, check: Check) -> Check {
         let Database { named, source, object, .. } = &self.database;
@@ -127,7 +133,7 @@ fn tell_shared(check: Check, meetings: &[&Meeting], users: &[&ComposeDatabase]) 
     if *kind == Kind::Redis {
         return check.hint("give the cluster an index that Compose does not use, or its own Redis");
     }
-    match first.chart.value_path(name) {
+    match first.value_path(name, &["database", "db", "name", "dbname"]) {
         Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {name}_k8s}}", first.chart.release)),
         None => check.hint("devk up --bridge    # gives the cluster a database of its own on that server"),
     }
@@ -178,7 +184,7 @@ fn closed(meetings: &[Meeting], compose: &Compose) -> Vec<Check> {
             meeting.port, claim.service.name, claim.number
         );
         let check = claim.show(meeting.show(Check::error(Id::DatabasesPort, summary)));
-        Some(match meeting.chart.value_path(&meeting.port.to_string()) {
+        Some(match meeting.value_path(&meeting.port.to_string(), &["port"]) {
             Some(path) => {
                 check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {}}}", meeting.chart.release, claim.number))
             }
@@ -207,7 +213,7 @@ fn loopback(meetings: &[Meeting]) -> Vec<Check> {
                 claim.port.host_ip.as_deref().unwrap_or_default()
             );
             let check = claim.show(meeting.show(Check::warning(Id::DatabasesLoopback, summary)));
-            found.push(check.hint("devk up --bridge    # devk then relays for the cluster's nodes"));
+            found.push(check.hint("devk up --bridge    # relays for the cluster's nodes"));
         }
     }
     found

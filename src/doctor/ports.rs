@@ -118,7 +118,7 @@ fn conflict(id: Id, row: &Row, holder: &str) -> Check {
             .hint(format!("remove `local: {local}` from forward `{name}`: devk then finds a free port")),
         None => {
             let text = format!("`{name}` was on port {local}, which {holder} has now: `devk up` moves it");
-            Check::warning(id, text).hint("devk ports    # the new table, and why")
+            Check::warning(id, text).hint("devk ports    # shows the new table, and why")
         }
     }
 }

@@ -13,14 +13,14 @@ async fn what_dead_sessions_and_deleted_folders_left_is_removed_and_nothing_else
     let world = World::demo();
     let (paths, root) = (world.paths(), world.root());
     let (dead, alive) = (paths.project("dead"), paths.project("alive"));
-    [&dead, &alive].iter().for_each(|dir| std::fs::create_dir_all(dir).unwrap());
+    [&dead, &alive].into_iter().for_each(|dir| std::fs::create_dir_all(dir).unwrap());
     drop(UnixListener::bind(dead.join("supervisor.sock")).unwrap());
     let _listens = UnixListener::bind(alive.join("supervisor.sock")).unwrap();
     std::fs::write(dead.join("secrets.json"), "{}").unwrap();
     let (gone, here) = (lessee("gone", &root.join("gone")), lessee("demo", &root));
     std::fs::create_dir(&gone.root).unwrap();
     let leases = Leases::open(&paths.state);
-    [&gone, &here].iter().for_each(|lessee| leases.save(lessee, &[]).unwrap());
+    [&gone, &here].into_iter().for_each(|lessee| leases.save(lessee, &[]).unwrap());
     std::fs::remove_dir(&gone.root).unwrap();
 
     let found = fixes(&world.facts().await);

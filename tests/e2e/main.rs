@@ -9,6 +9,7 @@ mod bridge;
 mod builds;
 mod crash;
 mod data;
+mod doctor;
 mod environment;
 mod forwards;
 mod geniro;
