@@ -215,13 +215,14 @@ fn limits(_: &Model, service: &Entry) -> Result<()> {
     let resources = service.value.get("deploy").map(|deploy| deploy.get("resources"));
     // Without `deploy` there is nothing to differ from; `deploy` without `resources` has no limits.
     let Some(Some(resources)) = resources else { return Ok(()) };
-    let pairs: [(&str, &str, &str, fn(&Node) -> Option<f64>); 4] = [
-        ("cpus", "limits", "cpus", units::number),
-        ("mem_limit", "limits", "memory", units::bytes),
-        ("mem_reservation", "reservations", "memory", units::bytes),
-        ("pids_limit", "limits", "pids", units::number),
+    let pairs = [
+        ("cpus", "limits", "cpus"),
+        ("mem_limit", "limits", "memory"),
+        ("mem_reservation", "reservations", "memory"),
+        ("pids_limit", "limits", "pids"),
     ];
-    for (own, group, key, read) in pairs {
+    for (own, group, key) in pairs {
+        let read = if key == "memory" { units::bytes } else { units::number };
         let (Some(node), Some(group)) = (service.value.get(own), resources.get(group)) else { continue };
         let value = read(node).unwrap_or(0.0);
         // Compose compares processor shares in single precision.
