@@ -112,7 +112,8 @@ impl Service {
 
 impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [host_ip, published] = [&self.host_ip, &self.published].map(|side| side.as_deref().map_or("-".into(), word));
+        let [host_ip, published] =
+            [&self.host_ip, &self.published].map(|side| side.as_deref().map_or("-".into(), word));
         write!(f, "{host_ip} {published} {} {}", self.target, word(&self.protocol))
     }
 }

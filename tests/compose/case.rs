@@ -80,7 +80,7 @@ impl Topic {
         for case in &self.cases {
             write!(text, "=== {}\n{}", case.name, case.head).unwrap();
             let answer = case.answer.as_ref().map(|answer| answer.record(case.shows_environment));
-            write!(text, "{}\n", answer.unwrap_or_default()).unwrap();
+            writeln!(text, "{}", answer.unwrap_or_default()).unwrap();
         }
         let text = format!("{}\n", text.trim_end());
         if std::fs::read_to_string(&self.file).unwrap() != text {

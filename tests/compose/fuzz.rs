@@ -64,12 +64,10 @@ fn mutated_projects() {
     let (parent, cases) = (parent(), cases());
     let strategy = (any::<Index>(), edits());
     let read = |(index, edits): (Index, Vec<Edit>)| {
-        let mut case = edited(index.get(&cases), &edits, &cases);
-        // All in one folder: what the case before left there is read, too, now and then.
-        case.topic = "fuzz".to_owned();
-        case.name = format!("case-{}", index.index(64));
+        let case = edited(index.get(&cases), &edits, &cases);
         case.lay_out(parent.path());
         watched(&case, || reader::ask(&case, parent.path()));
+        std::fs::remove_dir_all(case.root(parent.path())).unwrap();
         Ok(())
     };
     runner().run(&strategy, read).unwrap();
@@ -77,14 +75,70 @@ fn mutated_projects() {
 
 /// Pieces from which YAML, interpolation and .env files are made.
 const PIECES: &[&str] = &[
-    "a", "b", "1", " ", "  ", "\n", "\n  ", "\n    ", "\n- ", "- ", ": ", ":", "? ", ", ", "[", "]", "{", "}", "\"", "'", "|", ">", "|-\n", ">2\n", "#", " #", "&a ", "*a", "!reset ", "!override ", "!!str ", "!", "<<", "---",
-    "\n---\n", "\n...\n", "%YAML 1.2\n", "\t", "\r\n", "\\", "\\n", "\\x41", "\\u00e9", "\u{feff}", "é", "\0", "~", "null", "=", "-", ".", "services", "ports", "image", "include", "extends",
+    "a",
+    "b",
+    "1",
+    " ",
+    "  ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "\n- ",
+    "- ",
+    ": ",
+    ":",
+    "? ",
+    ", ",
+    "[",
+    "]",
+    "{",
+    "}",
+    "\"",
+    "'",
+    "|",
+    ">",
+    "|-\n",
+    ">2\n",
+    "#",
+    " #",
+    "&a ",
+    "*a",
+    "!reset ",
+    "!override ",
+    "!!str ",
+    "!",
+    "<<",
+    "---",
+    "\n---\n",
+    "\n...\n",
+    "%YAML 1.2\n",
+    "\t",
+    "\r\n",
+    "\\",
+    "\\n",
+    "\\x41",
+    "\\u00e9",
+    "\u{feff}",
+    "é",
+    "\0",
+    "~",
+    "null",
+    "=",
+    "-",
+    ".",
+    "services",
+    "ports",
+    "image",
+    "include",
+    "extends",
 ];
 const TEMPLATE: &[&str] = &[
-    "$", "$$", "${", "}", "{", ":-", "-", ":?", "?", ":+", "+", ":", "A", "B", "_", "a1", "é", " ", "x", "1", ".", "/", "\"",
+    "$", "$$", "${", "}", "{", ":-", "-", ":?", "?", ":+", "+", ":", "A", "B", "_", "a1", "é", " ", "x", "1", ".", "/",
+    "\"",
 ];
 const ENV: &[&str] = &[
-    "A", "B=", "=", ":", " ", "\n", "\r\n", "\t", "export ", "#", " #", "\"", "'", "\\", "\\n", "\\$", "$", "${A", "}", ":-", "?", "é", "\0", "\u{a0}", "\u{2028}", "1", "x y", ".", "-", "[", "\\0101", "\u{feff}",
+    "A", "B=", "=", ":", " ", "\n", "\r\n", "\t", "export ", "#", " #", "\"", "'", "\\", "\\n", "\\$", "$", "${A", "}",
+    ":-", "?", "é", "\0", "\u{a0}", "\u{2028}", "1", "x y", ".", "-", "[", "\\0101", "\u{feff}",
 ];
 
 fn soup(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {

@@ -113,7 +113,8 @@ fn anchors_within_themselves() {
 fn ten_megabytes() {
     let mut text = "services:\n".to_owned();
     while text.len() < 10_000_000 {
-        writeln!(text, "  s{}: {{image: a, ports: [\"80:80\", {{target: 443, published: 8443}}]}}", text.len()).unwrap();
+        writeln!(text, "  s{}: {{image: a, ports: [\"80:80\", {{target: 443, published: 8443}}]}}", text.len())
+            .unwrap();
     }
     is_read_quickly("10 MB of services", &compose(text));
     is_read_quickly("10 MB of a scalar", &compose(format!("x: \"{}\"\n", "x".repeat(10_000_000))));
@@ -158,14 +159,20 @@ fn interpolation_without_end() {
 #[test]
 fn cycles_of_files() {
     refused("an include of itself", &compose("include: [compose.yaml]\nservices: {a: {image: a}}\n"));
-    refused("an include of itself by another path", &compose("include: [./x/../compose.yaml]\nservices: {a: {image: a}}\n"));
+    refused(
+        "an include of itself by another path",
+        &compose("include: [./x/../compose.yaml]\nservices: {a: {image: a}}\n"),
+    );
     let one = ("compose.yaml", "include: [b/compose.yaml]\n".to_owned());
     refused("two that include each other", &[one, ("b/compose.yaml", "include: [../compose.yaml]\n".to_owned())]);
     let both = "include: [compose.yaml, ./compose.yaml, b.yaml]\n".to_owned();
     refused("many ways in circles", &[("compose.yaml", both.clone()), ("b.yaml", both)]);
     refused("extends in a circle", &compose("services: {a: {extends: b}, b: {extends: c}, c: {extends: a}}\n"));
     let one = ("compose.yaml", "services: {a: {extends: {file: b.yaml, service: a}}}\n".to_owned());
-    refused("extends in a circle of files", &[one, ("b.yaml", "services: {a: {extends: {file: ./compose.yaml, service: a}}}\n".to_owned())]);
+    refused(
+        "extends in a circle of files",
+        &[one, ("b.yaml", "services: {a: {extends: {file: ./compose.yaml, service: a}}}\n".to_owned())],
+    );
 }
 
 #[test]
@@ -217,5 +224,8 @@ fn many_of_a_kind() {
     }
     is_read_quickly("all ports in many services", &compose(text));
     let ports: Vec<_> = (1..50_000).map(|port| format!("\"{port}:{port}\"")).collect();
-    is_read_quickly("50,000 ports", &compose(format!("services: {{a: {{image: a, ports: [{}]}}}}\n", ports.join(", "))));
+    is_read_quickly(
+        "50,000 ports",
+        &compose(format!("services: {{a: {{image: a, ports: [{}]}}}}\n", ports.join(", "))),
+    );
 }

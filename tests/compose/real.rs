@@ -19,7 +19,10 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
     command.envs(environment(case, parent)).args(["config", "--format", "json"]);
     let output = output(&mut command, TIME);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(!said.contains("unknown command") && !said.contains("is not a docker command"), "no docker compose: {said}");
+    assert!(
+        !said.contains("unknown command") && !said.contains("is not a docker command"),
+        "no docker compose: {said}"
+    );
     if output.status.success() {
         (Answer::from_json(&String::from_utf8(output.stdout).unwrap()), said)
     } else {
