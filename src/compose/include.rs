@@ -102,7 +102,14 @@ fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[S
         path => (folder(reader, batch.root, path), join(batch.dir, path)),
     };
     let environment = environment(reader, &include, &root, batch)?;
-    let inner = Batch { files: &files, dir: &folder, root: &root, environment: &environment, including };
+    let inner = Batch {
+        files: &files,
+        dir: &folder,
+        root: &root,
+        environment: &environment,
+        from: Some(&include.place),
+        including,
+    };
     reader.batch(&inner)
 }
 

@@ -45,6 +45,8 @@ pub(super) struct Batch<'a> {
     /// The folder in which files that they include or extend are found.
     pub(super) root: &'a str,
     pub(super) environment: &'a Environment,
+    /// What names the files; None: the options do.
+    pub(super) from: Option<&'a Place>,
     /// The files on the way here, for cycles of `include`.
     pub(super) including: &'a [String],
 }
@@ -72,7 +74,10 @@ impl Reader {
         let path = PathBuf::from(self.absolute(file));
         let blame = |what: String| {
             let error = Error::new(Code::ComposeFile, format!("`{}` cannot be read: {what}", path.display()));
-            from.map_or(error.clone(), |place| error.at(&place.file, place.line))
+            match from {
+                Some(place) => error.at(&place.file, place.line),
+                None => error.at(&path, None),
+            }
         };
         let text = if file == "-" { stdin() } else { std::fs::read(&path) }.map_err(|e| blame(e.to_string()))?;
         self.count += 1;
@@ -107,7 +112,7 @@ impl Reader {
     pub(super) fn batch(&mut self, batch: &Batch<'_>) -> Result<Node, Errors> {
         let mut root: Option<Node> = None;
         for file in batch.files {
-            for document in self.documents(file, None)? {
+            for document in self.documents(file, batch.from)? {
                 let base = root.take();
                 root = Some(self.document(document, file, base, batch)?);
             }

@@ -25,6 +25,7 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
         dir: &setup.dir,
         root: &setup.dir,
         environment: &setup.environment,
+        from: None,
         including: &[],
     };
     let root = reader.batch(&batch)?;
@@ -93,5 +94,185 @@ fn target(node: &Node) -> u32 {
         Data::Int(number) => number as u32,
         Data::Float(number) => number as u64 as u32,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A project in a folder of its own, `compose.yaml` first.
+    fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let file = dir.path().join(path);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, text).unwrap();
+        }
+        dir
+    }
+
+    fn options(dir: &Path, variables: &[(&str, &str)]) -> Options {
+        let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Options { dir: dir.to_owned(), environment, ..Options::default() }
+    }
+
+    fn shown(compose: &Compose) -> Vec<String> {
+        let active = compose.services.values().filter(|service| service.active);
+        let ports = active.flat_map(|service| &service.ports).map(|port| {
+            let published = port.published.as_deref().unwrap_or("*");
+            format!("{} {published}:{} {}:{}", port.service, port.target, port.file.display(), port.line)
+        });
+        ports.collect()
+    }
+
+    /// `SERVICE PUBLISHED:TARGET FILE:LINE` of each port.
+    fn ports(files: &[(&str, &str)]) -> Vec<String> {
+        let dir = project(files);
+        shown(&load(&options(dir.path(), &[])).unwrap().unwrap())
+    }
+
+    /// `FILE:LINE code` of the first problem.
+    fn refusal(files: &[(&str, &str)]) -> String {
+        let dir = project(files);
+        let problem = load(&options(dir.path(), &[])).unwrap_err().0.remove(0);
+        let file = problem.file.unwrap_or_default();
+        let file = file.strip_prefix(dir.path()).unwrap_or(&file);
+        format!("{}:{} {}", file.display(), problem.line.unwrap_or_default(), problem.code)
+    }
+
+    #[test]
+    fn a_port_keeps_the_line_that_wrote_it_through_anchors_extends_include_and_overrides() {
+        let main = "include: [sub/i.yaml]\nx-p: &p\n  - \"1:1\"\nservices:\n  a: {image: x, ports: *p}\n  \
+                    b: {extends: {file: base.yaml, service: c}}\n";
+        let files = [
+            ("compose.yaml", main),
+            ("compose.override.yaml", "services:\n  a:\n    ports: [\"2:2\"]\n"),
+            ("base.yaml", "services:\n  c:\n    image: x\n    ports: [\"3:3\"]\n"),
+            ("sub/i.yaml", "services:\n  d:\n    image: x\n    ports:\n      - \"4:4\"\n"),
+        ];
+        let expected =
+            ["a 1:1 compose.yaml:3", "a 2:2 compose.override.yaml:3", "b 3:3 base.yaml:4", "d 4:4 sub/i.yaml:5"];
+        assert_eq!(ports(&files), expected);
+    }
+
+    #[test]
+    fn of_two_equal_ports_the_later_takes_the_earlier_ones_place() {
+        let main = "services:\n  a:\n    image: x\n    ports:\n      - \"80:80\"\n      - \"81:81\"\n      \
+                    - \"0.0.0.0:80:80/tcp\"\n";
+        assert_eq!(ports(&[("compose.yaml", main)]), ["a 80:80 compose.yaml:7", "a 81:81 compose.yaml:6"]);
+    }
+
+    #[test]
+    fn an_override_resets_or_replaces_ports() {
+        let main = "services:\n  a: {image: x, ports: [\"1:1\"]}\n  b: {image: x, ports: [\"1:1\"]}\n";
+        let over = "services:\n  a:\n    ports: !reset []\n  b:\n    ports: !override [\"2:2\"]\n";
+        let files = [("compose.yaml", main), ("compose.override.yaml", over)];
+        assert_eq!(ports(&files), ["b 2:2 compose.override.yaml:5"]);
+    }
+
+    #[test]
+    fn an_included_project_has_variables_and_a_folder_of_its_own() {
+        let files = [
+            ("compose.yaml", "include: [s/i.yaml]\n"),
+            ("s/i.yaml", "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\"], env_file: e}\n"),
+            (".env", "P=1\n"),
+            ("s/.env", "P=2\nQ=3\n"),
+            ("s/e", "A=b\n"),
+        ];
+        assert_eq!(ports(&files), ["a 1:1 s/i.yaml:2", "a 3:2 s/i.yaml:2"]);
+    }
+
+    #[test]
+    fn the_working_folders_env_file_beats_the_projects() {
+        let dir = project(&[
+            ("compose.yaml", "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\", \"$R:3\"]}\n"),
+            (".env", "P=1\nQ=2\nR=3\n"),
+            ("sub/.env", "P=4\nQ=5\n"),
+        ]);
+        let compose = load(&options(&dir.path().join("sub"), &[("P", "7")])).unwrap().unwrap();
+        let published: Vec<_> = compose.services["a"].ports.iter().filter_map(|port| port.published.clone()).collect();
+        assert_eq!(published, ["7", "5", "3"]);
+        assert_eq!(compose.dir, dir.path());
+    }
+
+    #[test]
+    fn profiles_decide_which_services_are_active() {
+        let main = "services:\n  a: {image: x, ports: [1]}\n  b: {image: x, ports: [2], profiles: [p]}\n";
+        let dir = project(&[("compose.yaml", main)]);
+        let active = |variables| shown(&load(&options(dir.path(), variables)).unwrap().unwrap()).len();
+        assert_eq!(active(&[]), 1);
+        assert_eq!(active(&[("COMPOSE_PROFILES", "q, p")]), 2);
+        assert_eq!(load(&options(dir.path(), &[])).unwrap().unwrap().services.len(), 2);
+    }
+
+    #[test]
+    fn the_environment_is_env_file_below_environment_with_the_lines_that_set_it() {
+        let main = "services:\n  a:\n    image: x\n    env_file: [e, {path: none, required: false}]\n    \
+                    environment:\n      B: own\n      C:\n      D:\n";
+        let dir = project(&[("compose.yaml", main), ("e", "A=$C\nB=file\n")]);
+        let compose = load(&options(dir.path(), &[("C", "shell")])).unwrap().unwrap();
+        let shown = compose.services["a"].environment.iter().map(|(name, variable)| {
+            let file = variable.origin.file.file_name().unwrap().to_string_lossy().into_owned();
+            format!("{name}={} {file}:{}", variable.value, variable.origin.line)
+        });
+        assert_eq!(shown.collect::<Vec<_>>(), ["A=shell e:1", "B=own compose.yaml:6", "C=shell compose.yaml:7"]);
+    }
+
+    #[test]
+    fn the_name_comes_from_the_environment_the_files_or_the_folder() {
+        let dir = project(&[("My Shop/compose.yaml", "services: {a: {image: x}}\n")]);
+        let name = |variables| load(&options(&dir.path().join("My Shop"), variables)).unwrap().unwrap().name;
+        assert_eq!(name(&[]), "myshop");
+        assert_eq!(name(&[("COMPOSE_PROJECT_NAME", "other")]), "other");
+        std::fs::write(dir.path().join("My Shop/compose.yaml"), "name: $N\nservices: {a: {image: x}}\n").unwrap();
+        assert_eq!(name(&[("N", "From File")]), "fromfile");
+    }
+
+    #[test]
+    fn what_compose_refuses_is_refused_with_its_line() {
+        let service = "services:\n  a:\n    image: x\n";
+        for (rest, expected) in [
+            ("    ports: [\"x:1\"]\n", "compose.yaml:4 compose.port"),
+            ("    networks: [n]\n", "compose.yaml:4 compose.reference"),
+            ("    depends_on: [b]\n", "compose.yaml:4 compose.reference"),
+            ("    depends_on: [a]\n", "compose.yaml:2 compose.cycle"),
+            ("    extends: b\n", "compose.yaml:4 compose.extends"),
+            ("    extends: a\n", "compose.yaml:4 compose.cycle"),
+            ("    env_file: none\n", "compose.yaml:4 compose.file"),
+            ("    scale: 2\n    container_name: cc\n", "compose.yaml:5 compose.conflict"),
+            ("    command: \"echo 'a\"\n", "compose.yaml:4 compose.value"),
+            ("include: [none.yaml]\n", "compose.yaml:4 compose.file"),
+            ("include: [compose.yaml]\n", "compose.yaml:4 compose.cycle"),
+        ] {
+            assert_eq!(refusal(&[("compose.yaml", &format!("{service}{rest}"))]), expected, "{rest}");
+        }
+    }
+
+    #[test]
+    fn both_sides_of_an_include_may_not_define_one_service_differently() {
+        let files = [
+            ("compose.yaml", "include: [i.yaml]\nservices:\n  a: {image: x}\n"),
+            ("i.yaml", "services:\n  a: {image: y}\n"),
+        ];
+        assert_eq!(refusal(&files), "compose.yaml:3 compose.include");
+    }
+
+    #[test]
+    fn projects_that_grow_without_end_are_refused() {
+        let twice = |next: u32| format!("include: [i{next}.yaml, i{next}.yaml]\n");
+        let names: Vec<_> = (0..40).map(|at| format!("i{at}.yaml")).collect();
+        let texts: Vec<_> = (1..=40).map(twice).collect();
+        let mut files: Vec<(&str, &str)> = names.iter().zip(&texts).map(|(n, t)| (n.as_str(), t.as_str())).collect();
+        files.extend([("compose.yaml", "include: [i0.yaml]\n"), ("i40.yaml", "services: {a: {image: x}}\n")]);
+        assert!(refusal(&files).ends_with("compose.file"));
+        let many = "services:\n  a: {image: x, ports: [\"1-65535\"]}\n";
+        assert_eq!(refusal(&[("compose.yaml", many)]), "compose.yaml:2 compose.value");
+    }
+
+    #[test]
+    fn without_a_compose_file_there_is_no_project() {
+        let dir = project(&[("readme", "")]);
+        assert!(load(&options(dir.path(), &[])).unwrap().is_none());
     }
 }

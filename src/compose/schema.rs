@@ -292,7 +292,11 @@ mod tests {
 
     #[test]
     fn what_repeats_is_refused_whatever_its_type() {
-        assert_eq!(of_key("ports", &json!(["80", 80])), [""; 0]);
+        assert_eq!(of_key("ports", &json!([80, "80"])), [""; 0]);
+        assert_eq!(of_key("ports", &json!(["80", 80])).len(), 1);
+        let many = |last: i32| (1..=30).chain([last]).collect::<Vec<_>>();
+        assert_eq!(of_key("ports", &json!(many(31))), [""; 0]);
+        assert_eq!(of_key("ports", &json!(many(7))).len(), 1);
         assert_eq!(of_key("ports", &json!([80, 80.0])).len(), 1);
         assert_eq!(
             of_key("dns", &json!(["a", "b", "a"])),
