@@ -38,23 +38,24 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-/// An answer, and the words that came with it.
-type Told = (Answer, String);
-
 fn is_set(name: &str) -> bool {
     std::env::var(name).is_ok_and(|value| value == "1")
 }
 
-/// One line for each case on which two answers differ.
-fn differences(cases: &[Case], one: &str, ones: &[Told], other: &str, others: &[Told]) -> Vec<String> {
-    let pairs = cases.iter().zip(ones.iter().zip(others)).filter(|(_, (one, other))| one.0 != other.0);
-    let shown = |(case, (left, right)): (&Case, (&Told, &Told))| {
-        let side = |who: &str, (answer, said): &Told| {
-            format!("  {who}:\n{}{}", indented(&answer.record(true)), indented(said))
-        };
-        format!("{}: {}\n{}{}", case.topic, case.name, side(one, left), side(other, right))
-    };
-    pairs.map(shown).collect()
+/// An answer and what was said with it.
+type Said = (Answer, String);
+
+/// A report for each case on which two differ.
+fn differences(cases: &[Case], (one, ones): (&str, &[Said]), (other, others): (&str, &[Said])) -> Vec<String> {
+    let side =
+        |who: &str, (answer, said): &Said| format!("  {who}:\n{}{}", indented(&answer.record(true)), indented(said));
+    let mut reports = vec![];
+    for (case, (left, right)) in cases.iter().zip(ones.iter().zip(others)) {
+        if left.0 != right.0 {
+            reports.push(format!("{}: {}\n{}{}", case.topic, case.name, side(one, left), side(other, right)));
+        }
+    }
+    reports
 }
 
 fn indented(text: &str) -> String {
@@ -62,7 +63,7 @@ fn indented(text: &str) -> String {
 }
 
 /// As far as a record goes.
-fn as_recorded(case: &Case, (answer, said): &Told) -> (Answer, String) {
+fn as_recorded(case: &Case, (answer, said): &Said) -> Said {
     let record = answer.record(case.shows_environment);
     (Answer::recorded(record.strip_prefix("<-- ").unwrap()), said.clone())
 }
@@ -84,13 +85,13 @@ fn devk_reads_every_case_as_docker_compose_does() {
         let began = Instant::now();
         let real = in_parallel(&cases, |case| real::ask(case, parent.path()));
         println!("{} calls of docker compose: {:?}", cases.len(), began.elapsed());
-        differences(&cases, "docker compose", &real, "devk", &devk)
+        differences(&cases, ("docker compose", &real), ("devk", &devk))
     } else {
         vec![]
     };
     let recorded: Vec<_> = cases.iter().map(|case| (case.answer.clone().expect("UPDATE=1"), String::new())).collect();
     let short: Vec<_> = cases.iter().zip(&devk).map(|(case, answer)| as_recorded(case, answer)).collect();
-    found.extend(differences(&cases, "recorded", &recorded, "devk", &short));
+    found.extend(differences(&cases, ("recorded", &recorded), ("devk", &short)));
     assert!(found.is_empty(), "{}\n{} of {} cases differ", found.join("\n"), found.len(), cases.len());
 }
 

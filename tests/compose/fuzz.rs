@@ -64,12 +64,10 @@ fn mutated_projects() {
     let (parent, cases) = (parent(), cases());
     let strategy = (any::<Index>(), edits());
     let read = |(index, edits): (Index, Vec<Edit>)| {
-        let mut case = edited(index.get(&cases), &edits, &cases);
-        // All in one folder: what the case before left there is read, too, now and then.
-        case.topic = "fuzz".to_owned();
-        case.name = format!("case-{}", index.index(64));
+        let case = edited(index.get(&cases), &edits, &cases);
         case.lay_out(parent.path());
         watched(&case, || reader::ask(&case, parent.path()));
+        std::fs::remove_dir_all(case.root(parent.path())).unwrap();
         Ok(())
     };
     runner().run(&strategy, read).unwrap();

@@ -11,6 +11,7 @@
 mod agreement;
 mod answer;
 mod case;
+mod child;
 mod differential;
 mod fuzz;
 mod hostile;

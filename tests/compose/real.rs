@@ -1,13 +1,14 @@
 //! The real `docker compose config`.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::Command;
 use std::time::Duration;
 
 use crate::answer::Answer;
 use crate::case::Case;
+use crate::child::output;
 
+/// It takes a tenth of a second, or for ever: a merge key within its own anchor sends it into a loop.
 const TIME: Duration = Duration::from_secs(20);
 
 /// What it answers, and what it says on stderr.
@@ -16,7 +17,7 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
     command.env_clear().current_dir(case.dir(parent)).arg("compose");
     command.args(case.args.iter().map(|arg| case.placed(arg, parent)));
     command.envs(environment(case, parent)).args(["config", "--format", "json"]);
-    let output = output_in_time(&mut command);
+    let output = output(&mut command, TIME);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
         !said.contains("unknown command") && !said.contains("is not a docker command"),
@@ -27,29 +28,6 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
     } else {
         (Answer::Refused, said)
     }
-}
-
-/// It takes a tenth of a second, or for ever: a merge key within its own anchor sends it into a loop.
-fn output_in_time(command: &mut Command) -> Output {
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("`docker` can be run");
-    let id = rustix::process::Pid::from_child(&child);
-    let (done, is_done) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            if is_done.recv_timeout(TIME).is_err() {
-                // The plugin that docker starts ends with it.
-                let _ = rustix::process::kill_process(id, rustix::process::Signal::TERM);
-            }
-        });
-        let output = child.wait_with_output().expect("`docker` can be waited for");
-        let _ = done.send(());
-        output
-    })
 }
 
 /// Of the process: what docker needs to find itself, and the case's own.
