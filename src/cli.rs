@@ -1,6 +1,5 @@
 //! The command line. clap's types stop here: commands get plain values.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -9,6 +8,7 @@ use crate::bridge::Switch;
 use crate::commands::{self, Context};
 use crate::compose;
 use crate::config::{self, Source};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit};
 use crate::session::control::Keep;
 use crate::ui::{self, Format};
@@ -154,14 +154,10 @@ impl ComposeArgs {
         let dir = folder(directory)?;
         // `docker compose` would be started there.
         let moved = directory.map(|_| ("PWD".to_owned(), dir.to_string_lossy().into_owned()));
-        let variables = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
-        let environment = variables.chain(moved).collect();
+        let mut environment = Environment::of_process().variables().clone();
+        environment.extend(moved);
         Ok(compose::Options { dir, files: self.files, env_files: self.env_files, profiles: self.profiles, environment })
     }
-}
-
-fn lossy(text: OsString) -> String {
-    text.to_string_lossy().into_owned()
 }
 
 impl UpArgs {
@@ -188,14 +184,16 @@ impl Cli {
     /// # Errors
     /// All problems that kept it from its work.
     pub fn run(self) -> Result<Exit, Errors> {
-        let format = self.format();
         let markdown = self.project.format == FormatArg::Markdown;
+        if markdown && !matches!(self.command, Command::Ports(_)) {
+            return Err(only_ports_is_markdown().into());
+        }
         match self.command {
             Command::Ports(args) if args.compose_only => {
                 let options = args.compose.options(self.project.directory.as_deref())?;
-                commands::compose_ports::run(&options, format)
+                commands::compose_ports::run(&options, self.project.format.into(), markdown)
             }
-            command => run(command, format, markdown, self.project),
+            command => run(command, self.project),
         }
     }
 
@@ -205,10 +203,13 @@ impl Cli {
     }
 }
 
-fn run(command: Command, format: Format, markdown: bool, project: ProjectArgs) -> Result<Exit, Errors> {
-    if markdown && !matches!(command, Command::Ports(_)) {
-        return Err(only_ports_is_markdown().into());
-    }
+fn only_ports_is_markdown() -> Error {
+    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
+}
+
+fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
+    let markdown = project.format == FormatArg::Markdown;
+    let format = project.format.into();
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
@@ -233,10 +234,6 @@ fn run(command: Command, format: Format, markdown: bool, project: ProjectArgs) -
     })
 }
 
-fn only_ports_is_markdown() -> Error {
-    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
-}
-
 fn source(args: ProjectArgs) -> Result<Source, Errors> {
     let dir = folder(args.directory.as_deref())?;
     let file = args.file.map(|file| dir.join(file));
@@ -255,4 +252,20 @@ fn folder(directory: Option<&Path>) -> Result<PathBuf, Errors> {
 fn runtime() -> Result<tokio::runtime::Runtime, Errors> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime.map_err(|e| Error::new(Code::StateIo, format!("cannot start: {e}")).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn markdown_is_refused_where_there_is_none() {
+        let cli = Cli::try_parse_from(["devk", "status", "--format", "markdown"]).unwrap();
+        assert_eq!(cli.run().unwrap_err().0[0].code, Code::Usage);
+    }
 }

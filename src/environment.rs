@@ -5,6 +5,7 @@
 //! happened to start it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -18,12 +19,11 @@ use crate::error::{Code, Error, Result};
 pub struct Environment(BTreeMap<String, String>);
 
 impl Environment {
-    /// Those of this process. One that is no Unicode is left out.
+    /// Those of this process. Bytes that are no Unicode are replaced: what is looked for in such a path
+    /// or with such a value is not found, and what it is shows in the error.
     pub fn of_process() -> Self {
-        let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        };
-        Self(std::env::vars_os().filter_map(text).collect())
+        let text = |text: OsString| text.to_string_lossy().into_owned();
+        Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {

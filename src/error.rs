@@ -72,6 +72,7 @@ codes! {
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    Usage => "usage", Usage, "an option does not fit the command";
     // Compose
     ComposeMissing => "compose.missing", Usage, "there is no Compose file in this folder or above it";
     ComposeFile => "compose.file", Usage, "a Compose file, or a file that one names, cannot be read";
@@ -84,7 +85,6 @@ codes! {
     ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
     ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
     ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
-    Usage => "usage", Usage, "an option does not fit the command";
     ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
     ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";

@@ -17,7 +17,7 @@ use crate::image;
 use crate::observe::{self, Observed, Own};
 use crate::paths::Paths;
 use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
-use crate::ports::{Leases, Lessee};
+use crate::ports::{Forward, Leases, Lessee};
 use crate::release::helm::Target;
 use crate::release::readiness::wait_ready;
 use crate::session::control::{Built, Outcome};
@@ -36,6 +36,8 @@ pub struct Asked {
     /// The client's.
     pub environment: Environment,
 }
+/// How often the table is made anew because somebody else was quicker.
+const HOLD_ANEW: u32 = 3;
 
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
 /// listener is bound.
@@ -45,11 +47,8 @@ pub struct Asked {
 pub async fn up(session: &mut Session, paths: &Paths, asked: &Asked) -> Result<Outcome, Errors> {
     let since = Instant::now();
     let project = config::load(&asked.source, paths)?;
-    let Asked { bridging, environment, .. } = asked;
-    let observed = observe::observe(&project, paths, &Own(session.ports()), environment, *bridging).await?;
-    let forwards: Vec<_> = observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect();
-    session.hold(&observed.facts.forwards).await?;
-    Leases::open(&paths.state).save(&Lessee::from(&project), &forwards)?;
+    let observed = observe_and_hold(session, paths, &project, asked).await?;
+    let forwards = rows(&observed);
     let plan = Plan::of(&observed.facts);
     let run = Run::new(&project, paths, &observed, session);
     let verdicts = run.execute(&plan).await;
@@ -70,6 +69,33 @@ pub async fn up(session: &mut Session, paths: &Paths, asked: &Asked) -> Result<O
     };
     session.settle(outcome.clone());
     Ok(outcome)
+}
+
+/// Looks at everything, opens every listener and leases its port. Whoever takes one of the ports in
+/// between, such as a second worktree that is brought up at the same moment, is seen the next time.
+async fn observe_and_hold(
+    session: &mut Session,
+    paths: &Paths,
+    project: &Project,
+    Asked { environment, bridging, .. }: &Asked,
+) -> Result<Observed, Errors> {
+    let mut again = HOLD_ANEW;
+    loop {
+        let observed = observe::observe(project, paths, &Own(session.ports()), environment, *bridging).await?;
+        match hold(session, paths, project, &observed).await {
+            Err(errors) if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) => again -= 1,
+            held => return held.map(|()| observed),
+        }
+    }
+}
+
+async fn hold(session: &mut Session, paths: &Paths, project: &Project, observed: &Observed) -> Result<(), Errors> {
+    session.hold(&observed.facts.forwards).await?;
+    Ok(Leases::open(&paths.state).save(&Lessee::from(project), &rows(observed))?)
+}
+
+fn rows(observed: &Observed) -> Vec<Forward> {
+    observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect()
 }
 
 /// One execution of one plan.

@@ -46,29 +46,21 @@ pub struct Given<'a> {
 /// Every precondition that does not hold: the codes that begin with `bridge.`.
 pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let config = given.project.bridge.clone().unwrap_or_else(|| unsaid(given.project));
-    let compose = given.compose.ok_or_else(|| no_compose(given.project))?;
+    let compose = given.compose.ok_or_else(|| located(no_compose(given.project), &config))?;
     let service = source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
     let credentials = source::credentials(service);
     let mut problems = vec![];
-    let database = match &config.database {
-        Some(database) => database.clone(),
-        None => name::default(&credentials.main, given.project.worktree.as_deref()),
-    };
+    let default = || name::default(&credentials.main, given.project.worktree.as_deref());
+    let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database).and_then(|()| overlap::unused(&database, &credentials.main, compose));
     keep(usable.map_err(|e| located(e, &config)), &mut problems);
     let chart = keep(chart(&config, given.charts).map_err(|e| located(e, &config)), &mut problems);
     let server = keep(reached(&given, compose, service, &credentials).await, &mut problems);
-    let mark = Mark::of(&given.project.id, &given.project.root);
-    let state = match &server {
-        Some(server) if problems.is_empty() => {
-            let state = state(server, &database, &mark).await;
-            keep(state.map_err(|e| located(e, &config)), &mut problems)
-        }
-        _ => None,
-    };
-    let (Some((release, paths)), Some(server), Some(made), []) = (chart, server, state, &problems[..]) else {
+    let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
         return Err(Errors(problems));
     };
+    let mark = Mark::of(&given.project.id, &given.project.root);
+    let made = is_made(&server, &database, &mark).await.map_err(|e| located(e, &config))?;
     let Server { login, published, relay, catalog } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);
     Ok(Bridge {
@@ -183,7 +175,7 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
     let message = format!("`up --once` leaves no session, and pods reach `{}` through one only", service.name);
     Error::new(Code::BridgeOnce, message)
         .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
-        .hint("devk up -d --bridge, or publish the port without an IP address")
+        .hint("`devk up -d --bridge`, or publish the port without an IP address")
         .at(&service.origin.file, service.origin.line)
 }
 
@@ -223,7 +215,7 @@ async fn password(engine: &Engine, password: &Password, holder: Option<&Publishe
 }
 
 /// Whether the database is there, whole and this project's.
-async fn state(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
+async fn is_made(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
     match server.catalog.databases.get(database) {
         Some(found) => {
             server::check_owner(database, found, mark)?;

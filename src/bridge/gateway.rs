@@ -137,8 +137,8 @@ mod tests {
     #[cfg(target_os = "linux")]
     fn an_engine_is_here_unless_its_system_or_its_socket_is_a_machines() {
         assert_eq!(place("Debian GNU/Linux 13 (trixie)", "unix:///var/run/docker.sock"), Place::Here);
-        assert_eq!(place("Docker Desktop", "unix:///home/a/.docker/desktop/docker.sock"), Place::Machine);
-        assert_eq!(place("Ubuntu 24.04 LTS", "unix:///home/a/.colima/default/docker.sock"), Place::Machine);
+        assert_eq!(place("Docker Desktop", "unix://~/.docker/desktop/docker.sock"), Place::Machine);
+        assert_eq!(place("Ubuntu 24.04 LTS", "unix://~/.colima/default/docker.sock"), Place::Machine);
     }
 
     #[test]

@@ -27,6 +27,9 @@ const DIAL: Duration = Duration::from_secs(5);
 const REST: Duration = Duration::from_millis(100);
 /// A pod that went without a word is noticed after this time and some unanswered probes.
 const KEEPALIVE: Duration = Duration::from_secs(60);
+/// The relay's port is the server's and this, as with forwards: always the same, for those who open a
+/// firewall for it. On the server's own, Compose could not publish it on every address any more.
+const OFFSET: u16 = crate::ports::table::OFFSET;
 
 type Addresses = Box<dyn Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync>;
 
@@ -75,12 +78,12 @@ pub struct Relay {
 }
 
 impl Relay {
-    /// Listens at the gateway, on the same port as the server if that is free there, else on another.
+    /// Listens at the gateway, on the server's port + 10000 if that is free there, else on any.
     ///
     /// # Errors
     /// [`Code::BridgeRelay`] if the address is not this machine's.
     pub async fn open(gateway: Ipv4Addr, to: SocketAddr, guard: Guard) -> Result<Self> {
-        let listener = match TcpListener::bind((gateway, to.port())).await {
+        let listener = match TcpListener::bind((gateway, port(to))).await {
             Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => TcpListener::bind((gateway, 0)).await,
             bound => bound,
         };
@@ -105,6 +108,11 @@ impl Drop for Relay {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// 0, which means any, where there is no such port.
+fn port(to: SocketAddr) -> u16 {
+    to.port().checked_add(OFFSET).unwrap_or_default()
 }
 
 fn not_opened(gateway: Ipv4Addr, cause: &std::io::Error) -> Error {
@@ -187,10 +195,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_reaches_the_server_under_the_servers_own_port() {
+    async fn a_node_reaches_the_server_and_composes_port_stays_free() {
         let server = echo().await;
         let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
-        assert_eq!(relay.address, SocketAddr::from((GATEWAY, server.port())));
+        assert_ne!(relay.address.port(), server.port());
         // The last bytes of a side that has closed arrive, too.
         assert_eq!(says(&relay, &[7; 100_000]).await.unwrap(), [7; 100_000]);
     }
@@ -198,9 +206,9 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_replaced_by_another() {
         let server = echo().await;
-        let _holder = TcpListener::bind((GATEWAY, server.port())).await.unwrap();
+        let first = Relay::open(GATEWAY, server, guard(Ok(vec![]))).await.unwrap();
         let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
-        assert_ne!(relay.address.port(), server.port());
+        assert_ne!(relay.address, first.address);
         assert_eq!(says(&relay, b"hello").await.unwrap(), b"hello");
     }
 
@@ -223,8 +231,13 @@ mod tests {
         let relay = Relay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
         assert!(says(&relay, b"x").await.is_err());
         let back = TcpListener::bind(address).await.unwrap();
-        let (answer, accepted) = tokio::join!(TcpStream::connect(relay.address), back.accept());
-        assert!(answer.is_ok() && accepted.is_ok());
+        let (connected, accepted) = tokio::join!(TcpStream::connect(relay.address), back.accept());
+        assert!(connected.is_ok() && accepted.is_ok());
+    }
+
+    #[test]
+    fn the_port_is_the_same_every_time_where_there_is_one() {
+        assert_eq!(["1.1.1.1:5439", "1.1.1.1:60000"].map(|to| port(to.parse().unwrap())), [15439, 0]);
     }
 
     #[tokio::test]

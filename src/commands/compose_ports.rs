@@ -1,7 +1,7 @@
 //! `devk ports --compose-only`: the ports that the Compose files publish. It needs neither Docker, nor a
 //! cluster, nor a devk.yaml.
 
-use crate::compose::{self, Compose, Options, Port};
+use crate::compose::{self, Options, Port};
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::ui::{self, Format};
 
@@ -9,12 +9,13 @@ use crate::ui::{self, Format};
 ///
 /// # Errors
 /// Whatever `docker compose config` refuses; [`Code::ComposeMissing`] without a Compose file.
-pub fn run(options: &Options, format: Format) -> Result<Exit, Errors> {
+pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Errors> {
     let compose = compose::load(options)?.ok_or_else(|| missing(options))?;
-    let ports: Vec<&Port> = published(&compose).collect();
+    let ports: Vec<&Port> = compose.published().collect();
     match format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "compose": ports})),
-        Format::Table => ui::out(&table(&ports)),
+        Format::Table if markdown => ui::out(&ui::markdown(&list(&ports))),
+        Format::Table => ui::out(&ui::table(&list(&ports))),
     }
     Ok(Exit::Ok)
 }
@@ -24,21 +25,19 @@ fn missing(options: &Options) -> Error {
         .hint("name one with -f, or run devk in the project's folder")
 }
 
-fn published(compose: &Compose) -> impl Iterator<Item = &Port> {
-    compose.services.values().filter(|service| service.active).flat_map(|service| &service.ports)
+/// One row a port, below a head.
+pub(super) fn list(ports: &[&Port]) -> Vec<Vec<String>> {
+    let head = ["COMPOSE", "PUBLISHED", "CONTAINER", "WHERE"].map(str::to_owned);
+    std::iter::once(head).chain(ports.iter().map(|port| row(port))).map(Vec::from).collect()
 }
 
-fn table(ports: &[&Port]) -> String {
-    let head = ["SERVICE", "PUBLISHED", "CONTAINER", "WHERE"].map(str::to_owned).to_vec();
-    let rows = ports.iter().map(|port| {
-        let published = port.published.as_deref().unwrap_or("any free port");
-        let published = match &port.host_ip {
-            Some(ip) if ip.contains(':') => format!("[{ip}]:{published}"),
-            Some(ip) => format!("{ip}:{published}"),
-            None => published.to_owned(),
-        };
-        let container = format!("{}/{}", port.target, port.protocol);
-        vec![port.service.clone(), published, container, format!("{}:{}", port.file.display(), port.line)]
-    });
-    ui::table(&std::iter::once(head).chain(rows).collect::<Vec<_>>())
+fn row(port: &Port) -> [String; 4] {
+    let published = port.published.as_deref().unwrap_or("any free port");
+    let published = match &port.host_ip {
+        Some(ip) if ip.contains(':') => format!("[{ip}]:{published}"),
+        Some(ip) => format!("{ip}:{published}"),
+        None => published.to_owned(),
+    };
+    let container = format!("{}/{}", port.target, port.protocol);
+    [port.service.clone(), published, container, format!("{}:{}", port.file.display(), port.line)]
 }

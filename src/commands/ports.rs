@@ -1,8 +1,8 @@
 //! `devk ports`: the offset table, what Compose publishes beside it, and what was left out.
 
-use super::Context;
+use super::{Context, compose_ports};
 use crate::bridge::Switch;
-use crate::compose::{Compose, Port};
+use crate::compose::Compose;
 use crate::config::Project;
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
@@ -80,10 +80,10 @@ fn document(table: &Table) -> serde_json::Value {
 
 /// The table and the lists below it, those that are not empty, each by `layout`.
 fn each(table: &Table, layout: fn(&[Vec<String>]) -> String) -> String {
-    let published = table.compose.iter().flat_map(Compose::published);
+    let published: Vec<_> = table.compose.iter().flat_map(Compose::published).collect();
     let lists = [
         with_head(["NAME", "ADDRESS", "SERVICE", "WHY"], table.forwards.iter().map(forward_row)),
-        with_head(["COMPOSE", "PUBLISHED", "PORT", "FILE"], published.map(compose_row)),
+        compose_ports::list(&published),
         with_head(["SKIPPED", "WHY"], table.skipped.iter().map(skipped_row)),
         with_head(["NOT LOOKED AT", "WHY"], table.unseen.iter().map(unseen_row)),
     ];
@@ -111,17 +111,6 @@ fn why(forward: &Forward) -> String {
     }
 }
 
-fn compose_row(port: &Port) -> [String; 4] {
-    let published = port.published.as_deref().unwrap_or("chosen by Docker");
-    let published = match port.host_ip.as_deref() {
-        Some(ip) if ip.contains(':') => format!("[{ip}]:{published}"),
-        Some(ip) => format!("{ip}:{published}"),
-        None => published.to_owned(),
-    };
-    let target = format!("{}/{}", port.target, port.protocol);
-    [port.service.clone(), published, target, format!("{}:{}", port.file.display(), port.line)]
-}
-
 fn skipped_row(skipped: &Skipped) -> [String; 2] {
     let port = skipped.port.map(|port| format!(":{port}")).unwrap_or_default();
     [format!("{}{port}", skipped.service), skipped.reason.clone()]
@@ -134,7 +123,7 @@ fn unseen_row(unseen: &Unseen) -> [String; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compose::Service;
+    use crate::compose::{Port, Service};
     use crate::config::Origin;
     use crate::error::{Code, Error};
 
@@ -198,9 +187,9 @@ mod tests {
         auth    127.0.0.1:18080  shop-auth:80      container port 8080 + 10000
         runner  127.0.0.1:28080  shop-runner:8080  18080 is held by forward `auth`
 
-        COMPOSE  PUBLISHED         PORT      FILE
-        db       [::1]:5439        5432/tcp  compose.yaml:12
-        db       chosen by Docker  5432/tcp  compose.yaml:12
+        COMPOSE  PUBLISHED      CONTAINER  WHERE
+        db       [::1]:5439     5432/tcp   compose.yaml:12
+        db       any free port  5432/tcp   compose.yaml:12
 
         SKIPPED  WHY
         dns:53   UDP
@@ -222,10 +211,10 @@ mod tests {
         | auth | 127.0.0.1:18080 | shop-auth:80 | container port 8080 + 10000 |
         | runner | 127.0.0.1:28080 | shop-runner:8080 | 18080 is held by forward `auth` |
 
-        | COMPOSE | PUBLISHED | PORT | FILE |
+        | COMPOSE | PUBLISHED | CONTAINER | WHERE |
         | --- | --- | --- | --- |
         | db | [::1]:5439 | 5432/tcp | compose.yaml:12 |
-        | db | chosen by Docker | 5432/tcp | compose.yaml:12 |
+        | db | any free port | 5432/tcp | compose.yaml:12 |
 
         | SKIPPED | WHY |
         | --- | --- |

@@ -42,7 +42,7 @@ fn plan_table(plan: &Plan) -> String {
 
 /// How an `up` went on.
 enum Heard {
-    Settled(Outcome),
+    Settled(Box<Outcome>),
     /// Ctrl-C, or the session was ended by `devk down`.
     Stopped {
         by_us: bool,
@@ -121,7 +121,7 @@ async fn settle(connection: &mut Connection, view: &mut View, answered: &mut boo
                 *answered = true;
                 view.event(&event);
             }
-            Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(outcome)),
+            Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(Box::new(outcome))),
             Some(Reply::Refused { errors }) => return Err(errors),
             Some(Reply::Status { .. }) => {}
             Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),

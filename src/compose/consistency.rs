@@ -90,6 +90,10 @@ fn build(model: &Model, service: &Entry) -> Result<()> {
             Some(_) => {}
         }
     }
+    if let Some(key) = build.get("ssh").and_then(|ssh| ssh.entries().iter().find(|key| !key.value.is_null())) {
+        let what = "has a `build.ssh` with a path, which `docker compose config --format json` cannot print";
+        return Err(conflict(&key.value, service, what));
+    }
     references(build.get("secrets"), "secrets", model, service)?;
     platforms(build, service)
 }

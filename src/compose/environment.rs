@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::interpolate::Lookup;
 use super::options::Environment;
 use super::yaml::{Data, Node};
-use super::{Variable, dotenv};
+use super::{Variable, dotenv, raw};
 use crate::config::Origin;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 
 /// A service's variables; None as value: named, and set nowhere.
 type Named = BTreeMap<String, (Option<String>, Origin)>;
@@ -20,17 +21,15 @@ pub(super) fn own(service: &Node, around: &Environment) -> BTreeMap<String, Vari
 /// The same over the variables of `env_file`.
 ///
 /// # Errors
-/// An env file that does not exist or that Compose refuses.
+/// An env file or label file that does not exist or that Compose refuses.
 pub(super) fn resolved(service: &Node, around: &Environment) -> Result<BTreeMap<String, Variable>> {
     let own = named(service, around);
     let lookup = |name: &str| around.get(name).cloned().or_else(|| own.get(name).and_then(|(value, _)| value.clone()));
     let mut found = BTreeMap::new();
     for file in service.get("env_file").map(Node::items).unwrap_or_default() {
-        if let Some(bytes) = read(file)? {
-            let path = file.get("path").and_then(Node::text).unwrap_or_default();
-            dotenv::parse(&bytes, Path::new(path), &lookup, &mut found)?;
-        }
+        read(file, &lookup, &mut found)?;
     }
+    labels(service)?;
     let files = found.into_iter().filter(|(name, _)| !own.contains_key(name)).map(|(name, set)| {
         let origin = Origin::from(&set.place);
         (name, Variable { value: set.value, origin })
@@ -63,20 +62,45 @@ fn named(service: &Node, around: &Environment) -> Named {
     named
 }
 
-/// An env file's bytes; None: it is missing, and may be.
-fn read(file: &Node) -> Result<Option<Vec<u8>>> {
+/// Reads an env file over what earlier ones have set. It may be missing if it is not required.
+fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::Set>) -> Result<()> {
     let path = file.get("path").and_then(Node::text).unwrap_or_default();
-    let required = file.get("required").map(|required| &required.data) != Some(&Data::Bool(false));
-    if let Some(format) = file.get("format").and_then(Node::text).filter(|format| !["", ".env", "raw"].contains(format))
-    {
-        return Err(file.place.error(Code::ComposeValue, format!("`{format}` is no format of an env file")));
-    }
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !required => Ok(None),
-        Err(e) => Err(file
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_required(file) => return Ok(()),
+        Err(e) => {
+            return Err(unreadable(file, "env file", path, &e)
+                .hint("create it, or write `path:` with `required: false` instead of its name"));
+        }
+    };
+    match file.get("format").and_then(Node::text) {
+        None | Some("" | ".env") => dotenv::parse(&bytes, Path::new(path), lookup, found),
+        Some("raw") => raw::parse(&bytes, Path::new(path), lookup, found),
+        Some(format) => Err(file
             .place
-            .error(Code::ComposeFile, format!("the env file `{path}` cannot be read: {e}"))
-            .hint("create it, or write `required: false` beside its path")),
+            .error(Code::ComposeValue, format!("`{format}` is no format of an env file"))
+            .hint("leave `format` out, or write `format: raw`")),
     }
+}
+
+fn is_required(file: &Node) -> bool {
+    match file.get("required").map(|required| &required.data) {
+        Some(Data::Bool(required)) => *required,
+        Some(Data::Text(text)) => !["false", "n", "no", "off"].contains(&text.to_lowercase().as_str()),
+        _ => true,
+    }
+}
+
+/// Label files are read only to refuse what Compose refuses.
+fn labels(service: &Node) -> Result<()> {
+    for file in service.get("label_file").map(Node::items).unwrap_or_default() {
+        let path = file.text().unwrap_or_default();
+        let bytes = std::fs::read(path).map_err(|e| unreadable(file, "label file", path, &e))?;
+        dotenv::parse(&bytes, Path::new(path), &|_| None, &mut BTreeMap::new())?;
+    }
+    Ok(())
+}
+
+fn unreadable(at: &Node, kind: &str, path: &str, cause: &std::io::Error) -> Error {
+    at.place.error(Code::ComposeFile, format!("the {kind} `{path}` cannot be read: {cause}"))
 }

@@ -13,11 +13,14 @@ use crate::go_path;
 struct Services {
     by_name: HashMap<String, Entry>,
     resets: Vec<Reset>,
+    /// They are the project's own. In another file Compose minds what is taken away for the service that is
+    /// named, not for those that it extends in turn.
+    own: bool,
 }
 
 impl Services {
-    fn new(entries: Vec<Entry>, resets: Vec<Reset>) -> Self {
-        Self { by_name: entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(), resets }
+    fn new(entries: Vec<Entry>, resets: Vec<Reset>, own: bool) -> Self {
+        Self { by_name: entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(), resets, own }
     }
 
     /// A service that is there and not null.
@@ -61,7 +64,7 @@ pub(super) fn apply(
         return Ok(());
     }
     let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-    let mut own = Services::new(std::mem::take(entries), resets.to_vec());
+    let mut own = Services::new(std::mem::take(entries), resets.to_vec(), true);
     let mut walk = Walk { reader, batch, file };
     for name in &names {
         if let Some(service) = walk.service(name, &mut own, true, &Way::new())? {
@@ -109,8 +112,7 @@ impl Walk<'_, '_> {
         Ok(Some(base))
     }
 
-    /// The extended service of the same file, itself completed. What it takes away counts only if it
-    /// extends a service of the same file.
+    /// The extended service of the same file, itself completed.
     fn neighbour(
         &mut self,
         service: &str,
@@ -119,13 +121,13 @@ impl Walk<'_, '_> {
         services: &mut Services,
         way: &Way,
     ) -> Result<Option<Node>> {
-        let Some(entry) = services.by_name.get(service) else { return Err(unknown(extends, name, service, None)) };
-        let near = entry.value.get("extends").is_some_and(|extends| extends.get("file").is_none_or(Node::is_null));
-        let completed = self.service(service, services, near, way)?;
-        if let Some(completed) = completed.clone().filter(|_| near) {
+        if !services.by_name.contains_key(service) {
+            return Err(unknown(extends, name, service, None));
+        }
+        if let Some(completed) = self.service(service, services, services.own, way)? {
             services.put(service, completed);
         }
-        Ok(completed.or_else(|| services.get(service).cloned()))
+        Ok(services.get(service).cloned())
     }
 
     /// The extended service of another file, itself completed.
@@ -149,7 +151,7 @@ impl Walk<'_, '_> {
         }
         self.reader.paths(&dir).resolve(&mut root)?;
         match root.remove("services").map(|services| services.value.data) {
-            Some(Data::Map(entries)) => Ok(Services::new(entries, resets)),
+            Some(Data::Map(entries)) => Ok(Services::new(entries, resets, false)),
             _ => Err(unknown(extends, name, service, Some(file))),
         }
     }

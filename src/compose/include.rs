@@ -68,6 +68,8 @@ fn directory(item: &Node) -> Option<String> {
     match item.get("project_directory").map(|directory| &directory.data) {
         None | Some(Data::Null) => Some(String::new()),
         Some(Data::Text(directory)) => Some(directory.clone()),
+        // Compose makes a text of a whole number.
+        Some(Data::Int(number)) => Some(number.to_string()),
         Some(_) => None,
     }
 }

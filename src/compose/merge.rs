@@ -131,9 +131,13 @@ fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<(
         Rule::Pools => pools(base, over, trail)?,
         Rule::Logging => logging(base, over, trail)?,
         Rule::Build | Rule::DependsOn | Rule::Names => {
-            mapping(base, rule, trail)?;
             let mut over = over;
             mapping(&mut over, rule, trail)?;
+            // Nothing can be added to null; only a service that is extended can have it here.
+            if base.is_null() && !over.entries().is_empty() {
+                return Err(contradiction(base, &over, trail));
+            }
+            mapping(base, rule, trail)?;
             values_of_mappings(base, over, trail)?;
         }
     }

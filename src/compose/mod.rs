@@ -2,6 +2,7 @@
 //! publish, which databases their services name, and where each of them stands.
 
 mod canonical;
+mod cast;
 mod checks;
 mod consistency;
 mod dotenv;
@@ -15,6 +16,7 @@ mod name;
 mod options;
 mod ports;
 mod project;
+mod raw;
 mod read;
 mod reset;
 mod resolve;

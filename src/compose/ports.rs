@@ -21,7 +21,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Short>, String> {
     let (ip, host, container) = split(text);
     let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
     let protocol = protocol_of(container, protocol)?;
-    let host_ip = (!ip.is_empty()).then(|| address(ip)).transpose()?;
+    let host_ip = if ["", "[]"].contains(&ip) { None } else { Some(address(ip)?) };
     let targets = range(container).ok_or_else(|| format!("`{container}` is no container port"))?;
     let hosts =
         (!host.is_empty()).then(|| range(host).ok_or_else(|| format!("`{host}` is no host port"))).transpose()?;
@@ -113,6 +113,7 @@ mod tests {
         assert_eq!(shown("[::1]:8080:80"), ["::1 8080→80/tcp"]);
         assert_eq!(shown("::1:8080:80"), ["::1 8080→80/tcp"]);
         assert_eq!(shown("0:80/"), ["0→80/tcp"]);
+        assert_eq!(shown("[]:8080:80"), ["8080→80/tcp"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::load::{Batch, Reader};
 use super::options::{Environment, Setup, setup};
 use super::project::Model;
-use super::yaml::{Entry, Node};
+use super::yaml::{Data, Entry, Node};
 use super::{Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types};
 use crate::config::Origin;
 use crate::database::{self, Named};
@@ -98,9 +98,19 @@ fn port(item: &Node, service: &str, dir: &Path) -> Port {
         service: service.to_owned(),
         host_ip: text("host_ip"),
         published: text("published"),
-        target: text("target").and_then(|target| target.parse().ok()).unwrap_or(0),
+        target: item.get("target").map_or(0, target),
         protocol: text("protocol").unwrap_or_default(),
         file: file.to_owned(),
         line: item.place.line,
+    }
+}
+
+/// Compose keeps the lower 32 bits.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn target(node: &Node) -> u32 {
+    match node.data {
+        Data::Int(number) => number as u32,
+        Data::Float(number) => number as u64 as u32,
+        _ => 0,
     }
 }

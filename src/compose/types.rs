@@ -29,6 +29,10 @@ enum Kind {
     Devices,
     /// `NAME=VALUE`, where it is a list.
     Pairs,
+    /// A mapping in which Compose takes a name with `x-` for an extension, and then stumbles over it.
+    Names,
+    /// A text, if the key is there.
+    Present,
 }
 
 const RULES: &Rules<Kind> = &[
@@ -81,6 +85,9 @@ const RULES: &Rules<Kind> = &[
     (&["services", "*", "mem_reservation"], Kind::Memory),
     (&["services", "*", "mem_swappiness"], Kind::Memory),
     (&["services", "*", "memswap_limit"], Kind::Memory),
+    (&["services", "*", "models"], Kind::Names),
+    (&["services", "*", "networks"], Kind::Names),
+    (&["services", "*", "pid"], Kind::Present),
     (&["services", "*", "ports", "*", "published"], Kind::Text),
     (&["services", "*", "ports", "*", "target"], Kind::Count),
     (&["services", "*", "post_start", "*", "command"], Kind::Command),
@@ -109,7 +116,7 @@ pub(super) fn check(root: &Node) -> Result<()> {
 
 fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &node.data) {
-        (Found::Rule(_), Data::Null) => Ok(()),
+        (Found::Rule(kind), Data::Null) if kind != Kind::Present => Ok(()),
         (Found::Rule(kind), _) => match unread(kind, node) {
             Some(wanted) => Err(node.problem(trail, &format!("is `{}`, not {wanted}", node.printed()))),
             None => Ok(()),
@@ -133,7 +140,7 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
 fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
     let text = node.text();
     let (read, wanted) = match kind {
-        Kind::Text => (matches!(node.data, Data::Text(_) | Data::Int(_)), "a text"),
+        Kind::Text => (text.is_some() || is_whole(node), "a text"),
         Kind::Flag => (matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag), "`true` or `false`"),
         Kind::Whole => (text.is_none_or(|text| text.parse::<i64>().is_ok()), "a whole number"),
         Kind::Exact => (matches!(node.data, Data::Int(_)), "a whole number"),
@@ -145,6 +152,8 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
         Kind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
         Kind::Mode => (is_mode(node), "permission bits such as 0440"),
         Kind::Devices => (is_devices(node), "`all` or a number"),
+        Kind::Names => (!extends_names(node), "a mapping of names that do not begin with `x-`"),
+        Kind::Present => (text.is_some(), "a text"),
         Kind::Pairs => (!node.items().iter().any(is_spaced), "a list of names without a space behind them"),
     };
     (!read).then_some(wanted)
@@ -152,6 +161,11 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
 
 fn is_flag(text: &str) -> bool {
     ["true", "false", "y", "yes", "on", "n", "no", "off"].contains(&text.to_lowercase().as_str())
+}
+
+/// A whole number of 64 bits with a sign.
+fn is_whole(node: &Node) -> bool {
+    matches!(node.data, Data::Int(number) if i64::try_from(number).is_ok())
 }
 
 fn is_count(node: &Node) -> bool {
@@ -185,17 +199,22 @@ fn is_spaced(item: &Node) -> bool {
     matches!(name.as_bytes().last(), Some(b' ' | b'\t'..=b'\r' | 0x85 | 0xA0))
 }
 
+fn extends_names(node: &Node) -> bool {
+    node.entries().iter().any(|entry| entry.key.starts_with("x-"))
+}
+
 fn are_hosts(node: &Node) -> bool {
     let is_host = |host: &str| !host.is_empty() && !host.contains([':', '=']);
     let keys = node
         .entries()
         .iter()
         .all(|entry| is_host(&entry.key) && matches!(entry.value.data, Data::Null | Data::Text(_) | Data::List(_)));
-    keys && node.items().iter().all(|item| {
-        let text = item.printed();
-        let host = text.split_once('=').or_else(|| text.split_once(':')).map(|(host, _)| host);
-        host.is_some_and(is_host)
-    })
+    keys && !extends_names(node)
+        && node.items().iter().all(|item| {
+            let text = item.printed();
+            let host = text.split_once('=').or_else(|| text.split_once(':')).map(|(host, _)| host);
+            host.is_some_and(is_host)
+        })
 }
 
 /// Whether quotes, brackets and backslashes of a command line are in order, as Compose splits it.

@@ -26,9 +26,9 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
             list(node, path, problems, |item, path, problems| object(item, keys, "a mapping", path, problems))
         }
         Shape::Values => values(node, path, problems),
-        Shape::Refused(why) => {
+        Shape::Refused { why, instead } => {
             let error = node.place.error(Code::ConfigValue, format!("`{path}` is not possible: {why}"));
-            problems.push(error.hint("remove the key"));
+            problems.push(error.hint(*instead));
         }
     }
 }
@@ -129,11 +129,10 @@ fn wrong_type(node: &Node, wanted: &str, path: &str) -> Error {
 
 fn unknown_key(name: &str, place: &Place, keys: &[Key], path: &str) -> Error {
     let whereabouts = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
-    place.error(Code::ConfigUnknownKey, format!("unknown key `{name}`{whereabouts}")).hint(did_you_mean(
-        name,
-        keys.iter().map(|key| key.name),
-        "keys",
-    ))
+    let possible = keys.iter().filter(|key| !matches!(key.shape, Shape::Refused { .. })).map(|key| key.name);
+    place
+        .error(Code::ConfigUnknownKey, format!("unknown key `{name}`{whereabouts}"))
+        .hint(did_you_mean(name, possible, "keys"))
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -25,8 +25,11 @@ pub(super) enum Shape {
     Named(&'static [Key]),
     /// A mapping of anything: Helm values.
     Values,
-    /// A key that some expect and that cannot be; the text says why.
-    Refused(&'static str),
+    /// A key that some expect and that cannot be.
+    Refused {
+        why: &'static str,
+        instead: &'static str,
+    },
 }
 
 /// When a key must be there.
@@ -115,7 +118,10 @@ const BRIDGE: &[Key] = &[
     key(
         "redis",
         Optional,
-        Shape::Refused("Redis has no separate names for separate data: its keys would mix with Compose's"),
+        Shape::Refused {
+            why: "Redis has no separate names for separate data: its keys would mix with Compose's",
+            instead: "the cluster keeps a Redis of its own; remove the key",
+        },
         "",
         "Not possible: the cluster keeps a Redis of its own.",
     ),
@@ -318,7 +324,7 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::List(shape) => json!({"type": "array", "items": shape_schema(shape)}),
         Shape::Named(keys) => json!({"type": "array", "items": object_schema(keys)}),
         Shape::Values => json!({"type": "object"}),
-        Shape::Refused(_) => json!(false),
+        Shape::Refused { .. } => json!(false),
     }
 }
 

@@ -11,24 +11,26 @@ use crate::compose::Compose;
 use crate::config::ForwardConfig;
 use crate::docker::Engine;
 use crate::error::{Errors, Result};
-use crate::plan::BridgeFact;
+use crate::plan::{BridgeFact, ForwardFact, LeftOut};
+use crate::ports::Forward;
 use crate::release::known_values;
 use crate::release::manifest::Rendered;
 
 type Draft = Vec<(String, Rendered)>;
 
-/// The charts with the bridge in them, if the cluster is to have one, and their draft.
+/// The charts with the bridge in them, if the cluster is to have one, and their draft. `compose` is None
+/// where its files have a problem, which is told: then there is nothing to bridge to.
 pub(super) async fn draft<'a>(
     mut charts: Charts<'a>,
-    compose: Option<&Compose>,
+    compose: Option<&Option<Compose>>,
     engine: &Engine,
     bridging: Bridging,
 ) -> Result<(Charts<'a>, Draft), Errors> {
-    if bridging.switch.is_on(charts.project) {
-        charts.bridge = Some(find(&charts, compose, engine, bridging.once).await?);
+    if let Some(compose) = compose.filter(|_| bridging.switch.is_on(charts.project)) {
+        charts.bridge = Some(find(&charts, compose.as_ref(), engine, bridging.once).await?);
     }
     let draft = charts.draft(charts.bridge.as_ref()).await?;
-    if let (Some(bridge), Some(compose)) = (&mut charts.bridge, compose) {
+    if let (Some(bridge), Some(Some(compose))) = (&mut charts.bridge, compose) {
         bridge.share_nothing(compose, &charts.project.id, draft.iter().map(|(_, rendered)| rendered))?;
     }
     Ok((charts, draft))
@@ -66,6 +68,17 @@ pub(super) async fn wanted(charts: &Charts<'_>, draft: &Draft) -> Result<(Vec<Wa
         Ok(whole) => requests::wanted(charts.project, &there, &services(charts.project, &whole)),
         Err(_) => found,
     }
+}
+
+/// What `${forward.…}` may name: the forwards, and Compose's database for those that it stands for.
+pub(super) fn rows(charts: &Charts<'_>, forwards: &[ForwardFact], absent: &[ForwardConfig]) -> Vec<Forward> {
+    let stand_ins = charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|f| bridge.stands_for(f)));
+    forwards.iter().map(|fact| fact.forward.clone()).chain(stand_ins).collect()
+}
+
+/// The forwards that are not opened, and why.
+pub(super) fn left_out(charts: &Charts<'_>, absent: &[ForwardConfig]) -> Vec<LeftOut> {
+    charts.bridge.iter().flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward))).collect()
 }
 
 /// What becomes of the bridge.

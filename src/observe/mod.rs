@@ -14,7 +14,7 @@ pub use taken::{compose, numbers};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::bridge::{Bridge, Bridging, Switch};
+use crate::bridge::{Bridge, Bridging};
 use crate::cluster::kind::{Access, Kind, Node, State};
 use crate::cluster::namespace;
 use crate::compose::Compose;
@@ -26,7 +26,7 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ImageFact, ReleaseFact};
-use crate::ports::Forward;
+use crate::ports::{Forward, Taken};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
@@ -88,12 +88,9 @@ pub async fn observe(
     };
     let kind = Kind::of(&engine, project, paths);
     let charts = Charts::new(project, paths, &helm)?;
-    let stack = compose.iter().flatten().next();
-    let taken = taken::taken(project, paths, stack, Some(&engine));
-    // Without the Compose files, which have a problem that is told, there is nothing to bridge to.
-    let bridging = Bridging { switch: if compose.is_some() { bridging.switch } else { Switch::Off }, ..bridging };
-    let draft = bridged::draft(charts, stack, &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind), draft);
+    let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
+    let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
@@ -103,34 +100,48 @@ pub async fn observe(
         problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
         return Err(Errors(problems));
     };
-    if let Some(access) = &access {
-        namespace::find_own(&access.client, &project.id, &project.root).await?;
-    }
-    let (wanted, absent) = bridged::wanted(&charts, &draft).await?;
-    let forwards = table::forwards(project, paths, &wanted, taken, own).await?;
-    let mut rows: Vec<_> = forwards.iter().map(|fact| fact.forward.clone()).collect();
-    rows.extend(charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|forward| bridge.stands_for(forward))));
-    let images = images(project, &rows).await?;
-    let releases = charts.rendered(&rows, &images).await?;
-
-    let image_facts = image_facts(&engine, &nodes, &images, &releases);
-    let release_facts = release_facts(access.as_ref(), project, &releases);
-    let (image_facts, release_facts) = tokio::try_join!(image_facts, release_facts)?;
-    let facts = Facts {
-        cluster_name: project.cluster.name.clone(),
-        cluster,
-        images: image_facts,
-        releases: release_facts,
-        left_out: charts
-            .bridge
-            .iter()
-            .flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward)))
-            .collect(),
-        bridge: bridged::fact(&charts, access.as_ref()).await?,
-        forwards,
-    };
+    let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
+    let (images, releases, facts) = seen.facts().await?;
     let (compose, bridge) = (compose.flatten(), charts.bridge);
     Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
+}
+
+/// What was looked at first, and what the rest follows from.
+struct Seen<'a> {
+    engine: &'a Engine,
+    charts: &'a Charts<'a>,
+    own: &'a Own,
+    draft: Vec<(String, Rendered)>,
+    taken: Taken,
+    cluster: ClusterFact,
+    access: Option<&'a Access>,
+    nodes: Vec<Node>,
+}
+
+impl Seen<'_> {
+    async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
+        let Self { engine, charts, access, .. } = self;
+        let (project, paths) = (charts.project, charts.paths);
+        let (wanted, absent) = bridged::wanted(charts, &self.draft).await?;
+        let forwards = table::forwards(project, paths, &wanted, self.taken, self.own).await?;
+        let rows = bridged::rows(charts, &forwards, &absent);
+        let images = images(project, &rows).await?;
+        let releases = charts.rendered(&rows, &images).await?;
+        let (image_facts, release_facts) = tokio::try_join!(
+            image_facts(engine, &self.nodes, &images, &releases),
+            release_facts(access, project, &releases)
+        )?;
+        let facts = Facts {
+            cluster_name: project.cluster.name.clone(),
+            cluster: self.cluster,
+            images: image_facts,
+            releases: release_facts,
+            left_out: bridged::left_out(charts, &absent),
+            bridge: bridged::fact(charts, access).await?,
+            forwards,
+        };
+        Ok((images, releases, facts))
+    }
 }
 
 /// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
@@ -163,17 +174,20 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
             // Where helm is missing kind may be, too.
-            keep(cluster(&Kind::of(&engine, project, paths)).await, &mut problems);
+            keep(cluster(&Kind::of(&engine, project, paths), project).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(kind: &Kind) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
     let fact = match kind.state().await? {
         State::Running(nodes) => match kind.pinned(&nodes).await {
-            Ok(Some(access)) => return Ok((ClusterFact::Ready, Some(access), nodes)),
+            Ok(Some(access)) => {
+                namespace::find_own(&access.client, &project.id, &project.root).await?;
+                return Ok((ClusterFact::Ready, Some(access), nodes));
+            }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
             Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,

@@ -18,10 +18,13 @@ pub fn compose(project: &Project, environment: &Environment) -> Result<Option<Co
     if project.compose.as_ref().is_some_and(Vec::is_empty) {
         return Ok(None);
     }
+    let mut variables = environment.variables().clone();
+    // As if `docker compose` were started there.
+    variables.insert("PWD".to_owned(), project.root.display().to_string());
     let options = compose::Options {
         dir: project.root.clone(),
         files: project.compose.clone().unwrap_or_default(),
-        environment: environment.variables().clone(),
+        environment: variables,
         ..compose::Options::default()
     };
     compose::load(&options)

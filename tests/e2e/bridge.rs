@@ -1,9 +1,13 @@
 //! Bridge mode on the demo: the cluster's API writes to Compose's server, into a database of its own, and
 //! whatever would touch Compose's is refused.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use devk::bridge::server::{self, Login, Mark};
+use devk::bridge::source::Secret;
+use devk::error::Code;
 use serde_json::{Value, json};
 
 use crate::support::compose::{API, Compose, POSTGRES};
@@ -182,9 +186,55 @@ fn a_port_on_loopback_is_relayed_to_the_clusters_nodes_and_to_nobody_else() {
     }
     recovers(&compose, api);
 
-    demo.devk(&["down"]).well();
+    // Compose may publish its port on every address while the relay is there, and then needs none.
+    demo.edit("compose.yaml", "\"127.0.0.1:5439:5432\"", "\"5439:5432\"");
+    compose.run(&["up", "--detach", "--wait", "--no-deps", "postgres"]);
+    eventually("the API does not recover", SOON, || answers(api));
+    let direct = demo.devk(&["up", "-d", "--bridge"]).well();
+    assert_eq!(direct.settled()["bridge"]["relay"], false);
+    assert_eq!(direct.verdict("release.apply/demo"), "skipped", "another address needs no upgrade");
+    eventually("the API does not find the other address", SOON, || answers(api));
     let gone = login_from("host", address).unwrap_err();
-    assert!(gone.contains("refused"), "the relay ends with the session: {gone}");
+    assert!(gone.contains("refused"), "the relay has ended: {gone}");
+}
+
+/// Where devk itself logs in.
+fn login() -> Login {
+    let (user, main) = ("demo".to_owned(), "demo".to_owned());
+    Login { address: ([127, 0, 0, 1], POSTGRES).into(), user, password: Secret(PASSWORD.to_owned()), main }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off() {
+    let demo = demo("made");
+    let compose = Compose::up(&demo, &["postgres"]);
+    compose.psql("demo", "create schema store; create extension hstore schema store; create extension pg_trgm");
+    let (login, mark) = (login(), Mark::of("made", Path::new("/p")));
+    let wanted = server::look(&login).await.unwrap().extensions;
+    assert_eq!(wanted.len(), 3, "plpgsql is one, too: {wanted:?}");
+    for cut in [1, 10, 30, 60, 90, 120, 200] {
+        let making = server::make(&login, "cut_off", &mark, &wanted);
+        let _ = tokio::time::timeout(Duration::from_millis(cut), making).await;
+    }
+    server::make(&login, "cut_off", &mark, &wanted).await.unwrap();
+
+    let makers = (0..8).map(|_| server::make(&login, "raced", &mark, &wanted));
+    let made = futures::future::try_join_all(makers).await.unwrap();
+    assert_eq!(made.iter().filter(|made| made.created).count(), 1);
+    assert!(made.iter().all(|made| made.without.is_empty()), "{made:?}");
+
+    let there = compose.databases();
+    let marked = |name: &str| there.contains(&format!("{name}|{}", mark.text()));
+    assert!(marked("cut_off") && marked("raced") && !there.contains("devk_making"), "{there}");
+    let extensions =
+        "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace order by 1";
+    for name in ["cut_off", "raced"] {
+        assert_eq!(compose.psql(name, extensions), compose.psql("demo", extensions));
+        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = current_database()";
+        assert_eq!(compose.psql(name, owner).trim(), "demo");
+    }
+    let other = server::make(&login, "raced", &Mark::of("other", Path::new("/")), &wanted).await.unwrap_err();
+    assert_eq!(other.code, Code::BridgeInUse);
 }
 
 /// The error of an `up` with these lines in devk.yaml; it has created nothing.

@@ -10,6 +10,7 @@ mod builds;
 mod crash;
 mod data;
 mod doctor;
+mod environment;
 mod forwards;
 mod geniro;
 mod image;

@@ -72,6 +72,14 @@ impl<'a> Cursor<'a> {
         self.column == 0 && self.text[self.at..].starts_with(mark) && self.is_space(mark.len())
     }
 
+    /// At the end: begins a line of its own, so that nothing on the last one is still open.
+    pub(super) fn end_line(&mut self) {
+        if self.column > 0 {
+            self.column = 0;
+            self.line += 1;
+        }
+    }
+
     /// Passes one character that is no line break.
     pub(super) fn skip(&mut self) -> Option<char> {
         let char = self.text[self.at..].chars().next()?;

@@ -216,6 +216,7 @@ impl<'a> Scanner<'a> {
         self.keys.drop_last()?;
         self.key_allowed = false;
         self.push(Kind::End, self.cursor.line);
+        self.cursor.end_line();
         Ok(())
     }
 

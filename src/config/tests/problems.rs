@@ -75,7 +75,19 @@ fn an_unknown_key_that_is_near_nothing_comes_with_all_known_ones() {
         devk.yaml:1: unknown key `flavour` in `cluster` [config.unknown-key]
           the known keys are `provider`, `name`, `image`
         devk.yaml:2: unknown key `volumes` [config.unknown-key]
-          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`
+          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`
+    ");
+}
+
+#[test]
+fn a_bridge_to_redis_is_refused_with_the_reason_and_not_suggested() {
+    insta::assert_snapshot!(beside_a_release("bridge: {redis: {index: 3}}\n"), @r"
+        devk.yaml:1: `bridge.redis` is not possible: Redis has no separate names for separate data: its keys would mix with Compose's [config.value]
+          the cluster keeps a Redis of its own; remove the key
+    ");
+    insta::assert_snapshot!(beside_a_release("bridge: {mysql: {}}\n"), @r"
+        devk.yaml:1: unknown key `mysql` in `bridge` [config.unknown-key]
+          the known keys are `postgres`
     ");
 }
 

@@ -32,6 +32,8 @@ forwards:
   web: {service: shop-web, port: 4173, local: 20000}
   api: 5000
 allow: {nodePort: true}
+bridge:
+  postgres: {service: db, database: shop_k8s, release: shop, values: {enabled: pg.enabled, host: pg.host}}
 ";
 
 fn full() -> Shop {
@@ -54,6 +56,11 @@ fn every_key_arrives() {
         project.compose,
         Some(vec![shop.root().join("compose.yaml"), shop.root().join("deploy/compose.dev.yaml")])
     );
+
+    let bridge = project.bridge.unwrap();
+    let named = [&bridge.service, &bridge.database, &bridge.release, &bridge.values.enabled, &bridge.values.host];
+    assert_eq!(named.map(|text| text.as_deref().unwrap()), ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]);
+    assert_eq!((bridge.values.port, bridge.origin.line), (None, 25));
 
     let [web, api] = &project.images[..] else { panic!("{:?}", project.images) };
     assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 5));
@@ -156,10 +163,25 @@ fn a_linked_worktree_is_part_of_the_id() {
 }
 
 #[test]
+fn an_empty_bridge_is_one_and_an_absent_one_is_none() {
+    let bridge = |lines: &str| {
+        let shop = Shop::with(&format!("{lines}\nreleases: [{{name: shop, chart: ./chart}}]\n"));
+        shop.load().unwrap().bridge
+    };
+    assert_eq!(bridge("bridge: {}").unwrap().service, None);
+    assert_eq!(bridge("bridge: {postgres: }").unwrap().values, Default::default());
+    assert_eq!((bridge("bridge:"), bridge("")), (None, None));
+}
+
+#[test]
 fn the_schema_knows_every_key_of_the_full_file() {
     let schema = json_schema();
     let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(properties, ["name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow"]);
+    assert_eq!(
+        properties,
+        ["name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow", "bridge"]
+    );
+    assert_eq!(schema["properties"]["bridge"]["properties"]["redis"], json!(false));
     assert_eq!(schema["properties"]["releases"]["items"]["required"], json!(["name"]));
     assert_eq!(schema["properties"]["releases"]["items"]["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["forwards"]["additionalProperties"]["anyOf"][0]["type"], "integer");
