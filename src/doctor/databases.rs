@@ -101,8 +101,9 @@ impl Meeting<'_> {
         let Database { named, source, object, .. } = &self.database;
         let text = format!("{} of {object}: `{}` on port {} of this machine", named.via, named.name, self.port);
         // `values.yaml, DATABASE_NAME` of a file within a ConfigMap.
-        let variable = named.via.split(", ").next().unwrap_or(&named.via);
-        self.chart.show(check, source, &[variable, named.name.as_str()], text)
+        let key = named.via.split(", ").next().unwrap_or(&named.via);
+        let words = if key == "command" { &["args:", "command:"][..] } else { &[key][..] };
+        self.chart.show(check, source, words, text)
     }
 }
 
@@ -170,28 +171,35 @@ fn serves(service: &Service, kind: Kind) -> bool {
     by_image || service.ports.iter().any(|port| port.target == u32::from(kind.port()))
 }
 
-/// 5432 for 5439: nothing of Compose's is on that port, and Compose does serve such a database.
+/// 5432 for 5439: nothing of Compose's is on that port, and Compose does serve such a database. One finding
+/// for each database.
 fn closed(meetings: &[Meeting], compose: &Compose) -> Vec<Check> {
-    let finding = |meeting: &Meeting| {
-        let kind = meeting.database.named.kind;
-        let claim = claims(compose).find(|claim| {
-            serves(claim.service, kind)
-                && (claim.port.target == u32::from(kind.port()) || claim.service.ports.len() == 1)
-        })?;
-        let name = &meeting.database.named.name;
-        let summary = format!(
-            "`{name}` is looked for on port {} of this machine; Compose's `{}` is on {}",
-            meeting.port, claim.service.name, claim.number
-        );
-        let check = claim.show(meeting.show(Check::error(Id::DatabasesPort, summary)));
-        Some(match meeting.value_path(&meeting.port.to_string(), &["port"]) {
-            Some(path) => {
-                check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {}}}", meeting.chart.release, claim.number))
-            }
-            None => check.hint(format!("use port {} there", claim.number)),
+    let mut by_name: BTreeMap<(Kind, &str, u16), Vec<&Meeting>> = BTreeMap::new();
+    for meeting in meetings.iter().filter(|meeting| meeting.claim.is_none()) {
+        let Named { kind, name, .. } = &meeting.database.named;
+        by_name.entry((*kind, name, meeting.port)).or_default().push(meeting);
+    }
+    let finding = |((kind, name, port), meetings): ((Kind, &str, u16), Vec<&Meeting>)| {
+        let claim = claims(compose).find(|claim| is_server(claim, kind))?;
+        let (service, right) = (&claim.service.name, claim.number);
+        let summary =
+            format!("`{name}` is looked for on port {port} of this machine; Compose's `{service}` is on {right}");
+        let check = Check::error(Id::DatabasesPort, summary);
+        let check = claim.show(meetings.iter().fold(check, |check, meeting| meeting.show(check)));
+        let path = meetings
+            .iter()
+            .find_map(|meeting| Some((&meeting.chart.release, meeting.value_path(&port.to_string(), &["port"])?)));
+        Some(match path {
+            Some((release, path)) => check.hint(format!("devk.yaml, release `{release}`: set: {{{path}: {right}}}")),
+            None => check.hint(format!("use port {right} there")),
         })
     };
-    meetings.iter().filter(|meeting| meeting.claim.is_none()).filter_map(finding).collect()
+    by_name.into_iter().filter_map(finding).collect()
+}
+
+/// A port on which a service of Compose serves such databases.
+fn is_server(claim: &Claim, kind: Kind) -> bool {
+    serves(claim.service, kind) && (claim.port.target == u32::from(kind.port()) || claim.service.ports.len() == 1)
 }
 
 fn is_loopback(host: &str) -> bool {
