@@ -60,8 +60,9 @@ impl Chart {
     }
 
     /// The path of the value that is exactly this text, such as `postgresql.auth.database`, if there is one
-    /// that must be meant: its key ends in one of `words`, or it stands beside the value `near`.
-    pub fn value_path(&self, text: &str, words: &[&str], near: &str) -> Option<String> {
+    /// that must be meant: `fits` says so of its key (in lower case), and if it does of several, the one
+    /// beside the value `near` is.
+    pub fn value_path(&self, text: &str, fits: impl Fn(&str) -> bool, near: &str) -> Option<String> {
         let mut leaves = vec![];
         collect_leaves(&self.values, "", &mut leaves);
         let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
@@ -69,10 +70,10 @@ impl Chart {
             leaves.iter().filter(|(_, value)| value == near).map(|(path, _)| parent(path)).collect();
         let equal: Vec<_> =
             leaves.iter().map(|(path, value)| (path, value)).filter(|(_, value)| *value == text).collect();
-        let telling = |path: &&String| words.iter().any(|word| path.to_lowercase().ends_with(word));
-        let by_word: Vec<_> = equal.iter().map(|(path, _)| *path).filter(telling).collect();
-        let by_place: Vec<_> = by_word.iter().copied().filter(|path| beside.contains(&parent(path))).collect();
-        match (&by_place[..], &by_word[..]) {
+        let is_fit = |path: &&String| fits(&path.rsplit('.').next().unwrap_or(path).to_lowercase());
+        let by_key: Vec<_> = equal.iter().map(|(path, _)| *path).filter(is_fit).collect();
+        let by_place: Vec<_> = by_key.iter().copied().filter(|path| beside.contains(&parent(path))).collect();
+        match (&by_place[..], &by_key[..]) {
             ([path], _) | ([], [path]) => Some((*path).clone()),
             _ => None,
         }
@@ -291,7 +292,7 @@ mod tests {
             templates: BTreeMap::new(),
             origin: Origin { file: "devk.yaml".into(), line: 1 },
         };
-        let path = |text: &str, word: &str, near: &str| chart.value_path(text, &[word], near);
+        let path = |text: &str, word: &str, near: &str| chart.value_path(text, |key| key == word, near);
         assert_eq!(path("shop", "database", "db.example").as_deref(), Some("external.database"));
         assert_eq!(path("shop", "database", "elsewhere"), None, "one of two");
         assert_eq!(path("5432", "port", "").as_deref(), Some("external.port"));

@@ -91,9 +91,9 @@ fn is_bridge(host: &str) -> bool {
 
 impl Meeting<'_> {
     /// The value that the chart takes this from, if it can be told.
-    fn value_path(&self, text: &str, words: &[&str]) -> Option<String> {
+    fn value_path(&self, text: &str, fits: impl Fn(&str) -> bool) -> Option<String> {
         let Server::At { host, .. } = &self.database.named.server else { return None };
-        self.chart.value_path(text, words, host)
+        self.chart.value_path(text, fits, host)
     }
 
     /// Adds where the manifests name it.
@@ -134,10 +134,15 @@ fn tell_shared(check: Check, meetings: &[&Meeting], users: &[&ComposeDatabase]) 
     if *kind == Kind::Redis {
         return check.hint("give the cluster an index that Compose does not use, or its own Redis");
     }
-    match first.value_path(name, &["database", "db", "name", "dbname"]) {
+    match first.value_path(name, names_database) {
         Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {name}_k8s}}", first.chart.release)),
         None => check.hint("devk up --bridge    # gives the cluster a database of its own on that server"),
     }
+}
+
+/// Keys of values that hold a database's name.
+fn names_database(key: &str) -> bool {
+    key.ends_with("database") || ["name", "db", "dbname", "databasename"].contains(&key)
 }
 
 /// Every place in Compose that names this database on this service's server.
@@ -186,9 +191,9 @@ fn closed(meetings: &[Meeting], compose: &Compose) -> Vec<Check> {
             format!("`{name}` is looked for on port {port} of this machine; Compose's `{service}` is on {right}");
         let check = Check::error(Id::DatabasesPort, summary);
         let check = claim.show(meetings.iter().fold(check, |check, meeting| meeting.show(check)));
-        let path = meetings
-            .iter()
-            .find_map(|meeting| Some((&meeting.chart.release, meeting.value_path(&port.to_string(), &["port"])?)));
+        let path = meetings.iter().find_map(|meeting| {
+            Some((&meeting.chart.release, meeting.value_path(&port.to_string(), |key| key.ends_with("port"))?))
+        });
         Some(match path {
             Some((release, path)) => check.hint(format!("devk.yaml, release `{release}`: set: {{{path}: {right}}}")),
             None => check.hint(format!("use port {right} there")),
