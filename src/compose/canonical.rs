@@ -67,7 +67,7 @@ const RULES: &Rules<Form> = &[
 ];
 
 /// More ports than this in one project, ranges expanded, are refused: no host has them to give.
-const MOST_PORTS: usize = 40_000;
+const MOST_PORTS: usize = 70_000;
 
 /// Brings what was read so far into the long form. What is in it already stays.
 ///
@@ -139,13 +139,18 @@ impl Walk {
         let Data::List(items) = &mut node.data else { return Err(node.mistyped(&self.trail, "a list")) };
         let mut ports = Vec::new();
         for item in std::mem::take(items) {
-            match &item.data {
-                Data::Map(_) => ports.push(item),
-                Data::Int(_) | Data::Text(_) => ports.extend(short(&item, &self.trail)?),
+            let short = match &item.data {
+                Data::Map(_) => None,
+                Data::Int(_) | Data::Text(_) => Some(short(&item, &self.trail)?),
                 _ => return Err(item.mistyped(&self.trail, "a list of ports")),
-            }
-            if self.ports + ports.len() > MOST_PORTS {
+            };
+            let more = short.as_ref().map_or(1, ExactSizeIterator::len);
+            if self.ports + ports.len() + more > MOST_PORTS {
                 return Err(node.problem(&self.trail, &format!("brings the project more than {MOST_PORTS} ports")));
+            }
+            match short {
+                Some(short) => ports.extend(short),
+                None => ports.push(item),
             }
         }
         self.ports += ports.len();
@@ -310,14 +315,16 @@ fn ssh(node: &mut Node, trail: &Trail) -> Result<()> {
     Ok(())
 }
 
-fn short(item: &Node, trail: &Trail) -> Result<Vec<Node>> {
+/// Made one by one: a range of all ports is counted before it fills the memory.
+fn short(item: &Node, trail: &Trail) -> Result<impl ExactSizeIterator<Item = Node> + use<>> {
     let text = item.printed();
     let parsed = ports::parse(&text).map_err(|what| {
         item.place
             .error(Code::ComposePort, format!("`{text}` in `{trail}` is no port: {what}"))
             .hint("the form is `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, such as \"127.0.0.1:8080:80\"")
     })?;
-    Ok(parsed.into_iter().map(|short| long(short, &item.place)).collect())
+    let place = item.place.clone();
+    Ok(parsed.into_iter().map(move |short| long(short, &place)))
 }
 
 /// Compose drops what is empty, a target of 0 too.
