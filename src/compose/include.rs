@@ -91,6 +91,8 @@ fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[S
     }
     let files: Vec<String> = include.paths.iter().map(|path| absolute(batch.root, path)).collect();
     let Some(main) = files.first() else {
+        // Nothing is included, but what is wrong with the env files is told.
+        environment(reader, &include, batch.root, batch)?;
         return Ok(Node::new(&include.place, Data::Map(Vec::new())));
     };
     if including.contains(main) || including.len() > DEEPEST {

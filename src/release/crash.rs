@@ -144,18 +144,24 @@ pub(super) async fn logs(client: &kube::Client, failure: &Failure) -> String {
     }
     let pods: Api<Pod> = Api::namespaced(client.clone(), &failure.namespace);
     let ended = failure.reason != Reason::Probe && failure.restarts > 0;
-    for previous in [ended, !ended] {
+    // The kubelet may be replacing the container at this moment: what was the current one is the previous one then.
+    for previous in [ended, !ended, ended] {
         let tail = i64::try_from(LOG_LINES).ok();
         let params =
             LogParams { container: failure.container.clone(), previous, tail_lines: tail, ..LogParams::default() };
         let text = tokio::time::timeout(Duration::from_secs(5), pods.logs(&failure.pod, &params)).await;
         if let Ok(Ok(text)) = text
-            && !text.trim().is_empty()
+            && is_log(&text)
         {
             return text;
         }
     }
     String::new()
+}
+
+/// For a container that was removed a moment ago the kubelet's answer is no error, but an apology.
+fn is_log(text: &str) -> bool {
+    !text.trim().is_empty() && !text.starts_with("unable to retrieve container logs for ")
 }
 
 /// Reports on every failing pod of a namespace: extra evidence for a failure that helm reports
@@ -305,6 +311,13 @@ mod tests {
 
     fn summary(pod: &Pod, events: &[Event]) -> Option<String> {
         failure(pod, events).map(|found| found.summary())
+    }
+
+    #[test]
+    fn an_apology_of_the_kubelet_is_no_log() {
+        assert!(!is_log("unable to retrieve container logs for containerd://9f63"));
+        assert!(!is_log(" \n"));
+        assert!(is_log("cannot start: unable to retrieve container logs for x"));
     }
 
     #[test]
