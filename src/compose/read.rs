@@ -285,8 +285,10 @@ mod tests {
         let mut files: Vec<(&str, &str)> = names.iter().zip(&texts).map(|(n, t)| (n.as_str(), t.as_str())).collect();
         files.extend([("compose.yaml", "include: [i0.yaml]\n"), ("i40.yaml", "services: {a: {image: x}}\n")]);
         assert!(refusal(&files).ends_with("compose.file"));
-        let many = "services:\n  a: {image: x, ports: [\"1-65535\"]}\n";
-        assert_eq!(refusal(&[("compose.yaml", many)]), "compose.yaml:2 compose.value");
+        let all = "services:\n  a: {image: x, ports: [\"1-65535\"]}\n";
+        assert_eq!(ports(&[("compose.yaml", all)]).len(), 65_535);
+        let twice = format!("{all}  b: {{image: x, ports: [\"1-65535\"]}}\n");
+        assert_eq!(refusal(&[("compose.yaml", &twice)]), "compose.yaml:3 compose.value");
     }
 
     #[test]
