@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
-use bollard::exec::{StartExecOptions, StartExecResults};
-use bollard::models::ExecConfig;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,7 +17,7 @@ use tokio_postgres::NoTls;
 use tokio_util::io::StreamReader;
 
 use super::server::{self, Login};
-use crate::docker::{Exec, request_failed};
+use crate::docker::{Attached, Exec};
 use crate::error::{Code, Error, Result};
 
 /// How long the way to the port may take. On one machine it needs milliseconds.
@@ -110,21 +108,8 @@ impl Probe<'_> {
     }
 
     async fn stream(&self) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-        let failed = |e| request_failed(&format!("cannot run `bash` in node `{}`", self.node), &e);
-        let config = ExecConfig {
-            attach_stdin: Some(true),
-            attach_stdout: Some(true),
-            attach_stderr: Some(true),
-            cmd: Some(self.command(STREAM)),
-            ..Default::default()
-        };
-        let id = self.docker.create_exec(self.node, config).await.map_err(failed)?.id;
-        match self.docker.start_exec(&id, None::<StartExecOptions>).await.map_err(failed)? {
-            StartExecResults::Attached { output, input } => {
-                Ok(tokio::io::join(StreamReader::new(bytes(output)), input))
-            }
-            StartExecResults::Detached => Err(Error::new(Code::DockerRequest, "the Engine detached from the probe")),
-        }
+        let Attached { output, stdin, .. } = Exec::new(self.node, self.command(STREAM)).attach(self.docker).await?;
+        Ok(tokio::io::join(StreamReader::new(bytes(output)), stdin))
     }
 
     fn ended(&self, hop: &str, said: &str) -> Error {
