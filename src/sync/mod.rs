@@ -1,0 +1,10 @@
+//! Sync: a saved file is in the containers, milliseconds later, without a build.
+//!
+//! [`rules`] says what a path of the working tree means for an image, [`watch`] which paths changed,
+//! [`journal`] what containers must have, [`stream`] brings it there, and [`engine`] ties them together.
+
+pub mod batch;
+mod carry;
+pub mod exec;
+mod script;
+pub mod stream;
