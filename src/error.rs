@@ -104,6 +104,8 @@ codes! {
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
     ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
     NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
+    // sync
+    SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";

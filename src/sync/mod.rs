@@ -5,6 +5,18 @@
 
 pub mod batch;
 mod carry;
+pub mod containers;
+mod copied;
+pub mod dockerfile;
+pub mod engine;
 pub mod exec;
+pub mod journal;
+pub mod reloader;
+pub mod rules;
 mod script;
+pub mod status;
 pub mod stream;
+pub mod trace;
+mod tree;
+pub mod watch;
+mod worker;

@@ -15,6 +15,7 @@ mod life_cycle;
 mod release;
 mod stray_environment;
 mod support;
+mod sync;
 mod unchanged;
 mod wrong_input;
 
