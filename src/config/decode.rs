@@ -10,7 +10,9 @@ use std::time::Duration;
 use super::format::{self, did_you_mean};
 use super::variables::References;
 use super::yaml::{Data, Entry, Node};
-use super::{ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig, Sync, SyncRule, scalar};
+use super::{
+    ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig, Sync, SyncRule, scalar,
+};
 use crate::error::{Code, Error};
 
 /// A release's time to become ready, if devk.yaml says nothing.
@@ -95,7 +97,10 @@ fn sync_rule(node: &Node) -> SyncRule {
     let texts = |key| node.get(key).map_or(&[][..], Node::items).iter().filter_map(Node::text).map(str::to_owned);
     SyncRule {
         // Without its `.`: a path is compared part by part.
-        from: Path::new(text(node, "from").unwrap_or_default()).components().filter(|c| *c != Component::CurDir).collect(),
+        from: Path::new(text(node, "from").unwrap_or_default())
+            .components()
+            .filter(|c| *c != Component::CurDir)
+            .collect(),
         to: text(node, "to").unwrap_or_default().to_owned(),
         run: texts("run").collect(),
         exclude: texts("exclude").collect(),

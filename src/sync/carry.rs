@@ -73,7 +73,8 @@ pub(super) async fn carry(
 }
 
 async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piece<'_>]) -> Result<(), String> {
-    let headers = pieces.iter().map(|piece| header(piece)).collect::<io::Result<Vec<_>>>().map_err(|e| e.to_string())?;
+    let headers =
+        pieces.iter().map(|piece| header(piece)).collect::<io::Result<Vec<_>>>().map_err(|e| e.to_string())?;
     let padded = |len: u64| len.next_multiple_of(BLOCK);
     let content: u64 = pieces.iter().map(|piece| padded(piece.source.len)).sum();
     let total = content + headers.iter().map(|header| header.len() as u64).sum::<u64>() + 2 * BLOCK;

@@ -35,6 +35,7 @@ m() {
 # n GROUP STATUS: a group failed, and leaves nothing behind.
 n() {
 	printf 'no %s %s\n' "$1" "$2"
+	umask 022
 	rm -rf "$D"
 	mkdir "$D"
 }

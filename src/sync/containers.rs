@@ -71,7 +71,8 @@ fn running(pod: Pod) -> Vec<(String, Container)> {
     let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
     let specs = pod.spec.map(|spec| spec.containers).unwrap_or_default();
     let statuses = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
-    let running = statuses.into_iter().filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
+    let running =
+        statuses.into_iter().filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
     let found = running.filter_map(|status| {
         let image = specs.iter().find(|spec| spec.name == status.name)?.image.clone()?;
         let place = Place { namespace: namespace.clone(), pod: name.clone(), container: status.name };

@@ -296,7 +296,8 @@ impl Stage {
     /// Whether this path is a folder of the image, as far as the file tells.
     fn has_folder(&self, path: &str) -> bool {
         let Ok(path) = self.absolute(path) else { return false };
-        let copied = |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
+        let copied =
+            |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
         self.workdir.as_ref() == Some(&path) || self.steps.iter().any(copied)
     }
 }

@@ -153,18 +153,8 @@ impl Engine {
         }
     }
 
-    /// The files of the journal by where they are in a container, with the SHA-256 that they should have.
-    ///
-    /// # Errors
-    /// If a file cannot be read.
-    pub(crate) fn expected(&self) -> std::io::Result<Vec<(PathBuf, Target, [u8; 32])>> {
-        let paths: Vec<_> = self.shared.state().journal.present().map(Path::to_owned).collect();
-        let mut expected = Vec::new();
-        for path in paths {
-            let Some(Item { target, wanted: Wanted::File(source), .. }) = self.shared.item(&path)? else { continue };
-            expected.push((path, target, source.digest()?));
-        }
-        Ok(expected)
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 }
 
@@ -206,7 +196,8 @@ impl Shared {
     /// Takes changes down. The answer is what is gone, and not for long enough to be believed.
     fn take(&self, changes: Changes, mut gone: BTreeMap<PathBuf, Instant>) -> BTreeMap<PathBuf, Instant> {
         let now = Instant::now();
-        let due: Vec<_> = gone.iter().filter(|(_, since)| now >= **since + GONE_FOR).map(|(p, s)| (p.clone(), *s)).collect();
+        let due: Vec<_> =
+            gone.iter().filter(|(_, since)| now >= **since + GONE_FOR).map(|(p, s)| (p.clone(), *s)).collect();
         let mut all: Changes = due.into_iter().collect();
         for (path, at) in changes {
             all.entry(path).or_insert(at);

@@ -18,5 +18,6 @@ pub mod status;
 pub mod stream;
 pub mod trace;
 mod tree;
+pub mod verify;
 pub mod watch;
 mod worker;

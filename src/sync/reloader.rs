@@ -68,9 +68,9 @@ fn in_words(words: &[String], script: &dyn Fn(&str) -> Option<String>, deep: usi
         words.iter().any(|word| some.contains(&word.split_once('=').map_or(word.as_str(), |(name, _)| name)))
     };
     let starts = |program: &str| words.iter().any(|word| word.rsplit('/').next() == Some(program));
-    let found = KNOWN.iter().find(|known| {
-        starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without)
-    });
+    let found = KNOWN
+        .iter()
+        .find(|known| starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without));
     if found.is_some() || deep == 0 {
         return found.map(|known| known.program);
     }

@@ -192,7 +192,8 @@ fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> 
     let Some(stage) = file.stage(image.target.as_deref()) else {
         return Ok((Ways::None("the Dockerfile has no such stage".to_owned()), vec![]));
     };
-    let mut auto = Auto { copies: vec![], mounted: vec![], reloader: found_reloader(image, stage, usage), roots: vec![] };
+    let mut auto =
+        Auto { copies: vec![], mounted: vec![], reloader: found_reloader(image, stage, usage), roots: vec![] };
     for behind in file.behind(stage) {
         let consumed = "another stage of the Dockerfile builds with it";
         for copy in behind.steps.iter().filter_map(Step::copy) {
@@ -214,9 +215,8 @@ fn found_reloader(image: &ImageConfig, stage: &Stage, usage: &Usage) -> Option<&
     let scripts = std::fs::read(image.context.join("package.json")).ok();
     let scripts = scripts.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
     let script = |name: &str| Some(scripts.as_ref()?.get("scripts")?.get(name)?.as_str()?.to_owned());
-    let variable = |name: &str| {
-        usage.environment.get(name).cloned().or_else(|| stage.variable(name).map(str::to_owned))
-    };
+    let variable =
+        |name: &str| usage.environment.get(name).cloned().or_else(|| stage.variable(name).map(str::to_owned));
     reloader(&command, &script, &variable)
 }
 
@@ -228,7 +228,9 @@ impl Auto {
             match step {
                 Step::Copy(copy) => self.copies.push((Copied::new(copy, context)?, reads_archive(copy))),
                 Step::Run { text, line, mounts } => {
-                    self.mounted.extend(mounts.iter().map(|mount| (PathBuf::from(mount.trim_start_matches(['.', '/'])), *line)));
+                    self.mounted.extend(
+                        mounts.iter().map(|mount| (PathBuf::from(mount.trim_start_matches(['.', '/'])), *line)),
+                    );
                     if !is_harmless(text) {
                         let why = format!("the RUN in line {line} of the Dockerfile may build with it");
                         for (_, consumed) in &mut self.copies[first..] {
@@ -260,13 +262,17 @@ impl Auto {
         let Some(to) = last else { return Verdict::Ignore("no COPY takes it") };
         match self.reloader {
             Some(_) => Verdict::Sync(to),
-            None => Verdict::Rebuild("no known reloader runs in the container; name what follows with `run:`".to_owned()),
+            None => {
+                Verdict::Rebuild("no known reloader runs in the container; name what follows with `run:`".to_owned())
+            }
         }
     }
 }
 
 fn reads_archive(copy: &Copy) -> Option<String> {
-    let is_archive = |source: &String| [".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"].iter().any(|end| source.ends_with(end));
+    let is_archive = |source: &String| {
+        [".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"].iter().any(|end| source.ends_with(end))
+    };
     (copy.unpacks && copy.sources.iter().any(is_archive)).then(|| format!("the ADD in line {} unpacks it", copy.line))
 }
 
@@ -289,7 +295,8 @@ fn is_git(path: &Path) -> bool {
 /// What vim, emacs, gedit and the JetBrains editors write beside a file while they save it.
 fn is_temporary(path: &Path) -> bool {
     let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { return false };
-    let is_swap = name.starts_with('.') && name.rsplit('.').next().is_some_and(|end| matches!(end, "swp" | "swo" | "swx"));
+    let is_swap =
+        name.starts_with('.') && name.rsplit('.').next().is_some_and(|end| matches!(end, "swp" | "swo" | "swx"));
     is_swap
         || name == "4913"
         || name.ends_with('~')

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 use super::batch::{Item, Source, Target, Wanted};
 
@@ -69,7 +70,13 @@ pub(super) fn hello(roots: &[String], token: &str) -> Vec<u8> {
 
 /// The commands that apply a batch. `folders` says how many folders for files in the making each root has
 /// already; `gives` whether the container's user may give files away.
-pub(super) fn apply(number: u64, groups: &[Group<'_>], carried: Carried, folders: &mut [usize], gives: bool) -> Vec<u8> {
+pub(super) fn apply(
+    number: u64,
+    groups: &[Group<'_>],
+    carried: Carried,
+    folders: &mut [usize],
+    gives: bool,
+) -> Vec<u8> {
     let mut text = Text::default();
     make_folders(&mut text, groups, carried, folders);
     for (n, group) in groups.iter().enumerate() {
@@ -103,7 +110,7 @@ fn make_folders(text: &mut Text, groups: &[Group<'_>], carried: Carried, folders
         }
     }
     if !missing.is_empty() {
-        text.add("mkdir -p").add(&missing.concat()).add("\n");
+        text.add("umask 022; mkdir -p").add(&missing.concat()).add("\n");
     }
 }
 
@@ -122,7 +129,9 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: 
     text.enter(group.folders, true);
     for item in &group.items {
         match &item.wanted {
-            Wanted::File(source) if carried == Carried::All || (carried == Carried::Long && source.content.is_none()) => {
+            Wanted::File(source)
+                if carried == Carried::All || (carried == Carried::Long && source.content.is_none()) =>
+            {
                 text.mode(&item.target.name, source);
             }
             Wanted::File(source) => text.file(&item.target.name, source),
@@ -133,7 +142,8 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: 
             Wanted::Gone => {}
         }
     }
-    if let Some(owner) = group.items.first().and_then(|item| item.owner.as_ref()).filter(|_| gives && !names.is_empty()) {
+    if let Some(owner) = group.items.first().and_then(|item| item.owner.as_ref()).filter(|_| gives && !names.is_empty())
+    {
         text.and().add("chown -h ").quote(owner.as_ref());
         for name in &names {
             text.add(" ").made(name);
@@ -164,12 +174,26 @@ pub(super) fn run(number: u64, command: &[String]) -> Vec<u8> {
     text.0
 }
 
+/// A file as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// Relative to the build context.
+    pub(super) path: PathBuf,
+    pub(super) target: Target,
+    /// The SHA-256, in hexadecimal digits.
+    pub(super) sum: String,
+}
+
 /// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing.
-pub(super) fn sums(number: u64, targets: &[Target]) -> Vec<u8> {
+pub(super) fn sums(number: u64, files: &[Expected]) -> Vec<u8> {
     let mut text = Text::default();
-    for Target { root, folders, name } in targets {
+    for Target { root, folders, name } in files.iter().map(|file| &file.target) {
         text.add(&format!("R=$R{root}; ")).enter(folders, false);
-        text.add(" && [ -f ./").quote(name).add(" ] && printf 'sum %s\\n' \"$(sha256sum <./").quote(name).add(")\" || echo sum\n");
+        text.add(" && [ -f ./")
+            .quote(name)
+            .add(" ] && printf 'sum %s\\n' \"$(sha256sum <./")
+            .quote(name)
+            .add(")\" || echo sum\n");
     }
     text.add(&format!("printf 'ok {number}\\n'\n"));
     text.0
@@ -251,7 +275,7 @@ impl Text {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::{Path, PathBuf};
+    use std::path::Path;
 
     use super::*;
     use crate::process::Cmd;
@@ -307,7 +331,8 @@ mod tests {
     async fn every_byte_arrives() {
         let container = Container::new();
         let all: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-        let said = container.apply(&[file("all", &all), file("empty", ""), file("percent", "100%s\\n\\0101'\n\n")]).await;
+        let said =
+            container.apply(&[file("all", &all), file("empty", ""), file("percent", "100%s\\n\\0101'\n\n")]).await;
         assert_eq!(said, ["ok 7"]);
         assert_eq!(fs::read(container.path("app/all")).unwrap(), all);
         assert_eq!(fs::read(container.path("app/empty")).unwrap(), b"");
@@ -317,9 +342,8 @@ mod tests {
     #[tokio::test]
     async fn any_name_is_a_name() {
         let container = Container::new();
-        let names: [&[u8]; 10] = [
-            b"a b", b"it's", b"new\nline", b"\n", b"\xff\x81\x88", b"-rf", b"$(id)", b"`x`", b"*", b"\\",
-        ];
+        let names: [&[u8]; 10] =
+            [b"a b", b"it's", b"new\nline", b"\n", b"\xff\x81\x88", b"-rf", b"$(id)", b"`x`", b"*", b"\\"];
         let names: Vec<_> = names.iter().map(|name| Path::new(OsStr::from_bytes(name))).collect();
         let mut items: Vec<_> = names.iter().map(|name| file(name, "flat")).collect();
         items.extend(names.iter().map(|name| file(Path::new("folders").join(name).join(name), "deep")));
@@ -330,7 +354,8 @@ mod tests {
         }
         let gone: Vec<_> = names.iter().map(|name| item(name, Wanted::Gone)).collect();
         assert_eq!(container.apply(&gone).await, ["ok 7"]);
-        let left: Vec<_> = fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["folders"]);
         assert_eq!(fs::read_dir(container.path("outside")).unwrap().count(), 0);
     }
@@ -393,6 +418,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_mode_of_one_batch_is_not_that_of_the_next_ones_folders() {
+        let container = Container::new();
+        let (first, next) = ([with_mode("x", "1", 0o600)], [file("a/x", "2"), file("b/x", "2"), file("c/x", "2")]);
+        let both = |folders: &mut [usize]| {
+            let first = apply(1, &groups(&first), Carried::Nothing, folders, false);
+            [first, apply(2, &groups(&next), Carried::Nothing, folders, false)].concat()
+        };
+        let said = container.says(both).await;
+        assert!(said.ends_with("ready\nok 1\nok 2\n"), "{said}");
+    }
+
+    #[tokio::test]
     async fn removing_what_is_not_there_is_no_failure() {
         let container = Container::new();
         assert_eq!(container.apply(&[item("x", Wanted::Gone), item("no/folder/x", Wanted::Gone)]).await, ["ok 7"]);
@@ -402,7 +439,8 @@ mod tests {
     async fn nothing_in_the_making_is_left() {
         let container = Container::new();
         container.apply(&[file("a/x", "1"), file("b/x", "2")]).await;
-        let left: Vec<_> = fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left.len(), 2, "{left:?}");
         let tmp = std::env::temp_dir().join(format!(".devk-{}.0", std::process::id()));
         assert!(!tmp.exists());
@@ -423,8 +461,12 @@ mod tests {
     async fn sums_are_told_in_order_with_gaps() {
         let container = Container::new();
         fs::write(container.path("app/x"), "text").unwrap();
-        let targets = ["gone", "x", "no/folder"].map(|path| Target::below(0, Path::new(path)).unwrap());
-        let said = container.says(|_| sums(1, &targets)).await;
+        let file = |path: &str| Expected {
+            path: path.into(),
+            target: Target::below(0, Path::new(path)).unwrap(),
+            sum: String::new(),
+        };
+        let said = container.says(|_| sums(1, &["gone", "x", "no/folder"].map(file))).await;
         let sums: Vec<_> = said.lines().filter(|line| line.starts_with("sum")).collect();
         let digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
         assert_eq!(sums, ["sum", &format!("sum {digest}  -"), "sum"]);

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::batch::{Item, Target};
 use super::carry;
 use super::exec::{Exec, Place, Said};
-use super::script::{self, Carried};
+use super::script::{self, Carried, Expected};
 use crate::hex::hex;
 
 /// How long a shell may take to answer, beyond what the bytes it was sent explain.
@@ -221,15 +221,15 @@ impl Stream {
     ///
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
-    pub async fn sums(&mut self, targets: &[Target]) -> Result<Vec<Option<String>>, Trouble> {
+    pub(super) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Option<String>>, Trouble> {
         if !self.tools.sha256sum {
             return Err(Trouble::NeedsRebuild("the image has no `sha256sum`, so nothing can be compared".to_owned()));
         }
         self.number += 1;
-        let text = script::sums(self.number, targets);
+        let text = script::sums(self.number, files);
         self.send(&text).await?;
         let mut sums = Vec::new();
-        while sums.len() < targets.len() {
+        while sums.len() < files.len() {
             let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
             let line = String::from_utf8_lossy(&line).into_owned();
             if let Some(sum) = line.strip_prefix("sum") {

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::Metadata;
-use std::ops::Bound;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Bound;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -96,7 +96,8 @@ impl Tree {
     /// Takes a folder and all below it out.
     pub(super) fn take(&mut self, folder: &Path) -> Self {
         // Paths are ordered by their parts, so what is below a folder follows it at once.
-        let below = self.folders.range::<Path, _>((Bound::Included(folder), Bound::Unbounded)).map(|(path, _)| path.clone());
+        let below =
+            self.folders.range::<Path, _>((Bound::Included(folder), Bound::Unbounded)).map(|(path, _)| path.clone());
         let below: Vec<_> = below.take_while(|path| path.starts_with(folder)).collect();
         Self { folders: below.into_iter().filter_map(|path| self.folders.remove_entry(&path)).collect() }
     }

@@ -256,9 +256,11 @@ fn refused(path: &Path, error: &notify::Error) -> Error {
             .evidence(limit("max_user_watches"))
             .hint("sudo sysctl fs.inotify.max_user_watches=524288"),
         // EMFILE, by inotify_init1(2): too many instances, or too many files.
-        ErrorKind::Io(e) if e.raw_os_error() == Some(24) => unwatched(path, &"the system's limit of watchers is reached")
-            .evidence(limit("max_user_instances"))
-            .hint("sudo sysctl fs.inotify.max_user_instances=512"),
+        ErrorKind::Io(e) if e.raw_os_error() == Some(24) => {
+            unwatched(path, &"the system's limit of watchers is reached")
+                .evidence(limit("max_user_instances"))
+                .hint("sudo sysctl fs.inotify.max_user_instances=512")
+        }
         _ => unwatched(path, error),
     }
 }
@@ -306,7 +308,8 @@ mod tests {
             let mut seen = BTreeSet::new();
             while !paths.iter().all(|path| seen.contains(*path)) {
                 let next = timeout(Duration::from_secs(5), self.watch.next()).await;
-                let changes = next.unwrap_or_else(|_| panic!("no event for some of {paths:?}; seen: {seen:?}")).unwrap();
+                let changes =
+                    next.unwrap_or_else(|_| panic!("no event for some of {paths:?}; seen: {seen:?}")).unwrap();
                 seen.extend(changes.into_keys().map(|path| path.display().to_string()));
             }
             seen

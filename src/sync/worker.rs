@@ -169,7 +169,9 @@ impl Worker {
         let is_failed = |item: &Item| failures.iter().any(|failure| failure.target == item.target);
         let (failed, done): (Vec<_>, Vec<_>) = batch.items.iter().partition(|(_, item)| is_failed(item));
         let mut trouble = failures.first().map(|failure| self.failure(failure));
-        for command in done.iter().map(|(path, _)| self.shared.command(path)).filter(|c| !c.is_empty()).collect::<BTreeSet<_>>() {
+        for command in
+            done.iter().map(|(path, _)| self.shared.command(path)).filter(|c| !c.is_empty()).collect::<BTreeSet<_>>()
+        {
             trouble = trouble.or(self.run(stream, command).await?);
         }
         self.failed = failed.into_iter().map(|(path, _)| path.clone()).collect();

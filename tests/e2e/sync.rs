@@ -37,7 +37,8 @@ impl Synced {
         let scale = format!("--replicas={replicas}");
         cluster().kubectl(CLUSTER, &["-n", name, "scale", "deployment/demo-api", &scale]);
         cluster().kubectl(CLUSTER, &["-n", name, "rollout", "status", "deployment/demo-api"]);
-        let reference = ["-n", name, "get", "deployment/demo-api", "-o", "jsonpath={.spec.template.spec.containers[0].image}"];
+        let reference =
+            ["-n", name, "get", "deployment/demo-api", "-o", "jsonpath={.spec.template.spec.containers[0].image}"];
         let reference = cluster().kubectl(CLUSTER, &reference);
         let client = devk::cluster::client::client(&kubeconfig()).await.unwrap();
         let (clients, stop) = (watch::Sender::new(Some(client)), CancellationToken::new());

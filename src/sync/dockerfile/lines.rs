@@ -50,10 +50,15 @@ fn escape(text: &str) -> char {
 
 /// The words that end the here-documents which begin on this line.
 fn here_documents(text: &str) -> Vec<String> {
-    let is_one = ["RUN", "COPY", "ADD"].iter().any(|word| text.get(..word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word)));
+    let is_one =
+        ["RUN", "COPY", "ADD"].iter().any(|word| text.get(..word.len()).is_some_and(|w| w.eq_ignore_ascii_case(word)));
     if !is_one {
         return vec![];
     }
-    let words = text.split_whitespace().filter_map(|word| word.strip_prefix("<<")).filter(|word| !word.starts_with('<'));
-    words.map(|word| word.trim_start_matches('-').trim_matches(['"', '\'']).to_owned()).filter(|w| !w.is_empty()).collect()
+    let words =
+        text.split_whitespace().filter_map(|word| word.strip_prefix("<<")).filter(|word| !word.starts_with('<'));
+    words
+        .map(|word| word.trim_start_matches('-').trim_matches(['"', '\'']).to_owned())
+        .filter(|w| !w.is_empty())
+        .collect()
 }

@@ -21,19 +21,22 @@ fn to(path: &str) -> Result<String, &'static str> {
 #[test]
 fn paths_are_resolved_by_the_working_folder() {
     let text = "FROM x\nWORKDIR /srv\nWORKDIR app/../web\nCOPY a b ./\nADD /c /d//e/\nCOPY [\"with space\", \"to\"]\n";
-    assert_eq!(copies(text), [
-        (vec!["a".into(), "b".into()], to("/srv/web")),
-        (vec!["c".into()], to("/d/e")),
-        (vec!["with space".into()], to("/srv/web/to")),
-    ]);
+    assert_eq!(
+        copies(text),
+        [
+            (vec!["a".into(), "b".into()], to("/srv/web")),
+            (vec!["c".into()], to("/d/e")),
+            (vec!["with space".into()], to("/srv/web/to")),
+        ]
+    );
 }
 
 #[test]
 fn a_working_folder_that_only_the_base_image_knows_is_not_guessed() {
-    assert_eq!(copies("FROM x\nCOPY . .\nCOPY . /app\n"), [
-        (vec!["".into()], Err(NO_WORKDIR)),
-        (vec!["".into()], to("/app"))
-    ]);
+    assert_eq!(
+        copies("FROM x\nCOPY . .\nCOPY . /app\n"),
+        [(vec!["".into()], Err(NO_WORKDIR)), (vec!["".into()], to("/app"))]
+    );
 }
 
 #[test]
@@ -79,7 +82,11 @@ fn continuations_comments_and_here_documents_do_not_confuse() {
                 COPY <<-\"END\" /etc/x\n\tCOPY neither .\n\tEND\ncopy --chown=1:2 \\\n  a \\\n  b/\n";
     let file = parse(text);
     let stage = file.stage(None).unwrap();
-    assert!(matches!(&stage.steps[0], Step::Run { text, line: 4, .. } if text == "one &&   two"), "{:?}", stage.steps[0]);
+    assert!(
+        matches!(&stage.steps[0], Step::Run { text, line: 4, .. } if text == "one &&   two"),
+        "{:?}",
+        stage.steps[0]
+    );
     let Step::Copy(here) = &stage.steps[2] else { panic!("{:?}", stage.steps) };
     assert_eq!(here.sources, Vec::<String>::new());
     let Step::Copy(last) = &stage.steps[3] else { panic!("{:?}", stage.steps) };

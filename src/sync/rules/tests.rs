@@ -46,7 +46,9 @@ fn to(path: &str) -> Result<String, String> {
 
 #[test]
 fn what_is_copied_after_the_last_run_is_synced_and_what_a_run_consumes_is_not() {
-    let case = Case::dockerfile("FROM x\nWORKDIR /srv\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt\nCOPY app app");
+    let case = Case::dockerfile(
+        "FROM x\nWORKDIR /srv\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt\nCOPY app app",
+    );
     assert_eq!(case.of("app/main.py"), to("/srv/app/main.py"));
     assert_eq!(case.of("app/deep/x.html"), to("/srv/app/deep/x.html"));
     assert_eq!(case.of("requirements.txt").unwrap_err(), "the RUN in line 4 of the Dockerfile may build with it");
@@ -73,7 +75,9 @@ fn a_run_after_the_copy_means_a_rebuild_unless_it_reads_no_content() {
 
 #[test]
 fn what_another_stage_builds_with_is_rebuilt_even_if_it_is_copied_too() {
-    let case = Case::dockerfile("FROM x AS build\nWORKDIR /b\nCOPY src src\nRUN make\nFROM x\nWORKDIR /w\nCOPY --from=build /b/out out\nCOPY src app ./");
+    let case = Case::dockerfile(
+        "FROM x AS build\nWORKDIR /b\nCOPY src src\nRUN make\nFROM x\nWORKDIR /w\nCOPY --from=build /b/out out\nCOPY src app ./",
+    );
     assert!(case.of("src/a").unwrap_err().contains("another stage"));
     assert_eq!(case.of("app/b"), to("/w/b"));
 }
@@ -86,7 +90,9 @@ fn a_stage_that_takes_no_part_has_no_say() {
 
 #[test]
 fn the_target_stage_counts() {
-    let mut case = Case::dockerfile(&format!("FROM x AS dev\nCOPY app /dev/\n{UVICORN}FROM x AS prod\nCOPY app /prod/\nRUN build"));
+    let mut case = Case::dockerfile(&format!(
+        "FROM x AS dev\nCOPY app /dev/\n{UVICORN}FROM x AS prod\nCOPY app /prod/\nRUN build"
+    ));
     assert!(case.rebuilds("app/b"));
     case.image.target = Some("dev".to_owned());
     assert_eq!(case.of("app/b"), to("/dev/b"));
@@ -132,7 +138,18 @@ fn the_last_copy_of_a_path_wins() {
 fn excluded_ignored_and_temporary_files_are_left_alone() {
     let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md . /w");
     write(case.dir.path(), &[(".dockerignore", "node_modules\n*.log\n!keep.log\n")]);
-    for path in ["readme.md", "node_modules/a", "a.log", ".git/index", "sub/.git/HEAD", "app/.x.swp", "4913", "x~", ".#x", "#x#"] {
+    for path in [
+        "readme.md",
+        "node_modules/a",
+        "a.log",
+        ".git/index",
+        "sub/.git/HEAD",
+        "app/.x.swp",
+        "4913",
+        "x~",
+        ".#x",
+        "#x#",
+    ] {
         assert!(case.of(path).unwrap_err().starts_with("ignored"), "{path}");
     }
     assert_eq!(case.of("keep.log"), to("/w/keep.log"));
@@ -185,7 +202,8 @@ fn written_rules_are_asked_in_their_order() {
         origin: case.image.origin.clone(),
     };
     let file = rule("one.py", "/opt/renamed.py", &[], &[]);
-    let rules = vec![rule("app/static", "/static", &[], &["*.map"]), rule("app", "/w/app", &["kill", "-HUP", "1"], &[]), file];
+    let rules =
+        vec![rule("app/static", "/static", &[], &["*.map"]), rule("app", "/w/app", &["kill", "-HUP", "1"], &[]), file];
     case.image.sync = Some(Sync::Rules(rules));
     assert_eq!(case.of("app/static/a.css"), to("/static/a.css"));
     assert_eq!(case.of("app/main.py"), to("/w/app/main.py"));
