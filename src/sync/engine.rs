@@ -216,8 +216,6 @@ impl Shared {
                 }
             }
         }
-        let generation = self.state().journal.generation();
-        self.generation.send_if_modified(|known| std::mem::replace(known, generation) != generation);
         gone
     }
 
@@ -227,8 +225,10 @@ impl Shared {
         if matches!(found, Ok(Wanted::Gone)) && now < at + GONE_FOR {
             return false;
         }
+        // Long files take their time: nobody shall wait for the state, nor small files for long ones.
+        let found = found.and_then(|wanted| Ok((wanted.print()?, wanted == Wanted::Gone)));
         let mut state = self.state();
-        match found.and_then(|wanted| state.journal.note(path, &wanted)) {
+        match found.map(|(print, gone)| state.journal.note(path, print, gone)) {
             Ok(noted) => {
                 state.unreadable.remove(path);
                 if let Some(generation) = noted {
@@ -236,6 +236,7 @@ impl Shared {
                     if state.times.len() > TIMES {
                         state.times.pop_first();
                     }
+                    self.generation.send_replace(generation);
                 }
             }
             Err(why) => drop(state.unreadable.insert(path.to_owned(), why.to_string())),

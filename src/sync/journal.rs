@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::batch::{Print, Wanted};
+use super::batch::Print;
 
 /// One path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,24 +40,20 @@ impl Journal {
         self.entries.is_empty()
     }
 
-    /// Takes down what is at a path. None if that is known already, else the new generation.
-    ///
-    /// # Errors
-    /// If the file cannot be read.
-    pub fn note(&mut self, path: &Path, wanted: &Wanted) -> std::io::Result<Option<u64>> {
-        let print = wanted.print()?;
+    /// Takes down what is at a path, or that it is gone. None if that is known already, else the new generation.
+    pub fn note(&mut self, path: &Path, print: Print, gone: bool) -> Option<u64> {
         let before = self.entries.get(path).copied();
         if before.is_some_and(|entry| entry.print == print) {
-            return Ok(None);
+            return None;
         }
         self.generation += 1;
         if let Some(before) = before {
             self.by_generation.remove(&before.generation);
         }
-        let entry = Entry { generation: self.generation, print, gone: *wanted == Wanted::Gone };
+        let entry = Entry { generation: self.generation, print, gone };
         self.entries.insert(path.to_owned(), entry);
         self.by_generation.insert(self.generation, path.to_owned());
-        Ok(Some(self.generation))
+        Some(self.generation)
     }
 
     /// At most `most` paths that changed after a generation, the oldest change first, and the generation that
@@ -79,8 +75,11 @@ impl Journal {
 mod tests {
     use super::*;
 
-    fn link(text: &str) -> Wanted {
-        Wanted::Link(text.into())
+    /// What is at a path: a print, or nothing.
+    type At = Option<u8>;
+
+    fn note(journal: &mut Journal, path: &str, at: At) -> Option<u64> {
+        journal.note(Path::new(path), [at.unwrap_or_default(); 16], at.is_none())
     }
 
     fn paths(journal: &Journal, generation: u64, most: usize) -> (Vec<String>, u64) {
@@ -88,17 +87,17 @@ mod tests {
         (paths.iter().map(|path| path.display().to_string()).collect(), reached)
     }
 
-    fn noted(changes: &[(&str, Wanted)]) -> Journal {
+    fn noted(changes: &[(&str, At)]) -> Journal {
         let mut journal = Journal::default();
-        for (path, wanted) in changes {
-            journal.note(Path::new(path), wanted).unwrap();
+        for (path, at) in changes {
+            note(&mut journal, path, *at);
         }
         journal
     }
 
     #[test]
     fn what_a_container_lacks_is_what_came_after_its_generation() {
-        let journal = noted(&[("a", link("1")), ("b", link("1")), ("c", Wanted::Gone)]);
+        let journal = noted(&[("a", Some(1)), ("b", Some(1)), ("c", None)]);
         assert_eq!(paths(&journal, 0, 10), (vec!["a".into(), "b".into(), "c".into()], 3));
         assert_eq!(paths(&journal, 2, 10), (vec!["c".into()], 3));
         assert_eq!(paths(&journal, 3, 10), (vec![], 3));
@@ -106,23 +105,23 @@ mod tests {
 
     #[test]
     fn the_last_change_of_a_path_is_the_only_one() {
-        let journal = noted(&[("a", link("1")), ("b", link("1")), ("a", link("2"))]);
+        let journal = noted(&[("a", Some(1)), ("b", Some(1)), ("a", Some(2))]);
         assert_eq!(paths(&journal, 0, 10), (vec!["b".into(), "a".into()], 3));
         assert_eq!(journal.len(), 2);
     }
 
     #[test]
     fn the_same_again_is_no_change() {
-        let mut journal = noted(&[("a", link("1"))]);
-        assert_eq!(journal.note(Path::new("a"), &link("1")).unwrap(), None);
-        assert_eq!(journal.note(Path::new("a"), &Wanted::Gone).unwrap(), Some(2));
-        assert_eq!(journal.note(Path::new("a"), &Wanted::Gone).unwrap(), None);
+        let mut journal = noted(&[("a", Some(1))]);
+        assert_eq!(note(&mut journal, "a", Some(1)), None);
+        assert_eq!(note(&mut journal, "a", None), Some(2));
+        assert_eq!(note(&mut journal, "a", None), None);
         assert_eq!(journal.present().count(), 0);
     }
 
     #[test]
     fn a_long_journal_is_taken_in_parts() {
-        let journal = noted(&[("a", link("1")), ("b", link("1")), ("c", link("1"))]);
+        let journal = noted(&[("a", Some(1)), ("b", Some(1)), ("c", Some(1))]);
         assert_eq!(paths(&journal, 0, 2), (vec!["a".into(), "b".into()], 2));
         assert_eq!(paths(&journal, 2, 2), (vec!["c".into()], 3));
     }
