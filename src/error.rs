@@ -135,6 +135,8 @@ codes! {
     BridgeRelay => "bridge.relay", Failed, "the relay cannot listen at the gateway address";
     BridgeService => "bridge.service", Failed, "a Service of the name that devk uses is somebody else's";
     BridgeProbe => "bridge.probe", Failed, "pods would not reach the database";
+    // sync
+    SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";

@@ -27,5 +27,6 @@ pub mod ports;
 pub mod process;
 pub mod release;
 pub mod session;
+pub mod sync;
 pub mod ui;
 pub mod up;

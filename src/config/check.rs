@@ -25,6 +25,14 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
         Shape::Named(keys) => {
             list(node, path, problems, |item, path, problems| object(item, keys, "a mapping", path, problems))
         }
+        Shape::Word(word, shape) => {
+            let is_word = node.text() == Some(*word);
+            match &node.data {
+                Data::List(_) => check(node, shape, path, problems),
+                _ if is_word => {}
+                _ => problems.push(wrong_type(node, &format!("`{word}` or a list"), path)),
+            }
+        }
         Shape::Values => values(node, path, problems),
         Shape::Refused { why, instead } => {
             let error = node.place.error(Code::ConfigValue, format!("`{path}` is not possible: {why}"));

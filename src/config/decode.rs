@@ -4,15 +4,15 @@
 //! then left empty, and the caller throws the project away.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::format::{self, did_you_mean};
 use super::variables::References;
-use super::yaml::{Entry, Node};
+use super::yaml::{Data, Entry, Node};
 use super::{
     BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig,
-    scalar,
+    Sync, SyncRule, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -109,7 +109,28 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
         context,
         target: text(node, "target").map(str::to_owned),
         args: args.iter().filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned()))).collect(),
+        sync: node.get("sync").filter(|sync| !sync.is_null()).map(sync),
         origin: Origin::from(&entry.place),
+    }
+}
+
+fn sync(node: &Node) -> Sync {
+    let Data::List(rules) = &node.data else { return Sync::Auto };
+    Sync::Rules(rules.iter().map(sync_rule).collect())
+}
+
+fn sync_rule(node: &Node) -> SyncRule {
+    let texts = |key| node.get(key).map_or(&[][..], Node::items).iter().filter_map(Node::text).map(str::to_owned);
+    SyncRule {
+        // Without its `.`: a path is compared part by part.
+        from: Path::new(text(node, "from").unwrap_or_default())
+            .components()
+            .filter(|c| *c != Component::CurDir)
+            .collect(),
+        to: text(node, "to").unwrap_or_default().to_owned(),
+        run: texts("run").collect(),
+        exclude: texts("exclude").collect(),
+        origin: Origin::from(&node.place),
     }
 }
 

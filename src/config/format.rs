@@ -47,6 +47,10 @@ pub(super) enum Format {
     ComposeFile,
     /// A folder.
     Context,
+    /// A relative path without `..`.
+    Below,
+    /// An absolute path in a container.
+    Inside,
 }
 
 impl Format {
@@ -68,6 +72,8 @@ impl Format {
             Self::ValuesFile => file("values", text, place),
             Self::ComposeFile => file("Compose", text, place),
             Self::Context => folder(text, place),
+            Self::Below => below(text, place),
+            Self::Inside => inside(text, place),
         }
     }
 
@@ -80,9 +86,33 @@ impl Format {
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
+            Self::Below => r"^[^/]".to_owned(),
+            Self::Inside => r"^/".to_owned(),
             Self::Text | Self::Chart | Self::ValuesFile | Self::ComposeFile | Self::Context => ".".to_owned(),
         }
     }
+}
+
+fn below(text: &str, place: &Place) -> Result<()> {
+    let path = Path::new(text);
+    if path.is_relative() && !has_parent(path) {
+        return Ok(());
+    }
+    let error = place.error(Code::ConfigValue, format!("`{text}` is not a path in the build context"));
+    Err(error.hint("write it relative to the image's `context`, without `..`"))
+}
+
+fn inside(text: &str, place: &Place) -> Result<()> {
+    let path = Path::new(text);
+    if path.is_absolute() && !has_parent(path) && !text.contains('\n') {
+        return Ok(());
+    }
+    let error = place.error(Code::ConfigValue, format!("`{text}` is not an absolute path in the container"));
+    Err(error.hint("begin it with `/`, and leave out `..`"))
+}
+
+fn has_parent(path: &Path) -> bool {
+    path.components().any(|part| part == std::path::Component::ParentDir)
 }
 
 pub(super) fn provider(text: &str) -> Option<Provider> {

@@ -87,6 +87,31 @@ pub struct ImageConfig {
     pub target: Option<String>,
     /// Build arguments, `${forward…}` not yet resolved.
     pub args: BTreeMap<String, String>,
+    /// What is synced into running containers; None: nothing is.
+    pub sync: Option<Sync>,
+    pub origin: Origin,
+}
+
+/// `sync:` of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sync {
+    /// What the Dockerfile says.
+    Auto,
+    /// The first one that takes a path counts.
+    Rules(Vec<SyncRule>),
+}
+
+/// One entry of `sync:`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncRule {
+    /// Relative to the build context; empty for all of it.
+    pub from: PathBuf,
+    /// An absolute path in the container.
+    pub to: String,
+    /// The words of a command for the container; empty for none.
+    pub run: Vec<String>,
+    /// Patterns as in .dockerignore, relative to `from`.
+    pub exclude: Vec<String>,
     pub origin: Origin,
 }
 

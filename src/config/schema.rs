@@ -23,6 +23,8 @@ pub(super) enum Shape {
     List(&'static Shape),
     /// A list of objects that are told apart by `name`.
     Named(&'static [Key]),
+    /// This word, or a value of another shape.
+    Word(&'static str, &'static Shape),
     /// A mapping of anything: Helm values.
     Values,
     /// A key that some expect and that cannot be.
@@ -220,6 +222,33 @@ const IMAGE: &[Key] = &[
         "{PUBLIC_API: \"${forward.api.url}\"}",
         "Build arguments. `${forward.NAME.url}` is known before the build.",
     ),
+    key(
+        "sync",
+        Optional,
+        Shape::Word("auto", &Shape::List(&Shape::Object(SYNC))),
+        "auto",
+        "Which files are put into running containers when they are saved: `auto` reads it off the Dockerfile. \
+         Other changes rebuild the image, as all do if absent.",
+    ),
+];
+
+const SYNC: &[Key] = &[
+    key("from", Here, Shape::Text(Format::Below), "app", "A file or folder of the build context; `.` for all of it."),
+    key("to", Here, Shape::Text(Format::Inside), "/srv/app", "The same folder in the container, an absolute path."),
+    key(
+        "run",
+        Optional,
+        Shape::List(&Shape::Scalar),
+        "[kill, -HUP, \"1\"]",
+        "A command for the container, run after each sync by this rule.",
+    ),
+    key(
+        "exclude",
+        Optional,
+        Shape::List(&Shape::Text(Format::Text)),
+        "[\"**/*.md\"]",
+        "What not to sync, as in .dockerignore, from the folder in `from`.",
+    ),
 ];
 
 const RELEASE: &[Key] = &[
@@ -323,6 +352,7 @@ fn shape_schema(shape: &Shape) -> Value {
         }),
         Shape::List(shape) => json!({"type": "array", "items": shape_schema(shape)}),
         Shape::Named(keys) => json!({"type": "array", "items": object_schema(keys)}),
+        Shape::Word(word, shape) => json!({"anyOf": [{"const": word}, shape_schema(shape)]}),
         Shape::Values => json!({"type": "object"}),
         Shape::Refused { .. } => json!(false),
     }

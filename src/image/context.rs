@@ -81,7 +81,14 @@ fn missing(image: &ImageConfig, what: &str, path: &Path) -> Error {
     .hint("correct the path; it is relative to the file that names it")
 }
 
-fn read_ignore(image: &ImageConfig) -> Result<Ignore> {
+/// The Dockerfile's text, invalid UTF-8 replaced.
+pub(crate) fn read_dockerfile(image: &ImageConfig) -> Result<String> {
+    let text = std::fs::read(&image.dockerfile).map_err(|e| unreadable(&image.dockerfile, &e))?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// The ignore file that applies to a context.
+pub(crate) fn read_ignore(image: &ImageConfig) -> Result<Ignore> {
     let Some(file) = ignore_file(&image.context, &image.dockerfile) else { return Ok(Ignore::default()) };
     let text = std::fs::read(&file).map_err(|e| unreadable(&file, &e))?;
     Ignore::parse(&String::from_utf8_lossy(&text), &file)
@@ -320,25 +327,26 @@ impl Write for BlockWriter {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use futures::{StreamExt, TryStreamExt};
 
     use super::*;
     use crate::image::hash::content_hash;
 
     /// The image `api` whose context is `dir`, named in line 7.
-    pub(in crate::image) fn image(dir: &Path) -> ImageConfig {
+    pub(crate) fn image(dir: &Path) -> ImageConfig {
         ImageConfig {
             name: "api".to_owned(),
             context: dir.to_owned(),
             dockerfile: dir.join("Dockerfile"),
             target: None,
             args: BTreeMap::new(),
+            sync: None,
             origin: crate::config::Origin { file: "devk.yaml".into(), line: 7 },
         }
     }
 
-    pub(in crate::image) fn write(dir: &Path, files: &[(&str, &str)]) {
+    pub(crate) fn write(dir: &Path, files: &[(&str, &str)]) {
         for (path, content) in files {
             let file = dir.join(path);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();

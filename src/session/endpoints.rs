@@ -77,8 +77,8 @@ async fn follow(client: Option<Client>, namespace: &str, snapshots: &watch::Send
 /// The objects of a watch by name. A new list replaces the old one when it is complete, so that a
 /// reconnect does not make pods vanish for a moment.
 #[derive(Debug)]
-struct Mirror<T> {
-    items: BTreeMap<String, T>,
+pub(crate) struct Mirror<T> {
+    pub(crate) items: BTreeMap<String, T>,
     incoming: BTreeMap<String, T>,
 }
 
@@ -90,7 +90,7 @@ impl<T> Default for Mirror<T> {
 
 impl<T> Mirror<T> {
     /// The answer is what went wrong; the watcher itself tries again.
-    fn take<K: ResourceExt>(
+    pub(crate) fn take<K: ResourceExt>(
         &mut self,
         event: Result<Event<K>, watcher::Error>,
         read: impl Fn(K) -> T,
@@ -109,7 +109,7 @@ impl<T> Mirror<T> {
 
 /// Doubling pauses without end.
 #[derive(Debug)]
-struct Pauses(Duration);
+pub(crate) struct Pauses(Duration);
 
 impl Default for Pauses {
     fn default() -> Self {

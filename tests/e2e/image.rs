@@ -71,6 +71,7 @@ impl Project {
             context,
             target: None,
             args: BTreeMap::new(),
+            sync: None,
             origin: Origin { file: self.dir.path().join("devk.yaml"), line: 1 },
         }
     }

@@ -19,6 +19,7 @@ mod life_cycle;
 mod release;
 mod stray_environment;
 mod support;
+mod sync;
 mod unchanged;
 mod worktrees;
 mod wrong_input;

@@ -9,12 +9,13 @@ use serde_json::Value;
 use super::{Finding, finding};
 
 /// Licences under which code may be linked into an Apache-2.0 program.
-const LICENCES: [&str; 11] = [
-    "Apache-2.0",
+const LICENCES: [&str; 12] = [
     "Apache-2.0 WITH LLVM-exception",
+    "Apache-2.0",
     "BSD-2-Clause",
     "BSD-3-Clause",
     "BSL-1.0",
+    "CC0-1.0",
     "CDLA-Permissive-2.0",
     "ISC",
     "MIT",

@@ -1,0 +1,202 @@
+//! Long content: brought into the container by a process of its own, through a stream of its own, into the
+//! folder from which the shell then puts the files in place. `tar` carries any number of files; where the
+//! image has none, `head` carries one.
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+
+use kube::Client;
+use tokio::io::AsyncReadExt;
+
+use super::batch::{Item, Source};
+use super::exec::{Exec, Output, Place, Said};
+use super::script::{CARRIED, Carried, Group, carried_to};
+use super::stream::Failure;
+
+/// Bytes in a frame.
+const FRAME: usize = 256 * 1024;
+/// A tar is made of blocks of this many bytes, and ends with two that are empty.
+const BLOCK: u64 = 512;
+
+/// `$1` bytes of a tar, unpacked below `$2`. `head` ends it: not every server can close an input, and some
+/// `tar` read on to the end.
+const TAR: &str = r#"mkdir -p "$2" && head -c "$1" | tar -xopf - -C "$2""#;
+/// `$1` bytes into the file `$3` in the folder `$2`.
+const HEAD: &str = r#"mkdir -p "$2" && head -c "$1" >"$2/$3""#;
+
+/// A file to be carried.
+#[derive(Debug)]
+pub(super) struct Piece<'a> {
+    pub(super) root: usize,
+    group: usize,
+    item: &'a Item,
+    source: &'a Source,
+}
+
+/// What of a batch is to be carried.
+pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>> {
+    let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
+        content.items.iter().filter_map(move |item| {
+            let source = item.source()?;
+            Some(Piece { root: item.target.root, group, item, source })
+        })
+    });
+    pieces.filter(|piece| carried == Carried::All || piece.source.content.is_none()).collect()
+}
+
+/// Carries the pieces that belong below one target folder. The answer is what failed.
+pub(super) async fn carry(
+    client: &Client,
+    place: &Place,
+    stage: &Path,
+    pieces: &[&Piece<'_>],
+    tar: bool,
+) -> Vec<Failure> {
+    if pieces.is_empty() {
+        return vec![];
+    }
+    let failed = |piece: &&Piece<'_>, why: &str| Failure { target: piece.item.target.clone(), why: why.to_owned() };
+    if tar {
+        return match carry_tar(client, place, stage, pieces).await {
+            Ok(()) => vec![],
+            Err(why) => pieces.iter().map(|piece| failed(piece, &why)).collect(),
+        };
+    }
+    let mut failures = vec![];
+    for piece in pieces {
+        if let Err(why) = carry_one(client, place, stage, piece).await {
+            failures.push(failed(piece, &why));
+        }
+    }
+    failures
+}
+
+async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piece<'_>]) -> Result<(), String> {
+    let headers =
+        pieces.iter().map(|piece| header(piece)).collect::<io::Result<Vec<_>>>().map_err(|e| e.to_string())?;
+    let padded = |len: u64| len.next_multiple_of(BLOCK);
+    let content: u64 = pieces.iter().map(|piece| padded(piece.source.len)).sum();
+    let total = content + headers.iter().map(|header| header.len() as u64).sum::<u64>() + 2 * BLOCK;
+    let stage = stage.join(CARRIED);
+    let mut sending = Sending::start(client, place, TAR, &[&total.to_string(), text(stage.as_os_str())?]).await?;
+    for (piece, header) in pieces.iter().zip(headers) {
+        sending.bytes(&header).await?;
+        sending.content(piece.source, padded(piece.source.len)).await?;
+    }
+    sending.bytes(&[0; 2 * BLOCK as usize]).await?;
+    sending.finish().await
+}
+
+/// The header of a file, with what long names need before it.
+fn header(piece: &Piece<'_>) -> io::Result<Vec<u8>> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(piece.source.len);
+    header.set_mode(piece.source.mode);
+    let path = Path::new(&piece.group.to_string()).join(&piece.item.target.name);
+    let mut builder = tar::Builder::new(Vec::new());
+    builder.append_data(&mut header, path, io::empty())?;
+    // Not `into_inner`, which would end the archive.
+    Ok(builder.get_ref().clone())
+}
+
+async fn carry_one(client: &Client, place: &Place, stage: &Path, piece: &Piece<'_>) -> Result<(), String> {
+    let folder = stage.join(carried_to(piece.group));
+    let name = text(&piece.item.target.name)?;
+    let len = piece.source.len.to_string();
+    let mut sending = Sending::start(client, place, HEAD, &[&len, text(folder.as_os_str())?, name]).await?;
+    sending.content(piece.source, piece.source.len).await?;
+    sending.finish().await
+}
+
+/// The API server takes arguments as text only.
+fn text(word: &OsStr) -> Result<&str, String> {
+    word.to_str().ok_or_else(|| format!("`{}` is no text, and without `tar` it cannot be sent", word.display()))
+}
+
+/// A process on its way.
+struct Sending {
+    exec: Exec,
+    frame: Vec<u8>,
+    said: Vec<u8>,
+}
+
+impl Sending {
+    async fn start(client: &Client, place: &Place, script: &str, words: &[&str]) -> Result<Self, String> {
+        let command = [&["sh", "-c", script, "sh"], words].concat();
+        let exec = Exec::start(client, place, &command).await?;
+        Ok(Self { exec, frame: Vec::with_capacity(FRAME), said: Vec::new() })
+    }
+
+    async fn bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.frame.extend_from_slice(bytes);
+        if self.frame.len() >= FRAME { self.flush().await } else { Ok(()) }
+    }
+
+    /// Exactly `len` bytes. A file that has become shorter is filled with zeros: the event of that change
+    /// sends it again.
+    async fn content(&mut self, source: &Source, len: u64) -> Result<(), String> {
+        let mut left = usize::try_from(len).map_err(|_| "the file is too long".to_owned())?;
+        match &source.content {
+            Some(content) => {
+                self.bytes(content).await?;
+                left -= content.len();
+            }
+            None => {
+                let file = tokio::fs::File::open(&source.disk).await.map_err(|e| e.to_string())?;
+                let mut file = file.take(source.len);
+                let mut buffer = vec![0; FRAME];
+                loop {
+                    let count = file.read(&mut buffer).await.map_err(|e| e.to_string())?;
+                    if count == 0 {
+                        break;
+                    }
+                    self.bytes(&buffer[..count]).await?;
+                    left -= count;
+                }
+            }
+        }
+        while left > 0 {
+            let count = left.min(FRAME);
+            self.bytes(&vec![0; count]).await?;
+            left -= count;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), String> {
+        let Self { exec, frame, said } = self;
+        // A process that ended reads no more, and then nothing would ever take the frame.
+        tokio::select! {
+            sent = exec.input.send(frame) => sent?,
+            ended = end(&mut exec.output, said) => return Err(ended.err().unwrap_or_else(|| "ended early".to_owned())),
+        }
+        self.frame.clear();
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), String> {
+        self.flush().await?;
+        self.exec.input.close().await;
+        end(&mut self.exec.output, &mut self.said).await
+    }
+}
+
+/// Waits for the end of a process. An error is the last it said.
+async fn end(output: &mut Output, said: &mut Vec<u8>) -> Result<(), String> {
+    loop {
+        match output.next().await {
+            Some(Said::Ended(None)) => return Ok(()),
+            Some(Said::Ended(Some(why))) => return Err(last_line(said).unwrap_or(why)),
+            Some(Said::Stdout(_)) => {}
+            Some(Said::Stderr(bytes)) => said.extend_from_slice(&bytes),
+            None => return Err("the connection was closed".to_owned()),
+        }
+    }
+}
+
+/// The last line with anything on it.
+pub(super) fn last_line(said: &[u8]) -> Option<String> {
+    let said = String::from_utf8_lossy(said);
+    said.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
+}

@@ -1,0 +1,112 @@
+//! The running containers of a namespace, as they come and go.
+
+use std::collections::BTreeMap;
+
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::Pod;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::exec::Place;
+use crate::session::endpoints::{Mirror, Pauses};
+
+/// Running containers by the id that the runtime gave them: one that is restarted has a new id.
+pub type Containers = BTreeMap<String, Container>;
+
+/// A running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    pub place: Place,
+    /// The image's reference in the pod's spec.
+    pub image: String,
+}
+
+/// Watches a namespace until `cancel`, through whatever client there is. While there is none, the last
+/// state stays: containers do not end with the way to them.
+pub fn watch(
+    namespace: &str,
+    mut clients: watch::Receiver<Option<Client>>,
+    cancel: CancellationToken,
+) -> watch::Receiver<Containers> {
+    let (sender, receiver) = watch::channel(Containers::new());
+    let namespace = namespace.to_owned();
+    tokio::spawn(cancel.run_until_cancelled_owned(async move {
+        loop {
+            let client = clients.borrow_and_update().clone();
+            let changed = tokio::select! {
+                changed = clients.changed() => changed,
+                () = follow(client, &namespace, &sender) => continue,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }));
+    receiver
+}
+
+/// Publishes every change. Ends only if the stream does, which kube's watchers never do.
+async fn follow(client: Option<Client>, namespace: &str, sender: &watch::Sender<Containers>) {
+    let Some(client) = client else { return std::future::pending().await };
+    let pods = watcher(Api::<Pod>::namespaced(client, namespace), watcher::Config::default());
+    let mut pods = pods.backoff(Pauses::default()).boxed();
+    let mut mirror = Mirror::<Vec<(String, Container)>>::default();
+    while let Some(event) = pods.next().await {
+        let is_listing = matches!(event, Ok(watcher::Event::Init | watcher::Event::InitApply(_)));
+        if mirror.take(event, running).is_none() && !is_listing {
+            let now: Containers = mirror.items.values().flatten().cloned().collect();
+            sender.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+        }
+    }
+}
+
+/// The containers of a pod that run now. One of a pod that is about to end gets nothing more.
+fn running(pod: Pod) -> Vec<(String, Container)> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return vec![];
+    }
+    let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+    let specs = pod.spec.map(|spec| spec.containers).unwrap_or_default();
+    let statuses = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
+    let running =
+        statuses.into_iter().filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
+    let found = running.filter_map(|status| {
+        let image = specs.iter().find(|spec| spec.name == status.name)?.image.clone()?;
+        let place = Place { namespace: namespace.clone(), pod: name.clone(), container: status.name };
+        Some((status.container_id?, Container { place, image }))
+    });
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(state: &serde_json::Value, ending: bool) -> Pod {
+        let mut pod = serde_json::json!({
+            "metadata": {"name": "api-1", "namespace": "shop"},
+            "spec": {"containers": [{"name": "api", "image": "devk.local/shop/api:1"}, {"name": "side", "image": "x"}]},
+            "status": {"containerStatuses": [
+                {"name": "api", "containerID": "containerd://a", "image": "sha256:1", "imageID": "", "ready": false, "restartCount": 0, "state": state},
+                {"name": "side", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {}}},
+            ]}
+        });
+        if ending {
+            pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z".into();
+        }
+        serde_json::from_value(pod).unwrap()
+    }
+
+    #[test]
+    fn a_container_is_there_while_it_runs_by_the_image_of_its_spec() {
+        let up = serde_json::json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let place = Place { namespace: "shop".into(), pod: "api-1".into(), container: "api".into() };
+        let expected = Container { place, image: "devk.local/shop/api:1".into() };
+        assert_eq!(running(pod(&up, false)), [("containerd://a".to_owned(), expected)]);
+        assert_eq!(running(pod(&serde_json::json!({"waiting": {"reason": "CrashLoopBackOff"}}), false)), []);
+        assert_eq!(running(pod(&up, true)), []);
+    }
+}

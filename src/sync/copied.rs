@@ -1,0 +1,103 @@
+//! Which paths a COPY takes, and where it puts them.
+
+use std::path::{Path, PathBuf};
+
+use super::dockerfile::Copy;
+use crate::error::Result;
+use crate::image::dockerignore::Ignore;
+
+/// A COPY, made ready to be asked.
+#[derive(Debug, Clone)]
+pub(super) struct Copied {
+    copy: Copy,
+    sources: Vec<Source>,
+    exclude: Ignore,
+}
+
+#[derive(Debug, Clone)]
+struct Source {
+    path: PathBuf,
+    /// For a path with wildcards.
+    pattern: Option<Ignore>,
+    is_folder: bool,
+}
+
+const UNKNOWN: &str = "whether its COPY means a file or a folder is not plain; end the target with a `/`";
+
+impl Copied {
+    /// Looks into the context which sources are folders.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::ImageContext`] for a malformed pattern.
+    pub(super) fn new(copy: &Copy, context: &Path) -> Result<Self> {
+        let file = Path::new("Dockerfile");
+        let source = |source: &String| {
+            let wild = source.contains(['*', '?', '[']);
+            let pattern = wild.then(|| Ignore::parse(source, file)).transpose()?;
+            Ok(Source { path: source.into(), pattern, is_folder: !wild && context.join(source).is_dir() })
+        };
+        let sources = copy.sources.iter().map(source).collect::<Result<_>>()?;
+        Ok(Self { copy: copy.clone(), sources, exclude: Ignore::parse(&copy.exclude.join("\n"), file)? })
+    }
+
+    /// The way of a path from [`Copied::root`], if this COPY takes it; an error if it cannot be told.
+    pub(super) fn takes(&self, path: &Path) -> Option<Result<PathBuf, ()>> {
+        if self.exclude.ignores(&path.to_string_lossy()) {
+            return None;
+        }
+        let (source, below) = self.sources.iter().find_map(|source| Some((source, source.below(path)?)))?;
+        Some(self.place(source, path, below))
+    }
+
+    /// What is in a folder goes into the target; a file goes into it under its own name, or becomes it.
+    fn place(&self, source: &Source, path: &Path, below: PathBuf) -> Result<PathBuf, ()> {
+        let in_folder = !below.as_os_str().is_empty();
+        let into_folder = self.copy.into_folder;
+        match &source.pattern {
+            _ if self.copy.parents => Ok(path.to_owned()),
+            Some(_) if !into_folder => Err(()),
+            Some(_) if in_folder => Ok(below),
+            None if in_folder && source.is_folder => Ok(below),
+            None if in_folder || source.is_folder => Err(()),
+            None if !into_folder => self.to().and_then(Path::file_name).map(PathBuf::from).ok_or(()),
+            _ => path.file_name().map(PathBuf::from).ok_or(()),
+        }
+    }
+
+    fn to(&self) -> Option<&Path> {
+        self.copy.to.as_ref().ok().map(Path::new)
+    }
+
+    /// The target folder: of a single file that becomes the target, the folder it is in.
+    pub(super) fn root(&self) -> Option<String> {
+        let to = self.to()?;
+        let is_one_file = |source: &Source| source.pattern.is_none() && !source.is_folder;
+        let becomes_file = !self.copy.into_folder && !self.copy.parents && self.sources.iter().all(is_one_file);
+        let root = if becomes_file { to.parent().unwrap_or(to) } else { to };
+        Some(root.to_string_lossy().into_owned())
+    }
+
+    /// Why a path that it takes has no known place.
+    pub(super) fn unknown(&self) -> &'static str {
+        self.copy.to.as_ref().err().copied().unwrap_or(UNKNOWN)
+    }
+
+    pub(super) fn owner(&self) -> Option<String> {
+        self.copy.owner.clone()
+    }
+
+    pub(super) fn mode(&self) -> Option<u32> {
+        self.copy.mode
+    }
+}
+
+impl Source {
+    /// The way of a path from this source; empty if it is the source.
+    fn below(&self, path: &Path) -> Option<PathBuf> {
+        let Some(pattern) = &self.pattern else { return path.strip_prefix(&self.path).ok().map(Path::to_owned) };
+        let depth = self.path.components().count();
+        let head: PathBuf = path.components().take(depth).collect();
+        let matches = head.components().count() == depth && pattern.ignores(&head.to_string_lossy());
+        matches.then(|| path.components().skip(depth).collect())
+    }
+}

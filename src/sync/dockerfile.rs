@@ -1,0 +1,315 @@
+//! A Dockerfile, as far as sync has to know it: stages, folders, what is copied, what runs, what starts.
+//!
+//! After the Dockerfile reference: line continuations and the escape directive, here-documents, variables
+//! and their scopes, JSON and shell forms. What devk does not know it leaves out; what it cannot know, as
+//! a base image's WORKDIR, it says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+mod lines;
+mod words;
+
+use words::{expand, flags, split};
+
+/// One stage with all it builds on inside of the file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stage {
+    name: Option<String>,
+    /// In the order in which they take effect, those of its base first.
+    pub steps: Vec<Step>,
+    /// The stages that it takes something from, by index.
+    pub uses: Vec<usize>,
+    /// None until a WORKDIR says it: the base image may have one.
+    workdir: Option<String>,
+    variables: BTreeMap<String, String>,
+    entrypoint: Vec<String>,
+    cmd: Vec<String>,
+}
+
+/// What a stage does with files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Copy(Copy),
+    /// The words of a RUN, and its 1-based line.
+    Run {
+        text: String,
+        line: u32,
+        /// Folders of the context that it mounts.
+        mounts: Vec<String>,
+    },
+}
+
+/// COPY or ADD from the build context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Copy {
+    /// 1-based.
+    pub line: u32,
+    /// Patterns, relative to the context.
+    pub sources: Vec<String>,
+    /// Absolute, or the error that says why it is not known.
+    pub to: Result<String, &'static str>,
+    /// `to` is a folder whatever the sources are.
+    pub into_folder: bool,
+    /// ADD unpacks archives.
+    pub unpacks: bool,
+    pub parents: bool,
+    pub owner: Option<String>,
+    pub mode: Option<u32>,
+    pub exclude: Vec<String>,
+}
+
+/// A Dockerfile.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dockerfile {
+    pub stages: Vec<Stage>,
+}
+
+const NO_WORKDIR: &str = "the base image decides where it goes; say it with WORKDIR";
+
+impl Step {
+    /// The COPY, if it is one.
+    pub fn copy(&self) -> Option<&Copy> {
+        match self {
+            Self::Copy(copy) => Some(copy),
+            Self::Run { .. } => None,
+        }
+    }
+}
+
+impl Dockerfile {
+    /// Reads the text with these build arguments.
+    pub fn parse(text: &str, args: &BTreeMap<String, String>) -> Self {
+        let mut reading = Reading { args, global: BTreeMap::new(), stages: Vec::new() };
+        for instruction in lines::instructions(text) {
+            reading.take(&instruction);
+        }
+        Self { stages: reading.stages }
+    }
+
+    /// The stage that is built: `target`, or the last one.
+    pub fn stage(&self, target: Option<&str>) -> Option<&Stage> {
+        let Some(target) = target else { return self.stages.last() };
+        let by_number = || self.stages.get(target.parse::<usize>().ok()?);
+        self.stages.iter().rfind(|stage| stage.is(target)).or_else(by_number)
+    }
+
+    /// The other stages that take part in building one.
+    pub fn behind<'a>(&'a self, stage: &'a Stage) -> Vec<&'a Stage> {
+        let (mut found, mut next) = (BTreeSet::new(), stage.uses.clone());
+        while let Some(index) = next.pop() {
+            if found.insert(index) {
+                next.extend(self.stages.get(index).iter().flat_map(|stage| &stage.uses));
+            }
+        }
+        found.into_iter().filter_map(|index| self.stages.get(index)).collect()
+    }
+}
+
+impl Stage {
+    fn is(&self, name: &str) -> bool {
+        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+    }
+
+    /// The words that a container of it starts with; empty if the base image says them.
+    pub fn command(&self) -> Vec<String> {
+        [&self.entrypoint[..], &self.cmd[..]].concat()
+    }
+
+    /// The value of an ENV or ARG.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        self.variables.get(name).map(String::as_str)
+    }
+
+    fn absolute(&self, path: &str) -> Result<String, &'static str> {
+        let joined = if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            format!("{}/{path}", self.workdir.as_deref().ok_or(NO_WORKDIR)?)
+        };
+        Ok(clean(&joined))
+    }
+}
+
+/// An absolute path without `.`, `..` and repeated slashes.
+fn clean(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+/// The state of a reader between two instructions.
+struct Reading<'a> {
+    args: &'a BTreeMap<String, String>,
+    /// ARGs before the first FROM.
+    global: BTreeMap<String, String>,
+    stages: Vec<Stage>,
+}
+
+impl Reading<'_> {
+    fn take(&mut self, instruction: &lines::Instruction) {
+        let (text, line) = (instruction.text.as_str(), instruction.line);
+        match instruction.keyword.as_str() {
+            "FROM" => self.from(text),
+            "ARG" => self.arg(text),
+            "ENV" => self.env(text),
+            "WORKDIR" => self.workdir(text),
+            "COPY" | "ADD" => self.copy(text, line, instruction.keyword == "ADD"),
+            "RUN" => self.run(text, line),
+            "CMD" => self.command(text, |stage| &mut stage.cmd),
+            "ENTRYPOINT" => {
+                self.command(text, |stage| &mut stage.entrypoint);
+                // It makes a CMD of the base void.
+                if let Some(stage) = self.stages.last_mut() {
+                    stage.cmd.clear();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn from(&mut self, text: &str) {
+        let words: Vec<_> = split(text).into_iter().filter(|word| !word.starts_with("--")).collect();
+        let base = words.first().map(|base| expand(base, &|name| self.global.get(name).cloned())).unwrap_or_default();
+        let parent = self.stages.iter().rfind(|stage| stage.is(&base));
+        let mut stage = parent.cloned().unwrap_or_default();
+        let named = words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
+        stage.name = words.get(2).filter(|_| named).cloned();
+        self.stages.push(stage);
+    }
+
+    fn arg(&mut self, text: &str) {
+        for word in split(text) {
+            let (name, default) = word.split_once('=').map_or((word.as_str(), None), |(n, v)| (n, Some(v)));
+            let given = self.args.get(name).cloned();
+            let inherited = || self.global.get(name).cloned();
+            let default = default.map(|text| self.expand(text));
+            let Some(value) = given.or(default).or_else(inherited) else { continue };
+            let scope = self.stages.last_mut().map_or(&mut self.global, |stage| &mut stage.variables);
+            scope.insert(name.to_owned(), value);
+        }
+    }
+
+    fn env(&mut self, text: &str) {
+        let words = split(text);
+        let is_pairs = words.first().is_some_and(|word| word.contains('='));
+        let pairs: Vec<(String, String)> = if is_pairs {
+            words.iter().filter_map(|word| word.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+        } else {
+            // The old form: one name, and the rest of the line.
+            let (name, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+            vec![(name.to_owned(), value.trim().to_owned())]
+        };
+        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name, self.expand(&value))).collect();
+        if let Some(stage) = self.stages.last_mut() {
+            stage.variables.extend(pairs);
+        }
+    }
+
+    fn workdir(&mut self, text: &str) {
+        let folder = self.expand(text.trim().trim_matches(['"', '\'']));
+        if let Some(stage) = self.stages.last_mut() {
+            stage.workdir = stage.absolute(&folder).ok();
+        }
+    }
+
+    fn run(&mut self, text: &str, line: u32) {
+        let (flags, rest) = flags(text);
+        let mounts = flags.iter().filter_map(|(name, value)| (name == "mount").then_some(value.as_str()));
+        let (mut folders, mut uses) = (Vec::new(), Vec::new());
+        for mount in mounts {
+            let field = |names: &[&str]| {
+                let pairs = mount.split(',').filter_map(|pair| pair.split_once('='));
+                pairs.into_iter().find(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned())
+            };
+            match (field(&["type"]).as_deref(), field(&["from"])) {
+                (None | Some("bind" | "cache"), Some(from)) => uses.extend(self.number(&from)),
+                (None | Some("bind"), None) => folders.push(field(&["source", "src"]).unwrap_or_default()),
+                _ => {}
+            }
+        }
+        let text = words::json(rest).map_or_else(|| rest.to_owned(), |words| words.join(" "));
+        if let Some(stage) = self.stages.last_mut() {
+            stage.uses.extend(uses);
+            stage.steps.push(Step::Run { text, line, mounts: folders });
+        }
+    }
+
+    fn copy(&mut self, text: &str, line: u32, unpacks: bool) {
+        let (flags, rest) = flags(text);
+        let flag = |name: &str| flags.iter().find(|(n, _)| n == name).map(|(_, value)| self.expand(value));
+        if let Some(from) = flag("from") {
+            let number = self.number(&from);
+            if let Some(stage) = self.stages.last_mut() {
+                stage.uses.extend(number);
+            }
+            return;
+        }
+        let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest));
+        words.iter_mut().for_each(|word| *word = self.expand(word));
+        let Some(to) = words.pop() else { return };
+        let sources = words.into_iter().filter(|word| !is_elsewhere(word)).map(|word| clean(&format!("/{word}")));
+        let sources: Vec<_> = sources.map(|path| path.trim_start_matches('/').to_owned()).collect();
+        let exclude = flags.iter().filter(|(name, _)| name == "exclude").map(|(_, value)| value.clone()).collect();
+        let Some(stage) = self.stages.last() else { return };
+        let copy = Copy {
+            line,
+            into_folder: sources.len() > 1 || is_folder(&to) || stage.has_folder(&to),
+            sources,
+            to: stage.absolute(&to),
+            unpacks,
+            parents: flag("parents").is_some_and(|value| value != "false"),
+            owner: flag("chown"),
+            mode: flag("chmod").and_then(|mode| u32::from_str_radix(&mode, 8).ok()),
+            exclude,
+        };
+        if let Some(stage) = self.stages.last_mut() {
+            stage.steps.push(Step::Copy(copy));
+        }
+    }
+
+    fn command(&mut self, text: &str, which: impl FnOnce(&mut Stage) -> &mut Vec<String>) {
+        let words = words::json(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.to_owned()]);
+        if let Some(stage) = self.stages.last_mut() {
+            *which(stage) = words;
+        }
+    }
+
+    /// The stage of that name or number; None for an image.
+    fn number(&self, from: &str) -> Option<usize> {
+        let named = self.stages.iter().rposition(|stage| stage.is(from));
+        named.or_else(|| from.parse().ok().filter(|number| *number < self.stages.len()))
+    }
+
+    fn expand(&self, text: &str) -> String {
+        let scope = self.stages.last().map_or(&self.global, |stage| &stage.variables);
+        expand(text, &|name| scope.get(name).cloned())
+    }
+}
+
+impl Stage {
+    /// Whether this path is a folder of the image, as far as the file tells.
+    fn has_folder(&self, path: &str) -> bool {
+        let Ok(path) = self.absolute(path) else { return false };
+        let copied =
+            |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
+        self.workdir.as_ref() == Some(&path) || self.steps.iter().any(copied)
+    }
+}
+
+fn is_folder(to: &str) -> bool {
+    to.ends_with('/') || matches!(to, "." | "..") || to.ends_with("/.") || to.ends_with("/..")
+}
+
+/// Here-documents, URLs and repositories are not of the context.
+fn is_elsewhere(source: &str) -> bool {
+    source.starts_with("<<") || source.contains("://") || source.starts_with("git@")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! The engine of one image: from changed paths to the containers that run it.
+//!
+//! The intake takes down in the journal what is at each changed path. Every container has a worker that
+//! chases the journal: what it lacks is read from the disk when it is its turn, so a file that is saved
+//! 300 times a second is sent as often as the container can take it, the last state always, and a new
+//! container gets all of the journal by the same way.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep_until;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::batch::{Item, Target, Wanted, look};
+use super::containers::Containers;
+use super::journal::Journal;
+use super::rules::{Rules, Verdict};
+use super::status::{ContainerStatus, SyncStatus};
+use super::trace::Traces;
+use super::watch::{Changes, Watch};
+use super::worker;
+use crate::error::{Result, internal};
+
+/// A path that is gone is looked at again after this time: editors take a file away and put the new one in
+/// its place, and no program may see it missing in between.
+const GONE_FOR: Duration = Duration::from_millis(100);
+
+/// What an engine serves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The name in devk.yaml.
+    pub image: String,
+    /// The reference of the image that the journal is about.
+    pub reference: String,
+    /// The build context, an absolute path.
+    pub context: PathBuf,
+    pub rules: Rules,
+}
+
+/// A change that sync cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuild {
+    /// The name in devk.yaml.
+    pub image: String,
+    /// Relative to the build context; None if it is about a container.
+    pub path: Option<PathBuf>,
+    /// In words for the user.
+    pub why: String,
+}
+
+/// A running engine. Dropping it ends it.
+#[derive(Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+    _tasks: [AbortOnDropHandle<()>; 2],
+}
+
+/// What the intake and the workers have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) settings: Settings,
+    state: Mutex<State>,
+    /// The journal's.
+    pub(super) generation: watch::Sender<u64>,
+    rebuilds: mpsc::UnboundedSender<Rebuild>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) journal: Journal,
+    /// When the last generations began and were taken down, for the trace.
+    times: BTreeMap<u64, (Instant, Instant)>,
+    /// By container id.
+    pub(super) containers: BTreeMap<String, ContainerStatus>,
+    pub(super) traces: Traces,
+    /// Paths that cannot be read, with the reason.
+    unreadable: BTreeMap<PathBuf, String>,
+    /// Why some of the tree is not watched.
+    trouble: Option<String>,
+}
+
+/// Generations whose times are kept.
+const TIMES: usize = 4096;
+
+impl Engine {
+    /// Watches the build context from now on and keeps the containers of the image current. What is in the
+    /// tree at this moment counts as being in the image.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::SyncWatch`] if the context cannot be watched.
+    pub async fn start(
+        settings: Settings,
+        clients: watch::Receiver<Option<Client>>,
+        containers: watch::Receiver<Containers>,
+        rebuilds: mpsc::UnboundedSender<Rebuild>,
+    ) -> Result<Self> {
+        let (context, rules) = (settings.context.clone(), settings.rules.clone());
+        let watching = move || Watch::start(&context, move |folder| rules.enters(folder));
+        let watch = tokio::task::spawn_blocking(watching).await.map_err(|e| internal(&e))??;
+        let (state, generation) = (Mutex::default(), watch::Sender::new(0));
+        let shared = Arc::new(Shared { settings, state, generation, rebuilds });
+        let intake = tokio::spawn(intake(shared.clone(), watch));
+        let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
+        Ok(Self { shared, _tasks: [AbortOnDropHandle::new(intake), AbortOnDropHandle::new(workers)] })
+    }
+
+    /// What runs where.
+    pub fn status(&self) -> SyncStatus {
+        let state = self.shared.state();
+        let unreadable = state.unreadable.iter().map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
+        SyncStatus {
+            image: self.shared.settings.image.clone(),
+            generation: state.journal.generation(),
+            paths: state.journal.len(),
+            containers: state.containers.values().cloned().collect(),
+            latency: state.traces.latency(),
+            troubles: state.trouble.iter().cloned().chain(unreadable).collect(),
+        }
+    }
+
+    /// Whether a container of this pod lacks what was synced before it started: no connection should go there
+    /// yet. One that cannot be synced into does not count.
+    pub fn is_behind(&self, pod: &str) -> bool {
+        let state = self.shared.state();
+        state.containers.values().any(|container| container.pod == pod && container.is_behind())
+    }
+
+    /// The generation that a container runs; None if no such container is known.
+    pub fn ready_for(&self, pod: &str, container_id: &str) -> Option<u64> {
+        let state = self.shared.state();
+        let container = state.containers.get(container_id).filter(|container| container.pod == pod)?;
+        (!container.is_behind()).then_some(container.generation)
+    }
+
+    /// Waits until every container that can be synced into has all that was taken down so far.
+    pub async fn settled(&self) {
+        let mut news = self.shared.generation.subscribe();
+        loop {
+            {
+                let state = self.shared.state();
+                let generation = state.journal.generation();
+                let lacks = |c: &ContainerStatus| c.generation < generation && c.refused.is_none();
+                if !state.containers.values().any(lacks) {
+                    return;
+                }
+            }
+            // The sender is as old as we are.
+            let _ = tokio::time::timeout(GONE_FOR, news.changed()).await;
+        }
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+async fn intake(shared: Arc<Shared>, watch: Watch) {
+    // Paths that are gone, and since when.
+    let mut gone = BTreeMap::<PathBuf, Instant>::new();
+    loop {
+        let due = gone.values().min().map(|since| *since + GONE_FOR);
+        let changes = tokio::select! {
+            changes = watch.next() => changes,
+            () = until(due) => Ok(Changes::new()),
+        };
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                shared.state().trouble = Some(error.to_string());
+                continue;
+            }
+        };
+        let taking = (shared.clone(), std::mem::take(&mut gone));
+        // Long files are read for their hash.
+        let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
+        gone = taken.await.unwrap_or_default();
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Shared {
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes changes down. The answer is what is gone, and not for long enough to be believed.
+    fn take(&self, changes: Changes, mut gone: BTreeMap<PathBuf, Instant>) -> BTreeMap<PathBuf, Instant> {
+        let now = Instant::now();
+        let due: Vec<_> =
+            gone.iter().filter(|(_, since)| now >= **since + GONE_FOR).map(|(p, s)| (p.clone(), *s)).collect();
+        let mut all: Changes = due.into_iter().collect();
+        for (path, at) in changes {
+            all.entry(path).or_insert(at);
+        }
+        for (path, at) in all {
+            match self.settings.rules.verdict(&path) {
+                Verdict::Ignore(_) => {}
+                Verdict::Rebuild(why) => self.rebuild(Some(path), why),
+                Verdict::Sync(_) => {
+                    let since = *gone.get(&path).unwrap_or(&at);
+                    if self.note(&path, since, now) {
+                        gone.remove(&path);
+                    } else {
+                        gone.insert(path, since);
+                    }
+                }
+            }
+        }
+        gone
+    }
+
+    /// False if it is gone and may come back in a moment.
+    fn note(&self, path: &Path, at: Instant, now: Instant) -> bool {
+        let found = look(&self.settings.context.join(path));
+        if matches!(found, Ok(Wanted::Gone)) && now < at + GONE_FOR {
+            return false;
+        }
+        // Long files take their time: nobody shall wait for the state, nor small files for long ones.
+        let found = found.and_then(|wanted| Ok((wanted.print()?, wanted == Wanted::Gone)));
+        let mut state = self.state();
+        match found.map(|(print, gone)| state.journal.note(path, print, gone)) {
+            Ok(noted) => {
+                state.unreadable.remove(path);
+                if let Some(generation) = noted {
+                    state.times.insert(generation, (at, Instant::now()));
+                    if state.times.len() > TIMES {
+                        state.times.pop_first();
+                    }
+                    self.generation.send_replace(generation);
+                }
+            }
+            Err(why) => drop(state.unreadable.insert(path.to_owned(), why.to_string())),
+        }
+        true
+    }
+
+    pub(super) fn rebuild(&self, path: Option<PathBuf>, why: String) {
+        // A session that is ending rebuilds nothing.
+        let _ = self.rebuilds.send(Rebuild { image: self.settings.image.clone(), path, why });
+    }
+
+    /// What is to be at a path of the container now; None if it does not go there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn item(&self, path: &Path) -> std::io::Result<Option<Item>> {
+        let Verdict::Sync(to) = self.settings.rules.verdict(path) else { return Ok(None) };
+        let Some(target) = Target::below(to.root, &to.path) else { return Ok(None) };
+        let mut wanted = look(&self.settings.context.join(path))?;
+        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
+            source.mode = mode;
+        }
+        Ok(Some(Item { target, wanted, owner: to.owner }))
+    }
+
+    /// The command of the rule that a path goes by; empty for none.
+    pub(super) fn command(&self, path: &Path) -> &[String] {
+        match self.settings.rules.verdict(path) {
+            Verdict::Sync(to) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
+            _ => &[],
+        }
+    }
+
+    /// When the changes after a generation began, and when the last of them was taken down.
+    pub(super) fn began(&self, after: u64, reached: u64) -> Option<(Instant, Instant)> {
+        let state = self.state();
+        let mut times = state.times.range(after + 1..=reached).map(|(_, times)| *times);
+        let first = times.next()?;
+        Some(times.fold(first, |a, b| (a.0.min(b.0), a.1.max(b.1))))
+    }
+}

@@ -1,0 +1,23 @@
+//! Sync: a saved file is in the containers, milliseconds later, without a build.
+//!
+//! [`rules`] says what a path of the working tree means for an image, [`watch`] which paths changed,
+//! [`journal`] what containers must have, [`stream`] brings it there, and [`engine`] ties them together.
+
+pub mod batch;
+mod carry;
+pub mod containers;
+mod copied;
+pub mod dockerfile;
+pub mod engine;
+pub mod exec;
+pub mod journal;
+pub mod reloader;
+pub mod rules;
+mod script;
+pub mod status;
+pub mod stream;
+pub mod trace;
+mod tree;
+pub mod verify;
+pub mod watch;
+mod worker;

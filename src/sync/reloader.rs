@@ -1,0 +1,151 @@
+//! Programs that notice changed files by themselves, by the words they are started with. Pure.
+
+/// A program, the words that make it reload, and those that make it do something else.
+struct Known {
+    program: &'static str,
+    /// One of these must be there; none: it reloads by default.
+    with: &'static [&'static str],
+    without: &'static [&'static str],
+}
+
+const fn known(program: &'static str, with: &'static [&'static str], without: &'static [&'static str]) -> Known {
+    Known { program, with, without }
+}
+
+const KNOWN: &[Known] = &[
+    known("uvicorn", &["--reload"], &[]),
+    known("gunicorn", &["--reload"], &[]),
+    known("hypercorn", &["--reload"], &[]),
+    known("granian", &["--reload"], &[]),
+    known("fastapi", &["dev"], &[]),
+    known("flask", &["--debug", "--reload"], &["--no-reload"]),
+    known("manage.py", &["runserver"], &["--noreload"]),
+    known("watchfiles", &[], &[]),
+    known("watchmedo", &["auto-restart"], &[]),
+    known("node", &["--watch", "--watch-path"], &[]),
+    known("nodemon", &[], &[]),
+    known("tsx", &["watch"], &[]),
+    known("ts-node-dev", &["--respawn"], &[]),
+    known("bun", &["--watch", "--hot"], &[]),
+    known("deno", &["--watch", "--watch-hmr"], &[]),
+    known("vite", &[], &["build", "preview", "optimize"]),
+    known("next", &["dev"], &[]),
+    known("nuxt", &["dev"], &[]),
+    known("astro", &["dev"], &[]),
+    known("ng", &["serve"], &[]),
+    known("nest", &["--watch"], &[]),
+    known("webpack", &["serve"], &[]),
+    known("webpack-dev-server", &[], &[]),
+    known("react-scripts", &["start"], &[]),
+    known("air", &[], &[]),
+    known("reflex", &[], &[]),
+    known("watchexec", &[], &[]),
+    known("entr", &[], &[]),
+    known("cargo-watch", &[], &[]),
+    known("dotnet", &["watch"], &[]),
+    known("rerun", &[], &[]),
+];
+
+/// Starters that run a script of package.json.
+const RUNNERS: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
+
+/// Scripts may start scripts; a ring of them ends here.
+const DEEPEST: usize = 4;
+
+/// The reloader that a command starts, if it is a known one. `script` tells the text of a package.json script;
+/// `variable` the value of an environment variable.
+pub fn reloader(
+    command: &[String],
+    script: &dyn Fn(&str) -> Option<String>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<&'static str> {
+    let words: Vec<String> = command.iter().flat_map(|word| word.split_whitespace()).map(plain).collect();
+    in_words(&words, script, DEEPEST).or_else(|| by_variable(&words, variable))
+}
+
+fn in_words(words: &[String], script: &dyn Fn(&str) -> Option<String>, deep: usize) -> Option<&'static str> {
+    let has = |some: &[&str]| {
+        words.iter().any(|word| some.contains(&word.split_once('=').map_or(word.as_str(), |(name, _)| name)))
+    };
+    let starts = |program: &str| words.iter().any(|word| word.rsplit('/').next() == Some(program));
+    let found = KNOWN
+        .iter()
+        .find(|known| starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without));
+    if found.is_some() || deep == 0 {
+        return found.map(|known| known.program);
+    }
+    let text = script(&script_name(words)?)?;
+    let words: Vec<_> = text.split_whitespace().map(plain).collect();
+    in_words(&words, script, deep - 1)
+}
+
+/// The name in `npm run NAME`, `npm start`, `yarn NAME`.
+fn script_name(words: &[String]) -> Option<String> {
+    let at = words.iter().position(|word| RUNNERS.iter().any(|runner| word.rsplit('/').next() == Some(runner)))?;
+    words[at + 1..].iter().find(|word| !word.starts_with('-') && *word != "run" && *word != "run-script").cloned()
+}
+
+fn by_variable(words: &[String], variable: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
+    let is_on = |name: &str| variable(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
+    let starts = |program: &str| words.iter().any(|word| word.rsplit('/').next() == Some(program));
+    (starts("flask") && is_on("FLASK_DEBUG") && !words.iter().any(|word| word == "--no-reload")).then_some("flask")
+}
+
+fn plain(word: &str) -> String {
+    word.trim_matches(['"', '\'', ';', '(', ')']).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(command: &[&str]) -> Option<&'static str> {
+        let words: Vec<_> = command.iter().map(|word| (*word).to_owned()).collect();
+        let script = |name: &str| match name {
+            "dev" => Some("npm run dev:web".to_owned()),
+            "dev:web" => Some("cross-env X=1 vite --host".to_owned()),
+            "build" => Some("vite build".to_owned()),
+            "ring" => Some("npm run ring".to_owned()),
+            _ => None,
+        };
+        reloader(&words, &script, &|_| None)
+    }
+
+    #[test]
+    fn reloaders_are_known_by_their_words() {
+        let cases: &[(&[&str], Option<&str>)] = &[
+            (&["uvicorn", "app:app", "--reload"], Some("uvicorn")),
+            (&["uvicorn", "app:app"], None),
+            (&["python", "-m", "uvicorn", "app:app", "--reload", "--reload-dir=app"], Some("uvicorn")),
+            (&["/bin/sh", "-c", "exec /usr/local/bin/uvicorn app:app --reload"], Some("uvicorn")),
+            (&["node", "--watch", "src/server.js"], Some("node")),
+            (&["node", "--watch-path=src", "x.js"], Some("node")),
+            (&["node", "src/server.js"], None),
+            (&["docker-entrypoint.sh", "nodemon", "x.js"], Some("nodemon")),
+            (&["npx", "next", "dev"], Some("next")),
+            (&["next", "start"], None),
+            (&["flask", "--debug", "run"], Some("flask")),
+            (&["flask", "run"], None),
+            (&["python", "manage.py", "runserver", "0.0.0.0:80"], Some("manage.py")),
+            (&["python", "manage.py", "runserver", "--noreload"], None),
+            (&["air"], Some("air")),
+            (&["npm", "run", "dev"], Some("vite")),
+            (&["yarn", "dev"], Some("vite")),
+            (&["npm", "run", "build"], None),
+            (&["npm", "start"], None),
+            (&["npm", "run", "ring"], None),
+            (&["nginx", "-g", "daemon off;"], None),
+            (&[], None),
+        ];
+        let wrong: Vec<_> = cases.iter().filter(|(command, expected)| of(command) != *expected).collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn flask_reloads_by_its_variable_too() {
+        let command = ["flask", "run"].map(str::to_owned);
+        let debug = |value: &'static str| move |name: &str| (name == "FLASK_DEBUG").then(|| value.to_owned());
+        assert_eq!(reloader(&command, &|_| None, &debug("1")), Some("flask"));
+        assert_eq!(reloader(&command, &|_| None, &debug("0")), None);
+    }
+}

@@ -1,0 +1,231 @@
+use super::*;
+use crate::image::context::tests::{image, write};
+
+const UVICORN: &str = "CMD [\"uvicorn\", \"app:app\", \"--reload\"]\n";
+
+struct Case {
+    dir: tempfile::TempDir,
+    image: ImageConfig,
+}
+
+impl Case {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), files);
+        let image = ImageConfig { sync: Some(Sync::Auto), ..image(dir.path()) };
+        Self { dir, image }
+    }
+
+    /// A Dockerfile that ends with uvicorn, over a context with the folders `app` and `src`.
+    fn dockerfile(text: &str) -> Self {
+        Self::new(&[("Dockerfile", &format!("{text}\n{UVICORN}")), ("app/x", ""), ("src/x", ""), ("one.py", "")])
+    }
+
+    fn rules(&self) -> Rules {
+        Rules::read(&self.image, &BTreeMap::new(), &Usage::default()).unwrap()
+    }
+
+    /// Where a path goes, in full; or why not.
+    fn of(&self, path: &str) -> Result<String, String> {
+        let rules = self.rules();
+        match rules.verdict(Path::new(path)) {
+            Verdict::Sync(to) => Ok(Path::new(&rules.roots()[to.root]).join(to.path).display().to_string()),
+            Verdict::Rebuild(why) => Err(why),
+            Verdict::Ignore(why) => Err(format!("ignored: {why}")),
+        }
+    }
+
+    fn rebuilds(&self, path: &str) -> bool {
+        self.of(path).is_err_and(|why| !why.starts_with("ignored"))
+    }
+}
+
+fn to(path: &str) -> Result<String, String> {
+    Ok(path.to_owned())
+}
+
+#[test]
+fn what_is_copied_after_the_last_run_is_synced_and_what_a_run_consumes_is_not() {
+    let case = Case::dockerfile(
+        "FROM x\nWORKDIR /srv\nCOPY requirements.txt ./\nRUN pip install -r requirements.txt\nCOPY app app",
+    );
+    assert_eq!(case.of("app/main.py"), to("/srv/app/main.py"));
+    assert_eq!(case.of("app/deep/x.html"), to("/srv/app/deep/x.html"));
+    assert_eq!(case.of("requirements.txt").unwrap_err(), "the RUN in line 4 of the Dockerfile may build with it");
+    assert_eq!(case.of("Dockerfile").unwrap_err(), "`Dockerfile` says how the image is built");
+    assert_eq!(case.of("notes.md").unwrap_err(), "ignored: no COPY takes it");
+}
+
+#[test]
+fn a_lock_file_that_is_copied_twice_is_rebuilt() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY package*.json ./\nRUN npm ci\nCOPY . .");
+    assert!(case.rebuilds("package.json") && case.rebuilds("package-lock.json"));
+    assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
+}
+
+#[test]
+fn a_run_after_the_copy_means_a_rebuild_unless_it_reads_no_content() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN npm run build");
+    assert!(case.rebuilds("src/a.js"));
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN useradd app && chown -R app /w; mkdir /data");
+    assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN mkdir $(cat src/name)");
+    assert!(case.rebuilds("src/a.js"));
+}
+
+#[test]
+fn what_another_stage_builds_with_is_rebuilt_even_if_it_is_copied_too() {
+    let case = Case::dockerfile(
+        "FROM x AS build\nWORKDIR /b\nCOPY src src\nRUN make\nFROM x\nWORKDIR /w\nCOPY --from=build /b/out out\nCOPY src app ./",
+    );
+    assert!(case.of("src/a").unwrap_err().contains("another stage"));
+    assert_eq!(case.of("app/b"), to("/w/b"));
+}
+
+#[test]
+fn a_stage_that_takes_no_part_has_no_say() {
+    let case = Case::dockerfile("FROM x AS test\nCOPY app /t\nRUN make\nFROM x\nCOPY app /w/");
+    assert_eq!(case.of("app/b"), to("/w/b"));
+}
+
+#[test]
+fn the_target_stage_counts() {
+    let mut case = Case::dockerfile(&format!(
+        "FROM x AS dev\nCOPY app /dev/\n{UVICORN}FROM x AS prod\nCOPY app /prod/\nRUN build"
+    ));
+    assert!(case.rebuilds("app/b"));
+    case.image.target = Some("dev".to_owned());
+    assert_eq!(case.of("app/b"), to("/dev/b"));
+}
+
+#[test]
+fn files_and_folders_land_where_docker_puts_them() {
+    let copies = [
+        ("COPY one.py /w/", "one.py", "/w/one.py"),
+        ("COPY one.py /w/renamed.py", "one.py", "/w/renamed.py"),
+        ("COPY app /w", "app/a/b", "/w/a/b"),
+        ("COPY app src /w/", "src/a", "/w/a"),
+        ("COPY *.py /w/", "one.py", "/w/one.py"),
+        ("COPY app/* /w/", "app/sub/x", "/w/x"),
+        ("COPY app/*.py /w/", "app/main.py", "/w/main.py"),
+        ("COPY --parents app/x /w/", "app/x", "/w/app/x"),
+        ("COPY ./app/../one.py /w/", "one.py", "/w/one.py"),
+        ("COPY . /w", "app/a", "/w/app/a"),
+        ("COPY one.py /", "one.py", "/one.py"),
+    ];
+    for (copy, path, expected) in copies {
+        assert_eq!(Case::dockerfile(&format!("FROM x\n{copy}")).of(path), to(expected), "{copy}");
+    }
+}
+
+#[test]
+fn what_docker_decides_by_what_it_finds_is_rebuilt() {
+    assert!(Case::dockerfile("FROM x\nCOPY *.py /w").rebuilds("one.py"));
+    assert!(Case::dockerfile("FROM x\nCOPY app .").of("app/x").unwrap_err().contains("WORKDIR"));
+    assert!(Case::dockerfile("FROM x\nADD app.tar.gz /w/").rebuilds("app.tar.gz"));
+    assert!(Case::dockerfile("FROM x\nRUN --mount=type=bind,source=app,target=/x y\nCOPY . /w").rebuilds("app/x"));
+}
+
+#[test]
+fn the_last_copy_of_a_path_wins() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /v/");
+    assert_eq!(case.of("app/x"), to("/v/x"));
+    let Verdict::Sync(found) = case.rules().verdict(Path::new("app/x")) else { panic!("synced") };
+    assert_eq!((found.owner.as_deref(), found.mode), (Some("app"), Some(0o755)));
+}
+
+#[test]
+fn excluded_ignored_and_temporary_files_are_left_alone() {
+    let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md . /w");
+    write(case.dir.path(), &[(".dockerignore", "node_modules\n*.log\n!keep.log\n")]);
+    for path in [
+        "readme.md",
+        "node_modules/a",
+        "a.log",
+        ".git/index",
+        "sub/.git/HEAD",
+        "app/.x.swp",
+        "4913",
+        "x~",
+        ".#x",
+        "#x#",
+    ] {
+        assert!(case.of(path).unwrap_err().starts_with("ignored"), "{path}");
+    }
+    assert_eq!(case.of("keep.log"), to("/w/keep.log"));
+    assert!(case.rebuilds(".dockerignore"));
+}
+
+#[test]
+fn folders_that_mean_nothing_are_not_entered() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w");
+    write(case.dir.path(), &[(".dockerignore", "node_modules\ndocs\n!docs/kept\n")]);
+    let rules = case.rules();
+    let entered = |path: &str| rules.enters(Path::new(path));
+    assert!(!entered("node_modules") && !entered(".git") && !entered("app/.git"));
+    assert!(entered("docs") && entered("app"));
+}
+
+#[test]
+fn without_a_known_reloader_everything_is_rebuilt_with_the_reason() {
+    let case = Case::new(&[("Dockerfile", "FROM x\nCOPY app /w/\nCMD [\"python\", \"x.py\"]\n"), ("app/x", "")]);
+    assert!(case.of("app/x").unwrap_err().contains("no known reloader"));
+    let usage = Usage { command: vec!["nodemon".to_owned(), "x.js".to_owned()], ..Usage::default() };
+    let rules = Rules::read(&case.image, &BTreeMap::new(), &usage).unwrap();
+    assert!(matches!(rules.verdict(Path::new("app/x")), Verdict::Sync(_)));
+}
+
+#[test]
+fn a_script_of_package_json_is_followed() {
+    let files = [
+        ("Dockerfile", "FROM x\nWORKDIR /w\nCOPY package.json .\nRUN npm i\nCOPY . .\nCMD npm run dev\n"),
+        ("package.json", r#"{"scripts": {"dev": "vite --host"}}"#),
+    ];
+    assert_eq!(Case::new(&files).of("src/a.js"), to("/w/src/a.js"));
+}
+
+#[test]
+fn build_arguments_are_known() {
+    let case = Case::dockerfile("FROM x\nARG DIR=one\nCOPY app /$DIR/");
+    let args = BTreeMap::from([("DIR".to_owned(), "two".to_owned())]);
+    assert_eq!(Rules::read(&case.image, &args, &Usage::default()).unwrap().roots(), ["/two"]);
+}
+
+#[test]
+fn written_rules_are_asked_in_their_order() {
+    let mut case = Case::dockerfile("FROM x\nCOPY . /w\nRUN make");
+    let rule = |from: &str, to: &str, run: &[&str], exclude: &[&str]| SyncRule {
+        from: from.into(),
+        to: to.to_owned(),
+        run: run.iter().map(|word| (*word).to_owned()).collect(),
+        exclude: exclude.iter().map(|word| (*word).to_owned()).collect(),
+        origin: case.image.origin.clone(),
+    };
+    let file = rule("one.py", "/opt/renamed.py", &[], &[]);
+    let rules =
+        vec![rule("app/static", "/static", &[], &["*.map"]), rule("app", "/w/app", &["kill", "-HUP", "1"], &[]), file];
+    case.image.sync = Some(Sync::Rules(rules));
+    assert_eq!(case.of("app/static/a.css"), to("/static/a.css"));
+    assert_eq!(case.of("app/main.py"), to("/w/app/main.py"));
+    assert_eq!(case.of("one.py"), to("/opt/renamed.py"));
+    assert!(case.of("app/static/a.map").unwrap_err().starts_with("ignored"));
+    assert!(case.rebuilds("src/other"));
+    let rules = case.rules();
+    assert_eq!((rules.run(0), rules.run(1)), (&[][..], &["kill", "-HUP", "1"].map(str::to_owned)[..]));
+}
+
+#[test]
+fn an_image_without_sync_is_rebuilt() {
+    let mut case = Case::dockerfile("FROM x\nCOPY app /w/");
+    case.image.sync = None;
+    assert!(case.rebuilds("app/x"));
+}
+
+#[test]
+fn a_name_that_is_no_text_keeps_its_bytes() {
+    use std::os::unix::ffi::OsStrExt;
+    let case = Case::dockerfile("FROM x\nCOPY app /w/");
+    let path = Path::new("app").join(std::ffi::OsStr::from_bytes(b"\xff.py"));
+    let Verdict::Sync(found) = case.rules().verdict(&path) else { panic!("synced") };
+    assert_eq!(found.path.as_os_str().as_bytes(), b"\xff.py");
+}

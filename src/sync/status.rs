@@ -1,0 +1,60 @@
+//! What `devk status` tells of sync.
+
+use serde::{Deserialize, Serialize};
+
+use super::trace::Latency;
+
+/// One image's sync.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SyncStatus {
+    /// The name in devk.yaml.
+    pub image: String,
+    /// Counts the changes to the working tree since the image was built.
+    pub generation: u64,
+    /// Paths that differ from the image.
+    pub paths: usize,
+    pub containers: Vec<ContainerStatus>,
+    #[serde(flatten)]
+    pub latency: Latency,
+    /// What keeps it from being complete, in words for the user.
+    pub troubles: Vec<String>,
+}
+
+/// One container of that image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerStatus {
+    pub pod: String,
+    pub container: String,
+    /// The generation of the working tree that it runs.
+    pub generation: u64,
+    /// What it has to have before connections should go to it: the generation at its start.
+    pub needs: u64,
+    /// Its shell is open.
+    pub open: bool,
+    /// Why it cannot be synced into; then it is current only after a rebuild.
+    pub refused: Option<String>,
+    /// What failed last, and is tried again.
+    pub trouble: Option<String>,
+}
+
+impl ContainerStatus {
+    /// Whether it lacks what was synced before it started.
+    pub fn is_behind(&self) -> bool {
+        self.refused.is_none() && self.generation < self.needs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_behind_until_it_has_what_was_synced_before_it_started() {
+        let mut container = ContainerStatus { needs: 3, generation: 2, ..ContainerStatus::default() };
+        assert!(container.is_behind());
+        container.generation = 3;
+        assert!(!container.is_behind());
+        let refused = ContainerStatus { needs: 3, refused: Some("read-only".into()), ..ContainerStatus::default() };
+        assert!(!refused.is_behind());
+    }
+}

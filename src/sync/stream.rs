@@ -1,0 +1,330 @@
+//! One open shell in one container, and the conversation with it.
+//!
+//! Opened once and kept: a line through an open stream takes 2 ms, a new one more than ten times that.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use kube::Client;
+use tokio::time::timeout;
+
+use super::batch::{Item, Target};
+use super::carry;
+use super::exec::{Exec, Place, Said};
+use super::script::{self, Carried, Expected};
+use crate::hex::hex;
+
+/// How long a shell may take to answer, beyond what the bytes it was sent explain.
+const ANSWER: Duration = Duration::from_secs(30);
+/// A slow disk still takes this many bytes in a second.
+const SLOWEST: u64 = 2_000_000;
+/// How long a `run:` command may take.
+const RUN: Duration = Duration::from_secs(300);
+/// What a program says of a failure comes on a channel of its own, a moment before or after the verdict.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+/// Bytes kept of what is said.
+const KEPT: usize = 16 * 1024;
+/// Batches with more content than this, in bytes, are carried by a process of their own: the shell reads
+/// 7 MB a second, `tar` as much as the API server moves.
+const INLINE: u64 = 128 * 1024;
+
+/// Why a stream cannot serve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection or the process is gone; a new stream may work.
+    Lost(String),
+    /// This container cannot be synced into, in words for the user.
+    NeedsRebuild(String),
+}
+
+/// A path that could not be brought to what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub target: Target,
+    pub why: String,
+}
+
+/// How a command in a container ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    pub code: i32,
+    /// Standard output and error, the last of it.
+    pub output: String,
+}
+
+/// What the container has to work with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tools {
+    tar: bool,
+    head: bool,
+    sha256sum: bool,
+    /// Its user is root.
+    root: bool,
+}
+
+/// An open shell in a container.
+pub struct Stream {
+    client: Client,
+    place: Place,
+    exec: Exec,
+    /// By target folder, where files are made.
+    stages: Vec<PathBuf>,
+    /// By target folder, how many folders for files in the making there are.
+    folders: Vec<usize>,
+    tools: Tools,
+    number: u64,
+    /// What came after the last whole line.
+    partial: Vec<u8>,
+    errors: Vec<u8>,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stream").field("place", &self.place).field("tools", &self.tools).finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// Opens a shell in a container, for files below the target folders `roots` (absolute paths there).
+    ///
+    /// # Errors
+    /// [`Trouble::NeedsRebuild`] if there is no shell or a folder cannot be written.
+    pub async fn open(client: &Client, place: &Place, roots: &[String]) -> Result<Self, Trouble> {
+        let exec = Exec::start(client, place, &["sh"]).await.map_err(Trouble::Lost)?;
+        let mut stream = Self {
+            client: client.clone(),
+            place: place.clone(),
+            exec,
+            stages: vec![PathBuf::new(); roots.len()],
+            folders: vec![1; roots.len()],
+            tools: Tools::default(),
+            number: 0,
+            partial: Vec::new(),
+            errors: Vec::new(),
+        };
+        stream.send(&script::hello(roots, &token()?)).await?;
+        timeout(ANSWER, stream.greeting(roots)).await.map_err(|_| silent())??;
+        Ok(stream)
+    }
+
+    async fn greeting(&mut self, roots: &[String]) -> Result<(), Trouble> {
+        let mut words = Vec::new();
+        loop {
+            let line = self.line().await?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            match line.split_once(' ').unwrap_or((&line, "")) {
+                ("ready", "") => return Ok(()),
+                ("root", rest) => self.stage(rest).ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?,
+                ("has", "tar") => self.tools.tar = true,
+                ("has", "head") => self.tools.head = true,
+                ("has", "sha256sum") => self.tools.sha256sum = true,
+                ("user", id) => self.tools.root = id == "0",
+                ("end", refused) => return Err(unwritable(refused, roots, &words)),
+                _ => words.push(line),
+            }
+        }
+    }
+
+    fn stage(&mut self, rest: &str) -> Option<()> {
+        let (n, path) = rest.split_once(' ')?;
+        *self.stages.get_mut(n.parse::<usize>().ok()?)? = PathBuf::from(path);
+        Some(())
+    }
+
+    /// Brings every path of a batch to what it should be, each of them at once or not at all. The answer
+    /// is what failed.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`]: nothing is known of the batch.
+    pub async fn apply(&mut self, items: &[Item]) -> Result<Vec<Failure>, Trouble> {
+        let groups = script::groups(items);
+        let carried = self.carried(items);
+        let mut failures = Vec::new();
+        if carried != Carried::Nothing {
+            let cargo = carry::cargo(&groups, carried);
+            for (root, stage) in self.stages.iter().enumerate() {
+                let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
+                failures.extend(carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await);
+            }
+        }
+        self.number += 1;
+        self.errors.clear();
+        let text = script::apply(self.number, &groups, carried, &mut self.folders, self.tools.root);
+        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        self.send(&text).await?;
+        let failed = timeout(patience, self.verdict(self.number)).await.map_err(|_| silent())??;
+        if !failed.is_empty() {
+            let said = self.last_words().await;
+            for (group, status) in failed {
+                let items = groups.get(group).map_or(&[][..], |group| &group.items);
+                let why = if status == script::OUTSIDE { LEADS_OUT } else { said.as_str() };
+                failures.extend(items.iter().map(|item| Failure { target: item.target.clone(), why: why.to_owned() }));
+            }
+        }
+        Ok(failures)
+    }
+
+    fn carried(&self, items: &[Item]) -> Carried {
+        let sources = || items.iter().filter_map(Item::source);
+        let has_long = sources().any(|source| source.content.is_none());
+        let total: u64 = sources().map(|source| source.len).sum();
+        match (self.tools.head && self.tools.tar, has_long || total > INLINE) {
+            (_, false) => Carried::Nothing,
+            (true, true) => Carried::All,
+            (false, true) if has_long => Carried::Long,
+            (false, true) => Carried::Nothing,
+        }
+    }
+
+    /// The groups that failed, with their status.
+    async fn verdict(&mut self, number: u64) -> Result<Vec<(usize, i32)>, Trouble> {
+        let (mut failed, end) = (Vec::new(), format!("ok {number}"));
+        loop {
+            let line = self.line().await?;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line == end {
+                return Ok(failed);
+            }
+            let mut words = line.split(' ').skip_while(|word| *word != "no").skip(1);
+            if let (Some(Ok(group)), Some(Ok(status))) = (words.next().map(str::parse), words.next().map(str::parse)) {
+                failed.push((group, status));
+            }
+        }
+    }
+
+    /// Runs a program in the container, in its working folder.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`], also if it does not end within five minutes.
+    pub async fn run(&mut self, command: &[String]) -> Result<Ran, Trouble> {
+        self.number += 1;
+        let text = script::run(self.number, command);
+        self.send(&text).await?;
+        timeout(RUN, self.ran(self.number)).await.map_err(|_| silent())?
+    }
+
+    async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {
+        let (mut output, end) = (Vec::new(), format!("end {number} "));
+        loop {
+            let line = self.line().await?;
+            if let Some(code) = line.strip_prefix(end.as_bytes()) {
+                let code = String::from_utf8_lossy(code).parse().unwrap_or(-1);
+                return Ok(Ran { code, output: String::from_utf8_lossy(&output).trim_end().to_owned() });
+            }
+            keep(&mut output, &line);
+            output.push(b'\n');
+        }
+    }
+
+    /// The SHA-256 of files in the container, in hexadecimal digits, in their order; None where there is
+    /// no file.
+    ///
+    /// # Errors
+    /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
+    pub(super) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Option<String>>, Trouble> {
+        if !self.tools.sha256sum {
+            return Err(Trouble::NeedsRebuild("the image has no `sha256sum`, so nothing can be compared".to_owned()));
+        }
+        self.number += 1;
+        let text = script::sums(self.number, files);
+        self.send(&text).await?;
+        let mut sums = Vec::new();
+        while sums.len() < files.len() {
+            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if let Some(sum) = line.strip_prefix("sum") {
+                sums.push(sum.split_whitespace().next().map(str::to_owned));
+            }
+        }
+        timeout(ANSWER, self.verdict(self.number)).await.map_err(|_| silent())??;
+        Ok(sums)
+    }
+
+    /// Waits until the shell is gone, and tells why. To be asked while there is nothing to send.
+    pub async fn gone(&mut self) -> String {
+        loop {
+            match self.exec.output.next().await {
+                Some(Said::Ended(why)) => return why.unwrap_or_else(|| "the shell ended".to_owned()),
+                Some(Said::Stdout(_) | Said::Stderr(_)) => {}
+                None => return "the connection was closed".to_owned(),
+            }
+        }
+    }
+
+    async fn send(&mut self, text: &[u8]) -> Result<(), Trouble> {
+        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        timeout(patience, self.exec.input.send(text)).await.map_err(|_| silent())?.map_err(Trouble::Lost)
+    }
+
+    /// The next line of standard output.
+    async fn line(&mut self) -> Result<Vec<u8>, Trouble> {
+        loop {
+            if let Some(at) = self.partial.iter().position(|byte| *byte == b'\n') {
+                let rest = self.partial.split_off(at + 1);
+                let mut line = std::mem::replace(&mut self.partial, rest);
+                line.pop();
+                return Ok(line);
+            }
+            match self.exec.output.next().await {
+                Some(Said::Stdout(bytes)) => self.partial.extend_from_slice(&bytes),
+                Some(Said::Stderr(bytes)) => keep(&mut self.errors, &bytes),
+                Some(Said::Ended(why)) => return Err(ended(why)),
+                None => return Err(Trouble::Lost("the connection was closed".to_owned())),
+            }
+        }
+    }
+
+    /// What the container's programs said of a failure.
+    async fn last_words(&mut self) -> String {
+        while let Ok(Some(said)) = timeout(LAST_WORDS, self.exec.output.next()).await {
+            match said {
+                Said::Stderr(bytes) => keep(&mut self.errors, &bytes),
+                Said::Stdout(bytes) => self.partial.extend_from_slice(&bytes),
+                Said::Ended(_) => break,
+            }
+        }
+        carry::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
+    }
+}
+
+const LEADS_OUT: &str = "a symbolic link in the container leads out of the target folder";
+
+/// What tells this stream's files in the making from another's.
+fn token() -> Result<String, Trouble> {
+    let mut bytes = [0; 6];
+    getrandom::fill(&mut bytes).map_err(|e| Trouble::Lost(e.to_string()))?;
+    Ok(format!(".devk-{}", hex(bytes)))
+}
+
+fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
+    kept.extend_from_slice(bytes);
+    let excess = kept.len().saturating_sub(KEPT);
+    kept.drain(..excess);
+}
+
+fn silent() -> Trouble {
+    Trouble::Lost("the shell in the container does not answer".to_owned())
+}
+
+/// The container's runtime tells of a program that is not there when it should start it.
+fn ended(why: Option<String>) -> Trouble {
+    let why = why.unwrap_or_else(|| "the shell ended".to_owned());
+    if why.contains("executable file not found") || why.contains("no such file or directory") {
+        return Trouble::NeedsRebuild("the image has no shell (`sh`)".to_owned());
+    }
+    Trouble::Lost(why)
+}
+
+fn unwritable(refused: &str, roots: &[String], words: &[String]) -> Trouble {
+    let number = refused.trim_start_matches("refused ").parse::<usize>();
+    let root = number.ok().and_then(|n| roots.get(n)).map_or("", String::as_str);
+    let said = words.join(" ");
+    let why = if said.contains("Read-only") {
+        "the container's file system is read-only".to_owned()
+    } else if said.contains("ermission denied") {
+        "the container's user may not write there; `COPY --chown` gives it the files".to_owned()
+    } else {
+        said
+    };
+    Trouble::NeedsRebuild(format!("`{root}` cannot be written: {why}"))
+}

@@ -1,0 +1,436 @@
+//! Which paths of a working tree changed, as soon as they have.
+//!
+//! Every folder that can matter is watched, no file is. An event is only a hint that a path is to be
+//! looked at: what is there then counts. There is no rest period; whoever is busy finds all that has
+//! come meanwhile at once. A file counts when it is closed after writing or renamed into place.
+
+use std::collections::BTreeMap;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::Notify;
+
+use super::tree::Tree;
+use crate::error::{Code, Error, Result};
+
+/// Changed paths, relative to the tree's root, with the time of their first event.
+pub type Changes = BTreeMap<PathBuf, Instant>;
+
+/// A watched tree. Dropping it ends the watch.
+#[derive(Debug)]
+pub struct Watch {
+    raw: Sender<Raw>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    news: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    changes: Changes,
+    trouble: Option<Error>,
+}
+
+/// What the watching thread is told.
+#[derive(Debug)]
+enum Raw {
+    Path {
+        path: PathBuf,
+        at: Instant,
+        hint: Hint,
+    },
+    /// Events were lost.
+    Rescan,
+    Trouble(Error),
+    Stop,
+}
+
+/// What an event says of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hint {
+    /// A file was made. What is in it comes with the close.
+    Made,
+    Changed,
+    /// What was watched here, if anything was, may be another folder now.
+    Moved,
+}
+
+impl Watch {
+    /// Watches the tree below `root`, as far as `enters` lets it, and returns when it does. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`Code::SyncWatch`] if the system sets a limit, or the root cannot be read.
+    pub fn start(root: &Path, enters: impl Fn(&Path) -> bool + Send + 'static) -> Result<Self> {
+        let root = root.canonicalize().map_err(|e| unwatched(root, &e))?;
+        let (raw, received) = channel();
+        let events = raw.clone();
+        let watcher = notify::recommended_watcher(move |event| tell(event, &events)).map_err(|e| refused(&root, &e))?;
+        let shared = Arc::new(Shared::default());
+        let mut eyes = Eyes { root, enters: Box::new(enters), watcher, tree: Tree::default(), shared: shared.clone() };
+        eyes.tree = eyes.look(Path::new(""))?;
+        let name = "watch".to_owned();
+        let spawned = std::thread::Builder::new().name(name).spawn(move || eyes.run(&received));
+        spawned.map_err(|e| Error::new(Code::SyncWatch, format!("cannot start a thread: {e}")))?;
+        Ok(Self { raw, shared })
+    }
+
+    /// Waits for changes and takes them all. An error says what is not watched any more; the rest is.
+    pub async fn next(&self) -> Result<Changes> {
+        loop {
+            let news = self.shared.news.notified();
+            {
+                let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(trouble) = waiting.trouble.take() {
+                    return Err(trouble);
+                }
+                if !waiting.changes.is_empty() {
+                    return Ok(std::mem::take(&mut waiting.changes));
+                }
+            }
+            news.await;
+        }
+    }
+
+    /// As if the kernel had said that it lost events.
+    pub fn rescan(&self) {
+        // A thread that is gone has told why.
+        let _ = self.raw.send(Raw::Rescan);
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.raw.send(Raw::Stop);
+    }
+}
+
+/// Hands on what may mean a change. Runs in notify's thread, for every file that anybody opens.
+fn tell(event: notify::Result<Event>, raw: &Sender<Raw>) {
+    let event = match event {
+        Ok(event) => event,
+        Err(error) => return drop(raw.send(Raw::Trouble(refused(Path::new(""), &error)))),
+    };
+    if event.need_rescan() {
+        return drop(raw.send(Raw::Rescan));
+    }
+    let Some(hint) = matters(&event.kind) else { return };
+    let at = Instant::now();
+    for path in event.paths {
+        // The receiver lives as long as the watch.
+        let _ = raw.send(Raw::Path { path, at, hint });
+    }
+}
+
+/// None for what changes nothing, or not yet.
+fn matters(kind: &EventKind) -> Option<Hint> {
+    match kind {
+        EventKind::Create(CreateKind::Folder) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
+            Some(Hint::Moved)
+        }
+        // Only Linux tells of the close.
+        EventKind::Create(_) if cfg!(target_os = "linux") => Some(Hint::Made),
+        EventKind::Modify(ModifyKind::Data(_)) if cfg!(target_os = "linux") => None,
+        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+            Some(Hint::Changed)
+        }
+        _ => None,
+    }
+}
+
+/// The watching thread.
+struct Eyes {
+    root: PathBuf,
+    enters: Box<dyn Fn(&Path) -> bool + Send>,
+    watcher: RecommendedWatcher,
+    tree: Tree,
+    shared: Arc<Shared>,
+}
+
+impl Eyes {
+    fn run(mut self, received: &Receiver<Raw>) {
+        while let Ok(first) = received.recv() {
+            let mut changes = Changes::new();
+            // All that is there already: a checkout makes thousands.
+            for raw in std::iter::once(first).chain(std::iter::from_fn(|| received.try_recv().ok())) {
+                let seen = match raw {
+                    Raw::Path { path, at, hint } => self.see(&path, at, hint, &mut changes),
+                    Raw::Rescan => self.look_again(&mut changes),
+                    Raw::Trouble(error) => Err(error),
+                    Raw::Stop => return,
+                };
+                if let Err(error) = seen {
+                    self.publish(Changes::new(), Some(error));
+                }
+            }
+            self.publish(changes, None);
+        }
+    }
+
+    fn publish(&self, changes: Changes, trouble: Option<Error>) {
+        if changes.is_empty() && trouble.is_none() {
+            return;
+        }
+        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for (path, at) in changes {
+            waiting.changes.entry(path).or_insert(at);
+        }
+        waiting.trouble = trouble.or(waiting.trouble.take());
+        drop(waiting);
+        self.shared.news.notify_one();
+    }
+
+    fn see(&mut self, disk: &Path, at: Instant, hint: Hint, changes: &mut Changes) -> Result<()> {
+        let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        let metadata = std::fs::symlink_metadata(disk).ok();
+        // A link has no content to wait for, a hard link has its content already.
+        let is_open = |metadata: &Metadata| metadata.is_file() && metadata.nlink() == 1;
+        if path.as_os_str().is_empty() || (hint == Hint::Made && metadata.as_ref().is_some_and(is_open)) {
+            return Ok(());
+        }
+        let moved = hint == Hint::Moved;
+        let is_folder = metadata.as_ref().is_some_and(Metadata::is_dir);
+        let was_folder = self.tree.has_folder(path);
+        changes.entry(path.to_owned()).or_insert(at);
+        if was_folder && (moved || !is_folder) {
+            let gone = self.forget(path);
+            changes.extend(gone.paths().map(|path| (path, at)));
+        }
+        if is_folder && (moved || !was_folder) && (self.enters)(path) {
+            let new = self.look(path)?;
+            changes.extend(new.paths().map(|path| (path, at)));
+            self.tree.add(new);
+        }
+        Ok(())
+    }
+
+    /// Watches and lists a folder and all below it.
+    fn look(&mut self, folder: &Path) -> Result<Tree> {
+        let Self { root, enters, watcher, .. } = self;
+        Tree::scan(root, folder, enters, &mut |disk| match watcher.watch(disk, RecursiveMode::NonRecursive) {
+            Ok(()) => Ok(()),
+            Err(error) => match error.kind {
+                // It went, or is not ours to read: then there is nothing to see.
+                ErrorKind::PathNotFound => Ok(()),
+                ErrorKind::Io(ref e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+                _ => Err(refused(disk, &error)),
+            },
+        })
+    }
+
+    /// Lets go of a folder and all below it: its watches follow it to wherever it went.
+    fn forget(&mut self, folder: &Path) -> Tree {
+        let taken = self.tree.take(folder);
+        for folder in taken.folders() {
+            // One that was removed has lost its watch already.
+            let _ = self.watcher.unwatch(&self.root.join(folder));
+        }
+        taken
+    }
+
+    fn look_again(&mut self, changes: &mut Changes) -> Result<()> {
+        let now = self.look(Path::new(""))?;
+        let at = Instant::now();
+        changes.extend(self.tree.changed(&now).into_iter().map(|path| (path, at)));
+        self.tree = now;
+        Ok(())
+    }
+}
+
+fn unwatched(path: &Path, cause: &dyn std::fmt::Display) -> Error {
+    Error::new(Code::SyncWatch, format!("cannot watch `{}`: {cause}", path.display()))
+}
+
+fn refused(path: &Path, error: &notify::Error) -> Error {
+    match &error.kind {
+        ErrorKind::MaxFilesWatch => unwatched(path, &"the system's limit of watched folders is reached")
+            .evidence(limit("max_user_watches"))
+            .hint("sudo sysctl fs.inotify.max_user_watches=524288"),
+        // EMFILE, by inotify_init1(2): too many instances, or too many files.
+        ErrorKind::Io(e) if e.raw_os_error() == Some(24) => {
+            unwatched(path, &"the system's limit of watchers is reached")
+                .evidence(limit("max_user_instances"))
+                .hint("sudo sysctl fs.inotify.max_user_instances=512")
+        }
+        _ => unwatched(path, error),
+    }
+}
+
+fn limit(name: &str) -> String {
+    let value = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).unwrap_or_default();
+    format!("fs.inotify.{name} = {}", value.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    struct Trial {
+        dir: tempfile::TempDir,
+        watch: Watch,
+    }
+
+    impl Trial {
+        fn new(files: &[&str]) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            for file in files {
+                let file = dir.path().join(file);
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, "old").unwrap();
+            }
+            let watch = Watch::start(dir.path(), |path| !path.ends_with("node_modules")).unwrap();
+            Self { dir, watch }
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.dir.path().join(path)
+        }
+
+        /// Gathers changes until all of `paths` are among them.
+        async fn sees(&self, paths: &[&str]) -> BTreeSet<String> {
+            let mut seen = BTreeSet::new();
+            while !paths.iter().all(|path| seen.contains(*path)) {
+                let next = timeout(Duration::from_secs(5), self.watch.next()).await;
+                let changes =
+                    next.unwrap_or_else(|_| panic!("no event for some of {paths:?}; seen: {seen:?}")).unwrap();
+                seen.extend(changes.into_keys().map(|path| path.display().to_string()));
+            }
+            seen
+        }
+
+        /// All that comes until nothing has come for a while.
+        async fn quiet(&self) -> BTreeSet<String> {
+            let mut seen = BTreeSet::new();
+            while let Ok(changes) = timeout(Duration::from_millis(200), self.watch.next()).await {
+                seen.extend(changes.unwrap().into_keys().map(|path| path.display().to_string()));
+            }
+            seen
+        }
+    }
+
+    #[tokio::test]
+    async fn a_file_counts_when_it_is_closed_after_writing() {
+        let trial = Trial::new(&["a"]);
+        let mut old = fs::File::options().write(true).open(trial.path("a")).unwrap();
+        let mut new = fs::File::create(trial.path("b")).unwrap();
+        old.write_all(b"new").unwrap();
+        new.write_all(b"new").unwrap();
+        assert_eq!(trial.quiet().await, BTreeSet::new());
+        drop((old, new));
+        trial.sees(&["a", "b"]).await;
+    }
+
+    #[tokio::test]
+    async fn reading_is_no_change() {
+        let trial = Trial::new(&["a", "b/c"]);
+        fs::read(trial.path("a")).unwrap();
+        fs::read_dir(trial.path("b")).unwrap().count();
+        assert_eq!(trial.quiet().await, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn renames_removals_links_and_modes_are_seen() {
+        let trial = Trial::new(&["a", "b", "c"]);
+        fs::rename(trial.path("a"), trial.path("a2")).unwrap();
+        fs::remove_file(trial.path("b")).unwrap();
+        fs::set_permissions(trial.path("c"), fs::Permissions::from_mode(0o755)).unwrap();
+        symlink("nowhere", trial.path("link")).unwrap();
+        fs::hard_link(trial.path("c"), trial.path("hard")).unwrap();
+        trial.sees(&["a", "a2", "b", "c", "link", "hard"]).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_in_new_folders_is_seen_and_stays_watched() {
+        let trial = Trial::new(&[]);
+        fs::create_dir_all(trial.path("x/y/z")).unwrap();
+        fs::write(trial.path("x/y/z/file"), "new").unwrap();
+        trial.sees(&["x", "x/y", "x/y/z", "x/y/z/file"]).await;
+        trial.quiet().await;
+        fs::write(trial.path("x/y/z/later"), "new").unwrap();
+        trial.sees(&["x/y/z/later"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_renamed_folder_is_watched_under_its_new_name() {
+        let trial = Trial::new(&["a/sub/file", "a/other"]);
+        fs::rename(trial.path("a"), trial.path("b")).unwrap();
+        trial.sees(&["a", "a/sub", "a/sub/file", "a/other", "b", "b/sub", "b/sub/file", "b/other"]).await;
+        trial.quiet().await;
+        fs::write(trial.path("b/sub/file"), "new").unwrap();
+        let seen = trial.sees(&["b/sub/file"]).await;
+        assert!(!seen.iter().any(|path| path.starts_with("a")), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_removed_and_made_again_is_watched() {
+        let trial = Trial::new(&["a/gone"]);
+        fs::remove_dir_all(trial.path("a")).unwrap();
+        fs::create_dir(trial.path("a")).unwrap();
+        trial.sees(&["a", "a/gone"]).await;
+        trial.quiet().await;
+        fs::write(trial.path("a/new"), "new").unwrap();
+        trial.sees(&["a/new"]).await;
+    }
+
+    #[tokio::test]
+    async fn folders_that_do_not_matter_are_not_watched() {
+        let trial = Trial::new(&["node_modules/x/y", "a"]);
+        fs::write(trial.path("node_modules/x/y"), "new").unwrap();
+        fs::create_dir_all(trial.path("node_modules/new")).unwrap();
+        assert_eq!(trial.quiet().await, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn lost_events_are_found_by_looking_again() {
+        let trial = Trial::new(&["a", "b/c"]);
+        fs::write(trial.path("a"), "changed").unwrap();
+        trial.quiet().await;
+        trial.watch.rescan();
+        assert_eq!(trial.quiet().await, BTreeSet::from(["a".to_owned()]));
+        trial.watch.rescan();
+        assert_eq!(trial.quiet().await, BTreeSet::new());
+    }
+
+    #[tokio::test]
+    async fn vims_way_of_saving_ends_with_the_file_in_place() {
+        let trial = Trial::new(&["main.py"]);
+        fs::rename(trial.path("main.py"), trial.path("main.py~")).unwrap();
+        fs::write(trial.path("main.py"), "new").unwrap();
+        fs::remove_file(trial.path("main.py~")).unwrap();
+        trial.sees(&["main.py", "main.py~"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_thousand_files_at_once_are_all_seen() {
+        let trial = Trial::new(&[]);
+        let names: Vec<_> = (0..1000).map(|n| format!("d{}/f{n}", n / 20)).collect();
+        for name in &names {
+            fs::create_dir_all(trial.path(name).parent().unwrap()).unwrap();
+            fs::write(trial.path(name), "new").unwrap();
+        }
+        trial.sees(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    }
+
+    #[test]
+    fn a_limit_of_the_system_is_told_with_the_way_to_raise_it() {
+        let error = refused(Path::new("/x"), &notify::Error::new(ErrorKind::MaxFilesWatch));
+        assert_eq!(error.hint.as_deref(), Some("sudo sysctl fs.inotify.max_user_watches=524288"));
+    }
+}
