@@ -78,6 +78,8 @@ pub(super) struct Push {
 struct Uploads {
     open: HashMap<String, Upload>,
     begun: u64,
+    /// Digest -> size of what has come; Docker asks whether it did.
+    complete: HashMap<String, u64>,
 }
 
 /// A blob on its way.
@@ -134,7 +136,12 @@ impl Push {
     }
 
     async fn has(&self, digest: &str) -> Result<Reply, Refusal> {
-        match self.offered(digest).await {
+        let uploaded = self.uploads().complete.get(digest).copied();
+        let size = match uploaded {
+            Some(size) => Some(size),
+            None => self.offered(digest).await,
+        };
+        match size {
             Some(size) => Ok(with(reply(StatusCode::OK), &[("content-length", &size.to_string()), (DIGEST_HEADER, digest)])),
             None => Err((StatusCode::NOT_FOUND, "BLOB_UNKNOWN")),
         }
@@ -180,6 +187,7 @@ impl Push {
         if digest_of(upload.hash) != digest {
             return Err((StatusCode::BAD_REQUEST, "DIGEST_INVALID"));
         }
+        self.uploads().complete.insert(digest.clone(), upload.size);
         if let Some(mut content) = upload.file {
             content.rewind().await.map_err(no_file)?;
             self.hand_on(Received::Blob { digest: digest.clone(), size: upload.size, content }).await?;
