@@ -68,7 +68,17 @@ impl Session {
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
-        Self { reporter, clients, forwarder, cancel, held: vec![], outcome: None, told, loader: OnceCell::new(), learning: JoinSet::new() }
+        Self {
+            reporter,
+            clients,
+            forwarder,
+            cancel,
+            held: vec![],
+            outcome: None,
+            told,
+            loader: OnceCell::new(),
+            learning: JoinSet::new(),
+        }
     }
 
     /// The host ports that this session listens on.

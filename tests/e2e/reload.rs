@@ -1,12 +1,11 @@
 //! Loading an image again after a small change: only the difference travels, and whatever goes wrong on the
 //! way, the node ends with the right image or with none.
 
-use std::collections::BTreeMap;
-use std::process::Stdio;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use devk::docker::{Engine, Exec};
-use devk::image::{self, Loaded, Loader};
+use devk::image::{Loaded, Loader, on_node};
 use devk::process::Cmd;
 
 use crate::engine;
@@ -43,10 +42,11 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(id: &'static str, nodes: usize) -> Self {
+    /// `much` is in bytes.
+    async fn new(id: &'static str, nodes: usize, much: usize) -> Self {
         let engine = engine().await;
         let project = Project::new(id, &[("Dockerfile", DOCKERFILE), ("little", "one")]);
-        project.write("much", noise(now(), 20_000_000));
+        project.write("much", noise(now(), much));
         let nodes: Vec<_> = futures::future::join_all((0..nodes).map(|_| Container::node(&engine))).await;
         let cache = tempfile::tempdir().unwrap();
         let loader = Loader::new(&engine.docker, cache.path()).await.unwrap();
@@ -84,9 +84,18 @@ impl Bench {
         (loaded, drain(&mut events).into_iter().map(|event| event.detail).collect())
     }
 
-    async fn ctr(&self, node: &Container, args: &[&str]) -> String {
-        let command = ["ctr", "--namespace=k8s.io"].iter().chain(args).copied();
-        Exec::new(&node.0, command).run(&self.engine.docker).await.unwrap().text()
+    async fn sh(&self, node: &Container, script: &str) -> String {
+        Exec::new(&node.0, ["sh", "-c", script]).run(&self.engine.docker).await.unwrap().text()
+    }
+
+    async fn is_on(&self, node: &Container, reference: &str) -> bool {
+        on_node(&self.engine.docker, &node.0).await.unwrap().contains_key(reference)
+    }
+
+    /// The diffIDs of an image, the lowest layer first.
+    async fn diff_ids(&self, reference: &str) -> Vec<String> {
+        let image = self.engine.docker.inspect_image(reference).await.unwrap();
+        image.root_fs.unwrap().layers.unwrap()
     }
 
     /// What a container of the image would see of a file.
@@ -108,10 +117,18 @@ impl Bench {
         assert_eq!(self.content(node, reference, "much").await, much.split_whitespace().next().unwrap());
     }
 
-    /// The names that pushes have borrowed for images.
-    async fn borrowed(&self) -> Vec<String> {
-        let listed = Cmd::new("docker").args(["images", "--format", "{{.Repository}}"]).run().await.unwrap();
-        listed.stdout.lines().filter(|name| name.contains("/devk-push-")).map(str::to_owned).collect()
+    /// Waits for a push to begin or to be over, by the name that it borrows for the image.
+    async fn until_pushed(&self, reference: &str, under_way: bool) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let image = self.engine.docker.inspect_image(reference).await.unwrap();
+            let mut names = [image.repo_tags, image.repo_digests].into_iter().flatten().flatten();
+            if names.any(|name| name.contains("/devk-push-")) == under_way {
+                return;
+            }
+            assert!(Instant::now() < deadline, "no push is {}", if under_way { "under way" } else { "over" });
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
     }
 
     async fn end(self) {
@@ -125,7 +142,7 @@ fn assert_is_delta(loaded: &Loaded) {
 
 #[tokio::test]
 async fn a_small_change_travels_alone_and_arrives() {
-    let bench = Bench::new("e2e-delta", 1).await;
+    let bench = Bench::new("e2e-delta", 1, 20_000_000).await;
     for little in ["two", "three"] {
         let reference = bench.change(little).await;
         assert_is_delta(&bench.load(bench.node(), &reference).await.0.unwrap());
@@ -137,4 +154,129 @@ async fn a_small_change_travels_alone_and_arrives() {
     assert_is_delta(&bench.load(bench.node(), &reference).await.0.unwrap());
     bench.assert_is(bench.node(), &reference, "four").await;
     bench.end().await;
+}
+
+#[tokio::test]
+async fn several_images_reach_several_nodes_at_once() {
+    let bench = Bench::new("e2e-delta-many", 2, 20_000_000).await;
+    let littles = ["two", "three"];
+    let references = [bench.change(littles[0]).await, bench.change(littles[1]).await];
+    let pairs: Vec<_> = bench.nodes.iter().flat_map(|node| references.iter().map(move |image| (node, image))).collect();
+    for (loaded, _) in futures::future::join_all(pairs.iter().map(|(node, image)| bench.load(node, image))).await {
+        assert_is_delta(&loaded.unwrap());
+    }
+    for node in &bench.nodes {
+        for (reference, little) in references.iter().zip(littles) {
+            bench.assert_is(node, reference, little).await;
+        }
+    }
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_threw_the_blobs_of_unpacked_layers_away_needs_none_of_them() {
+    let bench = Bench::new("e2e-delta-blobs", 1, 20_000_000).await;
+    for diff_id in bench.diff_ids(&bench.first).await {
+        bench.sh(bench.node(), &format!("ctr --namespace=k8s.io content rm {diff_id}")).await;
+    }
+    let reference = bench.change("two").await;
+    assert_is_delta(&bench.load(bench.node(), &reference).await.0.unwrap());
+    bench.assert_is(bench.node(), &reference, "two").await;
+    bench.end().await;
+}
+
+/// A `ctr` before the real one that claims to have layers which the node has not, and cannot import whole
+/// images while there is a file `/broken`.
+const LIES: &str = r#"real=$(which ctr) && cat > /usr/local/sbin/ctr <<EOF
+#!/bin/sh
+case "\$*" in
+*snapshots*ls) cat /claimed ;;
+*import*--digests*) if [ -e /broken ]; then exit 9; fi; exec $real "\$@" ;;
+*) exec $real "\$@" ;;
+esac
+EOF
+chmod +x /usr/local/sbin/ctr && touch /broken"#;
+
+#[tokio::test]
+async fn a_layer_that_is_missing_after_all_leaves_no_record_and_the_whole_image_comes_instead() {
+    let bench = Bench::new("e2e-delta-trap", 1, 20_000_000).await;
+    let snapshots = bench.sh(bench.node(), "ctr --namespace=k8s.io snapshots ls").await;
+    let other = Container::node(&bench.engine).await;
+    bench.sh(&other, LIES).await;
+    bench.sh(&other, &format!("cat > /claimed <<'EOF'\n{snapshots}\nEOF")).await;
+    let reference = bench.change("two").await;
+
+    // With the way back broken too, the node has to be left without the image.
+    let (failed, shown) = bench.load(&other, &reference).await;
+    failed.unwrap_err();
+    assert!(shown.iter().any(|detail| detail.contains("ended with exit code 1")), "the delta was not tried: {shown:?}");
+    assert!(!bench.is_on(&other, &reference).await, "a record of an image without its layers is left");
+
+    bench.sh(&other, "rm /broken").await;
+    let loaded = bench.load(&other, &reference).await.0.unwrap();
+    assert!(loaded.in_full.as_ref().is_some_and(|why| why.starts_with("the delta failed")), "{loaded}");
+    bench.assert_is(&other, &reference, "two").await;
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_node_that_has_nothing_of_the_image_gets_all_of_it() {
+    let bench = Bench::new("e2e-delta-cold", 1, 20_000_000).await;
+    let (other, reference) = (Container::node(&bench.engine).await, bench.change("two").await);
+    let loaded = bench.load(&other, &reference).await.0.unwrap();
+    assert_eq!(loaded.in_full.as_deref(), Some("the node has too little of it"));
+    bench.assert_is(&other, &reference, "two").await;
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_load_that_is_given_up_leaves_nothing_and_can_be_made_again() {
+    let bench = Bench::new("e2e-delta-dropped", 1, 60_000_000).await;
+    let little = noise(now(), 30_000_000);
+    let reference = bench.change(&little).await;
+    tokio::select! {
+        (loaded, _) = bench.load(bench.node(), &reference) => panic!("it was too fast to be given up: {loaded:?}"),
+        () = bench.until_pushed(&reference, true) => {}
+    }
+    bench.until_pushed(&reference, false).await;
+    assert!(!bench.is_on(bench.node(), &reference).await);
+    let loaded = bench.load(bench.node(), &reference).await.0.unwrap();
+    assert!(loaded.in_full.is_none(), "{loaded}");
+    bench.assert_is(bench.node(), &reference, &little).await;
+    bench.end().await;
+}
+
+#[tokio::test]
+async fn a_devk_that_is_killed_during_a_load_leaves_nothing_that_the_next_one_minds() {
+    let bench = Bench::new("e2e-delta-killed", 1, 60_000_000).await;
+    let little = noise(now(), 30_000_000);
+    let reference = bench.change(&little).await;
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "reload::loads_for_another_test", "--ignored"])
+        .envs([("E2E_NODE", &bench.node().0), ("E2E_REFERENCE", &reference)])
+        .env("E2E_CACHE", bench.cache.path())
+        .spawn()
+        .unwrap();
+    bench.until_pushed(&reference, true).await;
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(!bench.is_on(bench.node(), &reference).await);
+
+    let loaded = bench.load(bench.node(), &reference).await.0.unwrap();
+    assert!(loaded.in_full.is_none(), "{loaded}");
+    bench.assert_is(bench.node(), &reference, &little).await;
+    bench.loader.learn().await.unwrap();
+    bench.until_pushed(&reference, false).await;
+    bench.end().await;
+}
+
+#[tokio::test]
+#[ignore = "the process that another test kills"]
+async fn loads_for_another_test() {
+    let variable = |name| std::env::var(name).unwrap();
+    let engine = engine().await;
+    let loader = Loader::new(&engine.docker, Path::new(&variable("E2E_CACHE"))).await.unwrap();
+    let step = reporter().0.start("image.load/api", "");
+    loader.load(&variable("E2E_NODE"), &variable("E2E_REFERENCE"), &step).await.unwrap();
+    step.done("");
 }

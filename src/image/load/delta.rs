@@ -178,5 +178,41 @@ async fn unreached(push: &Push) {
 }
 
 fn not_reached() -> Error {
-    Error::new(Code::ImageLoad, format!("Docker has not reached devk on 127.0.0.1 within {} s", REACHED_WITHIN.as_secs()))
+    Error::new(
+        Code::ImageLoad,
+        format!("Docker has not reached devk on 127.0.0.1 within {} s", REACHED_WITHIN.as_secs()),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    fn failure(text: &str) -> Error {
+        Error::new(Code::ImageLoad, text)
+    }
+
+    #[tokio::test]
+    async fn a_push_that_fails_waits_for_the_importer_to_clean_up() {
+        let cleaned_up = AtomicBool::new(false);
+        let importing = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            cleaned_up.store(true, Ordering::SeqCst);
+            Err(failure("no index"))
+        };
+        let (sent, imported) = finish(async { Err(Stop::Failed(failure("refused"))) }, importing).await;
+        assert!(matches!(sent, Err(Stop::Failed(error)) if error.message == "refused"));
+        assert_eq!(imported.unwrap_err().message, "no index");
+        assert!(cleaned_up.load(Ordering::SeqCst));
+    }
+
+    #[tokio::test]
+    async fn a_push_ends_with_the_importer_that_failed() {
+        let never = std::future::pending::<Result<(), Stop>>();
+        let (sent, imported) = finish(never, async { Err(failure("the disk is full")) }).await;
+        assert!(sent.is_ok());
+        assert_eq!(imported.unwrap_err().message, "the disk is full");
+    }
 }

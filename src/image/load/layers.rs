@@ -103,7 +103,7 @@ mod tests {
         let chains = chain_ids(&diffs);
         let without_the_middle = BTreeSet::from([chains[0].clone(), chains[2].clone()]);
         let spared = spared(&diffs, &known, Some(&without_the_middle));
-        assert_eq!((spared.blobs.keys().collect::<Vec<_>>(), spared.bytes), (vec!["A"], 10));
+        assert_eq!((spared.blobs.into_keys().collect::<Vec<_>>(), spared.bytes), (vec!["A".to_owned()], 10));
     }
 
     #[test]

@@ -145,7 +145,10 @@ impl Layout {
                 && manifest.layers.len() == self.expected.diff_ids.len()
         };
         let Some((_, manifest)) = self.manifests.iter().find(is_expected) else {
-            return Err(Error::new(Code::ImageLoad, format!("Docker pushed another image than `{}`", self.expected.id)));
+            return Err(Error::new(
+                Code::ImageLoad,
+                format!("Docker pushed another image than `{}`", self.expected.id),
+            ));
         };
         let layers = manifest.layers.iter().zip(&self.expected.diff_ids);
         layers.map(|(blob, diff_id)| self.layer(blob, diff_id)).collect()
@@ -216,4 +219,143 @@ fn header(path: &str, size: u64) -> Result<Bytes> {
 /// What fills the last record of an entry.
 fn padding(size: u64) -> Bytes {
     Bytes::from_static(&[0; RECORD as usize]).split_to((size.next_multiple_of(RECORD) - size) as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Read;
+
+    use super::*;
+    use crate::image::load::fake_docker::digest;
+    use crate::image::load::layers::Blob;
+
+    const ID: &str = "sha256:config";
+
+    fn layout() -> Layout {
+        let diff_ids = vec!["sha256:base".to_owned(), "sha256:top".to_owned()];
+        let mut layout =
+            Layout::new(Expected { name: "devk.local/shop/api:1".to_owned(), id: ID.to_owned(), diff_ids });
+        let blob = Blob { diff_id: "sha256:base".to_owned(), size: 7 };
+        layout.spare(Spared { blobs: [("sha256:BASE".to_owned(), blob)].into(), bytes: 70 });
+        layout
+    }
+
+    async fn blob(content: &[u8]) -> Received {
+        let mut file = tempfile::tempfile().unwrap();
+        std::io::Write::write_all(&mut file, content).unwrap();
+        std::io::Seek::rewind(&mut file).unwrap();
+        Received::Blob { digest: digest(content), size: content.len() as u64, content: File::from_std(file) }
+    }
+
+    fn manifest(content: &serde_json::Value, tagged: bool) -> Received {
+        let content = Bytes::from(content.to_string());
+        let media_type = "application/vnd.docker.distribution.manifest.v2+json".to_owned();
+        Received::Manifest { digest: digest(&content), media_type, content, tagged }
+    }
+
+    fn of(config: &str, layers: &[&str]) -> serde_json::Value {
+        let layers: Vec<_> = layers.iter().map(|digest| json!({"digest": digest, "size": 7})).collect();
+        json!({"config": {"digest": config, "size": 1}, "layers": layers})
+    }
+
+    /// Every file of a tar.
+    fn files(tar: &[u8]) -> BTreeMap<String, Vec<u8>> {
+        let mut archive = tar::Archive::new(tar);
+        let file = |entry: std::io::Result<tar::Entry<'_, _>>| {
+            let mut entry: tar::Entry<'_, &[u8]> = entry.unwrap();
+            let mut content = vec![];
+            entry.read_to_end(&mut content).unwrap();
+            (entry.path().unwrap().display().to_string(), content)
+        };
+        archive.entries().unwrap().map(file).collect()
+    }
+
+    async fn bytes(part: Option<Part>) -> Vec<u8> {
+        let chunks: Vec<Bytes> = part.unwrap().try_collect().await.unwrap();
+        chunks.concat()
+    }
+
+    #[tokio::test]
+    async fn the_layout_has_what_was_pushed_and_leaves_out_what_the_node_has() {
+        let mut layout = layout();
+        let top = digest(b"top layer");
+        let image = of(ID, &["sha256:BASE", &top]);
+        let mut tar = bytes(layout.part(blob(b"top layer").await)).await;
+        tar.extend(bytes(layout.part(manifest(&image, true))).await);
+        let files = files(&tar);
+        let manifest_digest = digest(image.to_string().as_bytes());
+        let path = |digest: &str| format!("blobs/{}", digest.replace(':', "/"));
+        let mut names = [path(&top), path(&manifest_digest), "index.json".to_owned(), "oci-layout".to_owned()];
+        names.sort();
+        assert_eq!(files.keys().cloned().collect::<Vec<_>>(), names);
+        assert_eq!(files[&path(&top)], b"top layer");
+        let index: serde_json::Value = serde_json::from_slice(&files["index.json"]).unwrap();
+        let named = &index["manifests"][0];
+        assert_eq!(named["digest"], manifest_digest.as_str());
+        assert_eq!(named["annotations"]["io.containerd.image.name"], "devk.local/shop/api:1");
+        let (complete, sent) = layout.finish().unwrap();
+        assert_eq!((complete.digest, sent), (manifest_digest, 9 + image.to_string().len() as u64));
+        let learnt: Vec<_> = complete.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+        assert_eq!(learnt, ["sha256:base", "sha256:top"]);
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_neither_came_nor_is_on_the_node_gives_no_index() {
+        let mut layout = layout();
+        assert!(layout.part(manifest(&of(ID, &["sha256:BASE", "sha256:TOP"]), true)).is_none());
+        let error = layout.finish().unwrap_err();
+        assert!(error.message.contains("sha256:top"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_blob_that_was_remembered_for_another_layer_gives_no_index() {
+        let mut layout = layout();
+        drop(layout.part(blob(b"x").await));
+        assert!(layout.part(manifest(&of(ID, &[&digest(b"x"), "sha256:BASE"]), true)).is_none());
+        assert!(layout.finish().unwrap_err().message.contains("sha256:top"));
+    }
+
+    #[tokio::test]
+    async fn another_image_than_the_expected_one_gives_no_index() {
+        let mut layout = layout();
+        assert!(layout.part(manifest(&of("sha256:other", &["sha256:BASE", "sha256:BASE"]), true)).is_none());
+        assert!(layout.finish().unwrap_err().message.contains("another image"));
+    }
+
+    #[tokio::test]
+    async fn an_index_of_manifests_is_known_by_its_own_digest() {
+        let top = digest(b"top");
+        let (image, attestation) = (of("sha256:c", &["sha256:BASE", &top]), of("sha256:e", &["sha256:F"]));
+        let of_manifest = |manifest: &serde_json::Value| json!({"digest": digest(manifest.to_string().as_bytes())});
+        let index = json!({"manifests": [of_manifest(&image), of_manifest(&attestation)]});
+        let mut layout = layout();
+        layout.expected.id = digest(index.to_string().as_bytes());
+        let parts =
+            [blob(b"top").await, manifest(&image, false), manifest(&attestation, false), manifest(&index, true)];
+        for part in parts {
+            bytes(layout.part(part)).await;
+        }
+        assert_eq!(layout.finish().unwrap().0.digest, digest(index.to_string().as_bytes()));
+    }
+
+    #[test]
+    fn a_push_without_a_manifest_is_no_image() {
+        assert!(layout().finish().unwrap_err().message.contains("no manifest"));
+    }
+
+    #[test]
+    fn entries_end_at_full_records() {
+        let sizes = [0, 1, 511, 512, 513].map(|size| padding(size).len());
+        assert_eq!(sizes, [0, 511, 1, 0, 511]);
+    }
+
+    #[test]
+    fn a_lesson_takes_the_manifest_with_as_many_layers() {
+        let diff_ids = ["sha256:base".to_owned()];
+        let learnt = layers_of(of(ID, &["sha256:B"]).to_string().as_bytes(), &diff_ids).unwrap();
+        assert_eq!(learnt[0].blobs, [("sha256:B".to_owned(), 7)].into());
+        assert!(layers_of(of(ID, &[]).to_string().as_bytes(), &diff_ids).is_none());
+        assert!(layers_of(b"not JSON", &diff_ids).is_none());
+    }
 }

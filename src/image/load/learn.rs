@@ -40,7 +40,8 @@ impl Lesson<'_> {
         }
         let chains = chain_ids(diff_ids);
         let unmeasured = diff_ids.iter().zip(&chains);
-        let unmeasured: Vec<_> = unmeasured.filter(|(id, _)| of(id).is_none_or(|layer| layer.unpacked.is_none())).collect();
+        let unmeasured: Vec<_> =
+            unmeasured.filter(|(id, _)| of(id).is_none_or(|layer| layer.unpacked.is_none())).collect();
         if !unmeasured.is_empty() {
             self.memory.learn(self.node.usage(self.snapshotter, &unmeasured).await?)?;
         }

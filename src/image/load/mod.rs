@@ -23,6 +23,8 @@ use crate::ui::event::Step;
 mod delta;
 mod endpoint;
 mod engine;
+#[cfg(test)]
+mod fake_docker;
 mod layers;
 mod layout;
 mod learn;
@@ -203,4 +205,24 @@ fn will_change(reference: &str) -> bool {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_tells_how_it_was_done() {
+        let delta = Loaded { in_full: None, sent: 5_210_000, total: 913_000_000, took: Duration::from_millis(312) };
+        assert_eq!(delta.to_string(), "delta: 5.2 MB of 913.0 MB in 0.3 s");
+        let whole = Loaded { in_full: Some("devk did not build it".to_owned()), sent: 913_000_000, ..delta };
+        assert_eq!(whole.to_string(), "stream: 913.0 MB in 0.3 s (devk did not build it)");
+    }
+
+    #[test]
+    fn only_images_of_devks_own_will_change() {
+        assert!(will_change("devk.local/shop/api:0123"));
+        assert!(!will_change("devk.localhost/shop/api:0123"));
+        assert!(!will_change("postgres:16"));
+    }
 }

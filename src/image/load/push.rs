@@ -142,7 +142,9 @@ impl Push {
             None => self.offered(digest).await,
         };
         match size {
-            Some(size) => Ok(with(reply(StatusCode::OK), &[("content-length", &size.to_string()), (DIGEST_HEADER, digest)])),
+            Some(size) => {
+                Ok(with(reply(StatusCode::OK), &[("content-length", &size.to_string()), (DIGEST_HEADER, digest)]))
+            }
             None => Err((StatusCode::NOT_FOUND, "BLOB_UNKNOWN")),
         }
     }
