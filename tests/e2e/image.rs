@@ -25,9 +25,19 @@ impl Container {
 
     /// A node as kind starts it, without Kubernetes in it: containerd is what the tests need.
     pub(crate) async fn node(engine: &Engine) -> Self {
+        Self::labelled_node(engine, &[]).await
+    }
+
+    /// A node that `kind load` finds.
+    pub(crate) async fn kind_node(engine: &Engine, cluster: &str) -> Self {
+        let label = format!("io.x-k8s.kind.cluster={cluster}");
+        Self::labelled_node(engine, &["--label", &label, "--label", "io.x-k8s.kind.role=control-plane"]).await
+    }
+
+    async fn labelled_node(engine: &Engine, labels: &[&str]) -> Self {
         let image = std::env::var("DEVK_E2E_NODE_IMAGE").unwrap_or_else(|_| "kindest/node:v1.36.3".to_owned());
         let options = ["--privileged", "--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var"];
-        let node = Self::run(&[&options[..], &[&image]].concat()).await;
+        let node = Self::run(&[&options[..], labels, &[&image]].concat()).await;
         let containerd = Exec::new(&node.0, ["ctr", "version"]);
         let deadline = Instant::now() + Duration::from_secs(60);
         while containerd.output(&engine.docker).await.unwrap().code != 0 {

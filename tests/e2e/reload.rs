@@ -280,3 +280,54 @@ async fn loads_for_another_test() {
     loader.load(&variable("E2E_NODE"), &variable("E2E_REFERENCE"), &step).await.unwrap();
     step.done("");
 }
+
+/// One run, for docs/benchmarks.md: `DEVK_E2E=1 cargo test --test e2e -- --ignored --nocapture than_kinds`.
+#[tokio::test]
+#[ignore = "takes minutes, and its figures a calm machine"]
+async fn a_reload_is_far_faster_than_kinds_and_a_first_load_no_slower() {
+    let engine = engine().await;
+    let project = Project::new("e2e-delta-bench", &[("Dockerfile", DOCKERFILE)]);
+    project.write("much", noise(now(), 906_000_000));
+    let build = async |seed| {
+        project.write("little", noise(seed, 5_000_000));
+        let (built, target, _) = project.build(&engine).await;
+        built.unwrap();
+        target.reference()
+    };
+    let (ours, kinds) = (Container::node(&engine).await, Container::kind_node(&engine, "devk-e2e-bench").await);
+    let cache = tempfile::tempdir().unwrap();
+    let loader = Loader::new(&engine.docker, cache.path()).await.unwrap();
+    let devk = async |reference: &str| {
+        let since = Instant::now();
+        let step = reporter().0.start("image.load/api", "");
+        let loaded = loader.load(&ours.0, reference, &step).await.unwrap();
+        step.done("");
+        println!("devk: {loaded}");
+        since.elapsed()
+    };
+    let kind = async |reference: &str| {
+        let since = Instant::now();
+        let args = ["load", "docker-image", "--name", "devk-e2e-bench", reference];
+        Cmd::new("kind").args(args).run().await.unwrap();
+        println!("kind load: {:.1} s", since.elapsed().as_secs_f64());
+        assert!(on_node(&engine.docker, &kinds.0).await.unwrap().contains_key(reference));
+        since.elapsed()
+    };
+
+    let first = build(now()).await;
+    let (cold, kind_cold) = (devk(&first).await, kind(&first).await);
+    let since = Instant::now();
+    loader.learn().await.unwrap();
+    println!("learning: {:.1} s", since.elapsed().as_secs_f64());
+    let mut reloads = vec![];
+    for _ in 0..5 {
+        reloads.push(devk(&build(now()).await).await);
+    }
+    let kind_reload = kind(&build(now()).await).await;
+    reloads.sort();
+    let ratio = kind_reload.as_secs_f64() / reloads[2].as_secs_f64();
+    println!("reload, median of 5: {:.2} s, {ratio:.0} times faster", reloads[2].as_secs_f64());
+    project.remove(&engine).await;
+    assert!(ratio >= 40.0, "only {ratio:.1} times faster");
+    assert!(cold <= kind_cold, "the first load took {cold:?}, kind's {kind_cold:?}");
+}
