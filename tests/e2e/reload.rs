@@ -281,13 +281,34 @@ async fn loads_for_another_test() {
     step.done("");
 }
 
-/// One run, for docs/benchmarks.md: `DEVK_E2E=1 cargo test --test e2e -- --ignored --nocapture than_kinds`.
+/// A large image that no build context had to carry; it is removed with the test.
+struct Base(String);
+
+impl Base {
+    async fn new(bytes: usize) -> Self {
+        let script = format!("head -c {bytes} /dev/urandom > /much");
+        let container = Container::run(&["busybox:1", "sh", "-c", &script]).await;
+        Cmd::new("docker").args(["wait", &container.0]).run().await.unwrap();
+        let name = format!("devk-e2e-base:{}", now());
+        Cmd::new("docker").args(["commit", &container.0, &name]).run().await.unwrap();
+        Self(name)
+    }
+}
+
+impl Drop for Base {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("docker").args(["rmi", "-f", &self.0]).output();
+    }
+}
+
+/// One run, for docs/benchmarks.md: `DEVK_E2E=1 cargo test --release --test e2e -- --ignored --nocapture than_kinds`.
 #[tokio::test]
 #[ignore = "takes minutes, and its figures a calm machine"]
 async fn a_reload_is_far_faster_than_kinds_and_a_first_load_no_slower() {
     let engine = engine().await;
-    let project = Project::new("e2e-delta-bench", &[("Dockerfile", DOCKERFILE)]);
-    project.write("much", noise(now(), 906_000_000));
+    let base = Base::new(906_000_000).await;
+    let project =
+        Project::new("e2e-delta-bench", &[("Dockerfile", &format!("FROM {}\nCOPY little /little\n", base.0))]);
     let build = async |seed| {
         project.write("little", noise(seed, 5_000_000));
         let (built, target, _) = project.build(&engine).await;
