@@ -3,16 +3,18 @@
 use bollard::Docker;
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
-use super::repository;
+use super::{load, repository};
 use crate::docker::{is_not_found, request_failed};
 use crate::error::Result;
 
 /// Removes every tag below `devk.local/<project>/` and returns them. Layers that another tag still
-/// uses stay; so does an image that a container uses, which is an error.
+/// uses stay; so does an image that a container uses, which is an error. What a killed devk had named for a
+/// push loses that name.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
 pub async fn remove_project_images(docker: &Docker, project_id: &str) -> Result<Vec<String>> {
+    load::sweep(docker).await;
     let listed = docker.list_images(None::<ListImagesOptions>).await;
     let listed = listed.map_err(|e| request_failed("cannot list the images", &e))?;
     let tags = of_project(listed.into_iter().flat_map(|image| image.repo_tags), project_id);

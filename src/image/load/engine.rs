@@ -50,7 +50,7 @@ async fn untag(docker: &Docker, tag: &str) {
 }
 
 /// Removes the names that a killed devk left behind: those of ports on which nobody listens any more.
-pub(super) async fn sweep(docker: &Docker) {
+pub(in crate::image) async fn sweep(docker: &Docker) {
     let listed = docker.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
     for tag in listed.into_iter().flat_map(|image| image.repo_tags) {
         if let Some(address) = pushed_to(&tag)

@@ -36,6 +36,7 @@ mod reference;
 mod stream;
 mod verify;
 
+pub(super) use engine::sweep;
 pub use reference::normalise;
 
 /// The images a node has: full reference, as containerd names it -> digest of the manifest or index.

@@ -21,14 +21,14 @@ const NOTICED: &str = "io.cri-containerd.image=managed";
 const NOTICING: Duration = Duration::from_secs(10);
 const NOTICE_POLL: Duration = Duration::from_millis(100);
 
-/// Imports, sees to it that the uppermost layer is unpacked, and tells what images there are then: to start
+/// Imports, sees to it that the uppermost layer is unpacked, and tells what image there is then: to start
 /// a process in a container costs as much as the import of a small layer. A layer that is missing after all
 /// makes some versions of `ctr` fail and leave the image's record nevertheless, on which a pod would fail in
 /// its turn. The node cleans up itself, for devk may be gone.
 const IMPORT: &str = r#"ctr="ctr --namespace=k8s.io"
 $ctr images import --all-platforms --snapshotter="$0" - >&2 && $ctr snapshots --snapshotter="$0" info "$2" >/dev/null ||
 { $ctr images rm "$1" >&2; exit 1; }
-$ctr images ls"#;
+$ctr images ls "name==$1""#;
 
 /// An image in a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +97,7 @@ impl Node<'_> {
     }
 
     /// Imports an OCI layout that may lack the blobs of unpacked layers, and whose uppermost chain is `top`;
-    /// returns the images there are then.
+    /// returns the image that there is then.
     ///
     /// # Errors
     /// [`Code::CommandFailed`] if the import fails; then there is no image `name`.
