@@ -10,7 +10,7 @@ mod trace;
 
 pub use build::{build, present};
 pub use hash::{content_hash, image_ref};
-pub use load::{load, normalise, on_node};
+pub use load::{Loaded, Loader, normalise, on_node};
 pub use remove::{project_images, remove_project_images};
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.

@@ -3,16 +3,18 @@
 use bollard::Docker;
 use bollard::query_parameters::{ListImagesOptions, RemoveImageOptions};
 
-use super::repository;
+use super::{load, repository};
 use crate::docker::{is_not_found, request_failed};
 use crate::error::Result;
 
 /// Removes every tag below `devk.local/<project>/` and returns them. Layers that another tag still
-/// uses stay; so does an image that a container uses, which is an error.
+/// uses stay; so does an image that a container uses, which is an error. What a killed devk had named for a
+/// push loses that name.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
 pub async fn remove_project_images(docker: &Docker, project_id: &str) -> Result<Vec<String>> {
+    load::sweep(docker).await;
     let tags = project_images(docker, project_id).await?;
     for tag in &tags {
         match docker.remove_image(tag, None::<RemoveImageOptions>, None).await {

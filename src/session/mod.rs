@@ -5,12 +5,17 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 
-use tokio::sync::{Mutex, watch};
+use bollard::Docker;
+use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{Guard, Relay};
 use crate::error::{Errors, Result};
+use crate::image::Loader;
 use crate::plan::ForwardFact;
 use crate::ui::event::Reporter;
 
@@ -43,6 +48,9 @@ pub struct Session {
     relay: Mutex<Option<Relay>>,
     outcome: Option<Outcome>,
     told: watch::Sender<SessionStatus>,
+    loader: OnceCell<Arc<Loader>>,
+    /// What the loader learns while nothing else is to be done.
+    learning: JoinSet<()>,
 }
 
 impl std::fmt::Debug for Session {
@@ -64,7 +72,18 @@ impl Session {
         let cancel = CancellationToken::new();
         let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
-        Self { reporter, clients, forwarder, cancel, held: vec![], relay: Mutex::default(), outcome: None, told }
+        Self {
+            reporter,
+            clients,
+            forwarder,
+            cancel,
+            held: vec![],
+            relay: Mutex::default(),
+            outcome: None,
+            told,
+            loader: OnceCell::new(),
+            learning: JoinSet::new(),
+        }
     }
 
     /// The host ports that this session listens on.
@@ -99,6 +118,27 @@ impl Session {
     pub fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
         self.told.send_replace(self.status());
+    }
+
+    /// What brings images to the nodes.
+    ///
+    /// # Errors
+    /// As [`Loader::new`].
+    pub async fn loader(&self, docker: &Docker, cache: &Path) -> Result<&Loader> {
+        let loader = self.loader.get_or_try_init(|| async { Loader::new(docker, cache).await.map(Arc::new) });
+        loader.await.map(Arc::as_ref)
+    }
+
+    /// Lets the loader learn from what it loaded, in the background: Docker may compress for half a minute.
+    pub fn learn_images(&mut self) {
+        let Some(loader) = self.loader.get().cloned() else { return };
+        while self.learning.try_join_next().is_some() {}
+        self.learning.spawn(async move {
+            // Nothing but speed is lost; the log tells why.
+            if let Err(error) = loader.learn().await {
+                eprintln!("{} learning from loaded images: {error}", jiff::Timestamp::now());
+            }
+        });
     }
 
     /// The last status that was told, for those who ask while an `up` has the session.
@@ -165,6 +205,7 @@ impl Session {
     pub async fn close(&mut self) {
         self.cancel.cancel();
         self.no_relay().await;
+        self.learning.shutdown().await;
         for held in std::mem::take(&mut self.held) {
             let _ = held.serving.task.await;
         }

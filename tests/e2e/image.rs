@@ -8,26 +8,36 @@ use bytes::Bytes;
 use devk::config::{ImageConfig, Origin};
 use devk::docker::{Engine, Exec, published_ports};
 use devk::error::{Code, Error};
-use devk::image::{self, ImageRef};
+use devk::image::{self, ImageRef, Loader};
 use devk::process::Cmd;
 use devk::ui::event::{Event, Reporter, Status};
 
 use crate::engine;
 
 /// A container that is removed with the test, however it ends.
-struct Container(String);
+pub(crate) struct Container(pub(crate) String);
 
 impl Container {
-    async fn run(args: &[&str]) -> Self {
+    pub(crate) async fn run(args: &[&str]) -> Self {
         let output = Cmd::new("docker").args(["run", "-d"]).args(args).run().await.unwrap();
         Self(output.stdout.trim().to_owned())
     }
 
     /// A node as kind starts it, without Kubernetes in it: containerd is what the tests need.
-    async fn node(engine: &Engine) -> Self {
+    pub(crate) async fn node(engine: &Engine) -> Self {
+        Self::labelled_node(engine, &[]).await
+    }
+
+    /// A node that `kind load` finds.
+    pub(crate) async fn kind_node(engine: &Engine, cluster: &str) -> Self {
+        let label = format!("io.x-k8s.kind.cluster={cluster}");
+        Self::labelled_node(engine, &["--label", &label, "--label", "io.x-k8s.kind.role=control-plane"]).await
+    }
+
+    async fn labelled_node(engine: &Engine, labels: &[&str]) -> Self {
         let image = std::env::var("DEVK_E2E_NODE_IMAGE").unwrap_or_else(|_| "kindest/node:v1.36.3".to_owned());
         let options = ["--privileged", "--cgroupns=private", "--tmpfs", "/run", "--tmpfs", "/tmp", "--volume", "/var"];
-        let node = Self::run(&[&options[..], &[&image]].concat()).await;
+        let node = Self::run(&[&options[..], labels, &[&image]].concat()).await;
         let containerd = Exec::new(&node.0, ["ctr", "version"]);
         let deadline = Instant::now() + Duration::from_secs(60);
         while containerd.output(&engine.docker).await.unwrap().code != 0 {
@@ -45,19 +55,19 @@ impl Drop for Container {
 }
 
 /// A project of its own for each test, so that they can run at once.
-struct Project {
-    id: &'static str,
+pub(crate) struct Project {
+    pub(crate) id: &'static str,
     dir: tempfile::TempDir,
 }
 
 impl Project {
-    fn new(id: &'static str, files: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(id: &'static str, files: &[(&str, &str)]) -> Self {
         let project = Self { id, dir: tempfile::tempdir().unwrap() };
         files.iter().for_each(|(path, content)| project.write(path, content));
         project
     }
 
-    fn write(&self, path: &str, content: &str) {
+    pub(crate) fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let file = self.dir.path().join(path);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, content).unwrap();
@@ -80,7 +90,11 @@ impl Project {
         image::image_ref(self.id, "api", &image::content_hash(&self.image(), args).unwrap())
     }
 
-    async fn build(&self, engine: &Engine) -> (Result<String, Error>, ImageRef, Vec<Event>) {
+    pub(crate) fn file(&self, path: &str) -> std::path::PathBuf {
+        self.dir.path().join(path)
+    }
+
+    pub(crate) async fn build(&self, engine: &Engine) -> (Result<String, Error>, ImageRef, Vec<Event>) {
         let args = BTreeMap::from([("GREETING".to_owned(), "hello there".to_owned())]);
         let target = self.target(&args);
         let (reporter, mut events) = reporter();
@@ -90,20 +104,20 @@ impl Project {
         (built, target, drain(&mut events))
     }
 
-    async fn remove(&self, engine: &Engine) -> Vec<String> {
+    pub(crate) async fn remove(&self, engine: &Engine) -> Vec<String> {
         image::remove_project_images(&engine.docker, self.id).await.unwrap()
     }
 }
 
-type Events = tokio::sync::broadcast::Receiver<Event>;
+pub(crate) type Events = tokio::sync::broadcast::Receiver<Event>;
 
-fn reporter() -> (Reporter, Events) {
+pub(crate) fn reporter() -> (Reporter, Events) {
     let reporter = Reporter::default();
     let events = reporter.subscribe();
     (reporter, events)
 }
 
-fn drain(events: &mut Events) -> Vec<Event> {
+pub(crate) fn drain(events: &mut Events) -> Vec<Event> {
     std::iter::from_fn(|| events.try_recv().ok()).collect()
 }
 
@@ -227,6 +241,11 @@ async fn sleeping(seconds: &str) -> bool {
     Cmd::new("pgrep").args(["-xf", &format!("sleep {seconds}")]).run().await.is_ok()
 }
 
+/// A loader that has learnt nothing.
+async fn loader(engine: &Engine) -> Loader {
+    Loader::new(&engine.docker, tempfile::tempdir().unwrap().path()).await.unwrap()
+}
+
 #[tokio::test]
 async fn an_image_arrives_on_a_node_unchanged() {
     let engine = engine().await;
@@ -236,7 +255,7 @@ async fn an_image_arrives_on_a_node_unchanged() {
     let node = Container::node(&engine).await;
     let (reporter, mut events) = reporter();
     let step = reporter.start("image.load/api", "");
-    image::load(&engine.docker, &node.0, &target.reference(), &step).await.unwrap();
+    loader(&engine).await.load(&node.0, &target.reference(), &step).await.unwrap();
     step.done("");
     let shown = drain(&mut events);
     assert!(progress(&shown).iter().any(|detail| detail.contains(" MB of ")), "{shown:?}");
@@ -251,7 +270,7 @@ async fn a_third_party_image_is_found_under_its_full_name() {
     let node = Container::node(&engine).await;
     let (reporter, _events) = reporter();
     let step = reporter.start("image.load/busybox", "");
-    image::load(&engine.docker, &node.0, "busybox:1", &step).await.unwrap();
+    loader(&engine).await.load(&node.0, "busybox:1", &step).await.unwrap();
     let listed = image::on_node(&engine.docker, &node.0).await.unwrap();
     assert!(listed.contains_key("docker.io/library/busybox:1"), "{listed:?}");
 }
@@ -261,7 +280,8 @@ async fn an_image_that_docker_lacks_and_an_import_that_fails_are_told_apart() {
     let engine = engine().await;
     let (reporter, _events) = reporter();
     let step = reporter.start("image.load/api", "");
-    let error = image::load(&engine.docker, "any", "devk.local/e2e/none:1", &step).await.unwrap_err();
+    let loader = loader(&engine).await;
+    let error = loader.load("any", "devk.local/e2e/none:1", &step).await.unwrap_err();
     assert_eq!(
         (error.code, error.message.as_str()),
         (Code::ImageLoad, "Docker has no image `devk.local/e2e/none:1` to load")
@@ -269,7 +289,7 @@ async fn an_image_that_docker_lacks_and_an_import_that_fails_are_told_apart() {
 
     // A container without containerd: the pasteable command is what the reader needs.
     let no_node = Container::run(&["busybox:1", "sleep", "60"]).await;
-    let error = image::load(&engine.docker, &no_node.0, "busybox:1", &step).await.unwrap_err();
+    let error = loader.load(&no_node.0, "busybox:1", &step).await.unwrap_err();
     assert_eq!(error.code, Code::ImageLoad, "{error:?}");
     assert!(error.evidence.iter().any(|line| line.starts_with("$ docker exec")), "{error:?}");
 }

@@ -17,6 +17,7 @@ mod image;
 mod killed_install;
 mod life_cycle;
 mod release;
+mod reload;
 mod stray_environment;
 mod support;
 mod sync;

@@ -152,7 +152,9 @@ async fn bring_busybox(step: &Step) {
     let (docker, node) = (super::engine().await.docker, format!("{CLUSTER}-control-plane"));
     let on_node = image::on_node(&docker, &node).await.unwrap().contains_key(&image::normalise(BUSYBOX));
     if !on_node && image::present(&docker, BUSYBOX).await.unwrap().is_some() {
-        image::load(&docker, &node, BUSYBOX, step).await.unwrap();
+        let cache = tempfile::tempdir().unwrap();
+        let loader = image::Loader::new(&docker, cache.path()).await.unwrap();
+        loader.load(&node, BUSYBOX, step).await.unwrap();
     }
 }
 

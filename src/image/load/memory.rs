@@ -1,0 +1,114 @@
+//! Which compressed blob carries which layer, learnt from earlier pushes.
+//!
+//! An accelerator and nothing more: it may be deleted or wrong at any time. Whether a node has a layer is
+//! for the node to say, and what was pushed is compared with Docker's own list of layers before it counts.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::paths::{Lock, write_atomic};
+
+/// The layers that are remembered, those learnt last: a few hundred images.
+const KEPT: usize = 2000;
+
+/// What is known of a layer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Layer {
+    pub diff_id: String,
+    /// The blobs that carry it: digest -> size in bytes, 0 if nobody ever told.
+    #[serde(default)]
+    pub blobs: BTreeMap<String, u64>,
+    /// What it takes on a node, in bytes.
+    #[serde(default)]
+    pub unpacked: Option<u64>,
+}
+
+/// One file for all clusters and Engines: the same content has the same names everywhere.
+#[derive(Debug, Clone)]
+pub(super) struct Memory {
+    file: PathBuf,
+}
+
+impl Memory {
+    pub(super) fn in_cache(cache: &Path) -> Self {
+        Self { file: cache.join("layers.json") }
+    }
+
+    /// Everything known. A file that is missing or broken is no knowledge.
+    pub(super) fn layers(&self) -> Vec<Layer> {
+        let text = std::fs::read(&self.file).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
+    /// Adds to what is known.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] naming the file.
+    pub(super) fn learn(&self, news: impl IntoIterator<Item = Layer>) -> Result<()> {
+        let _lock = Lock::block(&self.file.with_extension("lock"))
+            .map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.file.display())))?;
+        let mut layers = self.layers();
+        for new in news {
+            let old = layers.iter().position(|layer| layer.diff_id == new.diff_id).map(|at| layers.remove(at));
+            layers.push(merged(old.unwrap_or_default(), new));
+        }
+        let forgotten = layers.len().saturating_sub(KEPT);
+        let text = serde_json::to_vec(&layers[forgotten..]).map_err(|e| crate::error::internal(&e))?;
+        write_atomic(&self.file, &text, 0o644)
+    }
+}
+
+fn merged(old: Layer, new: Layer) -> Layer {
+    let mut blobs = old.blobs;
+    for (digest, size) in new.blobs {
+        let known = blobs.entry(digest).or_default();
+        *known = size.max(*known);
+    }
+    Layer { diff_id: new.diff_id, blobs, unpacked: new.unpacked.or(old.unpacked) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer(diff_id: &str, blobs: &[(&str, u64)], unpacked: Option<u64>) -> Layer {
+        let blobs = blobs.iter().map(|(digest, size)| ((*digest).to_owned(), *size)).collect();
+        Layer { diff_id: diff_id.to_owned(), blobs, unpacked }
+    }
+
+    #[test]
+    fn what_is_learnt_adds_up_and_survives_the_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::in_cache(dir.path());
+        memory.learn([layer("a", &[("A1", 5)], None)]).unwrap();
+        memory.learn([layer("a", &[("A1", 0), ("A2", 6)], Some(9)), layer("b", &[], Some(1))]).unwrap();
+        let expected = [layer("a", &[("A1", 5), ("A2", 6)], Some(9)), layer("b", &[], Some(1))];
+        assert_eq!(Memory::in_cache(dir.path()).layers(), expected);
+    }
+
+    #[test]
+    fn a_broken_file_is_no_knowledge_and_heals() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::in_cache(dir.path());
+        std::fs::write(dir.path().join("layers.json"), "[{\"diff_id\"").unwrap();
+        assert_eq!(memory.layers(), []);
+        memory.learn([layer("a", &[], None)]).unwrap();
+        assert_eq!(memory.layers().len(), 1);
+    }
+
+    #[test]
+    fn what_was_learnt_first_is_forgotten_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let memory = Memory::in_cache(dir.path());
+        let all: Vec<_> = (0..KEPT).map(|n| layer(&n.to_string(), &[], None)).collect();
+        memory.learn(all).unwrap();
+        memory.learn([layer("0", &[], None), layer("new", &[], None)]).unwrap();
+        let layers = memory.layers();
+        assert_eq!(layers.len(), KEPT);
+        assert!(layers.iter().any(|layer| layer.diff_id == "0"), "learnt again just now");
+        assert!(!layers.iter().any(|layer| layer.diff_id == "1"));
+    }
+}

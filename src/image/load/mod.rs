@@ -1,0 +1,229 @@
+//! Loading images into nodes: of an image that devk builds, only what the node lacks; else all of it.
+//! Either way the node is asked afterwards what arrived.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bollard::Docker;
+use bollard::models::ImageInspect;
+
+use self::delta::{Attempt, Delta};
+use self::endpoint::Endpoint;
+use self::learn::Lesson;
+use self::memory::Memory;
+use self::node::Node;
+use self::progress::total;
+use crate::docker::{is_not_found, request_failed};
+use crate::error::{Code, Error, Result};
+use crate::ui::event::Step;
+
+mod delta;
+mod endpoint;
+mod engine;
+#[cfg(test)]
+mod fake_docker;
+mod layers;
+mod layout;
+mod learn;
+mod memory;
+mod node;
+mod progress;
+mod push;
+mod reference;
+mod stream;
+mod verify;
+
+pub(super) use engine::sweep;
+pub use reference::normalise;
+
+/// The images a node has: full reference, as containerd names it -> digest of the manifest or index.
+///
+/// # Errors
+/// [`Code::CommandFailed`] if `ctr` fails in the node.
+pub async fn on_node(docker: &Docker, node: &str) -> Result<BTreeMap<String, String>> {
+    let images = Node { docker, container: node }.images().await?;
+    Ok(images.into_iter().map(|(name, image)| (name, image.digest)).collect())
+}
+
+/// Loads images into the nodes of one Engine, for as long as a session lasts.
+#[derive(Debug)]
+pub struct Loader {
+    docker: Docker,
+    route: Route,
+    memory: Memory,
+    /// Node container -> its snapshotter.
+    snapshotters: Mutex<BTreeMap<String, String>>,
+    /// Images that were loaded since [`Loader::learn`], each with a node that has it.
+    unlearnt: Mutex<BTreeSet<(String, String)>>,
+}
+
+/// How images come to the nodes.
+#[derive(Debug)]
+enum Route {
+    /// A delta where it is worth while.
+    Delta(Endpoint),
+    /// The whole image always, and why.
+    Stream(&'static str),
+}
+
+/// What a load did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Why all of the image was sent; None for a delta.
+    pub in_full: Option<String>,
+    /// In bytes.
+    pub sent: u64,
+    /// The size of the image in bytes, as Docker tells it.
+    pub total: u64,
+    pub took: Duration,
+}
+
+impl fmt::Display for Loaded {
+    /// `delta: 5.2 MB of 913 MB in 0.3 s`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
+        let (sent, total, seconds) = (megabytes(self.sent), megabytes(self.total), self.took.as_secs_f64());
+        match &self.in_full {
+            None => write!(f, "delta: {sent} of {total} in {seconds:.1} s"),
+            Some(why) => write!(f, "stream: {sent} in {seconds:.1} s ({why})"),
+        }
+    }
+}
+
+impl Loader {
+    /// A loader for an Engine; `cache` is devk's cache folder.
+    ///
+    /// # Errors
+    /// [`Code::DockerRequest`] if the Engine does not tell where it runs, [`Code::ImageLoad`] if devk cannot
+    /// listen.
+    pub async fn new(docker: &Docker, cache: &Path) -> Result<Self> {
+        let route = match engine::shares_loopback(docker).await? {
+            Ok(()) => Route::Delta(Endpoint::open().await?),
+            Err(why) => Route::Stream(why),
+        };
+        Ok(Self {
+            docker: docker.clone(),
+            route,
+            memory: Memory::in_cache(cache),
+            snapshotters: Mutex::default(),
+            unlearnt: Mutex::default(),
+        })
+    }
+
+    /// Loads an image that Docker has into one node and verifies that the node has it under its name,
+    /// and with the content that Docker has.
+    ///
+    /// # Errors
+    /// [`Code::ImageLoad`] if Docker lacks the image, the import fails, or something else arrived.
+    pub async fn load(&self, node: &str, reference: &str, step: &Step) -> Result<Loaded> {
+        let image = self.inspect(reference).await?;
+        let loaded = self.by_route(node, reference, &image, step).await.map_err(|cause| Error {
+            code: Code::ImageLoad,
+            message: format!("image `{reference}` did not reach the node `{node}`: {}", cause.message),
+            ..cause
+        })?;
+        if will_change(reference) {
+            lock(&self.unlearnt).insert((reference.to_owned(), node.to_owned()));
+        }
+        Ok(loaded)
+    }
+
+    async fn by_route(&self, node: &str, reference: &str, image: &ImageInspect, step: &Step) -> Result<Loaded> {
+        let since = Instant::now();
+        let name = normalise(reference);
+        let node = Node { docker: &self.docker, container: node };
+        let snapshotter = self.snapshotter(node).await?;
+        let loaded = |in_full, sent| Loaded { in_full, sent, total: total(image), took: since.elapsed() };
+        let why = match &self.route {
+            Route::Stream(why) => (*why).to_owned(),
+            Route::Delta(_) if !will_change(reference) => "devk did not build it".to_owned(),
+            Route::Delta(endpoint) => {
+                let (memory, snapshotter, name) = (&self.memory, snapshotter.as_str(), name.as_str());
+                let delta = Delta { endpoint, memory, node, snapshotter, reference, name, image, step };
+                match delta.load().await {
+                    Ok(Attempt::Loaded(sent)) => return Ok(loaded(None, sent)),
+                    Ok(Attempt::Declined(why)) => why.to_owned(),
+                    Err(error) => {
+                        let why = format!("the delta failed: {}", error.message);
+                        step.trouble(error);
+                        why
+                    }
+                }
+            }
+        };
+        let sent = stream::load(node, &snapshotter, (reference, &name), image, step).await?;
+        Ok(loaded(Some(why), sent))
+    }
+
+    /// Learns from what was loaded, so that the next load of its like can be a delta; removes what an
+    /// earlier devk that was killed while it did the same has left in Docker. It may take as long as Docker
+    /// needs to compress the images, and can be given up at any time.
+    ///
+    /// # Errors
+    /// The first problem; nothing but speed is lost.
+    pub async fn learn(&self) -> Result<()> {
+        let Route::Delta(endpoint) = &self.route else { return Ok(()) };
+        engine::sweep(&self.docker).await;
+        let next = || lock(&self.unlearnt).pop_first();
+        while let Some((reference, container)) = next() {
+            let image = self.inspect(&reference).await?;
+            let node = Node { docker: &self.docker, container: &container };
+            let snapshotter = self.snapshotter(node).await?;
+            let (memory, snapshotter, reference) = (&self.memory, snapshotter.as_str(), reference.as_str());
+            Lesson { endpoint, memory, node, snapshotter, reference, image: &image }.take().await?;
+        }
+        Ok(())
+    }
+
+    async fn snapshotter(&self, node: Node<'_>) -> Result<String> {
+        if let Some(known) = lock(&self.snapshotters).get(node.container) {
+            return Ok(known.clone());
+        }
+        let found = node.snapshotter().await?;
+        lock(&self.snapshotters).insert(node.container.to_owned(), found.clone());
+        Ok(found)
+    }
+
+    async fn inspect(&self, reference: &str) -> Result<ImageInspect> {
+        self.docker.inspect_image(reference).await.map_err(|error| {
+            if is_not_found(&error) {
+                Error::new(Code::ImageLoad, format!("Docker has no image `{reference}` to load"))
+                    .hint(format!("docker image inspect {reference}"))
+            } else {
+                request_failed(&format!("cannot inspect the image `{reference}`"), &error)
+            }
+        })
+    }
+}
+
+/// An image that devk builds will be loaded again with a small difference; others are loaded once.
+fn will_change(reference: &str) -> bool {
+    reference.strip_prefix(super::REGISTRY).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_load_tells_how_it_was_done() {
+        let delta = Loaded { in_full: None, sent: 5_210_000, total: 913_000_000, took: Duration::from_millis(312) };
+        assert_eq!(delta.to_string(), "delta: 5.2 MB of 913.0 MB in 0.3 s");
+        let whole = Loaded { in_full: Some("devk did not build it".to_owned()), sent: 913_000_000, ..delta };
+        assert_eq!(whole.to_string(), "stream: 913.0 MB in 0.3 s (devk did not build it)");
+    }
+
+    #[test]
+    fn only_images_of_devks_own_will_change() {
+        assert!(will_change("devk.local/shop/api:0123"));
+        assert!(!will_change("devk.localhost/shop/api:0123"));
+        assert!(!will_change("postgres:16"));
+    }
+}
