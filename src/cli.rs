@@ -78,6 +78,8 @@ enum Command {
     Schema,
     #[command(hide = true)]
     Supervise { id: String },
+    #[command(hide = true)]
+    Relay,
 }
 
 #[derive(Debug, Args)]
@@ -127,6 +129,7 @@ impl Cli {
                     ui::json(&config::json_schema());
                     Ok(Exit::Ok)
                 }
+                Command::Relay => commands::relay().await,
                 Command::Supervise { id } => commands::supervise(context, &id).await,
             }
         })

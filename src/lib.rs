@@ -21,6 +21,7 @@ pub mod paths;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod relay;
 pub mod release;
 pub mod session;
 pub mod ui;

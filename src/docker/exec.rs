@@ -108,18 +108,37 @@ impl Exec {
     where
         S: Stream<Item = Result<Bytes>> + Send,
     {
-        let refused = |e| request_failed(&format!("cannot run `{}`", self.pasteable()), &e);
-        let id = docker.create_exec(&self.container, self.config(input.is_some())).await.map_err(refused)?.id;
-        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..Default::default() };
-        let StartExecResults::Attached { output, input: stdin } =
-            docker.start_exec(&id, Some(options)).await.map_err(refused)?
-        else {
-            return Err(Error::new(Code::DockerRequest, format!("the Engine detached from `{}`", self.pasteable())));
-        };
+        let refused = |e| self.refused(&e);
+        let Attached { id, output, stdin } = self.start(docker, input.is_some()).await?;
         let mut collected = ExecOutput { stdout: Vec::new(), stderr: Vec::new(), code: 0 };
         exchange(input, stdin, collect(output, &mut collected)).await?.map_err(refused)?;
         collected.code = self.exit_code(docker, &id).await?;
         Ok(collected)
+    }
+
+    /// Starts the command and leaves the talking to the caller. Its standard input closes when the answer's
+    /// `stdin` is dropped or shut down.
+    ///
+    /// # Errors
+    /// [`Code::DockerRequest`] if the Engine refuses.
+    pub async fn attach(&self, docker: &Docker) -> Result<Attached> {
+        self.start(docker, true).await
+    }
+
+    async fn start(&self, docker: &Docker, with_input: bool) -> Result<Attached> {
+        let refused = |e| self.refused(&e);
+        let id = docker.create_exec(&self.container, self.config(with_input)).await.map_err(refused)?.id;
+        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..Default::default() };
+        match docker.start_exec(&id, Some(options)).await.map_err(refused)? {
+            StartExecResults::Attached { output, input: stdin } => Ok(Attached { id, output, stdin }),
+            StartExecResults::Detached => {
+                Err(Error::new(Code::DockerRequest, format!("the Engine detached from `{}`", self.pasteable())))
+            }
+        }
+    }
+
+    fn refused(&self, error: &bollard::errors::Error) -> Error {
+        request_failed(&format!("cannot run `{}`", self.pasteable()), error)
     }
 
     fn config(&self, stdin: bool) -> ExecConfig {
@@ -150,7 +169,22 @@ impl Exec {
     }
 }
 
-type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
+/// A running command.
+pub struct Attached {
+    id: String,
+    /// What it prints, as it prints it; ends with the command.
+    pub output: Pin<Box<dyn Stream<Item = EngineResult<LogOutput>> + Send>>,
+    pub stdin: Stdin,
+}
+
+impl std::fmt::Debug for Attached {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attached").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Standard input of a command in a container.
+pub(super) type Stdin = Pin<Box<dyn AsyncWrite + Send>>;
 type EngineResult<T> = Result<T, bollard::errors::Error>;
 
 /// Feeds and drains at once. The output decides when it is over: a command may end without reading

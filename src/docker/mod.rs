@@ -6,7 +6,7 @@ mod exec;
 mod published;
 
 pub use connect::{Engine, connect};
-pub use exec::{Exec, ExecOutput};
+pub use exec::{Attached, Exec, ExecOutput};
 pub use published::{PublishedPort, published_ports};
 
 /// True if the Engine said that the thing asked for does not exist (404).
