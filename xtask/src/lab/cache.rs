@@ -10,7 +10,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::command;
+use crate::command;
 use super::progress::Progress;
 
 /// The hash of an artefact's inputs.

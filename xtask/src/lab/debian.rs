@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use super::apt::{self, Mirror};
 use super::cache::Key;
-use super::command;
+use crate::command;
 use super::image::{self, Content, Image, LABEL, Store};
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::cache::Cache;
 use super::progress::Progress;
-use super::{apt, command};
+use super::apt;
+use crate::command;
 use crate::runc_wrapper;
 
 const START_LIMIT: Duration = Duration::from_secs(60);

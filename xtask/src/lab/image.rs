@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use anyhow::{Context, Result};
 
 use super::cache::{Cache, Key};
-use super::command;
+use crate::command;
 use super::progress::Progress;
 
 /// Carries the key of an image's inputs, which tells in one question whether Docker's image is the one meant.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 
 use super::base_images::{BUSYBOX_TAGS, Bookworm};
 use super::cache::{Cache, Key};
-use super::command;
+use crate::command;
 use super::debian::Base;
 use super::go::Program;
 use super::image::{self, Content, Image, LABEL, Store};

@@ -6,7 +6,8 @@ use anyhow::{Result, bail};
 
 use super::cache::{Cache, Key};
 use super::progress::Progress;
-use super::{apt, command};
+use super::apt;
+use crate::command;
 
 const NODE: &str = "20.20.2";
 /// The npm that this Node is released with.

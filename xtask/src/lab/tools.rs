@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cache::{self, Cache, Key};
-use super::command;
+use crate::command;
 use super::programs::{COMPOSE, CONTAINERD, HELM, KIND, KUBERNETES};
 use super::progress::Progress;
 
