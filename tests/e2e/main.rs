@@ -12,6 +12,7 @@ mod forwards;
 mod image;
 mod killed_install;
 mod life_cycle;
+mod relay;
 mod release;
 mod stray_environment;
 mod support;
