@@ -20,7 +20,8 @@ fn relay_serves(project: &Project, wanted: bool) {
 
 /// The command lines of relays in the node.
 fn relays() -> usize {
-    let count = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
+    let count =
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
     let output = Command::new("docker").args(["exec", NODE, "sh", "-c", count]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }

@@ -62,10 +62,12 @@ impl Report {
     }
 
     pub(super) fn markdown(&self) -> String {
-        let mut text = String::from("| Measured | devk | beside it | | devk is better by |\n|---|---:|---:|---|---:|\n");
+        let mut text =
+            String::from("| Measured | devk | beside it | | devk is better by |\n|---|---:|---:|---|---:|\n");
         for row in &self.rows {
             let Row { what, devk, other, unit, against, .. } = row;
-            let _ = writeln!(text, "| {what} | {devk:.2} {unit} | {other:.2} {unit} | {against} | {:.1}× |", row.ratio());
+            let _ =
+                writeln!(text, "| {what} | {devk:.2} {unit} | {other:.2} {unit} | {against} | {:.1}× |", row.ratio());
         }
         if !self.notes.is_empty() {
             text.push('\n');

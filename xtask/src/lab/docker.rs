@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+use super::apt;
 use super::cache::Cache;
 use super::progress::Progress;
-use super::apt;
 use crate::command;
 use crate::runc_wrapper;
 

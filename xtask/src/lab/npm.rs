@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::apt;
 use super::cache::{Cache, Key};
 use super::progress::Progress;
-use super::apt;
 use crate::command;
 
 const NODE: &str = "20.20.2";
