@@ -105,6 +105,8 @@ enum Command {
     Schema,
     #[command(hide = true)]
     Supervise { id: String },
+    #[command(hide = true)]
+    Relay,
 }
 
 #[derive(Debug, Args)]
@@ -229,6 +231,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 ui::json(&config::json_schema());
                 Ok(Exit::Ok)
             }
+            Command::Relay => commands::relay().await,
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     })

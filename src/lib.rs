@@ -25,6 +25,7 @@ mod place;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod relay;
 pub mod release;
 pub mod session;
 pub mod sync;

@@ -121,7 +121,7 @@ impl<'a> Run<'a> {
     fn new(project: &'a Project, paths: &'a Paths, observed: &'a Observed, session: &'a mut Session) -> Self {
         let pods = session.pods(&project.id);
         if let Some(access) = &observed.access {
-            session.lead_to(Some(access.client.clone()));
+            session.lead_to(&observed.engine.docker, access);
         }
         Self {
             project,
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
 
     async fn cluster(&self, step: &Step) -> Result<Done> {
         let access = self.observed.kind.ensure(step).await?;
-        self.session.lead_to(Some(access.client.clone()));
+        self.session.lead_to(&self.observed.engine.docker, &access);
         let nodes = access.nodes.len();
         // Nobody else sets it: the step runs once, and only where observing found no access.
         let _ = self.access.set(access);

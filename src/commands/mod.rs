@@ -1,8 +1,9 @@
 //! One file a command: ask the layers below, print the answer.
 
 use crate::config::{self, Project, Source};
-use crate::error::{Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
+use crate::relay;
 use crate::session::supervisor;
 use crate::ui::Format;
 
@@ -46,6 +47,15 @@ impl Context {
     pub fn running_project(&self) -> Result<Project, Errors> {
         config::load_running(&self.source, &self.paths)
     }
+}
+
+/// The hidden command that a session starts in a node.
+///
+/// # Errors
+/// It got no orders, or cannot listen.
+pub async fn relay() -> Result<Exit, Errors> {
+    relay::node::run().await.map_err(|e| Error::new(Code::StateIo, format!("the relay cannot serve: {e}")))?;
+    Ok(Exit::Ok)
 }
 
 /// The hidden command that the client starts.

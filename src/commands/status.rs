@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::installed;
 use crate::session::client;
 use crate::session::control::Built;
-use crate::session::status::{ForwardStatus, SessionStatus};
+use crate::session::status::{ForwardStatus, RelayStatus, SessionStatus};
 use crate::ui::{self, Format};
 
 /// The contract of `devk status --format json`.
@@ -43,6 +43,8 @@ struct Live {
     ready: Option<bool>,
     /// The steps that failed in it.
     failed: Vec<String>,
+    /// The way of new connections into pods.
+    relay: RelayStatus,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,7 +139,13 @@ async fn look(kind: &Kind, state: &State, project: &Project) -> Result<Option<Se
 
 fn live(session: SessionStatus) -> Live {
     let failed = session.outcome.iter().flat_map(|outcome| outcome.failed.clone()).collect();
-    Live { pid: session.pid, busy: session.busy, ready: session.outcome.map(|outcome| outcome.ready), failed }
+    Live {
+        pid: session.pid,
+        busy: session.busy,
+        ready: session.outcome.map(|outcome| outcome.ready),
+        failed,
+        relay: session.relay,
+    }
 }
 
 async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatus>> {
@@ -174,6 +182,10 @@ fn text(status: &Status) -> String {
         }
         Some(session) => format!("pid {}", session.pid),
     };
+    let way = status.session.as_ref().map(|session| match &session.relay.why {
+        None => "a relay in the node".to_owned(),
+        Some(why) => format!("the API server; no relay in the node: {why}"),
+    });
     let trouble = status.cluster.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
     let cluster = format!("{} ({}){trouble}", status.cluster.name, status.cluster.state);
     let mut rows = vec![
@@ -181,6 +193,7 @@ fn text(status: &Status) -> String {
         vec!["cluster".to_owned(), cluster],
         vec!["session".to_owned(), session],
     ];
+    rows.extend(way.map(|way| vec!["way".to_owned(), way]));
     rows.extend(status.images.iter().map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]));
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));

@@ -207,7 +207,7 @@ mod tests {
         }
 
         async fn sees_pod(&mut self, pod: &str) -> bool {
-            self.sees(|snapshot| snapshot.slices.values().any(|slice| slice.ready.contains(pod))).await
+            self.sees(|snapshot| snapshot.slices.values().any(|slice| slice.ready.contains_key(pod))).await
         }
     }
 
@@ -215,7 +215,7 @@ mod tests {
     async fn a_replaced_pod_is_seen_in_the_watch() {
         let mut watch = start(Some(client(&[slices(&[slice("old")]), event("MODIFIED", &slice("new"))])));
         assert!(watch.sees_pod("new").await);
-        assert!(!watch.snapshots.borrow().slices["api-x"].ready.contains("old"));
+        assert!(!watch.snapshots.borrow().slices["api-x"].ready.contains_key("old"));
     }
 
     #[tokio::test]

@@ -21,8 +21,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::endpoints;
 use super::numbers::Numbers;
+use super::relay::{self, Site};
 use super::target::{Endpoint, Snapshot, Target, choose};
-use super::tunnel::{End, Sent, dial};
+use super::tunnel::{End, Sent};
+use super::way::Way;
 use crate::error::{Code, Error, Result};
 use crate::ports::{Forward, listeners};
 use crate::ui::event::Reporter;
@@ -119,6 +121,7 @@ fn not_bound(forward: &Forward, cause: &str) -> Error {
 /// All forwards of a session. They share one watch a namespace, and the client of the moment.
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
+    relay: watch::Receiver<relay::State>,
     reporter: Reporter,
     cancel: CancellationToken,
     namespaces: BTreeMap<String, watch::Receiver<Snapshot>>,
@@ -140,8 +143,19 @@ pub struct Serving {
 impl Forwarder {
     /// `clients` holds None while the cluster is away. A new client restarts the watches; connections
     /// wait for both.
-    pub fn new(clients: watch::Receiver<Option<Client>>, reporter: Reporter, cancel: CancellationToken) -> Self {
-        Self { clients, reporter, cancel, namespaces: BTreeMap::new() }
+    pub fn new(
+        clients: watch::Receiver<Option<Client>>,
+        sites: watch::Receiver<Option<Site>>,
+        reporter: Reporter,
+        cancel: CancellationToken,
+    ) -> Self {
+        let relay = relay::keep(sites, cancel.clone());
+        Self { clients, relay, reporter, cancel, namespaces: BTreeMap::new() }
+    }
+
+    /// The relay that connections take, or why they go over the API server.
+    pub fn relay(&self) -> relay::State {
+        self.relay.borrow().clone()
     }
 
     /// Serves connections until the token is cancelled; then the port is free and all connections end.
@@ -152,6 +166,7 @@ impl Forwarder {
             name: listener.name.clone(),
             target,
             clients: self.clients.clone(),
+            relay: self.relay.clone(),
             pods,
             numbers: Arc::clone(&numbers),
             reporter: self.reporter.clone(),
@@ -185,6 +200,7 @@ struct Route {
     name: String,
     target: Target,
     clients: watch::Receiver<Option<Client>>,
+    relay: watch::Receiver<relay::State>,
     pods: watch::Receiver<Snapshot>,
     numbers: Arc<Numbers>,
     reporter: Reporter,
@@ -233,11 +249,11 @@ impl Route {
         let waited = timeout_at(deadline, self.ready(tried)).await;
         let (client, endpoint) = waited.map_err(|_| Failure { error: self.nowhere(), again: false })?;
         tried.insert(endpoint.pod.clone());
-        let dialled = timeout(DIAL, dial(&client, &self.target.namespace, &endpoint)).await;
-        let tunnel = dialled
+        let opened = timeout(DIAL, Way::open(&self.relay, &client, &self.target.namespace, &endpoint)).await;
+        let way = opened
             .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())))
             .map_err(|text| Failure { error: self.broken(&endpoint, &text), again: true })?;
-        match tunnel.relay(local, sent, &self.numbers).await {
+        match way.carry(local, sent, &self.numbers).await {
             End::Finished => {
                 close(local).await;
                 Ok(())
@@ -277,7 +293,7 @@ impl Route {
     }
 
     fn broken(&self, endpoint: &Endpoint, cause: &str) -> Error {
-        let Endpoint { pod, port } = endpoint;
+        let Endpoint { pod, port, .. } = endpoint;
         Error::new(Code::ForwardBroken, format!("no connection to port {port} of pod `{pod}`"))
             .evidence(cause)
             .hint(format!("devk logs {}", self.target.service))

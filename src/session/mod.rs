@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{Guard, Relay};
+use crate::cluster::kind::Access;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
 use crate::plan::ForwardFact;
@@ -26,20 +27,24 @@ pub mod endpoints;
 mod fake_api;
 pub mod forward;
 pub mod numbers;
+pub mod relay;
 pub mod status;
 pub mod supervisor;
 pub mod target;
 pub mod tunnel;
+pub mod way;
 
 use control::Outcome;
 use forward::{Forwarder, Listener, Serving};
-use status::{ForwardStatus, SessionStatus};
+use relay::Site;
+use status::{ForwardStatus, RelayStatus, SessionStatus};
 use target::{Snapshot, Target};
 
 /// What one supervisor holds.
 pub struct Session {
     pub reporter: Reporter,
     clients: watch::Sender<Option<kube::Client>>,
+    sites: watch::Sender<Option<Site>>,
     forwarder: Forwarder,
     cancel: CancellationToken,
     /// In the order of the table.
@@ -70,11 +75,13 @@ impl Session {
     pub fn new(reporter: Reporter) -> Self {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
-        let forwarder = Forwarder::new(watched, reporter.clone(), cancel.clone());
+        let sites = watch::Sender::default();
+        let forwarder = Forwarder::new(watched, sites.subscribe(), reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
         Self {
             reporter,
             clients,
+            sites,
             forwarder,
             cancel,
             held: vec![],
@@ -157,9 +164,19 @@ impl Session {
         }
     }
 
-    /// The cluster that the forwards lead to; None while there is none.
-    pub fn lead_to(&self, client: Option<kube::Client>) {
-        self.clients.send_replace(client);
+    /// The cluster that the forwards lead to.
+    pub fn lead_to(&self, docker: &Docker, access: &Access) {
+        self.clients.send_replace(Some(access.client.clone()));
+        let node = access.nodes.iter().find(|node| node.control_plane);
+        let site = node.map(|node| Site { docker: docker.clone(), node: node.id.clone() });
+        // A relay that serves stays: a second `up` must not cost its connections.
+        self.sites.send_if_modified(|now| {
+            let is_new = now.as_ref().map(|now| &now.node) != site.as_ref().map(|site| &site.node);
+            if is_new {
+                *now = site;
+            }
+            is_new
+        });
     }
 
     /// The namespace's Ready pods as they change.
@@ -198,6 +215,10 @@ impl Session {
             busy: false,
             outcome: self.outcome.clone(),
             forwards: self.held.iter().map(forward).collect(),
+            relay: match self.forwarder.relay() {
+                Ok(_) => RelayStatus { serves: true, why: None },
+                Err(why) => RelayStatus { serves: false, why: Some(why) },
+            },
         }
     }
 

@@ -15,6 +15,15 @@ pub struct SessionStatus {
     /// What the last `up` came to.
     pub outcome: Option<Outcome>,
     pub forwards: Vec<ForwardStatus>,
+    pub relay: RelayStatus,
+}
+
+/// Which way new connections take into pods: through a relay in the node, or over the API server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelayStatus {
+    pub serves: bool,
+    /// Why it does not.
+    pub why: Option<String>,
 }
 
 /// A forward and its live numbers.

@@ -1,6 +1,7 @@
 //! Which pod a connection goes to: the newest Ready one behind the Service. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use k8s_openapi::api::discovery::v1::{Endpoint as SliceEndpoint, EndpointSlice};
@@ -23,6 +24,8 @@ pub struct Endpoint {
     pub pod: String,
     /// The port in the pod, resolved from the Service's `targetPort`.
     pub port: u16,
+    /// None: only the API server knows the way.
+    pub address: Option<IpAddr>,
 }
 
 /// What is known of one namespace.
@@ -42,8 +45,8 @@ pub struct Slice {
     pub service: String,
     /// Service port name → port in the pods.
     pub ports: BTreeMap<String, u16>,
-    /// The pods that are ready and not about to end.
-    pub ready: BTreeSet<String>,
+    /// The pods that are ready and not about to end, and their addresses.
+    pub ready: BTreeMap<String, Option<IpAddr>>,
 }
 
 impl From<EndpointSlice> for Slice {
@@ -65,8 +68,9 @@ fn is_ready(endpoint: &SliceEndpoint) -> bool {
     endpoint.conditions.as_ref().is_none_or(|c| c.ready.unwrap_or(true) && !c.terminating.unwrap_or(false))
 }
 
-fn pod(endpoint: SliceEndpoint) -> Option<String> {
-    endpoint.target_ref.filter(|target| target.kind.as_deref() == Some("Pod"))?.name
+fn pod(endpoint: SliceEndpoint) -> Option<(String, Option<IpAddr>)> {
+    let address = endpoint.addresses.first().and_then(|address| address.parse().ok());
+    Some((endpoint.target_ref.filter(|target| target.kind.as_deref() == Some("Pod"))?.name?, address))
 }
 
 /// The newest Ready pod behind the target, one that was not `tried` before others; among equals the
@@ -75,8 +79,9 @@ pub fn choose(snapshot: &Snapshot, target: &Target, tried: &BTreeSet<String>) ->
     let slices = snapshot.slices.values().filter(|slice| slice.service == target.service);
     let dialable = slices.filter_map(|slice| Some((slice, *slice.ports.get(&target.port_name)?)));
     let pods = dialable.flat_map(|(slice, port)| slice.ready.iter().map(move |pod| (pod, port)));
-    let (pod, port) = pods.max_by_key(|(pod, _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
-    Some(Endpoint { pod: pod.clone(), port })
+    let ((pod, address), port) =
+        pods.max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
+    Some(Endpoint { pod: pod.clone(), port, address: *address })
 }
 
 #[cfg(test)]

@@ -88,6 +88,11 @@ impl Sent {
         }
     }
 
+    /// From here on nothing is kept, and nothing can be repeated.
+    pub(super) fn handed_over(&mut self) {
+        self.too_much = true;
+    }
+
     /// Whether a new attempt cannot do anything twice: the pod has answered nothing, and either was
     /// sent nothing or refused the connection.
     pub fn may_repeat(&self, failure: &str) -> bool {

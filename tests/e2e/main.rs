@@ -16,6 +16,7 @@ mod geniro;
 mod image;
 mod killed_install;
 mod life_cycle;
+mod relay;
 mod release;
 mod reload;
 mod stray_environment;

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+mod bench;
+mod command;
 mod lab;
 mod runc_wrapper;
 mod tidy;
@@ -14,9 +16,10 @@ fn main() -> ExitCode {
         return runc_wrapper::run(&args);
     }
     let outcome = match args.split_first() {
+        Some((task, rest)) if task == "bench" => bench::main(rest),
         Some((task, rest)) if task == "lab" => lab::main(rest),
         Some((task, rest)) if task == "tidy" => tidy::main(rest),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask lab [--help] | cargo xtask tidy")),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask tidy")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -41,7 +41,7 @@ fn ready(pods: &[&str]) -> Snapshot {
     let slice = Slice {
         service: "api".into(),
         ports: BTreeMap::from([(String::new(), 80)]),
-        ready: pods.iter().map(|pod| (*pod).to_owned()).collect(),
+        ready: pods.iter().map(|pod| ((*pod).to_owned(), None)).collect(),
     };
     let age = |(n, pod): (i64, &&str)| ((*pod).to_owned(), jiff::Timestamp::from_second(n).unwrap());
     Snapshot { slices: BTreeMap::from([("x".into(), slice)]), born: (0..).zip(pods).map(age).collect(), trouble: None }
@@ -56,6 +56,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         name: "api".into(),
         target: Target { namespace: "ns".into(), service: "api".into(), port_name: String::new() },
         clients: clients.subscribe(),
+        relay: watch::channel(Err("no relay".to_owned())).1,
         pods: pods.subscribe(),
         numbers: Arc::clone(&numbers),
         reporter: reporter.clone(),

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::command;
+use crate::command;
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 

@@ -10,8 +10,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
-use super::command;
 use super::progress::Progress;
+use crate::command;
 
 /// The hash of an artefact's inputs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use super::apt::{self, Mirror};
 use super::cache::Key;
-use super::command;
 use super::image::{self, Content, Image, LABEL, Store};
+use crate::command;
 
 const CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
 const MAKE_ROOTFS: &str = include_str!("../../lab/debian/make-rootfs");

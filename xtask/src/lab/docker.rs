@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+use super::apt;
 use super::cache::Cache;
 use super::progress::Progress;
-use super::{apt, command};
+use crate::command;
 use crate::runc_wrapper;
 
 const START_LIMIT: Duration = Duration::from_secs(60);

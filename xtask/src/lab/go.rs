@@ -8,9 +8,10 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::apt;
 use super::cache::{Cache, Key};
 use super::progress::Progress;
-use super::{apt, command};
+use crate::command;
 
 /// Kubernetes 1.36 needs it; a `go` from 1.21 on fetches it by itself.
 const TOOLCHAIN: &str = "go1.26.8";

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 use anyhow::{Context, Result};
 
 use super::cache::{Cache, Key};
-use super::command;
 use super::progress::Progress;
+use crate::command;
 
 /// Carries the key of an image's inputs, which tells in one question whether Docker's image is the one meant.
 pub(super) const LABEL: &str = "devk.lab";

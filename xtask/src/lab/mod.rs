@@ -8,7 +8,6 @@ use anyhow::{Context, Result, anyhow, bail};
 mod apt;
 mod base_images;
 mod cache;
-mod command;
 mod debian;
 mod docker;
 mod frontend;

@@ -9,11 +9,11 @@ use anyhow::{Context, Result, bail};
 
 use super::base_images::{BUSYBOX_TAGS, Bookworm};
 use super::cache::{Cache, Key};
-use super::command;
 use super::debian::Base;
 use super::go::Program;
 use super::image::{self, Content, Image, LABEL, Store};
 use super::programs::{CNI, CONTAINERD, COREDNS, ETCD, KUBERNETES, LOCAL_PATH, PAUSE};
+use crate::command;
 
 const KUBERNETES_DOCKERFILE: &str = include_str!("../../lab/images/kubernetes/Dockerfile");
 const NODE_DOCKERFILE: &str = include_str!("../../lab/images/kind-node/Dockerfile");

@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
+use super::apt;
 use super::cache::{Cache, Key};
 use super::progress::Progress;
-use super::{apt, command};
+use crate::command;
 
 const NODE: &str = "20.20.2";
 /// The npm that this Node is released with.

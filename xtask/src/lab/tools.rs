@@ -8,9 +8,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::cache::{self, Cache, Key};
-use super::command;
 use super::programs::{COMPOSE, CONTAINERD, HELM, KIND, KUBERNETES};
 use super::progress::Progress;
+use crate::command;
 
 /// Name on PATH, program, its binary. Not containerd: dockerd would start whichever it finds first.
 const TOOLS: [(&str, &super::go::Program, &str); 4] = [

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 const LAST_LINES: usize = 25;
 
 /// Runs to the end and returns stdout; anything but success is an error that shows what happened.
-pub(super) fn output(command: &mut Command) -> Result<String> {
+pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{program}`"))?;
@@ -18,25 +18,25 @@ pub(super) fn output(command: &mut Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-pub(super) fn run(command: &mut Command) -> Result<()> {
+pub(crate) fn run(command: &mut Command) -> Result<()> {
     output(command).map(drop)
 }
 
 /// For questions whose answer is the exit code.
-pub(super) fn succeeds(command: &mut Command) -> bool {
+pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
 /// A shell script whose steps belong together (pipes, mostly); its arguments are `$1`, `$2`, …
-pub(super) fn script(text: &str, args: &[&str]) -> Command {
+pub(crate) fn script(text: &str, args: &[&str]) -> Command {
     let mut command = Command::new("bash");
     command.args(["-euo", "pipefail", "-c", text, "lab"]).args(args);
     command
 }
 
 /// The same program as root: itself where we are root already, else through sudo.
-pub(super) fn as_root(program: &str) -> Command {
+pub(crate) fn as_root(program: &str) -> Command {
     let is_root = output(Command::new("id").arg("-u")).is_ok_and(|uid| uid.trim() == "0");
     if is_root {
         return Command::new(program);
@@ -47,7 +47,7 @@ pub(super) fn as_root(program: &str) -> Command {
 }
 
 /// The folders of administration count too: they are missing from an ordinary user's PATH.
-pub(super) fn on_path(program: &str) -> bool {
+pub(crate) fn on_path(program: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let administration = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     let mut folders = std::env::split_paths(&path).chain(administration);

@@ -1,0 +1,149 @@
+//! The relay: devk itself, running inside a node, where pods are one hop away. The session reaches it on
+//! the node's own address and so gets native sockets into pods: real half-close, real resets, and no API
+//! server between.
+//!
+//! A connection begins with a [`Hello`]: the session's token and where to dial. The relay answers with
+//! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text; then bytes flow as
+//! they are. Whoever lacks the token hears nothing.
+
+use std::io::{Error, ErrorKind, Result};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use rustix::net::sockopt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub mod node;
+pub mod pump;
+
+#[cfg(test)]
+mod tests;
+
+const CONNECTED: u8 = 0;
+const REFUSED: u8 = 1;
+
+/// A refusal is one line of text.
+const LONGEST_REFUSAL: usize = 1024;
+
+/// What proves that a connection comes from the session that started the relay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Token([u8; 32]);
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+impl Token {
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).map_err(|e| Error::other(e.to_string()))?;
+        Ok(Self(bytes))
+    }
+
+    /// Compares all of it whatever differs, so that the time taken tells nothing.
+    fn is(&self, other: &[u8; 32]) -> bool {
+        self.0.iter().zip(other).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+    }
+}
+
+/// What the session sends first on the relay's standard input: who may come, and where to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Orders {
+    pub token: Token,
+    /// An address of the node.
+    pub listen: IpAddr,
+}
+
+impl Orders {
+    const LENGTH: usize = 48;
+
+    pub fn encode(&self) -> [u8; Self::LENGTH] {
+        let mut bytes = [0; Self::LENGTH];
+        bytes[..32].copy_from_slice(&self.token.0);
+        bytes[32..].copy_from_slice(&sixteen(self.listen));
+        bytes
+    }
+
+    async fn read(input: &mut (impl AsyncRead + Unpin)) -> Result<Self> {
+        let (mut token, mut address) = ([0; 32], [0; 16]);
+        input.read_exact(&mut token).await?;
+        input.read_exact(&mut address).await?;
+        Ok(Self { token: Token(token), listen: Ipv6Addr::from(address).to_canonical() })
+    }
+}
+
+/// Opens a way through the relay at `relay` to `to`.
+///
+/// # Errors
+/// [`ErrorKind::ConnectionRefused`] with the relay's words if `to` cannot be reached; anything else is
+/// the relay's own failure.
+pub async fn connect(relay: SocketAddr, token: &Token, to: SocketAddr) -> Result<TcpStream> {
+    let mut stream = TcpStream::connect(relay).await?;
+    tune(&stream)?;
+    let mut hello = [0; 50];
+    hello[..32].copy_from_slice(&token.0);
+    hello[32..48].copy_from_slice(&sixteen(to.ip()));
+    hello[48..].copy_from_slice(&to.port().to_be_bytes());
+    stream.write_all(&hello).await?;
+    match stream.read_u8().await? {
+        CONNECTED => Ok(stream),
+        REFUSED => Err(Error::new(ErrorKind::ConnectionRefused, refusal(&mut stream).await?)),
+        other => Err(Error::new(ErrorKind::InvalidData, format!("the relay answered {other}"))),
+    }
+}
+
+/// Who asks, and for what.
+struct Hello {
+    token: [u8; 32],
+    to: SocketAddr,
+}
+
+impl Hello {
+    async fn read(stream: &mut TcpStream) -> Result<Self> {
+        let (mut token, mut address) = ([0; 32], [0; 16]);
+        stream.read_exact(&mut token).await?;
+        stream.read_exact(&mut address).await?;
+        let port = stream.read_u16().await?;
+        Ok(Self { token, to: (Ipv6Addr::from(address).to_canonical(), port).into() })
+    }
+}
+
+async fn refuse(stream: &mut TcpStream, text: &str) -> Result<()> {
+    let text = &text.as_bytes()[..text.len().min(LONGEST_REFUSAL)];
+    let length = u16::try_from(text.len()).unwrap_or_default();
+    let answer = [&[REFUSED], &length.to_be_bytes()[..], text].concat();
+    stream.write_all(&answer).await
+}
+
+async fn refusal(stream: &mut TcpStream) -> Result<String> {
+    let length = usize::from(stream.read_u16().await?).min(LONGEST_REFUSAL);
+    let mut text = vec![0; length];
+    stream.read_exact(&mut text).await?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// IPv4 addresses in their IPv6 form (RFC 4291, section 2.5.5.2).
+fn sixteen(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        IpAddr::V6(v6) => v6.octets(),
+    }
+}
+
+/// No delay for small writes; and a peer whose network is gone without a word (a deleted pod, a killed
+/// node) is noticed within half a minute.
+fn tune(stream: &TcpStream) -> Result<()> {
+    const IDLE: Duration = Duration::from_secs(15);
+    const AGAIN: Duration = Duration::from_secs(5);
+    stream.set_nodelay(true)?;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, AGAIN)?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    Ok(())
+}

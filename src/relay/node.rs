@@ -1,0 +1,95 @@
+//! The side that runs in the node: `devk relay`, started by the session through a Docker exec. It gets
+//! its orders on standard input, says on standard output which port it has, and ends when standard input
+//! does: with the session, however that ends.
+
+use std::io::Result;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
+
+/// How long a caller may take to say who it is.
+const HELLO: Duration = Duration::from_secs(5);
+/// How long a pod may take to accept.
+const DIAL: Duration = Duration::from_secs(5);
+/// How long the listener rests when the process is out of file descriptors.
+const REST: Duration = Duration::from_millis(100);
+
+/// Serves until standard input ends.
+///
+/// # Errors
+/// No orders came, or the address cannot be listened on.
+pub async fn run() -> Result<()> {
+    let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+    let orders = Orders::read(&mut input).await?;
+    let listener = TcpListener::bind((orders.listen, 0)).await?;
+    output.write_all(&listener.local_addr()?.port().to_be_bytes()).await?;
+    output.flush().await?;
+    let mut rest = [0; 64];
+    tokio::select! {
+        () = serve(listener, orders.token) => {}
+        () = async { while input.read(&mut rest).await.is_ok_and(|count| count > 0) {} } => {}
+    }
+    Ok(())
+}
+
+/// Serves for ever.
+pub(crate) async fn serve(listener: TcpListener, token: Token) {
+    let token = Arc::new(token);
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(carry(stream, Arc::clone(&token)))),
+            Err(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+async fn carry(mut near: TcpStream, token: Arc<Token>) {
+    let Ok(Some(mut far)) = open(&mut near, &token).await else { return reset(&near) };
+    if pump::pump(&mut near, &mut far, drop, drop).await.is_err() {
+        reset(&near);
+        reset(&far);
+    }
+}
+
+/// The pod's side; None for a caller that has no business here, or whose pod does not answer.
+async fn open(near: &mut TcpStream, token: &Token) -> Result<Option<TcpStream>> {
+    let Ok(hello) = timeout(HELLO, Hello::read(near)).await else { return Ok(None) };
+    let hello = hello?;
+    if !token.is(&hello.token) {
+        return Ok(None);
+    }
+    tune(near)?;
+    match dial(hello.to).await {
+        Ok(far) => {
+            near.write_u8(CONNECTED).await?;
+            Ok(Some(far))
+        }
+        Err(text) => {
+            refuse(near, &text).await?;
+            // Ended in order, or the text would be lost.
+            near.shutdown().await?;
+            let mut rest = [0; 64];
+            let _ = timeout(HELLO, near.read(&mut rest)).await;
+            Ok(None)
+        }
+    }
+}
+
+async fn dial(to: SocketAddr) -> std::result::Result<TcpStream, String> {
+    let connected = timeout(DIAL, TcpStream::connect(to)).await;
+    let stream = connected
+        .map_err(|_| format!("{to} did not answer within {} s", DIAL.as_secs()))?
+        .map_err(|e| format!("{to}: {e}"))?;
+    tune(&stream).map_err(|e| format!("{to}: {e}"))?;
+    Ok(stream)
+}
+
+fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
+}

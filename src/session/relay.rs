@@ -1,0 +1,192 @@
+//! Keeps a relay running in a node for as long as the session lives: brought there and started through
+//! one Docker exec, started again when it ends. While there is none, connections go over the API server.
+//!
+//! Invariant: nothing of it stays in the node. The program is unlinked before it runs, and it ends when
+//! its standard input does, which even a kill -9 of this process closes.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::container::LogOutput;
+use bollard::query_parameters::InspectContainerOptions;
+use futures::StreamExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::docker::{Attached, Exec};
+use crate::error::chain;
+use crate::relay::{self, Orders, Token};
+
+/// Takes N bytes of program from standard input, and becomes it. What follows is the program's to read.
+const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
+head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/self/fd/3 relay"#;
+
+/// How long a relay may take to come up; most of it is the way of the program into the node.
+const START: Duration = Duration::from_secs(20);
+/// How long the relay may take over one connection before the API server is asked instead.
+const DIAL: Duration = Duration::from_secs(2);
+/// Pauses before a relay that ended is started again; doubled up to the second one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// Where a relay is to run.
+#[derive(Debug, Clone)]
+pub struct Site {
+    pub docker: Docker,
+    /// The id of a node's container.
+    pub node: String,
+}
+
+/// A relay that answered.
+#[derive(Debug, Clone)]
+pub struct Relay {
+    address: SocketAddr,
+    token: Token,
+    /// Cancelled when it is gone, and its connections with it.
+    pub gone: CancellationToken,
+}
+
+impl Relay {
+    #[cfg(test)]
+    pub(super) fn at(address: SocketAddr, token: Token) -> Self {
+        Self { address, token, gone: CancellationToken::new() }
+    }
+
+    /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
+    /// the relay's own failure, and says nothing about the other side.
+    pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
+        match timeout(DIAL, relay::connect(self.address, &self.token, to)).await {
+            Ok(Ok(stream)) => Some(Ok(stream)),
+            Ok(Err(e)) if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Some(Err(e.to_string()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The relay of the moment, or why there is none.
+pub type State = Result<Relay, String>;
+
+/// Keeps a relay wherever `sites` says, until `cancel`.
+pub fn keep(mut sites: watch::Receiver<Option<Site>>, cancel: CancellationToken) -> watch::Receiver<State> {
+    let (states, state) = watch::channel(Err("not started yet".to_owned()));
+    tokio::spawn(cancel.run_until_cancelled_owned(async move {
+        loop {
+            let site = sites.borrow_and_update().clone();
+            let changed = tokio::select! {
+                changed = sites.changed() => changed,
+                () = keep_at(site, &states) => continue,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
+    }));
+    state
+}
+
+async fn keep_at(site: Option<Site>, states: &watch::Sender<State>) {
+    let Some(site) = site else { return std::future::pending().await };
+    let mut pause = PAUSES.0;
+    loop {
+        let began = Instant::now();
+        let why = match timeout(START, Running::start(&site)).await {
+            Ok(Ok(running)) => running.tell(states).await,
+            Ok(Err(why)) => why,
+            Err(_) => format!("it did not start within {} s", START.as_secs()),
+        };
+        drop(states.send_replace(Err(why)));
+        pause = if began.elapsed() > PAUSES.1 { PAUSES.0 } else { pause };
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// A relay's process. Dropping it ends the relay.
+struct Running {
+    attached: Attached,
+    relay: Relay,
+}
+
+impl Running {
+    async fn start(site: &Site) -> Result<Self, String> {
+        let listen = address(site).await?;
+        let token = Token::random().map_err(|e| e.to_string())?;
+        let (program, size) = program().await.map_err(|e| format!("cannot read devk's own program: {e}"))?;
+        let become_it = Exec::new(&site.node, ["sh", "-c", BECOME, &size.to_string()]);
+        let mut attached = become_it.attach(&site.docker).await.map_err(|e| e.to_string())?;
+        // A shell that fails reads nothing more: its last words are the cause, not the broken pipe.
+        let sent = send(program, &Orders { token, listen }, &mut attached.stdin).await;
+        let port = port(&mut attached).await.map_err(|words| match &sent {
+            Err(e) if words.is_empty() => e.to_string(),
+            _ => words,
+        })?;
+        let address = SocketAddr::new(listen, port);
+        let relay = Relay { address, token, gone: CancellationToken::new() };
+        match relay.dial(address).await {
+            Some(Ok(_)) => Ok(Self { attached, relay }),
+            _ => Err(format!("{address} cannot be reached from this machine")),
+        }
+    }
+
+    /// Publishes the relay until it is gone, and says how it went.
+    async fn tell(mut self, states: &watch::Sender<State>) -> String {
+        let _gone = self.relay.gone.clone().drop_guard();
+        drop(states.send_replace(Ok(self.relay.clone())));
+        let words = last_words(&mut self.attached).await;
+        if words.is_empty() { "it ended".to_owned() } else { words }
+    }
+}
+
+/// The node's own address on its Docker network.
+async fn address(site: &Site) -> Result<IpAddr, String> {
+    let inspected = site.docker.inspect_container(&site.node, None::<InspectContainerOptions>).await;
+    let networks = inspected.map_err(|e| chain(&e))?.network_settings.and_then(|settings| settings.networks);
+    let mut addresses = networks.into_iter().flatten().filter_map(|(_, network)| network.ip_address?.parse().ok());
+    addresses.next().ok_or_else(|| "the node has no address".to_owned())
+}
+
+/// The running program, even if its file has been replaced since.
+async fn program() -> std::io::Result<(tokio::fs::File, u64)> {
+    let path = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
+    let file = tokio::fs::File::open(path).await?;
+    let size = file.metadata().await?.len();
+    Ok((file, size))
+}
+
+async fn send(
+    mut program: impl AsyncRead + Unpin,
+    orders: &Orders,
+    stdin: &mut (impl AsyncWrite + Unpin),
+) -> std::io::Result<()> {
+    tokio::io::copy_buf(&mut tokio::io::BufReader::with_capacity(256 * 1024, &mut program), stdin).await?;
+    stdin.write_all(&orders.encode()).await?;
+    stdin.flush().await
+}
+
+/// The first two bytes on its standard output, or its last words.
+async fn port(attached: &mut Attached) -> Result<u16, String> {
+    let mut bytes = Vec::new();
+    let mut words = String::new();
+    while let Some(Ok(chunk)) = attached.output.next().await {
+        match chunk {
+            LogOutput::StdErr { message } => words.push_str(&String::from_utf8_lossy(&message)),
+            other => bytes.extend_from_slice(&other.into_bytes()),
+        }
+        if let [high, low, ..] = bytes[..] {
+            return Ok(u16::from_be_bytes([high, low]));
+        }
+    }
+    Err(words.trim().to_owned())
+}
+
+async fn last_words(attached: &mut Attached) -> String {
+    let mut words = String::new();
+    while let Some(Ok(chunk)) = attached.output.next().await {
+        words = String::from_utf8_lossy(&chunk.into_bytes()).trim().to_owned();
+    }
+    words
+}

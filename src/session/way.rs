@@ -1,0 +1,182 @@
+//! The two ways into a pod: through the relay in the node, which is close to a native connection, and
+//! through the API server, which every cluster has. Which one is taken is decided for each connection.
+
+use std::net::SocketAddr;
+
+use kube::Client;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::numbers::Numbers;
+use super::relay;
+use super::target::Endpoint;
+use super::tunnel::{self, End, Sent, Tunnel};
+use crate::relay::pump::{Broken, pump};
+
+/// An open way into a pod. Dropping it ends it.
+#[derive(Debug)]
+pub enum Way {
+    Relay { stream: TcpStream, gone: CancellationToken },
+    Api(Tunnel),
+}
+
+impl Way {
+    /// Opens the best way there is: the relay's failure is no failure while the API server answers.
+    ///
+    /// # Errors
+    /// A text: the pod's refusal, or that of the API server, the kubelet or the network.
+    pub async fn open(
+        relay: &watch::Receiver<relay::State>,
+        client: &Client,
+        namespace: &str,
+        endpoint: &Endpoint,
+    ) -> Result<Self, String> {
+        let relay = relay.borrow().as_ref().ok().cloned();
+        if let (Some(relay), Some(address)) = (relay, endpoint.address)
+            && let Some(dialled) = relay.dial(SocketAddr::new(address, endpoint.port)).await
+        {
+            return dialled.map(|stream| Self::Relay { stream, gone: relay.gone });
+        }
+        tunnel::dial(client, namespace, endpoint).await.map(Self::Api)
+    }
+
+    /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
+    pub async fn carry(self, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> End {
+        match self {
+            Self::Api(tunnel) => tunnel.relay(local, sent, numbers).await,
+            Self::Relay { mut stream, gone } => {
+                // The pod accepted: what it has read cannot be taken back, and is not kept.
+                sent.handed_over();
+                let carried = pump(local, &mut stream, |n| numbers.sent(n), |n| numbers.received(n));
+                let carried = tokio::select! {
+                    carried = carried => carried,
+                    () = gone.cancelled() => return End::Failed("the relay in the node ended".to_owned()),
+                };
+                match carried {
+                    Ok(()) => End::Finished,
+                    Err(Broken::Far(e)) => End::Failed(e.to_string()),
+                    Err(Broken::Near(_)) => {
+                        // The pod sees what the client did.
+                        let _ = stream.set_zero_linger();
+                        End::Abandoned
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::relay::{Token, node};
+    use crate::session::fake_api::{FakeApi, Pod};
+    use crate::session::relay::Relay;
+
+    async fn listen() -> (TcpListener, SocketAddr) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    /// A server that says who it is and reads to the end.
+    async fn pod(name: &'static str) -> SocketAddr {
+        let (listener, address) = listen().await;
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                stream.write_all(name.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+                let _ = stream.read_to_end(&mut vec![]).await;
+            }
+        });
+        address
+    }
+
+    async fn served() -> Relay {
+        let (listener, address) = listen().await;
+        let token = Token::random().unwrap();
+        tokio::spawn(node::serve(listener, token));
+        Relay::at(address, token)
+    }
+
+    async fn open(relay: relay::State, api: &FakeApi, to: SocketAddr) -> Result<Way, String> {
+        let endpoint = Endpoint { pod: "pod".into(), port: to.port(), address: Some(to.ip()) };
+        Way::open(&watch::channel(relay).1, &api.client(), "ns", &endpoint).await
+    }
+
+    /// A local client and devk's end of it.
+    async fn client() -> (TcpStream, TcpStream) {
+        let (listener, address) = listen().await;
+        let (client, local) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (client.unwrap(), local.unwrap().0)
+    }
+
+    async fn says(way: Way) -> String {
+        let ((mut client, mut local), mut said) = (client().await, String::new());
+        let (mut sent, numbers) = (Sent::default(), Numbers::default());
+        let carried = async {
+            let end = way.carry(&mut local, &mut sent, &numbers).await;
+            drop(local);
+            end
+        };
+        let read = async move {
+            client.read_to_string(&mut said).await.unwrap();
+            said
+        };
+        let (end, said) = tokio::join!(carried, read);
+        assert_eq!(end, End::Finished);
+        assert_eq!(numbers.stats().bytes_in, said.len() as u64);
+        said
+    }
+
+    #[tokio::test]
+    async fn a_relay_that_serves_is_taken() {
+        let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
+        let way = open(Ok(served().await), &api, pod("through the relay").await).await.unwrap();
+        assert_eq!(says(way).await, "through the relay");
+        assert!(api.dialled.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn without_a_relay_or_with_a_dead_one_the_api_server_is_asked() {
+        let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
+        let (closed, nobody) = listen().await;
+        drop(closed);
+        let dead = Relay::at(nobody, Token::random().unwrap());
+        for relay in [Err("not started yet".to_owned()), Ok(dead)] {
+            // The fake API server greets with port 80.
+            let way = open(relay, &api, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80)).await.unwrap();
+            assert_eq!(says(way).await, "over the API server");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_refuses_is_refused_by_the_relay_without_asking_twice() {
+        let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
+        let (closed, to) = listen().await;
+        drop(closed);
+        let refusal = open(Ok(served().await), &api, to).await.unwrap_err();
+        assert!(refusal.to_lowercase().contains("connection refused"), "{refusal}");
+        assert!(api.dialled.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn connections_end_with_their_relay_and_nothing_is_sent_twice() {
+        let (server, to) = listen().await;
+        let relay = served().await;
+        let api = FakeApi::start(&[]).await;
+        let way = open(Ok(relay.clone()), &api, to).await.unwrap();
+        let _silent = server.accept().await.unwrap();
+        let ((_client, mut local), mut sent) = (client().await, Sent::default());
+        let numbers = Numbers::default();
+        let (end, ()) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), async { relay.gone.cancel() });
+        let End::Failed(text) = end else { panic!("{end:?}") };
+        assert!(!sent.may_repeat(&text));
+    }
+}

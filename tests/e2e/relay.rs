@@ -1,0 +1,91 @@
+//! The relay in the node: taken where it serves, and missed by nobody while it does not.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::support::machine::{cluster, docker, run};
+use crate::support::project::Project;
+use crate::support::tell;
+use crate::support::wire::get;
+
+const NODE: &str = "devk-e2e-control-plane";
+
+fn relay_serves(project: &Project, wanted: bool) {
+    let since = Instant::now();
+    while project.session()["relay"]["serves"] != wanted {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}", project.session());
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// The command lines of relays in the node.
+fn relays() -> usize {
+    let count =
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
+    let output = Command::new("docker").args(["exec", NODE, "sh", "-c", count]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
+    cluster();
+    let before = relays();
+    let project = Project::pair("relayed");
+    project.devk(&["up", "-d"]).well();
+    relay_serves(&project, true);
+    let port = project.port("left");
+    get(port, "/").unwrap().well();
+
+    // Killed under a loop of requests: what is asked for afterwards is answered all the same.
+    docker(&["exec", NODE, "pkill", "-9", "-f", "^/proc/self/fd/3 relay"]);
+    for _ in 0..50 {
+        get(port, "/").unwrap().well();
+    }
+    let since = Instant::now();
+    relay_serves(&project, true);
+    tell("a killed relay is back", since.elapsed());
+    get(port, "/").unwrap().well();
+
+    project.devk(&["down"]).well();
+    let since = Instant::now();
+    while relays() > before {
+        assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its session");
+    }
+    assert_eq!(docker(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]), "");
+}
+
+#[test]
+fn a_killed_supervisor_takes_its_relay_with_it() {
+    let machine = cluster();
+    let project = Project::pair("relay-killed");
+    project.devk(&["up", "-d"]).well();
+    relay_serves(&project, true);
+    let with = relays();
+    let pids = machine.supervisors(&project.name);
+    run(Command::new("kill").arg("-9").args(pids.iter().map(ToString::to_string)));
+    let since = Instant::now();
+    while relays() >= with {
+        assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its supervisor");
+    }
+}
+
+#[test]
+fn a_firewall_between_host_and_node_leaves_the_api_server() {
+    cluster();
+    let project = Project::pair("walled");
+    let rule = |verb: &str| {
+        let words = ["INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport", "6443", "-m", "conntrack", "--ctstate", "NEW"];
+        docker(&[&["exec", NODE, "iptables", verb][..], &words, &["-j", "REJECT"]].concat());
+    };
+    rule("-I");
+    let up = project.devk(&["up", "-d"]);
+    let answer = up.code.map(|_| get(project.port("left"), "/"));
+    let session = project.session();
+    rule("-D");
+    assert_eq!(up.code, Some(0));
+    answer.unwrap().unwrap().well();
+    assert_eq!(session["relay"]["serves"], false);
+    assert!(session["relay"]["why"].as_str().unwrap().contains("cannot be reached"), "{session}");
+    // It is tried again by itself.
+    relay_serves(&project, true);
+}

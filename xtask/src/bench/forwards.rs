@@ -1,0 +1,116 @@
+//! Forwards: devk's two ways into a pod against `kubectl port-forward` and a bare route to the pod.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use super::report::Report;
+use super::stack::Stack;
+use super::wire::{at_once, fetch, median, small_request, throughput};
+use crate::command;
+
+const LARGE: usize = 300_000_000;
+const REQUESTS: usize = 200;
+
+/// What one way into the pod does.
+struct Figures {
+    megabytes: f64,
+    request: f64,
+    /// Milliseconds until an answer that ends by close has ended.
+    closed: f64,
+    /// Failed among 200 at once, and the time for all of them.
+    parallel: (usize, Duration),
+}
+
+impl Figures {
+    fn of(to: SocketAddr) -> Result<Self> {
+        let closed: Result<Vec<_>> = (0..20).map(|_| Ok(fetch(to, 64)?.as_secs_f64() * 1e3)).collect();
+        Ok(Self {
+            request: small_request(to, REQUESTS)?,
+            megabytes: throughput(to, LARGE)?,
+            closed: median(closed?),
+            parallel: at_once(to, 200, 100_000),
+        })
+    }
+}
+
+pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
+    let forward = stack.forward()?;
+    let kubectl = Figures::of(stack.kubectl_forward()?.address)?;
+    let direct = Figures::of(stack.direct()?.pod)?;
+    compare(report, "relay", &Figures::of(forward)?, &kubectl, &direct);
+    replaced_pod(stack, report, forward)?;
+    let _firewall = stack.without_relay()?;
+    compare(report, "API server", &Figures::of(forward)?, &kubectl, &direct);
+    Ok(())
+}
+
+fn compare(report: &mut Report, way: &str, devk: &Figures, kubectl: &Figures, direct: &Figures) {
+    const KUBECTL: &str = "kubectl port-forward";
+    report.more(format!("{way}: 300 MB through a forward"), devk.megabytes, kubectl.megabytes, "MB/s", KUBECTL);
+    report.more(format!("{way}: the same"), devk.megabytes, direct.megabytes, "MB/s", "a route to the pod");
+    report.less(format!("{way}: small request, fresh connection"), devk.request, kubectl.request, "ms", KUBECTL);
+    report.less(format!("{way}: the same"), devk.request, direct.request, "ms", "a route to the pod");
+    report.less(format!("{way}: an answer that ends by close"), devk.closed, kubectl.closed, "ms", KUBECTL);
+    let ms = |figures: &Figures| figures.parallel.1.as_secs_f64() * 1e3;
+    let what = format!("{way}: 200 connections at once, 100 kB each");
+    report.less(&what, ms(devk), ms(kubectl), "ms", KUBECTL);
+    report.note(format!("{what}: {} failed; with {KUBECTL} {} failed", devk.parallel.0, kubectl.parallel.0));
+}
+
+/// Requests at a steady rate while the pod is deleted and replaced.
+fn replaced_pod(stack: &Stack, report: &mut Report, to: SocketAddr) -> Result<()> {
+    const EVERY: Duration = Duration::from_millis(2);
+    let (over, failures) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(vec![])));
+    let load = thread::spawn({
+        let (over, failures) = (Arc::clone(&over), Arc::clone(&failures));
+        move || steady(to, EVERY, &over, &failures)
+    });
+    thread::sleep(Duration::from_secs(1));
+    let since = Instant::now();
+    command::run(&mut stack.kubectl(&["delete", "pod", "-l", "app=server", "--wait=false"]))?;
+    command::run(&mut stack.kubectl(&["rollout", "status", "deployment/bench-server"]))?;
+    let ready = since.elapsed();
+    fetch(to, 64)?;
+    let success = since.elapsed();
+    thread::sleep(Duration::from_secs(1));
+    over.store(true, Relaxed);
+    let sent = load.join().unwrap_or_default();
+    let failed = failures.lock().map(|failures| failures.clone()).unwrap_or_default();
+    report.note(format!(
+        "pod deleted under {} requests a second: {} of {sent} requests failed{}; next pod ready after {:.2} s, first \
+         success {:.0} ms later",
+        1000 / EVERY.as_millis(),
+        failed.len(),
+        failed.first().map(|text| format!(" (first: {text})")).unwrap_or_default(),
+        ready.as_secs_f64(),
+        (success - ready).as_secs_f64() * 1e3,
+    ));
+    Ok(())
+}
+
+/// Each request in a thread of its own: one that waits must not hold up the next.
+fn steady(to: SocketAddr, every: Duration, over: &AtomicBool, failures: &Arc<Mutex<Vec<String>>>) -> usize {
+    let (mut requests, since) = (vec![], Instant::now());
+    while !over.load(Relaxed) {
+        let failures = Arc::clone(failures);
+        requests.push(thread::spawn(move || {
+            if let Err(error) = fetch(to, 64)
+                && let Ok(mut failures) = failures.lock()
+            {
+                failures.push(format!("{error:#}"));
+            }
+        }));
+        let next = every * u32::try_from(requests.len()).unwrap_or(u32::MAX);
+        thread::sleep(next.saturating_sub(since.elapsed()));
+    }
+    let count = requests.len();
+    for request in requests {
+        let _ = request.join();
+    }
+    count
+}

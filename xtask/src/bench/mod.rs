@@ -1,0 +1,38 @@
+//! `cargo xtask bench`: what devk's speed is worth, side by side with the tools people would use
+//! otherwise, in one run on one cluster. Figures of different runs do not compare; ratios of one run do.
+
+use anyhow::{Result, bail};
+
+mod forwards;
+mod report;
+mod stack;
+mod wire;
+
+use report::Report;
+use stack::Stack;
+
+/// A part measures one subject.
+type Part = fn(&Stack, &mut Report) -> Result<()>;
+
+/// The parts, in the order in which they run.
+const PARTS: [(&str, Part); 1] = [("forwards", forwards::measure)];
+
+pub(crate) fn main(args: &[String]) -> Result<()> {
+    if let Some(unknown) = args.iter().find(|arg| !PARTS.iter().any(|(name, _)| name == arg)) {
+        let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+        bail!("no part `{unknown}`; there are: {}", names.join(", "));
+    }
+    let stack = Stack::start()?;
+    let mut report = Report::new();
+    for (name, part) in PARTS {
+        if args.is_empty() || args.iter().any(|arg| arg == name) {
+            eprintln!("bench: {name} …");
+            part(&stack, &mut report)?;
+        }
+    }
+    print!("{}", report.markdown());
+    if args.is_empty() {
+        report.write()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,194 @@
+//! The cluster and the stack that everything is measured on: devk's own, in folders of its own, removed
+//! at the end however that comes.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::command;
+
+pub(super) const CLUSTER: &str = "devk-bench";
+pub(super) const NODE: &str = "devk-bench-control-plane";
+const NAMESPACE: &str = "bench";
+
+pub(super) struct Stack {
+    devk: PathBuf,
+    /// devk.yaml and devk's state.
+    folder: PathBuf,
+}
+
+impl Stack {
+    /// Builds devk as it is shipped and brings the bench stack up.
+    pub(super) fn start() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("devk-bench-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        eprintln!("bench: cargo build --release …");
+        let built = command::output(Command::new("cargo").args(["build", "--release", "--message-format=json"]))?;
+        let stack = Self { devk: executable(&built)?, folder };
+        command::run(Command::new("cp").args(["-r", "xtask/bench/."]).arg(stack.project()))?;
+        eprintln!("bench: cluster …");
+        stack.devk(&["up", "-d"])?;
+        stack.relay_serves(true)?;
+        Ok(stack)
+    }
+
+    pub(super) fn project(&self) -> PathBuf {
+        self.folder.join("project")
+    }
+
+    pub(super) fn devk(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.devk);
+        command.args(args).arg("-C").arg(self.project());
+        for (variable, name) in [("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
+            command.env(variable, self.folder.join(name));
+        }
+        command::output(&mut command)
+    }
+
+    pub(super) fn json(&self, args: &[&str]) -> Result<Value> {
+        let text = self.devk(&[args, &["--format", "json"]].concat())?;
+        serde_json::from_str(&text).with_context(|| format!("`devk {}` printed no JSON", args.join(" ")))
+    }
+
+    /// The server through devk's forward.
+    pub(super) fn forward(&self) -> Result<SocketAddr> {
+        let ports = self.json(&["ports"])?;
+        let local = ports["forwards"][0]["local"].as_u64().and_then(|port| u16::try_from(port).ok());
+        Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), local.context("no forward")?))
+    }
+
+    /// Waits until devk says that its relay serves, or does not.
+    pub(super) fn relay_serves(&self, wanted: bool) -> Result<()> {
+        self.wait("the relay", || Ok(self.json(&["status"])?["session"]["relay"]["serves"] == wanted))
+    }
+
+    pub(super) fn wait(&self, what: &str, until: impl Fn() -> Result<bool>) -> Result<()> {
+        let since = Instant::now();
+        while !until()? {
+            if since.elapsed() > Duration::from_secs(90) {
+                bail!("waited 90 s for {what}:\n{}", self.devk(&["status"])?);
+            }
+            sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    }
+
+    pub(super) fn kubectl(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("kubectl");
+        let kubeconfig = self.folder.join("state/devk/clusters").join(CLUSTER).join("kubeconfig");
+        command.arg("--kubeconfig").arg(kubeconfig).args(["--namespace", NAMESPACE]).args(args);
+        command
+    }
+
+    /// The server's pod on the pods' network.
+    pub(super) fn pod(&self) -> Result<SocketAddr> {
+        let addresses = ["get", "pods", "-l", "app=server", "-o", "jsonpath={.items[0].status.podIP}"];
+        let address: IpAddr = command::output(&mut self.kubectl(&addresses))?.trim().parse()?;
+        Ok(SocketAddr::new(address, 8080))
+    }
+
+    /// A route to a pod for as long as the answer lives: what any forward is measured against.
+    pub(super) fn direct(&self) -> Result<Route> {
+        let node = ["inspect", NODE, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"];
+        let node = command::output(Command::new("docker").args(node))?;
+        let pod = self.pod()?;
+        let route = Route { pod, node: node.trim().to_owned() };
+        command::run(&mut route.change("add"))?;
+        Ok(route)
+    }
+
+    /// `kubectl port-forward` for as long as the answer lives.
+    pub(super) fn kubectl_forward(&self) -> Result<KubectlForward> {
+        let log = self.folder.join("port-forward");
+        let mut command = self.kubectl(&["port-forward", "service/bench-server", ":8080", "--address", "127.0.0.1"]);
+        let child = command.stdout(fs::File::create(&log)?).stderr(Stdio::null()).stdin(Stdio::null()).spawn()?;
+        let mut forward = KubectlForward { child, address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0) };
+        self.wait("kubectl port-forward", || Ok(fs::read_to_string(&log)?.contains("->")))?;
+        let said = fs::read_to_string(&log)?;
+        let port = said.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next());
+        forward.address.set_port(port.context("kubectl named no port")?.parse()?);
+        Ok(forward)
+    }
+
+    /// Keeps the relay out, as a firewall between host and node would, for as long as the answer lives.
+    pub(super) fn without_relay(&self) -> Result<Firewall> {
+        let firewall = Firewall;
+        command::run(&mut Firewall::rule("-I"))?;
+        // Connections that stand are not what the rule is about: the relay of the moment has to go.
+        command::run(Command::new("docker").args(["exec", NODE, "pkill", "-x", "-f", "/proc/self/fd/3 relay"]))?;
+        self.relay_serves(false)?;
+        Ok(firewall)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if let Err(error) = self.devk(&["down", "--delete"]) {
+            eprintln!("bench: the stack could not be removed: {error:#}");
+        }
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// The path of devk among cargo's messages.
+fn executable(messages: &str) -> Result<PathBuf> {
+    let lines = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut named = lines.filter(|line| line["target"]["name"] == "devk");
+    let path = named.find_map(|line| Some(Path::new(line["executable"].as_str()?).to_owned()));
+    path.context("cargo named no executable")
+}
+
+pub(super) struct Route {
+    pub(super) pod: SocketAddr,
+    node: String,
+}
+
+impl Route {
+    fn change(&self, verb: &str) -> Command {
+        let mut command = command::as_root("ip");
+        command.args(["route", verb, &self.pod.ip().to_string(), "via", &self.node]);
+        command
+    }
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        let _ = command::run(&mut self.change("del"));
+    }
+}
+
+pub(super) struct KubectlForward {
+    child: Child,
+    pub(super) address: SocketAddr,
+}
+
+impl Drop for KubectlForward {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(super) struct Firewall;
+
+impl Firewall {
+    /// Everything new from outside but the API server.
+    fn rule(verb: &str) -> Command {
+        let mut command = Command::new("docker");
+        command.args(["exec", NODE, "iptables", verb, "INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport", "6443"]);
+        command.args(["-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]);
+        command
+    }
+}
+
+impl Drop for Firewall {
+    fn drop(&mut self) {
+        let _ = command::run(&mut Self::rule("-D"));
+    }
+}
