@@ -67,11 +67,12 @@ pub struct Cmd {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
+    outlives: bool,
 }
 
 impl Cmd {
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), inherited: None, args: Vec::new(), env: Vec::new(), dir: None }
+        Self { program: program.into(), inherited: None, args: Vec::new(), env: Vec::new(), dir: None, outlives: false }
     }
 
     /// The allowed variables are those of `environment`, not this process's.
@@ -110,6 +111,14 @@ impl Cmd {
         self
     }
 
+    /// If this process is killed, the program goes on to its own end. Otherwise the next line that it
+    /// prints would end it, at a point where what it started may be left without anybody who ends that.
+    #[must_use]
+    pub fn outlives(mut self) -> Self {
+        self.outlives = true;
+        self
+    }
+
     /// The command as it can be pasted into a shell.
     pub fn pasteable(&self) -> String {
         let env = self.env.iter().map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
@@ -131,10 +140,19 @@ impl Cmd {
     /// # Errors
     /// As [`Cmd::run`].
     pub async fn run_watched(&self, mut line: impl FnMut(&str)) -> Result<Output> {
-        let mut child = self.command().spawn().map_err(|e| self.not_started(&e))?;
+        let mut command = self.command();
+        let kept = if self.outlives { kept_pipe(&mut command).map_err(|e| self.not_started(&e))? } else { None };
+        let mut child = command.spawn().map_err(|e| self.not_started(&e))?;
+        // It holds the writing end too, and the reading would have no end.
+        drop(command);
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let stdout = read_all(out);
-        let stderr = read_lines(err, &mut line);
+        let stderr = async {
+            match kept {
+                Some(pipe) => read_lines(Some(pipe), &mut line).await,
+                None => read_lines(err, &mut line).await,
+            }
+        };
         let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
         let status = status.map_err(|e| self.not_started(&e))?;
         if status.success() { Ok(Output { stdout, stderr }) } else { Err(self.failed(status, &stdout, &stderr)) }
@@ -168,6 +186,21 @@ impl Cmd {
         Error::new(Code::ToolMissing, format!("cannot start `{}`: {cause}", self.program.display()))
             .hint(format!("install `{}` and run the command again", self.program.display()))
     }
+}
+
+/// Lets the child write its standard error into a pipe whose reading end it holds itself, too: the pipe
+/// is never broken, whoever dies.
+#[cfg(unix)]
+fn kept_pipe(command: &mut tokio::process::Command) -> std::io::Result<Option<impl AsyncRead + Unpin + use<>>> {
+    let (reader, writer) = std::io::pipe()?;
+    rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
+    command.stderr(writer);
+    tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).map(Some)
+}
+
+#[cfg(not(unix))]
+fn kept_pipe(_: &mut tokio::process::Command) -> std::io::Result<Option<tokio::io::Empty>> {
+    Ok(None)
 }
 
 /// The command lines of all processes of this machine, words parted by spaces.
@@ -239,6 +272,30 @@ mod tests {
         let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
         assert_eq!(error.code, Code::CommandFailed);
         assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_that_outlives_devk_prints_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = dir.path().join("end");
+        let script = "echo first >&2; sleep 0.2; echo second >&2; touch \"$0\"";
+        let cmd = Cmd::new("sh").args(["-c", script]).arg(&end).outlives();
+        let mut command = cmd.command();
+        command.kill_on_drop(false);
+        // As if devk were killed: nobody reads on, nobody waits.
+        let pipe = kept_pipe(&mut command).unwrap();
+        let child = command.spawn().unwrap();
+        drop((pipe, command, child));
+        tokio::time::timeout(std::time::Duration::from_secs(20), async {
+            while !end.exists() {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        })
+        .await
+        .unwrap();
+        let output = Cmd::new("sh").args(["-c", "echo read >&2"]).outlives().run().await.unwrap();
+        assert_eq!(output.stderr, "read\n");
     }
 
     #[tokio::test]

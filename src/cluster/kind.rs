@@ -425,7 +425,8 @@ impl Kind {
     }
 
     async fn kind(&self, args: &[&str], step: &Step) -> Result<process::Output> {
-        let cmd = Cmd::new(self.program()?).inherit(&self.engine.environment);
+        // A kind that dies while it follows a node's log leaves a `docker logs` behind that would keep the turn for ever.
+        let cmd = Cmd::new(self.program()?).inherit(&self.engine.environment).outlives();
         let mut cmd = cmd.args(args).args(["--name", &self.name]).envs(self.engine.env());
         if args.first() != Some(&"get") {
             cmd = cmd.arg("--kubeconfig").arg(self.kubeconfig());
