@@ -87,6 +87,8 @@ enum Command {
     Env,
     /// The steps of the running session as they happen, until Ctrl-C
     Events,
+    /// Compare what was synced with what is in the containers, file by file
+    Verify,
     /// The path of the private kubeconfig, for kubectl and editors
     Kubeconfig,
     /// Find what is wrong with this machine and this project
@@ -223,6 +225,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
+            Command::Verify => commands::verify::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
             Command::Doctor { strict, fix, yes } => {
                 commands::doctor::run(&context, commands::doctor::Options { strict, fix, yes }).await

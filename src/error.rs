@@ -102,6 +102,7 @@ codes! {
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";
+    BuildStale => "image.stale", Failed, "a build or load was given up, for a newer change makes it out of date";
     ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
@@ -138,6 +139,7 @@ codes! {
     // sync
     SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
+    NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
 
 use crate::bridge::service::{self, Lead};
 use crate::bridge::{Bridge, Bridging, record, steps};
@@ -40,21 +41,28 @@ pub struct Asked {
 const HOLD_ANEW: u32 = 3;
 
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
-/// listener is bound.
+/// listener is bound. Builds and loads end when they are `stale`.
 ///
 /// # Errors
 /// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
-pub async fn up(session: &mut Session, paths: &Paths, asked: &Asked) -> Result<Outcome, Errors> {
+pub async fn up(
+    session: &mut Session,
+    paths: &Paths,
+    asked: &Asked,
+    stale: &CancellationToken,
+) -> Result<Outcome, Errors> {
     let since = Instant::now();
     let project = config::load(&asked.source, paths)?;
     let observed = observe_and_hold(session, paths, &project, asked).await?;
+    let unfollowed = follow(session, &project, &observed).await;
     let forwards = rows(&observed);
     let plan = Plan::of(&observed.facts);
-    let run = Run::new(&project, paths, &observed, session);
+    let run = Run::new(&project, paths, &observed, session, stale);
     let verdicts = run.execute(&plan).await;
     // What is blocked by a failure is no failure of its own.
+    let is_failed = |id: &&String| verdicts.get(*id) == Some(&Verdict::Failed);
     let failed: Vec<_> =
-        plan.steps.iter().map(|s| &s.id).filter(|id| verdicts.get(*id) == Some(&Verdict::Failed)).cloned().collect();
+        unfollowed.into_iter().chain(plan.steps.iter().map(|s| &s.id).filter(is_failed).cloned()).collect();
     let outcome = Outcome {
         ready: failed.is_empty(),
         project: project.id.clone(),
@@ -90,6 +98,24 @@ async fn observe_and_hold(
     }
 }
 
+/// Follows the working tree from now on: before anything is built, so that no change falls between. The answer is
+/// the steps that failed.
+async fn follow(session: &mut Session, project: &Project, observed: &Observed) -> Vec<String> {
+    let reporter = session.reporter.clone();
+    let mut failed = vec![];
+    let mut tell = |id: String, followed: Result<()>| {
+        if let Err(error) = followed {
+            reporter.start(&id, "").failed(error);
+            failed.push(id);
+        }
+    };
+    tell("watch/inputs".to_owned(), session.follow_inputs(project, observed.compose.as_ref()).await);
+    for (image, followed) in session.syncing.follow(&project.id, &observed.images, &observed.releases).await {
+        tell(format!("watch/{image}"), followed);
+    }
+    failed
+}
+
 async fn hold(session: &mut Session, paths: &Paths, project: &Project, observed: &Observed) -> Result<(), Errors> {
     session.hold(&observed.facts.forwards).await?;
     Ok(Leases::open(&paths.state).save(&Lessee::from(project), &rows(observed))?)
@@ -115,10 +141,18 @@ struct Run<'a> {
     worked: watch::Sender<BTreeMap<String, u64>>,
     /// Where devk's Service leads, once it does.
     lead: watch::Sender<Option<Lead>>,
+    /// Cancelled when what is built is out of date.
+    stale: &'a CancellationToken,
 }
 
 impl<'a> Run<'a> {
-    fn new(project: &'a Project, paths: &'a Paths, observed: &'a Observed, session: &'a mut Session) -> Self {
+    fn new(
+        project: &'a Project,
+        paths: &'a Paths,
+        observed: &'a Observed,
+        session: &'a mut Session,
+        stale: &'a CancellationToken,
+    ) -> Self {
         let pods = session.pods(&project.id);
         if let Some(access) = &observed.access {
             session.lead_to(&observed.engine.docker, access);
@@ -134,6 +168,7 @@ impl<'a> Run<'a> {
             ready: watch::Sender::default(),
             worked: watch::Sender::default(),
             lead: watch::Sender::default(),
+            stale,
         }
     }
 
@@ -190,8 +225,8 @@ impl<'a> Run<'a> {
     async fn act(&self, action: &Action, step: &Step) -> Result<Done> {
         match action {
             Action::Cluster => self.cluster(step).await,
-            Action::Build { image } => self.build(image, step).await,
-            Action::Load { reference } => self.load(reference, step).await,
+            Action::Build { image } => self.unless_stale(self.build(image, step)).await,
+            Action::Load { reference } => self.unless_stale(self.load(reference, step)).await,
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
             Action::Open { forward } => self.open(forward).await,
@@ -234,6 +269,11 @@ impl<'a> Run<'a> {
         // Nobody else sets it: the step runs once, and only where observing found no access.
         let _ = self.access.set(access);
         Ok(Done::Worked(format!("cluster `{}` runs on {nodes} node(s)", self.project.cluster.name)))
+    }
+
+    async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
+        let stale = || Error::new(Code::BuildStale, "a newer change makes it out of date");
+        self.stale.run_until_cancelled(work).await.unwrap_or_else(|| Err(stale()))
     }
 
     async fn build(&self, name: &str, step: &Step) -> Result<Done> {
@@ -305,7 +345,7 @@ impl<'a> Run<'a> {
         let mut pods = self.pods.clone();
         let target = session::target(fact);
         tokio::select! {
-            found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default()).is_some()) => {
+            found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default(), |_| true).is_some()) => {
                 found.map_err(|_| no_pod(fact))?;
                 Ok(Done::Worked(fact.forward.url.clone()))
             }

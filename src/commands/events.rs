@@ -1,7 +1,7 @@
 //! `devk events`: the running session's events, one JSON document or one line each.
 
-use super::Context;
-use crate::error::{Code, Error, Errors, Exit, Result};
+use super::{Context, no_session};
+use crate::error::{Errors, Exit, Result};
 use crate::session::client;
 use crate::session::control::{Connection, Reply, Request};
 use crate::ui::View;
@@ -9,10 +9,10 @@ use crate::ui::View;
 /// Follows the events of the session until it ends or Ctrl-C.
 ///
 /// # Errors
-/// [`Code::SessionNone`] if none runs.
+/// [`crate::error::Code::SessionNone`] if none runs.
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let mut connection = client::running(&context.paths, &project.id).await.ok_or_else(|| none(&project.name))?;
+    let mut connection = client::running(&context.paths, &project.id).await.ok_or_else(|| no_session(&project.name))?;
     connection.write.send(&Request::Events).await?;
     let mut view = View::of(context.format);
     tokio::select! {
@@ -29,8 +29,4 @@ async fn show(connection: &mut Connection, view: &mut View) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn none(project: &str) -> Error {
-    Error::new(Code::SessionNone, format!("no session of `{project}` is running")).hint("devk up -d")
 }

@@ -16,6 +16,7 @@ pub mod logs;
 pub mod ports;
 pub mod status;
 pub mod up;
+pub mod verify;
 
 /// What every command starts from.
 #[derive(Debug)]
@@ -47,6 +48,11 @@ impl Context {
     pub fn running_project(&self) -> Result<Project, Errors> {
         config::load_running(&self.source, &self.paths)
     }
+}
+
+/// The error of a command that needs a session.
+fn no_session(project: &str) -> Error {
+    Error::new(Code::SessionNone, format!("no session of `{project}` is running")).hint("devk up -d")
 }
 
 /// The hidden command that a session starts in a node.

@@ -14,6 +14,8 @@ use crate::release::installed;
 use crate::session::client;
 use crate::session::control::Built;
 use crate::session::status::{ForwardStatus, RelayStatus, SessionStatus};
+use crate::sync::status::SyncStatus;
+use crate::sync::trace::Latency;
 use crate::ui::{self, Format};
 
 /// The contract of `devk status --format json`.
@@ -31,6 +33,8 @@ struct Status {
     forwards: Vec<ForwardStatus>,
     /// Compose's database that the cluster uses.
     bridge: Option<Record>,
+    /// One for every image that the session follows.
+    sync: Vec<SyncStatus>,
     session: Option<Live>,
 }
 
@@ -77,6 +81,8 @@ struct PodStatus {
     ready: bool,
     phase: String,
     restarts: i32,
+    /// The generation of the working tree that it runs; null without a session, or if nothing is synced there.
+    generation: Option<u64>,
 }
 
 /// Prints what runs.
@@ -110,8 +116,10 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
         error,
     };
-    let (releases, pods) = seen.map(|seen| (seen.releases, seen.pods)).unwrap_or_default();
+    let (releases, mut pods) = seen.map(|seen| (seen.releases, seen.pods)).unwrap_or_default();
     let session = client::status(&context.paths, &project.id).await?;
+    let sync: Vec<_> = session.iter().flat_map(|session| session.sync.clone()).collect();
+    pods.iter_mut().for_each(|pod| pod.generation = generation(&sync, &pod.name));
     let images = session.iter().flat_map(|s| &s.outcome).flat_map(|outcome| outcome.images.clone()).collect();
     Ok(Status {
         version: 1,
@@ -123,6 +131,7 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         pods,
         forwards: session.iter().flat_map(|session| session.forwards.clone()).collect(),
         bridge: record::load(&context.paths.project(&project.id))?,
+        sync,
         session: session.map(live),
     })
 }
@@ -135,6 +144,12 @@ async fn look(kind: &Kind, state: &State, project: &Project) -> Result<Option<Se
         releases: releases(&access, project).await?,
         pods: pods(&access, project).await?,
     }))
+}
+
+/// Of a pod with several synced containers the oldest counts.
+fn generation(sync: &[SyncStatus], pod: &str) -> Option<u64> {
+    let containers = sync.iter().flat_map(|sync| &sync.containers);
+    containers.filter(|container| container.pod == pod && container.refused.is_none()).map(|c| c.generation).min()
 }
 
 fn live(session: SessionStatus) -> Live {
@@ -170,6 +185,7 @@ fn pod(pod: &Pod) -> PodStatus {
         ready: status.conditions.iter().flatten().any(is_ready),
         phase: status.phase.unwrap_or_default(),
         restarts: status.container_statuses.iter().flatten().map(|c| c.restart_count).sum(),
+        generation: None,
     }
 }
 
@@ -201,6 +217,7 @@ fn text(status: &Status) -> String {
         let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
         vec!["forward".to_owned(), f.forward.name.clone(), f.forward.url.clone(), open]
     }));
+    rows.extend(status.sync.iter().flat_map(sync_rows));
     rows.extend(status.bridge.iter().map(|bridge| bridge_row(bridge, status.session.is_some())));
     ui::table(&rows)
 }
@@ -208,6 +225,21 @@ fn text(status: &Status) -> String {
 fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
     let down = if bridge.relay && !session { "the relay ended with the session" } else { "" };
     vec!["bridge".to_owned(), bridge.what(), bridge.way(), down.to_owned()]
+}
+
+/// The image's row, and one for everything that keeps it from being live.
+fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
+    let Latency { saves, p50_ms, p95_ms, slowest, .. } = &sync.latency;
+    let took = slowest.as_ref().filter(|_| *saves > 0);
+    let took = took.map(|stage| format!("p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, mostly {stage}"));
+    let state = format!("generation {}, {} paths", sync.generation, sync.paths);
+    let row = |words: [&str; 2]| vec!["sync".to_owned(), sync.image.clone(), words[0].to_owned(), words[1].to_owned()];
+    let of_containers = sync.containers.iter().filter_map(|c| {
+        let why = c.refused.as_ref().or(c.trouble.as_ref())?;
+        Some(format!("{}: {why}", c.pod))
+    });
+    let troubles = sync.troubles.iter().cloned().chain(of_containers);
+    std::iter::once(row([&state, &took.unwrap_or_default()])).chain(troubles.map(|why| row([&why, ""]))).collect()
 }
 
 fn release_row(release: &ReleaseStatus) -> Vec<String> {
@@ -218,6 +250,8 @@ fn release_row(release: &ReleaseStatus) -> Vec<String> {
 
 fn pod_row(pod: &PodStatus) -> Vec<String> {
     let ready = if pod.ready { "ready".to_owned() } else { format!("not ready ({})", pod.phase) };
-    let restarts = if pod.restarts > 0 { format!("{} restarts", pod.restarts) } else { String::new() };
-    vec!["pod".to_owned(), pod.name.clone(), ready, restarts]
+    let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));
+    let generation = pod.generation.map(|generation| format!("generation {generation}"));
+    let more: Vec<_> = generation.into_iter().chain(restarts).collect();
+    vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
 }

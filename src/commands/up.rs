@@ -123,7 +123,7 @@ async fn settle(connection: &mut Connection, view: &mut View, answered: &mut boo
             }
             Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(Box::new(outcome))),
             Some(Reply::Refused { errors }) => return Err(errors),
-            Some(Reply::Status { .. }) => {}
+            Some(Reply::Status { .. } | Reply::Verified { .. }) => {}
             Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),
             None => return Ok(Heard::Lost),
         }

@@ -109,7 +109,7 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
         context,
         target: text(node, "target").map(str::to_owned),
         args: args.iter().filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned()))).collect(),
-        sync: node.get("sync").filter(|sync| !sync.is_null()).map(sync),
+        sync: node.get("sync").filter(|sync| !sync.is_null()).map(sync).unwrap_or_default(),
         origin: Origin::from(&entry.place),
     }
 }

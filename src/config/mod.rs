@@ -87,15 +87,16 @@ pub struct ImageConfig {
     pub target: Option<String>,
     /// Build arguments, `${forward…}` not yet resolved.
     pub args: BTreeMap<String, String>,
-    /// What is synced into running containers; None: nothing is.
-    pub sync: Option<Sync>,
+    /// What is synced into running containers.
+    pub sync: Sync,
     pub origin: Origin,
 }
 
 /// `sync:` of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Sync {
     /// What the Dockerfile says.
+    #[default]
     Auto,
     /// The first one that takes a path counts.
     Rules(Vec<SyncRule>),

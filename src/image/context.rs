@@ -341,7 +341,7 @@ pub(crate) mod tests {
             dockerfile: dir.join("Dockerfile"),
             target: None,
             args: BTreeMap::new(),
-            sync: None,
+            sync: crate::config::Sync::Auto,
             origin: crate::config::Origin { file: "devk.yaml".into(), line: 7 },
         }
     }

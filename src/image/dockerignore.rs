@@ -9,12 +9,12 @@ use crate::error::{Code, Error, Result};
 use crate::go_path::clean;
 
 /// The patterns of one ignore file.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignore {
     rules: Vec<Rule>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Rule {
     /// `!pattern`: takes back what an earlier pattern ignored.
     exception: bool,
@@ -102,10 +102,10 @@ fn anchor(path: &str) -> String {
 
 /// One pattern, as a chain of tokens. It is matched by following all positions of the path that the
 /// tokens so far can have reached, so no pattern takes more than tokens × characters steps.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern(Vec<Token>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     Char(char),
     /// `?`: any character but `/`.

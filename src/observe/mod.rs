@@ -13,6 +13,7 @@ pub use taken::{compose, numbers};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::bridge::{Bridge, Bridging};
 use crate::cluster::kind::{Access, Kind, Node, State};
@@ -31,6 +32,8 @@ use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
 use crate::release::{Given, Prepared, check, installed, prepare, readiness, render};
+use crate::sync::rules::Scope;
+use crate::sync::watch::Baseline;
 
 /// Host ports that the project's own session listens on: no obstacle to itself.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,8 @@ pub struct BuiltImage {
     pub config: ImageConfig,
     pub args: BTreeMap<String, String>,
     pub target: ImageRef,
+    /// What was in the build context before its content was hashed: a later change is not in the image.
+    pub seen: Arc<Baseline>,
 }
 
 /// A release, ready to install.
@@ -213,9 +218,11 @@ async fn images(project: &Project, forwards: &[Forward]) -> Result<Vec<BuiltImag
         let (config, project) = (config.clone(), project.id.clone());
         tokio::task::spawn_blocking(move || {
             let args = args?;
+            let scope = Scope::read(&config)?;
+            let seen = Arc::new(Baseline::look(&config.context, |folder| scope.enters(folder)));
             let hash = image::content_hash(&config, &args)?;
             let target = image::image_ref(&project, &config.name, &hash);
-            Ok::<_, Errors>(BuiltImage { config, args, target })
+            Ok::<_, Errors>(BuiltImage { config, args, target, seen })
         })
     });
     let (mut images, mut problems) = (vec![], vec![]);

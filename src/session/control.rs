@@ -17,6 +17,7 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
 use crate::plan::LeftOut;
 use crate::ports::Forward;
+use crate::sync::verify::Difference;
 use crate::ui::event::Event;
 
 /// How long the session outlives the client that asked for `up`.
@@ -43,6 +44,8 @@ pub enum Request {
     },
     Status,
     Events,
+    /// Compare what was synced with what is in the containers.
+    Verify,
     /// End the session; the connection closes when that has begun.
     Stop,
     /// The client of an `up` goes, and wants to know whether the session ends with it.
@@ -64,6 +67,9 @@ pub enum Reply {
     },
     Status {
         status: SessionStatus,
+    },
+    Verified {
+        differences: Vec<Difference>,
     },
     Left {
         session_ends: bool,

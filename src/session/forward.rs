@@ -27,6 +27,7 @@ use super::tunnel::{End, Sent};
 use super::way::Way;
 use crate::error::{Code, Error, Result};
 use crate::ports::{Forward, listeners};
+use crate::sync::gate::Gate;
 use crate::ui::event::Reporter;
 
 /// How long a connection waits for a client of the cluster and a Ready pod.
@@ -122,6 +123,7 @@ fn not_bound(forward: &Forward, cause: &str) -> Error {
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::State>,
+    gate: Gate,
     reporter: Reporter,
     cancel: CancellationToken,
     namespaces: BTreeMap<String, watch::Receiver<Snapshot>>,
@@ -146,11 +148,12 @@ impl Forwarder {
     pub fn new(
         clients: watch::Receiver<Option<Client>>,
         sites: watch::Receiver<Option<Site>>,
+        gate: Gate,
         reporter: Reporter,
         cancel: CancellationToken,
     ) -> Self {
         let relay = relay::keep(sites, cancel.clone());
-        Self { clients, relay, reporter, cancel, namespaces: BTreeMap::new() }
+        Self { clients, relay, gate, reporter, cancel, namespaces: BTreeMap::new() }
     }
 
     /// The relay that connections take, or why they go over the API server.
@@ -168,6 +171,7 @@ impl Forwarder {
             clients: self.clients.clone(),
             relay: self.relay.clone(),
             pods,
+            gate: self.gate.clone(),
             numbers: Arc::clone(&numbers),
             reporter: self.reporter.clone(),
             patience: PATIENCE,
@@ -202,6 +206,7 @@ struct Route {
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::State>,
     pods: watch::Receiver<Snapshot>,
+    gate: Gate,
     numbers: Arc<Numbers>,
     reporter: Reporter,
     patience: Duration,
@@ -263,11 +268,12 @@ impl Route {
         }
     }
 
-    /// A client and a Ready pod, as soon as there are both.
+    /// A client and a Ready pod that has what was synced, as soon as there are both.
     async fn ready(&self, tried: &BTreeSet<String>) -> (Client, Endpoint) {
-        let (mut clients, mut pods) = (self.clients.clone(), self.pods.clone());
+        let (mut clients, mut pods, mut gate) = (self.clients.clone(), self.pods.clone(), self.gate.clone());
         loop {
-            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried);
+            let admits = |pod: &str| self.gate.admits(&self.target.namespace, pod);
+            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, admits);
             let client = clients.borrow_and_update().clone();
             if let (Some(client), Some(endpoint)) = (client, endpoint) {
                 return (client, endpoint);
@@ -275,6 +281,7 @@ impl Route {
             let changed = tokio::select! {
                 changed = clients.changed() => changed,
                 changed = pods.changed() => changed,
+                () = gate.changed() => Ok(()),
             };
             if changed.is_err() {
                 // The session is ending, and will end this connection.
@@ -286,7 +293,11 @@ impl Route {
     fn nowhere(&self) -> Error {
         let Target { namespace, service, .. } = &self.target;
         let waited = self.patience.as_secs();
-        let text = format!("no Ready pod behind Service `{service}` in namespace `{namespace}` for {waited} s");
+        let none = match choose(&self.pods.borrow(), &self.target, &BTreeSet::new(), |_| true) {
+            Some(Endpoint { pod, .. }) => format!("no pod but `{pod}`, which lacks what was synced before it started,"),
+            None => "no Ready pod".to_owned(),
+        };
+        let text = format!("{none} behind Service `{service}` in namespace `{namespace}` for {waited} s");
         let trouble = self.pods.borrow().trouble.clone();
         let trouble = trouble.or_else(|| self.clients.borrow().is_none().then(|| "the cluster is away".to_owned()));
         Error::new(Code::ForwardNoPod, text).evidence(trouble.unwrap_or_default()).hint("devk status")

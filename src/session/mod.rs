@@ -5,39 +5,48 @@
 
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bollard::Docker;
-use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{Guard, Relay};
 use crate::cluster::kind::Access;
+use crate::compose::Compose;
+use crate::config::Project;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
 use crate::plan::ForwardFact;
 use crate::ui::event::Reporter;
 
+pub mod change;
 pub mod client;
 pub mod control;
 pub mod endpoints;
 #[cfg(test)]
 mod fake_api;
 pub mod forward;
+pub mod inputs;
 pub mod numbers;
 pub mod relay;
+mod renew;
 pub mod status;
 pub mod supervisor;
+pub mod sync;
 pub mod target;
 pub mod tunnel;
 pub mod way;
 
+use change::Teller;
 use control::Outcome;
 use forward::{Forwarder, Listener, Serving};
+use inputs::Inputs;
 use relay::Site;
 use status::{ForwardStatus, RelayStatus, SessionStatus};
+use sync::Syncing;
 use target::{Snapshot, Target};
 
 /// What one supervisor holds.
@@ -51,6 +60,9 @@ pub struct Session {
     held: Vec<Held>,
     /// To Compose's database, where it is published on loopback alone.
     relay: Mutex<Option<Relay>>,
+    pub syncing: Syncing,
+    inputs: Inputs,
+    changed: mpsc::UnboundedSender<PathBuf>,
     outcome: Option<Outcome>,
     told: watch::Sender<SessionStatus>,
     loader: OnceCell<Arc<Loader>>,
@@ -72,11 +84,13 @@ struct Held {
 }
 
 impl Session {
-    pub fn new(reporter: Reporter) -> Self {
+    /// `teller` hears of the changes that sync cannot serve.
+    pub fn new(reporter: Reporter, teller: Teller) -> Self {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let sites = watch::Sender::default();
-        let forwarder = Forwarder::new(watched, sites.subscribe(), reporter.clone(), cancel.clone());
+        let syncing = Syncing::new(watched.clone(), teller.rebuilds, cancel.clone());
+        let forwarder = Forwarder::new(watched, sites.subscribe(), syncing.gate(), reporter.clone(), cancel.clone());
         let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
         Self {
             reporter,
@@ -86,6 +100,9 @@ impl Session {
             cancel,
             held: vec![],
             relay: Mutex::default(),
+            syncing,
+            inputs: Inputs::default(),
+            changed: teller.inputs,
             outcome: None,
             told,
             loader: OnceCell::new(),
@@ -125,6 +142,14 @@ impl Session {
     pub fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
         self.told.send_replace(self.status());
+    }
+
+    /// Follows the files that the plan was made from: a change of one is told.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::SyncWatch`].
+    pub async fn follow_inputs(&mut self, project: &Project, compose: Option<&Compose>) -> Result<()> {
+        self.inputs.follow(project, compose, &self.changed).await
     }
 
     /// What brings images to the nodes.
@@ -215,6 +240,7 @@ impl Session {
             busy: false,
             outcome: self.outcome.clone(),
             forwards: self.held.iter().map(forward).collect(),
+            sync: sync::status(&self.syncing.engines().borrow()),
             relay: match self.forwarder.relay() {
                 Ok(_) => RelayStatus { serves: true, why: None },
                 Err(why) => RelayStatus { serves: false, why: Some(why) },
@@ -280,7 +306,7 @@ mod tests {
     async fn a_port_that_cannot_be_bound_costs_no_forward_that_is_held() {
         let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = holder.local_addr().unwrap().port();
-        let mut session = Session::new(Reporter::default());
+        let mut session = Session::new(Reporter::default(), change::channel().0);
         let api = fact("api", free_port());
         session.hold(std::slice::from_ref(&api)).await.unwrap();
         session.hold(&[fact("web", taken)]).await.unwrap_err();
@@ -291,7 +317,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_that_leads_elsewhere_stays_and_is_told() {
-        let mut session = Session::new(Reporter::default());
+        let mut session = Session::new(Reporter::default(), change::channel().0);
         let (told, port) = (session.told(), free_port());
         session.hold(&[fact("api", port)]).await.unwrap();
         session.hold(&[fact("web", port)]).await.unwrap();

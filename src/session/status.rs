@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::control::Outcome;
 use super::numbers::Stats;
 use crate::ports::Forward;
+use crate::sync::status::SyncStatus;
 
 /// The session as `devk status` shows it.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -16,6 +17,8 @@ pub struct SessionStatus {
     pub outcome: Option<Outcome>,
     pub forwards: Vec<ForwardStatus>,
     pub relay: RelayStatus,
+    /// One for every image that is followed.
+    pub sync: Vec<SyncStatus>,
 }
 
 /// Which way new connections take into pods: through a relay in the node, or over the API server.

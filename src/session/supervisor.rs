@@ -6,7 +6,7 @@
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -17,12 +17,14 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::Session;
+use super::change::{self, Changes, Teller};
 use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
+use super::{Session, sync};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths};
+use crate::sync::gate::Engines;
 use crate::ui::event::{Event, Reporter};
 use crate::up::{self, Asked};
 
@@ -39,8 +41,9 @@ const ENDING: Duration = Duration::from_secs(5);
 pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
     let listener = listen(&socket(&paths, id))?;
-    let supervisor = Arc::new(Supervisor::new(paths));
-    supervisor.serve(listener, id).await;
+    let (teller, changes) = change::channel();
+    let supervisor = Arc::new(Supervisor::new(paths, teller));
+    supervisor.serve(listener, changes, id).await;
     Ok(())
 }
 
@@ -68,10 +71,14 @@ fn listen(socket: &Path) -> Result<UnixListener> {
     UnixListener::bind(socket).map_err(io)
 }
 
-struct Supervisor {
-    paths: Paths,
-    reporter: Reporter,
-    session: Mutex<Session>,
+pub(super) struct Supervisor {
+    pub(super) paths: Paths,
+    pub(super) reporter: Reporter,
+    pub(super) session: Mutex<Session>,
+    /// What the last `up` was asked for that the session goes on with.
+    pub(super) asked: std::sync::Mutex<Option<Asked>>,
+    /// Live while an `up` has the session.
+    engines: watch::Receiver<Engines>,
     /// What the session told last, while an `up` has it.
     told: watch::Receiver<SessionStatus>,
     /// Attached clients, and clients whose `up` has not settled.
@@ -81,16 +88,19 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(paths: Paths) -> Self {
+    fn new(paths: Paths, teller: Teller) -> Self {
         let reporter = Reporter::default();
-        let session = Session::new(reporter.clone());
-        let told = session.told();
+        let session = Session::new(reporter.clone(), teller);
+        let (told, engines) = (session.told(), session.syncing.engines());
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        Self { paths, reporter, session: Mutex::new(session), told, owners, detached, end: CancellationToken::new() }
+        let (asked, session, end) = (std::sync::Mutex::default(), Mutex::new(session), CancellationToken::new());
+        Self { paths, reporter, session, asked, engines, told, owners, detached, end }
     }
 
-    async fn serve(self: Arc<Self>, listener: UnixListener, id: &str) {
+    async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes, id: &str) {
         let conversations = TaskTracker::new();
+        let renewing = self.end.clone().run_until_cancelled_owned(self.clone().renew(changes));
+        let renewing = tokio::spawn(renewing);
         let lonely = tokio::time::sleep(LONELY);
         tokio::pin!(lonely);
         let mut signals = std::pin::pin!(termination());
@@ -110,6 +120,8 @@ impl Supervisor {
         self.end.cancel();
         // No new client may reach a session that is ending.
         let _ = std::fs::remove_file(socket(&self.paths, id));
+        // It gives the session back; that it was cut off is no news.
+        let _ = renewing.await;
         self.session.lock().await.close().await;
         conversations.close();
         let _ = tokio::time::timeout(ENDING, conversations.wait()).await;
@@ -131,6 +143,7 @@ impl Supervisor {
                 let mut events = self.reporter.subscribe();
                 self.until_gone(&mut read, relay(&mut events, &mut write, std::future::pending())).await
             }
+            Ok(Some(Request::Verify)) => self.until_gone(&mut read, self.verify(&mut write)).await,
             Ok(Some(Request::Stop)) => {
                 self.end.cancel();
                 Ok(())
@@ -153,10 +166,14 @@ impl Supervisor {
     }
 
     async fn settle(&self, asked: Asked, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
+        if keep != Keep::Once {
+            // From the start: what changes while it is at work is brought live after it.
+            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked.clone());
+        }
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
             let mut session = self.session.lock().await;
-            let outcome = up::up(&mut session, &self.paths, &asked).await;
+            let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await;
             drop(done);
             outcome
         };
@@ -178,9 +195,18 @@ impl Supervisor {
     async fn status(&self, write: &mut Sender) -> Result<()> {
         let status = match self.session.try_lock() {
             Ok(session) => session.status(),
-            Err(_) => SessionStatus { busy: true, ..self.told.borrow().clone() },
+            Err(_) => {
+                SessionStatus { busy: true, sync: sync::status(&self.engines.borrow()), ..self.told.borrow().clone() }
+            }
         };
         write.send(&Reply::Status { status }).await
+    }
+
+    async fn verify(&self, write: &mut Sender) -> Result<()> {
+        match self.session.lock().await.syncing.verify().await {
+            Ok(differences) => write.send(&Reply::Verified { differences }).await,
+            Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
+        }
     }
 
     /// Runs `work` until it ends, the client goes away, or the session ends.

@@ -73,14 +73,20 @@ fn pod(endpoint: SliceEndpoint) -> Option<(String, Option<IpAddr>)> {
     Some((endpoint.target_ref.filter(|target| target.kind.as_deref() == Some("Pod"))?.name?, address))
 }
 
-/// The newest Ready pod behind the target, one that was not `tried` before others; among equals the
-/// last by name, so that the choice is stable.
-pub fn choose(snapshot: &Snapshot, target: &Target, tried: &BTreeSet<String>) -> Option<Endpoint> {
+/// The newest Ready pod behind the target that is admitted, one that was not `tried` before others; among
+/// equals the last by name, so that the choice is stable.
+pub fn choose(
+    snapshot: &Snapshot,
+    target: &Target,
+    tried: &BTreeSet<String>,
+    admits: impl Fn(&str) -> bool,
+) -> Option<Endpoint> {
     let slices = snapshot.slices.values().filter(|slice| slice.service == target.service);
     let dialable = slices.filter_map(|slice| Some((slice, *slice.ports.get(&target.port_name)?)));
     let pods = dialable.flat_map(|(slice, port)| slice.ready.iter().map(move |pod| (pod, port)));
+    let admitted = pods.filter(|((pod, _), _)| admits(pod));
     let ((pod, address), port) =
-        pods.max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
+        admitted.max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
     Some(Endpoint { pod: pod.clone(), port, address: *address })
 }
 
@@ -111,7 +117,7 @@ mod tests {
     fn chosen(snapshot: &Snapshot, port_name: &str, tried: &[&str]) -> Option<(String, u16)> {
         let target = Target { namespace: "ns".into(), service: "api".into(), port_name: port_name.into() };
         let tried = tried.iter().map(|pod| (*pod).to_owned()).collect();
-        choose(snapshot, &target, &tried).map(|e| (e.pod, e.port))
+        choose(snapshot, &target, &tried, |_| true).map(|e| (e.pod, e.port))
     }
 
     fn some(pod: &str, port: u16) -> Option<(String, u16)> {
@@ -151,6 +157,15 @@ mod tests {
         let snapshot = snapshot(vec![slice("api", "", 80, &pods)], &[("old", 1), ("new", 2)]);
         assert_eq!(chosen(&snapshot, "", &["new"]), some("old", 80));
         assert_eq!(chosen(&snapshot, "", &["new", "old"]), some("new", 80));
+    }
+
+    #[test]
+    fn a_pod_that_is_not_admitted_yet_is_not_chosen() {
+        let pods = [("old", Some(true), false), ("new", Some(true), false)];
+        let snapshot = snapshot(vec![slice("api", "", 80, &pods)], &[("old", 1), ("new", 2)]);
+        let target = Target { namespace: "ns".into(), service: "api".into(), port_name: String::new() };
+        let chosen = choose(&snapshot, &target, &BTreeSet::new(), |pod| pod != "new");
+        assert_eq!(chosen.map(|endpoint| endpoint.pod).as_deref(), Some("old"));
     }
 
     #[test]

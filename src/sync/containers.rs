@@ -24,14 +24,14 @@ pub struct Container {
     pub image: String,
 }
 
-/// Watches a namespace until `cancel`, through whatever client there is. While there is none, the last
-/// state stays: containers do not end with the way to them.
+/// Publishes the containers of a namespace until `cancel`, through whatever client there is. While there is none,
+/// the last state stays: containers do not end with the way to them.
 pub fn watch(
     namespace: &str,
     mut clients: watch::Receiver<Option<Client>>,
+    sender: watch::Sender<Containers>,
     cancel: CancellationToken,
-) -> watch::Receiver<Containers> {
-    let (sender, receiver) = watch::channel(Containers::new());
+) {
     let namespace = namespace.to_owned();
     tokio::spawn(cancel.run_until_cancelled_owned(async move {
         loop {
@@ -45,7 +45,6 @@ pub fn watch(
             }
         }
     }));
-    receiver
 }
 
 /// Publishes every change. Ends only if the stream does, which kube's watchers never do.

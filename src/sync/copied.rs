@@ -7,14 +7,14 @@ use crate::error::Result;
 use crate::image::dockerignore::Ignore;
 
 /// A COPY, made ready to be asked.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copied {
     copy: Copy,
     sources: Vec<Source>,
     exclude: Ignore,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Source {
     path: PathBuf,
     /// For a path with wildcards.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use super::journal::Journal;
 use super::rules::{Rules, Verdict};
 use super::status::{ContainerStatus, SyncStatus};
 use super::trace::Traces;
-use super::watch::{Changes, Watch};
+use super::watch::{Baseline, Changes, Watch};
 use super::worker;
 use crate::error::{Result, internal};
 
@@ -30,15 +31,34 @@ use crate::error::{Result, internal};
 const GONE_FOR: Duration = Duration::from_millis(100);
 
 /// What an engine serves.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The name in devk.yaml.
     pub image: String,
+    /// Where it runs.
+    pub namespace: String,
     /// The reference of the image that the journal is about.
     pub reference: String,
     /// The build context, an absolute path.
     pub context: PathBuf,
     pub rules: Rules,
+}
+
+/// What an engine has to do with.
+#[derive(Clone)]
+pub struct Surroundings {
+    pub clients: watch::Receiver<Option<Client>>,
+    pub containers: watch::Receiver<Containers>,
+    /// Where changes are told that sync cannot serve.
+    pub rebuilds: mpsc::UnboundedSender<Rebuild>,
+    /// Told whenever a container has come nearer to the working tree.
+    pub progress: watch::Sender<()>,
+}
+
+impl std::fmt::Debug for Surroundings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Surroundings").field("containers", &self.containers).finish_non_exhaustive()
+    }
 }
 
 /// A change that sync cannot serve.
@@ -67,6 +87,9 @@ pub(super) struct Shared {
     /// The journal's.
     pub(super) generation: watch::Sender<u64>,
     rebuilds: mpsc::UnboundedSender<Rebuild>,
+    pub(super) progress: watch::Sender<()>,
+    /// A newer image takes its place.
+    retired: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -87,25 +110,36 @@ pub(super) struct State {
 const TIMES: usize = 4096;
 
 impl Engine {
-    /// Watches the build context from now on and keeps the containers of the image current. What is in the
-    /// tree at this moment counts as being in the image.
+    /// Watches the build context and keeps the containers of the image current. `built` is what was in the tree
+    /// no later than the image's content was taken from it.
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`] if the context cannot be watched.
-    pub async fn start(
-        settings: Settings,
-        clients: watch::Receiver<Option<Client>>,
-        containers: watch::Receiver<Containers>,
-        rebuilds: mpsc::UnboundedSender<Rebuild>,
-    ) -> Result<Self> {
-        let (context, rules) = (settings.context.clone(), settings.rules.clone());
-        let watching = move || Watch::start(&context, move |folder| rules.enters(folder));
+    pub async fn start(settings: Settings, built: Arc<Baseline>, around: Surroundings) -> Result<Self> {
+        let (context, scope) = (settings.context.clone(), settings.rules.scope().clone());
+        let watching = move || Watch::start(&context, move |folder| scope.enters(folder), Some(&built));
         let watch = tokio::task::spawn_blocking(watching).await.map_err(|e| internal(&e))??;
-        let (state, generation) = (Mutex::default(), watch::Sender::new(0));
-        let shared = Arc::new(Shared { settings, state, generation, rebuilds });
+        let Surroundings { clients, containers, rebuilds, progress } = around;
+        let (state, generation, retired) = (Mutex::default(), watch::Sender::new(0), AtomicBool::new(false));
+        let shared = Arc::new(Shared { settings, state, generation, rebuilds, progress, retired });
         let intake = tokio::spawn(intake(shared.clone(), watch));
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
         Ok(Self { shared, _tasks: [AbortOnDropHandle::new(intake), AbortOnDropHandle::new(workers)] })
+    }
+
+    pub fn settings(&self) -> &Settings {
+        &self.shared.settings
+    }
+
+    /// Whether another engine says when the image has to be rebuilt. Its containers are kept current for as long
+    /// as they run.
+    pub fn retire(&self, retired: bool) {
+        self.shared.retired.store(retired, Ordering::Relaxed);
+    }
+
+    /// Nothing was synced since the image was built.
+    pub fn is_pristine(&self) -> bool {
+        self.shared.state().journal.is_empty()
     }
 
     /// What runs where.
@@ -122,18 +156,10 @@ impl Engine {
         }
     }
 
-    /// Whether a container of this pod lacks what was synced before it started: no connection should go there
-    /// yet. One that cannot be synced into does not count.
-    pub fn is_behind(&self, pod: &str) -> bool {
-        let state = self.shared.state();
-        state.containers.values().any(|container| container.pod == pod && container.is_behind())
-    }
-
-    /// The generation that a container runs; None if no such container is known.
-    pub fn ready_for(&self, pod: &str, container_id: &str) -> Option<u64> {
-        let state = self.shared.state();
-        let container = state.containers.get(container_id).filter(|container| container.pod == pod)?;
-        (!container.is_behind()).then_some(container.generation)
+    /// Whether a container has what was synced before it started. One that cannot be synced into counts as
+    /// having it: only a rebuild makes it current.
+    pub fn is_current(&self, container_id: &str) -> bool {
+        self.shared.state().containers.get(container_id).is_some_and(|container| !container.is_behind())
     }
 
     /// Waits until every container that can be synced into has all that was taken down so far.
@@ -245,6 +271,9 @@ impl Shared {
     }
 
     pub(super) fn rebuild(&self, path: Option<PathBuf>, why: String) {
+        if self.retired.load(Ordering::Relaxed) {
+            return;
+        }
         // A session that is ending rebuilds nothing.
         let _ = self.rebuilds.send(Rebuild { image: self.settings.image.clone(), path, why });
     }

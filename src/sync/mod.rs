@@ -10,6 +10,7 @@ mod copied;
 pub mod dockerfile;
 pub mod engine;
 pub mod exec;
+pub mod gate;
 pub mod journal;
 pub mod reloader;
 pub mod rules;

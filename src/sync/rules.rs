@@ -35,17 +35,23 @@ pub struct Destination {
     pub rule: Option<usize>,
 }
 
-/// The rules of one image.
-#[derive(Debug, Clone)]
-pub struct Rules {
+/// What of a build context can mean anything at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
     ignore: Ignore,
     /// The Dockerfile and the ignore file, relative to the context, where they are in it.
     recipe: Vec<PathBuf>,
+}
+
+/// The rules of one image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    scope: Scope,
     roots: Vec<String>,
     ways: Ways,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Ways {
     /// Nothing is synced.
     None(String),
@@ -54,7 +60,7 @@ enum Ways {
 }
 
 /// A rule of devk.yaml.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Written {
     from: PathBuf,
     root: usize,
@@ -65,7 +71,7 @@ struct Written {
 }
 
 /// What the Dockerfile says.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Auto {
     /// COPY by COPY in their order; with why files of it need a rebuild.
     copies: Vec<(Copied, Option<String>)>,
@@ -86,22 +92,39 @@ pub struct Usage {
     pub environment: BTreeMap<String, String>,
 }
 
+impl Scope {
+    /// Reads the ignore file.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::ImageContext`] if it cannot be read.
+    pub fn read(image: &ImageConfig) -> Result<Self> {
+        let ignore = crate::image::context::read_ignore(image)?;
+        let own = |file: &Path| file.strip_prefix(&image.context).map(Path::to_owned).ok();
+        let files = [Some(image.dockerfile.clone()), ignore_file(&image.context, &image.dockerfile)];
+        Ok(Self { ignore, recipe: files.into_iter().flatten().filter_map(|file| own(&file)).collect() })
+    }
+
+    /// Whether anything below a folder of the context can mean something.
+    pub fn enters(&self, folder: &Path) -> bool {
+        let text = folder.to_string_lossy();
+        !is_git(folder)
+            && (!self.ignore.ignores(&text)
+                || self.ignore.may_except_below(&text)
+                || self.recipe.iter().any(|file| file.starts_with(folder)))
+    }
+}
+
 impl Rules {
     /// Reads the rules of an image, with its build arguments resolved.
     ///
     /// # Errors
     /// [`crate::error::Code::ImageContext`] if the Dockerfile or the ignore file cannot be read.
     pub fn read(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> Result<Self> {
-        let ignore = crate::image::context::read_ignore(image)?;
-        let own = |file: &Path| file.strip_prefix(&image.context).map(Path::to_owned).ok();
-        let files = [Some(image.dockerfile.clone()), ignore_file(&image.context, &image.dockerfile)];
-        let recipe = files.into_iter().flatten().filter_map(|file| own(&file)).collect();
         let (ways, roots) = match &image.sync {
-            None => (Ways::None("`sync` is not set for this image".to_owned()), vec![]),
-            Some(Sync::Rules(rules)) => written(rules, &image.context)?,
-            Some(Sync::Auto) => auto(image, args, usage)?,
+            Sync::Rules(rules) => written(rules, &image.context)?,
+            Sync::Auto => auto(image, args, usage)?,
         };
-        Ok(Self { ignore, recipe, roots, ways })
+        Ok(Self { scope: Scope::read(image)?, roots, ways })
     }
 
     /// The target folders in the container, absolute.
@@ -117,24 +140,19 @@ impl Rules {
         }
     }
 
-    /// Whether anything below a folder of the context can mean something.
-    pub fn enters(&self, folder: &Path) -> bool {
-        let text = folder.to_string_lossy();
-        !is_git(folder)
-            && (!self.ignore.ignores(&text)
-                || self.ignore.may_except_below(&text)
-                || self.recipe.iter().any(|file| file.starts_with(folder)))
+    pub fn scope(&self) -> &Scope {
+        &self.scope
     }
 
     /// What a path means, relative to the context.
     pub fn verdict(&self, path: &Path) -> Verdict {
-        if self.recipe.iter().any(|file| file == path) {
+        if self.scope.recipe.iter().any(|file| file == path) {
             return Verdict::Rebuild(format!("`{}` says how the image is built", path.display()));
         }
         if is_git(path) {
             return Verdict::Ignore("git's own");
         }
-        if self.ignore.ignores(&path.to_string_lossy()) {
+        if self.scope.ignore.ignores(&path.to_string_lossy()) {
             return Verdict::Ignore("named in .dockerignore");
         }
         if is_temporary(path) {
@@ -293,7 +311,7 @@ fn is_git(path: &Path) -> bool {
 }
 
 /// What vim, emacs, gedit and the JetBrains editors write beside a file while they save it.
-fn is_temporary(path: &Path) -> bool {
+pub(crate) fn is_temporary(path: &Path) -> bool {
     let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { return false };
     let is_swap =
         name.starts_with('.') && name.rsplit('.').next().is_some_and(|end| matches!(end, "swp" | "swo" | "swx"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use kube::Client;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
@@ -13,7 +13,7 @@ use super::stream::{Stream, Trouble};
 use crate::hex::hex;
 
 /// A path that is not in a container as it is in the working tree, or a container that cannot be asked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     pub pod: String,
     pub container: String,

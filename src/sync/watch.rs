@@ -5,6 +5,7 @@
 //! come meanwhile at once. A file counts when it is closed after writing or renamed into place.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,18 @@ use crate::error::{Code, Error, Result};
 
 /// Changed paths, relative to the tree's root, with the time of their first event.
 pub type Changes = BTreeMap<PathBuf, Instant>;
+
+/// What a tree held at a moment.
+#[derive(Debug)]
+pub struct Baseline(Tree);
+
+impl Baseline {
+    /// Looks at the tree below `root`, as far as `enters` lets it. Blocks on the disk.
+    pub fn look(root: &Path, enters: impl Fn(&Path) -> bool) -> Self {
+        let Ok(tree) = Tree::scan::<Infallible>(root, Path::new(""), &enters, &mut |_| Ok(()));
+        Self(tree)
+    }
+}
 
 /// A watched tree. Dropping it ends the watch.
 #[derive(Debug)]
@@ -66,11 +79,16 @@ enum Hint {
 }
 
 impl Watch {
-    /// Watches the tree below `root`, as far as `enters` lets it, and returns when it does. Blocks on the disk.
+    /// Watches the tree below `root`, as far as `enters` lets it, and returns when it does. What changed `since`
+    /// then comes first. Blocks on the disk.
     ///
     /// # Errors
     /// [`Code::SyncWatch`] if the system sets a limit, or the root cannot be read.
-    pub fn start(root: &Path, enters: impl Fn(&Path) -> bool + Send + 'static) -> Result<Self> {
+    pub fn start(
+        root: &Path,
+        enters: impl Fn(&Path) -> bool + Send + 'static,
+        since: Option<&Baseline>,
+    ) -> Result<Self> {
         let root = root.canonicalize().map_err(|e| unwatched(root, &e))?;
         let (raw, received) = channel();
         let events = raw.clone();
@@ -78,6 +96,8 @@ impl Watch {
         let shared = Arc::new(Shared::default());
         let mut eyes = Eyes { root, enters: Box::new(enters), watcher, tree: Tree::default(), shared: shared.clone() };
         eyes.tree = eyes.look(Path::new(""))?;
+        let (now, changed) = (Instant::now(), since.map(|Baseline(before)| before.changed(&eyes.tree)));
+        eyes.publish(changed.unwrap_or_default().into_iter().map(|path| (path, now)).collect(), None);
         let name = "watch".to_owned();
         let spawned = std::thread::Builder::new().name(name).spawn(move || eyes.run(&received));
         spawned.map_err(|e| Error::new(Code::SyncWatch, format!("cannot start a thread: {e}")))?;
@@ -295,7 +315,7 @@ mod tests {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
                 fs::write(file, "old").unwrap();
             }
-            let watch = Watch::start(dir.path(), |path| !path.ends_with("node_modules")).unwrap();
+            let watch = Watch::start(dir.path(), |path| !path.ends_with("node_modules"), None).unwrap();
             Self { dir, watch }
         }
 
@@ -335,6 +355,15 @@ mod tests {
         assert_eq!(trial.quiet().await, BTreeSet::new());
         drop((old, new));
         trial.sees(&["a", "b"]).await;
+    }
+
+    #[tokio::test]
+    async fn what_changed_before_the_watch_began_is_told_first() {
+        let mut trial = Trial::new(&["a", "b"]);
+        let before = Baseline::look(trial.dir.path(), |_| true);
+        fs::write(trial.path("a"), "new").unwrap();
+        trial.watch = Watch::start(trial.dir.path(), |_| true, Some(&before)).unwrap();
+        assert_eq!(trial.quiet().await, BTreeSet::from(["a".to_owned()]));
     }
 
     #[tokio::test]

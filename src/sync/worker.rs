@@ -42,6 +42,7 @@ pub(super) async fn keep(
                 AbortOnDropHandle::new(tokio::spawn(worker.work(clients.clone())))
             });
         }
+        shared.progress.send_replace(());
         if containers.changed().await.is_err() {
             return;
         }
@@ -90,6 +91,7 @@ impl Worker {
                 Trouble::Lost(why) => self.tell(|status| status.trouble = Some(why)),
                 Trouble::NeedsRebuild(why) => {
                     self.tell(|status| status.refused = Some(why.clone()));
+                    self.shared.progress.send_replace(());
                     // Nothing will change for this container; every later change needs a build.
                     return self.refuse(&why).await;
                 }
@@ -192,6 +194,8 @@ impl Worker {
         if let Some(status) = state.containers.get_mut(&self.id) {
             (status.generation, status.trouble) = (batch.reached, trouble);
         }
+        drop(state);
+        self.shared.progress.send_replace(());
         Ok(self.failed.is_empty())
     }
 

@@ -81,7 +81,7 @@ impl Project {
             context,
             target: None,
             args: BTreeMap::new(),
-            sync: None,
+            sync: devk::config::Sync::Auto,
             origin: Origin { file: self.dir.path().join("devk.yaml"), line: 1 },
         }
     }

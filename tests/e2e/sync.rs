@@ -106,7 +106,7 @@ fn image(context: &Path) -> ImageConfig {
         dockerfile: context.join("Dockerfile"),
         target: None,
         args: BTreeMap::new(),
-        sync: Some(Sync::Auto),
+        sync: Sync::Auto,
         origin: Origin { file: context.join("devk.yaml"), line: 1 },
     }
 }

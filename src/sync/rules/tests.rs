@@ -12,7 +12,7 @@ impl Case {
     fn new(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), files);
-        let image = ImageConfig { sync: Some(Sync::Auto), ..image(dir.path()) };
+        let image = ImageConfig { sync: Sync::Auto, ..image(dir.path()) };
         Self { dir, image }
     }
 
@@ -161,7 +161,7 @@ fn folders_that_mean_nothing_are_not_entered() {
     let case = Case::dockerfile("FROM x\nCOPY . /w");
     write(case.dir.path(), &[(".dockerignore", "node_modules\ndocs\n!docs/kept\n")]);
     let rules = case.rules();
-    let entered = |path: &str| rules.enters(Path::new(path));
+    let entered = |path: &str| rules.scope().enters(Path::new(path));
     assert!(!entered("node_modules") && !entered(".git") && !entered("app/.git"));
     assert!(entered("docs") && entered("app"));
 }
@@ -204,7 +204,7 @@ fn written_rules_are_asked_in_their_order() {
     let file = rule("one.py", "/opt/renamed.py", &[], &[]);
     let rules =
         vec![rule("app/static", "/static", &[], &["*.map"]), rule("app", "/w/app", &["kill", "-HUP", "1"], &[]), file];
-    case.image.sync = Some(Sync::Rules(rules));
+    case.image.sync = Sync::Rules(rules);
     assert_eq!(case.of("app/static/a.css"), to("/static/a.css"));
     assert_eq!(case.of("app/main.py"), to("/w/app/main.py"));
     assert_eq!(case.of("one.py"), to("/opt/renamed.py"));
@@ -215,9 +215,9 @@ fn written_rules_are_asked_in_their_order() {
 }
 
 #[test]
-fn an_image_without_sync_is_rebuilt() {
+fn an_image_with_no_rules_is_rebuilt() {
     let mut case = Case::dockerfile("FROM x\nCOPY app /w/");
-    case.image.sync = None;
+    case.image.sync = Sync::Rules(vec![]);
     assert!(case.rebuilds("app/x"));
 }
 

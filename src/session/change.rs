@@ -1,0 +1,136 @@
+//! Changes that need more than a sync, and when a burst of them is over.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::sync::engine::Rebuild;
+
+/// A burst is over when nothing has come for this time. Only what is built waits for it, never a sync.
+const QUIET: Duration = Duration::from_millis(50);
+/// A git that was killed leaves its lock behind: it is believed for this long.
+const GIT: Duration = Duration::from_secs(10);
+
+/// Where changes are told.
+#[derive(Debug, Clone)]
+pub struct Teller {
+    pub rebuilds: UnboundedSender<Rebuild>,
+    pub inputs: UnboundedSender<PathBuf>,
+}
+
+/// Where they arrive.
+#[derive(Debug)]
+pub struct Changes {
+    rebuilds: UnboundedReceiver<Rebuild>,
+    inputs: UnboundedReceiver<PathBuf>,
+}
+
+pub fn channel() -> (Teller, Changes) {
+    let ((rebuilds, told), (inputs, read)) = (unbounded_channel(), unbounded_channel());
+    (Teller { rebuilds, inputs }, Changes { rebuilds: told, inputs: read })
+}
+
+/// One change, in words for the user.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// What is made anew: an image by its name in devk.yaml, or the plan.
+    pub what: String,
+    pub why: String,
+}
+
+impl Changes {
+    /// Waits for the next one; pends for ever when nobody can tell any more.
+    pub async fn next(&mut self) -> Change {
+        tokio::select! {
+            Some(rebuild) = self.rebuilds.recv() => rebuild.into(),
+            Some(path) = self.inputs.recv() => {
+                Change { what: "plan".to_owned(), why: format!("`{}` changed", path.display()) }
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Adds what comes until the burst is over. What git does is one change, however long it takes.
+    pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
+        let (git, deadline) = (git_folder(root), Instant::now() + GIT);
+        loop {
+            while let Ok(change) = timeout(QUIET, self.next()).await {
+                seen.insert(change);
+            }
+            let at_work = git.as_deref().is_some_and(|git| git.join("index.lock").exists());
+            if !at_work || Instant::now() > deadline {
+                return;
+            }
+            sleep(QUIET).await;
+        }
+    }
+}
+
+impl From<Rebuild> for Change {
+    fn from(Rebuild { image, path, why }: Rebuild) -> Self {
+        let why = path.map_or(why.clone(), |path| format!("`{}` changed: {why}", path.display()));
+        Self { what: image, why }
+    }
+}
+
+/// The folder with git's index for the worktree that `root` is in (gitrepository-layout(5)).
+fn git_folder(root: &Path) -> Option<PathBuf> {
+    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    if git.is_dir() {
+        return Some(git);
+    }
+    let text = std::fs::read_to_string(&git).ok()?;
+    let named = Path::new(text.strip_prefix("gitdir:")?.trim()).to_owned();
+    Some(git.parent()?.join(named))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuild(image: &str) -> Rebuild {
+        Rebuild { image: image.to_owned(), path: Some("Dockerfile".into()), why: "says how".to_owned() }
+    }
+
+    #[tokio::test]
+    async fn what_comes_together_is_one_burst() {
+        let (teller, mut changes) = channel();
+        for image in ["api", "web", "api"] {
+            teller.rebuilds.send(rebuild(image)).unwrap();
+        }
+        teller.inputs.send("/p/devk.yaml".into()).unwrap();
+        let mut seen = BTreeSet::from([changes.next().await]);
+        changes.burst(&mut seen, Path::new("/nowhere")).await;
+        let whats: Vec<_> = seen.iter().map(|change| change.what.as_str()).collect();
+        assert_eq!(whats, ["api", "plan", "web"]);
+    }
+
+    #[tokio::test]
+    async fn a_burst_lasts_as_long_as_git_is_at_work() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = dir.path().join(".git/index.lock");
+        std::fs::create_dir(dir.path().join(".git")).unwrap();
+        std::fs::write(&lock, "").unwrap();
+        let (teller, mut changes) = channel();
+        let git = async {
+            sleep(QUIET * 4).await;
+            teller.rebuilds.send(rebuild("late")).unwrap();
+            sleep(QUIET * 2).await;
+            std::fs::remove_file(&lock).unwrap();
+        };
+        let mut seen = BTreeSet::new();
+        tokio::join!(git, changes.burst(&mut seen, dir.path()));
+        assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn a_linked_worktree_names_its_git_folder_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join(".git"), "gitdir: /main/.git/worktrees/x\n").unwrap();
+        assert_eq!(git_folder(&dir.path().join("sub")).unwrap(), Path::new("/main/.git/worktrees/x"));
+    }
+}
