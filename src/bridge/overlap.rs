@@ -8,18 +8,9 @@ use serde_json::Value;
 use super::find::Chart;
 use super::{Bridge, name, server, service};
 use crate::compose::{Compose, Database as ComposeDatabase};
-use crate::database::{Kind, Server};
+use crate::database::{Kind, MACHINE, Server};
 use crate::error::{Code, Error, Errors, Result};
 use crate::release::databases::Database;
-
-/// Names by which containers reach the machine they run on.
-const MACHINE: &[&str] = &[
-    "host.docker.internal",
-    "host.minikube.internal",
-    "host.k3d.internal",
-    "host.lima.internal",
-    "gateway.docker.internal",
-];
 
 /// No service of Compose uses a database of this name; `main` is the server's own.
 ///
@@ -256,6 +247,7 @@ mod tests {
         let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
         let look = |host: &str, port| others(&bridge, &compose, "shop", &[at("litellm", host, Some(port))]);
         assert!(look("host.docker.internal", 5439).is_err());
+        assert!(look("host.containers.internal", 5439).is_err());
         assert_eq!(look("host.docker.internal", 5432), Ok(BTreeSet::new()));
         assert_eq!(look("db.example.com", 5439), Ok(BTreeSet::new()));
     }

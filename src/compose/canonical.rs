@@ -123,10 +123,10 @@ impl Walk {
             Form::Gpus => gpus(node, trail)?,
             Form::Mount => keyed(node, "source", trail)?,
             Form::Names => names(node, trail)?,
-            Form::Pairs => pairs(node, trail)?,
+            Form::Pairs => pairs(node, trail, no_value)?,
             Form::Ports => self.published(node)?,
             Form::Printed => node.data = Data::Text(node.printed()),
-            Form::Ssh => ssh(node, trail)?,
+            Form::Ssh => pairs(node, trail, agent)?,
             Form::Texts => texts(node),
             Form::Ulimit if node.is_map() || matches!(node.data, Data::Int(_)) => {}
             Form::Ulimit => return Err(node.mistyped(trail, "a number or a mapping")),
@@ -277,25 +277,8 @@ fn gpus(node: &mut Node, trail: &Trail) -> Result<()> {
     }
 }
 
-fn pairs(node: &mut Node, trail: &Trail) -> Result<()> {
-    let items = match &node.data {
-        Data::Map(_) => return Ok(()),
-        Data::List(items) => items,
-        _ => return Err(node.mistyped(trail, "a list or a mapping")),
-    };
-    let mut map = Node::map(&node.place, []);
-    for item in items {
-        let (key, value) = item
-            .expect_text(trail)?
-            .split_once('=')
-            .ok_or_else(|| item.problem(trail, "has an item that is not `NAME=VALUE`"))?;
-        map.set(key, Node::new(&item.place, Data::Text(value.to_owned())));
-    }
-    *node = map;
-    Ok(())
-}
-
-fn ssh(node: &mut Node, trail: &Trail) -> Result<()> {
+/// A list of `KEY=VALUE` as a mapping. `alone` tells the value of an item without `=`, or what is wrong with it.
+fn pairs(node: &mut Node, trail: &Trail, alone: fn(&str) -> Result<Data, String>) -> Result<()> {
     let items = match &node.data {
         Data::Map(_) => return Ok(()),
         Data::List(items) => items,
@@ -304,15 +287,23 @@ fn ssh(node: &mut Node, trail: &Trail) -> Result<()> {
     let mut map = Node::map(&node.place, []);
     for item in items {
         let text = item.expect_text(trail)?;
-        let value = match text.split_once('=') {
-            Some((key, path)) => (key, Data::Text(path.to_owned())),
-            None if text == "default" => (text, Data::Null),
-            None => return Err(item.problem(trail, &format!("has no path for `{text}`"))),
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key, Data::Text(value.to_owned())),
+            None => (text, alone(text).map_err(|what| item.problem(trail, &what))?),
         };
-        map.set(value.0, Node::new(&item.place, value.1));
+        map.set(key, Node::new(&item.place, value));
     }
     *node = map;
     Ok(())
+}
+
+fn no_value(_: &str) -> Result<Data, String> {
+    Err("has an item that is not `NAME=VALUE`".to_owned())
+}
+
+/// `default` is the agent that is there anyway; any other key needs a path.
+fn agent(name: &str) -> Result<Data, String> {
+    if name == "default" { Ok(Data::Null) } else { Err(format!("has no path for `{name}`")) }
 }
 
 /// Made one by one: a range of all ports is counted before it fills the memory.

@@ -91,8 +91,9 @@ fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[S
     }
     let files: Vec<String> = include.paths.iter().map(|path| absolute(batch.root, path)).collect();
     let Some(main) = files.first() else {
-        // Nothing is included, but what is wrong with the env files is told.
-        environment(reader, &include, batch.root, batch)?;
+        // Nothing is included, but what is wrong with the env files is told. Compose makes the folder relative to the
+        // project's only for the sake of a path: here it starts where the command is run.
+        environment(reader, &include, &include.project_directory, batch)?;
         return Ok(Node::new(&include.place, Data::Map(Vec::new())));
     };
     if including.contains(main) || including.len() > DEEPEST {

@@ -79,7 +79,7 @@ impl Reader {
                 None => error.at(&path, None),
             }
         };
-        let text = if file == "-" { stdin() } else { std::fs::read(&path) }.map_err(|e| blame(e.to_string()))?;
+        let text = std::fs::read(&path).map_err(|e| blame(e.to_string()))?;
         self.count += 1;
         if self.count > MOST_FILES {
             return Err(blame("the project names too many files".to_owned()));
@@ -110,13 +110,41 @@ impl Reader {
     /// # Errors
     /// The first thing that Compose refuses; all problems of the shape.
     pub(super) fn batch(&mut self, batch: &Batch<'_>) -> Result<Node, Errors> {
-        let mut root: Option<Node> = None;
+        let mut root = None;
         for file in batch.files {
-            for document in self.documents(file, batch.from)? {
-                let base = root.take();
-                root = Some(self.document(document, file, base, batch)?);
-            }
+            let documents = self.documents(file, batch.from)?;
+            root = self.file(documents, file, root, batch)?;
         }
+        self.whole(root, batch)
+    }
+
+    /// The same for the project's own files, whose documents are there already: its name had to be found in them.
+    ///
+    /// # Errors
+    /// As [`Self::batch`].
+    pub(super) fn project(&mut self, files: Vec<Vec<Document>>, batch: &Batch<'_>) -> Result<Node, Errors> {
+        let mut root = None;
+        for (documents, file) in files.into_iter().zip(batch.files) {
+            root = self.file(documents, file, root, batch)?;
+        }
+        self.whole(root, batch)
+    }
+
+    /// The documents of one file over what was read before.
+    fn file(
+        &mut self,
+        documents: Vec<Document>,
+        file: &str,
+        mut root: Option<Node>,
+        batch: &Batch<'_>,
+    ) -> Result<Option<Node>, Errors> {
+        for document in documents {
+            root = Some(self.document(document, file, root, batch)?);
+        }
+        Ok(root)
+    }
+
+    fn whole(&self, root: Option<Node>, batch: &Batch<'_>) -> Result<Node, Errors> {
         let file = batch.files.first().map_or("", String::as_str);
         let mut root = root.unwrap_or_else(|| nothing(file));
         checks::parts(&mut root)?;
@@ -195,12 +223,6 @@ pub(super) fn local(path: &str, from: &Place) -> Result<()> {
 fn too_much(node: &Node, most: usize) -> Error {
     let message = format!("the Compose files come to more than {most} values, copies included");
     node.place.error(Code::ComposeFile, message).hint("split the project, or remove what is repeated")
-}
-
-fn stdin() -> std::io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut text)?;
-    Ok(text)
 }
 
 /// What a file without documents holds.

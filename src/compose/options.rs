@@ -71,9 +71,10 @@ impl<'a> Finder<'a> {
             let list = process.get("COMPOSE_ENV_FILES").map_or("", String::as_str);
             list.split(',').filter(|file| !file.is_empty()).map(str::to_owned).collect()
         };
-        let named = if from_options.is_empty() { from_environment() } else { from_options };
-        let files = options.files.iter().map(|file| absolute(&file.to_string_lossy())).collect();
-        let named_env_files = named.iter().map(|file| absolute(file)).collect();
+        let env_files = if from_options.is_empty() { from_environment() } else { from_options };
+        let files = options.files.iter().map(|file| file.to_string_lossy());
+        let files = files.map(|file| named(&file).map(absolute)).collect::<Result<_>>()?;
+        let named_env_files = env_files.iter().map(|file| absolute(file)).collect();
         let (env_files, environment) = (Vec::new(), Environment::new());
         let mut finder = Self { cwd, files, named_env_files, env_files, process, environment };
         finder.adopt();
@@ -134,7 +135,7 @@ impl<'a> Finder<'a> {
         let Some(list) = self.environment.get("COMPOSE_FILE").filter(|_| self.files.is_empty()) else { return Ok(()) };
         let separator = self.environment.get("COMPOSE_PATH_SEPARATOR").filter(|separator| !separator.is_empty());
         for file in list.split(separator.map_or(":", String::as_str)) {
-            let path = go_path::join(if file.starts_with('/') { "" } else { self.cwd }, file);
+            let path = go_path::join(if file.starts_with('/') { "" } else { self.cwd }, named(file)?);
             if !Path::new(&path).exists() {
                 return Err(Error::new(
                     Code::ComposeFile,
@@ -166,6 +167,16 @@ impl<'a> Finder<'a> {
         let list = self.environment.get("COMPOSE_PROFILES").map_or("", String::as_str);
         list.split(',').map(|profile| profile.trim().to_owned()).collect()
     }
+}
+
+/// A Compose file as the user names it. For docker compose `-` is no file, not even where there is one.
+fn named(file: &str) -> Result<&str> {
+    if file != "-" {
+        return Ok(file);
+    }
+    // The supervisor, which reads the files, has no standard input of the user's.
+    let message = "`-` stands for the standard input, which devk does not read";
+    Err(Error::new(Code::ComposeFile, message).hint("write it to a file and name that; a file of this name is `./-`"))
 }
 
 /// The variables of env files, later ones over earlier ones. In values, `current` beats them all.

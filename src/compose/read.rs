@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::load::{Batch, Reader};
-use super::options::{Environment, Setup, setup};
+use super::options::{Environment, setup};
 use super::project::Model;
 use super::yaml::{Data, Entry, Node};
 use super::{Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types};
@@ -19,7 +19,9 @@ use crate::error::{Errors, Result};
 pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
     let Some(mut setup) = setup(options)? else { return Ok(None) };
     let mut reader = Reader::new(&options.dir.to_string_lossy(), &setup.environment);
-    let name = project_name(&mut reader, &setup)?;
+    let files = setup.files.iter().map(|file| reader.documents(file, None)).collect::<Result<Vec<_>>>()?;
+    let name = name::project(&setup, &files)?;
+    // The files may ask for it as `${COMPOSE_PROJECT_NAME}`.
     setup.environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
     let batch = Batch {
         files: &setup.files,
@@ -29,18 +31,12 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
         from: None,
         including: &[],
     };
-    let root = reader.batch(&batch)?;
+    let root = reader.project(files, &batch)?;
     types::check(&root)?;
     let model = Model::new(root, &setup.profiles)?;
     consistency::check(&model)?;
     let services = services(&model, &setup.environment, Path::new(&setup.dir))?;
     Ok(Some(Compose { name, dir: PathBuf::from(setup.dir), files: reader.files.into_iter().collect(), services }))
-}
-
-/// The name stands in the files, and `${COMPOSE_PROJECT_NAME}` in them asks for it: they are read twice.
-fn project_name(reader: &mut Reader, setup: &Setup) -> Result<String> {
-    let documents = setup.files.iter().map(|file| reader.documents(file, None));
-    name::project(setup, &documents.collect::<Result<Vec<_>>>()?)
 }
 
 fn services(model: &Model, around: &Environment, dir: &Path) -> Result<BTreeMap<String, Service>> {
@@ -119,6 +115,7 @@ fn target(node: &Node) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     /// A project in a folder of its own, `compose.yaml` first.
     fn project(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -289,6 +286,22 @@ mod tests {
         assert_eq!(ports(&[("compose.yaml", all)]).len(), 65_535);
         let twice = format!("{all}  b: {{image: x, ports: [\"1-65535\"]}}\n");
         assert_eq!(refusal(&[("compose.yaml", &twice)]), "compose.yaml:3 compose.value");
+    }
+
+    #[test]
+    fn standard_input_is_refused_even_beside_a_file_of_its_name() {
+        let dir = project(&[("-", "services:\n  a: {image: x, ports: [\"1:1\"]}\n"), ("a.yaml", "include: [\"-\"]\n")]);
+        let read = |files: &[&str], variables| {
+            let files = files.iter().map(PathBuf::from).collect();
+            load(&Options { files, ..options(dir.path(), variables) }).map(|compose| shown(&compose.unwrap()))
+        };
+        for refused in [read(&["-"], &[]), read(&["a.yaml", "-"], &[]), read(&[], &[("COMPOSE_FILE", "a.yaml:-")])] {
+            let error = refused.unwrap_err().0.remove(0);
+            assert_eq!(error.code, Code::ComposeFile);
+            assert_eq!(error.message, "`-` stands for the standard input, which devk does not read");
+        }
+        assert_eq!(read(&["./-"], &[]).unwrap(), ["a 1:1 -:2"]);
+        assert_eq!(read(&["a.yaml"], &[]).unwrap(), ["a 1:1 -:2"]);
     }
 
     #[test]

@@ -80,6 +80,19 @@ impl Kind {
     }
 }
 
+/// Names by which a container or pod reaches the machine that it runs on. All of them count, whatever runs the
+/// containers here: one too few, and a chart that writes to Compose's database goes unnoticed.
+pub(crate) const MACHINE: [&str; 8] = [
+    "host.docker.internal",
+    "gateway.docker.internal",
+    "docker.for.mac.host.internal",
+    "host.minikube.internal",
+    "host.k3d.internal",
+    "host.containers.internal",
+    "host.lima.internal",
+    "host.rancher-desktop.internal",
+];
+
 /// Where a named database lives, as far as the text tells.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

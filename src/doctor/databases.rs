@@ -8,22 +8,10 @@ use super::compose::{Claim, claims};
 use super::{Check, Facts, Id, Missing, findings, skipped};
 use crate::bridge::service;
 use crate::compose::{Compose, Database as ComposeDatabase, Service};
-use crate::database::{self, Kind, Named, Server};
+use crate::database::{self, Kind, MACHINE, Named, Server};
 use crate::release::databases::{self as rendered, Database};
 use crate::release::outside::Outside;
 use crate::release::pods::{self, Settings};
-
-/// Names by which a container or pod reaches the machine that it runs on.
-const HOSTS: [&str; 8] = [
-    "host.docker.internal",
-    "gateway.docker.internal",
-    "docker.for.mac.host.internal",
-    "host.minikube.internal",
-    "host.k3d.internal",
-    "host.containers.internal",
-    "host.lima.internal",
-    "host.rancher-desktop.internal",
-];
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let beside = [Id::DatabasesShared, Id::DatabasesPort, Id::DatabasesLoopback];
@@ -81,7 +69,7 @@ fn meetings<'a>(charts: &'a [Chart], compose: &'a Compose, here: &BTreeSet<IpAdd
 }
 
 fn is_here(host: &str, here: &BTreeSet<IpAddr>) -> bool {
-    HOSTS.contains(&host) || is_bridge(host) || host.parse().is_ok_and(|address| here.contains(&address))
+    MACHINE.contains(&host) || is_bridge(host) || host.parse().is_ok_and(|address| here.contains(&address))
 }
 
 /// The Service of devk's bridge, which leads to this machine.
@@ -155,7 +143,7 @@ fn lives_on(database: &ComposeDatabase, compose: &Compose, service: &str) -> boo
     match &database.named.server {
         Server::Own => database.service == service,
         Server::At { host, .. } if host == service => true,
-        Server::At { host, port } if HOSTS.contains(&host.as_str()) || is_loopback(host) => {
+        Server::At { host, port } if MACHINE.contains(&host.as_str()) || is_loopback(host) => {
             let port = port.unwrap_or(database.named.kind.port());
             claims(compose).any(|claim| claim.number == port && claim.service.name == service)
         }
