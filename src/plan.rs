@@ -151,8 +151,14 @@ pub const STEPS: &[(&str, &str)] = &[
     ("release.ready/NAME", "wait until the release's workloads are ready, and explain those that are not"),
     ("forward.open/NAME", "wait until a Ready pod stands behind a forward; its port is held from the start"),
     ("forward.connect/NAME", "one connection through a forward; told only if it fails"),
-    ("watch/NAME", "watch the build context of an image, or `inputs`: devk.yaml, charts and values; told only if it fails"),
-    ("change/NAME", "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made"),
+    (
+        "watch/NAME",
+        "watch the build context of an image, or `inputs`: devk.yaml, charts and values; told only if it fails",
+    ),
+    (
+        "change/NAME",
+        "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made",
+    ),
     ("bridge.remove/NAME", "take devk's Service and relay away, once nothing uses them; the database stays"),
     ("cluster.stop", "stop the node containers; the data stays"),
     ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),

@@ -69,19 +69,15 @@ impl Syncing {
             answers.push((image.target.name.clone(), engine.map(|engine| now.push(engine))));
         }
         let before = self.engines.borrow().clone();
-        let superseded: Vec<_> = before.into_iter().filter(|old| !now.iter().any(|new| Arc::ptr_eq(old, new))).collect();
+        let superseded: Vec<_> =
+            before.into_iter().filter(|old| !now.iter().any(|new| Arc::ptr_eq(old, new))).collect();
         superseded.iter().for_each(|engine| engine.retire(true));
         now.extend(superseded.into_iter().filter(|engine| self.is_run(&engine.settings().reference)));
         self.engines.send_replace(now);
         answers
     }
 
-    async fn engine(
-        &self,
-        namespace: &str,
-        image: &BuiltImage,
-        releases: &[PreparedRelease],
-    ) -> Result<Arc<Engine>> {
+    async fn engine(&self, namespace: &str, image: &BuiltImage, releases: &[PreparedRelease]) -> Result<Arc<Engine>> {
         let reference = image.target.reference();
         let rules = Rules::read(&image.config, &image.args, &usage(&reference, releases, namespace))?;
         let (name, context) = (image.target.name.clone(), image.config.context.clone());
@@ -112,9 +108,9 @@ impl Syncing {
     }
 }
 
-/// What `devk status` tells of engines: those of images that are no longer built only while containers run them.
+/// What `devk status` tells of engines: those of earlier images only while containers run them.
 pub fn status(engines: &Engines) -> Vec<SyncStatus> {
-    engines.iter().map(|engine| engine.status()).collect()
+    engines.iter().filter(|engine| !engine.is_over()).map(|engine| engine.status()).collect()
 }
 
 /// How the charts run an image. The first container that does counts.

@@ -137,6 +137,11 @@ impl Engine {
         self.shared.retired.store(retired, Ordering::Relaxed);
     }
 
+    /// Another engine has taken its place, and nothing runs its image any more.
+    pub fn is_over(&self) -> bool {
+        self.shared.retired.load(Ordering::Relaxed) && self.shared.state().containers.is_empty()
+    }
+
     /// Nothing was synced since the image was built.
     pub fn is_pristine(&self) -> bool {
         self.shared.state().journal.is_empty()
