@@ -55,7 +55,7 @@ fn a_changed_dockerfile_is_rebuilt_and_what_was_synced_before_stays() {
 }
 
 #[test]
-fn changed_values_are_upgraded_without_a_build_and_what_was_synced_stays() {
+fn changed_values_are_an_upgrade_and_what_was_synced_stays() {
     let pair = Followed::pair("values");
     let port = pair.project.port("left");
     pair.save("index.html", "synced\n");
@@ -68,7 +68,6 @@ fn changed_values_are_upgraded_without_a_build_and_what_was_synced_stays() {
     assert_eq!(change["status"], "done", "{change}");
     pair.settled();
     assert_ne!(pair.pod(), pod, "the probe is part of the pod");
-    // The image is older than the save: the new pod has it by replay.
     assert_eq!(page(port), "synced\n");
 }
 

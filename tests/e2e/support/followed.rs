@@ -80,8 +80,8 @@ impl Followed {
 
     /// What `devk status` says of the image's sync.
     pub(crate) fn sync(&self) -> Value {
-        let session = self.project.session();
-        let images = session["sync"].as_array().unwrap();
+        let status = self.project.devk(&["status"]).well().document();
+        let images = status["sync"].as_array().unwrap();
         // Of an earlier image only its last containers are left, and they come after the current one.
         images.iter().find(|sync| sync["image"] == self.image).cloned().unwrap_or(Value::Null)
     }
