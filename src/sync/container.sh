@@ -4,6 +4,12 @@
 # R is the target folder, D the folder on the same file system in which files are made. Both are absolute.
 unset CDPATH
 
+# M: what is mounted somewhere. N: the same, below target folders: what goes there changes the file system.
+M='' N=''
+if [ -r /proc/self/mountinfo ]; then
+	while read -r _ _ _ _ p _; do M="$M $p"; done </proc/self/mountinfo
+fi
+
 # f MAKE FOLDER...: goes into a folder below R, one step at a time, making what is missing if MAKE is 1.
 # 2: it is missing. 3: the way leads out of R.
 f() {
@@ -29,7 +35,24 @@ m() {
 		if [ -d "./$n" ]; then rm -rf "./$n" || return 1; fi
 		set -- "$@" "$D/$n"
 	done
-	mv -f "$@" ./
+	if ! o; then
+		mv -f "$@" ./
+		return
+	fi
+	# From one file system to another `mv` copies: it does so beside, and only what is whole takes its place.
+	mkdir "./$T" && mv -f "$@" "./$T/" || { rm -rf "./$T"; return 1; }
+	for n do
+		mv -f "./$T/${n##*/}" ./ || { rm -rf "./$T"; return 1; }
+	done
+	rmdir "./$T"
+}
+
+# o: the current folder is on another file system than D.
+o() {
+	for p in $N; do
+		case $PWD/ in "$p"/*) return 0 ;; esac
+	done
+	return 1
 }
 
 # n GROUP STATUS: a group failed, and leaves nothing behind.
@@ -46,6 +69,9 @@ s() {
 	mkdir -p "$1" && cd -P "$1" || return 1
 	R=$PWD
 	[ "$R" = / ] && R=
+	for p in $M; do
+		case $p in "$R"/?*) N="$N $p" ;; esac
+	done
 	printf '' >"$R/$2" && rm -f "$R/$2" || return 1
 	on=$(stat -c %d . 2>/dev/null)
 	for b in /tmp /var/tmp "$R"; do

@@ -55,7 +55,7 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
 /// It answers with lines that [`super::answer`] reads.
 pub(super) fn hello(roots: &[String], token: &str) -> Vec<u8> {
     let mut text = Text(FUNCTIONS.to_vec());
-    text.add("W=$PWD\n");
+    text.add(&format!("W=$PWD T={token}\n"));
     for (n, root) in roots.iter().enumerate() {
         text.add("if s ").quote(root.as_ref()).add(&format!(" {token}.{n} 2>&1; then R{n}=$R S{n}=$S; "));
         text.add(&format!("printf 'root {n} %s\\n' \"$S\"; else printf 'end refused {n}\\n'; fi\n"));
