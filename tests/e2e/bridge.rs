@@ -10,6 +10,7 @@ use devk::bridge::source::Secret;
 use devk::error::Code;
 use serde_json::{Value, json};
 
+use crate::doctor;
 use crate::support::compose::{API, Compose, POSTGRES};
 use crate::support::machine::{CLUSTER, cluster, images_of, machine};
 use crate::support::project::{Project, port_of};
@@ -89,6 +90,8 @@ fn the_clusters_api_uses_composes_server_and_leaves_its_database_as_it_was() {
     assert!(probe.contains(&format!(":{POSTGRES} → user `demo` → database `demo_k8s`")), "{probe}");
     what_the_bridge_takes_is_said(&demo, &up);
     says_nothing_secret(&demo, &up);
+    let checks = doctor::checks(&demo, 0);
+    assert_eq!(doctor::problems(&checks), [] as [Value; 0], "both stacks run, and nothing is wrong");
 
     recovers(&compose, api);
     let again = demo.devk(&["up", "-d", "--bridge"]).well();
