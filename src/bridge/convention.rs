@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::config::BridgePaths;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, suggest};
 
 /// What charts call a Postgres of their own, and the rest of `external…`; `externalDatabase` is how charts
 /// that allow only one kind of database say it.
@@ -38,8 +38,12 @@ pub fn blocks(values: &Value) -> Vec<&str> {
 /// The paths that `given` leaves open are found in the chart's values.
 ///
 /// # Errors
-/// [`Code::BridgeValues`] if a path is neither given nor found, or several blocks could be meant.
+/// [`Code::BridgeValues`] if a path is neither given nor found, leads nowhere, or several blocks could be meant.
 pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
+    let unknown: Vec<_> = paths_of(given).into_iter().flatten().filter(|path| !has_place(values, path)).collect();
+    if let [first, ..] = unknown[..] {
+        return Err(nowhere(first, values));
+    }
     let block = match blocks(values)[..] {
         _ if is_whole(given) => None,
         [] => None,
@@ -67,6 +71,30 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
         enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
     };
     if missing.is_empty() { Ok(paths) } else { Err(incomplete(block, &missing)) }
+}
+
+fn paths_of(given: &BridgePaths) -> [&Option<String>; 6] {
+    let BridgePaths { enabled, host, port, database, username, password } = given;
+    [enabled, host, port, database, username, password]
+}
+
+/// The mapping that a value path ends in is among the values. The value itself need not be: charts look for
+/// some that their values.yaml does not show.
+fn has_place(values: &Value, path: &str) -> bool {
+    let (parent, _) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut keys = parent.split('.').filter(|key| !key.is_empty());
+    keys.try_fold(values, |value, key| value.get(key)).is_some_and(|value| value.is_object() || value.is_null())
+}
+
+fn nowhere(path: &str, values: &Value) -> Error {
+    let keys: Vec<_> = values.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+    let error = Error::new(Code::BridgeValues, format!("the chart's values have no place for `{path}`"))
+        .evidence(format!("their keys are {}", keys.join(", ")));
+    let (first, rest) = path.split_once('.').unwrap_or((path, ""));
+    match suggest(first, keys.iter().copied()) {
+        Some(near) if near != first => error.hint(format!("did you mean `{near}.{rest}`?")),
+        _ => error.hint("helm show values CHART"),
+    }
 }
 
 fn is_whole(given: &BridgePaths) -> bool {
@@ -156,8 +184,23 @@ mod tests {
     #[test]
     fn a_path_that_devk_yaml_names_wins_over_the_convention() {
         let given = BridgePaths { host: Some("db.address".into()), ..BridgePaths::default() };
-        let found = find(&given, &json!({"externalPostgresql": block()})).unwrap();
+        let found = find(&given, &json!({"externalPostgresql": block(), "db": {}})).unwrap();
         assert_eq!((found.host.as_str(), found.enabled), ("db.address", None));
+    }
+
+    #[test]
+    fn a_path_that_leads_nowhere_is_refused() {
+        let values = json!({"postgresql": {"enabled": true}, "externalPostgresql": block()});
+        let given = |path: &str| BridgePaths { enabled: Some(path.into()), ..BridgePaths::default() };
+        let error = find(&given("postgrsql.enabled"), &values).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::BridgeValues, "the chart's values have no place for `postgrsql.enabled`")
+        );
+        assert_eq!(error.hint.as_deref(), Some("did you mean `postgresql.enabled`?"));
+        assert!(find(&given("postgresql.enabled.deep"), &values).is_err());
+        find(&given("postgresql.unsaid"), &values).unwrap();
+        find(&given("unsaid"), &values).unwrap();
     }
 
     #[test]

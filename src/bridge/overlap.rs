@@ -23,9 +23,10 @@ pub fn unused(name: &str, main: &str, compose: &Compose) -> Result<()> {
         None if name == main => format!("database `{name}` is the one that Compose uses"),
         None => return Ok(()),
     };
-    Err(Error::new(Code::BridgeInUse, message)
-        .evidence(places(&users))
-        .hint("give the cluster a database of its own: `bridge: {postgres: {database: …}}`"))
+    Err(Error::new(Code::BridgeInUse, message).evidence(places(&users)).hint(format!(
+        "give the cluster one of its own: `bridge: {{postgres: {{database: {}}}}}`",
+        name::default(name, None)
+    )))
 }
 
 /// Where Compose's services name a database of Postgres.

@@ -60,20 +60,41 @@ pub struct Credentials {
 /// [`Code::BridgeServer`] if there is none, or several.
 pub fn service<'a>(compose: &'a Compose, named: Option<&str>) -> Result<&'a Service> {
     if let Some(name) = named {
-        return compose.services.get(name).ok_or_else(|| unknown(compose, name));
+        let service = compose.services.get(name).ok_or_else(|| unknown(compose, name))?;
+        return if may_serve(service) { Ok(service) } else { Err(another(compose, service)) };
     }
-    let serving: Vec<_> = compose.services.values().filter(|service| service.active && serves(service)).collect();
-    match serving[..] {
+    match serving(compose)[..] {
         [one] => Ok(one),
         [] => Err(Error::new(Code::BridgeServer, "no service of the Compose project serves Postgres")
             .evidence(read(compose))
             .hint("name the service: `bridge: {postgres: {service: …}}`")),
-        _ => {
-            let names: Vec<_> = serving.iter().map(|service| format!("`{}`", service.name)).collect();
+        ref several => {
+            let names: Vec<_> = several.iter().map(|service| format!("`{}`", service.name)).collect();
             Err(Error::new(Code::BridgeServer, format!("{} all serve Postgres", names.join(" and ")))
-                .hint(format!("choose one: `bridge: {{postgres: {{service: {}}}}}`", serving[0].name)))
+                .hint(format!("choose one: `bridge: {{postgres: {{service: {}}}}}`", several[0].name)))
         }
     }
+}
+
+fn serving(compose: &Compose) -> Vec<&Service> {
+    compose.services.values().filter(|service| service.active && serves(service)).collect()
+}
+
+/// Something speaks for it: a service that is asked for by name may be of an image and a port of its own.
+fn may_serve(service: &Service) -> bool {
+    let has_port = || service.ports.iter().any(|port| port.target == u32::from(POSTGRES));
+    serves(service) || has_port() || service.environment.keys().any(|key| key.starts_with("POSTGRES"))
+}
+
+fn another(compose: &Compose, service: &Service) -> Error {
+    let hint = match serving(compose)[..] {
+        [one] => format!("did you mean `{}`?", one.name),
+        _ => format!("if it does, publish its port {POSTGRES}, or set POSTGRES_USER and POSTGRES_PASSWORD there"),
+    };
+    let Service { name, image, origin, .. } = service;
+    Error::new(Code::BridgeServer, format!("Compose service `{name}` does not serve Postgres"))
+        .evidence(format!("{}:{}: {}", origin.file.display(), origin.line, image.as_deref().unwrap_or("built there")))
+        .hint(hint)
 }
 
 fn unknown(compose: &Compose, name: &str) -> Error {
@@ -233,6 +254,28 @@ mod tests {
         assert_eq!(super::service(&stack, Some("b")).unwrap().name, "b");
         let error = super::service(&stack, Some("c")).unwrap_err();
         assert!(error.hint.is_some_and(|hint| hint.contains("did you mean")));
+    }
+
+    #[test]
+    fn a_service_that_is_asked_for_has_to_look_like_a_server() {
+        let stack = compose(vec![
+            service("db", "postgres", &[], &[]),
+            service("own", "acme/store", &[], &[("", "5439", 5432)]),
+            service("other", "acme/store", &[("POSTGRES_USER", "x")], &[("", "5440", 5433)]),
+            service("cache", "redis:7", &[], &[("", "6379", 6379)]),
+        ]);
+        for name in ["db", "own", "other"] {
+            assert_eq!(super::service(&stack, Some(name)).unwrap().name, name);
+        }
+        let error = super::service(&stack, Some("cache")).unwrap_err();
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::BridgeServer, "Compose service `cache` does not serve Postgres")
+        );
+        assert_eq!(
+            (error.evidence[0].as_str(), error.hint.as_deref()),
+            ("compose.yaml:3: redis:7", Some("did you mean `db`?"))
+        );
     }
 
     #[test]

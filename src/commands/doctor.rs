@@ -1,6 +1,7 @@
 //! `devk doctor`.
 
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 
 use console::style;
 
@@ -33,12 +34,22 @@ pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
         mend(&facts, &context.paths, &environment, options.yes).await;
         facts = Facts::gather(context.project(), &context.paths, &environment).await;
     }
-    let checks = doctor::check(&facts);
+    let mut checks = doctor::check(&facts);
+    seen_from(&context.source.dir, &mut checks);
     match context.format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "checks": checks})),
         Format::Table => ui::out(&text(&checks)),
     }
     Ok(exit(&checks, options.strict))
+}
+
+/// Files below the folder are told relative to it.
+fn seen_from(dir: &Path, checks: &mut [Check]) {
+    for evidence in checks.iter_mut().flat_map(|check| &mut check.evidence) {
+        if let Some(Ok(below)) = evidence.file.as_ref().map(|file| file.strip_prefix(dir)) {
+            evidence.file = Some(below.to_owned());
+        }
+    }
 }
 
 fn exit(checks: &[Check], strict: bool) -> Exit {
@@ -58,10 +69,12 @@ async fn mend(facts: &Facts, paths: &Paths, environment: &Environment, yes: bool
             continue;
         }
         match fix.apply(paths, environment).await {
-            Ok(()) => ui::err(&format!("done: {}\n", fix.text())),
+            Ok(()) => {
+                ui::err(&format!("done: {}\n", fix.text()));
+                fix.undo().into_iter().for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
+            }
             Err(error) => ui::err(&format!("failed: {}\n{}", fix.text(), ui::plain::error(&error))),
         }
-        fix.undo().into_iter().for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
     }
     ui::err("\n");
 }
@@ -115,11 +128,9 @@ fn problem(check: &Check) -> String {
     line(mark, check) + &evidence.chain(hint).collect::<String>()
 }
 
-/// `compose.yaml:12: text`, the file as seen from here.
+/// `compose.yaml:12: text`.
 fn place(evidence: &Evidence) -> String {
-    let Some(file) = &evidence.file else { return evidence.text.clone() };
-    let here = std::env::current_dir().unwrap_or_default();
-    let file = file.strip_prefix(here).unwrap_or(file).display();
+    let Some(file) = evidence.file.as_ref().map(|file| file.display()) else { return evidence.text.clone() };
     let line = evidence.line.map(|line| format!(":{line}")).unwrap_or_default();
     let text = if evidence.text.is_empty() { String::new() } else { format!(": {}", evidence.text) };
     format!("{file}{line}{text}")
@@ -146,6 +157,15 @@ mod tests {
         let checks = [Check::warning(Id::MachineDisk, "")];
         assert_eq!(exit(&checks, false), Exit::Ok);
         assert_eq!(exit(&checks, true), Exit::Found);
+    }
+
+    #[test]
+    fn files_below_the_folder_are_told_relative_to_it() {
+        let at = |file: &str| Check::error(Id::ComposePorts, "").at(file, 3, "");
+        let mut checks = [at("/p/sub/compose.yaml"), at("/q/compose.yaml"), Check::ok(Id::ToolsKind, "").evidence("x")];
+        seen_from(Path::new("/p"), &mut checks);
+        let files = checks.map(|check| check.evidence[0].file.as_ref().map(|file| file.display().to_string()));
+        assert_eq!(files, [Some("sub/compose.yaml".to_owned()), Some("/q/compose.yaml".to_owned()), None]);
     }
 
     #[test]

@@ -163,7 +163,22 @@ pub fn in_command(image: Option<&str>, words: &[&str], variables: &Variables, vi
     for word in words {
         found.extend(in_text(None, word, via));
     }
+    found.iter_mut().for_each(|named| by_libpq(named, variables));
     owned(image.and_then(image::serves), found)
+}
+
+/// Where libpq goes if a command does not say (PostgreSQL manual, "Environment Variables").
+fn by_libpq(named: &mut Named, variables: &Variables) {
+    let port = variables.get("PGPORT").and_then(|port| port.parse().ok());
+    match &mut named.server {
+        _ if named.kind != Kind::Postgres => {}
+        Server::At { port: unsaid @ None, .. } => *unsaid = port,
+        server @ Server::Unknown => {
+            let host = variables.get("PGHOST").and_then(|host| url::host_of(host, port));
+            *server = host.unwrap_or(Server::Unknown);
+        }
+        Server::At { .. } | Server::Own => {}
+    }
 }
 
 fn connections(text: &str, via: &str) -> Vec<Named> {

@@ -162,6 +162,16 @@ fn commands_are_read_as_words_and_as_a_shells_line() {
 }
 
 #[test]
+fn a_command_goes_where_libpqs_variables_lead() {
+    let variables = Variables::from([("PGHOST", "db"), ("PGPORT", "5439")]);
+    let read = |words: &[&str]| show(in_command(None, words, &variables, "command"));
+    assert_eq!(read(&["psql", "-d", "app"]), ["Postgres app@db:5439  <- command"]);
+    assert_eq!(read(&["sh", "-c", "createdb app"]), ["Postgres app@db:5439  <- command"]);
+    assert_eq!(read(&["psql", "-h", "other", "-d", "app"]), ["Postgres app@other:5439  <- command"]);
+    assert_eq!(read(&["mysql", "app"]), ["Mysql app@Unknown  <- command"]);
+}
+
+#[test]
 fn a_database_named_twice_in_one_place_is_told_once() {
     assert_eq!(show(in_text(None, "postgres://db/a postgres://db/a", "x")).len(), 1);
 }

@@ -95,12 +95,14 @@ fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
 
 fn hint(tried: &str) -> &'static str {
     if tried.contains("Permission denied") {
-        "sudo usermod -aG docker $USER, then log in again"
+        "sudo usermod -aG docker $USER    # then log in again"
     } else if tried.contains("ssh://") {
         "devk does not speak ssh to Docker: forward the socket (ssh -NL /tmp/docker.sock:/var/run/docker.sock HOST) \
          and export DOCKER_HOST=unix:///tmp/docker.sock"
+    } else if tried.contains("(DOCKER_HOST)") {
+        "unset DOCKER_HOST    # unless the Engine is to run there"
     } else if cfg!(target_os = "linux") {
-        "sudo systemctl start docker (or start Docker Desktop)"
+        "sudo systemctl start docker    # or start Docker Desktop"
     } else {
         "start Docker Desktop, Colima or OrbStack"
     }
@@ -124,7 +126,7 @@ mod tests {
             error.evidence,
             ["unix:///nowhere/docker.sock (DOCKER_HOST): Socket not found: /nowhere/docker.sock"]
         );
-        assert!(error.hint.is_some());
+        assert!(error.hint.unwrap().starts_with("unset DOCKER_HOST"));
     }
 
     #[tokio::test]

@@ -26,6 +26,8 @@ pub struct PublishedPort {
     /// Of the `com.docker.compose.*` labels.
     pub compose_project: Option<String>,
     pub compose_service: Option<String>,
+    /// The files that it was started from, with commas.
+    pub compose_files: Option<String>,
     pub running: bool,
 }
 
@@ -65,6 +67,7 @@ fn claims(container: &ContainerInspectResponse) -> Vec<PublishedPort> {
         container: name.to_owned(),
         compose_project: labels.get("com.docker.compose.project").cloned(),
         compose_service: labels.get("com.docker.compose.service").cloned(),
+        compose_files: labels.get("com.docker.compose.project.config_files").cloned(),
         running,
     };
     let declared = container.host_config.as_ref().and_then(|config| config.port_bindings.as_ref());
@@ -168,6 +171,7 @@ mod tests {
             container: "shop-db-1".to_owned(),
             compose_project: Some("shop".to_owned()),
             compose_service: Some("db".to_owned()),
+            compose_files: None,
             running: false,
         };
         assert_eq!(claims(&stopped), [expected]);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::compose::{Claim, claims};
 use super::facts::of_project;
-use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
+use super::{Check, Facts, Id, Missing, Seen, findings, skipped, template};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;
 use crate::observe;
@@ -48,14 +48,13 @@ impl Chart {
         }
     }
 
-    /// Adds the template, at the first line that holds one of these words, or the release in devk.yaml
-    /// where the template is in an archive.
-    pub fn show(&self, check: Check, source: &str, words: &[&str], text: impl Into<String>) -> Check {
-        let Some((file, template)) = self.templates.get(source) else {
-            return check.at(&self.origin.file, self.origin.line, format!("{} ({source})", text.into()));
+    /// Adds the template of an object, at the first line that holds one of these words, or the release in
+    /// devk.yaml where the template is in an archive.
+    pub fn show(&self, check: Check, of: Place, words: &[&str], text: impl Into<String>) -> Check {
+        let Some((file, template)) = self.templates.get(of.source) else {
+            return check.at(&self.origin.file, self.origin.line, format!("{} ({})", text.into(), of.source));
         };
-        let line_of = |word: &&str| template.lines().position(|line| line.contains(*word));
-        let line = words.iter().find_map(line_of).and_then(|at| u32::try_from(at + 1).ok());
+        let line = template::line_of(template, &self.rendered, of.source, of.object, words);
         check.at(file, line, text)
     }
 
@@ -78,6 +77,15 @@ impl Chart {
             _ => None,
         }
     }
+}
+
+/// The template that a rendered object comes from.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// helm's name of the template.
+    pub source: &'a str,
+    /// `Deployment/api`.
+    pub object: &'a str,
 }
 
 /// Every text and number of the values, by its path.
@@ -161,7 +169,9 @@ fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
             Check::error(Id::ChartsServices, text)
         };
         let type_line = format!("type: {}", service.kind);
-        let check = chart.show(check, &service.source, &[&type_line, "type:"], format!("Service/{}", service.name));
+        let object = format!("Service/{}", service.name);
+        let of = Place { source: &service.source, object: &object };
+        let check = chart.show(check, of, &[&type_line, "type:"], &object);
         check.hint("set its type to ClusterIP in the values: devk forwards it")
     };
     open.map(finding).collect()
@@ -174,7 +184,9 @@ fn host_ports(chart: &Chart) -> Vec<Check> {
             let Some(number) = port["hostPort"].as_u64().filter(|number| *number > 0) else { continue };
             let owner = object(pod.manifest);
             let check = Check::warning(Id::ChartsHostPort, format!("`{owner}` takes port {number} of its node"));
-            let check = chart.show(check, &pod.manifest.source, &["hostPort"], format!("hostPort: {number}"));
+            let line = format!("hostPort: {number}");
+            let of = Place { source: &pod.manifest.source, object: &owner };
+            let check = chart.show(check, of, &[&line, "hostPort"], &line);
             found.push(check.hint("remove `hostPort`: a second pod would not start, and devk forwards the Service"));
         }
     }
@@ -184,9 +196,10 @@ fn host_ports(chart: &Chart) -> Vec<Check> {
 fn host_networks(chart: &Chart) -> Vec<Check> {
     let pods = pods::pods(&chart.rendered).into_iter().filter(|pod| pod.spec["hostNetwork"] == true);
     let finding = |pod: pods::Pod| {
-        let text = format!("`{}` uses its node's network", object(pod.manifest));
-        let check = Check::warning(Id::ChartsHostNetwork, text);
-        let check = chart.show(check, &pod.manifest.source, &["hostNetwork"], "hostNetwork: true");
+        let owner = object(pod.manifest);
+        let check = Check::warning(Id::ChartsHostNetwork, format!("`{owner}` uses its node's network"));
+        let of = Place { source: &pod.manifest.source, object: &owner };
+        let check = chart.show(check, of, &["hostNetwork"], "hostNetwork: true");
         check.hint("remove `hostNetwork: true`: its ports would be the node's")
     };
     pods.map(finding).collect()
@@ -233,12 +246,14 @@ fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
     for manifest in &chart.rendered.manifests {
         let own = pods.iter().filter(|pod| std::ptr::eq(pod.manifest, manifest)).flat_map(pods::Pod::ports);
         let own: BTreeSet<u16> = own.collect();
+        let mut told = BTreeSet::new();
         for text in texts(manifest) {
-            for (host, port) in loopbacks(&text.text) {
+            for Loopback { host, port, is_web } in loopbacks(&uncommented(&text.text)) {
                 let Some(claim) = claims.iter().find(|claim| claim.number == port) else { continue };
-                // A container that asks itself.
-                if !(text.own && own.contains(&port)) {
-                    found.push(localhost(chart, manifest, &text.key, &host, claim, facts));
+                // A pod that asks itself. Its own address in a variable is for browsers.
+                let is_own = own.contains(&port) && (text.own || !is_web);
+                if !is_own && told.insert((text.key.clone(), port)) {
+                    found.push(localhost(chart, manifest, &text, host, claim, facts));
                 }
             }
         }
@@ -246,28 +261,54 @@ fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
     found
 }
 
-fn localhost(chart: &Chart, manifest: &Manifest, key: &str, host: &str, claim: &Claim, facts: &Facts) -> Check {
-    let address = format!("{host}:{}", claim.number);
-    let summary =
-        format!("`{key}` of `{}` says {address}, which is Compose's `{}`", object(manifest), claim.service.name);
+fn localhost(chart: &Chart, manifest: &Manifest, text: &Text, host: &str, claim: &Claim, facts: &Facts) -> Check {
+    let (address, key, owner) = (format!("{host}:{}", claim.number), &text.key, object(manifest));
+    let summary = format!("`{key}` of `{owner}` says {address}, which is Compose's `{}`", claim.service.name);
     let check = Check::warning(Id::ChartsLocalhost, summary);
-    let check = chart.show(check, &manifest.source, &[&address, key], format!("{key}: …{address}…"));
+    let of = Place { source: &manifest.source, object: &owner };
+    // In a file the address is further down.
+    let words = if text.text.contains('\n') { [&address, key] } else { [key, &address] };
+    let check = claim.show(chart.show(check, of, &words.map(String::as_str), format!("{key}: …{address}…")));
     let forwards = facts.project.iter().flat_map(|project| project.forwards.iter().flatten());
     let same = forwards.into_iter().find(|forward| u32::from(forward.port) == claim.port.target);
-    let name = same.map_or("NAME", |forward| &forward.name);
-    claim.show(check).hint(format!("write ${{forward.{name}.url}} in the values file: devk puts its own address in"))
+    let url = format!("${{forward.{}.url}}", same.map_or("NAME", |forward| &forward.name));
+    // The value is the address and nothing else.
+    let is_url = text.text.trim_end_matches('/') == format!("http://{address}");
+    match chart.value_path(&text.text, |_| is_url, "") {
+        Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: \"{url}\"}}", chart.release)),
+        None => check.hint(format!("write {url} in the values file: devk puts its own address in")),
+    }
 }
 
-/// `localhost:5000` and its like in a text.
-fn loopbacks(text: &str) -> Vec<(String, u16)> {
+/// A file without the lines that are comments.
+fn uncommented(text: &str) -> String {
+    let is_comment = |line: &&str| ["#", "//"].iter().any(|mark| line.trim_start().starts_with(mark));
+    if text.contains('\n') {
+        text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+    } else {
+        text.to_owned()
+    }
+}
+
+/// `localhost:5000` and its like.
+struct Loopback {
+    host: &'static str,
+    port: u16,
+    /// A browser could open it.
+    is_web: bool,
+}
+
+fn loopbacks(text: &str) -> Vec<Loopback> {
     let mut found = vec![];
     for host in ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"] {
         for (at, _) in text.match_indices(host) {
             let part_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
             let Some(rest) = text[at + host.len()..].strip_prefix(':') else { continue };
             let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
-            if let (false, Ok(port)) = (text[..at].ends_with(part_of_name), digits.parse()) {
-                found.push((host.to_owned(), port));
+            let before = &text[..at];
+            if let (false, Ok(port)) = (before.ends_with(part_of_name), digits.parse()) {
+                let is_web = ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| before.ends_with(scheme));
+                found.push(Loopback { host, port, is_web });
             }
         }
     }
@@ -302,7 +343,7 @@ mod tests {
     #[test]
     fn loopback_addresses_are_found_within_text() {
         let read =
-            |text: &str| loopbacks(text).into_iter().map(|(host, port)| format!("{host} {port}")).collect::<Vec<_>>();
+            |text: &str| loopbacks(text).into_iter().map(|l| format!("{} {}", l.host, l.port)).collect::<Vec<_>>();
         assert_eq!(read("a http://localhost:5000/x, ws://127.0.0.1:4173"), ["localhost 5000", "127.0.0.1 4173"]);
         assert_eq!(read("http://[::1]:80"), ["[::1] 80"]);
         assert_eq!(read("mylocalhost:1 localhost localhost: localhost:99999 db.localhost:5"), [""; 0]);

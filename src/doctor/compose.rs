@@ -1,9 +1,11 @@
 //! Compose files by themselves: can they be read, and can all of their services run at once.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::{Check, Facts, Id, Missing, findings, skipped};
 use crate::compose::{Compose, Port, Service};
+use crate::docker::PublishedPort;
 use crate::observe::numbers;
 
 /// A host port that a Compose file claims.
@@ -12,13 +14,15 @@ pub struct Claim<'a> {
     pub number: u16,
     pub service: &'a Service,
     pub port: &'a Port,
+    /// The Compose project's folder, which [`Port::file`] is relative to.
+    dir: &'a Path,
 }
 
 /// Every TCP port that a service takes on this machine.
 pub fn claims(compose: &Compose) -> impl Iterator<Item = Claim<'_>> {
     let ports = compose.services.values().flat_map(|service| service.ports.iter().map(move |port| (service, port)));
-    ports.filter(|(_, port)| port.protocol.eq_ignore_ascii_case("tcp")).flat_map(|(service, port)| {
-        numbers(service, port).into_iter().map(move |number| Claim { number, service, port })
+    ports.filter(|(_, port)| port.protocol.eq_ignore_ascii_case("tcp")).flat_map(move |(service, port)| {
+        numbers(service, port).into_iter().map(move |number| Claim { number, service, port, dir: &compose.dir })
     })
 }
 
@@ -27,22 +31,43 @@ impl Claim<'_> {
     pub fn text(&self) -> String {
         let Self { service, port, .. } = self;
         let off = if service.active { "" } else { " (its profile is off)" };
+        if self.on_host() {
+            return format!("service `{}` listens on {} of the host's network{off}", service.name, self.number);
+        }
         let host = port.host_ip.as_ref().map(|ip| format!("{ip}:")).unwrap_or_default();
         let published = port.published.as_deref().unwrap_or_default();
         format!("service `{}` publishes {host}{published}:{}{off}", service.name, port.target)
     }
 
+    /// Nothing is published: what the container listens on is the machine's.
+    pub fn on_host(&self) -> bool {
+        self.service.network_mode.as_deref() == Some("host") && self.port.target == u32::from(self.number)
+    }
+
+    /// Docker may take any port of it.
+    fn is_range(&self) -> bool {
+        !self.on_host() && self.port.published.as_deref().is_some_and(|text| text.contains('-'))
+    }
+
     /// Adds the line of the Compose file.
     pub fn show(&self, check: Check) -> Check {
-        check.at(&self.port.file, self.port.line, self.text())
+        check.at(self.dir.join(&self.port.file), self.port.line, self.text())
     }
 
     /// Both want the port on an address that they share.
     fn meets(&self, other: &Claim) -> bool {
-        let any = |ip: &Option<String>| ip.as_deref().is_none_or(|ip| matches!(ip, "0.0.0.0" | "::" | ""));
-        let (one, two) = (&self.port.host_ip, &other.port.host_ip);
-        any(one) || any(two) || one == two
+        meet(self.port.host_ip.as_deref(), other.port.host_ip.as_deref())
     }
+
+    /// The container has the port on an address that the service wants.
+    pub fn meets_container(&self, container: &PublishedPort) -> bool {
+        self.number == container.port && meet(self.port.host_ip.as_deref(), container.host_ip.as_deref())
+    }
+}
+
+fn meet(one: Option<&str>, two: Option<&str>) -> bool {
+    let any = |ip: Option<&str>| ip.is_none_or(|ip| matches!(ip, "0.0.0.0" | "::" | ""));
+    any(one) || any(two) || one == two
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
@@ -67,41 +92,35 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 fn twice(compose: &Compose) -> Vec<Check> {
     let mut by_number: BTreeMap<u16, Vec<Claim>> = BTreeMap::new();
     claims(compose).for_each(|claim| by_number.entry(claim.number).or_default().push(claim));
-    let mut told: Vec<(&str, &str)> = vec![];
-    let mut found = vec![];
-    for (number, claims) in by_number {
-        let Some((one, two)) = pair(&claims) else { continue };
-        // Two ranges that overlap are one finding, whatever their length.
-        let names = (one.service.name.as_str(), two.service.name.as_str());
-        let is_range = |claim: &Claim| claim.port.published.as_deref().is_some_and(|text| text.contains('-'));
-        if told.contains(&names) && is_range(&one) && is_range(&two) {
-            continue;
-        }
-        told.push(names);
-        found.push(finding(number, &one, &two));
-    }
-    found
+    let next = |number: u16| (number..=u16::MAX).find(|port| !by_number.contains_key(port)).unwrap_or(number);
+    let pairs = by_number.iter().filter_map(|(number, claims)| Some((*number, pair(claims)?)));
+    pairs.map(|(number, (one, two))| finding(number, &one, &two, next(number))).collect()
 }
 
 fn pair<'a>(claims: &[Claim<'a>]) -> Option<(Claim<'a>, Claim<'a>)> {
     let pairs = claims.iter().enumerate().flat_map(|(at, one)| claims[at + 1..].iter().map(move |two| (*one, *two)));
-    // One range that meets another leaves room for both.
-    let fixed = |claim: &Claim| claim.port.published.as_deref().is_none_or(|text| !text.contains('-'));
     let mut pairs = pairs.filter(|(one, two)| one.service.name != two.service.name && one.meets(two));
-    pairs.find(|(one, two)| fixed(one) || fixed(two) || one.port.published == two.port.published)
+    // Of a range Docker takes the first port that is free: two of them leave room for each other.
+    pairs.find(|(one, two)| !(one.is_range() && two.is_range()))
 }
 
-fn finding(number: u16, one: &Claim, two: &Claim) -> Check {
+/// `next` is the first port from there on that no service has.
+fn finding(number: u16, one: &Claim, two: &Claim, next: u16) -> Check {
     let (first, second) = (&one.service.name, &two.service.name);
-    let check = if one.service.active && two.service.active {
+    let check = if one.is_range() || two.is_range() {
+        let (range, fixed) = if one.is_range() { (first, second) } else { (second, first) };
+        let text = format!("Compose service `{range}` may take {number} of its range, which `{fixed}` needs");
+        Check::warning(Id::ComposePorts, text)
+    } else if one.service.active && two.service.active {
         Check::error(Id::ComposePorts, format!("Compose services `{first}` and `{second}` both publish {number}"))
     } else {
         let text = format!("Compose services `{first}` and `{second}` both publish {number}: they cannot run at once");
         Check::warning(Id::ComposePorts, text)
     };
-    two.show(one.show(check)).hint(format!(
-        "publish one of them elsewhere: `\"{}:{}\"`",
-        u32::from(number) + 1,
-        two.port.target
-    ))
+    let moves = if two.is_range() { one } else { two };
+    let hint = match moves.on_host() {
+        true => format!("let `{}` listen on another port: it uses the host's network", moves.service.name),
+        false => format!("publish `{}` elsewhere: `\"{next}:{}\"`", moves.service.name, moves.port.target),
+    };
+    two.show(one.show(check)).hint(hint)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::charts::Chart;
+use super::charts::{Chart, Place};
 use super::compose::{Claim, claims};
 use super::{Check, Facts, Id, Missing, findings, skipped};
 use crate::bridge::service;
@@ -54,10 +54,14 @@ struct Meeting<'a> {
 fn meetings<'a>(charts: &'a [Chart], compose: &'a Compose, here: &BTreeSet<IpAddr>) -> Vec<Meeting<'a>> {
     let claims: Vec<_> = claims(compose).collect();
     let mut met = vec![];
+    let mut unaddressed = vec![];
     for chart in charts {
         let outside = Outside::of(charts.iter().map(|chart| &chart.rendered), &chart.namespace);
         for database in rendered::databases(&chart.rendered, &chart.namespace) {
-            let Server::At { host, port } = &database.named.server else { continue };
+            let Server::At { host, port } = &database.named.server else {
+                unaddressed.push((chart, database));
+                continue;
+            };
             let (host, port) = outside.resolve(host, port.unwrap_or(database.named.kind.port()));
             if is_here(&host, here) {
                 let claim = claims.iter().find(|claim| claim.number == port).copied();
@@ -65,7 +69,26 @@ fn meetings<'a>(charts: &'a [Chart], compose: &'a Compose, here: &BTreeSet<IpAdd
             }
         }
     }
+    let assumed = assumed(&unaddressed, &met);
+    met.extend(assumed);
     met
+}
+
+/// Names without an address, as init scripts have them, may be on any server of Compose's that the charts use
+/// otherwise, unless they run one of their own.
+fn assumed<'a>(unaddressed: &[(&'a Chart, Database)], met: &[Meeting<'a>]) -> Vec<Meeting<'a>> {
+    let runs_own =
+        |kind: Kind| unaddressed.iter().any(|(_, found)| found.named.kind == kind && found.named.server == Server::Own);
+    let claims = |kind: Kind| {
+        let of_kind = met.iter().filter(|meeting| meeting.database.named.kind == kind);
+        of_kind.filter_map(|meeting| Some((meeting.port, meeting.claim?))).collect::<BTreeMap<_, _>>()
+    };
+    let mut found = vec![];
+    for (chart, database) in unaddressed.iter().filter(|(_, database)| !runs_own(database.named.kind)) {
+        let there = |(port, claim)| Meeting { chart, database: database.clone(), port, claim: Some(claim) };
+        found.extend(claims(database.named.kind).into_iter().map(there));
+    }
+    found
 }
 
 fn is_here(host: &str, here: &BTreeSet<IpAddr>) -> bool {
@@ -91,7 +114,7 @@ impl Meeting<'_> {
         // `values.yaml, DATABASE_NAME` of a file within a ConfigMap.
         let key = named.via.split(", ").next().unwrap_or(&named.via);
         let words = if key == "command" { &["args:", "command:"][..] } else { &[key][..] };
-        self.chart.show(check, source, words, text)
+        self.chart.show(check, Place { source, object }, words, text)
     }
 }
 
@@ -124,7 +147,7 @@ fn tell_shared(check: Check, meetings: &[&Meeting], users: &[&ComposeDatabase]) 
     }
     match first.value_path(name, names_database) {
         Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: {name}_k8s}}", first.chart.release)),
-        None => check.hint("devk up --bridge    # gives the cluster a database of its own on that server"),
+        None => check.hint(format!("name a database of the cluster's own there: {name}_k8s")),
     }
 }
 
@@ -214,7 +237,10 @@ fn loopback(meetings: &[Meeting]) -> Vec<Check> {
                 claim.port.host_ip.as_deref().unwrap_or_default()
             );
             let check = claim.show(meeting.show(Check::warning(Id::DatabasesLoopback, summary)));
-            found.push(check.hint("devk up --bridge    # relays for the cluster's nodes"));
+            found.push(match meeting.database.named.kind {
+                Kind::Postgres => check.hint("devk up --bridge    # relays for the cluster's nodes"),
+                _ => check.hint(format!("publish it on every address: `\"{}:{}\"`", claim.number, claim.port.target)),
+            });
         }
     }
     found
@@ -243,7 +269,8 @@ fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
     let object = format!("{}/{}", pod.manifest.kind(), pod.manifest.name().unwrap_or_default());
     let summary = format!("`{object}` looks for database `{}` at {host}:{port}, which is the pod itself", named.name);
     let check = Check::error(Id::DatabasesLocalhost, summary);
-    let check = chart.show(check, &pod.manifest.source, &[&named.via, host], format!("{} of {object}", named.via));
+    let of = Place { source: &pod.manifest.source, object: &object };
+    let check = chart.show(check, of, &[&named.via, host], format!("{} of {object}", named.via));
     Some(check.hint("name the database's Service there; `devk up --bridge` uses Compose's"))
 }
 

@@ -29,7 +29,7 @@ checks! {
     ComposeFiles => "compose.files", "Compose files that `docker compose config` would refuse";
     ComposePorts => "compose.ports", "one host port that two Compose services publish, profiles that are off included";
     PortsCompose => "ports.compose", "a forward on a port that Compose publishes";
-    PortsContainers => "ports.containers", "a forward on a port that a container has, running or stopped";
+    PortsContainers => "ports.containers", "a container, running or stopped, on the port of a forward, or a running one of another project on one that Compose publishes";
     PortsListeners => "ports.listeners", "another program on the port of a forward, or on one that Compose publishes";
     PortsLeases => "ports.leases", "a forward on a port that devk gave to another project";
     ChartsRender => "charts.render", "a chart that helm cannot render";

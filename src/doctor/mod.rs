@@ -22,6 +22,7 @@ pub mod leftovers;
 pub mod machine;
 pub mod network;
 pub mod ports;
+mod template;
 pub mod tools;
 
 pub use facts::{Facts, Missing, Seen};
@@ -109,10 +110,13 @@ impl Check {
         self
     }
 
-    /// Evidence that stands in a file.
+    /// Evidence that stands in a file; the same is told once.
     #[must_use]
     pub fn at(mut self, file: impl Into<PathBuf>, line: impl Into<Option<u32>>, text: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { file: Some(file.into()), line: line.into(), text: text.into() });
+        let evidence = Evidence { file: Some(file.into()), line: line.into(), text: text.into() };
+        if !self.evidence.contains(&evidence) {
+            self.evidence.push(evidence);
+        }
         self
     }
 }

@@ -98,8 +98,8 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     };
     checks.extend(match &ports.containers {
         Some(containers) => {
-            let found = with_containers(ports, containers, compose);
-            findings(Id::PortsContainers, found, "no forward is on a container's port")
+            let found = with_containers(ports, containers, compose, &claims);
+            findings(Id::PortsContainers, found, "no container has a port of a forward or of Compose")
         }
         None => skipped(&[Id::PortsContainers], &Missing::Skipped("the Docker Engine does not answer".to_owned())),
     });
@@ -131,16 +131,50 @@ fn with_compose(ports: &Ports, claims: &[Claim]) -> Vec<Check> {
     ports.rows.iter().filter_map(of_row).collect()
 }
 
-fn with_containers(ports: &Ports, containers: &[PublishedPort], compose: Option<&Compose>) -> Vec<Check> {
+fn with_containers(
+    ports: &Ports,
+    containers: &[PublishedPort],
+    compose: Option<&Compose>,
+    claims: &[Claim],
+) -> Vec<Check> {
+    let containers: Vec<_> = containers.iter().filter(|container| container.protocol == "tcp").collect();
+    let is_own = |container: &PublishedPort| compose.is_some_and(|compose| is_of(container, compose));
     // What the project's own Compose stack publishes is told with its file.
-    let foreign =
-        |p: &&PublishedPort| p.compose_project.is_none() || p.compose_project.as_ref() != compose.map(|c| &c.name);
+    let is_told =
+        |container: &PublishedPort| is_own(container) && claims.iter().any(|claim| claim.number == container.port);
     let of_row = |row: &Row| {
-        let holder = containers.iter().filter(foreign).find(|p| p.protocol == "tcp" && p.port == row.local)?;
+        let holder = containers.iter().find(|container| container.port == row.local && !is_told(container))?;
         let state = if holder.running { "" } else { " (stopped: it takes its port back when it starts)" };
         Some(conflict(Id::PortsContainers, row, &format!("container `{}`{state}", holder.container)))
     };
-    ports.rows.iter().filter_map(of_row).collect()
+    // One that is stopped may never run beside this stack.
+    let of_claim = |claim: &Claim| {
+        let holder = containers
+            .iter()
+            .find(|container| container.running && !is_own(container) && claim.meets_container(container))?;
+        let check = wanted(Id::PortsContainers, claim, &format!("container `{}`", holder.container));
+        Some(check.hint(format!("docker stop {}", holder.container)))
+    };
+    let of_claims = claims.iter().filter(|claim| is_started(claim)).filter_map(of_claim);
+    ports.rows.iter().filter_map(of_row).chain(of_claims).collect()
+}
+
+/// By its project, or by its files where another name was given on the command line.
+fn is_of(container: &PublishedPort, compose: &Compose) -> bool {
+    let files = container.compose_files.iter().flat_map(|files| files.split(','));
+    container.compose_project.as_ref() == Some(&compose.name)
+        || files.into_iter().any(|file| compose.files.iter().any(|own| own.as_os_str() == file))
+}
+
+/// `docker compose up` would start it, and Docker would bind the port for it. On the host's network whoever
+/// listens may be the container itself.
+fn is_started(claim: &Claim) -> bool {
+    claim.service.active && !claim.on_host()
+}
+
+fn wanted(id: Id, claim: &Claim, holder: &str) -> Check {
+    let text = format!("Compose service `{}` wants port {}, which {holder} has", claim.service.name, claim.number);
+    claim.show(Check::warning(id, text))
 }
 
 fn with_listeners(ports: &Ports, claims: &[Claim]) -> Vec<Check> {
@@ -152,15 +186,11 @@ fn with_listeners(ports: &Ports, claims: &[Claim]) -> Vec<Check> {
     };
     let of_row = |row: &Row| Some(conflict(Id::PortsListeners, row, foreign(row.local)?));
     let of_claim = |claim: &Claim| {
-        let holder = foreign(claim.number)?;
-        let text = format!("Compose service `{}` wants port {}, which {holder} has", claim.service.name, claim.number);
-        Some(
-            claim
-                .show(Check::warning(Id::PortsListeners, text))
-                .hint(format!("lsof -nP -iTCP:{} -sTCP:LISTEN", claim.number)),
-        )
+        let check = wanted(Id::PortsListeners, claim, foreign(claim.number)?);
+        Some(check.hint(format!("lsof -nP -iTCP:{} -sTCP:LISTEN", claim.number)))
     };
-    ports.rows.iter().filter_map(of_row).chain(claims.iter().filter_map(of_claim)).collect()
+    let of_claims = claims.iter().filter(|claim| is_started(claim)).filter_map(of_claim);
+    ports.rows.iter().filter_map(of_row).chain(of_claims).collect()
 }
 
 fn with_leases(ports: &Ports) -> Vec<Check> {

@@ -174,6 +174,7 @@ mod tests {
             container: "shop-db-1".into(),
             compose_project: Some("shop".into()),
             compose_service: Some("db".into()),
+            compose_files: None,
             running: false,
         };
         assert_eq!(of_container(&published), "container `shop-db-1` (Compose service `db` of project `shop`, stopped)");

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bench;
+mod cases;
 mod fixes;
 mod plants;
 mod world;

@@ -1,7 +1,5 @@
 //! The conflicts that the tests plant.
 
-use std::net::TcpListener;
-
 use devk::cluster::namespace::Resident;
 use devk::docker::PublishedPort;
 use devk::doctor::Facts;
@@ -34,11 +32,11 @@ pub(crate) const PLANTS: &[Plant] = &[
         world.changes.push(|facts, _| container(facts, 16100));
     }),
     plant("ports.listeners", "forward `third` wants port", |world| {
-        let port = listen(world);
+        let port = world.listen();
         world.project += &format!("  third: {{service: demo-api, port: 5000, local: {port}}}\n");
     }),
     plant("ports.listeners", "Compose service `taken` wants port", |world| {
-        let port = listen(world);
+        let port = world.listen();
         world.service(&format!("  taken: {{image: alpine, ports: ['{port}:80']}}\n"));
     }),
     plant("ports.leases", "project `shop`", |world| {
@@ -161,16 +159,10 @@ fn container(facts: &mut Facts, port: u16) {
         container: "old-db".into(),
         compose_project: None,
         compose_service: None,
+        compose_files: None,
         running: false,
     };
     facts.ports.as_mut().unwrap().containers.as_mut().unwrap().push(container);
-}
-
-fn listen(world: &mut World) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    world.listeners.push(listener);
-    port
 }
 
 fn forward(local: u16) -> Forward {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use devk::config::{self, Origin, Source};
+use devk::docker::PublishedPort;
 use devk::doctor::charts::Chart;
 use devk::doctor::cluster::{Cluster, Pin};
 use devk::doctor::docker::Docker;
@@ -26,6 +27,9 @@ const GIB: u64 = 1 << 30;
 /// A change of what was seen, for what cannot be planted in files.
 pub(crate) type Change = fn(&mut Facts, &Path);
 
+/// A change of a container's port; the path is the project's.
+pub(crate) type Edit = fn(&mut PublishedPort, &Path);
+
 pub(crate) struct World {
     dir: tempfile::TempDir,
     pub(crate) project: String,
@@ -33,6 +37,8 @@ pub(crate) struct World {
     pub(crate) rendered: String,
     pub(crate) changes: Vec<Change>,
     pub(crate) listeners: Vec<std::net::TcpListener>,
+    /// What containers have, edited once it is known where the project is.
+    pub(crate) containers: Vec<(PublishedPort, Edit)>,
 }
 
 impl World {
@@ -40,7 +46,7 @@ impl World {
         let dir = tempfile::tempdir().unwrap();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo"), &dir.path().join("demo"));
         let (project, compose, rendered) = (PROJECT.to_owned(), COMPOSE.to_owned(), RENDERED.to_owned());
-        Self { dir, project, compose, rendered, changes: vec![], listeners: vec![] }
+        Self { dir, project, compose, rendered, changes: vec![], listeners: vec![], containers: vec![] }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -57,10 +63,20 @@ impl World {
         self.compose = self.compose.replacen("services:\n", &format!("services:\n{text}"), 1);
     }
 
+    /// A program that listens on a port, until the end of the test.
+    pub(crate) fn listen(&mut self) -> u16 {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        self.listeners.push(listener);
+        port
+    }
+
     /// Adds a template to the chart, which renders as it stands there.
     pub(crate) fn template(&mut self, name: &str, text: &str) {
         std::fs::write(self.root().join(format!("chart/templates/{name}")), text).unwrap();
-        self.rendered += &format!("\n---\n# Source: demo/templates/{name}\n{text}");
+        for document in text.split("---\n") {
+            self.rendered += &format!("\n---\n# Source: demo/templates/{name}\n{document}");
+        }
     }
 
     /// Looks at the files as devk does, and at a healthy machine.
@@ -72,7 +88,8 @@ impl World {
         let project = config::load(&source, &paths).unwrap();
         let compose = observe::compose(&project, &environment).map_err(doctor::Missing::from);
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
-        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&[])).await.unwrap();
+        let containers: Vec<_> = self.containers.iter().map(|(port, edit)| self.edited(port, *edit)).collect();
+        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&containers)).await.unwrap();
         // Whatever else listens on the machine that runs this test.
         let planted: Vec<_> = self.listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
         ports.listeners.retain(|port, _| planted.contains(port));
@@ -98,6 +115,12 @@ impl World {
     pub(crate) async fn problems(&self) -> Vec<Check> {
         let checks = doctor::check(&self.facts().await);
         checks.into_iter().filter(|check| matches!(check.status, Status::Warning | Status::Error)).collect()
+    }
+
+    fn edited(&self, port: &PublishedPort, edit: Edit) -> PublishedPort {
+        let mut port = port.clone();
+        edit(&mut port, &self.root());
+        port
     }
 
     fn chart(&self, origin: &Origin) -> Chart {

@@ -10,8 +10,9 @@ use devk::bridge::source::Secret;
 use devk::error::Code;
 use serde_json::{Value, json};
 
+use crate::doctor;
 use crate::support::compose::{API, Compose, POSTGRES};
-use crate::support::machine::{CLUSTER, cluster, machine};
+use crate::support::machine::{CLUSTER, cluster, images_of, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::run::Ran;
 use crate::support::wire::{get, post};
@@ -89,6 +90,8 @@ fn the_clusters_api_uses_composes_server_and_leaves_its_database_as_it_was() {
     assert!(probe.contains(&format!(":{POSTGRES} → user `demo` → database `demo_k8s`")), "{probe}");
     what_the_bridge_takes_is_said(&demo, &up);
     says_nothing_secret(&demo, &up);
+    let checks = doctor::checks(&demo, 0);
+    assert_eq!(doctor::problems(&checks), [] as [Value; 0], "both stacks run, and nothing is wrong");
 
     recovers(&compose, api);
     let again = demo.devk(&["up", "-d", "--bridge"]).well();
@@ -196,6 +199,7 @@ fn a_port_on_loopback_is_relayed_to_the_clusters_nodes_and_to_nobody_else() {
     eventually("the API does not find the other address", SOON, || answers(api));
     let gone = login_from("host", address).unwrap_err();
     assert!(gone.contains("refused"), "the relay has ended: {gone}");
+    assert_eq!(compose.dump("demo"), before, "after all of it Compose's own database is what it was");
 }
 
 /// Where devk itself logs in.
@@ -239,14 +243,36 @@ async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off()
 
 /// The error of an `up` with these lines in devk.yaml; it has created nothing.
 fn refusal(demo: &Project, compose: &Compose, bridge: &str) -> Value {
-    let (before, devk_yaml) = (compose.databases(), std::fs::read_to_string(demo.path("devk.yaml")).unwrap());
+    let devk_yaml = std::fs::read_to_string(demo.path("devk.yaml")).unwrap();
     demo.edit("devk.yaml", "forwards:", &format!("bridge: {bridge}\nforwards:"));
-    let refused = demo.devk(&["up", "-d"]).exits(2);
+    let before = server_has(compose);
+    let error = refused(demo, &["up", "-d"]);
+    assert_eq!(server_has(compose), before, "{error}");
     demo.write("devk.yaml", &devk_yaml);
-    assert_eq!(compose.databases(), before, "{refused:?}");
+    error
+}
+
+/// Databases, roles, and all of Compose's own data.
+fn server_has(compose: &Compose) -> [String; 3] {
+    let roles = compose.psql("demo", "select rolname, rolcreatedb, rolsuper from pg_roles order by 1");
+    [compose.databases(), roles, compose.dump("demo")]
+}
+
+/// The only error, which says what is wrong and what to do; the cluster, Docker and devk's state have
+/// nothing of the project.
+fn refused(demo: &Project, args: &[&str]) -> Value {
+    let refused = demo.devk(args).exits(2);
+    let error = refused.error();
     assert!(!machine().has_namespace(&demo.name), "{refused:?}");
+    assert!(images_of(&demo.name).is_empty(), "{refused:?}");
+    let (made, left) = (["a lease", "/bridge.json", "/helm-"], machine().state_of(&demo.name));
+    assert!(!left.iter().any(|file| made.iter().any(|made| file.contains(made))), "{left:?}");
+    assert!(machine().supervisors(&demo.name).is_empty(), "nobody waits");
     assert!(!refused.stderr.contains(PASSWORD), "{refused:?}");
-    refused.error()
+    for said in ["message", "hint"] {
+        assert!(error[said].as_str().is_some_and(|text| text.len() > 10), "no {said}: {error}");
+    }
+    error
 }
 
 #[test]
@@ -264,6 +290,8 @@ fn what_would_be_shared_with_compose_is_refused_and_nothing_is_created() {
     }
     assert_eq!(code("{redis: {}}"), "config.value");
     assert_eq!(code("{postgres: {service: nowhere}}"), "bridge.server");
+    assert_eq!(code("{postgres: {service: redis}}"), "bridge.server");
+    assert_eq!(code("{postgres: {values: {enabled: nowhere.enabled}}}"), "bridge.values");
 
     a_name_in_a_url(&demo, &compose);
     a_second_database_of_the_chart(&demo, &compose);
@@ -331,10 +359,11 @@ fn credentials_that_do_not_fit(demo: &Project, compose: &Compose) {
 }
 
 fn a_server_that_is_down(demo: &Project, compose: &Compose) {
+    let before = server_has(compose);
     compose.run(&["stop", "postgres"]);
-    let down = demo.devk(&["up", "-d", "--bridge"]).exits(2);
-    let error = down.error();
+    let error = refused(demo, &["up", "-d", "--bridge"]);
     assert_eq!(error["code"], "bridge.unreachable");
     assert_eq!(error["hint"], "docker compose up -d postgres");
-    assert!(!machine().has_namespace(&demo.name));
+    compose.run(&["up", "--detach", "--wait", "postgres"]);
+    assert_eq!(server_has(compose), before, "nothing was made");
 }

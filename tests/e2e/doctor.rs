@@ -9,13 +9,13 @@ use crate::support::tell;
 /// What depends on the project alone, whatever machine the tests run on.
 const FAMILIES: [&str; 5] = ["project.", "compose.", "ports.", "charts.", "databases."];
 
-fn checks(project: &Project, code: i32) -> Vec<Value> {
+pub(crate) fn checks(project: &Project, code: i32) -> Vec<Value> {
     let ran = project.devk(&["doctor"]).exits(code);
     tell("devk doctor", ran.took);
     ran.document()["checks"].as_array().unwrap().clone()
 }
 
-fn problems(checks: &[Value]) -> Vec<Value> {
+pub(crate) fn problems(checks: &[Value]) -> Vec<Value> {
     let of_project = |check: &&Value| FAMILIES.iter().any(|family| check["id"].as_str().unwrap().starts_with(family));
     let bad = |check: &&Value| check["status"] == "warning" || check["status"] == "error";
     checks.iter().filter(of_project).filter(bad).cloned().collect()

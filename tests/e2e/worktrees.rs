@@ -60,6 +60,13 @@ fn locals(forwards: &[Value]) -> Vec<u64> {
     forwards.iter().map(|forward| forward["local"].as_u64().unwrap()).collect()
 }
 
+/// Pods with their restarts, and helm's revisions.
+fn runs(project: &Project) -> String {
+    let shown = "jsonpath={range .items[*]}{.kind}/{.metadata.name} {.metadata.uid} {.status.containerStatuses[*].restartCount}{'\\n'}{end}";
+    let list = ["-n", &project.name, "get", "pods,secrets", "-o", shown];
+    machine().kubectl(CLUSTER, &list)
+}
+
 fn page(port: u16) -> String {
     get(port, "/index.html").unwrap().well()
 }
@@ -85,7 +92,9 @@ fn two_worktrees_are_up_at_once_and_the_end_of_one_leaves_the_other() {
     assert_eq!(locals(&forwards(&login.devk(&["up", "-d"]).well())), locals(&of_login));
     assert_eq!(locals(&forwards(&main.devk(&["up", "-d"]).well())), locals(&of_main));
 
+    let before = runs(&main);
     login.devk(&["down", "--delete"]).well();
+    assert_eq!(runs(&main), before, "the same pods, started as often, and the same revision");
     assert!(!cluster().has_namespace("twin-login") && cluster().has_namespace("twin"));
     assert_eq!(machine().state_of("twin-login"), [""; 0]);
     assert!(images_of("twin-login").is_empty() && !images_of("twin").is_empty());

@@ -86,10 +86,13 @@ fn leased_requests() -> impl Strategy<Value = (Vec<Request>, Vec<Leased>)> {
     )
 }
 
-fn shuffled_unlisted(requests: &[Request]) -> Vec<Request> {
-    let (listed, mut others): (Vec<_>, Vec<_>) = requests.iter().cloned().partition(|r| r.listed);
-    others.reverse();
-    others.into_iter().chain(listed).collect()
+/// In the order of `keys`, but for those that devk.yaml lists, whose own order counts.
+fn shuffled(requests: &[Request], keys: &[u32]) -> Vec<Request> {
+    let mut drawn: Vec<_> = keys.iter().zip(requests).collect();
+    drawn.sort_by_key(|(key, _)| **key);
+    let mut listed = requests.iter().filter(|request| request.listed);
+    let in_order = drawn.into_iter().map(|(_, request)| if request.listed { listed.next().unwrap() } else { request });
+    in_order.cloned().collect()
 }
 
 /// A table, and what it was made from.
@@ -187,11 +190,11 @@ proptest! {
 
     #[test]
     fn equal_machines_get_equal_tables_in_whatever_order_services_are_found(
-        (requests, lease) in leased_requests(), taken in taken()
+        (requests, lease) in leased_requests(), taken in taken(), keys in proptest::collection::vec(any::<u32>(), 12)
     ) {
         let first = assign(&requests, &taken, &lease);
         prop_assert_eq!(&first, &assign(&requests, &taken, &lease));
-        let shuffled = assign(&shuffled_unlisted(&requests), &taken, &lease);
+        let shuffled = assign(&shuffled(&requests, &keys), &taken, &lease);
         // Refusals are equal but for the order of the files they are told in.
         prop_assert_eq!(first.ok(), shuffled.ok());
     }
