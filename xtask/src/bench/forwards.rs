@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::report::Report;
+use super::figures::median;
+use super::report::{Report, Row};
 use super::stack::Stack;
-use super::wire::{at_once, fetch, median, small_request, throughput};
+use super::wire::{at_once, fetch, small_request, throughput};
 use crate::command;
 
 const LARGE: usize = 300_000_000;
@@ -32,7 +33,7 @@ impl Figures {
         Ok(Self {
             request: small_request(to, REQUESTS)?,
             megabytes: throughput(to, LARGE)?,
-            closed: median(closed?),
+            closed: median(&closed?),
             parallel: at_once(to, 200, 100_000),
         })
     }
@@ -42,24 +43,39 @@ pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
     let forward = stack.forward()?;
     let kubectl = Figures::of(stack.kubectl_forward()?.address)?;
     let direct = Figures::of(stack.direct()?.pod)?;
-    compare(report, "relay", &Figures::of(forward)?, &kubectl, &direct);
+    let goals = Goals { throughput: 10.0, request: direct.request + 1.0 };
+    compare(report, "relay", &Figures::of(forward)?, &kubectl, &direct, &goals);
     replaced_pod(stack, report, forward)?;
     let _firewall = stack.without_relay()?;
-    compare(report, "API server", &Figures::of(forward)?, &kubectl, &direct);
+    let goals = Goals { throughput: 1.0, request: 15.0 };
+    compare(report, "API server", &Figures::of(forward)?, &kubectl, &direct, &goals);
     Ok(())
 }
 
-fn compare(report: &mut Report, way: &str, devk: &Figures, kubectl: &Figures, direct: &Figures) {
+/// What a way is to reach.
+struct Goals {
+    /// Times kubectl's.
+    throughput: f64,
+    /// Milliseconds.
+    request: f64,
+}
+
+fn compare(report: &mut Report, way: &str, devk: &Figures, kubectl: &Figures, direct: &Figures, goals: &Goals) {
     const KUBECTL: &str = "kubectl port-forward";
-    report.more(format!("{way}: 300 MB through a forward"), devk.megabytes, kubectl.megabytes, "MB/s", KUBECTL);
-    report.more(format!("{way}: the same"), devk.megabytes, direct.megabytes, "MB/s", "a route to the pod");
-    report.less(format!("{way}: small request, fresh connection"), devk.request, kubectl.request, "ms", KUBECTL);
-    report.less(format!("{way}: the same"), devk.request, direct.request, "ms", "a route to the pod");
-    report.less(format!("{way}: an answer that ends by close"), devk.closed, kubectl.closed, "ms", KUBECTL);
+    const ROUTE: &str = "a route to the pod";
+    let large = Row::more(format!("{way}: 300 MB through a forward"), devk.megabytes, "MB/s");
+    report.add(large.beside(kubectl.megabytes, KUBECTL).goal_ratio(goals.throughput));
+    report.add(Row::more(format!("{way}: the same"), devk.megabytes, "MB/s").beside(direct.megabytes, ROUTE));
+    let small = Row::less(format!("{way}: small request, fresh connection"), devk.request, "ms");
+    report.add(small.beside(kubectl.request, KUBECTL).goal(goals.request));
+    report.add(Row::less(format!("{way}: the same"), devk.request, "ms").beside(direct.request, ROUTE));
+    let closed = Row::less(format!("{way}: an answer that ends by close"), devk.closed, "ms");
+    report.add(closed.beside(kubectl.closed, KUBECTL));
     let ms = |figures: &Figures| figures.parallel.1.as_secs_f64() * 1e3;
     let what = format!("{way}: 200 connections at once, 100 kB each");
-    report.less(&what, ms(devk), ms(kubectl), "ms", KUBECTL);
-    report.note(format!("{what}: {} failed; with {KUBECTL} {} failed", devk.parallel.0, kubectl.parallel.0));
+    report.add(Row::less(&what, ms(devk), "ms").beside(ms(kubectl), KUBECTL));
+    report.add(Row::less(format!("{what}: failed"), devk.parallel.0 as f64, "connections").goal(0.0));
+    report.note(format!("{what}: with {KUBECTL} {} failed", kubectl.parallel.0));
 }
 
 /// Requests at a steady rate while the pod is deleted and replaced.

@@ -3,9 +3,16 @@
 
 use anyhow::{Result, bail};
 
+mod container;
+mod figures;
 mod forwards;
+mod project;
+mod reload;
 mod report;
 mod stack;
+mod startup;
+mod sync;
+mod watching;
 mod wire;
 
 use report::Report;
@@ -15,7 +22,13 @@ use stack::Stack;
 type Part = fn(&Stack, &mut Report) -> Result<()>;
 
 /// The parts, in the order in which they run.
-const PARTS: [(&str, Part); 1] = [("forwards", forwards::measure)];
+const PARTS: [(&str, Part); 5] = [
+    ("sync", sync::measure),
+    ("watching", watching::measure),
+    ("startup", startup::measure),
+    ("forwards", forwards::measure),
+    ("reload", reload::measure),
+];
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     if let Some(unknown) = args.iter().find(|arg| !PARTS.iter().any(|(name, _)| name == arg)) {

@@ -10,22 +10,72 @@ use crate::command;
 
 const FILE: &str = "docs/benchmarks.md";
 
-/// One figure beside another of the same run.
-struct Row {
+/// One figure of devk's, and another of the same run beside it.
+pub(super) struct Row {
     what: String,
     devk: f64,
-    other: f64,
     unit: &'static str,
-    against: String,
     /// Larger is better: throughput.
     more_is_better: bool,
+    beside: Option<(f64, String)>,
+    /// What was to be reached, and whether it was.
+    goals: Vec<(String, bool)>,
 }
 
 impl Row {
-    /// How many times better devk is.
-    fn ratio(&self) -> f64 {
-        if self.more_is_better { self.devk / self.other } else { self.other / self.devk }
+    /// A duration, or another figure of which less is better.
+    pub(super) fn less(what: impl Into<String>, devk: f64, unit: &'static str) -> Self {
+        Self { what: what.into(), devk, unit, more_is_better: false, beside: None, goals: vec![] }
     }
+
+    /// A rate, or another figure of which more is better.
+    pub(super) fn more(what: impl Into<String>, devk: f64, unit: &'static str) -> Self {
+        Self { more_is_better: true, ..Self::less(what, devk, unit) }
+    }
+
+    pub(super) fn beside(self, figure: f64, whose: &str) -> Self {
+        Self { beside: Some((figure, whose.to_owned())), ..self }
+    }
+
+    /// The figure itself is to be this good.
+    pub(super) fn goal(mut self, limit: f64) -> Self {
+        let (sign, reached) =
+            if self.more_is_better { ("≥", self.devk >= limit) } else { ("≤", self.devk <= limit) };
+        self.goals.push((format!("{sign} {} {}", (limit * 100.0).round() / 100.0, self.unit), reached));
+        self
+    }
+
+    /// devk is to be this many times better.
+    pub(super) fn goal_ratio(mut self, times: f64) -> Self {
+        let reached = self.ratio().is_some_and(|ratio| ratio >= times);
+        self.goals.push((format!("≥ {times}×"), reached));
+        self
+    }
+
+    /// How many times better devk is.
+    fn ratio(&self) -> Option<f64> {
+        let (other, _) = self.beside.as_ref()?;
+        Some(if self.more_is_better { self.devk / other } else { other / self.devk })
+    }
+
+    /// The columns.
+    fn cells(&self) -> [String; 6] {
+        let told = |figure: f64| format!("{} {}", digits(figure), self.unit);
+        let (other, whose) = self.beside.clone().map(|(figure, whose)| (told(figure), whose)).unwrap_or_default();
+        let ratio = self.ratio().map(|ratio| format!("{}×", digits(ratio))).unwrap_or_default();
+        let goals = self.goals.iter().map(|(goal, reached)| format!("{goal} {}", if *reached { "✓" } else { "✗" }));
+        [self.what.clone(), told(self.devk), other, whose, ratio, goals.collect::<Vec<_>>().join(", ")]
+    }
+}
+
+/// Three digits that mean something.
+fn digits(figure: f64) -> String {
+    let decimals = match figure.abs() {
+        0.0..10.0 => 2,
+        10.0..100.0 => 1,
+        _ => 0,
+    };
+    format!("{figure:.decimals$}")
 }
 
 pub(super) struct Report {
@@ -38,23 +88,14 @@ impl Report {
         Self { rows: vec![], notes: vec![] }
     }
 
-    /// A duration, or another figure of which less is better.
-    pub(super) fn less(&mut self, what: impl Into<String>, devk: f64, other: f64, unit: &'static str, against: &str) {
-        self.row(what.into(), devk, other, unit, against, false);
-    }
-
-    /// A rate, or another figure of which more is better.
-    pub(super) fn more(&mut self, what: impl Into<String>, devk: f64, other: f64, unit: &'static str, against: &str) {
-        self.row(what.into(), devk, other, unit, against, true);
-    }
-
-    fn row(&mut self, what: String, devk: f64, other: f64, unit: &'static str, against: &str, more_is_better: bool) {
-        let row = Row { what, devk, other, unit, against: against.to_owned(), more_is_better };
-        eprintln!("bench:   {}: {devk:.2} {unit}, {against} {other:.2} {unit} ({:.1}x)", row.what, row.ratio());
+    pub(super) fn add(&mut self, row: Row) {
+        let cells = row.cells();
+        let told: Vec<_> = cells.iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect();
+        eprintln!("bench:   {}", told.join(" | "));
         self.rows.push(row);
     }
 
-    /// A figure without another beside it.
+    /// What is no figure.
     pub(super) fn note(&mut self, text: impl Into<String>) {
         let text = text.into();
         eprintln!("bench:   {text}");
@@ -62,12 +103,11 @@ impl Report {
     }
 
     pub(super) fn markdown(&self) -> String {
-        let mut text =
-            String::from("| Measured | devk | beside it | | devk is better by |\n|---|---:|---:|---|---:|\n");
+        let mut text = String::from(
+            "| Measured | devk | beside it | | devk is better by | goal |\n|---|---:|---:|---|---:|---|\n",
+        );
         for row in &self.rows {
-            let Row { what, devk, other, unit, against, .. } = row;
-            let _ =
-                writeln!(text, "| {what} | {devk:.2} {unit} | {other:.2} {unit} | {against} | {:.1}× |", row.ratio());
+            let _ = writeln!(text, "| {} |", row.cells().join(" | "));
         }
         if !self.notes.is_empty() {
             text.push('\n');
@@ -81,7 +121,9 @@ impl Report {
     pub(super) fn write(&self) -> Result<()> {
         let text = format!(
             "# Benchmarks\n\nWritten by `cargo xtask bench`: everything in one run, on one kind cluster with one node. \
-             Figures of different runs do not compare, the ratios of one run do.\n\nMachine: {}\n\n{}",
+             Figures of different runs do not compare, the ratios of one run do. `cargo xtask bench sync` and the like \
+             measure one part; without a registry, `cargo xtask lab` makes the tools and images first.\n\n\
+             Machine: {}\n\n{}",
             machine()?,
             self.markdown()
         );
@@ -110,4 +152,17 @@ fn machine() -> Result<String> {
     }
     let model = model.trim_start_matches([' ', '\t', ':']);
     Ok(format!("{cores} cores ({model}), {} GiB, {}.", kib / 1024 / 1024, said.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_tells_by_how_much_devk_is_better_and_whether_that_is_enough() {
+        let row = Row::less("reload", 0.25, "s").beside(15.0, "kind load").goal_ratio(40.0).goal(0.2);
+        assert_eq!(row.cells(), ["reload", "0.25 s", "15.0 s", "kind load", "60.0×", "≥ 40× ✓, ≤ 0.2 s ✗"]);
+        let row = Row::more("throughput", 1200.0, "MB/s").beside(100.0, "kubectl");
+        assert_eq!(row.cells(), ["throughput", "1200 MB/s", "100 MB/s", "kubectl", "12.0×", ""]);
+    }
 }

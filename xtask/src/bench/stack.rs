@@ -11,68 +11,77 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::project::Project;
 use crate::command;
 
 pub(super) const CLUSTER: &str = "devk-bench";
 pub(super) const NODE: &str = "devk-bench-control-plane";
-const NAMESPACE: &str = "bench";
+const MAIN: &str = "bench";
 
 pub(super) struct Stack {
     devk: PathBuf,
-    /// devk.yaml and devk's state.
+    /// The projects and devk's state.
     folder: PathBuf,
 }
 
 impl Stack {
-    /// Builds devk as it is shipped and brings the bench stack up.
+    /// Brings the main project up, with devk as it is shipped or the program that `DEVK` names.
     pub(super) fn start() -> Result<Self> {
         let folder = std::env::temp_dir().join(format!("devk-bench-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        eprintln!("bench: cargo build --release …");
-        let built = command::output(Command::new("cargo").args(["build", "--release", "--message-format=json"]))?;
-        let stack = Self { devk: executable(&built)?, folder };
-        command::run(Command::new("cp").args(["-r", "xtask/bench/."]).arg(stack.project()))?;
+        let devk = std::env::var_os("DEVK").map_or_else(built, |devk| Ok(devk.into()))?;
+        let stack = Self { devk, folder };
+        let main = stack.main();
+        main.copy()?;
         eprintln!("bench: cluster …");
-        stack.devk(&["up", "-d"])?;
+        main.devk(&["up", "-d"])?;
         stack.relay_serves(true)?;
         Ok(stack)
     }
 
-    pub(super) fn project(&self) -> PathBuf {
-        self.folder.join("project")
+    /// The project whose server the forwards lead to.
+    pub(super) fn main(&self) -> Project<'_> {
+        Project::of(self, MAIN)
     }
 
-    pub(super) fn devk(&self, args: &[&str]) -> Result<String> {
+    /// devk, with folders of its own.
+    pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.devk);
-        command.args(args).arg("-C").arg(self.project());
         for (variable, name) in [("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
             command.env(variable, self.folder.join(name));
         }
-        command::output(&mut command)
+        command
     }
 
-    pub(super) fn json(&self, args: &[&str]) -> Result<Value> {
-        let text = self.devk(&[args, &["--format", "json"]].concat())?;
-        serde_json::from_str(&text).with_context(|| format!("`devk {}` printed no JSON", args.join(" ")))
+    pub(super) fn projects(&self) -> PathBuf {
+        self.folder.join("projects")
+    }
+
+    pub(super) fn kubeconfig(&self) -> PathBuf {
+        self.folder.join("state/devk/clusters").join(CLUSTER).join("kubeconfig")
+    }
+
+    /// What devk remembers of layers.
+    pub(super) fn layers(&self) -> PathBuf {
+        self.folder.join("cache/devk/layers.json")
     }
 
     /// The server through devk's forward.
     pub(super) fn forward(&self) -> Result<SocketAddr> {
-        let ports = self.json(&["ports"])?;
+        let ports = self.main().json(&["ports"])?;
         let local = ports["forwards"][0]["local"].as_u64().and_then(|port| u16::try_from(port).ok());
         Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), local.context("no forward")?))
     }
 
     /// Waits until devk says that its relay serves, or does not.
     pub(super) fn relay_serves(&self, wanted: bool) -> Result<()> {
-        self.wait("the relay", || Ok(self.json(&["status"])?["session"]["relay"]["serves"] == wanted))
+        self.wait("the relay", || Ok(self.main().json(&["status"])?["session"]["relay"]["serves"] == wanted))
     }
 
     pub(super) fn wait(&self, what: &str, until: impl Fn() -> Result<bool>) -> Result<()> {
         let since = Instant::now();
         while !until()? {
-            if since.elapsed() > Duration::from_secs(90) {
-                bail!("waited 90 s for {what}:\n{}", self.devk(&["status"])?);
+            if since.elapsed() > Duration::from_secs(300) {
+                bail!("waited 300 s for {what}:\n{}", self.main().devk(&["status"])?);
             }
             sleep(Duration::from_millis(200));
         }
@@ -80,10 +89,7 @@ impl Stack {
     }
 
     pub(super) fn kubectl(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("kubectl");
-        let kubeconfig = self.folder.join("state/devk/clusters").join(CLUSTER).join("kubeconfig");
-        command.arg("--kubeconfig").arg(kubeconfig).args(["--namespace", NAMESPACE]).args(args);
-        command
+        self.main().kubectl(args)
     }
 
     /// The server's pod on the pods' network.
@@ -129,11 +135,18 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if let Err(error) = self.devk(&["down", "--delete"]) {
-            eprintln!("bench: the stack could not be removed: {error:#}");
+        for project in fs::read_dir(self.projects()).into_iter().flatten().flatten() {
+            if let Err(error) = Project::of(self, &project.file_name().to_string_lossy()).devk(&["down", "--delete"]) {
+                eprintln!("bench: the stack could not be removed: {error:#}");
+            }
         }
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+fn built() -> Result<PathBuf> {
+    eprintln!("bench: cargo build --release …");
+    executable(&command::output(Command::new("cargo").args(["build", "--release", "--message-format=json"]))?)
 }
 
 /// The path of devk among cargo's messages.

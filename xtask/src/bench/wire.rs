@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use super::figures::median;
+
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Asks for `bytes` on a connection of its own; the time from connecting to the server's close.
@@ -48,7 +50,7 @@ pub(super) fn small_request(to: SocketAddr, count: usize) -> Result<f64> {
         stream.read_exact(&mut [0; 64])?;
         times.push(since.elapsed().as_secs_f64() * 1e3);
     }
-    Ok(median(times))
+    Ok(median(&times))
 }
 
 /// `count` connections at once, each for `bytes`: how many failed, and how long all of it took.
@@ -57,9 +59,4 @@ pub(super) fn at_once(to: SocketAddr, count: usize, bytes: usize) -> (usize, Dur
     let clients: Vec<_> = (0..count).map(|_| std::thread::spawn(move || fetch(to, bytes))).collect();
     let failed = clients.into_iter().map(|client| client.join()).filter(|r| !matches!(r, Ok(Ok(_))));
     (failed.count(), since.elapsed())
-}
-
-pub(super) fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or_default()
 }
