@@ -11,7 +11,7 @@ use bollard::Docker;
 use bollard::models::EndpointSettings;
 use bollard::query_parameters::InspectContainerOptions;
 
-use crate::cluster::kind::Node;
+use crate::cluster::Node;
 use crate::config::Provider;
 use crate::docker::{Engine, Exec, request_failed};
 use crate::error::{Code, Error, Result};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, logs};
 use crate::bridge::record::{self, Record};
-use crate::cluster::kind::{Access, Kind, State};
+use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
 use crate::docker;
 use crate::environment::Environment;
@@ -101,10 +101,10 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 
 async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
-    let kind = Kind::of(&engine, project, &context.paths);
-    let state = kind.state().await?;
+    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
+    let state = cluster.state().await?;
     // The session and its forwards are there whether or not the cluster answers.
-    let (seen, error) = match look(&kind, &state, project).await {
+    let (seen, error) = match look(&cluster, &state, project).await {
         Ok(seen) => (seen, None),
         Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
         Err(error) => return Err(error.into()),
@@ -136,9 +136,9 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
     })
 }
 
-async fn look(kind: &Kind, state: &State, project: &Project) -> Result<Option<Seen>> {
+async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<Seen>> {
     let State::Running(nodes) = state else { return Ok(None) };
-    let Some(access) = kind.pinned(nodes).await? else { return Ok(None) };
+    let Some(access) = cluster.pinned(nodes).await? else { return Ok(None) };
     Ok(Some(Seen {
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::facts::of_project;
 use super::{Check, Id, Missing, Seen, skipped};
-use crate::cluster::kind::{Access, Kind, State};
 use crate::cluster::namespace::{self, Resident};
+use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::Result;
@@ -42,16 +42,16 @@ pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Mis
     let Ok(engine) = engine else {
         return Err(Missing::Skipped("the Docker Engine does not answer".to_owned()));
     };
-    let kind = Kind::of(engine, project, paths);
-    let state = kind.state().await?;
+    let handle = Handle::of(engine, &project.cluster, paths);
+    let state = handle.state().await?;
     let mut cluster = Cluster {
         name: project.cluster.name.clone(),
         state: state.word(),
-        kubeconfig: kind.kubeconfig(),
+        kubeconfig: handle.kubeconfig(),
         ..Cluster::default()
     };
     if let State::Running(nodes) = &state {
-        cluster.pin = match kind.pinned(nodes).await {
+        cluster.pin = match handle.pinned(nodes).await {
             Ok(Some(access)) => {
                 ask(&access, &mut cluster).await;
                 Pin::Pinned(access.pin.uid)

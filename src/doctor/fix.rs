@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::leftovers::is_dead;
 use super::{Facts, machine};
-use crate::cluster::kind::{Kind, State};
+use crate::cluster::{Handle, State};
+use crate::config::{ClusterConfig, Provider};
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -97,15 +98,12 @@ fn remove(socket: &PathBuf) -> Result<()> {
 }
 
 async fn forget(name: &str, paths: &Paths, environment: &Environment) -> Result<()> {
-    let kind = Kind {
-        engine: docker::connect(environment).await?,
-        name: name.to_owned(),
-        dir: paths.cluster(name),
-        image: None,
-    };
-    let turn = kind.turn(|| {}).await?;
-    match kind.state().await? {
-        State::Absent => kind.forget(&turn).await,
+    let engine = docker::connect(environment).await?;
+    let config = ClusterConfig { provider: Provider::Kind, name: name.to_owned(), image: None };
+    let cluster = Handle::of(&engine, &config, paths);
+    let turn = cluster.turn(|| {}).await?;
+    match cluster.state().await? {
+        State::Absent => cluster.forget(&turn).await,
         _ => Ok(()),
     }
 }

@@ -16,8 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bridge::{Bridge, Bridging};
-use crate::cluster::kind::{Access, Kind, Node, State};
-use crate::cluster::namespace;
+use crate::cluster::{Access, Handle, Node, State, namespace};
 use crate::compose::Compose;
 use crate::config::Variables;
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
@@ -61,7 +60,7 @@ pub struct PreparedRelease {
 pub struct Observed {
     pub engine: Engine,
     pub helm: Helm,
-    pub kind: Kind,
+    pub cluster: Handle,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
     /// The stack beside it. None: there is no Compose file.
@@ -91,11 +90,11 @@ pub async fn observe(
     let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
         return Err(Errors(problems));
     };
-    let kind = Kind::of(&engine, project, paths);
+    let handle = Handle::of(&engine, &project.cluster, paths);
     let charts = Charts::new(project, paths, &helm)?;
     let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), draft);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
@@ -108,7 +107,7 @@ pub async fn observe(
     let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
     let (images, releases, facts) = seen.facts().await?;
     let (compose, bridge) = (compose.flatten(), charts.bridge);
-    Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
+    Ok(Observed { engine, helm, cluster: handle, access, compose, images, releases, bridge, facts })
 }
 
 /// What was looked at first, and what the rest follows from.
@@ -172,23 +171,23 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
     let mut problems = vec![];
     let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
     let helm = Helm::find(environment).map_err(|e| problems.push(e));
-    if let Err(error) = Kind::supported(project) {
+    if let Err(error) = Handle::supported(project) {
         problems.push(error);
     }
     match (engine, helm) {
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
-            // Where helm is missing kind may be, too.
-            keep(cluster(&Kind::of(&engine, project, paths), project).await, &mut problems);
+            // Where helm is missing, so may be what makes the cluster.
+            keep(cluster(&Handle::of(&engine, &project.cluster, paths), project).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
-    let fact = match kind.state().await? {
-        State::Running(nodes) => match kind.pinned(&nodes).await {
+async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+    let fact = match handle.state().await? {
+        State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 namespace::find_own(&access.client, &project.id, &project.root).await?;
                 return Ok((ClusterFact::Ready, Some(access), nodes));
@@ -198,14 +197,14 @@ async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<
             Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,
             Err(e) => return Err(e.into()),
         },
-        State::Stopped(nodes) if kind.is_pinned(&nodes)? => ClusterFact::Stopped,
+        State::Stopped(nodes) if handle.is_pinned(&nodes)? => ClusterFact::Stopped,
         State::Stopped(_) => ClusterFact::Foreign,
         State::Absent => ClusterFact::Absent,
         State::HalfMade => ClusterFact::HalfMade,
     };
     if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
         // It is needed to create or adopt a cluster, and its absence is better said now.
-        kind.program()?;
+        handle.provided()?;
     }
     Ok((fact, None, vec![]))
 }
