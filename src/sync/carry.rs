@@ -5,9 +5,11 @@
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use kube::Client;
 use tokio::io::AsyncReadExt;
+use tokio::time::{sleep, timeout};
 
 use super::batch::{Item, Source};
 use super::exec::{Exec, Output, Place, Said};
@@ -16,6 +18,8 @@ use super::stream::Failure;
 
 /// Bytes in a frame.
 const FRAME: usize = 256 * 1024;
+/// How long a container may take for a frame, or to end after the last one.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A tar is made of blocks of this many bytes, and ends with two that are empty.
 const BLOCK: u64 = 512;
 
@@ -170,6 +174,7 @@ impl Sending {
         tokio::select! {
             sent = exec.input.send(frame) => sent?,
             ended = end(&mut exec.output, said) => return Err(ended.err().unwrap_or_else(|| "ended early".to_owned())),
+            () = sleep(PATIENCE) => return Err(silent()),
         }
         self.frame.clear();
         Ok(())
@@ -178,8 +183,12 @@ impl Sending {
     async fn finish(mut self) -> Result<(), String> {
         self.flush().await?;
         self.exec.input.close().await;
-        end(&mut self.exec.output, &mut self.said).await
+        timeout(PATIENCE, end(&mut self.exec.output, &mut self.said)).await.map_err(|_| silent())?
     }
+}
+
+fn silent() -> String {
+    format!("the container took nothing for {} s", PATIENCE.as_secs())
 }
 
 /// Waits for the end of a process. An error is the last it said.

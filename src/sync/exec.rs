@@ -6,6 +6,7 @@
 //! died. Here a task reads whatever comes, so that the process never waits for us.
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use futures::stream::BoxStream;
 use futures::{Sink, SinkExt, StreamExt};
@@ -15,6 +16,7 @@ use kube::api::AttachParams;
 use kube::core::Request;
 use kube::{Client, Resource};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -26,6 +28,9 @@ const STDERR: u8 = 2;
 const STATUS: u8 = 3;
 /// Ends another channel; v5 only.
 const CLOSE: u8 = 255;
+
+/// An API server that is suspended takes connections and says nothing: asking anew finds it when it is back.
+const CONNECT: Duration = Duration::from_secs(15);
 
 type Frames = BoxStream<'static, Result<Message, WsError>>;
 type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
@@ -89,7 +94,9 @@ impl Exec {
         let pods = Request::new(Pod::url_path(&(), Some(&place.namespace)));
         let attach = AttachParams::default().container(&place.container).stdin(true);
         let request = pods.exec(&place.pod, command.iter().copied(), &attach).map_err(|e| chain(&e))?;
-        let connection = client.connect(request).await.map_err(|e| chain(&e))?;
+        let connected = timeout(CONNECT, client.connect(request)).await;
+        let silent = |_| format!("the API server did not answer for {} s", CONNECT.as_secs());
+        let connection = connected.map_err(silent)?.map_err(|e| chain(&e))?;
         let closes = connection.supports_stream_close();
         let (outgoing, frames) = connection.into_stream().split();
         let (sender, said) = mpsc::unbounded_channel();

@@ -1,45 +1,12 @@
 //! A listener once shown stays: a pod that goes costs a moment, never a refused connection.
 
-use std::io::ErrorKind;
-use std::net::TcpStream;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::support::knocker::Knocker;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
-
-/// Connects again and again and counts the refusals.
-struct Knocker {
-    stop: Arc<AtomicBool>,
-    refused: std::thread::JoinHandle<(usize, usize)>,
-}
-
-impl Knocker {
-    fn at(port: u16) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let refused = std::thread::spawn(move || {
-            let (mut refused, mut knocks) = (0, 0);
-            while !stopped.load(Ordering::SeqCst) {
-                let knock = TcpStream::connect(("127.0.0.1", port));
-                refused += usize::from(knock.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused));
-                knocks += 1;
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            (refused, knocks)
-        });
-        Self { stop, refused }
-    }
-
-    /// How many of how many knocks were refused.
-    fn counted(self) -> (usize, usize) {
-        self.stop.store(true, Ordering::SeqCst);
-        self.refused.join().unwrap()
-    }
-}
 
 #[test]
 fn a_replaced_pod_ends_no_forward_and_its_listener_never_refuses() {

@@ -1,115 +1,19 @@
-//! Sync on the real cluster: how long a save takes until a process in the container reads it, and what
-//! becomes of it when pods come and go.
+//! A saved file is in every container, whatever its name, its size and the editor that saved it.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use devk::config::{ImageConfig, Origin, Sync};
-use devk::sync::containers;
-use devk::sync::engine::{Engine, Settings};
-use devk::sync::rules::{Rules, Usage};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
-
-use crate::support::machine::{CLUSTER, cluster};
-use crate::support::project::Project;
-use crate::support::tell;
+use crate::support::followed::Followed;
+use crate::support::machine::{CLUSTER, cluster, run};
+use crate::support::wire::get;
+use crate::support::{eventually, tell};
 
 const SAVES: usize = 200;
-
-/// The demo's API, with an engine on its build context.
-struct Synced {
-    project: Project,
-    engine: Engine,
-    _clients: watch::Sender<Option<kube::Client>>,
-    _stop: tokio_util::sync::DropGuard,
-}
-
-impl Synced {
-    async fn new(name: &str, replicas: usize) -> Self {
-        cluster();
-        let project = Project::demo_on(CLUSTER, name);
-        project.devk(&["up", "--once"]).well();
-        let scale = format!("--replicas={replicas}");
-        cluster().kubectl(CLUSTER, &["-n", name, "scale", "deployment/demo-api", &scale]);
-        cluster().kubectl(CLUSTER, &["-n", name, "rollout", "status", "deployment/demo-api"]);
-        let reference =
-            ["-n", name, "get", "deployment/demo-api", "-o", "jsonpath={.spec.template.spec.containers[0].image}"];
-        let reference = cluster().kubectl(CLUSTER, &reference);
-        let client = devk::cluster::client::client(&kubeconfig()).await.unwrap();
-        let (clients, stop) = (watch::Sender::new(Some(client)), CancellationToken::new());
-        let running = containers::watch(name, clients.subscribe(), stop.clone());
-        let context = project.path("api");
-        let image = image(&context);
-        let rules = Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap();
-        let settings = Settings { image: "api".to_owned(), reference, context, rules };
-        let engine = Engine::start(settings, clients.subscribe(), running, mpsc::unbounded_channel().0).await.unwrap();
-        let synced = Self { project, engine, _clients: clients, _stop: stop.drop_guard() };
-        synced.opened(replicas).await;
-        synced
-    }
-
-    /// Waits until this many containers can be synced into.
-    async fn opened(&self, count: usize) {
-        let deadline = Instant::now() + Duration::from_secs(120);
-        while self.engine.status().containers.iter().filter(|container| container.open).count() != count {
-            assert!(Instant::now() < deadline, "{:?}", self.engine.status());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-
-    fn pods(&self) -> Vec<String> {
-        self.engine.status().containers.into_iter().map(|container| container.pod).collect()
-    }
-
-    fn app(&self, path: &str) -> PathBuf {
-        self.project.path("api/app").join(path)
-    }
-
-    /// Waits until all containers have what is in the tree.
-    async fn settled(&self) {
-        // A path that is gone is believed after a moment.
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        tokio::time::timeout(Duration::from_secs(120), self.engine.settled()).await.unwrap();
-    }
-
-    fn exec(&self, pod: &str, command: &[&str]) -> String {
-        let words = [&["-n", &self.project.name, "exec", pod, "--"], command].concat();
-        cluster().kubectl(CLUSTER, &words)
-    }
-
-    /// Every file below the synced folder of a pod, with its checksum.
-    fn sums(&self, pod: &str) -> Vec<String> {
-        let list = "cd /srv/app && find . -type f ! -path '*/__pycache__/*' -exec sha256sum {} + | sort";
-        self.exec(pod, &["sh", "-c", list]).lines().map(str::to_owned).collect()
-    }
-
-    fn own_sums(&self) -> Vec<String> {
-        let list = "find . -type f -exec sha256sum {} + | sort";
-        let output = Command::new("sh").args(["-c", list]).current_dir(self.app("")).output().unwrap();
-        String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-    }
-}
-
-fn kubeconfig() -> PathBuf {
-    cluster().state().join("clusters").join(CLUSTER).join("kubeconfig")
-}
-
-fn image(context: &Path) -> ImageConfig {
-    ImageConfig {
-        name: "api".to_owned(),
-        context: context.to_owned(),
-        dockerfile: context.join("Dockerfile"),
-        target: None,
-        args: BTreeMap::new(),
-        sync: Sync::Auto,
-        origin: Origin { file: context.join("devk.yaml"), line: 1 },
-    }
-}
 
 /// Reads one file in a container again and again, and tells each new content with the time it was read.
 struct Reader {
@@ -132,10 +36,12 @@ while True:
 ";
 
 impl Reader {
-    fn start(synced: &Synced, pod: &str, path: &str) -> Self {
+    fn start(followed: &Followed, path: &str) -> Self {
+        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
         let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(kubeconfig()).args(["-n", &synced.project.name, "exec", pod, "--"]);
-        let mut child = command.args(["python3", "-c", READ, path]).stdout(Stdio::piped()).spawn().unwrap();
+        command.arg("--kubeconfig").arg(kubeconfig).args(["-n", &followed.project.name, "exec", &followed.pod(), "--"]);
+        command.args(["python3", "-c", READ, &followed.inside(path)]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert_eq!(lines.next().unwrap().unwrap(), "ready");
         Self { child, lines }
@@ -167,95 +73,193 @@ fn percentile(sorted: &[Duration], share: usize) -> Duration {
     sorted[(sorted.len() * share / 100).min(sorted.len() - 1)]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_save_is_read_in_the_container_within_milliseconds() {
-    let synced = Synced::new("saves", 1).await;
-    let pod = synced.pods().remove(0);
-    let file = synced.app("probe.txt");
-    std::fs::write(&file, "first").unwrap();
-    synced.settled().await;
-    let mut reader = Reader::start(&synced, &pod, "/srv/app/probe.txt");
+#[test]
+fn a_save_is_read_in_the_container_within_milliseconds_and_the_api_answers_anew() {
+    let demo = Followed::demo("saves");
+    demo.save("probe.txt", "first");
+    demo.settled();
+    let mut reader = Reader::start(&demo, "probe.txt");
     let mut times = Vec::new();
     for number in 0..SAVES {
         let content = format!("save {number} ");
-        std::fs::write(&file, &content).unwrap();
+        demo.save("probe.txt", &content);
         let closed = now();
-        let saw = tokio::task::block_in_place(|| reader.saw(&content));
+        let saw = reader.saw(&content);
         times.push(Duration::from_nanos(u64::try_from(saw.saturating_sub(closed)).unwrap()));
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        std::thread::sleep(Duration::from_millis(20));
     }
     times.sort();
     for share in [50, 95, 99] {
         tell(&format!("save to reader in the container, p{share}"), percentile(&times, share));
     }
-    println!("{:?}", synced.engine.status().latency);
     // The figures themselves are the benchmark's; here it must be no other order of magnitude.
     assert!(percentile(&times, 50) < Duration::from_millis(100), "{times:?}");
+    drop(reader);
+    the_api_answers_anew(&demo);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_files_arrive_in_every_replica() {
-    let synced = Synced::new("many", 2).await;
+/// uvicorn --reload sees the file, and ends and starts its worker.
+fn the_api_answers_anew(demo: &Followed) {
+    let (port, main) = (demo.project.port("api"), std::fs::read_to_string(demo.file("main.py")).unwrap());
+    let mut times = Vec::new();
+    for number in 0..5 {
+        let path = format!("/version-{number}");
+        let new = format!("{main}\n\n@app.get(\"{path}\")\ndef version():\n    return {number}\n");
+        demo.save("main.py", new);
+        let since = Instant::now();
+        let answers = || get(port, &path).is_ok_and(|answer| answer.status == 200);
+        eventually("the API does not answer anew", Duration::from_secs(30), answers);
+        times.push(since.elapsed());
+    }
+    times.sort();
+    tell("save to new answer over the forward, p50", percentile(&times, 50));
+    let synced = demo.sync()["last"]["total_ms"].as_f64().unwrap();
+    tell("of which devk's own", Duration::from_secs_f64(synced / 1e3));
+}
+
+#[test]
+fn a_thousand_files_arrive_in_every_replica() {
+    let pair = Followed::pair("many");
+    pair.kubectl(&["scale", "deployment/pair-left", "--replicas=2"]);
+    pair.settled();
     for number in 0..1000 {
-        let file = synced.app(&format!("d{}/f{number}.py", number / 20));
+        let file = pair.file(format!("d{}/f{number}.py", number / 20));
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, format!("value = {number}\n").repeat(200)).unwrap();
     }
     let since = Instant::now();
-    synced.settled().await;
+    pair.settled();
     tell("a thousand files in two replicas, after the last was written", since.elapsed());
-    for pod in synced.pods() {
-        assert_eq!(synced.sums(&pod), synced.own_sums(), "{pod}");
-    }
-    std::fs::rename(synced.app("d0"), synced.app("renamed")).unwrap();
-    std::fs::remove_dir_all(synced.app("d1")).unwrap();
-    synced.settled().await;
-    for pod in synced.pods() {
-        assert_eq!(synced.sums(&pod), synced.own_sums(), "{pod}");
-    }
+    assert_eq!(pair.pods().len(), 2);
+    pair.is_equal();
+    std::fs::rename(pair.file("d0"), pair.file("renamed")).unwrap();
+    std::fs::remove_dir_all(pair.file("d1")).unwrap();
+    pair.is_equal();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_new_pod_gets_what_was_synced_before_it_started() {
-    let synced = Synced::new("replayed", 1).await;
-    let names = ["plain.py", "with space.py", "it's.py", "new\nline.py", "-rf"];
-    for name in names {
-        std::fs::write(synced.app(name), format!("# {name}")).unwrap();
-    }
-    std::fs::remove_file(synced.app("__init__.py")).unwrap();
-    synced.settled().await;
-    for round in 0..3 {
-        let pod = synced.pods().remove(0);
-        std::fs::write(synced.app("round.py"), format!("{round}")).unwrap();
-        cluster().kubectl(CLUSTER, &["-n", "replayed", "delete", "pod", &pod, "--wait=false"]);
-        std::fs::write(synced.app("after.py"), format!("{round}")).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(120);
-        let is_new = || synced.pods().iter().any(|other| *other != pod);
-        while !is_new() {
-            assert!(Instant::now() < deadline, "{:?}", synced.engine.status());
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        synced.settled().await;
-        let pod = synced.pods().remove(0);
-        assert_eq!(synced.sums(&pod), synced.own_sums(), "round {round}");
-    }
+fn git(pair: &Followed, words: &[&str]) {
+    run(Command::new("git")
+        .arg("-C")
+        .arg(pair.project.path(""))
+        .args(["-c", "user.name=t", "-c", "user.email=t@t"])
+        .args(["-c", "gc.auto=0"])
+        .args(words));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_saved_300_times_a_second_ends_with_its_last_content() {
-    let synced = Synced::new("hammered", 1).await;
-    let (file, pod) = (Arc::new(synced.app("hot.py")), synced.pods().remove(0));
-    let writer = file.clone();
-    tokio::task::spawn_blocking(move || {
-        for number in 0..900 {
-            std::fs::write(&*writer, format!("{number}")).unwrap();
-            std::thread::sleep(Duration::from_micros(3300));
-        }
-    })
-    .await
-    .unwrap();
+#[test]
+fn a_checkout_of_five_thousand_files_and_back_is_followed_whole() {
+    let pair = Followed::pair_not_up("checkout");
+    git(&pair, &["init", "-q", "-b", "main"]);
+    git(&pair, &["add", "."]);
+    git(&pair, &["commit", "-q", "-m", "few"]);
+    git(&pair, &["checkout", "-q", "-b", "much"]);
+    for number in 0..5000 {
+        let file = pair.file(format!("m{}/f{number}", number / 100));
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(file, format!("{number}\n").repeat(number % 50)).unwrap();
+    }
+    pair.save("index.html", "much\n");
+    git(&pair, &["add", "."]);
+    git(&pair, &["commit", "-q", "-m", "much"]);
+    git(&pair, &["checkout", "-q", "main"]);
+    let pair = pair.up();
+    let pod = pair.pod();
+    for (branch, page) in [("much", "much\n"), ("main", "this is left\n")] {
+        git(&pair, &["checkout", "-q", branch]);
+        let since = Instant::now();
+        pair.settled();
+        tell(&format!("checkout of {branch}, until all of it is in the container"), since.elapsed());
+        pair.is_equal();
+        assert_eq!(get(pair.project.port("left"), "/index.html").unwrap().well(), page);
+    }
+    assert_eq!(pair.pod(), pod, "nothing was rebuilt");
+}
+
+#[test]
+fn any_name_mode_and_link_arrives() {
+    let pair = Followed::pair("names");
+    let names: [&[u8]; 9] =
+        [b"a b", b"it's \"quoted\"", b"new\nline", b"\xff\xfe", b"-rf", b"$(id)", b"*", b"\\", "ä".as_bytes()];
+    for name in names.map(OsStr::from_bytes) {
+        pair.save(name, name.as_bytes());
+        let folder = pair.file("in").join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join(name), "deep").unwrap();
+    }
+    std::fs::set_permissions(pair.file("-rf"), std::fs::Permissions::from_mode(0o751)).unwrap();
+    symlink("index.html", pair.file("link")).unwrap();
+    symlink("/nowhere", pair.file("dangling")).unwrap();
+    pair.is_equal();
+    assert_eq!(pair.exec(&pair.pod(), &["stat", "-c", "%a", &pair.inside("-rf")]).trim(), "751");
+    for name in names.map(OsStr::from_bytes) {
+        std::fs::remove_file(pair.file(name)).unwrap();
+    }
+    std::fs::remove_dir_all(pair.file("in")).unwrap();
+    pair.is_equal();
+}
+
+/// vim with its defaults on a plain file (`backupcopy=auto`): the old file becomes the backup, the new one is
+/// written under the name, the backup goes.
+fn as_vim_saves(file: &Path, text: &str) {
+    let backup = file.with_extension("html~");
+    std::fs::write(file.with_file_name("4913"), "").unwrap();
+    std::fs::remove_file(file.with_file_name("4913")).unwrap();
+    std::fs::rename(file, &backup).unwrap();
+    std::fs::write(file, text).unwrap();
+    std::fs::remove_file(backup).unwrap();
+}
+
+/// VS Code: the file is cut off and written in place, in pieces.
+fn as_vs_code_saves(file: &Path, text: &str) {
+    let mut open = std::fs::File::options().write(true).truncate(true).open(file).unwrap();
+    for piece in text.as_bytes().chunks(7) {
+        open.write_all(piece).unwrap();
+    }
+    open.sync_all().unwrap();
+}
+
+#[test]
+fn editors_save_in_their_own_ways_and_no_request_sees_the_file_missing() {
+    let pair = Followed::pair("editors");
+    let (file, port) = (pair.file("index.html"), pair.project.port("left"));
+    for number in 0..20 {
+        let text = format!("save number {number} of a page that is somewhat long\n");
+        let save = if number % 2 == 0 { as_vim_saves } else { as_vs_code_saves };
+        save(&file, &text);
+        let mut page = String::new();
+        eventually("the page is not the saved one", Duration::from_secs(10), || {
+            page = get(port, "/index.html").unwrap().well();
+            page == text
+        });
+    }
+    pair.is_equal();
+    // The rule's command ran in the container.
+    pair.exec(&pair.pod(), &["test", "-e", "/tmp/synced"]);
+}
+
+#[test]
+fn a_file_of_200_megabytes_arrives_and_small_ones_do_not_wait_for_it() {
+    let pair = Followed::pair("large");
+    let block: Vec<u8> = (0..1 << 20).map(|byte| (byte * 7 + byte / 251) as u8).collect();
+    let mut file = std::fs::File::create(pair.file("large")).unwrap();
+    (0..200).for_each(|_| file.write_all(&block).unwrap());
+    drop(file);
     let since = Instant::now();
-    tokio::time::timeout(Duration::from_secs(30), synced.engine.settled()).await.unwrap();
+    pair.settled();
+    tell("a file of 200 MiB, after it was closed", since.elapsed());
+    pair.is_equal();
+}
+
+#[test]
+fn a_file_saved_300_times_a_second_ends_with_its_last_content() {
+    let pair = Followed::pair("hammered");
+    for number in 0..900 {
+        pair.save("hot", format!("{number}"));
+        std::thread::sleep(Duration::from_micros(3300));
+    }
+    let (since, pod) = (Instant::now(), pair.pod());
+    let last = || pair.exec(&pod, &["cat", &pair.inside("hot")]) == "899";
+    eventually("the last save does not arrive", Duration::from_secs(10), last);
     tell("300 saves a second: the last content, after the last save", since.elapsed());
-    assert_eq!(synced.exec(&pod, &["cat", "/srv/app/hot.py"]), "899");
+    pair.is_equal();
 }

@@ -35,7 +35,8 @@ fn a_second_up_builds_nothing_loads_nothing_and_starts_no_program() {
 fn an_edited_file_rebuilds_its_image_and_no_other() {
     cluster();
     let project = Project::pair("edited");
-    project.devk(&["up", "-d"]).well();
+    // Without a session, which would bring it live by itself.
+    project.devk(&["up", "--once"]).well();
     project.write("left/www/index.html", "this is the new left\n");
     let second = project.devk(&["up", "-d"]).well();
     let verdicts = ["image.build/left", "image.build/right", "release.apply/pair"].map(|step| second.verdict(step));

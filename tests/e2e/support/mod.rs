@@ -2,6 +2,8 @@
 
 pub(crate) mod compose;
 pub(crate) mod copy;
+pub(crate) mod followed;
+pub(crate) mod knocker;
 pub(crate) mod machine;
 pub(crate) mod programs;
 pub(crate) mod project;

@@ -1,0 +1,65 @@
+//! Nodes and API servers that go away and come back.
+
+use std::time::{Duration, Instant};
+
+use crate::support::eventually;
+use crate::support::followed::Followed;
+use crate::support::knocker::Knocker;
+use crate::support::machine::docker;
+use crate::support::tell;
+use crate::support::wire::get;
+
+const NODE: &str = "devk-e2e-control-plane";
+const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+const ASIDE: &str = "/etc/kubernetes/kube-apiserver.yaml";
+
+/// How long a node may take to run pods again.
+const NODE_BACK: Duration = Duration::from_secs(120);
+
+/// Does something to the cluster while it saves and knocks, and looks whether all is well afterwards.
+fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
+    let port = pair.project.port("left");
+    pair.save("before", "before");
+    pair.settled();
+    let knocker = Knocker::at(port);
+    fault();
+    pair.save("after", "after");
+    let since = Instant::now();
+    let page = || get(port, "/after").is_ok_and(|answer| answer.body == "after");
+    eventually("the save does not come live by itself", NODE_BACK, page);
+    tell(&format!("{what}, until a save is served through the old listener"), since.elapsed());
+    let (refused, knocks) = knocker.counted();
+    assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
+    pair.is_equal();
+}
+
+#[test]
+fn a_restarted_node_ends_no_forward_and_loses_no_file() {
+    let pair = Followed::pair("node-restart");
+    survives(&pair, "node restarted", || drop(docker(&["restart", "--time", "1", NODE])));
+}
+
+#[test]
+fn an_api_server_that_is_gone_for_60_seconds_ends_no_forward_and_loses_no_file() {
+    let pair = Followed::pair("api-gone");
+    let port = pair.project.port("left");
+    survives(&pair, "API server gone for 60 s", || {
+        docker(&["exec", NODE, "mv", MANIFEST, ASIDE]);
+        let api = || docker(&["exec", NODE, "sh", "-c", "pgrep -f '^kube-apiserver' || true"]).trim().is_empty();
+        eventually("the API server does not end", Duration::from_secs(60), api);
+        std::thread::sleep(Duration::from_secs(60));
+        // The relay needs no API server.
+        assert_eq!(get(port, "/before").unwrap().well(), "before");
+        docker(&["exec", NODE, "mv", ASIDE, MANIFEST]);
+    });
+}
+
+#[test]
+fn an_api_server_that_answers_nothing_for_30_seconds_ends_no_forward_and_loses_no_file() {
+    let pair = Followed::pair("api-hangs");
+    survives(&pair, "API server hung for 30 s", || {
+        docker(&["exec", NODE, "pkill", "-STOP", "-f", "^kube-apiserver"]);
+        std::thread::sleep(Duration::from_secs(30));
+        docker(&["exec", NODE, "pkill", "-CONT", "-f", "^kube-apiserver"]);
+    });
+}

@@ -1,0 +1,32 @@
+//! A session that sleeps, as it does when the laptop does.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::followed::Followed;
+use crate::support::machine::machine;
+use crate::support::run::kill;
+use crate::support::wire::get;
+use crate::support::{eventually, tell};
+
+/// Longer than a websocket's or a watch's patience must not matter; the suspension of five minutes is
+/// docs/reliability.md's, this one keeps the suite short.
+const ASLEEP: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_session_that_slept_catches_up_with_what_was_saved_meanwhile() {
+    let pair = Followed::pair("asleep");
+    let (port, supervisors) = (pair.project.port("left"), machine().supervisors("asleep"));
+    let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
+    all(Signal::STOP);
+    pair.save("index.html", "saved while it slept\n");
+    pair.kubectl(&["delete", "pod", &pair.pod(), "--wait=false"]);
+    std::thread::sleep(ASLEEP);
+    all(Signal::CONT);
+    let since = Instant::now();
+    let page = || get(port, "/index.html").is_ok_and(|answer| answer.body == "saved while it slept\n");
+    eventually("the session does not catch up", Duration::from_secs(60), page);
+    tell("woken, until what was saved meanwhile is served", since.elapsed());
+    pair.is_equal();
+}

@@ -1,0 +1,154 @@
+//! A stack that is up and whose session follows the working tree, and what its containers have of it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::eventually;
+use super::machine::{CLUSTER, cluster, run};
+use super::project::Project;
+
+/// Longer than a node needs to come back on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// `pair` with a sync rule for its left image.
+const SYNCED: (&str, &str) =
+    ("left: {context: ./left}", "left: {context: ./left, sync: [{from: www, to: /www, run: [touch, /tmp/synced]}]}");
+
+pub(crate) struct Followed {
+    pub(crate) project: Project,
+    /// The followed image and its Deployment.
+    pub(crate) image: &'static str,
+    pub(crate) deployment: &'static str,
+    /// A folder of the project, and the same one in the containers.
+    here: &'static str,
+    there: &'static str,
+}
+
+impl Followed {
+    /// `pair`, whose left image takes `left/www` by a rule. httpd reads the files anew for each request.
+    pub(crate) fn pair(name: &str) -> Self {
+        let followed = Self::pair_not_up(name);
+        followed.up()
+    }
+
+    /// The same before its first `up`.
+    pub(crate) fn pair_not_up(name: &str) -> Self {
+        cluster();
+        let project = Project::pair(name);
+        project.edit("devk.yaml", SYNCED.0, SYNCED.1);
+        Self { project, image: "left", deployment: "pair-left", here: "left/www", there: "/www" }
+    }
+
+    /// The demo, whose API reloads itself: what is synced is read off its Dockerfile.
+    pub(crate) fn demo(name: &str) -> Self {
+        cluster();
+        let project = Project::demo_on(CLUSTER, name);
+        let demo = Self { project, image: "api", deployment: "demo-api", here: "api/app", there: "/srv/app" };
+        demo.up()
+    }
+
+    pub(crate) fn up(self) -> Self {
+        self.project.devk(&["up", "-d"]).well();
+        self.settled();
+        self
+    }
+
+    /// A path in the followed folder.
+    pub(crate) fn file(&self, path: impl AsRef<Path>) -> PathBuf {
+        self.project.path(self.here).join(path)
+    }
+
+    pub(crate) fn save(&self, path: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+        std::fs::write(self.file(path), text).unwrap();
+    }
+
+    /// The same path in a container.
+    pub(crate) fn inside(&self, path: &str) -> String {
+        format!("{}/{path}", self.there)
+    }
+
+    pub(crate) fn kubectl(&self, words: &[&str]) -> String {
+        cluster().kubectl(CLUSTER, &[&["-n", &self.project.name], words].concat())
+    }
+
+    pub(crate) fn exec(&self, pod: &str, command: &[&str]) -> String {
+        self.kubectl(&[&["exec", pod, "--"], command].concat())
+    }
+
+    /// What `devk status` says of the image's sync.
+    pub(crate) fn sync(&self) -> Value {
+        let session = self.project.session();
+        let images = session["sync"].as_array().unwrap();
+        // Of an earlier image only its last containers are left, and they come after the current one.
+        images.iter().find(|sync| sync["image"] == self.image).cloned().unwrap_or(Value::Null)
+    }
+
+    /// Waits until `devk status` says this of the image's sync.
+    pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
+        let mut sync = Value::Null;
+        eventually(what, PATIENCE, || {
+            sync = self.sync();
+            is_so(&sync)
+        });
+        sync
+    }
+
+    /// Waits until every replica has all of the working tree.
+    pub(crate) fn settled(&self) -> Value {
+        // A path that is gone is believed after a moment; then it is in the journal.
+        std::thread::sleep(Duration::from_millis(400));
+        self.kubectl(&["rollout", "status", "deployment", self.deployment, "--timeout=180s"]);
+        let pods = self.pods();
+        self.until("a container lacks some of the working tree", |sync| {
+            let containers = sync["containers"].as_array().into_iter().flatten();
+            let current = containers.filter(|c| c["open"] == true && c["generation"] == sync["generation"]);
+            let mut current: Vec<_> = current.filter_map(|c| c["pod"].as_str()).collect();
+            current.sort_unstable();
+            current == pods
+        })
+    }
+
+    /// The pods that run and are not about to end, in the order of their names.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let all: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
+        let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        let names = all["items"].as_array().unwrap().iter().filter(stays);
+        let mut names: Vec<_> = names.filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect();
+        names.retain(|name| name.starts_with(self.deployment));
+        names.sort();
+        names
+    }
+
+    pub(crate) fn pod(&self) -> String {
+        self.pods().remove(0)
+    }
+
+    /// Ends the test unless every container has the folder as it is here, by content and by `devk verify`.
+    pub(crate) fn is_equal(&self) {
+        self.settled();
+        for pod in self.pods() {
+            let there = tempfile::tempdir().unwrap();
+            self.fetch(&pod, there.path());
+            let mut diff = Command::new("diff");
+            diff.args(["-r", "--no-dereference", "-x", "__pycache__"]).arg(self.file("")).arg(there.path());
+            run(&mut diff);
+        }
+        let verified = self.project.devk(&["verify"]).well().document();
+        assert_eq!(verified["equal"], true, "{verified}");
+    }
+
+    /// Copies the folder out of a container.
+    fn fetch(&self, pod: &str, to: &Path) {
+        let mut tar = Command::new("tar").arg("-x").current_dir(to).stdin(Stdio::piped()).spawn().unwrap();
+        let pipe = tar.stdin.take().unwrap();
+        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
+        let mut fetch = Command::new("kubectl");
+        fetch.arg("--kubeconfig").arg(kubeconfig).args(["-n", &self.project.name, "exec", pod, "--"]);
+        let fetched = fetch.args(["tar", "-C", self.there, "-c", "."]).stdout(pipe).status().unwrap();
+        drop(fetch);
+        assert!(tar.wait().unwrap().success() && fetched.success());
+    }
+}

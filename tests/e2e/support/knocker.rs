@@ -1,0 +1,37 @@
+//! Whether a listener ever refused.
+
+use std::io::ErrorKind;
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Connects again and again and counts the refusals.
+pub(crate) struct Knocker {
+    stop: Arc<AtomicBool>,
+    refused: std::thread::JoinHandle<(usize, usize)>,
+}
+
+impl Knocker {
+    pub(crate) fn at(port: u16) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let refused = std::thread::spawn(move || {
+            let (mut refused, mut knocks) = (0, 0);
+            while !stopped.load(Ordering::SeqCst) {
+                let knock = TcpStream::connect(("127.0.0.1", port));
+                refused += usize::from(knock.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused));
+                knocks += 1;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            (refused, knocks)
+        });
+        Self { stop, refused }
+    }
+
+    /// How many of how many knocks were refused.
+    pub(crate) fn counted(self) -> (usize, usize) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.refused.join().unwrap()
+    }
+}
