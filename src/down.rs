@@ -83,6 +83,10 @@ impl Down<'_> {
             problems.extend(self.step("image.remove", "devk-built images", self.remove_images()).await.err());
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
+                // devk's copy of the user's credentials goes with the last project that needs them.
+                if self.cluster.is_brought() && others.is_empty() {
+                    problems.extend(self.cluster.forget(&turn).await.err());
+                }
                 problems.extend(self.forget().err());
             }
         }
@@ -104,6 +108,9 @@ impl Down<'_> {
     /// Access to the cluster if there is something to end. Removing from a stopped cluster needs it
     /// started: what else lives on it stands nowhere but in it.
     async fn access(&self, delete: bool, turn: &Turn) -> Result<Option<Access>> {
+        if self.cluster.is_untouched()? {
+            return Ok(None);
+        }
         match self.cluster.state().await? {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.

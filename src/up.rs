@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::service::{self, Lead};
 use crate::bridge::{Bridge, Bridging, record, steps};
-use crate::cluster::{Access, namespace, sleep};
+use crate::cluster::{self, Access, namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
@@ -51,7 +51,8 @@ pub async fn up(
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
-    let project = config::load(&asked.source, paths)?;
+    let mut project = config::load(&asked.source, paths)?;
+    cluster::settle(&mut project.cluster, paths, &asked.environment);
     let observed = observe_and_hold(session, paths, &project, asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let forwards = rows(&observed);

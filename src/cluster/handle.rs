@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::existing::Existing;
+use super::k3d::K3d;
 use super::kind::Kind;
+use super::minikube::Minikube;
 use super::nodes::{self, Node, docker_error};
 use super::pin::{self, Pin};
 use super::tool::Tool;
-use super::{Access, Cluster, End, State, client, restart};
-use crate::config::{ClusterConfig, Project, Provider};
+use super::{Access, Cluster, End, State, client, restart, runtime};
+use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, is_not_found};
 use crate::error::{Code, Error, Result, internal};
 use crate::paths::{Lock, Paths, remove_dir, write_atomic};
@@ -37,7 +40,7 @@ pub struct Handle {
     pub engine: Engine,
     pub name: String,
     provider: Provider,
-    /// `<state>/clusters/<name>`.
+    /// `<state>/clusters/<folder>`.
     dir: PathBuf,
     cluster: Arc<dyn Cluster>,
 }
@@ -45,33 +48,51 @@ pub struct Handle {
 impl Handle {
     /// The cluster that devk.yaml names.
     pub fn of(engine: &Engine, config: &ClusterConfig, paths: &Paths) -> Self {
-        let ClusterConfig { provider, name, image } = config.clone();
-        let (engine, dir) = (engine.clone(), paths.cluster(&name));
-        let cluster = Arc::new(Kind { engine: engine.clone(), name: name.clone(), dir: dir.clone(), image });
-        Self { engine, name, provider, dir, cluster }
+        let (engine, dir) = (engine.clone(), paths.cluster(&config.folder()));
+        let cluster = of_provider(engine.clone(), config.clone(), dir.clone());
+        Self { engine, name: config.name.clone(), provider: config.provider, dir, cluster }
     }
 
-    /// The provider that devk.yaml names is one that devk has.
+    /// The user brings it: devk neither makes nor ends it, and there is nothing to wait for.
+    pub fn is_brought(&self) -> bool {
+        self.provider == Provider::Existing
+    }
+
+    /// There can be nothing of devk's on it.
     ///
     /// # Errors
-    /// [`Code::ClusterProvider`].
-    pub fn supported(project: &Project) -> Result<()> {
-        match project.cluster.provider {
-            Provider::Kind => Ok(()),
-            other => {
-                Err(Error::new(Code::ClusterProvider, format!("cluster provider `{other:?}` is not supported yet"))
-                    .at(&project.file, None)
-                    .hint("cluster: {provider: kind}"))
-            }
-        }
+    /// [`Code::StateIo`].
+    pub fn is_untouched(&self) -> Result<bool> {
+        Ok(self.is_brought() && pin::load(&self.dir)?.is_none())
     }
 
     /// What creating or adopting it takes is there.
     ///
     /// # Errors
-    /// [`Code::ToolMissing`].
-    pub fn provided(&self) -> Result<()> {
-        Tool::of(self.provider).map_or(Ok(()), |tool| tool.find(&self.engine).map(drop))
+    /// [`Code::ToolMissing`], [`Code::ClusterContext`].
+    pub async fn provided(&self) -> Result<()> {
+        match Tool::of(self.provider) {
+            Some(tool) => tool.find(&self.engine).map(drop),
+            None => self.cluster.kubeconfig().await.map(drop),
+        }
+    }
+
+    /// A client for looking at a cluster before it is pinned; nothing may be written through it.
+    ///
+    /// # Errors
+    /// [`Code::ClusterUnreachable`], and as [`Cluster::kubeconfig`].
+    pub async fn reader(&self) -> Result<kube::Client> {
+        client::client_of(&self.cluster.kubeconfig().await?, &format!("cluster `{}`", self.name)).await
+    }
+
+    /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.
+    ///
+    /// # Errors
+    /// As [`Self::reader`]; [`Code::DockerUnavailable`].
+    pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
+        let has_own = self.is_brought() && nodes.is_empty();
+        let is_lost = has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
+        Ok((!is_lost).then_some(nodes))
     }
 
     /// The private kubeconfig.
@@ -116,18 +137,39 @@ impl Handle {
     }
 
     /// Access to a running cluster that is pinned already; None if it has to be adopted first.
-    /// Writes nothing.
+    /// Writes nothing but the private copy of a kubeconfig that has changed.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
     pub async fn pinned(&self, nodes: &[Node]) -> Result<Option<Access>> {
-        let Some(pin) = pin::load(&self.dir)? else { return Ok(None) };
-        if pin.node != nodes::control_plane(nodes) || !self.kubeconfig().exists() {
+        let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else { return Ok(None) };
+        if self.is_brought() {
+            return self.pinned_by(pin, nodes).await.map(Some);
+        }
+        if !self.kubeconfig().exists() {
             return Ok(None);
         }
         let client = client::client(&self.kubeconfig()).await?;
-        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?)?;
+        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, None)?;
         Ok(Some(Access { client, nodes: nodes.to_vec(), pin }))
+    }
+
+    /// By the user's kubeconfig as it is now: credentials change. Only one that leads to the pinned cluster is kept.
+    async fn pinned_by(&self, pin: Pin, nodes: &[Node]) -> Result<Access> {
+        let kubeconfig = self.cluster.kubeconfig().await?;
+        let what = format!("cluster `{}`", self.name);
+        let client = client::client_of(&kubeconfig, &what).await?;
+        let endpoint = client::endpoint_of(&kubeconfig, &what).await?;
+        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, Some(&endpoint))?;
+        if std::fs::read_to_string(self.kubeconfig()).ok().as_ref() != Some(&kubeconfig) {
+            write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
+        }
+        Ok(Access { client, nodes: nodes.to_vec(), pin })
+    }
+
+    /// What the pin knows of the nodes.
+    fn node(&self, nodes: &[Node]) -> String {
+        if self.is_brought() { String::new() } else { nodes::control_plane(nodes) }
     }
 
     /// These nodes are those of the cluster that devk pinned, whether or not they run.
@@ -135,7 +177,7 @@ impl Handle {
     /// # Errors
     /// [`Code::StateIo`].
     pub fn is_pinned(&self, nodes: &[Node]) -> Result<bool> {
-        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == nodes::control_plane(nodes)))
+        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == self.node(nodes)))
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
@@ -255,7 +297,7 @@ impl Handle {
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
     /// anew has another node container; it is adopted, and no longer devk's to remove.
     async fn adopt(&self, nodes: &[Node], mut restarted: bool, step: &Step) -> Result<Access> {
-        let pin = pin::load(&self.dir)?.filter(|pin| pin.node == nodes::control_plane(nodes));
+        let pin = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes));
         let access = if pin.is_some() && self.kubeconfig().exists() {
             restarted |= self.wait_for_api(nodes, step).await?;
             self.pinned(nodes).await?
@@ -282,16 +324,30 @@ impl Handle {
 
     async fn pin_now(&self, nodes: &[Node], created: bool, network_created: bool) -> Result<Access> {
         let client = client::client(&self.kubeconfig()).await?;
+        if !self.is_brought()
+            && let Some(runtime) = runtime::other_runtime(&client).await?
+        {
+            return Err(self.not_containerd(&runtime));
+        }
         let uid = pin::uid(&client).await?;
         let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let pin = Pin { version: 1, uid, endpoint, node: nodes::control_plane(nodes), created, network_created };
+        let pin = Pin { version: 1, uid, endpoint, node: self.node(nodes), created, network_created };
         pin::save(&self.dir, &pin)?;
         Ok(Access { client, nodes: nodes.to_vec(), pin })
     }
 
+    /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
+    fn not_containerd(&self, runtime: &str) -> Error {
+        let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
+        Error::new(Code::ImageRegistry, message)
+            .evidence("devk brings images to containerd alone")
+            .hint("remove that cluster, and `devk up` makes it anew; or `cluster: {name: …}` in devk.yaml for another")
+    }
+
     /// True if it had to be waited for: then somebody has just started the nodes.
     async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
-        if client::client(&self.kubeconfig()).await.is_ok() {
+        // The state of one that the user brings comes from its API server.
+        if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
             return Ok(false);
         }
         self.cluster.start(&State::Running(nodes.to_vec()), step).await?;
@@ -304,5 +360,119 @@ impl Handle {
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
+    }
+}
+
+fn of_provider(engine: Engine, config: ClusterConfig, dir: PathBuf) -> Arc<dyn Cluster> {
+    let ClusterConfig { provider, name, image, remote, .. } = config;
+    match provider {
+        Provider::Kind => Arc::new(Kind { engine, name, dir, image }),
+        Provider::Minikube => Arc::new(Minikube { engine, profile: name, dir, image }),
+        Provider::K3d => Arc::new(K3d { engine, name, dir, image }),
+        Provider::Existing => Arc::new(Existing { engine, context: name, dir, remote }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::super::fake::{Program, api, container, told};
+    use super::super::minikube::CREATED_LABEL;
+    use super::*;
+
+    fn paths(program: &Program) -> Paths {
+        Paths { state: program.state(), cache: program.state(), data: program.state() }
+    }
+
+    fn kubeconfig(server: &str, token: &str) -> String {
+        format!(
+            "current-context: other\ncontexts: [{{name: dev, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{token: {token}}}}}]\n"
+        )
+    }
+
+    /// A cluster of the user's own, the user's kubeconfig, and the UID that answers.
+    async fn brought() -> (Program, Handle, PathBuf, Arc<Mutex<String>>) {
+        let mut program = Program::new("kubectl", &[], "exit 1");
+        let uid = Arc::new(Mutex::new("u1".to_owned()));
+        let answer = uid.clone();
+        let server = api(move || answer.lock().unwrap().clone()).await;
+        std::fs::create_dir(program.state()).unwrap();
+        let file = program.state().join("users-own");
+        std::fs::write(&file, kubeconfig(&server, "first")).unwrap();
+        program.set("KUBECONFIG", file.to_str().unwrap());
+        let config = ClusterConfig::new(Provider::Existing, "dev");
+        let handle = Handle::of(&program.engine(vec![]).await, &config, &paths(&program));
+        (program, handle, file, uid)
+    }
+
+    #[tokio::test]
+    async fn a_cluster_of_the_users_is_pinned_and_no_other_is_written_to_in_its_place() {
+        let (_program, handle, file, uid) = brought().await;
+        let before = std::fs::read(&file).unwrap();
+        assert!(handle.is_untouched().unwrap());
+        let (access, _) = told(async |step| handle.ensure(step).await).await;
+        let pin = access.unwrap().pin;
+        assert_eq!((pin.uid.as_str(), pin.node.as_str(), pin.created), ("u1", "", false));
+        assert!(handle.pinned(&[]).await.unwrap().is_some());
+        let copy = std::fs::read(handle.kubeconfig()).unwrap();
+
+        *uid.lock().unwrap() = "u2".to_owned();
+        assert_eq!(handle.pinned(&[]).await.unwrap_err().code, Code::ClusterPin);
+        let (refused, _) = told(async |step| handle.ensure(step).await).await;
+        assert_eq!(refused.unwrap_err().code, Code::ClusterPin);
+        assert_eq!(std::fs::read(handle.kubeconfig()).unwrap(), copy);
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn new_credentials_are_taken_over_and_a_new_endpoint_is_not() {
+        let (_program, handle, file, _) = brought().await;
+        told(async |step| handle.ensure(step).await).await.0.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("first", "second")).unwrap();
+        assert!(handle.pinned(&[]).await.unwrap().is_some());
+        let copy = || std::fs::read_to_string(handle.kubeconfig()).unwrap();
+        assert!(copy().contains("second") && !copy().contains("first"));
+
+        // The same cluster by its UID, as one restored from its backup would be.
+        let twin = api(|| "u1".to_owned()).await;
+        std::fs::write(&file, kubeconfig(&twin, "third")).unwrap();
+        assert_eq!(handle.pinned(&[]).await.unwrap_err().code, Code::ClusterPin);
+        assert!(copy().contains("second"));
+    }
+
+    #[tokio::test]
+    async fn a_minikube_cluster_is_made_pinned_stopped_and_removed() {
+        let server = api(|| "u1".to_owned()).await;
+        let script = format!(
+            "[ $1 = start ] || exit 0\necho '{}' >\"$KUBECONFIG\"",
+            kubeconfig(&server, "t").replace('\'', "\"")
+        );
+        let program = Program::new("minikube", &[], &script.replace("current-context: other", "current-context: dev"));
+        let private = program.state().join("clusters/minikube.p/kubeconfig");
+        let labels = json!({CREATED_LABEL: "true"});
+        let node = container("p", true, "192.168.49.2", &labels);
+        let containers = move || if private.exists() { vec![node.clone()] } else { vec![] };
+        let config = ClusterConfig::new(Provider::Minikube, "p");
+        let handle = Handle::of(&program.engine_with(containers).await, &config, &paths(&program));
+
+        assert_eq!(handle.state().await.unwrap(), State::Absent);
+        let access = told(async |step| handle.ensure(step).await).await.0.unwrap();
+        assert_eq!((access.pin.uid.as_str(), access.pin.node.as_str(), access.pin.created), ("u1", "id-of-p", true));
+        let calls = program.calls().len();
+        assert_eq!(handle.state().await.unwrap(), State::Running(access.nodes.clone()));
+        assert!(handle.pinned(&access.nodes).await.unwrap().is_some());
+        assert_eq!(program.calls().len(), calls, "an unchanged cluster starts no process");
+
+        let turn = handle.turn(|| {}).await.unwrap();
+        handle.stop(&turn).await.unwrap();
+        handle.delete(&turn).await.unwrap();
+        let words: Vec<_> = program.calls().iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(words, ["start", "stop", "delete"]);
+        assert!(!handle.kubeconfig().exists());
     }
 }

@@ -4,12 +4,20 @@
 //! in its own way stands behind [`Cluster`].
 
 pub mod client;
+mod existing;
+#[cfg(test)]
+mod fake;
 mod handle;
+mod k3d;
 mod kind;
+mod kubeconfig;
+mod minikube;
 pub mod namespace;
 mod nodes;
 pub mod pin;
+mod place;
 mod restart;
+mod runtime;
 pub mod sleep;
 mod tool;
 
@@ -19,6 +27,7 @@ use futures::future::BoxFuture;
 
 pub use handle::{Handle, Turn};
 pub use nodes::Node;
+pub use tool::settle;
 
 use crate::error::Result;
 use crate::ui::event::Step;

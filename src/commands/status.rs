@@ -102,16 +102,20 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
-    let state = cluster.state().await?;
     // The session and its forwards are there whether or not the cluster answers.
-    let (seen, error) = match look(&cluster, &state, project).await {
+    let (state, seen) = match cluster.state().await {
+        Ok(state) => (state.word(), look(&cluster, &state, project).await),
+        // Of a cluster that the user brings only its API server can tell.
+        Err(error) => ("unknown", Err(error)),
+    };
+    let (seen, error) = match seen {
         Ok(seen) => (seen, None),
         Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
     let cluster = ClusterStatus {
         name: project.cluster.name.clone(),
-        state: state.word(),
+        state,
         pinned: seen.is_some(),
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
         error,

@@ -15,6 +15,8 @@ use crate::paths::Paths;
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     pub name: String,
+    /// As devk.yaml spells it.
+    pub provider: &'static str,
     /// [`State::word`].
     pub state: &'static str,
     pub pin: Pin,
@@ -46,6 +48,7 @@ pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Mis
     let state = handle.state().await?;
     let mut cluster = Cluster {
         name: project.cluster.name.clone(),
+        provider: project.cluster.provider.word(),
         state: state.word(),
         kubeconfig: handle.kubeconfig(),
         ..Cluster::default()
@@ -83,13 +86,13 @@ pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
 }
 
 fn state(cluster: &Cluster) -> Check {
-    let Cluster { name, state, version, .. } = cluster;
+    let Cluster { name, provider, state, version, .. } = cluster;
     if *state == State::HalfMade.word() {
-        return Check::warning(Id::ClusterState, format!("creating kind cluster `{name}` was cut off"))
+        return Check::warning(Id::ClusterState, format!("creating {provider} cluster `{name}` was cut off"))
             .hint("devk up    # makes it anew; devk down --delete removes it");
     }
     let version = version.as_ref().map(|version| format!(", Kubernetes {version}")).unwrap_or_default();
-    Check::ok(Id::ClusterState, format!("kind cluster `{name}` is {state}{version}"))
+    Check::ok(Id::ClusterState, format!("{provider} cluster `{name}` is {state}{version}"))
 }
 
 fn pin(cluster: &Cluster) -> Check {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::leftovers::is_dead;
 use super::{Facts, machine};
 use crate::cluster::{Handle, State};
-use crate::config::{ClusterConfig, Provider};
+use crate::config::ClusterConfig;
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -24,7 +24,7 @@ pub enum Fix {
     Images(String),
     /// Give back the ports of folders that are gone.
     Leases,
-    /// Forget a cluster that is gone.
+    /// Forget a cluster that is gone, by the name of its folder.
     Cluster(String),
     /// Raise a limit of the kernel.
     Limit { name: &'static str, is: u64, wanted: u64 },
@@ -83,7 +83,7 @@ impl Fix {
                 image::remove_project_images(&engine.docker, project).await.map(drop)
             }
             Self::Leases => Leases::open(&paths.state).prune(),
-            Self::Cluster(name) => forget(name, paths, environment).await,
+            Self::Cluster(folder) => forget(folder, paths, environment).await,
             Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
         }
     }
@@ -97,9 +97,9 @@ fn remove(socket: &PathBuf) -> Result<()> {
         .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", socket.display())))
 }
 
-async fn forget(name: &str, paths: &Paths, environment: &Environment) -> Result<()> {
+async fn forget(folder: &str, paths: &Paths, environment: &Environment) -> Result<()> {
     let engine = docker::connect(environment).await?;
-    let config = ClusterConfig { provider: Provider::Kind, name: name.to_owned(), image: None };
+    let Some(config) = ClusterConfig::of_folder(folder) else { return Ok(()) };
     let cluster = Handle::of(&engine, &config, paths);
     let turn = cluster.turn(|| {}).await?;
     match cluster.state().await? {

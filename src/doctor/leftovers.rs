@@ -6,7 +6,7 @@ use super::cluster::Cluster;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
 use crate::cluster::namespace::Resident;
 use crate::cluster::{Handle, State};
-use crate::config::{ClusterConfig, Provider};
+use crate::config::ClusterConfig;
 use crate::docker::Engine;
 use crate::error::Result;
 use crate::image;
@@ -53,7 +53,8 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
     let noted = folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
     let mut gone = vec![];
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
-        let config = ClusterConfig { provider: Provider::Kind, name: name.clone(), image: None };
+        // A cluster of the user's own is never told to be gone: it may be only out of reach.
+        let Some(config) = ClusterConfig::of_folder(&name) else { continue };
         if Handle::of(engine, &config, paths).state().await? == State::Absent {
             gone.push(name);
         }

@@ -119,8 +119,11 @@ struct Seen<'a> {
     taken: Taken,
     cluster: ClusterFact,
     access: Option<&'a Access>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
 }
+
+/// None if Docker cannot bring images to the cluster.
+type Nodes = Option<Vec<Node>>;
 
 impl Seen<'_> {
     async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
@@ -132,9 +135,10 @@ impl Seen<'_> {
         let images = images(project, &rows).await?;
         let releases = charts.rendered(&rows, &images).await?;
         let (image_facts, release_facts) = tokio::try_join!(
-            image_facts(engine, &self.nodes, &images, &releases),
+            image_facts(engine, self.nodes.as_deref().unwrap_or_default(), &images, &releases),
             release_facts(access, project, &releases)
         )?;
+        let image_facts = if self.nodes.is_some() { image_facts } else { out_of_reach(charts, &images)? };
         let facts = Facts {
             cluster_name: project.cluster.name.clone(),
             cluster: self.cluster,
@@ -171,9 +175,6 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
     let mut problems = vec![];
     let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
     let helm = Helm::find(environment).map_err(|e| problems.push(e));
-    if let Err(error) = Handle::supported(project) {
-        problems.push(error);
-    }
     match (engine, helm) {
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
@@ -185,12 +186,17 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
     }
 }
 
-async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
+async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Option<Access>, Nodes), Errors> {
     let fact = match handle.state().await? {
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 namespace::find_own(&access.client, &project.id, &project.root).await?;
-                return Ok((ClusterFact::Ready, Some(access), nodes));
+                return Ok((ClusterFact::Ready, Some(access), handle.within_reach(nodes).await?));
+            }
+            // The user named it: it is looked at before it is pinned.
+            Ok(None) if handle.is_brought() => {
+                namespace::find_own(&handle.reader().await?, &project.id, &project.root).await?;
+                return Ok((ClusterFact::Foreign, None, handle.within_reach(nodes).await?));
             }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
@@ -204,9 +210,9 @@ async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Opt
     };
     if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
         // It is needed to create or adopt a cluster, and its absence is better said now.
-        handle.provided()?;
+        handle.provided().await?;
     }
-    Ok((fact, None, vec![]))
+    Ok((fact, None, Some(vec![])))
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.
@@ -370,6 +376,29 @@ async fn image_facts(
     };
     let facts = references.into_iter().zip(present).map(fact);
     Ok(facts.filter(|fact| fact.built_as.is_some() || fact.in_docker).collect())
+}
+
+/// Nodes that Docker cannot reach pull what they run, and nothing could pull what devk builds. Nor can devk look from
+/// them to Compose's database.
+fn out_of_reach(charts: &Charts<'_>, built: &[BuiltImage]) -> Result<Vec<ImageFact>, Errors> {
+    let cluster = &charts.project.cluster.name;
+    let why = "its nodes are no containers of this Docker with containerd in them";
+    let problem = |image: &BuiltImage| {
+        let (origin, name) = (&image.config.origin, &image.target.name);
+        Error::new(Code::ImageRegistry, format!("image `{name}` cannot be brought to cluster `{cluster}`"))
+            .at(&origin.file, origin.line)
+            .evidence(format!("{why}, and devk pushes to no registry"))
+            .hint(format!(
+                "push it to a registry that the cluster pulls from, name it in the chart's values and take `{name}` \
+                 out of `images`; or: cluster: {{provider: kind}}"
+            ))
+    };
+    let bridge = charts.bridge.as_ref().map(|_| {
+        Error::new(Code::BridgeGateway, format!("how pods of cluster `{cluster}` reach this machine cannot be found"))
+            .evidence(why)
+            .hint("devk up --no-bridge")
+    });
+    Errors::unless_empty(built.iter().map(problem).chain(bridge).collect(), vec![])
 }
 
 async fn release_facts(
