@@ -5,8 +5,7 @@
 
 use serde::Serialize;
 
-use crate::cluster::kind::{Access, Kind, State, Turn};
-use crate::cluster::{namespace, sleep};
+use crate::cluster::{Access, Handle, State, Turn, namespace, sleep};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::{Code, Errors, Result};
@@ -56,7 +55,7 @@ pub struct Down<'a> {
     pub project: &'a Project,
     pub paths: &'a Paths,
     pub engine: &'a Engine,
-    pub kind: Kind,
+    pub cluster: Handle,
     pub reporter: Reporter,
 }
 
@@ -84,6 +83,10 @@ impl Down<'_> {
             problems.extend(self.step("image.remove", "devk-built images", self.remove_images()).await.err());
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
+                // devk's copy of the user's credentials goes with the last project that needs them.
+                if self.cluster.is_brought() && others.is_empty() {
+                    problems.extend(self.cluster.forget(&turn).await.err());
+                }
                 problems.extend(self.forget().err());
             }
         }
@@ -95,7 +98,7 @@ impl Down<'_> {
         let mut step = None;
         let id = if delete { "cluster.delete" } else { "cluster.stop" };
         let wait = || step = Some(self.reporter.start(id, "waiting for another devk that works on this cluster"));
-        let turn = self.kind.turn(wait).await?;
+        let turn = self.cluster.turn(wait).await?;
         if let Some(step) = step {
             step.done("the other devk has ended");
         }
@@ -105,28 +108,29 @@ impl Down<'_> {
     /// Access to the cluster if there is something to end. Removing from a stopped cluster needs it
     /// started: what else lives on it stands nowhere but in it.
     async fn access(&self, delete: bool, turn: &Turn) -> Result<Option<Access>> {
-        match self.kind.state().await? {
-            State::Running(nodes) => match self.kind.pinned(&nodes).await {
+        if self.cluster.is_untouched()? {
+            return Ok(None);
+        }
+        match self.cluster.state().await? {
+            State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.
                 Err(e) if e.code == Code::ClusterUnreachable => self.ensure(turn).await.map(Some),
                 // None: never pinned, so devk has not written to it.
                 found => found,
             },
-            State::Stopped(nodes) if delete && self.kind.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
+            State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
             // Nothing lives on it, and it would run on.
             State::HalfMade => {
-                let step = self.reporter.start("cluster.delete", "a half-made cluster");
-                let deleted = self.kind.delete(turn, &step).await;
-                end(step, deleted).map(|()| None)
+                self.step("cluster.delete", "a half-made cluster", self.cluster.delete(turn)).await.map(|()| None)
             }
-            State::Absent if delete => self.kind.forget(turn).await.map(|()| None),
+            State::Absent if delete => self.cluster.forget(turn).await.map(|()| None),
             State::Stopped(_) | State::Absent => Ok(None),
         }
     }
 
     async fn ensure(&self, turn: &Turn) -> Result<Access> {
         let step = self.reporter.start("cluster.create", "to see what lives on it");
-        match self.kind.ensure_in(turn, &step).await {
+        match self.cluster.ensure_in(turn, &step).await {
             Ok(access) => {
                 step.done("it answers");
                 Ok(access)
@@ -149,18 +153,16 @@ impl Down<'_> {
         let (client, id) = (&access.client, self.project.id.as_str());
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.kind.stop(turn)).await,
+            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.cluster.stop(turn)).await,
             Ending::Sleep { because } => self.step("workloads.sleep", because, sleep::sleep(client, id)).await,
             Ending::DeleteCluster => {
-                let step = self.reporter.start("cluster.delete", "cluster, volumes and network");
-                let deleted = self.kind.delete(turn, &step).await;
-                end(step, deleted)
+                self.step("cluster.delete", "cluster, volumes and network", self.cluster.delete(turn)).await
             }
             Ending::DeleteNamespace { because } => {
                 if namespace::find(client, id).await?.is_none() {
                     return Ok(());
                 }
-                let (helm, kubeconfig) = (Helm::find(&self.engine.environment)?, self.kind.kubeconfig());
+                let (helm, kubeconfig) = (Helm::find(&self.engine.environment)?, self.cluster.kubeconfig());
                 let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
                 let mut uninstalled = Ok(());
                 for release in self.project.releases.iter().rev() {

@@ -105,6 +105,7 @@ codes! {
     BuildStale => "image.stale", Failed, "a build or load was given up, for a newer change makes it out of date";
     ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
+    ImageRegistry => "image.registry", Usage, "an image cannot be brought to the nodes of the cluster: they are out of Docker's reach, or run no containerd";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
     ImagePullPolicy => "image.pull-policy", Usage, "a devk-built image would always be pulled";
     // charts and releases
@@ -119,7 +120,8 @@ codes! {
     ClusterCreate => "cluster.create", Failed, "the cluster could not be created or started";
     ClusterPin => "cluster.pin", Usage, "the cluster is not the one that devk pinned";
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
-    ClusterProvider => "cluster.provider", Usage, "this cluster provider is not supported yet";
+    ClusterContext => "cluster.context", Usage, "your kubeconfig has no such context, or it leads nowhere";
+    ClusterRemote => "cluster.remote", Usage, "an existing cluster is on another machine, and devk.yaml does not allow that";
     NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
     // bridge
     BridgeServer => "bridge.server", Usage, "no service of Compose, or more than one, serves Postgres";

@@ -39,9 +39,9 @@ impl Paths {
         self.state.join("projects").join(id)
     }
 
-    /// The folder of one cluster's state.
-    pub fn cluster(&self, name: &str) -> PathBuf {
-        self.state.join("clusters").join(name)
+    /// The folder of one cluster's state, by its name there.
+    pub fn cluster(&self, folder: &str) -> PathBuf {
+        self.state.join("clusters").join(folder)
     }
 }
 

@@ -6,9 +6,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -51,11 +51,18 @@ const ALLOWED: &[&str] = &[
 /// Evidence keeps this many of the last lines a failing program printed.
 const KEPT_LINES: usize = 30;
 
-/// What a program that ended well printed.
+/// What a program printed.
 #[derive(Debug)]
 pub struct Output {
     pub stdout: String,
     pub stderr: String,
+}
+
+/// How a program ended, well or not.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: ExitStatus,
+    pub output: Output,
 }
 
 /// A subprocess to be.
@@ -139,31 +146,45 @@ impl Cmd {
     ///
     /// # Errors
     /// As [`Cmd::run`].
-    pub async fn run_watched(&self, mut line: impl FnMut(&str)) -> Result<Output> {
-        let mut command = self.command();
-        let kept = if self.outlives { kept_pipe(&mut command).map_err(|e| self.not_started(&e))? } else { None };
-        let mut child = command.spawn().map_err(|e| self.not_started(&e))?;
-        // It holds the writing end too, and the reading would have no end.
-        drop(command);
-        let (out, err) = (child.stdout.take(), child.stderr.take());
-        let stdout = read_all(out);
-        let stderr = async {
-            match kept {
-                Some(pipe) => read_lines(Some(pipe), &mut line).await,
-                None => read_lines(err, &mut line).await,
-            }
-        };
-        let (stdout, stderr, status) = tokio::join!(stdout, stderr, child.wait());
-        let status = status.map_err(|e| self.not_started(&e))?;
-        if status.success() { Ok(Output { stdout, stderr }) } else { Err(self.failed(status, &stdout, &stderr)) }
+    pub async fn run_watched(&self, line: impl FnMut(&str)) -> Result<Output> {
+        let answer = self.converse(|_| {}, line).await?;
+        if answer.status.success() { Ok(answer.output) } else { Err(self.failed(&answer)) }
     }
 
-    fn failed(&self, status: std::process::ExitStatus, stdout: &str, stderr: &str) -> Error {
+    /// Runs to the end, whatever that is, and hands every line of stdout to `line` as it comes.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`] if the program is not there.
+    pub async fn answer(&self, line: impl FnMut(&str)) -> Result<Answer> {
+        self.converse(line, |_| {}).await
+    }
+
+    async fn converse(&self, mut out: impl FnMut(&str), mut err: impl FnMut(&str)) -> Result<Answer> {
+        let not_started = |e: std::io::Error| self.not_started(&e);
+        let mut command = self.command();
+        let kept = if self.outlives { kept_pipes(&mut command).map_err(not_started)? } else { None };
+        let mut child = command.spawn().map_err(not_started)?;
+        // It holds the writing ends too, and the reading would have no end.
+        drop(command);
+        let (stdout, stderr, status) = match kept {
+            Some((stdout, stderr)) => {
+                tokio::join!(read_lines(Some(stdout), &mut out), read_lines(Some(stderr), &mut err), child.wait())
+            }
+            None => {
+                let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+                tokio::join!(read_lines(stdout, &mut out), read_lines(stderr, &mut err), child.wait())
+            }
+        };
+        Ok(Answer { status: status.map_err(not_started)?, output: Output { stdout, stderr } })
+    }
+
+    /// The error of a program that ended like this.
+    pub fn failed(&self, Answer { status, output }: &Answer) -> Error {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
         Error::new(Code::CommandFailed, format!("`{name}` failed: {status}"))
             .evidence(format!("$ {}", self.pasteable()))
-            .evidence(last_lines(stdout, KEPT_LINES))
-            .evidence(last_lines(stderr, KEPT_LINES))
+            .evidence(last_lines(&output.stdout, KEPT_LINES))
+            .evidence(last_lines(&output.stderr, KEPT_LINES))
     }
 
     fn command(&self) -> tokio::process::Command {
@@ -188,18 +209,25 @@ impl Cmd {
     }
 }
 
-/// Lets the child write its standard error into a pipe whose reading end it holds itself, too: the pipe
-/// is never broken, whoever dies.
+/// Lets the child write its standard output and error into pipes whose reading ends it holds itself, too: they
+/// are never broken, whoever dies.
 #[cfg(unix)]
-fn kept_pipe(command: &mut tokio::process::Command) -> std::io::Result<Option<impl AsyncRead + Unpin + use<>>> {
-    let (reader, writer) = std::io::pipe()?;
-    rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
-    command.stderr(writer);
-    tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into()).map(Some)
+fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(Kept, Kept)>> {
+    let kept = || {
+        let (reader, writer) = std::io::pipe()?;
+        rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
+        Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
+    };
+    let ((stdout, out), (stderr, err)) = (kept()?, kept()?);
+    command.stdout(out).stderr(err);
+    Ok(Some((stdout, stderr)))
 }
 
+#[cfg(unix)]
+type Kept = tokio::net::unix::pipe::Receiver;
+
 #[cfg(not(unix))]
-fn kept_pipe(_: &mut tokio::process::Command) -> std::io::Result<Option<tokio::io::Empty>> {
+fn kept_pipes(_: &mut tokio::process::Command) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
     Ok(None)
 }
 
@@ -224,15 +252,7 @@ pub fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
-async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> String {
-    let mut bytes = Vec::new();
-    if let Some(mut pipe) = pipe {
-        // A broken pipe ends the output; the exit status tells the rest.
-        let _ = pipe.read_to_end(&mut bytes).await;
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
+/// A broken pipe ends the output; the exit status tells the rest.
 async fn read_lines(pipe: Option<impl AsyncRead + Unpin>, line: &mut impl FnMut(&str)) -> String {
     let mut text = String::new();
     let Some(pipe) = pipe else { return text };
@@ -274,19 +294,27 @@ mod tests {
         assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
     }
 
+    #[tokio::test]
+    async fn a_program_that_fails_has_answered_all_the_same() {
+        let mut lines = vec![];
+        let cmd = Cmd::new("sh").args(["-c", "echo a; echo b; exit 7"]);
+        let answer = cmd.answer(|line| lines.push(line.to_owned())).await.unwrap();
+        assert_eq!((answer.status.code(), lines), (Some(7), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
     #[cfg(unix)]
     #[tokio::test]
     async fn a_program_that_outlives_devk_prints_on() {
         let dir = tempfile::tempdir().unwrap();
         let end = dir.path().join("end");
-        let script = "echo first >&2; sleep 0.2; echo second >&2; touch \"$0\"";
+        let script = "echo first; echo first >&2; sleep 0.2; echo second; echo second >&2; touch \"$0\"";
         let cmd = Cmd::new("sh").args(["-c", script]).arg(&end).outlives();
         let mut command = cmd.command();
         command.kill_on_drop(false);
         // As if devk were killed: nobody reads on, nobody waits.
-        let pipe = kept_pipe(&mut command).unwrap();
+        let pipes = kept_pipes(&mut command).unwrap();
         let child = command.spawn().unwrap();
-        drop((pipe, command, child));
+        drop((pipes, command, child));
         tokio::time::timeout(std::time::Duration::from_secs(20), async {
             while !end.exists() {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -294,8 +322,8 @@ mod tests {
         })
         .await
         .unwrap();
-        let output = Cmd::new("sh").args(["-c", "echo read >&2"]).outlives().run().await.unwrap();
-        assert_eq!(output.stderr, "read\n");
+        let output = Cmd::new("sh").args(["-c", "echo read; echo too >&2"]).outlives().run().await.unwrap();
+        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("read\n", "too\n"));
     }
 
     #[tokio::test]

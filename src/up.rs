@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::service::{self, Lead};
 use crate::bridge::{Bridge, Bridging, record, steps};
-use crate::cluster::kind::Access;
-use crate::cluster::{namespace, sleep};
+use crate::cluster::{self, Access, namespace, sleep};
 use crate::config::{self, Project, ReleaseConfig, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
@@ -52,7 +51,8 @@ pub async fn up(
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
-    let project = config::load(&asked.source, paths)?;
+    let mut project = config::load(&asked.source, paths)?;
+    cluster::settle(&mut project.cluster, paths, &asked.environment);
     let observed = observe_and_hold(session, paths, &project, asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let forwards = rows(&observed);
@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
     async fn lead(&self) -> Result<Done> {
         let (bridge, access, id) = (self.bridge()?, self.access()?, self.project.id.as_str());
         namespace::ensure(&access.client, id, &self.project.root).await?;
-        let (lead, changed) = steps::lead(bridge, &self.observed.kind, access, self.session, id).await?;
+        let (lead, changed) = steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
         record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
         self.lead.send_replace(Some(lead));
         let how = if bridge.relay { "devk's relay" } else { "Compose's own port" };
@@ -263,7 +263,7 @@ impl<'a> Run<'a> {
     }
 
     async fn cluster(&self, step: &Step) -> Result<Done> {
-        let access = self.observed.kind.ensure(step).await?;
+        let access = self.observed.cluster.ensure(step).await?;
         self.session.lead_to(&self.observed.engine.docker, &access);
         let nodes = access.nodes.len();
         // Nobody else sets it: the step runs once, and only where observing found no access.
@@ -313,7 +313,7 @@ impl<'a> Run<'a> {
         {
             return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));
         }
-        let kubeconfig = self.observed.kind.kubeconfig();
+        let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
         let target = Target { client: &access.client, kubeconfig: &kubeconfig, state: &state };
         let revision = self.observed.helm.apply(&release.prepared, &target, step).await?;

@@ -11,7 +11,7 @@ use bollard::Docker;
 use bollard::models::EndpointSettings;
 use bollard::query_parameters::InspectContainerOptions;
 
-use crate::cluster::kind::Node;
+use crate::cluster::Node;
 use crate::config::Provider;
 use crate::docker::{Engine, Exec, request_failed};
 use crate::error::{Code, Error, Result};
@@ -63,13 +63,13 @@ pub async fn place_of(engine: &Engine) -> Result<Place> {
     Ok(place(&info.operating_system.unwrap_or_default(), &engine.host))
 }
 
-/// The address by which pods on kind's nodes reach this machine.
+/// The address by which pods on these nodes reach this machine.
 ///
 /// # Errors
 /// [`Code::BridgeGateway`], [`Code::DockerRequest`].
 pub async fn address(engine: &Engine, nodes: &[Node]) -> Result<Ipv4Addr> {
-    let node = nodes.first().ok_or_else(|| unknown("the cluster has no node"))?;
-    match rule(Provider::Kind, place_of(engine).await?) {
+    let node = nodes.first().ok_or_else(|| unknown("the cluster has no node that is a container of this Docker"))?;
+    match rule(node.provider, place_of(engine).await?) {
         Some(Rule::Gateway) => {
             let networks = networks(&engine.docker, node).await?;
             let gateways = networks.iter().filter_map(|network| network.gateway.as_deref()?.parse().ok());
@@ -100,11 +100,13 @@ async fn networks(docker: &Docker, node: &Node) -> Result<Vec<EndpointSettings>>
 }
 
 async fn resolved(docker: &Docker, node: &Node, name: &str) -> Result<Ipv4Addr> {
-    let lookup = Exec::new(&node.name, ["getent", "ahostsv4", name]).output(docker).await?;
+    // k3s has no getent; k3d writes the name into the node's hosts file.
+    const LOOKUP: &str = r#"getent ahostsv4 "$0" 2>/dev/null || grep -wF "$0" /etc/hosts"#;
+    let lookup = Exec::new(&node.name, ["sh", "-c", LOOKUP, name]).output(docker).await?;
     first_address(&lookup.text()).ok_or_else(|| unknown(&format!("`{name}` means nothing in node `{}`", node.name)))
 }
 
-/// Of the output of `getent ahostsv4`: `192.168.65.254  STREAM host.docker.internal`.
+/// Of the output of `getent ahostsv4`, `192.168.65.254  STREAM host.docker.internal`, or of a line of /etc/hosts.
 fn first_address(text: &str) -> Option<Ipv4Addr> {
     text.split_whitespace().next()?.parse().ok()
 }

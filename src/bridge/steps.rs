@@ -8,7 +8,7 @@ use super::record::{self, Record};
 use super::relay::Guard;
 use super::service::Lead;
 use super::{Bridge, gateway, server, service};
-use crate::cluster::kind::{Access, Kind};
+use crate::cluster::{Access, Handle};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::session::Session;
@@ -37,7 +37,7 @@ pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
 /// [`Code::BridgeGateway`], [`Code::BridgeRelay`], [`Code::BridgeService`], [`Code::ClusterUnreachable`].
 pub async fn lead(
     bridge: &Bridge,
-    kind: &Kind,
+    cluster: &Handle,
     access: &Access,
     session: &Session,
     project: &str,
@@ -45,7 +45,7 @@ pub async fn lead(
     let (address, target) = match bridge.own_address() {
         Some(IpAddr::V4(address)) => (address, bridge.published.port),
         Some(address @ IpAddr::V6(_)) => return Err(no_v4(address)),
-        None => at_gateway(bridge, kind, access, session).await?,
+        None => at_gateway(bridge, cluster, access, session).await?,
     };
     let lead = Lead { port: bridge.published.port, address, target };
     let changed = service::find(&access.client, project).await? != Some(lead);
@@ -58,22 +58,22 @@ pub async fn lead(
     Ok((lead, changed))
 }
 
-async fn at_gateway(bridge: &Bridge, kind: &Kind, access: &Access, session: &Session) -> Result<(Ipv4Addr, u16)> {
-    let address = gateway::address(&kind.engine, &access.nodes).await?;
+async fn at_gateway(bridge: &Bridge, cluster: &Handle, access: &Access, session: &Session) -> Result<(Ipv4Addr, u16)> {
+    let address = gateway::address(&cluster.engine, &access.nodes).await?;
     if !bridge.relay {
         return Ok((address, bridge.published.port));
     }
-    let relay = session.relay(address, bridge.login.address, || nodes(kind.clone())).await?;
+    let relay = session.relay(address, bridge.login.address, || nodes(cluster.clone())).await?;
     Ok((address, relay.port()))
 }
 
 /// Lets the nodes of the cluster in, those of the moment.
-fn nodes(kind: Kind) -> Guard {
+fn nodes(cluster: Handle) -> Guard {
     Guard::new(move || {
-        let kind = kind.clone();
+        let cluster = cluster.clone();
         Box::pin(async move {
-            let running: Vec<_> = kind.nodes().await?.into_iter().filter(|node| node.running).collect();
-            gateway::node_addresses(&kind.engine.docker, &running).await
+            let running: Vec<_> = cluster.nodes().await?.into_iter().filter(|node| node.running).collect();
+            gateway::node_addresses(&cluster.engine.docker, &running).await
         })
     })
 }

@@ -36,11 +36,24 @@ pub fn install_crypto() {
 /// # Errors
 /// [`Code::ClusterUnreachable`] if the file cannot be read or the API server does not answer.
 pub async fn client(kubeconfig: &Path) -> Result<Client> {
-    let client = build(config(kubeconfig).await?).map_err(|e| unreachable(kubeconfig, &e))?;
+    answering(config(kubeconfig).await?, &shown(kubeconfig)).await
+}
+
+/// The same for the text of a kubeconfig; `what` names it.
+///
+/// # Errors
+/// As [`client`].
+pub async fn client_of(kubeconfig: &str, what: &str) -> Result<Client> {
+    let file = Kubeconfig::from_yaml(kubeconfig).map_err(|e| unreachable(what, &e))?;
+    answering(config_of(file, what).await?, what).await
+}
+
+async fn answering(config: Config, what: &str) -> Result<Client> {
+    let client = build(config).map_err(|e| unreachable(what, &e))?;
     match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(client),
-        Ok(Err(e)) => Err(unreachable(kubeconfig, &e)),
-        Err(_) => Err(unreachable(kubeconfig, &Silent)),
+        Ok(Err(e)) => Err(unreachable(what, &e)),
+        Err(_) => Err(unreachable(what, &Silent)),
     }
 }
 
@@ -52,14 +65,27 @@ pub async fn endpoint(kubeconfig: &Path) -> Result<String> {
     Ok(config(kubeconfig).await?.cluster_url.to_string())
 }
 
+/// The API server's URL in the text of a kubeconfig; as [`endpoint`] tells it of a file.
+///
+/// # Errors
+/// As there.
+pub async fn endpoint_of(kubeconfig: &str, what: &str) -> Result<String> {
+    let file = Kubeconfig::from_yaml(kubeconfig).map_err(|e| unreachable(what, &e))?;
+    Ok(config_of(file, what).await?.cluster_url.to_string())
+}
+
 async fn config(kubeconfig: &Path) -> Result<Config> {
-    let file = Kubeconfig::read_from(kubeconfig).map_err(|e| unreachable(kubeconfig, &e))?;
+    let what = shown(kubeconfig);
+    config_of(Kubeconfig::read_from(kubeconfig).map_err(|e| unreachable(&what, &e))?, &what).await
+}
+
+async fn config_of(file: Kubeconfig, what: &str) -> Result<Config> {
     if let Some(cluster) = file.clusters.iter().find(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some())) {
         let text = format!("cluster `{}` is behind a `proxy-url`, which devk does not use", cluster.name);
-        return Err(Error::new(Code::ClusterUnreachable, text).at(kubeconfig, None));
+        return Err(Error::new(Code::ClusterUnreachable, text).evidence(what));
     }
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
-    config.map_err(|e| unreachable(kubeconfig, &e))
+    config.map_err(|e| unreachable(what, &e))
 }
 
 /// By hand, since kube's own client leaves Nagle's algorithm on (40 ms a small exchange) and takes
@@ -96,8 +122,12 @@ impl std::fmt::Display for Silent {
 
 impl std::error::Error for Silent {}
 
-fn unreachable(kubeconfig: &Path, cause: &dyn std::error::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, format!("the API server of `{}` does not answer", kubeconfig.display()))
+fn shown(kubeconfig: &Path) -> String {
+    format!("`{}`", kubeconfig.display())
+}
+
+fn unreachable(what: &str, cause: &dyn std::error::Error) -> Error {
+    Error::new(Code::ClusterUnreachable, format!("the API server of {what} does not answer"))
         .evidence(chain(cause))
         .hint("devk doctor")
 }

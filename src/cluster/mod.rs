@@ -1,8 +1,119 @@
 //! Local clusters: create, adopt, start, stop, delete, and the pin that says which one devk may write to.
+//!
+//! What all have in common — lock, pin, private kubeconfig, waiting — is [`Handle`]'s; what a provider does
+//! in its own way stands behind [`Cluster`].
 
 pub mod client;
-pub mod kind;
+mod existing;
+#[cfg(test)]
+mod fake;
+mod handle;
+mod k3d;
+mod kind;
+mod kubeconfig;
+mod minikube;
 pub mod namespace;
+mod nodes;
 pub mod pin;
+mod place;
 mod restart;
+mod runtime;
 pub mod sleep;
+mod tool;
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+pub use handle::{Handle, Turn};
+pub use nodes::Node;
+pub use tool::settle;
+
+use crate::error::Result;
+use crate::ui::event::Step;
+use pin::Pin;
+
+/// One cluster of one provider.
+///
+/// Contract: nobody but a [`Handle`] calls it, and whatever changes the cluster only in that cluster's turn.
+/// It touches no cluster but the one it was made for, and no kubeconfig of the user's.
+pub trait Cluster: fmt::Debug + Send + Sync {
+    /// What there is of it; changes nothing. `HalfMade` is not its to tell. Where Docker can say it no process
+    /// is started, for an unchanged `up` starts none.
+    ///
+    /// # Errors
+    /// [`DockerUnavailable`](crate::error::Code::DockerUnavailable).
+    fn state(&self) -> BoxFuture<'_, Result<State>>;
+
+    /// Makes it run: creates it if it is absent, starts it if it is stopped. Also called for one that runs by
+    /// Docker's word while its API server is silent: then it mends what only the provider knows of, and may
+    /// find nothing to do. Whoever calls it waits for the API server. What is in the private kubeconfig leads
+    /// to the cluster afterwards.
+    ///
+    /// # Errors
+    /// [`ClusterCreate`](crate::error::Code::ClusterCreate), [`ToolMissing`](crate::error::Code::ToolMissing).
+    fn start<'a>(&'a self, from: &'a State, step: &'a Step) -> BoxFuture<'a, Result<()>>;
+
+    /// A kubeconfig for this cluster alone, of which devk keeps a private copy.
+    ///
+    /// # Errors
+    /// [`CommandFailed`](crate::error::Code::CommandFailed), [`ToolMissing`](crate::error::Code::ToolMissing).
+    fn kubeconfig(&self) -> BoxFuture<'_, Result<String>>;
+
+    /// Stops or removes it. Removing what is gone in part or in whole ends well.
+    ///
+    /// # Errors
+    /// [`CommandFailed`](crate::error::Code::CommandFailed), [`ToolMissing`](crate::error::Code::ToolMissing).
+    fn end(&self, end: End) -> BoxFuture<'_, Result<()>>;
+}
+
+/// How a cluster ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// The data stays.
+    Stop,
+    Delete,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    Absent,
+    /// A creation of devk's own was cut off.
+    HalfMade,
+    Stopped(Vec<Node>),
+    Running(Vec<Node>),
+}
+
+impl State {
+    /// One word for people and for JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::HalfMade => "half-made",
+            Self::Stopped(_) => "stopped",
+            Self::Running(_) => "running",
+        }
+    }
+
+    /// The nodes that are containers, running or not.
+    fn nodes(self) -> Vec<Node> {
+        match self {
+            Self::Stopped(nodes) | Self::Running(nodes) => nodes,
+            Self::Absent | Self::HalfMade => vec![],
+        }
+    }
+}
+
+/// A cluster that may be written to: pin checked.
+#[derive(Clone)]
+pub struct Access {
+    pub client: kube::Client,
+    pub nodes: Vec<Node>,
+    pub pin: Pin,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("nodes", &self.nodes).field("pin", &self.pin).finish_non_exhaustive()
+    }
+}

@@ -20,7 +20,8 @@ pub struct Pin {
     pub uid: String,
     /// The API server's URL in the private kubeconfig.
     pub endpoint: String,
-    /// Container id of the control-plane node: a new one means that somebody made the cluster anew.
+    /// Container id of the control-plane node: a new one means that somebody made the cluster anew. Empty for a
+    /// cluster that the user brings.
     pub node: String,
     /// devk created the cluster, so `down --delete` may remove it.
     pub created: bool,
@@ -73,17 +74,18 @@ pub async fn uid(client: &kube::Client) -> Result<String> {
     Ok(namespace.metadata.uid.unwrap_or_default())
 }
 
-/// Compares the pin with the cluster that answers.
+/// Compares the pin with the cluster that answers; with its endpoint, too, where that is part of what was pinned.
 ///
 /// # Errors
-/// [`Code::ClusterPin`] if another cluster answers at the pinned place.
-pub fn check(pin: &Pin, name: &str, cluster: &Path, uid: &str) -> Result<()> {
-    if pin.uid == uid {
+/// [`Code::ClusterPin`] if another cluster answers at the pinned place, or this one at another.
+pub fn check(pin: &Pin, name: &str, cluster: &Path, uid: &str, endpoint: Option<&str>) -> Result<()> {
+    if pin.uid == uid && endpoint.is_none_or(|endpoint| pin.endpoint == endpoint) {
         return Ok(());
     }
+    let at = endpoint.map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
     Err(Error::new(Code::ClusterPin, format!("cluster `{name}` is not the one that devk pinned"))
         .evidence(format!("pinned: kube-system {} at {}", pin.uid, pin.endpoint))
-        .evidence(format!("found:  kube-system {uid}"))
+        .evidence(format!("found:  kube-system {uid}{at}"))
         .hint(format!("if this cluster is yours to write to: rm {} && devk up", file(cluster).display())))
 }
 
@@ -98,10 +100,18 @@ mod tests {
 
     #[test]
     fn another_cluster_at_the_pinned_place_is_refused() {
-        let error = check(&pin(), "devk", Path::new("/s"), "u2").unwrap_err();
+        let error = check(&pin(), "devk", Path::new("/s"), "u2", None).unwrap_err();
         assert_eq!(error.code, Code::ClusterPin);
         assert_eq!(error.evidence[1], "found:  kube-system u2");
-        assert_eq!(check(&pin(), "devk", Path::new("/s"), "u1"), Ok(()));
+        assert_eq!(check(&pin(), "devk", Path::new("/s"), "u1", None), Ok(()));
+    }
+
+    #[test]
+    fn a_copy_of_the_pinned_cluster_at_another_endpoint_is_refused_where_the_endpoint_counts() {
+        let at = |endpoint| check(&pin(), "staging", Path::new("/s"), "u1", Some(endpoint));
+        assert_eq!(at("https://127.0.0.1:1"), Ok(()));
+        let error = at("https://10.0.0.1:1").unwrap_err();
+        assert_eq!(error.evidence[1], "found:  kube-system u1 at https://10.0.0.1:1");
     }
 
     #[test]

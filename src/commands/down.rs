@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::bridge::record::{self, Record};
-use crate::cluster::kind::Kind;
+use crate::cluster::Handle;
 use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     end_session(context, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
-    let kind = Kind::of(&engine, &project, &context.paths);
+    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!("removing `{}`: releases, volumes, namespace, secrets, lease, images; ", project.id));
         ui::err(&format!("the cluster `{}` too if devk made it and nobody else lives there\n", project.cluster.name));
@@ -30,7 +30,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let reporter = Reporter::default();
     let mut events = reporter.subscribe();
     let mut view = View::of(context.format);
-    let down = Down { project: &project, paths: &context.paths, engine: &engine, kind, reporter };
+    let down = Down { project: &project, paths: &context.paths, engine: &engine, cluster, reporter };
     let show = async {
         while let Ok(event) = events.recv().await {
             view.event(&event);

@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::ports::forwards;
+use crate::config::ClusterConfig;
 use crate::error::{Errors, Exit, Result};
 use crate::ui::{self, Format};
 
@@ -11,7 +12,7 @@ use crate::ui::{self, Format};
 /// As [`forwards`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig_path(context, &project.cluster.name))];
+    let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig_path(context, &project.cluster))];
     for forward in forwards(context, &project).await? {
         let name = variable(&forward.name);
         variables.push((format!("{name}_HOST"), "127.0.0.1".to_owned()));
@@ -36,7 +37,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 /// Those of the configuration.
 pub fn kubeconfig(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let path = kubeconfig_path(context, &project.cluster.name);
+    let path = kubeconfig_path(context, &project.cluster);
     match context.format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "kubeconfig": path})),
         Format::Table => ui::out(&format!("{path}\n")),
@@ -44,8 +45,8 @@ pub fn kubeconfig(context: &Context) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-fn kubeconfig_path(context: &Context, cluster: &str) -> String {
-    context.paths.cluster(cluster).join("kubeconfig").display().to_string()
+fn kubeconfig_path(context: &Context, cluster: &ClusterConfig) -> String {
+    context.paths.cluster(&cluster.folder()).join("kubeconfig").display().to_string()
 }
 
 fn variable(name: &str) -> String {

@@ -50,7 +50,7 @@ pub async fn follow_all(context: &Context, project: &Project) {
 }
 
 async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
-    let kubeconfig = context.paths.cluster(&project.cluster.name).join("kubeconfig");
+    let kubeconfig = context.paths.cluster(&project.cluster.folder()).join("kubeconfig");
     client::client(&kubeconfig).await.map_err(|error| error.hint("devk up -d"))
 }
 

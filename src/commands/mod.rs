@@ -1,6 +1,8 @@
 //! One file a command: ask the layers below, print the answer.
 
+use crate::cluster;
 use crate::config::{self, Project, Source};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
 use crate::relay;
@@ -38,7 +40,7 @@ impl Context {
     /// # Errors
     /// All problems of its configuration.
     pub fn project(&self) -> Result<Project, Errors> {
-        config::load(&self.source, &self.paths)
+        config::load(&self.source, &self.paths).map(|project| self.settled(project))
     }
 
     /// The project, for a command that looks at what runs or ends it: the files it was made from may be gone.
@@ -46,7 +48,12 @@ impl Context {
     /// # Errors
     /// All other problems of its configuration.
     pub fn running_project(&self) -> Result<Project, Errors> {
-        config::load_running(&self.source, &self.paths)
+        config::load_running(&self.source, &self.paths).map(|project| self.settled(project))
+    }
+
+    fn settled(&self, mut project: Project) -> Project {
+        cluster::settle(&mut project.cluster, &self.paths, &Environment::of_process());
+        project
     }
 }
 

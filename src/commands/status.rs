@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, logs};
 use crate::bridge::record::{self, Record};
-use crate::cluster::kind::{Access, Kind, State};
+use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
 use crate::docker;
 use crate::environment::Environment;
@@ -101,17 +101,21 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 
 async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
-    let kind = Kind::of(&engine, project, &context.paths);
-    let state = kind.state().await?;
+    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
-    let (seen, error) = match look(&kind, &state, project).await {
+    let (state, seen) = match cluster.state().await {
+        Ok(state) => (state.word(), look(&cluster, &state, project).await),
+        // Of a cluster that the user brings only its API server can tell.
+        Err(error) => ("unknown", Err(error)),
+    };
+    let (seen, error) = match seen {
         Ok(seen) => (seen, None),
         Err(error) if error.code == Code::ClusterUnreachable => (None, Some(error)),
         Err(error) => return Err(error.into()),
     };
     let cluster = ClusterStatus {
         name: project.cluster.name.clone(),
-        state: state.word(),
+        state,
         pinned: seen.is_some(),
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
         error,
@@ -136,9 +140,9 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
     })
 }
 
-async fn look(kind: &Kind, state: &State, project: &Project) -> Result<Option<Seen>> {
+async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<Seen>> {
     let State::Running(nodes) = state else { return Ok(None) };
-    let Some(access) = kind.pinned(nodes).await? else { return Ok(None) };
+    let Some(access) = cluster.pinned(nodes).await? else { return Ok(None) };
     Ok(Some(Seen {
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,

@@ -42,12 +42,12 @@ pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
     };
     duplicate_locals(entries(root, "forwards"), problems);
     Draft {
-        cluster: cluster(root.get("cluster")),
+        cluster: cluster(root, problems),
         compose: root.get("compose").filter(|node| !node.is_null()).map(paths),
         images: entries(root, "images").iter().map(|entry| image(entry, &references, problems)).collect(),
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
-        allow_node_port: root.get("allow").and_then(|allow| text(allow, "nodePort")) == Some("true"),
+        allow_node_port: allows(root, "nodePort"),
         bridge: root.get("bridge").filter(|node| !node.is_null()).map(bridge),
     }
 }
@@ -86,13 +86,44 @@ fn path(node: &Node, key: &str) -> Option<PathBuf> {
     value.text().map(|text| value.place.path(text))
 }
 
-fn cluster(node: Option<&Node>) -> ClusterConfig {
+fn allows(root: &Node, key: &str) -> bool {
+    root.get("allow").and_then(|allow| text(allow, key)) == Some("true")
+}
+
+fn cluster(root: &Node, problems: &mut Vec<Error>) -> ClusterConfig {
+    let node = root.get("cluster");
     let text = |key| node.and_then(|node| text(node, key));
+    let provider = text("provider").and_then(format::provider).unwrap_or(Provider::Kind);
+    problems.extend(node.and_then(|node| unfitting(node, provider)));
+    let name = if provider == Provider::Existing { text("context") } else { text("name") };
     ClusterConfig {
-        provider: text("provider").and_then(format::provider).unwrap_or(Provider::Kind),
-        name: text("name").unwrap_or(CLUSTER).to_owned(),
+        provider,
+        auto: text("provider") == Some("auto"),
+        name: name.unwrap_or(CLUSTER).to_owned(),
         image: text("image").map(str::to_owned),
+        remote: allows(root, "remote"),
     }
+}
+
+/// A key of the cluster that its provider cannot do without, or does not have. What stands in a profile below is no
+/// problem of the file above it.
+fn unfitting(cluster: &Node, provider: Provider) -> Option<Error> {
+    let given = |key| cluster.get(key).filter(|node| !node.is_null());
+    let is_existing = provider == Provider::Existing;
+    let Some(context) = given("context") else {
+        let error = cluster.place.error(Code::ConfigMissingKey, "`cluster.context` is missing");
+        let hint = "name a context of your kubeconfig: cluster: {provider: existing, context: NAME}; \
+                    `kubectl config get-contexts -o name` shows those there are";
+        return is_existing.then(|| error.hint(hint));
+    };
+    if !is_existing {
+        let error = context.place.error(Code::ConfigValue, "`cluster.context` is for existing clusters");
+        return Some(error.hint("cluster: {provider: existing, context: NAME}"));
+    }
+    let beside = |key| given(key).filter(|node| node.place.file == context.place.file);
+    let (key, unused) = ["name", "image"].into_iter().find_map(|key| Some((key, beside(key)?)))?;
+    let error = unused.place.error(Code::ConfigValue, format!("an existing cluster has no `{key}` for devk to choose"));
+    Some(error.hint("remove the key; `context` says which one it is"))
 }
 
 fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> ImageConfig {

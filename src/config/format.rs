@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// The most characters or bytes of a generated secret.
 const LONGEST_SECRET: usize = 1024;
 
-/// The spellings of `cluster.provider`; `auto` is kind for now.
+/// The spellings of `cluster.provider`; `auto` is kind until the machine has been looked at.
 const PROVIDERS: &[(&str, Provider)] = &[
     ("kind", Provider::Kind),
     ("minikube", Provider::Minikube),

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
+
 /// The longest DNS label (RFC 1123).
 const LABEL: usize = 63;
 
@@ -12,6 +14,18 @@ const LABEL: usize = 63;
 pub(super) fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty() && text.len() <= LABEL && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+}
+
+fn short_hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..4])
+}
+
+/// A text made a name for a file, another one for every text: a label stays as it is.
+pub(super) fn file_name(text: &str) -> String {
+    if is_label(text) {
+        return text.to_owned();
+    }
+    format!("{}.{}", label(text).unwrap_or_default(), short_hash(text))
 }
 
 /// A text made a DNS label: lowercase, every run of other characters a hyphen, a label that is too
@@ -26,8 +40,7 @@ pub(super) fn label(text: &str) -> Option<String> {
         0 => None,
         1..=LABEL => Some(label),
         _ => {
-            let hash = Sha256::digest(text.as_bytes());
-            let suffix: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+            let suffix = short_hash(text);
             Some(format!("{}-{suffix}", label[..LABEL - 9].trim_end_matches('-')))
         }
     }

@@ -63,12 +63,55 @@ pub enum Provider {
     Existing,
 }
 
+impl Provider {
+    /// As devk.yaml spells it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Kind => "kind",
+            Self::Minikube => "minikube",
+            Self::K3d => "k3d",
+            Self::Existing => "existing",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct ClusterConfig {
     pub provider: Provider,
+    /// `provider: auto`: what stands above is a guess until the machine has been looked at.
+    pub auto: bool,
+    /// The cluster's name, or the context of an existing one.
     pub name: String,
     /// The node image; None leaves the choice to the provider.
     pub image: Option<String>,
+    /// `allow: {remote: true}`: an existing one may be on another machine.
+    pub remote: bool,
+}
+
+impl ClusterConfig {
+    /// A cluster of this name, and nothing else known of it.
+    pub fn new(provider: Provider, name: &str) -> Self {
+        Self { provider, auto: false, name: name.to_owned(), image: None, remote: false }
+    }
+
+    /// The name of its state folder: kind's clusters under their own names, others behind their provider's, with a
+    /// dot that no cluster's name has.
+    pub fn folder(&self) -> String {
+        match self.provider {
+            Provider::Kind => self.name.clone(),
+            provider => format!("{}.{}", provider.word(), identity::file_name(&self.name)),
+        }
+    }
+
+    /// The cluster of a state folder. None for the user's own: their contexts cannot be told by it.
+    pub fn of_folder(folder: &str) -> Option<Self> {
+        match folder.split_once('.') {
+            None => Some(Self::new(Provider::Kind, folder)),
+            Some(("minikube", name)) => Some(Self::new(Provider::Minikube, name)),
+            Some(("k3d", name)) => Some(Self::new(Provider::K3d, name)),
+            Some(_) => None,
+        }
+    }
 }
 
 /// Where a value stands in the user's files.

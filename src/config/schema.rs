@@ -191,6 +191,13 @@ const CLUSTER: &[Key] = &[
         "The cluster's name; devk if absent. Projects may share a cluster.",
     ),
     key(
+        "context",
+        Optional,
+        Shape::Text(Format::Text),
+        "staging",
+        "Of an existing cluster: its context in your kubeconfig, which is read and never written.",
+    ),
+    key(
         "image",
         Optional,
         Shape::Text(Format::Text),
@@ -323,8 +330,10 @@ const FORWARD: Shape = Shape::Short(
     ],
 );
 
-const ALLOW: &[Key] =
-    &[key("nodePort", Optional, Shape::Flag, "true", "Services of type NodePort or LoadBalancer may be rendered.")];
+const ALLOW: &[Key] = &[
+    key("nodePort", Optional, Shape::Flag, "true", "Services of type NodePort or LoadBalancer may be rendered."),
+    key("remote", Optional, Shape::Flag, "true", "An existing cluster may be on another machine."),
+];
 
 /// The JSON Schema (draft 7, which editors know best) of devk.yaml. Keys that a profile may bring are
 /// not required there: an editor does not see the profile.

@@ -29,6 +29,12 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// A stand-in's.
+    #[cfg(test)]
+    pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
+        Self { docker, host: host.to_owned(), tls: None, environment }
+    }
+
     /// The variables that send a `docker` CLI, and whatever runs one (kind), to this same Engine.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
         let mut env = vec![("DOCKER_HOST", OsString::from(&self.host))];

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::facts::of_project;
 use super::{Check, Id, Missing, Seen, skipped};
-use crate::cluster::kind::{Access, Kind, State};
 use crate::cluster::namespace::{self, Resident};
+use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::Result;
@@ -15,6 +15,8 @@ use crate::paths::Paths;
 #[derive(Debug, Clone, Default)]
 pub struct Cluster {
     pub name: String,
+    /// As devk.yaml spells it.
+    pub provider: &'static str,
     /// [`State::word`].
     pub state: &'static str,
     pub pin: Pin,
@@ -42,16 +44,17 @@ pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Mis
     let Ok(engine) = engine else {
         return Err(Missing::Skipped("the Docker Engine does not answer".to_owned()));
     };
-    let kind = Kind::of(engine, project, paths);
-    let state = kind.state().await?;
+    let handle = Handle::of(engine, &project.cluster, paths);
+    let state = handle.state().await?;
     let mut cluster = Cluster {
         name: project.cluster.name.clone(),
+        provider: project.cluster.provider.word(),
         state: state.word(),
-        kubeconfig: kind.kubeconfig(),
+        kubeconfig: handle.kubeconfig(),
         ..Cluster::default()
     };
     if let State::Running(nodes) = &state {
-        cluster.pin = match kind.pinned(nodes).await {
+        cluster.pin = match handle.pinned(nodes).await {
             Ok(Some(access)) => {
                 ask(&access, &mut cluster).await;
                 Pin::Pinned(access.pin.uid)
@@ -83,13 +86,13 @@ pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
 }
 
 fn state(cluster: &Cluster) -> Check {
-    let Cluster { name, state, version, .. } = cluster;
+    let Cluster { name, provider, state, version, .. } = cluster;
     if *state == State::HalfMade.word() {
-        return Check::warning(Id::ClusterState, format!("creating kind cluster `{name}` was cut off"))
+        return Check::warning(Id::ClusterState, format!("creating {provider} cluster `{name}` was cut off"))
             .hint("devk up    # makes it anew; devk down --delete removes it");
     }
     let version = version.as_ref().map(|version| format!(", Kubernetes {version}")).unwrap_or_default();
-    Check::ok(Id::ClusterState, format!("kind cluster `{name}` is {state}{version}"))
+    Check::ok(Id::ClusterState, format!("{provider} cluster `{name}` is {state}{version}"))
 }
 
 fn pin(cluster: &Cluster) -> Check {

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use super::leftovers::is_dead;
 use super::{Facts, machine};
-use crate::cluster::kind::{Kind, State};
+use crate::cluster::{Handle, State};
+use crate::config::ClusterConfig;
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -23,7 +24,7 @@ pub enum Fix {
     Images(String),
     /// Give back the ports of folders that are gone.
     Leases,
-    /// Forget a cluster that is gone.
+    /// Forget a cluster that is gone, by the name of its folder.
     Cluster(String),
     /// Raise a limit of the kernel.
     Limit { name: &'static str, is: u64, wanted: u64 },
@@ -82,7 +83,7 @@ impl Fix {
                 image::remove_project_images(&engine.docker, project).await.map(drop)
             }
             Self::Leases => Leases::open(&paths.state).prune(),
-            Self::Cluster(name) => forget(name, paths, environment).await,
+            Self::Cluster(folder) => forget(folder, paths, environment).await,
             Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
         }
     }
@@ -96,16 +97,13 @@ fn remove(socket: &PathBuf) -> Result<()> {
         .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", socket.display())))
 }
 
-async fn forget(name: &str, paths: &Paths, environment: &Environment) -> Result<()> {
-    let kind = Kind {
-        engine: docker::connect(environment).await?,
-        name: name.to_owned(),
-        dir: paths.cluster(name),
-        image: None,
-    };
-    let turn = kind.turn(|| {}).await?;
-    match kind.state().await? {
-        State::Absent => kind.forget(&turn).await,
+async fn forget(folder: &str, paths: &Paths, environment: &Environment) -> Result<()> {
+    let engine = docker::connect(environment).await?;
+    let Some(config) = ClusterConfig::of_folder(folder) else { return Ok(()) };
+    let cluster = Handle::of(&engine, &config, paths);
+    let turn = cluster.turn(|| {}).await?;
+    match cluster.state().await? {
+        State::Absent => cluster.forget(&turn).await,
         _ => Ok(()),
     }
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::cluster::Cluster;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
-use crate::cluster::kind;
 use crate::cluster::namespace::Resident;
+use crate::cluster::{Handle, State};
+use crate::config::ClusterConfig;
 use crate::docker::Engine;
 use crate::error::Result;
 use crate::image;
@@ -48,11 +49,17 @@ pub(super) fn is_dead(socket: &Path) -> bool {
 }
 
 async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
-    let known = kind::names(engine).await?;
     let folders = std::fs::read_dir(paths.state.join("clusters")).into_iter().flatten().flatten();
     let noted = folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
-    let noted = noted.filter_map(|folder| folder.file_name().into_string().ok());
-    Ok(noted.filter(|name| !known.contains(name)).collect())
+    let mut gone = vec![];
+    for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
+        // A cluster of the user's own is never told to be gone: it may be only out of reach.
+        let Some(config) = ClusterConfig::of_folder(&name) else { continue };
+        if Handle::of(engine, &config, paths).state().await? == State::Absent {
+            gone.push(name);
+        }
+    }
+    Ok(gone)
 }
 
 /// Another devk is making this cluster.

@@ -1,6 +1,7 @@
 //! The programs devk runs, and kubectl, which people run beside it: are they there, will their versions do.
 
 use super::{Check, Facts, Id};
+use crate::config::Provider;
 use crate::environment::Environment;
 use crate::error::Result;
 use crate::process::Cmd;
@@ -73,7 +74,12 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         Ok(text) => skew(text, cluster),
         Err(_) => Check::skipped(Id::ToolsKubectl, "kubectl is not there; devk itself does not need it"),
     };
-    vec![told(&KIND, &facts.tools.kind), told(&HELM, &facts.tools.helm), kubectl]
+    let provider = facts.project.as_ref().map_or(Provider::Kind, |project| project.cluster.provider);
+    let kind = match provider {
+        Provider::Kind => told(&KIND, &facts.tools.kind),
+        other => Check::skipped(Id::ToolsKind, format!("devk.yaml asks for provider `{}`", other.word())),
+    };
+    vec![kind, told(&HELM, &facts.tools.helm), kubectl]
 }
 
 fn judge(tool: &Tool, text: &str) -> Check {

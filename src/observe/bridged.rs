@@ -6,7 +6,7 @@ use super::requests::{self, Wanted};
 use super::table::services;
 use crate::bridge::find::{Chart, Given};
 use crate::bridge::{self, Bridge, Bridging, record, service};
-use crate::cluster::kind::Access;
+use crate::cluster::Access;
 use crate::compose::Compose;
 use crate::config::ForwardConfig;
 use crate::docker::Engine;

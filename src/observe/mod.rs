@@ -16,8 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::bridge::{Bridge, Bridging};
-use crate::cluster::kind::{Access, Kind, Node, State};
-use crate::cluster::namespace;
+use crate::cluster::{Access, Handle, Node, State, namespace};
 use crate::compose::Compose;
 use crate::config::Variables;
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
@@ -61,7 +60,7 @@ pub struct PreparedRelease {
 pub struct Observed {
     pub engine: Engine,
     pub helm: Helm,
-    pub kind: Kind,
+    pub cluster: Handle,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
     /// The stack beside it. None: there is no Compose file.
@@ -91,11 +90,11 @@ pub async fn observe(
     let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
         return Err(Errors(problems));
     };
-    let kind = Kind::of(&engine, project, paths);
+    let handle = Handle::of(&engine, &project.cluster, paths);
     let charts = Charts::new(project, paths, &helm)?;
     let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&kind, project), draft);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
@@ -108,7 +107,7 @@ pub async fn observe(
     let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
     let (images, releases, facts) = seen.facts().await?;
     let (compose, bridge) = (compose.flatten(), charts.bridge);
-    Ok(Observed { engine, helm, kind, access, compose, images, releases, bridge, facts })
+    Ok(Observed { engine, helm, cluster: handle, access, compose, images, releases, bridge, facts })
 }
 
 /// What was looked at first, and what the rest follows from.
@@ -120,8 +119,11 @@ struct Seen<'a> {
     taken: Taken,
     cluster: ClusterFact,
     access: Option<&'a Access>,
-    nodes: Vec<Node>,
+    nodes: Nodes,
 }
+
+/// None if Docker cannot bring images to the cluster.
+type Nodes = Option<Vec<Node>>;
 
 impl Seen<'_> {
     async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
@@ -133,9 +135,10 @@ impl Seen<'_> {
         let images = images(project, &rows).await?;
         let releases = charts.rendered(&rows, &images).await?;
         let (image_facts, release_facts) = tokio::try_join!(
-            image_facts(engine, &self.nodes, &images, &releases),
+            image_facts(engine, self.nodes.as_deref().unwrap_or_default(), &images, &releases),
             release_facts(access, project, &releases)
         )?;
+        let image_facts = if self.nodes.is_some() { image_facts } else { out_of_reach(charts, &images)? };
         let facts = Facts {
             cluster_name: project.cluster.name.clone(),
             cluster: self.cluster,
@@ -172,42 +175,44 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
     let mut problems = vec![];
     let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
     let helm = Helm::find(environment).map_err(|e| problems.push(e));
-    if let Err(error) = Kind::supported(project) {
-        problems.push(error);
-    }
     match (engine, helm) {
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
-            // Where helm is missing kind may be, too.
-            keep(cluster(&Kind::of(&engine, project, paths), project).await, &mut problems);
+            // Where helm is missing, so may be what makes the cluster.
+            keep(cluster(&Handle::of(&engine, &project.cluster, paths), project).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(kind: &Kind, project: &Project) -> Result<(ClusterFact, Option<Access>, Vec<Node>), Errors> {
-    let fact = match kind.state().await? {
-        State::Running(nodes) => match kind.pinned(&nodes).await {
+async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Option<Access>, Nodes), Errors> {
+    let fact = match handle.state().await? {
+        State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 namespace::find_own(&access.client, &project.id, &project.root).await?;
-                return Ok((ClusterFact::Ready, Some(access), nodes));
+                return Ok((ClusterFact::Ready, Some(access), handle.within_reach(nodes).await?));
+            }
+            // The user named it: it is looked at before it is pinned.
+            Ok(None) if handle.is_brought() => {
+                namespace::find_own(&handle.reader().await?, &project.id, &project.root).await?;
+                return Ok((ClusterFact::Foreign, None, handle.within_reach(nodes).await?));
             }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
             Err(e) if e.code == Code::ClusterUnreachable => ClusterFact::Silent,
             Err(e) => return Err(e.into()),
         },
-        State::Stopped(nodes) if kind.is_pinned(&nodes)? => ClusterFact::Stopped,
+        State::Stopped(nodes) if handle.is_pinned(&nodes)? => ClusterFact::Stopped,
         State::Stopped(_) => ClusterFact::Foreign,
         State::Absent => ClusterFact::Absent,
         State::HalfMade => ClusterFact::HalfMade,
     };
     if !matches!(fact, ClusterFact::Stopped | ClusterFact::Silent) {
         // It is needed to create or adopt a cluster, and its absence is better said now.
-        kind.program()?;
+        handle.provided().await?;
     }
-    Ok((fact, None, vec![]))
+    Ok((fact, None, Some(vec![])))
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.
@@ -371,6 +376,29 @@ async fn image_facts(
     };
     let facts = references.into_iter().zip(present).map(fact);
     Ok(facts.filter(|fact| fact.built_as.is_some() || fact.in_docker).collect())
+}
+
+/// Nodes that Docker cannot reach pull what they run, and nothing could pull what devk builds. Nor can devk look from
+/// them to Compose's database.
+fn out_of_reach(charts: &Charts<'_>, built: &[BuiltImage]) -> Result<Vec<ImageFact>, Errors> {
+    let cluster = &charts.project.cluster.name;
+    let why = "its nodes are no containers of this Docker with containerd in them";
+    let problem = |image: &BuiltImage| {
+        let (origin, name) = (&image.config.origin, &image.target.name);
+        Error::new(Code::ImageRegistry, format!("image `{name}` cannot be brought to cluster `{cluster}`"))
+            .at(&origin.file, origin.line)
+            .evidence(format!("{why}, and devk pushes to no registry"))
+            .hint(format!(
+                "push it to a registry that the cluster pulls from, name it in the chart's values and take `{name}` \
+                 out of `images`; or: cluster: {{provider: kind}}"
+            ))
+    };
+    let bridge = charts.bridge.as_ref().map(|_| {
+        Error::new(Code::BridgeGateway, format!("how pods of cluster `{cluster}` reach this machine cannot be found"))
+            .evidence(why)
+            .hint("devk up --no-bridge")
+    });
+    Errors::unless_empty(built.iter().map(problem).chain(bridge).collect(), vec![])
 }
 
 async fn release_facts(

@@ -205,7 +205,7 @@ pub(super) mod fixture {
             worktree: None,
             root: root.to_owned(),
             file: root.join("devk.yaml"),
-            cluster: ClusterConfig { provider: Provider::Kind, name: "devk".into(), image: None },
+            cluster: ClusterConfig::new(Provider::Kind, "devk"),
             compose: None,
             images: Vec::new(),
             releases,

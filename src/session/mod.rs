@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{Guard, Relay};
-use crate::cluster::kind::Access;
+use crate::cluster::Access;
 use crate::compose::Compose;
 use crate::config::Project;
 use crate::error::{Errors, Result};

@@ -11,6 +11,7 @@ mod crash;
 mod data;
 mod doctor;
 mod environment;
+mod existing;
 mod faults;
 mod forwards;
 mod geniro;

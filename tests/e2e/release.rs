@@ -176,7 +176,7 @@ fn project(root: &Path, name: &str) -> Project {
         worktree: None,
         root: root.to_owned(),
         file: root.join("devk.yaml"),
-        cluster: ClusterConfig { provider: Provider::Existing, name: "test".into(), image: None },
+        cluster: ClusterConfig::new(Provider::Existing, "test"),
         compose: None,
         images: Vec::new(),
         releases: vec![release],

@@ -73,7 +73,7 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
 fn an_unknown_key_that_is_near_nothing_comes_with_all_known_ones() {
     insta::assert_snapshot!(beside_a_release("cluster: {flavour: big}\nvolumes: [data]\n"), @r"
         devk.yaml:1: unknown key `flavour` in `cluster` [config.unknown-key]
-          the known keys are `provider`, `name`, `image`
+          the known keys are `provider`, `name`, `context`, `image`
         devk.yaml:2: unknown key `volumes` [config.unknown-key]
           the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`
     ");
@@ -553,5 +553,21 @@ fn problems_in_a_build_context_path_do_not_hide_each_other() {
           add `context: ./api`
         devk.yaml:5: `images.d` must be a mapping, found nothing [config.syntax]
           write, for example, `images: {api: {context: ./api}}`
+    ");
+}
+
+#[test]
+fn a_context_belongs_to_an_existing_cluster_and_nothing_beside_it_does() {
+    insta::assert_snapshot!(beside_a_release("cluster: {provider: existing}\n"), @r"
+        devk.yaml:1: `cluster.context` is missing [config.missing-key]
+          name a context of your kubeconfig: cluster: {provider: existing, context: NAME}; `kubectl config get-contexts -o name` shows those there are
+    ");
+    insta::assert_snapshot!(beside_a_release("cluster: {context: staging}\n"), @r"
+        devk.yaml:1: `cluster.context` is for existing clusters [config.value]
+          cluster: {provider: existing, context: NAME}
+    ");
+    insta::assert_snapshot!(beside_a_release("cluster:\n  provider: existing\n  context: staging\n  name: devk\n"), @r"
+        devk.yaml:4: an existing cluster has no `name` for devk to choose [config.value]
+          remove the key; `context` says which one it is
     ");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::super::read::{Source, load_with};
-use super::super::{Generator, ImagePaths, Provider, json_schema};
+use super::super::{ClusterConfig, Generator, ImagePaths, Provider, json_schema};
 use super::{PROFILES, Shop, relative};
 
 const FULL: &str = "\
@@ -189,4 +189,23 @@ fn the_schema_knows_every_key_of_the_full_file() {
         schema["properties"]["cluster"]["properties"]["provider"]["pattern"],
         "^(kind|minikube|k3d|existing|auto)$"
     );
+}
+
+#[test]
+fn every_cluster_has_a_state_folder_of_its_own() {
+    let shop = |cluster: &str| {
+        let text = format!("cluster: {cluster}\nallow: {{remote: true}}\nreleases: [{{name: shop, chart: ./chart}}]\n");
+        Shop::with(&text).load().unwrap().cluster
+    };
+    let folders = ["{}", "{provider: minikube}", "{provider: k3d, name: big}", "{provider: existing, context: mine}"]
+        .map(|cluster| shop(cluster).folder());
+    assert_eq!(folders, ["devk", "minikube.devk", "k3d.big", "existing.mine"]);
+    let odd = ["arn:aws:eks:eu/Prod", "arn:aws:eks:eu/prod"].map(|context| {
+        let cluster = shop(&format!("{{provider: existing, context: \"{context}\"}}"));
+        assert_eq!((cluster.name.as_str(), cluster.remote), (context, true));
+        cluster.folder()
+    });
+    assert!(odd[0].starts_with("existing.arn-aws-eks-eu-prod.") && odd[0] != odd[1], "{odd:?}");
+    assert_eq!(ClusterConfig::of_folder("minikube.devk").unwrap().folder(), "minikube.devk");
+    assert!(ClusterConfig::of_folder("existing.mine").is_none());
 }

@@ -30,6 +30,9 @@ $ctr images import --all-platforms --snapshotter="$0" - >&2 && $ctr snapshots --
 { $ctr images rm "$1" >&2; exit 1; }
 $ctr images ls "name==$1""#;
 
+/// Tells containerd's configuration. k3s keeps its own where `containerd` does not look for it.
+const CONFIG: &str = "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 2>/dev/null || containerd config dump";
+
 /// An image in a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
@@ -92,7 +95,7 @@ impl Node<'_> {
     /// # Errors
     /// [`Code::CommandFailed`] if containerd does not tell its configuration.
     pub(super) async fn snapshotter(&self) -> Result<String> {
-        let dump = Exec::new(self.container, ["containerd", "config", "dump"]).run(self.docker).await?;
+        let dump = Exec::new(self.container, ["sh", "-c", CONFIG]).run(self.docker).await?;
         Ok(parse_snapshotter(&dump.text()).unwrap_or_else(|| DEFAULT_SNAPSHOTTER.to_owned()))
     }
 

@@ -1,0 +1,478 @@
+//! What devk does with a cluster of whatever provider: one devk at a time, pinned before anything is written
+//! to it, through a private kubeconfig.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::existing::Existing;
+use super::k3d::K3d;
+use super::kind::Kind;
+use super::minikube::Minikube;
+use super::nodes::{self, Node, docker_error};
+use super::pin::{self, Pin};
+use super::tool::Tool;
+use super::{Access, Cluster, End, State, client, restart, runtime};
+use crate::config::{ClusterConfig, Provider};
+use crate::docker::{Engine, is_not_found};
+use crate::error::{Code, Error, Result, internal};
+use crate::paths::{Lock, Paths, remove_dir, write_atomic};
+use crate::ui::event::Step;
+
+/// How long an API server may take to answer after its node was started.
+const API_DEADLINE: Duration = Duration::from_secs(90);
+
+/// The right to change a cluster. One devk at a time has it, together with the programs that it started.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held for as long as the turn lasts")] Lock);
+
+/// What is kept while a cluster is being created.
+#[derive(Debug, Serialize, Deserialize)]
+struct Creating {
+    network_created: bool,
+}
+
+/// The cluster of a project.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    pub engine: Engine,
+    pub name: String,
+    provider: Provider,
+    /// `<state>/clusters/<folder>`.
+    dir: PathBuf,
+    cluster: Arc<dyn Cluster>,
+}
+
+impl Handle {
+    /// The cluster that devk.yaml names.
+    pub fn of(engine: &Engine, config: &ClusterConfig, paths: &Paths) -> Self {
+        let (engine, dir) = (engine.clone(), paths.cluster(&config.folder()));
+        let cluster = of_provider(engine.clone(), config.clone(), dir.clone());
+        Self { engine, name: config.name.clone(), provider: config.provider, dir, cluster }
+    }
+
+    /// The user brings it: devk neither makes nor ends it, and there is nothing to wait for.
+    pub fn is_brought(&self) -> bool {
+        self.provider == Provider::Existing
+    }
+
+    /// There can be nothing of devk's on it.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn is_untouched(&self) -> Result<bool> {
+        Ok(self.is_brought() && pin::load(&self.dir)?.is_none())
+    }
+
+    /// What creating or adopting it takes is there.
+    ///
+    /// # Errors
+    /// [`Code::ToolMissing`], [`Code::ClusterContext`].
+    pub async fn provided(&self) -> Result<()> {
+        match Tool::of(self.provider) {
+            Some(tool) => tool.find(&self.engine).map(drop),
+            None => self.cluster.kubeconfig().await.map(drop),
+        }
+    }
+
+    /// A client for looking at a cluster before it is pinned; nothing may be written through it.
+    ///
+    /// # Errors
+    /// [`Code::ClusterUnreachable`], and as [`Cluster::kubeconfig`].
+    pub async fn reader(&self) -> Result<kube::Client> {
+        client::client_of(&self.cluster.kubeconfig().await?, &format!("cluster `{}`", self.name)).await
+    }
+
+    /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.
+    ///
+    /// # Errors
+    /// As [`Self::reader`]; [`Code::DockerUnavailable`].
+    pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
+        let has_own = self.is_brought() && nodes.is_empty();
+        let is_lost = has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
+        Ok((!is_lost).then_some(nodes))
+    }
+
+    /// The private kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    fn creating(&self) -> PathBuf {
+        self.dir.join("creating")
+    }
+
+    /// Waits until no other devk works on this cluster, nor a program that a killed one left running.
+    /// `waiting` is told if that is not at once.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub async fn turn(&self, waiting: impl FnOnce()) -> Result<Turn> {
+        let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.dir.display()));
+        let lock = Lock::take(&self.dir.join("lock"), waiting).await.map_err(io)?;
+        lock.inherit().map_err(io)?;
+        Ok(Turn(lock))
+    }
+
+    /// What there is of the cluster.
+    ///
+    /// # Errors
+    /// As [`Cluster::state`].
+    pub async fn state(&self) -> Result<State> {
+        Ok(match self.cluster.state().await? {
+            State::Absent => State::Absent,
+            _ if self.creating().exists() => State::HalfMade,
+            state => state,
+        })
+    }
+
+    /// The node containers, running or not, control plane first.
+    ///
+    /// # Errors
+    /// As [`Cluster::state`].
+    pub async fn nodes(&self) -> Result<Vec<Node>> {
+        self.cluster.state().await.map(State::nodes)
+    }
+
+    /// Access to a running cluster that is pinned already; None if it has to be adopted first.
+    /// Writes nothing but the private copy of a kubeconfig that has changed.
+    ///
+    /// # Errors
+    /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
+    pub async fn pinned(&self, nodes: &[Node]) -> Result<Option<Access>> {
+        let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else { return Ok(None) };
+        if self.is_brought() {
+            return self.pinned_by(pin, nodes).await.map(Some);
+        }
+        if !self.kubeconfig().exists() {
+            return Ok(None);
+        }
+        let client = client::client(&self.kubeconfig()).await?;
+        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, None)?;
+        Ok(Some(Access { client, nodes: nodes.to_vec(), pin }))
+    }
+
+    /// By the user's kubeconfig as it is now: credentials change. Only one that leads to the pinned cluster is kept.
+    async fn pinned_by(&self, pin: Pin, nodes: &[Node]) -> Result<Access> {
+        let kubeconfig = self.cluster.kubeconfig().await?;
+        let what = format!("cluster `{}`", self.name);
+        let client = client::client_of(&kubeconfig, &what).await?;
+        let endpoint = client::endpoint_of(&kubeconfig, &what).await?;
+        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, Some(&endpoint))?;
+        if std::fs::read_to_string(self.kubeconfig()).ok().as_ref() != Some(&kubeconfig) {
+            write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
+        }
+        Ok(Access { client, nodes: nodes.to_vec(), pin })
+    }
+
+    /// What the pin knows of the nodes.
+    fn node(&self, nodes: &[Node]) -> String {
+        if self.is_brought() { String::new() } else { nodes::control_plane(nodes) }
+    }
+
+    /// These nodes are those of the cluster that devk pinned, whether or not they run.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn is_pinned(&self, nodes: &[Node]) -> Result<bool> {
+        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == self.node(nodes)))
+    }
+
+    /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
+    /// do this at once take turns.
+    ///
+    /// # Errors
+    /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
+    pub async fn ensure(&self, step: &Step) -> Result<Access> {
+        let turn = self.turn(|| step.progress("waiting for another devk that works on this cluster")).await?;
+        self.ensure_in(&turn, step).await
+    }
+
+    /// [`Self::ensure`] in a turn that one has already.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn ensure_in(&self, _turn: &Turn, step: &Step) -> Result<Access> {
+        match self.state().await? {
+            State::Absent => self.create(step).await,
+            State::HalfMade => {
+                step.progress("removing a half-made cluster");
+                self.cluster.end(End::Delete).await?;
+                self.create(step).await
+            }
+            stopped @ State::Stopped(_) => {
+                self.cluster.start(&stopped, step).await?;
+                self.adopt(&self.nodes().await?, true, step).await
+            }
+            State::Running(nodes) => self.adopt(&nodes, false, step).await,
+        }
+    }
+
+    /// Stops the cluster. The data stays.
+    ///
+    /// # Errors
+    /// As [`Cluster::end`].
+    pub async fn stop(&self, _turn: &Turn) -> Result<()> {
+        self.cluster.end(End::Stop).await
+    }
+
+    /// Removes the cluster, its state, and the provider's network if devk brought it and nobody else uses it.
+    ///
+    /// # Errors
+    /// As [`Cluster::end`]; [`Code::StateIo`].
+    pub async fn delete(&self, turn: &Turn) -> Result<()> {
+        self.cluster.end(End::Delete).await?;
+        self.forget(turn).await
+    }
+
+    /// Removes what is left of a cluster that is gone: its state, and the network as in [`Self::delete`].
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub async fn forget(&self, _turn: &Turn) -> Result<()> {
+        // A damaged pin does not keep what it stands for from being removed.
+        let pinned = pin::load(&self.dir).ok().flatten().is_some_and(|pin| pin.network_created);
+        if pinned || self.network_created() {
+            self.remove_network().await;
+        }
+        remove_dir(&self.dir)
+    }
+
+    fn network(&self) -> Option<&'static str> {
+        Tool::of(self.provider)?.network
+    }
+
+    async fn remove_network(&self) {
+        if let Some(network) = self.network() {
+            // Fails while other containers are attached, and then it has to stay.
+            let _ = self.engine.docker.remove_network(network).await;
+        }
+    }
+
+    /// A creation that was cut off had brought the network.
+    fn network_created(&self) -> bool {
+        let mark = std::fs::read(self.creating()).ok();
+        mark.and_then(|mark| serde_json::from_slice::<Creating>(&mark).ok()).is_some_and(|mark| mark.network_created)
+    }
+
+    /// The provider will bring a network that is not there yet.
+    async fn lacks_network(&self) -> Result<bool> {
+        let Some(network) = self.network() else { return Ok(false) };
+        match self.engine.docker.inspect_network(network, None).await {
+            Ok(_) => Ok(false),
+            Err(e) if is_not_found(&e) => Ok(true),
+            Err(e) => Err(docker_error(&e)),
+        }
+    }
+
+    async fn create(&self, step: &Step) -> Result<Access> {
+        let network_created = self.network_created() || self.lacks_network().await?;
+        let mark = serde_json::to_vec(&Creating { network_created }).map_err(|e| internal(&e))?;
+        write_atomic(&self.creating(), &mark, 0o600)?;
+        if let Err(error) = self.cluster.start(&State::Absent, step).await {
+            // The provider has removed its nodes. With the mark, a cluster that somebody then makes by hand
+            // under this name would be taken for devk's own half-made one.
+            if self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
+                if network_created {
+                    self.remove_network().await;
+                }
+                self.created()?;
+            }
+            return Err(error);
+        }
+        let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
+        // After the pin: a cluster that devk made must not be taken for somebody else's.
+        self.created()?;
+        Ok(access)
+    }
+
+    /// Takes the mark of a creation away.
+    fn created(&self) -> Result<()> {
+        std::fs::remove_file(self.creating())
+            .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", self.creating().display())))
+    }
+
+    /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
+    /// anew has another node container; it is adopted, and no longer devk's to remove.
+    async fn adopt(&self, nodes: &[Node], mut restarted: bool, step: &Step) -> Result<Access> {
+        let pin = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes));
+        let access = if pin.is_some() && self.kubeconfig().exists() {
+            restarted |= self.wait_for_api(nodes, step).await?;
+            self.pinned(nodes).await?
+        } else {
+            None
+        };
+        let access = match access {
+            Some(access) => access,
+            None => {
+                step.progress(format!("adopting cluster `{}`", self.name));
+                write_atomic(&self.kubeconfig(), self.cluster.kubeconfig().await?.as_bytes(), 0o600)?;
+                restarted |= self.wait_for_api(nodes, step).await?;
+                // Only the kubeconfig was lost: what devk made stays devk's.
+                let (created, network) = pin.map_or((false, false), |pin| (pin.created, pin.network_created));
+                self.pin_now(nodes, created, network).await?
+            }
+        };
+        if restarted {
+            let starts = nodes::starts(&self.engine.docker, nodes).await?;
+            restart::wait_until_fresh(&access.client, &starts, step).await?;
+        }
+        Ok(access)
+    }
+
+    async fn pin_now(&self, nodes: &[Node], created: bool, network_created: bool) -> Result<Access> {
+        let client = client::client(&self.kubeconfig()).await?;
+        if !self.is_brought()
+            && let Some(runtime) = runtime::other_runtime(&client).await?
+        {
+            return Err(self.not_containerd(&runtime));
+        }
+        let uid = pin::uid(&client).await?;
+        let endpoint = client::endpoint(&self.kubeconfig()).await?;
+        let pin = Pin { version: 1, uid, endpoint, node: self.node(nodes), created, network_created };
+        pin::save(&self.dir, &pin)?;
+        Ok(Access { client, nodes: nodes.to_vec(), pin })
+    }
+
+    /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
+    fn not_containerd(&self, runtime: &str) -> Error {
+        let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
+        Error::new(Code::ImageRegistry, message)
+            .evidence("devk brings images to containerd alone")
+            .hint("remove that cluster, and `devk up` makes it anew; or `cluster: {name: …}` in devk.yaml for another")
+    }
+
+    /// True if it had to be waited for: then somebody has just started the nodes.
+    async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
+        // The state of one that the user brings comes from its API server.
+        if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
+            return Ok(false);
+        }
+        self.cluster.start(&State::Running(nodes.to_vec()), step).await?;
+        let deadline = tokio::time::Instant::now() + API_DEADLINE;
+        loop {
+            match client::client(&self.kubeconfig()).await {
+                Ok(_) => return Ok(true),
+                Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
+                Err(_) => step.progress("waiting for the API server"),
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    }
+}
+
+fn of_provider(engine: Engine, config: ClusterConfig, dir: PathBuf) -> Arc<dyn Cluster> {
+    let ClusterConfig { provider, name, image, remote, .. } = config;
+    match provider {
+        Provider::Kind => Arc::new(Kind { engine, name, dir, image }),
+        Provider::Minikube => Arc::new(Minikube { engine, profile: name, dir, image }),
+        Provider::K3d => Arc::new(K3d { engine, name, dir, image }),
+        Provider::Existing => Arc::new(Existing { engine, context: name, dir, remote }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::json;
+
+    use super::super::fake::{Program, api, container, told};
+    use super::super::minikube::CREATED_LABEL;
+    use super::*;
+
+    fn paths(program: &Program) -> Paths {
+        Paths { state: program.state(), cache: program.state(), data: program.state() }
+    }
+
+    fn kubeconfig(server: &str, token: &str) -> String {
+        format!(
+            "current-context: other\ncontexts: [{{name: dev, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}]\nusers: [{{name: u, user: {{token: {token}}}}}]\n"
+        )
+    }
+
+    /// A cluster of the user's own, the user's kubeconfig, and the UID that answers.
+    async fn brought() -> (Program, Handle, PathBuf, Arc<Mutex<String>>) {
+        let mut program = Program::new("kubectl", &[], "exit 1");
+        let uid = Arc::new(Mutex::new("u1".to_owned()));
+        let answer = uid.clone();
+        let server = api(move || answer.lock().unwrap().clone()).await;
+        std::fs::create_dir(program.state()).unwrap();
+        let file = program.state().join("users-own");
+        std::fs::write(&file, kubeconfig(&server, "first")).unwrap();
+        program.set("KUBECONFIG", file.to_str().unwrap());
+        let config = ClusterConfig::new(Provider::Existing, "dev");
+        let handle = Handle::of(&program.engine(vec![]).await, &config, &paths(&program));
+        (program, handle, file, uid)
+    }
+
+    #[tokio::test]
+    async fn a_cluster_of_the_users_is_pinned_and_no_other_is_written_to_in_its_place() {
+        let (_program, handle, file, uid) = brought().await;
+        let before = std::fs::read(&file).unwrap();
+        assert!(handle.is_untouched().unwrap());
+        let (access, _) = told(async |step| handle.ensure(step).await).await;
+        let pin = access.unwrap().pin;
+        assert_eq!((pin.uid.as_str(), pin.node.as_str(), pin.created), ("u1", "", false));
+        assert!(handle.pinned(&[]).await.unwrap().is_some());
+        let copy = std::fs::read(handle.kubeconfig()).unwrap();
+
+        *uid.lock().unwrap() = "u2".to_owned();
+        assert_eq!(handle.pinned(&[]).await.unwrap_err().code, Code::ClusterPin);
+        let (refused, _) = told(async |step| handle.ensure(step).await).await;
+        assert_eq!(refused.unwrap_err().code, Code::ClusterPin);
+        assert_eq!(std::fs::read(handle.kubeconfig()).unwrap(), copy);
+        assert_eq!(std::fs::read(&file).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn new_credentials_are_taken_over_and_a_new_endpoint_is_not() {
+        let (_program, handle, file, _) = brought().await;
+        told(async |step| handle.ensure(step).await).await.0.unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("first", "second")).unwrap();
+        assert!(handle.pinned(&[]).await.unwrap().is_some());
+        let copy = || std::fs::read_to_string(handle.kubeconfig()).unwrap();
+        assert!(copy().contains("second") && !copy().contains("first"));
+
+        // The same cluster by its UID, as one restored from its backup would be.
+        let twin = api(|| "u1".to_owned()).await;
+        std::fs::write(&file, kubeconfig(&twin, "third")).unwrap();
+        assert_eq!(handle.pinned(&[]).await.unwrap_err().code, Code::ClusterPin);
+        assert!(copy().contains("second"));
+    }
+
+    #[tokio::test]
+    async fn a_minikube_cluster_is_made_pinned_stopped_and_removed() {
+        let server = api(|| "u1".to_owned()).await;
+        let script = format!(
+            "[ $1 = start ] || exit 0\necho '{}' >\"$KUBECONFIG\"",
+            kubeconfig(&server, "t").replace('\'', "\"")
+        );
+        let program = Program::new("minikube", &[], &script.replace("current-context: other", "current-context: dev"));
+        let private = program.state().join("clusters/minikube.p/kubeconfig");
+        let labels = json!({CREATED_LABEL: "true"});
+        let node = container("p", true, "192.168.49.2", &labels);
+        let containers = move || if private.exists() { vec![node.clone()] } else { vec![] };
+        let config = ClusterConfig::new(Provider::Minikube, "p");
+        let handle = Handle::of(&program.engine_with(containers).await, &config, &paths(&program));
+
+        assert_eq!(handle.state().await.unwrap(), State::Absent);
+        let access = told(async |step| handle.ensure(step).await).await.0.unwrap();
+        assert_eq!((access.pin.uid.as_str(), access.pin.node.as_str(), access.pin.created), ("u1", "id-of-p", true));
+        let calls = program.calls().len();
+        assert_eq!(handle.state().await.unwrap(), State::Running(access.nodes.clone()));
+        assert!(handle.pinned(&access.nodes).await.unwrap().is_some());
+        assert_eq!(program.calls().len(), calls, "an unchanged cluster starts no process");
+
+        let turn = handle.turn(|| {}).await.unwrap();
+        handle.stop(&turn).await.unwrap();
+        handle.delete(&turn).await.unwrap();
+        let words: Vec<_> = program.calls().iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();
+        assert_eq!(words, ["start", "stop", "delete"]);
+        assert!(!handle.kubeconfig().exists());
+    }
+}

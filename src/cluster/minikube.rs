@@ -1,0 +1,318 @@
+//! minikube, with nodes that are Docker containers and containerd in them.
+//!
+//! Docker tells whether the containers run, so an unchanged `up` starts no process; what else may keep the API
+//! server from answering (a paused cluster, a container that was started by hand) `minikube status` tells, and
+//! `minikube start` mends. What minikube does ends well only by its exit code: it prints errors and warnings on
+//! success, too. Invariant: its `KUBECONFIG` is devk's private one always.
+
+use std::path::{Path, PathBuf};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::nodes;
+use super::tool::{Tool, not_created};
+use super::{Cluster, End, State};
+use crate::docker::Engine;
+use crate::error::{Code, Error, Result};
+use crate::process::Cmd;
+use crate::ui::event::Step;
+
+/// On every container of minikube's.
+pub(super) const CREATED_LABEL: &str = "created_by.minikube.sigs.k8s.io";
+
+/// One profile of minikube's.
+#[derive(Debug)]
+pub(super) struct Minikube {
+    pub(super) engine: Engine,
+    pub(super) profile: String,
+    /// Where the private kubeconfig is.
+    pub(super) dir: PathBuf,
+    /// `cluster.image` of devk.yaml.
+    pub(super) image: Option<String>,
+}
+
+impl Cluster for Minikube {
+    fn state(&self) -> BoxFuture<'_, Result<State>> {
+        async {
+            let mut nodes = nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true")).await?;
+            nodes.retain(|node| machine(&node.name).0 == self.profile);
+            Ok(nodes::state(nodes))
+        }
+        .boxed()
+    }
+
+    fn start<'a>(&'a self, from: &'a State, step: &'a Step) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match from {
+                State::Absent | State::HalfMade => self.up(&self.creation(), step).await,
+                State::Stopped(_) => self.up(&[], step).await,
+                State::Running(_) => match self.health().await? {
+                    Health::Well => Ok(()),
+                    // Its address is another one than when devk looked last.
+                    Health::Misled => self.update_context(&self.kubeconfig_file()).await,
+                    Health::Down => self.up(&[], step).await,
+                },
+            }
+        }
+        .boxed()
+    }
+
+    fn kubeconfig(&self) -> BoxFuture<'_, Result<String>> {
+        async {
+            let io =
+                |e: std::io::Error| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", self.dir.display()));
+            std::fs::create_dir_all(&self.dir).map_err(io)?;
+            let fresh = tempfile::tempdir_in(&self.dir).map_err(io)?;
+            let file = fresh.path().join("kubeconfig");
+            self.update_context(&file).await?;
+            std::fs::read_to_string(&file).map_err(io)
+        }
+        .boxed()
+    }
+
+    fn end(&self, end: End) -> BoxFuture<'_, Result<()>> {
+        async move {
+            let word = match end {
+                End::Stop => "stop",
+                End::Delete => "delete",
+            };
+            self.command(&[word], &self.kubeconfig_file())?.run().await.map(drop)
+        }
+        .boxed()
+    }
+}
+
+impl Minikube {
+    fn kubeconfig_file(&self) -> PathBuf {
+        self.dir.join("kubeconfig")
+    }
+
+    /// What a new cluster has to be for devk to reach into its nodes. An old one keeps what it was made with.
+    fn creation(&self) -> Vec<String> {
+        let mut args =
+            ["--driver=docker", "--container-runtime=containerd", "--embed-certs"].map(str::to_owned).to_vec();
+        args.extend(self.image.iter().map(|image| format!("--base-image={image}")));
+        args
+    }
+
+    async fn up(&self, more: &[String], step: &Step) -> Result<()> {
+        let cmd = self.command(&["start", "--output=json"], &self.kubeconfig_file())?.args(more);
+        let answer = cmd.answer(|line| progress(line).into_iter().for_each(|text| step.progress(text))).await?;
+        if answer.status.success() {
+            return Ok(());
+        }
+        let failed = not_created(cmd.failed(&answer));
+        let said: Vec<_> = answer.output.stdout.lines().filter_map(complaint).collect();
+        if said.is_empty() {
+            return Err(failed);
+        }
+        // Its words in place of its events.
+        Err(Error { evidence: vec![format!("$ {}", cmd.pasteable())], ..failed }.evidence(said.join("\n")))
+    }
+
+    async fn health(&self) -> Result<Health> {
+        let cmd = self.command(&["status", "--output=json"], &self.kubeconfig_file())?;
+        // Its exit code only says that not all of it runs.
+        Ok(health(&cmd.answer(|_| {}).await?.output.stdout))
+    }
+
+    async fn update_context(&self, kubeconfig: &Path) -> Result<()> {
+        self.command(&["update-context"], kubeconfig)?.run().await.map(drop)
+    }
+
+    /// In the user's own settings of minikube's.
+    fn command(&self, args: &[&str], kubeconfig: &Path) -> Result<Cmd> {
+        let cmd = Tool::MINIKUBE.command(&self.engine, kubeconfig)?;
+        Ok(cmd.args(args).arg(format!("--profile={}", self.profile)))
+    }
+}
+
+/// The profile that a node belongs to, by the node's name, and whether it is not the profile's first: `p`, `p-m02`.
+pub(super) fn machine(name: &str) -> (&str, bool) {
+    match name.rsplit_once("-m") {
+        Some((profile, number)) if number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()) => (profile, true),
+        _ => (name, false),
+    }
+}
+
+/// What `minikube status` makes of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Well,
+    /// All of it runs, and the kubeconfig does not lead there.
+    Misled,
+    Down,
+}
+
+/// One node of `minikube status --output=json`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Status {
+    host: String,
+    kubelet: String,
+    #[serde(rename = "APIServer")]
+    api_server: String,
+    kubeconfig: String,
+    worker: bool,
+}
+
+/// An object, a list of several nodes, or, where there is no such cluster, anything else.
+fn health(text: &str) -> Health {
+    let one = |text: &str| serde_json::from_str::<Status>(text).ok().map(|status| vec![status]);
+    let Some(nodes) = serde_json::from_str(text).ok().or_else(|| one(text)) else { return Health::Down };
+    let runs = |node: &Status| {
+        let parts = [&node.host, &node.kubelet, if node.worker { &node.host } else { &node.api_server }];
+        parts.iter().all(|part| *part == "Running")
+    };
+    match nodes.as_slice() {
+        nodes if nodes.is_empty() || !nodes.iter().all(runs) => Health::Down,
+        nodes if nodes.iter().all(|node| node.worker || node.kubeconfig == "Configured") => Health::Well,
+        _ => Health::Misled,
+    }
+}
+
+/// The data of a line, if it is an event of this type (CloudEvents).
+fn event(line: &str, kind: &str) -> Option<Value> {
+    let mut event: Value = serde_json::from_str(line).ok()?;
+    (event["type"] == format!("io.k8s.sigs.minikube.{kind}")).then(|| event["data"].take())
+}
+
+/// `8/19 Creating Container`. Steps are passed over, so that only `currentstep` tells how far it is.
+fn progress(line: &str) -> Option<String> {
+    let data = event(line, "step")?;
+    let text = |key: &str| data[key].as_str();
+    Some(format!("{}/{} {}", text("currentstep")?, text("totalsteps")?, text("name")?))
+}
+
+fn complaint(line: &str) -> Option<String> {
+    let data = event(line, "error")?;
+    let text = |key: &str| data[key].as_str().filter(|text| !text.is_empty());
+    let advice = text("advice").map(|advice| format!("\n{advice}")).unwrap_or_default();
+    Some(format!("{}: {}{advice}", text("name").unwrap_or("error"), text("message")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::fake::{Program, container, told};
+    use super::*;
+
+    /// What minikube 1.38 prints, by the state of the cluster, and the exit code with it.
+    const WELL: &str = r#"{"Name":"p","Host":"Running","Kubelet":"Running","APIServer":"Running","Kubeconfig":"Configured","Worker":false}"#;
+    const PAUSED: &str = r#"{"Name":"p","Host":"Running","Kubelet":"Stopped","APIServer":"Paused","Kubeconfig":"Configured","Worker":false}"#;
+    const STOPPED: &str = r#"{"Name":"p","Host":"Stopped","Kubelet":"Stopped","APIServer":"Stopped","Kubeconfig":"Stopped","Worker":false}"#;
+    const BY_HAND: &str = r#"{"Name":"p","Host":"Running","Kubelet":"Stopped","APIServer":"Stopped","Kubeconfig":"Configured","Worker":false}"#;
+    const MISLED: &str = r#"{"Name":"p","Host":"Running","Kubelet":"Running","APIServer":"Running","Kubeconfig":"Misconfigured","Worker":false}"#;
+    const WORKER: &str = r#"{"Name":"p-m02","Host":"Running","Kubelet":"Running","APIServer":"Irrelevant","Kubeconfig":"Irrelevant","Worker":true}"#;
+
+    const STEP: &str = r#"{"specversion":"1.0","id":"1","source":"https://minikube.sigs.k8s.io/","type":"io.k8s.sigs.minikube.step","datacontenttype":"application/json","data":{"currentstep":"8","message":"Creating docker container ...","name":"Creating Container","totalsteps":"19"}}"#;
+    const ROOT: &str = r#"{"specversion":"1.0","id":"2","source":"https://minikube.sigs.k8s.io/","type":"io.k8s.sigs.minikube.error","datacontenttype":"application/json","data":{"advice":"","exitcode":"64","issues":"","message":"The \"docker\" driver should not be used with root privileges.","name":"DRV_AS_ROOT","url":""}}"#;
+    const FATAL: &str = r#"{"specversion":"1.0","id":"3","source":"https://minikube.sigs.k8s.io/","type":"io.k8s.sigs.minikube.error","datacontenttype":"application/json","data":{"advice":"Check output of journalctl -xeu kubelet","exitcode":"80","issues":"","message":"the kubelet is not running","name":"GUEST_START","url":""}}"#;
+
+    async fn minikube(program: &Program) -> Minikube {
+        let labels = json!({CREATED_LABEL: "true"});
+        let containers = vec![
+            container("p-m02", true, "192.168.49.3", &labels),
+            container("p", true, "192.168.49.2", &labels),
+            container("p2", false, "192.168.58.2", &labels),
+        ];
+        Minikube { engine: program.engine(containers).await, profile: "p".into(), dir: program.state(), image: None }
+    }
+
+    fn stand_in(script: &str) -> Program {
+        let mut program = Program::new("minikube", &["KUBECONFIG", "MINIKUBE_HOME", "HELM_DRIVER"], script);
+        program.set("MINIKUBE_HOME", "/m");
+        program.set("HELM_DRIVER", "sql");
+        program
+    }
+
+    /// As every call ends: in devk's kubeconfig, with the user's settings of minikube's and nobody else's.
+    const AS: &str = "--profile=p KUBECONFIG=STATE/kubeconfig MINIKUBE_HOME=/m HELM_DRIVER=";
+
+    #[test]
+    fn the_status_tells_what_docker_cannot() {
+        assert_eq!(health(WELL), Health::Well);
+        assert_eq!(health(&format!("[{WELL},{WORKER}]")), Health::Well);
+        assert_eq!(health(MISLED), Health::Misled);
+        for down in [PAUSED, STOPPED, BY_HAND, "null", STEP, ""] {
+            assert_eq!(health(down), Health::Down, "{down}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nodes_are_those_of_the_profile_and_of_no_other() {
+        let State::Running(nodes) = minikube(&stand_in("exit 1")).await.state().await.unwrap() else { panic!() };
+        let names: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.control_plane)).collect();
+        assert_eq!(names, [("p", true), ("p-m02", false)]);
+    }
+
+    #[tokio::test]
+    async fn a_creation_ends_well_by_its_exit_code_whatever_it_printed() {
+        let program = stand_in(&format!("echo '{ROOT}'\necho '{STEP}'\necho 'Failing to connect to the registry' >&2"));
+        let minikube = minikube(&program).await;
+        let (done, told) = told(async |step| minikube.start(&State::Absent, step).await).await;
+        assert_eq!((done, told), (Ok(()), vec!["8/19 Creating Container".to_owned()]));
+        let made = "--driver=docker --container-runtime=containerd --embed-certs";
+        let call = AS.replace("--profile=p", &format!("start --output=json --profile=p {made}"));
+        assert_eq!(program.calls(), [call]);
+    }
+
+    #[tokio::test]
+    async fn a_failed_start_is_told_in_minikubes_words_and_not_as_events() {
+        let program = stand_in(&format!("echo '{STEP}'\necho '{FATAL}'\nexit 80"));
+        let minikube = minikube(&program).await;
+        let (done, _) = told(async |step| minikube.start(&State::Stopped(vec![]), step).await).await;
+        let error = done.unwrap_err();
+        assert_eq!(error.code, Code::ClusterCreate);
+        assert!(error.evidence[0].contains("start --output=json --profile=p"), "{error:?}");
+        assert_eq!(
+            error.evidence[1..],
+            ["GUEST_START: the kubelet is not running", "Check output of journalctl -xeu kubelet"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_silent_cluster_is_mended_as_its_status_says() {
+        let mended = async |status: &str, code: i32| {
+            let program = stand_in(&format!("[ $1 != status ] || {{ printf '%s' '{status}'; exit {code}; }}"));
+            let minikube = minikube(&program).await;
+            let (done, _) = told(async |step| minikube.start(&State::Running(vec![]), step).await).await;
+            done.unwrap();
+            program.calls()
+        };
+        let status = format!("status --output=json {AS}");
+        let start = format!("start --output=json {AS}");
+        assert_eq!(mended(WELL, 0).await, std::slice::from_ref(&status));
+        assert_eq!(mended(PAUSED, 2).await, [status.clone(), start.clone()]);
+        assert_eq!(mended(BY_HAND, 2).await, [status.clone(), start]);
+        assert_eq!(mended(MISLED, 6).await, [status, format!("update-context {AS}")]);
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_is_asked_for_beside_the_private_one() {
+        let program = stand_in("echo \"for $2\" >\"$KUBECONFIG\"");
+        let minikube = minikube(&program).await;
+        assert_eq!(minikube.kubeconfig().await.unwrap(), "for --profile=p\n");
+        assert!(!program.state().join("kubeconfig").exists(), "it is the handle's to keep");
+    }
+
+    #[tokio::test]
+    async fn it_is_stopped_and_removed_by_its_own_program() {
+        let program = stand_in("");
+        let minikube = minikube(&program).await;
+        minikube.end(End::Stop).await.unwrap();
+        minikube.end(End::Delete).await.unwrap();
+        assert_eq!(program.calls(), [format!("stop {AS}"), format!("delete {AS}")]);
+    }
+
+    #[test]
+    fn a_worker_is_told_by_its_number() {
+        assert_eq!(machine("p-m02"), ("p", true));
+        assert_eq!(machine("team-map"), ("team-map", false));
+        assert_eq!(machine("p-m2"), ("p-m2", false));
+    }
+}
