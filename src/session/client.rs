@@ -15,6 +15,8 @@ use crate::process::last_lines;
 
 /// How long a new supervisor may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes of earlier sessions' log that the next one goes on with.
+const LONGEST_LOG: u64 = 1 << 20;
 
 /// A connection to the running supervisor; None if none runs.
 pub async fn running(paths: &Paths, id: &str) -> Option<Connection> {
@@ -48,6 +50,9 @@ pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
 fn start(id: &str, log: &Path) -> std::io::Result<Child> {
     if let Some(dir) = log.parent() {
         std::fs::create_dir_all(dir)?;
+    }
+    if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+        std::fs::remove_file(log)?;
     }
     let log = OpenOptions::new().create(true).append(true).open(log)?;
     let mut command = Command::new(std::env::current_exe()?);
