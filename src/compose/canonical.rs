@@ -128,7 +128,7 @@ impl Walk {
             Form::Printed => node.data = Data::Text(node.printed()),
             Form::Ssh => pairs(node, trail, agent)?,
             Form::Texts => texts(node),
-            Form::Ulimit if node.is_map() || matches!(node.data, Data::Int(_)) => {}
+            Form::Ulimit if node.is_map() || node.is_whole() => {}
             Form::Ulimit => return Err(node.mistyped(trail, "a number or a mapping")),
             Form::Volume => volume(node, trail)?,
         }

@@ -1,5 +1,6 @@
 //! Values that variables may have brought as text and that Compose wants as numbers and booleans.
 
+use super::units;
 use super::yaml::Data;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,19 +59,9 @@ fn in_service(keys: &[&str]) -> Option<Wanted> {
 pub(super) fn cast(text: &str, wanted: Wanted) -> Option<Data> {
     match wanted {
         Wanted::Integer => text.parse::<i64>().ok().map(|int| Data::Int(int.into())),
-        Wanted::Number => number(text).map(Data::Float),
+        Wanted::Number => units::float(text).map(Data::Float),
         Wanted::Flag => flag(text).map(Data::Bool),
     }
-}
-
-fn number(text: &str) -> Option<f64> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
-    if digits {
-        return text.parse().ok().filter(|number: &f64| number.is_finite());
-    }
-    let word = text.to_ascii_lowercase();
-    let word = word.strip_prefix(['+', '-']).unwrap_or(&word);
-    (matches!(word, "inf" | "infinity") || text.eq_ignore_ascii_case("nan")).then(|| text.parse().ok())?
 }
 
 fn flag(text: &str) -> Option<bool> {

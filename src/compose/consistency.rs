@@ -190,8 +190,12 @@ fn models(model: &Model, service: &Entry) -> Result<()> {
 }
 
 fn scale(_: &Model, service: &Entry) -> Result<()> {
+    // As Go makes 64 bits with a sign of them: what is too large becomes negative.
+    #[allow(clippy::cast_possible_truncation)]
     let number = |node: Option<&Node>| match node.map(|node| &node.data) {
-        Some(Data::Int(number)) => Some(*number),
+        Some(Data::Int(number)) => Some(*number as i64),
+        Some(Data::Float(number)) if number.abs() < i64::MAX as f64 => Some(*number as i64),
+        Some(Data::Float(_)) => Some(i64::MIN),
         _ => None,
     };
     let scale = number(service.value.get("scale"));

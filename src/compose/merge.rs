@@ -133,11 +133,10 @@ fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<(
         Rule::Build | Rule::DependsOn | Rule::Names => {
             let mut over = over;
             mapping(&mut over, rule, trail)?;
-            // Nothing can be added to null; only a service that is extended can have it here.
-            if base.is_null() && !over.entries().is_empty() {
+            // Nothing can be added to what is no mapping; only a service that is extended can have it here.
+            if !mapping(base, rule, trail)? && !over.entries().is_empty() {
                 return Err(contradiction(base, &over, trail));
             }
-            mapping(base, rule, trail)?;
             values_of_mappings(base, over, trail)?;
         }
     }
@@ -146,16 +145,15 @@ fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<(
 
 /// `KEY=VALUE` of a mapping, sorted; a list as it is; a text as the only item.
 fn sequence(node: Node) -> Vec<Node> {
-    let pair = |key: &str, value: &Node| {
-        let text = if value.is_null() { key.to_owned() } else { format!("{key}={}", value.printed()) };
-        Node::new(&value.place, Data::Text(text))
-    };
+    let text = |value: &Node, text: String| Node::new(&value.place, Data::Text(text));
+    let pair = |key: &str, value: &Node| text(value, format!("{key}={}", value.printed()));
     match node.data {
         Data::Map(entries) => {
             let mut items: Vec<_> = entries
                 .iter()
                 .flat_map(|entry| match &entry.value.data {
                     Data::List(values) => values.iter().map(|value| pair(&entry.key, value)).collect(),
+                    Data::Null => vec![text(&entry.value, entry.key.clone())],
                     _ => vec![pair(&entry.key, &entry.value)],
                 })
                 .collect();
@@ -168,20 +166,23 @@ fn sequence(node: Node) -> Vec<Node> {
     }
 }
 
-/// Makes a mapping of the short form that `rule` allows.
-fn mapping(node: &mut Node, rule: Rule, trail: &Trail) -> Result<()> {
+/// Makes a mapping of the short form that `rule` allows, and an empty one of anything else, which thereby adds
+/// nothing; whether it was one of the two.
+fn mapping(node: &mut Node, rule: Rule, trail: &Trail) -> Result<bool> {
     let entries = match (&mut node.data, rule) {
-        (Data::Map(_), _) => return Ok(()),
+        (Data::Map(_), _) => return Ok(true),
         (Data::Text(context), Rule::Build) => {
             let context = Data::Text(std::mem::take(context));
             vec![Entry::new("context", Node::new(&node.place, context))]
         }
-        (Data::List(items), Rule::DependsOn | Rule::Names) => named(items, rule, trail)?,
-        (Data::Null, _) => Vec::new(),
-        _ => return Err(node.mistyped(trail, "a mapping")),
+        (Data::List(items), Rule::DependsOn | Rule::Names | Rule::Pools) => named(items, rule, trail)?,
+        _ => {
+            node.data = Data::Map(Vec::new());
+            return Ok(false);
+        }
     };
     node.data = Data::Map(entries);
-    Ok(())
+    Ok(true)
 }
 
 fn named(items: &[Node], rule: Rule, trail: &Trail) -> Result<Vec<Entry>> {
@@ -224,15 +225,16 @@ fn logging(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
     values_of_mappings(base, over, trail)
 }
 
-fn pools(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
-    let (Data::List(pools), Data::List(others)) = (&base.data, &over.data) else {
+fn pools(base: &mut Node, mut over: Node, trail: &mut Trail) -> Result<()> {
+    let (Data::List(pools), Data::List(others)) = (&base.data, &mut over.data) else {
         let wrong = if matches!(base.data, Data::List(_)) { &over } else { &*base };
         return Err(wrong.mistyped(trail, "a list"));
     };
+    others.iter_mut().try_for_each(|other| mapping(other, Rule::Pools, trail).map(drop))?;
     let mut merged: Vec<Node> = Vec::new();
     for pool in pools {
         let mut pool = pool.clone();
-        for other in others {
+        for other in others.iter() {
             if !same_subnet(&pool, other) && !merged.iter().any(|known| same_subnet(known, other)) {
                 merged.push(other.clone());
                 continue;

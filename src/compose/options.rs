@@ -77,7 +77,9 @@ impl<'a> Finder<'a> {
         let named_env_files = env_files.iter().map(|file| absolute(file)).collect();
         let (env_files, environment) = (Vec::new(), Environment::new());
         let mut finder = Self { cwd, files, named_env_files, env_files, process, environment };
+        let progress = finder.process.get("COMPOSE_PROGRESS").cloned().unwrap_or_default();
         finder.adopt();
+        finder.check_output(&progress)?;
         finder.environment = finder.process.clone();
         finder.environment.entry("PWD".to_owned()).or_insert_with(|| cwd.to_owned());
         Ok(finder)
@@ -90,6 +92,28 @@ impl<'a> Finder<'a> {
         let Ok(found) = read_env_files(&files, &self.process) else { return };
         for (name, value) in found.into_iter().filter(|(name, _)| name.starts_with("COMPOSE_")) {
             self.process.entry(name).or_insert(value);
+        }
+    }
+
+    /// Compose refuses settings of its output and its speed that it does not know, whatever it is asked. The way in
+    /// which progress is shown must come from the process itself.
+    fn check_output(&self, progress: &str) -> Result<()> {
+        let value = |name: &str| self.process.get(name).map(String::as_str);
+        let refuse = |name: &str, value: &str, hint: &str| {
+            Err(Error::new(Code::ComposeValue, format!("`{name}` is `{value}`")).hint(hint.to_owned()))
+        };
+        match (progress, value("COMPOSE_ANSI").unwrap_or_default()) {
+            ("tty", "never") | ("plain", "always") => {
+                return refuse("COMPOSE_PROGRESS", progress, "set COMPOSE_ANSI to `auto`, or unset one of the two");
+            }
+            ("" | "auto" | "tty" | "plain" | "quiet" | "none" | "json", _) => {}
+            _ => return refuse("COMPOSE_PROGRESS", progress, "set it to auto, tty, plain, quiet or json, or unset it"),
+        }
+        match value("COMPOSE_PARALLEL_LIMIT") {
+            Some(limit) if limit.parse::<i64>().is_err() => {
+                refuse("COMPOSE_PARALLEL_LIMIT", limit, "set it to a whole number, in the environment or in .env")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -107,7 +131,11 @@ impl<'a> Finder<'a> {
             return Ok(None);
         }
         let file = go_path::join(&self.dir(), ".env");
-        Ok(Path::new(&file).is_file().then(|| vec![file]))
+        match Path::new(&file).metadata() {
+            Ok(found) => Ok((!found.is_dir()).then(|| vec![file])),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Error::new(Code::ComposeFile, format!("the env file `{file}` cannot be read: {e}"))),
+        }
     }
 
     fn is_disabled(&self) -> Result<bool> {

@@ -107,7 +107,7 @@ fn port(item: &Node, service: &str, dir: &Path) -> Port {
 fn target(node: &Node) -> u32 {
     match node.data {
         Data::Int(number) => number as u32,
-        Data::Float(number) => number as u64 as u32,
+        Data::Float(number) if number < u64::MAX as f64 => number as u64 as u32,
         _ => 0,
     }
 }

@@ -23,6 +23,11 @@ impl Node {
         matches!(self.data, Data::Map(_))
     }
 
+    /// Whether it is a whole number of 64 bits with a sign, the only kind that Compose calls one.
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.data, Data::Int(number) if i64::try_from(number).is_ok())
+    }
+
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
         self.entries_mut().iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
     }

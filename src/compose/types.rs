@@ -19,6 +19,8 @@ enum Kind {
     /// A number that is not negative.
     Count,
     Number,
+    /// A number of processors.
+    Share,
     Memory,
     Duration,
     Command,
@@ -31,8 +33,12 @@ enum Kind {
     Pairs,
     /// A mapping in which Compose takes a name with `x-` for an extension, and then stumbles over it.
     Names,
+    /// A mapping of texts, in which Compose stumbles over extensions too.
+    Texts,
     /// A text, if the key is there.
     Present,
+    /// A text, or null.
+    Path,
 }
 
 const RULES: &Rules<Kind> = &[
@@ -40,6 +46,7 @@ const RULES: &Rules<Kind> = &[
     (&["services", "*", "blkio_config", "*", "*", "rate"], Kind::Memory),
     (&["services", "*", "blkio_config", "weight_device", "*", "weight"], Kind::Count),
     (&["services", "*", "blkio_config", "weight"], Kind::Count),
+    (&["services", "*", "build", "additional_contexts", "*"], Kind::Path),
     (&["services", "*", "build", "args"], Kind::Pairs),
     (&["services", "*", "build", "extra_hosts"], Kind::Hosts),
     (&["services", "*", "build", "no_cache"], Kind::Flag),
@@ -50,21 +57,26 @@ const RULES: &Rules<Kind> = &[
     (&["services", "*", "build", "ulimits", "*", "*"], Kind::Exact),
     (&["services", "*", "command"], Kind::Command),
     (&["services", "*", "configs", "*", "mode"], Kind::Mode),
+    (&["services", "*", "cpu_percent"], Kind::Number),
+    (&["services", "*", "cpus"], Kind::Number),
     (&["services", "*", "depends_on", "*", "restart"], Kind::Flag),
     (&["services", "*", "deploy", "placement", "max_replicas_per_node"], Kind::Count),
-    (&["services", "*", "deploy", "resources", "limits", "cpus"], Kind::Number),
+    (&["services", "*", "deploy", "resources", "limits", "cpus"], Kind::Share),
     (&["services", "*", "deploy", "resources", "limits", "memory"], Kind::Memory),
     (&["services", "*", "deploy", "resources", "limits", "pids"], Kind::Whole),
-    (&["services", "*", "deploy", "resources", "reservations", "cpus"], Kind::Number),
+    (&["services", "*", "deploy", "resources", "reservations", "cpus"], Kind::Share),
     (&["services", "*", "deploy", "resources", "reservations", "devices", "*", "count"], Kind::Devices),
+    (&["services", "*", "deploy", "resources", "reservations", "generic_resources", "*", "*", "value"], Kind::Whole),
     (&["services", "*", "deploy", "resources", "reservations", "memory"], Kind::Memory),
     (&["services", "*", "deploy", "restart_policy", "delay"], Kind::Duration),
     (&["services", "*", "deploy", "restart_policy", "max_attempts"], Kind::Count),
     (&["services", "*", "deploy", "restart_policy", "window"], Kind::Duration),
     (&["services", "*", "deploy", "rollback_config", "delay"], Kind::Duration),
+    (&["services", "*", "deploy", "rollback_config", "max_failure_ratio"], Kind::Number),
     (&["services", "*", "deploy", "rollback_config", "monitor"], Kind::Duration),
     (&["services", "*", "deploy", "rollback_config", "parallelism"], Kind::Count),
     (&["services", "*", "deploy", "update_config", "delay"], Kind::Duration),
+    (&["services", "*", "deploy", "update_config", "max_failure_ratio"], Kind::Number),
     (&["services", "*", "deploy", "update_config", "monitor"], Kind::Duration),
     (&["services", "*", "deploy", "update_config", "parallelism"], Kind::Count),
     (&["services", "*", "develop", "watch", "*", "exec", "command"], Kind::Command),
@@ -99,7 +111,7 @@ const RULES: &Rules<Kind> = &[
     (&["services", "*", "secrets", "*", "mode"], Kind::Mode),
     (&["services", "*", "shm_size"], Kind::Memory),
     (&["services", "*", "stop_grace_period"], Kind::Duration),
-    (&["services", "*", "storage_opt", "*"], Kind::Text),
+    (&["services", "*", "storage_opt"], Kind::Texts),
     (&["services", "*", "ulimits", "*", "*"], Kind::Exact),
     (&["services", "*", "volumes", "*", "bind", "create_host_path"], Kind::Flag),
     (&["services", "*", "volumes", "*", "tmpfs", "mode"], Kind::Count),
@@ -111,7 +123,24 @@ const RULES: &Rules<Kind> = &[
 /// # Errors
 /// The first value that Compose cannot read.
 pub(super) fn check(root: &Node) -> Result<()> {
-    walk(root, &mut Trail::default())
+    walk(root, &mut Trail::default())?;
+    match root.entries().iter().filter(|entry| entry.key.starts_with("x-")).find_map(|entry| endless(&entry.value)) {
+        Some(number) => {
+            let what = format!("is {}, which `docker compose config --format json` cannot print", number.printed());
+            Err(number.problem(&Trail::of(&["x-…"]), &what))
+        }
+        None => Ok(()),
+    }
+}
+
+/// A number in it that JSON does not have.
+fn endless(node: &Node) -> Option<&Node> {
+    match &node.data {
+        Data::Float(number) if !number.is_finite() => Some(node),
+        Data::List(items) => items.iter().find_map(endless),
+        Data::Map(entries) => entries.iter().find_map(|entry| endless(&entry.value)),
+        _ => None,
+    }
 }
 
 fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
@@ -140,12 +169,13 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
 fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
     let text = node.text();
     let (read, wanted) = match kind {
-        Kind::Text => (text.is_some() || is_whole(node), "a text"),
+        Kind::Text => (is_text(node), "a text"),
         Kind::Flag => (matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag), "`true` or `false`"),
         Kind::Whole => (text.is_none_or(|text| text.parse::<i64>().is_ok()), "a whole number"),
-        Kind::Exact => (matches!(node.data, Data::Int(_)), "a whole number"),
+        Kind::Exact => (node.is_whole(), "a whole number"),
         Kind::Count => (is_count(node), "a number of 0 or more"),
-        Kind::Number => (text.is_none_or(|text| text.parse::<f64>().is_ok()), "a number"),
+        Kind::Number => (is_printed(node), "a number"),
+        Kind::Share => ((node.is_whole() || !matches!(node.data, Data::Int(_))) && is_printed(node), "a number"),
         Kind::Memory => (text.is_none() || units::bytes(node).is_some(), "an amount of memory such as `64m`"),
         Kind::Duration => (text.is_some_and(units::is_duration), "a duration such as `1m30s`"),
         Kind::Command => (text.is_none_or(is_command), "a command: a quote or bracket is not closed"),
@@ -153,32 +183,42 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
         Kind::Mode => (is_mode(node), "permission bits such as 0440"),
         Kind::Devices => (is_devices(node), "`all` or a number"),
         Kind::Names => (!extends_names(node), "a mapping of names that do not begin with `x-`"),
-        Kind::Present => (text.is_some(), "a text"),
+        Kind::Texts => (!extends_names(node) && are_texts(node), "a mapping of names to texts"),
+        Kind::Present | Kind::Path => (text.is_some(), "a text"),
         Kind::Pairs => (!node.items().iter().any(is_spaced), "a list of names without a space behind them"),
     };
     (!read).then_some(wanted)
+}
+
+fn is_text(node: &Node) -> bool {
+    node.text().is_some() || node.is_whole()
+}
+
+fn are_texts(node: &Node) -> bool {
+    node.entries().iter().all(|entry| entry.value.is_null() || is_text(&entry.value))
 }
 
 fn is_flag(text: &str) -> bool {
     ["true", "false", "y", "yes", "on", "n", "no", "off"].contains(&text.to_lowercase().as_str())
 }
 
-/// A whole number of 64 bits with a sign.
-fn is_whole(node: &Node) -> bool {
-    matches!(node.data, Data::Int(number) if i64::try_from(number).is_ok())
+/// A number that is still one in single precision.
+#[allow(clippy::cast_possible_truncation)]
+fn is_printed(node: &Node) -> bool {
+    units::number(node).is_some_and(|number| (number as f32).is_finite())
 }
 
 fn is_count(node: &Node) -> bool {
     match node.data {
         Data::Int(number) => number >= 0,
-        Data::Float(number) => number >= 0.0,
+        Data::Float(number) => number.is_nan() || number >= 0.0,
         _ => false,
     }
 }
 
 fn is_mode(node: &Node) -> bool {
     match &node.data {
-        Data::Int(_) => true,
+        Data::Int(_) => node.is_whole(),
         Data::Text(text) => i64::from_str_radix(text, 8).is_ok(),
         _ => false,
     }
@@ -186,7 +226,7 @@ fn is_mode(node: &Node) -> bool {
 
 fn is_devices(node: &Node) -> bool {
     match &node.data {
-        Data::Int(_) => true,
+        Data::Int(_) => node.is_whole(),
         Data::Text(text) => text.to_lowercase() == "all" || text.parse::<i64>().is_ok(),
         _ => false,
     }

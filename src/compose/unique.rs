@@ -102,7 +102,7 @@ fn identity_of(item: &Node, identity: Identity, trail: &Trail) -> Result<String>
         Identity::EnvFile => env_file(item, trail),
         Identity::Expose => match &item.data {
             Data::Text(text) => Ok(text.clone()),
-            Data::Int(port) => Ok(port.to_string()),
+            Data::Int(port) if i64::try_from(*port).is_ok() => Ok(port.to_string()),
             _ => Err(item.mistyped(trail, "a list of ports")),
         },
         Identity::Port => port(item, trail),

@@ -2,11 +2,13 @@
 
 use super::yaml::{Data, Node};
 
-/// An amount of memory in bytes: a number, or one with a unit such as `1.5g`. None if it is neither.
+/// An amount of memory in bytes: a whole number, or a text such as `1.5g`. None for other texts, and for fractions,
+/// which Compose leaves out.
 pub(super) fn bytes(node: &Node) -> Option<f64> {
     match &node.data {
         Data::Text(text) => ram(text),
-        _ => number(node),
+        Data::Int(number) if i64::try_from(*number).is_ok() => Some(*number as f64),
+        _ => None,
     }
 }
 
@@ -16,16 +18,60 @@ pub(super) fn number(node: &Node) -> Option<f64> {
     match &node.data {
         Data::Int(number) => Some(*number as f64),
         Data::Float(number) => Some(*number),
-        Data::Text(text) => text.parse().ok(),
+        Data::Text(text) => float(text),
         _ => None,
     }
+}
+
+/// A number as Go reads it: `1.5`, `1_000`, `0x1p-2`, `inf`. None for anything else, and for what is too large.
+pub(super) fn float(text: &str) -> Option<f64> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    if unsigned.starts_with(|char: char| char.is_ascii_alphabetic()) {
+        let known = text.eq_ignore_ascii_case("nan")
+            || ["inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word));
+        return known.then(|| text.parse().ok())?;
+    }
+    let digits = without_underscores(text)?;
+    let number: f64 = match unsigned.get(..2) {
+        Some("0x" | "0X") => hexadecimal(&digits)?,
+        _ => digits.parse().ok()?,
+    };
+    number.is_finite().then_some(number)
+}
+
+/// Underscores stand between digits, or behind `0x`.
+fn without_underscores(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let hex = text.contains(['x', 'X']);
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || hex && (byte.is_ascii_hexdigit() || b"xX".contains(byte));
+    let between = |at: usize| {
+        let before = at.checked_sub(1).and_then(|before| bytes.get(before));
+        before.is_some_and(is_digit) && bytes.get(at + 1).is_some_and(is_digit)
+    };
+    let good = (0..bytes.len()).all(|at| bytes[at] != b'_' || between(at));
+    good.then(|| text.replace('_', ""))
+}
+
+/// `0x1.8p3`: the exponent must be there.
+fn hexadecimal(text: &str) -> Option<f64> {
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (mantissa, exponent) = text.get(2..)?.split_once(['p', 'P'])?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    let value = digits.chars().try_fold(0.0, |value, digit| Some(value * 16.0 + f64::from(digit.to_digit(16)?)))?;
+    let exponent = exponent.parse::<i32>().ok()?.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
+    (!digits.is_empty()).then(|| sign * value * 2_f64.powi(exponent))
 }
 
 /// As Docker reads sizes of memory: `b`, `k`, `kb`, `kib` and so on to `p`, in either case, powers of 1024.
 fn ram(text: &str) -> Option<f64> {
     let end = text.rfind(|char: char| char.is_ascii_digit() || char == '.' || char == ' ')? + 1;
     let (amount, unit) = text.split_at(end);
-    let amount: f64 = amount.strip_suffix(' ').unwrap_or(amount).parse().ok().filter(|amount: &f64| *amount >= 0.0)?;
+    let amount =
+        float(amount.strip_suffix(' ').unwrap_or(amount)).filter(|amount| amount.is_nan() || *amount >= 0.0)?;
     let unit = unit.to_lowercase();
     let mut letters = unit.chars();
     let power = match letters.next() {
@@ -77,6 +123,18 @@ mod tests {
         assert_eq!(ram("3b"), Some(3.0));
         for bad in ["", "m", "-1m", "1 m b", "1x", "1kk", "1bb"] {
             assert_eq!(ram(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn reads_numbers_as_go_does() {
+        for (text, number) in [("1.5", 1.5), ("1_000", 1000.0), ("0x1.8p3", 12.0), ("-0X_1P-2", -0.25), (".5e1", 5.0)] {
+            assert_eq!(float(text), Some(number), "{text}");
+        }
+        assert_eq!(float("-Inf"), Some(f64::NEG_INFINITY));
+        assert!(float("nan").unwrap().is_nan());
+        for bad in ["", "x", "1_", "_1", "1__0", "0x10", "0xp1", "+nan", "1e400", "e5", "1 "] {
+            assert_eq!(float(bad), None, "{bad}");
         }
     }
 

@@ -32,7 +32,7 @@ pub enum Kind {
 }
 
 /// Words by which a kind is told in names of variables, URL schemes, drivers, hosts and images.
-const WORDS: [(&str, Kind); 22] = [
+const WORDS: [(&str, Kind); 23] = [
     ("postgres", Kind::Postgres),
     ("postgresql", Kind::Postgres),
     ("postgis", Kind::Postgres),
@@ -45,6 +45,7 @@ const WORDS: [(&str, Kind); 22] = [
     ("psycopg2", Kind::Postgres),
     ("pgx", Kind::Postgres),
     ("npgsql", Kind::Postgres),
+    ("ecto", Kind::Postgres),
     ("mysql", Kind::Mysql),
     ("mysql2", Kind::Mysql),
     ("mysqli", Kind::Mysql),

@@ -41,7 +41,8 @@ fn kind(scheme: &str) -> Option<Kind> {
     if scheme.is_empty() || scheme.len() > 32 {
         return None;
     }
-    Kind::in_words(scheme.split('+').next()?)
+    // The driver stands behind the kind; Celery's `db+` stands before it.
+    scheme.split('+').find_map(Kind::in_words)
 }
 
 fn parse(kind: Kind, rest: &str, is_jdbc: bool, via: &str) -> Option<Vec<Named>> {
@@ -133,8 +134,16 @@ mod tests {
 
     #[test]
     fn every_scheme_is_read() {
-        for scheme in ["postgres", "postgresql", "postgresql+asyncpg", "POSTGRES+psycopg2", "jdbc:postgresql", "pgsql"]
-        {
+        for scheme in [
+            "postgres",
+            "postgresql",
+            "postgresql+asyncpg",
+            "POSTGRES+psycopg2",
+            "db+postgresql",
+            "jdbc:postgresql",
+            "pgsql",
+            "ecto",
+        ] {
             assert_eq!(read(&format!("{scheme}://u:p@db:5439/app")), ["Postgres app@db:5439 u"], "{scheme}");
         }
         assert_eq!(read("mysql+pymysql://u@db/app"), ["Mysql app@db:- u"]);
