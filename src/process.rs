@@ -51,6 +51,11 @@ const ALLOWED: &[&str] = &[
 /// Evidence keeps this many of the last lines a failing program printed.
 const KEPT_LINES: usize = 30;
 
+/// How many bytes a program may print into a pipe that nobody reads any more before it has to wait for ever: as many as
+/// Linux lets anybody have (pipe(7)).
+#[cfg(target_os = "linux")]
+const KEPT_PIPE: usize = 1 << 20;
+
 /// What a program printed.
 #[derive(Debug)]
 pub struct Output {
@@ -216,6 +221,9 @@ fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(
     let kept = || {
         let (reader, writer) = std::io::pipe()?;
         rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
+        // Smaller ones do the same until they are full, which few programs' output makes them.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&reader, KEPT_PIPE);
         Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
     };
     let ((stdout, out), (stderr, err)) = (kept()?, kept()?);
@@ -302,16 +310,14 @@ mod tests {
         assert_eq!((answer.status.code(), lines), (Some(7), vec!["a".to_owned(), "b".to_owned()]));
     }
 
+    /// Runs a script to its end as if devk had been killed at once: nobody reads on, nobody waits.
     #[cfg(unix)]
-    #[tokio::test]
-    async fn a_program_that_outlives_devk_prints_on() {
+    async fn ends_alone(script: &str) {
         let dir = tempfile::tempdir().unwrap();
         let end = dir.path().join("end");
-        let script = "echo first; echo first >&2; sleep 0.2; echo second; echo second >&2; touch \"$0\"";
-        let cmd = Cmd::new("sh").args(["-c", script]).arg(&end).outlives();
+        let cmd = Cmd::new("sh").args(["-c", &format!("{script}; touch \"$0\"")]).arg(&end).outlives();
         let mut command = cmd.command();
         command.kill_on_drop(false);
-        // As if devk were killed: nobody reads on, nobody waits.
         let pipes = kept_pipes(&mut command).unwrap();
         let child = command.spawn().unwrap();
         drop((pipes, command, child));
@@ -322,8 +328,21 @@ mod tests {
         })
         .await
         .unwrap();
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_that_outlives_devk_prints_on() {
+        ends_alone("echo first; echo first >&2; sleep 0.2; echo second; echo second >&2").await;
         let output = Cmd::new("sh").args(["-c", "echo read; echo too >&2"]).outlives().run().await.unwrap();
         assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("read\n", "too\n"));
+    }
+
+    /// As much as minikube prints while it downloads for an hour.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_program_that_outlives_devk_is_not_held_up_by_a_full_pipe() {
+        ends_alone("head -c 900000 /dev/zero").await;
     }
 
     #[tokio::test]

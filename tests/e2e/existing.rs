@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::support::machine::{CLUSTER, cluster, docker_list, images_of, nodes_of, run};
 use crate::support::project::Project;
-use crate::support::tell;
 use crate::support::wire::get;
+use crate::support::{eventually, tell};
 
 /// A project on the shared cluster as if it were the user's own: by a kubeconfig made by hand, whose current context
 /// leads to nobody.
@@ -75,6 +76,8 @@ fn a_cluster_of_the_users_own_is_used_and_left_as_it_was() {
     tell("up on an existing cluster", up.took);
     assert_eq!(up.verdict("image.load/left"), "done", "its nodes are containers: {up:?}");
     assert_eq!(get(project.port("left"), "/index.html").unwrap().well(), "this is left\n");
+    let relay = || project.session()["relay"]["serves"] == true;
+    eventually("no relay in the node", Duration::from_secs(20), relay);
     let status = project.devk(&["status"]).well().document();
     assert_eq!(status["cluster"]["name"], "mine");
     assert_eq!((&status["cluster"]["pinned"], &status["cluster"]["created_by_devk"]), (&true.into(), &false.into()));
