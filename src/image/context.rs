@@ -52,24 +52,28 @@ pub(super) fn dockerfile_in_tar(image: &ImageConfig) -> PathBuf {
     image.dockerfile.strip_prefix(&image.context).map_or_else(|_| OUTSIDE_DOCKERFILE.into(), Path::to_owned)
 }
 
-/// Everything that is sent, sorted by folder and name. Sockets, pipes and devices are left out.
+/// Hands on everything that is sent, sorted by folder and name. Sockets, pipes and devices are left out. A context
+/// may have a hundred thousand files: they are never all in memory.
 ///
 /// # Errors
 /// [`Code::ImageContext`] naming the file that cannot be read, or pointing at devk.yaml if the
-/// context or the Dockerfile is not there.
-pub fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
+/// context or the Dockerfile is not there; what `each` says.
+pub fn walk(image: &ImageConfig, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
     if !image.context.is_dir() {
         return Err(missing(image, "build context", &image.context));
     }
     if !image.dockerfile.is_file() {
         return Err(missing(image, "Dockerfile", &image.dockerfile));
     }
-    let walk = Walk { image, ignore: read_ignore(image)?, dockerfile: dockerfile_in_tar(image) };
-    let mut entries = walk.folder(Path::new(""), false)?;
-    if walk.dockerfile == Path::new(OUTSIDE_DOCKERFILE) {
-        entries.extend(walk.entry(walk.dockerfile.clone(), image.dockerfile.clone())?);
+    let (ignore, dockerfile) = (read_ignore(image)?, dockerfile_in_tar(image));
+    let mut walk = Walk { image, ignore, dockerfile, waiting: vec![], each: &mut each };
+    walk.folder(Path::new(""), false)?;
+    if walk.dockerfile == Path::new(OUTSIDE_DOCKERFILE)
+        && let Some(entry) = entry(walk.dockerfile.clone(), image.dockerfile.clone())?
+    {
+        walk.send(entry)?;
     }
-    Ok(entries)
+    Ok(())
 }
 
 fn missing(image: &ImageConfig, what: &str, path: &Path) -> Error {
@@ -109,11 +113,14 @@ struct Walk<'a> {
     image: &'a ImageConfig,
     ignore: Ignore,
     dockerfile: PathBuf,
+    /// The folders on the way that are ignored themselves: sent with what an exception kept of their content.
+    waiting: Vec<Entry>,
+    each: &'a mut dyn FnMut(Entry) -> Result<()>,
 }
 
 impl Walk<'_> {
     /// The entries below a folder of the context.
-    fn folder(&self, folder: &Path, ignored: bool) -> Result<Vec<Entry>> {
+    fn folder(&mut self, folder: &Path, ignored: bool) -> Result<()> {
         let disk = self.image.context.join(folder);
         let mut names = match std::fs::read_dir(&disk).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
             Ok(listed) => listed.into_iter().map(|entry| entry.file_name()).collect::<Vec<_>>(),
@@ -122,43 +129,50 @@ impl Walk<'_> {
             Err(cause) => return Err(unreadable(&disk, &cause)),
         };
         names.sort();
-        let below = names.into_iter().map(|name| self.below(folder.join(&name)));
-        Ok(below.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+        names.into_iter().try_for_each(|name| self.below(folder.join(&name)))
     }
 
     /// One entry and, if it is a folder, what is in it.
-    fn below(&self, path: PathBuf) -> Result<Vec<Entry>> {
+    fn below(&mut self, path: PathBuf) -> Result<()> {
         let text = slashes(&path);
         let ignored = path != self.dockerfile && self.ignore.ignores(&text);
         if ignored && !self.dockerfile.starts_with(&path) && !self.ignore.may_except_below(&text) {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let disk = self.image.context.join(&path);
-        let Some(entry) = self.entry(path, disk)? else { return Ok(Vec::new()) };
-        let inside = match entry.kind {
-            Kind::Folder => self.folder(&entry.path, ignored)?,
-            _ => Vec::new(),
-        };
-        // A folder that is ignored itself is sent with what an exception kept of its content.
-        let sent = !ignored || !inside.is_empty();
-        Ok(sent.then_some(entry).into_iter().chain(inside).collect())
+        let Some(entry) = entry(path.clone(), disk)? else { return Ok(()) };
+        let (is_folder, depth) = (entry.kind == Kind::Folder, self.waiting.len());
+        if ignored {
+            self.waiting.push(entry);
+        } else {
+            self.send(entry)?;
+        }
+        if is_folder {
+            self.folder(&path, ignored)?;
+        }
+        self.waiting.truncate(depth);
+        Ok(())
     }
 
-    /// None for what is neither file, folder nor link, and for what has just vanished.
-    fn entry(&self, path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
-        let metadata = match std::fs::symlink_metadata(&disk) {
-            Ok(metadata) => metadata,
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(unreadable(&disk, &cause)),
-        };
-        let kind = match metadata.file_type() {
-            kind if kind.is_dir() => Kind::Folder,
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| unreadable(&disk, &e))?),
-            _ => return Ok(None),
-        };
-        Ok(Some(Entry { path, disk, kind, mode: mode(&metadata) }))
+    fn send(&mut self, entry: Entry) -> Result<()> {
+        self.waiting.drain(..).chain([entry]).try_for_each(&mut self.each)
     }
+}
+
+/// None for what is neither file, folder nor link, and for what has just vanished.
+fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
+    let metadata = match std::fs::symlink_metadata(&disk) {
+        Ok(metadata) => metadata,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(unreadable(&disk, &cause)),
+    };
+    let kind = match metadata.file_type() {
+        kind if kind.is_dir() => Kind::Folder,
+        kind if kind.is_file() => Kind::File,
+        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| unreadable(&disk, &e))?),
+        _ => return Ok(None),
+    };
+    Ok(Some(Entry { path, disk, kind, mode: mode(&metadata) }))
 }
 
 fn slashes(path: &Path) -> String {
@@ -244,10 +258,11 @@ impl Upload {
 fn write_tar(image: &ImageConfig, args: &BTreeMap<String, String>, expected: &str, writer: BlockWriter) -> Result<()> {
     let mut recipe = Recipe::new(image, args);
     let mut tar = tar::Builder::new(writer);
-    for entry in entries(image)? {
+    walk(image, |entry| {
         let digest = append(&mut tar, &entry)?;
         recipe.add(&entry, digest);
-    }
+        Ok(())
+    })?;
     if recipe.tag() != expected {
         let message = format!("the build context of `{}` changed since it was hashed", image.name);
         return Err(Error::new(Code::ImageChanged, message).hint("run `devk up` again"));
@@ -352,6 +367,15 @@ pub(crate) mod tests {
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
             std::fs::write(file, content).unwrap();
         }
+    }
+
+    fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
+        let mut entries = vec![];
+        walk(image, |entry| {
+            entries.push(entry);
+            Ok(())
+        })?;
+        Ok(entries)
     }
 
     fn paths(image: &ImageConfig) -> Vec<String> {

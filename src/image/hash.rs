@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::ImageRef;
-use super::context::{self, Entry, Kind, dockerfile_in_tar, entries};
+use super::context::{self, Entry, Kind, dockerfile_in_tar, walk};
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
@@ -20,6 +20,9 @@ const TAG_DIGITS: usize = 16;
 
 /// How often a context is walked again when a file vanished between listing and reading.
 const WALKS: usize = 3;
+
+/// Entries that are read by the readers together.
+const AT_ONCE: usize = 2000;
 
 /// More readers than this wait for the disk.
 const MOST_THREADS: usize = 8;
@@ -49,12 +52,21 @@ pub fn image_ref(project_id: &str, image: &str, hash: &str) -> ImageRef {
 }
 
 fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<String> {
-    let entries = entries(image)?;
-    let mut recipe = Recipe::new(image, args);
-    for (entry, digest) in entries.iter().zip(digests(&entries)?) {
+    let (mut recipe, mut entries) = (Recipe::new(image, args), Vec::with_capacity(AT_ONCE));
+    walk(image, |entry| {
+        entries.push(entry);
+        if entries.len() == AT_ONCE { add_all(&mut recipe, &mut entries) } else { Ok(()) }
+    })?;
+    add_all(&mut recipe, &mut entries)?;
+    Ok(recipe.tag())
+}
+
+fn add_all(recipe: &mut Recipe, entries: &mut Vec<Entry>) -> Result<()> {
+    for (entry, digest) in entries.iter().zip(digests(entries)?) {
         recipe.add(entry, digest);
     }
-    Ok(recipe.tag())
+    entries.clear();
+    Ok(())
 }
 
 /// The digests of all files, in the order of the entries, read by a few threads.
