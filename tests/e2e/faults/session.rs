@@ -10,8 +10,7 @@ use crate::support::run::kill;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
-/// Longer than a websocket's or a watch's patience must not matter; the suspension of five minutes is
-/// docs/reliability.md's, this one keeps the suite short.
+/// Longer than anything in the session waits for an answer would take too long here; what follows is the same.
 const ASLEEP: Duration = Duration::from_secs(20);
 
 #[test]
