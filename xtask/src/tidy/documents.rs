@@ -98,7 +98,8 @@ fn unknown_command(code: &str, cli: &str) -> Option<String> {
     let options = words.iter().filter(|_| words.contains(&"devk")).filter_map(|word| word.strip_prefix("--"));
     let is_known = |option: &&str| {
         let field = format!(" {}:", option.replace('-', "_"));
-        cli.contains(&field) || cli.contains(&format!("long = \"{option}\""))
+        // clap's own.
+        ["help", "version"].contains(option) || cli.contains(&field) || cli.contains(&format!("long = \"{option}\""))
     };
     { options }.find(|option| !is_known(option)).map(|option| format!("devk has no option `--{option}`"))
 }
@@ -144,7 +145,10 @@ mod tests {
     #[test]
     fn commands_and_options_in_code_must_exist() {
         assert_eq!(
-            whats("README.md", "devk builds\n`devk up`, `x=\"$(devk env)\"`\n```\ndevk down --delete  # devk x\n```"),
+            whats(
+                "README.md",
+                "devk builds\n`devk up`, `devk --version`, `x=\"$(devk env)\"`\n```\ndevk down --delete  # devk x\n```"
+            ),
             [""; 0]
         );
         assert_eq!(whats("README.md", "\n```\ndevk upp\n```"), ["README.md:3: `devk upp` is no command"]);
