@@ -1,37 +1,16 @@
 //! Nodes and API servers that go away and come back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::survives;
 use crate::support::eventually;
 use crate::support::followed::Followed;
-use crate::support::knocker::Knocker;
 use crate::support::machine::docker;
-use crate::support::tell;
 use crate::support::wire::get;
 
 const NODE: &str = "devk-e2e-control-plane";
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const ASIDE: &str = "/etc/kubernetes/kube-apiserver.yaml";
-
-/// How long a node may take to run pods again.
-const NODE_BACK: Duration = Duration::from_secs(120);
-
-/// Does something to the cluster while it saves and knocks, and looks whether all is well afterwards.
-fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
-    let port = pair.project.port("left");
-    pair.save("before", "before");
-    pair.settled();
-    let knocker = Knocker::at(port);
-    fault();
-    pair.save("after", "after");
-    let since = Instant::now();
-    let page = || get(port, "/after").is_ok_and(|answer| answer.body == "after");
-    eventually("the save does not come live by itself", NODE_BACK, page);
-    tell(&format!("{what}, until a save is served through the old listener"), since.elapsed());
-    let (refused, knocks) = knocker.counted();
-    assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
-    pair.is_equal();
-}
 
 #[test]
 fn a_restarted_node_ends_no_forward_and_loses_no_file() {

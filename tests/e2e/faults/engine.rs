@@ -1,18 +1,22 @@
 //! A Docker Engine that is restarted, and with it every node.
 
-use std::process::Command;
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use super::survives;
+use crate::support::eventually;
 use crate::support::followed::Followed;
-use crate::support::knocker::Knocker;
 use crate::support::machine::{docker, run};
-use crate::support::wire::get;
-use crate::support::{eventually, tell};
+
+/// It is the machine's own, and not the lab's.
+fn is_systemds() -> bool {
+    let active = Command::new("systemctl").args(["is-active", "--quiet", "docker"]).stderr(Stdio::null()).status();
+    active.is_ok_and(|status| status.success())
+}
 
 /// An Engine that systemd looks after is restarted by it, any other by the lab, which starts it as it was.
 fn restart() {
-    let systemd = Command::new("systemctl").args(["is-active", "--quiet", "docker"]).status();
-    if systemd.is_ok_and(|status| status.success()) {
+    if is_systemds() {
         run(Command::new("systemctl").args(["restart", "docker"]));
         return;
     }
@@ -26,19 +30,10 @@ fn restart() {
 
 #[test]
 fn a_restarted_engine_ends_no_forward_and_loses_no_file() {
+    if is_systemds() && std::env::var_os("CI").is_none() {
+        eprintln!("left out without CI=true: it would restart this machine's own Docker, and whatever runs there");
+        return;
+    }
     let pair = Followed::pair("engine");
-    let port = pair.project.port("left");
-    pair.save("before", "before");
-    pair.settled();
-    let knocker = Knocker::at(port);
-    restart();
-    pair.save("after", "after");
-    let since = Instant::now();
-    let page = || get(port, "/after").is_ok_and(|answer| answer.body == "after");
-    eventually("the save does not come live by itself", Duration::from_secs(180), page);
-    tell("Engine restarted, until a save is served through the old listener", since.elapsed());
-    let (refused, knocks) = knocker.counted();
-    assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
-    assert_eq!(get(port, "/before").unwrap().well(), "before");
-    pair.is_equal();
+    survives(&pair, "Engine restarted", restart);
 }
