@@ -40,7 +40,7 @@ m() {
 		return
 	fi
 	# From one file system to another `mv` copies: it does so beside, and only what is whole takes its place.
-	mkdir "./$T" && mv -f "$@" "./$T/" || { rm -rf "./$T"; return 1; }
+	mkdir -m 700 "./$T" && mv -f "$@" "./$T/" || { rm -rf "./$T"; return 1; }
 	for n do
 		mv -f "./$T/${n##*/}" ./ || { rm -rf "./$T"; return 1; }
 	done

@@ -435,6 +435,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_goes_onto_another_file_system_is_put_in_place_there_by_whoever_may_write_there() {
+        let container = Container::new();
+        fs::create_dir(container.path("app/mounted")).unwrap();
+        let items = [file("mounted/x", "x"), with_mode("mounted/own", "y", 0o600), file("mounted/new/z", "z")];
+        let mounted = |folders: &mut [usize]| {
+            [b"N=\" $R0/mounted\"\n".to_vec(), apply(7, &groups(&items), Carried::Nothing, folders, false)].concat()
+        };
+        let said = container.says(mounted).await;
+        assert!(said.ends_with("ready\nok 7\n"), "{said}");
+        let read = |path: &str| fs::read_to_string(container.path("app/mounted").join(path)).unwrap();
+        assert_eq!(["x", "own", "new/z"].map(read), ["x", "y", "z"]);
+        assert_eq!(fs::read_dir(container.path("app/mounted")).unwrap().count(), 3);
+    }
+
+    #[tokio::test]
     async fn removing_what_is_not_there_is_no_failure() {
         let container = Container::new();
         assert_eq!(container.apply(&[item("x", Wanted::Gone), item("no/folder/x", Wanted::Gone)]).await, ["ok 7"]);
