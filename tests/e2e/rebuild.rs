@@ -1,12 +1,11 @@
 //! What sync cannot serve comes live by itself all the same: by a build, an upgrade, a new plan.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::followed::Followed;
-use crate::support::machine::run;
+use crate::support::machine::git;
 use crate::support::run::Running;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
@@ -129,13 +128,7 @@ fn a_newer_change_ends_the_build_of_an_older_one() {
 #[test]
 fn what_git_does_is_one_change() {
     let pair = Followed::pair_not_up("one-change");
-    let git = |words: &[&str]| {
-        run(Command::new("git")
-            .arg("-C")
-            .arg(pair.project.path(""))
-            .args(["-c", "user.name=t", "-c", "user.email=t@t"])
-            .args(words))
-    };
+    let git = |words: &[&str]| git(&pair.project.path(""), words);
     git(&["init", "-q", "-b", "main"]);
     git(&["add", "."]);
     git(&["commit", "-q", "-m", "one"]);

@@ -3,12 +3,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::machine::{cluster, docker, run};
+use crate::support::machine::{NODE, cluster, docker, run};
 use crate::support::project::Project;
 use crate::support::tell;
 use crate::support::wire::get;
-
-const NODE: &str = "devk-e2e-control-plane";
 
 fn relay_serves(project: &Project, wanted: bool) {
     let since = Instant::now();

@@ -38,7 +38,7 @@ struct Bench {
 
 impl Bench {
     async fn new(name: &str) -> Self {
-        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
+        let kubeconfig = cluster().kubeconfig(CLUSTER);
         let client = devk::cluster::client::client(&kubeconfig).await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         let reporter = Reporter::default();

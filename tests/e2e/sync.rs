@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::followed::Followed;
-use crate::support::machine::{CLUSTER, cluster, run};
+use crate::support::machine::{CLUSTER, cluster, git};
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -37,7 +37,7 @@ while True:
 
 impl Reader {
     fn start(followed: &Followed, path: &str) -> Self {
-        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
+        let kubeconfig = cluster().kubeconfig(CLUSTER);
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(kubeconfig).args(["-n", &followed.project.name, "exec", &followed.pod(), "--"]);
         command.args(["python3", "-c", READ, &followed.inside(path)]);
@@ -137,35 +137,27 @@ fn a_thousand_files_arrive_in_every_replica() {
     pair.is_equal();
 }
 
-fn git(pair: &Followed, words: &[&str]) {
-    run(Command::new("git")
-        .arg("-C")
-        .arg(pair.project.path(""))
-        .args(["-c", "user.name=t", "-c", "user.email=t@t"])
-        .args(["-c", "gc.auto=0"])
-        .args(words));
-}
-
 #[test]
 fn a_checkout_of_five_thousand_files_and_back_is_followed_whole() {
     let pair = Followed::pair_not_up("checkout");
-    git(&pair, &["init", "-q", "-b", "main"]);
-    git(&pair, &["add", "."]);
-    git(&pair, &["commit", "-q", "-m", "few"]);
-    git(&pair, &["checkout", "-q", "-b", "much"]);
+    let folder = pair.project.path("");
+    git(&folder, &["init", "-q", "-b", "main"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "-q", "-m", "few"]);
+    git(&folder, &["checkout", "-q", "-b", "much"]);
     for number in 0..5000 {
         let file = pair.file(format!("m{}/f{number}", number / 100));
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::fs::write(file, format!("{number}\n").repeat(number % 50)).unwrap();
     }
     pair.save("index.html", "much\n");
-    git(&pair, &["add", "."]);
-    git(&pair, &["commit", "-q", "-m", "much"]);
-    git(&pair, &["checkout", "-q", "main"]);
+    git(&folder, &["add", "."]);
+    git(&folder, &["commit", "-q", "-m", "much"]);
+    git(&folder, &["checkout", "-q", "main"]);
     let pair = pair.up();
     let pod = pair.pod();
     for (branch, page) in [("much", "much\n"), ("main", "this is left\n")] {
-        git(&pair, &["checkout", "-q", branch]);
+        git(&folder, &["checkout", "-q", branch]);
         let since = Instant::now();
         pair.settled();
         tell(&format!("checkout of {branch}, until all of it is in the container"), since.elapsed());

@@ -1,11 +1,10 @@
 //! Two git worktrees of one project at the same time on one cluster: neither sees the other.
 
-use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::support::machine::{CLUSTER, cluster, images_of, machine, run};
+use crate::support::machine::{CLUSTER, cluster, git, images_of, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::run::{Ran, Running};
 use crate::support::wire::get;
@@ -22,7 +21,7 @@ impl Worktree {
         let main = project.path("");
         git(&main, &["init", "--quiet"]);
         git(&main, &["add", "--all"]);
-        git(&main, &["-c", "user.name=e2e", "-c", "user.email=e2e@localhost", "commit", "--quiet", "-m", "start"]);
+        git(&main, &["commit", "--quiet", "-m", "start"]);
         let worktree = Self { dir };
         git(&main, &["worktree", "add", "--quiet", "-b", "login", worktree.root().to_str().unwrap()]);
         worktree
@@ -46,10 +45,6 @@ impl Drop for Worktree {
             eprintln!("the worktree could not be removed: {ran:?}");
         }
     }
-}
-
-fn git(folder: &Path, args: &[&str]) {
-    run(Command::new("git").args(args).current_dir(folder).env("HOME", machine().home()));
 }
 
 fn forwards(up: &Ran) -> Vec<Value> {

@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::survives;
 use crate::support::eventually;
 use crate::support::followed::Followed;
-use crate::support::machine::docker;
+use crate::support::machine::{NODE, docker};
 use crate::support::wire::get;
 
-const NODE: &str = "devk-e2e-control-plane";
 const MANIFEST: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml";
 const ASIDE: &str = "/etc/kubernetes/kube-apiserver.yaml";
 

@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::support::followed::Followed;
-use crate::support::machine::docker;
+use crate::support::machine::{NODE, docker};
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
-
-const NODE: &str = "devk-e2e-control-plane";
 
 #[test]
 fn a_pod_deleted_20_times_during_a_stream_of_saves_has_the_working_tree_in_the_end() {

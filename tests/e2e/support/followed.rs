@@ -144,7 +144,7 @@ impl Followed {
     fn fetch(&self, pod: &str, to: &Path) {
         let mut tar = Command::new("tar").arg("-x").current_dir(to).stdin(Stdio::piped()).spawn().unwrap();
         let pipe = tar.stdin.take().unwrap();
-        let kubeconfig = cluster().state().join("clusters").join(CLUSTER).join("kubeconfig");
+        let kubeconfig = cluster().kubeconfig(CLUSTER);
         let mut fetch = Command::new("kubectl");
         fetch.arg("--kubeconfig").arg(kubeconfig).args(["-n", &self.project.name, "exec", pod, "--"]);
         let fetched = fetch.args(["tar", "-C", self.there, "-c", "."]).stdout(pipe).status().unwrap();

@@ -16,6 +16,8 @@ use super::project::Project;
 
 /// The cluster that most tests share. Other clusters of the tests begin with this name.
 pub(crate) const CLUSTER: &str = "devk-e2e";
+/// Its node.
+pub(crate) const NODE: &str = "devk-e2e-control-plane";
 
 pub(crate) struct Machine {
     root: PathBuf,
@@ -92,9 +94,14 @@ impl Machine {
         variables
     }
 
+    /// devk's private kubeconfig of a cluster.
+    pub(crate) fn kubeconfig(&self, cluster: &str) -> PathBuf {
+        self.state().join("clusters").join(cluster).join("kubeconfig")
+    }
+
     /// Runs kubectl on a cluster of the tests with devk's private kubeconfig.
     pub(crate) fn kubectl(&self, cluster: &str, args: &[&str]) -> String {
-        let kubeconfig = self.state().join("clusters").join(cluster).join("kubeconfig");
+        let kubeconfig = self.kubeconfig(cluster);
         run(Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(args).env("HOME", self.home()))
     }
 
@@ -136,6 +143,12 @@ impl Machine {
 /// Runs docker and gives its output back; its failure ends the test.
 pub(crate) fn docker(args: &[&str]) -> String {
     run(Command::new("docker").args(args))
+}
+
+/// Runs git in a folder, as nobody in particular.
+pub(crate) fn git(folder: &Path, args: &[&str]) {
+    let git = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "gc.auto=0"];
+    run(Command::new("git").args(git).args(args).current_dir(folder).env("HOME", machine().home()));
 }
 
 /// The lines that docker prints, as a set.
