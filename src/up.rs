@@ -117,8 +117,10 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
 }
 
 async fn hold(session: &mut Session, paths: &Paths, project: &Project, observed: &Observed) -> Result<(), Errors> {
+    let leases = Leases::open(&paths.state);
+    let _opening = leases.opening().await?;
     session.hold(&observed.facts.forwards).await?;
-    Ok(Leases::open(&paths.state).save(&Lessee::from(project), &rows(observed))?)
+    Ok(leases.save(&Lessee::from(project), &rows(observed))?)
 }
 
 fn rows(observed: &Observed) -> Vec<Forward> {

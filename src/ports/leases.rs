@@ -1,8 +1,8 @@
 //! Leases: which ports a project was given, so that an address once shown stays. One file for the
 //! whole machine, since two projects must not be given the same port.
 //!
-//! Invariant: the file is read and replaced under the lock of `leases.lock` beside it, and a crash
-//! leaves the old or the new file (paths::write_atomic).
+//! Invariants: the file is read and replaced under the lock of `leases.lock` beside it, and a crash leaves the old or
+//! the new file (paths::write_atomic). One project at a time opens listeners and leases their ports ([`Leases::opening`]).
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -81,6 +81,16 @@ impl Leases {
         Ok(held_by_others(&self.read()?, lessee))
     }
 
+    /// Waits until no other project is between opening its listeners and leasing their ports: one that looks meanwhile
+    /// would see half a set held, and two that each opened half would both step back.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub async fn opening(&self) -> Result<Lock> {
+        let path = self.file.with_file_name("listeners.lock");
+        Lock::take(&path, || {}).await.map_err(|e| not_locked(&path, &e))
+    }
+
     /// Replaces this project's leases.
     ///
     /// # Errors
@@ -129,7 +139,7 @@ impl Leases {
 
     fn lock(&self) -> Result<Lock> {
         let path = self.file.with_extension("lock");
-        Lock::block(&path).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", path.display())))
+        Lock::block(&path).map_err(|e| not_locked(&path, &e))
     }
 
     /// Without the leases of folders that no longer exist: the next write drops them for good.
@@ -173,6 +183,10 @@ impl Leases {
         Error::new(Code::StateIo, message)
             .hint(format!("run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"))
     }
+}
+
+fn not_locked(path: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::StateIo, format!("cannot lock `{}`: {error}", path.display()))
 }
 
 fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {

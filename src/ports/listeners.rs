@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tokio::net::TcpSocket;
 
 use super::Taken;
 #[cfg(not(target_os = "linux"))]
@@ -27,18 +29,24 @@ pub async fn add(taken: &mut Taken, named: &BTreeSet<u16>, own: &BTreeSet<u16>) 
 /// Whether a listener of devk's on this port would collide. The four addresses are tried separately:
 /// on BSDs a wildcard listener does not keep anybody from binding 127.0.0.1, and vice versa.
 pub fn held(port: u16) -> bool {
-    // Like every listener of tokio's, std's sets SO_REUSEADDR on Unix: connections that linger in
-    // TIME_WAIT are no holders, listeners are.
     let addresses: [IpAddr; 4] = [
         Ipv4Addr::LOCALHOST.into(),
         Ipv6Addr::LOCALHOST.into(),
         Ipv4Addr::UNSPECIFIED.into(),
         Ipv6Addr::UNSPECIFIED.into(),
     ];
-    addresses.into_iter().any(|address| {
-        // Any other error (no IPv6, a privileged port) tells nothing about a holder.
-        TcpListener::bind(SocketAddr::new(address, port)).is_err_and(|e| e.kind() == ErrorKind::AddrInUse)
-    })
+    // Any other error (no IPv6, a privileged port) tells nothing about a holder.
+    addresses.into_iter().any(|address| try_bind(address, port).is_err_and(|e| e.kind() == ErrorKind::AddrInUse))
+}
+
+/// Binds and never listens: a second devk that tries the same port at the same moment must not take this one for a
+/// holder. With SO_REUSEADDR two bound sockets get along on Linux, and connections that linger in TIME_WAIT are no
+/// holders; a listener is (socket(7)).
+fn try_bind(address: IpAddr, port: u16) -> std::io::Result<()> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::new(address, port))
 }
 
 /// Who listens on the port, as a message names it: "process `node` (pid 4242)".
@@ -197,6 +205,8 @@ mod linux {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
     use super::*;
 
     fn listen(address: &str) -> (TcpListener, u16) {
@@ -213,6 +223,17 @@ mod tests {
             drop(listener);
             assert!(!held(port), "{address}");
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn those_who_try_one_port_at_the_same_moment_do_not_see_each_other() {
+        let (_, port) = listen("127.0.0.1");
+        let alarms = std::thread::scope(|scope| {
+            let tries = || (0..2_000).filter(|_| held(port)).count();
+            [scope.spawn(tries), scope.spawn(tries)].map(|thread| thread.join().unwrap())
+        });
+        assert_eq!(alarms, [0, 0]);
     }
 
     #[test]
