@@ -12,8 +12,9 @@ use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, ServiceBuilder, ServiceExt};
 
+use super::buffered::Buffered;
 use crate::error::{Code, Error, Result, chain};
 
 /// How long a TCP connection to the API server may take.
@@ -99,8 +100,8 @@ pub(crate) fn build(config: Config) -> kube::Result<Client> {
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
     tcp.set_keepalive_retries(Some(3));
-    let http =
-        HttpClient::builder(TokioExecutor::new()).build::<_, Body>(config.rustls_https_connector_with_connector(tcp)?);
+    let connector = config.rustls_https_connector_with_connector(tcp.map_response(Buffered::from))?;
+    let http = HttpClient::builder(TokioExecutor::new()).build::<_, Body>(connector);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

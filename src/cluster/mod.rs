@@ -3,6 +3,7 @@
 //! What all have in common — lock, pin, private kubeconfig, waiting — is [`Handle`]'s; what a provider does
 //! in its own way stands behind [`Cluster`].
 
+mod buffered;
 pub mod client;
 mod existing;
 #[cfg(test)]

@@ -14,7 +14,7 @@ use kube::Client;
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -34,6 +34,9 @@ use crate::ui::event::Reporter;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// How long the way into a pod may take to open.
 const DIAL: Duration = Duration::from_secs(5);
+/// Connections of one forward that open their ways at once: all that waited for a pod come at the same moment, and a
+/// server's queue of those it has not accepted yet is short (listen(2): 128 for many).
+const OPENING: usize = 64;
 /// Pauses before the attempts after the first: a server that its reloader restarts refuses
 /// connections for about a second while its pod stays Ready.
 const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
@@ -175,6 +178,7 @@ impl Forwarder {
             numbers: Arc::clone(&numbers),
             reporter: self.reporter.clone(),
             patience: PATIENCE,
+            opening: Semaphore::new(OPENING),
         };
         let task = tokio::spawn(serve(listener, Arc::new(route), self.cancel.clone()));
         Serving { numbers, task }
@@ -210,6 +214,7 @@ struct Route {
     numbers: Arc<Numbers>,
     reporter: Reporter,
     patience: Duration,
+    opening: Semaphore,
 }
 
 /// Why an attempt failed, and whether another one may succeed without doing anything twice.
@@ -251,13 +256,7 @@ impl Route {
         tried: &mut BTreeSet<String>,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let waited = timeout_at(deadline, self.ready(tried)).await;
-        let (client, endpoint) = waited.map_err(|_| Failure { error: self.nowhere(), again: false })?;
-        tried.insert(endpoint.pod.clone());
-        let opened = timeout(DIAL, Way::open(&self.relay, &client, &self.target.namespace, &endpoint)).await;
-        let way = opened
-            .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())))
-            .map_err(|text| Failure { error: self.broken(&endpoint, &text), again: true })?;
+        let (way, endpoint) = self.open(tried, deadline).await?;
         match way.carry(local, sent, &self.numbers).await {
             End::Finished => {
                 close(local).await;
@@ -266,6 +265,21 @@ impl Route {
             End::Abandoned => Ok(()),
             End::Failed(text) => Err(Failure { error: self.broken(&endpoint, &text), again: sent.may_repeat(&text) }),
         }
+    }
+
+    /// A way into a Ready pod, in turn with the others that want one.
+    async fn open(&self, tried: &mut BTreeSet<String>, deadline: Instant) -> Result<(Way, Endpoint), Failure> {
+        let in_turn = async {
+            let turn = self.opening.acquire().await;
+            (turn, self.ready(tried).await)
+        };
+        let waited = timeout_at(deadline, in_turn).await;
+        let (_turn, (client, endpoint)) = waited.map_err(|_| Failure { error: self.nowhere(), again: false })?;
+        tried.insert(endpoint.pod.clone());
+        let opened = timeout(DIAL, Way::open(&self.relay, &client, &self.target.namespace, &endpoint)).await;
+        let opened = opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
+        let way = opened.map_err(|text| Failure { error: self.broken(&endpoint, &text), again: true })?;
+        Ok((way, endpoint))
     }
 
     /// A client and a Ready pod that has what was synced, as soon as there are both.

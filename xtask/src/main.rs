@@ -18,8 +18,11 @@ fn main() -> ExitCode {
     let outcome = match args.split_first() {
         Some((task, rest)) if task == "bench" => bench::main(rest),
         Some((task, rest)) if task == "lab" => lab::main(rest),
+        Some((task, rest)) if task == "soak" => bench::soak(rest),
         Some((task, rest)) if task == "tidy" => tidy::main(rest),
-        _ => Err(anyhow::anyhow!("usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask tidy")),
+        _ => Err(anyhow::anyhow!(
+            "usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask soak [MINUTES] | cargo xtask tidy"
+        )),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -62,6 +62,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         numbers: Arc::clone(&numbers),
         reporter: reporter.clone(),
         patience,
+        opening: Semaphore::new(OPENING),
     };
     let task = tokio::spawn(serve(listener, Arc::new(route), cancel.clone()));
     Session { address, clients, pods, numbers, reporter, cancel, task }

@@ -33,6 +33,16 @@ fn an_api_server_that_is_gone_for_60_seconds_ends_no_forward_and_loses_no_file()
 }
 
 #[test]
+fn an_etcd_that_answers_nothing_for_10_seconds_ends_no_forward_and_loses_no_file() {
+    let pair = Followed::pair("etcd-hangs");
+    survives(&pair, "etcd hung for 10 s", || {
+        docker(&["exec", NODE, "pkill", "-STOP", "-x", "etcd"]);
+        std::thread::sleep(Duration::from_secs(10));
+        docker(&["exec", NODE, "pkill", "-CONT", "-x", "etcd"]);
+    });
+}
+
+#[test]
 fn an_api_server_that_answers_nothing_for_30_seconds_ends_no_forward_and_loses_no_file() {
     let pair = Followed::pair("api-hangs");
     survives(&pair, "API server hung for 30 s", || {

@@ -6,6 +6,7 @@ mod container;
 mod engine;
 mod session;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::followed::Followed;
@@ -16,13 +17,30 @@ use crate::support::{eventually, tell};
 /// How long a node may take to run pods again.
 const NODE_BACK: Duration = Duration::from_secs(180);
 
-/// Does something to the cluster while it saves and knocks, and looks whether all is well afterwards.
+/// Between two saves while the fault lasts.
+const SAVE: Duration = Duration::from_millis(100);
+
+/// Does something to the cluster or the session while it saves and knocks, and looks whether all is well afterwards.
 fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
     let port = pair.project.port("left");
     pair.save("before", "before");
     pair.settled();
-    let knocker = Knocker::at(port);
-    fault();
+    let (knocker, over) = (Knocker::at(port), AtomicBool::new(false));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0.. {
+                pair.save("hot", format!("{number}"));
+                pair.save(format!("f{}", number % 20), format!("{number}"));
+                std::thread::sleep(SAVE);
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+            }
+        });
+        // Ended with the fault even if that ends the test: the scope would wait for the saver.
+        let _over = Ends(&over);
+        fault();
+    });
     pair.save("after", "after");
     let since = Instant::now();
     let page = || get(port, "/after").is_ok_and(|answer| answer.body == "after");
@@ -31,4 +49,13 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
     let (refused, knocks) = knocker.counted();
     assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
     pair.is_equal();
+}
+
+/// Says that it is over when it is dropped.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
 }

@@ -1,11 +1,12 @@
-//! A session that sleeps, as it does when the laptop does.
+//! A session that sleeps, as it does when the laptop does, alone or with its node.
 
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use super::survives;
 use crate::support::followed::Followed;
-use crate::support::machine::machine;
+use crate::support::machine::{NODE, docker, machine};
 use crate::support::run::kill;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
@@ -28,4 +29,25 @@ fn a_session_that_slept_catches_up_with_what_was_saved_meanwhile() {
     eventually("the session does not catch up", Duration::from_secs(60), page);
     tell("woken, until what was saved meanwhile is served", since.elapsed());
     pair.is_equal();
+}
+
+/// Longer than a node may be silent before its pods are no longer Ready (40 s, kube-controller-manager's
+/// `--node-monitor-grace-period`). `DEVK_E2E_ASLEEP` sets other seconds: after 300 pods are evicted from such a node.
+fn night() -> Duration {
+    let seconds = std::env::var("DEVK_E2E_ASLEEP").map_or(60, |seconds| seconds.parse().unwrap());
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_laptop_that_slept_ends_no_forward_and_loses_no_file() {
+    let pair = Followed::pair("night");
+    let supervisors = machine().supervisors("night");
+    survives(&pair, &format!("session and node asleep for {} s", night().as_secs()), || {
+        let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
+        all(Signal::STOP);
+        docker(&["pause", NODE]);
+        std::thread::sleep(night());
+        docker(&["unpause", NODE]);
+        all(Signal::CONT);
+    });
 }

@@ -1,7 +1,7 @@
 //! Forwards: devk's two ways into a pod against `kubectl port-forward` and a bare route to the pod.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -109,17 +109,27 @@ fn replaced_pod(stack: &Stack, report: &mut Report, to: SocketAddr) -> Result<()
     Ok(())
 }
 
+/// Requests that wait at once: more than a pod's replacement takes, fewer than a machine's threads.
+const WAITING: usize = 4_000;
+
 /// Each request in a thread of its own: one that waits must not hold up the next.
 fn steady(to: SocketAddr, every: Duration, over: &AtomicBool, failures: &Arc<Mutex<Vec<String>>>) -> usize {
     let (mut requests, since) = (vec![], Instant::now());
+    let waiting = Arc::new(AtomicUsize::new(0));
     while !over.load(Relaxed) {
-        let failures = Arc::clone(failures);
+        if waiting.load(Relaxed) >= WAITING {
+            thread::sleep(every);
+            continue;
+        }
+        let (failures, waiting) = (Arc::clone(failures), Arc::clone(&waiting));
+        waiting.fetch_add(1, Relaxed);
         requests.push(thread::spawn(move || {
             if let Err(error) = fetch(to, 64)
                 && let Ok(mut failures) = failures.lock()
             {
                 failures.push(format!("{error:#}"));
             }
+            waiting.fetch_sub(1, Relaxed);
         }));
         let next = every * u32::try_from(requests.len()).unwrap_or(u32::MAX);
         thread::sleep(next.saturating_sub(since.elapsed()));

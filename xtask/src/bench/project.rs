@@ -23,6 +23,10 @@ impl<'a> Project<'a> {
         Self { stack, name: name.to_owned() }
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Makes its files.
     pub(super) fn copy(&self) -> Result<()> {
         fs::create_dir_all(self.path(""))?;
@@ -55,6 +59,10 @@ impl<'a> Project<'a> {
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(self.stack.kubeconfig()).args(["--namespace", &self.name]).args(args);
         command
+    }
+
+    pub(super) fn kubectl_output(&self, args: &[&str]) -> Result<String> {
+        command::output(&mut self.kubectl(args))
     }
 
     /// The pods that are synced into, once there are so many.

@@ -60,6 +60,11 @@ impl Stack {
         self.folder.join("state/devk/clusters").join(CLUSTER).join("kubeconfig")
     }
 
+    /// What a project's session writes.
+    pub(super) fn log(&self, project: &Project<'_>) -> PathBuf {
+        self.folder.join("state/devk/projects").join(project.name()).join("supervisor.log")
+    }
+
     /// What devk remembers of layers.
     pub(super) fn layers(&self) -> PathBuf {
         self.folder.join("cache/devk/layers.json")

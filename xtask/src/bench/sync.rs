@@ -50,14 +50,13 @@ fn content(token: &str) -> String {
     format!("{token}\n{}\n{token}", "value = 1\n".repeat(SIZE / 10))
 }
 
-/// Saves a file of the project again and again; the milliseconds until every reader has read it.
-pub(super) fn saves(project: &Project<'_>, readers: &mut [Reader], count: usize) -> Result<Vec<f64>> {
-    let file = project.path("server/app/probe");
+/// Saves a file again and again; the milliseconds until every reader has read it.
+pub(super) fn saves(file: &Path, readers: &mut [Reader], count: usize) -> Result<Vec<f64>> {
     let mut times = vec![];
     for _ in 0..count {
         let token = token();
         times.push(until_read(readers, &token, || {
-            fs::write(&file, content(&token))?;
+            fs::write(file, content(&token))?;
             Ok(now())
         })?);
         sleep(PAUSE);
@@ -72,10 +71,11 @@ fn one_file(project: &Project<'_>, pods: &[String], report: &mut Report) -> Resu
     let streams = pods.iter().map(|pod| OpenExec::start(project, pod, "/srv/app/line"));
     let mut streams = streams.collect::<Result<Vec<_>>>()?;
     // The first save makes what later ones find.
-    saves(project, &mut readers, 1)?;
+    let probe = project.path("server/app/probe");
+    saves(&probe, &mut readers, 1)?;
     let (mut devk, mut limit) = (vec![], vec![]);
     for _ in 0..SAVES {
-        devk.extend(saves(project, &mut readers, 1)?);
+        devk.extend(saves(&probe, &mut readers, 1)?);
         let token = token();
         limit.push(until_read(&mut others, &token, || {
             let since = now();

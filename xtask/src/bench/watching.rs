@@ -30,7 +30,7 @@ pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
         }
         let pods = project.synced_pods(1)?;
         let mut readers = Reader::in_each(&project, &pods, &["/srv/app/probe".to_owned()])?;
-        let times = saves(&project, &mut readers, SAVES)?;
+        let times = saves(&project.path("server/app/probe"), &mut readers, SAVES)?;
         let what = |share: usize| format!("sync: one file among {files} that are watched, p{share} of {SAVES}");
         report.add(Row::less(what(50), median(&times), "ms"));
         report.add(Row::less(what(99), percentile(&times, 99), "ms"));
@@ -58,10 +58,9 @@ fn rest(project: &Project<'_>, report: &mut Report) -> Result<()> {
     let before = processor_ticks(pid)?;
     sleep(REST);
     let share = (processor_ticks(pid)? - before) / ticks / REST.as_secs_f64() * 100.0;
-    let memory = |key| -> Result<f64> { Ok(kibibytes(pid, key)? * 1024.0 / 1e6) };
     let what = "the session with 100,000 watched files";
-    report.add(Row::less(format!("{what}: resident memory"), memory("VmRSS:")?, "MB").goal(30.0));
-    report.note(format!("{what}: at most {:.0} MB resident at any time", memory("VmHWM:")?));
+    report.add(Row::less(format!("{what}: resident memory"), resident(pid)?, "MB").goal(30.0));
+    report.note(format!("{what}: at most {:.0} MB resident at any time", megabytes(pid, "VmHWM:")?));
     report.add(Row::less(format!("{what}: processor time at rest, of one core"), share, "%").goal(0.5));
     Ok(())
 }
@@ -74,8 +73,13 @@ fn processor_ticks(pid: u64) -> Result<f64> {
     fields.split(' ').skip(11).take(4).map(|field| Ok(field.parse::<f64>()?)).sum()
 }
 
-fn kibibytes(pid: u64, key: &str) -> Result<f64> {
+/// Megabytes of memory that a process has (proc_pid_status(5)).
+pub(super) fn resident(pid: u64) -> Result<f64> {
+    megabytes(pid, "VmRSS:")
+}
+
+fn megabytes(pid: u64, key: &str) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix(key)).context("no such line")?;
-    Ok(line.trim().trim_end_matches(" kB").parse()?)
+    Ok(line.trim().trim_end_matches(" kB").parse::<f64>()? * 1024.0 / 1e6)
 }
