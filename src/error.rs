@@ -93,6 +93,7 @@ codes! {
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
+    CommandKilled => "command.killed", Failed, "a program that devk ran was killed";
     // ports
     PortHeld => "port.held", Usage, "an explicit local port is held by something else";
     PortNone => "port.none", Usage, "no free local port is left for a forward";

@@ -142,7 +142,8 @@ impl Cmd {
     ///
     /// # Errors
     /// [`Code::ToolMissing`] if the program is not there, [`Code::CommandFailed`] with the pasteable
-    /// command and the last lines of its output if it ends with anything but 0.
+    /// command and the last lines of its output if it ends with anything but 0, [`Code::CommandKilled`] with
+    /// the same if a signal ends it.
     pub async fn run(&self) -> Result<Output> {
         self.run_watched(|_| {}).await
     }
@@ -183,10 +184,16 @@ impl Cmd {
         Ok(Answer { status: status.map_err(not_started)?, output: Output { stdout, stderr } })
     }
 
-    /// The error of a program that ended like this.
+    /// The error of a program that ended like this: [`Code::CommandKilled`] if it was not by itself.
     pub fn failed(&self, Answer { status, output }: &Answer) -> Error {
         let name = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
-        Error::new(Code::CommandFailed, format!("`{name}` failed: {status}"))
+        let error = match status.code() {
+            Some(_) => Error::new(Code::CommandFailed, format!("`{name}` failed: {status}")),
+            None => {
+                Error::new(Code::CommandKilled, format!("`{name}` was killed: {status}")).hint("run the command again")
+            }
+        };
+        error
             .evidence(format!("$ {}", self.pasteable()))
             .evidence(last_lines(&output.stdout, KEPT_LINES))
             .evidence(last_lines(&output.stderr, KEPT_LINES))
@@ -300,6 +307,14 @@ mod tests {
         let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
         assert_eq!(error.code, Code::CommandFailed);
         assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_program_that_was_killed_has_not_failed() {
+        let error = Cmd::new("sh").args(["-c", "kill -9 $$"]).run().await.unwrap_err();
+        assert_eq!((error.code, error.hint.as_deref()), (Code::CommandKilled, Some("run the command again")));
+        assert!(error.message.starts_with("`sh` was killed: signal: 9"), "{error}");
     }
 
     #[tokio::test]

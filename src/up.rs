@@ -36,7 +36,7 @@ pub struct Asked {
     /// The client's.
     pub environment: Environment,
 }
-/// How often the table is made anew because somebody else was quicker.
+/// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
 const HOLD_ANEW: u32 = 3;
 
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
@@ -88,11 +88,20 @@ async fn observe_and_hold(
     project: &Project,
     Asked { environment, bridging, .. }: &Asked,
 ) -> Result<Observed, Errors> {
-    let mut again = HOLD_ANEW;
+    let leases = Leases::open(&paths.state);
+    let (mut again, mut opening) = (HOLD_ANEW, None);
     loop {
         let observed = observe::observe(project, paths, &Own(session.ports()), environment, *bridging).await?;
-        match hold(session, paths, project, &observed).await {
-            Err(errors) if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) => again -= 1,
+        let alone = match opening.take() {
+            Some(alone) => alone,
+            None => leases.opening().await?,
+        };
+        match hold(session, &leases, project, &observed).await {
+            Err(errors) if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) => {
+                again -= 1;
+                // Kept while it looks again: of many that come up at once each would be too late each time.
+                opening = Some(alone);
+            }
             held => return held.map(|()| observed),
         }
     }
@@ -116,9 +125,7 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
     failed
 }
 
-async fn hold(session: &mut Session, paths: &Paths, project: &Project, observed: &Observed) -> Result<(), Errors> {
-    let leases = Leases::open(&paths.state);
-    let _opening = leases.opening().await?;
+async fn hold(session: &mut Session, leases: &Leases, project: &Project, observed: &Observed) -> Result<(), Errors> {
     session.hold(&observed.facts.forwards).await?;
     Ok(leases.save(&Lessee::from(project), &rows(observed))?)
 }

@@ -273,8 +273,9 @@ impl Handle {
         write_atomic(&self.creating(), &mark, 0o600)?;
         if let Err(error) = self.cluster.start(&State::Absent, step).await {
             // The provider has removed its nodes. With the mark, a cluster that somebody then makes by hand
-            // under this name would be taken for devk's own half-made one.
-            if self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
+            // under this name would be taken for devk's own half-made one. What a provider that was killed has
+            // begun may yet bring a node.
+            if error.code != Code::CommandKilled && self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
                 if network_created {
                     self.remove_network().await;
                 }

@@ -49,7 +49,12 @@ pub async fn find_own(client: &kube::Client, project: &str, root: &Path) -> Resu
 
 fn other_root(namespace: &ObjectMeta, root: &Path) -> Option<PathBuf> {
     let noted = noted_root(namespace)?;
-    (noted.canonicalize().ok()? != root.canonicalize().ok()?).then_some(noted)
+    match noted.canonicalize() {
+        Ok(there) => (there != root.canonicalize().ok()?).then_some(noted),
+        // It stands where another user does not let this one look.
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Some(noted),
+        Err(_) => None,
+    }
 }
 
 fn noted_root(namespace: &ObjectMeta) -> Option<PathBuf> {

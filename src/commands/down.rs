@@ -1,5 +1,7 @@
 //! `devk down`.
 
+use std::time::Duration;
+
 use super::Context;
 use crate::bridge::record::{self, Record};
 use crate::cluster::Handle;
@@ -7,6 +9,7 @@ use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
+use crate::paths::Lock;
 use crate::session::client;
 use crate::session::control::{Reply, Request};
 use crate::ui::event::Reporter;
@@ -18,7 +21,8 @@ use crate::ui::{self, Format, View};
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    end_session(context, &project.id).await?;
+    // Until all is ended no other session begins: its state and its listeners would be left to nobody.
+    let _locked_out = end_session(context, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
@@ -47,13 +51,24 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-async fn end_session(context: &Context, id: &str) -> Result<()> {
-    if let Some(mut connection) = client::running(&context.paths, id).await {
-        // A session that is ending by itself does not listen any more, and that is fine.
-        let _ = connection.write.send(&Request::Stop).await;
-        while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+async fn end_session(context: &Context, id: &str) -> Result<Lock> {
+    let locked_out = client::locked_out(&context.paths, id, || {});
+    tokio::select! {
+        locked_out = locked_out => locked_out,
+        never = stop(context, id) => never,
     }
-    client::ended(&context.paths, id).await
+}
+
+/// Stops every session that listens: one that has just begun does so after it has taken its lock.
+async fn stop(context: &Context, id: &str) -> ! {
+    loop {
+        if let Some(mut connection) = client::running(&context.paths, id).await {
+            // A session that is ending by itself does not listen any more, and that is fine.
+            let _ = connection.write.send(&Request::Stop).await;
+            while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: Option<&Record>) {

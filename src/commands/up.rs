@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
 use crate::environment::Environment;
@@ -58,12 +60,16 @@ enum Heard {
 pub async fn run(context: &Context, keep: Keep, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
     let mut view = View::of(context.format);
-    let (mut connection, heard) = ask(context, &project.id, (keep, bridge), &mut view).await?;
+    // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
+    let mut ctrl_c = signal(SignalKind::interrupt())
+        .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
+    let asked = ask(context, &project.id, (keep, bridge), &mut view, &mut ctrl_c).await?;
+    let Some((mut connection, heard)) = asked else { return Ok(Exit::Interrupted) };
     let outcome = match heard {
         Heard::Settled(outcome) => outcome,
         Heard::Stopped { by_us } => {
             if by_us {
-                leave(context, &project.id, connection, &mut view).await?;
+                leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Interrupted);
         }
@@ -73,10 +79,10 @@ pub async fn run(context: &Context, keep: Keep, bridge: Switch) -> Result<Exit, 
     match keep {
         Keep::Detached => {}
         // When `--once` returns the ports are free.
-        Keep::Once => leave(context, &project.id, connection, &mut view).await?,
+        Keep::Once => leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?,
         Keep::Attached => {
-            if stay(context, &project, &mut connection, &mut view).await? {
-                leave(context, &project.id, connection, &mut view).await?;
+            if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
+                leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
         }
@@ -85,16 +91,24 @@ pub async fn run(context: &Context, keep: Keep, bridge: Switch) -> Result<Exit, 
 }
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
-/// anew, once.
+/// anew, once. None: Ctrl-C, before anybody was asked.
 async fn ask(
     context: &Context,
     id: &str,
     (keep, bridge): (Keep, Switch),
     view: &mut View,
-) -> Result<(Connection, Heard), Errors> {
+    ctrl_c: &mut Signal,
+) -> Result<Option<(Connection, Heard)>, Errors> {
     let mut again = true;
+    let waiting = || match context.format {
+        Format::Table => ui::err(&format!("waiting for another devk that ends `{id}`\n")),
+        Format::Json => {}
+    };
     loop {
-        let mut connection = client::running_or_started(&context.paths, id).await?;
+        let mut connection = tokio::select! {
+            connection = client::running_or_started(&context.paths, id, waiting) => connection?,
+            _ = ctrl_c.recv() => return Ok(None),
+        };
         let (source, environment) = (context.source.clone(), Environment::of_process());
         let request = Request::Up { source, keep, bridge, environment };
         // If it cannot be sent, reading finds the end of the conversation.
@@ -102,14 +116,17 @@ async fn ask(
         let mut answered = false;
         let heard = tokio::select! {
             heard = settle(&mut connection, view, &mut answered) => heard?,
-            _ = tokio::signal::ctrl_c() => Heard::Stopped { by_us: true },
+            _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
         let was_ending = !answered && matches!(heard, Heard::Lost | Heard::Stopped { by_us: false });
         if !(again && was_ending) {
-            return Ok((connection, heard));
+            return Ok(Some((connection, heard)));
         }
         again = false;
-        client::ended(&context.paths, id).await?;
+        tokio::select! {
+            ended = client::ended(&context.paths, id) => ended?,
+            _ = ctrl_c.recv() => return Ok(None),
+        }
     }
 }
 
@@ -136,6 +153,7 @@ async fn stay(
     project: &crate::config::Project,
     connection: &mut Connection,
     view: &mut View,
+    ctrl_c: &mut Signal,
 ) -> Result<bool, Errors> {
     if context.format == Format::Table {
         ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
@@ -147,13 +165,19 @@ async fn stay(
             _ => Ok(false),
         },
         () = logs::follow_all(context, project), if context.format == Format::Table => Ok(false),
-        _ = tokio::signal::ctrl_c() => Ok(true),
+        _ = ctrl_c.recv() => Ok(true),
     }
 }
 
 /// Takes leave, and waits for the end of the session if it ends with this client. A second Ctrl-C
 /// does not wait.
-async fn leave(context: &Context, id: &str, mut connection: Connection, view: &mut View) -> Result<()> {
+async fn leave(
+    context: &Context,
+    id: &str,
+    mut connection: Connection,
+    view: &mut View,
+    ctrl_c: &mut Signal,
+) -> Result<()> {
     let bye = async {
         // A session that is gone already needs no leave.
         let _ = connection.write.send(&Request::Leave).await;
@@ -171,7 +195,7 @@ async fn leave(context: &Context, id: &str, mut connection: Connection, view: &m
     };
     let said = tokio::select! {
         said = tokio::time::timeout(Duration::from_secs(15), bye) => said.unwrap_or(Ok("the session is slow to end\n"))?,
-        _ = tokio::signal::ctrl_c() => return Ok(()),
+        _ = ctrl_c.recv() => return Ok(()),
     };
     if context.format == Format::Table {
         ui::err(said);

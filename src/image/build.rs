@@ -14,9 +14,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::ImageRef;
 use super::context::{UploadState, dockerfile_in_tar, upload};
 use super::trace::{Trace, line_of};
+use super::{ImageRef, USER_LABEL, own_user};
 use crate::config::ImageConfig;
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
@@ -79,7 +79,9 @@ fn options(
     args: &BTreeMap<String, String>,
     target: &ImageRef,
 ) -> Result<BuildImageOptions> {
-    let labels = HashMap::from([("dev.devk.project", project_id), ("dev.devk.image", image.name.as_str())]);
+    let user = own_user();
+    let labels = [("dev.devk.project", project_id), ("dev.devk.image", image.name.as_str()), (USER_LABEL, &user)];
+    let labels = HashMap::from(labels);
     let args: HashMap<&str, &str> = args.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let options = BuildImageOptionsBuilder::default()
         .dockerfile(&dockerfile_in_tar(image).to_string_lossy())

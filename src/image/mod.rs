@@ -16,6 +16,14 @@ pub use remove::{project_images, remove_project_images};
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";
 
+/// Says whose devk built an image.
+const USER_LABEL: &str = "dev.devk.user";
+
+/// This user, as [`USER_LABEL`] says it.
+fn own_user() -> String {
+    rustix::process::getuid().as_raw().to_string()
+}
+
 /// An image that devk builds: unique by content, so a changed image is a changed reference.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageRef {

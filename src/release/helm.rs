@@ -11,18 +11,16 @@ use serde::{Deserialize, Serialize};
 
 use super::crash;
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
+use super::orphan;
 use super::prepare::Prepared;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
-use crate::process::{self, Cmd};
+use crate::process::Cmd;
 use crate::ui::event::Step;
 
 /// helm's words for a release that is being worked on, in v3 and v4 alike.
 const BUSY: &str = "another operation (install/upgrade/rollback) is in progress";
-
-/// How long devk waits for a helm that a killed devk left running.
-const ORPHAN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// A helm binary.
 #[derive(Debug, Clone)]
@@ -120,19 +118,26 @@ impl Helm {
         let intent = intent_file(target.state, &prepared.name);
         write_intent(&intent, &Intent { revision, inputs: prepared.inputs.clone() })?;
         let result = self.upgrade(prepared, target, revision, version).run().await;
-        // Cancelled or killed, this line is not reached and the intent stays.
-        remove(&intent)?;
+        // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
+        if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
+            remove(&intent)?;
+        }
         match result {
             Ok(_) => Ok(revision),
             Err(error) => Err(self.explain(error, prepared, target).await),
         }
     }
 
-    /// Removes a release and all its objects; one that is not there is fine.
+    /// Removes a release and all its objects; one that is not there is fine. What a killed devk left running
+    /// is waited for first: it would go on installing.
     ///
     /// # Errors
     /// [`Code::ReleaseApply`] with helm's output.
     pub async fn uninstall(&self, release: &str, namespace: &str, target: &Target<'_>) -> Result<()> {
+        if read_intent(&intent_file(target.state, release)).is_some() {
+            // One that does not end finds that its release is gone.
+            orphan::ended(target.state, release, || {}).await;
+        }
         let cmd = self.cmd("uninstall").arg(release).args(["--namespace", namespace]);
         let result = cmd.arg("--kubeconfig").arg(target.kubeconfig).run().await;
         remove(&intent_file(target.state, release))?;
@@ -180,26 +185,20 @@ impl Helm {
 
     /// The installed revision, once no operation is under way.
     async fn settled(&self, prepared: &Prepared, target: &Target<'_>, step: &Step) -> Result<Option<Installed>> {
-        let find = || installed(target.client, &prepared.namespace, &prepared.name);
-        let Some(mut pending) = find().await?.filter(Installed::is_pending) else { return find().await };
         let intent = read_intent(&intent_file(target.state, &prepared.name));
-        if !intent.is_some_and(|intent| is_ours(&pending, &intent)) {
+        let waiting = || step.progress("waiting for the helm that an interrupted devk left running");
+        // It may not have come to its revision yet.
+        if intent.is_some() && !orphan::ended(target.state, &prepared.name, waiting).await {
+            return Err(busy(prepared, "the helm that an interrupted devk left running"));
+        }
+        let find = || installed(target.client, &prepared.namespace, &prepared.name);
+        let found = find().await?;
+        let Some(pending) = found.as_ref().filter(|found| found.is_pending()) else { return Ok(found) };
+        if !intent.is_some_and(|intent| is_ours(pending, &intent)) {
             return Err(busy(prepared, &pending.status));
         }
-        let deadline = tokio::time::Instant::now() + ORPHAN_PATIENCE;
-        while orphan_runs(prepared).await {
-            step.progress("waiting for the helm that an interrupted devk left running");
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            match find().await? {
-                Some(found) if found.is_pending() => pending = found,
-                settled => return Ok(settled),
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(busy(prepared, &pending.status));
-            }
-        }
         step.progress(format!("cleaning up revision {}, which was interrupted", pending.revision));
-        forget(target.client, &prepared.namespace, &pending).await?;
+        forget(target.client, &prepared.namespace, pending).await?;
         find().await
     }
 
@@ -273,13 +272,6 @@ fn remove(file: &Path) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// True while a helm with values of this release (the folder is nobody else's) still runs.
-async fn orphan_runs(prepared: &Prepared) -> bool {
-    let dir = prepared.values.last().and_then(|file| file.parent()?.parent()).map(|dir| dir.join(""));
-    let Some(dir) = dir.as_deref().and_then(Path::to_str) else { return false };
-    process::command_lines().await.iter().any(|line| line.contains("upgrade") && line.contains(dir))
 }
 
 /// `v3.13.2` or `v4.3.1+g0123`.

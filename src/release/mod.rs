@@ -13,6 +13,7 @@ mod effective;
 pub mod helm;
 pub mod installed;
 pub mod manifest;
+mod orphan;
 pub mod outside;
 pub mod pods;
 pub mod prepare;

@@ -2,7 +2,7 @@
 //! and the hash of all inputs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -144,9 +144,9 @@ fn inputs(project: &Project, release: &ReleaseConfig, chart: &Chart, files: &[Re
     files.iter().fold(head, |digest, file| digest.part(&file.text)).hex()
 }
 
-/// The folder of all values that devk ever wrote for a release.
-fn values_dir(paths: &Paths, project: &str, release: &str) -> PathBuf {
-    paths.project(project).join("values").join(release)
+/// The folder of all values that devk ever wrote for a release, below the project's state.
+pub(super) fn values_dir(state: &Path, release: &str) -> PathBuf {
+    state.join("values").join(release)
 }
 
 /// Writes the values below the project's state, readable by the user alone. Every set of inputs has its
@@ -160,7 +160,7 @@ fn write_values(
     own: &Value,
     paths: &Paths,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let all = values_dir(paths, &project.id, &release.name);
+    let all = values_dir(&paths.project(&project.id), &release.name);
     let dir = all.join(inputs);
     tree::private_dir(&dir)?;
     let own = serde_json::to_string_pretty(own)
@@ -180,7 +180,6 @@ fn write_values(
 /// Ready-made inputs for the unit tests of this folder.
 #[cfg(test)]
 pub(super) mod fixture {
-    use std::path::Path;
 
     use super::*;
     use crate::config::{ClusterConfig, Provider};
@@ -242,7 +241,6 @@ pub(super) mod fixture {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use serde_json::json;
 

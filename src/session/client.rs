@@ -1,8 +1,8 @@
 //! The client's side: finding the supervisor of a project, or starting it.
 
 use std::fs::OpenOptions;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use tokio::net::UnixStream;
@@ -15,6 +15,10 @@ use crate::process::last_lines;
 
 /// How long a new supervisor may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(10);
+/// How often it is looked for.
+const RETRY: Duration = Duration::from_millis(5);
+/// A session that just ends is not worth a word.
+const UNTOLD: Duration = Duration::from_secs(1);
 /// Bytes of earlier sessions' log that the next one goes on with.
 const LONGEST_LOG: u64 = 1 << 20;
 
@@ -23,28 +27,104 @@ pub async fn running(paths: &Paths, id: &str) -> Option<Connection> {
     UnixStream::connect(socket(paths, id)).await.ok().map(Connection::from)
 }
 
-/// A connection to the supervisor, which is started if none runs.
+/// A connection to the supervisor, which is started if none runs. While a `devk down` of the project is at work that is
+/// waited for; `waiting` is told. Dropping the future ends a supervisor that it has started.
 ///
 /// # Errors
-/// [`Code::SessionLost`] with the end of its log if it does not come up.
-pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
-    if let Some(connection) = running(paths, id).await {
-        return Ok(connection);
+/// [`Code::SessionLost`] with the end of its log if it does not come up, [`Code::StateIo`].
+pub async fn running_or_started(paths: &Paths, id: &str, waiting: impl Fn()) -> Result<Connection> {
+    loop {
+        if let Some(connection) = running_or_free(paths, id, &waiting).await? {
+            return Ok(connection);
+        }
+        let log = paths.project(id).join("supervisor.log");
+        let begun =
+            start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
+        match until_it_listens(paths, id, Begun(Some(begun))).await {
+            Start::Listens(connection) => return Ok(connection),
+            Start::GaveWay => {}
+            Start::Failed => return Err(not_started(&log)),
+        }
     }
-    let log = paths.project(id).join("supervisor.log");
-    let mut child =
-        start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
+}
+
+/// The connection, or None when no process has the project's lock.
+async fn running_or_free(paths: &Paths, id: &str, waiting: impl Fn()) -> Result<Option<Connection>> {
+    let since = Instant::now();
+    let mut told = false;
+    loop {
+        if let Some(connection) = running(paths, id).await {
+            return Ok(Some(connection));
+        }
+        if is_free(paths, id)? {
+            return Ok(None);
+        }
+        if !told && since.elapsed() > UNTOLD {
+            waiting();
+            told = true;
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
+/// What became of a new supervisor.
+enum Start {
+    Listens(Connection),
+    /// Somebody else has its lock.
+    GaveWay,
+    Failed,
+}
+
+/// A supervisor that nobody talks to yet. One that is given up is ended: it would wait for somebody to come.
+struct Begun(Option<Child>);
+
+impl Begun {
+    fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.as_mut()?.try_wait().ok().flatten()
+    }
+}
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            // It may have ended by itself.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Start {
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if let Some(connection) = running(paths, id).await {
-            return Ok(connection);
+            begun.0 = None;
+            return Start::Listens(connection);
         }
-        let ended = child.try_wait().ok().flatten();
-        if ended.is_some() || Instant::now() > deadline {
-            return Err(not_started(&log));
+        match begun.ended() {
+            Some(status) if status.success() => return Start::GaveWay,
+            Some(_) => return Start::Failed,
+            None if Instant::now() > deadline => return Start::Failed,
+            None => {}
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::time::sleep(RETRY).await;
     }
+}
+
+fn lock_of(paths: &Paths, id: &str) -> PathBuf {
+    paths.project(id).join("supervisor.lock")
+}
+
+fn is_free(paths: &Paths, id: &str) -> Result<bool> {
+    let lock = lock_of(paths, id);
+    if !lock.exists() {
+        return Ok(true);
+    }
+    Lock::try_take(&lock).map(|taken| taken.is_some()).map_err(|e| not_locked(&lock, &e))
+}
+
+fn not_locked(lock: &Path, error: &std::io::Error) -> Error {
+    Error::new(Code::StateIo, format!("cannot lock `{}`: {error}", lock.display()))
 }
 
 fn start(id: &str, log: &Path) -> std::io::Result<Child> {
@@ -92,10 +172,17 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
 /// # Errors
 /// [`Code::StateIo`].
 pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
-    let lock = paths.project(id).join("supervisor.lock");
-    if !lock.exists() {
-        return Ok(());
+    match lock_of(paths, id).exists() {
+        true => locked_out(paths, id, || {}).await.map(drop),
+        false => Ok(()),
     }
-    let taken = Lock::take(&lock, || {}).await;
-    taken.map(drop).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", lock.display())))
+}
+
+/// Keeps the project from having a supervisor for as long as the lock lives. `waiting` is told if somebody has it.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub async fn locked_out(paths: &Paths, id: &str, waiting: impl FnOnce()) -> Result<Lock> {
+    let lock = lock_of(paths, id);
+    Lock::take(&lock, waiting).await.map_err(|e| not_locked(&lock, &e))
 }

@@ -1,5 +1,5 @@
-//! A devk that is killed while helm installs: the next `up` waits for the helm it left, or cleans up after
-//! one that died too.
+//! A devk or a helm that is killed in the middle of an installation: the next `up` waits for the helm that was
+//! left, or cleans up after one that died.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::support::machine::{CLUSTER, Machine, cluster};
 use crate::support::project::Project;
-use crate::support::run::kill;
+use crate::support::run::{Running, kill};
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -27,14 +27,20 @@ spec:
         - {name: slow, image: "busybox:1", command: [sleep, "5"]}
 "#;
 
-/// Starts `up` and kills its session while helm waits for the hook.
-fn killed_in_the_middle(name: &str) -> (Project, &'static Machine) {
+/// Starts `up` and waits until helm waits for the hook.
+fn in_the_middle(name: &str) -> (Project, Running, &'static Machine) {
     let machine = cluster();
     let project = Project::pair(name);
     project.write("chart/templates/slow.yaml", SLOW_HOOK);
     let up = project.start(&["up", "-d"]);
     let begun = || machine.has_namespace(name) && !machine.kubectl(CLUSTER, &["-n", name, "get", "jobs"]).is_empty();
     eventually("helm does not reach the hook", Duration::from_secs(60), begun);
+    (project, up, machine)
+}
+
+/// Kills the session then.
+fn killed_in_the_middle(name: &str) -> (Project, &'static Machine) {
+    let (project, up, machine) = in_the_middle(name);
     machine.supervisors(name).into_iter().for_each(|pid| kill(pid, Signal::KILL));
     up.ended().exits(1);
     (project, machine)
@@ -57,5 +63,14 @@ fn up_waits_for_the_helm_that_a_killed_devk_left_running() {
 fn up_cleans_up_after_a_helm_that_was_killed_with_its_devk() {
     let (project, machine) = killed_in_the_middle("killed-helm");
     machine.processes("helm upgrade").into_iter().for_each(|pid| kill(pid, Signal::KILL));
+    comes_up(&project);
+}
+
+#[test]
+fn up_cleans_up_after_a_helm_that_was_killed_alone() {
+    let (project, up, machine) = in_the_middle("helm-alone");
+    machine.processes("helm upgrade").into_iter().for_each(|pid| kill(pid, Signal::KILL));
+    let failed = up.ended().exits(1).end_of("release.apply/pair");
+    assert!(failed["error"]["message"].as_str().unwrap().contains("signal: 9"), "{failed}");
     comes_up(&project);
 }

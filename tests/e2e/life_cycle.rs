@@ -1,12 +1,10 @@
-//! Who keeps a session alive, what ends it, and how `up` recovers from whatever was killed.
+//! Who keeps a session alive, and what ends it. What is killed at the steps of `up` stands in `faults/killed.rs`.
 
 use std::time::Duration;
 
-use rustix::process::Signal;
-
-use crate::support::machine::{CLUSTER, cluster, listens, machine, nodes_of};
+use crate::support::machine::{CLUSTER, cluster, listens};
 use crate::support::project::{Project, port_of};
-use crate::support::run::{Running, kill};
+use crate::support::run::Running;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -30,34 +28,6 @@ fn cluster_runs() {
 }
 
 #[test]
-fn ctrl_c_before_settling_is_130_and_leaves_the_cluster_running() {
-    cluster();
-    let project = Project::pair("early");
-    project.write("values-dev.yaml", "left: {ready: /never}\n");
-    let mut up = project.start(&["up"]);
-    up.wait_for(&["release.ready/pair", "started"]);
-    let port = project.port("right");
-    assert!(listens(port), "bound before it is settled");
-    up.interrupt();
-    up.ended().exits(130);
-    session_ends(&project, port);
-    cluster_runs();
-}
-
-#[test]
-fn ctrl_c_after_settling_is_0_and_the_listeners_are_gone() {
-    cluster();
-    let project = Project::pair("late");
-    let (up, port) = settled(&project);
-    assert_eq!(get(port, "/index.html").unwrap().well(), "this is left\n");
-    up.interrupt();
-    let ran = up.ended().exits(0);
-    tell("up and Ctrl-C", ran.took);
-    session_ends(&project, port);
-    cluster_runs();
-}
-
-#[test]
 fn a_second_up_attaches_to_the_session_of_the_first_and_its_ctrl_c_ends_nothing() {
     cluster();
     let project = Project::pair("attached");
@@ -68,20 +38,6 @@ fn a_second_up_attaches_to_the_session_of_the_first_and_its_ctrl_c_ends_nothing(
     second.interrupt();
     second.ended().exits(0);
     assert_eq!(project.session()["pid"], pid);
-    assert!(get(port, "/index.html").is_ok());
-}
-
-#[test]
-fn a_killed_session_is_replaced_on_the_same_ports() {
-    cluster();
-    let project = Project::pair("replaced-session");
-    project.devk(&["up", "-d"]).well();
-    let (pid, port) = (project.session()["pid"].as_u64().unwrap(), project.port("left"));
-    kill(u32::try_from(pid).unwrap(), Signal::KILL);
-    eventually("the killed session still listens", SOON, || !listens(port));
-    project.devk(&["up", "-d"]).well();
-    assert_ne!(project.session()["pid"].as_u64().unwrap(), pid);
-    assert_eq!(project.port("left"), port);
     assert!(get(port, "/index.html").is_ok());
 }
 
@@ -121,42 +77,4 @@ fn down_frees_the_machine_twice_over_and_up_brings_everything_back() {
     tell("up after a down that scaled to zero", up.took);
     assert_eq!(project.port("left"), port);
     assert_eq!(get(port, "/index.html").unwrap().well(), "this is left\n");
-}
-
-/// Waits until kind has begun to make a node of this cluster.
-fn node_begun(cluster: &str) {
-    let begun = || !machine().processes(&format!("io.x-k8s.kind.cluster={cluster} ")).is_empty();
-    eventually("kind makes no node", Duration::from_secs(60), begun);
-}
-
-#[test]
-fn a_cluster_whose_creation_was_killed_is_made_anew() {
-    const CUT: &str = "devk-e2e-cut";
-    let project = Project::pair_on(CUT, "cut");
-    let up = project.start(&["up", "-d"]);
-    node_begun(CUT);
-    machine().supervisors("cut").into_iter().for_each(|pid| kill(pid, Signal::KILL));
-    up.ended().exits(1);
-
-    let again = project.devk(&["up", "-d"]).well();
-    tell("up that removes a half-made cluster and makes it anew", again.took);
-    assert_eq!(get(project.port("left"), "/index.html").unwrap().well(), "this is left\n");
-    let down = project.devk(&["down", "--delete"]).well().document();
-    assert_eq!(down["ending"], "delete-cluster");
-    assert!(nodes_of(CUT).is_empty());
-}
-
-#[test]
-fn a_creation_that_ctrl_c_ended_is_removed_without_a_trace() {
-    const CUT: &str = "devk-e2e-early";
-    let project = Project::pair_on(CUT, "no-trace");
-    let up = project.start(&["up"]);
-    node_begun(CUT);
-    up.interrupt();
-    up.ended().exits(130);
-    project.devk(&["down", "--delete"]).well();
-    // The Engine would finish what it was asked for, if devk did not wait for that.
-    assert_eq!(machine().processes(CUT), [0; 0]);
-    assert!(nodes_of(CUT).is_empty());
-    assert!(!machine().state().join("clusters").join(CUT).exists());
 }

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::machine::{NODE, cluster, docker, run};
+use crate::support::machine::{NODE, cluster, docker, relays, run};
 use crate::support::project::Project;
 use crate::support::tell;
 use crate::support::wire::get;
@@ -14,14 +14,6 @@ fn relay_serves(project: &Project, wanted: bool) {
         assert!(since.elapsed() < Duration::from_secs(60), "{}", project.session());
         std::thread::sleep(Duration::from_millis(200));
     }
-}
-
-/// The command lines of relays in the node.
-fn relays() -> usize {
-    let count =
-        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
-    let output = Command::new("docker").args(["exec", NODE, "sh", "-c", count]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
 }
 
 #[test]

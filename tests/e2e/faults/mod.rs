@@ -1,10 +1,14 @@
-//! What breaks on a laptop, done from outside to a session that runs: its listeners stay, and the containers
-//! come to have the working tree.
+//! What breaks on a laptop, done from outside: the listeners of a session that runs stay, and the containers
+//! come to have the working tree; what was killed comes up again, and is removed without a trace.
 
+mod at_once;
 mod cluster;
 mod container;
 mod engine;
+mod killed;
+mod killed_creation;
 mod session;
+mod two_users;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

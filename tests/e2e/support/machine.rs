@@ -11,7 +11,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use super::eventually;
+pub(crate) use super::listeners::listens;
 use super::project::Project;
 
 /// The cluster that most tests share. Other clusters of the tests begin with this name.
@@ -53,9 +56,13 @@ impl Machine {
         docker(&["version"]);
         docker(&["compose", "version"]);
         let root = tempfile::Builder::new().prefix("devk-e2e-").tempdir().unwrap().keep();
-        for name in clusters() {
-            run(Command::new("kind").args(["delete", "cluster", "--name", &name]));
-        }
+        // An earlier run's cleaner may be at the same, and then one of the two is refused.
+        eventually("clusters of an earlier run stay", Duration::from_secs(120), || {
+            for name in clusters() {
+                let _ = Command::new("kind").args(["delete", "cluster", "--name", &name]).output();
+            }
+            clusters().is_empty()
+        });
         Self { _cleaner: cleaner(&root), root }
     }
 
@@ -124,14 +131,12 @@ impl Machine {
     /// if `words` are in the command line.
     pub(crate) fn processes(&self, words: &str) -> Vec<u32> {
         let mark = format!("XDG_STATE_HOME={}\0", self.state_home().display());
-        let pids =
-            std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let text = |pid: u32, file: &str| {
-            let bytes = std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let environment = |pid: u32| {
+            let bytes = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             String::from_utf8_lossy(&bytes).into_owned()
         };
-        let ours = |pid: &u32| text(*pid, "environ").contains(&mark);
-        pids.filter(ours).filter(|pid| text(*pid, "cmdline").replace('\0', " ").contains(words)).collect()
+        let ours = |pid: &u32| environment(*pid).contains(&mark);
+        pids().into_iter().filter(ours).filter(|pid| command_line(*pid).contains(words)).collect()
     }
 
     /// The supervisors of a project.
@@ -168,15 +173,33 @@ pub(crate) fn nodes_of(cluster: &str) -> BTreeSet<String> {
     docker_list(&["ps", "-a", "--filter", &label, "--format", "{{.Names}}"])
 }
 
-/// Whether anything listens on a TCP port of this machine, on whatever address.
-pub(crate) fn listens(port: u16) -> bool {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
-    let listening = |line: &str| {
-        let words: Vec<_> = line.split_whitespace().collect();
-        // proc_net_tcp(5): `sl local_address rem_address st`; 0A is LISTEN.
-        words.get(3) == Some(&"0A") && words[1].ends_with(&format!(":{port:04X}"))
+/// How many relays run in the node of the shared cluster.
+pub(crate) fn relays() -> usize {
+    let count =
+        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
+    let output = Command::new("docker").args(["exec", NODE, "sh", "-c", count]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+}
+
+/// What a process has started and not yet waited for.
+pub(crate) fn children(pid: u32) -> Vec<u32> {
+    let parent = |pid: u32| {
+        // proc_pid_stat(5): `pid (comm) state ppid …`
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok())
     };
-    tables.iter().flat_map(|table| table.lines()).any(listening)
+    pids().into_iter().filter(|child| parent(*child) == Some(pid)).collect()
+}
+
+fn pids() -> Vec<u32> {
+    let entries = std::fs::read_dir("/proc").unwrap();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// A process's command line, words parted by spaces; empty if it is gone.
+pub(crate) fn command_line(pid: u32) -> String {
+    let bytes = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ")
 }
 
 /// Runs a program to its end; a failure ends the test with all it printed.

@@ -4,6 +4,8 @@ pub(crate) mod compose;
 pub(crate) mod copy;
 pub(crate) mod followed;
 pub(crate) mod knocker;
+pub(crate) mod leftovers;
+pub(crate) mod listeners;
 pub(crate) mod machine;
 pub(crate) mod programs;
 pub(crate) mod project;
