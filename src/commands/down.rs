@@ -6,9 +6,8 @@ use crate::cluster::Handle;
 use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
-use crate::error::{Errors, Exit, Result};
+use crate::error::{Errors, Exit};
 use crate::session::client;
-use crate::session::control::{Reply, Request};
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
 
@@ -18,7 +17,7 @@ use crate::ui::{self, Format, View};
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    end_session(context, &project.id).await?;
+    client::end(&context.paths, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
@@ -45,15 +44,6 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let (ending, ()) = tokio::join!(work, show);
     report(context.format, &project.id, delete, &ending?, bridge.as_ref());
     Ok(Exit::Ok)
-}
-
-async fn end_session(context: &Context, id: &str) -> Result<()> {
-    if let Some(mut connection) = client::running(&context.paths, id).await {
-        // A session that is ending by itself does not listen any more, and that is fine.
-        let _ = connection.write.send(&Request::Stop).await;
-        while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
-    }
-    client::ended(&context.paths, id).await
 }
 
 fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: Option<&Record>) {

@@ -1,6 +1,7 @@
 //! The client's side: finding the supervisor of a project, or starting it.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use tokio::net::UnixStream;
 use super::control::{Connection, Reply, Request, socket};
 use super::status::SessionStatus;
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, Paths};
+use crate::paths::{Lock, Paths, refused};
 use crate::process::last_lines;
 
 /// How long a new supervisor may take to listen.
@@ -32,8 +33,7 @@ pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
         return Ok(connection);
     }
     let log = paths.project(id).join("supervisor.log");
-    let mut child =
-        start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
+    let mut child = start(id, &log)?;
     let deadline = Instant::now() + START_DEADLINE;
     loop {
         if let Some(connection) = running(paths, id).await {
@@ -47,14 +47,23 @@ pub async fn running_or_started(paths: &Paths, id: &str) -> Result<Connection> {
     }
 }
 
-fn start(id: &str, log: &Path) -> std::io::Result<Child> {
+fn start(id: &str, log: &Path) -> Result<Child> {
+    let log = opened(log).map_err(|e| refused("write", log, &e))?;
+    spawn(id, log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")).hint("devk up"))
+}
+
+/// The log, for this user alone: an error may quote what a program printed.
+fn opened(log: &Path) -> std::io::Result<File> {
     if let Some(dir) = log.parent() {
         std::fs::create_dir_all(dir)?;
     }
     if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
         std::fs::remove_file(log)?;
     }
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(log)
+}
+
+fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // It may outlive the folder that it is started from.
     command.args(["supervise", id]).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -87,6 +96,19 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
     })
 }
 
+/// Ends the session of a project, if one runs, and waits for that.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub async fn end(paths: &Paths, id: &str) -> Result<()> {
+    if let Some(mut connection) = running(paths, id).await {
+        // A session that is ending by itself does not listen any more, and that is fine.
+        let _ = connection.write.send(&Request::Stop).await;
+        while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+    }
+    ended(paths, id).await
+}
+
 /// Waits until the supervisor of a project has ended and its lock is free.
 ///
 /// # Errors
@@ -97,5 +119,5 @@ pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
         return Ok(());
     }
     let taken = Lock::take(&lock, || {}).await;
-    taken.map(drop).map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", lock.display())))
+    taken.map(drop).map_err(|e| refused("lock", &lock, &e))
 }

@@ -1,10 +1,19 @@
 //! What breaks on a laptop, done from outside to a session that runs: its listeners stay, and the containers
 //! come to have the working tree.
 
+mod build;
+mod by_hand;
 mod cluster;
 mod container;
+mod disk;
 mod engine;
+mod hostile;
+mod limits;
+mod lost;
+mod renamed;
+mod secrets;
 mod session;
+mod upgrade;
 
 use std::time::{Duration, Instant};
 
