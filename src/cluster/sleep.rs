@@ -11,7 +11,7 @@ use super::namespace::{self, ASLEEP_ANNOTATION};
 use crate::error::Result;
 
 /// Replicas before the sleep.
-const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
+pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 
 /// Scales every Deployment and StatefulSet of the project's namespace to zero. Data stays. A project
 /// that has no namespace sleeps already.

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::installed::unreachable;
 use super::manifest::{Manifest, Rendered};
+use crate::cluster::sleep::REPLICAS_ANNOTATION;
 use crate::error::Result;
 
 /// What is looked at: group, version, kind, and its name in URLs.
@@ -105,6 +106,9 @@ fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHan
             found.extend(walk.found.into_iter().map(|(path, mends)| (format!("{path}, by {by}"), mends)));
         }
     }
+    if is_scaled_down(&rendered, live) {
+        found.insert(("spec.replicas, which is 0".to_owned(), false));
+    }
     let mut gone = vec![];
     removed(&rendered["spec"], &live["spec"], "spec", &mut gone);
     let data = rendered["data"].as_object().into_iter().flatten();
@@ -113,6 +117,13 @@ fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHan
     );
     found.extend(gone.into_iter().map(|path| (format!("{path}, removed"), true)));
     found.into_iter().map(|(what, mends)| ByHand { what: format!("{object}: {what}"), mends }).collect()
+}
+
+/// Who scales what nobody owned is not noted. Without a number a workload has one replica; none is a hand's wish, or
+/// devk's own sleep.
+fn is_scaled_down(rendered: &Value, live: &Value) -> bool {
+    let asleep = !live["metadata"]["annotations"][REPLICAS_ANNOTATION].is_null();
+    live["spec"]["replicas"] == 0 && rendered["spec"]["replicas"].is_null() && !asleep
 }
 
 /// The manifest as the API server keeps it: a Secret's `stringData` is data.
@@ -292,6 +303,20 @@ mod tests {
         let fields = in_container(json!({"f:env": {"k:{\"name\":\"B\"}": {".": {}, "f:name": {}, "f:value": {}}}}));
         let env = "Deployment/api: spec.template.spec.containers[api].env[B], by kubectl-set".to_owned();
         assert_eq!(found(deployment(), live, "kubectl-set", fields), [(env, false)]);
+    }
+
+    #[test]
+    fn a_workload_of_no_replicas_is_told_unless_devk_put_it_to_sleep() {
+        let without = |mut deployment: Value| {
+            deployment["spec"].as_object_mut().unwrap().remove("replicas");
+            deployment
+        };
+        let mut live = deployment();
+        live["spec"]["replicas"] = json!(0);
+        let told = found(without(deployment()), live.clone(), "helm", json!({}));
+        assert_eq!(told, [("Deployment/api: spec.replicas, which is 0".to_owned(), false)]);
+        live["metadata"]["annotations"] = json!({REPLICAS_ANNOTATION: "1"});
+        assert_eq!(found(without(deployment()), live, "helm", json!({})), []);
     }
 
     #[test]

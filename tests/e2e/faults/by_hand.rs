@@ -79,7 +79,7 @@ fn what_kubectl_changed_where_the_chart_says_nothing_is_named_and_left() {
     pair.kubectl(&["wait", "--for=delete", "pod", "-l", "app=left", "--timeout=60s"]);
     let up = pair.0.devk(&["up", "-d"]).exits(1);
     let told = up.end_of("release.apply/pair")["detail"].as_str().unwrap().to_owned();
-    assert!(told.contains("Deployment/pair-left: spec.replicas, by kubectl"), "{told}");
+    assert!(told.contains("Deployment/pair-left: spec.replicas, which is 0"), "{told}");
     assert_eq!(up.end_of("forward.open/left")["error"]["code"], "forward.no-pod");
     pair.kubectl(&["scale", "deployment/pair-left", "--replicas=1"]);
     pair.0.devk(&["up", "-d"]).well();
