@@ -119,8 +119,11 @@ struct UpArgs {
     /// Return when settled and end the session, for CI
     #[arg(long)]
     once: bool,
+    /// End the running session first, as after an upgrade of devk: its forwards close for a moment
+    #[arg(long)]
+    restart: bool,
     /// Print the plan and change nothing
-    #[arg(long, conflicts_with_all = ["detach", "once"])]
+    #[arg(long, conflicts_with_all = ["detach", "once", "restart"])]
     dry_run: bool,
     /// Use the Postgres that Compose runs, with a separate database on it, instead of the chart's own
     #[arg(long, conflicts_with = "no_bridge")]
@@ -218,7 +221,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     runtime()?.block_on(async {
         match command {
             Command::Up(args) if args.dry_run => commands::up::dry_run(&context, args.bridge()).await,
-            Command::Up(args) => commands::up::run(&context, args.keep(), args.bridge()).await,
+            Command::Up(args) => commands::up::run(&context, args.keep(), args.bridge(), args.restart).await,
             Command::Down { delete } => commands::down::run(&context, delete).await,
             Command::Status => commands::status::run(&context).await,
             Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,

@@ -13,7 +13,7 @@ use crate::image;
 use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::{Helm, Target};
-use crate::release::render;
+use crate::release::{installed, render};
 use crate::session::control::socket;
 use crate::ui::event::{Reporter, Step};
 
@@ -115,6 +115,8 @@ impl Down<'_> {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.
                 Err(e) if e.code == Code::ClusterUnreachable => self.ensure(turn).await.map(Some),
+                // Its kubeconfig was lost, and with the pin it is fetched again.
+                Ok(None) if self.cluster.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
                 // None: never pinned, so devk has not written to it.
                 found => found,
             },
@@ -165,15 +167,23 @@ impl Down<'_> {
                 let (helm, kubeconfig) = (Helm::find(&self.engine.environment)?, self.cluster.kubeconfig());
                 let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
                 let mut uninstalled = Ok(());
-                for release in self.project.releases.iter().rev() {
-                    let uninstall = helm.uninstall(&release.name, id, &target);
-                    let step = format!("release.uninstall/{}", release.name);
+                for release in self.releases(client).await? {
+                    let uninstall = helm.uninstall(&release, id, &target);
+                    let step = format!("release.uninstall/{release}");
                     uninstalled = uninstalled.and(self.step(&step, "with its hooks", uninstall).await);
                 }
                 // What a failing hook kept goes with the namespace.
                 self.step("namespace.delete", because, namespace::delete(client, id)).await.and(uninstalled)
             }
         }
+    }
+
+    /// Those of devk.yaml, the last one first, and those that it does not name any more.
+    async fn releases(&self, client: &kube::Client) -> Result<Vec<String>> {
+        let named: Vec<_> = self.project.releases.iter().rev().map(|release| release.name.clone()).collect();
+        let all = installed::all(client, &self.project.id).await?.into_keys();
+        let unnamed: Vec<_> = all.filter(|name| !named.contains(name)).collect();
+        Ok(unnamed.into_iter().chain(named).collect())
     }
 
     async fn remove_images(&self) -> Result<()> {

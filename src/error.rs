@@ -88,6 +88,8 @@ codes! {
     ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
     ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
+    // the machine
+    LimitFiles => "limit.files", Usage, "the shell lets devk open too few files";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
@@ -144,6 +146,8 @@ codes! {
     // session
     NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
+    SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
+    SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";

@@ -18,6 +18,7 @@ mod go_path;
 pub mod graph;
 mod hex;
 pub mod image;
+pub mod limits;
 pub mod logs;
 pub mod observe;
 pub mod paths;

@@ -1,6 +1,7 @@
 //! Where devk keeps what it cannot derive: XDG folders, all of them overridable by the environment.
 
 use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -127,15 +128,28 @@ fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
+/// The error of a file or folder of devk's own that the system refuses, with what mends that.
+pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
+    let error = Error::new(Code::StateIo, format!("cannot {what} `{}`: {cause}", path.display()));
+    // The nearest folder that is there can be looked at.
+    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).display();
+    match cause.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => error.hint(format!("make room there: df -h {folder}")),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => error.hint(format!(
+            "let devk write there (ls -ld {folder}), or name other folders with XDG_STATE_HOME, XDG_CACHE_HOME and \
+             XDG_DATA_HOME"
+        )),
+        _ => error,
+    }
+}
+
 /// Removes a folder with all it holds; one that is not there is fine.
 ///
 /// # Errors
 /// [`Code::StateIo`] naming the folder.
 pub fn remove_dir(dir: &Path) -> Result<()> {
     match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", dir.display())))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", dir, &e)),
         _ => Ok(()),
     }
 }
@@ -146,8 +160,7 @@ pub fn remove_dir(dir: &Path) -> Result<()> {
 /// # Errors
 /// [`Code::StateIo`] naming the file.
 pub fn write_atomic(file: &Path, content: &[u8], mode: u32) -> Result<()> {
-    write_and_rename(file, content, mode)
-        .map_err(|e| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", file.display())))
+    write_and_rename(file, content, mode).map_err(|e| refused("write", file, &e))
 }
 
 fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
@@ -171,6 +184,14 @@ fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_disk_without_room_and_a_folder_that_cannot_be_written_are_told_apart() {
+        let hint = |kind: ErrorKind| refused("write", Path::new("/tmp/none/x"), &kind.into()).hint;
+        assert_eq!(hint(ErrorKind::StorageFull).unwrap(), "make room there: df -h /tmp");
+        assert!(hint(ErrorKind::ReadOnlyFilesystem).unwrap().contains("XDG_STATE_HOME"));
+        assert_eq!(hint(ErrorKind::NotFound), None);
+    }
 
     #[test]
     fn a_lock_keeps_others_out_until_it_is_dropped() {

@@ -36,6 +36,8 @@ pub struct ReleaseFact {
     pub uses: Vec<String>,
     /// The cluster holds exactly this release. False if the cluster cannot be asked.
     pub installed: bool,
+    /// What of it somebody changed by hand: the reason why it is not so, or what an upgrade would leave alone.
+    pub by_hand: Vec<String>,
 }
 
 /// A forward and the release that renders its Service.
@@ -75,7 +77,7 @@ pub enum BridgeFact {
     Leaving,
 }
 
-/// A forward of devk.yaml that is not opened.
+/// What is not as devk.yaml lets expect, such as a forward that is not opened, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub name: String,
@@ -90,6 +92,8 @@ pub struct Facts {
     pub images: Vec<ImageFact>,
     /// In the order of devk.yaml.
     pub releases: Vec<ReleaseFact>,
+    /// Releases that were devk's and are not named any more.
+    pub left_over: Vec<LeftOut>,
     pub forwards: Vec<ForwardFact>,
     pub left_out: Vec<LeftOut>,
     pub bridge: BridgeFact,
@@ -148,6 +152,7 @@ pub const STEPS: &[(&str, &str)] = &[
     ("bridge.service/NAME", "lead devk's Service to Compose's server, or to the relay that carries connections there"),
     ("bridge.probe/NAME", "go the way of a pod from every node: address, port, login, database"),
     ("release.apply/NAME", "install or upgrade a release with helm"),
+    ("release.left/NAME", "a release that devk installed and devk.yaml does not name any more: it stays, and is told"),
     ("release.ready/NAME", "wait until the release's workloads are ready, and explain those that are not"),
     ("forward.open/NAME", "wait until a Ready pod stands behind a forward; its port is held from the start"),
     ("forward.connect/NAME", "one connection through a forward; told only if it fails"),
@@ -178,6 +183,7 @@ impl Plan {
         steps.extend(facts.releases.iter().map(ready));
         steps.extend(facts.forwards.iter().map(open));
         steps.extend(facts.left_out.iter().map(left_out));
+        steps.extend(facts.left_over.iter().map(left_over));
         steps.extend(unbridge(facts));
         Self { version: 1, steps }
     }
@@ -222,9 +228,29 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     if matches!(&facts.bridge, BridgeFact::Wanted { release: user, .. } if *user == release.name) {
         needs.push(BRIDGE_PROBE.to_owned());
     }
-    let why = if release.installed { "chart, values and images are unchanged" } else { "its inputs are new" };
     let action = Action::Apply { release: release.name.clone() };
-    step(apply_id(&release.name), needs, why.to_owned(), release.installed, action)
+    step(apply_id(&release.name), needs, apply_why(release), release.installed, action)
+}
+
+fn apply_why(release: &ReleaseFact) -> String {
+    const UNCHANGED: &str = "chart, values and images are unchanged";
+    match (release.installed, &release.by_hand[..]) {
+        (true, []) => UNCHANGED.to_owned(),
+        (true, left) => format!("{UNCHANGED}; changed by hand, where the chart says nothing: {}", some(left)),
+        (false, []) => "its inputs are new".to_owned(),
+        (false, changed) => format!("changed by hand: {}", some(changed)),
+    }
+}
+
+/// The first three of them.
+fn some(texts: &[String]) -> String {
+    let first: Vec<_> = texts.iter().take(3).map(String::as_str).collect();
+    let more = if texts.len() > 3 { format!(", and {} more", texts.len() - 3) } else { String::new() };
+    first.join("; ") + &more
+}
+
+fn left_over(LeftOut { name, why }: &LeftOut) -> PlannedStep {
+    step(format!("release.left/{name}"), vec![], why.clone(), true, Action::Apply { release: name.clone() })
 }
 
 fn ready(release: &ReleaseFact) -> PlannedStep {
@@ -304,12 +330,14 @@ mod tests {
             name: name.to_owned(),
             uses: uses.iter().map(ToString::to_string).collect(),
             installed: false,
+            by_hand: vec![],
         };
         Facts {
             cluster_name: "devk".into(),
             cluster: ClusterFact::Absent,
             images: vec![image("api"), image("web"), redis],
             releases: vec![release("infra", &["redis:7"]), release("shop", &["devk.local/shop/api:1"])],
+            left_over: vec![],
             forwards: vec![],
             left_out: vec![],
             bridge: BridgeFact::None,
@@ -323,6 +351,16 @@ mod tests {
 
     fn needs(plan: &Plan, id: &str) -> Vec<String> {
         plan.steps.iter().find(|s| s.id == id).map(|s| s.needs.clone()).unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_changed_by_hand_is_named() {
+        let why = |installed, by_hand: &[&str]| {
+            let by_hand = by_hand.iter().map(ToString::to_string).collect();
+            apply_why(&ReleaseFact { name: "shop".into(), uses: vec![], installed, by_hand })
+        };
+        assert_eq!(why(false, &["a", "b", "c", "d"]), "changed by hand: a; b; c, and 1 more");
+        assert!(why(true, &["a"]).ends_with("where the chart says nothing: a"));
     }
 
     #[test]

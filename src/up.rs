@@ -31,6 +31,8 @@ const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
 /// What a client asked for.
 #[derive(Debug, Clone)]
 pub struct Asked {
+    /// The project whose session it is.
+    pub id: String,
     pub source: Source,
     pub bridging: Bridging,
     /// The client's.
@@ -52,6 +54,9 @@ pub async fn up(
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     let mut project = config::load(&asked.source, paths)?;
+    if project.id != asked.id {
+        return Err(other_project(&project, &asked.id).into());
+    }
     cluster::settle(&mut project.cluster, paths, &asked.environment);
     let observed = observe_and_hold(session, paths, &project, asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
@@ -318,7 +323,7 @@ impl<'a> Run<'a> {
         // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
-            && observe::is_installed(access, self.project, release).await?
+            && observe::standing(access, self.project, release).await?.0
         {
             return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));
         }
@@ -386,6 +391,15 @@ impl<'a> Run<'a> {
         let prepared = self.observed.releases.iter().find(|release| release.prepared.name == name);
         config.zip(prepared).ok_or_else(|| unplanned(name))
     }
+}
+
+/// A session is one project's: its lock, its ports and its namespace are.
+fn other_project(now: &Project, id: &str) -> Error {
+    let message = format!("devk.yaml is project `{}` now, and this is the session of `{id}`", now.id);
+    Error::new(Code::SessionProject, message)
+        .at(&now.file, None)
+        .evidence(format!("what runs of `{id}` goes on as it was"))
+        .hint(format!("devk up -d    # a session of its own for `{}`", now.id))
 }
 
 fn built(image: &observe::BuiltImage) -> Built {

@@ -58,6 +58,11 @@ async fn answering(config: Config, what: &str) -> Result<Client> {
     }
 }
 
+/// The file is there and whole, whether or not what it leads to answers.
+pub async fn is_whole(kubeconfig: &Path) -> bool {
+    config(kubeconfig).await.is_ok()
+}
+
 /// The API server's URL.
 ///
 /// # Errors

@@ -18,7 +18,7 @@ use super::{Access, Cluster, End, State, client, restart, runtime};
 use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, is_not_found};
 use crate::error::{Code, Error, Result, internal};
-use crate::paths::{Lock, Paths, remove_dir, write_atomic};
+use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::ui::event::Step;
 
 /// How long an API server may take to answer after its node was started.
@@ -110,8 +110,9 @@ impl Handle {
     /// # Errors
     /// [`Code::StateIo`].
     pub async fn turn(&self, waiting: impl FnOnce()) -> Result<Turn> {
-        let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.dir.display()));
-        let lock = Lock::take(&self.dir.join("lock"), waiting).await.map_err(io)?;
+        let file = self.dir.join("lock");
+        let io = |e: std::io::Error| refused("lock", &file, &e);
+        let lock = Lock::take(&file, waiting).await.map_err(io)?;
         lock.inherit().map_err(io)?;
         Ok(Turn(lock))
     }
@@ -136,7 +137,8 @@ impl Handle {
         self.cluster.state().await.map(State::nodes)
     }
 
-    /// Access to a running cluster that is pinned already; None if it has to be adopted first.
+    /// Access to a running cluster that is pinned already; None if it has to be adopted first, or if devk's copy of
+    /// the kubeconfig was lost.
     /// Writes nothing but the private copy of a kubeconfig that has changed.
     ///
     /// # Errors
@@ -146,7 +148,7 @@ impl Handle {
         if self.is_brought() {
             return self.pinned_by(pin, nodes).await.map(Some);
         }
-        if !self.kubeconfig().exists() {
+        if !client::is_whole(&self.kubeconfig()).await {
             return Ok(None);
         }
         let client = client::client(&self.kubeconfig()).await?;
@@ -291,15 +293,14 @@ impl Handle {
 
     /// Takes the mark of a creation away.
     fn created(&self) -> Result<()> {
-        std::fs::remove_file(self.creating())
-            .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", self.creating().display())))
+        std::fs::remove_file(self.creating()).map_err(|e| refused("remove", &self.creating(), &e))
     }
 
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
     /// anew has another node container; it is adopted, and no longer devk's to remove.
     async fn adopt(&self, nodes: &[Node], mut restarted: bool, step: &Step) -> Result<Access> {
         let pin = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes));
-        let access = if pin.is_some() && self.kubeconfig().exists() {
+        let access = if pin.is_some() && client::is_whole(&self.kubeconfig()).await {
             restarted |= self.wait_for_api(nodes, step).await?;
             self.pinned(nodes).await?
         } else {

@@ -11,7 +11,7 @@ use super::namespace::{self, ASLEEP_ANNOTATION};
 use crate::error::Result;
 
 /// Replicas before the sleep.
-const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
+pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 
 /// Scales every Deployment and StatefulSet of the project's namespace to zero. Data stays. A project
 /// that has no namespace sleeps already.
@@ -85,7 +85,9 @@ async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()
 }
 
 async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()> {
-    api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop).map_err(|e| refused(&e))
+    // By its name it is told from a change by hand.
+    let by = PatchParams { field_manager: Some("devk".to_owned()), ..PatchParams::default() };
+    api.patch(name, &by, &Patch::Merge(patch)).await.map(drop).map_err(|e| refused(&e))
 }
 
 #[cfg(test)]

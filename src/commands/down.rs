@@ -1,17 +1,13 @@
 //! `devk down`.
 
-use std::time::Duration;
-
 use super::Context;
 use crate::bridge::record::{self, Record};
 use crate::cluster::Handle;
 use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
-use crate::error::{Errors, Exit, Result};
-use crate::paths::Lock;
+use crate::error::{Errors, Exit};
 use crate::session::client;
-use crate::session::control::{Reply, Request};
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
 
@@ -22,7 +18,7 @@ use crate::ui::{self, Format, View};
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     // Until all is ended no other session begins: its state and its listeners would be left to nobody.
-    let _locked_out = end_session(context, &project.id).await?;
+    let _locked_out = client::end(&context.paths, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
@@ -49,26 +45,6 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let (ending, ()) = tokio::join!(work, show);
     report(context.format, &project.id, delete, &ending?, bridge.as_ref());
     Ok(Exit::Ok)
-}
-
-async fn end_session(context: &Context, id: &str) -> Result<Lock> {
-    let locked_out = client::locked_out(&context.paths, id, || {});
-    tokio::select! {
-        locked_out = locked_out => locked_out,
-        never = stop(context, id) => never,
-    }
-}
-
-/// Stops every session that listens: one that has just begun does so after it has taken its lock.
-async fn stop(context: &Context, id: &str) -> ! {
-    loop {
-        if let Some(mut connection) = client::running(&context.paths, id).await {
-            // A session that is ending by itself does not listen any more, and that is fine.
-            let _ = connection.write.send(&Request::Stop).await;
-            while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: Option<&Record>) {

@@ -11,6 +11,7 @@ use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::release::installed;
+use crate::session::build::Build;
 use crate::session::client;
 use crate::session::control::Built;
 use crate::session::status::{ForwardStatus, RelayStatus, SessionStatus};
@@ -41,6 +42,8 @@ struct Status {
 #[derive(Debug, Serialize)]
 struct Live {
     pid: u32,
+    /// It is another devk than this one: `devk up --restart` replaces it.
+    outdated: bool,
     /// An `up` is at work.
     busy: bool,
     /// What the last `up` came to; null before it has settled.
@@ -142,12 +145,22 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
 
 async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<Seen>> {
     let State::Running(nodes) = state else { return Ok(None) };
-    let Some(access) = cluster.pinned(nodes).await? else { return Ok(None) };
+    let access = match cluster.pinned(nodes).await? {
+        Some(access) => access,
+        None if cluster.is_pinned(nodes)? => return Err(no_kubeconfig(cluster)),
+        None => return Ok(None),
+    };
     Ok(Some(Seen {
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,
         pods: pods(&access, project).await?,
     }))
+}
+
+fn no_kubeconfig(cluster: &Handle) -> Error {
+    let kubeconfig = cluster.kubeconfig();
+    Error::new(Code::ClusterUnreachable, format!("devk's kubeconfig `{}` is missing or damaged", kubeconfig.display()))
+        .hint("devk up")
 }
 
 /// Of a pod with several synced containers the oldest counts.
@@ -160,6 +173,7 @@ fn live(session: SessionStatus) -> Live {
     let failed = session.outcome.iter().flat_map(|outcome| outcome.failed.clone()).collect();
     Live {
         pid: session.pid,
+        outdated: session.build != Build::own(),
         busy: session.busy,
         ready: session.outcome.map(|outcome| outcome.ready),
         failed,
@@ -202,6 +216,8 @@ fn text(status: &Status) -> String {
         }
         Some(session) => format!("pid {}", session.pid),
     };
+    let outdated = status.session.as_ref().is_some_and(|session| session.outdated);
+    let outdated = if outdated { "another devk than this one; `devk up --restart` replaces it" } else { "" };
     let way = status.session.as_ref().map(|session| match &session.relay.why {
         None => "a relay in the node".to_owned(),
         Some(why) => format!("the API server; no relay in the node: {why}"),
@@ -211,7 +227,7 @@ fn text(status: &Status) -> String {
     let mut rows = vec![
         vec!["project".to_owned(), status.project.clone()],
         vec!["cluster".to_owned(), cluster],
-        vec!["session".to_owned(), session],
+        vec!["session".to_owned(), session, outdated.to_owned()],
     ];
     rows.extend(way.map(|way| vec!["way".to_owned(), way]));
     rows.extend(status.images.iter().map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]));

@@ -8,9 +8,11 @@ use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::limits;
 use crate::observe;
 use crate::plan::Plan;
 use crate::process::last_lines;
+use crate::session::build::Build;
 use crate::session::client;
 use crate::session::control::{Connection, Keep, Outcome, Reply, Request};
 use crate::ui::{self, Format, View};
@@ -53,12 +55,16 @@ enum Heard {
     Lost,
 }
 
-/// Asks the session for `up` and shows what it does.
+/// Asks the session for `up` and shows what it does; with `restart` a new session.
 ///
 /// # Errors
 /// Whatever kept it from starting; a step that fails is no error but exit code 1.
-pub async fn run(context: &Context, keep: Keep, bridge: Switch) -> Result<Exit, Errors> {
+pub async fn run(context: &Context, keep: Keep, bridge: Switch, restart: bool) -> Result<Exit, Errors> {
+    limits::raise_files()?;
     let project = context.project()?;
+    if restart {
+        drop(client::end(&context.paths, &project.id).await?);
+    }
     let mut view = View::of(context.format);
     // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
     let mut ctrl_c = signal(SignalKind::interrupt())
@@ -110,7 +116,7 @@ async fn ask(
             _ = ctrl_c.recv() => return Ok(None),
         };
         let (source, environment) = (context.source.clone(), Environment::of_process());
-        let request = Request::Up { source, keep, bridge, environment };
+        let request = Request::Up { source, keep, bridge, environment, build: Build::own() };
         // If it cannot be sent, reading finds the end of the conversation.
         let _ = connection.write.send(&request).await;
         let mut answered = false;

@@ -209,11 +209,13 @@ fn explain(image: &str, file: &Path, dockerfile: &str, trace: &Trace, said: &str
         Some(failed) => (format!("`{}` failed", failed.name), line_of(&failed.name, dockerfile)),
         None => (short.to_owned(), parse_error_line(said)),
     };
+    let printed = trace.last_lines().join("\n");
+    let hint = hint(said, &printed);
     Error::new(Code::ImageBuild, format!("image `{image}` did not build: {message}"))
-        .evidence(trace.last_lines().join("\n"))
+        .evidence(printed)
         .evidence(short)
         .at(file, line)
-        .hint(hint(said))
+        .hint(hint)
 }
 
 /// `dockerfile parse error line 3: …` or `… on line 3: …`.
@@ -222,15 +224,25 @@ fn parse_error_line(said: &str) -> Option<u32> {
     after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
-fn hint(said: &str) -> &'static str {
+/// What programs print that ask for a name or an address in vain: of busybox, curl, pip and npm, apt, Go.
+const NO_NETWORK: [&str; 6] =
+    ["bad address", "could not resolve", "name resolution", "getaddrinfo", "network is unreachable", "no such host"];
+
+/// `said` is BuildKit's, `printed` what the failing instruction said last.
+fn hint(said: &str, printed: &str) -> &'static str {
+    let printed = printed.to_lowercase();
     if said.contains("no active session") || said.contains("buildkit not supported") {
         "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
     } else if said.contains("failed to resolve source metadata") || said.contains("failed to do request") {
         "`docker pull` the image that it names: it is missing here, and its registry does not give it"
     } else if said.contains("context not found") {
         "the Dockerfile frontend is too new for this Engine: update Docker, or pin `# syntax=docker/dockerfile:1.12`"
-    } else if said.contains("no space left on device") {
+    } else if said.contains("no space left on device") || printed.contains("no space left on device") {
         "docker system df, then docker builder prune"
+    } else if said.contains("exit code: 137") {
+        "it was killed (SIGKILL), as what needs more memory than there is: docker stats --no-stream shows who has it"
+    } else if NO_NETWORK.iter().any(|words| printed.contains(words)) {
+        "builds have no network, or no name server or proxy: docker run --rm busybox wget -O- http://example.com"
     } else {
         "correct the Dockerfile or what it copies, then run `devk up` again"
     }

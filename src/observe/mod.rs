@@ -25,12 +25,12 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
-use crate::plan::{ClusterFact, Facts, ImageFact, ReleaseFact};
+use crate::plan::{ClusterFact, Facts, ImageFact, LeftOut, ReleaseFact};
 use crate::ports::{Forward, Taken};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
-use crate::release::{Given, Prepared, check, installed, prepare, readiness, render};
+use crate::release::{Given, Prepared, by_hand, check, installed, prepare, render};
 use crate::sync::rules::Scope;
 use crate::sync::watch::Baseline;
 
@@ -134,9 +134,10 @@ impl Seen<'_> {
         let rows = bridged::rows(charts, &forwards, &absent);
         let images = images(project, &rows).await?;
         let releases = charts.rendered(&rows, &images).await?;
-        let (image_facts, release_facts) = tokio::try_join!(
+        let (image_facts, release_facts, left_over) = tokio::try_join!(
             image_facts(engine, self.nodes.as_deref().unwrap_or_default(), &images, &releases),
-            release_facts(access, project, &releases)
+            release_facts(access, project, &releases),
+            left_over(access, project)
         )?;
         let image_facts = if self.nodes.is_some() { image_facts } else { out_of_reach(charts, &images)? };
         let facts = Facts {
@@ -144,6 +145,7 @@ impl Seen<'_> {
             cluster: self.cluster,
             images: image_facts,
             releases: release_facts,
+            left_over,
             left_out: bridged::left_out(charts, &absent),
             bridge: bridged::fact(charts, access).await?,
             forwards,
@@ -406,26 +408,42 @@ async fn release_facts(
     project: &Project,
     releases: &[PreparedRelease],
 ) -> Result<Vec<ReleaseFact>, Errors> {
-    let mut facts = vec![];
-    for release in releases {
-        let installed = match access {
-            Some(access) => is_installed(access, project, release).await?,
-            None => false,
-        };
+    let standing = releases.iter().map(|release| async move {
         let uses = release.rendered.images().into_iter().map(|used| used.image).collect();
-        facts.push(ReleaseFact { name: release.prepared.name.clone(), uses, installed });
-    }
-    Ok(facts)
+        let (installed, by_hand) = match access {
+            Some(access) => standing(access, project, release).await?,
+            None => (false, vec![]),
+        };
+        Ok::<_, Errors>(ReleaseFact { name: release.prepared.name.clone(), uses, installed, by_hand })
+    });
+    futures::future::try_join_all(standing).await
 }
 
-/// The cluster holds exactly this release, and devk put it there.
+/// Whether the cluster holds exactly this release, put there by devk, and what of it somebody changed by hand.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn is_installed(access: &Access, project: &Project, release: &PreparedRelease) -> Result<bool> {
+pub async fn standing(access: &Access, project: &Project, release: &PreparedRelease) -> Result<(bool, Vec<String>)> {
     let (client, prepared) = (&access.client, &release.prepared);
     let found = installed::installed(client, &project.id, &prepared.name).await?;
-    // Somebody may have deleted a part of it by hand.
-    Ok(found.is_some_and(|found| found.is_current(&prepared.inputs))
-        && readiness::missing(client, &release.rendered.workloads(&project.id)).await?.is_empty())
+    if !found.is_some_and(|found| found.is_current(&prepared.inputs)) {
+        return Ok((false, vec![]));
+    }
+    let changed = by_hand::by_hand(client, &project.id, &release.rendered).await?;
+    // An upgrade leaves alone what the chart says nothing of.
+    let mends = changed.iter().any(|changed| changed.mends);
+    Ok((!mends, changed.into_iter().filter(|changed| changed.mends == mends).map(|changed| changed.what).collect()))
+}
+
+/// Releases that devk installed for this project and devk.yaml does not name any more. Their volumes may hold data:
+/// whether they go is for the user to say.
+async fn left_over(access: Option<&Access>, project: &Project) -> Result<Vec<LeftOut>, Errors> {
+    let Some(access) = access else { return Ok(vec![]) };
+    let all = installed::all(&access.client, &project.id).await?.into_keys();
+    let unnamed = all.filter(|name| project.releases.iter().all(|release| release.name != *name));
+    let told = |name: String| {
+        let remove = format!("helm uninstall {name} --namespace {} --kubeconfig \"$(devk kubeconfig)\"", project.id);
+        LeftOut { name, why: format!("devk.yaml does not name it any more, and it runs on; to remove it: {remove}") }
+    };
+    Ok(unnamed.map(told).collect())
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Forward, Leased};
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, write_atomic};
+use crate::paths::{Lock, refused, write_atomic};
 
 /// The layout of the file; one of another number is not read.
 const VERSION: u32 = 1;
@@ -88,7 +88,7 @@ impl Leases {
     /// [`Code::StateIo`].
     pub async fn opening(&self) -> Result<Lock> {
         let path = self.file.with_file_name("listeners.lock");
-        Lock::take(&path, || {}).await.map_err(|e| not_locked(&path, &e))
+        Lock::take(&path, || {}).await.map_err(|e| refused("lock", &path, &e))
     }
 
     /// Replaces this project's leases.
@@ -139,7 +139,7 @@ impl Leases {
 
     fn lock(&self) -> Result<Lock> {
         let path = self.file.with_extension("lock");
-        Lock::block(&path).map_err(|e| not_locked(&path, &e))
+        Lock::block(&path).map_err(|e| refused("lock", &path, &e))
     }
 
     /// Without the leases of folders that no longer exist: the next write drops them for good.
@@ -183,10 +183,6 @@ impl Leases {
         Error::new(Code::StateIo, message)
             .hint(format!("run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"))
     }
-}
-
-fn not_locked(path: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::StateIo, format!("cannot lock `{}`: {error}", path.display()))
 }
 
 fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {

@@ -156,7 +156,7 @@ pub fn assign(requests: &[Request], taken: &Taken, lease: &[Leased]) -> Result<V
     let requests = ordered(requests);
     let rows: Vec<_> =
         requests.iter().zip(leased(&requests, lease)).map(|(r, leased)| Row { request: r, leased }).collect();
-    let mut table = Table { taken: taken.clone(), placed: BTreeMap::new(), problems: Vec::new() };
+    let mut table = Table { taken: taken.clone(), placed: BTreeMap::new(), problems: Vec::new(), lowest: OFFSET + 1 };
     rows.iter().enumerate().for_each(|(at, row)| table.place_explicit(at, row));
     rows.iter().enumerate().for_each(|(at, row)| table.place_leased(at, row));
     rows.iter().enumerate().for_each(|(at, row)| table.place_free(at, row));
@@ -196,6 +196,9 @@ struct Table {
     /// row → (local port, why it moved). Complete if there are no problems.
     placed: BTreeMap<usize, (u16, Option<String>)>,
     problems: Vec<Error>,
+    /// All below it are taken, for what is taken stays so: with thousands of forwards a search from the start would take
+    /// a minute.
+    lowest: u16,
 }
 
 impl Table {
@@ -231,8 +234,11 @@ impl Table {
                 Err(reason) => reasons.push(reason),
             }
         }
-        match (OFFSET + 1..=u16::MAX).find(|port| self.taken.reason(*port).is_none()) {
-            Some(lowest) => self.put(at, row, lowest, reasons),
+        match (self.lowest..=u16::MAX).find(|port| self.taken.reason(*port).is_none()) {
+            Some(lowest) => {
+                self.lowest = lowest;
+                self.put(at, row, lowest, reasons);
+            }
             None => self.problems.push(none_left(row.request)),
         }
     }

@@ -14,6 +14,7 @@ use super::tree::{self, Entry};
 use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
+use crate::paths::refused;
 
 /// A chart that is ready to render.
 #[derive(Debug, Clone)]
@@ -224,7 +225,7 @@ fn hash(charts: &[Local], ancestor: &Path) -> String {
 async fn build(charts: &[Local], ancestor: &Path, helm: &Helm, home: &Path) -> Result<()> {
     let parent = home.parent().unwrap_or(home);
     tree::private_dir(parent)?;
-    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", home.display()));
+    let io = |e: std::io::Error| refused("write", home, &e);
     let temp = tempfile::Builder::new().prefix(".new-").tempdir_in(parent).map_err(io)?;
     for local in charts {
         tree::write(&local.entries, &mirrored(local, ancestor, temp.path()))?;
@@ -262,7 +263,7 @@ fn vendor(from: &Path, charts: &Path, name: &str) -> Result<()> {
     if from == target {
         return Ok(());
     }
-    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", charts.display()));
+    let io = |e: std::io::Error| refused("write", charts, &e);
     for item in std::fs::read_dir(charts).into_iter().flatten() {
         let item = item.map_err(io)?;
         let file = item.file_name();

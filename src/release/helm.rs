@@ -15,7 +15,7 @@ use super::orphan;
 use super::prepare::Prepared;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
 use crate::ui::event::Step;
 
@@ -229,10 +229,21 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
         let hint = "Kubernetes cannot change that field in place: `kubectl delete --cascade=orphan` the object, then `devk up`";
         (Code::ReleaseApply, hint.to_owned())
+    } else if let Some(owner) = other_owner(&error) {
+        let hint =
+            format!("release `{owner}` has that object: helm uninstall {owner} --namespace {}", prepared.namespace);
+        (Code::ReleaseApply, hint + " --kubeconfig \"$(devk kubeconfig)\"")
     } else {
         (Code::ReleaseApply, format!("helm status {} --namespace {}", prepared.name, prepared.namespace))
     };
     Error { code, message, ..error }.hint(hint).at(&prepared.origin.file, prepared.origin.line)
+}
+
+/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current value
+/// is "a"`.
+fn other_owner(error: &Error) -> Option<&str> {
+    let after = error.evidence.iter().find_map(|line| line.split_once("meta.helm.sh/release-name"))?.1;
+    after.split_once("current value is \"")?.1.split('"').next()
 }
 
 fn busy(prepared: &Prepared, status: &str) -> Error {
@@ -267,9 +278,7 @@ fn read_intent(file: &Path) -> Option<Intent> {
 
 fn remove(file: &Path) -> Result<()> {
     match std::fs::remove_file(file) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", file.display())))
-        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", file, &e)),
         _ => Ok(()),
     }
 }
@@ -328,6 +337,16 @@ mod tests {
         assert_eq!(read_intent(&file), Some(intent));
         std::fs::write(&file, "{").unwrap();
         assert_eq!(read_intent(&file), None);
+    }
+
+    #[test]
+    fn an_object_of_another_release_names_that_one() {
+        let said = "Error: unable to continue with install: Service \"web\" in namespace \"shop\" exists and cannot be \
+                    imported into the current release: invalid ownership metadata; annotation validation error: key \
+                    \"meta.helm.sh/release-name\" must equal \"new\": current value is \"old\"";
+        let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
+        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        assert!(error.hint.unwrap().contains("helm uninstall old --namespace shop"));
     }
 
     #[test]

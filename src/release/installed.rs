@@ -1,5 +1,7 @@
 //! What helm has installed, in one GET of metadata: is it what devk would install?
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
@@ -47,6 +49,24 @@ impl Installed {
             uid: secret.uid(),
         })
     }
+}
+
+/// The newest revisions of all releases of a namespace that devk made, by their names.
+///
+/// # Errors
+/// As [`installed`].
+pub async fn all(client: &kube::Client, namespace: &str) -> Result<BTreeMap<String, Installed>> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let ours = ListParams::default().labels(&format!("owner=helm,{INPUTS}"));
+    let list = secrets.list_metadata(&ours).await.map_err(|e| unreachable(&e, "read the installed releases"))?;
+    let mut all = BTreeMap::<String, Installed>::new();
+    for secret in &list.items {
+        let (Some(name), Some(found)) = (secret.labels().get("name"), Installed::read(secret)) else { continue };
+        if all.get(name).is_none_or(|newest| newest.revision < found.revision) {
+            all.insert(name.clone(), found);
+        }
+    }
+    Ok(all)
 }
 
 /// The newest revision, or None if the release is not installed.

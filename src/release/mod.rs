@@ -4,6 +4,7 @@
 //! while nothing has changed, no helm process either; secrets reach helm in files that only the user
 //! can read, never as arguments; one GET tells whether a release is what devk would install.
 
+pub mod by_hand;
 pub mod chart;
 pub mod check;
 pub mod crash;

@@ -79,38 +79,6 @@ pub async fn wait_ready(
     }
 }
 
-/// The workloads that are not there at all: deleted by hand, so that an unchanged release has to be
-/// applied again.
-///
-/// # Errors
-/// [`Code::ClusterUnreachable`].
-pub async fn missing(client: &Client, workloads: &[Workload]) -> Result<Vec<Workload>> {
-    let mut missing = Vec::new();
-    for workload in workloads {
-        let (name, namespace) = (workload.name.as_str(), workload.namespace.as_str());
-        let found = match workload.kind {
-            WorkloadKind::Deployment => exists::<Deployment>(client, namespace, name).await?,
-            WorkloadKind::StatefulSet => exists::<StatefulSet>(client, namespace, name).await?,
-            WorkloadKind::DaemonSet => exists::<DaemonSet>(client, namespace, name).await?,
-            // A finished job or pod may have been removed by its own time to live.
-            WorkloadKind::Job | WorkloadKind::Pod => true,
-        };
-        if !found {
-            missing.push(workload.clone());
-        }
-    }
-    Ok(missing)
-}
-
-async fn exists<K>(client: &Client, namespace: &str, name: &str) -> Result<bool>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope> + Clone + DeserializeOwned + fmt::Debug,
-    K::DynamicType: Default,
-{
-    let found = Api::<K>::namespaced(client.clone(), namespace).get_metadata_opt(name).await;
-    found.map(|found| found.is_some()).map_err(|e| super::installed::unreachable(&e, "look for the workloads"))
-}
-
 /// The live view of one namespace.
 struct Watched {
     name: String,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Generator;
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
-use crate::paths::{Lock, write_atomic};
+use crate::paths::{Lock, refused, write_atomic};
 
 /// The generated values of one project, in a file that only the user can read.
 pub struct Secrets {
@@ -46,8 +46,7 @@ impl Secrets {
             return Ok(kept.value.clone());
         }
         // Another devk, such as `devk ports` beside `devk up`, may be making the same value.
-        let _lock = Lock::block(&self.file.with_extension("lock"))
-            .map_err(|e| Error::new(Code::StateIo, format!("cannot lock the generated secrets: {e}")))?;
+        let _lock = Lock::block(&self.file.with_extension("lock")).map_err(|e| refused("lock", &self.file, &e))?;
         self.values = read(&self.file)?;
         if let Some(kept) = self.values.get(&key).filter(|kept| kept.generator == kind) {
             return Ok(kept.value.clone());

@@ -1,6 +1,7 @@
 //! The client's side: finding the supervisor of a project, or starting it.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use tokio::net::UnixStream;
 use super::control::{Connection, Reply, Request, socket};
 use super::status::SessionStatus;
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, Paths};
+use crate::paths::{Lock, Paths, refused};
 use crate::process::last_lines;
 
 /// How long a new supervisor may take to listen.
@@ -38,9 +39,8 @@ pub async fn running_or_started(paths: &Paths, id: &str, waiting: impl Fn()) -> 
             return Ok(connection);
         }
         let log = paths.project(id).join("supervisor.log");
-        let begun =
-            start(id, &log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")))?;
-        match until_it_listens(paths, id, Begun(Some(begun))).await {
+        let begun = Begun(Some(start(id, &log)?));
+        match until_it_listens(paths, id, begun).await {
             Start::Listens(connection) => return Ok(connection),
             Start::GaveWay => {}
             Start::Failed => return Err(not_started(&log)),
@@ -120,21 +120,26 @@ fn is_free(paths: &Paths, id: &str) -> Result<bool> {
     if !lock.exists() {
         return Ok(true);
     }
-    Lock::try_take(&lock).map(|taken| taken.is_some()).map_err(|e| not_locked(&lock, &e))
+    Lock::try_take(&lock).map(|taken| taken.is_some()).map_err(|e| refused("lock", &lock, &e))
 }
 
-fn not_locked(lock: &Path, error: &std::io::Error) -> Error {
-    Error::new(Code::StateIo, format!("cannot lock `{}`: {error}", lock.display()))
+fn start(id: &str, log: &Path) -> Result<Child> {
+    let log = opened(log).map_err(|e| refused("write", log, &e))?;
+    spawn(id, log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")).hint("devk up"))
 }
 
-fn start(id: &str, log: &Path) -> std::io::Result<Child> {
+/// The log, for this user alone: an error may quote what a program printed.
+fn opened(log: &Path) -> std::io::Result<File> {
     if let Some(dir) = log.parent() {
         std::fs::create_dir_all(dir)?;
     }
     if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
         std::fs::remove_file(log)?;
     }
-    let log = OpenOptions::new().create(true).append(true).open(log)?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(log)
+}
+
+fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // It may outlive the folder that it is started from.
     command.args(["supervise", id]).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
@@ -167,6 +172,29 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
     })
 }
 
+/// Ends the session of a project, if one runs. No other begins for as long as the lock lives.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub async fn end(paths: &Paths, id: &str) -> Result<Lock> {
+    tokio::select! {
+        locked_out = locked_out(paths, id, || {}) => locked_out,
+        never = stop(paths, id) => never,
+    }
+}
+
+/// Stops every session that listens: one that has just begun does so after it has taken its lock.
+async fn stop(paths: &Paths, id: &str) -> ! {
+    loop {
+        if let Some(mut connection) = running(paths, id).await {
+            // A session that is ending by itself does not listen any more, and that is fine.
+            let _ = connection.write.send(&Request::Stop).await;
+            while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+        }
+        tokio::time::sleep(RETRY).await;
+    }
+}
+
 /// Waits until the supervisor of a project has ended and its lock is free.
 ///
 /// # Errors
@@ -184,5 +212,5 @@ pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
 /// [`Code::StateIo`].
 pub async fn locked_out(paths: &Paths, id: &str, waiting: impl FnOnce()) -> Result<Lock> {
     let lock = lock_of(paths, id);
-    Lock::take(&lock, waiting).await.map_err(|e| not_locked(&lock, &e))
+    Lock::take(&lock, waiting).await.map_err(|e| refused("lock", &lock, &e))
 }

@@ -8,6 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
+use super::build::Build;
 use super::status::SessionStatus;
 use crate::bridge::Switch;
 use crate::bridge::record::Record;
@@ -41,6 +42,9 @@ pub enum Request {
         bridge: Switch,
         /// The client's: the session works in it.
         environment: Environment,
+        /// The devk that asks: another one's session does not serve it.
+        #[serde(default)]
+        build: Option<Build>,
     },
     Status,
     Events,
@@ -75,6 +79,9 @@ pub enum Reply {
         session_ends: bool,
     },
 }
+
+/// What ends a session and begins a new one.
+pub(super) const RESTART: &str = "devk up --restart    # its forwards close for a moment; cluster and data stay";
 
 /// What an `up` came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -163,8 +170,7 @@ impl Receiver {
         // The line itself is not shown: the client's environment may stand in it.
         serde_json::from_str(&line).map(Some).map_err(|e| {
             let place = format!("column {}", e.column());
-            Error::new(Code::SessionLost, format!("the session speaks another version of devk ({place})"))
-                .hint("devk down && devk up")
+            Error::new(Code::SessionLost, format!("the session speaks another version of devk ({place})")).hint(RESTART)
         })
     }
 }

@@ -20,8 +20,9 @@ use crate::config::Project;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
 use crate::plan::ForwardFact;
-use crate::ui::event::Reporter;
+use crate::ui::{self, event::Reporter};
 
+pub mod build;
 pub mod change;
 pub mod client;
 pub mod control;
@@ -40,6 +41,7 @@ pub mod target;
 pub mod tunnel;
 pub mod way;
 
+use build::Build;
 use change::Teller;
 use control::Outcome;
 use forward::{Forwarder, Listener, Serving};
@@ -65,6 +67,8 @@ pub struct Session {
     changed: mpsc::UnboundedSender<PathBuf>,
     outcome: Option<Outcome>,
     told: watch::Sender<SessionStatus>,
+    /// Taken at the start: the program's file may be replaced.
+    build: Option<Build>,
     loader: OnceCell<Arc<Loader>>,
     /// What the loader learns while nothing else is to be done.
     learning: JoinSet<()>,
@@ -91,7 +95,9 @@ impl Session {
         let sites = watch::Sender::default();
         let syncing = Syncing::new(watched.clone(), teller.rebuilds, cancel.clone());
         let forwarder = Forwarder::new(watched, sites.subscribe(), syncing.gate(), reporter.clone(), cancel.clone());
-        let told = watch::Sender::new(SessionStatus { pid: std::process::id(), ..SessionStatus::default() });
+        let build = Build::own();
+        let status = SessionStatus { pid: std::process::id(), build: build.clone(), ..SessionStatus::default() };
+        let told = watch::Sender::new(status);
         Self {
             reporter,
             clients,
@@ -105,6 +111,7 @@ impl Session {
             changed: teller.inputs,
             outcome: None,
             told,
+            build,
             loader: OnceCell::new(),
             learning: JoinSet::new(),
         }
@@ -168,7 +175,7 @@ impl Session {
         self.learning.spawn(async move {
             // Nothing but speed is lost; the log tells why.
             if let Err(error) = loader.learn().await {
-                eprintln!("{} learning from loaded images: {error}", jiff::Timestamp::now());
+                ui::log(format_args!("learning from loaded images: {error}"));
             }
         });
     }
@@ -237,6 +244,7 @@ impl Session {
             |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
         SessionStatus {
             pid: std::process::id(),
+            build: self.build.clone(),
             busy: false,
             outcome: self.outcome.clone(),
             forwards: self.held.iter().map(forward).collect(),

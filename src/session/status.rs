@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::build::Build;
 use super::control::Outcome;
 use super::numbers::Stats;
 use crate::ports::Forward;
@@ -11,6 +12,9 @@ use crate::sync::status::SyncStatus;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
+    /// The devk that it is.
+    #[serde(default)]
+    pub build: Option<Build>,
     /// An `up` is at work; the rest is as it was told last.
     pub busy: bool,
     /// What the last `up` came to.

@@ -17,15 +17,19 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::build::Build;
 use super::change::{self, Changes, Teller};
-use super::control::{Connection, Keep, Receiver, Reply, Request, Sender, socket};
+use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
 use super::{Session, sync};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, Paths};
+use crate::paths::{Lock, Paths, refused};
 use crate::sync::gate::Engines;
-use crate::ui::event::{Event, Reporter};
+use crate::ui::{
+    self,
+    event::{Event, Reporter},
+};
 use crate::up::{self, Asked};
 
 /// A supervisor that nobody talks to within this time ends itself.
@@ -42,8 +46,8 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
     let listener = listen(&socket(&paths, id))?;
     let (teller, changes) = change::channel();
-    let supervisor = Arc::new(Supervisor::new(paths, teller));
-    supervisor.serve(listener, changes, id).await;
+    let supervisor = Arc::new(Supervisor::new(id, paths, teller));
+    supervisor.serve(listener, changes).await;
     Ok(())
 }
 
@@ -52,12 +56,11 @@ async fn lock(dir: &Path) -> Result<Option<Lock>> {
     // A session that is just ending gives its lock up soon.
     let file = dir.join("supervisor.lock");
     let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
-    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", dir.display()));
-    lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(io))
+    lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(|e| refused("lock", &file, &e)))
 }
 
 fn listen(socket: &Path) -> Result<UnixListener> {
-    let io = |e: std::io::Error| Error::new(Code::StateIo, format!("cannot listen on `{}`: {e}", socket.display()));
+    let io = |e: std::io::Error| refused("listen on", socket, &e);
     if let Some(dir) = socket.parent() {
         std::fs::create_dir_all(dir).map_err(io)?;
         // Whoever reaches the socket commands the session.
@@ -72,6 +75,9 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 }
 
 pub(super) struct Supervisor {
+    /// The project's.
+    id: String,
+    build: Option<Build>,
     pub(super) paths: Paths,
     pub(super) reporter: Reporter,
     pub(super) session: Mutex<Session>,
@@ -88,16 +94,17 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(paths: Paths, teller: Teller) -> Self {
+    fn new(id: &str, paths: Paths, teller: Teller) -> Self {
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone(), teller);
         let (told, engines) = (session.told(), session.syncing.engines());
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (asked, session, end) = (std::sync::Mutex::default(), Mutex::new(session), CancellationToken::new());
-        Self { paths, reporter, session, asked, engines, told, owners, detached, end }
+        let (id, build) = (id.to_owned(), Build::own());
+        Self { id, build, paths, reporter, session, asked, engines, told, owners, detached, end }
     }
 
-    async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes, id: &str) {
+    async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
         let conversations = TaskTracker::new();
         let renewing = self.end.clone().run_until_cancelled_owned(self.clone().renew(changes));
         let renewing = tokio::spawn(renewing);
@@ -119,7 +126,7 @@ impl Supervisor {
         }
         self.end.cancel();
         // No new client may reach a session that is ending.
-        let _ = std::fs::remove_file(socket(&self.paths, id));
+        let _ = std::fs::remove_file(socket(&self.paths, &self.id));
         // It gives the session back; that it was cut off is no news.
         let _ = renewing.await;
         self.session.lock().await.close().await;
@@ -130,9 +137,12 @@ impl Supervisor {
     async fn converse(self: Arc<Self>, stream: UnixStream) {
         let Connection { mut read, mut write } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { source, keep, bridge, environment })) => {
+            Ok(Some(Request::Up { build, .. })) if build != self.build => {
+                write.send(&Reply::Refused { errors: self.outdated(build).into() }).await
+            }
+            Ok(Some(Request::Up { source, keep, bridge, environment, .. })) => {
                 let bridging = Bridging { switch: bridge, once: keep == Keep::Once };
-                let asked = Asked { source, bridging, environment };
+                let asked = Asked { id: self.id.clone(), source, bridging, environment };
                 let ended = self.up(asked, keep, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
@@ -152,8 +162,17 @@ impl Supervisor {
             Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
         };
         if let Err(error) = ended {
-            eprintln!("{} conversation ended: {error}", jiff::Timestamp::now());
+            ui::log(format_args!("conversation ended: {error}"));
         }
+    }
+
+    fn outdated(&self, asks: Option<Build>) -> Error {
+        let shown = |build: &Option<Build>| build.as_ref().map_or("another devk".to_owned(), ToString::to_string);
+        let message = format!("the session of `{}` is another devk than this one, and was left as it is", self.id);
+        Error::new(Code::SessionOutdated, message)
+            .evidence(format!("the session: {}, pid {}", shown(&self.build), std::process::id()))
+            .evidence(format!("this one: {}", shown(&asks)))
+            .hint(RESTART)
     }
 
     async fn up(&self, asked: Asked, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {

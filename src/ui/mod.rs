@@ -72,6 +72,11 @@ pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// A line for the session's log. Unlike `eprintln!`, which panics, it puts up with a full disk.
+pub fn log(line: std::fmt::Arguments<'_>) {
+    err(&format!("{} {line}\n", jiff::Timestamp::now()));
+}
+
 /// A table with aligned columns and two spaces between them.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();

@@ -21,7 +21,7 @@ impl Terminal {
             Status::Started => self.start(event),
             Status::Progress => {
                 if let Some(bar) = self.running.get(&event.step) {
-                    bar.set_message(event.detail.clone());
+                    bar.set_message(plain::tame(&event.detail));
                 }
                 if event.error.is_some() {
                     self.print(&plain::lines(event));
@@ -48,7 +48,7 @@ impl Terminal {
             bar.set_style(style);
         }
         bar.set_prefix(event.step.clone());
-        bar.set_message(event.detail.clone());
+        bar.set_message(plain::tame(&event.detail));
         bar.enable_steady_tick(Duration::from_millis(100));
         self.running.insert(event.step.clone(), bar);
     }

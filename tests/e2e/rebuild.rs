@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::followed::Followed;
+use crate::support::followed::{Followed, change, events};
 use crate::support::machine::git;
-use crate::support::run::Running;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -14,24 +13,6 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 fn page(port: u16) -> String {
     get(port, "/index.html").map(|answer| answer.body).unwrap_or_default()
-}
-
-/// The events of the session from now on.
-fn events(pair: &Followed) -> Running {
-    let events = pair.project.start(&["events"]);
-    // It is subscribed when it has said hello to the socket.
-    std::thread::sleep(Duration::from_millis(500));
-    events
-}
-
-/// Waits for the end of the next change.
-fn change(events: &mut Running) -> Value {
-    loop {
-        let event: Value = serde_json::from_str(&events.wait_for(&["\"change/"])).unwrap();
-        if event["status"] != "started" && event["status"] != "progress" {
-            return event;
-        }
-    }
 }
 
 #[test]

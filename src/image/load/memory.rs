@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, write_atomic};
+use crate::error::Result;
+use crate::paths::{Lock, refused, write_atomic};
 
 /// The layers that are remembered, those learnt last: a few hundred images.
 const KEPT: usize = 2000;
@@ -46,10 +46,9 @@ impl Memory {
     /// Adds to what is known.
     ///
     /// # Errors
-    /// [`Code::StateIo`] naming the file.
+    /// [`crate::error::Code::StateIo`] naming the file.
     pub(super) fn learn(&self, news: impl IntoIterator<Item = Layer>) -> Result<()> {
-        let _lock = Lock::block(&self.file.with_extension("lock"))
-            .map_err(|e| Error::new(Code::StateIo, format!("cannot lock `{}`: {e}", self.file.display())))?;
+        let _lock = Lock::block(&self.file.with_extension("lock")).map_err(|e| refused("lock", &self.file, &e))?;
         let mut layers = self.layers();
         for new in news {
             let old = layers.iter().position(|layer| layer.diff_id == new.diff_id).map(|at| layers.remove(at));

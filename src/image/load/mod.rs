@@ -120,10 +120,16 @@ impl Loader {
     /// [`Code::ImageLoad`] if Docker lacks the image, the import fails, or something else arrived.
     pub async fn load(&self, node: &str, reference: &str, step: &Step) -> Result<Loaded> {
         let image = self.inspect(reference).await?;
-        let loaded = self.by_route(node, reference, &image, step).await.map_err(|cause| Error {
-            code: Code::ImageLoad,
-            message: format!("image `{reference}` did not reach the node `{node}`: {}", cause.message),
-            ..cause
+        let loaded = self.by_route(node, reference, &image, step).await.map_err(|cause| {
+            let is_full = cause.evidence.iter().any(|line| line.contains("no space left on device"));
+            let hint =
+                is_full.then(|| format!("make room: docker exec {node} df -h /var/lib/containerd; docker system df"));
+            Error {
+                code: Code::ImageLoad,
+                message: format!("image `{reference}` did not reach the node `{node}`: {}", cause.message),
+                hint: hint.or(cause.hint),
+                ..cause
+            }
         })?;
         if will_change(reference) {
             lock(&self.unlearnt).insert((reference.to_owned(), node.to_owned()));

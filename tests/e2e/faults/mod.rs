@@ -2,13 +2,22 @@
 //! come to have the working tree; what was killed comes up again, and is removed without a trace.
 
 mod at_once;
+mod build;
+mod by_hand;
 mod cluster;
 mod container;
+mod disk;
 mod engine;
+mod hostile;
 mod killed;
 mod killed_creation;
+mod limits;
+mod lost;
+mod renamed;
+mod secrets;
 mod session;
 mod two_users;
+mod upgrade;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

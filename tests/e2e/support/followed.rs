@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::eventually;
 use super::machine::{CLUSTER, cluster, run};
 use super::project::Project;
+use super::run::Running;
 
 /// Longer than a node needs to come back on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -16,6 +17,24 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// `pair` with a sync rule for its left image.
 const SYNCED: (&str, &str) =
     ("left: {context: ./left}", "left: {context: ./left, sync: [{from: www, to: /www, run: [touch, /tmp/synced]}]}");
+
+/// The events of the session from now on.
+pub(crate) fn events(followed: &Followed) -> Running {
+    let events = followed.project.start(&["events"]);
+    // It is subscribed when it has said hello to the socket.
+    std::thread::sleep(Duration::from_millis(500));
+    events
+}
+
+/// Waits for the end of the next change.
+pub(crate) fn change(events: &mut Running) -> Value {
+    loop {
+        let event: Value = serde_json::from_str(&events.wait_for(&["\"change/"])).unwrap();
+        if event["status"] != "started" && event["status"] != "progress" {
+            return event;
+        }
+    }
+}
 
 pub(crate) struct Followed {
     pub(crate) project: Project,

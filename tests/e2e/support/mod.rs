@@ -10,6 +10,7 @@ pub(crate) mod machine;
 pub(crate) mod programs;
 pub(crate) mod project;
 pub(crate) mod run;
+pub(crate) mod small_disk;
 pub(crate) mod wire;
 
 use std::io::Write;

@@ -13,6 +13,10 @@ use super::run::{Ran, Running};
 /// A project; removed with all that devk made for it when it is dropped.
 pub(crate) struct Project {
     pub(crate) name: String,
+    /// The devk that it is worked on with.
+    pub(crate) program: PathBuf,
+    /// The words of a program that starts it; none for itself.
+    pub(crate) started_by: Vec<String>,
     dir: tempfile::TempDir,
     environment: Vec<(String, OsString)>,
     /// devk.yaml as it was, so that the project can be removed whatever the test wrote into it.
@@ -47,7 +51,8 @@ impl Project {
         };
         let pristine: String = std::fs::read_to_string(&file).unwrap().lines().map(rename).collect();
         std::fs::write(&file, &pristine).unwrap();
-        Self { name: name.to_owned(), dir, environment: machine().environment(), pristine }
+        let (program, environment) = (env!("CARGO_BIN_EXE_devk").into(), machine().environment());
+        Self { name: name.to_owned(), program, started_by: vec![], dir, environment, pristine }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -92,13 +97,20 @@ impl Project {
     /// Starts `devk ARGS --format json` in the project's folder.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
         Running::start(
-            Command::new(env!("CARGO_BIN_EXE_devk"))
+            self.command()
                 .args(args)
                 .args(["--format", "json"])
                 .current_dir(self.dir.path())
                 .env_clear()
                 .envs(self.environment.iter().map(|(k, v)| (k, v))),
         )
+    }
+
+    fn command(&self) -> Command {
+        let Some((first, others)) = self.started_by.split_first() else { return Command::new(&self.program) };
+        let mut command = Command::new(first);
+        command.args(others).arg(&self.program);
+        command
     }
 
     /// The forwards as `devk ports` tells them.
@@ -128,6 +140,7 @@ impl Drop for Project {
     fn drop(&mut self) {
         self.write("devk.yaml", &self.pristine);
         self.environment = machine().environment();
+        (self.program, self.started_by) = (env!("CARGO_BIN_EXE_devk").into(), vec![]);
         let ran = self.devk(&["down", "--delete"]);
         // A second panic would end the whole program, and the first one says more.
         if ran.code != Some(0) {

@@ -1,0 +1,51 @@
+//! Which devk a process is. An upgrade replaces the program's file, and a session that runs goes on with the old one:
+//! what the new one has mended would not be so, and nobody would know.
+
+use std::fmt;
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+/// A build of devk, told from others by what the system says of the program's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Build {
+    pub version: String,
+    bytes: u64,
+    /// Milliseconds since 1970.
+    modified: i64,
+}
+
+impl Build {
+    /// This process's own, even if its file has been replaced since (on Linux); None if the system does not tell.
+    pub fn own() -> Option<Self> {
+        let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().ok()? };
+        let file = std::fs::metadata(program).ok()?;
+        let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
+        let modified = i64::try_from(modified).ok()?;
+        Some(Self { version: env!("CARGO_PKG_VERSION").to_owned(), bytes: file.len(), modified })
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "devk {}", self.version)?;
+        match jiff::Timestamp::from_millisecond(self.modified) {
+            Ok(time) => write!(f, " of {time:.0}"),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_is_itself_and_no_other() {
+        let own = Build::own().unwrap();
+        assert_eq!(Build::own(), Some(own.clone()));
+        assert_ne!(Build { bytes: own.bytes + 1, ..own.clone() }, own);
+        let early = Build { version: "1.2.3".to_owned(), bytes: 1, modified: 86_400_000 };
+        assert_eq!(early.to_string(), "devk 1.2.3 of 1970-01-02T00:00:00Z");
+    }
+}
