@@ -170,7 +170,7 @@ impl<'a> Day<'a> {
         self.saved += 1;
         let file = |number: usize| self.project.path(&format!("server/app/soak-{}", number % 50));
         fs::write(file(self.saved), format!("{}\n", self.saved).repeat(200))?;
-        if self.saved % 7 == 0 {
+        if self.saved.is_multiple_of(7) {
             let _ = fs::remove_file(file(self.saved / 7));
         }
         Ok(())
