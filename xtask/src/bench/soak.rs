@@ -119,6 +119,7 @@ struct Day<'a> {
     saved: usize,
     checks: usize,
     rebuilds: usize,
+    deleted: usize,
     /// When a pod was about to end, by our hand or by a rollout.
     ends: Vec<Instant>,
 }
@@ -134,7 +135,7 @@ impl<'a> Day<'a> {
             curve("resident memory of the relay, MB", 2.0),
         ];
         let (log, pid) = (stack.log(project), project.supervisor()?);
-        Ok(Self { project, log, pid, curves, saved: 0, checks: 0, rebuilds: 0, ends: vec![] })
+        Ok(Self { project, log, pid, curves, saved: 0, checks: 0, rebuilds: 0, deleted: 0, ends: vec![] })
     }
 
     fn pass(&mut self, length: Duration) -> Result<()> {
@@ -154,8 +155,7 @@ impl<'a> Day<'a> {
                 self.check()?;
             }
             if due(&mut delete, DELETE_POD) {
-                self.ends.push(Instant::now());
-                command::run(&mut self.project.kubectl(&["delete", "pod", "-l", "app=server", "--wait=false"]))?;
+                self.delete_pod();
             }
             if due(&mut rebuild, REBUILD) {
                 self.rebuild()?;
@@ -163,6 +163,15 @@ impl<'a> Day<'a> {
             sleep(SAVE);
         }
         self.check()
+    }
+
+    /// An API server that is too busy to be asked now is asked the next time.
+    fn delete_pod(&mut self) {
+        self.ends.push(Instant::now());
+        match command::run(&mut self.project.kubectl(&["delete", "pod", "-l", "app=server", "--wait=false"])) {
+            Ok(()) => self.deleted += 1,
+            Err(error) => eprintln!("soak: {error:#}"),
+        }
     }
 
     /// Files come, change and go.
@@ -192,21 +201,26 @@ impl<'a> Day<'a> {
         self.rebuilds += 1;
         let file = self.project.path("server/server.py");
         let source = fs::read_to_string(&file)?;
-        let image = || self.project.kubectl_output(&["get", "pods", "-l", "app=server", "-o", "jsonpath={..image}"]);
-        let before = image()?;
+        let before = self.images();
         fs::write(&file, format!("{source}# {}\n", self.rebuilds))?;
         let since = Instant::now();
-        while image()?.contains(&before) || image()?.is_empty() {
+        // The pods of before are gone, and there are others.
+        while self.images().is_none_or(|now| Some(&now) == before.as_ref() || now.split(' ').count() > 1) {
             ensure!(since.elapsed() < SETTLE * 5, "no rebuild of {}", file.display());
             sleep(Duration::from_millis(200));
             self.ends.push(Instant::now());
         }
-        self.ends.push(Instant::now());
         Ok(())
     }
 
+    /// What the server's pods run, if the API server says so.
+    fn images(&self) -> Option<String> {
+        let images = ["get", "pods", "-l", "app=server", "-o", "jsonpath={.items[*].spec.containers[0].image}"];
+        self.project.kubectl_output(&images).ok().filter(|images| !images.is_empty())
+    }
+
     fn sample(&mut self) -> Result<()> {
-        ensure!(self.project.supervisor()? == self.pid, "the session is another one");
+        ensure!(fs::exists(format!("/proc/{}/fd", self.pid))?, "the session ended");
         let count =
             |folder: &str| -> Result<f64> { Ok(fs::read_dir(format!("/proc/{}/{folder}", self.pid))?.count() as f64) };
         let log = fs::metadata(&self.log)?.len() as f64 / 1e3;
@@ -218,9 +232,9 @@ impl<'a> Day<'a> {
     fn tell(&self, requests: usize, failures: &[(Instant, String)]) -> Result<()> {
         let in_flight = |at: &Instant| self.ends.iter().any(|end| *at + IN_FLIGHT > *end && *at < *end + IN_FLIGHT);
         let lost: Vec<_> = failures.iter().filter(|(at, _)| !in_flight(at)).collect();
+        let Self { saved, rebuilds, deleted, checks, .. } = self;
         println!(
-            "{} saves, {} rebuilds, all there in {} of {} checks;",
-            self.saved, self.rebuilds, self.checks, self.checks
+            "{saved} saves, {rebuilds} rebuilds, {deleted} pods deleted; all was there in each of {checks} checks"
         );
         println!("{requests} requests, {} failed, {} of them not in flight at a pod's end", failures.len(), lost.len());
         for curve in &self.curves {
