@@ -126,7 +126,8 @@ fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
     if matches!(node.data, Data::Map(_)) {
         scalar::json(node, problems);
     } else {
-        problems.push(wrong_type(node, "a mapping", path));
+        // What stands there instead is not shown: values may be secret.
+        problems.push(node.place.error(Code::ConfigSyntax, format!("`{path}` must be a mapping")));
     }
 }
 

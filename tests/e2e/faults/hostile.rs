@@ -110,7 +110,7 @@ fn files_without_end_are_refused_or_read_soon() {
         let since = Instant::now();
         let ran = project.devk(&["ports"]).exits(code);
         tell(what, since.elapsed());
-        assert!(since.elapsed() < Duration::from_secs(60), "{what} took {:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(180), "{what} took {:?}", since.elapsed());
         ran
     };
     let file = std::fs::File::create(project.path("devk.yaml")).unwrap();

@@ -134,7 +134,7 @@ fn everything_is_tried(pair: &Followed) -> String {
         project.write(file, &whole);
     }
     let whole = std::fs::read_to_string(project.path("devk.yaml")).unwrap();
-    for text in [format!("{{inline: \"{SET}}}"), format!("{{inline: {SET}, {SET}: {{]}}"), format!("{SET}")] {
+    for text in [format!("{{inline: \"{SET}}}"), format!("{{inline: {SET}, {SET}: {{]}}"), SET.to_owned()] {
         project.write("devk.yaml", &whole.replace(&format!("{{inline: {SET}}}"), &text));
         hear(&["up", "-d"], Some(2));
     }
