@@ -68,7 +68,7 @@ fn files_outside_of_the_project_are_not_shown_and_not_built_in() {
         ("[values-dev.yaml]", "[../../../../../../etc/passwd]".to_owned()),
         ("./chart", "../../../../../../etc".to_owned()),
         ("./left", "/proc/self".to_owned()),
-        ("name: pair\n    chart", format!("name: ../pair\n    chart")),
+        ("name: pair\n    chart", "name: ../pair\n    chart".to_owned()),
     ];
     for (from, to) in files {
         project.write("devk.yaml", &devk_yaml);
