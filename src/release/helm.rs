@@ -203,6 +203,8 @@ impl Helm {
     }
 
     async fn explain(&self, error: Error, prepared: &Prepared, target: &Target<'_>) -> Error {
+        let evidence = error.evidence.iter().map(|line| without_value(line)).collect();
+        let error = Error { evidence, ..error };
         if error.code != Code::CommandFailed {
             return error;
         }
@@ -218,6 +220,15 @@ impl Helm {
             .await
             .iter()
             .fold(error, |e, report| e.evidence(report.text()))
+    }
+}
+
+/// The API server quotes a value of the wrong type, and in a Secret that is the secret: `expected string, got
+/// &value.valueUnstructured{Value:…}` (structured-merge-diff).
+fn without_value(line: &str) -> String {
+    match line.split_once("&value.valueUnstructured{") {
+        Some((before, _)) => format!("{before}a value of another type"),
+        None => line.to_owned(),
     }
 }
 
@@ -293,6 +304,14 @@ fn parse_version(text: &str) -> Option<Version> {
 mod tests {
     use super::super::prepare::fixture;
     use super::*;
+
+    #[test]
+    fn a_value_that_the_api_server_quotes_is_left_out() {
+        let line =
+            r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
+        assert_eq!(without_value(line), "Error: .stringData.set: expected string, got a value of another type");
+        assert_eq!(without_value("Error: timed out"), "Error: timed out");
+    }
 
     async fn command(version: Version) -> String {
         let dir = Path::new("/p");

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::leftovers::Snapshot;
 use crate::support::listeners::held_by;
 use crate::support::machine::{CLUSTER, children, cluster, command_line, listens, machine};
+use crate::support::programs::slowed;
 use crate::support::project::{Project, port_of};
 use crate::support::run::{Running, kill};
 use crate::support::wire::get;
@@ -108,14 +109,14 @@ pub(super) fn comes_up(project: &Project, what: &str) {
 }
 
 /// Does something to a project for each of these, some at once, and removes the projects: nothing may be left.
-fn in_waves<T: Copy + Sync>(name: &str, cases: &[T], case: impl Fn(&Project, T) + Sync) {
+fn in_waves<T: Copy + Sync>(name: &str, cases: &[T], case: impl Fn(&mut Project, T) + Sync) {
     let numbered: Vec<_> = cases.iter().enumerate().map(|(at, case)| (format!("{name}-{at}"), *case)).collect();
     for wave in numbered.chunks(AT_ONCE) {
         let names: Vec<_> = wave.iter().map(|(name, _)| name.as_str()).collect();
         let before = Snapshot::of(&names);
         let run = |(name, input): &(String, T)| {
-            let project = half_on(CLUSTER, name);
-            case(&project, *input);
+            let mut project = half_on(CLUSTER, name);
+            case(&mut project, *input);
             project.devk(&["down", "--delete"]).well();
             project
         };
@@ -176,6 +177,9 @@ pub(super) fn started_by(parent: u32, words: &str) -> u32 {
 fn a_helm_killed_at_any_step_fails_its_up_and_not_the_next_one() {
     cluster();
     in_waves("kill-helm", &HELMS, |project, verb| {
+        // As slow as it must be to be met whatever else the machine does.
+        let slow = slowed("helm");
+        project.prefer(slow.path());
         let mut up = project.start(&["up", "-d"]);
         At::Begun.reached(project, &mut up);
         let session = machine().supervisors(&project.name)[0];

@@ -40,6 +40,15 @@ impl Recorder {
     }
 }
 
+/// A folder for the front of PATH with a program that waits a second before it is the real one.
+pub(crate) fn slowed(program: &str) -> tempfile::TempDir {
+    let (dir, real) = (tempfile::tempdir().unwrap(), which::which(program).unwrap());
+    let file = dir.path().join(program);
+    std::fs::write(&file, format!("#!/bin/sh\nsleep 1\nexec '{}' \"$@\"\n", real.display())).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    dir
+}
+
 /// A PATH of one folder that holds these programs and nothing else.
 pub(crate) fn path_with_only(programs: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
