@@ -178,12 +178,10 @@ impl Down<'_> {
         }
     }
 
-    /// Those of devk.yaml, the last one first, and those that it does not name any more.
+    /// Those that devk.yaml does not name any more, then its own, the last one first.
     async fn releases(&self, client: &kube::Client) -> Result<Vec<String>> {
-        let named: Vec<_> = self.project.releases.iter().rev().map(|release| release.name.clone()).collect();
-        let all = installed::all(client, &self.project.id).await?.into_keys();
-        let unnamed: Vec<_> = all.filter(|name| !named.contains(name)).collect();
-        Ok(unnamed.into_iter().chain(named).collect())
+        let named = self.project.releases.iter().rev().map(|release| release.name.clone());
+        Ok(installed::left_over(client, self.project).await?.into_iter().chain(named).collect())
     }
 
     async fn remove_images(&self) -> Result<()> {

@@ -35,7 +35,8 @@ pub async fn remove_project_images(docker: &Docker, project_id: &str) -> Result<
 pub async fn project_images(docker: &Docker, project_id: &str) -> Result<Vec<String>> {
     let listed = docker.list_images(None::<ListImagesOptions>).await;
     let listed = listed.map_err(|e| request_failed("cannot list the images", &e))?;
-    let own = listed.into_iter().filter(|image| !is_of_another(image, &own_user()));
+    let user = own_user();
+    let own = listed.into_iter().filter(|image| !is_of_another(image, &user));
     Ok(of_project(own.flat_map(|image| image.repo_tags), project_id))
 }
 

@@ -435,15 +435,12 @@ pub async fn standing(access: &Access, project: &Project, release: &PreparedRele
     Ok((!mends, changed.into_iter().filter(|changed| changed.mends == mends).map(|changed| changed.what).collect()))
 }
 
-/// Releases that devk installed for this project and devk.yaml does not name any more. Their volumes may hold data:
-/// whether they go is for the user to say.
+/// Releases that devk.yaml does not name any more. Their volumes may hold data: whether they go is for the user to say.
 async fn left_over(access: Option<&Access>, project: &Project) -> Result<Vec<LeftOut>, Errors> {
     let Some(access) = access else { return Ok(vec![]) };
-    let all = installed::all(&access.client, &project.id).await?.into_keys();
-    let unnamed = all.filter(|name| project.releases.iter().all(|release| release.name != *name));
     let told = |name: String| {
         let remove = format!("helm uninstall {name} --namespace {} --kubeconfig \"$(devk kubeconfig)\"", project.id);
         LeftOut { name, why: format!("devk.yaml does not name it any more, and it runs on; to remove it: {remove}") }
     };
-    Ok(unnamed.map(told).collect())
+    Ok(installed::left_over(&access.client, project).await?.into_iter().map(told).collect())
 }

@@ -1,11 +1,12 @@
 //! What helm has installed, in one GET of metadata: is it what devk would install?
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams, Preconditions};
 
+use crate::config::Project;
 use crate::error::{Code, Error, Result};
 
 /// The label with the hash of a release's inputs.
@@ -51,22 +52,16 @@ impl Installed {
     }
 }
 
-/// The newest revisions of all releases of a namespace that devk made, by their names.
+/// Releases that devk made for this project and devk.yaml does not name any more, sorted.
 ///
 /// # Errors
 /// As [`installed`].
-pub async fn all(client: &kube::Client, namespace: &str) -> Result<BTreeMap<String, Installed>> {
-    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+pub async fn left_over(client: &kube::Client, project: &Project) -> Result<BTreeSet<String>> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), &project.id);
     let ours = ListParams::default().labels(&format!("owner=helm,{INPUTS}"));
     let list = secrets.list_metadata(&ours).await.map_err(|e| unreachable(&e, "read the installed releases"))?;
-    let mut all = BTreeMap::<String, Installed>::new();
-    for secret in &list.items {
-        let (Some(name), Some(found)) = (secret.labels().get("name"), Installed::read(secret)) else { continue };
-        if all.get(name).is_none_or(|newest| newest.revision < found.revision) {
-            all.insert(name.clone(), found);
-        }
-    }
-    Ok(all)
+    let names = list.items.iter().filter_map(|secret| secret.labels().get("name"));
+    Ok(names.filter(|name| project.releases.iter().all(|release| release.name != **name)).cloned().collect())
 }
 
 /// The newest revision, or None if the release is not installed.

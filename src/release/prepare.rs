@@ -180,7 +180,6 @@ fn write_values(
 /// Ready-made inputs for the unit tests of this folder.
 #[cfg(test)]
 pub(super) mod fixture {
-
     use super::*;
     use crate::config::{ClusterConfig, Provider};
 
@@ -241,7 +240,6 @@ pub(super) mod fixture {
 
 #[cfg(test)]
 mod tests {
-
     use serde_json::json;
 
     use super::*;

@@ -2,6 +2,7 @@
 //! what the new one has mended would not be so, and nobody would know.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -16,14 +17,18 @@ pub struct Build {
 }
 
 impl Build {
-    /// This process's own, even if its file has been replaced since (on Linux); None if the system does not tell.
+    /// This process's own; None if the system does not tell.
     pub fn own() -> Option<Self> {
-        let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().ok()? };
-        let file = std::fs::metadata(program).ok()?;
+        let file = std::fs::metadata(program().ok()?).ok()?;
         let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
         let modified = i64::try_from(modified).ok()?;
         Some(Self { version: env!("CARGO_PKG_VERSION").to_owned(), bytes: file.len(), modified })
     }
+}
+
+/// Where the running program can be read, on Linux even if its file has been replaced since.
+pub(super) fn program() -> std::io::Result<PathBuf> {
+    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
 }
 
 impl fmt::Display for Build {

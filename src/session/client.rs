@@ -178,7 +178,7 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
 /// [`Code::StateIo`].
 pub async fn end(paths: &Paths, id: &str) -> Result<Lock> {
     tokio::select! {
-        locked_out = locked_out(paths, id, || {}) => locked_out,
+        locked_out = locked_out(paths, id) => locked_out,
         never = stop(paths, id) => never,
     }
 }
@@ -201,16 +201,13 @@ async fn stop(paths: &Paths, id: &str) -> ! {
 /// [`Code::StateIo`].
 pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
     match lock_of(paths, id).exists() {
-        true => locked_out(paths, id, || {}).await.map(drop),
+        true => locked_out(paths, id).await.map(drop),
         false => Ok(()),
     }
 }
 
-/// Keeps the project from having a supervisor for as long as the lock lives. `waiting` is told if somebody has it.
-///
-/// # Errors
-/// [`Code::StateIo`].
-pub async fn locked_out(paths: &Paths, id: &str, waiting: impl FnOnce()) -> Result<Lock> {
+/// Keeps the project from having a supervisor for as long as the lock lives.
+async fn locked_out(paths: &Paths, id: &str) -> Result<Lock> {
     let lock = lock_of(paths, id);
-    Lock::take(&lock, waiting).await.map_err(|e| refused("lock", &lock, &e))
+    Lock::take(&lock, || {}).await.map_err(|e| refused("lock", &lock, &e))
 }

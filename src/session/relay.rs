@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::build;
 use crate::docker::{Attached, Exec};
 use crate::error::chain;
 use crate::relay::{self, Orders, Token};
@@ -149,10 +150,9 @@ async fn address(site: &Site) -> Result<IpAddr, String> {
     addresses.next().ok_or_else(|| "the node has no address".to_owned())
 }
 
-/// The running program, even if its file has been replaced since.
+/// The running program and its size.
 async fn program() -> std::io::Result<(tokio::fs::File, u64)> {
-    let path = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
-    let file = tokio::fs::File::open(path).await?;
+    let file = tokio::fs::File::open(build::program()?).await?;
     let size = file.metadata().await?.len();
     Ok((file, size))
 }

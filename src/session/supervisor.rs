@@ -77,7 +77,6 @@ fn listen(socket: &Path) -> Result<UnixListener> {
 pub(super) struct Supervisor {
     /// The project's.
     id: String,
-    build: Option<Build>,
     pub(super) paths: Paths,
     pub(super) reporter: Reporter,
     pub(super) session: Mutex<Session>,
@@ -100,8 +99,7 @@ impl Supervisor {
         let (told, engines) = (session.told(), session.syncing.engines());
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
         let (asked, session, end) = (std::sync::Mutex::default(), Mutex::new(session), CancellationToken::new());
-        let (id, build) = (id.to_owned(), Build::own());
-        Self { id, build, paths, reporter, session, asked, engines, told, owners, detached, end }
+        Self { id: id.to_owned(), paths, reporter, session, asked, engines, told, owners, detached, end }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
@@ -137,7 +135,7 @@ impl Supervisor {
     async fn converse(self: Arc<Self>, stream: UnixStream) {
         let Connection { mut read, mut write } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { build, .. })) if build != self.build => {
+            Ok(Some(Request::Up { build, .. })) if build != self.told.borrow().build => {
                 write.send(&Reply::Refused { errors: self.outdated(build).into() }).await
             }
             Ok(Some(Request::Up { source, keep, bridge, environment, .. })) => {
@@ -170,7 +168,7 @@ impl Supervisor {
         let shown = |build: &Option<Build>| build.as_ref().map_or("another devk".to_owned(), ToString::to_string);
         let message = format!("the session of `{}` is another devk than this one, and was left as it is", self.id);
         Error::new(Code::SessionOutdated, message)
-            .evidence(format!("the session: {}, pid {}", shown(&self.build), std::process::id()))
+            .evidence(format!("the session: {}, pid {}", shown(&self.told.borrow().build), std::process::id()))
             .evidence(format!("this one: {}", shown(&asks)))
             .hint(RESTART)
     }
