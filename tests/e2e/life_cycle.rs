@@ -28,6 +28,21 @@ fn cluster_runs() {
 }
 
 #[test]
+fn ctrl_c_before_settling_is_130_and_leaves_the_cluster_running() {
+    cluster();
+    let project = Project::pair("early");
+    project.write("values-dev.yaml", "left: {ready: /never}\n");
+    let mut up = project.start(&["up"]);
+    up.wait_for(&["release.ready/pair", "started"]);
+    let port = project.port("right");
+    assert!(listens(port), "bound before it is settled");
+    up.interrupt();
+    up.ended().exits(130);
+    session_ends(&project, port);
+    cluster_runs();
+}
+
+#[test]
 fn a_second_up_attaches_to_the_session_of_the_first_and_its_ctrl_c_ends_nothing() {
     cluster();
     let project = Project::pair("attached");

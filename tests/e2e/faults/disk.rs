@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::followed::Followed;
-use crate::support::machine::{NODE, cluster, docker, images_of, machine};
+use crate::support::machine::{NODE, cluster, command_line, docker, images_of};
 use crate::support::project::Project;
 use crate::support::small_disk::SmallDisk;
 use crate::support::wire::get;
@@ -15,10 +15,6 @@ fn says(ran: &Ran, cause: &str, hint: &str) {
     assert_eq!(error["code"], "state.io", "{error}");
     assert!(error["message"].as_str().unwrap().contains(cause), "{error}");
     assert!(error["hint"].as_str().is_some_and(|text| text.contains(hint)), "{error}");
-}
-
-fn sessions(project: &Project) -> usize {
-    machine().processes(&format!("supervise {} ", project.name)).len()
 }
 
 #[test]
@@ -57,8 +53,11 @@ fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards(
     let mut project = Project::pair("read-only-state");
     project.set("XDG_STATE_HOME", disk.path());
     project.devk(&["up", "-d"]).well();
+    let session = u32::try_from(project.session()["pid"].as_u64().unwrap()).unwrap();
+    assert!(command_line(session).contains("supervise read-only-state"));
     project.devk(&["down"]).well();
-    eventually("the session stays", Duration::from_secs(15), || sessions(&project) == 0);
+    // Its log is open as long as it is there.
+    eventually("the session stays", Duration::from_secs(15), || command_line(session).is_empty());
     disk.remount("ro");
     for words in [&["up", "-d"][..], &["up", "--once"], &["down"], &["down", "--delete"]] {
         says(&project.devk(words).exits(1), "Read-only file system", "XDG_STATE_HOME");
