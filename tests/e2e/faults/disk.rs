@@ -72,21 +72,25 @@ fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards(
     assert!(!disk.path().join("devk/projects/read-only-state").exists());
 }
 
-/// Where containerd puts what comes in, made small.
+/// The place of containerd's content, made small: all of it, since what came in whole is renamed within it.
 struct SmallNode;
 
 impl SmallNode {
-    const INGEST: &str = "/var/lib/containerd/io.containerd.content.v1.content/ingest";
+    const CONTENT: &str = "/var/lib/containerd/io.containerd.content.v1.content";
 
     fn mount() -> Self {
-        docker(&["exec", NODE, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", Self::INGEST]);
-        Self
+        docker(&["exec", NODE, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", Self::CONTENT]);
+        let small = Self;
+        for folder in ["ingest", "blobs/sha256"] {
+            docker(&["exec", NODE, "mkdir", "-p", &format!("{}/{folder}", Self::CONTENT)]);
+        }
+        small
     }
 }
 
 impl Drop for SmallNode {
     fn drop(&mut self) {
-        docker(&["exec", NODE, "umount", Self::INGEST]);
+        docker(&["exec", NODE, "umount", Self::CONTENT]);
     }
 }
 
