@@ -72,25 +72,32 @@ fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards(
     assert!(!disk.path().join("devk/projects/read-only-state").exists());
 }
 
-/// The place of containerd's content, made small: all of it, since what came in whole is renamed within it.
+/// Little room for what comes to containerd's content, beside what is there: a small disk above it (overlayfs).
 struct SmallNode;
 
 impl SmallNode {
+    const ROOM: &str = "/mnt/devk-small";
     const CONTENT: &str = "/var/lib/containerd/io.containerd.content.v1.content";
 
     fn mount() -> Self {
-        docker(&["exec", NODE, "mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", Self::CONTENT]);
-        let small = Self;
-        for folder in ["ingest", "blobs/sha256"] {
-            docker(&["exec", NODE, "mkdir", "-p", &format!("{}/{folder}", Self::CONTENT)]);
-        }
-        small
+        let (room, content) = (Self::ROOM, Self::CONTENT);
+        let layers = format!("lowerdir={content},upperdir={room}/upper,workdir={room}/work");
+        let above = format!("mkdir {room}/upper {room}/work && mount -t overlay -o {layers} overlay {content}");
+        let script = format!("mkdir -p {room} && mount -t tmpfs -o size=64k tmpfs {room} && {above}");
+        docker(&["exec", NODE, "sh", "-c", &script]);
+        Self
+    }
+
+    /// Makes room, and keeps what is there: containerd remembers each blob that came in whole.
+    fn make_room(&self) {
+        docker(&["exec", NODE, "mount", "-o", "remount,size=64m", Self::ROOM]);
     }
 }
 
+/// To be dropped after the images whose blobs came here.
 impl Drop for SmallNode {
     fn drop(&mut self) {
-        docker(&["exec", NODE, "umount", Self::CONTENT]);
+        docker(&["exec", NODE, "umount", Self::CONTENT, Self::ROOM]);
     }
 }
 
@@ -111,11 +118,13 @@ fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
     let listed = docker(&["exec", NODE, "ctr", "--namespace=k8s.io", "images", "ls", "-q"]);
     assert!(!listed.contains(&reference), "the node has half of it: {listed}");
 
-    drop(small);
+    small.make_room();
     let up = pair.project.devk(&["up", "-d"]).well();
     assert_eq!(up.verdict("image.build/left"), "skipped");
     assert_eq!(get(pair.project.port("left"), "/index.html").unwrap().well(), "this is left\n");
     pair.is_equal();
+    pair.project.devk(&["down", "--delete"]).well();
+    drop(small);
 }
 
 fn getrandom(bytes: &mut [u8]) {
