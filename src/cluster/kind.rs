@@ -10,14 +10,16 @@ use std::path::PathBuf;
 use bollard::query_parameters::{ListImagesOptionsBuilder, StartContainerOptions, StopContainerOptions};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::json;
 
 use super::nodes::{self, Node, docker_error};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
-use crate::paths::write_atomic;
+use crate::paths::{refused, write_atomic};
 use crate::process;
+use crate::relay::handover;
 use crate::ui::event::Step;
 
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
@@ -75,7 +77,7 @@ impl Kind {
 
     async fn create(&self, step: &Step) -> Result<()> {
         let config = self.dir.join("kind.yaml");
-        write_atomic(&config, CONFIG.as_bytes(), 0o600)?;
+        write_atomic(&config, self.config()?.as_bytes(), 0o600)?;
         let mut args = ["create", "cluster", "--config"].map(str::to_owned).to_vec();
         args.push(config.to_string_lossy().into_owned());
         if let Some(image) = self.node_image().await? {
@@ -89,6 +91,22 @@ impl Kind {
             }
         };
         self.kind(&args, told).await.map(drop).map_err(not_created)
+    }
+
+    /// The one node shares a folder with this machine, for the relay's socket. An Engine elsewhere has no such
+    /// folder, and would make it.
+    fn config(&self) -> Result<String> {
+        if !self.engine.host.starts_with("unix://") {
+            return Ok(CONFIG.to_owned());
+        }
+        let folder = self.dir.join("shared");
+        std::fs::create_dir_all(&folder).map_err(|e| refused("make", &folder, &e))?;
+        let node = json!({
+            "role": "control-plane",
+            "extraMounts": [{"hostPath": folder, "containerPath": handover::FOLDER}],
+        });
+        // YAML takes JSON as it is.
+        Ok(format!("{CONFIG}nodes:\n  - {node}\n"))
     }
 
     async fn start_nodes(&self, nodes: &[Node], step: &Step) -> Result<()> {

@@ -1,19 +1,22 @@
 //! The relay: devk itself, running inside a node, where pods are one hop away. The session reaches it on
-//! the node's own address and so gets native sockets into pods: real half-close, real resets, and no API
-//! server between.
+//! the node's own address, or by a socket in a folder that both see, and so gets native sockets into pods:
+//! real half-close, real resets, and no API server between.
 //!
 //! A connection begins with a [`Hello`]: the session's token and where to dial. The relay answers with
-//! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text; then bytes flow as
-//! they are. Whoever lacks the token hears nothing.
+//! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text. Then bytes flow through
+//! the relay as they are; or the socket into the pod came with the answer, and the relay has no part in it
+//! any more ([`handover`]). Whoever lacks the token hears nothing.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rustix::net::sockopt;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 
+pub mod handover;
 pub mod node;
 pub mod pump;
 
@@ -77,22 +80,44 @@ impl Orders {
     }
 }
 
-/// Opens a way through the relay at `relay` to `to`.
+/// Where a relay is reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    Network(SocketAddr),
+    /// A socket in a folder that this machine shares with the node.
+    Shared(PathBuf),
+}
+
+/// Opens a way through `relay` to `to`.
 ///
 /// # Errors
 /// [`ErrorKind::ConnectionRefused`] with the relay's words if `to` cannot be reached; anything else is
 /// the relay's own failure.
-pub async fn connect(relay: SocketAddr, token: &Token, to: SocketAddr) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(relay).await?;
-    tune(&stream)?;
-    let mut hello = [0; 50];
-    hello[..32].copy_from_slice(&token.0);
-    hello[32..48].copy_from_slice(&sixteen(to.ip()));
-    hello[48..].copy_from_slice(&to.port().to_be_bytes());
-    stream.write_all(&hello).await?;
-    match stream.read_u8().await? {
-        CONNECTED => Ok(stream),
-        REFUSED => Err(Error::new(ErrorKind::ConnectionRefused, refusal(&mut stream).await?)),
+pub async fn connect(relay: &Address, token: &Token, to: SocketAddr) -> Result<TcpStream> {
+    let hello = Hello { token: token.0, to }.encode();
+    match relay {
+        Address::Network(address) => {
+            let mut stream = TcpStream::connect(address).await?;
+            tune(&stream)?;
+            stream.write_all(&hello).await?;
+            let answer = stream.read_u8().await?;
+            connected(answer, &mut stream).await?;
+            Ok(stream)
+        }
+        Address::Shared(path) => {
+            let mut stream = UnixStream::connect(path).await?;
+            stream.write_all(&hello).await?;
+            let (answer, way) = handover::take(&stream).await?;
+            connected(answer, &mut stream).await?;
+            way.ok_or_else(|| Error::new(ErrorKind::InvalidData, "the relay gave no socket"))
+        }
+    }
+}
+
+async fn connected(answer: u8, stream: &mut (impl AsyncRead + Unpin)) -> Result<()> {
+    match answer {
+        CONNECTED => Ok(()),
+        REFUSED => Err(Error::new(ErrorKind::ConnectionRefused, refusal(stream).await?)),
         other => Err(Error::new(ErrorKind::InvalidData, format!("the relay answered {other}"))),
     }
 }
@@ -104,7 +129,15 @@ struct Hello {
 }
 
 impl Hello {
-    async fn read(stream: &mut TcpStream) -> Result<Self> {
+    fn encode(&self) -> [u8; 50] {
+        let mut bytes = [0; 50];
+        bytes[..32].copy_from_slice(&self.token);
+        bytes[32..48].copy_from_slice(&sixteen(self.to.ip()));
+        bytes[48..].copy_from_slice(&self.to.port().to_be_bytes());
+        bytes
+    }
+
+    async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self> {
         let (mut token, mut address) = ([0; 32], [0; 16]);
         stream.read_exact(&mut token).await?;
         stream.read_exact(&mut address).await?;
@@ -113,14 +146,14 @@ impl Hello {
     }
 }
 
-async fn refuse(stream: &mut TcpStream, text: &str) -> Result<()> {
+async fn refuse(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()> {
     let text = &text.as_bytes()[..text.len().min(LONGEST_REFUSAL)];
     let length = u16::try_from(text.len()).unwrap_or_default();
     let answer = [&[REFUSED], &length.to_be_bytes()[..], text].concat();
     stream.write_all(&answer).await
 }
 
-async fn refusal(stream: &mut TcpStream) -> Result<String> {
+async fn refusal(stream: &mut (impl AsyncRead + Unpin)) -> Result<String> {
     let length = usize::from(stream.read_u16().await?).min(LONGEST_REFUSAL);
     let mut text = vec![0; length];
     stream.read_exact(&mut text).await?;

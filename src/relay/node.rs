@@ -4,13 +4,15 @@
 
 use std::io::Result;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use futures::future::OptionFuture;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::handover::{self, Door, FOLDER};
 use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
 
 /// How long a caller may take to say who it is.
@@ -28,11 +30,16 @@ pub async fn run() -> Result<()> {
     let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
     let orders = Orders::read(&mut input).await?;
     let listener = TcpListener::bind((orders.listen, 0)).await?;
-    output.write_all(&listener.local_addr()?.port().to_be_bytes()).await?;
+    let port = listener.local_addr()?.port();
+    // Few nodes have the folder; the session tries the socket in it, and else comes over the network.
+    let door = Door::open(Path::new(FOLDER), port).ok();
+    output.write_all(&port.to_be_bytes()).await?;
     output.flush().await?;
+    let shared = door.as_ref().map(|door| serve_at(door, orders.token));
     let mut rest = [0; 64];
     tokio::select! {
         () = serve(listener, orders.token) => {}
+        Some(()) = OptionFuture::from(shared) => {}
         () = async { while input.read(&mut rest).await.is_ok_and(|count| count > 0) {} } => {}
     }
     Ok(())
@@ -40,36 +47,51 @@ pub async fn run() -> Result<()> {
 
 /// Serves for ever.
 pub(crate) async fn serve(listener: TcpListener, token: Token) {
-    let token = Arc::new(token);
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(carry(stream, Arc::clone(&token)))),
+            Ok((stream, _)) => drop(tokio::spawn(carry(stream, token))),
             Err(_) => tokio::time::sleep(REST).await,
         }
     }
 }
 
-async fn carry(mut near: TcpStream, token: Arc<Token>) {
+/// Serves who shares the folder, for ever.
+pub(super) async fn serve_at(door: &Door, token: Token) {
+    loop {
+        match door.listener.accept().await {
+            Ok((stream, _)) => drop(tokio::spawn(hand_over(stream, token))),
+            Err(_) => tokio::time::sleep(REST).await,
+        }
+    }
+}
+
+async fn carry(mut near: TcpStream, token: Token) {
     let Ok(Some(mut far)) = open(&mut near, &token).await else { return reset(&near) };
+    if tune(&near).is_err() || near.write_u8(CONNECTED).await.is_err() {
+        return reset(&far);
+    }
     if pump::pump(&mut near, &mut far, drop, drop).await.is_err() {
         reset(&near);
         reset(&far);
     }
 }
 
+async fn hand_over(mut near: UnixStream, token: Token) {
+    let Ok(Some(far)) = open(&mut near, &token).await else { return };
+    if handover::give(&near, &far).await.is_err() {
+        reset(&far);
+    }
+}
+
 /// The pod's side; None for a caller that has no business here, or whose pod does not answer.
-async fn open(near: &mut TcpStream, token: &Token) -> Result<Option<TcpStream>> {
+async fn open(near: &mut (impl AsyncRead + AsyncWrite + Unpin), token: &Token) -> Result<Option<TcpStream>> {
     let Ok(hello) = timeout(HELLO, Hello::read(near)).await else { return Ok(None) };
     let hello = hello?;
     if !token.is(&hello.token) {
         return Ok(None);
     }
-    tune(near)?;
     match dial(hello.to).await {
-        Ok(far) => {
-            near.write_u8(CONNECTED).await?;
-            Ok(Some(far))
-        }
+        Ok(far) => Ok(Some(far)),
         Err(text) => {
             refuse(near, &text).await?;
             // Ended in order, or the text would be lost.

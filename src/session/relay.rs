@@ -3,12 +3,16 @@
 //!
 //! Invariant: nothing of it stays in the node. The program is unlinked before it runs, and it ends when
 //! its standard input does, which even a kill -9 of this process closes.
+//!
+//! Connections through it end with it: it ends with its node, whose pods may not have said goodbye.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::container::LogOutput;
+use bollard::models::MountPoint;
 use bollard::query_parameters::InspectContainerOptions;
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -19,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::build;
 use crate::docker::{Attached, Exec};
 use crate::error::chain;
-use crate::relay::{self, Orders, Token};
+use crate::relay::{self, Address, Orders, Token, handover};
 
 /// Takes N bytes of program from standard input, and becomes it. What follows is the program's to read.
 const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
@@ -43,7 +47,7 @@ pub struct Site {
 /// A relay that answered.
 #[derive(Debug, Clone)]
 pub struct Relay {
-    address: SocketAddr,
+    address: Address,
     token: Token,
     /// Cancelled when it is gone, and its connections with it.
     pub gone: CancellationToken,
@@ -52,13 +56,13 @@ pub struct Relay {
 impl Relay {
     #[cfg(test)]
     pub(super) fn at(address: SocketAddr, token: Token) -> Self {
-        Self { address, token, gone: CancellationToken::new() }
+        Self { address: Address::Network(address), token, gone: CancellationToken::new() }
     }
 
     /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
     /// the relay's own failure, and says nothing about the other side.
     pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
-        match timeout(DIAL, relay::connect(self.address, &self.token, to)).await {
+        match timeout(DIAL, relay::connect(&self.address, &self.token, to)).await {
             Ok(Ok(stream)) => Some(Ok(stream)),
             Ok(Err(e)) if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused => {
                 Some(Err(e.to_string()))
@@ -114,7 +118,7 @@ struct Running {
 
 impl Running {
     async fn start(site: &Site) -> Result<Self, String> {
-        let listen = address(site).await?;
+        let Place { listen, folder } = Place::of(site).await?;
         let token = Token::random().map_err(|e| e.to_string())?;
         let (program, size) = program().await.map_err(|e| format!("cannot read devk's own program: {e}"))?;
         let become_it = Exec::new(&site.node, ["sh", "-c", BECOME, &size.to_string()]);
@@ -125,12 +129,16 @@ impl Running {
             Err(e) if words.is_empty() => e.to_string(),
             _ => words,
         })?;
-        let address = SocketAddr::new(listen, port);
-        let relay = Relay { address, token, gone: CancellationToken::new() };
-        match relay.dial(address).await {
-            Some(Ok(_)) => Ok(Self { attached, relay }),
-            _ => Err(format!("{address} cannot be reached from this machine")),
+        let network = SocketAddr::new(listen, port);
+        let shared = folder.map(|folder| Address::Shared(handover::socket(&folder, port)));
+        for address in shared.into_iter().chain([Address::Network(network)]) {
+            let relay = Relay { address, token, gone: CancellationToken::new() };
+            // It dials itself: a way there and back.
+            if let Some(Ok(_)) = relay.dial(network).await {
+                return Ok(Self { attached, relay });
+            }
         }
+        Err(format!("{network} cannot be reached from this machine"))
     }
 
     /// Publishes the relay until it is gone, and says how it went.
@@ -138,16 +146,33 @@ impl Running {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;
+        // One that was killed could not take its socket along.
+        if let Address::Shared(socket) = &self.relay.address {
+            let _ = std::fs::remove_file(socket);
+        }
         if words.is_empty() { "it ended".to_owned() } else { words }
     }
 }
 
-/// The node's own address on its Docker network.
-async fn address(site: &Site) -> Result<IpAddr, String> {
-    let inspected = site.docker.inspect_container(&site.node, None::<InspectContainerOptions>).await;
-    let networks = inspected.map_err(|e| chain(&e))?.network_settings.and_then(|settings| settings.networks);
-    let mut addresses = networks.into_iter().flatten().filter_map(|(_, network)| network.ip_address?.parse().ok());
-    addresses.next().ok_or_else(|| "the node has no address".to_owned())
+/// Where a node can be met.
+struct Place {
+    /// Its address on its Docker network.
+    listen: IpAddr,
+    /// The folder that it shares with this machine, if the Engine runs here; whether it does is not known.
+    folder: Option<PathBuf>,
+}
+
+impl Place {
+    async fn of(site: &Site) -> Result<Self, String> {
+        let inspected = site.docker.inspect_container(&site.node, None::<InspectContainerOptions>).await;
+        let inspected = inspected.map_err(|e| chain(&e))?;
+        let networks = inspected.network_settings.and_then(|settings| settings.networks);
+        let mut addresses = networks.into_iter().flatten().filter_map(|(_, network)| network.ip_address?.parse().ok());
+        let shared = |mount: &MountPoint| mount.destination.as_deref() == Some(handover::FOLDER);
+        let folder = inspected.mounts.into_iter().flatten().find(shared).and_then(|mount| mount.source);
+        let listen = addresses.next().ok_or_else(|| "the node has no address".to_owned())?;
+        Ok(Self { listen, folder: folder.map(PathBuf::from) })
+    }
 }
 
 /// The running program and its size.

@@ -8,6 +8,11 @@ use crate::support::project::Project;
 use crate::support::tell;
 use crate::support::wire::get;
 
+/// The sockets by which relays are reached without the network.
+fn sockets() -> Vec<String> {
+    docker(&["exec", NODE, "ls", "/devk"]).lines().map(str::to_owned).collect()
+}
+
 fn relay_serves(project: &Project, wanted: bool) {
     let since = Instant::now();
     while project.session()["relay"]["serves"] != wanted {
@@ -19,10 +24,12 @@ fn relay_serves(project: &Project, wanted: bool) {
 #[test]
 fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
     cluster();
-    let before = relays();
+    let (before, others) = (relays(), sockets());
     let project = Project::pair("relayed");
     project.devk(&["up", "-d"]).well();
     relay_serves(&project, true);
+    let own = || sockets().into_iter().filter(|socket| !others.contains(socket)).collect::<Vec<_>>();
+    let [first] = &own()[..] else { panic!("{:?}", own()) };
     let port = project.port("left");
     get(port, "/").unwrap().well();
 
@@ -34,6 +41,7 @@ fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
     let since = Instant::now();
     relay_serves(&project, true);
     tell("a killed relay is back", since.elapsed());
+    assert!(own().len() == 1 && own()[0] != *first, "{first}, then {:?}", own());
     get(port, "/").unwrap().well();
 
     project.devk(&["down"]).well();
@@ -41,6 +49,7 @@ fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
     while relays() > before {
         assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its session");
     }
+    assert!(own().is_empty(), "{:?}", own());
     assert_eq!(docker(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]), "");
 }
 
@@ -51,18 +60,47 @@ fn a_killed_supervisor_takes_its_relay_with_it() {
     project.devk(&["up", "-d"]).well();
     relay_serves(&project, true);
     let with = relays();
+    let with_sockets = sockets();
     let pids = machine.supervisors(&project.name);
     run(Command::new("kill").arg("-9").args(pids.iter().map(ToString::to_string)));
     let since = Instant::now();
     while relays() >= with {
         assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its supervisor");
     }
+    assert_eq!(sockets().len(), with_sockets.len() - 1);
+}
+
+/// The folder that the node shares with the host, out of the node's sight: a cluster that was not made by devk.
+struct NoFolder;
+
+impl NoFolder {
+    fn new() -> Self {
+        docker(&["exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk"]);
+        Self
+    }
+}
+
+impl Drop for NoFolder {
+    fn drop(&mut self) {
+        docker(&["exec", NODE, "umount", "/devk"]);
+    }
 }
 
 #[test]
-fn a_firewall_between_host_and_node_leaves_the_api_server() {
+fn a_node_without_a_shared_folder_is_reached_over_its_network() {
+    cluster();
+    let project = Project::pair("unshared");
+    let _unshared = NoFolder::new();
+    project.devk(&["up", "-d"]).well();
+    relay_serves(&project, true);
+    get(project.port("left"), "/").unwrap().well();
+}
+
+#[test]
+fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_server() {
     cluster();
     let project = Project::pair("walled");
+    let unshared = NoFolder::new();
     let rule = |verb: &str| {
         let words = ["INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport", "6443", "-m", "conntrack", "--ctstate", "NEW"];
         docker(&[&["exec", NODE, "iptables", verb][..], &words, &["-j", "REJECT"]].concat());
@@ -71,11 +109,12 @@ fn a_firewall_between_host_and_node_leaves_the_api_server() {
     let up = project.devk(&["up", "-d"]);
     let answer = up.code.map(|_| get(project.port("left"), "/"));
     let session = project.session();
+    drop(unshared);
+    // It is tried again by itself.
+    relay_serves(&project, true);
     rule("-D");
     assert_eq!(up.code, Some(0));
     answer.unwrap().unwrap().well();
     assert_eq!(session["relay"]["serves"], false);
     assert!(session["relay"]["why"].as_str().unwrap().contains("cannot be reached"), "{session}");
-    // It is tried again by itself.
-    relay_serves(&project, true);
 }

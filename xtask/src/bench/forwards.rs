@@ -46,7 +46,10 @@ pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
     let goals = Goals { throughput: 10.0, request: direct.request + 1.0 };
     compare(report, "relay", &Figures::of(forward)?, &kubectl, &direct, &goals);
     replaced_pod(stack, report, forward)?;
-    let _firewall = stack.without_relay()?;
+    let _unshared = stack.without_folder()?;
+    let goals = Goals { throughput: 1.0, ..goals };
+    compare(report, "relay, over the network", &Figures::of(forward)?, &kubectl, &direct, &goals);
+    let _firewall = stack.without_network()?;
     let goals = Goals { throughput: 1.0, request: 15.0 };
     compare(report, "API server", &Figures::of(forward)?, &kubectl, &direct, &goals);
     Ok(())

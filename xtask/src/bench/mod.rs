@@ -9,6 +9,7 @@ mod forwards;
 mod project;
 mod reload;
 mod report;
+mod scale;
 mod soak;
 mod stack;
 mod startup;
@@ -25,12 +26,13 @@ use stack::Stack;
 type Part = fn(&Stack, &mut Report) -> Result<()>;
 
 /// The parts, in the order in which they run.
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("sync", sync::measure),
     ("watching", watching::measure),
     ("startup", startup::measure),
     ("forwards", forwards::measure),
     ("reload", reload::measure),
+    ("scale", scale::measure),
 ];
 
 pub(crate) fn main(args: &[String]) -> Result<()> {

@@ -127,14 +127,30 @@ impl Stack {
         Ok(forward)
     }
 
+    /// Leaves the relay its network for as long as the answer lives, as in a cluster that devk did not make.
+    pub(super) fn without_folder(&self) -> Result<Unshared> {
+        command::run(
+            Command::new("docker").args(["exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk"]),
+        )?;
+        let unshared = Unshared;
+        self.another_relay(true)?;
+        Ok(unshared)
+    }
+
     /// Keeps the relay out, as a firewall between host and node would, for as long as the answer lives.
-    pub(super) fn without_relay(&self) -> Result<Firewall> {
+    pub(super) fn without_network(&self) -> Result<Firewall> {
         let firewall = Firewall;
         command::run(&mut Firewall::rule("-I"))?;
-        // Connections that stand are not what the rule is about: the relay of the moment has to go.
-        command::run(Command::new("docker").args(["exec", NODE, "pkill", "-x", "-f", "/proc/self/fd/3 relay"]))?;
-        self.relay_serves(false)?;
+        self.another_relay(false)?;
         Ok(firewall)
+    }
+
+    /// Connections that stand know nothing of what changed: the relay of the moment has to go.
+    fn another_relay(&self, serves: bool) -> Result<()> {
+        const UNTIL_IT_IS_TRIED: Duration = Duration::from_secs(3);
+        command::run(Command::new("docker").args(["exec", NODE, "pkill", "-x", "-f", "/proc/self/fd/3 relay"]))?;
+        sleep(UNTIL_IT_IS_TRIED);
+        self.relay_serves(serves)
     }
 }
 
@@ -190,6 +206,14 @@ impl Drop for KubectlForward {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+pub(super) struct Unshared;
+
+impl Drop for Unshared {
+    fn drop(&mut self) {
+        let _ = command::run(Command::new("docker").args(["exec", NODE, "umount", "/devk"]));
     }
 }
 
