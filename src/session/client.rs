@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::net::UnixStream;
 
 use super::control::{Connection, Reply, Request, socket};
+use super::memory;
 use super::status::SessionStatus;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
@@ -143,6 +144,7 @@ fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // It may outlive the folder that it is started from.
     command.args(["supervise", id]).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command.envs([memory::ENVIRONMENT]);
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;

@@ -31,6 +31,7 @@ pub mod endpoints;
 mod fake_api;
 pub mod forward;
 pub mod inputs;
+mod memory;
 pub mod numbers;
 pub mod relay;
 mod renew;

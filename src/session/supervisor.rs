@@ -21,7 +21,7 @@ use super::build::Build;
 use super::change::{self, Changes, Teller};
 use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
-use super::{Session, sync};
+use super::{Session, memory, sync};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
@@ -116,6 +116,7 @@ impl Supervisor {
                 }
                 () = &mut lonely => {
                     if conversations.is_empty() && self.is_unowned() { break }
+                    memory::give_back();
                     lonely.as_mut().reset(tokio::time::Instant::now() + LONELY);
                 }
                 () = self.end.cancelled() => break,
