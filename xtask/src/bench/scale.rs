@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::container::Reader;
-use super::figures::{median, percentile};
+use super::figures::{median, percentile, times};
 use super::project::Project;
 use super::report::{Report, Row};
 use super::stack::{CLUSTER, Stack};
@@ -96,8 +96,8 @@ impl Figures {
         // What was loaded is learnt in the background.
         sleep(REST);
         let memory = resident(project.supervisor()?)?;
-        let unchanged = times(|| project.devk(&["up", "-d"]))?;
-        let status = times(|| project.devk(&["status"]))?;
+        let unchanged = times(TIMES, || project.devk(&["up", "-d"]).map(drop))?;
+        let status = times(TIMES, || project.devk(&["status"]).map(drop))?;
         let pods = project.kubectl_output(&["get", "pods", "-l", "app=i0", "-o", "name"])?;
         let pod = pods.trim().trim_start_matches("pod/").to_owned();
         let mut readers = Reader::in_each(&project, &[pod], &["/srv/app/probe".to_owned()])?;
@@ -117,17 +117,6 @@ impl Figures {
             ("resident memory of the session", "MB", self.memory),
         ]
     }
-}
-
-/// Milliseconds, the median.
-fn times(work: impl Fn() -> Result<String>) -> Result<f64> {
-    let mut times = vec![];
-    for _ in 0..TIMES {
-        let since = Instant::now();
-        work()?;
-        times.push(since.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(median(&times))
 }
 
 fn make(project: &Project<'_>, size: &Size) -> Result<()> {

@@ -1,11 +1,10 @@
 //! What a command costs that has nothing to do.
 
 use std::process::Command;
-use std::time::Instant;
 
 use anyhow::Result;
 
-use super::figures::median;
+use super::figures::times;
 use super::report::{Report, Row};
 use super::stack::Stack;
 use crate::command;
@@ -41,15 +40,4 @@ fn helm(stack: &Stack) -> Command {
     command.args(["--namespace", "bench-helm", "--create-namespace", "--set", "replicas=0"]);
     command.arg("--kubeconfig").arg(stack.kubeconfig());
     command
-}
-
-/// Milliseconds, the median of `count` times.
-fn times(count: usize, work: impl Fn() -> Result<()>) -> Result<f64> {
-    let mut times = vec![];
-    for _ in 0..count {
-        let since = Instant::now();
-        work()?;
-        times.push(since.elapsed().as_secs_f64() * 1e3);
-    }
-    Ok(median(&times))
 }
