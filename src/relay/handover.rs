@@ -18,6 +18,7 @@ use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
 
 use super::CONNECTED;
+use crate::limits;
 
 /// The shared folder as the node sees it.
 pub const FOLDER: &str = "/devk";
@@ -43,6 +44,7 @@ impl Door {
         let _ = std::fs::remove_file(&path);
         let listener = UnixListener::bind(&path)?;
         let door = Self { listener, path };
+        limits::raise_backlog(&door.listener)?;
         // The session is no root. Who may come is up to the folder and the token.
         std::fs::set_permissions(&door.path, std::fs::Permissions::from_mode(0o666))?;
         Ok(door)

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::handover::{self, Door, FOLDER};
 use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
+use crate::limits;
 
 /// How long a caller may take to say who it is.
 const HELLO: Duration = Duration::from_secs(5);
@@ -30,6 +31,7 @@ pub async fn run() -> Result<()> {
     let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
     let orders = Orders::read(&mut input).await?;
     let listener = TcpListener::bind((orders.listen, 0)).await?;
+    limits::raise_backlog(&listener)?;
     let port = listener.local_addr()?.port();
     // Few nodes have the folder; the session tries the socket in it, and else comes over the network.
     let door = Door::open(Path::new(FOLDER), port).ok();

@@ -26,6 +26,7 @@ use super::target::{Endpoint, Snapshot, Target, choose};
 use super::tunnel::{End, Sent};
 use super::way::Way;
 use crate::error::{Code, Error, Result};
+use crate::limits;
 use crate::ports::{Forward, listeners};
 use crate::sync::gate::Gate;
 use crate::ui::event::Reporter;
@@ -99,7 +100,8 @@ async fn accept_v6(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream
 
 /// None if the host does not have the address.
 async fn bind(address: IpAddr, forward: &Forward) -> Result<Option<TcpListener>> {
-    match TcpListener::bind((address, forward.local)).await {
+    let bound = TcpListener::bind((address, forward.local)).await;
+    match bound.and_then(|listener| limits::raise_backlog(&listener).map(|()| listener)) {
         Ok(listener) => Ok(Some(listener)),
         Err(e) if e.kind() == ErrorKind::AddrInUse => Err(held(forward).await),
         Err(e) if lacks_address(&e) => Ok(None),

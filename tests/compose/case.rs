@@ -11,6 +11,7 @@
 //! at: folder               where the command is run; the project's own folder if absent
 //! in: folder               a folder of this repository instead of files of its own
 //! show: environment        the record lists the services' variables, too
+//! compose: wavers          docker compose does not answer the same each time; one of its answers is right
 //! --> compose.yaml         a file of the project, up to the next marker; a folder if it ends with `/`
 //! --> .env escaped         the same with \r, \t, \0, \\ and \u{…} in it, and no newline but \n
 //! <-- refused              what docker compose answers; written by UPDATE=1
@@ -36,6 +37,7 @@ pub(crate) struct Case {
     /// A folder of this repository.
     pub(crate) in_place: Option<String>,
     pub(crate) shows_environment: bool,
+    pub(crate) wavers: bool,
     pub(crate) files: Vec<File>,
     pub(crate) answer: Option<Answer>,
 }
@@ -117,6 +119,7 @@ impl Case {
             Some(("at", folder)) => folder.clone_into(&mut self.at),
             Some(("in", folder)) => self.in_place = Some(folder.to_owned()),
             Some(("show", "environment")) => self.shows_environment = true,
+            Some(("compose", "wavers")) => self.wavers = true,
             _ => body.push(line),
         }
     }
