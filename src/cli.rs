@@ -31,7 +31,7 @@ struct ProjectArgs {
     /// The project file, instead of the devk.yaml here or above
     #[arg(long, value_name = "FILE", global = true)]
     file: Option<PathBuf>,
-    /// A built-in stack, from any folder
+    /// A built-in stack (demo, geniro), from any folder
     #[arg(short, long, global = true, conflicts_with = "file")]
     profile: Option<String>,
     /// How results are printed
@@ -63,8 +63,8 @@ enum Command {
     Up(UpArgs),
     /// End the session and stop the stack, keeping its data
     Down {
-        /// Remove everything: releases, volumes, namespace, secrets, ports, images, and the cluster if devk
-        /// made it and no other project lives there
+        /// Remove everything: releases, volumes, namespace, secrets, ports, images, and the cluster with all in
+        /// it if devk made it and no other project lives there
         #[arg(long)]
         delete: bool,
     },
@@ -96,7 +96,8 @@ enum Command {
         /// Warnings count as errors
         #[arg(long)]
         strict: bool,
-        /// Remove what dead sessions and deleted folders left, and raise limits of the kernel after asking
+        /// Remove what dead sessions and deleted folders left (not namespaces: they may hold data), and raise limits
+        /// of the kernel after asking
         #[arg(long)]
         fix: bool,
         /// With --fix: do not ask
@@ -135,7 +136,7 @@ struct UpArgs {
 
 #[derive(Debug, Args)]
 struct PortsArgs {
-    /// Only what the Compose files publish; needs neither Docker nor a cluster
+    /// Only what the Compose files publish; needs neither devk.yaml nor Docker nor a cluster
     #[arg(long)]
     compose_only: bool,
     #[command(flatten)]
@@ -145,13 +146,13 @@ struct PortsArgs {
 /// The options of `docker compose` of the same meaning. `--profile` is devk's own.
 #[derive(Debug, Args)]
 struct ComposeArgs {
-    /// A Compose file, instead of the one here or above; repeatable
+    /// With --compose-only: a Compose file, instead of the one here or above; repeatable
     #[arg(short = 'f', value_name = "FILE", requires = "compose_only")]
     files: Vec<PathBuf>,
-    /// Variables for the Compose files, instead of .env; repeatable
+    /// With --compose-only: variables for the Compose files, instead of .env; repeatable
     #[arg(long = "env-file", value_name = "FILE", requires = "compose_only")]
     env_files: Vec<PathBuf>,
-    /// Activates a Compose profile; repeatable
+    /// With --compose-only: activates a Compose profile; repeatable
     #[arg(long = "compose-profile", value_name = "PROFILE", requires = "compose_only")]
     profiles: Vec<String>,
 }

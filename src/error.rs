@@ -15,9 +15,9 @@ pub enum Exit {
     Ok = 0,
     /// A step failed.
     Failed = 1,
-    /// Wrong usage or configuration; nothing was touched.
+    /// Wrong usage, configuration or surroundings; no step was begun.
     Usage = 2,
-    /// `doctor` or `verify` found an error.
+    /// `doctor` found an error.
     Found = 3,
     /// Ctrl-C before settling.
     Interrupted = 130,
@@ -27,8 +27,11 @@ impl Exit {
     /// Every exit code and its meaning, for docs/errors.md.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
-        (Self::Failed, "a step failed"),
-        (Self::Usage, "wrong usage, configuration or surroundings; nothing was touched"),
+        (Self::Failed, "a step failed, or `verify` found a difference"),
+        (
+            Self::Usage,
+            "wrong usage, configuration or surroundings: no step was begun (`down` and `up --restart` have ended the session by then)",
+        ),
         (Self::Found, "`doctor` found an error, or with `--strict` a warning"),
         (Self::Interrupted, "Ctrl-C before settling"),
     ];

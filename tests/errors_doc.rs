@@ -6,7 +6,7 @@ use devk::error::{Code, Exit};
 use devk::plan::STEPS;
 
 const HEAD: &str = "\
-# Errors, steps and exit codes
+# Results, errors, steps and exit codes
 
 Made from the code by `tests/errors_doc.rs`; after a change there: `UPDATE=1 cargo test --test errors_doc`.
 Everything below is a contract: scripts and agents may rely on it, and what is here keeps its meaning.
@@ -17,10 +17,32 @@ Everything below is a contract: scripts and agents may rely on it, and what is h
 |---|---|
 ";
 
+const RESULTS: &str = "
+## Results
+
+With `--format json` a command prints one document on stdout. The end-to-end tests compare these keys with what is printed:
+
+| Command | Keys of its document |
+|---|---|
+| `devk up -d` | `version`, `settled` |
+| `devk up --dry-run` | `version`, `steps` |
+| `devk status` | `version`, `project`, `worktree`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
+| `devk verify` | `version`, `equal`, `differences` |
+| `devk ports` | `version`, `forwards`, `compose`, `skipped`, `unseen` |
+| `devk ports --compose-only` | `version`, `compose` |
+| `devk env` | `version`, `env` |
+| `devk kubeconfig` | `version`, `kubeconfig` |
+| `devk doctor` | `version`, `checks` |
+| `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
+| `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
+
+`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk schema` is a JSON Schema and has no version.
+";
+
 const STEPS_HEAD: &str = "
 ## Steps
 
-`devk up --format json` and `devk events --format json` print one event a line:
+`devk up`, `devk down` and `devk events` with `--format json` print one event a line:
 
 ```json
 {\"time\":\"2026-01-31T09:30:00Z\",\"step\":\"image.build/api\",\"status\":\"done\",\"detail\":\"devk.local/shop/api:2d1f…\",\"ms\":4210,\"error\":null}
@@ -43,7 +65,7 @@ With `--format json` all errors found at once come as one document on stderr:
 {\"version\":1,\"errors\":[{\"code\":\"config.unknown-key\",\"message\":\"…\",\"evidence\":[],\"hint\":\"…\",\"file\":\"devk.yaml\",\"line\":3}]}
 ```
 
-The exit code is that of the first error; a step that fails while `up` runs makes it 1, whatever its error.
+The exit code is that of the first error. A step that fails makes `up -d` and `up --once` exit with 1, whatever its error; an `up` in the foreground stays.
 
 | Error | Exit code | Meaning |
 |---|---|---|
@@ -54,6 +76,7 @@ fn document() -> String {
     for (exit, meaning) in Exit::ALL {
         text += &format!("| {} | {meaning} |\n", *exit as u8);
     }
+    text += RESULTS;
     text += STEPS_HEAD;
     for (id, meaning) in STEPS {
         text += &format!("| `{id}` | {meaning} |\n");

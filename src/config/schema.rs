@@ -234,8 +234,8 @@ const IMAGE: &[Key] = &[
         Optional,
         Shape::Word("auto", &Shape::List(&Shape::Object(SYNC))),
         "auto",
-        "Which files are put into running containers when they are saved: `auto` reads it off the Dockerfile. \
-         Other changes rebuild the image, as all do if absent.",
+        "Which files are put into running containers when they are saved: `auto`, also if absent, finds it out \
+         from the Dockerfile. Other changes rebuild the image.",
     ),
 ];
 

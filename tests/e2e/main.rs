@@ -22,6 +22,7 @@ mod rebuild;
 mod relay;
 mod release;
 mod reload;
+mod results;
 mod stray_environment;
 mod support;
 mod sync;

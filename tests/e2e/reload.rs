@@ -301,7 +301,7 @@ impl Drop for Base {
     }
 }
 
-/// One run, for docs/benchmarks.md: `DEVK_E2E=1 cargo test --release --test e2e -- --ignored --nocapture than_kinds`.
+/// One run,: `DEVK_E2E=1 cargo test --release --test e2e -- --ignored --nocapture than_kinds`.
 #[tokio::test]
 #[ignore = "takes minutes, and its figures a calm machine"]
 async fn a_reload_is_far_faster_than_kinds_and_a_first_load_no_slower() {
