@@ -9,6 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 
+use super::journal::Seen;
+
 /// Files up to this size, in bytes, are read into memory when a batch is made; longer ones are streamed.
 pub(super) const SMALL: u64 = 64 * 1024;
 
@@ -92,33 +94,34 @@ fn found(disk: &Path) -> io::Result<Wanted> {
     Ok(Wanted::File(Source { disk: disk.to_owned(), mode, len, content: is_whole.then(|| content.into()) }))
 }
 
-/// A short name for what is at a path: two that differ differ in kind, mode, target or content.
+/// A short name for a file or a link: two that differ differ in kind, mode, target or content.
 pub type Print = [u8; 16];
 
 impl Wanted {
-    /// Reads all of a long file.
+    /// For the journal. Reads all of a long file.
     ///
     /// # Errors
     /// If the file cannot be read any more.
-    pub fn print(&self) -> io::Result<Print> {
-        let mut hash = Sha256::new();
-        match self {
-            Self::Gone => hash.update(b"gone"),
-            Self::Folder => hash.update(b"folder"),
-            Self::Link(target) => {
-                hash.update(b"link");
-                hash.update(target.as_os_str().as_encoded_bytes());
-            }
-            Self::File(source) => {
-                hash.update(b"file");
-                hash.update(source.mode.to_le_bytes());
-                hash.update(source.digest()?);
-            }
-        }
-        let mut print = Print::default();
-        print.copy_from_slice(&hash.finalize()[..16]);
-        Ok(print)
+    pub fn seen(&self) -> io::Result<Seen> {
+        Ok(match self {
+            Self::Gone => Seen::Gone,
+            Self::Folder => Seen::Folder,
+            Self::Link(target) => Seen::Leaf(print(&[b"link", target.as_os_str().as_encoded_bytes()])),
+            Self::File(source) => file(source.mode, source.digest()?),
+        })
     }
+}
+
+/// A file of these permission bits with content of this SHA-256.
+pub(super) fn file(mode: u32, digest: [u8; 32]) -> Seen {
+    Seen::Leaf(print(&[b"file", &mode.to_le_bytes(), &digest]))
+}
+
+fn print(parts: &[&[u8]]) -> Print {
+    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let mut print = Print::default();
+    print.copy_from_slice(&hash[..16]);
+    print
 }
 
 impl Source {
@@ -185,11 +188,11 @@ mod tests {
     fn what_is_at_a_path_is_told_by_kind_mode_and_content() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x");
-        let mut prints = vec![look(&path).unwrap().print().unwrap()];
+        let mut all = vec![look(&path).unwrap().seen().unwrap()];
         let mut seen = |path: &Path| {
-            let print = look(path).unwrap().print().unwrap();
-            assert!(!prints.contains(&print));
-            prints.push(print);
+            let another = look(path).unwrap().seen().unwrap();
+            assert!(!all.contains(&another));
+            all.push(another);
         };
         std::fs::write(&path, "one").unwrap();
         seen(&path);

@@ -8,10 +8,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use kube::Client;
+use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
 
-use super::batch::{Item, Source};
+use super::batch::{Item, Source, Target};
 use super::exec::{Exec, Output, Place, Said};
 use super::script::{CARRIED, Carried, Group, carried_to};
 use super::stream::Failure;
@@ -49,34 +50,34 @@ pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>
     pieces.filter(|piece| carried == Carried::All || piece.source.content.is_none()).collect()
 }
 
-/// Carries the pieces that belong below one target folder. The answer is what failed.
+/// What of a file was carried: the SHA-256 of its content as it was sent, or None if it became shorter meanwhile.
+pub(super) type Sent = Option<[u8; 32]>;
+
+/// Carries the pieces that belong below one target folder. The answer is what was sent of each, and what failed.
 pub(super) async fn carry(
     client: &Client,
     place: &Place,
     stage: &Path,
     pieces: &[&Piece<'_>],
     tar: bool,
-) -> Vec<Failure> {
-    if pieces.is_empty() {
-        return vec![];
-    }
-    let failed = |piece: &&Piece<'_>, why: &str| Failure { target: piece.item.target.clone(), why: why.to_owned() };
-    if tar {
-        return match carry_tar(client, place, stage, pieces).await {
-            Ok(()) => vec![],
-            Err(why) => pieces.iter().map(|piece| failed(piece, &why)).collect(),
+) -> (Vec<(Target, Sent)>, Vec<Failure>) {
+    let (mut carried, mut failures) = (vec![], vec![]);
+    let parts: Vec<_> = if tar { vec![pieces] } else { pieces.chunks(1).collect() };
+    for part in parts.into_iter().filter(|part| !part.is_empty()) {
+        let sent = match part {
+            [piece] if !tar => carry_one(client, place, stage, piece).await.map(|sent| vec![sent]),
+            part => carry_tar(client, place, stage, part).await,
         };
-    }
-    let mut failures = vec![];
-    for piece in pieces {
-        if let Err(why) = carry_one(client, place, stage, piece).await {
-            failures.push(failed(piece, &why));
+        let targets = part.iter().map(|piece| piece.item.target.clone());
+        match sent {
+            Ok(sent) => carried.extend(targets.zip(sent)),
+            Err(why) => failures.extend(targets.map(|target| Failure { target, why: why.clone() })),
         }
     }
-    failures
+    (carried, failures)
 }
 
-async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piece<'_>]) -> Result<(), String> {
+async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piece<'_>]) -> Result<Vec<Sent>, String> {
     let headers =
         pieces.iter().map(|piece| header(piece)).collect::<io::Result<Vec<_>>>().map_err(|e| e.to_string())?;
     let padded = |len: u64| len.next_multiple_of(BLOCK);
@@ -84,12 +85,14 @@ async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piec
     let total = content + headers.iter().map(|header| header.len() as u64).sum::<u64>() + 2 * BLOCK;
     let stage = stage.join(CARRIED);
     let mut sending = Sending::start(client, place, TAR, &[&total.to_string(), text(stage.as_os_str())?]).await?;
+    let mut sent = Vec::with_capacity(pieces.len());
     for (piece, header) in pieces.iter().zip(headers) {
         sending.bytes(&header).await?;
-        sending.content(piece.source, padded(piece.source.len)).await?;
+        sent.push(sending.content(piece.source, padded(piece.source.len)).await?);
     }
     sending.bytes(&[0; 2 * BLOCK as usize]).await?;
-    sending.finish().await
+    sending.finish().await?;
+    Ok(sent)
 }
 
 /// The header of a file, with what long names need before it.
@@ -104,13 +107,14 @@ fn header(piece: &Piece<'_>) -> io::Result<Vec<u8>> {
     Ok(builder.get_ref().clone())
 }
 
-async fn carry_one(client: &Client, place: &Place, stage: &Path, piece: &Piece<'_>) -> Result<(), String> {
+async fn carry_one(client: &Client, place: &Place, stage: &Path, piece: &Piece<'_>) -> Result<Sent, String> {
     let folder = stage.join(carried_to(piece.group));
     let name = text(&piece.item.target.name)?;
     let len = piece.source.len.to_string();
     let mut sending = Sending::start(client, place, HEAD, &[&len, text(folder.as_os_str())?, name]).await?;
-    sending.content(piece.source, piece.source.len).await?;
-    sending.finish().await
+    let sent = sending.content(piece.source, piece.source.len).await?;
+    sending.finish().await?;
+    Ok(sent)
 }
 
 /// The API server takes arguments as text only.
@@ -137,12 +141,14 @@ impl Sending {
         if self.frame.len() >= FRAME { self.flush().await } else { Ok(()) }
     }
 
-    /// Exactly `len` bytes. A file that has become shorter is filled with zeros: the event of that change
-    /// sends it again.
-    async fn content(&mut self, source: &Source, len: u64) -> Result<(), String> {
+    /// Exactly `len` bytes; a file that has become shorter is filled with zeros.
+    async fn content(&mut self, source: &Source, len: u64) -> Result<Sent, String> {
         let mut left = usize::try_from(len).map_err(|_| "the file is too long".to_owned())?;
+        let padding = usize::try_from(len - source.len).map_err(|_| "the file is too long".to_owned())?;
+        let mut hash = Sha256::new();
         match &source.content {
             Some(content) => {
+                hash.update(content);
                 self.bytes(content).await?;
                 left -= content.len();
             }
@@ -155,17 +161,19 @@ impl Sending {
                     if count == 0 {
                         break;
                     }
+                    hash.update(&buffer[..count]);
                     self.bytes(&buffer[..count]).await?;
                     left -= count;
                 }
             }
         }
+        let is_whole = left == padding;
         while left > 0 {
             let count = left.min(FRAME);
             self.bytes(&vec![0; count]).await?;
             left -= count;
         }
-        Ok(())
+        Ok(is_whole.then(|| hash.finalize().into()))
     }
 
     async fn flush(&mut self) -> Result<(), String> {

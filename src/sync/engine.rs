@@ -3,7 +3,8 @@
 //! The intake takes down in the journal what is at each changed path. Every container has a worker that
 //! chases the journal: what it lacks is read from the disk when it is its turn, so a file that is saved
 //! 300 times a second is sent as often as the container can take it, the last state always, and a new
-//! container gets all of the journal by the same way.
+//! container gets all of the journal by the same way. What a worker has sent is compared with what the intake
+//! sees in the end: a file that both saw at different moments is sent again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,23 +13,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
+use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::{Item, Target, Wanted, look};
 use super::containers::Containers;
-use super::journal::Journal;
+use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
 use super::status::{ContainerStatus, SyncStatus};
 use super::trace::Traces;
-use super::watch::{Baseline, Changes, Watch};
+use super::watch::{Baseline, Change, Changes, Watch};
 use super::worker;
 use crate::error::{Result, internal};
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
 /// its place, and no program may see it missing in between.
-const GONE_FOR: Duration = Duration::from_millis(100);
+pub(super) const GONE_FOR: Duration = Duration::from_millis(100);
 
 /// What an engine serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,8 +122,7 @@ impl Engine {
         let watching = move || Watch::start(&context, move |folder| scope.enters(folder), Some(&built));
         let watch = tokio::task::spawn_blocking(watching).await.map_err(|e| internal(&e))??;
         let Surroundings { clients, containers, rebuilds, progress } = around;
-        let (state, generation, retired) = (Mutex::default(), watch::Sender::new(0), AtomicBool::new(false));
-        let shared = Arc::new(Shared { settings, state, generation, rebuilds, progress, retired });
+        let shared = Arc::new(Shared::new(settings, rebuilds, progress));
         let intake = tokio::spawn(intake(shared.clone(), watch));
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
         Ok(Self { shared, _tasks: [AbortOnDropHandle::new(intake), AbortOnDropHandle::new(workers)] })
@@ -167,33 +168,16 @@ impl Engine {
         self.shared.state().containers.get(container_id).is_some_and(|container| !container.is_behind())
     }
 
-    /// Waits until every container that can be synced into has all that was taken down so far.
-    pub async fn settled(&self) {
-        let mut news = self.shared.generation.subscribe();
-        loop {
-            {
-                let state = self.shared.state();
-                let generation = state.journal.generation();
-                let lacks = |c: &ContainerStatus| c.generation < generation && c.refused.is_none();
-                if !state.containers.values().any(lacks) {
-                    return;
-                }
-            }
-            // The sender is as old as we are.
-            let _ = tokio::time::timeout(GONE_FOR, news.changed()).await;
-        }
-    }
-
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
     }
 }
 
 async fn intake(shared: Arc<Shared>, watch: Watch) {
-    // Paths that are gone, and since when.
-    let mut gone = BTreeMap::<PathBuf, Instant>::new();
+    // What is to be looked at again: what is gone, and since when.
+    let mut later = Changes::new();
     loop {
-        let due = gone.values().min().map(|since| *since + GONE_FOR);
+        let due = later.values().map(|change| change.at + GONE_FOR).min();
         let changes = tokio::select! {
             changes = watch.next() => changes,
             () = until(due) => Ok(Changes::new()),
@@ -205,10 +189,10 @@ async fn intake(shared: Arc<Shared>, watch: Watch) {
                 continue;
             }
         };
-        let taking = (shared.clone(), std::mem::take(&mut gone));
+        let taking = (shared.clone(), std::mem::take(&mut later));
         // Long files are read for their hash.
         let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
-        gone = taken.await.unwrap_or_default();
+        later = taken.await.unwrap_or_default();
     }
 }
 
@@ -219,60 +203,94 @@ async fn until(due: Option<Instant>) {
     }
 }
 
+/// Nothing tells when it is over: too many open files, of the process or the machine, or no memory.
+fn is_passing(error: &std::io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| passing.contains(&error))
+}
+
+impl State {
+    /// A generation was taken down now; its first event was at `at`.
+    fn timed(&mut self, generation: u64, at: Instant) {
+        self.times.insert(generation, (at, Instant::now()));
+        if self.times.len() > TIMES {
+            self.times.pop_first();
+        }
+    }
+}
+
 impl Shared {
+    fn new(settings: Settings, rebuilds: mpsc::UnboundedSender<Rebuild>, progress: watch::Sender<()>) -> Self {
+        let (state, generation, retired) = (Mutex::default(), watch::Sender::new(0), AtomicBool::new(false));
+        Self { settings, state, generation, rebuilds, progress, retired }
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes changes down. The answer is what is gone, and not for long enough to be believed.
-    fn take(&self, changes: Changes, mut gone: BTreeMap<PathBuf, Instant>) -> BTreeMap<PathBuf, Instant> {
+    /// Takes changes down. The answer is what is to be looked at again.
+    fn take(&self, mut changes: Changes, mut later: Changes) -> Changes {
         let now = Instant::now();
-        let due: Vec<_> =
-            gone.iter().filter(|(_, since)| now >= **since + GONE_FOR).map(|(p, s)| (p.clone(), *s)).collect();
-        let mut all: Changes = due.into_iter().collect();
-        for (path, at) in changes {
-            all.entry(path).or_insert(at);
+        if changes.remove(Path::new("")).is_some() {
+            self.doubt_all(&mut changes, now);
         }
-        for (path, at) in all {
+        let due: Vec<_> = later.iter().filter(|(_, change)| now >= change.at + GONE_FOR).collect();
+        for (path, change) in due.into_iter().map(|(path, change)| (path.clone(), *change)) {
+            changes.entry(path).or_insert(change);
+        }
+        for (path, change) in changes {
             match self.settings.rules.verdict(&path) {
                 Verdict::Ignore(_) => {}
                 Verdict::Rebuild(why) => self.rebuild(Some(path), why),
                 Verdict::Sync(_) => {
-                    let since = *gone.get(&path).unwrap_or(&at);
-                    if self.note(&path, since, now) {
-                        gone.remove(&path);
-                    } else {
-                        gone.insert(path, since);
-                    }
+                    let before = later.remove(&path);
+                    let known = change.known || before.is_some_and(|before| before.known);
+                    let change = Change { known, ..before.unwrap_or(change) };
+                    later.extend(self.note(&path, change, now).map(|again| (path, again)));
                 }
             }
         }
-        gone
+        later
     }
 
-    /// False if it is gone and may come back in a moment.
-    fn note(&self, path: &Path, at: Instant, now: Instant) -> bool {
+    /// The watch sees all of the tree again, and does not know what happened meanwhile.
+    fn doubt_all(&self, changes: &mut Changes, now: Instant) {
+        let mut state = self.state();
+        state.trouble = None;
+        for path in state.journal.present() {
+            changes.entry(path.to_owned()).or_insert(Change { at: now, known: true });
+        }
+    }
+
+    /// Takes down what is at a path. Some if it is to be looked at again: it is gone and may come back in a moment,
+    /// or the machine has no room to read it now.
+    fn note(&self, path: &Path, change: Change, now: Instant) -> Option<Change> {
         let found = look(&self.settings.context.join(path));
-        if matches!(found, Ok(Wanted::Gone)) && now < at + GONE_FOR {
-            return false;
+        if matches!(found, Ok(Wanted::Gone)) && now < change.at + GONE_FOR {
+            return Some(change);
         }
         // Long files take their time: nobody shall wait for the state, nor small files for long ones.
-        let found = found.and_then(|wanted| Ok((wanted.print()?, wanted == Wanted::Gone)));
+        let found = found.and_then(|wanted| wanted.seen());
         let mut state = self.state();
-        match found.map(|(print, gone)| state.journal.note(path, print, gone)) {
-            Ok(noted) => {
+        match found {
+            // Nobody ever had it, as the name that an editor writes under.
+            Ok(Seen::Gone) if !change.known && state.journal.seen(path).is_none() => {
+                drop(state.unreadable.remove(path))
+            }
+            Ok(seen) => {
                 state.unreadable.remove(path);
-                if let Some(generation) = noted {
-                    state.times.insert(generation, (at, Instant::now()));
-                    if state.times.len() > TIMES {
-                        state.times.pop_first();
-                    }
+                if let Some(generation) = state.journal.note(path, seen) {
+                    state.timed(generation, change.at);
                     self.generation.send_replace(generation);
                 }
             }
-            Err(why) => drop(state.unreadable.insert(path.to_owned(), why.to_string())),
+            Err(why) => {
+                state.unreadable.insert(path.to_owned(), why.to_string());
+                return is_passing(&why).then_some(Change { at: now, ..change });
+            }
         }
-        true
+        None
     }
 
     pub(super) fn rebuild(&self, path: Option<PathBuf>, why: String) {
@@ -283,18 +301,27 @@ impl Shared {
         let _ = self.rebuilds.send(Rebuild { image: self.settings.image.clone(), path, why });
     }
 
+    /// What is to be at a path of the container now, and what it was made from; None if it does not go there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(super) fn read(&self, path: &Path) -> std::io::Result<Option<(Item, Wanted)>> {
+        let Verdict::Sync(to) = self.settings.rules.verdict(path) else { return Ok(None) };
+        let Some(target) = Target::below(to.root, &to.path) else { return Ok(None) };
+        let found = look(&self.settings.context.join(path))?;
+        let mut wanted = found.clone();
+        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
+            source.mode = mode;
+        }
+        Ok(Some((Item { target, wanted, owner: to.owner }, found)))
+    }
+
     /// What is to be at a path of the container now; None if it does not go there.
     ///
     /// # Errors
     /// If it cannot be read.
     pub(super) fn item(&self, path: &Path) -> std::io::Result<Option<Item>> {
-        let Verdict::Sync(to) = self.settings.rules.verdict(path) else { return Ok(None) };
-        let Some(target) = Target::below(to.root, &to.path) else { return Ok(None) };
-        let mut wanted = look(&self.settings.context.join(path))?;
-        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
-            source.mode = mode;
-        }
-        Ok(Some(Item { target, wanted, owner: to.owner }))
+        Ok(self.read(path)?.map(|(item, _)| item))
     }
 
     /// The command of the rule that a path goes by; empty for none.
@@ -313,3 +340,6 @@ impl Shared {
         Some(times.fold(first, |a, b| (a.0.min(b.0), a.1.max(b.1))))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

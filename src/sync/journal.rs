@@ -4,18 +4,26 @@
 //! a new one lacks all of it, so replaying is the same as syncing.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use super::batch::Print;
 
+/// What was seen at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    Gone,
+    Folder,
+    /// A file or a link.
+    Leaf(Print),
+}
+
 /// One path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry {
+struct Entry {
     /// When it changed last.
-    pub generation: u64,
-    print: Print,
-    /// It was removed.
-    pub gone: bool,
+    generation: u64,
+    seen: Seen,
 }
 
 /// The paths of a build context that differ from the image, relative to it.
@@ -40,20 +48,39 @@ impl Journal {
         self.entries.is_empty()
     }
 
-    /// Takes down what is at a path, or that it is gone. None if that is known already, else the new generation.
-    pub fn note(&mut self, path: &Path, print: Print, gone: bool) -> Option<u64> {
+    /// Takes down what is at a path. None if that is known already, else the new generation.
+    pub fn note(&mut self, path: &Path, seen: Seen) -> Option<u64> {
         let before = self.entries.get(path).copied();
-        if before.is_some_and(|entry| entry.print == print) {
+        if before.is_some_and(|entry| entry.seen == seen) {
             return None;
         }
         self.generation += 1;
         if let Some(before) = before {
             self.by_generation.remove(&before.generation);
         }
-        let entry = Entry { generation: self.generation, print, gone };
-        self.entries.insert(path.to_owned(), entry);
+        self.entries.insert(path.to_owned(), Entry { generation: self.generation, seen });
         self.by_generation.insert(self.generation, path.to_owned());
+        if seen != Seen::Folder {
+            self.empty(path);
+        }
         Some(self.generation)
+    }
+
+    /// What was below a folder went with it, in containers too: should it come back as it was, that is a change.
+    fn empty(&mut self, folder: &Path) {
+        // Paths are ordered by their parts, so what is below a folder follows it at once.
+        let after = self.entries.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
+        let below =
+            after.take_while(|(path, _)| path.starts_with(folder)).filter(|(_, entry)| entry.seen != Seen::Gone);
+        let below: Vec<_> = below.map(|(path, _)| path.clone()).collect();
+        for path in below {
+            self.note(&path, Seen::Gone);
+        }
+    }
+
+    /// What was seen at a path last; None for one that never changed.
+    pub fn seen(&self, path: &Path) -> Option<Seen> {
+        self.entries.get(path).map(|entry| entry.seen)
     }
 
     /// At most `most` paths that changed after a generation, the oldest change first, and the generation that
@@ -67,7 +94,7 @@ impl Journal {
 
     /// The paths that are there.
     pub fn present(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().filter(|(_, entry)| !entry.gone).map(|(path, _)| path.as_path())
+        self.entries.iter().filter(|(_, entry)| entry.seen != Seen::Gone).map(|(path, _)| path.as_path())
     }
 }
 
@@ -79,7 +106,7 @@ mod tests {
     type At = Option<u8>;
 
     fn note(journal: &mut Journal, path: &str, at: At) -> Option<u64> {
-        journal.note(Path::new(path), [at.unwrap_or_default(); 16], at.is_none())
+        journal.note(Path::new(path), at.map_or(Seen::Gone, |print| Seen::Leaf([print; 16])))
     }
 
     fn paths(journal: &Journal, generation: u64, most: usize) -> (Vec<String>, u64) {
@@ -117,6 +144,21 @@ mod tests {
         assert_eq!(note(&mut journal, "a", None), Some(2));
         assert_eq!(note(&mut journal, "a", None), None);
         assert_eq!(journal.present().count(), 0);
+    }
+
+    #[test]
+    fn what_went_with_its_folder_and_comes_back_as_it_was_is_a_change() {
+        let mut journal = Journal::default();
+        journal.note(Path::new("app"), Seen::Folder);
+        for path in ["app/sub/new", "app-too/other"] {
+            note(&mut journal, path, Some(1));
+        }
+        note(&mut journal, "app", None);
+        assert_eq!(journal.present().collect::<Vec<_>>(), [Path::new("app-too/other")]);
+        let (_, reached) = paths(&journal, 0, 10);
+        journal.note(Path::new("app"), Seen::Folder);
+        assert!(note(&mut journal, "app/sub/new", Some(1)).is_some());
+        assert_eq!(paths(&journal, reached, 10).0, ["app", "app/sub/new"]);
     }
 
     #[test]

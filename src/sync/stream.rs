@@ -2,6 +2,7 @@
 //!
 //! Opened once and kept: a line through an open stream takes 2 ms, a new one more than ten times that.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 /// A slow disk still takes this many bytes in a second.
 const SLOWEST: u64 = 2_000_000;
 /// How long a `run:` command may take.
-const RUN: Duration = Duration::from_secs(300);
+pub(super) const RUN: Duration = Duration::from_secs(300);
 /// What a program says of a failure comes on a channel of its own, a moment before or after the verdict.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Bytes kept of what is said.
@@ -42,6 +43,14 @@ pub enum Trouble {
 pub struct Failure {
     pub target: Target,
     pub why: String,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Applied {
+    pub failures: Vec<Failure>,
+    /// Of files that were read while they were sent: the SHA-256 of what was sent, None if that is not whole.
+    pub streamed: BTreeMap<Target, Option<[u8; 32]>>,
 }
 
 /// How a command in a container ended.
@@ -131,20 +140,21 @@ impl Stream {
         Some(())
     }
 
-    /// Brings every path of a batch to what it should be, each of them at once or not at all. The answer
-    /// is what failed.
+    /// Brings every path of a batch to what it should be, each of them at once or not at all.
     ///
     /// # Errors
     /// [`Trouble::Lost`]: nothing is known of the batch.
-    pub async fn apply(&mut self, items: &[Item]) -> Result<Vec<Failure>, Trouble> {
+    pub async fn apply(&mut self, items: &[Item]) -> Result<Applied, Trouble> {
         let groups = script::groups(items);
         let carried = self.carried(items);
-        let mut failures = Vec::new();
+        let mut applied = Applied::default();
         if carried != Carried::Nothing {
             let cargo = carry::cargo(&groups, carried);
             for (root, stage) in self.stages.iter().enumerate() {
                 let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
-                failures.extend(carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await);
+                let (sent, failed) = carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
+                applied.streamed.extend(sent);
+                applied.failures.extend(failed);
             }
         }
         self.number += 1;
@@ -158,10 +168,11 @@ impl Stream {
             for (group, status) in failed {
                 let items = groups.get(group).map_or(&[][..], |group| &group.items);
                 let why = if status == script::OUTSIDE { LEADS_OUT } else { said.as_str() };
-                failures.extend(items.iter().map(|item| Failure { target: item.target.clone(), why: why.to_owned() }));
+                let failure = |item: &&Item| Failure { target: item.target.clone(), why: why.to_owned() };
+                applied.failures.extend(items.iter().map(failure));
             }
         }
-        Ok(failures)
+        Ok(applied)
     }
 
     fn carried(&self, items: &[Item]) -> Carried {
@@ -192,15 +203,16 @@ impl Stream {
         }
     }
 
-    /// Runs a program in the container, in its working folder.
+    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN`]: it goes on,
+    /// and the shell waits for it and serves nothing more.
     ///
     /// # Errors
-    /// [`Trouble::Lost`], also if it does not end within five minutes.
-    pub async fn run(&mut self, command: &[String]) -> Result<Ran, Trouble> {
+    /// [`Trouble::Lost`].
+    pub async fn run(&mut self, command: &[String]) -> Result<Option<Ran>, Trouble> {
         self.number += 1;
         let text = script::run(self.number, command);
         self.send(&text).await?;
-        timeout(RUN, self.ran(self.number)).await.map_err(|_| silent())?
+        timeout(RUN, self.ran(self.number)).await.ok().transpose()
     }
 
     async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {

@@ -84,11 +84,18 @@ impl Tree {
         self.folders.contains_key(path)
     }
 
-    /// Every folder, and everything in them.
+    /// Whether a path was there when its folder was looked at.
+    pub(super) fn lists(&self, path: &Path) -> bool {
+        let listing = path.parent().and_then(|folder| self.folders.get(folder));
+        listing.is_some_and(|listing| listing.entries().any(|(name, _)| Some(name) == path.file_name()))
+    }
+
+    /// Every folder.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(AsRef::as_ref)
     }
 
+    /// Everything in the folders.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
         self.folders.iter().flat_map(|(folder, listing)| listing.entries().map(move |(name, _)| folder.join(name)))
     }
@@ -177,7 +184,9 @@ mod tests {
         let taken = tree.take(Path::new("a"));
         assert_eq!(names(taken.folders().map(Path::to_owned)), ["a", "a/sub"]);
         assert_eq!(names(tree.folders().map(Path::to_owned)), ["", "a-b"]);
+        assert!(!tree.lists(Path::new("a/one")));
         tree.add(taken);
         assert!(tree.has_folder(Path::new("a/sub")));
+        assert!(tree.lists(Path::new("a/one")) && !tree.lists(Path::new("a/two")));
     }
 }

@@ -9,9 +9,9 @@ use std::convert::Infallible;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
 use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -20,8 +20,23 @@ use tokio::sync::Notify;
 use super::tree::Tree;
 use crate::error::{Code, Error, Result};
 
-/// Changed paths, relative to the tree's root, with the time of their first event.
-pub type Changes = BTreeMap<PathBuf, Instant>;
+/// How often the root is looked at, and how often while it is gone: nothing tells of a folder above it that
+/// was renamed.
+const REST: Duration = Duration::from_secs(2);
+const GONE: Duration = Duration::from_millis(250);
+
+/// Changed paths, relative to the tree's root. With the root itself (the empty path) among them anything may
+/// have changed: events were lost, or another folder has its name.
+pub type Changes = BTreeMap<PathBuf, Change>;
+
+/// What is known of a changed path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The time of its first event.
+    pub at: Instant,
+    /// It is there, or was when its folder was last listed. Another one came and went between two looks.
+    pub known: bool,
+}
 
 /// What a tree held at a moment.
 #[derive(Debug)]
@@ -94,10 +109,14 @@ impl Watch {
         let events = raw.clone();
         let watcher = notify::recommended_watcher(move |event| tell(event, &events)).map_err(|e| refused(&root, &e))?;
         let shared = Arc::new(Shared::default());
-        let mut eyes = Eyes { root, enters: Box::new(enters), watcher, tree: Tree::default(), shared: shared.clone() };
+        let (tree, identity) = (Tree::default(), identity(&root));
+        let enters = Box::new(enters);
+        let mut eyes = Eyes { root, identity, doubted: false, enters, watcher, tree, shared: shared.clone() };
         eyes.tree = eyes.look(Path::new(""))?;
-        let (now, changed) = (Instant::now(), since.map(|Baseline(before)| before.changed(&eyes.tree)));
-        eyes.publish(changed.unwrap_or_default().into_iter().map(|path| (path, now)).collect(), None);
+        let changed = since.map(|Baseline(before)| before.changed(&eyes.tree)).unwrap_or_default();
+        let mut changes = Changes::new();
+        all_known(&mut changes, changed, Instant::now());
+        eyes.publish(changes, None);
         let name = "watch".to_owned();
         let spawned = std::thread::Builder::new().name(name).spawn(move || eyes.run(&received));
         spawned.map_err(|e| Error::new(Code::SyncWatch, format!("cannot start a thread: {e}")))?;
@@ -122,7 +141,8 @@ impl Watch {
     }
 
     /// As if the kernel had said that it lost events.
-    pub fn rescan(&self) {
+    #[cfg(test)]
+    fn rescan(&self) {
         // A thread that is gone has told why.
         let _ = self.raw.send(Raw::Rescan);
     }
@@ -167,9 +187,28 @@ fn matters(kind: &EventKind) -> Option<Hint> {
     }
 }
 
+fn all_known(changes: &mut Changes, paths: impl IntoIterator<Item = PathBuf>, at: Instant) {
+    paths.into_iter().for_each(|path| merge(changes, path, Change { at, known: true }));
+}
+
+/// The first event counts.
+fn merge(changes: &mut Changes, path: PathBuf, change: Change) {
+    changes.entry(path).and_modify(|before| before.known |= change.known).or_insert(change);
+}
+
+/// What tells a folder from another one of its name; None if there is none.
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    let metadata = std::fs::metadata(folder).ok().filter(Metadata::is_dir)?;
+    Some((metadata.dev(), metadata.ino()))
+}
+
 /// The watching thread.
 struct Eyes {
     root: PathBuf,
+    /// Of the root that is watched.
+    identity: Option<(u64, u64)>,
+    /// The root was removed or renamed, whatever stands there now.
+    doubted: bool,
     enters: Box<dyn Fn(&Path) -> bool + Send>,
     watcher: RecommendedWatcher,
     tree: Tree,
@@ -178,10 +217,14 @@ struct Eyes {
 
 impl Eyes {
     fn run(mut self, received: &Receiver<Raw>) {
-        while let Ok(first) = received.recv() {
+        loop {
+            let first = match received.recv_timeout(if self.identity.is_some() { REST } else { GONE }) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                first => first.ok(),
+            };
             let mut changes = Changes::new();
             // All that is there already: a checkout makes thousands.
-            for raw in std::iter::once(first).chain(std::iter::from_fn(|| received.try_recv().ok())) {
+            for raw in first.into_iter().chain(std::iter::from_fn(|| received.try_recv().ok())) {
                 let seen = match raw {
                     Raw::Path { path, at, hint } => self.see(&path, at, hint, &mut changes),
                     Raw::Rescan => self.look_again(&mut changes),
@@ -192,7 +235,8 @@ impl Eyes {
                     self.publish(Changes::new(), Some(error));
                 }
             }
-            self.publish(changes, None);
+            let trouble = self.keep_root(&mut changes).err();
+            self.publish(changes, trouble);
         }
     }
 
@@ -201,9 +245,7 @@ impl Eyes {
             return;
         }
         let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        for (path, at) in changes {
-            waiting.changes.entry(path).or_insert(at);
-        }
+        changes.into_iter().for_each(|(path, change)| merge(&mut waiting.changes, path, change));
         waiting.trouble = trouble.or(waiting.trouble.take());
         drop(waiting);
         self.shared.news.notify_one();
@@ -211,26 +253,47 @@ impl Eyes {
 
     fn see(&mut self, disk: &Path, at: Instant, hint: Hint, changes: &mut Changes) -> Result<()> {
         let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
+        if path.as_os_str().is_empty() {
+            self.doubted |= hint == Hint::Moved;
+            return Ok(());
+        }
         let metadata = std::fs::symlink_metadata(disk).ok();
         // A link has no content to wait for, a hard link has its content already.
         let is_open = |metadata: &Metadata| metadata.is_file() && metadata.nlink() == 1;
-        if path.as_os_str().is_empty() || (hint == Hint::Made && metadata.as_ref().is_some_and(is_open)) {
+        if hint == Hint::Made && metadata.as_ref().is_some_and(is_open) {
             return Ok(());
         }
         let moved = hint == Hint::Moved;
         let is_folder = metadata.as_ref().is_some_and(Metadata::is_dir);
         let was_folder = self.tree.has_folder(path);
-        changes.entry(path.to_owned()).or_insert(at);
+        let known = metadata.is_some() || was_folder || self.tree.lists(path);
+        merge(changes, path.to_owned(), Change { at, known });
         if was_folder && (moved || !is_folder) {
             let gone = self.forget(path);
-            changes.extend(gone.paths().map(|path| (path, at)));
+            all_known(changes, gone.paths(), at);
         }
         if is_folder && (moved || !was_folder) && (self.enters)(path) {
             let new = self.look(path)?;
-            changes.extend(new.paths().map(|path| (path, at)));
+            all_known(changes, new.paths(), at);
             self.tree.add(new);
         }
         Ok(())
+    }
+
+    /// Goes on with whatever folder has the root's name: a folder that is moved or removed takes its watches along.
+    fn keep_root(&mut self, changes: &mut Changes) -> Result<()> {
+        let now = identity(&self.root);
+        let is_another = std::mem::take(&mut self.doubted) || self.identity != now;
+        if !is_another {
+            return Ok(());
+        }
+        let gone = self.forget(Path::new(""));
+        all_known(changes, gone.paths(), Instant::now());
+        match (std::mem::replace(&mut self.identity, now), now) {
+            (_, Some(_)) => self.look_again(changes),
+            (Some(_), None) => Err(unwatched(&self.root, &"it is gone; it is watched again when it is back")),
+            (None, None) => Ok(()),
+        }
     }
 
     /// Watches and lists a folder and all below it.
@@ -259,8 +322,8 @@ impl Eyes {
 
     fn look_again(&mut self, changes: &mut Changes) -> Result<()> {
         let now = self.look(Path::new(""))?;
-        let at = Instant::now();
-        changes.extend(self.tree.changed(&now).into_iter().map(|path| (path, at)));
+        let changed = self.tree.changed(&now).into_iter().chain([PathBuf::new()]);
+        all_known(changes, changed, Instant::now());
         self.tree = now;
         Ok(())
     }
@@ -432,9 +495,60 @@ mod tests {
         fs::write(trial.path("a"), "changed").unwrap();
         trial.quiet().await;
         trial.watch.rescan();
-        assert_eq!(trial.quiet().await, BTreeSet::from(["a".to_owned()]));
+        assert_eq!(trial.quiet().await, BTreeSet::from([String::new(), "a".to_owned()]));
         trial.watch.rescan();
-        assert_eq!(trial.quiet().await, BTreeSet::new());
+        assert_eq!(trial.quiet().await, BTreeSet::from([String::new()]));
+    }
+
+    #[tokio::test]
+    async fn a_root_that_is_removed_and_made_again_is_watched() {
+        let trial = Trial::new(&["root/a", "root/b/c"]);
+        let root = trial.path("root");
+        let trial = Trial { watch: Watch::start(&root, |_| true, None).unwrap(), ..trial };
+        fs::remove_dir_all(&root).unwrap();
+        let gone = timeout(Duration::from_secs(5), async {
+            loop {
+                if let Err(error) = trial.watch.next().await {
+                    return error.message;
+                }
+            }
+        });
+        assert!(gone.await.unwrap().ends_with("it is gone; it is watched again when it is back"));
+        trial.quiet().await;
+        fs::create_dir_all(root.join("b")).unwrap();
+        fs::write(root.join("b/new"), "new").unwrap();
+        trial.sees(&["", "b", "b/new"]).await;
+        fs::write(root.join("b/later"), "new").unwrap();
+        trial.sees(&["b/later"]).await;
+    }
+
+    #[tokio::test]
+    async fn a_root_above_which_a_folder_is_renamed_is_told_and_watched_when_it_is_back() {
+        let trial = Trial::new(&["above/root/a"]);
+        let trial = Trial { watch: Watch::start(&trial.path("above/root"), |_| true, None).unwrap(), ..trial };
+        fs::rename(trial.path("above"), trial.path("away")).unwrap();
+        let gone = timeout(Duration::from_secs(10), trial.watch.next()).await.unwrap();
+        assert!(gone.is_err(), "{gone:?}");
+        fs::rename(trial.path("away"), trial.path("above")).unwrap();
+        trial.sees(&["", "a"]).await;
+        fs::write(trial.path("above/root/later"), "new").unwrap();
+        trial.sees(&["later"]).await;
+    }
+
+    #[tokio::test]
+    async fn what_came_and_went_between_two_looks_is_not_known() {
+        let trial = Trial::new(&["there"]);
+        let mut changes = Changes::new();
+        while changes.len() < 2 {
+            for name in ["there", "fleeting"] {
+                fs::write(trial.path("temporary"), "").unwrap();
+                fs::rename(trial.path("temporary"), trial.path(name)).unwrap();
+                fs::remove_file(trial.path(name)).unwrap();
+            }
+            let next = timeout(Duration::from_secs(5), trial.watch.next()).await.unwrap().unwrap();
+            changes.extend(next.into_iter().filter(|(path, change)| path == Path::new("there") || !change.known));
+        }
+        assert!(changes[Path::new("there")].known);
     }
 
     #[tokio::test]

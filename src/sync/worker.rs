@@ -1,7 +1,7 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,12 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::Item;
+use super::batch::{Item, Wanted, file};
 use super::containers::{Container, Containers};
-use super::engine::Shared;
+use super::engine::{GONE_FOR, Shared};
+use super::journal::Seen;
 use super::status::ContainerStatus;
-use super::stream::{Failure, Stream, Trouble};
+use super::stream::{Applied, Failure, RUN, Stream, Trouble};
 use super::trace::Clock;
 use crate::error::internal;
 
@@ -22,6 +23,10 @@ const MOST: usize = 2000;
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// How long a path is sent again that is never as the intake saw it.
+const DOUBTED_FOR: Duration = Duration::from_secs(20);
+/// Between two looks at a path that is gone.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Keeps a worker for every container that runs the image.
 pub(super) async fn keep(
@@ -38,7 +43,7 @@ pub(super) async fn keep(
         for (id, container) in now.into_iter().filter(|(_, container)| ours(container)) {
             workers.entry(id.clone()).or_insert_with(|| {
                 shared.welcome(&id, &container);
-                let worker = Worker { shared: shared.clone(), id, container, failed: BTreeSet::new() };
+                let worker = Worker::new(shared.clone(), id, container);
                 AbortOnDropHandle::new(tokio::spawn(worker.work(clients.clone())))
             });
         }
@@ -66,11 +71,30 @@ struct Worker {
     shared: Arc<Shared>,
     id: String,
     container: Container,
-    /// What could not be applied, and is tried again.
+    /// What could not be read or applied, and is tried again.
     failed: BTreeSet<PathBuf>,
+    /// What was not sent as the intake saw it.
+    doubts: BTreeMap<PathBuf, Doubt>,
+    /// Commands that did not end.
+    hung: BTreeSet<Vec<String>>,
+}
+
+/// A path that the worker read at another moment than the intake, and that may have been as it was before ever
+/// since: no new generation would bring it then.
+#[derive(Debug, Clone, Copy)]
+struct Doubt {
+    /// What the container has; None if nobody knows.
+    sent: Option<Seen>,
+    since: Instant,
+    tried: Instant,
 }
 
 impl Worker {
+    fn new(shared: Arc<Shared>, id: String, container: Container) -> Self {
+        let (failed, doubts, hung) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
+        Self { shared, id, container, failed, doubts, hung }
+    }
+
     /// Until the container is gone.
     async fn work(mut self, mut clients: watch::Receiver<Option<Client>>) {
         let roots = self.shared.settings.rules.roots().to_vec();
@@ -81,7 +105,8 @@ impl Worker {
             let trouble = match Stream::open(&client, &self.container.place, &roots).await {
                 Ok(stream) => {
                     pause = FIRST_PAUSE;
-                    self.tell(|status| (status.open, status.trouble) = (true, None));
+                    let hung = self.hung.first().map(|command| endless(command));
+                    self.tell(|status| (status.open, status.trouble) = (true, hung));
                     self.serve(stream).await
                 }
                 Err(trouble) => trouble,
@@ -123,14 +148,14 @@ impl Worker {
                 Ok(batch) => batch,
                 Err(why) => return Trouble::Lost(why),
             };
-            if !batch.paths.is_empty() {
+            if !batch.is_empty() {
                 match self.apply(&mut stream, batch).await {
                     Err(trouble) => return trouble,
-                    Ok(true) => pause = FIRST_PAUSE,
+                    Ok(true) => {
+                        pause = FIRST_PAUSE;
+                        continue;
+                    }
                     Ok(false) => pause = (pause * 2).min(LONGEST_PAUSE),
-                }
-                if self.failed.is_empty() {
-                    continue;
                 }
             }
             tokio::select! {
@@ -138,45 +163,61 @@ impl Worker {
                 changed = generation.changed() => if changed.is_err() {
                     return Trouble::Lost("the session ends".to_owned());
                 },
-                () = tokio::time::sleep(pause), if !self.failed.is_empty() => {}
+                () = tokio::time::sleep(pause), if !self.is_settled() => {}
             }
         }
     }
 
+    fn is_settled(&self) -> bool {
+        self.failed.is_empty() && self.doubts.is_empty()
+    }
+
     /// What the container lacks, read from the disk.
-    async fn batch(&self) -> Result<Batch, String> {
+    async fn batch(&mut self) -> Result<Batch, String> {
         let taken = Instant::now();
-        let (shared, id, failed) = (self.shared.clone(), self.id.clone(), self.failed.clone());
+        let (shared, id, mut again) = (self.shared.clone(), self.id.clone(), self.failed.clone());
+        again.extend(self.doubted(taken));
         let read = move || {
             let state = shared.state();
             let after = state.containers.get(&id).map_or(0, |status| status.generation);
-            let (paths, reached) = state.journal.since(after, MOST);
+            let (new, reached) = state.journal.since(after, MOST);
             drop(state);
-            let paths: BTreeSet<_> = paths.into_iter().chain(failed).collect();
-            let mut items = Vec::new();
-            for path in &paths {
-                // One that cannot be read was told by the intake, and comes again when it changes.
-                items.extend(shared.item(path).ok().flatten().map(|item| (path.clone(), item)));
+            let new: BTreeSet<_> = new.into_iter().collect();
+            let (mut items, mut unread) = (Vec::new(), Vec::new());
+            for path in new.union(&again) {
+                match shared.read_whole(path, taken + GONE_FOR) {
+                    Ok(Some((item, found))) => items.push(Read { path: path.clone(), item, found }),
+                    Ok(None) => {}
+                    Err(why) => unread.push((path.clone(), why.to_string())),
+                }
             }
-            Batch { after, reached, paths, items, taken, read: Instant::now() }
+            Batch { after, reached, new, items, unread, taken, read: Instant::now() }
         };
         tokio::task::spawn_blocking(read).await.map_err(|e| internal(&e).message)
     }
 
     /// Whether all of it is in place.
     async fn apply(&mut self, stream: &mut Stream, batch: Batch) -> Result<bool, Trouble> {
-        let items: Vec<Item> = batch.items.iter().map(|(_, item)| item.clone()).collect();
-        let failures = if items.is_empty() { vec![] } else { stream.apply(&items).await? };
-        let applied = Instant::now();
-        let is_failed = |item: &Item| failures.iter().any(|failure| failure.target == item.target);
-        let (failed, done): (Vec<_>, Vec<_>) = batch.items.iter().partition(|(_, item)| is_failed(item));
-        let mut trouble = failures.first().map(|failure| self.failure(failure));
-        for command in
-            done.iter().map(|(path, _)| self.shared.command(path)).filter(|c| !c.is_empty()).collect::<BTreeSet<_>>()
-        {
-            trouble = trouble.or(self.run(stream, command).await?);
+        let items: Vec<Item> = batch.items.iter().map(|read| read.item.clone()).collect();
+        let applied = if items.is_empty() { Applied::default() } else { stream.apply(&items).await? };
+        let at = Instant::now();
+        let is_failed = |read: &&Read| applied.failures.iter().any(|failure| failure.target == read.item.target);
+        let (failed, done): (Vec<_>, Vec<_>) = batch.items.iter().partition(is_failed);
+        let unread = batch.unread.first().map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
+        let trouble = applied.failures.first().map(|failure| self.failure(failure)).or(unread);
+        let (wrong, is_lost) = self.run_all(stream, &done).await?;
+        let failed = failed.into_iter().map(|read| &read.path).chain(batch.unread.iter().map(|(path, _)| path));
+        self.failed = failed.cloned().collect();
+        done.iter().for_each(|read| self.doubt(read, &batch, &applied));
+        self.record(&batch, done.len(), at, trouble.or(wrong.clone()));
+        if is_lost {
+            return Err(Trouble::Lost(wrong.unwrap_or_default()));
         }
-        self.failed = failed.into_iter().map(|(path, _)| path.clone()).collect();
+        Ok(self.is_settled())
+    }
+
+    /// Tells how far the container is, and how long that took.
+    fn record(&self, batch: &Batch, done: usize, applied: Instant, trouble: Option<String>) {
         let clock = self.shared.began(batch.after, batch.reached).map(|(event, noted)| Clock {
             event,
             noted,
@@ -188,28 +229,67 @@ impl Worker {
         let mut state = self.shared.state();
         // A container that comes late is no save.
         let late = state.containers.get(&self.id).is_none_or(ContainerStatus::is_behind);
-        if let Some(clock) = clock.filter(|_| !late && !done.is_empty()) {
-            state.traces.add(clock.trace(batch.reached, done.len()));
+        if let Some(clock) = clock.filter(|_| !late && done > 0) {
+            state.traces.add(clock.trace(batch.reached, done));
         }
         if let Some(status) = state.containers.get_mut(&self.id) {
             (status.generation, status.trouble) = (batch.reached, trouble);
         }
         drop(state);
         self.shared.progress.send_replace(());
-        Ok(self.failed.is_empty())
+    }
+
+    /// What is to be read once more. What the intake has seen meanwhile as it was sent is settled.
+    fn doubted(&mut self, now: Instant) -> Vec<PathBuf> {
+        let state = self.shared.state();
+        self.doubts.retain(|path, doubt| doubt.sent.is_none() || doubt.sent != state.journal.seen(path));
+        let due = self.doubts.iter().filter(|(_, doubt)| now >= doubt.tried + FIRST_PAUSE);
+        due.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Compares what was sent with what the intake saw.
+    fn doubt(&mut self, read: &Read, batch: &Batch, applied: &Applied) {
+        let (now, sent) = (Instant::now(), read.sent(applied));
+        if sent.is_some() && sent == self.shared.state().journal.seen(&read.path) {
+            self.doubts.remove(&read.path);
+            return;
+        }
+        let before = self.doubts.get(&read.path).filter(|_| !batch.new.contains(&read.path));
+        let since = before.map_or(now, |doubt| doubt.since);
+        // A file that is written all the time, and never closed, is never the same twice.
+        if now < since + DOUBTED_FOR {
+            self.doubts.insert(read.path.clone(), Doubt { sent, since, tried: now });
+        } else {
+            self.doubts.remove(&read.path);
+        }
+    }
+
+    /// Runs the commands of all rules that a batch went by. The answer is what went wrong, and whether the stream
+    /// is lost with it.
+    async fn run_all(&mut self, stream: &mut Stream, done: &[&Read]) -> Result<(Option<String>, bool), Trouble> {
+        let shared = self.shared.clone();
+        let commands: BTreeSet<_> = done.iter().map(|read| shared.command(&read.path)).collect();
+        let mut wrong = None;
+        for command in commands.into_iter().filter(|command| !command.is_empty()) {
+            if self.hung.contains(command) {
+                wrong = wrong.or(Some(endless(command)));
+                continue;
+            }
+            let Some(ran) = stream.run(command).await? else {
+                self.hung.insert(command.to_vec());
+                return Ok((Some(endless(command)), true));
+            };
+            let last = ran.output.lines().next_back().unwrap_or_default();
+            let failed = || format!("`{}` ended with exit code {}: {last}", command.join(" "), ran.code);
+            wrong = wrong.or((ran.code != 0).then(failed));
+        }
+        Ok((wrong, false))
     }
 
     fn failure(&self, failure: &Failure) -> String {
         let root = self.shared.settings.rules.roots().get(failure.target.root).map_or("", String::as_str);
         let path = failure.target.folders.iter().chain([&failure.target.name]).collect::<PathBuf>();
         format!("`{root}/{}`: {}", path.display(), failure.why)
-    }
-
-    /// What went wrong with a rule's command.
-    async fn run(&self, stream: &mut Stream, command: &[String]) -> Result<Option<String>, Trouble> {
-        let ran = stream.run(command).await?;
-        let last = ran.output.lines().next_back().unwrap_or_default();
-        Ok((ran.code != 0).then(|| format!("`{}` ended with exit code {}: {last}", command.join(" "), ran.code)))
     }
 
     fn tell(&self, change: impl FnOnce(&mut ContainerStatus)) {
@@ -219,12 +299,65 @@ impl Worker {
     }
 }
 
+/// It goes on in the container: started again with every save it would be there many times.
+fn endless(command: &[String]) -> String {
+    let (command, seconds) = (command.join(" "), RUN.as_secs());
+    format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
+}
+
 /// What a container lacks.
 struct Batch {
     after: u64,
     reached: u64,
-    paths: BTreeSet<PathBuf>,
-    items: Vec<(PathBuf, Item)>,
+    /// The paths that changed between the two.
+    new: BTreeSet<PathBuf>,
+    items: Vec<Read>,
+    /// What cannot be read, with the reason.
+    unread: Vec<(PathBuf, String)>,
     taken: Instant,
     read: Instant,
 }
+
+impl Batch {
+    fn is_empty(&self) -> bool {
+        self.new.is_empty() && self.items.is_empty() && self.unread.is_empty()
+    }
+}
+
+/// A path as it was read.
+struct Read {
+    path: PathBuf,
+    item: Item,
+    /// The same without what the rules make of it.
+    found: Wanted,
+}
+
+impl Read {
+    /// As the intake would see what was sent; None if that is nothing whole.
+    fn sent(&self, applied: &Applied) -> Option<Seen> {
+        match (&self.found, applied.streamed.get(&self.item.target)) {
+            (Wanted::File(source), Some(sent)) => sent.map(|digest| file(source.mode, digest)),
+            // Short: it was read at once.
+            (found, _) => found.seen().ok(),
+        }
+    }
+}
+
+impl Shared {
+    /// What is to be at a path of the container now. One that is gone, and was there for the intake, is waited for:
+    /// no program may see it missing while an editor puts the new file in its place.
+    fn read_whole(&self, path: &Path, until: Instant) -> std::io::Result<Option<(Item, Wanted)>> {
+        loop {
+            let read = self.read(path)?;
+            let is_gone = read.as_ref().is_some_and(|(_, found)| *found == Wanted::Gone);
+            let is_known = self.state().journal.seen(path).is_none_or(|seen| seen == Seen::Gone);
+            if !is_gone || is_known || Instant::now() >= until {
+                return Ok(read);
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
