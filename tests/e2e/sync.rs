@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::support::followed::Followed;
-use crate::support::machine::{CLUSTER, cluster, git};
+use crate::support::machine::{CLUSTER, cluster, git, run};
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -165,6 +165,55 @@ fn a_checkout_of_five_thousand_files_and_back_is_followed_whole() {
         assert_eq!(get(pair.project.port("left"), "/index.html").unwrap().well(), page);
     }
     assert_eq!(pair.pod(), pod, "nothing was rebuilt");
+}
+
+#[test]
+fn what_was_made_in_a_folder_comes_back_with_it() {
+    let pair = Followed::pair("renamed");
+    std::fs::create_dir(pair.file("app")).unwrap();
+    pair.save("app/new.py", "made here");
+    pair.is_equal();
+    for (from, to) in [("app", "away"), ("away", "app")] {
+        std::fs::rename(pair.file(from), pair.file(to)).unwrap();
+        pair.is_equal();
+    }
+}
+
+#[test]
+fn a_build_context_that_is_removed_and_made_again_is_followed() {
+    let pair = Followed::pair("remade");
+    pair.save("made.py", "made here");
+    pair.is_equal();
+    let (context, copy) = (pair.project.path("left"), tempfile::tempdir().unwrap());
+    run(Command::new("cp").arg("-a").arg(&context).arg(copy.path()));
+    std::fs::remove_dir_all(&context).unwrap();
+    pair.until("nobody tells that the context is gone", |sync| sync["troubles"].to_string().contains("it is gone"));
+    run(Command::new("cp").arg("-a").arg(copy.path().join("left")).arg(&context));
+    pair.until("the context is not seen again", |sync| sync["troubles"] == serde_json::json!([]));
+    pair.is_equal();
+    pair.save("later.py", "made later");
+    pair.is_equal();
+}
+
+#[test]
+fn a_file_that_leaves_for_moments_while_a_container_gets_all_is_there_in_the_end() {
+    let pair = Followed::pair("moments");
+    for number in 0..500 {
+        pair.save(format!("f{number}"), format!("{number}"));
+    }
+    pair.settled();
+    let old = pair.pod();
+    pair.kubectl(&["delete", "pod", &old, "--wait=false"]);
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(20) {
+        for name in ["f0", "f250", "f499"] {
+            std::fs::rename(pair.file(name), pair.file("aside")).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            std::fs::rename(pair.file("aside"), pair.file(name)).unwrap();
+        }
+    }
+    assert_ne!(pair.pod(), old);
+    pair.is_equal();
 }
 
 #[test]
