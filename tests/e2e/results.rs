@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::machine::cluster;
+use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 
 /// The rows of the table: a command's words, and the keys of its document.
@@ -29,8 +29,7 @@ fn keys(document: &Value) -> BTreeSet<String> {
 #[test]
 fn every_document_has_the_keys_that_the_contract_names() {
     cluster();
-    let project = Project::pair("results");
-    project.write("compose.yaml", "services: {db: {image: postgres, ports: [\"127.0.0.1:5439:5432\"]}}\n");
+    let project = Project::demo_on(CLUSTER, "results");
     let contract = contract();
     assert_eq!(contract.len(), 11, "{contract:?}");
     for (words, named) in contract {
