@@ -40,13 +40,14 @@ impl Copied {
         Ok(Self { copy: copy.clone(), sources, exclude: Ignore::parse(&copy.exclude.join("\n"), file)? })
     }
 
-    /// The way of a path from [`Copied::root`], if this COPY takes it; an error if it cannot be told.
-    pub(super) fn takes(&self, path: &Path) -> Option<Result<PathBuf, ()>> {
+    /// The ways of a path from [`Copied::root`], one for each source of this COPY that takes it: Docker writes it to
+    /// all of them. An error where it cannot be told.
+    pub(super) fn takes(&self, path: &Path) -> Vec<Result<PathBuf, ()>> {
         if self.exclude.ignores(&path.to_string_lossy()) {
-            return None;
+            return vec![];
         }
-        let (source, below) = self.sources.iter().find_map(|source| Some((source, source.below(path)?)))?;
-        Some(self.place(source, path, below))
+        let taking = self.sources.iter().filter_map(|source| Some((source, source.below(path)?)));
+        taking.map(|(source, below)| self.place(source, path, below)).collect()
     }
 
     /// What is in a folder goes into the target; a file goes into it under its own name, or becomes it.

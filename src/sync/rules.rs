@@ -161,7 +161,7 @@ impl Rules {
         match &self.ways {
             Ways::None(why) => Verdict::Rebuild(why.clone()),
             Ways::Written(rules) => by_rules(rules, path),
-            Ways::Auto(auto) => auto.verdict(path),
+            Ways::Auto(auto) => auto.verdict(path, &self.roots),
         }
     }
 }
@@ -261,30 +261,45 @@ impl Auto {
         Ok(())
     }
 
-    fn verdict(&self, path: &Path) -> Verdict {
+    fn verdict(&self, path: &Path, roots: &[String]) -> Verdict {
         if let Some((_, line)) = self.mounted.iter().find(|(mount, _)| path.starts_with(mount)) {
             return Verdict::Rebuild(format!("the RUN in line {line} of the Dockerfile mounts it"));
         }
-        let mut last = None;
-        for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
-            let Some(below) = copied.takes(path) else { continue };
-            if let Some(why) = consumed {
-                return Verdict::Rebuild(why.clone());
-            }
-            let (Ok(below), Some(root)) = (below, root) else {
-                return Verdict::Rebuild(copied.unknown().to_owned());
-            };
-            let (owner, mode) = (copied.owner(), copied.mode());
-            last = Some(Destination { root: *root, path: below, owner, mode, rule: None });
-        }
-        let Some(to) = last else { return Verdict::Ignore("no COPY takes it") };
-        match self.reloader {
-            Some(_) => Verdict::Sync(to),
-            None => {
+        match self.destination(path, roots) {
+            Err(why) => Verdict::Rebuild(why),
+            Ok(None) => Verdict::Ignore("no COPY takes it"),
+            Ok(Some(to)) if self.reloader.is_some() => Verdict::Sync(to),
+            Ok(Some(_)) => {
                 Verdict::Rebuild("no known reloader runs in the container; name what follows with `run:`".to_owned())
             }
         }
     }
+
+    /// Where a path goes, None if no COPY takes it; or why only a build can put it there. The last COPY to a place
+    /// says whose the file is.
+    fn destination(&self, path: &Path, roots: &[String]) -> Result<Option<Destination>, String> {
+        let mut last: Option<(PathBuf, Destination)> = None;
+        for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
+            for below in copied.takes(path) {
+                if let Some(why) = consumed {
+                    return Err(why.clone());
+                }
+                let (Ok(below), Some(root)) = (below, root) else { return Err(copied.unknown().to_owned()) };
+                let place = Path::new(roots.get(*root).map_or("", String::as_str)).join(&below);
+                // Docker writes it to both, and a path is synced to one.
+                if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
+                    return Err(in_two_places(other, &place));
+                }
+                let (owner, mode) = (copied.owner(), copied.mode());
+                last = Some((place, Destination { root: *root, path: below, owner, mode, rule: None }));
+            }
+        }
+        Ok(last.map(|(_, to)| to))
+    }
+}
+
+fn in_two_places(one: &Path, other: &Path) -> String {
+    format!("the Dockerfile copies it to both `{}` and `{}`", one.display(), other.display())
 }
 
 fn reads_archive(copy: &Copy) -> Option<String> {

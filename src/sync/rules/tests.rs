@@ -127,11 +127,23 @@ fn what_docker_decides_by_what_it_finds_is_rebuilt() {
 }
 
 #[test]
-fn the_last_copy_of_a_path_wins() {
-    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /v/");
-    assert_eq!(case.of("app/x"), to("/v/x"));
+fn the_last_copy_to_a_place_says_whose_the_file_is() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /w/app");
+    assert_eq!(case.of("app/x"), to("/w/app/x"));
     let Verdict::Sync(found) = case.rules().verdict(Path::new("app/x")) else { panic!("synced") };
     assert_eq!((found.owner.as_deref(), found.mode), (Some("app"), Some(0o755)));
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY one.py ./\nCOPY app/x app/\nCOPY . .");
+    assert_eq!((case.of("one.py"), case.of("app/x")), (to("/w/one.py"), to("/w/app/x")));
+}
+
+#[test]
+fn what_docker_writes_to_two_places_is_rebuilt() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY app /srv/public");
+    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies it to both `/w/app/x` and `/srv/public/x`");
+    assert_eq!(case.of("src/x"), to("/w/src/x"));
+    let case = Case::dockerfile("FROM x\nCOPY . app one.py /w/");
+    assert!(case.rebuilds("app/x"));
+    assert_eq!(case.of("one.py"), to("/w/one.py"));
 }
 
 #[test]
