@@ -75,7 +75,7 @@ struct Written {
 struct Auto {
     /// COPY by COPY in their order; with why files of it need a rebuild.
     copies: Vec<(Copied, Option<String>)>,
-    /// Folders that a RUN mounts.
+    /// Folders and files that a RUN mounts, with its line.
     mounted: Vec<(PathBuf, u32)>,
     /// None: nothing would notice a changed file.
     reloader: Option<&'static str>,
@@ -213,10 +213,7 @@ fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> 
     let mut auto =
         Auto { copies: vec![], mounted: vec![], reloader: found_reloader(image, stage, usage), roots: vec![] };
     for behind in file.behind(stage) {
-        let consumed = "another stage of the Dockerfile builds with it";
-        for copy in behind.steps.iter().filter_map(Step::copy) {
-            auto.copies.push((Copied::new(copy, &image.context)?, Some(format!("{consumed} (line {})", copy.line))));
-        }
+        auto.behind(&behind.steps, &image.context)?;
     }
     auto.steps(&stage.steps, &image.context)?;
     let mut roots = Vec::new();
@@ -239,6 +236,24 @@ fn found_reloader(image: &ImageConfig, stage: &Stage, usage: &Usage) -> Option<&
 }
 
 impl Auto {
+    /// What another stage copies or mounts it builds with.
+    fn behind(&mut self, steps: &[Step], context: &Path) -> Result<()> {
+        for step in steps {
+            match step {
+                Step::Copy(copy) => {
+                    let why = format!("another stage of the Dockerfile builds with it (line {})", copy.line);
+                    self.copies.push((Copied::new(copy, context)?, Some(why)));
+                }
+                Step::Run { mounts, line, .. } => self.mount(mounts, *line),
+            }
+        }
+        Ok(())
+    }
+
+    fn mount(&mut self, mounts: &[String], line: u32) {
+        self.mounted.extend(mounts.iter().map(|mount| (PathBuf::from(mount), line)));
+    }
+
     /// A RUN consumes whatever was copied before it, unless it is known to read no content.
     fn steps(&mut self, steps: &[Step], context: &Path) -> Result<()> {
         let first = self.copies.len();
@@ -246,9 +261,7 @@ impl Auto {
             match step {
                 Step::Copy(copy) => self.copies.push((Copied::new(copy, context)?, reads_archive(copy))),
                 Step::Run { text, line, mounts } => {
-                    self.mounted.extend(
-                        mounts.iter().map(|mount| (PathBuf::from(mount.trim_start_matches(['.', '/'])), *line)),
-                    );
+                    self.mount(mounts, *line);
                     if !is_harmless(text) {
                         let why = format!("the RUN in line {line} of the Dockerfile may build with it");
                         for (_, consumed) in &mut self.copies[first..] {

@@ -83,6 +83,17 @@ fn what_another_stage_builds_with_is_rebuilt_even_if_it_is_copied_too() {
 }
 
 #[test]
+fn what_another_stage_mounts_is_rebuilt_even_if_it_is_copied_too() {
+    let case = Case::dockerfile(
+        "FROM x AS deps\nRUN --mount=type=bind,source=package.json,target=package.json \\\n  \
+         --mount=source=.npmrc,target=.npmrc npm ci\nFROM x\nWORKDIR /w\nCOPY --from=deps /m /m\nCOPY . .",
+    );
+    assert_eq!(case.of("package.json").unwrap_err(), "the RUN in line 2 of the Dockerfile mounts it");
+    assert!(case.rebuilds(".npmrc"));
+    assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
+}
+
+#[test]
 fn a_stage_that_takes_no_part_has_no_say() {
     let case = Case::dockerfile("FROM x AS test\nCOPY app /t\nRUN make\nFROM x\nCOPY app /w/");
     assert_eq!(case.of("app/b"), to("/w/b"));
