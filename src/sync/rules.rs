@@ -9,7 +9,7 @@ use super::dockerfile::{Copy, Dockerfile, Stage, Step};
 use super::reloader::reloader;
 use crate::config::{ImageConfig, Sync, SyncRule};
 use crate::error::Result;
-use crate::image::dockerignore::{Ignore, ignore_file};
+use crate::image::dockerignore::Ignore;
 
 /// What a changed path means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Destination {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     ignore: Ignore,
-    /// The Dockerfile and the ignore file, relative to the context, where they are in it.
+    /// The Dockerfile and the ignore file, or where one may come, relative to the context, where they are in it.
     recipe: Vec<PathBuf>,
 }
 
@@ -99,9 +99,7 @@ impl Scope {
     /// [`crate::error::Code::ImageContext`] if it cannot be read.
     pub fn read(image: &ImageConfig) -> Result<Self> {
         let ignore = crate::image::context::read_ignore(image)?;
-        let own = |file: &Path| file.strip_prefix(&image.context).map(Path::to_owned).ok();
-        let files = [Some(image.dockerfile.clone()), ignore_file(&image.context, &image.dockerfile)];
-        Ok(Self { ignore, recipe: files.into_iter().flatten().filter_map(|file| own(&file)).collect() })
+        Ok(Self { ignore, recipe: crate::image::context::recipe(image).0 })
     }
 
     /// Whether anything below a folder of the context can mean something.

@@ -180,6 +180,14 @@ fn excluded_ignored_and_temporary_files_are_left_alone() {
 }
 
 #[test]
+fn an_ignore_file_says_how_the_image_is_built_before_there_is_one() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w");
+    assert!(case.rebuilds(".dockerignore") && case.rebuilds("Dockerfile.dockerignore"));
+    write(case.dir.path(), &[("Dockerfile.dockerignore", "")]);
+    assert_eq!(case.of(".dockerignore"), to("/w/.dockerignore"));
+}
+
+#[test]
 fn folders_that_mean_nothing_are_not_entered() {
     let case = Case::dockerfile("FROM x\nCOPY . /w");
     write(case.dir.path(), &[(".dockerignore", "node_modules\ndocs\n!docs/kept\n")]);
