@@ -1,5 +1,5 @@
-//! The files that the plan is made from: devk.yaml, values, charts, Compose files. A change of one of them is a
-//! new plan.
+//! The files that the plan is made from: devk.yaml, values, charts, Compose files, and Dockerfiles outside of their
+//! build contexts. A change of one of them is a new plan.
 //!
 //! Invariant: what counts was read after its watch began. What there is to watch stands in devk.yaml and in what it
 //! names, so these are read again until they lead to nothing new.
@@ -14,6 +14,7 @@ use crate::compose::Compose;
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
+use crate::image::context::recipe;
 use crate::observe;
 use crate::paths::Paths;
 use crate::sync::rules::is_temporary;
@@ -52,12 +53,14 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
     folders.into_iter().map(|(folder, names)| Place::Files(folder, names)).chain(charts).collect()
 }
 
-fn files<'a>(project: &'a Project, compose: Option<&'a Compose>) -> impl Iterator<Item = &'a PathBuf> {
+fn files(project: &Project, compose: Option<&Compose>) -> impl Iterator<Item = PathBuf> {
     let values = project.releases.iter().flat_map(|release| &release.values);
     // Those that devk.yaml names, also while they cannot be read.
     let named = project.compose.iter().flatten();
     let read = compose.into_iter().flat_map(|compose| &compose.files);
-    values.chain([&project.file]).chain(named).chain(read)
+    // An engine sees what is in the build context, and nothing else.
+    let recipes = project.images.iter().flat_map(|image| recipe(image).1);
+    values.chain([&project.file]).chain(named).chain(read).cloned().chain(recipes)
 }
 
 /// Watches them. Dropping it ends the watch.
@@ -298,5 +301,17 @@ mod tests {
         trial.write("compose.yaml", "services: {a: {image: x}}\n");
         trial.read().await;
         trial.is_told("compose.yaml", "services: {a: {image: y}}\n").await;
+    }
+
+    #[tokio::test]
+    async fn a_dockerfile_outside_of_its_context_is_watched_and_so_is_the_ignore_file_that_may_come() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("app")).unwrap();
+        trial.write("api.Dockerfile", "FROM x\n");
+        let image = "images: {api: {context: ./app, dockerfile: ./api.Dockerfile}}\n";
+        trial.write("devk.yaml", &(devk_yaml("chart", "values.yaml") + image));
+        trial.read().await;
+        trial.is_told("api.Dockerfile", "FROM y\n").await;
+        trial.is_told("api.Dockerfile.dockerignore", "*.log\n").await;
     }
 }
