@@ -1,5 +1,5 @@
-//! The files that the plan is made from: devk.yaml, values, charts, Compose files, and Dockerfiles outside of their
-//! build contexts. A change of one of them is a new plan.
+//! The files that the plan is made from: devk.yaml and its profile, values, charts, Compose files and their variables,
+//! and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
 //!
 //! Invariant: what counts was read after its watch began. What there is to watch stands in devk.yaml and in what it
 //! names, so these are read again until they lead to nothing new.
@@ -10,13 +10,14 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::compose::Compose;
+use crate::compose::{Compose, ENV_FILE, found_names};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
 use crate::image::context::recipe;
 use crate::observe;
 use crate::paths::Paths;
+use crate::release::chart;
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
@@ -49,18 +50,46 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
         let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { continue };
         folders.entry(folder.to_owned()).or_default().insert(name.into());
     }
-    let charts = project.releases.iter().map(|release| Place::Chart(release.chart.clone()));
+    let charts = project.releases.iter().flat_map(|release| chart::folders(&release.chart)).map(Place::Chart);
     folders.into_iter().map(|(folder, names)| Place::Files(folder, names)).chain(charts).collect()
 }
 
-fn files(project: &Project, compose: Option<&Compose>) -> impl Iterator<Item = PathBuf> {
-    let values = project.releases.iter().flat_map(|release| &release.values);
+fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::from([project.file.clone()]);
+    for release in &project.releases {
+        // What comes from a profile stands in the profile's file.
+        files.insert(release.origin.file.clone());
+        files.extend(release.values.iter().cloned());
+    }
+    for image in &project.images {
+        files.insert(image.origin.file.clone());
+        // An engine sees what is in the build context, and nothing else.
+        files.extend(recipe(image).1);
+    }
+    files.extend(compose_files(project, compose));
+    // A save goes to what a link leads to.
+    let linked: Vec<_> = files.iter().filter(|file| file.is_symlink()).filter_map(|f| f.canonicalize().ok()).collect();
+    files.extend(linked);
+    files
+}
+
+/// The files of the stack beside the project, and the places where one may come.
+fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     // Those that devk.yaml names, also while they cannot be read.
-    let named = project.compose.iter().flatten();
-    let read = compose.into_iter().flat_map(|compose| &compose.files);
-    // An engine sees what is in the build context, and nothing else.
-    let recipes = project.images.iter().flat_map(|image| recipe(image).1);
-    values.chain([&project.file]).chain(named).chain(read).cloned().chain(recipes)
+    let mut files: BTreeSet<_> = project.compose.iter().flatten().cloned().collect();
+    let folders = std::iter::once(&project.root).chain(compose.map(|compose| &compose.dir));
+    for folder in folders {
+        if project.compose.is_none() {
+            files.extend(found_names().map(|name| folder.join(name)));
+        }
+        files.extend(compose.map(|_| folder.join(ENV_FILE)));
+    }
+    if let Some(compose) = compose {
+        files.extend(compose.files.iter().cloned());
+        let variables = compose.services.values().flat_map(|service| service.environment.values());
+        files.extend(variables.map(|variable| variable.origin.file.clone()));
+    }
+    files
 }
 
 /// Watches them. Dropping it ends the watch.
@@ -313,5 +342,46 @@ mod tests {
         trial.read().await;
         trial.is_told("api.Dockerfile", "FROM y\n").await;
         trial.is_told("api.Dockerfile.dockerignore", "*.log\n").await;
+    }
+
+    #[tokio::test]
+    async fn an_override_that_is_made_and_the_files_of_variables_are_told() {
+        let mut trial = Trial::new();
+        trial.write("compose.yaml", "services: {a: {image: x, env_file: [a.env]}}\n");
+        trial.write("a.env", "A=1\n");
+        trial.read().await;
+        for file in [".env", "a.env", "compose.override.yaml"] {
+            trial.is_told(file, "A=2\n").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_chart_that_a_chart_takes_from_another_folder_is_watched() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("common")).unwrap();
+        trial.write("common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 0.1.0\n");
+        let dependency = "dependencies: [{name: common, version: 0.1.0, repository: 'file://../common'}]\n";
+        trial.write("chart/Chart.yaml", &format!("apiVersion: v2\nname: shop\nversion: 0.1.0\n{dependency}"));
+        trial.read().await;
+        trial.is_told("common/Chart.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn what_a_link_leads_to_is_watched() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("shared")).unwrap();
+        trial.write("shared/values.yaml", "");
+        std::fs::remove_file(trial.path("values.yaml")).unwrap();
+        std::os::unix::fs::symlink("shared/values.yaml", trial.path("values.yaml")).unwrap();
+        trial.read().await;
+        trial.is_told("shared/values.yaml", "a: 1\n").await;
+    }
+
+    #[tokio::test]
+    async fn the_file_of_the_profile_is_watched() {
+        let mut trial = Trial::new();
+        trial.write("devk.yaml", "name: shop\nprofile: demo\n");
+        trial.read().await;
+        trial.is_told("d/profiles/demo/devk.yaml", "changed").await;
     }
 }
