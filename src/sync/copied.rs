@@ -65,6 +65,22 @@ impl Copied {
         }
     }
 
+    /// The paths of the context that it would put at a place, whether they are there or not. Those that are in a
+    /// folder which matches a wildcard are not among them.
+    pub(super) fn sources_of(&self, place: &Path) -> Vec<PathBuf> {
+        let Some((root, below)) = self.root().zip(self.to().and_then(|to| place.strip_prefix(to).ok())) else {
+            return vec![];
+        };
+        let path = |source: &Source| match &source.pattern {
+            _ if self.copy.parents => Some(below.to_owned()),
+            Some(_) => Some(source.path.parent()?.join(below)),
+            None if source.is_folder => Some(source.path.join(below)),
+            None => Some(source.path.clone()),
+        };
+        let is_there = |way: &Result<PathBuf, ()>| way.as_ref().is_ok_and(|way| Path::new(&root).join(way) == place);
+        self.sources.iter().filter_map(path).filter(|path| self.takes(path).iter().any(is_there)).collect()
+    }
+
     fn to(&self) -> Option<&Path> {
         self.copy.to.as_ref().ok().map(Path::new)
     }

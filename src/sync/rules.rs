@@ -73,8 +73,11 @@ struct Written {
 /// What the Dockerfile says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Auto {
-    /// COPY by COPY in their order; with why files of it need a rebuild.
+    context: PathBuf,
+    /// COPY by COPY in their order, those of other stages first; with why files of it need a rebuild.
     copies: Vec<(Copied, Option<String>)>,
+    /// How many of `copies` other stages have.
+    elsewhere: usize,
     /// Folders and files that a RUN mounts, with its line.
     mounted: Vec<(PathBuf, u32)>,
     /// None: nothing would notice a changed file.
@@ -159,7 +162,7 @@ impl Rules {
         match &self.ways {
             Ways::None(why) => Verdict::Rebuild(why.clone()),
             Ways::Written(rules) => by_rules(rules, path),
-            Ways::Auto(auto) => auto.verdict(path, &self.roots),
+            Ways::Auto(auto) => auto.verdict(path, self),
         }
     }
 }
@@ -208,11 +211,12 @@ fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> 
     let Some(stage) = file.stage(image.target.as_deref()) else {
         return Ok((Ways::None("the Dockerfile has no such stage".to_owned()), vec![]));
     };
-    let mut auto =
-        Auto { copies: vec![], mounted: vec![], reloader: found_reloader(image, stage, usage), roots: vec![] };
+    let (context, reloader) = (image.context.clone(), found_reloader(image, stage, usage));
+    let mut auto = Auto { context, copies: vec![], elsewhere: 0, mounted: vec![], reloader, roots: vec![] };
     for behind in file.behind(stage) {
         auto.behind(&behind.steps, &image.context)?;
     }
+    auto.elsewhere = auto.copies.len();
     auto.steps(&stage.steps, &image.context)?;
     let mut roots = Vec::new();
     let root = |(copied, why): &(Copied, Option<String>)| match (why, copied.root()) {
@@ -272,11 +276,11 @@ impl Auto {
         Ok(())
     }
 
-    fn verdict(&self, path: &Path, roots: &[String]) -> Verdict {
+    fn verdict(&self, path: &Path, rules: &Rules) -> Verdict {
         if let Some((_, line)) = self.mounted.iter().find(|(mount, _)| path.starts_with(mount)) {
             return Verdict::Rebuild(format!("the RUN in line {line} of the Dockerfile mounts it"));
         }
-        match self.destination(path, roots) {
+        match self.destination(path, rules) {
             Err(why) => Verdict::Rebuild(why),
             Ok(None) => Verdict::Ignore("no COPY takes it"),
             Ok(Some(to)) if self.reloader.is_some() => Verdict::Sync(to),
@@ -288,7 +292,7 @@ impl Auto {
 
     /// Where a path goes, None if no COPY takes it; or why only a build can put it there. The last COPY to a place
     /// says whose the file is.
-    fn destination(&self, path: &Path, roots: &[String]) -> Result<Option<Destination>, String> {
+    fn destination(&self, path: &Path, rules: &Rules) -> Result<Option<Destination>, String> {
         let mut last: Option<(PathBuf, Destination)> = None;
         for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
             for below in copied.takes(path) {
@@ -296,7 +300,7 @@ impl Auto {
                     return Err(why.clone());
                 }
                 let (Ok(below), Some(root)) = (below, root) else { return Err(copied.unknown().to_owned()) };
-                let place = Path::new(roots.get(*root).map_or("", String::as_str)).join(&below);
+                let place = Path::new(rules.roots.get(*root).map_or("", String::as_str)).join(&below);
                 // Docker writes it to both, and a path is synced to one.
                 if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
                     return Err(in_two_places(other, &place));
@@ -305,7 +309,18 @@ impl Auto {
                 last = Some((place, Destination { root: *root, path: below, owner, mode, rule: None }));
             }
         }
-        Ok(last.map(|(_, to)| to))
+        let Some((place, to)) = last else { return Ok(None) };
+        match self.other_at(&place, path, &rules.scope.ignore) {
+            Some(other) => Err(format!("the Dockerfile copies `{}` to `{}`, too", other.display(), place.display())),
+            None => Ok(Some(to)),
+        }
+    }
+
+    /// Another file of the context that goes to the same place. Which of them is there is for the build to say.
+    fn other_at(&self, place: &Path, path: &Path, ignore: &Ignore) -> Option<PathBuf> {
+        let sources = self.copies.iter().skip(self.elsewhere).flat_map(|(copied, _)| copied.sources_of(place));
+        let is_sent = |other: &PathBuf| !ignore.ignores(&other.to_string_lossy()) && self.context.join(other).exists();
+        sources.filter(|other| other != path).find(is_sent)
     }
 }
 

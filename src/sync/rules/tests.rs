@@ -117,7 +117,7 @@ fn files_and_folders_land_where_docker_puts_them() {
         ("COPY app /w", "app/a/b", "/w/a/b"),
         ("COPY app src /w/", "src/a", "/w/a"),
         ("COPY *.py /w/", "one.py", "/w/one.py"),
-        ("COPY app/* /w/", "app/sub/x", "/w/x"),
+        ("COPY app/* /w/", "app/sub/y", "/w/y"),
         ("COPY app/*.py /w/", "app/main.py", "/w/main.py"),
         ("COPY --parents app/x /w/", "app/x", "/w/app/x"),
         ("COPY ./app/../one.py /w/", "one.py", "/w/one.py"),
@@ -155,6 +155,20 @@ fn what_docker_writes_to_two_places_is_rebuilt() {
     let case = Case::dockerfile("FROM x\nCOPY . app one.py /w/");
     assert!(case.rebuilds("app/x"));
     assert_eq!(case.of("one.py"), to("/w/one.py"));
+}
+
+#[test]
+fn what_another_file_is_laid_over_is_rebuilt() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY app ./\nCOPY src/x *.py ./\nCOPY src ./deep/");
+    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies `src/x` to `/w/x`, too");
+    assert_eq!(case.of("app/one.py").unwrap_err(), "the Dockerfile copies `one.py` to `/w/one.py`, too");
+    assert_eq!((case.of("one.py"), case.of("app/deep/y")), (to("/w/one.py"), to("/w/deep/y")));
+    write(case.dir.path(), &[("app/one.py", ""), ("src/y", "")]);
+    assert!(case.rebuilds("one.py") && case.rebuilds("app/deep/y"));
+    write(case.dir.path(), &[(".dockerignore", "src/y")]);
+    assert_eq!(case.of("app/deep/y"), to("/w/deep/y"));
+    let case = Case::dockerfile("FROM x AS build\nCOPY src /w\nFROM x\nCOPY --from=build /o /o\nCOPY app /w");
+    assert_eq!(case.of("app/x"), to("/w/x"));
 }
 
 #[test]
