@@ -299,14 +299,15 @@ impl Auto {
                 if let Some(why) = consumed {
                     return Err(why.clone());
                 }
-                let (Ok(below), Some(root)) = (below, root) else { return Err(copied.unknown().to_owned()) };
-                let place = Path::new(rules.roots.get(*root).map_or("", String::as_str)).join(&below);
+                let root = root.ok_or_else(|| copied.unknown().to_owned())?;
+                let below = below.map_err(str::to_owned)?;
+                let place = Path::new(rules.roots.get(root).map_or("", String::as_str)).join(&below);
                 // Docker writes it to both, and a path is synced to one.
                 if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
                     return Err(in_two_places(other, &place));
                 }
                 let (owner, mode) = (copied.owner(), copied.mode());
-                last = Some((place, Destination { root: *root, path: below, owner, mode, rule: None }));
+                last = Some((place, Destination { root, path: below, owner, mode, rule: None }));
             }
         }
         let Some((place, to)) = last else { return Ok(None) };

@@ -148,6 +148,15 @@ fn the_last_copy_to_a_place_says_whose_the_file_is() {
 }
 
 #[test]
+fn what_a_copy_excludes_is_told_by_its_way_from_the_source() {
+    let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md --exclude=src/b src /w");
+    assert_eq!(case.of("src/a.md").unwrap_err(), "ignored: no COPY takes it");
+    assert_eq!((case.of("src/b"), case.of("src/deep/a.md")), (to("/w/b"), to("/w/deep/a.md")));
+    let case = Case::dockerfile("FROM x\nCOPY --exclude=*.py one.py src /w/");
+    assert!(case.of("one.py").unwrap_err().contains("`--exclude`"));
+}
+
+#[test]
 fn what_docker_writes_to_two_places_is_rebuilt() {
     let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY app /srv/public");
     assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies it to both `/w/app/x` and `/srv/public/x`");
