@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::service::{self, Lead};
 use crate::bridge::{Bridge, Bridging, record, steps};
 use crate::cluster::{self, Access, namespace, sleep};
-use crate::config::{self, Project, ReleaseConfig, Source};
+use crate::config::{Project, ReleaseConfig, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
@@ -53,7 +53,7 @@ pub async fn up(
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
-    let mut project = config::load(&asked.source, paths)?;
+    let mut project = session.read(&asked.source, paths, &asked.environment).await?;
     if project.id != asked.id {
         return Err(other_project(&project, &asked.id).into());
     }

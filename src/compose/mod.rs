@@ -39,6 +39,7 @@ use serde::Serialize;
 use crate::config::Origin;
 use crate::database::Named;
 
+pub use options::{ENV_FILE, found_names};
 pub use read::load;
 
 /// What is read. The fields are the options of `docker compose` of the same meaning.

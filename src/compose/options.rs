@@ -16,6 +16,14 @@ const FILES: [&str; 4] = ["compose.yaml", "compose.yml", "docker-compose.yml", "
 const OVERRIDES: [&str; 4] =
     ["compose.override.yml", "compose.override.yaml", "docker-compose.override.yml", "docker-compose.override.yaml"];
 
+/// The file of variables in the folder of a project.
+pub const ENV_FILE: &str = ".env";
+
+/// The names under which files are found that nobody named.
+pub fn found_names() -> impl Iterator<Item = &'static str> {
+    FILES.into_iter().chain(OVERRIDES)
+}
+
 /// What the options amount to.
 #[derive(Debug, Clone)]
 pub(super) struct Setup {
@@ -130,7 +138,7 @@ impl<'a> Finder<'a> {
         if self.is_disabled()? {
             return Ok(None);
         }
-        let file = go_path::join(&self.dir(), ".env");
+        let file = go_path::join(&self.dir(), ENV_FILE);
         match Path::new(&file).metadata() {
             Ok(found) => Ok((!found.is_dir()).then(|| vec![file])),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -24,9 +24,22 @@ struct Rule {
 /// The ignore file that applies: `<Dockerfile>.dockerignore` beside the Dockerfile, else
 /// `.dockerignore` at the root of the context.
 pub fn ignore_file(context: &Path, dockerfile: &Path) -> Option<PathBuf> {
+    ignore_files(context, dockerfile).into_iter().find(|file| file.is_file())
+}
+
+/// Where an ignore file may stand: the first one that is there applies.
+fn ignore_files(context: &Path, dockerfile: &Path) -> [PathBuf; 2] {
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");
-    [PathBuf::from(own), context.join(".dockerignore")].into_iter().find(|file| file.is_file())
+    [PathBuf::from(own), context.join(".dockerignore")]
+}
+
+/// The files that decide which ignore file applies, and what it says: one that is not there yet may come.
+pub fn deciding_files(context: &Path, dockerfile: &Path) -> Vec<PathBuf> {
+    let mut files = ignore_files(context, dockerfile).to_vec();
+    let first = files.iter().position(|file| file.is_file());
+    files.truncate(first.map_or(files.len(), |first| first + 1));
+    files
 }
 
 impl Ignore {
@@ -395,6 +408,19 @@ mod tests {
         let own = dir.path().join("api.Dockerfile.dockerignore");
         std::fs::write(&own, "").unwrap();
         assert_eq!(ignore_file(dir.path(), &dockerfile), Some(own));
+    }
+
+    #[test]
+    fn an_ignore_file_that_may_come_decides_as_long_as_none_before_it_is_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (common, dockerfile) = (dir.path().join(".dockerignore"), dir.path().join("api.Dockerfile"));
+        let own = dir.path().join("api.Dockerfile.dockerignore");
+        let both = [own.clone(), common.clone()];
+        assert_eq!(deciding_files(dir.path(), &dockerfile), both);
+        std::fs::write(&common, "").unwrap();
+        assert_eq!(deciding_files(dir.path(), &dockerfile), both);
+        std::fs::write(&own, "").unwrap();
+        assert_eq!(deciding_files(dir.path(), &dockerfile), [own]);
     }
 
     proptest! {

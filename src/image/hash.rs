@@ -241,6 +241,19 @@ mod tests {
     }
 
     #[test]
+    fn a_dockerfile_outside_of_the_context_and_its_ignore_file_change_the_tag() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[("api.Dockerfile", "FROM x"), ("app/a", "1")]);
+        let mut config = image(&dir.path().join("app"));
+        config.dockerfile = dir.path().join("app/../api.Dockerfile");
+        let first = hash(&config);
+        write(dir.path(), &[("api.Dockerfile", "FROM y")]);
+        let second = hash(&config);
+        write(dir.path(), &[("api.Dockerfile.dockerignore", "a")]);
+        assert!(first != second && second != hash(&config));
+    }
+
+    #[test]
     fn what_is_ignored_and_when_it_was_written_do_not_change_the_tag() {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[("Dockerfile", "FROM x"), (".dockerignore", "*.log"), ("a", "1")]);

@@ -4,6 +4,7 @@
 //! folder every time, so an edit there counts like an edit in the chart itself; all others are
 //! fetched by `helm dependency build` in the copy, once per content, if they are not vendored.
 
+use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
@@ -116,6 +117,25 @@ fn visit(source: &Path, origin: &Origin, open: &mut Vec<PathBuf>, done: &mut Vec
     open.pop();
     done.push(local);
     Ok(())
+}
+
+/// The folder of a chart and those of its `file://` dependencies, as far as the charts can be read; none that lies in
+/// another one.
+pub fn folders(chart: &Path) -> BTreeSet<PathBuf> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![normalize(chart)]);
+    while let Some(folder) = next.pop() {
+        if !found.insert(folder.clone()) {
+            continue;
+        }
+        let read = |name: &str| read_file(&folder.join(name)).unwrap_or_default();
+        let (meta, older) = (read("Chart.yaml"), read("requirements.yaml"));
+        let declared = meta["dependencies"].as_array().or(older["dependencies"].as_array());
+        let declared = declared.into_iter().flatten().filter_map(|item| dependency(item, &Value::Null, &folder));
+        next.extend(declared.filter_map(|dependency| dependency.local).filter(|folder| folder.is_dir()));
+    }
+    let all = found.clone();
+    found.retain(|folder| !folder.ancestors().skip(1).any(|above| all.contains(above)));
+    found
 }
 
 /// A missing chart is devk.yaml's mistake, not the chart's.

@@ -1,5 +1,8 @@
-//! The files that the plan is made from: devk.yaml, values, charts, Compose files. A change of one of them is a
-//! new plan.
+//! The files that the plan is made from: devk.yaml and its profile, values, charts, Compose files and their variables,
+//! and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
+//!
+//! Invariant: what counts was read after its watch began. What there is to watch stands in devk.yaml and in what it
+//! names, so these are read again until they lead to nothing new.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -7,64 +10,159 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::compose::Compose;
-use crate::config::Project;
-use crate::error::{Result, internal};
+use crate::compose::{Compose, ENV_FILE, found_names};
+use crate::config::{self, Project, Source};
+use crate::environment::Environment;
+use crate::error::{Errors, Result, internal};
+use crate::image::context::recipe;
+use crate::observe;
+use crate::paths::Paths;
+use crate::release::chart;
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
-/// Files by their folder, and whole folders.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Places {
-    files: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
-    charts: BTreeSet<PathBuf>,
+/// Where changed paths are told.
+type Teller = mpsc::UnboundedSender<PathBuf>;
+
+/// What one watch is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// Files of a folder, by their names.
+    Files(PathBuf, BTreeSet<PathBuf>),
+    /// All that is in the folder of a chart.
+    Chart(PathBuf),
 }
 
-impl Places {
-    fn of(project: &Project, compose: Option<&Compose>) -> Self {
-        let values = project.releases.iter().flat_map(|release| &release.values);
-        let all = values.chain([&project.file]).chain(compose.iter().flat_map(|compose| &compose.files));
-        let mut files = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
-        for file in all {
-            let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { continue };
-            files.entry(folder.to_owned()).or_default().insert(name.into());
+impl Place {
+    async fn watch(&self, changes: &Teller) -> Result<AbortOnDropHandle<()>> {
+        match self.clone() {
+            Self::Files(folder, names) => {
+                follow(folder, |_| false, move |path| names.contains(path), changes.clone()).await
+            }
+            Self::Chart(folder) => follow(folder, |_| true, |path| !is_temporary(path), changes.clone()).await,
         }
-        Self { files, charts: project.releases.iter().map(|release| release.chart.clone()).collect() }
     }
+}
+
+fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
+    let mut folders = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
+    for file in files(project, compose) {
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { continue };
+        folders.entry(folder.to_owned()).or_default().insert(name.into());
+    }
+    let charts = project.releases.iter().flat_map(|release| chart::folders(&release.chart)).map(Place::Chart);
+    folders.into_iter().map(|(folder, names)| Place::Files(folder, names)).chain(charts).collect()
+}
+
+fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
+    let mut files = BTreeSet::from([project.file.clone()]);
+    for release in &project.releases {
+        // What comes from a profile stands in the profile's file.
+        files.insert(release.origin.file.clone());
+        files.extend(release.values.iter().cloned());
+    }
+    for image in &project.images {
+        files.insert(image.origin.file.clone());
+        // An engine sees what is in the build context, and nothing else.
+        files.extend(recipe(image).1);
+    }
+    files.extend(compose_files(project, compose));
+    // A save goes to what a link leads to.
+    let linked: Vec<_> = files.iter().filter(|file| file.is_symlink()).filter_map(|f| f.canonicalize().ok()).collect();
+    files.extend(linked);
+    files
+}
+
+/// The files of the stack beside the project, and the places where one may come.
+fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
+    // Those that devk.yaml names, also while they cannot be read.
+    let mut files: BTreeSet<_> = project.compose.iter().flatten().cloned().collect();
+    let folders = std::iter::once(&project.root).chain(compose.map(|compose| &compose.dir));
+    for folder in folders {
+        if project.compose.is_none() {
+            files.extend(found_names().map(|name| folder.join(name)));
+        }
+        files.extend(compose.map(|_| folder.join(ENV_FILE)));
+    }
+    if let Some(compose) = compose {
+        files.extend(compose.files.iter().cloned());
+        let variables = compose.services.values().flat_map(|service| service.environment.values());
+        files.extend(variables.map(|variable| variable.origin.file.clone()));
+    }
+    files
 }
 
 /// Watches them. Dropping it ends the watch.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    places: Places,
-    _tasks: Vec<AbortOnDropHandle<()>>,
+    watched: BTreeMap<Place, AbortOnDropHandle<()>>,
 }
 
 impl Inputs {
-    /// Tells changed paths from now on; those of an earlier call that are among them are watched without a gap.
+    /// Reads the project, and watches what it is made from before it is read. Changes are told from then on.
     ///
     /// # Errors
-    /// [`crate::error::Code::SyncWatch`].
-    pub async fn follow(
+    /// As [`config::load`].
+    pub async fn read(
         &mut self,
-        project: &Project,
-        compose: Option<&Compose>,
-        changes: &mpsc::UnboundedSender<PathBuf>,
-    ) -> Result<()> {
-        let places = Places::of(project, compose);
-        if places == self.places {
-            return Ok(());
+        source: &Source,
+        paths: &Paths,
+        environment: &Environment,
+        changes: &Teller,
+    ) -> Result<Project, Errors> {
+        let read = || {
+            let project = config::load(source, paths)?;
+            // What is wrong with Compose files is told when the plan is made.
+            let compose = observe::compose(&project, environment).ok().flatten();
+            Ok((project, compose))
+        };
+        self.read_watched(read, changes).await
+    }
+
+    /// Reads again as long as it leads to something that was not watched yet while it was read.
+    async fn read_watched(
+        &mut self,
+        mut read: impl FnMut() -> Result<(Project, Option<Compose>), Errors>,
+        changes: &Teller,
+    ) -> Result<Project, Errors> {
+        loop {
+            let (project, compose) = read()?;
+            // What cannot be watched is tried again, and told, when the plan is made.
+            let (is_more, _) = self.watch(&places(&project, compose.as_ref()), changes).await;
+            if !is_more {
+                return Ok(project);
+            }
         }
-        let mut tasks = vec![];
-        for (folder, names) in places.files.clone() {
-            let counts = move |path: &Path| names.contains(path);
-            tasks.push(follow(folder, |_| false, counts, changes.clone()).await?);
-        }
-        for chart in places.charts.clone() {
-            tasks.push(follow(chart, |_| true, |path: &Path| !is_temporary(path), changes.clone()).await?);
-        }
-        *self = Self { places, _tasks: tasks };
+    }
+
+    /// Watches what a plan was made from, and lets go of the rest.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::SyncWatch`]; then what was watched still is.
+    pub async fn follow(&mut self, project: &Project, compose: Option<&Compose>, changes: &Teller) -> Result<()> {
+        let places = places(project, compose);
+        self.watch(&places, changes).await.1?;
+        self.watched.retain(|place, _| places.contains(place));
         Ok(())
+    }
+
+    /// Watches those of the places that are not watched yet. The answer is whether that made more of them, and
+    /// the last failure.
+    async fn watch(&mut self, places: &BTreeSet<Place>, changes: &Teller) -> (bool, Result<()>) {
+        let (mut is_more, mut ended) = (false, Ok(()));
+        for place in places {
+            if self.watched.contains_key(place) {
+                continue;
+            }
+            match place.watch(changes).await {
+                Ok(task) => {
+                    self.watched.insert(place.clone(), task);
+                    is_more = true;
+                }
+                Err(error) => ended = Err(error),
+            }
+        }
+        (is_more, ended)
     }
 }
 
@@ -72,7 +170,7 @@ async fn follow(
     folder: PathBuf,
     enters: fn(&Path) -> bool,
     counts: impl Fn(&Path) -> bool + Send + 'static,
-    changes: mpsc::UnboundedSender<PathBuf>,
+    changes: Teller,
 ) -> Result<AbortOnDropHandle<()>> {
     let root = folder.clone();
     let watch = tokio::task::spawn_blocking(move || Watch::start(&root, enters, None)).await;
@@ -91,7 +189,73 @@ async fn follow(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    /// A project with a release, a values file and a chart.
+    struct Trial {
+        dir: tempfile::TempDir,
+        inputs: Inputs,
+        changes: Teller,
+        told: mpsc::UnboundedReceiver<PathBuf>,
+    }
+
+    impl Trial {
+        fn new() -> Self {
+            let (changes, told) = mpsc::unbounded_channel();
+            let trial = Self { dir: tempfile::tempdir().unwrap(), inputs: Inputs::default(), changes, told };
+            std::fs::create_dir(trial.path("chart")).unwrap();
+            trial.write("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n");
+            trial.write("values.yaml", "");
+            trial.write("more.yaml", "");
+            trial.write("devk.yaml", &devk_yaml("chart", "values.yaml"));
+            trial
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            self.dir.path().join(path)
+        }
+
+        fn write(&self, path: &str, text: &str) {
+            std::fs::write(self.path(path), text).unwrap();
+        }
+
+        fn load(&self) -> Result<Project, Errors> {
+            config::load(&self.source(), &self.paths())
+        }
+
+        fn source(&self) -> Source {
+            Source { dir: self.dir.path().to_owned(), file: None, profile: None }
+        }
+
+        fn paths(&self) -> Paths {
+            let [state, cache, data] = ["s", "c", "d"].map(|name| self.path(name));
+            Paths { state, cache, data }
+        }
+
+        async fn read(&mut self) -> Project {
+            let (source, paths) = (self.source(), self.paths());
+            self.inputs.read(&source, &paths, &Environment::default(), &self.changes).await.unwrap()
+        }
+
+        /// Writes to a file, and waits until it is told.
+        async fn is_told(&mut self, path: &str, text: &str) {
+            self.write(path, text);
+            let file = self.path(path);
+            let told = async { while self.told.recv().await.unwrap() != file {} };
+            assert!(tokio::time::timeout(Duration::from_secs(5), told).await.is_ok(), "`{path}` is not told");
+        }
+
+        async fn is_quiet(&mut self) {
+            let told = tokio::time::timeout(Duration::from_millis(200), self.told.recv()).await;
+            assert!(told.is_err(), "{told:?}");
+        }
+    }
+
+    fn devk_yaml(chart: &str, values: &str) -> String {
+        format!("name: shop\nreleases:\n  - {{name: shop, chart: ./{chart}, values: [{values}]}}\n")
+    }
 
     #[tokio::test]
     async fn a_file_that_counts_is_told_and_its_neighbours_are_not() {
@@ -103,5 +267,121 @@ mod tests {
         std::fs::write(dir.path().join("values.yaml.tmp"), "a: 1").unwrap();
         std::fs::rename(dir.path().join("values.yaml.tmp"), dir.path().join("values.yaml")).unwrap();
         assert_eq!(told.recv().await.unwrap(), dir.path().join("values.yaml"));
+    }
+
+    #[tokio::test]
+    async fn what_changes_while_the_plan_is_made_is_told() {
+        let mut trial = Trial::new();
+        let project = trial.read().await;
+        for file in ["chart/Chart.yaml", "values.yaml", "devk.yaml"] {
+            trial.is_told(file, "changed").await;
+        }
+        trial.inputs.follow(&project, None, &trial.changes).await.unwrap();
+        trial.is_told("values.yaml", "again").await;
+    }
+
+    #[tokio::test]
+    async fn devk_yaml_is_read_again_if_it_changed_before_its_watch_began() {
+        let mut trial = Trial::new();
+        let (mut inputs, mut readings) = (Inputs::default(), 0);
+        let read = || {
+            let project = trial.load()?;
+            readings += 1;
+            if readings == 1 {
+                trial.write("devk.yaml", &devk_yaml("chart", "more.yaml"));
+            }
+            Ok((project, None))
+        };
+        let project = inputs.read_watched(read, &trial.changes).await.unwrap();
+        assert_eq!(project.releases[0].values, [trial.path("more.yaml")]);
+        // The second reading led to more.yaml, which may have changed before its watch began.
+        assert_eq!(readings, 3);
+        trial.is_quiet().await;
+        trial.is_told("more.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn what_is_watched_already_is_read_once_and_no_change_by_itself() {
+        let mut trial = Trial::new();
+        trial.read().await;
+        let (mut inputs, mut readings) = (std::mem::take(&mut trial.inputs), 0);
+        let read = || {
+            readings += 1;
+            Ok((trial.load()?, None))
+        };
+        inputs.read_watched(read, &trial.changes).await.unwrap();
+        assert_eq!(readings, 1);
+        trial.is_quiet().await;
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_watched_costs_no_watch_that_there_was() {
+        let mut trial = Trial::new();
+        let mut project = trial.read().await;
+        project.releases[0].chart = trial.path("nowhere");
+        trial.inputs.follow(&project, None, &trial.changes).await.unwrap_err();
+        trial.is_told("chart/Chart.yaml", "changed").await;
+        trial.is_told("devk.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn a_compose_file_is_watched_before_it_is_read() {
+        let mut trial = Trial::new();
+        trial.write("compose.yaml", "services: {a: {image: x}}\n");
+        trial.read().await;
+        trial.is_told("compose.yaml", "services: {a: {image: y}}\n").await;
+    }
+
+    #[tokio::test]
+    async fn a_dockerfile_outside_of_its_context_is_watched_and_so_is_the_ignore_file_that_may_come() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("app")).unwrap();
+        trial.write("api.Dockerfile", "FROM x\n");
+        let image = "images: {api: {context: ./app, dockerfile: ./api.Dockerfile}}\n";
+        trial.write("devk.yaml", &(devk_yaml("chart", "values.yaml") + image));
+        trial.read().await;
+        trial.is_told("api.Dockerfile", "FROM y\n").await;
+        trial.is_told("api.Dockerfile.dockerignore", "*.log\n").await;
+    }
+
+    #[tokio::test]
+    async fn an_override_that_is_made_and_the_files_of_variables_are_told() {
+        let mut trial = Trial::new();
+        trial.write("compose.yaml", "services: {a: {image: x, env_file: [a.env]}}\n");
+        trial.write("a.env", "A=1\n");
+        trial.read().await;
+        for file in [".env", "a.env", "compose.override.yaml"] {
+            trial.is_told(file, "A=2\n").await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_chart_that_a_chart_takes_from_another_folder_is_watched() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("common")).unwrap();
+        trial.write("common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 0.1.0\n");
+        let dependency = "dependencies: [{name: common, version: 0.1.0, repository: 'file://../common'}]\n";
+        trial.write("chart/Chart.yaml", &format!("apiVersion: v2\nname: shop\nversion: 0.1.0\n{dependency}"));
+        trial.read().await;
+        trial.is_told("common/Chart.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn what_a_link_leads_to_is_watched() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("shared")).unwrap();
+        trial.write("shared/values.yaml", "");
+        std::fs::remove_file(trial.path("values.yaml")).unwrap();
+        std::os::unix::fs::symlink("shared/values.yaml", trial.path("values.yaml")).unwrap();
+        trial.read().await;
+        trial.is_told("shared/values.yaml", "a: 1\n").await;
+    }
+
+    #[tokio::test]
+    async fn the_file_of_the_profile_is_watched() {
+        let mut trial = Trial::new();
+        trial.write("devk.yaml", "name: shop\nprofile: demo\n");
+        trial.read().await;
+        trial.is_told("d/profiles/demo/devk.yaml", "changed").await;
     }
 }

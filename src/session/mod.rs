@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::relay::{Guard, Relay};
 use crate::cluster::Access;
 use crate::compose::Compose;
-use crate::config::Project;
+use crate::config::{Project, Source};
+use crate::environment::Environment;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
+use crate::paths::Paths;
 use crate::plan::ForwardFact;
 use crate::ui::{self, event::Reporter};
 
@@ -150,6 +152,14 @@ impl Session {
     pub fn settle(&mut self, outcome: Outcome) {
         self.outcome = Some(outcome);
         self.told.send_replace(self.status());
+    }
+
+    /// Reads the project. From before that on, a change of what it is made from is told.
+    ///
+    /// # Errors
+    /// As [`crate::config::load`].
+    pub async fn read(&mut self, source: &Source, paths: &Paths, environment: &Environment) -> Result<Project, Errors> {
+        self.inputs.read(source, paths, environment, &self.changed).await
     }
 
     /// Follows the files that the plan was made from: a change of one is told.

@@ -1,7 +1,7 @@
 //! The session's engines: one for every image that devk builds, and for the image before it as long as
 //! containers run that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kube::Client;
@@ -51,8 +51,8 @@ impl Syncing {
         self.engines.subscribe()
     }
 
-    /// Follows these images from now on. An engine whose image is as before goes on with its journal. The answer
-    /// is what is followed, and what cannot be.
+    /// Follows these images from now on. An engine whose image and rules are as before goes on with its journal; one
+    /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
     pub async fn follow(
         &mut self,
         namespace: &str,
@@ -68,13 +68,26 @@ impl Syncing {
             let engine = self.engine(namespace, image, releases).await;
             answers.push((image.target.name.clone(), engine.map(|engine| now.push(engine))));
         }
-        let before = self.engines.borrow().clone();
-        let superseded: Vec<_> =
-            before.into_iter().filter(|old| !now.iter().any(|new| Arc::ptr_eq(old, new))).collect();
-        superseded.iter().for_each(|engine| engine.retire(true));
-        now.extend(superseded.into_iter().filter(|engine| self.is_run(&engine.settings().reference)));
+        let failed = answers.iter().filter(|(_, answer)| answer.is_err()).map(|(name, _)| name.clone()).collect();
+        now.extend(self.superseded(&now, &failed));
         self.engines.send_replace(now);
         answers
+    }
+
+    /// The engines that go on beside those of `now`; `failed` names the images that have none there.
+    fn superseded(&self, now: &Engines, failed: &BTreeSet<String>) -> Engines {
+        let mut before = self.engines.borrow().clone();
+        before.retain(|old| !now.iter().any(|new| Arc::ptr_eq(old, new)));
+        before.retain(|old| {
+            let Settings { image, reference, .. } = old.settings();
+            let is_failed = failed.contains(image);
+            // Until there is a new one, it is the one to say what has to be rebuilt.
+            old.retire(!is_failed);
+            // Two of one image would serve the same containers, each by its own rules.
+            let is_replaced = now.iter().any(|new| new.settings().reference == *reference);
+            !is_replaced && (is_failed || self.is_run(reference))
+        });
+        before
     }
 
     async fn engine(&self, namespace: &str, image: &BuiltImage, releases: &[PreparedRelease]) -> Result<Arc<Engine>> {
@@ -87,7 +100,13 @@ impl Syncing {
             engine.retire(false);
             return Ok(engine);
         }
-        Engine::start(settings, image.seen.clone(), self.around.clone()).await.map(Arc::new)
+        let is_replaced = |old: &&Arc<Engine>| old.settings().reference == settings.reference;
+        let replaced = self.engines.borrow().iter().find(is_replaced).cloned();
+        let engine = Engine::start(settings, image.seen.clone(), self.around.clone()).await?;
+        if let Some(replaced) = replaced {
+            engine.inherit(&replaced).await?;
+        }
+        Ok(Arc::new(engine))
     }
 
     fn is_run(&self, reference: &str) -> bool {
@@ -126,4 +145,91 @@ fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usag
         }
     }
     Usage { command: vec![], environment: BTreeMap::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{ImageConfig, Sync, SyncRule};
+    use crate::image::context::tests::{image, write};
+    use crate::image::image_ref;
+    use crate::sync::containers::Container;
+    use crate::sync::exec::Place;
+    use crate::sync::watch::Baseline;
+
+    /// An image whose folder `app` is synced to a target.
+    fn built(context: &Path, target: &str) -> BuiltImage {
+        let config = image(context);
+        let rule = SyncRule {
+            from: "app".into(),
+            to: target.to_owned(),
+            run: vec![],
+            exclude: vec![],
+            origin: config.origin.clone(),
+        };
+        BuiltImage {
+            config: ImageConfig { sync: Sync::Rules(vec![rule]), ..config },
+            args: BTreeMap::new(),
+            target: image_ref("shop", "api", &"0".repeat(64)),
+            seen: Arc::new(Baseline::look(context, |_| true)),
+        }
+    }
+
+    /// The images of a project with one container that runs `built`.
+    fn syncing(built: &BuiltImage) -> Syncing {
+        let syncing = Syncing::new(watch::channel(None).1, mpsc::unbounded_channel().0, CancellationToken::new());
+        let place = Place { namespace: "shop".into(), pod: "api-1".into(), container: "api".into() };
+        let container = Container { place, image: built.target.reference() };
+        syncing.containers.send_replace([("containerd://a".to_owned(), container)].into());
+        syncing
+    }
+
+    fn context() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[("Dockerfile", "FROM x\n"), ("app/x", "old")]);
+        dir
+    }
+
+    async fn follow(syncing: &mut Syncing, built: BuiltImage) -> Result<()> {
+        syncing.follow("shop", &[built], &[]).await.remove(0).1
+    }
+
+    #[tokio::test]
+    async fn an_engine_with_other_rules_takes_the_place_of_the_one_before_and_all_that_it_had_synced() {
+        let dir = context();
+        let one = built(dir.path(), "/one");
+        let mut syncing = syncing(&one);
+        follow(&mut syncing, one).await.unwrap();
+        let before = syncing.engines.borrow()[0].clone();
+        write(dir.path(), &[("app/x", "new")]);
+        let noted = async {
+            while before.status().paths == 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), noted).await.unwrap();
+        // The tree has what the image has again, and the container may not.
+        write(dir.path(), &[("app/x", "old")]);
+        follow(&mut syncing, built(dir.path(), "/two")).await.unwrap();
+        let engines = syncing.engines.borrow().clone();
+        let roots: Vec<_> = engines.iter().map(|engine| engine.settings().rules.roots()).collect();
+        assert_eq!(roots, [["/two"]]);
+        assert_eq!(engines[0].status().paths, 1);
+    }
+
+    #[tokio::test]
+    async fn the_engine_of_an_image_that_cannot_be_followed_anew_goes_on() {
+        let dir = context();
+        let one = built(dir.path(), "/one");
+        let mut syncing = syncing(&one);
+        follow(&mut syncing, one).await.unwrap();
+        syncing.containers.send_replace(Containers::new());
+        let mut broken = built(dir.path(), "/two");
+        broken.config.context = dir.path().join("nowhere");
+        follow(&mut syncing, broken).await.unwrap_err();
+        assert_eq!(status(&syncing.engines.borrow()).len(), 1);
+    }
 }

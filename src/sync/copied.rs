@@ -23,6 +23,11 @@ struct Source {
 }
 
 const UNKNOWN: &str = "whether its COPY means a file or a folder is not plain; end the target with a `/`";
+/// docker's documentation says that it leaves such a file out, and BuildKit copied it (moby/buildkit#5489).
+const UNKNOWN_EXCLUDE: &str = "whether `--exclude` of its COPY means a file that is named is not plain";
+
+/// The way of a path from the target folder, or why it cannot be told.
+pub(super) type Way = Result<PathBuf, &'static str>;
 
 impl Copied {
     /// Looks into the context which sources are folders.
@@ -40,28 +45,55 @@ impl Copied {
         Ok(Self { copy: copy.clone(), sources, exclude: Ignore::parse(&copy.exclude.join("\n"), file)? })
     }
 
-    /// The way of a path from [`Copied::root`], if this COPY takes it; an error if it cannot be told.
-    pub(super) fn takes(&self, path: &Path) -> Option<Result<PathBuf, ()>> {
-        if self.exclude.ignores(&path.to_string_lossy()) {
-            return None;
+    /// The ways of a path from [`Copied::root`], one for each source of this COPY that takes it: Docker writes it to
+    /// all of them.
+    pub(super) fn takes(&self, path: &Path) -> Vec<Way> {
+        let taking = self.sources.iter().filter_map(|source| Some((source, source.below(path)?)));
+        taking.filter_map(|(source, below)| self.unless_excluded(source, path, below)).collect()
+    }
+
+    /// What is excluded is told by its way from the source, and a source that is a file has none. `--parents` copies
+    /// out of the context as a whole.
+    fn unless_excluded(&self, source: &Source, path: &Path, below: PathBuf) -> Option<Way> {
+        let excludes = |path: &Path| self.exclude.ignores(&path.to_string_lossy());
+        if self.copy.parents {
+            return (!excludes(path)).then(|| self.place(source, path, below));
         }
-        let (source, below) = self.sources.iter().find_map(|source| Some((source, source.below(path)?)))?;
-        Some(self.place(source, path, below))
+        if below.as_os_str().is_empty() && excludes(path.file_name().map_or(path, Path::new)) {
+            return Some(Err(UNKNOWN_EXCLUDE));
+        }
+        (!excludes(&below)).then(|| self.place(source, path, below))
     }
 
     /// What is in a folder goes into the target; a file goes into it under its own name, or becomes it.
-    fn place(&self, source: &Source, path: &Path, below: PathBuf) -> Result<PathBuf, ()> {
+    fn place(&self, source: &Source, path: &Path, below: PathBuf) -> Way {
         let in_folder = !below.as_os_str().is_empty();
         let into_folder = self.copy.into_folder;
         match &source.pattern {
             _ if self.copy.parents => Ok(path.to_owned()),
-            Some(_) if !into_folder => Err(()),
+            Some(_) if !into_folder => Err(UNKNOWN),
             Some(_) if in_folder => Ok(below),
             None if in_folder && source.is_folder => Ok(below),
-            None if in_folder || source.is_folder => Err(()),
-            None if !into_folder => self.to().and_then(Path::file_name).map(PathBuf::from).ok_or(()),
-            _ => path.file_name().map(PathBuf::from).ok_or(()),
+            None if in_folder || source.is_folder => Err(UNKNOWN),
+            None if !into_folder => self.to().and_then(Path::file_name).map(PathBuf::from).ok_or(UNKNOWN),
+            _ => path.file_name().map(PathBuf::from).ok_or(UNKNOWN),
         }
+    }
+
+    /// The paths of the context that it would put at a place, whether they are there or not. Those that are in a
+    /// folder which matches a wildcard are not among them.
+    pub(super) fn sources_of(&self, place: &Path) -> Vec<PathBuf> {
+        let Some((root, below)) = self.root().zip(self.to().and_then(|to| place.strip_prefix(to).ok())) else {
+            return vec![];
+        };
+        let path = |source: &Source| match &source.pattern {
+            _ if self.copy.parents => Some(below.to_owned()),
+            Some(_) => Some(source.path.parent()?.join(below)),
+            None if source.is_folder => Some(source.path.join(below)),
+            None => Some(source.path.clone()),
+        };
+        let is_there = |way: &Way| way.as_ref().is_ok_and(|way| Path::new(&root).join(way) == place);
+        self.sources.iter().filter_map(path).filter(|path| self.takes(path).iter().any(is_there)).collect()
     }
 
     fn to(&self) -> Option<&Path> {
@@ -77,7 +109,7 @@ impl Copied {
         Some(root.to_string_lossy().into_owned())
     }
 
-    /// Why a path that it takes has no known place.
+    /// Why its target folder is not known.
     pub(super) fn unknown(&self) -> &'static str {
         self.copy.to.as_ref().err().copied().unwrap_or(UNKNOWN)
     }

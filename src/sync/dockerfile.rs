@@ -34,7 +34,7 @@ pub enum Step {
     Run {
         text: String,
         line: u32,
-        /// Folders of the context that it mounts.
+        /// Folders and files of the context that it mounts, relative to it.
         mounts: Vec<String>,
     },
 }
@@ -65,16 +65,6 @@ pub struct Dockerfile {
 }
 
 const NO_WORKDIR: &str = "the base image decides where it goes; say it with WORKDIR";
-
-impl Step {
-    /// The COPY, if it is one.
-    pub fn copy(&self) -> Option<&Copy> {
-        match self {
-            Self::Copy(copy) => Some(copy),
-            Self::Run { .. } => None,
-        }
-    }
-}
 
 impl Dockerfile {
     /// Reads the text with these build arguments.
@@ -141,6 +131,11 @@ fn clean(path: &str) -> String {
         }
     }
     format!("/{}", parts.join("/"))
+}
+
+/// A path as the build context has it: its root is the highest folder there is.
+fn in_context(path: &str) -> String {
+    clean(&format!("/{path}")).trim_start_matches('/').to_owned()
 }
 
 /// The state of a reader between two instructions.
@@ -220,7 +215,7 @@ impl Reading<'_> {
 
     fn run(&mut self, text: &str, line: u32) {
         let (flags, rest) = flags(text);
-        let mounts = flags.iter().filter_map(|(name, value)| (name == "mount").then_some(value.as_str()));
+        let mounts = flags.iter().filter(|(name, _)| name == "mount").map(|(_, value)| self.expand(value));
         let (mut folders, mut uses) = (Vec::new(), Vec::new());
         for mount in mounts {
             let field = |names: &[&str]| {
@@ -229,7 +224,7 @@ impl Reading<'_> {
             };
             match (field(&["type"]).as_deref(), field(&["from"])) {
                 (None | Some("bind" | "cache"), Some(from)) => uses.extend(self.number(&from)),
-                (None | Some("bind"), None) => folders.push(field(&["source", "src"]).unwrap_or_default()),
+                (None | Some("bind"), None) => folders.push(in_context(&field(&["source", "src"]).unwrap_or_default())),
                 _ => {}
             }
         }
@@ -253,8 +248,7 @@ impl Reading<'_> {
         let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest));
         words.iter_mut().for_each(|word| *word = self.expand(word));
         let Some(to) = words.pop() else { return };
-        let sources = words.into_iter().filter(|word| !is_elsewhere(word)).map(|word| clean(&format!("/{word}")));
-        let sources: Vec<_> = sources.map(|path| path.trim_start_matches('/').to_owned()).collect();
+        let sources: Vec<_> = words.iter().filter(|word| !is_elsewhere(word)).map(|word| in_context(word)).collect();
         let exclude = flags.iter().filter(|(name, _)| name == "exclude").map(|(_, value)| value.clone()).collect();
         let Some(stage) = self.stages.last() else { return };
         let copy = Copy {

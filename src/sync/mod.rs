@@ -11,6 +11,7 @@ pub mod dockerfile;
 pub mod engine;
 pub mod exec;
 pub mod gate;
+mod inherit;
 pub mod journal;
 pub mod reloader;
 pub mod rules;

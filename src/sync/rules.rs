@@ -9,7 +9,7 @@ use super::dockerfile::{Copy, Dockerfile, Stage, Step};
 use super::reloader::reloader;
 use crate::config::{ImageConfig, Sync, SyncRule};
 use crate::error::Result;
-use crate::image::dockerignore::{Ignore, ignore_file};
+use crate::image::dockerignore::Ignore;
 
 /// What a changed path means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub struct Destination {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
     ignore: Ignore,
-    /// The Dockerfile and the ignore file, relative to the context, where they are in it.
+    /// The Dockerfile and the ignore file, or where one may come, relative to the context, where they are in it.
     recipe: Vec<PathBuf>,
 }
 
@@ -73,9 +73,12 @@ struct Written {
 /// What the Dockerfile says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Auto {
-    /// COPY by COPY in their order; with why files of it need a rebuild.
+    context: PathBuf,
+    /// COPY by COPY in their order, those of other stages first; with why files of it need a rebuild.
     copies: Vec<(Copied, Option<String>)>,
-    /// Folders that a RUN mounts.
+    /// How many of `copies` other stages have.
+    elsewhere: usize,
+    /// Folders and files that a RUN mounts, with its line.
     mounted: Vec<(PathBuf, u32)>,
     /// None: nothing would notice a changed file.
     reloader: Option<&'static str>,
@@ -99,9 +102,7 @@ impl Scope {
     /// [`crate::error::Code::ImageContext`] if it cannot be read.
     pub fn read(image: &ImageConfig) -> Result<Self> {
         let ignore = crate::image::context::read_ignore(image)?;
-        let own = |file: &Path| file.strip_prefix(&image.context).map(Path::to_owned).ok();
-        let files = [Some(image.dockerfile.clone()), ignore_file(&image.context, &image.dockerfile)];
-        Ok(Self { ignore, recipe: files.into_iter().flatten().filter_map(|file| own(&file)).collect() })
+        Ok(Self { ignore, recipe: crate::image::context::recipe(image).0 })
     }
 
     /// Whether anything below a folder of the context can mean something.
@@ -161,7 +162,7 @@ impl Rules {
         match &self.ways {
             Ways::None(why) => Verdict::Rebuild(why.clone()),
             Ways::Written(rules) => by_rules(rules, path),
-            Ways::Auto(auto) => auto.verdict(path),
+            Ways::Auto(auto) => auto.verdict(path, self),
         }
     }
 }
@@ -210,14 +211,12 @@ fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> 
     let Some(stage) = file.stage(image.target.as_deref()) else {
         return Ok((Ways::None("the Dockerfile has no such stage".to_owned()), vec![]));
     };
-    let mut auto =
-        Auto { copies: vec![], mounted: vec![], reloader: found_reloader(image, stage, usage), roots: vec![] };
+    let (context, reloader) = (image.context.clone(), found_reloader(image, stage, usage));
+    let mut auto = Auto { context, copies: vec![], elsewhere: 0, mounted: vec![], reloader, roots: vec![] };
     for behind in file.behind(stage) {
-        let consumed = "another stage of the Dockerfile builds with it";
-        for copy in behind.steps.iter().filter_map(Step::copy) {
-            auto.copies.push((Copied::new(copy, &image.context)?, Some(format!("{consumed} (line {})", copy.line))));
-        }
+        auto.behind(&behind.steps, &image.context)?;
     }
+    auto.elsewhere = auto.copies.len();
     auto.steps(&stage.steps, &image.context)?;
     let mut roots = Vec::new();
     let root = |(copied, why): &(Copied, Option<String>)| match (why, copied.root()) {
@@ -239,6 +238,24 @@ fn found_reloader(image: &ImageConfig, stage: &Stage, usage: &Usage) -> Option<&
 }
 
 impl Auto {
+    /// What another stage copies or mounts it builds with.
+    fn behind(&mut self, steps: &[Step], context: &Path) -> Result<()> {
+        for step in steps {
+            match step {
+                Step::Copy(copy) => {
+                    let why = format!("another stage of the Dockerfile builds with it (line {})", copy.line);
+                    self.copies.push((Copied::new(copy, context)?, Some(why)));
+                }
+                Step::Run { mounts, line, .. } => self.mount(mounts, *line),
+            }
+        }
+        Ok(())
+    }
+
+    fn mount(&mut self, mounts: &[String], line: u32) {
+        self.mounted.extend(mounts.iter().map(|mount| (PathBuf::from(mount), line)));
+    }
+
     /// A RUN consumes whatever was copied before it, unless it is known to read no content.
     fn steps(&mut self, steps: &[Step], context: &Path) -> Result<()> {
         let first = self.copies.len();
@@ -246,9 +263,7 @@ impl Auto {
             match step {
                 Step::Copy(copy) => self.copies.push((Copied::new(copy, context)?, reads_archive(copy))),
                 Step::Run { text, line, mounts } => {
-                    self.mounted.extend(
-                        mounts.iter().map(|mount| (PathBuf::from(mount.trim_start_matches(['.', '/'])), *line)),
-                    );
+                    self.mount(mounts, *line);
                     if !is_harmless(text) {
                         let why = format!("the RUN in line {line} of the Dockerfile may build with it");
                         for (_, consumed) in &mut self.copies[first..] {
@@ -261,30 +276,57 @@ impl Auto {
         Ok(())
     }
 
-    fn verdict(&self, path: &Path) -> Verdict {
+    fn verdict(&self, path: &Path, rules: &Rules) -> Verdict {
         if let Some((_, line)) = self.mounted.iter().find(|(mount, _)| path.starts_with(mount)) {
             return Verdict::Rebuild(format!("the RUN in line {line} of the Dockerfile mounts it"));
         }
-        let mut last = None;
-        for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
-            let Some(below) = copied.takes(path) else { continue };
-            if let Some(why) = consumed {
-                return Verdict::Rebuild(why.clone());
-            }
-            let (Ok(below), Some(root)) = (below, root) else {
-                return Verdict::Rebuild(copied.unknown().to_owned());
-            };
-            let (owner, mode) = (copied.owner(), copied.mode());
-            last = Some(Destination { root: *root, path: below, owner, mode, rule: None });
-        }
-        let Some(to) = last else { return Verdict::Ignore("no COPY takes it") };
-        match self.reloader {
-            Some(_) => Verdict::Sync(to),
-            None => {
+        match self.destination(path, rules) {
+            Err(why) => Verdict::Rebuild(why),
+            Ok(None) => Verdict::Ignore("no COPY takes it"),
+            Ok(Some(to)) if self.reloader.is_some() => Verdict::Sync(to),
+            Ok(Some(_)) => {
                 Verdict::Rebuild("no known reloader runs in the container; name what follows with `run:`".to_owned())
             }
         }
     }
+
+    /// Where a path goes, None if no COPY takes it; or why only a build can put it there. The last COPY to a place
+    /// says whose the file is.
+    fn destination(&self, path: &Path, rules: &Rules) -> Result<Option<Destination>, String> {
+        let mut last: Option<(PathBuf, Destination)> = None;
+        for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
+            for below in copied.takes(path) {
+                if let Some(why) = consumed {
+                    return Err(why.clone());
+                }
+                let root = root.ok_or_else(|| copied.unknown().to_owned())?;
+                let below = below.map_err(str::to_owned)?;
+                let place = Path::new(rules.roots.get(root).map_or("", String::as_str)).join(&below);
+                // Docker writes it to both, and a path is synced to one.
+                if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
+                    return Err(in_two_places(other, &place));
+                }
+                let (owner, mode) = (copied.owner(), copied.mode());
+                last = Some((place, Destination { root, path: below, owner, mode, rule: None }));
+            }
+        }
+        let Some((place, to)) = last else { return Ok(None) };
+        match self.other_at(&place, path, &rules.scope.ignore) {
+            Some(other) => Err(format!("the Dockerfile copies `{}` to `{}`, too", other.display(), place.display())),
+            None => Ok(Some(to)),
+        }
+    }
+
+    /// Another file of the context that goes to the same place. Which of them is there is for the build to say.
+    fn other_at(&self, place: &Path, path: &Path, ignore: &Ignore) -> Option<PathBuf> {
+        let sources = self.copies.iter().skip(self.elsewhere).flat_map(|(copied, _)| copied.sources_of(place));
+        let is_sent = |other: &PathBuf| !ignore.ignores(&other.to_string_lossy()) && self.context.join(other).exists();
+        sources.filter(|other| other != path).find(is_sent)
+    }
+}
+
+fn in_two_places(one: &Path, other: &Path) -> String {
+    format!("the Dockerfile copies it to both `{}` and `{}`", one.display(), other.display())
 }
 
 fn reads_archive(copy: &Copy) -> Option<String> {

@@ -119,13 +119,14 @@ fn folders_are_known_by_slash_dot_working_folder_and_earlier_copies() {
 
 #[test]
 fn a_bind_mount_of_the_context_is_seen() {
-    let text = "FROM x\nRUN --mount=type=bind,source=package.json,target=/p --mount=type=cache,target=/c npm ci\nRUN --mount=target=. make\n";
+    let text = "FROM x\nARG DIR=web\nRUN --mount=type=bind,source=package.json,target=/p --mount=type=cache,target=/c npm ci\nRUN --mount=target=. make\n\
+                RUN --mount=source=./${DIR}/,target=/w --mount=src=.npmrc,target=.npmrc npm ci\n";
     let file = parse(text);
     let mounts = file.stage(None).unwrap().steps.iter().map(|step| match step {
         Step::Run { mounts, .. } => mounts.clone(),
         Step::Copy(_) => vec![],
     });
-    assert_eq!(mounts.collect::<Vec<_>>(), [vec!["package.json".to_owned()], vec![String::new()]]);
+    assert_eq!(mounts.collect::<Vec<_>>(), [vec!["package.json"], vec![""], vec!["web", ".npmrc"]]);
 }
 
 #[test]

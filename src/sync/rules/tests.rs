@@ -83,6 +83,17 @@ fn what_another_stage_builds_with_is_rebuilt_even_if_it_is_copied_too() {
 }
 
 #[test]
+fn what_another_stage_mounts_is_rebuilt_even_if_it_is_copied_too() {
+    let case = Case::dockerfile(
+        "FROM x AS deps\nRUN --mount=type=bind,source=package.json,target=package.json \\\n  \
+         --mount=source=.npmrc,target=.npmrc npm ci\nFROM x\nWORKDIR /w\nCOPY --from=deps /m /m\nCOPY . .",
+    );
+    assert_eq!(case.of("package.json").unwrap_err(), "the RUN in line 2 of the Dockerfile mounts it");
+    assert!(case.rebuilds(".npmrc"));
+    assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
+}
+
+#[test]
 fn a_stage_that_takes_no_part_has_no_say() {
     let case = Case::dockerfile("FROM x AS test\nCOPY app /t\nRUN make\nFROM x\nCOPY app /w/");
     assert_eq!(case.of("app/b"), to("/w/b"));
@@ -106,7 +117,7 @@ fn files_and_folders_land_where_docker_puts_them() {
         ("COPY app /w", "app/a/b", "/w/a/b"),
         ("COPY app src /w/", "src/a", "/w/a"),
         ("COPY *.py /w/", "one.py", "/w/one.py"),
-        ("COPY app/* /w/", "app/sub/x", "/w/x"),
+        ("COPY app/* /w/", "app/sub/y", "/w/y"),
         ("COPY app/*.py /w/", "app/main.py", "/w/main.py"),
         ("COPY --parents app/x /w/", "app/x", "/w/app/x"),
         ("COPY ./app/../one.py /w/", "one.py", "/w/one.py"),
@@ -127,11 +138,46 @@ fn what_docker_decides_by_what_it_finds_is_rebuilt() {
 }
 
 #[test]
-fn the_last_copy_of_a_path_wins() {
-    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /v/");
-    assert_eq!(case.of("app/x"), to("/v/x"));
+fn the_last_copy_to_a_place_says_whose_the_file_is() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /w/app");
+    assert_eq!(case.of("app/x"), to("/w/app/x"));
     let Verdict::Sync(found) = case.rules().verdict(Path::new("app/x")) else { panic!("synced") };
     assert_eq!((found.owner.as_deref(), found.mode), (Some("app"), Some(0o755)));
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY one.py ./\nCOPY app/x app/\nCOPY . .");
+    assert_eq!((case.of("one.py"), case.of("app/x")), (to("/w/one.py"), to("/w/app/x")));
+}
+
+#[test]
+fn what_a_copy_excludes_is_told_by_its_way_from_the_source() {
+    let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md --exclude=src/b src /w");
+    assert_eq!(case.of("src/a.md").unwrap_err(), "ignored: no COPY takes it");
+    assert_eq!((case.of("src/b"), case.of("src/deep/a.md")), (to("/w/b"), to("/w/deep/a.md")));
+    let case = Case::dockerfile("FROM x\nCOPY --exclude=*.py one.py src /w/");
+    assert!(case.of("one.py").unwrap_err().contains("`--exclude`"));
+}
+
+#[test]
+fn what_docker_writes_to_two_places_is_rebuilt() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY app /srv/public");
+    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies it to both `/w/app/x` and `/srv/public/x`");
+    assert_eq!(case.of("src/x"), to("/w/src/x"));
+    let case = Case::dockerfile("FROM x\nCOPY . app one.py /w/");
+    assert!(case.rebuilds("app/x"));
+    assert_eq!(case.of("one.py"), to("/w/one.py"));
+}
+
+#[test]
+fn what_another_file_is_laid_over_is_rebuilt() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY app ./\nCOPY src/x *.py ./\nCOPY src ./deep/");
+    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies `src/x` to `/w/x`, too");
+    assert_eq!(case.of("app/one.py").unwrap_err(), "the Dockerfile copies `one.py` to `/w/one.py`, too");
+    assert_eq!((case.of("one.py"), case.of("app/deep/y")), (to("/w/one.py"), to("/w/deep/y")));
+    write(case.dir.path(), &[("app/one.py", ""), ("src/y", "")]);
+    assert!(case.rebuilds("one.py") && case.rebuilds("app/deep/y"));
+    write(case.dir.path(), &[(".dockerignore", "src/y")]);
+    assert_eq!(case.of("app/deep/y"), to("/w/deep/y"));
+    let case = Case::dockerfile("FROM x AS build\nCOPY src /w\nFROM x\nCOPY --from=build /o /o\nCOPY app /w");
+    assert_eq!(case.of("app/x"), to("/w/x"));
 }
 
 #[test]
@@ -154,6 +200,14 @@ fn excluded_ignored_and_temporary_files_are_left_alone() {
     }
     assert_eq!(case.of("keep.log"), to("/w/keep.log"));
     assert!(case.rebuilds(".dockerignore"));
+}
+
+#[test]
+fn an_ignore_file_says_how_the_image_is_built_before_there_is_one() {
+    let case = Case::dockerfile("FROM x\nCOPY . /w");
+    assert!(case.rebuilds(".dockerignore") && case.rebuilds("Dockerfile.dockerignore"));
+    write(case.dir.path(), &[("Dockerfile.dockerignore", "")]);
+    assert_eq!(case.of(".dockerignore"), to("/w/.dockerignore"));
 }
 
 #[test]
