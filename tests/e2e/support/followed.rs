@@ -120,13 +120,13 @@ impl Followed {
         // A path that is gone is believed after a moment; then it is in the journal.
         std::thread::sleep(Duration::from_millis(400));
         self.kubectl(&["rollout", "status", "deployment", self.deployment, "--timeout=180s"]);
-        let pods = self.pods();
         self.until("a container lacks some of the working tree", |sync| {
             let containers = sync["containers"].as_array().into_iter().flatten();
             let current = containers.filter(|c| c["open"] == true && c["generation"] == sync["generation"]);
             let mut current: Vec<_> = current.filter_map(|c| c["pod"].as_str()).collect();
             current.sort_unstable();
-            current == pods
+            // A build that ends now brings others.
+            current == self.pods()
         })
     }
 
