@@ -274,7 +274,7 @@ fn event_count(event: &Event) -> i32 {
     event.count.unwrap_or(0).max(series.unwrap_or(0))
 }
 
-fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+pub(super) fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     series.max(last).max(event.event_time.as_ref().map(|time| time.0))

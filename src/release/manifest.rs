@@ -59,6 +59,8 @@ pub struct Workload {
     pub kind: WorkloadKind,
     pub namespace: String,
     pub name: String,
+    /// A Job that Kubernetes removes some time after it has ended (`ttlSecondsAfterFinished`).
+    pub expires: bool,
 }
 
 /// An image that a pod spec uses.
@@ -186,7 +188,8 @@ impl Manifest {
             ("v1", "Pod") => WorkloadKind::Pod,
             _ => return None,
         };
-        Some(Workload { kind, namespace: self.namespace(namespace), name: self.name()?.to_owned() })
+        let expires = kind == WorkloadKind::Job && !self.object["spec"]["ttlSecondsAfterFinished"].is_null();
+        Some(Workload { kind, namespace: self.namespace(namespace), name: self.name()?.to_owned(), expires })
     }
 
     /// The pod, or the pod template of a workload.
@@ -386,6 +389,16 @@ spec: {containers: [{name: t, image: tester}]}
     fn workloads_leave_out_hooks_and_tests() {
         let names: Vec<_> = rendered().workloads("shop").into_iter().map(|w| (w.kind, w.name)).collect();
         assert_eq!(names, [(WorkloadKind::Deployment, "api".to_owned()), (WorkloadKind::Job, "seed".to_owned())]);
+    }
+
+    #[test]
+    fn a_job_expires_if_its_manifest_says_so() {
+        let job = |spec: &str| {
+            let text = format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: seed}}\nspec: {spec}\n");
+            Rendered::parse(&text).unwrap().workloads("shop")[0].expires
+        };
+        assert!(job("{ttlSecondsAfterFinished: 0}"));
+        assert!(!job("{ttlSecondsAfterFinished: null}") && !job("{}"));
     }
 
     #[test]
