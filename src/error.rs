@@ -229,6 +229,12 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
 }
 
+/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint would
+/// go to whatever the user's current context is.
+pub fn on_cluster(command: impl fmt::Display) -> String {
+    format!("{command} --kubeconfig \"$(devk kubeconfig)\"")
+}
+
 /// A mistake of devk's own, such as a panic in a task.
 pub fn internal(cause: &dyn fmt::Display) -> Error {
     Error::new(Code::Internal, format!("this is a mistake in devk: {cause}"))

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::crash::{self, Failure, Reason, Report};
 use super::manifest::{Workload, WorkloadKind};
 use super::workload::{self, State};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
 
 /// A missing Secret may be created by another part of the release a moment later.
@@ -411,7 +411,7 @@ impl Wait<'_> {
         }
         match first {
             Some(Assessment { stuck: Some(pod), workload, .. }) => {
-                error.hint(format!("kubectl delete pod {pod} --namespace {}", workload.namespace))
+                error.hint(on_cluster(format!("kubectl delete pod {pod} --namespace {}", workload.namespace)))
             }
             Some(Assessment { state: State::Missing, .. }) => error.hint("devk up"),
             Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
