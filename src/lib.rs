@@ -19,6 +19,7 @@ pub mod graph;
 mod hex;
 pub mod image;
 pub mod limits;
+mod log_lines;
 pub mod logs;
 pub mod observe;
 pub mod paths;
