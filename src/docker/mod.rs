@@ -3,6 +3,8 @@
 mod connect;
 mod endpoint;
 mod exec;
+#[cfg(test)]
+pub(crate) mod fake;
 mod published;
 
 pub use connect::{Engine, connect};
