@@ -152,7 +152,7 @@ codes! {
     SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
     SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";
-    ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
+    ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
