@@ -109,6 +109,14 @@ pub(super) fn changed(file: &Path) -> Error {
         .hint("run `devk up` again")
 }
 
+/// What was listed a moment ago is gone, or is no folder or link any more; else it cannot be read.
+fn vanished(file: &Path, cause: &io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => changed(file),
+        _ => unreadable(file, cause),
+    }
+}
+
 struct Walk<'a> {
     image: &'a ImageConfig,
     ignore: Ignore,
@@ -126,7 +134,7 @@ impl Walk<'_> {
             Ok(listed) => listed.into_iter().map(|entry| entry.file_name()).collect::<Vec<_>>(),
             // Only what is asked for has to be readable.
             Err(_) if ignored => Vec::new(),
-            Err(cause) => return Err(unreadable(&disk, &cause)),
+            Err(cause) => return Err(vanished(&disk, &cause)),
         };
         names.sort();
         names.into_iter().try_for_each(|name| self.below(folder.join(&name)))
@@ -169,7 +177,7 @@ fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
     let kind = match metadata.file_type() {
         kind if kind.is_dir() => Kind::Folder,
         kind if kind.is_file() => Kind::File,
-        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| unreadable(&disk, &e))?),
+        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?),
         _ => return Ok(None),
     };
     Ok(Some(Entry { path, disk, kind, mode: mode(&metadata) }))
@@ -194,7 +202,7 @@ fn mode(_: &Metadata) -> u32 {
 
 /// Opens a file of the context; one that is gone has changed.
 pub(super) fn open(file: &Path) -> Result<File> {
-    File::open(file).map_err(|e| if e.kind() == io::ErrorKind::NotFound { changed(file) } else { unreadable(file, &e) })
+    File::open(file).map_err(|e| vanished(file, &e))
 }
 
 /// A context on its way to the Engine.
@@ -428,6 +436,30 @@ pub(crate) mod tests {
         let entries = entries(&image(dir.path())).unwrap();
         assert_eq!(entries.len(), 2);
         assert_eq!(entries[1].kind, Kind::Link("/".into()));
+    }
+
+    #[test]
+    fn what_vanishes_while_a_context_is_walked_has_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[("Dockerfile", ""), ("a/one", ""), ("b/two", ""), ("c", "")]);
+        let config = image(dir.path());
+        let during = |vanish: &dyn Fn()| {
+            walk(&config, |entry| {
+                if slashes(&entry.path) == "b" {
+                    vanish();
+                }
+                Ok(())
+            })
+        };
+        let gone = during(&|| std::fs::remove_dir_all(dir.path().join("b")).unwrap());
+        assert_eq!(gone.unwrap_err().code, Code::ImageChanged, "a folder");
+        write(dir.path(), &[("b/two", "")]);
+        let replaced = during(&|| {
+            std::fs::remove_dir_all(dir.path().join("b")).unwrap();
+            std::fs::write(dir.path().join("b"), "").unwrap();
+        });
+        assert_eq!(replaced.unwrap_err().code, Code::ImageChanged, "a folder that is a file now");
+        assert_eq!(vanished(dir.path(), &io::ErrorKind::PermissionDenied.into()).code, Code::ImageContext);
     }
 
     #[tokio::test]
