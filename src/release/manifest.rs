@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::pods::pods;
 use super::yaml;
 use crate::error::{Code, Error, Result};
 
@@ -109,8 +110,8 @@ impl Rendered {
     /// Every image in every pod spec, hooks and custom resources included.
     pub fn images(&self) -> Vec<ImageUse> {
         let mut uses = Vec::new();
-        for manifest in &self.manifests {
-            find_containers(&manifest.object, &mut |container| uses.extend(manifest.image_use(container)));
+        for pod in pods(self) {
+            uses.extend(pod.containers().filter_map(|container| pod.manifest.image_use(container)));
         }
         uses
     }
@@ -273,21 +274,6 @@ fn as_port(value: &Value) -> Option<u16> {
     match value {
         Value::String(text) => text.parse().ok(),
         value => value.as_u64().and_then(|number| u16::try_from(number).ok()),
-    }
-}
-
-fn find_containers(value: &Value, found: &mut dyn FnMut(&Value)) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                if matches!(key.as_str(), "containers" | "initContainers") {
-                    value.as_array().into_iter().flatten().for_each(&mut *found);
-                }
-                find_containers(value, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| find_containers(item, found)),
-        _ => {}
     }
 }
 
