@@ -294,8 +294,7 @@ impl<'a> Run<'a> {
         let Some(built) = self.observed.images.iter().find(|built| built.target.name == name) else {
             return Err(unplanned(name));
         };
-        let docker = &self.observed.engine.docker;
-        image::build(docker, &self.project.id, &built.config, &built.args, &built.target, step).await?;
+        image::build(&self.observed.engine, &self.project.id, &built.config, &built.args, &built.target, step).await?;
         Ok(Done::Worked(built.target.reference()))
     }
 

@@ -1,6 +1,7 @@
 //! The Docker Engine: finding it, running commands in containers, and what ports containers claim.
 
 mod connect;
+mod credentials;
 mod endpoint;
 mod exec;
 #[cfg(test)]
@@ -8,6 +9,7 @@ pub(crate) mod fake;
 mod published;
 
 pub use connect::{Engine, connect};
+pub use credentials::{Credentials, credentials};
 pub use exec::{Attached, Exec, ExecOutput};
 pub use published::{PublishedPort, host_ports, published_ports};
 
