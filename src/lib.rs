@@ -30,6 +30,7 @@ pub mod process;
 pub mod relay;
 pub mod release;
 pub mod session;
+mod superseded;
 pub mod sync;
 pub mod ui;
 pub mod up;

@@ -181,7 +181,10 @@ pub const STEPS: &[(&str, &str)] = &[
     ("cluster.delete", "remove the cluster with its volumes"),
     ("release.uninstall/NAME", "uninstall a release with its hooks"),
     ("namespace.delete", "remove the project's namespace with all it holds"),
-    ("image.remove", "remove the images that devk built for the project from Docker"),
+    (
+        "image.remove",
+        "remove the images that devk built for the project from Docker, and from the nodes of a cluster that stays",
+    ),
 ];
 
 impl Plan {
