@@ -9,7 +9,7 @@ const PIECE: usize = 64 * 1024;
 
 /// A line, or a piece of one.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Line {
+pub(crate) struct Line {
     /// Without the line's end; bytes that are no UTF-8 are replaced.
     pub text: String,
     /// It goes on where the one before ended.
@@ -18,14 +18,14 @@ pub struct Line {
 
 /// Cuts a stream into lines.
 #[derive(Debug)]
-pub struct LogLines<R> {
+pub(crate) struct LogLines<R> {
     reader: R,
     bytes: Vec<u8>,
     continues: bool,
 }
 
 impl<R: AsyncBufRead + Unpin> LogLines<R> {
-    pub fn new(reader: R) -> Self {
+    pub(crate) fn new(reader: R) -> Self {
         Self { reader, bytes: vec![], continues: false }
     }
 
@@ -33,7 +33,7 @@ impl<R: AsyncBufRead + Unpin> LogLines<R> {
     ///
     /// # Errors
     /// Those of the stream.
-    pub async fn next(&mut self) -> io::Result<Option<Line>> {
+    pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let chunk = self.reader.fill_buf().await?;
             if chunk.is_empty() {
@@ -106,6 +106,9 @@ mod tests {
     #[tokio::test]
     async fn a_line_that_is_as_long_as_a_piece_is_one_line() {
         let long = "x".repeat(PIECE);
-        assert_eq!(lines(format!("{long}\n\nnext").as_bytes()).await, [(long, false), (String::new(), false), ("next".to_owned(), false)]);
+        assert_eq!(
+            lines(format!("{long}\n\nnext").as_bytes()).await,
+            [(long, false), (String::new(), false), ("next".to_owned(), false)]
+        );
     }
 }
