@@ -238,7 +238,8 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
         (Code::ClusterUnreachable, "devk doctor".to_owned())
     } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
-        let (object, namespace) = (refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned()), &prepared.namespace);
+        let (object, namespace) =
+            (refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned()), &prepared.namespace);
         let delete = on_cluster(format!("kubectl delete --cascade=orphan {object} --namespace {namespace}"));
         (Code::ReleaseApply, format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"))
     } else if let Some(owner) = other_owner(&error) {
