@@ -162,7 +162,7 @@ fn by_password(user: String, password: String) -> DockerCredentials {
     DockerCredentials { username: Some(user), password: Some(password), ..DockerCredentials::default() }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
@@ -204,10 +204,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_helper_is_asked_by_the_name_that_docker_login_uses() {
-        let config = r#"{"auths": {"https://index.docker.io/v1/": {}}, "credHelpers": {"gcr.example": "x"}, "credsStore": "x"}"#;
+        let config =
+            r#"{"auths": {"https://index.docker.io/v1/": {}}, "credHelpers": {"gcr.example": "x"}, "credsStore": "x"}"#;
         let script = r#"echo "{\"ServerURL\": \"$registry\", \"Username\": \"$1\", \"Secret\": \"for $registry\"}""#;
         let (found, problems) = found(config, script, "FROM gcr.example/a").await;
-        assert_eq!(found, ["gcr.example get for gcr.example ", "registry-1.docker.io get for https://index.docker.io/v1/ "]);
+        assert_eq!(
+            found,
+            ["gcr.example get for gcr.example ", "registry-1.docker.io get for https://index.docker.io/v1/ "]
+        );
         assert_eq!(problems, []);
     }
 
