@@ -41,10 +41,10 @@ impl Containers {
     /// `POST /containers/NAME/exec`, `POST /exec/ID/start`, `GET /exec/ID/json`; the id is the command's number.
     async fn serve(self, mut socket: TcpStream) {
         let Some((path, body)) = request(&mut socket).await else { return };
-        let parts: Vec<_> = path.trim_start_matches('/').split('/').skip(1).collect();
+        let parts: Vec<_> = path.split('/').collect();
         let done = |id: &str| (self.answer)(&self.ran()[id.parse::<usize>().unwrap()]);
         match parts[..] {
-            ["containers", _, "exec"] => {
+            [.., "containers", _, "exec"] => {
                 let words = body["Cmd"].as_array().unwrap().iter().map(|word| word.as_str().unwrap());
                 let command = words.collect::<Vec<_>>().join(" ");
                 let id = {
@@ -54,8 +54,10 @@ impl Containers {
                 };
                 reply(&mut socket, "201 Created", &json!({"Id": id.to_string()})).await;
             }
-            ["exec", id, "start"] => print(&mut socket, &done(id).0).await,
-            ["exec", id, "json"] => reply(&mut socket, "200 OK", &json!({"ExitCode": done(id).1, "Running": false})).await,
+            [.., "exec", id, "start"] => print(&mut socket, &done(id).0).await,
+            [.., "exec", id, "json"] => {
+                reply(&mut socket, "200 OK", &json!({"ExitCode": done(id).1, "Running": false})).await
+            }
             _ => reply(&mut socket, "404 Not Found", &json!({"message": path})).await,
         }
     }

@@ -68,8 +68,7 @@ pub(super) async fn trusted(node: Node<'_>, name: &str, verified: Result<()>) ->
 /// The node has something else under that name than Docker has.
 pub(super) fn changed(digest: &str, image: &ImageInspect) -> Error {
     let id = image.id.as_deref().unwrap_or_default();
-    Error::new(Code::ImageLoad, "what arrived is not what Docker has")
-        .evidence(format!("Docker: {id}\nnode: {digest}"))
+    Error::new(Code::ImageLoad, "what arrived is not what Docker has").evidence(format!("Docker: {id}\nnode: {digest}"))
 }
 
 /// Docker's image ID is the digest of the configuration (graph drivers), or of the manifest or index
