@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The images of a project, and where they are.
 #[derive(Debug)]
-pub struct Superseded {
+pub(crate) struct Superseded {
     pub docker: Docker,
     pub access: Access,
     pub project: String,
@@ -29,7 +29,7 @@ pub struct Superseded {
 impl Superseded {
     /// Removes them, but for what a pod runs and, of each image, the one before: somebody may roll back to it. What
     /// cannot be removed stays until the next time; the log tells why.
-    pub async fn remove(self) {
+    pub(crate) async fn remove(self) {
         let late = || Err(Error::new(Code::DockerRequest, format!("not done within {} s", PATIENCE.as_secs())));
         let removed = tokio::time::timeout(PATIENCE, self.try_remove()).await;
         if let Err(error) = removed.unwrap_or_else(|_| late()) {
@@ -58,7 +58,8 @@ impl Superseded {
             Error::new(Code::ClusterUnreachable, format!("cannot list the pods: {e}")).hint("devk doctor")
         })?;
         let specs = pods.items.into_iter().filter_map(|pod| pod.spec);
-        let containers = specs.flat_map(|spec| spec.containers.into_iter().chain(spec.init_containers.into_iter().flatten()));
+        let containers =
+            specs.flat_map(|spec| spec.containers.into_iter().chain(spec.init_containers.into_iter().flatten()));
         Ok(containers.filter_map(|container| container.image).collect())
     }
 }

@@ -282,11 +282,11 @@ impl<'a> Run<'a> {
         steps::remove(self.access()?, self.session, id, &state).await.map(Done::Worked)
     }
 
-    /// The images that this run replaced. None if it built and loaded nothing, or if something is left that may need
-    /// older ones: a release that failed, or one that devk.yaml does not name any more.
+    /// The images that this run replaced. None if it built and loaded nothing, or if something may need older ones: a
+    /// release that failed, or one that devk.yaml does not name any more, which is known of a cluster that ran before.
     fn superseded(&self, outcome: &Outcome) -> Option<Superseded> {
         let is_new = self.worked.borrow().keys().any(|step| step.starts_with("image."));
-        let access = self.access.get().filter(|_| is_new && outcome.ready)?;
+        let access = self.observed.access.as_ref().filter(|_| is_new && outcome.ready)?;
         self.observed.facts.left_over.is_empty().then(|| Superseded {
             docker: self.observed.engine.docker.clone(),
             access: access.clone(),

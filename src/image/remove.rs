@@ -41,12 +41,7 @@ pub async fn remove_tags(docker: &Docker, tags: Vec<String>) -> Result<Vec<Strin
 ///
 /// # Errors
 /// [`crate::error::Code::CommandFailed`] if `ctr` fails in the node.
-pub async fn remove_from_node(
-    docker: &Docker,
-    node: &str,
-    project_id: &str,
-    staying: &BTreeSet<String>,
-) -> Result<()> {
+pub async fn remove_from_node(docker: &Docker, node: &str, project_id: &str, staying: &BTreeSet<String>) -> Result<()> {
     let prefix = repository(project_id, "");
     load::remove(docker, node, |name| name.starts_with(&prefix) && !staying.contains(name)).await
 }
@@ -132,14 +127,23 @@ mod tests {
 
     #[test]
     fn what_is_needed_stays_and_of_each_image_the_newest_beside_it() {
-        let built = [made("r/api:1", 1), made("r/api:2", 2), made("r/api:3", 3), made("r/api:4", 4), made("r/web:1", 1)];
+        let built =
+            [made("r/api:1", 1), made("r/api:2", 2), made("r/api:3", 3), made("r/api:4", 4), made("r/web:1", 1)];
         let stay = |needed: &[&str]| {
             let needed = needed.iter().map(ToString::to_string).collect();
             staying(&built, &needed).into_iter().collect::<Vec<_>>()
         };
         assert_eq!(stay(&["r/api:4", "r/web:1"]), ["r/api:3", "r/api:4", "r/web:1"]);
-        assert_eq!(stay(&["r/api:4", "r/api:1", "r/web:1"]), ["r/api:1", "r/api:3", "r/api:4", "r/web:1"], "a pod runs 1");
-        assert_eq!(stay(&["r/api:2", "r/web:2"]), ["r/api:2", "r/api:4", "r/web:1", "r/web:2"], "rolled back; not in Docker");
+        assert_eq!(
+            stay(&["r/api:4", "r/api:1", "r/web:1"]),
+            ["r/api:1", "r/api:3", "r/api:4", "r/web:1"],
+            "a pod runs 1"
+        );
+        assert_eq!(
+            stay(&["r/api:2", "r/web:2"]),
+            ["r/api:2", "r/api:4", "r/web:1", "r/web:2"],
+            "rolled back; not in Docker"
+        );
     }
 
     #[tokio::test]
@@ -152,11 +156,15 @@ mod tests {
             sha256:11 t sha256:aa 2 MiB linux/amd64 -\n\
             sha256:22 t sha256:bb 2 MiB linux/amd64 -\n\
             sha256:33 t sha256:cc 2 MiB linux/amd64 -\n";
-        let node = Containers::start(|command| (if command.ends_with(" ls") { listed.to_owned() } else { String::new() }, 0));
+        let node =
+            Containers::start(|command| (if command.ends_with(" ls") { listed.to_owned() } else { String::new() }, 0));
         let node = node.await;
         let staying = BTreeSet::from(["devk.local/shop/api:2".to_owned()]);
         remove_from_node(&node.docker, "n", "shop", &staying).await.unwrap();
-        assert_eq!(node.ran().last().unwrap(), "ctr --namespace=k8s.io images rm --sync devk.local/shop/api:1 sha256:11");
+        assert_eq!(
+            node.ran().last().unwrap(),
+            "ctr --namespace=k8s.io images rm --sync devk.local/shop/api:1 sha256:11"
+        );
         remove_from_node(&node.docker, "n", "other", &staying).await.unwrap();
         assert_eq!(node.ran().len(), 3, "nothing to remove, nothing run");
     }

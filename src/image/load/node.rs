@@ -159,9 +159,9 @@ pub(super) fn names_of(images: &Images, is_gone: impl Fn(&str) -> bool) -> Vec<S
         of.iter().filter(|(name, _)| !is_id(name)).map(|(_, image)| image.digest.clone()).collect()
     };
     let (lost, kept) = (digests(&gone), digests(&others));
-    let ids = others.iter().filter(|(name, image)| {
-        is_id(name) && lost.contains(&image.digest) && !kept.contains(&image.digest)
-    });
+    let ids = others
+        .iter()
+        .filter(|(name, image)| is_id(name) && lost.contains(&image.digest) && !kept.contains(&image.digest));
     gone.iter().chain(ids).map(|(name, _)| (*name).clone()).collect()
 }
 
