@@ -14,8 +14,9 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::context::{UploadState, dockerfile_in_tar, read_dockerfile, upload};
+use super::context::{dockerfile_in_tar, read_dockerfile};
 use super::trace::{Trace, line_of};
+use super::upload::{UploadState, upload};
 use super::{ImageRef, USER_LABEL, own_user};
 use crate::config::ImageConfig;
 use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};

@@ -7,6 +7,7 @@ mod hash;
 mod load;
 mod remove;
 mod trace;
+mod upload;
 
 pub use build::{build, present};
 pub use hash::{content_hash, image_ref};
