@@ -3,6 +3,8 @@
 //! Works from whatever state a crash left: what there is to end stands in Docker and in the cluster. Of
 //! devk's own files it needs the pin alone: a cluster that devk never pinned is left as it is.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use crate::cluster::{Access, Handle, State, Turn, namespace, sleep};
@@ -80,7 +82,11 @@ impl Down<'_> {
             problems.extend(self.end_stack(&ending, access, &turn).await.err());
         }
         if delete {
-            problems.extend(self.step("image.remove", "devk-built images", self.remove_images()).await.err());
+            // Those of a cluster that is gone went with it.
+            let stays = matches!(ending, Ending::DeleteNamespace { .. });
+            let nodes = access.iter().filter(|_| stays).flat_map(|access| &access.nodes);
+            let removal = self.remove_images(nodes.map(|node| node.name.as_str()).collect());
+            problems.extend(self.step("image.remove", "devk-built images", removal).await.err());
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
                 // devk's copy of the user's credentials goes with the last project that needs them.
@@ -184,8 +190,15 @@ impl Down<'_> {
         Ok(installed::left_over(client, self.project).await?.into_iter().chain(named).collect())
     }
 
-    async fn remove_images(&self) -> Result<()> {
-        image::remove_project_images(&self.engine.docker, &self.project.id).await.map(drop)
+    /// From Docker, and from these nodes.
+    async fn remove_images(&self, nodes: Vec<&str>) -> Result<()> {
+        let (docker, id) = (&self.engine.docker, &self.project.id);
+        let tags = image::remove_project_images(docker, id).await?;
+        // Where devk never built anything the nodes need not even have `ctr`.
+        for node in nodes.into_iter().filter(|_| !(tags.is_empty() && self.project.images.is_empty())) {
+            image::remove_from_node(docker, node, id, &BTreeSet::new()).await?;
+        }
+        Ok(())
     }
 
     /// The lease, the generated secrets (renderings hold them, too), the supervisor's files.

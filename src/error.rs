@@ -152,7 +152,7 @@ codes! {
     SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
     SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";
-    ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
+    ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
@@ -227,6 +227,12 @@ impl std::error::Error for Error {}
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
     causes.fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+}
+
+/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint would
+/// go to whatever the user's current context is.
+pub fn on_cluster(command: impl fmt::Display) -> String {
+    format!("{command} --kubeconfig \"$(devk kubeconfig)\"")
 }
 
 /// A mistake of devk's own, such as a panic in a task.

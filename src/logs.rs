@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures::{AsyncBufReadExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
@@ -14,6 +13,7 @@ use kube::api::{ListParams, LogParams};
 use tokio::task::JoinSet;
 
 use crate::error::{Code, Error, Result};
+use crate::log_lines::LogLines;
 use crate::ui::{self, Format};
 
 /// Pause before the pods, or a log that was cut off, are looked at again.
@@ -123,11 +123,11 @@ impl Tail {
         let (pod, container, _) = run;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut params = LogParams { container: Some(container.clone()), follow, tail_lines, ..LogParams::default() };
-        let mut lines = api.log_stream(pod, &params).await?.lines();
+        let mut lines = LogLines::new(api.log_stream(pod, &params).await?);
         loop {
             let mut last = Timestamp::now();
-            while let Ok(Some(line)) = lines.try_next().await {
-                self.printed.print(pod, container, &line);
+            while let Ok(Some(line)) = lines.next().await {
+                self.printed.print(pod, container, &line.text);
                 last = Timestamp::now();
             }
             (params.since_time, params.tail_lines) = (Some(last), None);
@@ -139,7 +139,7 @@ impl Tail {
                 }
                 tokio::time::sleep(AGAIN).await;
                 if let Ok(stream) = api.log_stream(pod, &params).await {
-                    break stream.lines();
+                    break LogLines::new(stream);
                 }
             };
         }

@@ -28,6 +28,14 @@ pub struct ImageFact {
     pub on_nodes: bool,
 }
 
+impl ImageFact {
+    /// `name@sha256:…`. Docker saves such an image without a name, and in its own form: what a node makes of that has
+    /// another digest.
+    fn is_pinned(&self) -> bool {
+        self.reference.contains('@')
+    }
+}
+
 /// One release.
 #[derive(Debug, Clone)]
 pub struct ReleaseFact {
@@ -173,7 +181,10 @@ pub const STEPS: &[(&str, &str)] = &[
     ("cluster.delete", "remove the cluster with its volumes"),
     ("release.uninstall/NAME", "uninstall a release with its hooks"),
     ("namespace.delete", "remove the project's namespace with all it holds"),
-    ("image.remove", "remove the images that devk built for the project from Docker"),
+    (
+        "image.remove",
+        "remove the images that devk built for the project from Docker, and from the nodes of a cluster that stays",
+    ),
 ];
 
 impl Plan {
@@ -218,9 +229,13 @@ fn build(image: &ImageFact) -> Option<PlannedStep> {
 fn load(image: &ImageFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
     needs.extend(image.built_as.as_deref().map(build_id));
-    let why = if image.on_nodes { "every node has it" } else { "a node lacks it" };
+    let (why, skip) = match (image.on_nodes, image.is_pinned()) {
+        (true, _) => ("every node has it", true),
+        (false, true) => ("it is pinned by its digest: the node pulls it", true),
+        (false, false) => ("a node lacks it", false),
+    };
     let action = Action::Load { reference: image.reference.clone() };
-    step(load_id(image), needs, why.to_owned(), image.on_nodes, action)
+    step(load_id(image), needs, why.to_owned(), skip, action)
 }
 
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
@@ -420,6 +435,16 @@ mod tests {
         facts.images[0].on_nodes = true;
         let skipped: Vec<_> = Plan::of(&facts).steps.into_iter().filter(|s| s.skip).map(|s| s.id).collect();
         assert_eq!(skipped, ["image.build/api", "image.load/api"]);
+    }
+
+    #[test]
+    fn an_image_that_is_pinned_by_its_digest_is_left_to_the_node() {
+        let mut facts = facts();
+        let reference = "redis:7@sha256:0123".to_owned();
+        facts.images.push(ImageFact { built_as: None, reference, in_docker: true, on_nodes: false });
+        let plan = Plan::of(&facts);
+        let load = plan.steps.iter().find(|step| step.id == "image.load/redis:7@sha256:0123").unwrap();
+        assert_eq!((load.skip, load.why.as_str()), (true, "it is pinned by its digest: the node pulls it"));
     }
 
     #[test]

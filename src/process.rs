@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -79,12 +79,14 @@ pub struct Cmd {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     dir: Option<PathBuf>,
+    input: Option<String>,
     outlives: bool,
 }
 
 impl Cmd {
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), inherited: None, args: Vec::new(), env: Vec::new(), dir: None, outlives: false }
+        let (args, env) = (Vec::new(), Vec::new());
+        Self { program: program.into(), inherited: None, args, env, dir: None, input: None, outlives: false }
     }
 
     /// The allowed variables are those of `environment`, not this process's.
@@ -120,6 +122,13 @@ impl Cmd {
     #[must_use]
     pub fn dir(mut self, dir: impl AsRef<Path>) -> Self {
         self.dir = Some(dir.as_ref().to_owned());
+        self
+    }
+
+    /// What the program reads from its standard input: a line or two, which a pipe holds.
+    #[must_use]
+    pub fn input(mut self, text: impl Into<String>) -> Self {
+        self.input = Some(text.into());
         self
     }
 
@@ -172,6 +181,10 @@ impl Cmd {
         let mut child = command.spawn().map_err(not_started)?;
         // It holds the writing ends too, and the reading would have no end.
         drop(command);
+        if let (Some(input), Some(mut stdin)) = (&self.input, child.stdin.take()) {
+            // A program that does not read it says so by its end.
+            let _ = stdin.write_all(input.as_bytes()).await;
+        }
         let (stdout, stderr, status) = match kept {
             Some((stdout, stderr)) => {
                 tokio::join!(read_lines(Some(stdout), &mut out), read_lines(Some(stderr), &mut err), child.wait())
@@ -202,7 +215,8 @@ impl Cmd {
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args).env_clear().kill_on_drop(true);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let inherited = |key: &&str| match &self.inherited {
             Some(environment) => environment.get(key).map(OsString::from),
             None => std::env::var_os(key),
@@ -323,6 +337,12 @@ mod tests {
         let cmd = Cmd::new("sh").args(["-c", "echo a; echo b; exit 7"]);
         let answer = cmd.answer(|line| lines.push(line.to_owned())).await.unwrap();
         assert_eq!((answer.status.code(), lines), (Some(7), vec!["a".to_owned(), "b".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn a_program_reads_what_it_is_given_to_its_end() {
+        assert_eq!(Cmd::new("cat").input("a\nb").run().await.unwrap().stdout, "a\nb");
+        assert_eq!(Cmd::new("cat").run().await.unwrap().stdout, "");
     }
 
     /// Runs a script to its end as if devk had been killed at once: nobody reads on, nobody waits.

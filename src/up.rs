@@ -23,6 +23,7 @@ use crate::release::readiness::wait_ready;
 use crate::session::control::{Built, Outcome};
 use crate::session::target::{Snapshot, choose};
 use crate::session::{self, Session};
+use crate::superseded::Superseded;
 use crate::ui::event::{Reporter, Step};
 
 /// How long a Service may have no Ready pod after its release has become ready.
@@ -53,6 +54,7 @@ pub async fn up(
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
+    session.finished().await;
     let mut project = session.read(&asked.source, paths, &asked.environment).await?;
     if project.id != asked.id {
         return Err(other_project(&project, &asked.id).into());
@@ -80,8 +82,12 @@ pub async fn up(
         steps_ms: run.worked.borrow().values().sum(),
         failed,
     };
+    let superseded = run.superseded(&outcome);
     session.settle(outcome.clone());
     session.learn_images();
+    if let Some(superseded) = superseded {
+        session.finish_later(superseded.remove());
+    }
     Ok(outcome)
 }
 
@@ -276,6 +282,19 @@ impl<'a> Run<'a> {
         steps::remove(self.access()?, self.session, id, &state).await.map(Done::Worked)
     }
 
+    /// The images that this run replaced. None if it built and loaded nothing, or if something may need older ones: a
+    /// release that failed, or one that devk.yaml does not name any more, which is known of a cluster that ran before.
+    fn superseded(&self, outcome: &Outcome) -> Option<Superseded> {
+        let is_new = self.worked.borrow().keys().any(|step| step.starts_with("image."));
+        let access = self.observed.access.as_ref().filter(|_| is_new && outcome.ready)?;
+        self.observed.facts.left_over.is_empty().then(|| Superseded {
+            docker: self.observed.engine.docker.clone(),
+            access: access.clone(),
+            project: self.project.id.clone(),
+            current: outcome.images.iter().map(|image| image.reference.clone()).collect(),
+        })
+    }
+
     async fn cluster(&self, step: &Step) -> Result<Done> {
         let access = self.observed.cluster.ensure(step).await?;
         self.session.lead_to(&self.observed.engine.docker, &access);
@@ -294,8 +313,7 @@ impl<'a> Run<'a> {
         let Some(built) = self.observed.images.iter().find(|built| built.target.name == name) else {
             return Err(unplanned(name));
         };
-        let docker = &self.observed.engine.docker;
-        image::build(docker, &self.project.id, &built.config, &built.args, &built.target, step).await?;
+        image::build(&self.observed.engine, &self.project.id, &built.config, &built.args, &built.target, step).await?;
         Ok(Done::Worked(built.target.reference()))
     }
 

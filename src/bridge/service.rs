@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cluster::namespace::PROJECT_LABEL;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 
 /// Service and EndpointSlice are both called so.
 pub const NAME: &str = "devk-bridge-postgres";
@@ -50,7 +50,7 @@ pub async fn ensure(client: &kube::Client, project: &str, lead: Lead) -> Result<
         && !is_own(&found)
     {
         return Err(Error::new(Code::BridgeService, format!("Service `{NAME}` exists and is not devk's"))
-            .hint(format!("kubectl --kubeconfig \"$(devk kubeconfig)\" -n {project} delete service {NAME}")));
+            .hint(on_cluster(format!("kubectl delete service {NAME} --namespace {project}"))));
     }
     apply(&services, &service(project, lead)).await?;
     apply(&slices, &slice(project, lead)).await

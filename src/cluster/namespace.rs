@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
 
 use super::client::refused;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 
 /// Says which project a namespace belongs to.
 pub const PROJECT_LABEL: &str = "devk.dev/project";
@@ -155,7 +155,7 @@ fn stuck(project: &str, left: &Namespace) -> Error {
     let reasons = conditions.filter(|c| c.status == "True").filter_map(|c| c.message.clone());
     Error::new(Code::ClusterUnreachable, format!("namespace `{project}` is not gone after {} s", GONE.as_secs()))
         .evidence(reasons.collect::<Vec<_>>().join("\n"))
-        .hint(format!("kubectl --kubeconfig \"$(devk kubeconfig)\" get namespace {project} -o yaml"))
+        .hint(on_cluster(format!("kubectl get namespace {project} -o yaml")))
 }
 
 fn namespace(project: &str, root: &Path) -> Namespace {

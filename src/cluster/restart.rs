@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::{Api, api::ListParams};
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
 
 /// How long the kubelet may take to report every container anew.
@@ -32,7 +32,7 @@ pub(super) async fn wait_until_fresh(client: &kube::Client, starts: &Starts, ste
     });
     waited.await.map_err(|_| {
         Error::new(Code::ClusterUnreachable, "the node does not report its containers after 90 s")
-            .hint("kubectl --kubeconfig \"$(devk kubeconfig)\" get nodes,pods -A")
+            .hint(on_cluster("kubectl get nodes,pods -A"))
     })
 }
 

@@ -1,6 +1,6 @@
 //! `devk logs`: the containers' output, named by pod.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -58,15 +58,14 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
 type Named = (String, BTreeMap<String, String>);
 
 /// The label selector of what a name stands for: a forward's Service, a Service or workload of that name,
-/// or one whose name ends in it (`api` for `shop-api`).
+/// or the only one whose name ends in it (`api` for `shop-api`).
 async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
     let mut known = list(client, project, |s: &Service| s.spec.as_ref()?.selector.clone()).await?;
     known.extend(list(client, project, |d: &Deployment| d.spec.as_ref()?.selector.match_labels.clone()).await?);
     known.extend(list(client, project, |s: &StatefulSet| s.spec.as_ref()?.selector.match_labels.clone()).await?);
     known.extend(list(client, project, |d: &DaemonSet| d.spec.as_ref()?.selector.match_labels.clone()).await?);
     known.extend(list(client, project, |j: &Job| j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()).await?);
-    let found = known.iter().filter(|(full, _)| stands_for(project, name, full)).min_by_key(|(full, _)| full != name);
-    let Some((_, labels)) = found else { return Err(unknown(project, name, &known)) };
+    let labels = choose(project, name, &known)?;
     Ok(labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))
 }
 
@@ -86,12 +85,27 @@ where
     Ok(named.filter(|(_, labels)| !labels.is_empty()).collect())
 }
 
-fn stands_for(project: &Project, name: &str, service: &str) -> bool {
+/// A Service and its workload often share a name, and mean the same pods: the first counts.
+fn choose<'a>(project: &Project, name: &str, known: &'a [Named]) -> Result<&'a BTreeMap<String, String>> {
     let forward = project.forwards.iter().flatten().find(|f| f.name == name);
-    match forward.and_then(|f| f.service.as_deref()) {
-        Some(target) => target == service,
-        None => service == name || service.strip_suffix(name).is_some_and(|rest| rest.ends_with('-')),
+    let target = forward.and_then(|f| f.service.as_deref());
+    if let Some((_, labels)) = known.iter().find(|(full, _)| full == target.unwrap_or(name)) {
+        return Ok(labels);
     }
+    let ends = |full: &str| target.is_none() && full.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'));
+    let found: BTreeSet<_> = known.iter().map(|(full, _)| full).filter(|full| ends(full)).collect();
+    let first = known.iter().find(|(full, _)| found.contains(full));
+    match first.filter(|_| found.len() == 1) {
+        Some((_, labels)) => Ok(labels),
+        None if found.is_empty() => Err(unknown(project, name, known)),
+        None => Err(several(name, &found)),
+    }
+}
+
+fn several(name: &str, found: &BTreeSet<&String>) -> Error {
+    let names: Vec<_> = found.iter().map(|full| format!("`{full}`")).collect();
+    let hint = found.first().map(|full| format!("devk logs {full}")).unwrap_or_default();
+    Error::new(Code::ServiceUnknown, format!("`{name}` could mean {}", names.join(" or "))).hint(hint)
 }
 
 fn unknown(project: &Project, name: &str, named: &[Named]) -> Error {
@@ -117,4 +131,60 @@ fn unreachable(error: &kube::Error) -> Error {
 pub async fn pods(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     Ok(api.list(&ListParams::default()).await.map_err(|e| unreachable(&e))?.items)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ClusterConfig, ForwardConfig, Origin, Provider};
+
+    fn project(forwards: Option<Vec<ForwardConfig>>) -> Project {
+        Project {
+            name: "shop".into(),
+            id: "shop".into(),
+            worktree: None,
+            root: "/p".into(),
+            file: "/p/devk.yaml".into(),
+            cluster: ClusterConfig::new(Provider::Kind, "devk"),
+            compose: None,
+            images: vec![],
+            releases: vec![],
+            forwards,
+            allow_node_port: false,
+            bridge: None,
+        }
+    }
+
+    /// Each has its own name as its label.
+    fn named(names: &[&str]) -> Vec<Named> {
+        names.iter().map(|name| ((*name).to_owned(), [("app".to_owned(), (*name).to_owned())].into())).collect()
+    }
+
+    fn chosen(project: &Project, name: &str, names: &[&str]) -> Result<String> {
+        choose(project, name, &named(names)).map(|labels| labels["app"].clone())
+    }
+
+    #[test]
+    fn an_end_that_several_names_have_is_refused_with_all_of_them() {
+        let error = chosen(&project(None), "api", &["shop-api", "admin-api", "shop-web", "shop-api"]).unwrap_err();
+        assert_eq!(error.message, "`api` could mean `admin-api` or `shop-api`");
+        assert_eq!((error.code, error.hint.as_deref()), (Code::ServiceUnknown, Some("devk logs admin-api")));
+    }
+
+    #[test]
+    fn a_full_name_counts_before_an_end_and_one_end_is_enough() {
+        let names = ["admin-api", "api", "shop-web", "shop-web"];
+        assert_eq!(chosen(&project(None), "api", &names).unwrap(), "api");
+        assert_eq!(chosen(&project(None), "web", &names).unwrap(), "shop-web");
+        assert!(chosen(&project(None), "i", &names).unwrap_err().message.contains("has no service"));
+    }
+
+    #[test]
+    fn a_forward_means_the_service_that_it_names_and_no_other() {
+        let origin = Origin { file: "devk.yaml".into(), line: 1 };
+        let forward = ForwardConfig { name: "api".into(), service: Some("admin".into()), port: 1, local: None, origin };
+        let project = project(Some(vec![forward]));
+        assert_eq!(chosen(&project, "api", &["api", "shop-api", "admin"]).unwrap(), "admin");
+        assert!(chosen(&project, "api", &["api", "shop-api"]).is_err());
+    }
 }

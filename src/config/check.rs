@@ -1,6 +1,6 @@
 //! Compares a tree with the table of keys: unknown, missing and wrongly typed values, each at its line.
 
-use super::format::{Format, did_you_mean};
+use super::format::{Format, did_you_mean, no_list_index};
 use super::scalar::{self, describe};
 use super::schema::{Key, Need, Shape};
 use super::yaml::{Data, Node, Place};
@@ -123,12 +123,12 @@ fn list(node: &Node, path: &str, problems: &mut Vec<Error>, mut item: impl FnMut
 }
 
 fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
-    if matches!(node.data, Data::Map(_)) {
-        scalar::json(node, problems);
-    } else {
+    let Data::Map(entries) = &node.data else {
         // What stands there instead is not shown: values may be secret.
-        problems.push(node.place.error(Code::ConfigSyntax, format!("`{path}` must be a mapping")));
-    }
+        return problems.push(node.place.error(Code::ConfigSyntax, format!("`{path}` must be a mapping")));
+    };
+    problems.extend(entries.iter().filter_map(|entry| no_list_index(&entry.key, &entry.place).err()));
+    scalar::json(node, problems);
 }
 
 fn wrong_type(node: &Node, wanted: &str, path: &str) -> Error {

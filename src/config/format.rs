@@ -190,10 +190,27 @@ pub(super) fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str> 
 
 fn value_path(text: &str, place: &Place) -> Result<()> {
     if text.split('.').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
-        return Ok(());
+        return no_list_index(text, place);
     }
     let message = format!("`{text}` is not a path in the chart's values");
     Err(place.error(Code::ConfigValue, message).hint("write the keys with dots between them, such as `api.image.tag`"))
+}
+
+/// `helm --set` takes `a[0].b` for an item of a list; in a path of devk's it would be a key of that name.
+pub(super) fn no_list_index(path: &str, place: &Place) -> Result<()> {
+    let mut escaped = false;
+    let is_index = |c: char| {
+        let found = c == '[' && !escaped;
+        escaped = c == '\\' && !escaped;
+        found
+    };
+    if !path.contains(is_index) {
+        return Ok(());
+    }
+    let list = path.split('[').next().unwrap_or_default();
+    Err(place.error(Code::ConfigValue, format!("`{path}` names an item of a list")).hint(format!(
+        "give the whole list: `set: {{{list}: […]}}`, or in a values file; `\\[` stands for a bracket in a key"
+    )))
 }
 
 fn chart(text: &str, place: &Place) -> Result<()> {

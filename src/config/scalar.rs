@@ -17,9 +17,9 @@ pub(super) fn json(node: &Node, problems: &mut Vec<Error>) -> Value {
         }
         Data::Scalar { text, plain: false } => Value::String(text.clone()),
         Data::Scalar { text, plain: true } => plain(text).unwrap_or_else(|why| {
-            let message = format!("`{text}` {why}");
-            let hint = format!("write \"{text}\" for the text, or the boolean or number that is meant");
-            problems.push(node.place.error(Code::ConfigSyntax, message).hint(hint));
+            // It is not shown: values may be secret.
+            let hint = "put it in quotes for the text, or write the boolean or number that is meant";
+            problems.push(node.place.error(Code::ConfigSyntax, format!("an unquoted value {why}")).hint(hint));
             Value::Null
         }),
     }

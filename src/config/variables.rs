@@ -7,8 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use serde_json::Value;
-
 use super::format::did_you_mean;
 use super::yaml::{Data, Node};
 use super::{Origin, Project};
@@ -68,34 +66,6 @@ impl Variables {
             }
         }
         Errors::unless_empty(problems, resolved)
-    }
-
-    /// Inline values with the references in their texts replaced; keys stay as they are.
-    ///
-    /// # Errors
-    /// As [`Self::resolve`]; all of them carry `origin`'s line.
-    pub fn resolve_values(&self, values: &Value, origin: &Origin) -> Result<Value, Errors> {
-        let mut problems = Vec::new();
-        let resolved = self.walk(values, origin, &mut problems);
-        Errors::unless_empty(problems, resolved)
-    }
-
-    fn walk(&self, value: &Value, origin: &Origin, problems: &mut Vec<Error>) -> Value {
-        match value {
-            Value::String(text) => match self.resolve_at(text, origin) {
-                Ok(text) => Value::String(text),
-                Err(Errors(more)) => {
-                    // A text's own lines are not the file's.
-                    problems.extend(more.into_iter().map(|e| e.at(&origin.file, origin.line)));
-                    Value::Null
-                }
-            },
-            Value::Array(items) => items.iter().map(|item| self.walk(item, origin, problems)).collect(),
-            Value::Object(map) => Value::Object(
-                map.iter().map(|(key, value)| (key.clone(), self.walk(value, origin, problems))).collect(),
-            ),
-            other => other.clone(),
-        }
     }
 
     fn value(&self, target: &Target<'_>) -> Result<String, Error> {
@@ -371,16 +341,6 @@ mod tests {
             values.yaml:7: `x` is none of the forwards [config.variable]
               the known forwards are `api`, `web`
         ");
-    }
-
-    #[test]
-    fn inline_values_are_resolved_in_every_text() {
-        let origin = Origin { file: "devk.yaml".into(), line: 7 };
-        let values = serde_json::json!({"a": ["${forward.api.port}", 5], "${forward.api.url}": null});
-        let resolved = variables().resolve_values(&values, &origin).unwrap();
-        assert_eq!(resolved, serde_json::json!({"a": ["15000", 5], "${forward.api.url}": null}));
-        let Errors(problems) = variables().resolve_values(&"x\n${forward.no.url}".into(), &origin).unwrap_err();
-        assert_eq!(problems[0].to_string(), "devk.yaml:7: `no` is none of the forwards");
     }
 
     #[test]

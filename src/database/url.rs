@@ -17,8 +17,11 @@ pub(super) fn named(text: &str, via: &str) -> Vec<Named> {
             .rfind(|c: char| !c.is_ascii_alphanumeric() && c != '+')
             .map_or(0, |at| at + before[at..].chars().next().map_or(1, char::len_utf8));
         let Some(kind) = kind(&before[start..]) else { continue };
-        let is_jdbc = before[..start].to_ascii_lowercase().ends_with("dbc:");
+        let is_jdbc = start.checked_sub(4).and_then(|at| before.as_bytes().get(at..start)).is_some_and(is_dbc);
         let word = &text[at + 1..];
+        if !is_jdbc && !word.starts_with("//") {
+            continue;
+        }
         let word = &word[..word.find(|c: char| c.is_whitespace() || QUOTES.contains(&c)).unwrap_or(word.len())];
         let (rest, after) = word.split_at(word.find(['#', '?']).unwrap_or(word.len()));
         // A password that should have been encoded: what is in front of it is no address.
@@ -34,6 +37,11 @@ pub(super) fn named(text: &str, via: &str) -> Vec<Named> {
         }
     }
     found
+}
+
+/// JDBC's, and R2DBC's, in front of a scheme.
+fn is_dbc(bytes: &[u8]) -> bool {
+    bytes.eq_ignore_ascii_case(b"dbc:")
 }
 
 /// Of a scheme such as `postgresql+asyncpg`.
@@ -185,6 +193,14 @@ mod tests {
         assert_eq!(read("url = \"postgres://u@db/app\", # x"), ["Postgres app@db:- u"]);
         assert_eq!(read("é:postgres://db/a;b (redis://c/1), x"), ["Postgres a@db:- ", "Redis 1@c:- "]);
         assert_eq!(read("wait-for postgres:5432 redis:6379"), [""; 0]);
+    }
+
+    #[test]
+    fn a_long_text_is_read_once() {
+        let text = "redis: postgres://db/app\n".repeat(40_000);
+        let since = std::time::Instant::now();
+        assert_eq!(named(&text, "X").len(), 40_000);
+        assert!(since.elapsed() < std::time::Duration::from_secs(5), "{:?}", since.elapsed());
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The Docker Engine: finding it, running commands in containers, and what ports containers claim.
 
 mod connect;
+mod credentials;
 mod endpoint;
 mod exec;
+#[cfg(test)]
+pub(crate) mod fake;
 mod published;
 
 pub use connect::{Engine, connect};
+pub use credentials::{Credentials, credentials};
 pub use exec::{Attached, Exec, ExecOutput};
 pub use published::{PublishedPort, host_ports, published_ports};
 

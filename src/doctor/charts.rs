@@ -10,6 +10,7 @@ use super::facts::of_project;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped, template};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;
+use crate::error::{Errors, Result};
 use crate::observe;
 use crate::paths::Paths;
 use crate::release::manifest::{Manifest, Rendered};
@@ -31,21 +32,21 @@ pub struct Chart {
 }
 
 impl Chart {
-    fn new(prepared: &Prepared, rendered: Rendered) -> Self {
+    fn new(prepared: &Prepared, rendered: Rendered) -> Result<Self> {
         let sources: BTreeSet<_> = rendered.manifests.iter().map(|manifest| manifest.source.clone()).collect();
         let template = |source: String| {
             let file = prepared.chart.user_file(&source)?;
             let text = std::fs::read_to_string(&file).unwrap_or_default();
             Some((source, (file, text)))
         };
-        Self {
+        Ok(Self {
             release: prepared.name.clone(),
             namespace: prepared.namespace.clone(),
-            values: effective_values(prepared),
+            values: effective_values(prepared)?,
             templates: sources.into_iter().filter_map(template).collect(),
             origin: prepared.origin.clone(),
             rendered,
-        }
+        })
     }
 
     /// Adds the template of an object, at the first line that holds one of these words, or the release in
@@ -119,7 +120,8 @@ pub(super) async fn look(
         }
         Err(errors) => return Err(errors.into()),
     };
-    Ok(releases.into_iter().map(|release| Chart::new(&release.prepared, release.rendered)).collect())
+    let charts = releases.into_iter().map(|release| Chart::new(&release.prepared, release.rendered));
+    Ok(charts.collect::<Result<Vec<_>>>().map_err(Errors::from)?)
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {

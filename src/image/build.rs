@@ -14,11 +14,12 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
-use super::context::{UploadState, dockerfile_in_tar, upload};
+use super::context::{dockerfile_in_tar, read_dockerfile};
 use super::trace::{Trace, line_of};
+use super::upload::{UploadState, upload};
 use super::{ImageRef, USER_LABEL, own_user};
 use crate::config::ImageConfig;
-use crate::docker::{is_not_found, request_failed};
+use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
 use crate::process::last_lines;
@@ -35,14 +36,14 @@ const KEPT_LINES: usize = 30;
 
 /// Builds `image` and tags it as `target`; returns the ID that the Engine gave it.
 ///
-/// `args` are the build arguments with every `${…}` resolved, the same that `target` was hashed with.
+/// Base images are pulled with what `docker login` has kept. `args` are the build arguments with every `${…}` resolved, the same that `target` was hashed with.
 ///
 /// # Errors
 /// [`Code::ImageBuild`] naming the failing instruction, with its last lines and its place in the
 /// Dockerfile; [`Code::ImageContext`] or [`Code::ImageChanged`] if the context broke off while it
 /// was sent, in which case nothing is tagged.
 pub async fn build(
-    docker: &Docker,
+    engine: &Engine,
     project_id: &str,
     image: &ImageConfig,
     args: &BTreeMap<String, String>,
@@ -51,14 +52,25 @@ pub async fn build(
 ) -> Result<String> {
     let (body, state) = upload(image, args, &target.tag).split();
     let options = options(project_id, image, args, target)?;
-    let messages = messages(docker.clone(), options, body)?;
+    let credentials = logins(engine, image, args, step).await;
+    let messages = messages(engine.docker.clone(), options, credentials, body)?;
     let mut run = Run { image, state, step, trace: Trace::default(), classic: String::new(), unshown: None };
     run.follow(messages).await?;
-    let id = present(docker, &target.reference()).await?;
+    let id = present(&engine.docker, &target.reference()).await?;
     id.ok_or_else(|| {
         Error::new(Code::ImageBuild, format!("`{}` was built and the Engine does not have it", target.reference()))
             .hint(format!("docker image inspect {}", target.reference()))
     })
+}
+
+/// The credentials for the registries that the Dockerfile or an argument names.
+async fn logins(engine: &Engine, image: &ImageConfig, args: &BTreeMap<String, String>, step: &Step) -> Credentials {
+    // One that cannot be read ends the build by itself.
+    let dockerfile = read_dockerfile(image).unwrap_or_default();
+    let text = args.values().fold(dockerfile, |text, value| text + "\n" + value);
+    let (credentials, problems) = credentials(&engine.environment, &text).await;
+    problems.into_iter().for_each(|problem| step.trouble(problem));
+    credentials
 }
 
 /// The ID of an image that the Engine has.
@@ -105,6 +117,7 @@ fn options(
 fn messages(
     docker: Docker,
     options: BuildImageOptions,
+    credentials: Credentials,
     body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Result<impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -112,7 +125,8 @@ fn messages(
     let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let forward = async {
-            let mut messages = pin!(docker.build_image(options, None, Some(bollard::body_try_stream(body))));
+            let body = bollard::body_try_stream(body);
+            let mut messages = pin!(docker.build_image(options, Some(credentials), Some(body)));
             while let Some(message) = messages.next().await {
                 if to.send(message).await.is_err() {
                     break;
@@ -228,11 +242,16 @@ fn parse_error_line(said: &str) -> Option<u32> {
 const NO_NETWORK: [&str; 6] =
     ["bad address", "could not resolve", "name resolution", "getaddrinfo", "network is unreachable", "no such host"];
 
+/// A registry's words for an image that is not for everybody, or not there: many say the same of both.
+const REFUSED: [&str; 4] = ["401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed"];
+
 /// `said` is BuildKit's, `printed` what the failing instruction said last.
 fn hint(said: &str, printed: &str) -> &'static str {
     let printed = printed.to_lowercase();
     if said.contains("no active session") || said.contains("buildkit not supported") {
         "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
+    } else if REFUSED.iter().any(|words| said.contains(words)) {
+        "`docker login` to the registry of the image that it names: it is refused, or there is no such image"
     } else if said.contains("failed to resolve source metadata") || said.contains("failed to do request") {
         "`docker pull` the image that it names: it is missing here, and its registry does not give it"
     } else if said.contains("context not found") {
@@ -250,4 +269,18 @@ fn hint(said: &str, printed: &str) -> &'static str {
 
 fn megabytes(bytes: u64) -> String {
     format!("{} MB", bytes / 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_its_registry_refuses_wants_a_login() {
+        let said = "failed to solve: ghcr.io/a/b:1: failed to resolve source metadata for ghcr.io/a/b:1: failed to \
+                    authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized";
+        assert!(hint(said, "").starts_with("`docker login`"));
+        let missing = "failed to solve: a:1: failed to resolve source metadata for docker.io/library/a:1: not found";
+        assert!(hint(missing, "").starts_with("`docker pull`"));
+    }
 }

@@ -1,28 +1,15 @@
-//! The build context: which entries are sent, and their tar as a stream in bounded memory.
+//! The build context: which entries are sent.
 //!
-//! The tar holds exactly what `COPY` can see: for an uploaded context BuildKit reads no ignore file
-//! itself. The Dockerfile is always in it, for BuildKit takes it from there.
+//! They are exactly what `COPY` can see: for an uploaded context BuildKit reads no ignore file
+//! itself. The Dockerfile is always among them, for BuildKit takes it from there.
 
-use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use bytes::{Bytes, BytesMut};
-use futures::Stream;
-use tokio::sync::{mpsc, oneshot};
 
 use super::dockerignore::{Ignore, deciding_files, ignore_file};
-use super::hash::{FileDigest, HashingReader, Recipe};
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
-
-/// Bytes that travel from the tar writer to the socket at once.
-const BLOCK: usize = 128 * 1024;
-/// Blocks that may wait for the socket.
-const BLOCKS_AHEAD: usize = 4;
 
 /// Where a Dockerfile from outside of the context stands in the tar.
 const OUTSIDE_DOCKERFILE: &str = ".devk.Dockerfile";
@@ -119,7 +106,7 @@ pub(crate) fn read_ignore(image: &ImageConfig) -> Result<Ignore> {
     Ignore::parse(&String::from_utf8_lossy(&text), &file)
 }
 
-fn unreadable(file: &Path, cause: &io::Error) -> Error {
+pub(super) fn unreadable(file: &Path, cause: &io::Error) -> Error {
     Error::new(Code::ImageContext, format!("cannot read `{}`: {cause}", file.display()))
         .hint("make it readable, or name it in .dockerignore")
 }
@@ -128,6 +115,14 @@ fn unreadable(file: &Path, cause: &io::Error) -> Error {
 pub(super) fn changed(file: &Path) -> Error {
     Error::new(Code::ImageChanged, format!("`{}` changed while it was read", file.display()))
         .hint("run `devk up` again")
+}
+
+/// What was listed a moment ago is gone, or is no folder or link any more; else it cannot be read.
+fn vanished(file: &Path, cause: &io::Error) -> Error {
+    match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => changed(file),
+        _ => unreadable(file, cause),
+    }
 }
 
 struct Walk<'a> {
@@ -147,7 +142,7 @@ impl Walk<'_> {
             Ok(listed) => listed.into_iter().map(|entry| entry.file_name()).collect::<Vec<_>>(),
             // Only what is asked for has to be readable.
             Err(_) if ignored => Vec::new(),
-            Err(cause) => return Err(unreadable(&disk, &cause)),
+            Err(cause) => return Err(vanished(&disk, &cause)),
         };
         names.sort();
         names.into_iter().try_for_each(|name| self.below(folder.join(&name)))
@@ -190,13 +185,13 @@ fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
     let kind = match metadata.file_type() {
         kind if kind.is_dir() => Kind::Folder,
         kind if kind.is_file() => Kind::File,
-        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| unreadable(&disk, &e))?),
+        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?),
         _ => return Ok(None),
     };
     Ok(Some(Entry { path, disk, kind, mode: mode(&metadata) }))
 }
 
-fn slashes(path: &Path) -> String {
+pub(super) fn slashes(path: &Path) -> String {
     let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
     parts.join("/")
 }
@@ -215,159 +210,14 @@ fn mode(_: &Metadata) -> u32 {
 
 /// Opens a file of the context; one that is gone has changed.
 pub(super) fn open(file: &Path) -> Result<File> {
-    File::open(file).map_err(|e| if e.kind() == io::ErrorKind::NotFound { changed(file) } else { unreadable(file, &e) })
-}
-
-/// A context on its way to the Engine.
-#[derive(Debug)]
-pub(super) struct Upload {
-    blocks: mpsc::Receiver<io::Result<Bytes>>,
-    failure: oneshot::Receiver<Error>,
-    sent: Arc<AtomicU64>,
-}
-
-/// The ends of an [`Upload`] that stay with the caller.
-#[derive(Debug)]
-pub(super) struct UploadState {
-    failure: oneshot::Receiver<Error>,
-    sent: Arc<AtomicU64>,
-}
-
-impl UploadState {
-    /// Bytes handed to the connection so far.
-    pub(super) fn sent(&self) -> u64 {
-        self.sent.load(Ordering::Relaxed)
-    }
-
-    /// Why the context broke off, if it did. The Engine only sees a lost connection.
-    pub(super) fn failure(&mut self) -> Option<Error> {
-        self.failure.try_recv().ok()
-    }
-}
-
-/// Starts to read the context. The stream ends with an error, and so never makes an image, if what
-/// was read does not hash to `expected_tag`: a tag must not name content it was not made from.
-pub(super) fn upload(image: &ImageConfig, args: &BTreeMap<String, String>, expected_tag: &str) -> Upload {
-    let (blocks, received) = mpsc::channel(BLOCKS_AHEAD);
-    let (failed, failure) = oneshot::channel();
-    let sent = Arc::new(AtomicU64::new(0));
-    let (image, args, expected) = (image.clone(), args.clone(), expected_tag.to_owned());
-    let writer = BlockWriter { blocks: blocks.clone(), buffer: BytesMut::with_capacity(BLOCK), sent: sent.clone() };
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = write_tar(&image, &args, &expected, writer) {
-            // The Engine hung up, or the build was dropped: that has its own error, or needs none.
-            if blocks.is_closed() {
-                return;
-            }
-            let message = error.message.clone();
-            // The cause is left first, so that whoever sees the broken stream finds it.
-            let _ = failed.send(error);
-            let _ = blocks.blocking_send(Err(io::Error::other(message)));
-        }
-    });
-    Upload { blocks: received, failure, sent }
-}
-
-impl Upload {
-    pub(super) fn split(self) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, UploadState) {
-        let blocks = self.blocks;
-        let stream = futures::stream::unfold(blocks, |mut blocks| async { blocks.recv().await.map(|b| (b, blocks)) });
-        (stream, UploadState { failure: self.failure, sent: self.sent })
-    }
-}
-
-fn write_tar(image: &ImageConfig, args: &BTreeMap<String, String>, expected: &str, writer: BlockWriter) -> Result<()> {
-    let mut recipe = Recipe::new(image, args);
-    let mut tar = tar::Builder::new(writer);
-    walk(image, |entry| {
-        let digest = append(&mut tar, &entry)?;
-        recipe.add(&entry, digest);
-        Ok(())
-    })?;
-    if recipe.tag() != expected {
-        let message = format!("the build context of `{}` changed since it was hashed", image.name);
-        return Err(Error::new(Code::ImageChanged, message).hint("run `devk up` again"));
-    }
-    tar.into_inner().and_then(BlockWriter::finish).map_err(|e| interrupted(&e))
-}
-
-fn interrupted(cause: &io::Error) -> Error {
-    Error::new(Code::ImageContext, format!("the build context could not be sent: {cause}"))
-}
-
-/// Appends one entry with a header that depends on nothing but its path, kind, mode and content:
-/// times and owners are zero, as from the docker CLI.
-fn append(tar: &mut tar::Builder<BlockWriter>, entry: &Entry) -> Result<Option<FileDigest>> {
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(entry.mode);
-    header.set_mtime(0);
-    header.set_size(0);
-    match &entry.kind {
-        Kind::Folder => {
-            header.set_entry_type(tar::EntryType::Directory);
-            tar.append_data(&mut header, &entry.path, io::empty()).map_err(|e| interrupted(&e))?;
-            Ok(None)
-        }
-        Kind::Link(target) => {
-            header.set_entry_type(tar::EntryType::Symlink);
-            tar.append_link(&mut header, &entry.path, target).map_err(|e| interrupted(&e))?;
-            Ok(None)
-        }
-        Kind::File => append_file(tar, header, entry).map(Some),
-    }
-}
-
-fn append_file(tar: &mut tar::Builder<BlockWriter>, mut header: tar::Header, entry: &Entry) -> Result<FileDigest> {
-    let file = open(&entry.disk)?;
-    let length = file.metadata().map_err(|e| unreadable(&entry.disk, &e))?.len();
-    header.set_size(length);
-    // A file that grows meanwhile is cut at the length the header names; the hash tells.
-    let mut content = HashingReader::new(file.take(length));
-    tar.append_data(&mut header, &entry.path, &mut content).map_err(|e| interrupted(&e))?;
-    let (digest, read) = content.finish();
-    if read == length { Ok(digest) } else { Err(changed(&entry.disk)) }
-}
-
-/// Collects what `tar` writes into blocks, and waits while too many are ahead of the socket.
-struct BlockWriter {
-    blocks: mpsc::Sender<io::Result<Bytes>>,
-    buffer: BytesMut,
-    sent: Arc<AtomicU64>,
-}
-
-impl BlockWriter {
-    fn send(&mut self) -> io::Result<()> {
-        let block = self.buffer.split().freeze();
-        self.sent.fetch_add(block.len() as u64, Ordering::Relaxed);
-        self.blocks.blocking_send(Ok(block)).map_err(|_| io::ErrorKind::BrokenPipe.into())
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        self.send()
-    }
-}
-
-impl Write for BlockWriter {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let taken = data.len().min(BLOCK - self.buffer.len());
-        self.buffer.extend_from_slice(&data[..taken]);
-        if self.buffer.len() == BLOCK {
-            self.send()?;
-        }
-        Ok(taken)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    File::open(file).map_err(|e| vanished(file, &e))
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use futures::{StreamExt, TryStreamExt};
+    use std::collections::BTreeMap;
 
     use super::*;
-    use crate::image::hash::content_hash;
 
     /// The image `api` whose context is `dir`, named in line 7.
     pub(crate) fn image(dir: &Path) -> ImageConfig {
@@ -390,7 +240,7 @@ pub(crate) mod tests {
         }
     }
 
-    fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
+    pub(crate) fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
         let mut entries = vec![];
         walk(image, |entry| {
             entries.push(entry);
@@ -401,15 +251,6 @@ pub(crate) mod tests {
 
     fn paths(image: &ImageConfig) -> Vec<String> {
         entries(image).unwrap().iter().map(|entry| slashes(&entry.path)).collect()
-    }
-
-    async fn sent(image: &ImageConfig, tag: &str) -> (io::Result<Vec<u8>>, Option<Error>) {
-        let (stream, mut state) = upload(image, &BTreeMap::new(), tag).split();
-        let bytes = stream.try_fold(Vec::new(), |mut all, block| async move {
-            all.extend_from_slice(&block);
-            Ok(all)
-        });
-        (bytes.await, state.failure())
     }
 
     #[test]
@@ -466,66 +307,27 @@ pub(crate) mod tests {
         assert_eq!(entries[1].kind, Kind::Link("/".into()));
     }
 
-    #[tokio::test]
-    async fn the_tar_is_the_same_each_time_and_holds_what_was_listed() {
+    #[test]
+    fn what_vanishes_while_a_context_is_walked_has_changed() {
         let dir = tempfile::tempdir().unwrap();
-        let long = format!("{}/{}", "d".repeat(120), "f".repeat(120));
-        let large = "x".repeat(3 * BLOCK + 1);
-        write(dir.path(), &[("Dockerfile", "FROM x"), (&long, "deep"), ("large", &large)]);
-        #[cfg(unix)]
-        std::os::unix::fs::symlink("large", dir.path().join("link")).unwrap();
+        write(dir.path(), &[("Dockerfile", ""), ("a/one", ""), ("b/two", ""), ("c", "")]);
         let config = image(dir.path());
-        let tag = content_hash(&config, &BTreeMap::new()).unwrap();
-        let (bytes, failure) = sent(&config, &tag).await;
-        assert_eq!(failure, None);
-        let bytes = bytes.unwrap();
-        assert_eq!(bytes, sent(&config, &tag).await.0.unwrap());
-        let mut archive = tar::Archive::new(bytes.as_slice());
-        let unpacked: Vec<_> = archive
-            .entries()
-            .unwrap()
-            .map(Result::unwrap)
-            .map(|entry| (slashes(&entry.path().unwrap()), entry.size(), entry.header().mtime().unwrap()))
-            .collect();
-        let listed: Vec<_> = entries(&config).unwrap();
-        let size = |entry: &Entry| if entry.kind == Kind::File { entry.disk.metadata().unwrap().len() } else { 0 };
-        let expected: Vec<_> = listed.iter().map(|entry| (slashes(&entry.path), size(entry), 0)).collect();
-        assert_eq!(unpacked, expected);
-    }
-
-    #[tokio::test]
-    async fn a_context_that_changed_since_it_was_hashed_breaks_the_stream() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", "FROM x"), ("a", "1")]);
-        let config = image(dir.path());
-        let tag = content_hash(&config, &BTreeMap::new()).unwrap();
-        write(dir.path(), &[("a", "2")]);
-        let (bytes, failure) = sent(&config, &tag).await;
-        assert!(bytes.is_err());
-        assert_eq!(failure.unwrap().code, Code::ImageChanged);
-    }
-
-    #[tokio::test]
-    async fn a_context_that_cannot_be_read_breaks_the_stream_with_its_own_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let (bytes, failure) = sent(&image(dir.path()), "").await;
-        assert!(bytes.is_err());
-        assert_eq!(failure.unwrap().code, Code::ImageContext);
-    }
-
-    #[tokio::test]
-    async fn a_build_that_is_dropped_stops_the_reader_without_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", "FROM x"), ("large", &"x".repeat(20 * BLOCK))]);
-        let (stream, mut state) = upload(&image(dir.path()), &BTreeMap::new(), "any").split();
-        let mut stream = Box::pin(stream);
-        stream.next().await.unwrap().unwrap();
-        drop(stream);
-        let reader_ended = async {
-            while !matches!(state.failure.try_recv(), Err(oneshot::error::TryRecvError::Closed)) {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
+        let during = |vanish: &dyn Fn()| {
+            walk(&config, |entry| {
+                if slashes(&entry.path) == "b" {
+                    vanish();
+                }
+                Ok(())
+            })
         };
-        tokio::time::timeout(std::time::Duration::from_secs(5), reader_ended).await.unwrap();
+        let gone = during(&|| std::fs::remove_dir_all(dir.path().join("b")).unwrap());
+        assert_eq!(gone.unwrap_err().code, Code::ImageChanged, "a folder");
+        write(dir.path(), &[("b/two", "")]);
+        let replaced = during(&|| {
+            std::fs::remove_dir_all(dir.path().join("b")).unwrap();
+            std::fs::write(dir.path().join("b"), "").unwrap();
+        });
+        assert_eq!(replaced.unwrap_err().code, Code::ImageChanged, "a folder that is a file now");
+        assert_eq!(vanished(dir.path(), &io::ErrorKind::PermissionDenied.into()).code, Code::ImageContext);
     }
 }

@@ -22,7 +22,7 @@ use crate::config::Variables;
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
 use crate::docker::{self, Engine};
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Result, on_cluster};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ImageFact, LeftOut, ReleaseFact};
@@ -439,7 +439,7 @@ pub async fn standing(access: &Access, project: &Project, release: &PreparedRele
 async fn left_over(access: Option<&Access>, project: &Project) -> Result<Vec<LeftOut>, Errors> {
     let Some(access) = access else { return Ok(vec![]) };
     let told = |name: String| {
-        let remove = format!("helm uninstall {name} --namespace {} --kubeconfig \"$(devk kubeconfig)\"", project.id);
+        let remove = on_cluster(format!("helm uninstall {name} --namespace {}", project.id));
         LeftOut { name, why: format!("devk.yaml does not name it any more, and it runs on; to remove it: {remove}") }
     };
     Ok(installed::left_over(&access.client, project).await?.into_iter().map(told).collect())

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
 use crate::paths::refused;
+
+/// Copies that were not used for this long are removed.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A chart that is ready to render.
 #[derive(Debug, Clone)]
@@ -47,8 +51,11 @@ impl Chart {
         let ancestor = common_ancestor(&charts);
         let hash = hash(&charts, &ancestor);
         let home = cache.join("charts").join(&hash);
-        if !home.is_dir() {
+        if home.is_dir() {
+            tree::touch(&home);
+        } else {
             build(&charts, &ancestor, helm, &home).await?;
+            tree::forget_old(&cache.join("charts"), KEPT);
         }
         let dir = mirrored(root, &ancestor, &home);
         let defaults = defaults(&dir)?;
@@ -422,6 +429,27 @@ mod tests {
 
         write(dir.path(), &[("chart/values.yaml", "a: 2")]);
         assert_ne!(open(dir.path(), "chart").await.unwrap().hash, first.hash);
+    }
+
+    #[tokio::test]
+    async fn a_copy_that_nobody_used_for_long_goes_when_another_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        write(dir.path(), &[("chart/Chart.yaml", "name: shop"), ("chart/values.yaml", "a: 1")]);
+        let [unused, used, newest] = ["a: 1", "a: 2", "a: 3"].map(|values| (values, dir.path()));
+        let open = async |(values, root): (&str, &Path)| {
+            write(root, &[("chart/values.yaml", values)]);
+            open(root, "chart").await.unwrap().dir.parent().unwrap().to_owned()
+        };
+        let long_ago = std::time::SystemTime::now() - KEPT * 2;
+        let mut homes = vec![];
+        for chart in [unused, used] {
+            let home = open(chart).await;
+            std::fs::File::open(&home).unwrap().set_modified(long_ago).unwrap();
+            homes.push(home);
+        }
+        open(used).await;
+        homes.push(open(newest).await);
+        assert_eq!(homes.iter().map(|home| home.is_dir()).collect::<Vec<_>>(), [false, true, true]);
     }
 
     #[tokio::test]

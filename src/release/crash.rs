@@ -7,6 +7,8 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Conta
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams};
 
+use crate::log_lines::LogLines;
+
 /// So many log lines are shown.
 const LOG_LINES: usize = 10;
 /// A longer log line is cut: some programs log whole requests.
@@ -149,14 +151,27 @@ pub(super) async fn logs(client: &kube::Client, failure: &Failure) -> String {
         let tail = i64::try_from(LOG_LINES).ok();
         let params =
             LogParams { container: failure.container.clone(), previous, tail_lines: tail, ..LogParams::default() };
-        let text = tokio::time::timeout(Duration::from_secs(5), pods.logs(&failure.pod, &params)).await;
-        if let Ok(Ok(text)) = text
+        let text = tokio::time::timeout(Duration::from_secs(5), read_log(&pods, &failure.pod, &params)).await;
+        if let Ok(Some(text)) = text
             && is_log(&text)
         {
             return text;
         }
     }
     String::new()
+}
+
+/// A log as far as it can be read; of an overlong line the beginning.
+async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
+    let mut lines = LogLines::new(pods.log_stream(pod, params).await.ok()?);
+    let mut text = String::new();
+    while let Ok(Some(line)) = lines.next().await {
+        if !line.continues {
+            text.push_str(&line.text);
+            text.push('\n');
+        }
+    }
+    Some(text)
 }
 
 /// For a container that was removed a moment ago the kubelet's answer is no error, but an apology.
@@ -274,7 +289,7 @@ fn event_count(event: &Event) -> i32 {
     event.count.unwrap_or(0).max(series.unwrap_or(0))
 }
 
-fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+pub(super) fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
     let last = event.last_timestamp.as_ref().map(|time| time.0);
     series.max(last).max(event.event_time.as_ref().map(|time| time.0))
@@ -318,6 +333,28 @@ mod tests {
         assert!(!is_log("unable to retrieve container logs for containerd://9f63"));
         assert!(!is_log(" \n"));
         assert!(is_log("cannot start: unable to retrieve container logs for x"));
+    }
+
+    /// An API server that answers everything with this log.
+    async fn api(log: &'static [u8]) -> kube::Client {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let _ = socket.read(&mut [0; 4096]).await;
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", log.len());
+                let _ = socket.write_all(&[head.as_bytes(), log].concat()).await;
+            }
+        });
+        kube::Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_byte_that_is_no_text_does_not_cost_the_log() {
+        let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
+        let found = failure(&pod(container(false, 1, json!({"running": {}}), last)), NO_EVENTS).unwrap();
+        assert_eq!(logs(&api(b"gr\xfc\xdfe\npanic: boom\n").await, &found).await, "gr\u{fffd}\u{fffd}e\npanic: boom\n");
     }
 
     #[test]

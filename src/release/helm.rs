@@ -14,7 +14,7 @@ use super::installed::{INPUTS, Installed, REVISION, forget, installed};
 use super::orphan;
 use super::prepare::Prepared;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
 use crate::ui::event::Step;
@@ -238,14 +238,16 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
         (Code::ClusterUnreachable, "devk doctor".to_owned())
     } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
-        let hint = "Kubernetes cannot change that field in place: `kubectl delete --cascade=orphan` the object, then `devk up`";
-        (Code::ReleaseApply, hint.to_owned())
+        let (object, namespace) =
+            (refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned()), &prepared.namespace);
+        let delete = on_cluster(format!("kubectl delete --cascade=orphan {object} --namespace {namespace}"));
+        (Code::ReleaseApply, format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"))
     } else if let Some(owner) = other_owner(&error) {
-        let hint =
-            format!("release `{owner}` has that object: helm uninstall {owner} --namespace {}", prepared.namespace);
-        (Code::ReleaseApply, hint + " --kubeconfig \"$(devk kubeconfig)\"")
+        let uninstall = on_cluster(format!("helm uninstall {owner} --namespace {}", prepared.namespace));
+        (Code::ReleaseApply, format!("release `{owner}` has that object: {uninstall}"))
     } else {
-        (Code::ReleaseApply, format!("helm status {} --namespace {}", prepared.name, prepared.namespace))
+        let status = format!("helm status {} --namespace {}", prepared.name, prepared.namespace);
+        (Code::ReleaseApply, on_cluster(status))
     };
     Error { code, message, ..error }.hint(hint).at(&prepared.origin.file, prepared.origin.line)
 }
@@ -257,10 +259,18 @@ fn other_owner(error: &Error) -> Option<&str> {
     after.split_once("current value is \"")?.1.split('"').next()
 }
 
+/// `StatefulSet.apps db`, from the API server's words: `StatefulSet.apps "db" is invalid: …`.
+fn refused_object(error: &Error) -> Option<String> {
+    let before = error.evidence.iter().find_map(|line| line.split_once("\" is invalid: "))?.0;
+    let (before, name) = before.rsplit_once(" \"")?;
+    Some(format!("{} {name}", before.rsplit(' ').next()?))
+}
+
 fn busy(prepared: &Prepared, status: &str) -> Error {
     let Prepared { name, namespace, .. } = prepared;
+    let rollback = on_cluster(format!("helm rollback {name} --namespace {namespace}"));
     Error::new(Code::ReleaseBusy, format!("release `{name}` is held by another helm operation ({status})"))
-        .hint(format!("wait for it; if nothing runs any more: helm rollback {name} --namespace {namespace}"))
+        .hint(format!("wait for it; if nothing runs any more: {rollback}"))
         .at(&prepared.origin.file, prepared.origin.line)
 }
 
@@ -376,6 +386,21 @@ mod tests {
         let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
         assert_eq!(error.code, Code::ReleaseApply);
         assert!(error.message.contains("UPGRADE FAILED"));
-        assert!(error.hint.unwrap().contains("--cascade=orphan"));
+        assert!(error.hint.unwrap().contains("kubectl delete --cascade=orphan Service x --namespace shop"));
+    }
+
+    #[test]
+    fn every_hint_of_a_command_leads_to_the_cluster_that_devk_pinned() {
+        let prepared = fixture::prepared(Path::new("/p"));
+        let failed = |said: &str| apply_error(Error::new(Code::CommandFailed, "").evidence(said), &prepared);
+        let errors = [
+            failed("Error: timed out"),
+            failed("Error: Service \"x\" is invalid: spec.clusterIP: field is immutable"),
+            failed("meta.helm.sh/release-name\" must equal \"new\": current value is \"old\""),
+            busy(&prepared, "pending-upgrade"),
+        ];
+        for hint in errors.into_iter().filter_map(|error| error.hint) {
+            assert!(hint.contains(" --namespace shop --kubeconfig \"$(devk kubeconfig)\""), "{hint}");
+        }
     }
 }

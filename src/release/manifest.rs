@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
+use super::pods::pods;
 use super::yaml;
 use crate::error::{Code, Error, Result};
 
@@ -59,6 +60,8 @@ pub struct Workload {
     pub kind: WorkloadKind,
     pub namespace: String,
     pub name: String,
+    /// A Job that Kubernetes removes some time after it has ended (`ttlSecondsAfterFinished`).
+    pub expires: bool,
 }
 
 /// An image that a pod spec uses.
@@ -107,8 +110,8 @@ impl Rendered {
     /// Every image in every pod spec, hooks and custom resources included.
     pub fn images(&self) -> Vec<ImageUse> {
         let mut uses = Vec::new();
-        for manifest in &self.manifests {
-            find_containers(&manifest.object, &mut |container| uses.extend(manifest.image_use(container)));
+        for pod in pods(self) {
+            uses.extend(pod.containers().filter_map(|container| pod.manifest.image_use(container)));
         }
         uses
     }
@@ -186,7 +189,8 @@ impl Manifest {
             ("v1", "Pod") => WorkloadKind::Pod,
             _ => return None,
         };
-        Some(Workload { kind, namespace: self.namespace(namespace), name: self.name()?.to_owned() })
+        let expires = kind == WorkloadKind::Job && !self.object["spec"]["ttlSecondsAfterFinished"].is_null();
+        Some(Workload { kind, namespace: self.namespace(namespace), name: self.name()?.to_owned(), expires })
     }
 
     /// The pod, or the pod template of a workload.
@@ -270,21 +274,6 @@ fn as_port(value: &Value) -> Option<u16> {
     match value {
         Value::String(text) => text.parse().ok(),
         value => value.as_u64().and_then(|number| u16::try_from(number).ok()),
-    }
-}
-
-fn find_containers(value: &Value, found: &mut dyn FnMut(&Value)) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                if matches!(key.as_str(), "containers" | "initContainers") {
-                    value.as_array().into_iter().flatten().for_each(&mut *found);
-                }
-                find_containers(value, found);
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|item| find_containers(item, found)),
-        _ => {}
     }
 }
 
@@ -386,6 +375,16 @@ spec: {containers: [{name: t, image: tester}]}
     fn workloads_leave_out_hooks_and_tests() {
         let names: Vec<_> = rendered().workloads("shop").into_iter().map(|w| (w.kind, w.name)).collect();
         assert_eq!(names, [(WorkloadKind::Deployment, "api".to_owned()), (WorkloadKind::Job, "seed".to_owned())]);
+    }
+
+    #[test]
+    fn a_job_expires_if_its_manifest_says_so() {
+        let job = |spec: &str| {
+            let text = format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: seed}}\nspec: {spec}\n");
+            Rendered::parse(&text).unwrap().workloads("shop")[0].expires
+        };
+        assert!(job("{ttlSecondsAfterFinished: 0}"));
+        assert!(!job("{ttlSecondsAfterFinished: null}") && !job("{}"));
     }
 
     #[test]

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use super::manifest::{Manifest, Rendered};
 
-/// A pod spec and the object it stands in: a workload, a bare pod, a hook, a custom resource.
+/// A pod spec and the object it stands in: a workload, a bare pod, a hook, a custom resource. The last may say no more
+/// than what init containers are added.
 #[derive(Debug, Clone, Copy)]
 pub struct Pod<'a> {
     pub manifest: &'a Manifest,
@@ -28,7 +29,7 @@ pub fn pods(rendered: &Rendered) -> Vec<Pod<'_>> {
 fn find<'a>(value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
     match value {
         Value::Object(map) => {
-            if map.get("containers").is_some_and(Value::is_array) {
+            if ["containers", "initContainers"].iter().any(|key| map.get(*key).is_some_and(Value::is_array)) {
                 found(value);
             }
             map.values().for_each(|value| find(value, found));

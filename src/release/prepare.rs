@@ -9,10 +9,11 @@ use serde_json::Value;
 
 use super::chart::Chart;
 use super::digest::Digest;
+use super::effective::over;
 use super::helm::Helm;
 use super::secrets::Secrets;
+use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
-use super::{tree, yaml};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Result};
 use crate::image::ImageRef;
@@ -67,7 +68,7 @@ pub async fn known_values(
     paths: &Paths,
 ) -> Result<Value, Errors> {
     let files = values::resolve_files(&release.values, resolve)?;
-    Ok(effective_values(&Chart::open(release, helm, &paths.cache).await?, &files))
+    Ok(known(&Chart::open(release, helm, &paths.cache).await?, &files))
 }
 
 /// Prepares one release: copies the chart, resolves the values, writes the image references and
@@ -92,7 +93,7 @@ pub async fn prepare(
     let chart = keep(Chart::open(release, helm, &paths.cache).await.map_err(Errors::from), &mut problems);
     let (Some(files), Some(set), Some(chart)) = (files, set, chart) else { return Err(Errors(problems)) };
 
-    let known = effective_values(&chart, &files);
+    let known = known(&chart, &files);
     let others: Vec<_> = project.releases.iter().filter(|other| other.name != release.name).collect();
     let mapped = values::map_images(images, release, &others, &known)?;
     let generated = generate(release, secrets)?;
@@ -123,12 +124,9 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|errors| problems.extend(errors.0)).ok()
 }
 
-fn effective_values(chart: &Chart, files: &[ResolvedFile]) -> Value {
-    let mut values = chart.defaults.clone();
-    for file in files.iter().filter(|file| file.values.is_object()) {
-        yaml::merge(&mut values, file.values.clone());
-    }
-    values
+/// What a chart's values are without devk's own.
+fn known(chart: &Chart, files: &[ResolvedFile]) -> Value {
+    over(&chart.defaults, files.iter().map(|file| file.values.clone()))
 }
 
 fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<String, String>> {

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use super::crash::{self, Failure, Reason, Report};
 use super::manifest::{Workload, WorkloadKind};
 use super::workload::{self, State};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
 
 /// A missing Secret may be created by another part of the release a moment later.
@@ -35,7 +35,7 @@ const RESTARTS: i32 = 3;
 const OURS: &str = "devk.local/";
 
 /// Waits until all workloads are ready. Progress goes to `step`: the counts, and each failure once
-/// with its last log lines.
+/// with its last log lines. helm has applied them: a Job that is gone because its time to live is over has ended.
 ///
 /// # Errors
 /// [`Code::ReleaseNotReady`] after `timeout`, or earlier if it is certain that waiting is of no use:
@@ -183,7 +183,10 @@ impl Snapshot {
             WorkloadKind::DaemonSet => {
                 self.assess_with(find(&self.daemon_sets, workload), workload::daemon_set, workload::daemon_set_pods)
             }
-            WorkloadKind::Job => self.assess_with(find(&self.jobs, workload), workload::job, workload::job_pods),
+            WorkloadKind::Job => match find(&self.jobs, workload) {
+                None if workload.expires => (self.expired(workload), Vec::new()),
+                job => self.assess_with(job, workload::job, workload::job_pods),
+            },
             WorkloadKind::Pod => {
                 let pod = find(&self.pods, workload);
                 (pod.map_or(State::Missing, |pod| workload::pod(pod)), pod.cloned().into_iter().collect())
@@ -206,6 +209,16 @@ impl Snapshot {
         pods: PodsOf<K>,
     ) -> (State, Vec<Arc<Pod>>) {
         object.map_or((State::Missing, Vec::new()), |object| (state(object), pods(object, &self.pods)))
+    }
+
+    /// How a Job ended that Kubernetes has removed since, as its manifest asks. helm made it before anybody waited
+    /// for it, so it did exist. Its last event tells; events are kept for an hour, and without one it counts as done.
+    fn expired(&self, workload: &Workload) -> State {
+        let about = |event: &&Event| {
+            let object = &event.involved_object;
+            object.kind.as_deref() == Some("Job") && object.name.as_ref() == Some(&workload.name)
+        };
+        workload::ended_job(self.events.iter().map(AsRef::as_ref).filter(about))
     }
 
     fn stuck_pod(&self, set: &StatefulSet) -> Option<String> {
@@ -398,7 +411,7 @@ impl Wait<'_> {
         }
         match first {
             Some(Assessment { stuck: Some(pod), workload, .. }) => {
-                error.hint(format!("kubectl delete pod {pod} --namespace {}", workload.namespace))
+                error.hint(on_cluster(format!("kubectl delete pod {pod} --namespace {}", workload.namespace)))
             }
             Some(Assessment { state: State::Missing, .. }) => error.hint("devk up"),
             Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
@@ -427,8 +440,17 @@ fn assess<'a>(workloads: &'a [Workload], snapshots: &[Snapshot]) -> Vec<Assessme
 fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
     let name = &assessment.workload.name;
     let failures = assessment.failures.iter().map(|f| (name.clone(), Some((f.container.clone(), f.reason))));
-    let missing = (assessment.state == State::Missing).then(|| (name.clone(), None));
-    failures.chain(missing).collect()
+    failures.chain(is_gone(assessment).then(|| (name.clone(), None))).collect()
+}
+
+/// There is no such object, or none to tell how it ended. An expired Job's last event may be of an earlier run, and that
+/// of the last run be on its way.
+fn is_gone(assessment: &Assessment<'_>) -> bool {
+    match assessment.state {
+        State::Missing => true,
+        State::Failed(_) => assessment.workload.expires,
+        State::Ready | State::Waiting { .. } => false,
+    }
 }
 
 /// True if waiting is of no use. A crash loop counts only when everything that is not ready loops:
@@ -437,8 +459,8 @@ fn hopeless(assessments: &[Assessment<'_>], since: &HashMap<Lasting, Instant>, n
     let lasts = |key: &Lasting| since.get(key).is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE);
     let certain = |a: &Assessment<'_>| match &a.state {
         State::Ready => false,
-        State::Failed(_) => true,
-        State::Missing => lasts(&(a.workload.name.clone(), None)),
+        State::Failed(_) if !is_gone(a) => true,
+        State::Failed(_) | State::Missing => lasts(&(a.workload.name.clone(), None)),
         State::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
             Reason::InvalidImage => true,
             Reason::ImagePull => f.image.starts_with(OURS),
@@ -457,7 +479,7 @@ mod tests {
     use super::*;
 
     fn workload(name: &str) -> Workload {
-        Workload { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: name.into() }
+        Workload { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: name.into(), expires: false }
     }
 
     fn object<K: DeserializeOwned>(value: Value) -> Arc<K> {
@@ -517,6 +539,33 @@ mod tests {
             assert!(!is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(9)));
             assert!(is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(11)));
         }
+    }
+
+    fn job_event(reason: &str, kind: &str, second: u32) -> Arc<Event> {
+        object(json!({"metadata": {}, "involvedObject": {"kind": "Job", "name": "seed"}, "type": kind,
+            "reason": reason, "message": "told", "lastTimestamp": format!("2026-01-01T00:00:{second:02}Z")}))
+    }
+
+    #[tokio::test]
+    async fn a_job_that_expired_is_done_unless_its_last_event_says_that_it_failed() {
+        let expires = Workload { kind: WorkloadKind::Job, expires: true, ..workload("seed") };
+        let with = |events| Snapshot { namespace: "shop".into(), events, ..Snapshot::default() };
+        let state = |events| with(events).assess(&expires).state;
+        let failed = job_event("BackoffLimitExceeded", "Warning", 2);
+        assert_eq!(state(vec![]), State::Ready, "its events may be gone, too");
+        assert_eq!(state(vec![job_event("FailedCreate", "Warning", 1)]), State::Ready, "that was tried again");
+        assert_eq!(state(vec![failed.clone()]), State::Failed("told".into()));
+        assert_eq!(state(vec![job_event("Completed", "Normal", 1), failed.clone()]), State::Failed("told".into()));
+        assert_eq!(state(vec![failed.clone(), job_event("Completed", "Normal", 3)]), State::Ready, "it ran again");
+        let (workloads, snapshots) = ([expires], [with(vec![failed])]);
+        assert!(!is_hopeless(&workloads, &snapshots, Duration::from_secs(9)), "a later event may be on its way");
+        assert!(is_hopeless(&workloads, &snapshots, Duration::from_secs(11)));
+    }
+
+    #[tokio::test]
+    async fn a_job_without_a_time_to_live_that_is_not_there_is_missing() {
+        let job = Workload { kind: WorkloadKind::Job, ..workload("seed") };
+        assert_eq!(Snapshot::default().assess(&job).state, State::Missing);
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! `helm template` without a cluster, cached: the same inputs and the same helm render once.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::digest::Digest;
 use super::helm::Helm;
@@ -23,7 +23,7 @@ pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>
     let dir = project_dir(cache, &prepared.namespace);
     let file = dir.join(key(prepared, helm, kube_version)?).with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
-        touch(&file);
+        tree::touch(&file);
         return Rendered::parse(&text).map_err(|e| at_template(e, prepared));
     }
     let text = template(prepared, helm, kube_version).await?;
@@ -108,14 +108,6 @@ fn place(word: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
     let user_value = || prepared.values_sources.iter().find(|file| file.as_os_str() == path).cloned();
     let file = prepared.chart.user_file(path).or_else(user_value)?;
     Some((file, parts.next().and_then(|line| line.parse().ok())))
-}
-
-/// Used now: the age of a rendering counts from its last use.
-fn touch(file: &Path) {
-    if let Ok(file) = std::fs::File::options().append(true).open(file) {
-        // Without it the rendering is only forgotten sooner.
-        let _ = file.set_modified(SystemTime::now());
-    }
 }
 
 #[cfg(test)]

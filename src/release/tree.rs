@@ -1,7 +1,7 @@
 //! A folder read into memory, so that what is hashed is what is written.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Code, Error, Result};
 
@@ -60,6 +60,12 @@ pub(super) fn forget_old(dir: &Path, kept: Duration) {
             false => Ok(()),
         };
     }
+}
+
+/// Used now: the age of a file or folder counts from its last use.
+pub(super) fn touch(path: &Path) {
+    // Without it what is in use is only forgotten sooner, and made again.
+    let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 fn walk(root: &Path, below: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {

@@ -330,6 +330,16 @@ mod tests {
     }
 
     #[test]
+    fn what_set_names_in_vain_is_reported_at_the_release() {
+        let origin = fixture::release().origin;
+        let resolve = |_: &str, file: &Path| -> Result<String, Errors> {
+            Err(Error::new(Code::ConfigVariable, "none").at(file, 99).into())
+        };
+        let errors = resolve_set(&json!({"a": ["x\n${forward.no.url}"], "b": 5}), &origin, &resolve).unwrap_err();
+        assert_eq!(errors.0.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/devk.yaml:7: none"]);
+    }
+
+    #[test]
     fn all_broken_files_are_reported_together() {
         let dir = tempfile::tempdir().unwrap();
         let (missing, broken) = (dir.path().join("missing.yaml"), dir.path().join("broken.yaml"));

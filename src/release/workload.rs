@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
+
+use super::crash::last_seen;
 
 /// How far a workload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,24 @@ pub(super) fn job(object: &Job) -> State {
         }
     }
     State::Waiting { ready: status.and_then(|s| s.succeeded).unwrap_or(0), wanted }
+}
+
+/// The reasons for which the Job controller gives a Job up (batch/v1, `JobFailed`).
+const GIVEN_UP: [&str; 5] =
+    ["BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes", "MaxFailedIndexesExceeded"];
+
+/// How a Job that is gone has ended, by its events; without any it counts as done.
+pub(super) fn ended_job<'a>(events: impl Iterator<Item = &'a Event>) -> State {
+    let is_end = |event: &&Event| {
+        let reason = event.reason.as_deref().unwrap_or_default();
+        reason == "Completed" || GIVEN_UP.contains(&reason)
+    };
+    match events.filter(is_end).max_by_key(|event| last_seen(event)) {
+        Some(last) if last.type_.as_deref() == Some("Warning") => {
+            State::Failed(last.message.clone().unwrap_or_else(|| "the job failed".to_owned()))
+        }
+        _ => State::Ready,
+    }
 }
 
 /// Ready, or run to its end.

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bollard::Docker;
 use tokio::sync::{Mutex, OnceCell, mpsc, watch};
@@ -54,6 +55,9 @@ use status::{ForwardStatus, RelayStatus, SessionStatus};
 use sync::Syncing;
 use target::{Snapshot, Target};
 
+/// How long a session that ends waits for what is unfinished.
+const LAST_WORK: Duration = Duration::from_secs(1);
+
 /// What one supervisor holds.
 pub struct Session {
     pub reporter: Reporter,
@@ -75,6 +79,8 @@ pub struct Session {
     loader: OnceCell<Arc<Loader>>,
     /// What the loader learns while nothing else is to be done.
     learning: JoinSet<()>,
+    /// What the last `up` left to be done before the next one looks at anything.
+    unfinished: JoinSet<()>,
 }
 
 impl std::fmt::Debug for Session {
@@ -117,6 +123,7 @@ impl Session {
             build,
             loader: OnceCell::new(),
             learning: JoinSet::new(),
+            unfinished: JoinSet::new(),
         }
     }
 
@@ -189,6 +196,16 @@ impl Session {
                 ui::log(format_args!("learning from loaded images: {error}"));
             }
         });
+    }
+
+    /// Does what an `up` need not wait for; the next one does.
+    pub fn finish_later(&mut self, work: impl Future<Output = ()> + Send + 'static) {
+        self.unfinished.spawn(work);
+    }
+
+    /// Waits for what an earlier `up` left to be done.
+    pub async fn finished(&mut self) {
+        while self.unfinished.join_next().await.is_some() {}
     }
 
     /// The last status that was told, for those who ask while an `up` has the session.
@@ -272,6 +289,9 @@ impl Session {
         self.cancel.cancel();
         self.no_relay().await;
         self.learning.shutdown().await;
+        // After `up --once` there is no next time.
+        let _ = tokio::time::timeout(LAST_WORK, self.finished()).await;
+        self.unfinished.shutdown().await;
         for held in std::mem::take(&mut self.held) {
             let _ = held.serving.task.await;
         }

@@ -99,7 +99,7 @@ impl Project {
         let target = self.target(&args);
         let (reporter, mut events) = reporter();
         let step = reporter.start("image.build/api", "");
-        let built = image::build(&engine.docker, self.id, &self.image(), &args, &target, &step).await;
+        let built = image::build(engine, self.id, &self.image(), &args, &target, &step).await;
         step.done("");
         (built, target, drain(&mut events))
     }
@@ -189,7 +189,7 @@ async fn a_context_that_changes_after_hashing_makes_no_image() {
     project.write("main", "two");
     let (reporter, _events) = reporter();
     let step = reporter.start("image.build/api", "");
-    let built = image::build(&engine.docker, project.id, &project.image(), &args, &target, &step).await;
+    let built = image::build(&engine, project.id, &project.image(), &args, &target, &step).await;
     assert_eq!(built.unwrap_err().code, Code::ImageChanged);
     assert_eq!(image::present(&engine.docker, &target.reference()).await.unwrap(), None);
 }

@@ -435,12 +435,31 @@ fn inline_values_that_helm_would_read_differently_are_refused() {
     let found = problems(
         "releases:\n  - name: shop\n    chart: ./chart\n    set:\n      debug: no\n      mode: 0755\n      text: \"no\"\n",
     );
-    insta::assert_snapshot!(found, @r#"
-        devk.yaml:5: `no` is a boolean to Helm and a text to YAML 1.2 [config.syntax]
-          write "no" for the text, or the boolean or number that is meant
-        devk.yaml:6: `0755` is octal in YAML 1.1 and decimal in YAML 1.2 [config.syntax]
-          write "0755" for the text, or the boolean or number that is meant
-    "#);
+    insta::assert_snapshot!(found, @r"
+        devk.yaml:5: an unquoted value is a boolean to Helm and a text to YAML 1.2 [config.syntax]
+          put it in quotes for the text, or write the boolean or number that is meant
+        devk.yaml:6: an unquoted value is octal in YAML 1.1 and decimal in YAML 1.2 [config.syntax]
+          put it in quotes for the text, or write the boolean or number that is meant
+    ");
+}
+
+#[test]
+fn an_item_of_a_list_is_no_value_path() {
+    let found = problems(
+        r"
+releases:
+  - name: shop
+    chart: ./chart
+    set: {'env[0].value': x, 'note\[1]': y, nested: {'a[0]': z}}
+    generate: {'users[0].password': hex32}
+",
+    );
+    insta::assert_snapshot!(found, @r"
+        devk.yaml:5: `env[0].value` names an item of a list [config.value]
+          give the whole list: `set: {env: […]}`, or in a values file; `\[` stands for a bracket in a key
+        devk.yaml:6: `users[0].password` names an item of a list [config.value]
+          give the whole list: `set: {users: […]}`, or in a values file; `\[` stands for a bracket in a key
+    ");
 }
 
 #[test]

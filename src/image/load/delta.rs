@@ -131,11 +131,11 @@ impl Delta<'_> {
     }
 
     async fn arrived(&self, image: &Image, images: Images) -> Result<()> {
-        let listed = self.node.noticed(self.name, images).await?;
-        if listed.digest == image.digest {
-            return Ok(());
-        }
-        Err(verify::changed(self.node, self.name, &listed.digest, self.image))
+        let noticed = self.node.noticed(self.name, images).await;
+        let verified = noticed.and_then(|listed| {
+            if listed.digest == image.digest { Ok(()) } else { Err(verify::changed(&listed.digest, self.image)) }
+        });
+        verify::trusted(self.node, self.name, verified).await
     }
 }
 

@@ -48,6 +48,16 @@ pub async fn on_node(docker: &Docker, node: &str) -> Result<BTreeMap<String, Str
     Ok(images.into_iter().map(|(name, image)| (name, image.digest)).collect())
 }
 
+/// Removes images from a node by their full references, and what only they kept there.
+///
+/// # Errors
+/// As [`on_node`].
+pub(super) async fn remove(docker: &Docker, node: &str, is_gone: impl Fn(&str) -> bool) -> Result<()> {
+    let node = Node { docker, container: node };
+    let names = node::names_of(&node.images().await?, is_gone);
+    if names.is_empty() { Ok(()) } else { node.remove(&names).await }
+}
+
 /// Loads images into the nodes of one Engine, for as long as a session lasts.
 #[derive(Debug)]
 pub struct Loader {

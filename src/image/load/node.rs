@@ -115,6 +115,15 @@ impl Node<'_> {
         Ok(parse_images(&import.run_with_input(self.docker, layout).await?.text()))
     }
 
+    /// Takes these names away, and waits until what only they kept is gone: the next load asks what is there.
+    ///
+    /// # Errors
+    /// As [`Node::images`].
+    pub(super) async fn remove(&self, names: &[String]) -> Result<()> {
+        let rm = ["ctr", "--namespace=k8s.io", "images", "rm", "--sync"].map(str::to_owned);
+        Exec::new(self.container, rm.into_iter().chain(names.iter().cloned())).run(self.docker).await.map(drop)
+    }
+
     /// Waits until the kubelet's side of containerd has noticed an image.
     ///
     /// # Errors
@@ -139,6 +148,21 @@ impl Node<'_> {
             images = self.images().await?;
         }
     }
+}
+
+/// The names that are to go, and those that the kubelet's side of containerd gave the same images (`sha256:…`) unless
+/// another name needs them.
+pub(super) fn names_of(images: &Images, is_gone: impl Fn(&str) -> bool) -> Vec<String> {
+    let is_id = |name: &str| name.starts_with("sha256:");
+    let (gone, others): (Vec<_>, Vec<_>) = images.iter().partition(|(name, _)| is_gone(name));
+    let digests = |of: &[(&String, &Listed)]| -> BTreeSet<String> {
+        of.iter().filter(|(name, _)| !is_id(name)).map(|(_, image)| image.digest.clone()).collect()
+    };
+    let (lost, kept) = (digests(&gone), digests(&others));
+    let ids = others
+        .iter()
+        .filter(|(name, image)| is_id(name) && lost.contains(&image.digest) && !kept.contains(&image.digest));
+    gone.iter().chain(ids).map(|(name, _)| (*name).clone()).collect()
 }
 
 /// Columns: REF TYPE DIGEST SIZE PLATFORMS LABELS; only the size has a space in it.

@@ -13,6 +13,22 @@ const TRAIT_METHODS: usize = 4;
 /// Where devk may start processes: the one door, and the client that starts devk itself.
 const PROCESS_DOORS: [&str; 2] = ["src/process.rs", "src/session/client.rs"];
 
+/// Commands that talk to a cluster: by themselves to that of the user's current context.
+const CLUSTER_COMMANDS: [&str; 12] = [
+    "kubectl annotate ",
+    "kubectl delete ",
+    "kubectl describe ",
+    "kubectl get ",
+    "kubectl logs ",
+    "kubectl patch ",
+    "kubectl rollout ",
+    "kubectl scale ",
+    "helm history ",
+    "helm rollback ",
+    "helm status ",
+    "helm uninstall ",
+];
+
 /// Calls whose first argument is a step's id.
 const STEP_CALLS: [&str; 3] = [".start(", ".step(", ".skipped("];
 
@@ -20,7 +36,8 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     let rust = sources.iter().filter(|source| source.path.ends_with(".rs"));
     let each = rust.flat_map(|source| {
         let lines = shipped(source, sources);
-        [sizes(source, &lines), processes(source, &lines), steps(source, &lines, sources)].into_iter().flatten()
+        let of_lines = [sizes(source, &lines), processes(source, &lines), commands(source, &lines)];
+        of_lines.into_iter().chain([steps(source, &lines, sources)]).flatten()
     });
     each.chain(codes(sources)).collect()
 }
@@ -57,6 +74,21 @@ fn processes(source: &Source, lines: &[&str]) -> Vec<Finding> {
     };
     let found = lines.iter().enumerate().filter(|(_, line)| starts(line));
     found.map(|(at, _)| finding(&source.path, at + 1, "subprocesses are started through src/process.rs")).collect()
+}
+
+/// A command that is pasted from a hint leads to the cluster that devk pinned (`on_cluster` in src/error.rs says why). It
+/// is named on the same line, or on one beside it.
+fn commands(source: &Source, lines: &[&str]) -> Vec<Finding> {
+    if !source.path.starts_with("src/") {
+        return vec![];
+    }
+    let leads = |line: &&str| line.contains("on_cluster(") || line.contains("--kubeconfig");
+    let found = lines.iter().enumerate().filter(|(at, line)| {
+        let beside = &lines[at.saturating_sub(1)..lines.len().min(at + 2)];
+        CLUSTER_COMMANDS.iter().any(|command| uncommented(line).contains(command)) && !beside.iter().any(leads)
+    });
+    let what = "a command for the user's current context: wrap it in `on_cluster`";
+    found.map(|(at, _)| finding(&source.path, at + 1, what)).collect()
 }
 
 /// A step that is reported has its place in `STEPS`, and so in docs/errors.md.
@@ -125,6 +157,21 @@ mod tests {
             assert_eq!(whats(&[("src/process.rs", text)]).len(), 0);
         }
         assert_eq!(whats(&[("src/a.rs", "use std::process::ExitCode; // no process::Command")]).len(), 0);
+    }
+
+    #[test]
+    fn a_command_for_a_cluster_names_the_cluster() {
+        let bare = "\n.hint(format!(\"helm status {name}\"))\n";
+        assert_eq!(whats(&[("src/a.rs", bare)]).len(), 1);
+        assert_eq!(whats(&[("xtask/src/a.rs", bare)]).len(), 0);
+        for text in [
+            "let status = format!(\"helm status {name}\");\n.hint(on_cluster(status))",
+            "on_cluster(\n\"kubectl get pods\"\n)",
+            "// kubectl get pods",
+            "\"kubectl config get-contexts\"",
+        ] {
+            assert_eq!(whats(&[("src/a.rs", text)]), [""; 0], "{text}");
+        }
     }
 
     #[test]
