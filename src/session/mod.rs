@@ -22,6 +22,7 @@ use crate::image::Loader;
 use crate::plan::ForwardFact;
 use crate::ui::{self, event::Reporter};
 
+mod asked;
 pub mod build;
 pub mod change;
 pub mod client;

@@ -6,8 +6,8 @@
 use std::future::Future;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -17,13 +17,14 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::asked::GoesBy;
 use super::build::Build;
 use super::change::{self, Changes, Teller};
-use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender, socket};
+use super::control::{Connection, Keep, Outcome, RESTART, Receiver, Reply, Request, Sender, socket};
 use super::status::SessionStatus;
 use super::{Session, memory, sync};
 use crate::bridge::Bridging;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::sync::gate::Engines;
 use crate::ui::{
@@ -80,8 +81,7 @@ pub(super) struct Supervisor {
     pub(super) paths: Paths,
     pub(super) reporter: Reporter,
     pub(super) session: Mutex<Session>,
-    /// What the last `up` was asked for that the session goes on with.
-    pub(super) asked: std::sync::Mutex<Option<Asked>>,
+    pub(super) goes_by: GoesBy,
     /// Live while an `up` has the session.
     engines: watch::Receiver<Engines>,
     /// What the session told last, while an `up` has it.
@@ -93,13 +93,13 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(id: &str, paths: Paths, teller: Teller) -> Self {
+    pub(super) fn new(id: &str, paths: Paths, teller: Teller) -> Self {
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone(), teller);
         let (told, engines) = (session.told(), session.syncing.engines());
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (asked, session, end) = (std::sync::Mutex::default(), Mutex::new(session), CancellationToken::new());
-        Self { id: id.to_owned(), paths, reporter, session, asked, engines, told, owners, detached, end }
+        let (goes_by, session, end) = (GoesBy::default(), Mutex::new(session), CancellationToken::new());
+        Self { id: id.to_owned(), paths, reporter, session, goes_by, engines, told, owners, detached, end }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
@@ -184,14 +184,9 @@ impl Supervisor {
     }
 
     async fn settle(&self, asked: Asked, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
-        if keep != Keep::Once {
-            // From the start: what changes while it is at work is brought live after it.
-            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked.clone());
-        }
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
-            let mut session = self.session.lock().await;
-            let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await;
+            let outcome = self.work(asked, keep).await;
             drop(done);
             outcome
         };
@@ -208,6 +203,17 @@ impl Supervisor {
             Keep::Once => {}
         }
         Ok(())
+    }
+
+    async fn work(&self, asked: Asked, keep: Keep) -> Result<Outcome, Errors> {
+        let mut session = self.session.lock().await;
+        // From the start: what changes while it is at work is brought live after it.
+        let trial = (keep != Keep::Once).then(|| self.goes_by.try_out(asked.clone()));
+        let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await?;
+        if let Some(trial) = trial {
+            trial.pass();
+        }
+        Ok(outcome)
     }
 
     async fn status(&self, write: &mut Sender) -> Result<()> {
@@ -285,5 +291,32 @@ async fn termination() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asked::tests::from;
+    use super::*;
+
+    fn supervisor(state: &Path) -> Supervisor {
+        let [state, cache, data] = ["state", "cache", "data"].map(|folder| state.join(folder));
+        Supervisor::new("shop", Paths { state, cache, data }, change::channel().0)
+    }
+
+    fn conversation() -> (Connection, Connection) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (ours.into(), theirs.into())
+    }
+
+    #[tokio::test]
+    async fn an_up_that_is_refused_leaves_the_session_to_what_it_went_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let (supervisor, (mut ours, mut theirs)) = (supervisor(dir.path()), conversation());
+        supervisor.goes_by.try_out(from("/before")).pass();
+        let mut events = supervisor.reporter.subscribe();
+        supervisor.settle(from(dir.path()), Keep::Attached, &mut events, &mut ours.write).await.unwrap();
+        assert!(matches!(theirs.read.next().await.unwrap(), Some(Reply::Refused { .. })));
+        assert_eq!(supervisor.goes_by.now().unwrap().source.dir, Path::new("/before"));
     }
 }
