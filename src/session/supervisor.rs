@@ -227,7 +227,9 @@ impl Supervisor {
     }
 
     async fn verify(&self, write: &mut Sender) -> Result<()> {
-        match self.session.lock().await.syncing.verify().await {
+        // An `up` that is at work ends first. Hashing takes its time: the next one does not wait for that.
+        let verifier = self.session.lock().await.syncing.verifier();
+        match verifier.verify().await {
             Ok(differences) => write.send(&Reply::Verified { differences }).await,
             Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
         }
