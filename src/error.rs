@@ -149,6 +149,7 @@ codes! {
     // session
     NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
+    SessionMissed => "session.missed", Failed, "a client read too slowly to be told of every step";
     SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
     SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";

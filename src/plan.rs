@@ -167,6 +167,7 @@ pub const STEPS: &[(&str, &str)] = &[
         "change/NAME",
         "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
     ),
+    ("session.events", "tell a client of the steps; reported only to one that read too slowly and missed some of it"),
     ("bridge.remove/NAME", "take devk's Service and relay away, once nothing uses them; the database stays"),
     ("cluster.stop", "stop the node containers; the data stays"),
     ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),

@@ -150,7 +150,7 @@ impl Supervisor {
             Ok(Some(Request::Status)) => self.status(&mut write).await,
             Ok(Some(Request::Events)) => {
                 let mut events = self.reporter.subscribe();
-                self.until_gone(&mut read, relay(&mut events, &mut write, std::future::pending())).await
+                self.until_gone(&mut read, send_events(&mut events, &mut write, std::future::pending())).await
             }
             Ok(Some(Request::Verify)) => self.until_gone(&mut read, self.verify(&mut write)).await,
             Ok(Some(Request::Stop)) => {
@@ -179,7 +179,7 @@ impl Supervisor {
         let mut events = self.reporter.subscribe();
         let ended = self.until_gone(read, self.settle(asked, keep, &mut events, write)).await;
         // What was at work has just been cut off and has failed: a client that took its leave hears of it.
-        relay(&mut events, write, std::future::ready(())).await?;
+        send_events(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
@@ -190,7 +190,7 @@ impl Supervisor {
             drop(done);
             outcome
         };
-        let (sent, outcome) = tokio::join!(relay(events, write, async { drop(finished.await) }), work);
+        let (sent, outcome) = tokio::join!(send_events(events, write, async { drop(finished.await) }), work);
         sent?;
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -199,7 +199,7 @@ impl Supervisor {
         write.send(&Reply::Settled { outcome }).await?;
         match keep {
             Keep::Detached => self.detached.store(true, Ordering::SeqCst),
-            Keep::Attached => relay(events, write, std::future::pending()).await?,
+            Keep::Attached => send_events(events, write, std::future::pending()).await?,
             Keep::Once => {}
         }
         Ok(())
@@ -251,15 +251,16 @@ impl Supervisor {
 
 type Events = tokio::sync::broadcast::Receiver<Event>;
 
-/// Sends events until `until` ends, and those that came before its end.
-async fn relay(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
+/// Sends events until `until` ends, and those that came before its end. What a client was too slow for is lost: it is
+/// told how much that is, and the session does not keep what nobody may ever read.
+async fn send_events(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
     let mut until = std::pin::pin!(until);
     loop {
         tokio::select! {
             biased;
             event = events.recv() => match event {
                 Ok(event) => write.send(&Reply::Event { event }).await?,
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(count)) => write.send(&Reply::Event { event: Event::missed(count) }).await?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             () = &mut until => return Ok(()),
@@ -320,5 +321,28 @@ mod tests {
         supervisor.settle(from(dir.path()), Keep::Attached, &mut events, &mut ours.write).await.unwrap();
         assert!(matches!(theirs.read.next().await.unwrap(), Some(Reply::Refused { .. })));
         assert_eq!(supervisor.goes_by.now().unwrap().source.dir, Path::new("/before"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_too_slow_is_told_that_it_missed_something() {
+        let (reporter, (mut ours, mut theirs)) = (Reporter::default(), conversation());
+        let mut events = reporter.subscribe();
+        (0..5000).for_each(|n| reporter.skipped(format!("step/{n}"), ""));
+        let send = async {
+            let sent = send_events(&mut events, &mut ours.write, std::future::ready(())).await;
+            drop(ours);
+            sent
+        };
+        let hear = async {
+            let mut heard = vec![];
+            while let Some(Reply::Event { event }) = theirs.read.next().await.unwrap() {
+                heard.push(event);
+            }
+            heard
+        };
+        let (sent, heard) = tokio::join!(send, hear);
+        sent.unwrap();
+        assert_eq!((heard[0].step.as_str(), heard.len()), ("session.events", 1 + 4096));
+        assert!(heard[0].detail.contains("904 events"), "{}", heard[0].detail);
     }
 }
