@@ -155,6 +155,7 @@ codes! {
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
+    StateForeign => "state.foreign", Usage, "a folder that only the user may reach is somebody else's, or open to others";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
 }

@@ -36,6 +36,7 @@ mod memory;
 pub mod numbers;
 pub mod relay;
 mod renew;
+pub mod socket;
 pub mod status;
 pub mod supervisor;
 pub mod sync;

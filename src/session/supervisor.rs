@@ -4,7 +4,6 @@
 //! held for as long as it lives, so that there is never a second one.
 
 use std::future::Future;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -20,9 +19,9 @@ use tokio_util::task::TaskTracker;
 use super::asked::GoesBy;
 use super::build::Build;
 use super::change::{self, Changes, Teller};
-use super::control::{Connection, Keep, Outcome, RESTART, Receiver, Reply, Request, Sender, socket};
+use super::control::{Connection, Keep, Outcome, RESTART, Receiver, Reply, Request, Sender};
 use super::status::SessionStatus;
-use super::{Session, memory, sync};
+use super::{Session, memory, socket, sync};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{Lock, Paths, refused};
@@ -42,10 +41,11 @@ const ENDING: Duration = Duration::from_secs(5);
 /// Runs the supervisor of project `id` until nobody owns it.
 ///
 /// # Errors
-/// [`Code::StateIo`] if the lock or the socket cannot be had.
+/// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
+/// socket.
 pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
-    let listener = listen(&socket(&paths, id))?;
+    let listener = socket::listen(&paths, id)?;
     let (teller, changes) = change::channel();
     let supervisor = Arc::new(Supervisor::new(id, paths, teller));
     supervisor.serve(listener, changes).await;
@@ -58,21 +58,6 @@ async fn lock(dir: &Path) -> Result<Option<Lock>> {
     let file = dir.join("supervisor.lock");
     let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
     lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(|e| refused("lock", &file, &e)))
-}
-
-fn listen(socket: &Path) -> Result<UnixListener> {
-    let io = |e: std::io::Error| refused("listen on", socket, &e);
-    if let Some(dir) = socket.parent() {
-        std::fs::create_dir_all(dir).map_err(io)?;
-        // Whoever reaches the socket commands the session.
-        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
-    }
-    // We hold the lock, so a socket that is there is a dead session's.
-    match std::fs::remove_file(socket) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(e)),
-        _ => {}
-    }
-    UnixListener::bind(socket).map_err(io)
 }
 
 pub(super) struct Supervisor {
@@ -125,7 +110,7 @@ impl Supervisor {
         }
         self.end.cancel();
         // No new client may reach a session that is ending.
-        let _ = std::fs::remove_file(socket(&self.paths, &self.id));
+        socket::remove(&self.paths, &self.id);
         // It gives the session back; that it was cut off is no news.
         let _ = renewing.await;
         self.session.lock().await.close().await;
