@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use super::control::{Connection, Reply, Request};
+use super::control::{Connection, RESTART, Reply, Request};
 use super::status::SessionStatus;
 use super::{memory, socket};
 use crate::error::{Code, Error, Result};
@@ -162,17 +162,26 @@ fn not_started(log: &Path) -> Error {
         .hint(format!("less {}", log.display()))
 }
 
-/// What the running session tells of itself; None if none runs.
+/// What the running session tells of itself; None if none runs, or if it ends instead of answering.
 ///
 /// # Errors
-/// [`Code::SessionLost`] if it ends instead of answering, or as [`running`].
+/// [`Code::SessionLost`] if it is another devk that does not know the question, or whose answer is not known here;
+/// or as [`running`].
 pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
-    let Some(mut connection) = running(paths, id).await? else { return Ok(None) };
-    connection.write.send(&Request::Status).await?;
-    Ok(match connection.read.next().await? {
-        Some(Reply::Status { status }) => Some(status),
-        _ => None,
-    })
+    match running(paths, id).await? {
+        Some(connection) => status_of(connection).await,
+        None => Ok(None),
+    }
+}
+
+async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> {
+    // If it cannot be sent, reading finds the end of the conversation.
+    let _ = connection.write.send(&Request::Status).await;
+    match connection.read.next().await? {
+        Some(Reply::Status { status }) => Ok(Some(status)),
+        None => Ok(None),
+        Some(_) => Err(Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART)),
+    }
 }
 
 /// Ends the session of a project, if one runs. No other begins for as long as the lock lives.
@@ -220,4 +229,32 @@ pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
 async fn locked_out(paths: &Paths, id: &str) -> Result<Lock> {
     let lock = lock_of(paths, id);
     Lock::take(&lock, || {}).await.map_err(|e| refused("lock", &lock, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// What a session is taken for that says this and ends.
+    async fn status_by(answer: Option<Reply>) -> Result<Option<u32>, Code> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut theirs = Connection::from(theirs);
+        if let Some(answer) = answer {
+            theirs.write.send(&answer).await.unwrap();
+        }
+        drop(theirs);
+        let status = status_of(ours.into()).await.map_err(|error| error.code)?;
+        Ok(status.map(|status| status.pid))
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_instead_of_answering_is_none_and_one_that_does_not_understand_is_no_silence() {
+        let status = SessionStatus { pid: 7, ..SessionStatus::default() };
+        assert_eq!(status_by(Some(Reply::Status { status })).await, Ok(Some(7)));
+        assert_eq!(status_by(None).await, Ok(None));
+        let errors = Error::new(Code::SessionLost, "it speaks another version").into();
+        assert_eq!(status_by(Some(Reply::Refused { errors })).await, Err(Code::SessionLost));
+    }
 }
