@@ -151,6 +151,7 @@ pub const STEPS: &[(&str, &str)] = &[
     ("bridge.database/NAME", "make the separate database on Compose's server, with owner and extensions"),
     ("bridge.service/NAME", "lead devk's Service to Compose's server, or to the relay that carries connections there"),
     ("bridge.probe/NAME", "go the way of a pod from every node: address, port, login, database"),
+    ("bridge.record", "read which database is used back from devk's state; reported only if it fails"),
     ("release.apply/NAME", "install or upgrade a release with helm"),
     (
         "release.left/NAME",
