@@ -97,6 +97,7 @@ codes! {
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
+    CommandNotRun => "command.not-run", Failed, "a program that devk runs could not be started, or its end not be waited for";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
     CommandKilled => "command.killed", Failed, "a program that devk ran was killed";
     // ports
