@@ -16,7 +16,7 @@ use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::{Helm, Target};
 use crate::release::{installed, render};
-use crate::session::control::socket;
+use crate::session::socket;
 use crate::ui::event::{Reporter, Step};
 
 /// What `down` will do, said before it is done.
@@ -206,7 +206,7 @@ impl Down<'_> {
         Leases::open(&self.paths.state).release(&Lessee::from(self.project))?;
         render::forget(&self.paths.cache, &self.project.id)?;
         // It lies elsewhere if the usual path is too long; a supervisor that was killed left it.
-        let _ = std::fs::remove_file(socket(self.paths, &self.project.id));
+        socket::remove(self.paths, &self.project.id);
         remove_dir(&self.paths.project(&self.project.id))
     }
 

@@ -97,6 +97,7 @@ codes! {
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
+    CommandNotRun => "command.not-run", Failed, "a program that devk runs could not be started, or its end not be waited for";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
     CommandKilled => "command.killed", Failed, "a program that devk ran was killed";
     // ports
@@ -149,11 +150,13 @@ codes! {
     // session
     NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
+    SessionMissed => "session.missed", Failed, "a client read too slowly to be told of every step";
     SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
     SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
+    StateForeign => "state.foreign", Usage, "a folder that only the user may reach is somebody else's, or open to others";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
 }

@@ -159,6 +159,7 @@ pub const STEPS: &[(&str, &str)] = &[
     ("bridge.database/NAME", "make the separate database on Compose's server, with owner and extensions"),
     ("bridge.service/NAME", "lead devk's Service to Compose's server, or to the relay that carries connections there"),
     ("bridge.probe/NAME", "go the way of a pod from every node: address, port, login, database"),
+    ("bridge.record", "read which database is used back from devk's state; reported only if it fails"),
     ("release.apply/NAME", "install or upgrade a release with helm"),
     (
         "release.left/NAME",
@@ -175,6 +176,7 @@ pub const STEPS: &[(&str, &str)] = &[
         "change/NAME",
         "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
     ),
+    ("session.events", "tell a client of the steps; reported only to one that read too slowly and missed some of it"),
     ("bridge.remove/NAME", "take devk's Service and relay away, once nothing uses them; the database stays"),
     ("cluster.stop", "stop the node containers; the data stays"),
     ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),

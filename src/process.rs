@@ -5,6 +5,7 @@
 //! can be pasted into a shell, and its output; secrets are handed over in files, never in arguments.
 
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -150,9 +151,9 @@ impl Cmd {
     /// Runs to the end. Dropping the future kills the child.
     ///
     /// # Errors
-    /// [`Code::ToolMissing`] if the program is not there, [`Code::CommandFailed`] with the pasteable
-    /// command and the last lines of its output if it ends with anything but 0, [`Code::CommandKilled`] with
-    /// the same if a signal ends it.
+    /// [`Code::ToolMissing`] if the program is not there, [`Code::CommandNotRun`] with the pasteable command if the
+    /// system does not run it to its end, [`Code::CommandFailed`] with that and the last lines of its output if it
+    /// ends with anything but 0, [`Code::CommandKilled`] with the same if a signal ends it.
     pub async fn run(&self) -> Result<Output> {
         self.run_watched(|_| {}).await
     }
@@ -169,7 +170,7 @@ impl Cmd {
     /// Runs to the end, whatever that is, and hands every line of stdout to `line` as it comes.
     ///
     /// # Errors
-    /// [`Code::ToolMissing`] if the program is not there.
+    /// [`Code::ToolMissing`] and [`Code::CommandNotRun`] as [`Cmd::run`].
     pub async fn answer(&self, line: impl FnMut(&str)) -> Result<Answer> {
         self.converse(line, |_| {}).await
     }
@@ -194,7 +195,8 @@ impl Cmd {
                 tokio::join!(read_lines(stdout, &mut out), read_lines(stderr, &mut err), child.wait())
             }
         };
-        Ok(Answer { status: status.map_err(not_started)?, output: Output { stdout, stderr } })
+        let status = status.map_err(|e| self.not_run("wait for", &e))?;
+        Ok(Answer { status, output: Output { stdout, stderr } })
     }
 
     /// The error of a program that ended like this: [`Code::CommandKilled`] if it was not by itself.
@@ -230,8 +232,23 @@ impl Cmd {
     }
 
     fn not_started(&self, cause: &std::io::Error) -> Error {
-        Error::new(Code::ToolMissing, format!("cannot start `{}`: {cause}", self.program.display()))
-            .hint(format!("install `{}` and run the command again", self.program.display()))
+        match &self.dir {
+            // The system does not say which of the two it did not find.
+            Some(dir) if !dir.is_dir() => {
+                self.not_run("start", cause).hint(format!("it is to run in `{}`, which is no folder", dir.display()))
+            }
+            _ if cause.kind() == ErrorKind::NotFound => Error::new(Code::ToolMissing, self.cannot("start", cause))
+                .hint(format!("install `{}` and run the command again", self.program.display())),
+            _ => self.not_run("start", cause),
+        }
+    }
+
+    fn not_run(&self, what: &str, cause: &std::io::Error) -> Error {
+        Error::new(Code::CommandNotRun, self.cannot(what, cause)).evidence(format!("$ {}", self.pasteable()))
+    }
+
+    fn cannot(&self, what: &str, cause: &std::io::Error) -> String {
+        format!("cannot {what} `{}`: {cause}", self.program.display())
     }
 }
 
@@ -329,6 +346,19 @@ mod tests {
         let error = Cmd::new("sh").args(["-c", "kill -9 $$"]).run().await.unwrap_err();
         assert_eq!((error.code, error.hint.as_deref()), (Code::CommandKilled, Some("run the command again")));
         assert!(error.message.starts_with("`sh` was killed: signal: 9"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn only_a_program_that_is_not_there_is_to_be_installed() {
+        let dir = tempfile::tempdir().unwrap();
+        let code = |cmd: Cmd| async move { cmd.run().await.unwrap_err().code };
+        assert_eq!(code(Cmd::new("/nowhere/helm").dir(dir.path())).await, Code::ToolMissing);
+        assert_eq!(code(Cmd::new("no-such-program")).await, Code::ToolMissing);
+        // A folder is there, and cannot be run.
+        assert_eq!(code(Cmd::new(dir.path())).await, Code::CommandNotRun);
+        let error = Cmd::new("sh").args(["-c", "true"]).dir(dir.path().join("gone")).run().await.unwrap_err();
+        assert_eq!((error.code, error.evidence), (Code::CommandNotRun, vec!["$ sh -c true".to_owned()]));
+        assert!(error.hint.unwrap().contains("gone"));
     }
 
     #[tokio::test]

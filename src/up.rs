@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::bridge::record::{self, Record};
 use crate::bridge::service::{self, Lead};
-use crate::bridge::{Bridge, Bridging, record, steps};
+use crate::bridge::{Bridge, Bridging, steps};
 use crate::cluster::{self, Access, namespace, sleep};
 use crate::config::{Project, ReleaseConfig, Source};
 use crate::environment::Environment;
@@ -68,8 +69,9 @@ pub async fn up(
     let verdicts = run.execute(&plan).await;
     // What is blocked by a failure is no failure of its own.
     let is_failed = |id: &&String| verdicts.get(*id) == Some(&Verdict::Failed);
-    let failed: Vec<_> =
+    let mut failed: Vec<_> =
         unfollowed.into_iter().chain(plan.steps.iter().map(|s| &s.id).filter(is_failed).cloned()).collect();
+    let bridge = observed.bridge.as_ref().and_then(|_| recorded(&run.reporter, paths, &project.id, &mut failed));
     let outcome = Outcome {
         ready: failed.is_empty(),
         project: project.id.clone(),
@@ -77,7 +79,7 @@ pub async fn up(
         images: observed.images.iter().map(built).collect(),
         forwards,
         left_out: observed.facts.left_out.clone(),
-        bridge: record::load(&paths.project(&project.id))?.filter(|_| observed.bridge.is_some()),
+        bridge,
         ms: millis(since.elapsed()),
         steps_ms: run.worked.borrow().values().sum(),
         failed,
@@ -134,6 +136,16 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
         tell(format!("watch/{image}"), followed);
     }
     failed
+}
+
+/// The record of the bridge. All else is done by now: one that cannot be read is a step that failed, and no more.
+fn recorded(reporter: &Reporter, paths: &Paths, id: &str, failed: &mut Vec<String>) -> Option<Record> {
+    record::load(&paths.project(id)).unwrap_or_else(|error| {
+        let step = reporter.start("bridge.record", "");
+        failed.push(step.id().to_owned());
+        step.failed(error);
+        None
+    })
 }
 
 async fn hold(session: &mut Session, leases: &Leases, project: &Project, observed: &Observed) -> Result<(), Errors> {
@@ -444,4 +456,24 @@ fn unplanned(name: &str) -> Error {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_a_failed_step_and_no_end_of_all_that_was_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let [state, cache, data] = ["state", "cache", "data"].map(|folder| dir.path().join(folder));
+        let (paths, reporter, mut failed) = (Paths { state, cache, data }, Reporter::default(), vec![]);
+        let mut events = reporter.subscribe();
+        assert_eq!(recorded(&reporter, &paths, "shop", &mut failed), None);
+        assert!(failed.is_empty(), "there is none");
+        std::fs::create_dir_all(paths.project("shop").join("bridge.json")).unwrap();
+        assert_eq!(recorded(&reporter, &paths, "shop", &mut failed), None);
+        assert_eq!(failed, ["bridge.record"]);
+        let ended = events.recv().await.and(events.recv().await).unwrap();
+        assert_eq!(ended.error.unwrap().code, Code::StateIo);
+    }
 }

@@ -9,10 +9,11 @@ use crate::ui::View;
 /// Follows the events of the session until it ends or Ctrl-C.
 ///
 /// # Errors
-/// [`crate::error::Code::SessionNone`] if none runs.
+/// [`crate::error::Code::SessionNone`] if none runs, or as [`client::running`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let mut connection = client::running(&context.paths, &project.id).await.ok_or_else(|| no_session(&project.name))?;
+    let connection = client::running(&context.paths, &project.id).await?;
+    let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
     connection.write.send(&Request::Events).await?;
     let mut view = View::of(context.format);
     tokio::select! {

@@ -21,10 +21,11 @@ struct Verified {
 /// Prints every file that differs; exit code 1 if there is one.
 ///
 /// # Errors
-/// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ClusterUnreachable`].
+/// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ClusterUnreachable`], or as
+/// [`client::running`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let connection = client::running(&context.paths, &project.id).await;
+    let connection = client::running(&context.paths, &project.id).await?;
     let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
     connection.write.send(&Request::Verify).await?;
     let differences = match connection.read.next::<Reply>().await? {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::image;
 use crate::paths::{Lock, Paths};
 use crate::ports::{Leases, Lessee};
-use crate::session::control;
+use crate::session::socket;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {
@@ -38,7 +38,7 @@ pub async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Clust
         Some(engine) => tokio::join!(clusters(engine, paths), images(engine, &gone, &alive)),
         None => (Err(no_docker()), Err(no_docker())),
     };
-    let sockets = control::sockets(paths).into_iter().filter(|socket| is_dead(socket)).collect();
+    let sockets = socket::sockets(paths).into_iter().filter(|socket| is_dead(socket)).collect();
     Leftovers { sockets, leases: lessees.map(|_| gone), clusters, namespaces: namespaces(cluster), images }
 }
 

@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use tokio::net::UnixStream;
-
-use super::control::{Connection, Reply, Request, socket};
-use super::memory;
+use super::control::{Connection, RESTART, Reply, Request};
 use super::status::SessionStatus;
+use super::{memory, socket};
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::process::last_lines;
@@ -25,15 +23,18 @@ const UNTOLD: Duration = Duration::from_secs(1);
 const LONGEST_LOG: u64 = 1 << 20;
 
 /// A connection to the running supervisor; None if none runs.
-pub async fn running(paths: &Paths, id: &str) -> Option<Connection> {
-    UnixStream::connect(socket(paths, id)).await.ok().map(Connection::from)
+///
+/// # Errors
+/// [`Code::StateForeign`] if it may be somebody else who listens, [`Code::StateIo`].
+pub async fn running(paths: &Paths, id: &str) -> Result<Option<Connection>> {
+    Ok(socket::connect(paths, id).await?.map(Connection::from))
 }
 
 /// A connection to the supervisor, which is started if none runs. While a `devk down` of the project is at work that is
 /// waited for; `waiting` is told. Dropping the future ends a supervisor that it has started.
 ///
 /// # Errors
-/// [`Code::SessionLost`] with the end of its log if it does not come up, [`Code::StateIo`].
+/// [`Code::SessionLost`] with the end of its log if it does not come up, or as [`running`].
 pub async fn running_or_started(paths: &Paths, id: &str, waiting: impl Fn()) -> Result<Connection> {
     loop {
         if let Some(connection) = running_or_free(paths, id, &waiting).await? {
@@ -41,7 +42,7 @@ pub async fn running_or_started(paths: &Paths, id: &str, waiting: impl Fn()) -> 
         }
         let log = paths.project(id).join("supervisor.log");
         let begun = Begun(Some(start(id, &log)?));
-        match until_it_listens(paths, id, begun).await {
+        match until_it_listens(paths, id, begun).await? {
             Start::Listens(connection) => return Ok(connection),
             Start::GaveWay => {}
             Start::Failed => return Err(not_started(&log)),
@@ -54,7 +55,7 @@ async fn running_or_free(paths: &Paths, id: &str, waiting: impl Fn()) -> Result<
     let since = Instant::now();
     let mut told = false;
     loop {
-        if let Some(connection) = running(paths, id).await {
+        if let Some(connection) = running(paths, id).await? {
             return Ok(Some(connection));
         }
         if is_free(paths, id)? {
@@ -95,17 +96,17 @@ impl Drop for Begun {
     }
 }
 
-async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Start {
+async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Result<Start> {
     let deadline = Instant::now() + START_DEADLINE;
     loop {
-        if let Some(connection) = running(paths, id).await {
+        if let Some(connection) = running(paths, id).await? {
             begun.0 = None;
-            return Start::Listens(connection);
+            return Ok(Start::Listens(connection));
         }
         match begun.ended() {
-            Some(status) if status.success() => return Start::GaveWay,
-            Some(_) => return Start::Failed,
-            None if Instant::now() > deadline => return Start::Failed,
+            Some(status) if status.success() => return Ok(Start::GaveWay),
+            Some(_) => return Ok(Start::Failed),
+            None if Instant::now() > deadline => return Ok(Start::Failed),
             None => {}
         }
         tokio::time::sleep(RETRY).await;
@@ -161,37 +162,53 @@ fn not_started(log: &Path) -> Error {
         .hint(format!("less {}", log.display()))
 }
 
-/// What the running session tells of itself; None if none runs.
+/// What the running session tells of itself; None if none runs, or if it ends instead of answering.
 ///
 /// # Errors
-/// [`Code::SessionLost`] if it ends instead of answering.
+/// [`Code::SessionLost`] if it is another devk that does not know the question, or whose answer is not known here;
+/// or as [`running`].
 pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
-    let Some(mut connection) = running(paths, id).await else { return Ok(None) };
-    connection.write.send(&Request::Status).await?;
-    Ok(match connection.read.next().await? {
-        Some(Reply::Status { status }) => Some(status),
-        _ => None,
-    })
+    match running(paths, id).await? {
+        Some(connection) => status_of(connection).await,
+        None => Ok(None),
+    }
+}
+
+async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> {
+    // If it cannot be sent, reading finds the end of the conversation.
+    let _ = connection.write.send(&Request::Status).await;
+    match connection.read.next().await? {
+        Some(Reply::Status { status }) => Ok(Some(status)),
+        None => Ok(None),
+        Some(_) => Err(Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART)),
+    }
 }
 
 /// Ends the session of a project, if one runs. No other begins for as long as the lock lives.
 ///
 /// # Errors
-/// [`Code::StateIo`].
+/// As [`running`], if one runs or may run; [`Code::StateIo`].
 pub async fn end(paths: &Paths, id: &str) -> Result<Lock> {
     tokio::select! {
+        // Where no session runs, it does not matter who has laid the way to it.
+        biased;
         locked_out = locked_out(paths, id) => locked_out,
-        never = stop(paths, id) => never,
+        error = stop(paths, id) => Err(error),
     }
 }
 
-/// Stops every session that listens: one that has just begun does so after it has taken its lock.
-async fn stop(paths: &Paths, id: &str) -> ! {
+/// Stops every session that listens: one that has just begun does so after it has taken its lock. Ends only with what
+/// keeps it from that.
+async fn stop(paths: &Paths, id: &str) -> Error {
     loop {
-        if let Some(mut connection) = running(paths, id).await {
-            // A session that is ending by itself does not listen any more, and that is fine.
-            let _ = connection.write.send(&Request::Stop).await;
-            while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+        match running(paths, id).await {
+            Ok(Some(mut connection)) => {
+                // A session that is ending by itself does not listen any more, and that is fine.
+                let _ = connection.write.send(&Request::Stop).await;
+                while let Ok(Some(_)) = connection.read.next::<Reply>().await {}
+            }
+            Ok(None) => {}
+            Err(error) => return error,
         }
         tokio::time::sleep(RETRY).await;
     }
@@ -212,4 +229,32 @@ pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
 async fn locked_out(paths: &Paths, id: &str) -> Result<Lock> {
     let lock = lock_of(paths, id);
     Lock::take(&lock, || {}).await.map_err(|e| refused("lock", &lock, &e))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixStream;
+
+    use super::*;
+
+    /// What a session is taken for that says this and ends.
+    async fn status_by(answer: Option<Reply>) -> Result<Option<u32>, Code> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut theirs = Connection::from(theirs);
+        if let Some(answer) = answer {
+            theirs.write.send(&answer).await.unwrap();
+        }
+        drop(theirs);
+        let status = status_of(ours.into()).await.map_err(|error| error.code)?;
+        Ok(status.map(|status| status.pid))
+    }
+
+    #[tokio::test]
+    async fn a_session_that_ends_instead_of_answering_is_none_and_one_that_does_not_understand_is_no_silence() {
+        let status = SessionStatus { pid: 7, ..SessionStatus::default() };
+        assert_eq!(status_by(Some(Reply::Status { status })).await, Ok(Some(7)));
+        assert_eq!(status_by(None).await, Ok(None));
+        let errors = Error::new(Code::SessionLost, "it speaks another version").into();
+        assert_eq!(status_by(Some(Reply::Refused { errors })).await, Err(Code::SessionLost));
+    }
 }

@@ -1,7 +1,5 @@
 //! The control socket: how a client talks to the supervisor of its project. One JSON document a line.
 
-use std::path::PathBuf;
-
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -15,7 +13,6 @@ use crate::bridge::record::Record;
 use crate::config::Source;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
-use crate::paths::Paths;
 use crate::plan::LeftOut;
 use crate::ports::Forward;
 use crate::sync::verify::Difference;
@@ -109,29 +106,6 @@ pub struct Built {
     /// The name in devk.yaml.
     pub name: String,
     pub reference: String,
-}
-
-/// Where a project's supervisor listens: in its state folder, or, where that path is longer than
-/// `sun_path` allows (108 bytes on Linux, 104 on macOS), in a private folder below the temporary one.
-pub fn socket(paths: &Paths, id: &str) -> PathBuf {
-    let usual = paths.project(id).join("supervisor.sock");
-    if usual.as_os_str().len() <= 100 {
-        return usual;
-    }
-    let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(usual.as_os_str().as_encoded_bytes()));
-    temporary().join(format!("{}.sock", &name[..16]))
-}
-
-/// Private to the user, whoever else uses the folder above it.
-fn temporary() -> PathBuf {
-    std::env::temp_dir().join(format!("devk-{}", rustix::process::getuid().as_raw()))
-}
-
-/// The sockets of all projects that have state here, whether or not anybody listens on them.
-pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
-    let projects = std::fs::read_dir(paths.state.join("projects")).into_iter().flatten().flatten();
-    let ids = projects.filter_map(|project| project.file_name().into_string().ok());
-    ids.map(|id| socket(paths, &id)).filter(|socket| socket.exists()).collect()
 }
 
 /// One end of a conversation.

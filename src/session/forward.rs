@@ -15,9 +15,10 @@ use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoints;
 use super::numbers::Numbers;
@@ -47,10 +48,9 @@ const REST: Duration = Duration::from_millis(100);
 /// just sent something, and a reset discards what it has not read yet.
 const CLOSE: Duration = Duration::from_secs(2);
 
-/// The bound host port of one forward. Dropping it frees the port.
+/// The bound host port of a forward. Dropping it frees the port.
 #[derive(Debug)]
 pub struct Listener {
-    name: String,
     v4: TcpListener,
     /// None on a host without IPv6.
     v6: Option<TcpListener>,
@@ -71,7 +71,7 @@ impl Listener {
             None => return Err(not_bound(forward, "this machine has no 127.0.0.1")),
         };
         let v6 = bind(Ipv6Addr::LOCALHOST.into(), forward).await?;
-        Ok(Self { name: forward.name.clone(), v4, v6 })
+        Ok(Self { v4, v6 })
     }
 
     /// The next connection, whatever the system says in between.
@@ -140,11 +140,27 @@ impl std::fmt::Debug for Forwarder {
     }
 }
 
-/// A forward that is being served, until the session's token is cancelled.
+/// A forward that is being served, until the session's token is cancelled. Dropping it ends it soon.
 #[derive(Debug)]
 pub struct Serving {
     pub numbers: Arc<Numbers>,
-    pub task: JoinHandle<()>,
+    /// Another forward may go on with it.
+    pub listener: Arc<Listener>,
+    task: AbortOnDropHandle<()>,
+}
+
+impl Serving {
+    /// From now on it takes no connection, and those it has end.
+    pub fn stop(&self) {
+        self.task.abort();
+    }
+
+    /// Waits until it has been stopped, or the token cancelled. Then its port is free, unless another forward goes on
+    /// with it.
+    pub async fn ended(self) {
+        // That it was aborted is no news.
+        let _ = self.task.await;
+    }
 }
 
 impl Forwarder {
@@ -166,12 +182,13 @@ impl Forwarder {
         self.relay.borrow().clone()
     }
 
-    /// Serves connections until the token is cancelled; then the port is free and all connections end.
-    pub fn serve(&mut self, listener: Listener, target: Target) -> Serving {
+    /// Serves connections as the forward `name` until the token is cancelled; then the port is free and all
+    /// connections end.
+    pub fn serve(&mut self, name: &str, listener: Arc<Listener>, target: Target) -> Serving {
         let pods = self.pods(&target.namespace);
         let numbers = Arc::new(Numbers::default());
         let route = Route {
-            name: listener.name.clone(),
+            name: name.to_owned(),
             target,
             clients: self.clients.clone(),
             relay: self.relay.clone(),
@@ -182,8 +199,8 @@ impl Forwarder {
             patience: PATIENCE,
             opening: Semaphore::new(OPENING),
         };
-        let task = tokio::spawn(serve(listener, Arc::new(route), self.cancel.clone()));
-        Serving { numbers, task }
+        let task = tokio::spawn(serve(listener.clone(), Arc::new(route), self.cancel.clone()));
+        Serving { numbers, listener, task: AbortOnDropHandle::new(task) }
     }
 
     /// The namespace's snapshots, watched from the first call on.
@@ -193,7 +210,7 @@ impl Forwarder {
     }
 }
 
-async fn serve(listener: Listener, route: Arc<Route>, cancel: CancellationToken) {
+async fn serve(listener: Arc<Listener>, route: Arc<Route>, cancel: CancellationToken) {
     // Dropping the set ends its connections.
     let mut connections = JoinSet::new();
     loop {

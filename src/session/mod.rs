@@ -3,7 +3,7 @@
 //! Invariant: a listener once shown stays until the session ends or the plan drops its forward; the
 //! cluster behind it may come and go.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +25,7 @@ use crate::paths::Paths;
 use crate::plan::ForwardFact;
 use crate::ui::{self, event::Reporter};
 
+mod asked;
 pub mod build;
 pub mod change;
 pub mod client;
@@ -38,6 +39,7 @@ mod memory;
 pub mod numbers;
 pub mod relay;
 mod renew;
+pub mod socket;
 pub mod status;
 pub mod supervisor;
 pub mod sync;
@@ -133,26 +135,39 @@ impl Session {
     }
 
     /// Holds exactly these forwards: what is held already stays untouched, what is new is bound, all of
-    /// it before any of it is served, and what is gone is closed.
+    /// it before any of it is served, and what is gone is closed. A port that only leads elsewhere from now on
+    /// stays bound.
     ///
     /// # Errors
-    /// A port that cannot be bound; then nothing has changed.
+    /// A port that cannot be bound; then nothing has changed. Nor has anything if the future is dropped before that
+    /// is known; after that all is as it is to be, and the ports of what is gone are free soon.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
-        let is_new = |fact: &&ForwardFact| !self.held.iter().any(|held| held.fact.leads_as(fact));
-        let new = facts.iter().filter(is_new);
-        // A port that only leads elsewhere from now on is our own: it can be bound when the old listener is gone.
         let own = self.ports();
-        let (again, free): (Vec<_>, Vec<_>) = new.partition(|fact| own.contains(&fact.forward.local));
-        let mut bound = bind(&free).await?;
-        self.close_all_but(facts).await;
-        bound.extend(bind(&again).await?);
-        for (fact, listener) in bound {
-            let serving = self.forwarder.serve(listener, target(&fact));
-            self.held.push(Held { fact, serving });
+        let unheld: Vec<_> = facts.iter().filter(|fact| !own.contains(&fact.forward.local)).collect();
+        let bound = bind(&unheld).await?;
+        let gone = self.switch(facts, bound);
+        self.told.send_replace(self.status());
+        futures::future::join_all(gone.into_iter().map(|held| held.serving.ended())).await;
+        Ok(())
+    }
+
+    /// Serves exactly these forwards, at listeners that are held or have just been bound. The answer is what ends.
+    fn switch(&mut self, facts: &[ForwardFact], bound: Vec<(u16, Listener)>) -> Vec<Held> {
+        let is_kept = |held: &Held| facts.iter().any(|fact| held.fact.leads_as(fact));
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_kept);
+        self.held = kept;
+        gone.iter().for_each(|held| held.serving.stop());
+        let mut listeners: BTreeMap<_, _> =
+            gone.iter().map(|held| (held.fact.forward.local, held.serving.listener.clone())).collect();
+        listeners.extend(bound.into_iter().map(|(port, listener)| (port, Arc::new(listener))));
+        for fact in facts {
+            // What is kept is not among them.
+            let Some(listener) = listeners.remove(&fact.forward.local) else { continue };
+            let serving = self.forwarder.serve(&fact.forward.name, listener, target(fact));
+            self.held.push(Held { fact: fact.clone(), serving });
         }
         self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
-        self.told.send_replace(self.status());
-        Ok(())
+        gone
     }
 
     /// Keeps what the last `up` came to.
@@ -211,17 +226,6 @@ impl Session {
     /// The last status that was told, for those who ask while an `up` has the session.
     pub fn told(&self) -> watch::Receiver<SessionStatus> {
         self.told.subscribe()
-    }
-
-    async fn close_all_but(&mut self, facts: &[ForwardFact]) {
-        let is_kept = |held: &Held| facts.iter().any(|fact| held.fact.leads_as(fact));
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_kept);
-        self.held = kept;
-        for held in gone {
-            held.serving.task.abort();
-            // Its port is free only when the task is gone; that it was aborted is no news.
-            let _ = held.serving.task.await;
-        }
     }
 
     /// The cluster that the forwards lead to.
@@ -293,17 +297,17 @@ impl Session {
         let _ = tokio::time::timeout(LAST_WORK, self.finished()).await;
         self.unfinished.shutdown().await;
         for held in std::mem::take(&mut self.held) {
-            let _ = held.serving.task.await;
+            held.serving.ended().await;
         }
     }
 }
 
-/// Listeners for all of them, or all that keeps them from being bound.
-async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(ForwardFact, Listener)>, Errors> {
+/// Listeners for all of them, by their ports, or all that keeps them from being bound.
+async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(u16, Listener)>, Errors> {
     let (mut bound, mut problems) = (vec![], vec![]);
     for fact in facts {
         match Listener::bind(&fact.forward).await {
-            Ok(listener) => bound.push(((*fact).clone(), listener)),
+            Ok(listener) => bound.push((fact.forward.local, listener)),
             Err(error) => problems.push(error),
         }
     }
@@ -321,6 +325,8 @@ pub fn target(fact: &ForwardFact) -> Target {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
     use crate::ports::Forward;
 
@@ -349,8 +355,43 @@ mod tests {
         let api = fact("api", free_port());
         session.hold(std::slice::from_ref(&api)).await.unwrap();
         session.hold(&[fact("web", taken)]).await.unwrap_err();
+        session.hold(&[fact("web", api.forward.local), fact("other", taken)]).await.unwrap_err();
         assert_eq!(session.ports(), [api.forward.local].into());
+        assert_eq!(session.status().forwards[0].forward.service, "api");
         assert!(std::net::TcpStream::connect(("127.0.0.1", api.forward.local)).is_ok());
+        session.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_comes_while_its_port_changes_hands_is_taken() {
+        let mut session = Session::new(Reporter::default(), change::channel().0);
+        let port = free_port();
+        session.hold(&[fact("api", port)]).await.unwrap();
+        // No task runs before this one waits: nobody has taken it yet.
+        let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        session.hold(&[fact("web", port)]).await.unwrap();
+        let taken = async {
+            while session.status().forwards[0].numbers.open == 0 {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), taken).await.unwrap();
+        session.close().await;
+    }
+
+    #[tokio::test]
+    async fn forwards_that_are_gone_are_closed_even_if_nobody_waits_for_it() {
+        let mut session = Session::new(Reporter::default(), change::channel().0);
+        let ports = [free_port(), free_port(), free_port()];
+        session.hold(&ports.map(|port| fact(&port.to_string(), port))).await.unwrap();
+        assert!(session.hold(&[]).now_or_never().is_none(), "it waits for the first of them");
+        assert!(session.ports().is_empty());
+        let closed = async {
+            while ports.iter().any(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(5), closed).await.unwrap();
         session.close().await;
     }
 

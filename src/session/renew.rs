@@ -1,7 +1,7 @@
 //! Brings changes live that sync cannot serve: what they make anew is what `up` would do.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,32 +10,29 @@ use super::supervisor::Supervisor;
 use crate::error::{Code, Error, Errors};
 use crate::session::control::Outcome;
 use crate::ui::event::Step;
-use crate::up::{self, Asked};
+use crate::up;
 
 impl Supervisor {
     /// Takes changes until the session ends. Nothing is done before an `up` of a client has settled.
     pub(super) async fn renew(self: Arc<Self>, mut changes: Changes) {
         loop {
             let mut seen = BTreeSet::from([changes.next().await]);
-            let Some(asked) = self.asked() else { continue };
             while !seen.is_empty() {
+                let Some(asked) = self.goes_by.now() else { break };
                 changes.burst(&mut seen, &asked.source.dir).await;
-                seen = self.bring_live(&asked, &seen, &mut changes).await;
+                seen = self.bring_live(&seen, &mut changes).await;
             }
         }
     }
 
-    fn asked(&self) -> Option<Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
     /// The answer is what came meanwhile, and made this out of date.
-    async fn bring_live(&self, asked: &Asked, seen: &BTreeSet<Change>, changes: &mut Changes) -> BTreeSet<Change> {
+    async fn bring_live(&self, seen: &BTreeSet<Change>, changes: &mut Changes) -> BTreeSet<Change> {
         let (stale, mut newer) = (CancellationToken::new(), BTreeSet::new());
-        // Whoever has the session now may change what there is to do.
+        // Whoever has the session now may change what there is to do, and what it goes by.
         let mut session = self.session.lock().await;
+        let Some(asked) = self.goes_by.now() else { return newer };
         let step = self.reporter.start(format!("change/{}", named(seen)), reasons(seen));
-        let work = up::up(&mut session, &self.paths, asked, &stale);
+        let work = up::up(&mut session, &self.paths, &asked, &stale);
         let mut work = std::pin::pin!(work);
         let ended = loop {
             tokio::select! {
@@ -87,7 +84,28 @@ fn tell(step: Step, ended: Result<Outcome, Errors>, is_stale: bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::asked::tests::from;
+    use super::super::change;
     use super::*;
+    use crate::paths::Paths;
+
+    #[tokio::test]
+    async fn a_change_is_brought_live_by_what_the_session_goes_by_when_it_is_free() {
+        let (teller, mut changes) = change::channel();
+        let [state, cache, data] = ["state", "cache", "data"].map(|folder| format!("/nowhere/{folder}").into());
+        let supervisor = Supervisor::new("shop", Paths { state, cache, data }, teller);
+        let mut events = supervisor.reporter.subscribe();
+        supervisor.goes_by.try_out(from("/nowhere/before")).pass();
+        let seen = BTreeSet::from([Change { what: "plan".to_owned(), why: String::new() }]);
+        let session = supervisor.session.lock().await;
+        let up = async {
+            supervisor.goes_by.try_out(from("/nowhere/after")).pass();
+            drop(session);
+        };
+        tokio::join!(supervisor.bring_live(&seen, &mut changes), up);
+        let ended = events.recv().await.and(events.recv().await).unwrap();
+        assert!(ended.detail.contains("/nowhere/after"), "{}", ended.detail);
+    }
 
     #[test]
     fn many_changes_are_told_in_one_line() {

@@ -4,10 +4,9 @@
 //! held for as long as it lives, so that there is never a second one.
 
 use std::future::Future;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -17,13 +16,14 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::asked::GoesBy;
 use super::build::Build;
 use super::change::{self, Changes, Teller};
-use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender, socket};
+use super::control::{Connection, Keep, Outcome, RESTART, Receiver, Reply, Request, Sender};
 use super::status::SessionStatus;
-use super::{Session, memory, sync};
+use super::{Session, memory, socket, sync};
 use crate::bridge::Bridging;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::sync::gate::Engines;
 use crate::ui::{
@@ -41,10 +41,11 @@ const ENDING: Duration = Duration::from_secs(5);
 /// Runs the supervisor of project `id` until nobody owns it.
 ///
 /// # Errors
-/// [`Code::StateIo`] if the lock or the socket cannot be had.
+/// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
+/// socket.
 pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
-    let listener = listen(&socket(&paths, id))?;
+    let listener = socket::listen(&paths, id)?;
     let (teller, changes) = change::channel();
     let supervisor = Arc::new(Supervisor::new(id, paths, teller));
     supervisor.serve(listener, changes).await;
@@ -59,29 +60,13 @@ async fn lock(dir: &Path) -> Result<Option<Lock>> {
     lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(|e| refused("lock", &file, &e)))
 }
 
-fn listen(socket: &Path) -> Result<UnixListener> {
-    let io = |e: std::io::Error| refused("listen on", socket, &e);
-    if let Some(dir) = socket.parent() {
-        std::fs::create_dir_all(dir).map_err(io)?;
-        // Whoever reaches the socket commands the session.
-        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(io)?;
-    }
-    // We hold the lock, so a socket that is there is a dead session's.
-    match std::fs::remove_file(socket) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(io(e)),
-        _ => {}
-    }
-    UnixListener::bind(socket).map_err(io)
-}
-
 pub(super) struct Supervisor {
     /// The project's.
     id: String,
     pub(super) paths: Paths,
     pub(super) reporter: Reporter,
     pub(super) session: Mutex<Session>,
-    /// What the last `up` was asked for that the session goes on with.
-    pub(super) asked: std::sync::Mutex<Option<Asked>>,
+    pub(super) goes_by: GoesBy,
     /// Live while an `up` has the session.
     engines: watch::Receiver<Engines>,
     /// What the session told last, while an `up` has it.
@@ -93,13 +78,13 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    fn new(id: &str, paths: Paths, teller: Teller) -> Self {
+    pub(super) fn new(id: &str, paths: Paths, teller: Teller) -> Self {
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone(), teller);
         let (told, engines) = (session.told(), session.syncing.engines());
         let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (asked, session, end) = (std::sync::Mutex::default(), Mutex::new(session), CancellationToken::new());
-        Self { id: id.to_owned(), paths, reporter, session, asked, engines, told, owners, detached, end }
+        let (goes_by, session, end) = (GoesBy::default(), Mutex::new(session), CancellationToken::new());
+        Self { id: id.to_owned(), paths, reporter, session, goes_by, engines, told, owners, detached, end }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
@@ -125,7 +110,7 @@ impl Supervisor {
         }
         self.end.cancel();
         // No new client may reach a session that is ending.
-        let _ = std::fs::remove_file(socket(&self.paths, &self.id));
+        socket::remove(&self.paths, &self.id);
         // It gives the session back; that it was cut off is no news.
         let _ = renewing.await;
         self.session.lock().await.close().await;
@@ -150,7 +135,7 @@ impl Supervisor {
             Ok(Some(Request::Status)) => self.status(&mut write).await,
             Ok(Some(Request::Events)) => {
                 let mut events = self.reporter.subscribe();
-                self.until_gone(&mut read, relay(&mut events, &mut write, std::future::pending())).await
+                self.until_gone(&mut read, send_events(&mut events, &mut write, std::future::pending())).await
             }
             Ok(Some(Request::Verify)) => self.until_gone(&mut read, self.verify(&mut write)).await,
             Ok(Some(Request::Stop)) => {
@@ -179,23 +164,18 @@ impl Supervisor {
         let mut events = self.reporter.subscribe();
         let ended = self.until_gone(read, self.settle(asked, keep, &mut events, write)).await;
         // What was at work has just been cut off and has failed: a client that took its leave hears of it.
-        relay(&mut events, write, std::future::ready(())).await?;
+        send_events(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
     async fn settle(&self, asked: Asked, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
-        if keep != Keep::Once {
-            // From the start: what changes while it is at work is brought live after it.
-            *self.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked.clone());
-        }
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
-            let mut session = self.session.lock().await;
-            let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await;
+            let outcome = self.work(asked, keep).await;
             drop(done);
             outcome
         };
-        let (sent, outcome) = tokio::join!(relay(events, write, async { drop(finished.await) }), work);
+        let (sent, outcome) = tokio::join!(send_events(events, write, async { drop(finished.await) }), work);
         sent?;
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -204,10 +184,21 @@ impl Supervisor {
         write.send(&Reply::Settled { outcome }).await?;
         match keep {
             Keep::Detached => self.detached.store(true, Ordering::SeqCst),
-            Keep::Attached => relay(events, write, std::future::pending()).await?,
+            Keep::Attached => send_events(events, write, std::future::pending()).await?,
             Keep::Once => {}
         }
         Ok(())
+    }
+
+    async fn work(&self, asked: Asked, keep: Keep) -> Result<Outcome, Errors> {
+        let mut session = self.session.lock().await;
+        // From the start: what changes while it is at work is brought live after it.
+        let trial = (keep != Keep::Once).then(|| self.goes_by.try_out(asked.clone()));
+        let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await?;
+        if let Some(trial) = trial {
+            trial.pass();
+        }
+        Ok(outcome)
     }
 
     async fn status(&self, write: &mut Sender) -> Result<()> {
@@ -221,7 +212,9 @@ impl Supervisor {
     }
 
     async fn verify(&self, write: &mut Sender) -> Result<()> {
-        match self.session.lock().await.syncing.verify().await {
+        // An `up` that is at work ends first. Hashing takes its time: the next one does not wait for that.
+        let verifier = self.session.lock().await.syncing.verifier();
+        match verifier.verify().await {
             Ok(differences) => write.send(&Reply::Verified { differences }).await,
             Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
         }
@@ -243,15 +236,16 @@ impl Supervisor {
 
 type Events = tokio::sync::broadcast::Receiver<Event>;
 
-/// Sends events until `until` ends, and those that came before its end.
-async fn relay(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
+/// Sends events until `until` ends, and those that came before its end. What a client was too slow for is lost: it is
+/// told how much that is, and the session does not keep what nobody may ever read.
+async fn send_events(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
     let mut until = std::pin::pin!(until);
     loop {
         tokio::select! {
             biased;
             event = events.recv() => match event {
                 Ok(event) => write.send(&Reply::Event { event }).await?,
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(count)) => write.send(&Reply::Event { event: Event::missed(count) }).await?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             () = &mut until => return Ok(()),
@@ -285,5 +279,55 @@ async fn termination() {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::asked::tests::from;
+    use super::*;
+
+    fn supervisor(state: &Path) -> Supervisor {
+        let [state, cache, data] = ["state", "cache", "data"].map(|folder| state.join(folder));
+        Supervisor::new("shop", Paths { state, cache, data }, change::channel().0)
+    }
+
+    fn conversation() -> (Connection, Connection) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (ours.into(), theirs.into())
+    }
+
+    #[tokio::test]
+    async fn an_up_that_is_refused_leaves_the_session_to_what_it_went_by() {
+        let dir = tempfile::tempdir().unwrap();
+        let (supervisor, (mut ours, mut theirs)) = (supervisor(dir.path()), conversation());
+        supervisor.goes_by.try_out(from("/before")).pass();
+        let mut events = supervisor.reporter.subscribe();
+        supervisor.settle(from(dir.path()), Keep::Attached, &mut events, &mut ours.write).await.unwrap();
+        assert!(matches!(theirs.read.next().await.unwrap(), Some(Reply::Refused { .. })));
+        assert_eq!(supervisor.goes_by.now().unwrap().source.dir, Path::new("/before"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_too_slow_is_told_that_it_missed_something() {
+        let (reporter, (mut ours, mut theirs)) = (Reporter::default(), conversation());
+        let mut events = reporter.subscribe();
+        (0..5000).for_each(|n| reporter.skipped(format!("step/{n}"), ""));
+        let send = async {
+            let sent = send_events(&mut events, &mut ours.write, std::future::ready(())).await;
+            drop(ours);
+            sent
+        };
+        let hear = async {
+            let mut heard = vec![];
+            while let Some(Reply::Event { event }) = theirs.read.next().await.unwrap() {
+                heard.push(event);
+            }
+            heard
+        };
+        let (sent, heard) = tokio::join!(send, hear);
+        sent.unwrap();
+        assert_eq!((heard[0].step.as_str(), heard.len()), ("session.events", 1 + 4096));
+        assert!(heard[0].detail.contains("904 events"), "{}", heard[0].detail);
     }
 }

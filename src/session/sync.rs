@@ -113,12 +113,37 @@ impl Syncing {
         self.containers.borrow().values().any(|container| container.image == reference)
     }
 
-    /// Compares what was synced with what is in the containers.
+    /// What compares, whoever has the session meanwhile.
+    pub fn verifier(&self) -> Verifier {
+        Verifier {
+            clients: self.around.clients.clone(),
+            engines: self.engines.subscribe(),
+            containers: self.containers.subscribe(),
+        }
+    }
+}
+
+/// Compares what was synced with what is in the containers.
+#[derive(Clone)]
+pub struct Verifier {
+    clients: watch::Receiver<Option<Client>>,
+    engines: watch::Receiver<Engines>,
+    containers: watch::Receiver<Containers>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("containers", &self.containers).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Compares all of it as it is now.
     ///
     /// # Errors
     /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
     pub async fn verify(&self) -> Result<Vec<Difference>> {
-        let Some(client) = self.around.clients.borrow().clone() else {
+        let Some(client) = self.clients.borrow().clone() else {
             return Err(Error::new(crate::error::Code::ClusterUnreachable, "the cluster is away").hint("devk up"));
         };
         let (engines, containers) = (self.engines.borrow().clone(), self.containers.borrow().clone());

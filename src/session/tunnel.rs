@@ -79,7 +79,7 @@ pub struct Sent {
 }
 
 impl Sent {
-    fn keep(&mut self, bytes: &[u8]) {
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
         self.too_much |= self.bytes.len() + bytes.len() > KEPT;
         if self.too_much {
             self.bytes = Vec::new();
@@ -88,9 +88,10 @@ impl Sent {
         }
     }
 
-    /// From here on nothing is kept, and nothing can be repeated.
-    pub(super) fn handed_over(&mut self) {
+    /// Gives away what is to be sent first. From here on nothing is kept, and nothing can be repeated.
+    pub(super) fn hand_over(&mut self) -> Vec<u8> {
         self.too_much = true;
+        std::mem::take(&mut self.bytes)
     }
 
     /// Whether a new attempt cannot do anything twice: the pod has answered nothing, and either was

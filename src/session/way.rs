@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 
 use kube::Client;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -46,11 +47,8 @@ impl Way {
         match self {
             Self::Api(tunnel) => tunnel.relay(local, sent, numbers).await,
             Self::Relay { mut stream, gone } => {
-                // The pod accepted: what it has read cannot be taken back, and is not kept.
-                sent.handed_over();
-                let carried = pump(local, &mut stream, |n| numbers.sent(n), |n| numbers.received(n));
                 let carried = tokio::select! {
-                    carried = carried => carried,
+                    carried = through(&mut stream, local, sent, numbers) => carried,
                     () = gone.cancelled() => return End::Failed("the relay in the node ended".to_owned()),
                 };
                 match carried {
@@ -67,11 +65,18 @@ impl Way {
     }
 }
 
+async fn through(pod: &mut TcpStream, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> Result<(), Broken> {
+    // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
+    let before = sent.hand_over();
+    pod.write_all(&before).await.map_err(Broken::Far)?;
+    pump(local, pod, |n| numbers.sent(n), |n| numbers.received(n)).await
+}
+
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -164,6 +169,25 @@ mod tests {
         let refusal = open(Ok(served().await), &api, to).await.unwrap_err();
         assert!(refusal.to_lowercase().contains("connection refused"), "{refusal}");
         assert!(api.dialled.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_client_said_before_the_relay_came_up_is_sent_through_it_first() {
+        let ((server, to), api) = (listen().await, FakeApi::start(&[]).await);
+        let way = open(Ok(served().await), &api, to).await.unwrap();
+        let ((mut client, mut local), mut sent) = (client().await, Sent::default());
+        sent.keep(b"GET / HTTP/1.1\r\n");
+        client.write_all(b"host: shop\r\n\r\n").await.unwrap();
+        client.shutdown().await.unwrap();
+        let pod = async {
+            let mut heard = String::new();
+            server.accept().await.unwrap().0.read_to_string(&mut heard).await.unwrap();
+            heard
+        };
+        let numbers = Numbers::default();
+        let (end, heard) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), pod);
+        assert_eq!((end, heard.as_str()), (End::Finished, "GET / HTTP/1.1\r\nhost: shop\r\n\r\n"));
+        assert!(!sent.may_repeat("connection refused"));
     }
 
     #[tokio::test]

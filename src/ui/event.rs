@@ -30,6 +30,17 @@ pub struct Event {
     pub error: Option<Error>,
 }
 
+impl Event {
+    /// Stands for events that a listener was too slow for.
+    pub fn missed(count: u64) -> Self {
+        let error =
+            Error::new(Code::SessionMissed, format!("{count} events were not told: they were not read in time"))
+                .hint("devk status    # shows how it stands now");
+        let (step, detail) = ("session.events".to_owned(), error.to_string());
+        Self { time: jiff::Timestamp::now(), step, status: Status::Failed, detail, ms: 0, error: Some(error) }
+    }
+}
+
 /// Where steps report to. Cheap to clone; nobody listening is fine.
 #[derive(Debug, Clone)]
 pub struct Reporter(broadcast::Sender<Event>);

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use tokio::task::JoinHandle;
+
 use super::*;
 use crate::session::fake_api::{FakeApi, Pod};
 use crate::session::target::Slice;
@@ -64,7 +66,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         patience,
         opening: Semaphore::new(OPENING),
     };
-    let task = tokio::spawn(serve(listener, Arc::new(route), cancel.clone()));
+    let task = tokio::spawn(serve(Arc::new(listener), Arc::new(route), cancel.clone()));
     Session { address, clients, pods, numbers, reporter, cancel, task }
 }
 
