@@ -5,9 +5,10 @@
 
 use std::fs::{File, Metadata};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
-use super::dockerignore::{Ignore, deciding_files, ignore_file};
+use super::dockerignore::{Ignore, ignore_file};
+use super::instructions::within;
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
 
@@ -36,28 +37,7 @@ pub enum Kind {
 
 /// The Dockerfile's path in the tar, as the `dockerfile` parameter of the build wants it.
 pub(super) fn dockerfile_in_tar(image: &ImageConfig) -> PathBuf {
-    inside(image, &image.dockerfile).map_or_else(|| OUTSIDE_DOCKERFILE.into(), Path::to_owned)
-}
-
-/// The way to a file from the build context, if it is in there. devk.yaml's `../x` leads out of the context that it
-/// is written below.
-fn inside<'a>(image: &ImageConfig, file: &'a Path) -> Option<&'a Path> {
-    let below = file.strip_prefix(&image.context).ok()?;
-    below.components().all(|part| matches!(part, Component::Normal(_))).then_some(below)
-}
-
-/// The files that say how an image is built, beside its content: those in the context, relative to it, and those
-/// outside of it, absolute.
-pub(crate) fn recipe(image: &ImageConfig) -> (Vec<PathBuf>, Vec<PathBuf>) {
-    let (mut within, mut outside) = (vec![], vec![]);
-    let ignore = deciding_files(&image.context, &image.dockerfile);
-    for file in std::iter::once(image.dockerfile.clone()).chain(ignore) {
-        match inside(image, &file) {
-            Some(below) => within.push(below.to_owned()),
-            None => outside.push(file),
-        }
-    }
-    (within, outside)
+    within(image, &image.dockerfile).map_or_else(|| OUTSIDE_DOCKERFILE.into(), Path::to_owned)
 }
 
 /// Hands on everything that is sent, sorted by folder and name. Sockets, pipes and devices are left out. A context
@@ -280,19 +260,6 @@ pub(crate) mod tests {
         assert_eq!(dockerfile_in_tar(&config), Path::new(OUTSIDE_DOCKERFILE));
         config.dockerfile = dir.path().join("app/../Dockerfile");
         assert_eq!(paths(&config), [OUTSIDE_DOCKERFILE]);
-    }
-
-    #[test]
-    fn a_dockerfile_outside_of_the_context_has_its_own_ignore_file_beside_it() {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("app/a", ""), ("app/Dockerfile", ""), ("api.Dockerfile", "")]);
-        let mut config = image(&dir.path().join("app"));
-        let names = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
-        let within = names(&["Dockerfile", "Dockerfile.dockerignore", ".dockerignore"]);
-        assert_eq!(recipe(&config), (within, vec![]));
-        config.dockerfile = dir.path().join("api.Dockerfile");
-        let outside = ["api.Dockerfile", "api.Dockerfile.dockerignore"].map(|name| dir.path().join(name));
-        assert_eq!(recipe(&config), (names(&[".dockerignore"]), outside.to_vec()));
     }
 
     #[cfg(unix)]

@@ -4,6 +4,7 @@ mod build;
 pub mod context;
 pub mod dockerignore;
 mod hash;
+mod instructions;
 mod load;
 mod remove;
 mod trace;
@@ -11,6 +12,7 @@ mod upload;
 
 pub use build::{build, present};
 pub use hash::{content_hash, image_ref};
+pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
 pub use remove::{built, project_images, remove_from_node, remove_project_images, remove_tags, staying};
 

@@ -14,7 +14,7 @@ use crate::compose::{Compose, ENV_FILE, found_names};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
-use crate::image::context::recipe;
+use crate::image::Instructions;
 use crate::observe;
 use crate::paths::Paths;
 use crate::release::chart;
@@ -64,7 +64,7 @@ fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     for image in &project.images {
         files.insert(image.origin.file.clone());
         // An engine sees what is in the build context, and nothing else.
-        files.extend(recipe(image).1);
+        files.extend(Instructions::of(image).outside);
     }
     files.extend(compose_files(project, compose));
     // A save goes to what a link leads to.

@@ -9,6 +9,7 @@ use super::dockerfile::{Copy, Dockerfile, Stage, Step};
 use super::reloader::reloader;
 use crate::config::{ImageConfig, Sync, SyncRule};
 use crate::error::Result;
+use crate::image::Instructions;
 use crate::image::dockerignore::Ignore;
 
 /// What a changed path means.
@@ -102,7 +103,7 @@ impl Scope {
     /// [`crate::error::Code::ImageContext`] if it cannot be read.
     pub fn read(image: &ImageConfig) -> Result<Self> {
         let ignore = crate::image::context::read_ignore(image)?;
-        Ok(Self { ignore, recipe: crate::image::context::recipe(image).0 })
+        Ok(Self { ignore, recipe: Instructions::of(image).within })
     }
 
     /// Whether anything below a folder of the context can mean something.
