@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use super::convention::{self, Paths};
 use super::gateway::{self, Place};
+use super::holder::holder;
 use super::server::{self, Catalog, Login, Mark};
 use super::source::{self, Credentials, Password, Published, Reach, Secret};
 use super::{Bridge, name, overlap};
 use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
-use crate::docker::{self, Engine, Exec, PublishedPort};
+use crate::docker::{Engine, Exec, PublishedPort};
 use crate::error::{Code, Error, Errors, Result};
 use crate::process::Cmd;
 
@@ -146,7 +147,7 @@ async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_who
         }
         _ => e,
     };
-    let holder = holder(given.engine, service, published).await?;
+    let holder = holder(given.engine, compose, service, published).await?;
     let login = Login {
         address: SocketAddr::new(published.local, published.port),
         user: as_whom.user.clone(),
@@ -177,25 +178,6 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
         .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
         .hint("`devk up -d --bridge`, or publish the port without an IP address")
         .at(&service.origin.file, service.origin.line)
-}
-
-/// The container behind the published port. None: Docker knows of none, and something else may serve it.
-async fn holder(engine: &Engine, service: &Service, published: Published) -> Result<Option<PublishedPort>> {
-    let ports = docker::published_ports(&engine.docker).await?;
-    let running =
-        ports.into_iter().filter(|port| port.running && port.port == published.port && port.protocol == "tcp");
-    let holders: Vec<_> = running.collect();
-    let is_own = |port: &PublishedPort| port.compose_service.as_ref() == Some(&service.name);
-    match holders.iter().find(|port| is_own(port)).or(holders.first()) {
-        Some(foreign) if !is_own(foreign) => {
-            let text = format!(
-                "port {} is held by container `{}`, which is not Compose's `{}`",
-                published.port, foreign.container, service.name
-            );
-            Err(Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {}", foreign.container)))
-        }
-        found => Ok(found.cloned()),
-    }
 }
 
 /// A password that stands in a file is read where it stands: in the container.
