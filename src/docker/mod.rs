@@ -3,10 +3,12 @@
 mod connect;
 mod endpoint;
 mod exec;
+mod identity;
 mod published;
 
 pub use connect::{Engine, connect};
 pub use exec::{Attached, Exec, ExecOutput};
+pub use identity::Identity;
 pub use published::{PublishedPort, host_ports, published_ports};
 
 /// True if the Engine said that the thing asked for does not exist (404).

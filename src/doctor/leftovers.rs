@@ -8,7 +8,7 @@ use crate::cluster::namespace::Resident;
 use crate::cluster::{Handle, State};
 use crate::config::ClusterConfig;
 use crate::docker::Engine;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::image;
 use crate::paths::{Lock, Paths};
 use crate::ports::{Leases, Lessee};
@@ -20,7 +20,7 @@ pub struct Leftovers {
     pub sockets: Vec<PathBuf>,
     /// Leases of folders that are gone.
     pub leases: Result<Vec<Lessee>>,
-    /// Clusters that devk keeps notes of and Docker does not have.
+    /// Clusters of this Engine's that devk keeps notes of and Docker does not have.
     pub clusters: Seen<Vec<String>>,
     /// Project, and its folder that is gone.
     pub namespaces: Seen<Vec<(String, PathBuf)>>,
@@ -55,8 +55,11 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
         // A cluster of the user's own is never told to be gone: it may be only out of reach.
         let Some(config) = ClusterConfig::of_folder(&name) else { continue };
-        if Handle::of(engine, &config, paths).state().await? == State::Absent {
-            gone.push(name);
+        match Handle::of(engine, &config, paths).state().await {
+            Ok(State::Absent) => gone.push(name),
+            // It is on another Engine, which is not asked.
+            Err(e) if e.code != Code::ClusterPin => return Err(e.into()),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(gone)
@@ -143,4 +146,27 @@ fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>)
             .hint(format!("kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"))
     };
     findings(id, left.iter().map(finding).collect(), "every namespace of devk's has its folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fake::{ENGINE, Program};
+
+    #[tokio::test]
+    async fn a_cluster_on_another_engine_is_not_gone() {
+        let program = Program::new("kind", &[], "exit 1");
+        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        for (name, engine) in [("here", ENGINE), ("elsewhere", "e0")] {
+            let dir = paths.cluster(name);
+            std::fs::create_dir_all(&dir).unwrap();
+            let pin = json!({"version": 1, "uid": "u1", "endpoint": "", "node": "n", "created": true,
+                "network_created": false, "engine": {"id": engine, "host": "unix:///old.sock"}});
+            std::fs::write(dir.join("pin.json"), pin.to_string()).unwrap();
+            std::fs::write(dir.join("lock"), "").unwrap();
+        }
+        assert_eq!(clusters(&program.engine(vec![]).await, &paths).await.unwrap(), ["here"]);
+    }
 }
