@@ -21,7 +21,7 @@ use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::ui::event::Step;
 
 /// How long an API server may take to answer after its node was started.
-const API_DEADLINE: Duration = Duration::from_secs(90);
+const API_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
 /// The right to change a cluster. One devk at a time has it, together with the programs that it started.
 #[derive(Debug)]
@@ -221,6 +221,31 @@ impl Handle {
     /// [`Code::StateIo`].
     pub fn is_pinned(&self, nodes: &[Node]) -> Result<bool> {
         Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == self.node(nodes)))
+    }
+
+    /// These nodes are pinned, and devk has made them.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn is_made(&self, nodes: &[Node]) -> Result<bool> {
+        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.created && pin.node == self.node(nodes)))
+    }
+
+    /// It is about an API server that does not answer, and may never do so again.
+    pub fn is_silence(error: &Error) -> bool {
+        matches!(error.code, Code::ClusterUnreachable | Code::ClusterCreate)
+    }
+
+    /// An error of these nodes that also says how to go on if they will never answer again.
+    pub fn lost(&self, error: Error, nodes: &[Node]) -> Error {
+        // The cluster of the user's own says so itself.
+        let Some(tool) = Tool::of(self.provider).filter(|_| Self::is_silence(&error)) else { return error };
+        let way = match self.is_made(nodes) {
+            Ok(true) => format!("{} && devk down --delete    # with all that lives there", tool.removal(&self.name)),
+            // It is not devk's to remove, and what devk knows of it is of no use then.
+            _ => format!("rm -r {}", self.dir.display()),
+        };
+        error.hint(format!("if the cluster will never answer again: {way}"))
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
@@ -575,6 +600,17 @@ mod tests {
         };
         assert_eq!(made("2026-01-31T09:31:00Z").await, State::HalfMade);
         assert!(matches!(made("2026-01-31T11:31:00Z").await, State::Running(_)));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_never_answers_again_is_told_with_the_way_out() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, dir) = profile(&program, node_of_p(), &pinned_on(Some(ENGINE))).await;
+        let nodes = handle.nodes().await.unwrap();
+        let hint = || handle.lost(Error::new(Code::ClusterUnreachable, "silent"), &nodes).hint.unwrap();
+        assert!(hint().ends_with("minikube delete --profile p && devk down --delete    # with all that lives there"));
+        pin::save(&dir, &Pin { created: false, ..pinned_on(Some(ENGINE)) }).unwrap();
+        assert!(hint().ends_with(&format!("rm -r {}", dir.display())), "it is not devk's to remove");
     }
 
     #[tokio::test]
