@@ -10,6 +10,7 @@ use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::{Code, Errors, Result};
 use crate::image;
+use crate::owner::Owner;
 use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::{Helm, Target};
@@ -92,7 +93,8 @@ impl Down<'_> {
         let reach = self.reach(delete, &turn).await?;
         let others = match reach.access() {
             Some(access) => {
-                namespace::find_own(&access.client, &self.project.id, &self.project.root).await?;
+                let owner = Owner::of(&self.project.root, self.paths).await;
+                namespace::find_own(&access.client, &self.project.id, &owner).await?;
                 self.others(access, delete).await?
             }
             None => vec![],

@@ -21,6 +21,7 @@ pub mod image;
 pub mod limits;
 pub mod logs;
 pub mod observe;
+pub mod owner;
 pub mod paths;
 mod place;
 pub mod plan;

@@ -257,7 +257,7 @@ impl<'a> Run<'a> {
 
     async fn lead(&self) -> Result<Done> {
         let (bridge, access, id) = (self.bridge()?, self.access()?, self.project.id.as_str());
-        namespace::ensure(&access.client, id, &self.project.root).await?;
+        namespace::ensure(&access.client, id, &self.observed.owner).await?;
         let (lead, changed) = steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
         record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
         self.lead.send_replace(Some(lead));
@@ -319,7 +319,7 @@ impl<'a> Run<'a> {
     async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
-        namespace::ensure(&access.client, &self.project.id, &self.project.root).await?;
+        namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
         // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != crate::plan::ClusterFact::Ready

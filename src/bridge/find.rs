@@ -17,6 +17,7 @@ use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
 use crate::docker::{Engine, Exec, PublishedPort};
 use crate::error::{Code, Error, Errors, Result};
+use crate::owner::Owner;
 use crate::process::Cmd;
 
 /// How long a server may take to start in a container that runs.
@@ -33,6 +34,7 @@ pub struct Chart {
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
     pub project: &'a Project,
+    pub owner: &'a Owner,
     /// None: the project has no Compose files.
     pub compose: Option<&'a Compose>,
     pub charts: &'a [Chart],
@@ -60,7 +62,7 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
         return Err(Errors(problems));
     };
-    let mark = Mark::of(&given.project.id, &given.project.root);
+    let mark = Mark::of(&given.project.id, given.owner);
     let made = is_made(&server, &database, &mark).await.map_err(|e| located(e, &config))?;
     let Server { login, published, relay, catalog } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
+use kube::client::Body;
+use tokio_tungstenite::tungstenite::http::{Request, Response};
+
 use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::ui::event::{Reporter, Status, Step};
@@ -120,6 +123,30 @@ async fn serve(answer: impl Fn(&str, &str) -> Value + Send + 'static) -> String 
         }
     });
     url
+}
+
+/// Method and body of every request, in their order.
+pub(crate) type Requests = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// A Kubernetes client to which everything is answered by this.
+pub(crate) fn client(answer: Value) -> (kube::Client, Requests) {
+    let requests = Requests::default();
+    let seen = requests.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let (seen, answer) = (seen.clone(), answer.to_string());
+        async move {
+            let method = request.method().to_string();
+            let body = request.into_body().collect_bytes().await.unwrap();
+            seen.lock().unwrap().push((method, serde_json::from_slice(&body).unwrap_or_default()));
+            Ok::<_, std::convert::Infallible>(Response::builder().body(Body::from(answer.into_bytes())).unwrap())
+        }
+    });
+    (kube::Client::new(service, "default"), requests)
+}
+
+/// One of them.
+pub(crate) fn request(requests: &Requests, at: usize) -> (String, Value) {
+    requests.lock().unwrap()[at].clone()
 }
 
 /// A container as the Engine lists it.
