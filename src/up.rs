@@ -16,7 +16,7 @@ use crate::graph::{self, Verdict};
 use crate::image;
 use crate::observe::{self, Observed, Own};
 use crate::paths::Paths;
-use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
+use crate::plan::{Action, ClusterFact, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Forward, Leases, Lessee};
 use crate::release::helm::Target;
 use crate::release::readiness::wait_ready;
@@ -176,7 +176,10 @@ impl<'a> Run<'a> {
             paths,
             observed,
             reporter: session.reporter.clone(),
-            access: OnceCell::new_with(observed.access.clone()),
+            // Else the step for the cluster sets it.
+            access: OnceCell::new_with(
+                observed.access.clone().filter(|_| observed.facts.cluster == ClusterFact::Ready),
+            ),
             session,
             pods,
             ready: watch::Sender::default(),
@@ -277,12 +280,29 @@ impl<'a> Run<'a> {
     }
 
     async fn cluster(&self, step: &Step) -> Result<Done> {
-        let access = self.observed.cluster.ensure(step).await?;
-        self.session.lead_to(&self.observed.engine.docker, &access);
+        let Observed { cluster, owner, engine, .. } = self.observed;
+        let (turn, access) = cluster.ensure(step).await?;
+        self.is_as_observed(&access)?;
+        // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
+        // take.
+        namespace::ensure(&access.client, &self.project.id, owner).await?;
+        drop(turn);
+        self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
-        // Nobody else sets it: the step runs once, and only where observing found no access.
+        // Nobody else sets it: the step runs once, and only where there was none.
         let _ = self.access.set(access);
         Ok(Done::Worked(format!("cluster `{}` runs on {nodes} node(s)", self.project.cluster.name)))
+    }
+
+    /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
+    fn is_as_observed(&self, access: &Access) -> Result<()> {
+        match &self.observed.access {
+            Some(seen) if seen.pin.uid != access.pin.uid => {
+                let text = format!("cluster `{}` was made anew while this was planned", self.project.cluster.name);
+                Err(Error::new(Code::ClusterPin, text).hint("devk up"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
@@ -322,7 +342,7 @@ impl<'a> Run<'a> {
         namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
         // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
         self.wake(access, step).await?;
-        if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
+        if self.observed.facts.cluster != ClusterFact::Ready
             && observe::standing(access, self.project, release).await?.0
         {
             return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));

@@ -249,16 +249,17 @@ impl Handle {
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
-    /// do this at once take turns.
+    /// do this at once take turns; until the turn is dropped nobody else ends the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
-    pub async fn ensure(&self, step: &Step) -> Result<Access> {
+    pub async fn ensure(&self, step: &Step) -> Result<(Turn, Access)> {
         let turn = self.turn(|| step.progress("waiting for another devk that works on this cluster")).await?;
-        self.ensure_in(&turn, step).await
+        let access = self.ensure_in(&turn, step).await?;
+        Ok((turn, access))
     }
 
-    /// [`Self::ensure`] in a turn that one has already.
+    /// [`Self::ensure`] in a turn that is taken already.
     ///
     /// # Errors
     /// As there.
@@ -479,7 +480,7 @@ mod tests {
         let before = std::fs::read(&file).unwrap();
         assert!(handle.is_untouched().unwrap());
         let (access, _) = told(async |step| handle.ensure(step).await).await;
-        let pin = access.unwrap().pin;
+        let pin = access.unwrap().1.pin;
         assert_eq!((pin.uid.as_str(), pin.node.as_str(), pin.created), ("u1", "", false));
         assert!(handle.pinned(&[]).await.unwrap().is_some());
         let copy = std::fs::read(handle.kubeconfig()).unwrap();
@@ -629,14 +630,13 @@ mod tests {
         let handle = Handle::of(&program.engine_with(containers).await, &config, &paths(&program));
 
         assert_eq!(handle.state().await.unwrap(), State::Absent);
-        let access = told(async |step| handle.ensure(step).await).await.0.unwrap();
+        let (turn, access) = told(async |step| handle.ensure(step).await).await.0.unwrap();
         assert_eq!((access.pin.uid.as_str(), access.pin.node.as_str(), access.pin.created), ("u1", "id-of-p", true));
         let calls = program.calls().len();
         assert_eq!(handle.state().await.unwrap(), State::Running(access.nodes.clone()));
         assert!(handle.pinned(&access.nodes).await.unwrap().is_some());
         assert_eq!(program.calls().len(), calls, "an unchanged cluster starts no process");
 
-        let turn = handle.turn(|| {}).await.unwrap();
         handle.stop(&turn).await.unwrap();
         handle.delete(&turn).await.unwrap();
         let words: Vec<_> = program.calls().iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();

@@ -15,6 +15,8 @@ use crate::owner::Owner;
 pub const PROJECT_LABEL: &str = "devk.dev/project";
 /// The project's workloads are scaled to zero.
 pub const ASLEEP_ANNOTATION: &str = "devk.dev/asleep";
+/// An `up` is under way that wakes them.
+pub const WAKING_ANNOTATION: &str = "devk.dev/waking";
 /// The project's folder: two clones of one repository have one project id.
 const ROOT_ANNOTATION: &str = "devk.dev/root";
 /// Whose folder that is, and on which machine ([`Owner`]).
@@ -80,8 +82,18 @@ fn has(namespace: &ObjectMeta, annotation: &str) -> bool {
     namespace.annotations.iter().flatten().any(|(key, _)| key == annotation)
 }
 
-/// Makes the namespace if it is missing. One that an interrupted `down --delete` is still removing is waited for and
-/// made anew.
+/// The workloads are scaled to zero, and nobody is about to wake them.
+fn rests(namespace: &ObjectMeta) -> bool {
+    has(namespace, ASLEEP_ANNOTATION) && !has(namespace, WAKING_ANNOTATION)
+}
+
+/// The project lives there: no other project's `down` takes the cluster for nobody's.
+pub fn is_lived_in(namespace: &ObjectMeta) -> bool {
+    namespace.deletion_timestamp.is_none() && !rests(namespace)
+}
+
+/// Makes the namespace if it is missing, and marks it as lived in. One that an interrupted `down --delete` is still
+/// removing is waited for and made anew.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
@@ -104,10 +116,15 @@ pub async fn ensure(client: &kube::Client, project: &str, owner: &Owner) -> Resu
 
 /// The notes that the namespace lacks, or has of an owner that is gone.
 fn missing(found: &ObjectMeta, owner: &Owner) -> Map<String, Value> {
-    match noted(found) {
+    let mut notes = match noted(found) {
         Some(noted) if noted == *owner => Map::new(),
         _ => notes(owner).into_iter().map(|(key, note)| (key.to_owned(), json!(note))).collect(),
+    };
+    if rests(found) {
+        // Until all of it is awake it stays marked as asleep, too: what is cut off is done again.
+        notes.insert(WAKING_ANNOTATION.to_owned(), json!("true"));
     }
+    notes
 }
 
 async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>) -> Result<()> {
@@ -122,6 +139,7 @@ async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resident {
     pub name: String,
+    /// Its workloads are scaled to zero, and no `up` is about to wake them.
     pub asleep: bool,
     /// If it was noted.
     pub owner: Option<Owner>,
@@ -135,7 +153,7 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| refused(&e))?;
     let resident = |metadata: ObjectMeta| {
-        let (asleep, owner) = (has(&metadata, ASLEEP_ANNOTATION), noted(&metadata));
+        let (asleep, owner) = (rests(&metadata), noted(&metadata));
         Some(Resident { name: metadata.name?, asleep, owner })
     };
     Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
@@ -207,8 +225,13 @@ mod tests {
         Owner { root: root.to_owned(), user: Some(1000), machine: Some(machine.to_owned()) }
     }
 
-    fn shop(owner: &Owner) -> ObjectMeta {
-        namespace("shop", owner).metadata
+    fn shop(owner: &Owner, more: &[(&str, &str)]) -> ObjectMeta {
+        let mut metadata = namespace("shop", owner).metadata;
+        metadata
+            .annotations
+            .iter_mut()
+            .for_each(|all| all.extend(more.iter().map(|(k, v)| (k.to_string(), v.to_string()))));
+        metadata
     }
 
     fn whole(metadata: &ObjectMeta) -> Value {
@@ -217,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_namespace_is_the_projects_by_its_label_and_not_by_its_name() {
-        let mut own = shop(&owner(Path::new("/p"), "m1"));
+        let mut own = shop(&owner(Path::new("/p"), "m1"), &[]);
         assert!(is_of(&own, "shop"));
         assert!(!is_of(&own, "shop-2"));
         own.labels = None;
@@ -227,7 +250,7 @@ mod tests {
     #[tokio::test]
     async fn a_namespace_of_a_folder_on_another_machine_is_refused_with_the_way_to_take_it() {
         let (ann, bob) = (owner(Path::new("/ann/shop"), "m1"), owner(Path::new("/bob/shop"), "m2"));
-        let (client, requests) = client(whole(&shop(&ann)));
+        let (client, requests) = client(whole(&shop(&ann, &[])));
         let error = ensure(&client, "shop", &bob).await.unwrap_err();
         assert_eq!(error.code, Code::NamespaceForeign);
         assert_eq!(error.message, "namespace `shop` belongs to the project in `/ann/shop` on another machine");
@@ -240,13 +263,33 @@ mod tests {
     #[tokio::test]
     async fn what_an_older_devk_left_out_is_noted_once() {
         let own = owner(Path::new("/p"), "m1");
-        let (older, requests) = client(whole(&shop(&Owner { user: None, machine: None, ..own.clone() })));
+        let (older, requests) = client(whole(&shop(&Owner { user: None, machine: None, ..own.clone() }, &[])));
         ensure(&older, "shop", &own).await.unwrap();
         let notes = json!({ROOT_ANNOTATION: "/p", USER_ANNOTATION: "1000", MACHINE_ANNOTATION: "m1"});
         assert_eq!(request(&requests, 1), ("PATCH".to_owned(), json!({"metadata": {"annotations": notes}})));
 
-        let (whole, requests) = client(whole(&shop(&own)));
+        let (whole, requests) = client(whole(&shop(&own, &[])));
         ensure(&whole, "shop", &own).await.unwrap();
         assert_eq!(requests.lock().unwrap().len(), 1, "one look, and nothing to write");
+    }
+
+    #[tokio::test]
+    async fn a_sleeping_project_that_comes_up_is_lived_in_before_its_workloads_are_awake() {
+        let own = owner(Path::new("/p"), "m1");
+        let asleep = shop(&own, &[(ASLEEP_ANNOTATION, "true")]);
+        assert!(!is_lived_in(&asleep));
+        let (sleeping, requests) = client(whole(&asleep));
+        ensure(&sleeping, "shop", &own).await.unwrap();
+        let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
+        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), waking));
+
+        let waking = shop(&own, &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")]);
+        assert!(is_lived_in(&waking));
+        let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+            "items": [whole(&waking)]});
+        let resident = projects(&client(list).0).await.unwrap().remove(0);
+        assert!(!resident.asleep, "another project's `down` leaves the cluster running");
+        assert_eq!(resident.owner, Some(own));
+        assert!(is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(), "a wake that is cut off is done again");
     }
 }

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use crate::bridge::{Bridge, Bridging};
 use crate::cluster::{Access, Handle, Node, State, namespace};
 use crate::compose::Compose;
@@ -198,8 +200,9 @@ async fn cluster(handle: &Handle, project: &Project, owner: &Owner) -> Result<Fo
     let fact = match handle.state().await? {
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
-                namespace::find_own(&access.client, &project.id, owner).await?;
-                return Ok((ClusterFact::Ready, Some(access), handle.within_reach(nodes).await?));
+                let home = namespace::find_own(&access.client, &project.id, owner).await?;
+                let (fact, access) = lived_in(home.as_ref(), access);
+                return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
             Ok(None) if handle.is_brought() => {
@@ -221,6 +224,15 @@ async fn cluster(handle: &Handle, project: &Project, owner: &Owner) -> Result<Fo
         handle.provided().await?;
     }
     Ok((fact, None, Some(vec![])))
+}
+
+/// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing.
+fn lived_in(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
+    match home {
+        Some(home) if namespace::is_lived_in(home) => (ClusterFact::Ready, Some(access)),
+        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Vacant, None),
+        _ => (ClusterFact::Vacant, Some(access)),
+    }
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.
