@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::cluster::{Access, Handle, State, Turn, namespace, sleep};
+use crate::cluster::{Access, Handle, Node, State, Turn, namespace, sleep};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::{Code, Errors, Result};
 use crate::image;
+use crate::owner::Owner;
 use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::{Helm, Target};
@@ -33,6 +34,29 @@ pub enum Ending {
     DeleteCluster,
     /// Uninstall the releases and remove the namespace.
     DeleteNamespace { because: String },
+}
+
+/// What there is to end of a cluster.
+#[derive(Debug)]
+enum Reach {
+    Nothing,
+    /// Nodes of a cluster that devk made, whose API server answers no more: nothing of what lives there can be told,
+    /// and nothing of it is lost when they stop.
+    Silent,
+    Answers(Box<Access>),
+}
+
+impl Reach {
+    fn answers(access: Access) -> Self {
+        Self::Answers(Box::new(access))
+    }
+
+    fn access(&self) -> Option<&Access> {
+        match self {
+            Self::Answers(access) => Some(access),
+            Self::Nothing | Self::Silent => None,
+        }
+    }
 }
 
 /// Decides how a stack ends.
@@ -68,23 +92,29 @@ impl Down<'_> {
     /// Whatever could not be stopped or removed; the rest is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
         let turn = self.turn(delete).await?;
-        let access = self.access(delete, &turn).await?;
-        let others = match &access {
+        let reach = self.reach(delete, &turn).await?;
+        let others = match reach.access() {
             Some(access) => {
-                namespace::find_own(&access.client, &self.project.id, &self.project.root).await?;
+                let owner = Owner::of(&self.project.root, self.paths).await;
+                namespace::find_own(&access.client, &self.project.id, &owner).await?;
                 self.others(access, delete).await?
             }
             None => vec![],
         };
-        let ending = ending(delete, access.as_ref(), &self.project.id, &others);
-        let mut problems = vec![];
-        if let Some(access) = &access {
-            problems.extend(self.end_stack(&ending, access, &turn).await.err());
-        }
+        let ending = match &reach {
+            Reach::Silent => Ending::StopCluster,
+            _ => ending(delete, reach.access(), &self.project.id, &others),
+        };
+        let ended = match &reach {
+            Reach::Nothing => Ok(()),
+            Reach::Silent => self.stop(&turn).await,
+            Reach::Answers(access) => self.end_stack(&ending, access, &turn).await,
+        };
+        let mut problems: Vec<_> = ended.err().into_iter().collect();
         if delete {
             // Those of a cluster that is gone went with it.
             let stays = matches!(ending, Ending::DeleteNamespace { .. });
-            let nodes = access.iter().filter(|_| stays).flat_map(|access| &access.nodes);
+            let nodes = reach.access().filter(|_| stays).into_iter().flat_map(|access| &access.nodes);
             let removal = self.remove_images(nodes.map(|node| node.name.as_str()).collect());
             problems.extend(self.step("image.remove", "devk-built images", removal).await.err());
             // Kept if something is left, so that the next `down --delete` knows what it is about.
@@ -111,43 +141,66 @@ impl Down<'_> {
         Ok(turn)
     }
 
-    /// Access to the cluster if there is something to end. Removing from a stopped cluster needs it
-    /// started: what else lives on it stands nowhere but in it.
-    async fn access(&self, delete: bool, turn: &Turn) -> Result<Option<Access>> {
+    /// What there is to end. Removing from a stopped cluster needs it started: what else lives on it stands nowhere
+    /// but in it.
+    async fn reach(&self, delete: bool, turn: &Turn) -> Result<Reach> {
         if self.cluster.is_untouched()? {
-            return Ok(None);
+            return Ok(Reach::Nothing);
         }
         match self.cluster.state().await? {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.
-                Err(e) if e.code == Code::ClusterUnreachable => self.ensure(turn).await.map(Some),
+                Err(e) if e.code == Code::ClusterUnreachable => self.ensure(delete, &nodes, turn).await,
                 // Its kubeconfig was lost, and with the pin it is fetched again.
-                Ok(None) if self.cluster.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
+                Ok(None) if self.cluster.is_pinned(&nodes)? => self.ensure(delete, &nodes, turn).await,
                 // None: never pinned, so devk has not written to it.
-                found => found,
+                found => Ok(found?.map_or(Reach::Nothing, Reach::answers)),
             },
-            State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => self.ensure(turn).await.map(Some),
+            State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => {
+                self.ensure(delete, &nodes, turn).await
+            }
+            State::Stopped(nodes) if nodes.iter().any(|node| node.running) => self.in_part(&nodes).await,
             // Nothing lives on it, and it would run on.
             State::HalfMade => {
-                self.step("cluster.delete", "a half-made cluster", self.cluster.delete(turn)).await.map(|()| None)
+                let delete = self.cluster.delete(turn);
+                self.step("cluster.delete", "a half-made cluster", delete).await.map(|()| Reach::Nothing)
             }
-            State::Absent if delete => self.cluster.forget(turn).await.map(|()| None),
-            State::Stopped(_) | State::Absent => Ok(None),
+            State::Absent if delete => self.cluster.forget(turn).await.map(|()| Reach::Nothing),
+            State::Stopped(_) | State::Absent => Ok(Reach::Nothing),
         }
     }
 
-    async fn ensure(&self, turn: &Turn) -> Result<Access> {
+    /// Some nodes run and some do not; to stop the rest none has to be started.
+    async fn in_part(&self, nodes: &[Node]) -> Result<Reach> {
+        match self.cluster.pinned(nodes).await {
+            Ok(Some(access)) => Ok(Reach::answers(access)),
+            Err(e) if e.code != Code::ClusterUnreachable => Err(e),
+            _ if self.cluster.is_made(nodes)? => Ok(Reach::Silent),
+            found => found.map(|_| Reach::Nothing),
+        }
+    }
+
+    async fn ensure(&self, delete: bool, nodes: &[Node], turn: &Turn) -> Result<Reach> {
         let step = self.reporter.start("cluster.create", "to see what lives on it");
         match self.cluster.ensure_in(turn, &step).await {
             Ok(access) => {
                 step.done("it answers");
-                Ok(access)
+                Ok(Reach::answers(access))
+            }
+            Err(error) if !delete && Handle::is_silence(&error) && self.cluster.is_made(nodes)? => {
+                step.skip(format!("{error}; its nodes can be stopped all the same"));
+                Ok(Reach::Silent)
             }
             Err(error) => {
+                let error = self.cluster.lost(error, nodes);
                 step.failed(error.clone());
                 Err(error)
             }
         }
+    }
+
+    async fn stop(&self, turn: &Turn) -> Result<()> {
+        self.step("cluster.stop", "its data stays", self.cluster.stop(turn)).await
     }
 
     /// Other projects on the cluster; those that sleep count for removal only.
@@ -161,7 +214,7 @@ impl Down<'_> {
         let (client, id) = (&access.client, self.project.id.as_str());
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.step("cluster.stop", "its data stays", self.cluster.stop(turn)).await,
+            Ending::StopCluster => self.stop(turn).await,
             Ending::Sleep { because } => self.step("workloads.sleep", because, sleep::sleep(client, id)).await,
             Ending::DeleteCluster => {
                 self.step("cluster.delete", "cluster, volumes and network", self.cluster.delete(turn)).await
@@ -226,10 +279,102 @@ fn end(step: Step, result: Result<()>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::cluster::fake::{ENGINE, Program, container};
+    use crate::config::{ClusterConfig, Provider};
 
     #[test]
     fn nothing_runs_nothing_ends() {
         assert_eq!(ending(true, None, "shop", &[]), Ending::Nothing);
+    }
+
+    fn project(paths: &Paths) -> Project {
+        Project {
+            name: "shop".into(),
+            id: "shop".into(),
+            worktree: None,
+            root: paths.state.clone(),
+            file: paths.state.join("devk.yaml"),
+            cluster: ClusterConfig::new(Provider::Kind, "devk"),
+            compose: None,
+            images: vec![],
+            releases: vec![],
+            forwards: None,
+            allow_node_port: false,
+            bridge: None,
+        }
+    }
+
+    /// A cluster of devk's whose API server is gone for good.
+    fn pinned(paths: &Paths, created: bool) {
+        let dir = paths.cluster("devk");
+        std::fs::create_dir_all(&dir).unwrap();
+        let pin = json!({"version": 1, "uid": "u1", "endpoint": "", "node": "id-of-devk-control-plane",
+            "created": created, "network_created": false, "engine": {"id": ENGINE, "host": ""}});
+        std::fs::write(dir.join("pin.json"), pin.to_string()).unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let kubeconfig = format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
+             clusters: [{{name: c, cluster: {{server: 'http://{closed}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
+        );
+        std::fs::write(dir.join("kubeconfig"), kubeconfig).unwrap();
+    }
+
+    /// What `down` comes to on a cluster of two nodes, of which the worker runs, and the nodes that it stops.
+    async fn down(control_plane_runs: bool, created: bool, delete: bool) -> (Result<Ending, Errors>, Vec<String>) {
+        let program = Program::new("kind", &[], "exit 1");
+        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        pinned(&paths, created);
+        let node = |name: &str, role: &str, running: bool| {
+            let labels = json!({"io.x-k8s.kind.cluster": "devk", "io.x-k8s.kind.role": role});
+            container(name, running, "172.18.0.2", &labels)
+        };
+        let nodes: Value =
+            [node("devk-control-plane", "control-plane", control_plane_runs), node("devk-worker", "worker", true)]
+                .into();
+        let stopped = Arc::new(Mutex::new(vec![]));
+        let note = stopped.clone();
+        let engine = program.engine_that(move |request, _| match request.strip_prefix("POST /containers/") {
+            Some(stop) => {
+                note.lock().unwrap().push(stop.to_owned());
+                Value::Null
+            }
+            None => nodes.clone(),
+        });
+        let (engine, project) = (engine.await, project(&paths));
+        let cluster = Handle::of(&engine, &project.cluster, &paths);
+        let (project, reporter) = (&project, Reporter::default());
+        let down = Down { project, paths: &paths, engine: &engine, cluster, reporter };
+        let ended = down.run(delete).await;
+        (ended, stopped.lock().unwrap().clone())
+    }
+
+    #[tokio::test]
+    async fn a_cluster_of_devks_that_never_answers_again_is_stopped() {
+        let (ended, stopped) = down(true, true, false).await;
+        assert_eq!(ended, Ok(Ending::StopCluster));
+        assert_eq!(stopped, ["devk-control-plane/stop", "devk-worker/stop"]);
+    }
+
+    #[tokio::test]
+    async fn to_remove_it_is_left_to_the_user_and_one_that_devk_did_not_make_is_not_stopped() {
+        let (ended, stopped) = down(true, true, true).await;
+        let error = ended.unwrap_err().0.remove(0);
+        assert_eq!(error.code, Code::ClusterUnreachable);
+        assert!(error.hint.unwrap().contains("kind delete cluster --name devk && devk down --delete"));
+        assert!(stopped.is_empty());
+        let (ended, stopped) = down(true, false, false).await;
+        assert_eq!((ended.unwrap_err().0[0].code, stopped), (Code::ClusterUnreachable, vec![]));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_of_which_a_part_runs_is_stopped() {
+        let (ended, stopped) = down(false, true, false).await;
+        assert_eq!(ended, Ok(Ending::StopCluster));
+        assert_eq!(stopped, ["devk-worker/stop"]);
     }
 }

@@ -22,6 +22,7 @@ pub mod limits;
 mod log_lines;
 pub mod logs;
 pub mod observe;
+pub mod owner;
 pub mod paths;
 mod place;
 pub mod plan;

@@ -143,6 +143,12 @@ pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
     }
 }
 
+/// The system says that there is nothing at this path. Whatever else keeps it from being looked at, such as a missing
+/// right or a disk that fails, says nothing of the kind.
+pub fn is_gone(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound)
+}
+
 /// Removes a folder with all it holds; one that is not there is fine.
 ///
 /// # Errors

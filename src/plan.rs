@@ -14,6 +14,8 @@ pub enum ClusterFact {
     Foreign,
     /// Its nodes run, and its API server does not answer yet.
     Silent,
+    /// It runs, and to other projects nobody of this one lives on it: they may stop or remove it.
+    Vacant,
     Ready,
 }
 
@@ -150,7 +152,7 @@ const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 /// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
 /// later, and those of `down`. A test makes docs/errors.md from it.
 pub const STEPS: &[(&str, &str)] = &[
-    ("cluster.create", "create, start or adopt the cluster, and pin it"),
+    ("cluster.create", "create, start or adopt the cluster, pin it, and make the project's namespace"),
     ("image.build/NAME", "build an image of devk.yaml"),
     (
         "image.load/NAME",
@@ -213,6 +215,7 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Stopped => format!("cluster `{name}` is stopped"),
         ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
         ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
+        ClusterFact::Vacant => format!("cluster `{name}` runs, and nothing of this project does there"),
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };
     step(CLUSTER.to_owned(), vec![], why, facts.cluster == ClusterFact::Ready, Action::Cluster)
@@ -447,6 +450,13 @@ mod tests {
         let plan = Plan::of(&facts);
         let load = plan.steps.iter().find(|step| step.id == "image.load/redis:7@sha256:0123").unwrap();
         assert_eq!((load.skip, load.why.as_str()), (true, "it is pinned by its digest: the node pulls it"));
+    }
+
+    #[test]
+    fn a_project_moves_into_a_cluster_that_runs_before_its_images_come() {
+        let plan = Plan::of(&Facts { cluster: ClusterFact::Vacant, ..facts() });
+        assert_eq!((plan.steps[0].id.as_str(), plan.steps[0].skip), (CLUSTER, false));
+        assert!(plan.steps[0].needs.is_empty() && needs(&plan, "image.load/api").contains(&CLUSTER.to_owned()));
     }
 
     #[test]

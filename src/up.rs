@@ -17,7 +17,7 @@ use crate::graph::{self, Verdict};
 use crate::image;
 use crate::observe::{self, Observed, Own};
 use crate::paths::Paths;
-use crate::plan::{Action, ForwardFact, Plan, PlannedStep};
+use crate::plan::{Action, ClusterFact, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Forward, Leases, Lessee};
 use crate::release::helm::Target;
 use crate::release::readiness::wait_ready;
@@ -63,27 +63,10 @@ pub async fn up(
     cluster::settle(&mut project.cluster, paths, &asked.environment);
     let observed = observe_and_hold(session, paths, &project, asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
-    let forwards = rows(&observed);
-    let plan = Plan::of(&observed.facts);
     let run = Run::new(&project, paths, &observed, session, stale);
-    let verdicts = run.execute(&plan).await;
-    // What is blocked by a failure is no failure of its own.
-    let is_failed = |id: &&String| verdicts.get(*id) == Some(&Verdict::Failed);
-    let mut failed: Vec<_> =
-        unfollowed.into_iter().chain(plan.steps.iter().map(|s| &s.id).filter(is_failed).cloned()).collect();
-    let bridge = observed.bridge.as_ref().and_then(|_| recorded(&run.reporter, paths, &project.id, &mut failed));
-    let outcome = Outcome {
-        ready: failed.is_empty(),
-        project: project.id.clone(),
-        cluster: project.cluster.name.clone(),
-        images: observed.images.iter().map(built).collect(),
-        forwards,
-        left_out: observed.facts.left_out.clone(),
-        bridge,
-        ms: millis(since.elapsed()),
-        steps_ms: run.worked.borrow().values().sum(),
-        failed,
-    };
+    let mut failed = run.execute(&Plan::of(&observed.facts)).await;
+    failed.splice(0..0, unfollowed);
+    let outcome = run.outcome(failed, since);
     let superseded = run.superseded(&outcome);
     session.settle(outcome.clone());
     session.learn_images();
@@ -194,7 +177,10 @@ impl<'a> Run<'a> {
             paths,
             observed,
             reporter: session.reporter.clone(),
-            access: OnceCell::new_with(observed.access.clone()),
+            // Else the step for the cluster sets it.
+            access: OnceCell::new_with(
+                observed.access.clone().filter(|_| observed.facts.cluster == ClusterFact::Ready),
+            ),
             session,
             pods,
             ready: watch::Sender::default(),
@@ -204,7 +190,8 @@ impl<'a> Run<'a> {
         }
     }
 
-    async fn execute(&self, plan: &Plan) -> BTreeMap<String, Verdict> {
+    /// The answer is the steps that failed, in the plan's order.
+    async fn execute(&self, plan: &Plan) -> Vec<String> {
         let nodes: Vec<_> = plan.steps.iter().map(|step| (step.id.clone(), step.needs.clone())).collect();
         let step = |id: &str| plan.steps.iter().find(|step| step.id == id);
         let run = |id: String| async move {
@@ -219,7 +206,28 @@ impl<'a> Run<'a> {
             }
             self.reporter.skipped(id, format!("`{need}` did not end well"));
         };
-        graph::run(&nodes, run, blocked).await
+        let verdicts = graph::run(&nodes, run, blocked).await;
+        // What is blocked by a failure is no failure of its own.
+        let ids = plan.steps.iter().map(|step| step.id.clone());
+        ids.filter(|id| verdicts.get(id) == Some(&Verdict::Failed)).collect()
+    }
+
+    /// What it came to. `since` is when it began.
+    fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
+        let Self { project, paths, observed, reporter, .. } = self;
+        let bridge = observed.bridge.as_ref().and_then(|_| recorded(reporter, paths, &project.id, &mut failed));
+        Outcome {
+            ready: failed.is_empty(),
+            project: project.id.clone(),
+            cluster: project.cluster.name.clone(),
+            images: observed.images.iter().map(built).collect(),
+            forwards: rows(observed),
+            left_out: observed.facts.left_out.clone(),
+            bridge,
+            ms: millis(since.elapsed()),
+            steps_ms: self.worked.borrow().values().sum(),
+            failed,
+        }
     }
 
     async fn step(&self, planned: &PlannedStep) -> bool {
@@ -275,7 +283,7 @@ impl<'a> Run<'a> {
 
     async fn lead(&self) -> Result<Done> {
         let (bridge, access, id) = (self.bridge()?, self.access()?, self.project.id.as_str());
-        namespace::ensure(&access.client, id, &self.project.root).await?;
+        namespace::ensure(&access.client, id, &self.observed.owner).await?;
         let (lead, changed) = steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
         record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
         self.lead.send_replace(Some(lead));
@@ -308,12 +316,29 @@ impl<'a> Run<'a> {
     }
 
     async fn cluster(&self, step: &Step) -> Result<Done> {
-        let access = self.observed.cluster.ensure(step).await?;
-        self.session.lead_to(&self.observed.engine.docker, &access);
+        let Observed { cluster, owner, engine, .. } = self.observed;
+        let (turn, access) = cluster.ensure(step).await?;
+        self.is_as_observed(&access)?;
+        // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
+        // take.
+        namespace::ensure(&access.client, &self.project.id, owner).await?;
+        drop(turn);
+        self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
-        // Nobody else sets it: the step runs once, and only where observing found no access.
+        // Nobody else sets it: the step runs once, and only where there was none.
         let _ = self.access.set(access);
         Ok(Done::Worked(format!("cluster `{}` runs on {nodes} node(s)", self.project.cluster.name)))
+    }
+
+    /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
+    fn is_as_observed(&self, access: &Access) -> Result<()> {
+        match &self.observed.access {
+            Some(seen) if seen.pin.uid != access.pin.uid => {
+                let text = format!("cluster `{}` was made anew while this was planned", self.project.cluster.name);
+                Err(Error::new(Code::ClusterPin, text).hint("devk up"))
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
@@ -349,10 +374,10 @@ impl<'a> Run<'a> {
     async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
-        namespace::ensure(&access.client, &self.project.id, &self.project.root).await?;
+        namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
         // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
         self.wake(access, step).await?;
-        if self.observed.facts.cluster != crate::plan::ClusterFact::Ready
+        if self.observed.facts.cluster != ClusterFact::Ready
             && observe::standing(access, self.project, release).await?.0
         {
             return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));

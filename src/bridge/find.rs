@@ -9,13 +9,15 @@ use serde_json::Value;
 
 use super::convention::{self, Paths};
 use super::gateway::{self, Place};
+use super::holder::holder;
 use super::server::{self, Catalog, Login, Mark};
 use super::source::{self, Credentials, Password, Published, Reach, Secret};
 use super::{Bridge, name, overlap};
 use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
-use crate::docker::{self, Engine, Exec, PublishedPort};
+use crate::docker::{Engine, Exec, PublishedPort};
 use crate::error::{Code, Error, Errors, Result};
+use crate::owner::Owner;
 use crate::process::Cmd;
 
 /// How long a server may take to start in a container that runs.
@@ -32,6 +34,7 @@ pub struct Chart {
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
     pub project: &'a Project,
+    pub owner: &'a Owner,
     /// None: the project has no Compose files.
     pub compose: Option<&'a Compose>,
     pub charts: &'a [Chart],
@@ -59,7 +62,7 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
         return Err(Errors(problems));
     };
-    let mark = Mark::of(&given.project.id, &given.project.root);
+    let mark = Mark::of(&given.project.id, given.owner);
     let made = is_made(&server, &database, &mark).await.map_err(|e| located(e, &config))?;
     let Server { login, published, relay, catalog } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);
@@ -146,7 +149,7 @@ async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_who
         }
         _ => e,
     };
-    let holder = holder(given.engine, service, published).await?;
+    let holder = holder(given.engine, compose, service, published).await?;
     let login = Login {
         address: SocketAddr::new(published.local, published.port),
         user: as_whom.user.clone(),
@@ -177,25 +180,6 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
         .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
         .hint("`devk up -d --bridge`, or publish the port without an IP address")
         .at(&service.origin.file, service.origin.line)
-}
-
-/// The container behind the published port. None: Docker knows of none, and something else may serve it.
-async fn holder(engine: &Engine, service: &Service, published: Published) -> Result<Option<PublishedPort>> {
-    let ports = docker::published_ports(&engine.docker).await?;
-    let running =
-        ports.into_iter().filter(|port| port.running && port.port == published.port && port.protocol == "tcp");
-    let holders: Vec<_> = running.collect();
-    let is_own = |port: &PublishedPort| port.compose_service.as_ref() == Some(&service.name);
-    match holders.iter().find(|port| is_own(port)).or(holders.first()) {
-        Some(foreign) if !is_own(foreign) => {
-            let text = format!(
-                "port {} is held by container `{}`, which is not Compose's `{}`",
-                published.port, foreign.container, service.name
-            );
-            Err(Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {}", foreign.container)))
-        }
-        found => Ok(found.cloned()),
-    }
 }
 
 /// A password that stands in a file is read where it stands: in the container.

@@ -12,6 +12,7 @@
 pub mod convention;
 pub mod find;
 pub mod gateway;
+mod holder;
 pub mod name;
 pub mod overlap;
 pub mod probe;

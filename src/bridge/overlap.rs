@@ -139,6 +139,7 @@ mod tests {
     use crate::compose::Service;
     use crate::config::Origin;
     use crate::database::Named;
+    use crate::owner::Owner;
 
     fn named(name: &str, server: Server) -> Named {
         Named { kind: Kind::Postgres, name: name.into(), server, user: None, via: "DATABASE_URL".into() }
@@ -167,7 +168,8 @@ mod tests {
 
     /// To `shop_k8s`, on a server that also has `made` (by devk) and `old` (by somebody else).
     fn bridge(values: Value) -> Bridge {
-        let mark = Mark::of("shop", std::path::Path::new("/p"));
+        let owner = Owner { root: "/p".into(), user: None, machine: None };
+        let mark = Mark::of("shop", &owner);
         let there = [("made", Some(mark.clone())), ("old", None), ("postgres", None)];
         let databases = there.map(|(name, mark)| (name.to_owned(), Found { mark })).into();
         let path = String::new;

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,6 +16,7 @@ use tokio_postgres::{Client, NoTls};
 
 use super::source::Secret;
 use crate::error::{Code, Error, Result, chain};
+use crate::owner::Owner;
 
 /// How long the server may take to answer a login. One on this machine needs milliseconds.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -42,7 +42,8 @@ pub struct Login {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub project: String,
-    pub root: PathBuf,
+    #[serde(flatten)]
+    pub owner: Owner,
 }
 
 /// A database of the server and what its comment says.
@@ -68,8 +69,8 @@ pub struct Catalog {
 }
 
 impl Mark {
-    pub fn of(project: &str, root: &Path) -> Self {
-        Self { project: project.to_owned(), root: root.to_owned() }
+    pub fn of(project: &str, owner: &Owner) -> Self {
+        Self { project: project.to_owned(), owner: owner.clone() }
     }
 
     /// As a comment.
@@ -81,9 +82,9 @@ impl Mark {
         serde_json::from_str(comment.strip_prefix(MARK)?).ok()
     }
 
-    /// Both are the same project in the same folder, or the other's folder is gone.
+    /// Both are the same project of the same owner ([`Owner::has`]).
     pub fn is_own(&self, other: &Self) -> bool {
-        self.project == other.project && (self.root == other.root || !other.root.exists())
+        self.project == other.project && self.owner.has(&other.owner)
     }
 }
 
@@ -215,8 +216,8 @@ pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
     match &found.mark {
         Some(mark) if own.is_own(mark) => Ok(()),
         Some(mark) => {
-            let (project, root) = (&mark.project, mark.root.display());
-            Err(error(format!("database `{name}` belongs to the devk project `{project}` in `{root}`"))
+            let (project, place) = (&mark.project, mark.owner.apart(&own.owner));
+            Err(error(format!("database `{name}` belongs to the devk project `{project}` in {place}"))
                 .hint("name another one: `bridge: {postgres: {database: …}}`"))
         }
         None => Err(error(format!("database `{name}` exists on Compose's server and was not made by devk")).hint(format!(
@@ -300,6 +301,8 @@ fn literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn login(address: SocketAddr) -> Login {
@@ -323,27 +326,35 @@ mod tests {
         assert_eq!(look(&login(address)).await.unwrap_err().code, Code::BridgeUnreachable);
     }
 
+    fn mark(root: &Path) -> Mark {
+        Mark::of("shop", &Owner { root: root.to_owned(), user: Some(1000), machine: Some("m1".into()) })
+    }
+
     #[test]
     fn a_mark_survives_being_a_comment_and_other_comments_are_none() {
-        let mark = Mark::of("shop", Path::new("/src/it's shop"));
+        let mark = mark(Path::new("/src/it's shop"));
         assert_eq!(Mark::read(&mark.text()), Some(mark));
         assert_eq!(Mark::read("the shop's data"), None);
+        let old = Owner { root: "/p".into(), user: None, machine: None };
+        assert_eq!(Mark::read(r#"devk {"project":"shop","root":"/p"}"#), Some(Mark::of("shop", &old)));
     }
 
     #[test]
     fn another_clone_of_the_project_owns_its_database_until_it_is_gone() {
         let there = tempfile::tempdir().unwrap();
-        let (own, other) = (Mark::of("shop", Path::new("/p")), Mark::of("shop", there.path()));
+        let (own, other) = (mark(Path::new("/p")), mark(there.path()));
         assert!(own.is_own(&own) && !own.is_own(&other));
         let found = Found { mark: Some(other.clone()) };
         assert!(check_owner("shop_k8s", &found, &own).unwrap_err().message.contains(there.path().to_str().unwrap()));
         drop(there);
         assert!(own.is_own(&other));
+        let elsewhere = Mark { owner: Owner { machine: Some("m2".into()), ..other.owner }, ..other };
+        assert!(!own.is_own(&elsewhere), "of another machine nobody can say that");
     }
 
     #[test]
     fn a_database_that_devk_did_not_make_is_refused_with_the_way_to_hand_it_over() {
-        let own = Mark::of("shop", Path::new("/p"));
+        let own = mark(Path::new("/p"));
         let error = check_owner("shop_k8s", &Found::default(), &own).unwrap_err();
         assert_eq!(error.code, Code::BridgeInUse);
         assert!(error.hint.unwrap().contains(r#"COMMENT ON DATABASE "shop_k8s" IS 'devk {"project":"shop""#));

@@ -5,34 +5,27 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
+use super::creation::{self, Creation};
 use super::existing::Existing;
 use super::k3d::K3d;
 use super::kind::Kind;
 use super::minikube::Minikube;
-use super::nodes::{self, Node, docker_error};
+use super::nodes::{self, Node};
 use super::pin::{self, Pin};
 use super::tool::Tool;
-use super::{Access, Cluster, End, State, client, restart, runtime};
+use super::{Access, Cluster, End, State, client, network, restart, runtime};
 use crate::config::{ClusterConfig, Provider};
-use crate::docker::{Engine, is_not_found};
-use crate::error::{Code, Error, Result, internal};
+use crate::docker::{Engine, Identity};
+use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::ui::event::Step;
 
 /// How long an API server may take to answer after its node was started.
-const API_DEADLINE: Duration = Duration::from_secs(90);
+const API_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
 /// The right to change a cluster. One devk at a time has it, together with the programs that it started.
 #[derive(Debug)]
 pub struct Turn(#[expect(dead_code, reason = "held for as long as the turn lasts")] Lock);
-
-/// What is kept while a cluster is being created.
-#[derive(Debug, Serialize, Deserialize)]
-struct Creating {
-    network_created: bool,
-}
 
 /// The cluster of a project.
 #[derive(Debug, Clone)]
@@ -100,10 +93,6 @@ impl Handle {
         self.dir.join("kubeconfig")
     }
 
-    fn creating(&self) -> PathBuf {
-        self.dir.join("creating")
-    }
-
     /// Waits until no other devk works on this cluster, nor a program that a killed one left running.
     /// `waiting` is told if that is not at once.
     ///
@@ -120,13 +109,50 @@ impl Handle {
     /// What there is of the cluster.
     ///
     /// # Errors
-    /// As [`Cluster::state`].
+    /// [`Code::ClusterPin`] if devk knows a cluster of this name on another Engine; as [`Cluster::state`].
     pub async fn state(&self) -> Result<State> {
-        Ok(match self.cluster.state().await? {
-            State::Absent => State::Absent,
-            _ if self.creating().exists() => State::HalfMade,
-            state => state,
-        })
+        let state = self.cluster.state().await?;
+        if self.is_brought() {
+            return Ok(state);
+        }
+        let (creation, nodes) = (creation::load(&self.dir), state.clone().nodes());
+        self.on_its_engine(creation.as_ref(), &nodes).await?;
+        let is_half_made = match creation {
+            Some(creation) => creation.made(&nodes, &self.engine, &self.dir).await?,
+            None => false,
+        };
+        Ok(if is_half_made { State::HalfMade } else { state })
+    }
+
+    /// What is known of a cluster says nothing of a namesake on another Engine, nor of its absence there. The
+    /// pinned node is on one Engine alone, whatever that calls itself today; only where it is missing is the Engine
+    /// asked.
+    async fn on_its_engine(&self, creation: Option<&Creation>, nodes: &[Node]) -> Result<()> {
+        // A damaged pin is told by whoever needs it.
+        let pinned = || pin::load(&self.dir).ok().flatten().filter(|pin| pin.node != self.node(nodes))?.engine;
+        let Some(kept) = creation.map_or_else(pinned, |creation| creation.engine.clone()) else { return Ok(()) };
+        if self.engine.is(&kept).await? {
+            return Ok(());
+        }
+        Err(self.elsewhere(&kept, self.engine.id().await?))
+    }
+
+    fn elsewhere(&self, kept: &Identity, id: &str) -> Error {
+        let message = format!("cluster `{}` is on another Docker Engine than the one that answers", self.name);
+        // The same place with another Engine behind it: Docker was installed anew.
+        let choose = match kept.host == self.engine.host {
+            true => "name another cluster (`cluster: {name: …}` in devk.yaml)".to_owned(),
+            false => format!(
+                "choose that Engine: `docker context use NAME`, or export DOCKER_HOST={}; or name another cluster \
+                 (`cluster: {{name: …}}` in devk.yaml)",
+                kept.host
+            ),
+        };
+        let id = if id.is_empty() { "without an ID" } else { id };
+        Error::new(Code::ClusterPin, message)
+            .evidence(format!("devk's: Engine {} at {}", kept.id, kept.host))
+            .evidence(format!("found:  Engine {id} at {}", self.engine.host))
+            .hint(format!("{choose}; if that Engine is gone for good: rm -r {}", self.dir.display()))
     }
 
     /// The node containers, running or not, control plane first.
@@ -139,7 +165,7 @@ impl Handle {
 
     /// Access to a running cluster that is pinned already; None if it has to be adopted first, or if devk's copy of
     /// the kubeconfig was lost.
-    /// Writes nothing but the private copy of a kubeconfig that has changed.
+    /// Writes nothing but the private copy of a kubeconfig that has changed, and what a pin of an older devk lacks.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
@@ -153,7 +179,22 @@ impl Handle {
         }
         let client = client::client(&self.kubeconfig()).await?;
         pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, None)?;
+        if pin.engine.is_none() {
+            // Nothing depends on it yet; what fails is tried at the next use.
+            let _ = self.complete(&pin).await;
+        }
         Ok(Some(Access { client, nodes: nodes.to_vec(), pin }))
+    }
+
+    /// Keeps with the pin which Engine it is about, unless another devk is at work and may pin anew.
+    async fn complete(&self, pin: &Pin) -> Result<()> {
+        let file = self.dir.join("lock");
+        let Some(_turn) = Lock::try_take(&file).map_err(|e| refused("lock", &file, &e))? else { return Ok(()) };
+        let engine = Some(self.engine.identity().await?.0);
+        match pin::load(&self.dir)? {
+            Some(now) if now == *pin => pin::save(&self.dir, &Pin { engine, ..now }),
+            _ => Ok(()),
+        }
     }
 
     /// By the user's kubeconfig as it is now: credentials change. Only one that leads to the pinned cluster is kept.
@@ -182,17 +223,43 @@ impl Handle {
         Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.node == self.node(nodes)))
     }
 
+    /// These nodes are pinned, and devk has made them.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn is_made(&self, nodes: &[Node]) -> Result<bool> {
+        Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.created && pin.node == self.node(nodes)))
+    }
+
+    /// It is about an API server that does not answer, and may never do so again.
+    pub fn is_silence(error: &Error) -> bool {
+        matches!(error.code, Code::ClusterUnreachable | Code::ClusterCreate)
+    }
+
+    /// An error of these nodes that also says how to go on if they will never answer again.
+    pub fn lost(&self, error: Error, nodes: &[Node]) -> Error {
+        // The cluster of the user's own says so itself.
+        let Some(tool) = Tool::of(self.provider).filter(|_| Self::is_silence(&error)) else { return error };
+        let way = match self.is_made(nodes) {
+            Ok(true) => format!("{} && devk down --delete    # with all that lives there", tool.removal(&self.name)),
+            // It is not devk's to remove, and what devk knows of it is of no use then.
+            _ => format!("rm -r {}", self.dir.display()),
+        };
+        error.hint(format!("if the cluster will never answer again: {way}"))
+    }
+
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
-    /// do this at once take turns.
+    /// do this at once take turns; until the turn is dropped nobody else ends the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
-    pub async fn ensure(&self, step: &Step) -> Result<Access> {
+    pub async fn ensure(&self, step: &Step) -> Result<(Turn, Access)> {
         let turn = self.turn(|| step.progress("waiting for another devk that works on this cluster")).await?;
-        self.ensure_in(&turn, step).await
+        let access = self.ensure_in(&turn, step).await?;
+        Ok((turn, access))
     }
 
-    /// [`Self::ensure`] in a turn that one has already.
+    /// [`Self::ensure`] in a turn that is taken already.
     ///
     /// # Errors
     /// As there.
@@ -236,7 +303,7 @@ impl Handle {
     pub async fn forget(&self, _turn: &Turn) -> Result<()> {
         // A damaged pin does not keep what it stands for from being removed.
         let pinned = pin::load(&self.dir).ok().flatten().is_some_and(|pin| pin.network_created);
-        if pinned || self.network_created() {
+        if pinned || creation::load(&self.dir).is_some_and(|creation| creation.network_created) {
             self.remove_network().await;
         }
         remove_dir(&self.dir)
@@ -248,52 +315,45 @@ impl Handle {
 
     async fn remove_network(&self) {
         if let Some(network) = self.network() {
-            // Fails while other containers are attached, and then it has to stay.
-            let _ = self.engine.docker.remove_network(network).await;
+            network::remove_unused(&self.engine.docker, network).await;
         }
-    }
-
-    /// A creation that was cut off had brought the network.
-    fn network_created(&self) -> bool {
-        let mark = std::fs::read(self.creating()).ok();
-        mark.and_then(|mark| serde_json::from_slice::<Creating>(&mark).ok()).is_some_and(|mark| mark.network_created)
     }
 
     /// The provider will bring a network that is not there yet.
     async fn lacks_network(&self) -> Result<bool> {
-        let Some(network) = self.network() else { return Ok(false) };
-        match self.engine.docker.inspect_network(network, None).await {
-            Ok(_) => Ok(false),
-            Err(e) if is_not_found(&e) => Ok(true),
-            Err(e) => Err(docker_error(&e)),
+        match self.network() {
+            Some(network) => network::is_absent(&self.engine.docker, network).await,
+            None => Ok(false),
         }
     }
 
+    /// Leaves the mark of an attempt, whatever becomes of it.
+    async fn begin(&self) -> Result<Creation> {
+        // A creation that was cut off had brought the network.
+        let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
+        let (lacks_network, (engine, now)) = tokio::try_join!(self.lacks_network(), self.engine.identity())?;
+        let network_created = before || lacks_network;
+        let creation = Creation { network_created, engine: Some(engine), since: Some(now) };
+        creation.save(&self.dir)?;
+        Ok(creation)
+    }
+
     async fn create(&self, step: &Step) -> Result<Access> {
-        let network_created = self.network_created() || self.lacks_network().await?;
-        let mark = serde_json::to_vec(&Creating { network_created }).map_err(|e| internal(&e))?;
-        write_atomic(&self.creating(), &mark, 0o600)?;
+        let Creation { network_created, .. } = self.begin().await?;
         if let Err(error) = self.cluster.start(&State::Absent, step).await {
-            // The provider has removed its nodes. With the mark, a cluster that somebody then makes by hand
-            // under this name would be taken for devk's own half-made one. What a provider that was killed has
-            // begun may yet bring a node.
+            // The provider has removed its nodes. What a provider that was killed has begun may yet bring a node.
             if error.code != Code::CommandKilled && self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
                 if network_created {
                     self.remove_network().await;
                 }
-                self.created()?;
+                creation::forget(&self.dir)?;
             }
             return Err(error);
         }
         let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
         // After the pin: a cluster that devk made must not be taken for somebody else's.
-        self.created()?;
+        creation::forget(&self.dir)?;
         Ok(access)
-    }
-
-    /// Takes the mark of a creation away.
-    fn created(&self) -> Result<()> {
-        std::fs::remove_file(self.creating()).map_err(|e| refused("remove", &self.creating(), &e))
     }
 
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
@@ -317,6 +377,8 @@ impl Handle {
                 self.pin_now(nodes, created, network).await?
             }
         };
+        // An attempt that was cut off has not made this one.
+        creation::forget(&self.dir)?;
         if restarted {
             let starts = nodes::starts(&self.engine.docker, nodes).await?;
             restart::wait_until_fresh(&access.client, &starts, step).await?;
@@ -333,7 +395,8 @@ impl Handle {
         }
         let uid = pin::uid(&client).await?;
         let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let pin = Pin { version: 1, uid, endpoint, node: self.node(nodes), created, network_created };
+        let engine = if self.is_brought() { None } else { Some(self.engine.identity().await?.0) };
+        let pin = Pin { version: 1, uid, endpoint, node: self.node(nodes), created, network_created, engine };
         pin::save(&self.dir, &pin)?;
         Ok(Access { client, nodes: nodes.to_vec(), pin })
     }
@@ -381,7 +444,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::fake::{Program, api, container, told};
+    use super::super::fake::{ENGINE, Program, api, container, told};
     use super::super::minikube::CREATED_LABEL;
     use super::*;
 
@@ -417,7 +480,7 @@ mod tests {
         let before = std::fs::read(&file).unwrap();
         assert!(handle.is_untouched().unwrap());
         let (access, _) = told(async |step| handle.ensure(step).await).await;
-        let pin = access.unwrap().pin;
+        let pin = access.unwrap().1.pin;
         assert_eq!((pin.uid.as_str(), pin.node.as_str(), pin.created), ("u1", "", false));
         assert!(handle.pinned(&[]).await.unwrap().is_some());
         let copy = std::fs::read(handle.kubeconfig()).unwrap();
@@ -447,6 +510,110 @@ mod tests {
         assert!(copy().contains("second"));
     }
 
+    /// As pinned on an Engine that calls itself this; None: by a devk that did not ask.
+    fn pinned_on(engine: Option<&str>) -> Pin {
+        let host = "unix:///old.sock".to_owned();
+        Pin {
+            version: 1,
+            uid: "u1".into(),
+            endpoint: String::new(),
+            node: "id-of-p".into(),
+            created: true,
+            network_created: false,
+            engine: engine.map(|id| Identity { id: id.to_owned(), host }),
+        }
+    }
+
+    /// The profile `p` on an Engine that lists these containers, and its state folder with this pin in it.
+    async fn profile(program: &Program, containers: Vec<serde_json::Value>, pin: &Pin) -> (Handle, PathBuf) {
+        let config = ClusterConfig::new(Provider::Minikube, "p");
+        let (paths, engine) = (paths(program), program.engine(containers).await);
+        let dir = paths.cluster(&config.folder());
+        pin::save(&dir, pin).unwrap();
+        (Handle::of(&engine, &config, &paths), dir)
+    }
+
+    fn node_of_p() -> Vec<serde_json::Value> {
+        vec![container("p", true, "192.168.49.2", &json!({CREATED_LABEL: "true"}))]
+    }
+
+    #[tokio::test]
+    async fn a_cluster_on_another_engine_is_not_taken_for_gone() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, dir) = profile(&program, vec![], &pinned_on(Some("e0"))).await;
+        let error = handle.state().await.unwrap_err();
+        assert_eq!(error.code, Code::ClusterPin);
+        assert_eq!(error.evidence[0], "devk's: Engine e0 at unix:///old.sock");
+        assert!(error.evidence[1].starts_with(&format!("found:  Engine {ENGINE} at tcp://")), "{error:?}");
+        assert!(error.hint.unwrap().ends_with(&format!("rm -r {}", dir.display())));
+        for same in [pinned_on(Some(ENGINE)), pinned_on(Some("")), pinned_on(None)] {
+            pin::save(&dir, &same).unwrap();
+            assert_eq!(handle.state().await, Ok(State::Absent), "{same:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_pinned_node_is_believed_whatever_its_engine_calls_itself() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, _) = profile(&program, node_of_p(), &pinned_on(Some("e0"))).await;
+        assert!(matches!(handle.state().await, Ok(State::Running(_))));
+    }
+
+    #[tokio::test]
+    async fn a_creation_on_another_engine_is_not_begun_anew_on_this_one() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, dir) = profile(&program, node_of_p(), &pinned_on(None)).await;
+        let engine = Some(Identity { id: "e0".into(), host: "unix:///old.sock".into() });
+        Creation { engine, ..Creation::default() }.save(&dir).unwrap();
+        assert_eq!(handle.state().await.unwrap_err().code, Code::ClusterPin);
+    }
+
+    #[tokio::test]
+    async fn a_pin_of_an_older_devk_gets_its_engine_at_the_next_use() {
+        let server = api(|| "u1".to_owned()).await;
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, dir) = profile(&program, node_of_p(), &pinned_on(None)).await;
+        let own = kubeconfig(&server, "t").replace("current-context: other", "current-context: dev");
+        std::fs::write(handle.kubeconfig(), own).unwrap();
+        let nodes = handle.nodes().await.unwrap();
+        let turn = handle.turn(|| {}).await.unwrap();
+        assert!(handle.pinned(&nodes).await.unwrap().is_some());
+        assert_eq!(pin::load(&dir).unwrap().unwrap().engine, None, "whoever has the turn may pin anew");
+        drop(turn);
+        assert!(handle.pinned(&nodes).await.unwrap().is_some());
+        assert_eq!(pin::load(&dir).unwrap().unwrap().engine.unwrap().id, ENGINE);
+    }
+
+    #[tokio::test]
+    async fn a_cluster_made_by_hand_after_an_interrupted_creation_is_not_devks_half_made_one() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let made = async |at: &'static str| {
+            let answer = move |request: &str, _: &str| match request {
+                "GET /containers/id-of-p/json" => json!({"Created": at}),
+                "GET /info" => json!({"ID": ENGINE}),
+                _ => node_of_p().into(),
+            };
+            let config = ClusterConfig::new(Provider::Minikube, "p");
+            let handle = Handle::of(&program.engine_that(answer).await, &config, &paths(&program));
+            let since = Some("2026-01-31T09:30:00Z".parse().unwrap());
+            Creation { since, ..Creation::default() }.save(&handle.dir).unwrap();
+            handle.state().await.unwrap()
+        };
+        assert_eq!(made("2026-01-31T09:31:00Z").await, State::HalfMade);
+        assert!(matches!(made("2026-01-31T11:31:00Z").await, State::Running(_)));
+    }
+
+    #[tokio::test]
+    async fn a_cluster_that_never_answers_again_is_told_with_the_way_out() {
+        let program = Program::new("minikube", &[], "exit 1");
+        let (handle, dir) = profile(&program, node_of_p(), &pinned_on(Some(ENGINE))).await;
+        let nodes = handle.nodes().await.unwrap();
+        let hint = || handle.lost(Error::new(Code::ClusterUnreachable, "silent"), &nodes).hint.unwrap();
+        assert!(hint().ends_with("minikube delete --profile p && devk down --delete    # with all that lives there"));
+        pin::save(&dir, &Pin { created: false, ..pinned_on(Some(ENGINE)) }).unwrap();
+        assert!(hint().ends_with(&format!("rm -r {}", dir.display())), "it is not devk's to remove");
+    }
+
     #[tokio::test]
     async fn a_minikube_cluster_is_made_pinned_stopped_and_removed() {
         let server = api(|| "u1".to_owned()).await;
@@ -463,14 +630,13 @@ mod tests {
         let handle = Handle::of(&program.engine_with(containers).await, &config, &paths(&program));
 
         assert_eq!(handle.state().await.unwrap(), State::Absent);
-        let access = told(async |step| handle.ensure(step).await).await.0.unwrap();
+        let (turn, access) = told(async |step| handle.ensure(step).await).await.0.unwrap();
         assert_eq!((access.pin.uid.as_str(), access.pin.node.as_str(), access.pin.created), ("u1", "id-of-p", true));
         let calls = program.calls().len();
         assert_eq!(handle.state().await.unwrap(), State::Running(access.nodes.clone()));
         assert!(handle.pinned(&access.nodes).await.unwrap().is_some());
         assert_eq!(program.calls().len(), calls, "an unchanged cluster starts no process");
 
-        let turn = handle.turn(|| {}).await.unwrap();
         handle.stop(&turn).await.unwrap();
         handle.delete(&turn).await.unwrap();
         let words: Vec<_> = program.calls().iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
 
+use super::creation;
 use super::nodes::{self, Node, docker_error};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
@@ -99,7 +100,7 @@ impl Kind {
         if !self.engine.host.starts_with("unix://") {
             return Ok(CONFIG.to_owned());
         }
-        let folder = self.dir.join("shared");
+        let folder = creation::shared(&self.dir);
         std::fs::create_dir_all(&folder).map_err(|e| refused("make", &folder, &e))?;
         let node = json!({
             "role": "control-plane",

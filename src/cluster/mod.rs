@@ -5,15 +5,17 @@
 
 mod buffered;
 pub mod client;
+mod creation;
 mod existing;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod handle;
 mod k3d;
 mod kind;
 mod kubeconfig;
 mod minikube;
 pub mod namespace;
+mod network;
 mod nodes;
 pub mod pin;
 mod place;

@@ -1,21 +1,27 @@
 //! A project's namespace: made by devk, labelled, and never taken from somebody else.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{Api, DeleteParams, ListParams, PostParams, Preconditions};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
+use serde_json::{Map, Value, json};
 
 use super::client::refused;
 use crate::error::{Code, Error, Result, on_cluster};
+use crate::owner::Owner;
 
 /// Says which project a namespace belongs to.
 pub const PROJECT_LABEL: &str = "devk.dev/project";
 /// The project's workloads are scaled to zero.
 pub const ASLEEP_ANNOTATION: &str = "devk.dev/asleep";
+/// An `up` is under way that wakes them.
+pub const WAKING_ANNOTATION: &str = "devk.dev/waking";
 /// The project's folder: two clones of one repository have one project id.
 const ROOT_ANNOTATION: &str = "devk.dev/root";
+/// Whose folder that is, and on which machine ([`Owner`]).
+const USER_ANNOTATION: &str = "devk.dev/user";
+const MACHINE_ANNOTATION: &str = "devk.dev/machine";
 
 /// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
 const GONE: Duration = Duration::from_secs(180);
@@ -34,68 +40,109 @@ pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectM
     Ok(found)
 }
 
-/// Like [`find`], for the project in the folder `root` alone.
+/// Like [`find`], for the project of this owner alone.
 ///
 /// # Errors
-/// [`Code::NamespaceForeign`] if it is there and not devk's, or the same project's in another folder that
-/// still exists.
-pub async fn find_own(client: &kube::Client, project: &str, root: &Path) -> Result<Option<ObjectMeta>> {
+/// [`Code::NamespaceForeign`] if it is there and not devk's, or the same project's of another owner, unless that
+/// one's folder is gone.
+pub async fn find_own(client: &kube::Client, project: &str, owner: &Owner) -> Result<Option<ObjectMeta>> {
     let found = find(client, project).await?;
-    let Some(other) = found.as_ref().and_then(|found| other_root(found, root)) else { return Ok(found) };
-    let message = format!("namespace `{project}` belongs to the project in `{}`", other.display());
-    Err(Error::new(Code::NamespaceForeign, message)
-        .hint("give this project another `name` in devk.yaml, or `devk down --delete` there first"))
-}
-
-fn other_root(namespace: &ObjectMeta, root: &Path) -> Option<PathBuf> {
-    let noted = noted_root(namespace)?;
-    match noted.canonicalize() {
-        Ok(there) => (there != root.canonicalize().ok()?).then_some(noted),
-        // It stands where another user does not let this one look.
-        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Some(noted),
-        Err(_) => None,
+    match found.as_ref().and_then(noted).filter(|noted| !owner.has(noted)) {
+        Some(other) => Err(foreign(project, &other.apart(owner))),
+        None => Ok(found),
     }
 }
 
-fn noted_root(namespace: &ObjectMeta) -> Option<PathBuf> {
-    namespace.annotations.as_ref()?.get(ROOT_ANNOTATION).map(PathBuf::from)
+fn foreign(project: &str, place: &str) -> Error {
+    let notes = [ROOT_ANNOTATION, USER_ANNOTATION, MACHINE_ANNOTATION].map(|note| format!("{note}-")).join(" ");
+    Error::new(Code::NamespaceForeign, format!("namespace `{project}` belongs to the project in {place}")).hint(
+        format!(
+            "give this project another `name` in devk.yaml, or `devk down --delete` there first; if that project is no \
+         more: kubectl --kubeconfig \"$(devk kubeconfig)\" annotate namespace {project} {notes}"
+        ),
+    )
+}
+
+fn noted(namespace: &ObjectMeta) -> Option<Owner> {
+    let note = |key: &str| namespace.annotations.as_ref()?.get(key).cloned();
+    let user = note(USER_ANNOTATION).and_then(|user| user.parse().ok());
+    Some(Owner { root: note(ROOT_ANNOTATION)?.into(), user, machine: note(MACHINE_ANNOTATION) })
+}
+
+fn notes(owner: &Owner) -> [(&'static str, Option<String>); 3] {
+    let (user, machine) = (owner.user.map(|user| user.to_string()), owner.machine.clone());
+    [(ROOT_ANNOTATION, Some(owner.root.display().to_string())), (USER_ANNOTATION, user), (MACHINE_ANNOTATION, machine)]
 }
 
 fn is_of(namespace: &ObjectMeta, project: &str) -> bool {
     namespace.labels.iter().flatten().any(|(key, value)| key == PROJECT_LABEL && value == project)
 }
 
-fn is_sleeping(namespace: &ObjectMeta) -> bool {
-    namespace.annotations.iter().flatten().any(|(key, _)| key == ASLEEP_ANNOTATION)
+fn has(namespace: &ObjectMeta, annotation: &str) -> bool {
+    namespace.annotations.iter().flatten().any(|(key, _)| key == annotation)
 }
 
-/// Makes the namespace if it is missing. One that an interrupted `down --delete` is still removing is
-/// waited for and made anew.
+/// The workloads are scaled to zero, and nobody is about to wake them.
+fn rests(namespace: &ObjectMeta) -> bool {
+    has(namespace, ASLEEP_ANNOTATION) && !has(namespace, WAKING_ANNOTATION)
+}
+
+/// The project lives there: no other project's `down` takes the cluster for nobody's.
+pub fn is_lived_in(namespace: &ObjectMeta) -> bool {
+    namespace.deletion_timestamp.is_none() && !rests(namespace)
+}
+
+/// Makes the namespace if it is missing, and marks it as lived in. One that an interrupted `down --delete` is still
+/// removing is waited for and made anew.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
-pub async fn ensure(client: &kube::Client, project: &str, root: &Path) -> Result<()> {
-    match find_own(client, project, root).await? {
-        Some(found) if found.deletion_timestamp.is_none() => return Ok(()),
+pub async fn ensure(client: &kube::Client, project: &str, owner: &Owner) -> Result<()> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    match find_own(client, project, owner).await? {
+        Some(found) if found.deletion_timestamp.is_none() => {
+            return annotate(&api, project, missing(&found, owner)).await;
+        }
         Some(_) => wait_gone(client, project).await?,
         None => {}
     }
-    let api: Api<Namespace> = Api::all(client.clone());
-    match api.create(&PostParams::default(), &namespace(project, root)).await {
+    match api.create(&PostParams::default(), &namespace(project, owner)).await {
         Ok(_) => Ok(()),
         // Another step of this `up` was quicker.
-        Err(kube::Error::Api(status)) if status.code == 409 => find_own(client, project, root).await.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 409 => find_own(client, project, owner).await.map(drop),
         Err(error) => Err(refused(&error)),
     }
+}
+
+/// The notes that the namespace lacks, or has of an owner that is gone.
+fn missing(found: &ObjectMeta, owner: &Owner) -> Map<String, Value> {
+    let mut notes = match noted(found) {
+        Some(noted) if noted == *owner => Map::new(),
+        _ => notes(owner).into_iter().map(|(key, note)| (key.to_owned(), json!(note))).collect(),
+    };
+    if rests(found) {
+        // Until all of it is awake it stays marked as asleep, too: what is cut off is done again.
+        notes.insert(WAKING_ANNOTATION.to_owned(), json!("true"));
+    }
+    notes
+}
+
+async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>) -> Result<()> {
+    if notes.is_empty() {
+        return Ok(());
+    }
+    let patch = Patch::Merge(json!({"metadata": {"annotations": notes}}));
+    api.patch_metadata(project, &PatchParams::default(), &patch).await.map(drop).map_err(|e| refused(&e))
 }
 
 /// A project that lives in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resident {
     pub name: String,
+    /// Its workloads are scaled to zero, and no `up` is about to wake them.
     pub asleep: bool,
-    /// The project's folder, if it was noted.
-    pub root: Option<PathBuf>,
+    /// If it was noted.
+    pub owner: Option<Owner>,
 }
 
 /// The projects that have a namespace in this cluster.
@@ -106,9 +153,8 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| refused(&e))?;
     let resident = |metadata: ObjectMeta| {
-        let asleep = is_sleeping(&metadata);
-        let root = noted_root(&metadata);
-        Some(Resident { name: metadata.name?, asleep, root })
+        let (asleep, owner) = (rests(&metadata), noted(&metadata));
+        Some(Resident { name: metadata.name?, asleep, owner })
     };
     Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
 }
@@ -118,7 +164,7 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
-    Ok(find(client, project).await?.is_some_and(|found| is_sleeping(&found)))
+    Ok(find(client, project).await?.is_some_and(|found| has(&found, ASLEEP_ANNOTATION)))
 }
 
 /// Removes the project's namespace with all it holds, and waits until it is gone.
@@ -158,35 +204,92 @@ fn stuck(project: &str, left: &Namespace) -> Error {
         .hint(on_cluster(format!("kubectl get namespace {project} -o yaml")))
 }
 
-fn namespace(project: &str, root: &Path) -> Namespace {
+fn namespace(project: &str, owner: &Owner) -> Namespace {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(project.to_owned());
     let labels = [("app.kubernetes.io/managed-by", "devk"), (PROJECT_LABEL, project)];
     namespace.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-    namespace.metadata.annotations = Some([(ROOT_ANNOTATION.to_owned(), root.display().to_string())].into());
+    let notes = notes(owner).into_iter().filter_map(|(key, note)| Some((key.to_owned(), note?)));
+    namespace.metadata.annotations = Some(notes.collect());
     namespace
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use super::super::fake::{client, request};
     use super::*;
+
+    fn owner(root: &Path, machine: &str) -> Owner {
+        Owner { root: root.to_owned(), user: Some(1000), machine: Some(machine.to_owned()) }
+    }
+
+    fn shop(owner: &Owner, more: &[(&str, &str)]) -> ObjectMeta {
+        let mut metadata = namespace("shop", owner).metadata;
+        metadata
+            .annotations
+            .iter_mut()
+            .for_each(|all| all.extend(more.iter().map(|(k, v)| (k.to_string(), v.to_string()))));
+        metadata
+    }
+
+    fn whole(metadata: &ObjectMeta) -> Value {
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
+    }
 
     #[test]
     fn a_namespace_is_the_projects_by_its_label_and_not_by_its_name() {
-        let mut own = namespace("shop", Path::new("/p")).metadata;
+        let mut own = shop(&owner(Path::new("/p"), "m1"), &[]);
         assert!(is_of(&own, "shop"));
         assert!(!is_of(&own, "shop-2"));
         own.labels = None;
         assert!(!is_of(&own, "shop"));
     }
 
-    #[test]
-    fn a_namespace_of_another_clone_is_told_until_that_clone_is_gone() {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let noted = namespace("shop", there.path()).metadata;
-        assert_eq!(other_root(&noted, here.path()).as_deref(), Some(there.path()));
-        assert_eq!(other_root(&noted, there.path()), None);
-        drop(there);
-        assert_eq!(other_root(&noted, here.path()), None);
+    #[tokio::test]
+    async fn a_namespace_of_a_folder_on_another_machine_is_refused_with_the_way_to_take_it() {
+        let (ann, bob) = (owner(Path::new("/ann/shop"), "m1"), owner(Path::new("/bob/shop"), "m2"));
+        let (client, requests) = client(whole(&shop(&ann, &[])));
+        let error = ensure(&client, "shop", &bob).await.unwrap_err();
+        assert_eq!(error.code, Code::NamespaceForeign);
+        assert_eq!(error.message, "namespace `shop` belongs to the project in `/ann/shop` on another machine");
+        assert!(error.hint.unwrap().ends_with("namespace shop devk.dev/root- devk.dev/user- devk.dev/machine-"));
+        assert_eq!(requests.lock().unwrap().len(), 1, "nothing was written");
+        let here = owner(Path::new("/ann/elsewhere"), "m1");
+        assert!(find_own(&client, "shop", &here).await.unwrap().is_some(), "here it is known to be gone");
+    }
+
+    #[tokio::test]
+    async fn what_an_older_devk_left_out_is_noted_once() {
+        let own = owner(Path::new("/p"), "m1");
+        let (older, requests) = client(whole(&shop(&Owner { user: None, machine: None, ..own.clone() }, &[])));
+        ensure(&older, "shop", &own).await.unwrap();
+        let notes = json!({ROOT_ANNOTATION: "/p", USER_ANNOTATION: "1000", MACHINE_ANNOTATION: "m1"});
+        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), json!({"metadata": {"annotations": notes}})));
+
+        let (whole, requests) = client(whole(&shop(&own, &[])));
+        ensure(&whole, "shop", &own).await.unwrap();
+        assert_eq!(requests.lock().unwrap().len(), 1, "one look, and nothing to write");
+    }
+
+    #[tokio::test]
+    async fn a_sleeping_project_that_comes_up_is_lived_in_before_its_workloads_are_awake() {
+        let own = owner(Path::new("/p"), "m1");
+        let asleep = shop(&own, &[(ASLEEP_ANNOTATION, "true")]);
+        assert!(!is_lived_in(&asleep));
+        let (sleeping, requests) = client(whole(&asleep));
+        ensure(&sleeping, "shop", &own).await.unwrap();
+        let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
+        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), waking));
+
+        let waking = shop(&own, &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")]);
+        assert!(is_lived_in(&waking));
+        let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
+            "items": [whole(&waking)]});
+        let resident = projects(&client(list).0).await.unwrap().remove(0);
+        assert!(!resident.asleep, "another project's `down` leaves the cluster running");
+        assert_eq!(resident.owner, Some(own));
+        assert!(is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(), "a wake that is cut off is done again");
     }
 }

@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 use serde::{Deserialize, Serialize};
 
+use crate::docker::Identity;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 
@@ -27,6 +28,9 @@ pub struct Pin {
     pub created: bool,
     /// The `kind` network was not there before devk created the cluster.
     pub network_created: bool,
+    /// The Docker Engine that has the nodes. None for a cluster that the user brings, and in a pin of an older devk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<Identity>,
 }
 
 /// The pin's file in a cluster's state folder.
@@ -95,7 +99,7 @@ mod tests {
 
     fn pin() -> Pin {
         let (uid, endpoint, node) = ("u1".into(), "https://127.0.0.1:1".into(), "c1".into());
-        Pin { version: 1, uid, endpoint, node, created: true, network_created: false }
+        Pin { version: 1, uid, endpoint, node, created: true, network_created: false, engine: None }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use super::client::refused;
-use super::namespace::{self, ASLEEP_ANNOTATION};
+use super::namespace::{self, ASLEEP_ANNOTATION, WAKING_ANNOTATION};
 use crate::error::Result;
 
 /// Replicas before the sleep.
@@ -81,7 +81,9 @@ fn awake(replicas: i32) -> Value {
 
 async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
-    patch(&namespaces, namespace, json!({"metadata": {"annotations": {ASLEEP_ANNOTATION: value}}})).await
+    // Asleep or awake, it is not waking any more.
+    let notes = json!({ASLEEP_ANNOTATION: value, WAKING_ANNOTATION: null});
+    patch(&namespaces, namespace, json!({"metadata": {"annotations": notes}})).await
 }
 
 async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()> {
@@ -92,33 +94,31 @@ async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Mutex};
-
-    use kube::client::Body;
-    use tokio_tungstenite::tungstenite::http::{Request, Response};
-
+    use super::super::fake::{client, request};
     use super::*;
     use crate::error::Code;
 
-    /// A server with one namespace, and the methods of the requests it got.
-    fn server(labels: Value) -> (kube::Client, Arc<Mutex<Vec<String>>>) {
-        let methods = Arc::new(Mutex::new(vec![]));
-        let seen = methods.clone();
-        let service = tower::service_fn(move |request: Request<Body>| {
-            seen.lock().unwrap().push(request.method().to_string());
-            let namespace = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
-                "metadata": {"name": "shop", "labels": labels}});
-            let response = Response::builder().body(Body::from(namespace.to_string().into_bytes()));
-            async move { Ok::<_, std::convert::Infallible>(response.unwrap()) }
-        });
-        (kube::Client::new(service, "default"), methods)
+    /// The only namespace there is.
+    fn shop(labels: &Value) -> Value {
+        json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
+            "metadata": {"name": "shop", "labels": labels}})
     }
 
     #[tokio::test]
     async fn a_namespace_of_somebody_else_is_neither_put_to_sleep_nor_removed() {
-        let (client, methods) = server(json!({"team": "theirs"}));
+        let (client, requests) = client(shop(&json!({"team": "theirs"})));
         assert_eq!(sleep(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
         assert_eq!(namespace::delete(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
-        assert_eq!(*methods.lock().unwrap(), ["GET", "GET"]);
+        let methods: Vec<_> = requests.lock().unwrap().iter().map(|(method, _)| method.clone()).collect();
+        assert_eq!(methods, ["GET", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn whoever_falls_asleep_while_waking_sleeps() {
+        let (client, requests) = client(shop(&json!({namespace::PROJECT_LABEL: "shop"})));
+        // The workloads are not what this server tells of.
+        let _ = sleep(&client, "shop").await;
+        let notes = json!({ASLEEP_ANNOTATION: "true", WAKING_ANNOTATION: null});
+        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), json!({"metadata": {"annotations": notes}})));
     }
 }

@@ -15,6 +15,8 @@ use crate::process::Cmd;
 pub(super) struct Tool {
     program: &'static str,
     install: &'static str,
+    /// The words with which it removes the cluster that is named next.
+    remove: &'static str,
     /// How the variables begin by which users set it up.
     settings: Option<&'static str>,
     /// A Docker network that it makes with its first cluster and never removes.
@@ -25,6 +27,7 @@ impl Tool {
     pub(super) const KIND: Self = Self {
         program: "kind",
         install: "install kind (https://kind.sigs.k8s.io), or run scripts/onboard",
+        remove: "delete cluster --name ",
         settings: None,
         network: Some("kind"),
     };
@@ -32,12 +35,18 @@ impl Tool {
     pub(super) const MINIKUBE: Self = Self {
         program: "minikube",
         install: "install minikube (https://minikube.sigs.k8s.io)",
+        remove: "delete --profile ",
         settings: Some("MINIKUBE_"),
         network: None,
     };
 
-    pub(super) const K3D: Self =
-        Self { program: "k3d", install: "install k3d (https://k3d.io)", settings: Some("K3D_"), network: None };
+    pub(super) const K3D: Self = Self {
+        program: "k3d",
+        install: "install k3d (https://k3d.io)",
+        remove: "cluster delete ",
+        settings: Some("K3D_"),
+        network: None,
+    };
 
     /// None for a provider that has none.
     pub(super) fn of(provider: Provider) -> Option<&'static Self> {
@@ -47,6 +56,11 @@ impl Tool {
             Provider::K3d => Some(&Self::K3D),
             Provider::Existing => None,
         }
+    }
+
+    /// The command by which people remove a cluster.
+    pub(super) fn removal(&self, name: &str) -> String {
+        format!("{} {}{name}", self.program, self.remove)
     }
 
     /// The path of the program.

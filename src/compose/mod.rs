@@ -38,6 +38,7 @@ use serde::Serialize;
 
 use crate::config::Origin;
 use crate::database::Named;
+use crate::docker::PublishedPort;
 
 pub use options::{ENV_FILE, found_names};
 pub use read::load;
@@ -74,6 +75,13 @@ impl Compose {
     /// What `docker compose config` lists: every entry under `ports` of the active services.
     pub fn published(&self) -> impl Iterator<Item = &Port> {
         self.services.values().filter(|service| service.active).flat_map(|service| &service.ports)
+    }
+
+    /// The container is this project's: by the project's name, or by its files where another name was given on the
+    /// command line.
+    pub fn has_started(&self, container: &PublishedPort) -> bool {
+        container.compose_project.as_ref() == Some(&self.name)
+            || container.compose_files().any(|file| self.files.iter().any(|own| own == file))
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::{API_DEFAULT_VERSION, Docker};
+use tokio::sync::OnceCell;
 
 use super::endpoint::{Endpoint, Surroundings, candidates};
 use crate::environment::Environment;
@@ -24,6 +26,8 @@ pub struct Engine {
     /// In the form of DOCKER_HOST, such as `unix:///var/run/docker.sock`.
     pub host: String,
     tls: Option<PathBuf>,
+    /// The ID it gives itself, once it was asked.
+    pub(super) id: Arc<OnceCell<String>>,
     /// What it was found by, and what programs that talk to it run in.
     pub environment: Environment,
 }
@@ -32,7 +36,7 @@ impl Engine {
     /// A stand-in's.
     #[cfg(test)]
     pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
-        Self { docker, host: host.to_owned(), tls: None, environment }
+        Self { docker, host: host.to_owned(), tls: None, id: Arc::default(), environment }
     }
 
     /// The variables that send a `docker` CLI, and whatever runs one (kind), to this same Engine.
@@ -60,7 +64,7 @@ async fn first_answering(endpoints: &[Endpoint], environment: &Environment) -> R
         match answer_of(endpoint).await {
             Ok(docker) => {
                 let Endpoint { host, tls, .. } = endpoint.clone();
-                return Ok(Engine { docker, host, tls, environment: environment.clone() });
+                return Ok(Engine { docker, host, tls, id: Arc::default(), environment: environment.clone() });
             }
             Err(why) => tried.push(format!("{} ({}): {why}", endpoint.host, endpoint.source)),
         }
@@ -153,7 +157,7 @@ mod tests {
     fn a_child_is_sent_to_the_same_engine() {
         let docker = Docker::connect_with_http("tcp://127.0.0.1:1", 1, API_DEFAULT_VERSION).unwrap();
         let (host, tls) = ("tcp://127.0.0.1:1".to_owned(), Some("/certs".into()));
-        let engine = Engine { docker, host, tls, environment: Environment::default() };
+        let engine = Engine { docker, host, tls, id: Arc::default(), environment: Environment::default() };
         let env: Vec<_> = engine.env().into_iter().map(|(k, v)| format!("{k}={}", v.display())).collect();
         assert_eq!(env, ["DOCKER_HOST=tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs"]);
     }

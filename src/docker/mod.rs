@@ -6,11 +6,13 @@ mod endpoint;
 mod exec;
 #[cfg(test)]
 pub(crate) mod fake;
+mod identity;
 mod published;
 
 pub use connect::{Engine, connect};
 pub use credentials::{Credentials, credentials};
 pub use exec::{Attached, Exec, ExecOutput};
+pub use identity::Identity;
 pub use published::{PublishedPort, host_ports, published_ports};
 
 /// True if the Engine said that the thing asked for does not exist (404).

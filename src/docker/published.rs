@@ -1,6 +1,7 @@
 //! The host ports that containers claim, running or stopped: a stopped one takes its ports back when it starts.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use bollard::Docker;
 use bollard::models::{ContainerInspectResponse, PortBinding, PortMap};
@@ -29,6 +30,13 @@ pub struct PublishedPort {
     /// The files that it was started from, with commas.
     pub compose_files: Option<String>,
     pub running: bool,
+}
+
+impl PublishedPort {
+    /// The Compose files that the container was started from.
+    pub fn compose_files(&self) -> impl Iterator<Item = &Path> {
+        self.compose_files.iter().flat_map(|files| files.split(',')).map(Path::new)
+    }
 }
 
 /// Every claimed host port, sorted.

@@ -8,7 +8,7 @@ use crate::cluster::namespace::{self, Resident};
 use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
 use crate::docker::Engine;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::paths::Paths;
 
 /// The cluster that the project names.
@@ -102,6 +102,9 @@ fn pin(cluster: &Cluster) -> Check {
         Pin::Foreign => Check::warning(id, format!("cluster `{}` runs and devk has not pinned it", cluster.name))
             .evidence("devk writes to no cluster but the one it pinned")
             .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
+        Pin::Broken(error) if error.code == Code::ClusterUnreachable => {
+            Check::failed(id, error).hint("devk down && devk up -d    # stops its nodes, and starts them anew")
+        }
         Pin::Broken(error) => Check::failed(id, error),
         Pin::None => Check::skipped(id, format!("cluster `{}` is {}", cluster.name, cluster.state)),
     }

@@ -8,9 +8,10 @@ use crate::cluster::namespace::Resident;
 use crate::cluster::{Handle, State};
 use crate::config::ClusterConfig;
 use crate::docker::Engine;
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::image;
-use crate::paths::{Lock, Paths};
+use crate::owner::Owner;
+use crate::paths::{Lock, Paths, is_gone};
 use crate::ports::{Leases, Lessee};
 use crate::session::socket;
 
@@ -20,7 +21,7 @@ pub struct Leftovers {
     pub sockets: Vec<PathBuf>,
     /// Leases of folders that are gone.
     pub leases: Result<Vec<Lessee>>,
-    /// Clusters that devk keeps notes of and Docker does not have.
+    /// Clusters of this Engine's that devk keeps notes of and Docker does not have.
     pub clusters: Seen<Vec<String>>,
     /// Project, and its folder that is gone.
     pub namespaces: Seen<Vec<(String, PathBuf)>>,
@@ -32,14 +33,15 @@ pub struct Leftovers {
 pub async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
     let lessees = Leases::open(&paths.state).lessees();
     let (alive, gone): (Vec<_>, Vec<_>) =
-        lessees.iter().flatten().cloned().partition(|lessee: &Lessee| lessee.root.is_dir());
+        lessees.iter().flatten().cloned().partition(|lessee: &Lessee| !is_gone(&lessee.root));
     let no_docker = || Missing::Skipped("the Docker Engine does not answer".to_owned());
     let (clusters, images) = match engine {
         Some(engine) => tokio::join!(clusters(engine, paths), images(engine, &gone, &alive)),
         None => (Err(no_docker()), Err(no_docker())),
     };
     let sockets = socket::sockets(paths).into_iter().filter(|socket| is_dead(socket)).collect();
-    Leftovers { sockets, leases: lessees.map(|_| gone), clusters, namespaces: namespaces(cluster), images }
+    let namespaces = namespaces(cluster, &Owner::of(Path::new(""), paths).await);
+    Leftovers { sockets, leases: lessees.map(|_| gone), clusters, namespaces, images }
 }
 
 /// Nobody listens behind the file.
@@ -55,8 +57,11 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
         // A cluster of the user's own is never told to be gone: it may be only out of reach.
         let Some(config) = ClusterConfig::of_folder(&name) else { continue };
-        if Handle::of(engine, &config, paths).state().await? == State::Absent {
-            gone.push(name);
+        match Handle::of(engine, &config, paths).state().await {
+            Ok(State::Absent) => gone.push(name),
+            // It is on another Engine, which is not asked.
+            Err(e) if e.code != Code::ClusterPin => return Err(e.into()),
+            Ok(_) | Err(_) => {}
         }
     }
     Ok(gone)
@@ -67,13 +72,14 @@ fn is_busy(folder: &Path) -> bool {
     !matches!(Lock::try_take(&folder.join("lock")), Ok(Some(_)))
 }
 
-fn namespaces(cluster: Option<&Cluster>) -> Seen<Vec<(String, PathBuf)>> {
+/// Those of other users and machines are theirs to look after.
+fn namespaces(cluster: Option<&Cluster>, own: &Owner) -> Seen<Vec<(String, PathBuf)>> {
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
     let gone = |resident: &Resident| {
-        let root = resident.root.clone().filter(|root| !root.is_dir())?;
-        Some((resident.name.clone(), root))
+        let owner = resident.owner.as_ref().filter(|owner| own.has_lost(owner))?;
+        Some((resident.name.clone(), owner.root.clone()))
     };
     Ok(cluster.residents.iter().filter_map(gone).collect())
 }
@@ -143,4 +149,43 @@ fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>)
             .hint(format!("kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"))
     };
     findings(id, left.iter().map(finding).collect(), "every namespace of devk's has its folder")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fake::{ENGINE, Program};
+
+    #[tokio::test]
+    async fn a_cluster_on_another_engine_is_not_gone() {
+        let program = Program::new("kind", &[], "exit 1");
+        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        for (name, engine) in [("here", ENGINE), ("elsewhere", "e0")] {
+            let dir = paths.cluster(name);
+            std::fs::create_dir_all(&dir).unwrap();
+            let pin = json!({"version": 1, "uid": "u1", "endpoint": "", "node": "n", "created": true,
+                "network_created": false, "engine": {"id": engine, "host": "unix:///old.sock"}});
+            std::fs::write(dir.join("pin.json"), pin.to_string()).unwrap();
+            std::fs::write(dir.join("lock"), "").unwrap();
+        }
+        assert_eq!(clusters(&program.engine(vec![]).await, &paths).await.unwrap(), ["here"]);
+    }
+
+    #[test]
+    fn what_another_user_or_machine_noted_is_not_told_to_be_gone() {
+        let note =
+            |machine: &str, root: &str| Owner { root: root.into(), user: Some(1), machine: Some(machine.into()) };
+        let resident = |name: &str, owner| Resident { name: name.into(), asleep: false, owner: Some(owner) };
+        let gone = "/ann/vanished";
+        let residents = vec![
+            resident("own", note("m1", gone)),
+            resident("other", note("m2", gone)),
+            resident("there", note("m1", "/")),
+        ];
+        let cluster = Cluster { version: Some("v1".into()), residents, ..Cluster::default() };
+        let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();
+        assert_eq!(found, [("own".to_owned(), PathBuf::from(gone))]);
+    }
 }

@@ -138,7 +138,7 @@ fn with_containers(
     claims: &[Claim],
 ) -> Vec<Check> {
     let containers: Vec<_> = containers.iter().filter(|container| container.protocol == "tcp").collect();
-    let is_own = |container: &PublishedPort| compose.is_some_and(|compose| is_of(container, compose));
+    let is_own = |container: &PublishedPort| compose.is_some_and(|compose| compose.has_started(container));
     // What the project's own Compose stack publishes is told with its file.
     let is_told =
         |container: &PublishedPort| is_own(container) && claims.iter().any(|claim| claim.number == container.port);
@@ -157,13 +157,6 @@ fn with_containers(
     };
     let of_claims = claims.iter().filter(|claim| is_started(claim)).filter_map(of_claim);
     ports.rows.iter().filter_map(of_row).chain(of_claims).collect()
-}
-
-/// By its project, or by its files where another name was given on the command line.
-fn is_of(container: &PublishedPort, compose: &Compose) -> bool {
-    let files = container.compose_files.iter().flat_map(|files| files.split(','));
-    container.compose_project.as_ref() == Some(&compose.name)
-        || files.into_iter().any(|file| compose.files.iter().any(|own| own.as_os_str() == file))
 }
 
 /// `docker compose up` would start it, and Docker would bind the port for it. On the host's network whoever

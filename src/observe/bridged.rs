@@ -11,6 +11,7 @@ use crate::compose::Compose;
 use crate::config::ForwardConfig;
 use crate::docker::Engine;
 use crate::error::{Errors, Result};
+use crate::owner::Owner;
 use crate::plan::{BridgeFact, ForwardFact, LeftOut};
 use crate::ports::Forward;
 use crate::release::known_values;
@@ -53,7 +54,8 @@ pub(super) async fn find(
         let values = known_values(release, &resolve, charts.helm, charts.paths).await?;
         known.push(Chart { release: release.name.clone(), values });
     }
-    bridge::find(Given { project, compose, charts: &known, engine, once }).await
+    let owner = &Owner::of(&project.root, charts.paths).await;
+    bridge::find(Given { project, owner, compose, charts: &known, engine, once }).await
 }
 
 /// Which Service ports want a host port, and the listed forwards that a bridge leaves without a Service.

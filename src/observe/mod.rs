@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use crate::bridge::{Bridge, Bridging};
 use crate::cluster::{Access, Handle, Node, State, namespace};
 use crate::compose::Compose;
@@ -24,6 +26,7 @@ use crate::docker::{self, Engine};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, on_cluster};
 use crate::image::{self, ImageRef};
+use crate::owner::Owner;
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts, ImageFact, LeftOut, ReleaseFact};
 use crate::ports::{Forward, Taken};
@@ -63,6 +66,8 @@ pub struct Observed {
     pub cluster: Handle,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
+    /// As what is the project's is marked on the cluster.
+    pub owner: Owner,
     /// The stack beside it. None: there is no Compose file.
     pub compose: Option<Compose>,
     pub images: Vec<BuiltImage>,
@@ -90,11 +95,11 @@ pub async fn observe(
     let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
         return Err(Errors(problems));
     };
-    let handle = Handle::of(&engine, &project.cluster, paths);
+    let (handle, owner) = (Handle::of(&engine, &project.cluster, paths), Owner::of(&project.root, paths).await);
     let charts = Charts::new(project, paths, &helm)?;
     let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project), draft);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
     let (taken, cluster, draft) =
         (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
@@ -107,7 +112,7 @@ pub async fn observe(
     let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
     let (images, releases, facts) = seen.facts().await?;
     let (compose, bridge) = (compose.flatten(), charts.bridge);
-    Ok(Observed { engine, helm, cluster: handle, access, compose, images, releases, bridge, facts })
+    Ok(Observed { engine, helm, cluster: handle, access, owner, compose, images, releases, bridge, facts })
 }
 
 /// What was looked at first, and what the rest follows from.
@@ -181,23 +186,27 @@ async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> R
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
             // Where helm is missing, so may be what makes the cluster.
-            keep(cluster(&Handle::of(&engine, &project.cluster, paths), project).await, &mut problems);
+            let owner = Owner::of(&project.root, paths).await;
+            keep(cluster(&Handle::of(&engine, &project.cluster, paths), project, &owner).await, &mut problems);
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
     }
 }
 
-async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Option<Access>, Nodes), Errors> {
+type Found = (ClusterFact, Option<Access>, Nodes);
+
+async fn cluster(handle: &Handle, project: &Project, owner: &Owner) -> Result<Found, Errors> {
     let fact = match handle.state().await? {
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
-                namespace::find_own(&access.client, &project.id, &project.root).await?;
-                return Ok((ClusterFact::Ready, Some(access), handle.within_reach(nodes).await?));
+                let home = namespace::find_own(&access.client, &project.id, owner).await?;
+                let (fact, access) = lived_in(home.as_ref(), access);
+                return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
             Ok(None) if handle.is_brought() => {
-                namespace::find_own(&handle.reader().await?, &project.id, &project.root).await?;
+                namespace::find_own(&handle.reader().await?, &project.id, owner).await?;
                 return Ok((ClusterFact::Foreign, None, handle.within_reach(nodes).await?));
             }
             Ok(None) => ClusterFact::Foreign,
@@ -215,6 +224,15 @@ async fn cluster(handle: &Handle, project: &Project) -> Result<(ClusterFact, Opt
         handle.provided().await?;
     }
     Ok((fact, None, Some(vec![])))
+}
+
+/// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing.
+fn lived_in(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
+    match home {
+        Some(home) if namespace::is_lived_in(home) => (ClusterFact::Ready, Some(access)),
+        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Vacant, None),
+        _ => (ClusterFact::Vacant, Some(access)),
+    }
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.

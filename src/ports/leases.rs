@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{Forward, Leased};
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, refused, write_atomic};
+use crate::paths::{Lock, is_gone, refused, write_atomic};
 
 /// The layout of the file; one of another number is not read.
 const VERSION: u32 = 1;
@@ -145,7 +145,7 @@ impl Leases {
     /// Without the leases of folders that no longer exist: the next write drops them for good.
     fn read(&self) -> Result<Store> {
         let mut store = self.read_all()?;
-        store.leases.retain(|lease| lease.lessee.root.is_dir());
+        store.leases.retain(|lease| !is_gone(&lease.lessee.root));
         Ok(store)
     }
 

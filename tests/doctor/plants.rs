@@ -5,6 +5,7 @@ use devk::docker::PublishedPort;
 use devk::doctor::Facts;
 use devk::doctor::cluster::Pin;
 use devk::doctor::network::{Route, Subnet};
+use devk::owner::Owner;
 use devk::ports::{Forward, Leases, Lessee};
 
 use crate::world::World;
@@ -139,7 +140,8 @@ pub(crate) const PLANTS: &[Plant] = &[
     plant("leftovers.namespaces", "namespace `demo-branch`", |world| {
         world.changes.push(|facts, dir| {
             let root = dir.join("vanished");
-            let resident = Resident { name: "demo-branch".into(), asleep: false, root: Some(root.clone()) };
+            let owner = Owner { root: root.clone(), user: None, machine: None };
+            let resident = Resident { name: "demo-branch".into(), asleep: false, owner: Some(owner) };
             facts.cluster.as_mut().unwrap().residents.push(resident);
             facts.leftovers.namespaces = Ok(vec![("demo-branch".into(), root)]);
         });

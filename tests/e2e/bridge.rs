@@ -1,13 +1,13 @@
 //! Bridge mode on the demo: the cluster's API writes to Compose's server, into a database of its own, and
 //! whatever would touch Compose's is refused.
 
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use devk::bridge::server::{self, Login, Mark};
 use devk::bridge::source::Secret;
 use devk::error::Code;
+use devk::owner::Owner;
 use serde_json::{Value, json};
 
 use crate::doctor;
@@ -213,7 +213,8 @@ async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off()
     let demo = demo("made");
     let compose = Compose::up(&demo, &["postgres"]);
     compose.psql("demo", "create schema store; create extension hstore schema store; create extension pg_trgm");
-    let (login, mark) = (login(), Mark::of("made", Path::new("/p")));
+    let owner = |root: &str| Owner { root: root.into(), user: None, machine: None };
+    let (login, mark) = (login(), Mark::of("made", &owner("/p")));
     let wanted = server::look(&login).await.unwrap().extensions;
     assert_eq!(wanted.len(), 3, "plpgsql is one, too: {wanted:?}");
     for cut in [1, 10, 30, 60, 90, 120, 200] {
@@ -237,7 +238,7 @@ async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off()
         let owner = "select pg_get_userbyid(datdba) from pg_database where datname = current_database()";
         assert_eq!(compose.psql(name, owner).trim(), "demo");
     }
-    let other = server::make(&login, "raced", &Mark::of("other", Path::new("/")), &wanted).await.unwrap_err();
+    let other = server::make(&login, "raced", &Mark::of("other", &owner("/")), &wanted).await.unwrap_err();
     assert_eq!(other.code, Code::BridgeInUse);
 }
 

@@ -110,6 +110,33 @@ fn a_down_during_a_build_ends_the_build() {
     comes_up(&project, "`down` during a build");
 }
 
+#[test]
+fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
+    const SHARED: &str = "devk-e2e-shared";
+    let before = Snapshot::of(&["leaver", "builder"]);
+    let (leaver, builder) = (half_on(SHARED, "leaver"), half_on(SHARED, "builder"));
+    leaver.devk(&["up", "-d"]).well();
+    let dockerfile = std::fs::read_to_string(builder.path("left/Dockerfile")).unwrap();
+    builder.write("left/Dockerfile", &format!("{dockerfile}RUN sleep 20\n"));
+    let mut up = builder.start(&["up", "-d"]);
+    At::Told("cluster.create", "done").reached(&builder, &mut up);
+    let down = leaver.devk(&["down"]).well().document();
+    assert!(down["ending"]["sleep"].is_object(), "{down}");
+    up.ended().well();
+    assert_eq!(page(builder.port("left")).as_deref(), Some("this is left"));
+    // Asleep once, it counts as soon as it comes up again, too.
+    builder.devk(&["down"]).well();
+    leaver.devk(&["up", "-d"]).well();
+    builder.write("left/Dockerfile", &format!("{dockerfile}RUN sleep 21\n"));
+    let mut up = builder.start(&["up", "-d"]);
+    At::Told("cluster.create", "done").reached(&builder, &mut up);
+    assert!(leaver.devk(&["down"]).well().document()["ending"]["sleep"].is_object());
+    up.ended().well();
+    leaver.devk(&["down", "--delete"]).well();
+    assert_eq!(builder.devk(&["down", "--delete"]).well().document()["ending"], "delete-cluster");
+    before.leaves_nothing("a `down` beside a build");
+}
+
 /// Ten projects, the first half of which is killed.
 const MANY: usize = 10;
 

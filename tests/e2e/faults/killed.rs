@@ -36,7 +36,7 @@ pub(super) enum At {
 /// `killed_creation.rs`.
 const STEPS: [At; 13] = [
     At::Begun,
-    At::Told("cluster.create", "skipped"),
+    At::Told("cluster.create", "done"),
     At::Told("image.build/left", "started"),
     At::Told("image.build/left", "done"),
     At::Told("image.load/left", "started"),

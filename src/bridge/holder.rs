@@ -1,0 +1,142 @@
+//! The container behind the port that Compose publishes, and whether it is this project's: a database is made on no
+//! server but that of the project's own Compose stack.
+
+use std::path::{Path, PathBuf};
+
+use super::source::Published;
+use crate::compose::{Compose, Service};
+use crate::docker::{self, Engine, PublishedPort};
+use crate::error::{Code, Error, Result};
+
+/// The container that serves the published port. None: Docker knows of none, and something else may serve it.
+///
+/// # Errors
+/// [`Code::BridgeUnreachable`] if it is another project's, [`Code::DockerRequest`].
+pub(super) async fn holder(
+    engine: &Engine,
+    compose: &Compose,
+    service: &Service,
+    published: Published,
+) -> Result<Option<PublishedPort>> {
+    let ports = docker::published_ports(&engine.docker).await?;
+    let running = ports.into_iter().filter(|port| port.running && port.protocol == "tcp");
+    own(running.filter(|port| port.port == published.port).collect(), compose, service)
+}
+
+fn own(holders: Vec<PublishedPort>, compose: &Compose, service: &Service) -> Result<Option<PublishedPort>> {
+    match holders.iter().find(|holder| is_own(holder, compose, service)).or(holders.first()) {
+        Some(other) if !is_own(other, compose, service) => Err(foreign(other, service)),
+        found => Ok(found.cloned()),
+    }
+}
+
+/// Of the stack that these files describe, whoever started it: the worktrees of a repository share one.
+fn is_own(holder: &PublishedPort, compose: &Compose, service: &Service) -> bool {
+    holder.compose_service.as_ref() == Some(&service.name)
+        && (compose.has_started(holder) || holder.compose_files().any(|file| is_of_a_worktree(file, compose)))
+}
+
+fn foreign(holder: &PublishedPort, service: &Service) -> Error {
+    let PublishedPort { port, container, compose_service, compose_project, .. } = holder;
+    let text =
+        format!("port {port} is held by container `{container}`, which is not this Compose's `{}`", service.name);
+    let error = Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {container}"));
+    match compose_service.as_ref().zip(compose_project.as_ref()) {
+        Some((service, project)) => error.evidence(format!("it is service `{service}` of Compose project `{project}`")),
+        None => error,
+    }
+}
+
+/// It is one of the project's files as another worktree of the repository has it.
+fn is_of_a_worktree(file: &Path, compose: &Compose) -> bool {
+    in_repository(file).is_some_and(|there| compose.files.iter().any(|own| in_repository(own).as_ref() == Some(&there)))
+}
+
+/// The repository that a file is in, and the file's path in its working tree (gitrepository-layout(5)).
+fn in_repository(file: &Path) -> Option<(PathBuf, PathBuf)> {
+    let file = file.canonicalize().ok()?;
+    let tree = file.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+    let git = tree.join(".git");
+    let repository = if git.is_dir() { git } else { shared(&git, tree)? };
+    Some((repository.canonicalize().ok()?, file.strip_prefix(tree).ok()?.to_owned()))
+}
+
+/// What a linked worktree shares with the others: it has a file `.git` with `gitdir: <repository>/worktrees/<name>`.
+fn shared(git: &Path, tree: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(git).ok()?;
+    let folder = tree.join(text.lines().next()?.strip_prefix("gitdir:")?.trim());
+    let worktrees = folder.parent().filter(|parent| parent.ends_with("worktrees"));
+    Some(worktrees.and_then(Path::parent).map_or_else(|| folder.clone(), Path::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Origin;
+
+    fn service() -> Service {
+        Service {
+            name: "db".into(),
+            active: true,
+            image: None,
+            network_mode: None,
+            environment: Default::default(),
+            ports: vec![],
+            databases: vec![],
+            origin: Origin { file: "compose.yaml".into(), line: 1 },
+        }
+    }
+
+    fn compose(name: &str, file: &Path) -> Compose {
+        Compose { name: name.to_owned(), files: vec![file.to_owned()], ..Compose::default() }
+    }
+
+    fn container(project: &str, service: &str, file: &Path) -> PublishedPort {
+        PublishedPort {
+            port: 5432,
+            protocol: "tcp".into(),
+            host_ip: None,
+            container: format!("{project}-{service}-1"),
+            compose_project: Some(project.to_owned()),
+            compose_service: Some(service.to_owned()),
+            compose_files: Some(file.display().to_string()),
+            running: true,
+        }
+    }
+
+    #[test]
+    fn a_namesake_of_another_project_is_refused_and_named() {
+        let shop = compose("shop", Path::new("/src/shop/compose.yaml"));
+        let blog = container("blog", "db", Path::new("/src/blog/compose.yaml"));
+        let error = own(vec![blog.clone()], &shop, &service()).unwrap_err();
+        assert_eq!(error.code, Code::BridgeUnreachable);
+        assert_eq!(error.message, "port 5432 is held by container `blog-db-1`, which is not this Compose's `db`");
+        assert_eq!(error.evidence, ["it is service `db` of Compose project `blog`"]);
+        let named = container("other-name", "db", Path::new("/src/shop/compose.yaml"));
+        for own_one in [container("shop", "db", Path::new("/elsewhere")), named] {
+            let found = own(vec![blog.clone(), own_one.clone()], &shop, &service()).unwrap();
+            assert_eq!(found, Some(own_one));
+        }
+        assert!(own(vec![container("shop", "cache", Path::new("/x"))], &shop, &service()).is_err());
+        assert_eq!(own(vec![], &shop, &service()), Ok(None));
+    }
+
+    #[test]
+    fn the_stack_of_the_main_checkout_is_that_of_its_worktrees_and_of_no_other_clone() {
+        let dir = tempfile::tempdir().unwrap();
+        let [main, login, clone] = ["main", "login", "clone"].map(|name| dir.path().join(name));
+        for tree in [&main, &login, &clone] {
+            std::fs::create_dir_all(tree.join("deploy")).unwrap();
+            std::fs::write(tree.join("deploy/compose.yaml"), "").unwrap();
+        }
+        std::fs::create_dir_all(main.join(".git/worktrees/login")).unwrap();
+        std::fs::create_dir_all(clone.join(".git")).unwrap();
+        std::fs::write(login.join(".git"), "gitdir: ../main/.git/worktrees/login\n").unwrap();
+        let file = |tree: &Path| tree.join("deploy/compose.yaml");
+        let found = |of: &Path| {
+            own(vec![container("deploy-of-main", "db", &file(&main))], &compose("x", &file(of)), &service()).is_ok()
+        };
+        assert!(found(&main) && found(&login));
+        assert!(!found(&clone));
+    }
+}

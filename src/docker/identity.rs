@@ -1,0 +1,51 @@
+//! Which Engine it is, whatever address it is found at: what has a name on one may have a namesake on another.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, request_failed};
+use crate::error::Result;
+
+/// An Engine as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// Empty where it has none to go by.
+    pub id: String,
+    /// Where it was found, for people; in the form of DOCKER_HOST.
+    pub host: String,
+}
+
+impl Engine {
+    /// The ID that the Engine gives itself. It is asked once.
+    ///
+    /// # Errors
+    /// [`DockerRequest`](crate::error::Code::DockerRequest).
+    pub async fn id(&self) -> Result<&str> {
+        self.id.get_or_try_init(|| async { Ok(self.told().await?.0) }).await.map(String::as_str)
+    }
+
+    /// What is kept of it, and its clock. Podman invents another ID for every request: that is none.
+    ///
+    /// # Errors
+    /// As [`Self::id`].
+    pub async fn identity(&self) -> Result<(Identity, Timestamp)> {
+        let (first, (again, clock)) = tokio::try_join!(self.id(), self.told())?;
+        let id = if first == again { again } else { String::new() };
+        Ok((Identity { id, host: self.host.clone() }, clock))
+    }
+
+    /// It is this one, as far as that one can be told from others.
+    ///
+    /// # Errors
+    /// As [`Self::id`].
+    pub async fn is(&self, kept: &Identity) -> Result<bool> {
+        Ok(kept.id.is_empty() || self.id().await? == kept.id)
+    }
+
+    async fn told(&self) -> Result<(String, Timestamp)> {
+        let refused = |e| request_failed("the Engine does not say which one it is", &e);
+        let info = self.docker.info().await.map_err(refused)?;
+        let clock = info.system_time.and_then(|time| time.parse().ok()).unwrap_or_else(Timestamp::now);
+        Ok((info.id.unwrap_or_default(), clock))
+    }
+}
