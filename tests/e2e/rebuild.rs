@@ -1,11 +1,12 @@
 //! What sync cannot serve comes live by itself all the same: by a build, an upgrade, a new plan.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::support::followed::{Followed, change, events};
-use crate::support::machine::git;
+use crate::support::machine::{CLUSTER, docker, git, images_of};
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -32,6 +33,37 @@ fn a_changed_dockerfile_is_rebuilt_and_what_was_synced_before_stays() {
     assert_eq!(page(port), "synced\n");
     pair.save("index.html", "synced into the new one\n");
     eventually("the new image is not followed", PATIENCE, || page(port) == "synced into the new one\n");
+}
+
+/// The tags of the image in the node, as its runtime lists them.
+fn in_node(project: &str) -> BTreeSet<String> {
+    let list = docker(&["exec", &format!("{CLUSTER}-control-plane"), "ctr", "-n", "k8s.io", "images", "ls", "-q"]);
+    list.lines().filter(|name| name.starts_with(&format!("devk.local/{project}/left:"))).map(str::to_owned).collect()
+}
+
+#[test]
+fn of_what_rebuilds_replace_one_image_stays_in_docker_and_in_the_node() {
+    let pair = Followed::pair("replaced");
+    let mut events = events(&pair);
+    let mut built = vec![];
+    for number in 0..4 {
+        pair.project.write("left/Dockerfile", &dockerfile(number));
+        assert_eq!(change(&mut events)["status"], "done");
+        pair.settled();
+        let images = pair.project.devk(&["status"]).well().document()["images"].clone();
+        let left = images.as_array().unwrap().iter().find(|image| image["name"] == "left").unwrap();
+        built.push(left["reference"].as_str().unwrap().to_owned());
+    }
+    let last: BTreeSet<_> = built[2..].iter().cloned().collect();
+    let lefts = || images_of("replaced").into_iter().filter(|image| image.contains("/left:")).collect::<BTreeSet<_>>();
+    eventually("Docker keeps what was replaced", PATIENCE, || lefts() == last);
+    eventually("the node keeps what was replaced", PATIENCE, || in_node("replaced") == last);
+    assert_eq!(page(pair.project.port("left")), "this is left\n");
+}
+
+fn dockerfile(number: usize) -> String {
+    let text = include_str!("fixtures/pair/left/Dockerfile");
+    text.replace("COPY www /www\n", &format!("COPY www /www\nRUN echo {number} >/www/number\n"))
 }
 
 #[test]

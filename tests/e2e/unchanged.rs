@@ -1,9 +1,11 @@
 //! A second `up` of an unchanged project: no program runs, nothing is built, loaded or installed.
 
-use crate::support::machine::cluster;
+use std::time::Duration;
+
+use crate::support::machine::{CLUSTER, cluster};
 use crate::support::programs::Recorder;
 use crate::support::project::Project;
-use crate::support::tell;
+use crate::support::{eventually, tell};
 
 #[test]
 fn a_second_up_builds_nothing_loads_nothing_and_starts_no_program() {
@@ -29,6 +31,33 @@ fn a_second_up_builds_nothing_loads_nothing_and_starts_no_program() {
     project.devk(&["up", "--once"]).well();
     assert_eq!(recorder.calls(), [""; 0]);
     assert_eq!(revision(&project), before);
+}
+
+const JOB: &str = r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate}
+spec:
+  ttlSecondsAfterFinished: 1
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - {name: migrate, image: "{{ .Values.left.image.repository }}:{{ .Values.left.image.tag }}", command: ["true"]}
+"#;
+
+#[test]
+fn a_job_that_kubernetes_removed_when_it_was_done_is_done() {
+    cluster();
+    let project = Project::pair("expired");
+    project.write("chart/templates/job.yaml", JOB);
+    project.devk(&["up", "-d"]).well();
+    eventually("the Job does not expire", Duration::from_secs(60), || {
+        cluster().kubectl(CLUSTER, &["-n", "expired", "get", "jobs", "-o", "name"]).is_empty()
+    });
+    let second = project.devk(&["up", "-d"]).well();
+    let verdicts = ["release.apply/pair", "release.ready/pair"].map(|step| second.verdict(step));
+    assert_eq!(verdicts, ["skipped", "done"], "{second:?}");
 }
 
 #[test]
