@@ -40,6 +40,7 @@ pub struct Asked {
     /// The client's.
     pub environment: Environment,
 }
+
 /// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
 const HOLD_ANEW: u32 = 3;
 
