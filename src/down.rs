@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cluster::{Access, Handle, Node, State, Turn, namespace, sleep};
 use crate::config::Project;
 use crate::docker::Engine;
-use crate::error::{Code, Errors, Result};
+use crate::error::{Code, Error, Errors, Result};
 use crate::image;
 use crate::owner::Owner;
 use crate::paths::{Paths, remove_dir};
@@ -94,11 +94,7 @@ impl Down<'_> {
         let turn = self.turn(delete).await?;
         let reach = self.reach(delete, &turn).await?;
         let others = match reach.access() {
-            Some(access) => {
-                let owner = Owner::of(&self.project.root, self.paths).await;
-                namespace::find_own(&access.client, &self.project.id, &owner).await?;
-                self.others(access, delete).await?
-            }
+            Some(access) => self.others(access, delete).await?,
             None => vec![],
         };
         let ending = match &reach {
@@ -113,20 +109,26 @@ impl Down<'_> {
         let mut problems: Vec<_> = ended.err().into_iter().collect();
         if delete {
             // Those of a cluster that is gone went with it.
-            let stays = matches!(ending, Ending::DeleteNamespace { .. });
-            let nodes = reach.access().filter(|_| stays).into_iter().flat_map(|access| &access.nodes);
-            let removal = self.remove_images(nodes.map(|node| node.name.as_str()).collect());
+            let stays = reach.access().filter(|_| matches!(ending, Ending::DeleteNamespace { .. }));
+            let removal = self.remove_images(stays);
             problems.extend(self.step("image.remove", "devk-built images", removal).await.err());
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
-                // devk's copy of the user's credentials goes with the last project that needs them.
-                if self.cluster.is_brought() && others.is_empty() {
-                    problems.extend(self.cluster.forget(&turn).await.err());
-                }
-                problems.extend(self.forget().err());
+                problems.extend(self.forget_all(&turn, others.is_empty()).await);
             }
         }
         Errors::unless_empty(problems, ending)
+    }
+
+    /// What devk knows of the project, and with the last project what it knows of a cluster of the user's own: its copy
+    /// of the user's credentials. The answer is what could not be removed.
+    async fn forget_all(&self, turn: &Turn, is_last: bool) -> Vec<Error> {
+        let mut problems = vec![];
+        if self.cluster.is_brought() && is_last {
+            problems.extend(self.cluster.forget(turn).await.err());
+        }
+        problems.extend(self.forget().err());
+        problems
     }
 
     /// From here to the end nobody else starts, adopts or ends the cluster.
@@ -204,7 +206,12 @@ impl Down<'_> {
     }
 
     /// Other projects on the cluster; those that sleep count for removal only.
+    ///
+    /// # Errors
+    /// Also if the namespace is somebody else's: then there is nothing to end.
     async fn others(&self, access: &Access, delete: bool) -> Result<Vec<String>> {
+        let owner = Owner::of(&self.project.root, self.paths).await;
+        namespace::find_own(&access.client, &self.project.id, &owner).await?;
         let projects = namespace::projects(&access.client).await?;
         let others = projects.into_iter().filter(|p| p.name != self.project.id && (delete || !p.asleep));
         Ok(others.map(|p| p.name).collect())
@@ -243,13 +250,14 @@ impl Down<'_> {
         Ok(installed::left_over(client, self.project).await?.into_iter().chain(named).collect())
     }
 
-    /// From Docker, and from these nodes.
-    async fn remove_images(&self, nodes: Vec<&str>) -> Result<()> {
+    /// From Docker, and from the nodes of a cluster that stays.
+    async fn remove_images(&self, stays: Option<&Access>) -> Result<()> {
         let (docker, id) = (&self.engine.docker, &self.project.id);
         let tags = image::remove_project_images(docker, id).await?;
         // Where devk never built anything the nodes need not even have `ctr`.
-        for node in nodes.into_iter().filter(|_| !(tags.is_empty() && self.project.images.is_empty())) {
-            image::remove_from_node(docker, node, id, &BTreeSet::new()).await?;
+        let is_built = !(tags.is_empty() && self.project.images.is_empty());
+        for node in stays.into_iter().filter(|_| is_built).flat_map(|access| &access.nodes) {
+            image::remove_from_node(docker, &node.name, id, &BTreeSet::new()).await?;
         }
         Ok(())
     }
