@@ -332,7 +332,8 @@ async fn a_held_port_is_refused_by_the_name_of_its_holder_and_left_alone() {
         assert_eq!(error.code, Code::PortHeld);
         assert!(error.message.contains(&format!("(pid {})", std::process::id())), "{}", error.message);
         drop(holder);
-        assert!(!listeners::held(port), "a half of the listener stayed on {address}");
+        // A program that another test starts at this moment has the holder's socket, too, until it runs.
+        eventually("a half of the listener stays", || !listeners::held(port)).await;
     }
 }
 
