@@ -125,8 +125,8 @@ fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
     up.ended().well();
     assert_eq!(page(builder.port("left")).as_deref(), Some("this is left"));
     // Asleep once, it counts as soon as it comes up again, too.
-    builder.devk(&["down"]).well();
     leaver.devk(&["up", "-d"]).well();
+    assert!(builder.devk(&["down"]).well().document()["ending"]["sleep"].is_object());
     builder.write("left/Dockerfile", &format!("{dockerfile}RUN sleep 21\n"));
     let mut up = builder.start(&["up", "-d"]);
     At::Told("cluster.create", "done").reached(&builder, &mut up);
