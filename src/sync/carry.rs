@@ -39,6 +39,13 @@ pub(super) struct Piece<'a> {
     source: &'a Source,
 }
 
+impl Piece<'_> {
+    /// It is read while it is sent.
+    fn is_long(&self) -> bool {
+        self.source.content.is_none()
+    }
+}
+
 /// What of a batch is to be carried.
 pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>> {
     let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
@@ -47,13 +54,14 @@ pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>
             Some(Piece { root: item.target.root, group, item, source })
         })
     });
-    pieces.filter(|piece| carried == Carried::All || piece.source.content.is_none()).collect()
+    pieces.filter(|piece| carried == Carried::All || piece.is_long()).collect()
 }
 
-/// What of a file was carried: the SHA-256 of its content as it was sent, or None if it became shorter meanwhile.
+/// What was sent of a file that was read meanwhile: the SHA-256 of its content, or None if it became shorter.
 pub(super) type Sent = Option<[u8; 32]>;
 
-/// Carries the pieces that belong below one target folder. The answer is what was sent of each, and what failed.
+/// Carries the pieces that belong below one target folder. The answer is what was sent of the long ones, and what
+/// failed.
 pub(super) async fn carry(
     client: &Client,
     place: &Place,
@@ -68,10 +76,10 @@ pub(super) async fn carry(
             [piece] if !tar => carry_one(client, place, stage, piece).await.map(|sent| vec![sent]),
             part => carry_tar(client, place, stage, part).await,
         };
-        let targets = part.iter().map(|piece| piece.item.target.clone());
+        let target = |piece: &&Piece<'_>| piece.item.target.clone();
         match sent {
-            Ok(sent) => carried.extend(targets.zip(sent)),
-            Err(why) => failures.extend(targets.map(|target| Failure { target, why: why.clone() })),
+            Ok(sent) => carried.extend(part.iter().filter(|piece| piece.is_long()).map(target).zip(sent)),
+            Err(why) => failures.extend(part.iter().map(target).map(|target| Failure { target, why: why.clone() })),
         }
     }
     (carried, failures)
@@ -88,7 +96,8 @@ async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piec
     let mut sent = Vec::with_capacity(pieces.len());
     for (piece, header) in pieces.iter().zip(headers) {
         sending.bytes(&header).await?;
-        sent.push(sending.content(piece.source, padded(piece.source.len)).await?);
+        let content = sending.content(piece.source, padded(piece.source.len)).await?;
+        sent.extend(piece.is_long().then_some(content));
     }
     sending.bytes(&[0; 2 * BLOCK as usize]).await?;
     sending.finish().await?;
@@ -148,7 +157,6 @@ impl Sending {
         let mut hash = Sha256::new();
         match &source.content {
             Some(content) => {
-                hash.update(content);
                 self.bytes(content).await?;
                 left -= content.len();
             }

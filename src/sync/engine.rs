@@ -24,7 +24,7 @@ use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
 use super::status::{ContainerStatus, SyncStatus};
 use super::trace::Traces;
-use super::watch::{Baseline, Change, Changes, Watch};
+use super::watch::{Baseline, Change, Changes, Watch, all_known, merge};
 use super::worker;
 use crate::error::{Result, internal};
 
@@ -230,23 +230,19 @@ impl Shared {
     }
 
     /// Takes changes down. The answer is what is to be looked at again.
-    fn take(&self, mut changes: Changes, mut later: Changes) -> Changes {
+    fn take(&self, mut changes: Changes, later: Changes) -> Changes {
         let now = Instant::now();
         if changes.remove(Path::new("")).is_some() {
             self.doubt_all(&mut changes, now);
         }
-        let due: Vec<_> = later.iter().filter(|(_, change)| now >= change.at + GONE_FOR).collect();
-        for (path, change) in due.into_iter().map(|(path, change)| (path.clone(), *change)) {
-            changes.entry(path).or_insert(change);
-        }
-        for (path, change) in changes {
+        let is_due = |(path, change): &(PathBuf, Change)| now >= change.at + GONE_FOR || changes.contains_key(path);
+        let (mut all, mut later): (Changes, Changes) = later.into_iter().partition(is_due);
+        changes.into_iter().for_each(|(path, change)| merge(&mut all, path, change));
+        for (path, change) in all {
             match self.settings.rules.verdict(&path) {
                 Verdict::Ignore(_) => {}
                 Verdict::Rebuild(why) => self.rebuild(Some(path), why),
                 Verdict::Sync(_) => {
-                    let before = later.remove(&path);
-                    let known = change.known || before.is_some_and(|before| before.known);
-                    let change = Change { known, ..before.unwrap_or(change) };
                     later.extend(self.note(&path, change, now).map(|again| (path, again)));
                 }
             }
@@ -258,9 +254,7 @@ impl Shared {
     fn doubt_all(&self, changes: &mut Changes, now: Instant) {
         let mut state = self.state();
         state.trouble = None;
-        for path in state.journal.present() {
-            changes.entry(path.to_owned()).or_insert(Change { at: now, known: true });
-        }
+        all_known(changes, state.journal.present().map(Path::to_owned), now);
     }
 
     /// Takes down what is at a path. Some if it is to be looked at again: it is gone and may come back in a moment,

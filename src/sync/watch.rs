@@ -187,12 +187,13 @@ fn matters(kind: &EventKind) -> Option<Hint> {
     }
 }
 
-fn all_known(changes: &mut Changes, paths: impl IntoIterator<Item = PathBuf>, at: Instant) {
+/// Adds paths that are there, or were when their folders were last listed.
+pub(super) fn all_known(changes: &mut Changes, paths: impl IntoIterator<Item = PathBuf>, at: Instant) {
     paths.into_iter().for_each(|path| merge(changes, path, Change { at, known: true }));
 }
 
-/// The first event counts.
-fn merge(changes: &mut Changes, path: PathBuf, change: Change) {
+/// Adds a change. The first event of a path counts.
+pub(super) fn merge(changes: &mut Changes, path: PathBuf, change: Change) {
     changes.entry(path).and_modify(|before| before.known |= change.known).or_insert(change);
 }
 

@@ -186,7 +186,7 @@ impl Worker {
             let (mut items, mut unread) = (Vec::new(), Vec::new());
             for path in new.union(&again) {
                 match shared.read_whole(path, taken + GONE_FOR) {
-                    Ok(Some((item, found))) => items.push(Read { path: path.clone(), item, found }),
+                    Ok(Some((item, found))) => items.push(Read::new(path.clone(), item, &found)),
                     Ok(None) => {}
                     Err(why) => unread.push((path.clone(), why.to_string())),
                 }
@@ -328,18 +328,26 @@ impl Batch {
 struct Read {
     path: PathBuf,
     item: Item,
-    /// The same without what the rules make of it.
-    found: Wanted,
+    /// The permission bits of a file on the disk, whatever the rules make of them.
+    mode: u32,
+    /// As the intake would see it; None for a long file, which is read while it is sent.
+    seen: Option<Seen>,
 }
 
 impl Read {
+    fn new(path: PathBuf, item: Item, found: &Wanted) -> Self {
+        let (mode, is_long) = match found {
+            Wanted::File(source) => (source.mode, source.content.is_none()),
+            _ => (0, false),
+        };
+        let seen = if is_long { None } else { found.seen().ok() };
+        Self { path, item, mode, seen }
+    }
+
     /// As the intake would see what was sent; None if that is nothing whole.
     fn sent(&self, applied: &Applied) -> Option<Seen> {
-        match (&self.found, applied.streamed.get(&self.item.target)) {
-            (Wanted::File(source), Some(sent)) => sent.map(|digest| file(source.mode, digest)),
-            // Short: it was read at once.
-            (found, _) => found.seen().ok(),
-        }
+        let streamed = || applied.streamed.get(&self.item.target).copied().flatten();
+        self.seen.or_else(|| streamed().map(|digest| file(self.mode, digest)))
     }
 }
 

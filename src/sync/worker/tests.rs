@@ -21,7 +21,7 @@ fn note(worker: &Worker, path: &str, seen: Seen) {
 
 fn read(worker: &Worker, path: &str) -> Read {
     let (item, found) = worker.shared.read(Path::new(path)).unwrap().unwrap();
-    Read { path: path.into(), item, found }
+    Read::new(path.into(), item, &found)
 }
 
 fn batch(new: &[&str]) -> Batch {
@@ -91,7 +91,7 @@ fn a_long_file_counts_as_it_was_streamed() {
     std::fs::write(dir.path().join("long"), vec![7; 100_000]).unwrap();
     note(&worker, "long", seen(&worker, "long"));
     let long = read(&worker, "long");
-    let Wanted::File(source) = &long.found else { panic!("a file") };
+    let source = long.item.source().unwrap();
     let streamed = |sent| Applied { streamed: [(long.item.target.clone(), sent)].into(), ..Applied::default() };
     for (sent, is_settled) in [(None, false), (Some(source.digest().unwrap()), true), (Some([0; 32]), false)] {
         worker.doubt(&long, &batch(&["long"]), &streamed(sent));
