@@ -15,7 +15,12 @@ use crate::ui::{self, Format};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
-#[command(version, propagate_version = true, disable_help_subcommand = true, max_term_width = 100)]
+#[command(
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -153,7 +158,11 @@ struct ComposeArgs {
     #[arg(long = "env-file", value_name = "FILE", requires = "compose_only")]
     env_files: Vec<PathBuf>,
     /// With --compose-only: activates a Compose profile; repeatable
-    #[arg(long = "compose-profile", value_name = "PROFILE", requires = "compose_only")]
+    #[arg(
+        long = "compose-profile",
+        value_name = "PROFILE",
+        requires = "compose_only"
+    )]
     profiles: Vec<String>,
 }
 
@@ -164,7 +173,13 @@ impl ComposeArgs {
         let moved = directory.map(|_| ("PWD".to_owned(), dir.to_string_lossy().into_owned()));
         let mut environment = Environment::of_process().variables().clone();
         environment.extend(moved);
-        Ok(compose::Options { dir, files: self.files, env_files: self.env_files, profiles: self.profiles, environment })
+        Ok(compose::Options {
+            dir,
+            files: self.files,
+            env_files: self.env_files,
+            profiles: self.profiles,
+            environment,
+        })
     }
 }
 
@@ -212,7 +227,8 @@ impl Cli {
 }
 
 fn only_ports_is_markdown() -> Error {
-    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only").hint("--format table, or --format json")
+    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only")
+        .hint("--format table, or --format json")
 }
 
 fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
@@ -221,18 +237,27 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
-            Command::Up(args) if args.dry_run => commands::up::dry_run(&context, args.bridge()).await,
-            Command::Up(args) => commands::up::run(&context, args.keep(), args.bridge(), args.restart).await,
+            Command::Up(args) if args.dry_run => {
+                commands::up::dry_run(&context, args.bridge()).await
+            }
+            Command::Up(args) => {
+                commands::up::run(&context, args.keep(), args.bridge(), args.restart).await
+            }
             Command::Down { delete } => commands::down::run(&context, delete).await,
             Command::Status => commands::status::run(&context).await,
-            Command::Logs { service, follow, tail } => commands::logs::run(&context, service, follow, tail).await,
+            Command::Logs {
+                service,
+                follow,
+                tail,
+            } => commands::logs::run(&context, service, follow, tail).await,
             Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Verify => commands::verify::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
             Command::Doctor { strict, fix, yes } => {
-                commands::doctor::run(&context, commands::doctor::Options { strict, fix, yes }).await
+                commands::doctor::run(&context, commands::doctor::Options { strict, fix, yes })
+                    .await
             }
             Command::Schema => {
                 ui::json(&config::json_schema());
@@ -247,7 +272,11 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
 fn source(args: ProjectArgs) -> Result<Source, Errors> {
     let dir = folder(args.directory.as_deref())?;
     let file = args.file.map(|file| dir.join(file));
-    Ok(Source { dir, file, profile: args.profile })
+    Ok(Source {
+        dir,
+        file,
+        profile: args.profile,
+    })
 }
 
 /// The folder to start from.
@@ -260,7 +289,9 @@ fn folder(directory: Option<&Path>) -> Result<PathBuf, Errors> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Errors> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
     runtime.map_err(|e| Error::new(Code::StateIo, format!("cannot start: {e}")).into())
 }
 

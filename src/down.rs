@@ -61,7 +61,9 @@ impl Reach {
 
 /// Decides how a stack ends.
 pub fn ending(delete: bool, access: Option<&Access>, project: &str, others: &[String]) -> Ending {
-    let Some(access) = access else { return Ending::Nothing };
+    let Some(access) = access else {
+        return Ending::Nothing;
+    };
     let because = match others.first() {
         Some(other) => Some(format!("project `{other}` lives on the cluster")),
         None if !access.pin.created => Some("devk did not create the cluster".to_owned()),
@@ -71,7 +73,9 @@ pub fn ending(delete: bool, access: Option<&Access>, project: &str, others: &[St
         (false, None) => Ending::StopCluster,
         (false, Some(because)) => Ending::Sleep { because },
         (true, None) => Ending::DeleteCluster,
-        (true, Some(because)) => Ending::DeleteNamespace { because: format!("{because}; namespace `{project}` goes") },
+        (true, Some(because)) => Ending::DeleteNamespace {
+            because: format!("{because}; namespace `{project}` goes"),
+        },
     }
 }
 
@@ -109,9 +113,15 @@ impl Down<'_> {
         let mut problems: Vec<_> = ended.err().into_iter().collect();
         if delete {
             // Those of a cluster that is gone went with it.
-            let stays = reach.access().filter(|_| matches!(ending, Ending::DeleteNamespace { .. }));
+            let stays = reach
+                .access()
+                .filter(|_| matches!(ending, Ending::DeleteNamespace { .. }));
             let removal = self.remove_images(stays);
-            problems.extend(self.step("image.remove", "devk-built images", removal).await.err());
+            problems.extend(
+                self.step("image.remove", "devk-built images", removal)
+                    .await
+                    .err(),
+            );
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
                 problems.extend(self.forget_all(&turn, others.is_empty()).await);
@@ -134,8 +144,17 @@ impl Down<'_> {
     /// From here to the end nobody else starts, adopts or ends the cluster.
     async fn turn(&self, delete: bool) -> Result<Turn> {
         let mut step = None;
-        let id = if delete { "cluster.delete" } else { "cluster.stop" };
-        let wait = || step = Some(self.reporter.start(id, "waiting for another devk that works on this cluster"));
+        let id = if delete {
+            "cluster.delete"
+        } else {
+            "cluster.stop"
+        };
+        let wait = || {
+            step = Some(
+                self.reporter
+                    .start(id, "waiting for another devk that works on this cluster"),
+            )
+        };
         let turn = self.cluster.turn(wait).await?;
         if let Some(step) = step {
             step.done("the other devk has ended");
@@ -152,20 +171,28 @@ impl Down<'_> {
         match self.cluster.state().await? {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.
-                Err(e) if e.code == Code::ClusterUnreachable => self.ensure(delete, &nodes, turn).await,
+                Err(e) if e.code == Code::ClusterUnreachable => {
+                    self.ensure(delete, &nodes, turn).await
+                }
                 // Its kubeconfig was lost, and with the pin it is fetched again.
-                Ok(None) if self.cluster.is_pinned(&nodes)? => self.ensure(delete, &nodes, turn).await,
+                Ok(None) if self.cluster.is_pinned(&nodes)? => {
+                    self.ensure(delete, &nodes, turn).await
+                }
                 // None: never pinned, so devk has not written to it.
                 found => Ok(found?.map_or(Reach::Nothing, Reach::answers)),
             },
             State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => {
                 self.ensure(delete, &nodes, turn).await
             }
-            State::Stopped(nodes) if nodes.iter().any(|node| node.running) => self.in_part(&nodes).await,
+            State::Stopped(nodes) if nodes.iter().any(|node| node.running) => {
+                self.in_part(&nodes).await
+            }
             // Nothing lives on it, and it would run on.
             State::HalfMade => {
                 let delete = self.cluster.delete(turn);
-                self.step("cluster.delete", "a half-made cluster", delete).await.map(|()| Reach::Nothing)
+                self.step("cluster.delete", "a half-made cluster", delete)
+                    .await
+                    .map(|()| Reach::Nothing)
             }
             State::Absent if delete => self.cluster.forget(turn).await.map(|()| Reach::Nothing),
             State::Stopped(_) | State::Absent => Ok(Reach::Nothing),
@@ -183,13 +210,17 @@ impl Down<'_> {
     }
 
     async fn ensure(&self, delete: bool, nodes: &[Node], turn: &Turn) -> Result<Reach> {
-        let step = self.reporter.start("cluster.create", "to see what lives on it");
+        let step = self
+            .reporter
+            .start("cluster.create", "to see what lives on it");
         match self.cluster.ensure_in(turn, &step).await {
             Ok(access) => {
                 step.done("it answers");
                 Ok(Reach::answers(access))
             }
-            Err(error) if !delete && Handle::is_silence(&error) && self.cluster.is_made(nodes)? => {
+            Err(error)
+                if !delete && Handle::is_silence(&error) && self.cluster.is_made(nodes)? =>
+            {
                 step.skip(format!("{error}; its nodes can be stopped all the same"));
                 Ok(Reach::Silent)
             }
@@ -202,7 +233,8 @@ impl Down<'_> {
     }
 
     async fn stop(&self, turn: &Turn) -> Result<()> {
-        self.step("cluster.stop", "its data stays", self.cluster.stop(turn)).await
+        self.step("cluster.stop", "its data stays", self.cluster.stop(turn))
+            .await
     }
 
     /// Other projects on the cluster; those that sleep count for removal only.
@@ -213,50 +245,83 @@ impl Down<'_> {
         let owner = Owner::of(&self.project.root, self.paths).await;
         namespace::find_own(&access.client, &self.project.id, &owner).await?;
         let projects = namespace::projects(&access.client).await?;
-        let others = projects.into_iter().filter(|p| p.name != self.project.id && (delete || !p.asleep));
+        let others = projects
+            .into_iter()
+            .filter(|p| p.name != self.project.id && (delete || !p.asleep));
         Ok(others.map(|p| p.name).collect())
     }
 
     async fn end_stack(&self, ending: &Ending, access: &Access, turn: &Turn) -> Result<()> {
-        let (client, id) = (&access.client, self.project.id.as_str());
+        let client = &access.client;
+        let id = self.project.id.as_str();
         match ending {
             Ending::Nothing => Ok(()),
             Ending::StopCluster => self.stop(turn).await,
-            Ending::Sleep { because } => self.step("workloads.sleep", because, sleep::sleep(client, id)).await,
+            Ending::Sleep { because } => {
+                self.step("workloads.sleep", because, sleep::sleep(client, id))
+                    .await
+            }
             Ending::DeleteCluster => {
-                self.step("cluster.delete", "cluster, volumes and network", self.cluster.delete(turn)).await
+                self.step(
+                    "cluster.delete",
+                    "cluster, volumes and network",
+                    self.cluster.delete(turn),
+                )
+                .await
             }
             Ending::DeleteNamespace { because } => {
                 if namespace::find(client, id).await?.is_none() {
                     return Ok(());
                 }
-                let (helm, kubeconfig) = (Helm::find(&self.engine.environment)?, self.cluster.kubeconfig());
-                let target = Target { client, kubeconfig: &kubeconfig, state: &self.paths.project(id) };
+                let helm = Helm::find(&self.engine.environment)?;
+                let kubeconfig = self.cluster.kubeconfig();
+                let target = Target {
+                    client,
+                    kubeconfig: &kubeconfig,
+                    state: &self.paths.project(id),
+                };
                 let mut uninstalled = Ok(());
                 for release in self.releases(client).await? {
                     let uninstall = helm.uninstall(&release, id, &target);
                     let step = format!("release.uninstall/{release}");
-                    uninstalled = uninstalled.and(self.step(&step, "with its hooks", uninstall).await);
+                    uninstalled =
+                        uninstalled.and(self.step(&step, "with its hooks", uninstall).await);
                 }
                 // What a failing hook kept goes with the namespace.
-                self.step("namespace.delete", because, namespace::delete(client, id)).await.and(uninstalled)
+                self.step("namespace.delete", because, namespace::delete(client, id))
+                    .await
+                    .and(uninstalled)
             }
         }
     }
 
     /// Those that devk.yaml does not name any more, then its own, the last one first.
     async fn releases(&self, client: &kube::Client) -> Result<Vec<String>> {
-        let named = self.project.releases.iter().rev().map(|release| release.name.clone());
-        Ok(installed::left_over(client, self.project).await?.into_iter().chain(named).collect())
+        let named = self
+            .project
+            .releases
+            .iter()
+            .rev()
+            .map(|release| release.name.clone());
+        Ok(installed::left_over(client, self.project)
+            .await?
+            .into_iter()
+            .chain(named)
+            .collect())
     }
 
     /// From Docker, and from the nodes of a cluster that stays.
     async fn remove_images(&self, stays: Option<&Access>) -> Result<()> {
-        let (docker, id) = (&self.engine.docker, &self.project.id);
+        let docker = &self.engine.docker;
+        let id = &self.project.id;
         let tags = image::remove_project_images(docker, id).await?;
         // Where devk never built anything the nodes need not even have `ctr`.
         let is_built = !(tags.is_empty() && self.project.images.is_empty());
-        for node in stays.into_iter().filter(|_| is_built).flat_map(|access| &access.nodes) {
+        for node in stays
+            .into_iter()
+            .filter(|_| is_built)
+            .flat_map(|access| &access.nodes)
+        {
             image::remove_from_node(docker, &node.name, id, &BTreeSet::new()).await?;
         }
         Ok(())
@@ -271,7 +336,12 @@ impl Down<'_> {
         remove_dir(&self.paths.project(&self.project.id))
     }
 
-    async fn step(&self, id: &str, detail: &str, work: impl Future<Output = Result<()>>) -> Result<()> {
+    async fn step(
+        &self,
+        id: &str,
+        detail: &str,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
         let step = self.reporter.start(id, detail);
         end(step, work.await)
     }
@@ -324,7 +394,10 @@ mod tests {
         let pin = json!({"version": 1, "uid": "u1", "endpoint": "", "node": "id-of-devk-control-plane",
             "created": created, "network_created": false, "engine": {"id": ENGINE, "host": ""}});
         std::fs::write(dir.join("pin.json"), pin.to_string()).unwrap();
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let kubeconfig = format!(
             "current-context: c\ncontexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n\
              clusters: [{{name: c, cluster: {{server: 'http://{closed}'}}}}]\nusers: [{{name: u, user: {{}}}}]\n"
@@ -333,30 +406,50 @@ mod tests {
     }
 
     /// What `down` comes to on a cluster of two nodes, of which the worker runs, and the nodes that it stops.
-    async fn down(control_plane_runs: bool, created: bool, delete: bool) -> (Result<Ending, Errors>, Vec<String>) {
+    async fn down(
+        control_plane_runs: bool,
+        created: bool,
+        delete: bool,
+    ) -> (Result<Ending, Errors>, Vec<String>) {
         let program = Program::new("kind", &[], "exit 1");
-        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        let paths = Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+        };
         pinned(&paths, created);
         let node = |name: &str, role: &str, running: bool| {
             let labels = json!({"io.x-k8s.kind.cluster": "devk", "io.x-k8s.kind.role": role});
             container(name, running, "172.18.0.2", &labels)
         };
-        let nodes: Value =
-            [node("devk-control-plane", "control-plane", control_plane_runs), node("devk-worker", "worker", true)]
-                .into();
+        let nodes: Value = [
+            node("devk-control-plane", "control-plane", control_plane_runs),
+            node("devk-worker", "worker", true),
+        ]
+        .into();
         let stopped = Arc::new(Mutex::new(vec![]));
         let note = stopped.clone();
-        let engine = program.engine_that(move |request, _| match request.strip_prefix("POST /containers/") {
-            Some(stop) => {
-                note.lock().unwrap().push(stop.to_owned());
-                Value::Null
+        let engine = program.engine_that(move |request, _| {
+            match request.strip_prefix("POST /containers/") {
+                Some(stop) => {
+                    note.lock().unwrap().push(stop.to_owned());
+                    Value::Null
+                }
+                None => nodes.clone(),
             }
-            None => nodes.clone(),
         });
-        let (engine, project) = (engine.await, project(&paths));
+        let engine = engine.await;
+        let project = project(&paths);
         let cluster = Handle::of(&engine, &project.cluster, &paths);
-        let (project, reporter) = (&project, Reporter::default());
-        let down = Down { project, paths: &paths, engine: &engine, cluster, reporter };
+        let project = &project;
+        let reporter = Reporter::default();
+        let down = Down {
+            project,
+            paths: &paths,
+            engine: &engine,
+            cluster,
+            reporter,
+        };
         let ended = down.run(delete).await;
         (ended, stopped.lock().unwrap().clone())
     }
@@ -373,10 +466,18 @@ mod tests {
         let (ended, stopped) = down(true, true, true).await;
         let error = ended.unwrap_err().0.remove(0);
         assert_eq!(error.code, Code::ClusterUnreachable);
-        assert!(error.hint.unwrap().contains("kind delete cluster --name devk && devk down --delete"));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("kind delete cluster --name devk && devk down --delete")
+        );
         assert!(stopped.is_empty());
         let (ended, stopped) = down(true, false, false).await;
-        assert_eq!((ended.unwrap_err().0[0].code, stopped), (Code::ClusterUnreachable, vec![]));
+        assert_eq!(
+            (ended.unwrap_err().0[0].code, stopped),
+            (Code::ClusterUnreachable, vec![])
+        );
     }
 
     #[tokio::test]

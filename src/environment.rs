@@ -23,7 +23,11 @@ impl Environment {
     /// or with such a value is not found, and what it is shows in the error.
     pub fn of_process() -> Self {
         let text = |text: OsString| text.to_string_lossy().into_owned();
-        Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+        Self(
+            std::env::vars_os()
+                .map(|(name, value)| (text(name), text(value)))
+                .collect(),
+        )
     }
 
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -66,12 +70,18 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
     fn what_it_holds_is_never_shown() {
-        assert_eq!(format!("{:?}", environment(&[("TOKEN", "secret")])), "Environment(1 variables)");
+        assert_eq!(
+            format!("{:?}", environment(&[("TOKEN", "secret")])),
+            "Environment(1 variables)"
+        );
     }
 
     #[cfg(unix)]
@@ -84,8 +94,16 @@ mod tests {
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let found = environment(&[("PATH", dir.path().to_str().unwrap())]).find("kind", "get it");
         assert_eq!(found.unwrap(), program);
-        let error = environment(&[("PATH", "/nowhere")]).find("kind", "get it").unwrap_err();
-        assert_eq!((error.code, error.evidence), (Code::ToolMissing, vec!["PATH=/nowhere".to_owned()]));
-        assert_eq!(environment(&[]).find("sh", "get it").unwrap_err().code, Code::ToolMissing);
+        let error = environment(&[("PATH", "/nowhere")])
+            .find("kind", "get it")
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.evidence),
+            (Code::ToolMissing, vec!["PATH=/nowhere".to_owned()])
+        );
+        assert_eq!(
+            environment(&[]).find("sh", "get it").unwrap_err().code,
+            Code::ToolMissing
+        );
     }
 }

@@ -27,12 +27,18 @@ impl Exit {
     /// Every exit code and its meaning, for docs/errors.md.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
-        (Self::Failed, "a step failed, or `verify` found a difference"),
+        (
+            Self::Failed,
+            "a step failed, or `verify` found a difference",
+        ),
         (
             Self::Usage,
             "wrong usage, configuration or surroundings: no step was begun (`down` and `up --restart` have ended the session by then)",
         ),
-        (Self::Found, "`doctor` found an error, or with `--strict` a warning"),
+        (
+            Self::Found,
+            "`doctor` found an error, or with `--strict` a warning",
+        ),
         (Self::Interrupted, "Ctrl-C before settling"),
     ];
 }
@@ -186,7 +192,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), evidence: Vec::new(), hint: None, file: None, line: None }
+        Self {
+            code,
+            message: message.into(),
+            evidence: Vec::new(),
+            hint: None,
+            file: None,
+            line: None,
+        }
     }
 
     /// The next command to type, or the change to make.
@@ -199,7 +212,8 @@ impl Error {
     /// Adds evidence, one line of text per line of output.
     #[must_use]
     pub fn evidence(mut self, text: impl AsRef<str>) -> Self {
-        self.evidence.extend(text.as_ref().lines().map(str::to_owned));
+        self.evidence
+            .extend(text.as_ref().lines().map(str::to_owned));
         self
     }
 
@@ -228,8 +242,15 @@ impl std::error::Error for Error {}
 /// An error and its causes on one line: the outermost text alone is often only "client error". Many errors
 /// repeat their cause in their own text; it is said once.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
-    causes.fold(error.to_string(), |text, cause| if text.contains(&cause) { text } else { format!("{text}: {cause}") })
+    let causes =
+        std::iter::successors(error.source(), |cause| cause.source()).map(ToString::to_string);
+    causes.fold(error.to_string(), |text, cause| {
+        if text.contains(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 /// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint would
@@ -240,7 +261,10 @@ pub fn on_cluster(command: impl fmt::Display) -> String {
 
 /// A mistake of devk's own, such as a panic in a task.
 pub fn internal(cause: &dyn fmt::Display) -> Error {
-    Error::new(Code::Internal, format!("this is a mistake in devk: {cause}"))
+    Error::new(
+        Code::Internal,
+        format!("this is a mistake in devk: {cause}"),
+    )
 }
 
 /// Problems that are reported together. Never empty.
@@ -250,7 +274,11 @@ pub struct Errors(pub Vec<Error>);
 impl Errors {
     /// `Ok(value)` if no problem was found, else all of them.
     pub fn unless_empty<T>(problems: Vec<Error>, value: T) -> Result<T, Self> {
-        if problems.is_empty() { Ok(value) } else { Err(Self(problems)) }
+        if problems.is_empty() {
+            Ok(value)
+        } else {
+            Err(Self(problems))
+        }
     }
 
     /// The exit code of the first problem.

@@ -5,7 +5,10 @@
 pub(crate) fn clean(path: &str) -> String {
     let rooted = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/').filter(|part| !part.is_empty() && *part != ".") {
+    for part in path
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+    {
         match (part, parts.last()) {
             ("..", Some(last)) if *last != ".." => _ = parts.pop(),
             ("..", None) if rooted => {}
@@ -35,20 +38,33 @@ pub(crate) fn dir(path: &str) -> String {
 
 /// Go's `filepath.Rel`; None if the text does not tell.
 pub(crate) fn relative(base: &str, target: &str) -> Option<String> {
-    let (base, target) = (clean(base), clean(target));
+    let base = clean(base);
+    let target = clean(target);
     if base.starts_with('/') != target.starts_with('/') {
         return None;
     }
     let parts = |path: &str| {
-        path.split('/').filter(|part| !part.is_empty() && *part != ".").map(str::to_owned).collect::<Vec<_>>()
+        path.split('/')
+            .filter(|part| !part.is_empty() && *part != ".")
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
-    let (base, target) = (parts(&base), parts(&target));
-    let common = base.iter().zip(&target).take_while(|(one, other)| one == other).count();
+    let base = parts(&base);
+    let target = parts(&target);
+    let common = base
+        .iter()
+        .zip(&target)
+        .take_while(|(one, other)| one == other)
+        .count();
     if base[common..].iter().any(|part| part == "..") {
         return None;
     }
     let up = std::iter::repeat_n("..".to_owned(), base.len() - common);
-    Some(clean(&up.chain(target[common..].iter().cloned()).collect::<Vec<_>>().join("/")))
+    Some(clean(
+        &up.chain(target[common..].iter().cloned())
+            .collect::<Vec<_>>()
+            .join("/"),
+    ))
 }
 
 #[cfg(test)]

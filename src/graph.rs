@@ -22,7 +22,11 @@ pub type Node = (String, Vec<String>);
 
 /// Runs `run(id)` for every node whose needs ended well and `blocked(id, need)` for the others.
 /// A need that is no node counts as unmet. Dropping the future stops everything.
-pub async fn run<F, R>(nodes: &[Node], mut run: F, mut blocked: impl FnMut(&str, &str)) -> BTreeMap<String, Verdict>
+pub async fn run<F, R>(
+    nodes: &[Node],
+    mut run: F,
+    mut blocked: impl FnMut(&str, &str),
+) -> BTreeMap<String, Verdict>
 where
     F: FnMut(String) -> R,
     R: Future<Output = bool>,
@@ -31,8 +35,9 @@ where
     let mut waiting: BTreeSet<usize> = (0..nodes.len()).collect();
     let mut running = FuturesUnordered::new();
     loop {
-        while let Some((at, decision)) =
-            waiting.iter().find_map(|&at| Some((at, decide(&nodes[at], nodes, &verdicts)?)))
+        while let Some((at, decision)) = waiting
+            .iter()
+            .find_map(|&at| Some((at, decide(&nodes[at], nodes, &verdicts)?)))
         {
             waiting.remove(&at);
             let id = nodes[at].0.clone();
@@ -44,7 +49,9 @@ where
                 }
             }
         }
-        let Some((id, verdict)) = running.next().await else { return verdicts };
+        let Some((id, verdict)) = running.next().await else {
+            return verdicts;
+        };
         verdicts.insert(id, verdict);
     }
 }
@@ -54,7 +61,11 @@ enum Decision {
     Block(String),
 }
 
-fn decide((_, needs): &Node, nodes: &[Node], verdicts: &BTreeMap<String, Verdict>) -> Option<Decision> {
+fn decide(
+    (_, needs): &Node,
+    nodes: &[Node],
+    verdicts: &BTreeMap<String, Verdict>,
+) -> Option<Decision> {
     let unmet = |need: &&String| match verdicts.get(*need) {
         Some(verdict) => *verdict != Verdict::Ok,
         None => !nodes.iter().any(|(id, _)| id == *need),
@@ -62,7 +73,10 @@ fn decide((_, needs): &Node, nodes: &[Node], verdicts: &BTreeMap<String, Verdict
     if let Some(need) = needs.iter().find(unmet) {
         return Some(Decision::Block(need.clone()));
     }
-    needs.iter().all(|need| verdicts.contains_key(need)).then_some(Decision::Start)
+    needs
+        .iter()
+        .all(|need| verdicts.contains_key(need))
+        .then_some(Decision::Start)
 }
 
 /// A step that panics has failed; its neighbours go on.
@@ -79,12 +93,26 @@ mod tests {
     use std::sync::Mutex;
 
     fn nodes(edges: &[(&str, &[&str])]) -> Vec<Node> {
-        edges.iter().map(|(id, needs)| ((*id).to_owned(), needs.iter().map(ToString::to_string).collect())).collect()
+        edges
+            .iter()
+            .map(|(id, needs)| {
+                (
+                    (*id).to_owned(),
+                    needs.iter().map(ToString::to_string).collect(),
+                )
+            })
+            .collect()
     }
 
     #[tokio::test]
     async fn a_failure_stops_what_depends_on_it_and_not_its_neighbours() {
-        let nodes = nodes(&[("a", &[]), ("b", &["a"]), ("c", &["b"]), ("d", &[]), ("e", &["d"])]);
+        let nodes = nodes(&[
+            ("a", &[]),
+            ("b", &["a"]),
+            ("c", &["b"]),
+            ("d", &[]),
+            ("e", &["d"]),
+        ]);
         let blocked = Mutex::new(vec![]);
         let note = |id: &str, need: &str| blocked.lock().unwrap().push(format!("{id} for {need}"));
         let verdicts = run(&nodes, |id| async move { id != "a" }, note).await;
@@ -106,7 +134,9 @@ mod tests {
             },
             |_, _| {},
         );
-        let verdicts = tokio::time::timeout(std::time::Duration::from_secs(5), both).await.unwrap();
+        let verdicts = tokio::time::timeout(std::time::Duration::from_secs(5), both)
+            .await
+            .unwrap();
         assert!(verdicts.values().all(|v| *v == Verdict::Ok));
     }
 
@@ -121,6 +151,9 @@ mod tests {
     async fn a_step_that_panics_has_failed() {
         let nodes = nodes(&[("a", &[]), ("b", &["a"])]);
         let verdicts = run(&nodes, |_| async { panic!("on purpose") }, |_, _| {}).await;
-        assert_eq!((verdicts["a"], verdicts["b"]), (Verdict::Failed, Verdict::Blocked));
+        assert_eq!(
+            (verdicts["a"], verdicts["b"]),
+            (Verdict::Failed, Verdict::Blocked)
+        );
     }
 }

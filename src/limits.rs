@@ -26,7 +26,13 @@ pub fn raise_files() -> Result<()> {
     let wanted = maximum.unwrap_or(WANTED).min(WANTED);
     if current.is_some_and(|current| current < wanted) {
         // What counts is what it is then.
-        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum });
+        let _ = setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: Some(wanted),
+                maximum,
+            },
+        );
     }
     match getrlimit(Resource::Nofile).current {
         Some(now) if now < NEEDED => Err(too_few(now)),
@@ -66,7 +72,8 @@ mod tests {
         raise_files().unwrap();
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         raise_backlog(&listener).unwrap();
-        let (to, patience) = (listener.local_addr().unwrap(), std::time::Duration::from_secs(10));
+        let to = listener.local_addr().unwrap();
+        let patience = std::time::Duration::from_secs(10);
         let connect = |_| std::net::TcpStream::connect_timeout(&to, patience);
         let waiting: Vec<_> = (0..500).map(connect).collect::<Result<_, _>>().unwrap();
         assert_eq!(waiting.len(), 500);

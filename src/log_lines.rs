@@ -26,7 +26,11 @@ pub(crate) struct LogLines<R> {
 
 impl<R: AsyncBufRead + Unpin> LogLines<R> {
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, bytes: vec![], continues: false }
+        Self {
+            reader,
+            bytes: vec![],
+            continues: false,
+        }
     }
 
     /// The next line; None at the end.
@@ -60,16 +64,26 @@ impl<R: AsyncBufRead + Unpin> LogLines<R> {
         if text.ends_with('\r') {
             text.pop();
         }
-        Line { text, continues: std::mem::take(&mut self.continues) }
+        Line {
+            text,
+            continues: std::mem::take(&mut self.continues),
+        }
     }
 
     /// What there is of it, but for the beginning of a character.
     fn piece(&mut self) -> Line {
-        let begun = self.bytes.utf8_chunks().last().map_or(0, |chunk| chunk.invalid().len());
+        let begun = self
+            .bytes
+            .utf8_chunks()
+            .last()
+            .map_or(0, |chunk| chunk.invalid().len());
         let rest = self.bytes.split_off(self.bytes.len() - begun);
         let bytes = std::mem::replace(&mut self.bytes, rest);
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        Line { text, continues: std::mem::replace(&mut self.continues, true) }
+        Line {
+            text,
+            continues: std::mem::replace(&mut self.continues, true),
+        }
     }
 }
 
@@ -78,7 +92,8 @@ mod tests {
     use super::*;
 
     async fn lines(bytes: &[u8]) -> Vec<(String, bool)> {
-        let (mut lines, mut found) = (LogLines::new(bytes), vec![]);
+        let mut lines = LogLines::new(bytes);
+        let mut found = vec![];
         while let Some(line) = lines.next().await.unwrap() {
             found.push((line.text, line.continues));
         }
@@ -86,12 +101,19 @@ mod tests {
     }
 
     async fn texts(bytes: &[u8]) -> Vec<String> {
-        lines(bytes).await.into_iter().map(|(text, _)| text).collect()
+        lines(bytes)
+            .await
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect()
     }
 
     #[tokio::test]
     async fn a_byte_that_is_no_text_costs_no_line() {
-        assert_eq!(texts(b"one\n\xfftwo\r\n\nfour").await, ["one", "\u{fffd}two", "", "four"]);
+        assert_eq!(
+            texts(b"one\n\xfftwo\r\n\nfour").await,
+            ["one", "\u{fffd}two", "", "four"]
+        );
         assert_eq!(texts(b"").await, [""; 0]);
     }
 
@@ -100,7 +122,10 @@ mod tests {
         let long = format!("{}ü", "x".repeat(PIECE - 1));
         let found = lines(format!("{long}end\nnext\n").as_bytes()).await;
         assert_eq!(found[0], ("x".repeat(PIECE - 1), false));
-        assert_eq!(found[1..], [("üend".to_owned(), true), ("next".to_owned(), false)]);
+        assert_eq!(
+            found[1..],
+            [("üend".to_owned(), true), ("next".to_owned(), false)]
+        );
     }
 
     #[tokio::test]
@@ -108,7 +133,11 @@ mod tests {
         let long = "x".repeat(PIECE);
         assert_eq!(
             lines(format!("{long}\n\nnext").as_bytes()).await,
-            [(long, false), (String::new(), false), ("next".to_owned(), false)]
+            [
+                (long, false),
+                (String::new(), false),
+                ("next".to_owned(), false)
+            ]
         );
     }
 }

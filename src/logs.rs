@@ -28,15 +28,19 @@ pub enum Printed {
 
 impl Printed {
     pub fn of(format: Format) -> Self {
-        if format == Format::Json { Self::Json } else { Self::Prefixed }
+        if format == Format::Json {
+            Self::Json
+        } else {
+            Self::Prefixed
+        }
     }
 
     fn print(self, pod: &str, container: &str, line: &str) {
         match self {
             Self::Prefixed => ui::out(&format!("{pod} | {line}\n")),
-            Self::Json => {
-                ui::json(&serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line}))
-            }
+            Self::Json => ui::json(
+                &serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line}),
+            ),
         }
     }
 }
@@ -76,7 +80,9 @@ impl Tail {
         let mut first = true;
         loop {
             match self.runs().await {
-                Ok(runs) => runs.into_iter().for_each(|run| self.start(run, follow, first, &seen, &mut streams)),
+                Ok(runs) => runs
+                    .into_iter()
+                    .for_each(|run| self.start(run, follow, first, &seen, &mut streams)),
                 Err(error) if first || !follow => return Err(error),
                 Err(_) => {}
             }
@@ -90,12 +96,20 @@ impl Tail {
         }
     }
 
-    fn start(&self, run: Run, follow: bool, first: bool, seen: &Arc<Mutex<HashSet<Run>>>, streams: &mut JoinSet<()>) {
+    fn start(
+        &self,
+        run: Run,
+        follow: bool,
+        first: bool,
+        seen: &Arc<Mutex<HashSet<Run>>>,
+        streams: &mut JoinSet<()>,
+    ) {
         let is_new = seen.lock().is_ok_and(|mut seen| seen.insert(run.clone()));
         if is_new {
             // What starts while we watch is shown from its first line.
             let lines = first.then_some(self.lines);
-            let (tail, seen) = (self.clone(), seen.clone());
+            let tail = self.clone();
+            let seen = seen.clone();
             streams.spawn(async move {
                 if tail.stream(&run, follow, lines).await.is_err() {
                     // Not started yet, or its node is away: another look will find it.
@@ -122,7 +136,12 @@ impl Tail {
     async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> kube::Result<()> {
         let (pod, container, _) = run;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut params = LogParams { container: Some(container.clone()), follow, tail_lines, ..LogParams::default() };
+        let mut params = LogParams {
+            container: Some(container.clone()),
+            follow,
+            tail_lines,
+            ..LogParams::default()
+        };
         let mut lines = LogLines::new(api.log_stream(pod, &params).await?);
         loop {
             let mut last = Timestamp::now();
@@ -133,7 +152,11 @@ impl Tail {
             (params.since_time, params.tail_lines) = (Some(last), None);
             lines = loop {
                 // Without an answer it may well run on.
-                let runs = follow && api.get_opt(pod).await.map_or(true, |pod| pod.is_some_and(|p| runs_on(&p, run)));
+                let runs = follow
+                    && api
+                        .get_opt(pod)
+                        .await
+                        .map_or(true, |pod| pod.is_some_and(|p| runs_on(&p, run)));
                 if !runs {
                     return Ok(());
                 }
@@ -149,17 +172,39 @@ impl Tail {
 /// This very run of the container has not ended.
 fn runs_on(pod: &Pod, (_, container, restarts): &Run) -> bool {
     let status = pod.status.iter();
-    let mut all = status.flat_map(|s| s.init_container_statuses.iter().chain(&s.container_statuses).flatten());
+    let mut all = status.flat_map(|s| {
+        s.init_container_statuses
+            .iter()
+            .chain(&s.container_statuses)
+            .flatten()
+    });
     let same = |c: &ContainerStatus| c.name == *container && c.restart_count == *restarts;
-    all.any(|c| same(c) && c.state.as_ref().is_some_and(|state| state.running.is_some()))
+    all.any(|c| {
+        same(c)
+            && c.state
+                .as_ref()
+                .is_some_and(|state| state.running.is_some())
+    })
 }
 
 /// The containers of a pod that have started.
 fn containers(pod: &Pod) -> Vec<Run> {
-    let Some((name, status)) = pod.metadata.name.as_ref().zip(pod.status.as_ref()) else { return vec![] };
-    let all = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
-    let started = all.filter(|c| c.state.as_ref().is_some_and(|s| s.running.is_some() || s.terminated.is_some()));
-    started.map(|c| (name.clone(), c.name.clone(), c.restart_count)).collect()
+    let Some((name, status)) = pod.metadata.name.as_ref().zip(pod.status.as_ref()) else {
+        return vec![];
+    };
+    let all = status
+        .init_container_statuses
+        .iter()
+        .chain(&status.container_statuses)
+        .flatten();
+    let started = all.filter(|c| {
+        c.state
+            .as_ref()
+            .is_some_and(|s| s.running.is_some() || s.terminated.is_some())
+    });
+    started
+        .map(|c| (name.clone(), c.name.clone(), c.restart_count))
+        .collect()
 }
 
 #[cfg(test)]
@@ -175,12 +220,21 @@ mod tests {
             serde_json::from_value(pod).unwrap()
         };
         let running = serde_json::json!({"running": {}});
-        assert_eq!(containers(&pod(0, running.clone())), [("p".into(), "c".into(), 0)]);
-        assert_ne!(containers(&pod(0, running.clone())), containers(&pod(1, running.clone())));
+        assert_eq!(
+            containers(&pod(0, running.clone())),
+            [("p".into(), "c".into(), 0)]
+        );
+        assert_ne!(
+            containers(&pod(0, running.clone())),
+            containers(&pod(1, running.clone()))
+        );
         assert_eq!(containers(&pod(0, serde_json::json!({"waiting": {}}))), []);
         let first = ("p".to_owned(), "c".to_owned(), 0);
         assert!(runs_on(&pod(0, running.clone()), &first));
         assert!(!runs_on(&pod(1, running), &first), "restarted");
-        assert!(!runs_on(&pod(0, serde_json::json!({"terminated": {"exitCode": 0}})), &first));
+        assert!(!runs_on(
+            &pod(0, serde_json::json!({"terminated": {"exitCode": 0}})),
+            &first
+        ));
     }
 }

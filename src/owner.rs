@@ -32,7 +32,11 @@ impl Owner {
     /// Whoever runs this devk, for the project in the folder `root`.
     pub async fn of(root: &Path, paths: &Paths) -> Self {
         let user = Some(rustix::process::getuid().as_raw());
-        Self { root: root.to_owned(), user, machine: machine(paths).await }
+        Self {
+            root: root.to_owned(),
+            user,
+            machine: machine(paths).await,
+        }
     }
 
     /// What is noted as `other`'s is this owner's: the same folder's, or that of a folder that is gone.
@@ -48,8 +52,12 @@ impl Owner {
     /// The folder with what sets its owner apart, for people.
     pub fn apart(&self, from: &Self) -> String {
         let root = format!("`{}`", self.root.display());
-        let user = self.user.filter(|_| differ(self.user, from.user)).map(|user| format!(" of user id {user}"));
-        let machine = differ(self.machine.as_ref(), from.machine.as_ref()).then_some(" on another machine");
+        let user = self
+            .user
+            .filter(|_| differ(self.user, from.user))
+            .map(|user| format!(" of user id {user}"));
+        let machine =
+            differ(self.machine.as_ref(), from.machine.as_ref()).then_some(" on another machine");
         root + &user.unwrap_or_default() + machine.unwrap_or_default()
     }
 
@@ -61,7 +69,8 @@ impl Owner {
     /// The other is this user on this machine. What an older devk noted is taken for it.
     fn is_here(&self, other: &Self) -> bool {
         let is_old = other.user.is_none() && other.machine.is_none();
-        let is_known = other.user == self.user && other.machine == self.machine && self.machine.is_some();
+        let is_known =
+            other.user == self.user && other.machine == self.machine && self.machine.is_some();
         is_old || is_known
     }
 }
@@ -71,14 +80,21 @@ fn differ<T: PartialEq>(one: Option<T>, other: Option<T>) -> bool {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    one == other || one.canonicalize().ok().zip(other.canonicalize().ok()).is_some_and(|(one, other)| one == other)
+    one == other
+        || one
+            .canonicalize()
+            .ok()
+            .zip(other.canonicalize().ok())
+            .is_some_and(|(one, other)| one == other)
 }
 
 /// What tells this machine from others, for as long as it lives: neither a host name, which follows the network that a
 /// laptop is in, nor anything in devk's state, which may be lost. None where there is nothing of the kind, as in many
 /// containers: their names and files go with them, and the next one is the same to its user.
 async fn machine(paths: &Paths) -> Option<String> {
-    let noted = MACHINE_IDS.iter().find_map(|file| id(&std::fs::read_to_string(file).ok()?));
+    let noted = MACHINE_IDS
+        .iter()
+        .find_map(|file| id(&std::fs::read_to_string(file).ok()?));
     let id = match noted {
         Some(id) => id,
         None if cfg!(target_os = "macos") => hardware(&paths.cache.join("machine")).await?,
@@ -91,15 +107,23 @@ async fn machine(paths: &Paths) -> Option<String> {
 /// 32 digits; a file may be empty, or say that it is not made yet.
 fn id(text: &str) -> Option<String> {
     let text = text.trim();
-    (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit())).then(|| text.to_ascii_lowercase())
+    (text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit()))
+        .then(|| text.to_ascii_lowercase())
 }
 
 /// The hardware's UUID, which macOS tells by a program only. It is kept, so that an unchanged `up` starts none.
 async fn hardware(kept: &Path) -> Option<String> {
-    if let Some(id) = std::fs::read_to_string(kept).ok().and_then(|text| id(&text)) {
+    if let Some(id) = std::fs::read_to_string(kept)
+        .ok()
+        .and_then(|text| id(&text))
+    {
         return Some(id);
     }
-    let told = Cmd::new("/usr/sbin/ioreg").args(["-rd1", "-c", "IOPlatformExpertDevice"]).run().await.ok()?;
+    let told = Cmd::new("/usr/sbin/ioreg")
+        .args(["-rd1", "-c", "IOPlatformExpertDevice"])
+        .run()
+        .await
+        .ok()?;
     let id = platform_uuid(&told.stdout)?;
     // Else it is asked again.
     let _ = write_atomic(kept, id.as_bytes(), 0o600);
@@ -107,7 +131,9 @@ async fn hardware(kept: &Path) -> Option<String> {
 }
 
 fn platform_uuid(told: &str) -> Option<String> {
-    let line = told.lines().find(|line| line.contains("\"IOPlatformUUID\""))?;
+    let line = told
+        .lines()
+        .find(|line| line.contains("\"IOPlatformUUID\""))?;
     id(&line.rsplit('"').nth(1)?.replace('-', ""))
 }
 
@@ -116,22 +142,34 @@ mod tests {
     use super::*;
 
     fn owner(root: &Path, user: u32, machine: Option<&str>) -> Owner {
-        Owner { root: root.to_owned(), user: Some(user), machine: machine.map(str::to_owned) }
+        Owner {
+            root: root.to_owned(),
+            user: Some(user),
+            machine: machine.map(str::to_owned),
+        }
     }
 
     fn old(root: &Path) -> Owner {
-        Owner { root: root.to_owned(), user: None, machine: None }
+        Owner {
+            root: root.to_owned(),
+            user: None,
+            machine: None,
+        }
     }
 
     #[test]
     fn a_folder_that_is_gone_leaves_what_it_had_to_its_user_on_its_machine_and_to_nobody_else() {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let here = tempfile::tempdir().unwrap();
+        let there = tempfile::tempdir().unwrap();
         let ann = owner(here.path(), 1000, Some("m1"));
         let noted = owner(there.path(), 1000, Some("m1"));
         assert!(!ann.has(&noted), "the folder is there");
         drop(there);
         assert!(ann.has(&noted));
-        for other in [owner(here.path(), 1000, Some("m2")), owner(here.path(), 1001, Some("m1"))] {
+        for other in [
+            owner(here.path(), 1000, Some("m2")),
+            owner(here.path(), 1001, Some("m1")),
+        ] {
             assert!(!other.has(&noted), "{other:?}");
         }
         let nameless = owner(here.path(), 1000, None);
@@ -143,15 +181,23 @@ mod tests {
         let here = tempfile::tempdir().unwrap();
         let of = |user, machine| owner(here.path(), user, machine);
         assert!(of(1000, Some("m1")).has(&of(1000, Some("m1"))));
-        assert!(of(1000, None).has(&of(1000, None)), "a container in place of another");
-        assert!(!of(1000, Some("m1")).has(&of(1000, Some("m2"))), "the same path on another machine");
+        assert!(
+            of(1000, None).has(&of(1000, None)),
+            "a container in place of another"
+        );
+        assert!(
+            !of(1000, Some("m1")).has(&of(1000, Some("m2"))),
+            "the same path on another machine"
+        );
         assert!(!of(1000, None).has(&of(1001, None)));
     }
 
     #[test]
     fn what_an_older_devk_noted_means_what_it_meant() {
-        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let (ann, noted) = (owner(here.path(), 1000, Some("m1")), old(there.path()));
+        let here = tempfile::tempdir().unwrap();
+        let there = tempfile::tempdir().unwrap();
+        let ann = owner(here.path(), 1000, Some("m1"));
+        let noted = old(there.path());
         assert!(ann.has(&old(here.path())) && !ann.has(&noted));
         drop(there);
         assert!(ann.has(&noted));
@@ -168,18 +214,25 @@ mod tests {
 
     #[test]
     fn an_owner_is_told_by_what_sets_it_apart() {
-        let (ann, bob) = (owner(Path::new("/a"), 1000, Some("m1")), owner(Path::new("/b"), 1001, Some("m2")));
+        let ann = owner(Path::new("/a"), 1000, Some("m1"));
+        let bob = owner(Path::new("/b"), 1001, Some("m2"));
         assert_eq!(bob.apart(&ann), "`/b` of user id 1001 on another machine");
         assert_eq!(old(Path::new("/b")).apart(&ann), "`/b`");
     }
 
     #[test]
     fn an_id_is_read_as_systems_write_it() {
-        assert_eq!(id("3D1219C7C4C5404AAA1F6D2A48ADFDA4\n").as_deref(), Some("3d1219c7c4c5404aaa1f6d2a48adfda4"));
+        assert_eq!(
+            id("3D1219C7C4C5404AAA1F6D2A48ADFDA4\n").as_deref(),
+            Some("3d1219c7c4c5404aaa1f6d2a48adfda4")
+        );
         assert_eq!((id(""), id("uninitialized\n")), (None, None));
         let told = "+-o J314sAP  <class IOPlatformExpertDevice>\n    {\n      \
                     \"IOPlatformUUID\" = \"3D1219C7-C4C5-404A-AA1F-6D2A48ADFDA4\"\n    }\n";
-        assert_eq!(platform_uuid(told).as_deref(), Some("3d1219c7c4c5404aaa1f6d2a48adfda4"));
+        assert_eq!(
+            platform_uuid(told).as_deref(),
+            Some("3d1219c7c4c5404aaa1f6d2a48adfda4")
+        );
         assert_eq!(platform_uuid("{}"), None);
     }
 }

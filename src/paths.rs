@@ -47,10 +47,18 @@ impl Paths {
 }
 
 fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
-    let set = std::env::var_os(variable).map(PathBuf::from).filter(|p| p.is_absolute());
-    set.or_else(|| std::env::home_dir().map(|home| home.join(fallback))).map(|dir| dir.join("devk")).ok_or_else(|| {
-        Error::new(Code::StateIo, format!("neither `{variable}` nor a home folder is set")).hint("export HOME")
-    })
+    let set = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .filter(|p| p.is_absolute());
+    set.or_else(|| std::env::home_dir().map(|home| home.join(fallback)))
+        .map(|dir| dir.join("devk"))
+        .ok_or_else(|| {
+            Error::new(
+                Code::StateIo,
+                format!("neither `{variable}` nor a home folder is set"),
+            )
+            .hint("export HOME")
+        })
 }
 
 /// A lock between processes: it falls with the process that has it, however that ends.
@@ -65,7 +73,11 @@ impl Lock {
     pub fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
         loop {
             path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            let file = File::options().create(true).truncate(false).write(true).open(path)?;
+            let file = File::options()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, path) => return Ok(Some(Self(file))),
                 // Whoever had it removed it with its folder: it keeps nobody out any more.
@@ -111,7 +123,10 @@ impl Lock {
     /// ended: they outlive a devk that is killed.
     #[cfg(unix)]
     pub fn inherit(&self) -> std::io::Result<()> {
-        Ok(rustix::io::fcntl_setfd(&self.0, rustix::io::FdFlags::empty())?)
+        Ok(rustix::io::fcntl_setfd(
+            &self.0,
+            rustix::io::FdFlags::empty(),
+        )?)
     }
 }
 
@@ -119,7 +134,10 @@ impl Lock {
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
     let id = |meta: std::fs::Metadata| (meta.dev(), meta.ino());
-    file.metadata().ok().map(id).is_some_and(|held| std::fs::metadata(path).ok().map(id) == Some(held))
+    file.metadata()
+        .ok()
+        .map(id)
+        .is_some_and(|held| std::fs::metadata(path).ok().map(id) == Some(held))
 }
 
 /// An open file cannot be removed.
@@ -130,9 +148,17 @@ fn is_at(_: &File, _: &Path) -> bool {
 
 /// The error of a file or folder of devk's own that the system refuses, with what mends that.
 pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
-    let error = Error::new(Code::StateIo, format!("cannot {what} `{}`: {cause}", path.display()));
+    let error = Error::new(
+        Code::StateIo,
+        format!("cannot {what} `{}`: {cause}", path.display()),
+    );
     // The nearest folder that is there can be looked at.
-    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir()).unwrap_or(Path::new("/")).display();
+    let folder = path
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.is_dir())
+        .unwrap_or(Path::new("/"))
+        .display();
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => error.hint(format!("make room there: df -h {folder}")),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => error.hint(format!(
@@ -178,7 +204,8 @@ fn write_and_rename(file: &Path, content: &[u8], mode: u32) -> std::io::Result<(
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        temp.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+        temp.as_file()
+            .set_permissions(std::fs::Permissions::from_mode(mode))?;
     }
     temp.as_file().sync_all()?;
     temp.persist(file)?;
@@ -194,8 +221,15 @@ mod tests {
     #[test]
     fn a_disk_without_room_and_a_folder_that_cannot_be_written_are_told_apart() {
         let hint = |kind: ErrorKind| refused("write", Path::new("/tmp/none/x"), &kind.into()).hint;
-        assert_eq!(hint(ErrorKind::StorageFull).unwrap(), "make room there: df -h /tmp");
-        assert!(hint(ErrorKind::ReadOnlyFilesystem).unwrap().contains("XDG_STATE_HOME"));
+        assert_eq!(
+            hint(ErrorKind::StorageFull).unwrap(),
+            "make room there: df -h /tmp"
+        );
+        assert!(
+            hint(ErrorKind::ReadOnlyFilesystem)
+                .unwrap()
+                .contains("XDG_STATE_HOME")
+        );
         assert_eq!(hint(ErrorKind::NotFound), None);
     }
 
@@ -217,7 +251,10 @@ mod tests {
         let held = Lock::try_take(&file).unwrap();
         let (waits, told) = tokio::sync::oneshot::channel();
         let path = file.clone();
-        let waiter = tokio::spawn(async move { Lock::take(&path, || waits.send(()).unwrap()).await.unwrap() });
+        let waiter =
+            tokio::spawn(
+                async move { Lock::take(&path, || waits.send(()).unwrap()).await.unwrap() },
+            );
         told.await.unwrap();
         std::fs::remove_dir_all(dir.path().join("a")).unwrap();
         drop(held);
@@ -232,12 +269,18 @@ mod tests {
         let file = dir.path().join("lock");
         let held = Lock::try_take(&file).unwrap().unwrap();
         held.inherit().unwrap();
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = std::process::Command::new("sleep")
+            .arg("60")
+            .spawn()
+            .unwrap();
         drop(held);
         assert!(Lock::try_take(&file).unwrap().is_none());
         child.kill().unwrap();
         child.wait().unwrap();
         // Children of other tests may have inherited it for a moment.
-        tokio::time::timeout(Duration::from_secs(20), Lock::take(&file, || {})).await.unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), Lock::take(&file, || {}))
+            .await
+            .unwrap()
+            .unwrap();
     }
 }

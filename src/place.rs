@@ -30,6 +30,9 @@ impl Place {
 
 impl From<&Place> for Origin {
     fn from(place: &Place) -> Self {
-        Self { file: place.file.to_path_buf(), line: place.line }
+        Self {
+            file: place.file.to_path_buf(),
+            line: place.line,
+        }
     }
 }

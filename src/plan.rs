@@ -64,7 +64,14 @@ impl ForwardFact {
     pub fn leads_as(&self, other: &Self) -> bool {
         let lead = |fact: &Self| {
             let forward = fact.forward.clone();
-            (forward.name, forward.local, forward.namespace, forward.service, forward.remote, fact.port_name.clone())
+            (
+                forward.name,
+                forward.local,
+                forward.namespace,
+                forward.service,
+                forward.remote,
+                fact.port_name.clone(),
+            )
         };
         lead(self) == lead(other)
     }
@@ -152,24 +159,51 @@ const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 /// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
 /// later, and those of `down`. A test makes docs/errors.md from it.
 pub const STEPS: &[(&str, &str)] = &[
-    ("cluster.create", "create, start or adopt the cluster, pin it, and make the project's namespace"),
+    (
+        "cluster.create",
+        "create, start or adopt the cluster, pin it, and make the project's namespace",
+    ),
     ("image.build/NAME", "build an image of devk.yaml"),
     (
         "image.load/NAME",
         "bring an image to every node and verify it there; an image that devk did not build is named by its reference",
     ),
-    ("bridge.database/NAME", "make the separate database on Compose's server, with owner and extensions"),
-    ("bridge.service/NAME", "lead devk's Service to Compose's server, or to the relay that carries connections there"),
-    ("bridge.probe/NAME", "go the way of a pod from every node: address, port, login, database"),
-    ("bridge.record", "read which database is used back from devk's state; reported only if it fails"),
-    ("release.apply/NAME", "install or upgrade a release with helm"),
+    (
+        "bridge.database/NAME",
+        "make the separate database on Compose's server, with owner and extensions",
+    ),
+    (
+        "bridge.service/NAME",
+        "lead devk's Service to Compose's server, or to the relay that carries connections there",
+    ),
+    (
+        "bridge.probe/NAME",
+        "go the way of a pod from every node: address, port, login, database",
+    ),
+    (
+        "bridge.record",
+        "read which database is used back from devk's state; reported only if it fails",
+    ),
+    (
+        "release.apply/NAME",
+        "install or upgrade a release with helm",
+    ),
     (
         "release.left/NAME",
         "a release that devk installed and devk.yaml does not name any more: it stays and is reported",
     ),
-    ("release.ready/NAME", "wait until the release's workloads are ready, and explain those that are not"),
-    ("forward.open/NAME", "wait until a Ready pod stands behind a forward; its port is held from the start"),
-    ("forward.connect/NAME", "one connection through a forward; reported only if it fails"),
+    (
+        "release.ready/NAME",
+        "wait until the release's workloads are ready, and explain those that are not",
+    ),
+    (
+        "forward.open/NAME",
+        "wait until a Ready pod stands behind a forward; its port is held from the start",
+    ),
+    (
+        "forward.connect/NAME",
+        "one connection through a forward; reported only if it fails",
+    ),
     (
         "watch/NAME",
         "watch the build context of an image, or `inputs`: devk.yaml, charts, values and Compose files; reported only if it fails",
@@ -178,13 +212,28 @@ pub const STEPS: &[(&str, &str)] = &[
         "change/NAME",
         "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
     ),
-    ("session.events", "tell a client of the steps; reported only to one that read too slowly and missed some of it"),
-    ("bridge.remove/NAME", "take devk's Service and relay away, once nothing uses them; the database stays"),
+    (
+        "session.events",
+        "tell a client of the steps; reported only to one that read too slowly and missed some of it",
+    ),
+    (
+        "bridge.remove/NAME",
+        "take devk's Service and relay away, once nothing uses them; the database stays",
+    ),
     ("cluster.stop", "stop the node containers; the data stays"),
-    ("workloads.sleep", "scale the project's workloads to zero, on a cluster that is not its own"),
+    (
+        "workloads.sleep",
+        "scale the project's workloads to zero, on a cluster that is not its own",
+    ),
     ("cluster.delete", "remove the cluster with its volumes"),
-    ("release.uninstall/NAME", "uninstall a release with its hooks"),
-    ("namespace.delete", "remove the project's namespace with all it holds"),
+    (
+        "release.uninstall/NAME",
+        "uninstall a release with its hooks",
+    ),
+    (
+        "namespace.delete",
+        "remove the project's namespace with all it holds",
+    ),
     (
         "image.remove",
         "remove the images that devk built for the project from Docker, and from the nodes of a cluster that stays",
@@ -197,7 +246,13 @@ impl Plan {
         steps.extend(facts.images.iter().filter_map(build));
         steps.extend(facts.images.iter().map(load));
         steps.extend(bridge(&facts.bridge));
-        steps.extend(facts.releases.iter().enumerate().map(|(at, release)| apply(facts, at, release)));
+        steps.extend(
+            facts
+                .releases
+                .iter()
+                .enumerate()
+                .map(|(at, release)| apply(facts, at, release)),
+        );
         steps.extend(facts.releases.iter().map(ready));
         steps.extend(facts.forwards.iter().map(open));
         steps.extend(facts.left_out.iter().map(left_out));
@@ -215,10 +270,18 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Stopped => format!("cluster `{name}` is stopped"),
         ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
         ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
-        ClusterFact::Vacant => format!("cluster `{name}` runs, and nothing of this project does there"),
+        ClusterFact::Vacant => {
+            format!("cluster `{name}` runs, and nothing of this project does there")
+        }
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };
-    step(CLUSTER.to_owned(), vec![], why, facts.cluster == ClusterFact::Ready, Action::Cluster)
+    step(
+        CLUSTER.to_owned(),
+        vec![],
+        why,
+        facts.cluster == ClusterFact::Ready,
+        Action::Cluster,
+    )
 }
 
 fn build(image: &ImageFact) -> Option<PlannedStep> {
@@ -228,7 +291,13 @@ fn build(image: &ImageFact) -> Option<PlannedStep> {
         (false, true) => ("every node has it", true),
         (false, false) => ("its content is new", false),
     };
-    Some(step(build_id(&name), vec![], why.to_owned(), skip, Action::Build { image: name }))
+    Some(step(
+        build_id(&name),
+        vec![],
+        why.to_owned(),
+        skip,
+        Action::Build { image: name },
+    ))
 }
 
 fn load(image: &ImageFact) -> PlannedStep {
@@ -239,27 +308,49 @@ fn load(image: &ImageFact) -> PlannedStep {
         (false, true) => ("it is pinned by its digest: the node pulls it", true),
         (false, false) => ("a node lacks it", false),
     };
-    let action = Action::Load { reference: image.reference.clone() };
+    let action = Action::Load {
+        reference: image.reference.clone(),
+    };
     step(load_id(image), needs, why.to_owned(), skip, action)
 }
 
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
     // Releases stand in the order in which they need each other.
-    needs.extend(at.checked_sub(1).map(|before| apply_id(&facts.releases[before].name)));
-    needs.extend(facts.images.iter().filter(|i| release.uses.contains(&i.reference)).map(load_id));
+    needs.extend(
+        at.checked_sub(1)
+            .map(|before| apply_id(&facts.releases[before].name)),
+    );
+    needs.extend(
+        facts
+            .images
+            .iter()
+            .filter(|i| release.uses.contains(&i.reference))
+            .map(load_id),
+    );
     if matches!(&facts.bridge, BridgeFact::Wanted { release: user, .. } if *user == release.name) {
         needs.push(BRIDGE_PROBE.to_owned());
     }
-    let action = Action::Apply { release: release.name.clone() };
-    step(apply_id(&release.name), needs, apply_why(release), release.installed, action)
+    let action = Action::Apply {
+        release: release.name.clone(),
+    };
+    step(
+        apply_id(&release.name),
+        needs,
+        apply_why(release),
+        release.installed,
+        action,
+    )
 }
 
 fn apply_why(release: &ReleaseFact) -> String {
     const UNCHANGED: &str = "chart, values and images are unchanged";
     match (release.installed, &release.by_hand[..]) {
         (true, []) => UNCHANGED.to_owned(),
-        (true, left) => format!("{UNCHANGED}; changed by hand, where the chart says nothing: {}", some(left)),
+        (true, left) => format!(
+            "{UNCHANGED}; changed by hand, where the chart says nothing: {}",
+            some(left)
+        ),
         (false, []) => "its inputs are new".to_owned(),
         (false, changed) => format!("changed by hand: {}", some(changed)),
     }
@@ -268,53 +359,134 @@ fn apply_why(release: &ReleaseFact) -> String {
 /// The first three of them.
 fn some(texts: &[String]) -> String {
     let first: Vec<_> = texts.iter().take(3).map(String::as_str).collect();
-    let more = if texts.len() > 3 { format!(", and {} more", texts.len() - 3) } else { String::new() };
+    let more = if texts.len() > 3 {
+        format!(", and {} more", texts.len() - 3)
+    } else {
+        String::new()
+    };
     first.join("; ") + &more
 }
 
 fn left_over(LeftOut { name, why }: &LeftOut) -> PlannedStep {
-    step(format!("release.left/{name}"), vec![], why.clone(), true, Action::Apply { release: name.clone() })
+    step(
+        format!("release.left/{name}"),
+        vec![],
+        why.clone(),
+        true,
+        Action::Apply {
+            release: name.clone(),
+        },
+    )
 }
 
 fn ready(release: &ReleaseFact) -> PlannedStep {
     let id = ready_id(&release.name);
-    let action = Action::Ready { release: release.name.clone() };
-    step(id, vec![apply_id(&release.name)], "its workloads are watched until they are ready".to_owned(), false, action)
+    let action = Action::Ready {
+        release: release.name.clone(),
+    };
+    step(
+        id,
+        vec![apply_id(&release.name)],
+        "its workloads are watched until they are ready".to_owned(),
+        false,
+        action,
+    )
 }
 
 fn open(fact: &ForwardFact) -> PlannedStep {
     let forward = &fact.forward;
-    let why =
-        forward.moved.clone().unwrap_or_else(|| format!("{}:{} on {}", forward.service, forward.remote, forward.local));
-    let action = Action::Open { forward: forward.name.clone() };
-    step(format!("forward.open/{}", forward.name), vec![apply_id(&fact.release)], why, false, action)
+    let why = forward.moved.clone().unwrap_or_else(|| {
+        format!(
+            "{}:{} on {}",
+            forward.service, forward.remote, forward.local
+        )
+    });
+    let action = Action::Open {
+        forward: forward.name.clone(),
+    };
+    step(
+        format!("forward.open/{}", forward.name),
+        vec![apply_id(&fact.release)],
+        why,
+        false,
+        action,
+    )
 }
 
 fn left_out(LeftOut { name, why }: &LeftOut) -> PlannedStep {
-    step(format!("forward.open/{name}"), vec![], why.clone(), true, Action::Open { forward: name.clone() })
+    step(
+        format!("forward.open/{name}"),
+        vec![],
+        why.clone(),
+        true,
+        Action::Open {
+            forward: name.clone(),
+        },
+    )
 }
 
 /// Everything a pod needs to reach the database, before the release that uses it.
 fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
-    let BridgeFact::Wanted { database, made, .. } = fact else { return vec![] };
-    let why = if *made { "is there" } else { "is missing, or lacks an extension" };
-    let (cluster, why) = (CLUSTER.to_owned(), format!("database `{database}` {why}"));
-    let needs = vec![cluster.clone(), BRIDGE_DATABASE.to_owned(), BRIDGE_SERVICE.to_owned()];
+    let BridgeFact::Wanted { database, made, .. } = fact else {
+        return vec![];
+    };
+    let why = if *made {
+        "is there"
+    } else {
+        "is missing, or lacks an extension"
+    };
+    let cluster = CLUSTER.to_owned();
+    let why = format!("database `{database}` {why}");
+    let needs = vec![
+        cluster.clone(),
+        BRIDGE_DATABASE.to_owned(),
+        BRIDGE_SERVICE.to_owned(),
+    ];
     let lead = "pods find Compose's server by devk's Service".to_owned();
     let probe = "what pods will do is tried first".to_owned();
     vec![
-        step(BRIDGE_DATABASE.to_owned(), vec![], why, *made, Action::BridgeDatabase),
-        step(BRIDGE_SERVICE.to_owned(), vec![cluster], lead, false, Action::BridgeService),
-        step(BRIDGE_PROBE.to_owned(), needs, probe, false, Action::BridgeProbe),
+        step(
+            BRIDGE_DATABASE.to_owned(),
+            vec![],
+            why,
+            *made,
+            Action::BridgeDatabase,
+        ),
+        step(
+            BRIDGE_SERVICE.to_owned(),
+            vec![cluster],
+            lead,
+            false,
+            Action::BridgeService,
+        ),
+        step(
+            BRIDGE_PROBE.to_owned(),
+            needs,
+            probe,
+            false,
+            Action::BridgeProbe,
+        ),
     ]
 }
 
 /// The way back, when every release does without the bridge.
 fn unbridge(facts: &Facts) -> Option<PlannedStep> {
-    let needs = facts.releases.iter().map(|release| ready_id(&release.name)).collect();
+    let needs = facts
+        .releases
+        .iter()
+        .map(|release| ready_id(&release.name))
+        .collect();
     let why = "the charts use their own database again".to_owned();
     let leaving = facts.bridge == BridgeFact::Leaving;
-    leaving.then(|| step(BRIDGE_REMOVE.to_owned(), needs, why, false, Action::BridgeRemove))
+    leaving.then(|| {
+        step(
+            BRIDGE_REMOVE.to_owned(),
+            needs,
+            why,
+            false,
+            Action::BridgeRemove,
+        )
+    })
 }
 
 fn ready_id(release: &str) -> String {
@@ -326,7 +498,10 @@ fn build_id(image: &str) -> String {
 }
 
 fn load_id(image: &ImageFact) -> String {
-    format!("image.load/{}", image.built_as.as_ref().unwrap_or(&image.reference))
+    format!(
+        "image.load/{}",
+        image.built_as.as_ref().unwrap_or(&image.reference)
+    )
 }
 
 fn apply_id(release: &str) -> String {
@@ -334,7 +509,13 @@ fn apply_id(release: &str) -> String {
 }
 
 fn step(id: String, needs: Vec<String>, why: String, skip: bool, action: Action) -> PlannedStep {
-    PlannedStep { id, needs, why, skip, action }
+    PlannedStep {
+        id,
+        needs,
+        why,
+        skip,
+        action,
+    }
 }
 
 #[cfg(test)]
@@ -348,7 +529,12 @@ mod tests {
             in_docker: false,
             on_nodes: false,
         };
-        let redis = ImageFact { built_as: None, reference: "redis:7".into(), in_docker: true, on_nodes: false };
+        let redis = ImageFact {
+            built_as: None,
+            reference: "redis:7".into(),
+            in_docker: true,
+            on_nodes: false,
+        };
         let release = |name: &str, uses: &[&str]| ReleaseFact {
             name: name.to_owned(),
             uses: uses.iter().map(ToString::to_string).collect(),
@@ -359,7 +545,10 @@ mod tests {
             cluster_name: "devk".into(),
             cluster: ClusterFact::Absent,
             images: vec![image("api"), image("web"), redis],
-            releases: vec![release("infra", &["redis:7"]), release("shop", &["devk.local/shop/api:1"])],
+            releases: vec![
+                release("infra", &["redis:7"]),
+                release("shop", &["devk.local/shop/api:1"]),
+            ],
             left_over: vec![],
             forwards: vec![],
             left_out: vec![],
@@ -368,43 +557,86 @@ mod tests {
     }
 
     fn bridged() -> Facts {
-        let bridge = BridgeFact::Wanted { release: "shop".into(), database: "shop_k8s".into(), made: false };
-        Facts { bridge, left_out: vec![LeftOut { name: "db".into(), why: "it is Compose's".into() }], ..facts() }
+        let bridge = BridgeFact::Wanted {
+            release: "shop".into(),
+            database: "shop_k8s".into(),
+            made: false,
+        };
+        Facts {
+            bridge,
+            left_out: vec![LeftOut {
+                name: "db".into(),
+                why: "it is Compose's".into(),
+            }],
+            ..facts()
+        }
     }
 
     fn needs(plan: &Plan, id: &str) -> Vec<String> {
-        plan.steps.iter().find(|s| s.id == id).map(|s| s.needs.clone()).unwrap_or_default()
+        plan.steps
+            .iter()
+            .find(|s| s.id == id)
+            .map(|s| s.needs.clone())
+            .unwrap_or_default()
     }
 
     #[test]
     fn what_was_changed_by_hand_is_named() {
         let why = |installed, by_hand: &[&str]| {
             let by_hand = by_hand.iter().map(ToString::to_string).collect();
-            apply_why(&ReleaseFact { name: "shop".into(), uses: vec![], installed, by_hand })
+            apply_why(&ReleaseFact {
+                name: "shop".into(),
+                uses: vec![],
+                installed,
+                by_hand,
+            })
         };
-        assert_eq!(why(false, &["a", "b", "c", "d"]), "changed by hand: a; b; c, and 1 more");
+        assert_eq!(
+            why(false, &["a", "b", "c", "d"]),
+            "changed by hand: a; b; c, and 1 more"
+        );
         assert!(why(true, &["a"]).ends_with("where the chart says nothing: a"));
     }
 
     #[test]
     fn images_build_while_the_cluster_boots() {
-        assert_eq!(needs(&Plan::of(&facts()), "image.build/api"), Vec::<String>::new());
+        assert_eq!(
+            needs(&Plan::of(&facts()), "image.build/api"),
+            Vec::<String>::new()
+        );
     }
 
     #[test]
     fn a_release_waits_for_its_own_images_and_the_release_before_it() {
         let plan = Plan::of(&facts());
-        assert_eq!(needs(&plan, "release.apply/infra"), ["cluster.create", "image.load/redis:7"]);
-        assert_eq!(needs(&plan, "release.apply/shop"), ["cluster.create", "release.apply/infra", "image.load/api"]);
+        assert_eq!(
+            needs(&plan, "release.apply/infra"),
+            ["cluster.create", "image.load/redis:7"]
+        );
+        assert_eq!(
+            needs(&plan, "release.apply/shop"),
+            ["cluster.create", "release.apply/infra", "image.load/api"]
+        );
     }
 
     #[test]
     fn every_need_is_a_step_that_stands_before() {
-        for facts in [facts(), bridged(), Facts { bridge: BridgeFact::Leaving, ..facts() }] {
+        for facts in [
+            facts(),
+            bridged(),
+            Facts {
+                bridge: BridgeFact::Leaving,
+                ..facts()
+            },
+        ] {
             let plan = Plan::of(&facts);
             for (at, step) in plan.steps.iter().enumerate() {
                 for need in &step.needs {
-                    assert!(plan.steps[..at].iter().any(|s| &s.id == need), "{} needs {need}", step.id);
+                    assert!(
+                        plan.steps[..at].iter().any(|s| &s.id == need),
+                        "{} needs {need}",
+                        step.id
+                    );
                 }
             }
         }
@@ -415,22 +647,48 @@ mod tests {
         let plan = Plan::of(&bridged());
         assert!(needs(&plan, "release.apply/shop").contains(&BRIDGE_PROBE.to_owned()));
         assert!(!needs(&plan, "release.apply/infra").contains(&BRIDGE_PROBE.to_owned()));
-        assert_eq!(needs(&plan, BRIDGE_PROBE), [CLUSTER, BRIDGE_DATABASE, BRIDGE_SERVICE]);
-        assert_eq!(needs(&plan, BRIDGE_DATABASE), Vec::<String>::new(), "it is made while the cluster boots");
+        assert_eq!(
+            needs(&plan, BRIDGE_PROBE),
+            [CLUSTER, BRIDGE_DATABASE, BRIDGE_SERVICE]
+        );
+        assert_eq!(
+            needs(&plan, BRIDGE_DATABASE),
+            Vec::<String>::new(),
+            "it is made while the cluster boots"
+        );
     }
 
     #[test]
     fn a_bridge_goes_when_no_release_needs_it_any_more() {
-        let plan = Plan::of(&Facts { bridge: BridgeFact::Leaving, ..facts() });
-        assert_eq!(needs(&plan, BRIDGE_REMOVE), ["release.ready/infra", "release.ready/shop"]);
+        let plan = Plan::of(&Facts {
+            bridge: BridgeFact::Leaving,
+            ..facts()
+        });
+        assert_eq!(
+            needs(&plan, BRIDGE_REMOVE),
+            ["release.ready/infra", "release.ready/shop"]
+        );
     }
 
     #[test]
     fn every_step_of_a_plan_is_documented() {
-        let kind = |id: &str| id.split_once('/').map_or(id.to_owned(), |(kind, _)| format!("{kind}/NAME"));
-        let leaving = Facts { bridge: BridgeFact::Leaving, ..facts() };
-        for step in [facts(), bridged(), leaving].iter().flat_map(|facts| Plan::of(facts).steps) {
-            assert!(STEPS.iter().any(|(id, _)| *id == kind(&step.id)), "{} is not in STEPS", step.id);
+        let kind = |id: &str| {
+            id.split_once('/')
+                .map_or(id.to_owned(), |(kind, _)| format!("{kind}/NAME"))
+        };
+        let leaving = Facts {
+            bridge: BridgeFact::Leaving,
+            ..facts()
+        };
+        for step in [facts(), bridged(), leaving]
+            .iter()
+            .flat_map(|facts| Plan::of(facts).steps)
+        {
+            assert!(
+                STEPS.iter().any(|(id, _)| *id == kind(&step.id)),
+                "{} is not in STEPS",
+                step.id
+            );
         }
     }
 
@@ -438,7 +696,12 @@ mod tests {
     fn an_image_that_every_node_has_is_not_built_only_because_docker_forgot_it() {
         let mut facts = facts();
         facts.images[0].on_nodes = true;
-        let skipped: Vec<_> = Plan::of(&facts).steps.into_iter().filter(|s| s.skip).map(|s| s.id).collect();
+        let skipped: Vec<_> = Plan::of(&facts)
+            .steps
+            .into_iter()
+            .filter(|s| s.skip)
+            .map(|s| s.id)
+            .collect();
         assert_eq!(skipped, ["image.build/api", "image.load/api"]);
     }
 
@@ -446,26 +709,55 @@ mod tests {
     fn an_image_that_is_pinned_by_its_digest_is_left_to_the_node() {
         let mut facts = facts();
         let reference = "redis:7@sha256:0123".to_owned();
-        facts.images.push(ImageFact { built_as: None, reference, in_docker: true, on_nodes: false });
+        facts.images.push(ImageFact {
+            built_as: None,
+            reference,
+            in_docker: true,
+            on_nodes: false,
+        });
         let plan = Plan::of(&facts);
-        let load = plan.steps.iter().find(|step| step.id == "image.load/redis:7@sha256:0123").unwrap();
-        assert_eq!((load.skip, load.why.as_str()), (true, "it is pinned by its digest: the node pulls it"));
+        let load = plan
+            .steps
+            .iter()
+            .find(|step| step.id == "image.load/redis:7@sha256:0123")
+            .unwrap();
+        assert_eq!(
+            (load.skip, load.why.as_str()),
+            (true, "it is pinned by its digest: the node pulls it")
+        );
     }
 
     #[test]
     fn a_project_moves_into_a_cluster_that_runs_before_its_images_come() {
-        let plan = Plan::of(&Facts { cluster: ClusterFact::Vacant, ..facts() });
-        assert_eq!((plan.steps[0].id.as_str(), plan.steps[0].skip), (CLUSTER, false));
-        assert!(plan.steps[0].needs.is_empty() && needs(&plan, "image.load/api").contains(&CLUSTER.to_owned()));
+        let plan = Plan::of(&Facts {
+            cluster: ClusterFact::Vacant,
+            ..facts()
+        });
+        assert_eq!(
+            (plan.steps[0].id.as_str(), plan.steps[0].skip),
+            (CLUSTER, false)
+        );
+        assert!(
+            plan.steps[0].needs.is_empty()
+                && needs(&plan, "image.load/api").contains(&CLUSTER.to_owned())
+        );
     }
 
     #[test]
     fn an_unchanged_project_has_nothing_to_do_but_to_look() {
         let mut facts = facts();
         facts.cluster = ClusterFact::Ready;
-        facts.images.iter_mut().for_each(|i| (i.in_docker, i.on_nodes) = (true, true));
+        facts
+            .images
+            .iter_mut()
+            .for_each(|i| (i.in_docker, i.on_nodes) = (true, true));
         facts.releases.iter_mut().for_each(|r| r.installed = true);
-        let busy: Vec<_> = Plan::of(&facts).steps.into_iter().filter(|s| !s.skip).map(|s| s.id).collect();
+        let busy: Vec<_> = Plan::of(&facts)
+            .steps
+            .into_iter()
+            .filter(|s| !s.skip)
+            .map(|s| s.id)
+            .collect();
         assert_eq!(busy, ["release.ready/infra", "release.ready/shop"]);
     }
 }

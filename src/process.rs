@@ -86,8 +86,17 @@ pub struct Cmd {
 
 impl Cmd {
     pub fn new(program: impl Into<PathBuf>) -> Self {
-        let (args, env) = (Vec::new(), Vec::new());
-        Self { program: program.into(), inherited: None, args, env, dir: None, input: None, outlives: false }
+        let args = Vec::new();
+        let env = Vec::new();
+        Self {
+            program: program.into(),
+            inherited: None,
+            args,
+            env,
+            dir: None,
+            input: None,
+            outlives: false,
+        }
     }
 
     /// The allowed variables are those of `environment`, not this process's.
@@ -105,19 +114,26 @@ impl Cmd {
 
     #[must_use]
     pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, args: I) -> Self {
-        self.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        self.args
+            .extend(args.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.env.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.env
+            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
     #[must_use]
-    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(self, pairs: impl IntoIterator<Item = (K, V)>) -> Self {
-        pairs.into_iter().fold(self, |cmd, (key, value)| cmd.env(key, value))
+    pub fn envs<K: AsRef<OsStr>, V: AsRef<OsStr>>(
+        self,
+        pairs: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        pairs
+            .into_iter()
+            .fold(self, |cmd, (key, value)| cmd.env(key, value))
     }
 
     #[must_use]
@@ -143,8 +159,12 @@ impl Cmd {
 
     /// The command as it can be pasted into a shell.
     pub fn pasteable(&self) -> String {
-        let env = self.env.iter().map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
-        let words = std::iter::once(quote(self.program.as_os_str())).chain(self.args.iter().map(|a| quote(a)));
+        let env = self
+            .env
+            .iter()
+            .map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
+        let words = std::iter::once(quote(self.program.as_os_str()))
+            .chain(self.args.iter().map(|a| quote(a)));
         env.chain(words).collect::<Vec<_>>().join(" ")
     }
 
@@ -164,7 +184,11 @@ impl Cmd {
     /// As [`Cmd::run`].
     pub async fn run_watched(&self, line: impl FnMut(&str)) -> Result<Output> {
         let answer = self.converse(|_| {}, line).await?;
-        if answer.status.success() { Ok(answer.output) } else { Err(self.failed(&answer)) }
+        if answer.status.success() {
+            Ok(answer.output)
+        } else {
+            Err(self.failed(&answer))
+        }
     }
 
     /// Runs to the end, whatever that is, and hands every line of stdout to `line` as it comes.
@@ -175,10 +199,18 @@ impl Cmd {
         self.converse(line, |_| {}).await
     }
 
-    async fn converse(&self, mut out: impl FnMut(&str), mut err: impl FnMut(&str)) -> Result<Answer> {
+    async fn converse(
+        &self,
+        mut out: impl FnMut(&str),
+        mut err: impl FnMut(&str),
+    ) -> Result<Answer> {
         let not_started = |e: std::io::Error| self.not_started(&e);
         let mut command = self.command();
-        let kept = if self.outlives { kept_pipes(&mut command).map_err(not_started)? } else { None };
+        let kept = if self.outlives {
+            kept_pipes(&mut command).map_err(not_started)?
+        } else {
+            None
+        };
         let mut child = command.spawn().map_err(not_started)?;
         // It holds the writing ends too, and the reading would have no end.
         drop(command);
@@ -188,25 +220,43 @@ impl Cmd {
         }
         let (stdout, stderr, status) = match kept {
             Some((stdout, stderr)) => {
-                tokio::join!(read_lines(Some(stdout), &mut out), read_lines(Some(stderr), &mut err), child.wait())
+                tokio::join!(
+                    read_lines(Some(stdout), &mut out),
+                    read_lines(Some(stderr), &mut err),
+                    child.wait()
+                )
             }
             None => {
-                let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-                tokio::join!(read_lines(stdout, &mut out), read_lines(stderr, &mut err), child.wait())
+                let stdout = child.stdout.take();
+                let stderr = child.stderr.take();
+                tokio::join!(
+                    read_lines(stdout, &mut out),
+                    read_lines(stderr, &mut err),
+                    child.wait()
+                )
             }
         };
         let status = status.map_err(|e| self.not_run("wait for", &e))?;
-        Ok(Answer { status, output: Output { stdout, stderr } })
+        Ok(Answer {
+            status,
+            output: Output { stdout, stderr },
+        })
     }
 
     /// The error of a program that ended like this: [`Code::CommandKilled`] if it was not by itself.
     pub fn failed(&self, Answer { status, output }: &Answer) -> Error {
-        let name = self.program.file_name().unwrap_or(self.program.as_os_str()).to_string_lossy();
+        let name = self
+            .program
+            .file_name()
+            .unwrap_or(self.program.as_os_str())
+            .to_string_lossy();
         let error = match status.code() {
             Some(_) => Error::new(Code::CommandFailed, format!("`{name}` failed: {status}")),
-            None => {
-                Error::new(Code::CommandKilled, format!("`{name}` was killed: {status}")).hint("run the command again")
-            }
+            None => Error::new(
+                Code::CommandKilled,
+                format!("`{name}` was killed: {status}"),
+            )
+            .hint("run the command again"),
         };
         error
             .evidence(format!("$ {}", self.pasteable()))
@@ -217,13 +267,24 @@ impl Cmd {
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.args).env_clear().kill_on_drop(true);
-        let stdin = if self.input.is_some() { Stdio::piped() } else { Stdio::null() };
-        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if self.input.is_some() {
+            Stdio::piped()
+        } else {
+            Stdio::null()
+        };
+        command
+            .stdin(stdin)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let inherited = |key: &&str| match &self.inherited {
             Some(environment) => environment.get(key).map(OsString::from),
             None => std::env::var_os(key),
         };
-        command.envs(ALLOWED.iter().filter_map(|key| inherited(key).map(|value| (*key, value))));
+        command.envs(
+            ALLOWED
+                .iter()
+                .filter_map(|key| inherited(key).map(|value| (*key, value))),
+        );
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -234,17 +295,23 @@ impl Cmd {
     fn not_started(&self, cause: &std::io::Error) -> Error {
         match &self.dir {
             // The system does not say which of the two it did not find.
-            Some(dir) if !dir.is_dir() => {
-                self.not_run("start", cause).hint(format!("it is to run in `{}`, which is no folder", dir.display()))
+            Some(dir) if !dir.is_dir() => self.not_run("start", cause).hint(format!(
+                "it is to run in `{}`, which is no folder",
+                dir.display()
+            )),
+            _ if cause.kind() == ErrorKind::NotFound => {
+                Error::new(Code::ToolMissing, self.cannot("start", cause)).hint(format!(
+                    "install `{}` and run the command again",
+                    self.program.display()
+                ))
             }
-            _ if cause.kind() == ErrorKind::NotFound => Error::new(Code::ToolMissing, self.cannot("start", cause))
-                .hint(format!("install `{}` and run the command again", self.program.display())),
             _ => self.not_run("start", cause),
         }
     }
 
     fn not_run(&self, what: &str, cause: &std::io::Error) -> Error {
-        Error::new(Code::CommandNotRun, self.cannot(what, cause)).evidence(format!("$ {}", self.pasteable()))
+        Error::new(Code::CommandNotRun, self.cannot(what, cause))
+            .evidence(format!("$ {}", self.pasteable()))
     }
 
     fn cannot(&self, what: &str, cause: &std::io::Error) -> String {
@@ -273,7 +340,9 @@ fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(
 type Kept = tokio::net::unix::pipe::Receiver;
 
 #[cfg(not(unix))]
-fn kept_pipes(_: &mut tokio::process::Command) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
+fn kept_pipes(
+    _: &mut tokio::process::Command,
+) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
     Ok(None)
 }
 
@@ -282,14 +351,21 @@ fn kept_pipes(_: &mut tokio::process::Command) -> std::io::Result<Option<(tokio:
 pub async fn command_lines() -> Vec<String> {
     let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")).collect()
+    lines
+        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
+        .collect()
 }
 
 /// The command lines of all processes of this machine, words parted by spaces.
 #[cfg(not(target_os = "linux"))]
 pub async fn command_lines() -> Vec<String> {
-    let output = Cmd::new("ps").args(["-A", "-ww", "-o", "args="]).run().await;
-    output.map(|o| o.stdout.lines().map(str::to_owned).collect()).unwrap_or_default()
+    let output = Cmd::new("ps")
+        .args(["-A", "-ww", "-o", "args="])
+        .run()
+        .await;
+    output
+        .map(|o| o.stdout.lines().map(str::to_owned).collect())
+        .unwrap_or_default()
 }
 
 /// The last `count` lines of a text.
@@ -329,35 +405,67 @@ mod tests {
 
     #[test]
     fn a_command_can_be_pasted() {
-        let cmd = Cmd::new("helm").arg("template").arg("it's").arg("").env("A", "b c");
+        let cmd = Cmd::new("helm")
+            .arg("template")
+            .arg("it's")
+            .arg("")
+            .env("A", "b c");
         assert_eq!(cmd.pasteable(), r"A='b c' helm template 'it'\''s' ''");
     }
 
     #[tokio::test]
     async fn a_failure_carries_command_and_output() {
-        let error = Cmd::new("sh").args(["-c", "echo out; echo err >&2; exit 3"]).run().await.unwrap_err();
+        let error = Cmd::new("sh")
+            .args(["-c", "echo out; echo err >&2; exit 3"])
+            .run()
+            .await
+            .unwrap_err();
         assert_eq!(error.code, Code::CommandFailed);
-        assert_eq!(error.evidence, ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]);
+        assert_eq!(
+            error.evidence,
+            ["$ sh -c 'echo out; echo err >&2; exit 3'", "out", "err"]
+        );
     }
 
     #[cfg(unix)]
     #[tokio::test]
     async fn a_program_that_was_killed_has_not_failed() {
-        let error = Cmd::new("sh").args(["-c", "kill -9 $$"]).run().await.unwrap_err();
-        assert_eq!((error.code, error.hint.as_deref()), (Code::CommandKilled, Some("run the command again")));
-        assert!(error.message.starts_with("`sh` was killed: signal: 9"), "{error}");
+        let error = Cmd::new("sh")
+            .args(["-c", "kill -9 $$"])
+            .run()
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.hint.as_deref()),
+            (Code::CommandKilled, Some("run the command again"))
+        );
+        assert!(
+            error.message.starts_with("`sh` was killed: signal: 9"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn only_a_program_that_is_not_there_is_to_be_installed() {
         let dir = tempfile::tempdir().unwrap();
         let code = |cmd: Cmd| async move { cmd.run().await.unwrap_err().code };
-        assert_eq!(code(Cmd::new("/nowhere/helm").dir(dir.path())).await, Code::ToolMissing);
+        assert_eq!(
+            code(Cmd::new("/nowhere/helm").dir(dir.path())).await,
+            Code::ToolMissing
+        );
         assert_eq!(code(Cmd::new("no-such-program")).await, Code::ToolMissing);
         // A folder is there, and cannot be run.
         assert_eq!(code(Cmd::new(dir.path())).await, Code::CommandNotRun);
-        let error = Cmd::new("sh").args(["-c", "true"]).dir(dir.path().join("gone")).run().await.unwrap_err();
-        assert_eq!((error.code, error.evidence), (Code::CommandNotRun, vec!["$ sh -c true".to_owned()]));
+        let error = Cmd::new("sh")
+            .args(["-c", "true"])
+            .dir(dir.path().join("gone"))
+            .run()
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.evidence),
+            (Code::CommandNotRun, vec!["$ sh -c true".to_owned()])
+        );
         assert!(error.hint.unwrap().contains("gone"));
     }
 
@@ -365,13 +473,22 @@ mod tests {
     async fn a_program_that_fails_has_answered_all_the_same() {
         let mut lines = vec![];
         let cmd = Cmd::new("sh").args(["-c", "echo a; echo b; exit 7"]);
-        let answer = cmd.answer(|line| lines.push(line.to_owned())).await.unwrap();
-        assert_eq!((answer.status.code(), lines), (Some(7), vec!["a".to_owned(), "b".to_owned()]));
+        let answer = cmd
+            .answer(|line| lines.push(line.to_owned()))
+            .await
+            .unwrap();
+        assert_eq!(
+            (answer.status.code(), lines),
+            (Some(7), vec!["a".to_owned(), "b".to_owned()])
+        );
     }
 
     #[tokio::test]
     async fn a_program_reads_what_it_is_given_to_its_end() {
-        assert_eq!(Cmd::new("cat").input("a\nb").run().await.unwrap().stdout, "a\nb");
+        assert_eq!(
+            Cmd::new("cat").input("a\nb").run().await.unwrap().stdout,
+            "a\nb"
+        );
         assert_eq!(Cmd::new("cat").run().await.unwrap().stdout, "");
     }
 
@@ -380,7 +497,10 @@ mod tests {
     async fn ends_alone(script: &str) {
         let dir = tempfile::tempdir().unwrap();
         let end = dir.path().join("end");
-        let cmd = Cmd::new("sh").args(["-c", &format!("{script}; touch \"$0\"")]).arg(&end).outlives();
+        let cmd = Cmd::new("sh")
+            .args(["-c", &format!("{script}; touch \"$0\"")])
+            .arg(&end)
+            .outlives();
         let mut command = cmd.command();
         command.kill_on_drop(false);
         let pipes = kept_pipes(&mut command).unwrap();
@@ -399,8 +519,16 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_outlives_devk_prints_on() {
         ends_alone("echo first; echo first >&2; sleep 0.2; echo second; echo second >&2").await;
-        let output = Cmd::new("sh").args(["-c", "echo read; echo too >&2"]).outlives().run().await.unwrap();
-        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("read\n", "too\n"));
+        let output = Cmd::new("sh")
+            .args(["-c", "echo read; echo too >&2"])
+            .outlives()
+            .run()
+            .await
+            .unwrap();
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("read\n", "too\n")
+        );
     }
 
     /// As much as minikube prints while it downloads for an hour.
@@ -413,7 +541,12 @@ mod tests {
     #[tokio::test]
     async fn a_process_is_found_by_its_command_line() {
         let mut child = Cmd::new("sleep").arg("4711").command().spawn().unwrap();
-        assert!(command_lines().await.iter().any(|line| line.trim_end() == "sleep 4711"));
+        assert!(
+            command_lines()
+                .await
+                .iter()
+                .any(|line| line.trim_end() == "sleep 4711")
+        );
         child.kill().await.unwrap();
     }
 
@@ -431,9 +564,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_child_works_in_the_environment_it_is_given() {
-        let environment =
-            [("HTTPS_PROXY", "proxy:1"), ("HELM_DRIVER", "sql")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        let output = Cmd::new("/usr/bin/env").inherit(&environment.into_iter().collect()).run().await.unwrap();
+        let environment = [("HTTPS_PROXY", "proxy:1"), ("HELM_DRIVER", "sql")]
+            .map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let output = Cmd::new("/usr/bin/env")
+            .inherit(&environment.into_iter().collect())
+            .run()
+            .await
+            .unwrap();
         assert_eq!(output.stdout, "HTTPS_PROXY=proxy:1\n");
     }
 }

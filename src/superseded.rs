@@ -30,7 +30,12 @@ impl Superseded {
     /// Removes them, but for what a pod runs and, of each image, the one before: somebody may roll back to it. What
     /// cannot be removed stays until the next time; the log tells why.
     pub(crate) async fn remove(self) {
-        let late = || Err(Error::new(Code::DockerRequest, format!("not done within {} s", PATIENCE.as_secs())));
+        let late = || {
+            Err(Error::new(
+                Code::DockerRequest,
+                format!("not done within {} s", PATIENCE.as_secs()),
+            ))
+        };
         let removed = tokio::time::timeout(PATIENCE, self.try_remove()).await;
         if let Err(error) = removed.unwrap_or_else(|_| late()) {
             ui::log(format_args!("removing superseded images: {error}"));
@@ -43,23 +48,42 @@ impl Superseded {
         if built.iter().all(|image| staying.contains(&image.tag)) {
             return Ok(());
         }
-        let needed: BTreeSet<_> = self.current.union(&self.running().await?).cloned().collect();
+        let needed: BTreeSet<_> = self
+            .current
+            .union(&self.running().await?)
+            .cloned()
+            .collect();
         let staying = image::staying(&built, &needed);
         for node in &self.access.nodes {
             image::remove_from_node(&self.docker, &node.name, &self.project, &staying).await?;
         }
-        let superseded = built.into_iter().map(|image| image.tag).filter(|tag| !staying.contains(tag));
-        image::remove_tags(&self.docker, superseded.collect()).await.map(drop)
+        let superseded = built
+            .into_iter()
+            .map(|image| image.tag)
+            .filter(|tag| !staying.contains(tag));
+        image::remove_tags(&self.docker, superseded.collect())
+            .await
+            .map(drop)
     }
 
     /// The images of all pods: a chart may put some into other namespaces.
     async fn running(&self) -> Result<BTreeSet<String>> {
-        let pods = Api::<Pod>::all(self.access.client.clone()).list(&ListParams::default()).await.map_err(|e| {
-            Error::new(Code::ClusterUnreachable, format!("cannot list the pods: {e}")).hint("devk doctor")
-        })?;
+        let pods = Api::<Pod>::all(self.access.client.clone())
+            .list(&ListParams::default())
+            .await
+            .map_err(|e| {
+                Error::new(
+                    Code::ClusterUnreachable,
+                    format!("cannot list the pods: {e}"),
+                )
+                .hint("devk doctor")
+            })?;
         let specs = pods.items.into_iter().filter_map(|pod| pod.spec);
-        let containers =
-            specs.flat_map(|spec| spec.containers.into_iter().chain(spec.init_containers.into_iter().flatten()));
+        let containers = specs.flat_map(|spec| {
+            spec.containers
+                .into_iter()
+                .chain(spec.init_containers.into_iter().flatten())
+        });
         Ok(containers.filter_map(|container| container.image).collect())
     }
 }

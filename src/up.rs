@@ -57,7 +57,9 @@ pub async fn up(
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     session.finished().await;
-    let mut project = session.read(&asked.source, paths, &asked.environment).await?;
+    let mut project = session
+        .read(&asked.source, paths, &asked.environment)
+        .await?;
     if project.id != asked.id {
         return Err(other_project(&project, &asked.id).into());
     }
@@ -83,18 +85,32 @@ async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
     project: &Project,
-    Asked { environment, bridging, .. }: &Asked,
+    Asked {
+        environment,
+        bridging,
+        ..
+    }: &Asked,
 ) -> Result<Observed, Errors> {
     let leases = Leases::open(&paths.state);
-    let (mut again, mut opening) = (HOLD_ANEW, None);
+    let mut again = HOLD_ANEW;
+    let mut opening = None;
     loop {
-        let observed = observe::observe(project, paths, &Own(session.ports()), environment, *bridging).await?;
+        let observed = observe::observe(
+            project,
+            paths,
+            &Own(session.ports()),
+            environment,
+            *bridging,
+        )
+        .await?;
         let alone = match opening.take() {
             Some(alone) => alone,
             None => leases.opening().await?,
         };
         match hold(session, &leases, project, &observed).await {
-            Err(errors) if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) => {
+            Err(errors)
+                if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) =>
+            {
                 again -= 1;
                 // Kept while it looks again: of many that come up at once each would be too late each time.
                 opening = Some(alone);
@@ -115,15 +131,29 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
             failed.push(id);
         }
     };
-    tell("watch/inputs".to_owned(), session.follow_inputs(project, observed.compose.as_ref()).await);
-    for (image, followed) in session.syncing.follow(&project.id, &observed.images, &observed.releases).await {
+    tell(
+        "watch/inputs".to_owned(),
+        session
+            .follow_inputs(project, observed.compose.as_ref())
+            .await,
+    );
+    for (image, followed) in session
+        .syncing
+        .follow(&project.id, &observed.images, &observed.releases)
+        .await
+    {
         tell(format!("watch/{image}"), followed);
     }
     failed
 }
 
 /// The record of the bridge. All else is done by now: one that cannot be read is a step that failed, and no more.
-fn recorded(reporter: &Reporter, paths: &Paths, id: &str, failed: &mut Vec<String>) -> Option<Record> {
+fn recorded(
+    reporter: &Reporter,
+    paths: &Paths,
+    id: &str,
+    failed: &mut Vec<String>,
+) -> Option<Record> {
     record::load(&paths.project(id)).unwrap_or_else(|error| {
         let step = reporter.start("bridge.record", "");
         failed.push(step.id().to_owned());
@@ -132,13 +162,23 @@ fn recorded(reporter: &Reporter, paths: &Paths, id: &str, failed: &mut Vec<Strin
     })
 }
 
-async fn hold(session: &mut Session, leases: &Leases, project: &Project, observed: &Observed) -> Result<(), Errors> {
+async fn hold(
+    session: &mut Session,
+    leases: &Leases,
+    project: &Project,
+    observed: &Observed,
+) -> Result<(), Errors> {
     session.hold(&observed.facts.forwards).await?;
     Ok(leases.save(&Lessee::from(project), &rows(observed))?)
 }
 
 fn rows(observed: &Observed) -> Vec<Forward> {
-    observed.facts.forwards.iter().map(|fact| fact.forward.clone()).collect()
+    observed
+        .facts
+        .forwards
+        .iter()
+        .map(|fact| fact.forward.clone())
+        .collect()
 }
 
 /// One execution of one plan.
@@ -180,7 +220,10 @@ impl<'a> Run<'a> {
             reporter: session.reporter.clone(),
             // Else the step for the cluster sets it.
             access: OnceCell::new_with(
-                observed.access.clone().filter(|_| observed.facts.cluster == ClusterFact::Ready),
+                observed
+                    .access
+                    .clone()
+                    .filter(|_| observed.facts.cluster == ClusterFact::Ready),
             ),
             session,
             pods,
@@ -193,7 +236,11 @@ impl<'a> Run<'a> {
 
     /// The answer is the steps that failed, in the plan's order.
     async fn execute(&self, plan: &Plan) -> Vec<String> {
-        let nodes: Vec<_> = plan.steps.iter().map(|step| (step.id.clone(), step.needs.clone())).collect();
+        let nodes: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|step| (step.id.clone(), step.needs.clone()))
+            .collect();
         let step = |id: &str| plan.steps.iter().find(|step| step.id == id);
         let run = |id: String| async move {
             match step(&id) {
@@ -205,18 +252,29 @@ impl<'a> Run<'a> {
             if let Some(step) = step(id) {
                 self.end(&step.action, false);
             }
-            self.reporter.skipped(id, format!("`{need}` did not end well"));
+            self.reporter
+                .skipped(id, format!("`{need}` did not end well"));
         };
         let verdicts = graph::run(&nodes, run, blocked).await;
         // What is blocked by a failure is no failure of its own.
         let ids = plan.steps.iter().map(|step| step.id.clone());
-        ids.filter(|id| verdicts.get(id) == Some(&Verdict::Failed)).collect()
+        ids.filter(|id| verdicts.get(id) == Some(&Verdict::Failed))
+            .collect()
     }
 
     /// What it came to. `since` is when it began.
     fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
-        let Self { project, paths, observed, reporter, .. } = self;
-        let bridge = observed.bridge.as_ref().and_then(|_| recorded(reporter, paths, &project.id, &mut failed));
+        let Self {
+            project,
+            paths,
+            observed,
+            reporter,
+            ..
+        } = self;
+        let bridge = observed
+            .bridge
+            .as_ref()
+            .and_then(|_| recorded(reporter, paths, &project.id, &mut failed));
         Outcome {
             ready: failed.is_empty(),
             project: project.id.clone(),
@@ -271,7 +329,9 @@ impl<'a> Run<'a> {
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
             Action::Open { forward } => self.open(forward).await,
-            Action::BridgeDatabase => steps::database(self.bridge()?, step).await.map(Done::Worked),
+            Action::BridgeDatabase => steps::database(self.bridge()?, step)
+                .await
+                .map(Done::Worked),
             Action::BridgeService => self.lead().await,
             Action::BridgeProbe => self.probe(step).await,
             Action::BridgeRemove => self.unbridge().await,
@@ -279,45 +339,98 @@ impl<'a> Run<'a> {
     }
 
     fn bridge(&self) -> Result<&Bridge> {
-        self.observed.bridge.as_ref().ok_or_else(|| unplanned("bridge"))
+        self.observed
+            .bridge
+            .as_ref()
+            .ok_or_else(|| unplanned("bridge"))
     }
 
     async fn lead(&self) -> Result<Done> {
-        let (bridge, access, id) = (self.bridge()?, self.access()?, self.project.id.as_str());
+        let bridge = self.bridge()?;
+        let access = self.access()?;
+        let id = self.project.id.as_str();
         namespace::ensure(&access.client, id, &self.observed.owner).await?;
-        let (lead, changed) = steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
+        let (lead, changed) =
+            steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
         record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
         self.lead.send_replace(Some(lead));
-        let how = if bridge.relay { "devk's relay" } else { "Compose's own port" };
-        let said = format!("{} → {}:{}, {how}", service::host(id), lead.address, lead.target);
-        Ok(if changed { Done::Worked(said) } else { Done::Nothing(said) })
+        let how = if bridge.relay {
+            "devk's relay"
+        } else {
+            "Compose's own port"
+        };
+        let said = format!(
+            "{} → {}:{}, {how}",
+            service::host(id),
+            lead.address,
+            lead.target
+        );
+        Ok(if changed {
+            Done::Worked(said)
+        } else {
+            Done::Nothing(said)
+        })
     }
 
     async fn probe(&self, step: &Step) -> Result<Done> {
-        let lead = self.lead.borrow().ok_or_else(|| unplanned("bridge.service"))?;
-        steps::probe(self.bridge()?, &self.observed.engine, self.access()?, lead, step).await.map(Done::Worked)
+        let lead = self
+            .lead
+            .borrow()
+            .ok_or_else(|| unplanned("bridge.service"))?;
+        steps::probe(
+            self.bridge()?,
+            &self.observed.engine,
+            self.access()?,
+            lead,
+            step,
+        )
+        .await
+        .map(Done::Worked)
     }
 
     async fn unbridge(&self) -> Result<Done> {
         let (id, state) = (&self.project.id, self.paths.project(&self.project.id));
-        steps::remove(self.access()?, self.session, id, &state).await.map(Done::Worked)
+        steps::remove(self.access()?, self.session, id, &state)
+            .await
+            .map(Done::Worked)
     }
 
     /// The images that this run replaced. None if it built and loaded nothing, or if something may need older ones: a
     /// release that failed, or one that devk.yaml does not name any more, which is known of a cluster that ran before.
     fn superseded(&self, outcome: &Outcome) -> Option<Superseded> {
-        let is_new = self.worked.borrow().keys().any(|step| step.starts_with("image."));
-        let access = self.observed.access.as_ref().filter(|_| is_new && outcome.ready)?;
-        self.observed.facts.left_over.is_empty().then(|| Superseded {
-            docker: self.observed.engine.docker.clone(),
-            access: access.clone(),
-            project: self.project.id.clone(),
-            current: outcome.images.iter().map(|image| image.reference.clone()).collect(),
-        })
+        let is_new = self
+            .worked
+            .borrow()
+            .keys()
+            .any(|step| step.starts_with("image."));
+        let access = self
+            .observed
+            .access
+            .as_ref()
+            .filter(|_| is_new && outcome.ready)?;
+        self.observed
+            .facts
+            .left_over
+            .is_empty()
+            .then(|| Superseded {
+                docker: self.observed.engine.docker.clone(),
+                access: access.clone(),
+                project: self.project.id.clone(),
+                current: outcome
+                    .images
+                    .iter()
+                    .map(|image| image.reference.clone())
+                    .collect(),
+            })
     }
 
     async fn cluster(&self, step: &Step) -> Result<Done> {
-        let Observed { cluster, owner, engine, .. } = self.observed;
+        let Observed {
+            cluster,
+            owner,
+            engine,
+            ..
+        } = self.observed;
         let (turn, access) = cluster.ensure(step).await?;
         self.is_as_observed(&access)?;
         // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
@@ -328,14 +441,20 @@ impl<'a> Run<'a> {
         let nodes = access.nodes.len();
         // Nobody else sets it: the step runs once, and only where there was none.
         let _ = self.access.set(access);
-        Ok(Done::Worked(format!("cluster `{}` runs on {nodes} node(s)", self.project.cluster.name)))
+        Ok(Done::Worked(format!(
+            "cluster `{}` runs on {nodes} node(s)",
+            self.project.cluster.name
+        )))
     }
 
     /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
     fn is_as_observed(&self, access: &Access) -> Result<()> {
         match &self.observed.access {
             Some(seen) if seen.pin.uid != access.pin.uid => {
-                let text = format!("cluster `{}` was made anew while this was planned", self.project.cluster.name);
+                let text = format!(
+                    "cluster `{}` was made anew while this was planned",
+                    self.project.cluster.name
+                );
                 Err(Error::new(Code::ClusterPin, text).hint("devk up"))
             }
             _ => Ok(()),
@@ -344,14 +463,30 @@ impl<'a> Run<'a> {
 
     async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
         let stale = || Error::new(Code::BuildStale, "a newer change makes it out of date");
-        self.stale.run_until_cancelled(work).await.unwrap_or_else(|| Err(stale()))
+        self.stale
+            .run_until_cancelled(work)
+            .await
+            .unwrap_or_else(|| Err(stale()))
     }
 
     async fn build(&self, name: &str, step: &Step) -> Result<Done> {
-        let Some(built) = self.observed.images.iter().find(|built| built.target.name == name) else {
+        let Some(built) = self
+            .observed
+            .images
+            .iter()
+            .find(|built| built.target.name == name)
+        else {
             return Err(unplanned(name));
         };
-        image::build(&self.observed.engine, &self.project.id, &built.config, &built.args, &built.target, step).await?;
+        image::build(
+            &self.observed.engine,
+            &self.project.id,
+            &built.config,
+            &built.args,
+            &built.target,
+            step,
+        )
+        .await?;
         Ok(Done::Worked(built.target.reference()))
     }
 
@@ -360,15 +495,24 @@ impl<'a> Run<'a> {
         let docker = &self.observed.engine.docker;
         let loader = self.session.loader(docker, &self.paths.cache).await?;
         let loads = access.nodes.iter().map(|node| async {
-            if image::on_node(docker, &node.name).await?.contains_key(&image::normalise(reference)) {
+            if image::on_node(docker, &node.name)
+                .await?
+                .contains_key(&image::normalise(reference))
+            {
                 return Ok(None);
             }
             loader.load(&node.name, reference, step).await.map(Some)
         });
-        let loaded: Vec<_> = futures::future::try_join_all(loads).await?.into_iter().flatten().collect();
+        let loaded: Vec<_> = futures::future::try_join_all(loads)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect();
         Ok(match loaded.iter().max_by_key(|loaded| loaded.took) {
             None => Done::Nothing("every node has it".to_owned()),
-            Some(slowest) => Done::Worked(format!("verified on {} node(s); {slowest}", loaded.len())),
+            Some(slowest) => {
+                Done::Worked(format!("verified on {} node(s); {slowest}", loaded.len()))
+            }
         })
     }
 
@@ -381,12 +525,22 @@ impl<'a> Run<'a> {
         if self.observed.facts.cluster != ClusterFact::Ready
             && observe::standing(access, self.project, release).await?.0
         {
-            return Ok(Done::Nothing("chart, values and images are unchanged".to_owned()));
+            return Ok(Done::Nothing(
+                "chart, values and images are unchanged".to_owned(),
+            ));
         }
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
-        let target = Target { client: &access.client, kubeconfig: &kubeconfig, state: &state };
-        let revision = self.observed.helm.apply(&release.prepared, &target, step).await?;
+        let target = Target {
+            client: &access.client,
+            kubeconfig: &kubeconfig,
+            state: &state,
+        };
+        let revision = self
+            .observed
+            .helm
+            .apply(&release.prepared, &target, step)
+            .await?;
         Ok(Done::Worked(format!("revision {revision}")))
     }
 
@@ -396,7 +550,14 @@ impl<'a> Run<'a> {
         // A release that is unchanged was not applied.
         self.wake(access, step).await?;
         let workloads = release.rendered.workloads(&self.project.id);
-        wait_ready(&access.client, &self.project.id, &workloads, config.timeout, step).await?;
+        wait_ready(
+            &access.client,
+            &self.project.id,
+            &workloads,
+            config.timeout,
+            step,
+        )
+        .await?;
         Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
     }
 
@@ -409,7 +570,13 @@ impl<'a> Run<'a> {
     }
 
     async fn open(&self, name: &str) -> Result<Done> {
-        let Some(fact) = self.observed.facts.forwards.iter().find(|fact| fact.forward.name == name) else {
+        let Some(fact) = self
+            .observed
+            .facts
+            .forwards
+            .iter()
+            .find(|fact| fact.forward.name == name)
+        else {
             return Err(unplanned(name));
         };
         let mut pods = self.pods.clone();
@@ -430,7 +597,10 @@ impl<'a> Run<'a> {
     /// Ends when waiting for a release's pods has become pointless, with whether it has become ready.
     async fn given_up(&self, release: &str) -> bool {
         let mut ready = self.ready.subscribe();
-        let verdict = ready.wait_for(|ready| ready.contains_key(release)).await.map(|ready| ready[release]);
+        let verdict = ready
+            .wait_for(|ready| ready.contains_key(release))
+            .await
+            .map(|ready| ready[release]);
         let is_ready = verdict.unwrap_or(false);
         if is_ready {
             tokio::time::sleep(ENDPOINT_GRACE).await;
@@ -439,27 +609,46 @@ impl<'a> Run<'a> {
     }
 
     fn access(&self) -> Result<&Access> {
-        self.access.get().ok_or_else(|| Error::new(Code::ClusterUnreachable, "there is no cluster to work on"))
+        self.access
+            .get()
+            .ok_or_else(|| Error::new(Code::ClusterUnreachable, "there is no cluster to work on"))
     }
 
     fn release(&self, name: &str) -> Result<(&ReleaseConfig, &observe::PreparedRelease)> {
-        let config = self.project.releases.iter().find(|release| release.name == name);
-        let prepared = self.observed.releases.iter().find(|release| release.prepared.name == name);
+        let config = self
+            .project
+            .releases
+            .iter()
+            .find(|release| release.name == name);
+        let prepared = self
+            .observed
+            .releases
+            .iter()
+            .find(|release| release.prepared.name == name);
         config.zip(prepared).ok_or_else(|| unplanned(name))
     }
 }
 
 /// A session is one project's: its lock, its ports and its namespace are.
 fn other_project(now: &Project, id: &str) -> Error {
-    let message = format!("devk.yaml is project `{}` now, and this is the session of `{id}`", now.id);
+    let message = format!(
+        "devk.yaml is project `{}` now, and this is the session of `{id}`",
+        now.id
+    );
     Error::new(Code::SessionProject, message)
         .at(&now.file, None)
         .evidence(format!("what runs of `{id}` goes on as it was"))
-        .hint(format!("devk up -d    # a session of its own for `{}`", now.id))
+        .hint(format!(
+            "devk up -d    # a session of its own for `{}`",
+            now.id
+        ))
 }
 
 fn built(image: &observe::BuiltImage) -> Built {
-    Built { name: image.target.name.clone(), reference: image.target.reference() }
+    Built {
+        name: image.target.name.clone(),
+        reference: image.target.reference(),
+    }
 }
 
 /// How a step ended well.
@@ -471,13 +660,21 @@ enum Done {
 
 fn no_pod(fact: &ForwardFact) -> Error {
     let forward = &fact.forward;
-    Error::new(Code::ForwardNoPod, format!("no Ready pod stands behind Service `{}`", forward.service))
-        .evidence(format!("{} is held; connections wait for a pod", forward.url))
-        .hint(format!("devk logs {}", forward.service))
+    Error::new(
+        Code::ForwardNoPod,
+        format!("no Ready pod stands behind Service `{}`", forward.service),
+    )
+    .evidence(format!(
+        "{} is held; connections wait for a pod",
+        forward.url
+    ))
+    .hint(format!("devk logs {}", forward.service))
 }
 
 fn unplanned(name: &str) -> Error {
-    internal(&format!("`{name}` stands in the plan and not in the project"))
+    internal(&format!(
+        "`{name}` stands in the plan and not in the project"
+    ))
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -492,7 +689,9 @@ mod tests {
     async fn a_record_that_cannot_be_read_is_a_failed_step_and_no_end_of_all_that_was_done() {
         let dir = tempfile::tempdir().unwrap();
         let [state, cache, data] = ["state", "cache", "data"].map(|folder| dir.path().join(folder));
-        let (paths, reporter, mut failed) = (Paths { state, cache, data }, Reporter::default(), vec![]);
+        let paths = Paths { state, cache, data };
+        let reporter = Reporter::default();
+        let mut failed = vec![];
         let mut events = reporter.subscribe();
         assert_eq!(recorded(&reporter, &paths, "shop", &mut failed), None);
         assert!(failed.is_empty(), "there is none");

@@ -33,5 +33,8 @@ fn the_document_says_what_the_code_says() {
         std::fs::write(&file, document()).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == document(), "docs/doctor.md is out of date: UPDATE=1 cargo test --test doctor_doc");
+    assert!(
+        written == document(),
+        "docs/doctor.md is out of date: UPDATE=1 cargo test --test doctor_doc"
+    );
 }

@@ -83,7 +83,11 @@ fn document() -> String {
     }
     text += ERRORS_HEAD;
     for code in Code::ALL {
-        text += &format!("| `{code}` | {} | {} |\n", code.exit() as u8, code.meaning());
+        text += &format!(
+            "| `{code}` | {} | {} |\n",
+            code.exit() as u8,
+            code.meaning()
+        );
     }
     text
 }
@@ -95,5 +99,8 @@ fn the_document_says_what_the_code_says() {
         std::fs::write(&file, document()).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == document(), "docs/errors.md is out of date: UPDATE=1 cargo test --test errors_doc");
+    assert!(
+        written == document(),
+        "docs/errors.md is out of date: UPDATE=1 cargo test --test errors_doc"
+    );
 }

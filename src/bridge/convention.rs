@@ -32,7 +32,9 @@ pub struct Paths {
 /// The `external…` blocks at the top of a chart's values that may take a Postgres server.
 pub fn blocks(values: &Value) -> Vec<&str> {
     let keys = values.as_object().into_iter().flatten();
-    keys.filter(|(key, block)| block.is_object() && service_of(key).is_some()).map(|(key, _)| key.as_str()).collect()
+    keys.filter(|(key, block)| block.is_object() && service_of(key).is_some())
+        .map(|(key, _)| key.as_str())
+        .collect()
 }
 
 /// The paths that `given` leaves open are found in the chart's values.
@@ -40,7 +42,11 @@ pub fn blocks(values: &Value) -> Vec<&str> {
 /// # Errors
 /// [`Code::BridgeValues`] if a path is neither given nor found, leads nowhere, or several blocks could be meant.
 pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
-    let unknown: Vec<_> = paths_of(given).into_iter().flatten().filter(|path| !has_place(values, path)).collect();
+    let unknown: Vec<_> = paths_of(given)
+        .into_iter()
+        .flatten()
+        .filter(|path| !has_place(values, path))
+        .collect();
     if let [first, ..] = unknown[..] {
         return Err(nowhere(first, values));
     }
@@ -70,11 +76,22 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
         password: path(&given.password, "password", PASSWORD),
         enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
     };
-    if missing.is_empty() { Ok(paths) } else { Err(incomplete(block, &missing)) }
+    if missing.is_empty() {
+        Ok(paths)
+    } else {
+        Err(incomplete(block, &missing))
+    }
 }
 
 fn paths_of(given: &BridgePaths) -> [&Option<String>; 6] {
-    let BridgePaths { enabled, host, port, database, username, password } = given;
+    let BridgePaths {
+        enabled,
+        host,
+        port,
+        database,
+        username,
+        password,
+    } = given;
     [enabled, host, port, database, username, password]
 }
 
@@ -83,13 +100,22 @@ fn paths_of(given: &BridgePaths) -> [&Option<String>; 6] {
 fn has_place(values: &Value, path: &str) -> bool {
     let (parent, _) = path.rsplit_once('.').unwrap_or(("", path));
     let mut keys = parent.split('.').filter(|key| !key.is_empty());
-    keys.try_fold(values, |value, key| value.get(key)).is_some_and(|value| value.is_object() || value.is_null())
+    keys.try_fold(values, |value, key| value.get(key))
+        .is_some_and(|value| value.is_object() || value.is_null())
 }
 
 fn nowhere(path: &str, values: &Value) -> Error {
-    let keys: Vec<_> = values.as_object().into_iter().flatten().map(|(key, _)| key.as_str()).collect();
-    let error = Error::new(Code::BridgeValues, format!("the chart's values have no place for `{path}`"))
-        .evidence(format!("their keys are {}", keys.join(", ")));
+    let keys: Vec<_> = values
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(key, _)| key.as_str())
+        .collect();
+    let error = Error::new(
+        Code::BridgeValues,
+        format!("the chart's values have no place for `{path}`"),
+    )
+    .evidence(format!("their keys are {}", keys.join(", ")));
     let (first, rest) = path.split_once('.').unwrap_or((path, ""));
     match suggest(first, keys.iter().copied()) {
         Some(near) if near != first => error.hint(format!("did you mean `{near}.{rest}`?")),
@@ -98,8 +124,17 @@ fn nowhere(path: &str, values: &Value) -> Error {
 }
 
 fn is_whole(given: &BridgePaths) -> bool {
-    let BridgePaths { enabled: _, host, port, database, username, password } = given;
-    [host, port, database, username, password].iter().all(|path| path.is_some())
+    let BridgePaths {
+        enabled: _,
+        host,
+        port,
+        database,
+        username,
+        password,
+    } = given;
+    [host, port, database, username, password]
+        .iter()
+        .all(|path| path.is_some())
 }
 
 /// `postgresql` of `externalPostgresql`.
@@ -113,16 +148,28 @@ fn enabled(block: &str, values: &Value) -> Option<String> {
     let own = service_of(block)?;
     let mut names = std::iter::once(own).chain(SERVICES.iter().copied());
     let name = names.find_map(|name| {
-        let key = values.as_object()?.keys().find(|key| key.eq_ignore_ascii_case(name))?;
-        values[key].get("enabled").is_some_and(Value::is_boolean).then_some(key)
+        let key = values
+            .as_object()?
+            .keys()
+            .find(|key| key.eq_ignore_ascii_case(name))?;
+        values[key]
+            .get("enabled")
+            .is_some_and(Value::is_boolean)
+            .then_some(key)
     });
     name.map(|name| format!("{name}.enabled"))
 }
 
 fn ambiguous(blocks: &[&str]) -> Error {
     let names: Vec<_> = blocks.iter().map(|block| format!("`{block}`")).collect();
-    Error::new(Code::BridgeValues, format!("the database could be meant for {}", names.join(" or ")))
-        .hint(format!("bridge: {{postgres: {{values: {{host: {}.host, port: …}}}}}}", blocks[0]))
+    Error::new(
+        Code::BridgeValues,
+        format!("the database could be meant for {}", names.join(" or ")),
+    )
+    .hint(format!(
+        "bridge: {{postgres: {{values: {{host: {}.host, port: …}}}}}}",
+        blocks[0]
+    ))
 }
 
 fn incomplete(block: Option<&str>, missing: &[String]) -> Error {
@@ -131,9 +178,14 @@ fn incomplete(block: Option<&str>, missing: &[String]) -> Error {
         Some(block) => format!("`{block}` of the chart's values takes no {}", names.join(", ")),
         None => "the chart's values have no block for an external database, such as `externalPostgresql`".to_owned(),
     };
-    let paths: Vec<_> = missing.iter().map(|name| format!("{name}: path.to.{name}")).collect();
-    Error::new(Code::BridgeValues, message)
-        .hint(format!("name the values that take them: `bridge: {{postgres: {{values: {{{}}}}}}}`", paths.join(", ")))
+    let paths: Vec<_> = missing
+        .iter()
+        .map(|name| format!("{name}: path.to.{name}"))
+        .collect();
+    Error::new(Code::BridgeValues, message).hint(format!(
+        "name the values that take them: `bridge: {{postgres: {{values: {{{}}}}}}}`",
+        paths.join(", ")
+    ))
 }
 
 #[cfg(test)]
@@ -148,8 +200,10 @@ mod tests {
 
     #[test]
     fn a_block_and_its_switch_are_found_by_their_names() {
-        let found =
-            find(&BridgePaths::default(), &json!({"postgresql": {"enabled": true}, "externalPostgresql": block()}));
+        let found = find(
+            &BridgePaths::default(),
+            &json!({"postgresql": {"enabled": true}, "externalPostgresql": block()}),
+        );
         let at = |key: &str| format!("externalPostgresql.{key}");
         let expected = Paths {
             enabled: Some("postgresql.enabled".into()),
@@ -164,8 +218,7 @@ mod tests {
 
     #[test]
     fn an_external_database_belongs_to_the_postgres_that_the_chart_can_turn_off() {
-        let fields =
-            json!({"host": "", "port": 5432, "name": "shop", "user": "shop", "password": "", "existingSecret": ""});
+        let fields = json!({"host": "", "port": 5432, "name": "shop", "user": "shop", "password": "", "existingSecret": ""});
         let values = json!({"postgresql": {"enabled": true}, "externalDatabase": fields});
         let found = find(&BridgePaths::default(), &values).unwrap();
         assert_eq!(found.enabled.as_deref(), Some("postgresql.enabled"));
@@ -178,12 +231,21 @@ mod tests {
     #[test]
     fn a_switch_that_is_spelled_otherwise_keeps_its_spelling() {
         let values = json!({"postgreSQL": {"enabled": false}, "externalPostgreSQL": block()});
-        assert_eq!(find(&BridgePaths::default(), &values).unwrap().enabled.as_deref(), Some("postgreSQL.enabled"));
+        assert_eq!(
+            find(&BridgePaths::default(), &values)
+                .unwrap()
+                .enabled
+                .as_deref(),
+            Some("postgreSQL.enabled")
+        );
     }
 
     #[test]
     fn a_path_that_devk_yaml_names_wins_over_the_convention() {
-        let given = BridgePaths { host: Some("db.address".into()), ..BridgePaths::default() };
+        let given = BridgePaths {
+            host: Some("db.address".into()),
+            ..BridgePaths::default()
+        };
         let found = find(&given, &json!({"externalPostgresql": block(), "db": {}})).unwrap();
         assert_eq!((found.host.as_str(), found.enabled), ("db.address", None));
     }
@@ -191,13 +253,22 @@ mod tests {
     #[test]
     fn a_path_that_leads_nowhere_is_refused() {
         let values = json!({"postgresql": {"enabled": true}, "externalPostgresql": block()});
-        let given = |path: &str| BridgePaths { enabled: Some(path.into()), ..BridgePaths::default() };
+        let given = |path: &str| BridgePaths {
+            enabled: Some(path.into()),
+            ..BridgePaths::default()
+        };
         let error = find(&given("postgrsql.enabled"), &values).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
-            (Code::BridgeValues, "the chart's values have no place for `postgrsql.enabled`")
+            (
+                Code::BridgeValues,
+                "the chart's values have no place for `postgrsql.enabled`"
+            )
         );
-        assert_eq!(error.hint.as_deref(), Some("did you mean `postgresql.enabled`?"));
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("did you mean `postgresql.enabled`?")
+        );
         assert!(find(&given("postgresql.enabled.deep"), &values).is_err());
         find(&given("postgresql.unsaid"), &values).unwrap();
         find(&given("unsaid"), &values).unwrap();
@@ -205,9 +276,19 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_named_with_the_key_to_write() {
-        let error = find(&BridgePaths::default(), &json!({"externalPostgresql": {"host": ""}})).unwrap_err();
+        let error = find(
+            &BridgePaths::default(),
+            &json!({"externalPostgresql": {"host": ""}}),
+        )
+        .unwrap_err();
         assert_eq!(error.code, Code::BridgeValues);
-        assert!(error.message.ends_with("takes no `port`, `database`, `username`, `password`"), "{}", error.message);
+        assert!(
+            error
+                .message
+                .ends_with("takes no `port`, `database`, `username`, `password`"),
+            "{}",
+            error.message
+        );
         assert!(error.hint.unwrap().contains("port: path.to.port"));
     }
 
@@ -215,7 +296,10 @@ mod tests {
     fn several_blocks_are_named_unless_devk_yaml_says_it_all() {
         let values = json!({"externalPostgresql": block(), "externalDatabase": block()});
         let error = find(&BridgePaths::default(), &values).unwrap_err();
-        assert_eq!(error.message, "the database could be meant for `externalPostgresql` or `externalDatabase`");
+        assert_eq!(
+            error.message,
+            "the database could be meant for `externalPostgresql` or `externalDatabase`"
+        );
         let path = |name: &str| Some(name.to_owned());
         let given = BridgePaths {
             enabled: None,
@@ -231,7 +315,9 @@ mod tests {
     #[test]
     fn other_external_servers_are_no_postgres() {
         assert_eq!(
-            blocks(&json!({"externalRedis": {}, "externalTrafficPolicy": "x", "externalPostgresql": ""})),
+            blocks(
+                &json!({"externalRedis": {}, "externalTrafficPolicy": "x", "externalPostgresql": ""})
+            ),
             [""; 0]
         );
     }

@@ -48,23 +48,44 @@ pub struct Given<'a> {
 /// # Errors
 /// Every precondition that does not hold: the codes that begin with `bridge.`.
 pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
-    let config = given.project.bridge.clone().unwrap_or_else(|| unsaid(given.project));
-    let compose = given.compose.ok_or_else(|| located(no_compose(given.project), &config))?;
-    let service = source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
+    let config = given
+        .project
+        .bridge
+        .clone()
+        .unwrap_or_else(|| unsaid(given.project));
+    let compose = given
+        .compose
+        .ok_or_else(|| located(no_compose(given.project), &config))?;
+    let service =
+        source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
     let credentials = source::credentials(service);
     let mut problems = vec![];
     let default = || name::default(&credentials.main, given.project.worktree.as_deref());
     let database = config.database.clone().unwrap_or_else(default);
-    let usable = name::check(&database).and_then(|()| overlap::unused(&database, &credentials.main, compose));
+    let usable = name::check(&database)
+        .and_then(|()| overlap::unused(&database, &credentials.main, compose));
     keep(usable.map_err(|e| located(e, &config)), &mut problems);
-    let chart = keep(chart(&config, given.charts).map_err(|e| located(e, &config)), &mut problems);
-    let server = keep(reached(&given, compose, service, &credentials).await, &mut problems);
+    let chart = keep(
+        chart(&config, given.charts).map_err(|e| located(e, &config)),
+        &mut problems,
+    );
+    let server = keep(
+        reached(&given, compose, service, &credentials).await,
+        &mut problems,
+    );
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
         return Err(Errors(problems));
     };
     let mark = Mark::of(&given.project.id, given.owner);
-    let made = is_made(&server, &database, &mark).await.map_err(|e| located(e, &config))?;
-    let Server { login, published, relay, catalog } = server;
+    let made = is_made(&server, &database, &mark)
+        .await
+        .map_err(|e| located(e, &config))?;
+    let Server {
+        login,
+        published,
+        relay,
+        catalog,
+    } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);
     Ok(Bridge {
         service: service.name.clone(),
@@ -89,42 +110,91 @@ fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
 
 /// `--bridge` without a `bridge:` block.
 fn unsaid(project: &Project) -> BridgeConfig {
-    let origin = Origin { file: project.file.clone(), line: 1 };
-    BridgeConfig { service: None, database: None, release: None, values: BridgePaths::default(), origin }
+    let origin = Origin {
+        file: project.file.clone(),
+        line: 1,
+    };
+    BridgeConfig {
+        service: None,
+        database: None,
+        release: None,
+        values: BridgePaths::default(),
+        origin,
+    }
 }
 
 /// At `bridge:`, unless the problem has a place of its own.
 fn located(error: Error, config: &BridgeConfig) -> Error {
-    if error.file.is_some() { error } else { error.at(&config.origin.file, config.origin.line) }
+    if error.file.is_some() {
+        error
+    } else {
+        error.at(&config.origin.file, config.origin.line)
+    }
 }
 
 fn no_compose(project: &Project) -> Error {
-    Error::new(Code::BridgeServer, "there is no Compose project whose Postgres could be used")
-        .evidence(format!("looked for compose.yaml and its kin in {} and above it", project.root.display()))
-        .hint("name its files: `compose: [path/to/compose.yaml]`")
+    Error::new(
+        Code::BridgeServer,
+        "there is no Compose project whose Postgres could be used",
+    )
+    .evidence(format!(
+        "looked for compose.yaml and its kin in {} and above it",
+        project.root.display()
+    ))
+    .hint("name its files: `compose: [path/to/compose.yaml]`")
 }
 
 /// The release that takes an external Postgres, and how.
 fn chart(config: &BridgeConfig, charts: &[Chart]) -> Result<(String, Paths)> {
     let named: Vec<_> = match &config.release {
-        Some(name) => charts.iter().filter(|chart| chart.release == *name).collect(),
+        Some(name) => charts
+            .iter()
+            .filter(|chart| chart.release == *name)
+            .collect(),
         None => charts.iter().collect(),
     };
-    let with_block = named.iter().copied().filter(|chart| !convention::blocks(&chart.values).is_empty());
-    let fit: Vec<_> = if named.len() == 1 { named.clone() } else { with_block.collect() };
+    let with_block = named
+        .iter()
+        .copied()
+        .filter(|chart| !convention::blocks(&chart.values).is_empty());
+    let fit: Vec<_> = if named.len() == 1 {
+        named.clone()
+    } else {
+        with_block.collect()
+    };
     match (&fit[..], &config.release) {
-        ([chart], _) => Ok((chart.release.clone(), convention::find(&config.values, &chart.values)?)),
+        ([chart], _) => Ok((
+            chart.release.clone(),
+            convention::find(&config.values, &chart.values)?,
+        )),
         ([], Some(name)) => {
-            let names: Vec<_> = charts.iter().map(|chart| format!("`{}`", chart.release)).collect();
-            Err(Error::new(Code::BridgeValues, format!("there is no release `{name}`"))
-                .hint(format!("the releases are {}", names.join(", "))))
+            let names: Vec<_> = charts
+                .iter()
+                .map(|chart| format!("`{}`", chart.release))
+                .collect();
+            Err(
+                Error::new(Code::BridgeValues, format!("there is no release `{name}`"))
+                    .hint(format!("the releases are {}", names.join(", "))),
+            )
         }
-        ([], None) => Err(Error::new(Code::BridgeValues, "no chart has values for an external Postgres")
-            .hint("name them: `bridge: {postgres: {release: …, values: {host: …}}}`")),
+        ([], None) => Err(Error::new(
+            Code::BridgeValues,
+            "no chart has values for an external Postgres",
+        )
+        .hint("name them: `bridge: {postgres: {release: …, values: {host: …}}}`")),
         (several, _) => {
-            let names: Vec<_> = several.iter().map(|chart| format!("`{}`", chart.release)).collect();
-            Err(Error::new(Code::BridgeValues, format!("{} all take an external Postgres", names.join(" and ")))
-                .hint(format!("choose one: `bridge: {{postgres: {{release: {}}}}}`", several[0].release)))
+            let names: Vec<_> = several
+                .iter()
+                .map(|chart| format!("`{}`", chart.release))
+                .collect();
+            Err(Error::new(
+                Code::BridgeValues,
+                format!("{} all take an external Postgres", names.join(" and ")),
+            )
+            .hint(format!(
+                "choose one: `bridge: {{postgres: {{release: {}}}}}`",
+                several[0].release
+            )))
         }
     }
 }
@@ -137,27 +207,42 @@ struct Server {
     catalog: Catalog,
 }
 
-async fn reached(given: &Given<'_>, compose: &Compose, service: &Service, as_whom: &Credentials) -> Result<Server> {
+async fn reached(
+    given: &Given<'_>,
+    compose: &Compose,
+    service: &Service,
+    as_whom: &Credentials,
+) -> Result<Server> {
     let published = source::published(service)?;
-    let relay = published.reach == Reach::Loopback && gateway::place_of(given.engine).await? == Place::Here;
+    let relay =
+        published.reach == Reach::Loopback && gateway::place_of(given.engine).await? == Place::Here;
     if relay && given.once {
         return Err(ends_with_once(service, published));
     }
     let down = |e: Error| match e.code {
-        Code::BridgeUnreachable => {
-            e.hint(command(compose, &given.project.root).args(["up", "-d", &service.name]).pasteable())
-        }
+        Code::BridgeUnreachable => e.hint(
+            command(compose, &given.project.root)
+                .args(["up", "-d", &service.name])
+                .pasteable(),
+        ),
         _ => e,
     };
     let holder = holder(given.engine, compose, service, published).await?;
     let login = Login {
         address: SocketAddr::new(published.local, published.port),
         user: as_whom.user.clone(),
-        password: password(given.engine, &as_whom.password, holder.as_ref()).await.map_err(down)?,
+        password: password(given.engine, &as_whom.password, holder.as_ref())
+            .await
+            .map_err(down)?,
         main: as_whom.main.clone(),
     };
     let catalog = look(&login, holder.is_some()).await.map_err(down)?;
-    Ok(Server { login, published, relay, catalog })
+    Ok(Server {
+        login,
+        published,
+        relay,
+        catalog,
+    })
 }
 
 /// Looks at the server; one whose container `runs` may have been started a moment ago.
@@ -165,7 +250,11 @@ async fn look(login: &Login, runs: bool) -> Result<Catalog> {
     let deadline = tokio::time::Instant::now() + STARTING;
     loop {
         match server::look(login).await {
-            Err(e) if e.code == Code::BridgeUnreachable && runs && tokio::time::Instant::now() < deadline => {
+            Err(e)
+                if e.code == Code::BridgeUnreachable
+                    && runs
+                    && tokio::time::Instant::now() < deadline =>
+            {
                 tokio::time::sleep(STARTING / 40).await;
             }
             found => return found,
@@ -175,26 +264,45 @@ async fn look(login: &Login, runs: bool) -> Result<Catalog> {
 
 fn ends_with_once(service: &Service, published: Published) -> Error {
     let Published { local, port, .. } = published;
-    let message = format!("`up --once` leaves no session, and pods reach `{}` through one only", service.name);
+    let message = format!(
+        "`up --once` leaves no session, and pods reach `{}` through one only",
+        service.name
+    );
     Error::new(Code::BridgeOnce, message)
-        .evidence(format!("Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"))
+        .evidence(format!(
+            "Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"
+        ))
         .hint("`devk up -d --bridge`, or publish the port without an IP address")
         .at(&service.origin.file, service.origin.line)
 }
 
 /// A password that stands in a file is read where it stands: in the container.
-async fn password(engine: &Engine, password: &Password, holder: Option<&PublishedPort>) -> Result<Secret> {
+async fn password(
+    engine: &Engine,
+    password: &Password,
+    holder: Option<&PublishedPort>,
+) -> Result<Secret> {
     let file = match password {
         Password::Plain(secret) => return Ok(secret.clone()),
         Password::File(file) => file,
     };
-    let unread =
-        |why: String| Error::new(Code::BridgeUnreachable, format!("the password in `{file}` cannot be read: {why}"));
+    let unread = |why: String| {
+        Error::new(
+            Code::BridgeUnreachable,
+            format!("the password in `{file}` cannot be read: {why}"),
+        )
+    };
     let holder = holder.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
-    let output = Exec::new(&holder.container, ["cat", file]).output(&engine.docker).await?;
+    let output = Exec::new(&holder.container, ["cat", file])
+        .output(&engine.docker)
+        .await?;
     match output.code {
-        0 => Ok(Secret(output.text().trim_end_matches(['\r', '\n']).to_owned())),
-        _ => Err(unread(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+        0 => Ok(Secret(
+            output.text().trim_end_matches(['\r', '\n']).to_owned(),
+        )),
+        _ => Err(unread(
+            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        )),
     }
 }
 
@@ -203,13 +311,20 @@ async fn is_made(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
     match server.catalog.databases.get(database) {
         Some(found) => {
             server::check_owner(database, found, mark)?;
-            let lacking = server::lacks(&server.login, database, &server.catalog.extensions).await?;
+            let lacking =
+                server::lacks(&server.login, database, &server.catalog.extensions).await?;
             Ok(lacking.is_empty())
         }
         None if !server.catalog.may_create => {
             let user = &server.login.user;
-            Err(Error::new(Code::BridgeLogin, format!("user `{user}` may not create databases on Compose's server"))
-                .hint(format!("as a superuser there: ALTER ROLE {} CREATEDB", server::quoted(user))))
+            Err(Error::new(
+                Code::BridgeLogin,
+                format!("user `{user}` may not create databases on Compose's server"),
+            )
+            .hint(format!(
+                "as a superuser there: ALTER ROLE {} CREATEDB",
+                server::quoted(user)
+            )))
         }
         None => Ok(false),
     }
@@ -224,9 +339,25 @@ fn command(compose: &Compose, root: &Path) -> Cmd {
     }
 }
 
-fn drop_command(compose: &Compose, root: &Path, service: &Service, login: &Login, database: &str) -> String {
+fn drop_command(
+    compose: &Compose,
+    root: &Path,
+    service: &Service,
+    login: &Login,
+    database: &str,
+) -> String {
     let sql = format!("DROP DATABASE {}", server::quoted(database));
-    let psql = ["exec", &service.name, "psql", "-U", &login.user, "-d", &login.main, "-c", &sql];
+    let psql = [
+        "exec",
+        &service.name,
+        "psql",
+        "-U",
+        &login.user,
+        "-d",
+        &login.main,
+        "-c",
+        &sql,
+    ];
     command(compose, root).args(psql).pasteable()
 }
 
@@ -242,17 +373,26 @@ mod tests {
             database: None,
             release: release.map(str::to_owned),
             values: BridgePaths::default(),
-            origin: Origin { file: "devk.yaml".into(), line: 4 },
+            origin: Origin {
+                file: "devk.yaml".into(),
+                line: 4,
+            },
         }
     }
 
     fn with_block(release: &str) -> Chart {
         let block = json!({"host": "", "port": 1, "database": "", "username": "", "password": ""});
-        Chart { release: release.to_owned(), values: json!({ "externalPostgresql": block }) }
+        Chart {
+            release: release.to_owned(),
+            values: json!({ "externalPostgresql": block }),
+        }
     }
 
     fn without(release: &str) -> Chart {
-        Chart { release: release.to_owned(), values: json!({}) }
+        Chart {
+            release: release.to_owned(),
+            values: json!({}),
+        }
     }
 
     #[test]
@@ -267,7 +407,10 @@ mod tests {
         let error = chart(&config(None), &charts).unwrap_err();
         assert_eq!(error.message, "`a` and `b` all take an external Postgres");
         assert_eq!(chart(&config(Some("b")), &charts).unwrap().0, "b");
-        assert_eq!(chart(&config(Some("c")), &charts).unwrap_err().message, "there is no release `c`");
+        assert_eq!(
+            chart(&config(Some("c")), &charts).unwrap_err().message,
+            "there is no release `c`"
+        );
     }
 
     #[test]

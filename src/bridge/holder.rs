@@ -19,12 +19,26 @@ pub(super) async fn holder(
     published: Published,
 ) -> Result<Option<PublishedPort>> {
     let ports = docker::published_ports(&engine.docker).await?;
-    let running = ports.into_iter().filter(|port| port.running && port.protocol == "tcp");
-    own(running.filter(|port| port.port == published.port).collect(), compose, service)
+    let running = ports
+        .into_iter()
+        .filter(|port| port.running && port.protocol == "tcp");
+    own(
+        running.filter(|port| port.port == published.port).collect(),
+        compose,
+        service,
+    )
 }
 
-fn own(holders: Vec<PublishedPort>, compose: &Compose, service: &Service) -> Result<Option<PublishedPort>> {
-    match holders.iter().find(|holder| is_own(holder, compose, service)).or(holders.first()) {
+fn own(
+    holders: Vec<PublishedPort>,
+    compose: &Compose,
+    service: &Service,
+) -> Result<Option<PublishedPort>> {
+    match holders
+        .iter()
+        .find(|holder| is_own(holder, compose, service))
+        .or(holders.first())
+    {
         Some(other) if !is_own(other, compose, service) => Err(foreign(other, service)),
         found => Ok(found.cloned()),
     }
@@ -33,40 +47,74 @@ fn own(holders: Vec<PublishedPort>, compose: &Compose, service: &Service) -> Res
 /// Of the stack that these files describe, whoever started it: the worktrees of a repository share one.
 fn is_own(holder: &PublishedPort, compose: &Compose, service: &Service) -> bool {
     holder.compose_service.as_ref() == Some(&service.name)
-        && (compose.has_started(holder) || holder.compose_files().any(|file| is_of_a_worktree(file, compose)))
+        && (compose.has_started(holder)
+            || holder
+                .compose_files()
+                .any(|file| is_of_a_worktree(file, compose)))
 }
 
 fn foreign(holder: &PublishedPort, service: &Service) -> Error {
-    let PublishedPort { port, container, compose_service, compose_project, .. } = holder;
-    let text =
-        format!("port {port} is held by container `{container}`, which is not this Compose's `{}`", service.name);
+    let PublishedPort {
+        port,
+        container,
+        compose_service,
+        compose_project,
+        ..
+    } = holder;
+    let text = format!(
+        "port {port} is held by container `{container}`, which is not this Compose's `{}`",
+        service.name
+    );
     let error = Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {container}"));
     match compose_service.as_ref().zip(compose_project.as_ref()) {
-        Some((service, project)) => error.evidence(format!("it is service `{service}` of Compose project `{project}`")),
+        Some((service, project)) => error.evidence(format!(
+            "it is service `{service}` of Compose project `{project}`"
+        )),
         None => error,
     }
 }
 
 /// It is one of the project's files as another worktree of the repository has it.
 fn is_of_a_worktree(file: &Path, compose: &Compose) -> bool {
-    in_repository(file).is_some_and(|there| compose.files.iter().any(|own| in_repository(own).as_ref() == Some(&there)))
+    in_repository(file).is_some_and(|there| {
+        compose
+            .files
+            .iter()
+            .any(|own| in_repository(own).as_ref() == Some(&there))
+    })
 }
 
 /// The repository that a file is in, and the file's path in its working tree (gitrepository-layout(5)).
 fn in_repository(file: &Path) -> Option<(PathBuf, PathBuf)> {
     let file = file.canonicalize().ok()?;
-    let tree = file.ancestors().skip(1).find(|folder| folder.join(".git").exists())?;
+    let tree = file
+        .ancestors()
+        .skip(1)
+        .find(|folder| folder.join(".git").exists())?;
     let git = tree.join(".git");
-    let repository = if git.is_dir() { git } else { shared(&git, tree)? };
-    Some((repository.canonicalize().ok()?, file.strip_prefix(tree).ok()?.to_owned()))
+    let repository = if git.is_dir() {
+        git
+    } else {
+        shared(&git, tree)?
+    };
+    Some((
+        repository.canonicalize().ok()?,
+        file.strip_prefix(tree).ok()?.to_owned(),
+    ))
 }
 
 /// What a linked worktree shares with the others: it has a file `.git` with `gitdir: <repository>/worktrees/<name>`.
 fn shared(git: &Path, tree: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(git).ok()?;
     let folder = tree.join(text.lines().next()?.strip_prefix("gitdir:")?.trim());
-    let worktrees = folder.parent().filter(|parent| parent.ends_with("worktrees"));
-    Some(worktrees.and_then(Path::parent).map_or_else(|| folder.clone(), Path::to_owned))
+    let worktrees = folder
+        .parent()
+        .filter(|parent| parent.ends_with("worktrees"));
+    Some(
+        worktrees
+            .and_then(Path::parent)
+            .map_or_else(|| folder.clone(), Path::to_owned),
+    )
 }
 
 #[cfg(test)]
@@ -83,12 +131,19 @@ mod tests {
             environment: Default::default(),
             ports: vec![],
             databases: vec![],
-            origin: Origin { file: "compose.yaml".into(), line: 1 },
+            origin: Origin {
+                file: "compose.yaml".into(),
+                line: 1,
+            },
         }
     }
 
     fn compose(name: &str, file: &Path) -> Compose {
-        Compose { name: name.to_owned(), files: vec![file.to_owned()], ..Compose::default() }
+        Compose {
+            name: name.to_owned(),
+            files: vec![file.to_owned()],
+            ..Compose::default()
+        }
     }
 
     fn container(project: &str, service: &str, file: &Path) -> PublishedPort {
@@ -110,14 +165,27 @@ mod tests {
         let blog = container("blog", "db", Path::new("/src/blog/compose.yaml"));
         let error = own(vec![blog.clone()], &shop, &service()).unwrap_err();
         assert_eq!(error.code, Code::BridgeUnreachable);
-        assert_eq!(error.message, "port 5432 is held by container `blog-db-1`, which is not this Compose's `db`");
-        assert_eq!(error.evidence, ["it is service `db` of Compose project `blog`"]);
+        assert_eq!(
+            error.message,
+            "port 5432 is held by container `blog-db-1`, which is not this Compose's `db`"
+        );
+        assert_eq!(
+            error.evidence,
+            ["it is service `db` of Compose project `blog`"]
+        );
         let named = container("other-name", "db", Path::new("/src/shop/compose.yaml"));
         for own_one in [container("shop", "db", Path::new("/elsewhere")), named] {
             let found = own(vec![blog.clone(), own_one.clone()], &shop, &service()).unwrap();
             assert_eq!(found, Some(own_one));
         }
-        assert!(own(vec![container("shop", "cache", Path::new("/x"))], &shop, &service()).is_err());
+        assert!(
+            own(
+                vec![container("shop", "cache", Path::new("/x"))],
+                &shop,
+                &service()
+            )
+            .is_err()
+        );
         assert_eq!(own(vec![], &shop, &service()), Ok(None));
     }
 
@@ -134,7 +202,12 @@ mod tests {
         std::fs::write(login.join(".git"), "gitdir: ../main/.git/worktrees/login\n").unwrap();
         let file = |tree: &Path| tree.join("deploy/compose.yaml");
         let found = |of: &Path| {
-            own(vec![container("deploy-of-main", "db", &file(&main))], &compose("x", &file(of)), &service()).is_ok()
+            own(
+                vec![container("deploy-of-main", "db", &file(&main))],
+                &compose("x", &file(of)),
+                &service(),
+            )
+            .is_ok()
         };
         assert!(found(&main) && found(&login));
         assert!(!found(&clone));

@@ -107,7 +107,14 @@ pub struct Bridge {
 impl Bridge {
     /// What the chart is told, by value path.
     pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
-        let Paths { enabled, host, port, database, username, password } = self.paths.clone();
+        let Paths {
+            enabled,
+            host,
+            port,
+            database,
+            username,
+            password,
+        } = self.paths.clone();
         let off = enabled.map(|enabled| (enabled, Value::Bool(false)));
         let told = [
             (host, service::host(namespace).into()),
@@ -146,15 +153,25 @@ impl Bridge {
         };
         LeftOut {
             name: forward.name.clone(),
-            why: format!("the chart's own `{service}` is off while Compose's database is used{instead}"),
+            why: format!(
+                "the chart's own `{service}` is off while Compose's database is used{instead}"
+            ),
         }
     }
 
     /// The same as a row of the ports that are not forwarded.
     pub fn skipped(&self, forward: &ForwardConfig, namespace: &str) -> Skipped {
-        let service = forward.service.clone().unwrap_or_else(|| forward.name.clone());
+        let service = forward
+            .service
+            .clone()
+            .unwrap_or_else(|| forward.name.clone());
         let reason = self.left_out(forward).why;
-        Skipped { namespace: namespace.to_owned(), service, port: Some(forward.port), reason }
+        Skipped {
+            namespace: namespace.to_owned(),
+            service,
+            port: Some(forward.port),
+            reason,
+        }
     }
 
     /// Nothing that the rendered charts name is Compose's; what else they name on the server is added to
@@ -168,9 +185,14 @@ impl Bridge {
         namespace: &str,
         rendered: impl Iterator<Item = &'a Rendered>,
     ) -> Result<(), Errors> {
-        let databases: Vec<_> = rendered.flat_map(|rendered| databases(rendered, namespace)).collect();
+        let databases: Vec<_> = rendered
+            .flat_map(|rendered| databases(rendered, namespace))
+            .collect();
         self.also = overlap::others(self, compose, namespace, &databases)?;
-        self.made &= self.also.iter().all(|name| self.catalog.databases.contains_key(name));
+        self.made &= self
+            .also
+            .iter()
+            .all(|name| self.catalog.databases.contains_key(name));
         Ok(())
     }
 

@@ -17,7 +17,10 @@ pub fn default(main: &str, worktree: Option<&str>) -> String {
         Some(worktree) => format!("{main}_{worktree}_k8s"),
         None => format!("{main}_k8s"),
     };
-    let mut name: String = whole.chars().map(|c| if is_allowed(c) { c } else { '_' }).collect();
+    let mut name: String = whole
+        .chars()
+        .map(|c| if is_allowed(c) { c } else { '_' })
+        .collect();
     if !name.starts_with(is_first) {
         name.insert(0, '_');
     }
@@ -34,7 +37,10 @@ pub fn default(main: &str, worktree: Option<&str>) -> String {
 /// [`Code::BridgeName`] with the rule that it breaks.
 pub fn check(name: &str) -> Result<()> {
     let broken = if name.is_empty() || name.len() > LONGEST {
-        format!("it has {} bytes, and Postgres takes 1 to {LONGEST}", name.len())
+        format!(
+            "it has {} bytes, and Postgres takes 1 to {LONGEST}",
+            name.len()
+        )
     } else if let Some(c) = name.chars().find(|c| !is_allowed(*c)) {
         format!("it contains {c:?}")
     } else if !name.starts_with(is_first) {
@@ -44,8 +50,11 @@ pub fn check(name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
-    Err(Error::new(Code::BridgeName, format!("the database cannot be called `{name}`: {broken}"))
-        .hint("use ASCII letters, digits, `_` and `-`, starting with a letter, such as `shop_k8s`"))
+    Err(Error::new(
+        Code::BridgeName,
+        format!("the database cannot be called `{name}`: {broken}"),
+    )
+    .hint("use ASCII letters, digits, `_` and `-`, starting with a letter, such as `shop_k8s`"))
 }
 
 /// Every server has a database of that name for its own use.
@@ -68,14 +77,23 @@ mod tests {
     #[test]
     fn the_default_says_which_database_and_which_worktree_it_stands_beside() {
         assert_eq!(default("shop", None), "shop_k8s");
-        assert_eq!(default("shop", Some("fix/login page")), "shop_fix_login_page_k8s");
+        assert_eq!(
+            default("shop", Some("fix/login page")),
+            "shop_fix_login_page_k8s"
+        );
         assert_eq!(default("7up", None), "_7up_k8s");
     }
 
     #[test]
     fn every_default_is_valid_and_long_ones_stay_different() {
-        let (one, two) = ("ä".repeat(60), format!("{}b", "ä".repeat(60)));
-        let names = [default(&one, None), default(&two, None), default("", Some("")), default("\"; drop", None)];
+        let one = "ä".repeat(60);
+        let two = format!("{}b", "ä".repeat(60));
+        let names = [
+            default(&one, None),
+            default(&two, None),
+            default("", Some("")),
+            default("\"; drop", None),
+        ];
         names.iter().for_each(|name| check(name).unwrap());
         assert_ne!(names[0], names[1]);
         assert_eq!(names[0].len(), LONGEST);
@@ -84,7 +102,19 @@ mod tests {
     #[test]
     fn what_postgres_or_a_url_would_change_is_refused() {
         check(&"a".repeat(63)).unwrap();
-        for name in ["", "a b", "a\"b", "a'b", "größe", "a/b", "-a", "1", "template1", "postgres", &"a".repeat(64)] {
+        for name in [
+            "",
+            "a b",
+            "a\"b",
+            "a'b",
+            "größe",
+            "a/b",
+            "-a",
+            "1",
+            "template1",
+            "postgres",
+            &"a".repeat(64),
+        ] {
             assert_eq!(check(name).unwrap_err().code, Code::BridgeName, "{name}");
         }
     }

@@ -19,26 +19,44 @@ use crate::release::databases::Database;
 pub fn unused(name: &str, main: &str, compose: &Compose) -> Result<()> {
     let users = users(name, compose);
     let message = match users.first() {
-        Some(first) => format!("database `{name}` is used by Compose service `{}`", first.service),
+        Some(first) => format!(
+            "database `{name}` is used by Compose service `{}`",
+            first.service
+        ),
         None if name == main => format!("database `{name}` is the one that Compose uses"),
         None => return Ok(()),
     };
-    Err(Error::new(Code::BridgeInUse, message).evidence(places(&users)).hint(format!(
-        "give the cluster one of its own: `bridge: {{postgres: {{database: {}}}}}`",
-        name::default(name, None)
-    )))
+    Err(Error::new(Code::BridgeInUse, message)
+        .evidence(places(&users))
+        .hint(format!(
+            "give the cluster one of its own: `bridge: {{postgres: {{database: {}}}}}`",
+            name::default(name, None)
+        )))
 }
 
 /// Where Compose's services name a database of Postgres.
 fn users<'a>(name: &str, compose: &'a Compose) -> Vec<&'a ComposeDatabase> {
-    let all = compose.services.values().flat_map(|service| &service.databases);
-    all.filter(|database| database.named.kind == Kind::Postgres && database.named.name == name).collect()
+    let all = compose
+        .services
+        .values()
+        .flat_map(|service| &service.databases);
+    all.filter(|database| database.named.kind == Kind::Postgres && database.named.name == name)
+        .collect()
 }
 
 fn places(users: &[&ComposeDatabase]) -> String {
     let place = |user: &&ComposeDatabase| {
-        let ComposeDatabase { service, named, origin } = user;
-        format!("{}:{}: service `{service}`, {}", origin.file.display(), origin.line, named.via)
+        let ComposeDatabase {
+            service,
+            named,
+            origin,
+        } = user;
+        format!(
+            "{}:{}: service `{service}`, {}",
+            origin.file.display(),
+            origin.line,
+            named.via
+        )
     };
     users.iter().map(place).collect::<Vec<_>>().join("\n")
 }
@@ -54,16 +72,20 @@ pub fn others(
     namespace: &str,
     databases: &[Database],
 ) -> Result<BTreeSet<String>, Errors> {
-    let (mut others, mut problems) = (BTreeSet::new(), Vec::<Error>::new());
+    let mut others = BTreeSet::new();
+    let mut problems = Vec::<Error>::new();
     let mut seen = BTreeSet::from([bridge.database.as_str()]);
     // A name without an address is on this server where the charts run none of their own.
-    let runs_own =
-        databases.iter().any(|found| found.named.kind == Kind::Postgres && found.named.server == Server::Own);
+    let runs_own = databases
+        .iter()
+        .any(|found| found.named.kind == Kind::Postgres && found.named.server == Server::Own);
     let there = |found: &&Database| match &found.named.server {
         Server::Unknown => !runs_own,
         server => leads_there(bridge, server, namespace),
     };
-    let postgres = databases.iter().filter(|found| found.named.kind == Kind::Postgres);
+    let postgres = databases
+        .iter()
+        .filter(|found| found.named.kind == Kind::Postgres);
     for found in postgres.filter(there) {
         let name = found.named.name.as_str();
         if !seen.insert(name) {
@@ -82,7 +104,9 @@ pub fn others(
 fn leads_there(bridge: &Bridge, server: &Server, namespace: &str) -> bool {
     match server {
         Server::At { host, .. } if service::is_host(host, namespace) => true,
-        Server::At { host, port } => MACHINE.contains(&host.as_str()) && *port == Some(bridge.published.port),
+        Server::At { host, port } => {
+            MACHINE.contains(&host.as_str()) && *port == Some(bridge.published.port)
+        }
         Server::Own | Server::Unknown => false,
     }
 }
@@ -95,29 +119,66 @@ fn apart(bridge: &Bridge, compose: &Compose, name: &str) -> Result<()> {
         return Ok(());
     }
     name::check(name)?;
-    bridge.catalog.databases.get(name).map_or(Ok(()), |there| server::check_owner(name, there, &bridge.mark))
+    bridge.catalog.databases.get(name).map_or(Ok(()), |there| {
+        server::check_owner(name, there, &bridge.mark)
+    })
 }
 
 fn explained(cause: Error, found: &Database, charts: &[Chart]) -> Error {
-    let (name, Database { object, source, named, .. }) = (&found.named.name, found);
-    let values: Vec<_> = charts.iter().flat_map(|chart| holding(&chart.values, name)).collect();
-    let error = Error::new(Code::BridgeShared, format!("`{object}` would share database `{name}`: {}", cause.message))
-        .evidence(format!("{source}: {object}, {}", named.via))
-        .evidence(cause.evidence.join("\n"))
-        .evidence(values.iter().map(|path| format!("value `{path}` is `{name}`")).collect::<Vec<_>>().join("\n"));
-    let value = values.first().map_or("the value it comes from", String::as_str);
-    error.hint(format!("give it a name of its own: set `{value}` to `{}`", name::default(name, None)))
+    let (
+        name,
+        Database {
+            object,
+            source,
+            named,
+            ..
+        },
+    ) = (&found.named.name, found);
+    let values: Vec<_> = charts
+        .iter()
+        .flat_map(|chart| holding(&chart.values, name))
+        .collect();
+    let error = Error::new(
+        Code::BridgeShared,
+        format!(
+            "`{object}` would share database `{name}`: {}",
+            cause.message
+        ),
+    )
+    .evidence(format!("{source}: {object}, {}", named.via))
+    .evidence(cause.evidence.join("\n"))
+    .evidence(
+        values
+            .iter()
+            .map(|path| format!("value `{path}` is `{name}`"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+    );
+    let value = values
+        .first()
+        .map_or("the value it comes from", String::as_str);
+    error.hint(format!(
+        "give it a name of its own: set `{value}` to `{}`",
+        name::default(name, None)
+    ))
 }
 
 /// Paths of all values that are this text.
 fn holding(values: &Value, text: &str) -> Vec<String> {
-    let (mut found, mut open) = (vec![], vec![(String::new(), values)]);
+    let mut found = vec![];
+    let mut open = vec![(String::new(), values)];
     while let Some((path, value)) = open.pop() {
         match value {
-            Value::Object(map) => open.extend(
-                map.iter()
-                    .map(|(key, value)| (if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value)),
-            ),
+            Value::Object(map) => open.extend(map.iter().map(|(key, value)| {
+                (
+                    if path.is_empty() {
+                        key.clone()
+                    } else {
+                        format!("{path}.{key}")
+                    },
+                    value,
+                )
+            })),
             Value::String(value) if value == text => found.push(path),
             _ => {}
         }
@@ -142,12 +203,21 @@ mod tests {
     use crate::owner::Owner;
 
     fn named(name: &str, server: Server) -> Named {
-        Named { kind: Kind::Postgres, name: name.into(), server, user: None, via: "DATABASE_URL".into() }
+        Named {
+            kind: Kind::Postgres,
+            name: name.into(),
+            server,
+            user: None,
+            via: "DATABASE_URL".into(),
+        }
     }
 
     /// A stack whose service `worker` uses these databases.
     fn compose(names: &[&str]) -> Compose {
-        let origin = Origin { file: "compose.yaml".into(), line: 7 };
+        let origin = Origin {
+            file: "compose.yaml".into(),
+            line: 7,
+        };
         let database = |name: &&str| ComposeDatabase {
             service: "worker".into(),
             named: named(name, Server::Unknown),
@@ -163,15 +233,28 @@ mod tests {
             databases: names.iter().map(database).collect(),
             origin: origin.clone(),
         };
-        Compose { services: [("worker".to_owned(), worker)].into(), ..Compose::default() }
+        Compose {
+            services: [("worker".to_owned(), worker)].into(),
+            ..Compose::default()
+        }
     }
 
     /// To `shop_k8s`, on a server that also has `made` (by devk) and `old` (by somebody else).
     fn bridge(values: Value) -> Bridge {
-        let owner = Owner { root: "/p".into(), user: None, machine: None };
+        let owner = Owner {
+            root: "/p".into(),
+            user: None,
+            machine: None,
+        };
         let mark = Mark::of("shop", &owner);
-        let there = [("made", Some(mark.clone())), ("old", None), ("postgres", None)];
-        let databases = there.map(|(name, mark)| (name.to_owned(), Found { mark })).into();
+        let there = [
+            ("made", Some(mark.clone())),
+            ("old", None),
+            ("postgres", None),
+        ];
+        let databases = there
+            .map(|(name, mark)| (name.to_owned(), Found { mark }))
+            .into();
         let path = String::new;
         Bridge {
             service: "db".into(),
@@ -184,11 +267,19 @@ mod tests {
                 password: Secret(String::new()),
                 main: "shop".into(),
             },
-            published: Published { local: Ipv4Addr::LOCALHOST.into(), port: 5439, reach: Reach::Everywhere },
+            published: Published {
+                local: Ipv4Addr::LOCALHOST.into(),
+                port: 5439,
+                reach: Reach::Everywhere,
+            },
             relay: false,
             made: false,
             mark,
-            catalog: Catalog { databases, may_create: true, extensions: BTreeSet::new() },
+            catalog: Catalog {
+                databases,
+                may_create: true,
+                extensions: BTreeSet::new(),
+            },
             paths: Paths {
                 enabled: None,
                 host: path(),
@@ -197,7 +288,10 @@ mod tests {
                 username: path(),
                 password: path(),
             },
-            charts: vec![Chart { release: "shop".into(), values }],
+            charts: vec![Chart {
+                release: "shop".into(),
+                values,
+            }],
             drop: String::new(),
         }
     }
@@ -207,20 +301,41 @@ mod tests {
     }
 
     fn at(name: &str, host: &str, port: Option<u16>) -> Database {
-        rendered(named(name, Server::At { host: host.into(), port }))
+        rendered(named(
+            name,
+            Server::At {
+                host: host.into(),
+                port,
+            },
+        ))
     }
 
     fn rendered(named: Named) -> Database {
-        let (source, object) = ("shop/templates/litellm.yaml".into(), "Deployment/litellm".into());
-        Database { named, source, object, container: None }
+        let source = "shop/templates/litellm.yaml".into();
+        let object = "Deployment/litellm".into();
+        Database {
+            named,
+            source,
+            object,
+            container: None,
+        }
     }
 
     #[test]
     fn a_name_that_compose_uses_is_refused_with_its_place() {
         let error = unused("jobs", "shop", &compose(&["jobs"])).unwrap_err();
-        assert_eq!(error.message, "database `jobs` is used by Compose service `worker`");
-        assert_eq!(error.evidence, ["compose.yaml:7: service `worker`, DATABASE_URL"]);
-        assert_eq!(unused("shop", "shop", &compose(&[])).unwrap_err().code, Code::BridgeInUse);
+        assert_eq!(
+            error.message,
+            "database `jobs` is used by Compose service `worker`"
+        );
+        assert_eq!(
+            error.evidence,
+            ["compose.yaml:7: service `worker`, DATABASE_URL"]
+        );
+        assert_eq!(
+            unused("shop", "shop", &compose(&[])).unwrap_err().code,
+            Code::BridgeInUse
+        );
         unused("shop_k8s", "shop", &compose(&["jobs"])).unwrap();
     }
 
@@ -229,10 +344,19 @@ mod tests {
         let bridge = bridge(json!({"litellm": {"db": {"name": "litellm"}}}));
         let found = [bridged("shop_k8s"), bridged("litellm")];
         let errors = others(&bridge, &compose(&["litellm"]), "shop", &found).unwrap_err();
-        let [error] = &errors.0[..] else { panic!("{errors:?}") };
+        let [error] = &errors.0[..] else {
+            panic!("{errors:?}")
+        };
         assert_eq!(error.code, Code::BridgeShared);
-        assert!(error.evidence.contains(&"shop/templates/litellm.yaml: Deployment/litellm, DATABASE_URL".to_owned()));
-        assert_eq!(error.hint.as_deref(), Some("give it a name of its own: set `litellm.db.name` to `litellm_k8s`"));
+        assert!(
+            error.evidence.contains(
+                &"shop/templates/litellm.yaml: Deployment/litellm, DATABASE_URL".to_owned()
+            )
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("give it a name of its own: set `litellm.db.name` to `litellm_k8s`")
+        );
     }
 
     #[test]
@@ -241,14 +365,28 @@ mod tests {
         let wanted = [bridged("litellm_k8s"), bridged("made"), bridged("postgres")];
         let apart = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
         assert_eq!(apart, ["litellm_k8s", "made"].map(str::to_owned).into());
-        let errors = others(&bridge, &compose(&[]), "shop", &[bridged("old"), bridged("shop")]).unwrap_err();
+        let errors = others(
+            &bridge,
+            &compose(&[]),
+            "shop",
+            &[bridged("old"), bridged("shop")],
+        )
+        .unwrap_err();
         assert_eq!(errors.0.len(), 2, "{errors:?}");
     }
 
     #[test]
     fn the_machine_with_composes_port_is_composes_server_and_another_port_is_not() {
-        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
-        let look = |host: &str, port| others(&bridge, &compose, "shop", &[at("litellm", host, Some(port))]);
+        let bridge = bridge(json!({}));
+        let compose = compose(&["litellm"]);
+        let look = |host: &str, port| {
+            others(
+                &bridge,
+                &compose,
+                "shop",
+                &[at("litellm", host, Some(port))],
+            )
+        };
         assert!(look("host.docker.internal", 5439).is_err());
         assert!(look("host.containers.internal", 5439).is_err());
         assert_eq!(look("host.docker.internal", 5432), Ok(BTreeSet::new()));
@@ -257,10 +395,14 @@ mod tests {
 
     #[test]
     fn a_name_without_an_address_counts_unless_the_chart_runs_a_server_of_its_own() {
-        let (bridge, compose) = (bridge(json!({})), compose(&["litellm"]));
+        let bridge = bridge(json!({}));
+        let compose = compose(&["litellm"]);
         let unknown = rendered(named("litellm", Server::Unknown));
         assert!(others(&bridge, &compose, "shop", std::slice::from_ref(&unknown)).is_err());
         let own = rendered(named("litellm", Server::Own));
-        assert_eq!(others(&bridge, &compose, "shop", &[unknown, own]), Ok(BTreeSet::new()));
+        assert_eq!(
+            others(&bridge, &compose, "shop", &[unknown, own]),
+            Ok(BTreeSet::new())
+        );
     }
 }

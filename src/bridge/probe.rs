@@ -53,8 +53,12 @@ impl Probe<'_> {
             // The way may have ended before the login.
             Err(error) => return Err(self.reach().await.err().unwrap_or(error)),
         };
-        let (node, target, user) = (self.node, self.target(), &self.login.user);
-        Ok(format!("node `{node}` → {target} → user `{user}` → database `{database}`"))
+        let node = self.node;
+        let target = self.target();
+        let user = &self.login.user;
+        Ok(format!(
+            "node `{node}` → {target} → user `{user}` → database `{database}`"
+        ))
     }
 
     fn silent(&self) -> Error {
@@ -67,14 +71,21 @@ impl Probe<'_> {
     }
 
     fn command(&self, script: &str) -> Vec<String> {
-        let (address, port) = (self.address.to_string(), self.port.to_string());
-        ["bash", "-c", script, &address, &port].map(str::to_owned).to_vec()
+        let address = self.address.to_string();
+        let port = self.port.to_string();
+        ["bash", "-c", script, &address, &port]
+            .map(str::to_owned)
+            .to_vec()
     }
 
     /// The first two hops: address and port.
     async fn reach(&self) -> Result<()> {
         let seconds = CONNECT.as_secs().to_string();
-        let command = [vec!["timeout".to_owned(), seconds.clone()], self.command(TRY)].concat();
+        let command = [
+            vec!["timeout".to_owned(), seconds.clone()],
+            self.command(TRY),
+        ]
+        .concat();
         let output = Exec::new(self.node, command).output(self.docker).await?;
         if output.code == 0 {
             return Ok(());
@@ -99,29 +110,44 @@ impl Probe<'_> {
             self.ended(&cause.message, &cause.evidence.join("\n"))
         };
         let config = server::config(self.login, self.database);
-        let (client, connection) = config.connect_raw(stream, NoTls).await.map_err(|e| refused(&e))?;
+        let (client, connection) = config
+            .connect_raw(stream, NoTls)
+            .await
+            .map_err(|e| refused(&e))?;
         let connection = tokio::spawn(connection);
-        let row = client.query_one("select current_database()::text", &[]).await;
+        let row = client
+            .query_one("select current_database()::text", &[])
+            .await;
         drop(client);
         connection.abort();
         row.map(|row| row.get(0)).map_err(|e| refused(&e))
     }
 
     async fn stream(&self) -> Result<impl AsyncRead + AsyncWrite + Unpin + Send + 'static> {
-        let Attached { output, stdin, .. } = Exec::new(self.node, self.command(STREAM)).attach(self.docker).await?;
+        let Attached { output, stdin, .. } = Exec::new(self.node, self.command(STREAM))
+            .attach(self.docker)
+            .await?;
         Ok(tokio::io::join(StreamReader::new(bytes(output)), stdin))
     }
 
     fn ended(&self, hop: &str, said: &str) -> Error {
-        Error::new(Code::BridgeProbe, format!("pods would not reach the database: from node `{}`, {hop}", self.node))
-            .evidence(said)
+        Error::new(
+            Code::BridgeProbe,
+            format!(
+                "pods would not reach the database: from node `{}`, {hop}",
+                self.node
+            ),
+        )
+        .evidence(said)
     }
 }
 
 type Output = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 /// What the command writes to standard output.
-fn bytes(output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>) -> Output {
+fn bytes(
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
+) -> Output {
     Box::pin(output.filter_map(async |chunk| match chunk {
         Ok(LogOutput::StdErr { .. }) => None,
         Ok(chunk) => Some(Ok(chunk.into_bytes())),

@@ -44,7 +44,11 @@ pub fn load(state: &Path) -> Result<Option<Record>> {
 /// # Errors
 /// [`Code::StateIo`].
 pub fn save(state: &Path, record: &Record) -> Result<()> {
-    write_atomic(&file(state), &serde_json::to_vec_pretty(record).map_err(|e| internal(&e))?, 0o600)
+    write_atomic(
+        &file(state),
+        &serde_json::to_vec_pretty(record).map_err(|e| internal(&e))?,
+        0o600,
+    )
 }
 
 /// Removes the record; none is fine.
@@ -61,7 +65,10 @@ pub fn forget(state: &Path) -> Result<()> {
 impl Record {
     /// What pods use.
     pub fn what(&self) -> String {
-        format!("database `{}` on Compose's `{}`", self.database, self.service)
+        format!(
+            "database `{}` on Compose's `{}`",
+            self.database, self.service
+        )
     }
 
     /// By which way they reach it.
@@ -72,12 +79,18 @@ impl Record {
 
     /// What people are told when the bridge goes.
     pub fn stays(&self) -> String {
-        format!("database `{}` stays on Compose's `{}`; to drop it by hand: {}", self.database, self.service, self.drop)
+        format!(
+            "database `{}` stays on Compose's `{}`; to drop it by hand: {}",
+            self.database, self.service, self.drop
+        )
     }
 }
 
 fn failed(what: &str, state: &Path, cause: &std::io::Error) -> Error {
-    Error::new(Code::StateIo, format!("cannot {what} `{}`: {cause}", file(state).display()))
+    Error::new(
+        Code::StateIo,
+        format!("cannot {what} `{}`: {cause}", file(state).display()),
+    )
 }
 
 #[cfg(test)]

@@ -41,13 +41,20 @@ pub struct Guard {
 
 impl std::fmt::Debug for Guard {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guard").field("known", &self.known).finish_non_exhaustive()
+        f.debug_struct("Guard")
+            .field("known", &self.known)
+            .finish_non_exhaustive()
     }
 }
 
 impl Guard {
-    pub fn new(ask: impl Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync + 'static) -> Self {
-        Self { ask: Box::new(ask), known: Mutex::new(None) }
+    pub fn new(
+        ask: impl Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            ask: Box::new(ask),
+            known: Mutex::new(None),
+        }
     }
 
     async fn admits(&self, peer: IpAddr) -> bool {
@@ -84,7 +91,9 @@ impl Relay {
     /// [`Code::BridgeRelay`] if the address is not this machine's.
     pub async fn open(gateway: Ipv4Addr, to: SocketAddr, guard: Guard) -> Result<Self> {
         let listener = match TcpListener::bind((gateway, port(to))).await {
-            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => TcpListener::bind((gateway, 0)).await,
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => {
+                TcpListener::bind((gateway, 0)).await
+            }
             bound => bound,
         };
         let failed = |e| not_opened(gateway, &e);
@@ -145,9 +154,13 @@ async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<G
     };
     for stream in [&inward, &outward] {
         let _ = stream.set_nodelay(true);
-        let _ = set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
+        let _ =
+            set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
     }
-    if tokio::io::copy_bidirectional(&mut inward, &mut outward).await.is_err() {
+    if tokio::io::copy_bidirectional(&mut inward, &mut outward)
+        .await
+        .is_err()
+    {
         let _ = inward.set_zero_linger();
         let _ = outward.set_zero_linger();
     }
@@ -161,7 +174,9 @@ mod tests {
 
     fn guard(answer: Result<Vec<IpAddr>>) -> Guard {
         Guard::new(move || {
-            let answer = answer.clone().map(|addresses| addresses.into_iter().collect());
+            let answer = answer
+                .clone()
+                .map(|addresses| addresses.into_iter().collect());
             Box::pin(async { answer })
         })
     }
@@ -195,7 +210,9 @@ mod tests {
     #[tokio::test]
     async fn a_node_reaches_the_server_and_composes_port_stays_free() {
         let server = echo().await;
-        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
+            .await
+            .unwrap();
         assert_ne!(relay.address.port(), server.port());
         // The last bytes of a side that has closed arrive, too.
         assert_eq!(says(&relay, &[7; 100_000]).await.unwrap(), [7; 100_000]);
@@ -204,8 +221,12 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_replaced_by_another() {
         let server = echo().await;
-        let first = Relay::open(GATEWAY, server, guard(Ok(vec![]))).await.unwrap();
-        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        let first = Relay::open(GATEWAY, server, guard(Ok(vec![])))
+            .await
+            .unwrap();
+        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
+            .await
+            .unwrap();
         assert_ne!(relay.address, first.address);
         assert_eq!(says(&relay, b"hello").await.unwrap(), b"hello");
     }
@@ -214,7 +235,9 @@ mod tests {
     async fn a_foreign_address_is_reset_and_so_is_everybody_while_the_nodes_are_unknown() {
         let unknown = Err(Error::new(Code::DockerRequest, "gone"));
         for answer in [Ok(vec![[10, 0, 0, 9].into()]), Ok(vec![]), unknown] {
-            let relay = Relay::open(GATEWAY, echo().await, guard(answer)).await.unwrap();
+            let relay = Relay::open(GATEWAY, echo().await, guard(answer))
+                .await
+                .unwrap();
             let mut stream = TcpStream::connect(relay.address).await.unwrap();
             let error = stream.read(&mut [0; 1]).await.unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -226,7 +249,9 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         drop(server);
-        let relay = Relay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()]))).await.unwrap();
+        let relay = Relay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()])))
+            .await
+            .unwrap();
         assert!(says(&relay, b"x").await.is_err());
         let back = TcpListener::bind(address).await.unwrap();
         let (connected, accepted) = tokio::join!(TcpStream::connect(relay.address), back.accept());
@@ -235,12 +260,17 @@ mod tests {
 
     #[test]
     fn the_port_is_the_same_every_time_where_there_is_one() {
-        assert_eq!(["1.1.1.1:5439", "1.1.1.1:60000"].map(|to| port(to.parse().unwrap())), [15439, 0]);
+        assert_eq!(
+            ["1.1.1.1:5439", "1.1.1.1:60000"].map(|to| port(to.parse().unwrap())),
+            [15439, 0]
+        );
     }
 
     #[tokio::test]
     async fn a_relay_that_is_closed_frees_its_port() {
-        let relay = Relay::open(GATEWAY, echo().await, guard(Ok(vec![]))).await.unwrap();
+        let relay = Relay::open(GATEWAY, echo().await, guard(Ok(vec![])))
+            .await
+            .unwrap();
         let address = relay.address;
         relay.close().await;
         TcpListener::bind(address).await.unwrap();
@@ -248,7 +278,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_not_this_machines_is_an_error() {
-        let error = Relay::open(Ipv4Addr::new(192, 0, 2, 1), echo().await, guard(Ok(vec![]))).await.unwrap_err();
+        let error = Relay::open(Ipv4Addr::new(192, 0, 2, 1), echo().await, guard(Ok(vec![])))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, Code::BridgeRelay);
     }
 }

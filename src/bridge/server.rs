@@ -70,7 +70,10 @@ pub struct Catalog {
 
 impl Mark {
     pub fn of(project: &str, owner: &Owner) -> Self {
-        Self { project: project.to_owned(), owner: owner.clone() }
+        Self {
+            project: project.to_owned(),
+            owner: owner.clone(),
+        }
     }
 
     /// As a comment.
@@ -94,9 +97,14 @@ impl Mark {
 /// [`Code::BridgeUnreachable`], [`Code::BridgeLogin`].
 pub async fn connect(login: &Login, database: &str) -> Result<Client> {
     let mut config = config(login, database);
-    config.host(login.address.ip().to_string()).port(login.address.port()).connect_timeout(ANSWER);
+    config
+        .host(login.address.ip().to_string())
+        .port(login.address.port())
+        .connect_timeout(ANSWER);
     let connected = tokio::time::timeout(ANSWER, config.connect(NoTls)).await;
-    let (client, connection) = connected.map_err(|_| silent(login))?.map_err(|e| refused(login, database, &e))?;
+    let (client, connection) = connected
+        .map_err(|_| silent(login))?
+        .map_err(|e| refused(login, database, &e))?;
     // It ends with its client.
     tokio::spawn(connection);
     Ok(client)
@@ -105,12 +113,20 @@ pub async fn connect(login: &Login, database: &str) -> Result<Client> {
 /// Everything but the address.
 pub(super) fn config(login: &Login, database: &str) -> tokio_postgres::Config {
     let mut config = tokio_postgres::Config::new();
-    config.user(&login.user).password(&login.password.0).dbname(database).application_name("devk");
+    config
+        .user(&login.user)
+        .password(&login.password.0)
+        .dbname(database)
+        .application_name("devk");
     config
 }
 
 fn silent(login: &Login) -> Error {
-    let text = format!("Compose's Postgres on {} does not answer within {} s", login.address, ANSWER.as_secs());
+    let text = format!(
+        "Compose's Postgres on {} does not answer within {} s",
+        login.address,
+        ANSWER.as_secs()
+    );
     Error::new(Code::BridgeUnreachable, text)
 }
 
@@ -120,15 +136,21 @@ pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Err
     let state = cause.code();
     let starting = state == Some(&SqlState::CANNOT_CONNECT_NOW);
     if starting || cause.as_db_error().is_none() {
-        return Error::new(Code::BridgeUnreachable, format!("Compose's Postgres on {address} does not answer"))
-            .evidence(chain(cause));
+        return Error::new(
+            Code::BridgeUnreachable,
+            format!("Compose's Postgres on {address} does not answer"),
+        )
+        .evidence(chain(cause));
     }
-    let message = format!("Compose's Postgres on {address} refuses user `{user}` for database `{database}`");
+    let message =
+        format!("Compose's Postgres on {address} refuses user `{user}` for database `{database}`");
     let error = Error::new(Code::BridgeLogin, message).evidence(chain(cause));
     if state == Some(&SqlState::INVALID_PASSWORD) {
         return error.hint("the volume was made with another POSTGRES_PASSWORD than Compose has now: set the old one, or `ALTER ROLE` in the container");
     }
-    error.hint("the volume was made with other POSTGRES_ variables than Compose has now: set the old ones")
+    error.hint(
+        "the volume was made with other POSTGRES_ variables than Compose has now: set the old ones",
+    )
 }
 
 /// What the server has, and what the user may do there.
@@ -142,32 +164,62 @@ pub async fn look(login: &Login) -> Result<Catalog> {
     let may = "select rolsuper or rolcreatedb from pg_roles where rolname = current_user";
     let may_create = client.query_one(may, &[]).await.map_err(failed)?.get(0);
     let extensions = extensions(&client).await.map_err(failed)?;
-    Ok(Catalog { databases, may_create, extensions })
+    Ok(Catalog {
+        databases,
+        may_create,
+        extensions,
+    })
 }
 
 async fn databases(client: &Client) -> Result<BTreeMap<String, Found>, tokio_postgres::Error> {
     let all = "select datname::text, shobj_description(oid, 'pg_database') from pg_database";
     let found = |row: tokio_postgres::Row| {
         let comment: Option<String> = row.get(1);
-        (row.get(0), Found { mark: comment.as_deref().and_then(Mark::read) })
+        (
+            row.get(0),
+            Found {
+                mark: comment.as_deref().and_then(Mark::read),
+            },
+        )
     };
-    Ok(client.query(all, &[]).await?.into_iter().map(found).collect())
+    Ok(client
+        .query(all, &[])
+        .await?
+        .into_iter()
+        .map(found)
+        .collect())
 }
 
 async fn extensions(client: &Client) -> Result<BTreeSet<Extension>, tokio_postgres::Error> {
     let all = "select extname::text, nspname::text from pg_extension e join pg_namespace n on n.oid = e.extnamespace";
     let rows = client.query(all, &[]).await?;
-    Ok(rows.into_iter().map(|row| Extension { name: row.get(0), schema: row.get(1) }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| Extension {
+            name: row.get(0),
+            schema: row.get(1),
+        })
+        .collect())
 }
 
 /// The extensions that a database lacks, by name.
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn lacks(login: &Login, database: &str, wanted: &BTreeSet<Extension>) -> Result<Vec<Extension>> {
+pub async fn lacks(
+    login: &Login,
+    database: &str,
+    wanted: &BTreeSet<Extension>,
+) -> Result<Vec<Extension>> {
     let client = connect(login, database).await?;
-    let has = extensions(&client).await.map_err(|e| refused(login, database, &e))?;
-    Ok(wanted.iter().filter(|e| !has.iter().any(|other| other.name == e.name)).cloned().collect())
+    let has = extensions(&client)
+        .await
+        .map_err(|e| refused(login, database, &e))?;
+    Ok(wanted
+        .iter()
+        .filter(|e| !has.iter().any(|other| other.name == e.name))
+        .cloned()
+        .collect())
 }
 
 /// What [`make`] came to.
@@ -184,7 +236,12 @@ pub struct Made {
 ///
 /// # Errors
 /// [`Code::BridgeInUse`] if somebody else has made it, [`Code::BridgeDatabase`].
-pub async fn make(login: &Login, name: &str, mark: &Mark, wanted: &BTreeSet<Extension>) -> Result<Made> {
+pub async fn make(
+    login: &Login,
+    name: &str,
+    mark: &Mark,
+    wanted: &BTreeSet<Extension>,
+) -> Result<Made> {
     let client = connect(login, &login.main).await?;
     let failed = |e: tokio_postgres::Error| not_made(name, &e);
     take_turn(&client, name).await?;
@@ -192,19 +249,37 @@ pub async fn make(login: &Login, name: &str, mark: &Mark, wanted: &BTreeSet<Exte
     if let Some(found) = there.get(name) {
         check_owner(name, found, mark)?;
         let without = extend(login, name, wanted).await?;
-        return Ok(Made { created: false, without });
+        return Ok(Made {
+            created: false,
+            without,
+        });
     }
     let draft = draft(name);
     if !there.contains_key(&draft) {
-        let create = format!("create database {} owner {}", quoted(&draft), quoted(&login.user));
+        let create = format!(
+            "create database {} owner {}",
+            quoted(&draft),
+            quoted(&login.user)
+        );
         until_free(&client, &create).await.map_err(failed)?;
     }
     let without = extend(login, &draft, wanted).await?;
-    let comment = format!("comment on database {} is {}", quoted(&draft), literal(&mark.text()));
+    let comment = format!(
+        "comment on database {} is {}",
+        quoted(&draft),
+        literal(&mark.text())
+    );
     client.batch_execute(&comment).await.map_err(failed)?;
-    let rename = format!("alter database {} rename to {}", quoted(&draft), quoted(name));
+    let rename = format!(
+        "alter database {} rename to {}",
+        quoted(&draft),
+        quoted(name)
+    );
     until_free(&client, &rename).await.map_err(failed)?;
-    Ok(Made { created: true, without })
+    Ok(Made {
+        created: true,
+        without,
+    })
 }
 
 /// A database of this name is this project's.
@@ -216,7 +291,8 @@ pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
     match &found.mark {
         Some(mark) if own.is_own(mark) => Ok(()),
         Some(mark) => {
-            let (project, place) = (&mark.project, mark.owner.apart(&own.owner));
+            let project = &mark.project;
+            let place = mark.owner.apart(&own.owner);
             Err(error(format!("database `{name}` belongs to the devk project `{project}` in {place}"))
                 .hint("name another one: `bridge: {postgres: {database: …}}`"))
         }
@@ -230,22 +306,36 @@ pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
 
 /// What a database is called until it is whole. Nobody else would choose that name.
 fn draft(name: &str) -> String {
-    format!("devk_making_{}", &crate::hex::hex(Sha256::digest(name))[..16])
+    format!(
+        "devk_making_{}",
+        &crate::hex::hex(Sha256::digest(name))[..16]
+    )
 }
 
 /// Waits for another devk that makes the same database. The turn ends with the connection.
 async fn take_turn(client: &Client, name: &str) -> Result<()> {
     let digest = Sha256::digest(format!("devk bridge {name}"));
-    let key = digest.iter().take(8).fold(0i64, |key, byte| key << 8 | i64::from(*byte));
+    let key = digest
+        .iter()
+        .take(8)
+        .fold(0i64, |key, byte| key << 8 | i64::from(*byte));
     let deadline = tokio::time::Instant::now() + TURN;
     loop {
-        let row = client.query_one("select pg_try_advisory_lock($1)", &[&key]).await.map_err(|e| not_made(name, &e))?;
+        let row = client
+            .query_one("select pg_try_advisory_lock($1)", &[&key])
+            .await
+            .map_err(|e| not_made(name, &e))?;
         if row.get(0) {
             return Ok(());
         }
         if tokio::time::Instant::now() > deadline {
-            let text = format!("another devk has been making database `{name}` for {} s", TURN.as_secs());
-            return Err(Error::new(Code::BridgeDatabase, text).hint("wait for it, then `devk up` again"));
+            let text = format!(
+                "another devk has been making database `{name}` for {} s",
+                TURN.as_secs()
+            );
+            return Err(
+                Error::new(Code::BridgeDatabase, text).hint("wait for it, then `devk up` again")
+            );
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -257,7 +347,10 @@ async fn until_free(client: &Client, statement: &str) -> Result<(), tokio_postgr
     let deadline = tokio::time::Instant::now() + TURN;
     loop {
         match client.batch_execute(statement).await {
-            Err(e) if e.code() == Some(&SqlState::OBJECT_IN_USE) && tokio::time::Instant::now() < deadline => {
+            Err(e)
+                if e.code() == Some(&SqlState::OBJECT_IN_USE)
+                    && tokio::time::Instant::now() < deadline =>
+            {
                 tokio::time::sleep(PAUSE).await;
             }
             result => return result,
@@ -267,12 +360,17 @@ async fn until_free(client: &Client, statement: &str) -> Result<(), tokio_postgr
 
 /// Creates what the database lacks of the extensions; what cannot be had is told. Some exist once a server
 /// (pg_cron) or for superusers only, and the cluster may do without.
-async fn extend(login: &Login, database: &str, wanted: &BTreeSet<Extension>) -> Result<Vec<String>> {
+async fn extend(
+    login: &Login,
+    database: &str,
+    wanted: &BTreeSet<Extension>,
+) -> Result<Vec<String>> {
     let lacking = lacks(login, database, wanted).await?;
     let client = connect(login, database).await?;
     let mut without = vec![];
     for Extension { name, schema } in lacking {
-        let (name_quoted, schema) = (quoted(&name), quoted(&schema));
+        let name_quoted = quoted(&name);
+        let schema = quoted(&schema);
         let create = format!(
             "create schema if not exists {schema}; create extension if not exists {name_quoted} with schema {schema} cascade"
         );
@@ -284,9 +382,12 @@ async fn extend(login: &Login, database: &str, wanted: &BTreeSet<Extension>) -> 
 }
 
 fn not_made(name: &str, cause: &tokio_postgres::Error) -> Error {
-    Error::new(Code::BridgeDatabase, format!("database `{name}` cannot be made on Compose's server"))
-        .evidence(chain(cause))
-        .hint("docker compose logs shows what the server says")
+    Error::new(
+        Code::BridgeDatabase,
+        format!("database `{name}` cannot be made on Compose's server"),
+    )
+    .evidence(chain(cause))
+    .hint("docker compose logs shows what the server says")
 }
 
 /// An identifier (PostgreSQL, Lexical Structure, 4.1.1).
@@ -306,12 +407,20 @@ mod tests {
     use super::*;
 
     fn login(address: SocketAddr) -> Login {
-        Login { address, user: "shop".into(), password: Secret("hunter2".into()), main: "shop".into() }
+        Login {
+            address,
+            user: "shop".into(),
+            password: Secret("hunter2".into()),
+            main: "shop".into(),
+        }
     }
 
     #[tokio::test]
     async fn a_server_that_is_down_is_unreachable_and_its_password_stays_unsaid() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let error = look(&login(closed)).await.unwrap_err();
         assert_eq!(error.code, Code::BridgeUnreachable);
         assert!(!format!("{error:?}").contains("hunter2"));
@@ -323,11 +432,21 @@ mod tests {
         let proxy = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = proxy.local_addr().unwrap();
         tokio::spawn(async move { while proxy.accept().await.is_ok() {} });
-        assert_eq!(look(&login(address)).await.unwrap_err().code, Code::BridgeUnreachable);
+        assert_eq!(
+            look(&login(address)).await.unwrap_err().code,
+            Code::BridgeUnreachable
+        );
     }
 
     fn mark(root: &Path) -> Mark {
-        Mark::of("shop", &Owner { root: root.to_owned(), user: Some(1000), machine: Some("m1".into()) })
+        Mark::of(
+            "shop",
+            &Owner {
+                root: root.to_owned(),
+                user: Some(1000),
+                machine: Some("m1".into()),
+            },
+        )
     }
 
     #[test]
@@ -335,21 +454,45 @@ mod tests {
         let mark = mark(Path::new("/src/it's shop"));
         assert_eq!(Mark::read(&mark.text()), Some(mark));
         assert_eq!(Mark::read("the shop's data"), None);
-        let old = Owner { root: "/p".into(), user: None, machine: None };
-        assert_eq!(Mark::read(r#"devk {"project":"shop","root":"/p"}"#), Some(Mark::of("shop", &old)));
+        let old = Owner {
+            root: "/p".into(),
+            user: None,
+            machine: None,
+        };
+        assert_eq!(
+            Mark::read(r#"devk {"project":"shop","root":"/p"}"#),
+            Some(Mark::of("shop", &old))
+        );
     }
 
     #[test]
     fn another_clone_of_the_project_owns_its_database_until_it_is_gone() {
         let there = tempfile::tempdir().unwrap();
-        let (own, other) = (mark(Path::new("/p")), mark(there.path()));
+        let own = mark(Path::new("/p"));
+        let other = mark(there.path());
         assert!(own.is_own(&own) && !own.is_own(&other));
-        let found = Found { mark: Some(other.clone()) };
-        assert!(check_owner("shop_k8s", &found, &own).unwrap_err().message.contains(there.path().to_str().unwrap()));
+        let found = Found {
+            mark: Some(other.clone()),
+        };
+        assert!(
+            check_owner("shop_k8s", &found, &own)
+                .unwrap_err()
+                .message
+                .contains(there.path().to_str().unwrap())
+        );
         drop(there);
         assert!(own.is_own(&other));
-        let elsewhere = Mark { owner: Owner { machine: Some("m2".into()), ..other.owner }, ..other };
-        assert!(!own.is_own(&elsewhere), "of another machine nobody can say that");
+        let elsewhere = Mark {
+            owner: Owner {
+                machine: Some("m2".into()),
+                ..other.owner
+            },
+            ..other
+        };
+        assert!(
+            !own.is_own(&elsewhere),
+            "of another machine nobody can say that"
+        );
     }
 
     #[test]
@@ -357,7 +500,12 @@ mod tests {
         let own = mark(Path::new("/p"));
         let error = check_owner("shop_k8s", &Found::default(), &own).unwrap_err();
         assert_eq!(error.code, Code::BridgeInUse);
-        assert!(error.hint.unwrap().contains(r#"COMMENT ON DATABASE "shop_k8s" IS 'devk {"project":"shop""#));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains(r#"COMMENT ON DATABASE "shop_k8s" IS 'devk {"project":"shop""#)
+        );
     }
 
     #[test]

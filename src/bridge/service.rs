@@ -36,8 +36,12 @@ pub fn host(namespace: &str) -> String {
 
 /// A host that leads to the Service, as pods of its namespace may write it.
 pub fn is_host(host: &str, namespace: &str) -> bool {
-    let rest = host.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('.'));
-    host == NAME || rest.is_some_and(|rest| rest == namespace || rest.starts_with(&format!("{namespace}.svc")))
+    let rest = host
+        .strip_prefix(NAME)
+        .and_then(|rest| rest.strip_prefix('.'));
+    host == NAME
+        || rest
+            .is_some_and(|rest| rest == namespace || rest.starts_with(&format!("{namespace}.svc")))
 }
 
 /// Makes both objects, or changes what differs. The namespace exists.
@@ -45,12 +49,18 @@ pub fn is_host(host: &str, namespace: &str) -> bool {
 /// # Errors
 /// [`Code::BridgeService`] if a Service of that name is somebody else's, [`Code::ClusterUnreachable`].
 pub async fn ensure(client: &kube::Client, project: &str, lead: Lead) -> Result<()> {
-    let (services, slices) = (Api::<Service>::namespaced(client.clone(), project), slices(client, project));
+    let services = Api::<Service>::namespaced(client.clone(), project);
+    let slices = slices(client, project);
     if let Some(found) = services.get_opt(NAME).await.map_err(|e| refused(&e))?
         && !is_own(&found)
     {
-        return Err(Error::new(Code::BridgeService, format!("Service `{NAME}` exists and is not devk's"))
-            .hint(on_cluster(format!("kubectl delete service {NAME} --namespace {project}"))));
+        return Err(Error::new(
+            Code::BridgeService,
+            format!("Service `{NAME}` exists and is not devk's"),
+        )
+        .hint(on_cluster(format!(
+            "kubectl delete service {NAME} --namespace {project}"
+        ))));
     }
     apply(&services, &service(project, lead)).await?;
     apply(&slices, &slice(project, lead)).await
@@ -61,10 +71,14 @@ pub async fn ensure(client: &kube::Client, project: &str, lead: Lead) -> Result<
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn find(client: &kube::Client, project: &str) -> Result<Option<Lead>> {
-    let (services, slices) = (Api::<Service>::namespaced(client.clone(), project), slices(client, project));
+    let services = Api::<Service>::namespaced(client.clone(), project);
+    let slices = slices(client, project);
     let found = tokio::try_join!(services.get_opt(NAME), slices.get_opt(NAME));
     let (service, slice) = found.map_err(|e| refused(&e))?;
-    Ok(service.filter(is_own).zip(slice).and_then(|(service, slice)| lead(&service, &slice)))
+    Ok(service
+        .filter(is_own)
+        .zip(slice)
+        .and_then(|(service, slice)| lead(&service, &slice)))
 }
 
 /// Removes both objects; what is not there, or not devk's, stays as it is.
@@ -73,7 +87,12 @@ pub async fn find(client: &kube::Client, project: &str) -> Result<Option<Lead>> 
 /// [`Code::ClusterUnreachable`].
 pub async fn remove(client: &kube::Client, project: &str) -> Result<()> {
     let services: Api<Service> = Api::namespaced(client.clone(), project);
-    if services.get_opt(NAME).await.map_err(|e| refused(&e))?.is_some_and(|found| is_own(&found)) {
+    if services
+        .get_opt(NAME)
+        .await
+        .map_err(|e| refused(&e))?
+        .is_some_and(|found| is_own(&found))
+    {
         delete(&services).await?;
         delete(&slices(client, project)).await?;
     }
@@ -92,7 +111,11 @@ fn lead(service: &Service, slice: &EndpointSlice) -> Option<Lead> {
     let port = service.spec.as_ref()?.ports.as_ref()?.first()?.port;
     let target = slice.ports.as_ref()?.first()?.port?;
     let address = slice.endpoints.first()?.addresses.first()?.parse().ok()?;
-    Some(Lead { port: port.try_into().ok()?, address, target: target.try_into().ok()? })
+    Some(Lead {
+        port: port.try_into().ok()?,
+        address,
+        target: target.try_into().ok()?,
+    })
 }
 
 async fn apply<K>(api: &Api<K>, object: &Value) -> Result<()>
@@ -100,7 +123,10 @@ where
     K: Resource + Clone + std::fmt::Debug + DeserializeOwned,
 {
     let ours = PatchParams::apply("devk").force();
-    api.patch(NAME, &ours, &Patch::Apply(object)).await.map(drop).map_err(|e| refused(&e))
+    api.patch(NAME, &ours, &Patch::Apply(object))
+        .await
+        .map(drop)
+        .map_err(|e| refused(&e))
 }
 
 async fn delete<K>(api: &Api<K>) -> Result<()>
@@ -143,8 +169,11 @@ fn metadata(project: &str, mut labels: Value) -> Value {
 }
 
 fn refused(error: &kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, format!("the cluster's API server refused the bridge's Service: {error}"))
-        .hint("devk doctor")
+    Error::new(
+        Code::ClusterUnreachable,
+        format!("the cluster's API server refused the bridge's Service: {error}"),
+    )
+    .hint("devk doctor")
 }
 
 #[cfg(test)]
@@ -154,7 +183,11 @@ mod tests {
     #[test]
     fn the_service_keeps_its_port_when_the_machine_has_another_address() {
         let read = |target: u16, last: u8| {
-            let lead = Lead { port: 5439, address: Ipv4Addr::new(172, 18, 0, last), target };
+            let lead = Lead {
+                port: 5439,
+                address: Ipv4Addr::new(172, 18, 0, last),
+                target,
+            };
             let service: Service = serde_json::from_value(service("shop", lead)).unwrap();
             let slice: EndpointSlice = serde_json::from_value(slice("shop", lead)).unwrap();
             assert!(is_own(&service) && service.spec.as_ref().unwrap().selector.is_none());

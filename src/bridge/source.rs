@@ -60,41 +60,89 @@ pub struct Credentials {
 /// [`Code::BridgeServer`] if there is none, or several.
 pub fn service<'a>(compose: &'a Compose, named: Option<&str>) -> Result<&'a Service> {
     if let Some(name) = named {
-        let service = compose.services.get(name).ok_or_else(|| unknown(compose, name))?;
-        return if may_serve(service) { Ok(service) } else { Err(another(compose, service)) };
+        let service = compose
+            .services
+            .get(name)
+            .ok_or_else(|| unknown(compose, name))?;
+        return if may_serve(service) {
+            Ok(service)
+        } else {
+            Err(another(compose, service))
+        };
     }
     match serving(compose)[..] {
         [one] => Ok(one),
-        [] => Err(Error::new(Code::BridgeServer, "no service of the Compose project serves Postgres")
-            .evidence(read(compose))
-            .hint("name the service: `bridge: {postgres: {service: …}}`")),
+        [] => Err(Error::new(
+            Code::BridgeServer,
+            "no service of the Compose project serves Postgres",
+        )
+        .evidence(read(compose))
+        .hint("name the service: `bridge: {postgres: {service: …}}`")),
         ref several => {
-            let names: Vec<_> = several.iter().map(|service| format!("`{}`", service.name)).collect();
-            Err(Error::new(Code::BridgeServer, format!("{} all serve Postgres", names.join(" and ")))
-                .hint(format!("choose one: `bridge: {{postgres: {{service: {}}}}}`", several[0].name)))
+            let names: Vec<_> = several
+                .iter()
+                .map(|service| format!("`{}`", service.name))
+                .collect();
+            Err(Error::new(
+                Code::BridgeServer,
+                format!("{} all serve Postgres", names.join(" and ")),
+            )
+            .hint(format!(
+                "choose one: `bridge: {{postgres: {{service: {}}}}}`",
+                several[0].name
+            )))
         }
     }
 }
 
 fn serving(compose: &Compose) -> Vec<&Service> {
-    compose.services.values().filter(|service| service.active && serves(service)).collect()
+    compose
+        .services
+        .values()
+        .filter(|service| service.active && serves(service))
+        .collect()
 }
 
 /// Something speaks for it: a service that is asked for by name may be of an image and a port of its own.
 fn may_serve(service: &Service) -> bool {
-    let has_port = || service.ports.iter().any(|port| port.target == u32::from(POSTGRES));
-    serves(service) || has_port() || service.environment.keys().any(|key| key.starts_with("POSTGRES"))
+    let has_port = || {
+        service
+            .ports
+            .iter()
+            .any(|port| port.target == u32::from(POSTGRES))
+    };
+    serves(service)
+        || has_port()
+        || service
+            .environment
+            .keys()
+            .any(|key| key.starts_with("POSTGRES"))
 }
 
 fn another(compose: &Compose, service: &Service) -> Error {
     let hint = match serving(compose)[..] {
         [one] => format!("did you mean `{}`?", one.name),
-        _ => format!("if it does, publish its port {POSTGRES}, or set POSTGRES_USER and POSTGRES_PASSWORD there"),
+        _ => format!(
+            "if it does, publish its port {POSTGRES}, or set POSTGRES_USER and POSTGRES_PASSWORD there"
+        ),
     };
-    let Service { name, image, origin, .. } = service;
-    Error::new(Code::BridgeServer, format!("Compose service `{name}` does not serve Postgres"))
-        .evidence(format!("{}:{}: {}", origin.file.display(), origin.line, image.as_deref().unwrap_or("built there")))
-        .hint(hint)
+    let Service {
+        name,
+        image,
+        origin,
+        ..
+    } = service;
+    Error::new(
+        Code::BridgeServer,
+        format!("Compose service `{name}` does not serve Postgres"),
+    )
+    .evidence(format!(
+        "{}:{}: {}",
+        origin.file.display(),
+        origin.line,
+        image.as_deref().unwrap_or("built there")
+    ))
+    .hint(hint)
 }
 
 fn unknown(compose: &Compose, name: &str) -> Error {
@@ -103,27 +151,53 @@ fn unknown(compose: &Compose, name: &str) -> Error {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("its services are {}", names.join(", ")),
     };
-    Error::new(Code::BridgeServer, format!("the Compose project has no service `{name}`"))
-        .evidence(read(compose))
-        .hint(hint)
+    Error::new(
+        Code::BridgeServer,
+        format!("the Compose project has no service `{name}`"),
+    )
+    .evidence(read(compose))
+    .hint(hint)
 }
 
 fn read(compose: &Compose) -> String {
-    compose.files.iter().map(|file| format!("read {}", file.display())).collect::<Vec<_>>().join("\n")
+    compose
+        .files
+        .iter()
+        .map(|file| format!("read {}", file.display()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// By the variables that make a server of the image, or by the image's name where there are none.
 fn serves(service: &Service) -> bool {
-    const VARIABLES: &[&str] =
-        &["POSTGRES_PASSWORD", "POSTGRES_PASSWORD_FILE", "POSTGRES_HOST_AUTH_METHOD", "POSTGRESQL_PASSWORD"];
-    let publishes = service.ports.iter().any(|port| port.target == u32::from(POSTGRES));
+    const VARIABLES: &[&str] = &[
+        "POSTGRES_PASSWORD",
+        "POSTGRES_PASSWORD_FILE",
+        "POSTGRES_HOST_AUTH_METHOD",
+        "POSTGRESQL_PASSWORD",
+    ];
+    let publishes = service
+        .ports
+        .iter()
+        .any(|port| port.target == u32::from(POSTGRES));
     let image = service.image.as_deref().is_some_and(is_server);
-    image || publishes && VARIABLES.iter().any(|name| service.environment.contains_key(*name))
+    image
+        || publishes
+            && VARIABLES
+                .iter()
+                .any(|name| service.environment.contains_key(*name))
 }
 
 /// Images whose last word is the server's, whatever registry and tag: `postgres`, `pgvector`, `postgis`.
 fn is_server(image: &str) -> bool {
-    const NAMES: &[&str] = &["postgres", "postgresql", "pgvector", "postgis", "timescaledb", "timescaledb-ha"];
+    const NAMES: &[&str] = &[
+        "postgres",
+        "postgresql",
+        "pgvector",
+        "postgis",
+        "timescaledb",
+        "timescaledb-ha",
+    ];
     let name = image.rsplit('/').next().unwrap_or_default();
     NAMES.contains(&name.split([':', '@']).next().unwrap_or_default())
 }
@@ -133,8 +207,15 @@ fn is_server(image: &str) -> bool {
 /// # Errors
 /// [`Code::BridgePort`] if there is none, or none that is fixed.
 pub fn published(service: &Service) -> Result<Published> {
-    let tcp: Vec<_> = service.ports.iter().filter(|port| port.protocol == "tcp").collect();
-    let own = tcp.iter().copied().filter(|port| port.target == u32::from(POSTGRES) || tcp.len() == 1);
+    let tcp: Vec<_> = service
+        .ports
+        .iter()
+        .filter(|port| port.protocol == "tcp")
+        .collect();
+    let own = tcp
+        .iter()
+        .copied()
+        .filter(|port| port.target == u32::from(POSTGRES) || tcp.len() == 1);
     let mut found: Vec<_> = own.filter_map(fixed).collect();
     found.sort_by_key(|published| match published.reach {
         Reach::Everywhere => 0,
@@ -151,7 +232,10 @@ pub fn published(service: &Service) -> Result<Published> {
                 port.target
             )
         });
-        let message = format!("Compose service `{}` publishes no fixed port for Postgres", service.name);
+        let message = format!(
+            "Compose service `{}` publishes no fixed port for Postgres",
+            service.name
+        );
         Error::new(Code::BridgePort, message)
             .evidence(ports.collect::<Vec<_>>().join("\n"))
             .hint(format!("publish it: `ports: [\"5439:{POSTGRES}\"]`"))
@@ -160,8 +244,17 @@ pub fn published(service: &Service) -> Result<Published> {
 }
 
 fn fixed(port: &Port) -> Option<Published> {
-    let number = port.published.as_deref()?.parse().ok().filter(|number| *number != 0)?;
-    let (local, reach) = match port.host_ip.as_deref().map(|ip| ip.trim_matches(['[', ']'])) {
+    let number = port
+        .published
+        .as_deref()?
+        .parse()
+        .ok()
+        .filter(|number| *number != 0)?;
+    let (local, reach) = match port
+        .host_ip
+        .as_deref()
+        .map(|ip| ip.trim_matches(['[', ']']))
+    {
         None | Some("" | "0.0.0.0" | "::") => (Ipv4Addr::LOCALHOST.into(), Reach::Everywhere),
         Some("localhost") => (Ipv4Addr::LOCALHOST.into(), Reach::Loopback),
         Some(ip) => match ip.parse::<IpAddr>().ok()? {
@@ -169,23 +262,41 @@ fn fixed(port: &Port) -> Option<Published> {
             ip => (ip, Reach::At(ip)),
         },
     };
-    let local = if port.host_ip.as_deref() == Some("::") { Ipv6Addr::LOCALHOST.into() } else { local };
-    Some(Published { local, port: number, reach })
+    let local = if port.host_ip.as_deref() == Some("::") {
+        Ipv6Addr::LOCALHOST.into()
+    } else {
+        local
+    };
+    Some(Published {
+        local,
+        port: number,
+        reach,
+    })
 }
 
 /// User, password and main database by the rules of the official image, and of Bitnami's.
 pub fn credentials(service: &Service) -> Credentials {
     let get = |names: &[&str]| {
-        let values = names.iter().filter_map(|name| service.environment.get(*name));
-        values.map(|variable| variable.value.clone()).find(|value| !value.is_empty())
+        let values = names
+            .iter()
+            .filter_map(|name| service.environment.get(*name));
+        values
+            .map(|variable| variable.value.clone())
+            .find(|value| !value.is_empty())
     };
-    let user = get(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]).unwrap_or_else(|| "postgres".to_owned());
+    let user =
+        get(&["POSTGRES_USER", "POSTGRESQL_USERNAME"]).unwrap_or_else(|| "postgres".to_owned());
     let main = get(&["POSTGRES_DB", "POSTGRESQL_DATABASE"]).unwrap_or_else(|| user.clone());
-    let plain = get(&["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"]).map(|text| Password::Plain(Secret(text)));
+    let plain = get(&["POSTGRES_PASSWORD", "POSTGRESQL_PASSWORD"])
+        .map(|text| Password::Plain(Secret(text)));
     let file = || get(&["POSTGRES_PASSWORD_FILE", "POSTGRESQL_PASSWORD_FILE"]).map(Password::File);
     // A server that trusts everybody takes any password, and charts want one.
     let any = || Password::Plain(Secret(user.clone()));
-    Credentials { password: plain.or_else(file).unwrap_or_else(any), user, main }
+    Credentials {
+        password: plain.or_else(file).unwrap_or_else(any),
+        user,
+        main,
+    }
 }
 
 #[cfg(test)]
@@ -197,12 +308,26 @@ mod tests {
     use crate::config::Origin;
 
     fn origin() -> Origin {
-        Origin { file: "compose.yaml".into(), line: 3 }
+        Origin {
+            file: "compose.yaml".into(),
+            line: 3,
+        }
     }
 
-    fn service(name: &str, image: &str, environment: &[(&str, &str)], ports: &[(&str, &str, u32)]) -> Service {
+    fn service(
+        name: &str,
+        image: &str,
+        environment: &[(&str, &str)],
+        ports: &[(&str, &str, u32)],
+    ) -> Service {
         let variable = |(key, value): &(&str, &str)| {
-            ((*key).to_owned(), Variable { value: (*value).to_owned(), origin: origin() })
+            (
+                (*key).to_owned(),
+                Variable {
+                    value: (*value).to_owned(),
+                    origin: origin(),
+                },
+            )
         };
         let port = |(ip, published, target): &(&str, &str, u32)| Port {
             service: name.to_owned(),
@@ -226,31 +351,63 @@ mod tests {
     }
 
     fn compose(services: Vec<Service>) -> Compose {
-        let services: BTreeMap<_, _> = services.into_iter().map(|service| (service.name.clone(), service)).collect();
-        Compose { services, ..Compose::default() }
+        let services: BTreeMap<_, _> = services
+            .into_iter()
+            .map(|service| (service.name.clone(), service))
+            .collect();
+        Compose {
+            services,
+            ..Compose::default()
+        }
     }
 
     #[test]
     fn the_only_postgres_is_found_among_others() {
         let stack = compose(vec![
-            service("db", "registry.example/library/postgres:17@sha256:1", &[], &[]),
-            service("admin", "dpage/pgadmin4", &[("POSTGRES_USER", "x")], &[("", "8080", 80)]),
-            service("exporter", "postgres-exporter", &[("POSTGRES_PASSWORD", "x")], &[("", "9187", 9187)]),
+            service(
+                "db",
+                "registry.example/library/postgres:17@sha256:1",
+                &[],
+                &[],
+            ),
+            service(
+                "admin",
+                "dpage/pgadmin4",
+                &[("POSTGRES_USER", "x")],
+                &[("", "8080", 80)],
+            ),
+            service(
+                "exporter",
+                "postgres-exporter",
+                &[("POSTGRES_PASSWORD", "x")],
+                &[("", "9187", 9187)],
+            ),
         ]);
         assert_eq!(super::service(&stack, None).unwrap().name, "db");
     }
 
     #[test]
     fn an_own_image_is_known_by_its_variables_and_port() {
-        let stack = compose(vec![service("store", "acme/store", &[("POSTGRES_PASSWORD", "x")], &[("", "5439", 5432)])]);
+        let stack = compose(vec![service(
+            "store",
+            "acme/store",
+            &[("POSTGRES_PASSWORD", "x")],
+            &[("", "5439", 5432)],
+        )]);
         assert_eq!(super::service(&stack, None).unwrap().name, "store");
     }
 
     #[test]
     fn several_servers_are_named_and_one_that_is_asked_for_is_taken() {
-        let stack = compose(vec![service("a", "postgres", &[], &[]), service("b", "postgres", &[], &[])]);
+        let stack = compose(vec![
+            service("a", "postgres", &[], &[]),
+            service("b", "postgres", &[], &[]),
+        ]);
         let error = super::service(&stack, None).unwrap_err();
-        assert_eq!((error.code, error.message.as_str()), (Code::BridgeServer, "`a` and `b` all serve Postgres"));
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::BridgeServer, "`a` and `b` all serve Postgres")
+        );
         assert_eq!(super::service(&stack, Some("b")).unwrap().name, "b");
         let error = super::service(&stack, Some("c")).unwrap_err();
         assert!(error.hint.is_some_and(|hint| hint.contains("did you mean")));
@@ -261,7 +418,12 @@ mod tests {
         let stack = compose(vec![
             service("db", "postgres", &[], &[]),
             service("own", "acme/store", &[], &[("", "5439", 5432)]),
-            service("other", "acme/store", &[("POSTGRES_USER", "x")], &[("", "5440", 5433)]),
+            service(
+                "other",
+                "acme/store",
+                &[("POSTGRES_USER", "x")],
+                &[("", "5440", 5433)],
+            ),
             service("cache", "redis:7", &[], &[("", "6379", 6379)]),
         ]);
         for name in ["db", "own", "other"] {
@@ -270,7 +432,10 @@ mod tests {
         let error = super::service(&stack, Some("cache")).unwrap_err();
         assert_eq!(
             (error.code, error.message.as_str()),
-            (Code::BridgeServer, "Compose service `cache` does not serve Postgres")
+            (
+                Code::BridgeServer,
+                "Compose service `cache` does not serve Postgres"
+            )
         );
         assert_eq!(
             (error.evidence[0].as_str(), error.hint.as_deref()),
@@ -280,34 +445,67 @@ mod tests {
 
     #[test]
     fn the_published_address_decides_how_pods_reach_it() {
-        let at = |ip: &str| published(&service("db", "postgres", &[], &[(ip, "5439", 5432)])).unwrap();
-        let everywhere = Published { local: Ipv4Addr::LOCALHOST.into(), port: 5439, reach: Reach::Everywhere };
+        let at =
+            |ip: &str| published(&service("db", "postgres", &[], &[(ip, "5439", 5432)])).unwrap();
+        let everywhere = Published {
+            local: Ipv4Addr::LOCALHOST.into(),
+            port: 5439,
+            reach: Reach::Everywhere,
+        };
         assert_eq!(["", "0.0.0.0"].map(at), [everywhere; 2]);
         assert_eq!(at("::").local, IpAddr::from(Ipv6Addr::LOCALHOST));
-        assert_eq!(["127.0.0.1", "127.0.0.2", "::1"].map(|ip| at(ip).reach), [Reach::Loopback; 3]);
+        assert_eq!(
+            ["127.0.0.1", "127.0.0.2", "::1"].map(|ip| at(ip).reach),
+            [Reach::Loopback; 3]
+        );
         let lan: IpAddr = [192, 168, 1, 5].into();
-        assert_eq!((at("192.168.1.5").local, at("192.168.1.5").reach), (lan, Reach::At(lan)));
+        assert_eq!(
+            (at("192.168.1.5").local, at("192.168.1.5").reach),
+            (lan, Reach::At(lan))
+        );
     }
 
     #[test]
     fn a_port_that_every_address_has_is_preferred_to_one_on_loopback() {
-        let both = service("db", "postgres", &[], &[("127.0.0.1", "5439", 5432), ("", "5440", 5432)]);
+        let both = service(
+            "db",
+            "postgres",
+            &[],
+            &[("127.0.0.1", "5439", 5432), ("", "5440", 5432)],
+        );
         assert_eq!(published(&both).unwrap().port, 5440);
     }
 
     #[test]
     fn a_port_that_docker_picks_is_refused() {
         for text in ["", "0", "5439-5441"] {
-            let error = published(&service("db", "postgres", &[], &[("", text, 5432)])).unwrap_err();
-            assert_eq!((error.code, error.line), (Code::BridgePort, Some(3)), "{text}");
+            let error =
+                published(&service("db", "postgres", &[], &[("", text, 5432)])).unwrap_err();
+            assert_eq!(
+                (error.code, error.line),
+                (Code::BridgePort, Some(3)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn credentials_follow_the_images_defaults() {
-        let bare = credentials(&service("db", "postgres", &[("POSTGRES_HOST_AUTH_METHOD", "trust")], &[]));
-        assert_eq!((bare.user.as_str(), bare.main.as_str()), ("postgres", "postgres"));
-        let named = [("POSTGRES_USER", "shop"), ("POSTGRES_PASSWORD_FILE", "/run/secrets/db"), ("POSTGRES_DB", "")];
+        let bare = credentials(&service(
+            "db",
+            "postgres",
+            &[("POSTGRES_HOST_AUTH_METHOD", "trust")],
+            &[],
+        ));
+        assert_eq!(
+            (bare.user.as_str(), bare.main.as_str()),
+            ("postgres", "postgres")
+        );
+        let named = [
+            ("POSTGRES_USER", "shop"),
+            ("POSTGRES_PASSWORD_FILE", "/run/secrets/db"),
+            ("POSTGRES_DB", ""),
+        ];
         let named = credentials(&service("db", "postgres", &named, &[]));
         assert_eq!((named.user.as_str(), named.main.as_str()), ("shop", "shop"));
         assert_eq!(named.password, Password::File("/run/secrets/db".into()));
@@ -315,7 +513,12 @@ mod tests {
 
     #[test]
     fn a_password_appears_in_no_debug_output() {
-        let all = credentials(&service("db", "postgres", &[("POSTGRES_PASSWORD", "hunter2")], &[]));
+        let all = credentials(&service(
+            "db",
+            "postgres",
+            &[("POSTGRES_PASSWORD", "hunter2")],
+            &[],
+        ));
         assert!(!format!("{all:?}").contains("hunter2"));
     }
 }

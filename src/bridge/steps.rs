@@ -22,10 +22,24 @@ pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
     let mut said = vec![];
     for name in bridge.databases() {
         step.progress(format!("database `{name}` on {}", bridge.local()));
-        let made = server::make(&bridge.login, name, &bridge.mark, &bridge.catalog.extensions).await?;
-        let what = if made.created { "made" } else { "there already" };
+        let made = server::make(
+            &bridge.login,
+            name,
+            &bridge.mark,
+            &bridge.catalog.extensions,
+        )
+        .await?;
+        let what = if made.created {
+            "made"
+        } else {
+            "there already"
+        };
         said.push(format!("`{name}` {what}, owner `{}`", bridge.login.user));
-        said.extend(made.without.iter().map(|extension| format!("without extension {extension}")));
+        said.extend(
+            made.without
+                .iter()
+                .map(|extension| format!("without extension {extension}")),
+        );
     }
     Ok(said.join("; "))
 }
@@ -47,7 +61,11 @@ pub async fn lead(
         Some(address @ IpAddr::V6(_)) => return Err(no_v4(address)),
         None => at_gateway(bridge, cluster, access, session).await?,
     };
-    let lead = Lead { port: bridge.published.port, address, target };
+    let lead = Lead {
+        port: bridge.published.port,
+        address,
+        target,
+    };
     let changed = service::find(&access.client, project).await? != Some(lead);
     if changed {
         service::ensure(&access.client, project, lead).await?;
@@ -58,12 +76,19 @@ pub async fn lead(
     Ok((lead, changed))
 }
 
-async fn at_gateway(bridge: &Bridge, cluster: &Handle, access: &Access, session: &Session) -> Result<(Ipv4Addr, u16)> {
+async fn at_gateway(
+    bridge: &Bridge,
+    cluster: &Handle,
+    access: &Access,
+    session: &Session,
+) -> Result<(Ipv4Addr, u16)> {
     let address = gateway::address(&cluster.engine, &access.nodes).await?;
     if !bridge.relay {
         return Ok((address, bridge.published.port));
     }
-    let relay = session.relay(address, bridge.login.address, || nodes(cluster.clone())).await?;
+    let relay = session
+        .relay(address, bridge.login.address, || nodes(cluster.clone()))
+        .await?;
     Ok((address, relay.port()))
 }
 
@@ -72,27 +97,52 @@ fn nodes(cluster: Handle) -> Guard {
     Guard::new(move || {
         let cluster = cluster.clone();
         Box::pin(async move {
-            let running: Vec<_> = cluster.nodes().await?.into_iter().filter(|node| node.running).collect();
+            let running: Vec<_> = cluster
+                .nodes()
+                .await?
+                .into_iter()
+                .filter(|node| node.running)
+                .collect();
             gateway::node_addresses(&cluster.engine.docker, &running).await
         })
     })
 }
 
 fn no_v4(address: IpAddr) -> Error {
-    Error::new(Code::BridgeGateway, format!("Compose publishes the database on {address} alone, and pods speak IPv4"))
-        .hint("publish it on an IPv4 address, or without an IP address")
+    Error::new(
+        Code::BridgeGateway,
+        format!("Compose publishes the database on {address} alone, and pods speak IPv4"),
+    )
+    .hint("publish it on an IPv4 address, or without an IP address")
 }
 
 /// `bridge.probe`: goes the way of a pod from every node, and names the hops.
 ///
 /// # Errors
 /// [`Code::BridgeProbe`].
-pub async fn probe(bridge: &Bridge, engine: &Engine, access: &Access, lead: Lead, step: &Step) -> Result<String> {
-    let Lead { address, target: port, .. } = lead;
+pub async fn probe(
+    bridge: &Bridge,
+    engine: &Engine,
+    access: &Access,
+    lead: Lead,
+    step: &Step,
+) -> Result<String> {
+    let Lead {
+        address,
+        target: port,
+        ..
+    } = lead;
     let mut hops = vec![];
     for node in &access.nodes {
         let docker = &engine.docker;
-        let probe = Probe { docker, node: &node.name, address, port, login: &bridge.login, database: &bridge.database };
+        let probe = Probe {
+            docker,
+            node: &node.name,
+            address,
+            port,
+            login: &bridge.login,
+            database: &bridge.database,
+        };
         let way = probe.run().await?;
         step.progress(way.clone());
         hops.push(way);
@@ -115,7 +165,12 @@ pub fn record(bridge: &Bridge, lead: Lead) -> Record {
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`], [`Code::StateIo`].
-pub async fn remove(access: &Access, session: &Session, project: &str, state: &Path) -> Result<String> {
+pub async fn remove(
+    access: &Access,
+    session: &Session,
+    project: &str,
+    state: &Path,
+) -> Result<String> {
     service::remove(&access.client, project).await?;
     session.no_relay().await;
     let said = record::load(state)?.map(|record| record.stays());

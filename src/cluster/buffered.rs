@@ -19,7 +19,10 @@ pub(super) struct Buffered(TokioIo<BufReader<TcpStream>>);
 
 impl From<TokioIo<TcpStream>> for Buffered {
     fn from(stream: TokioIo<TcpStream>) -> Self {
-        Self(TokioIo::new(BufReader::with_capacity(PORTION, stream.into_inner())))
+        Self(TokioIo::new(BufReader::with_capacity(
+            PORTION,
+            stream.into_inner(),
+        )))
     }
 }
 
@@ -30,13 +33,21 @@ impl Connection for Buffered {
 }
 
 impl Read for Buffered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: ReadBufCursor<'_>,
+    ) -> Poll<Result<()>> {
         Pin::new(&mut self.0).poll_read(cx, into)
     }
 }
 
 impl Write for Buffered {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, bytes)
     }
 

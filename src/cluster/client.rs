@@ -82,12 +82,23 @@ pub async fn endpoint_of(kubeconfig: &str, what: &str) -> Result<String> {
 
 async fn config(kubeconfig: &Path) -> Result<Config> {
     let what = shown(kubeconfig);
-    config_of(Kubeconfig::read_from(kubeconfig).map_err(|e| unreachable(&what, &e))?, &what).await
+    config_of(
+        Kubeconfig::read_from(kubeconfig).map_err(|e| unreachable(&what, &e))?,
+        &what,
+    )
+    .await
 }
 
 async fn config_of(file: Kubeconfig, what: &str) -> Result<Config> {
-    if let Some(cluster) = file.clusters.iter().find(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some())) {
-        let text = format!("cluster `{}` is behind a `proxy-url`, which devk does not use", cluster.name);
+    if let Some(cluster) = file
+        .clusters
+        .iter()
+        .find(|c| c.cluster.as_ref().is_some_and(|c| c.proxy_url.is_some()))
+    {
+        let text = format!(
+            "cluster `{}` is behind a `proxy-url`, which devk does not use",
+            cluster.name
+        );
         return Err(Error::new(Code::ClusterUnreachable, text).evidence(what));
     }
     let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await;
@@ -105,7 +116,8 @@ pub(crate) fn build(config: Config) -> kube::Result<Client> {
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
     tcp.set_keepalive_retries(Some(3));
-    let connector = config.rustls_https_connector_with_connector(tcp.map_response(Buffered::from))?;
+    let connector =
+        config.rustls_https_connector_with_connector(tcp.map_response(Buffered::from))?;
     let http = HttpClient::builder(TokioExecutor::new()).build::<_, Body>(connector);
     let service = ServiceBuilder::new()
         .layer(config.base_uri_layer())
@@ -133,14 +145,21 @@ fn shown(kubeconfig: &Path) -> String {
 }
 
 fn unreachable(what: &str, cause: &dyn std::error::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, format!("the API server of {what} does not answer"))
-        .evidence(chain(cause))
-        .hint("devk doctor")
+    Error::new(
+        Code::ClusterUnreachable,
+        format!("the API server of {what} does not answer"),
+    )
+    .evidence(chain(cause))
+    .hint("devk doctor")
 }
 
 /// A request that the API server refused, for no reason devk knows better than its own words.
 pub(super) fn refused(error: &kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster's API server refused a request").evidence(error.to_string())
+    Error::new(
+        Code::ClusterUnreachable,
+        "the cluster's API server refused a request",
+    )
+    .evidence(error.to_string())
 }
 
 #[cfg(test)]
@@ -159,19 +178,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_connection_shows_its_cause() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let file = kubeconfig(&format!("https://{closed}"), "");
         let error = client(file.path()).await.err().unwrap();
         assert_eq!(error.code, Code::ClusterUnreachable);
-        assert!(error.evidence[0].contains("Connection refused"), "{error:?}");
+        assert!(
+            error.evidence[0].contains("Connection refused"),
+            "{error:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_missing_file_and_a_proxied_cluster_are_refused() {
-        let missing = client(Path::new("/nowhere/kubeconfig")).await.err().unwrap();
+        let missing = client(Path::new("/nowhere/kubeconfig"))
+            .await
+            .err()
+            .unwrap();
         assert_eq!(missing.code, Code::ClusterUnreachable);
-        let file = kubeconfig("https://127.0.0.1:1", ", proxy-url: \"http://proxy.example:3128\"");
+        let file = kubeconfig(
+            "https://127.0.0.1:1",
+            ", proxy-url: \"http://proxy.example:3128\"",
+        );
         let proxied = client(file.path()).await.err().unwrap();
-        assert_eq!(proxied.message, "cluster `c` is behind a `proxy-url`, which devk does not use");
+        assert_eq!(
+            proxied.message,
+            "cluster `c` is behind a `proxy-url`, which devk does not use"
+        );
     }
 }

@@ -49,7 +49,9 @@ pub(super) fn load(cluster: &Path) -> Option<Creation> {
 /// [`Code::StateIo`](crate::error::Code::StateIo).
 pub(super) fn forget(cluster: &Path) -> Result<()> {
     match std::fs::remove_file(file(cluster)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", &file(cluster), &e)),
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(refused("remove", &file(cluster), &e))
+        }
         _ => Ok(()),
     }
 }
@@ -60,29 +62,53 @@ impl Creation {
     /// # Errors
     /// [`Code::StateIo`](crate::error::Code::StateIo).
     pub(super) fn save(&self, cluster: &Path) -> Result<()> {
-        write_atomic(&file(cluster), &serde_json::to_vec(self).map_err(|e| internal(&e))?, 0o600)
+        write_atomic(
+            &file(cluster),
+            &serde_json::to_vec(self).map_err(|e| internal(&e))?,
+            0o600,
+        )
     }
 
     /// These nodes are what this attempt has made.
     ///
     /// # Errors
     /// [`Code::DockerUnavailable`](crate::error::Code::DockerUnavailable).
-    pub(super) async fn made(&self, nodes: &[Node], engine: &Engine, cluster: &Path) -> Result<bool> {
-        let Some(node) = nodes.first() else { return Ok(false) };
-        let found = match engine.docker.inspect_container(&node.id, None::<InspectContainerOptions>).await {
+    pub(super) async fn made(
+        &self,
+        nodes: &[Node],
+        engine: &Engine,
+        cluster: &Path,
+    ) -> Result<bool> {
+        let Some(node) = nodes.first() else {
+            return Ok(false);
+        };
+        let found = match engine
+            .docker
+            .inspect_container(&node.id, None::<InspectContainerOptions>)
+            .await
+        {
             Ok(found) => found,
             Err(e) if is_not_found(&e) => return Ok(false),
             Err(e) => return Err(docker_error(&e)),
         };
         // Only such an Engine has the folder (src/cluster/kind.rs).
         let shares = node.provider == Provider::Kind && engine.host.starts_with("unix://");
-        Ok(if shares { sees(&found, &shared(cluster)) } else { self.is_of_its_time(&found) })
+        Ok(if shares {
+            sees(&found, &shared(cluster))
+        } else {
+            self.is_of_its_time(&found)
+        })
     }
 
     /// Without another proof: somebody else's is older, or comes when the attempt is long over.
     fn is_of_its_time(&self, node: &ContainerInspectResponse) -> bool {
-        let made = node.created.and_then(|made| Timestamp::from_nanosecond(made.unix_timestamp_nanos()).ok());
-        let age = self.since.zip(made).map(|(since, made)| made.duration_since(since));
+        let made = node
+            .created
+            .and_then(|made| Timestamp::from_nanosecond(made.unix_timestamp_nanos()).ok());
+        let age = self
+            .since
+            .zip(made)
+            .map(|(since, made)| made.duration_since(since));
         age.is_some_and(|age| (SignedDuration::ZERO..FIRST_NODE).contains(&age))
     }
 }
@@ -93,9 +119,14 @@ fn sees(node: &ContainerInspectResponse, folder: &Path) -> bool {
     let here = mounts.filter(|mount| mount.destination.as_deref() == Some(handover::FOLDER));
     let mut sources = here.filter_map(|mount| mount.source.as_deref());
     let asked = format!("{}:{}", folder.display(), handover::FOLDER);
-    let is_asked =
-        |bind: &String| bind.strip_prefix(&asked).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'));
-    let mut binds = node.host_config.iter().flat_map(|config| config.binds.iter().flatten());
+    let is_asked = |bind: &String| {
+        bind.strip_prefix(&asked)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+    };
+    let mut binds = node
+        .host_config
+        .iter()
+        .flat_map(|config| config.binds.iter().flatten());
     sources.any(|source| Path::new(source) == folder) || binds.any(is_asked)
 }
 
@@ -116,10 +147,20 @@ mod tests {
         if is_local {
             engine.host = "unix:///var/run/docker.sock".to_owned();
         }
-        let mark = Creation { since: Some(SINCE.parse().unwrap()), ..Creation::default() };
-        let node =
-            Node { name: "x-control-plane".into(), id: "1".into(), running: true, control_plane: true, provider };
-        mark.made(&[node], &engine, Path::new("/state/clusters/x")).await.unwrap()
+        let mark = Creation {
+            since: Some(SINCE.parse().unwrap()),
+            ..Creation::default()
+        };
+        let node = Node {
+            name: "x-control-plane".into(),
+            id: "1".into(),
+            running: true,
+            control_plane: true,
+            provider,
+        };
+        mark.made(&[node], &engine, Path::new("/state/clusters/x"))
+            .await
+            .unwrap()
     }
 
     fn mounted(source: &str) -> Value {
@@ -128,12 +169,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_node_of_kinds_is_this_attempts_by_the_folder_it_sees() {
-        let on_this_machine = async |container: Value| claims(Provider::Kind, true, &container).await;
+        let on_this_machine =
+            async |container: Value| claims(Provider::Kind, true, &container).await;
         assert!(on_this_machine(mounted("/state/clusters/x/shared")).await);
         assert!(!on_this_machine(mounted("/bob/clusters/x/shared")).await);
-        assert!(!on_this_machine(json!({"Created": "2026-01-31T09:31:00Z"})).await, "made by hand a minute later");
+        assert!(
+            !on_this_machine(json!({"Created": "2026-01-31T09:31:00Z"})).await,
+            "made by hand a minute later"
+        );
         let mut desktop = mounted("/host_mnt/state/clusters/x/shared");
-        desktop["HostConfig"] = json!({"Binds": [format!("/state/clusters/x/shared:{}:rw", handover::FOLDER)]});
+        desktop["HostConfig"] =
+            json!({"Binds": [format!("/state/clusters/x/shared:{}:rw", handover::FOLDER)]});
         assert!(on_this_machine(desktop).await);
     }
 
@@ -143,14 +189,27 @@ mod tests {
         assert!(made("2026-01-31T09:30:20Z").await);
         assert!(!made("2026-01-31T09:29:59Z").await, "it was there before");
         assert!(!made("2026-01-31T11:00:00Z").await, "the attempt was over");
-        assert!(claims(Provider::Kind, false, &json!({"Created": "2026-01-31T09:30:20Z"})).await);
+        assert!(
+            claims(
+                Provider::Kind,
+                false,
+                &json!({"Created": "2026-01-31T09:30:20Z"})
+            )
+            .await
+        );
     }
 
     #[test]
     fn the_mark_of_an_older_devk_is_read_and_says_only_what_that_one_kept() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(file(dir.path()), r#"{"network_created":true}"#).unwrap();
-        assert_eq!(load(dir.path()), Some(Creation { network_created: true, ..Creation::default() }));
+        assert_eq!(
+            load(dir.path()),
+            Some(Creation {
+                network_created: true,
+                ..Creation::default()
+            })
+        );
         forget(dir.path()).unwrap();
         forget(dir.path()).unwrap();
         assert_eq!(load(dir.path()), None);

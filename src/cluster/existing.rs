@@ -37,7 +37,9 @@ impl Cluster for Existing {
                 Err(_) => return Ok(State::Absent),
             };
             let what = format!("context `{}` at {}", self.context, found.server);
-            let client = client::client_of(&found.text, &what).await.map_err(|error| self.lost(error))?;
+            let client = client::client_of(&found.text, &what)
+                .await
+                .map_err(|error| self.lost(error))?;
             Ok(State::Running(self.nodes(&client).await?))
         }
         .boxed()
@@ -53,7 +55,13 @@ impl Cluster for Existing {
     }
 
     fn end(&self, _: End) -> BoxFuture<'_, Result<()>> {
-        async { Err(internal(&format!("context `{}` is not devk's to stop or remove", self.context))) }.boxed()
+        async {
+            Err(internal(&format!(
+                "context `{}` is not devk's to stop or remove",
+                self.context
+            )))
+        }
+        .boxed()
     }
 }
 
@@ -65,9 +73,14 @@ impl Existing {
             && !self.remote
             && !place::is_here(&found.server, &self.engine.docker).await?
         {
-            let message = format!("context `{}` leads to another machine: {}", self.context, found.server);
+            let message = format!(
+                "context `{}` leads to another machine: {}",
+                self.context, found.server
+            );
             return Err(Error::new(Code::ClusterRemote, message)
-                .evidence("devk installs charts, makes a namespace and may put workloads to sleep there")
+                .evidence(
+                    "devk installs charts, makes a namespace and may put workloads to sleep there",
+                )
                 .hint("devk.yaml: allow: {remote: true}    # if that is what you want"));
         }
         Ok(found)
@@ -78,7 +91,10 @@ impl Existing {
         if !pin::file(&self.dir).exists() {
             return error;
         }
-        let forget = format!("if the cluster is gone for good: rm -r {}", self.dir.display());
+        let forget = format!(
+            "if the cluster is gone for good: rm -r {}",
+            self.dir.display()
+        );
         match error.hint {
             Some(ref hint) if error.code == Code::ClusterContext => {
                 let hint = format!("{hint}; {forget}");
@@ -115,7 +131,12 @@ mod tests {
         );
         std::fs::write(dir.join("config"), kubeconfig).unwrap();
         program.set("KUBECONFIG", dir.join("config").to_str().unwrap());
-        let existing = Existing { engine: program.engine(vec![]).await, context: "dev".into(), dir, remote: false };
+        let existing = Existing {
+            engine: program.engine(vec![]).await,
+            context: "dev".into(),
+            dir,
+            remote: false,
+        };
         (program, existing)
     }
 
@@ -126,18 +147,27 @@ mod tests {
         let error = existing.state().await.unwrap_err();
         assert_eq!(error.code, Code::ClusterRemote);
         assert!(error.hint.unwrap().contains("allow: {remote: true}"));
-        assert_eq!(existing.kubeconfig().await.unwrap_err().code, Code::ClusterRemote);
+        assert_eq!(
+            existing.kubeconfig().await.unwrap_err().code,
+            Code::ClusterRemote
+        );
         existing.remote = true;
         assert!(existing.kubeconfig().await.unwrap().contains("192.0.2.1"));
     }
 
     #[tokio::test]
     async fn a_cluster_that_does_not_answer_is_told_and_not_waited_for() {
-        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let (_program, existing) = existing(&format!("https://{closed}")).await;
         let error = existing.state().await.unwrap_err();
         assert_eq!(error.code, Code::ClusterUnreachable);
-        assert_eq!(error.message, format!("the API server of context `dev` at https://{closed} does not answer"));
+        assert_eq!(
+            error.message,
+            format!("the API server of context `dev` at https://{closed} does not answer")
+        );
     }
 
     #[tokio::test]
@@ -145,18 +175,30 @@ mod tests {
         let (_program, mut existing) = existing("https://127.0.0.1:1").await;
         existing.context = "gone".into();
         assert_eq!(existing.state().await, Ok(State::Absent));
-        assert_eq!(existing.kubeconfig().await.unwrap_err().code, Code::ClusterContext);
+        assert_eq!(
+            existing.kubeconfig().await.unwrap_err().code,
+            Code::ClusterContext
+        );
         std::fs::write(pin::file(&existing.dir), "{}").unwrap();
         let error = existing.state().await.unwrap_err();
         assert_eq!(error.code, Code::ClusterContext);
-        let forget = format!("if the cluster is gone for good: rm -r {}", existing.dir.display());
+        let forget = format!(
+            "if the cluster is gone for good: rm -r {}",
+            existing.dir.display()
+        );
         assert!(error.hint.unwrap().ends_with(&forget));
     }
 
     #[tokio::test]
     async fn it_is_never_stopped_nor_removed() {
         let (_program, existing) = existing("https://127.0.0.1:1").await;
-        assert_eq!(existing.end(End::Stop).await.unwrap_err().code, Code::Internal);
-        assert_eq!(existing.end(End::Delete).await.unwrap_err().code, Code::Internal);
+        assert_eq!(
+            existing.end(End::Stop).await.unwrap_err().code,
+            Code::Internal
+        );
+        assert_eq!(
+            existing.end(End::Delete).await.unwrap_err().code,
+            Code::Internal
+        );
     }
 }

@@ -33,13 +33,23 @@ impl Program {
         let dir = tempfile::tempdir().unwrap();
         let bin = dir.path().join("bin");
         std::fs::create_dir(&bin).unwrap();
-        let shown: String = variables.iter().map(|name| format!(" {name}=${{{name}-}}")).collect();
+        let shown: String = variables
+            .iter()
+            .map(|name| format!(" {name}=${{{name}-}}"))
+            .collect();
         let calls = dir.path().join("calls");
-        let text = format!("#!/bin/sh\necho \"$*{shown}\" >>'{}'\n{script}\n", calls.display());
+        let text = format!(
+            "#!/bin/sh\necho \"$*{shown}\" >>'{}'\n{script}\n",
+            calls.display()
+        );
         std::fs::write(bin.join(name), text).unwrap();
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
         let path = bin.display().to_string();
-        let variables = [("PATH".to_owned(), path), ("KUBECONFIG".to_owned(), "/home/ann/config".to_owned())].into();
+        let variables = [
+            ("PATH".to_owned(), path),
+            ("KUBECONFIG".to_owned(), "/home/ann/config".to_owned()),
+        ]
+        .into();
         Self { dir, variables }
     }
 
@@ -56,7 +66,9 @@ impl Program {
     /// The calls so far, private paths shortened.
     pub(crate) fn calls(&self) -> Vec<String> {
         let text = std::fs::read_to_string(self.dir.path().join("calls")).unwrap_or_default();
-        text.lines().map(|line| line.replace(&self.state().display().to_string(), "STATE")).collect()
+        text.lines()
+            .map(|line| line.replace(&self.state().display().to_string(), "STATE"))
+            .collect()
     }
 
     /// That in which the program is found: its PATH holds nothing else that makes clusters.
@@ -70,7 +82,10 @@ impl Program {
     }
 
     /// The same with the containers of the moment.
-    pub(crate) async fn engine_with(&self, containers: impl Fn() -> Vec<Value> + Send + 'static) -> Engine {
+    pub(crate) async fn engine_with(
+        &self,
+        containers: impl Fn() -> Vec<Value> + Send + 'static,
+    ) -> Engine {
         let told = json!({"ID": ENGINE, "SystemTime": "2026-01-31T09:30:00Z"});
         let answer = move |request: &str, _: &str| match request {
             "GET /info" => told.clone(),
@@ -80,7 +95,10 @@ impl Program {
     }
 
     /// One that answers each request (`GET /info`) and its query by this.
-    pub(crate) async fn engine_that(&self, answer: impl Fn(&str, &str) -> Value + Send + 'static) -> Engine {
+    pub(crate) async fn engine_that(
+        &self,
+        answer: impl Fn(&str, &str) -> Value + Send + 'static,
+    ) -> Engine {
         let host = serve(answer).await.replace("http://", "tcp://");
         let docker = Docker::connect_with_http(&host, 10, API_DEFAULT_VERSION).unwrap();
         Engine::at(docker, &host, self.environment())
@@ -91,7 +109,14 @@ impl Program {
 pub(crate) async fn api(uid: impl Fn() -> String + Send + 'static) -> String {
     let answer = move |request: &str, _: &str| match request {
         "GET /version" => {
-            let parts = ["gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler", "platform"];
+            let parts = [
+                "gitCommit",
+                "gitTreeState",
+                "buildDate",
+                "goVersion",
+                "compiler",
+                "platform",
+            ];
             let mut version = json!({"major": "1", "minor": "36", "gitVersion": "v1.36.0"});
             parts.iter().for_each(|part| version[part] = json!(""));
             version
@@ -114,12 +139,17 @@ async fn serve(answer: impl Fn(&str, &str) -> Value + Send + 'static) -> String 
             let read = stream.read(&mut request).await.unwrap_or_default();
             let head = String::from_utf8_lossy(&request[..read]).into_owned();
             let mut words = head.split(' ');
-            let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+            let method = words.next().unwrap_or_default();
+            let target = words.next().unwrap_or_default();
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            let path = path.strip_prefix("/v1.").map_or(path, |rest| rest.trim_start_matches(|c: char| c != '/'));
+            let path = path
+                .strip_prefix("/v1.")
+                .map_or(path, |rest| rest.trim_start_matches(|c: char| c != '/'));
             let body = answer(&format!("{method} {path}"), query).to_string();
             let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ";
-            let _ = stream.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes()).await;
+            let _ = stream
+                .write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes())
+                .await;
         }
     });
     url
@@ -133,12 +163,19 @@ pub(crate) fn client(answer: Value) -> (kube::Client, Requests) {
     let requests = Requests::default();
     let seen = requests.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
-        let (seen, answer) = (seen.clone(), answer.to_string());
+        let seen = seen.clone();
+        let answer = answer.to_string();
         async move {
             let method = request.method().to_string();
             let body = request.into_body().collect_bytes().await.unwrap();
-            seen.lock().unwrap().push((method, serde_json::from_slice(&body).unwrap_or_default()));
-            Ok::<_, std::convert::Infallible>(Response::builder().body(Body::from(answer.into_bytes())).unwrap())
+            seen.lock()
+                .unwrap()
+                .push((method, serde_json::from_slice(&body).unwrap_or_default()));
+            Ok::<_, std::convert::Infallible>(
+                Response::builder()
+                    .body(Body::from(answer.into_bytes()))
+                    .unwrap(),
+            )
         }
     });
     (kube::Client::new(service, "default"), requests)

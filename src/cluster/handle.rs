@@ -41,9 +41,16 @@ pub struct Handle {
 impl Handle {
     /// The cluster that devk.yaml names.
     pub fn of(engine: &Engine, config: &ClusterConfig, paths: &Paths) -> Self {
-        let (engine, dir) = (engine.clone(), paths.cluster(&config.folder()));
+        let engine = engine.clone();
+        let dir = paths.cluster(&config.folder());
         let cluster = of_provider(engine.clone(), config.clone(), dir.clone());
-        Self { engine, name: config.name.clone(), provider: config.provider, dir, cluster }
+        Self {
+            engine,
+            name: config.name.clone(),
+            provider: config.provider,
+            dir,
+            cluster,
+        }
     }
 
     /// The user brings it: devk neither makes nor ends it, and there is nothing to wait for.
@@ -75,7 +82,11 @@ impl Handle {
     /// # Errors
     /// [`Code::ClusterUnreachable`], and as [`Cluster::kubeconfig`].
     pub async fn reader(&self) -> Result<kube::Client> {
-        client::client_of(&self.cluster.kubeconfig().await?, &format!("cluster `{}`", self.name)).await
+        client::client_of(
+            &self.cluster.kubeconfig().await?,
+            &format!("cluster `{}`", self.name),
+        )
+        .await
     }
 
     /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.
@@ -84,7 +95,8 @@ impl Handle {
     /// As [`Self::reader`]; [`Code::DockerUnavailable`].
     pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
         let has_own = self.is_brought() && nodes.is_empty();
-        let is_lost = has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
+        let is_lost =
+            has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
         Ok((!is_lost).then_some(nodes))
     }
 
@@ -115,7 +127,8 @@ impl Handle {
         if self.is_brought() {
             return Ok(state);
         }
-        let (creation, nodes) = (creation::load(&self.dir), state.clone().nodes());
+        let creation = creation::load(&self.dir);
+        let nodes = state.clone().nodes();
         self.on_its_engine(creation.as_ref(), &nodes).await?;
         let is_half_made = match creation {
             Some(creation) => creation.made(&nodes, &self.engine, &self.dir).await?,
@@ -129,8 +142,16 @@ impl Handle {
     /// asked.
     async fn on_its_engine(&self, creation: Option<&Creation>, nodes: &[Node]) -> Result<()> {
         // A damaged pin is told by whoever needs it.
-        let pinned = || pin::load(&self.dir).ok().flatten().filter(|pin| pin.node != self.node(nodes))?.engine;
-        let Some(kept) = creation.map_or_else(pinned, |creation| creation.engine.clone()) else { return Ok(()) };
+        let pinned = || {
+            pin::load(&self.dir)
+                .ok()
+                .flatten()
+                .filter(|pin| pin.node != self.node(nodes))?
+                .engine
+        };
+        let Some(kept) = creation.map_or_else(pinned, |creation| creation.engine.clone()) else {
+            return Ok(());
+        };
         if self.engine.is(&kept).await? {
             return Ok(());
         }
@@ -138,7 +159,10 @@ impl Handle {
     }
 
     fn elsewhere(&self, kept: &Identity, id: &str) -> Error {
-        let message = format!("cluster `{}` is on another Docker Engine than the one that answers", self.name);
+        let message = format!(
+            "cluster `{}` is on another Docker Engine than the one that answers",
+            self.name
+        );
         // The same place with another Engine behind it: Docker was installed anew.
         let choose = match kept.host == self.engine.host {
             true => "name another cluster (`cluster: {name: …}` in devk.yaml)".to_owned(),
@@ -152,7 +176,10 @@ impl Handle {
         Error::new(Code::ClusterPin, message)
             .evidence(format!("devk's: Engine {} at {}", kept.id, kept.host))
             .evidence(format!("found:  Engine {id} at {}", self.engine.host))
-            .hint(format!("{choose}; if that Engine is gone for good: rm -r {}", self.dir.display()))
+            .hint(format!(
+                "{choose}; if that Engine is gone for good: rm -r {}",
+                self.dir.display()
+            ))
     }
 
     /// The node containers, running or not, control plane first.
@@ -170,7 +197,9 @@ impl Handle {
     /// # Errors
     /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
     pub async fn pinned(&self, nodes: &[Node]) -> Result<Option<Access>> {
-        let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else { return Ok(None) };
+        let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else {
+            return Ok(None);
+        };
         if self.is_brought() {
             return self.pinned_by(pin, nodes).await.map(Some);
         }
@@ -183,13 +212,19 @@ impl Handle {
             // Nothing depends on it yet; what fails is tried at the next use.
             let _ = self.complete(&pin).await;
         }
-        Ok(Some(Access { client, nodes: nodes.to_vec(), pin }))
+        Ok(Some(Access {
+            client,
+            nodes: nodes.to_vec(),
+            pin,
+        }))
     }
 
     /// Keeps with the pin which Engine it is about, unless another devk is at work and may pin anew.
     async fn complete(&self, pin: &Pin) -> Result<()> {
         let file = self.dir.join("lock");
-        let Some(_turn) = Lock::try_take(&file).map_err(|e| refused("lock", &file, &e))? else { return Ok(()) };
+        let Some(_turn) = Lock::try_take(&file).map_err(|e| refused("lock", &file, &e))? else {
+            return Ok(());
+        };
         let engine = Some(self.engine.identity().await?.0);
         match pin::load(&self.dir)? {
             Some(now) if now == *pin => pin::save(&self.dir, &Pin { engine, ..now }),
@@ -203,16 +238,30 @@ impl Handle {
         let what = format!("cluster `{}`", self.name);
         let client = client::client_of(&kubeconfig, &what).await?;
         let endpoint = client::endpoint_of(&kubeconfig, &what).await?;
-        pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, Some(&endpoint))?;
+        pin::check(
+            &pin,
+            &self.name,
+            &self.dir,
+            &pin::uid(&client).await?,
+            Some(&endpoint),
+        )?;
         if std::fs::read_to_string(self.kubeconfig()).ok().as_ref() != Some(&kubeconfig) {
             write_atomic(&self.kubeconfig(), kubeconfig.as_bytes(), 0o600)?;
         }
-        Ok(Access { client, nodes: nodes.to_vec(), pin })
+        Ok(Access {
+            client,
+            nodes: nodes.to_vec(),
+            pin,
+        })
     }
 
     /// What the pin knows of the nodes.
     fn node(&self, nodes: &[Node]) -> String {
-        if self.is_brought() { String::new() } else { nodes::control_plane(nodes) }
+        if self.is_brought() {
+            String::new()
+        } else {
+            nodes::control_plane(nodes)
+        }
     }
 
     /// These nodes are those of the cluster that devk pinned, whether or not they run.
@@ -239,9 +288,14 @@ impl Handle {
     /// An error of these nodes that also says how to go on if they will never answer again.
     pub fn lost(&self, error: Error, nodes: &[Node]) -> Error {
         // The cluster of the user's own says so itself.
-        let Some(tool) = Tool::of(self.provider).filter(|_| Self::is_silence(&error)) else { return error };
+        let Some(tool) = Tool::of(self.provider).filter(|_| Self::is_silence(&error)) else {
+            return error;
+        };
         let way = match self.is_made(nodes) {
-            Ok(true) => format!("{} && devk down --delete    # with all that lives there", tool.removal(&self.name)),
+            Ok(true) => format!(
+                "{} && devk down --delete    # with all that lives there",
+                tool.removal(&self.name)
+            ),
             // It is not devk's to remove, and what devk knows of it is of no use then.
             _ => format!("rm -r {}", self.dir.display()),
         };
@@ -254,7 +308,9 @@ impl Handle {
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
     pub async fn ensure(&self, step: &Step) -> Result<(Turn, Access)> {
-        let turn = self.turn(|| step.progress("waiting for another devk that works on this cluster")).await?;
+        let turn = self
+            .turn(|| step.progress("waiting for another devk that works on this cluster"))
+            .await?;
         let access = self.ensure_in(&turn, step).await?;
         Ok((turn, access))
     }
@@ -302,7 +358,10 @@ impl Handle {
     /// [`Code::StateIo`].
     pub async fn forget(&self, _turn: &Turn) -> Result<()> {
         // A damaged pin does not keep what it stands for from being removed.
-        let pinned = pin::load(&self.dir).ok().flatten().is_some_and(|pin| pin.network_created);
+        let pinned = pin::load(&self.dir)
+            .ok()
+            .flatten()
+            .is_some_and(|pin| pin.network_created);
         if pinned || creation::load(&self.dir).is_some_and(|creation| creation.network_created) {
             self.remove_network().await;
         }
@@ -331,18 +390,27 @@ impl Handle {
     async fn begin(&self) -> Result<Creation> {
         // A creation that was cut off had brought the network.
         let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
-        let (lacks_network, (engine, now)) = tokio::try_join!(self.lacks_network(), self.engine.identity())?;
+        let (lacks_network, (engine, now)) =
+            tokio::try_join!(self.lacks_network(), self.engine.identity())?;
         let network_created = before || lacks_network;
-        let creation = Creation { network_created, engine: Some(engine), since: Some(now) };
+        let creation = Creation {
+            network_created,
+            engine: Some(engine),
+            since: Some(now),
+        };
         creation.save(&self.dir)?;
         Ok(creation)
     }
 
     async fn create(&self, step: &Step) -> Result<Access> {
-        let Creation { network_created, .. } = self.begin().await?;
+        let Creation {
+            network_created, ..
+        } = self.begin().await?;
         if let Err(error) = self.cluster.start(&State::Absent, step).await {
             // The provider has removed its nodes. What a provider that was killed has begun may yet bring a node.
-            if error.code != Code::CommandKilled && self.nodes().await.is_ok_and(|nodes| nodes.is_empty()) {
+            if error.code != Code::CommandKilled
+                && self.nodes().await.is_ok_and(|nodes| nodes.is_empty())
+            {
                 if network_created {
                     self.remove_network().await;
                 }
@@ -350,7 +418,9 @@ impl Handle {
             }
             return Err(error);
         }
-        let access = self.pin_now(&self.nodes().await?, true, network_created).await?;
+        let access = self
+            .pin_now(&self.nodes().await?, true, network_created)
+            .await?;
         // After the pin: a cluster that devk made must not be taken for somebody else's.
         creation::forget(&self.dir)?;
         Ok(access)
@@ -370,10 +440,15 @@ impl Handle {
             Some(access) => access,
             None => {
                 step.progress(format!("adopting cluster `{}`", self.name));
-                write_atomic(&self.kubeconfig(), self.cluster.kubeconfig().await?.as_bytes(), 0o600)?;
+                write_atomic(
+                    &self.kubeconfig(),
+                    self.cluster.kubeconfig().await?.as_bytes(),
+                    0o600,
+                )?;
                 restarted |= self.wait_for_api(nodes, step).await?;
                 // Only the kubeconfig was lost: what devk made stays devk's.
-                let (created, network) = pin.map_or((false, false), |pin| (pin.created, pin.network_created));
+                let (created, network) =
+                    pin.map_or((false, false), |pin| (pin.created, pin.network_created));
                 self.pin_now(nodes, created, network).await?
             }
         };
@@ -386,7 +461,12 @@ impl Handle {
         Ok(access)
     }
 
-    async fn pin_now(&self, nodes: &[Node], created: bool, network_created: bool) -> Result<Access> {
+    async fn pin_now(
+        &self,
+        nodes: &[Node],
+        created: bool,
+        network_created: bool,
+    ) -> Result<Access> {
         let client = client::client(&self.kubeconfig()).await?;
         if !self.is_brought()
             && let Some(runtime) = runtime::other_runtime(&client).await?
@@ -395,10 +475,26 @@ impl Handle {
         }
         let uid = pin::uid(&client).await?;
         let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let engine = if self.is_brought() { None } else { Some(self.engine.identity().await?.0) };
-        let pin = Pin { version: 1, uid, endpoint, node: self.node(nodes), created, network_created, engine };
+        let engine = if self.is_brought() {
+            None
+        } else {
+            Some(self.engine.identity().await?.0)
+        };
+        let pin = Pin {
+            version: 1,
+            uid,
+            endpoint,
+            node: self.node(nodes),
+            created,
+            network_created,
+            engine,
+        };
         pin::save(&self.dir, &pin)?;
-        Ok(Access { client, nodes: nodes.to_vec(), pin })
+        Ok(Access {
+            client,
+            nodes: nodes.to_vec(),
+            pin,
+        })
     }
 
     /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
@@ -415,7 +511,9 @@ impl Handle {
         if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
             return Ok(false);
         }
-        self.cluster.start(&State::Running(nodes.to_vec()), step).await?;
+        self.cluster
+            .start(&State::Running(nodes.to_vec()), step)
+            .await?;
         let deadline = tokio::time::Instant::now() + API_DEADLINE;
         loop {
             match client::client(&self.kubeconfig()).await {
@@ -429,12 +527,38 @@ impl Handle {
 }
 
 fn of_provider(engine: Engine, config: ClusterConfig, dir: PathBuf) -> Arc<dyn Cluster> {
-    let ClusterConfig { provider, name, image, remote, .. } = config;
+    let ClusterConfig {
+        provider,
+        name,
+        image,
+        remote,
+        ..
+    } = config;
     match provider {
-        Provider::Kind => Arc::new(Kind { engine, name, dir, image }),
-        Provider::Minikube => Arc::new(Minikube { engine, profile: name, dir, image }),
-        Provider::K3d => Arc::new(K3d { engine, name, dir, image }),
-        Provider::Existing => Arc::new(Existing { engine, context: name, dir, remote }),
+        Provider::Kind => Arc::new(Kind {
+            engine,
+            name,
+            dir,
+            image,
+        }),
+        Provider::Minikube => Arc::new(Minikube {
+            engine,
+            profile: name,
+            dir,
+            image,
+        }),
+        Provider::K3d => Arc::new(K3d {
+            engine,
+            name,
+            dir,
+            image,
+        }),
+        Provider::Existing => Arc::new(Existing {
+            engine,
+            context: name,
+            dir,
+            remote,
+        }),
     }
 }
 
@@ -449,7 +573,11 @@ mod tests {
     use super::*;
 
     fn paths(program: &Program) -> Paths {
-        Paths { state: program.state(), cache: program.state(), data: program.state() }
+        Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+        }
     }
 
     fn kubeconfig(server: &str, token: &str) -> String {
@@ -481,7 +609,10 @@ mod tests {
         assert!(handle.is_untouched().unwrap());
         let (access, _) = told(async |step| handle.ensure(step).await).await;
         let pin = access.unwrap().1.pin;
-        assert_eq!((pin.uid.as_str(), pin.node.as_str(), pin.created), ("u1", "", false));
+        assert_eq!(
+            (pin.uid.as_str(), pin.node.as_str(), pin.created),
+            ("u1", "", false)
+        );
         assert!(handle.pinned(&[]).await.unwrap().is_some());
         let copy = std::fs::read(handle.kubeconfig()).unwrap();
 
@@ -496,7 +627,10 @@ mod tests {
     #[tokio::test]
     async fn new_credentials_are_taken_over_and_a_new_endpoint_is_not() {
         let (_program, handle, file, _) = brought().await;
-        told(async |step| handle.ensure(step).await).await.0.unwrap();
+        told(async |step| handle.ensure(step).await)
+            .await
+            .0
+            .unwrap();
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("first", "second")).unwrap();
         assert!(handle.pinned(&[]).await.unwrap().is_some());
@@ -520,21 +654,34 @@ mod tests {
             node: "id-of-p".into(),
             created: true,
             network_created: false,
-            engine: engine.map(|id| Identity { id: id.to_owned(), host }),
+            engine: engine.map(|id| Identity {
+                id: id.to_owned(),
+                host,
+            }),
         }
     }
 
     /// The profile `p` on an Engine that lists these containers, and its state folder with this pin in it.
-    async fn profile(program: &Program, containers: Vec<serde_json::Value>, pin: &Pin) -> (Handle, PathBuf) {
+    async fn profile(
+        program: &Program,
+        containers: Vec<serde_json::Value>,
+        pin: &Pin,
+    ) -> (Handle, PathBuf) {
         let config = ClusterConfig::new(Provider::Minikube, "p");
-        let (paths, engine) = (paths(program), program.engine(containers).await);
+        let paths = paths(program);
+        let engine = program.engine(containers).await;
         let dir = paths.cluster(&config.folder());
         pin::save(&dir, pin).unwrap();
         (Handle::of(&engine, &config, &paths), dir)
     }
 
     fn node_of_p() -> Vec<serde_json::Value> {
-        vec![container("p", true, "192.168.49.2", &json!({CREATED_LABEL: "true"}))]
+        vec![container(
+            "p",
+            true,
+            "192.168.49.2",
+            &json!({CREATED_LABEL: "true"}),
+        )]
     }
 
     #[tokio::test]
@@ -544,9 +691,21 @@ mod tests {
         let error = handle.state().await.unwrap_err();
         assert_eq!(error.code, Code::ClusterPin);
         assert_eq!(error.evidence[0], "devk's: Engine e0 at unix:///old.sock");
-        assert!(error.evidence[1].starts_with(&format!("found:  Engine {ENGINE} at tcp://")), "{error:?}");
-        assert!(error.hint.unwrap().ends_with(&format!("rm -r {}", dir.display())));
-        for same in [pinned_on(Some(ENGINE)), pinned_on(Some("")), pinned_on(None)] {
+        assert!(
+            error.evidence[1].starts_with(&format!("found:  Engine {ENGINE} at tcp://")),
+            "{error:?}"
+        );
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .ends_with(&format!("rm -r {}", dir.display()))
+        );
+        for same in [
+            pinned_on(Some(ENGINE)),
+            pinned_on(Some("")),
+            pinned_on(None),
+        ] {
             pin::save(&dir, &same).unwrap();
             assert_eq!(handle.state().await, Ok(State::Absent), "{same:?}");
         }
@@ -563,8 +722,16 @@ mod tests {
     async fn a_creation_on_another_engine_is_not_begun_anew_on_this_one() {
         let program = Program::new("minikube", &[], "exit 1");
         let (handle, dir) = profile(&program, node_of_p(), &pinned_on(None)).await;
-        let engine = Some(Identity { id: "e0".into(), host: "unix:///old.sock".into() });
-        Creation { engine, ..Creation::default() }.save(&dir).unwrap();
+        let engine = Some(Identity {
+            id: "e0".into(),
+            host: "unix:///old.sock".into(),
+        });
+        Creation {
+            engine,
+            ..Creation::default()
+        }
+        .save(&dir)
+        .unwrap();
         assert_eq!(handle.state().await.unwrap_err().code, Code::ClusterPin);
     }
 
@@ -573,12 +740,17 @@ mod tests {
         let server = api(|| "u1".to_owned()).await;
         let program = Program::new("minikube", &[], "exit 1");
         let (handle, dir) = profile(&program, node_of_p(), &pinned_on(None)).await;
-        let own = kubeconfig(&server, "t").replace("current-context: other", "current-context: dev");
+        let own =
+            kubeconfig(&server, "t").replace("current-context: other", "current-context: dev");
         std::fs::write(handle.kubeconfig(), own).unwrap();
         let nodes = handle.nodes().await.unwrap();
         let turn = handle.turn(|| {}).await.unwrap();
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
-        assert_eq!(pin::load(&dir).unwrap().unwrap().engine, None, "whoever has the turn may pin anew");
+        assert_eq!(
+            pin::load(&dir).unwrap().unwrap().engine,
+            None,
+            "whoever has the turn may pin anew"
+        );
         drop(turn);
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
         assert_eq!(pin::load(&dir).unwrap().unwrap().engine.unwrap().id, ENGINE);
@@ -594,13 +766,25 @@ mod tests {
                 _ => node_of_p().into(),
             };
             let config = ClusterConfig::new(Provider::Minikube, "p");
-            let handle = Handle::of(&program.engine_that(answer).await, &config, &paths(&program));
+            let handle = Handle::of(
+                &program.engine_that(answer).await,
+                &config,
+                &paths(&program),
+            );
             let since = Some("2026-01-31T09:30:00Z".parse().unwrap());
-            Creation { since, ..Creation::default() }.save(&handle.dir).unwrap();
+            Creation {
+                since,
+                ..Creation::default()
+            }
+            .save(&handle.dir)
+            .unwrap();
             handle.state().await.unwrap()
         };
         assert_eq!(made("2026-01-31T09:31:00Z").await, State::HalfMade);
-        assert!(matches!(made("2026-01-31T11:31:00Z").await, State::Running(_)));
+        assert!(matches!(
+            made("2026-01-31T11:31:00Z").await,
+            State::Running(_)
+        ));
     }
 
     #[tokio::test]
@@ -608,10 +792,27 @@ mod tests {
         let program = Program::new("minikube", &[], "exit 1");
         let (handle, dir) = profile(&program, node_of_p(), &pinned_on(Some(ENGINE))).await;
         let nodes = handle.nodes().await.unwrap();
-        let hint = || handle.lost(Error::new(Code::ClusterUnreachable, "silent"), &nodes).hint.unwrap();
-        assert!(hint().ends_with("minikube delete --profile p && devk down --delete    # with all that lives there"));
-        pin::save(&dir, &Pin { created: false, ..pinned_on(Some(ENGINE)) }).unwrap();
-        assert!(hint().ends_with(&format!("rm -r {}", dir.display())), "it is not devk's to remove");
+        let hint = || {
+            handle
+                .lost(Error::new(Code::ClusterUnreachable, "silent"), &nodes)
+                .hint
+                .unwrap()
+        };
+        assert!(hint().ends_with(
+            "minikube delete --profile p && devk down --delete    # with all that lives there"
+        ));
+        pin::save(
+            &dir,
+            &Pin {
+                created: false,
+                ..pinned_on(Some(ENGINE))
+            },
+        )
+        .unwrap();
+        assert!(
+            hint().ends_with(&format!("rm -r {}", dir.display())),
+            "it is not devk's to remove"
+        );
     }
 
     #[tokio::test]
@@ -621,25 +822,60 @@ mod tests {
             "[ $1 = start ] || exit 0\necho '{}' >\"$KUBECONFIG\"",
             kubeconfig(&server, "t").replace('\'', "\"")
         );
-        let program = Program::new("minikube", &[], &script.replace("current-context: other", "current-context: dev"));
+        let program = Program::new(
+            "minikube",
+            &[],
+            &script.replace("current-context: other", "current-context: dev"),
+        );
         let private = program.state().join("clusters/minikube.p/kubeconfig");
         let labels = json!({CREATED_LABEL: "true"});
         let node = container("p", true, "192.168.49.2", &labels);
-        let containers = move || if private.exists() { vec![node.clone()] } else { vec![] };
+        let containers = move || {
+            if private.exists() {
+                vec![node.clone()]
+            } else {
+                vec![]
+            }
+        };
         let config = ClusterConfig::new(Provider::Minikube, "p");
-        let handle = Handle::of(&program.engine_with(containers).await, &config, &paths(&program));
+        let handle = Handle::of(
+            &program.engine_with(containers).await,
+            &config,
+            &paths(&program),
+        );
 
         assert_eq!(handle.state().await.unwrap(), State::Absent);
-        let (turn, access) = told(async |step| handle.ensure(step).await).await.0.unwrap();
-        assert_eq!((access.pin.uid.as_str(), access.pin.node.as_str(), access.pin.created), ("u1", "id-of-p", true));
+        let (turn, access) = told(async |step| handle.ensure(step).await)
+            .await
+            .0
+            .unwrap();
+        assert_eq!(
+            (
+                access.pin.uid.as_str(),
+                access.pin.node.as_str(),
+                access.pin.created
+            ),
+            ("u1", "id-of-p", true)
+        );
         let calls = program.calls().len();
-        assert_eq!(handle.state().await.unwrap(), State::Running(access.nodes.clone()));
+        assert_eq!(
+            handle.state().await.unwrap(),
+            State::Running(access.nodes.clone())
+        );
         assert!(handle.pinned(&access.nodes).await.unwrap().is_some());
-        assert_eq!(program.calls().len(), calls, "an unchanged cluster starts no process");
+        assert_eq!(
+            program.calls().len(),
+            calls,
+            "an unchanged cluster starts no process"
+        );
 
         handle.stop(&turn).await.unwrap();
         handle.delete(&turn).await.unwrap();
-        let words: Vec<_> = program.calls().iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();
+        let words: Vec<_> = program
+            .calls()
+            .iter()
+            .map(|call| call.split(' ').next().unwrap().to_owned())
+            .collect();
         assert_eq!(words, ["start", "stop", "delete"]);
         assert!(!handle.kubeconfig().exists());
     }

@@ -35,7 +35,12 @@ pub(super) struct K3d {
 impl Cluster for K3d {
     fn state(&self) -> BoxFuture<'_, Result<State>> {
         let label = format!("{CLUSTER_LABEL}={}", self.name);
-        async move { nodes::labelled(&self.engine.docker, &label).await.map(nodes::state) }.boxed()
+        async move {
+            nodes::labelled(&self.engine.docker, &label)
+                .await
+                .map(nodes::state)
+        }
+        .boxed()
     }
 
     fn start<'a>(&'a self, from: &'a State, step: &'a Step) -> BoxFuture<'a, Result<()>> {
@@ -43,11 +48,21 @@ impl Cluster for K3d {
             let args = match from {
                 State::Absent | State::HalfMade => self.creation(),
                 // Its load balancer may be what does not run.
-                State::Stopped(_) | State::Running(_) => ["cluster", "start", &self.name].map(str::to_owned).to_vec(),
+                State::Stopped(_) | State::Running(_) => {
+                    ["cluster", "start", &self.name].map(str::to_owned).to_vec()
+                }
             };
-            let told = |line: &str| message(line).into_iter().for_each(|text| step.progress(text));
+            let told = |line: &str| {
+                message(line)
+                    .into_iter()
+                    .for_each(|text| step.progress(text))
+            };
             self.k3d(&args, told).await.map_err(not_created)?;
-            write_atomic(&self.dir.join("kubeconfig"), self.kubeconfig().await?.as_bytes(), 0o600)
+            write_atomic(
+                &self.dir.join("kubeconfig"),
+                self.kubeconfig().await?.as_bytes(),
+                0o600,
+            )
         }
         .boxed()
     }
@@ -71,15 +86,26 @@ impl K3d {
     /// The API server is for this machine alone; k3d itself would open it to the network. Its ingress controller
     /// is a LoadBalancer, which no other provider brings.
     fn creation(&self) -> Vec<String> {
-        let mut args =
-            ["cluster", "create", &self.name, "--wait", "--api-port=127.0.0.1:random"].map(str::to_owned).to_vec();
+        let mut args = [
+            "cluster",
+            "create",
+            &self.name,
+            "--wait",
+            "--api-port=127.0.0.1:random",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         args.push("--k3s-arg=--disable=traefik@server:0".to_owned());
         args.extend(self.image.iter().map(|image| format!("--image={image}")));
         args
     }
 
     async fn k3d(&self, args: &[String], told: impl FnMut(&str) + Send) -> Result<process::Output> {
-        Tool::K3D.command(&self.engine, &self.dir.join("kubeconfig"))?.args(args).run_watched(told).await
+        Tool::K3D
+            .command(&self.engine, &self.dir.join("kubeconfig"))?
+            .args(args)
+            .run_watched(told)
+            .await
     }
 }
 
@@ -102,21 +128,43 @@ mod tests {
     async fn k3d(program: &Program) -> K3d {
         let labels = |role: &str| json!({"app": "k3d", CLUSTER_LABEL: "devk", ROLE_LABEL: role});
         let containers = vec![
-            container("k3d-devk-serverlb", true, "172.20.0.4", &labels("loadbalancer")),
+            container(
+                "k3d-devk-serverlb",
+                true,
+                "172.20.0.4",
+                &labels("loadbalancer"),
+            ),
             container("k3d-devk-agent-0", true, "172.20.0.3", &labels("agent")),
             container("k3d-devk-server-0", true, "172.20.0.2", &labels("server")),
         ];
-        let (engine, image) = (program.engine(containers).await, Some("rancher/k3s:v1.33.1-k3s1".to_owned()));
-        K3d { engine, name: "devk".into(), dir: program.state(), image }
+        let engine = program.engine(containers).await;
+        let image = Some("rancher/k3s:v1.33.1-k3s1".to_owned());
+        K3d {
+            engine,
+            name: "devk".into(),
+            dir: program.state(),
+            image,
+        }
     }
 
     #[tokio::test]
     async fn servers_and_agents_are_nodes_and_the_load_balancer_is_none() {
-        let State::Running(nodes) = k3d(&Program::new("k3d", &[], "exit 1")).await.state().await.unwrap() else {
+        let State::Running(nodes) = k3d(&Program::new("k3d", &[], "exit 1"))
+            .await
+            .state()
+            .await
+            .unwrap()
+        else {
             panic!()
         };
-        let names: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.control_plane)).collect();
-        assert_eq!(names, [("k3d-devk-server-0", true), ("k3d-devk-agent-0", false)]);
+        let names: Vec<_> = nodes
+            .iter()
+            .map(|node| (node.name.as_str(), node.control_plane))
+            .collect();
+        assert_eq!(
+            names,
+            [("k3d-devk-server-0", true), ("k3d-devk-agent-0", false)]
+        );
     }
 
     #[tokio::test]
@@ -125,29 +173,49 @@ mod tests {
         let program = Program::new("k3d", &["KUBECONFIG"], script);
         let k3d = k3d(&program).await;
         let (done, told) = told(async |step| k3d.start(&State::Absent, step).await).await;
-        assert_eq!((done, told), (Ok(()), vec!["Creating node 'k3d-devk-server-0'".to_owned()]));
+        assert_eq!(
+            (done, told),
+            (Ok(()), vec!["Creating node 'k3d-devk-server-0'".to_owned()])
+        );
         let create = "cluster create devk --wait --api-port=127.0.0.1:random --k3s-arg=--disable=traefik@server:0 \
                       --image=rancher/k3s:v1.33.1-k3s1 KUBECONFIG=STATE/kubeconfig";
-        assert_eq!(program.calls(), [create, "kubeconfig get devk KUBECONFIG=STATE/kubeconfig"]);
-        assert_eq!(std::fs::read_to_string(program.state().join("kubeconfig")).unwrap(), "a-kubeconfig\n");
+        assert_eq!(
+            program.calls(),
+            [create, "kubeconfig get devk KUBECONFIG=STATE/kubeconfig"]
+        );
+        assert_eq!(
+            std::fs::read_to_string(program.state().join("kubeconfig")).unwrap(),
+            "a-kubeconfig\n"
+        );
     }
 
     #[tokio::test]
     async fn it_is_started_stopped_and_removed_by_its_own_program() {
         let program = Program::new("k3d", &[], "");
         let k3d = k3d(&program).await;
-        told(async |step| k3d.start(&State::Stopped(vec![]), step).await).await.0.unwrap();
+        told(async |step| k3d.start(&State::Stopped(vec![]), step).await)
+            .await
+            .0
+            .unwrap();
         k3d.end(End::Stop).await.unwrap();
         k3d.end(End::Delete).await.unwrap();
         assert_eq!(
             program.calls(),
-            ["cluster start devk", "kubeconfig get devk", "cluster stop devk", "cluster delete devk"]
+            [
+                "cluster start devk",
+                "kubeconfig get devk",
+                "cluster stop devk",
+                "cluster delete devk"
+            ]
         );
     }
 
     #[test]
     fn messages_are_read_from_both_forms_of_the_log() {
-        assert_eq!(message("INFO[0000] Prep: Network").as_deref(), Some("Prep: Network"));
+        assert_eq!(
+            message("INFO[0000] Prep: Network").as_deref(),
+            Some("Prep: Network")
+        );
         let logfmt = r#"time="2026-11-28T21:00:00Z" level=info msg="Prep: Network""#;
         assert_eq!(message(logfmt).as_deref(), Some("Prep: Network"));
         assert_eq!(message("WARN[0000] x"), None);

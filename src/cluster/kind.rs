@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use bollard::query_parameters::{ListImagesOptionsBuilder, StartContainerOptions, StopContainerOptions};
+use bollard::query_parameters::{
+    ListImagesOptionsBuilder, StartContainerOptions, StopContainerOptions,
+};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::json;
@@ -57,7 +59,12 @@ impl Cluster for Kind {
     }
 
     fn kubeconfig(&self) -> BoxFuture<'_, Result<String>> {
-        async { self.kind(&["get", "kubeconfig"], |_| {}).await.map(|output| output.stdout) }.boxed()
+        async {
+            self.kind(&["get", "kubeconfig"], |_| {})
+                .await
+                .map(|output| output.stdout)
+        }
+        .boxed()
     }
 
     fn end(&self, end: End) -> BoxFuture<'_, Result<()>> {
@@ -73,13 +80,19 @@ impl Cluster for Kind {
 
 impl Kind {
     async fn nodes(&self) -> Result<Vec<Node>> {
-        nodes::labelled(&self.engine.docker, &format!("{CLUSTER_LABEL}={}", self.name)).await
+        nodes::labelled(
+            &self.engine.docker,
+            &format!("{CLUSTER_LABEL}={}", self.name),
+        )
+        .await
     }
 
     async fn create(&self, step: &Step) -> Result<()> {
         let config = self.dir.join("kind.yaml");
         write_atomic(&config, self.config()?.as_bytes(), 0o600)?;
-        let mut args = ["create", "cluster", "--config"].map(str::to_owned).to_vec();
+        let mut args = ["create", "cluster", "--config"]
+            .map(str::to_owned)
+            .to_vec();
         args.push(config.to_string_lossy().into_owned());
         if let Some(image) = self.node_image().await? {
             step.progress(format!("node image `{image}`"));
@@ -87,7 +100,11 @@ impl Kind {
         }
         let args: Vec<_> = args.iter().map(String::as_str).collect();
         let told = |line: &str| {
-            if let Some(text) = line.trim().strip_prefix('✓').or_else(|| line.trim().strip_prefix('•')) {
+            if let Some(text) = line
+                .trim()
+                .strip_prefix('✓')
+                .or_else(|| line.trim().strip_prefix('•'))
+            {
                 step.progress(text.trim().trim_end_matches("...").trim());
             }
         };
@@ -113,9 +130,17 @@ impl Kind {
     async fn start_nodes(&self, nodes: &[Node], step: &Step) -> Result<()> {
         for node in nodes.iter().filter(|n| !n.running) {
             step.progress(format!("starting node `{}`", node.name));
-            let started = self.engine.docker.start_container(&node.name, None::<StartContainerOptions>).await;
+            let started = self
+                .engine
+                .docker
+                .start_container(&node.name, None::<StartContainerOptions>)
+                .await;
             started.map_err(|e| {
-                Error::new(Code::ClusterCreate, format!("node `{}` does not start", node.name)).evidence(e.to_string())
+                Error::new(
+                    Code::ClusterCreate,
+                    format!("node `{}` does not start", node.name),
+                )
+                .evidence(e.to_string())
             })?;
         }
         Ok(())
@@ -123,8 +148,15 @@ impl Kind {
 
     async fn stop(&self) -> Result<()> {
         for node in self.nodes().await?.iter().filter(|n| n.running) {
-            let options = StopContainerOptions { t: Some(10), ..Default::default() };
-            self.engine.docker.stop_container(&node.name, Some(options)).await.map_err(|e| docker_error(&e))?;
+            let options = StopContainerOptions {
+                t: Some(10),
+                ..Default::default()
+            };
+            self.engine
+                .docker
+                .stop_container(&node.name, Some(options))
+                .await
+                .map_err(|e| docker_error(&e))?;
         }
         Ok(())
     }
@@ -136,14 +168,24 @@ impl Kind {
             return Ok(self.image.clone());
         }
         let filters = HashMap::from([("reference".to_owned(), vec!["kindest/node".to_owned()])]);
-        let options = ListImagesOptionsBuilder::default().filters(&filters).build();
-        let images = self.engine.docker.list_images(Some(options)).await.map_err(|e| docker_error(&e))?;
+        let options = ListImagesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let images = self
+            .engine
+            .docker
+            .list_images(Some(options))
+            .await
+            .map_err(|e| docker_error(&e))?;
         Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
     }
 
     async fn kind(&self, args: &[&str], told: impl FnMut(&str) + Send) -> Result<process::Output> {
         let kubeconfig = self.dir.join("kubeconfig");
-        let mut cmd = Tool::KIND.command(&self.engine, &kubeconfig)?.args(args).args(["--name", &self.name]);
+        let mut cmd = Tool::KIND
+            .command(&self.engine, &kubeconfig)?
+            .args(args)
+            .args(["--name", &self.name]);
         if args.first() != Some(&"get") {
             cmd = cmd.arg("--kubeconfig").arg(kubeconfig);
         }
@@ -157,7 +199,9 @@ fn newest(tags: impl Iterator<Item = String>) -> Option<String> {
         let numbers = tag.rsplit_once(":v")?.1.split('.').map(str::parse);
         numbers.collect::<Result<_, _>>().ok()
     };
-    tags.filter_map(|tag| Some((version(&tag)?, tag))).max().map(|(_, tag)| tag)
+    tags.filter_map(|tag| Some((version(&tag)?, tag)))
+        .max()
+        .map(|(_, tag)| tag)
 }
 
 #[cfg(test)]
@@ -166,8 +210,16 @@ mod tests {
 
     #[test]
     fn the_newest_local_node_image_is_taken_by_version_not_by_text() {
-        let tags = ["kindest/node:v1.9.0", "kindest/node:v1.36.3", "kindest/node:latest", "kindest/node:v1.36.1"];
-        assert_eq!(newest(tags.iter().map(ToString::to_string)).as_deref(), Some("kindest/node:v1.36.3"));
+        let tags = [
+            "kindest/node:v1.9.0",
+            "kindest/node:v1.36.3",
+            "kindest/node:latest",
+            "kindest/node:v1.36.1",
+        ];
+        assert_eq!(
+            newest(tags.iter().map(ToString::to_string)).as_deref(),
+            Some("kindest/node:v1.36.3")
+        );
         assert_eq!(newest(std::iter::empty()), None);
     }
 }

@@ -31,9 +31,16 @@ pub(super) fn find(environment: &Environment, name: &str) -> Result<Result<Found
             let message = format!("cannot read the kubeconfig `{}`", file.display());
             Error::new(Code::ClusterContext, message).evidence(chain(&e))
         };
-        all = Kubeconfig::read_from(file).and_then(|config| all.merge(config)).map_err(unreadable)?;
+        all = Kubeconfig::read_from(file)
+            .and_then(|config| all.merge(config))
+            .map_err(unreadable)?;
     }
-    match all.contexts.iter().find(|context| context.name == name).cloned() {
+    match all
+        .contexts
+        .iter()
+        .find(|context| context.name == name)
+        .cloned()
+    {
         Some(context) => minified(all, context).map(Ok),
         None => Ok(Err(missing(&files, &all, name))),
     }
@@ -42,9 +49,15 @@ pub(super) fn find(environment: &Environment, name: &str) -> Result<Result<Found
 /// `KUBECONFIG`, else `~/.kube/config`.
 fn files(environment: &Environment) -> Vec<PathBuf> {
     let list = environment.get("KUBECONFIG").unwrap_or_default();
-    let listed: Vec<_> = std::env::split_paths(list).filter(|path| !path.as_os_str().is_empty()).collect();
+    let listed: Vec<_> = std::env::split_paths(list)
+        .filter(|path| !path.as_os_str().is_empty())
+        .collect();
     if listed.is_empty() {
-        return environment.get("HOME").map(|home| PathBuf::from(home).join(".kube/config")).into_iter().collect();
+        return environment
+            .get("HOME")
+            .map(|home| PathBuf::from(home).join(".kube/config"))
+            .into_iter()
+            .collect();
     }
     let folder = PathBuf::from(environment.get("PWD").unwrap_or_default());
     listed.into_iter().map(|file| folder.join(file)).collect()
@@ -52,18 +65,31 @@ fn files(environment: &Environment) -> Vec<PathBuf> {
 
 fn minified(all: Kubeconfig, context: NamedContext) -> Result<Found> {
     let nowhere = |what: &str| {
-        let message = format!("context `{}` of your kubeconfig has no {what}", context.name);
+        let message = format!(
+            "context `{}` of your kubeconfig has no {what}",
+            context.name
+        );
         Error::new(Code::ClusterContext, message).hint("kubectl config view")
     };
     let inner = context.context.clone().ok_or_else(|| nowhere("content"))?;
-    let cluster = all.clusters.into_iter().find(|cluster| cluster.name == inner.cluster);
+    let cluster = all
+        .clusters
+        .into_iter()
+        .find(|cluster| cluster.name == inner.cluster);
     let cluster = cluster.ok_or_else(|| nowhere(&format!("cluster `{}`", inner.cluster)))?;
-    let server = cluster.cluster.as_ref().and_then(|cluster| cluster.server.clone());
+    let server = cluster
+        .cluster
+        .as_ref()
+        .and_then(|cluster| cluster.server.clone());
     let server = server.ok_or_else(|| nowhere("server"))?;
     let one = Kubeconfig {
         current_context: Some(context.name.clone()),
         clusters: vec![cluster],
-        auth_infos: all.auth_infos.into_iter().filter(|user| Some(&user.name) == inner.user.as_ref()).collect(),
+        auth_infos: all
+            .auth_infos
+            .into_iter()
+            .filter(|user| Some(&user.name) == inner.user.as_ref())
+            .collect(),
         contexts: vec![context],
         kind: Some("Config".to_owned()),
         api_version: Some("v1".to_owned()),
@@ -75,18 +101,35 @@ fn minified(all: Kubeconfig, context: NamedContext) -> Result<Found> {
 }
 
 fn missing(files: &[PathBuf], all: &Kubeconfig, name: &str) -> Error {
-    let names: Vec<_> = all.contexts.iter().map(|context| context.name.as_str()).collect();
-    let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let names: Vec<_> = all
+        .contexts
+        .iter()
+        .map(|context| context.name.as_str())
+        .collect();
+    let files: Vec<_> = files
+        .iter()
+        .map(|file| file.display().to_string())
+        .collect();
     let hint = match suggest(name, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? cluster: {{provider: existing, context: {near}}}"),
         None => {
             "kubectl config get-contexts -o name    # shows those there are; KUBECONFIG names other files".to_owned()
         }
     };
-    Error::new(Code::ClusterContext, format!("there is no context `{name}` in your kubeconfig"))
-        .evidence(format!("looked in {}", files.join(", ")))
-        .evidence(format!("contexts there: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }))
-        .hint(hint)
+    Error::new(
+        Code::ClusterContext,
+        format!("there is no context `{name}` in your kubeconfig"),
+    )
+    .evidence(format!("looked in {}", files.join(", ")))
+    .evidence(format!(
+        "contexts there: {}",
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    ))
+    .hint(hint)
 }
 
 #[cfg(test)]
@@ -110,14 +153,20 @@ users:
 ";
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     fn kubeconfig(text: &str) -> (tempfile::TempDir, Environment) {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("config"), text).unwrap();
         let pwd = dir.path().display().to_string();
-        (dir, environment(&[("KUBECONFIG", "absent:config"), ("PWD", &pwd)]))
+        (
+            dir,
+            environment(&[("KUBECONFIG", "absent:config"), ("PWD", &pwd)]),
+        )
     }
 
     #[test]
@@ -127,10 +176,25 @@ users:
         assert_eq!(found.server, "https://127.0.0.1:6443");
         let read = Kubeconfig::from_yaml(&found.text).unwrap();
         assert_eq!(read.current_context.as_deref(), Some("dev"));
-        assert_eq!((read.clusters.len(), read.auth_infos.len(), read.contexts.len()), (1, 1, 1));
-        assert!(found.text.contains("hush") && !found.text.contains("not-for-devk") && !found.text.contains("prod"));
+        assert_eq!(
+            (
+                read.clusters.len(),
+                read.auth_infos.len(),
+                read.contexts.len()
+            ),
+            (1, 1, 1)
+        );
+        assert!(
+            found.text.contains("hush")
+                && !found.text.contains("not-for-devk")
+                && !found.text.contains("prod")
+        );
         let authority = dir.path().join("ca.crt").display().to_string();
-        assert!(found.text.contains(&authority), "what is named relative to the file stays found: {}", found.text);
+        assert!(
+            found.text.contains(&authority),
+            "what is named relative to the file stays found: {}",
+            found.text
+        );
     }
 
     #[test]
@@ -146,14 +210,25 @@ users:
     fn a_context_that_leads_nowhere_and_a_file_that_is_no_kubeconfig_are_told() {
         let (_dir, environment) = kubeconfig(TWO);
         let torn = find(&environment, "torn").unwrap_err();
-        assert_eq!(torn.message, "context `torn` of your kubeconfig has no cluster `gone`");
+        assert_eq!(
+            torn.message,
+            "context `torn` of your kubeconfig has no cluster `gone`"
+        );
         let (_dir, environment) = kubeconfig("contexts: 7\n");
-        assert!(find(&environment, "dev").unwrap_err().message.starts_with("cannot read the kubeconfig"));
+        assert!(
+            find(&environment, "dev")
+                .unwrap_err()
+                .message
+                .starts_with("cannot read the kubeconfig")
+        );
     }
 
     #[test]
     fn without_the_variable_it_is_the_one_of_the_home_folder() {
-        assert_eq!(files(&environment(&[("HOME", "/home/ann")])), [PathBuf::from("/home/ann/.kube/config")]);
+        assert_eq!(
+            files(&environment(&[("HOME", "/home/ann")])),
+            [PathBuf::from("/home/ann/.kube/config")]
+        );
         let both = environment(&[("HOME", "/home/ann"), ("KUBECONFIG", "/a:/b")]);
         assert_eq!(files(&both), [PathBuf::from("/a"), PathBuf::from("/b")]);
     }

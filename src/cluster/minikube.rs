@@ -37,7 +37,8 @@ pub(super) struct Minikube {
 impl Cluster for Minikube {
     fn state(&self) -> BoxFuture<'_, Result<State>> {
         async {
-            let mut nodes = nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true")).await?;
+            let mut nodes =
+                nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true")).await?;
             nodes.retain(|node| machine(&node.name).0 == self.profile);
             Ok(nodes::state(nodes))
         }
@@ -62,8 +63,12 @@ impl Cluster for Minikube {
 
     fn kubeconfig(&self) -> BoxFuture<'_, Result<String>> {
         async {
-            let io =
-                |e: std::io::Error| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", self.dir.display()));
+            let io = |e: std::io::Error| {
+                Error::new(
+                    Code::StateIo,
+                    format!("cannot write `{}`: {e}", self.dir.display()),
+                )
+            };
             std::fs::create_dir_all(&self.dir).map_err(io)?;
             let fresh = tempfile::tempdir_in(&self.dir).map_err(io)?;
             let file = fresh.path().join("kubeconfig");
@@ -79,7 +84,10 @@ impl Cluster for Minikube {
                 End::Stop => "stop",
                 End::Delete => "delete",
             };
-            self.command(&[word], &self.kubeconfig_file())?.run().await.map(drop)
+            self.command(&[word], &self.kubeconfig_file())?
+                .run()
+                .await
+                .map(drop)
         }
         .boxed()
     }
@@ -92,15 +100,32 @@ impl Minikube {
 
     /// What a new cluster has to be for devk to reach into its nodes. An old one keeps what it was made with.
     fn creation(&self) -> Vec<String> {
-        let mut args =
-            ["--driver=docker", "--container-runtime=containerd", "--embed-certs"].map(str::to_owned).to_vec();
-        args.extend(self.image.iter().map(|image| format!("--base-image={image}")));
+        let mut args = [
+            "--driver=docker",
+            "--container-runtime=containerd",
+            "--embed-certs",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        args.extend(
+            self.image
+                .iter()
+                .map(|image| format!("--base-image={image}")),
+        );
         args
     }
 
     async fn up(&self, more: &[String], step: &Step) -> Result<()> {
-        let cmd = self.command(&["start", "--output=json"], &self.kubeconfig_file())?.args(more);
-        let answer = cmd.answer(|line| progress(line).into_iter().for_each(|text| step.progress(text))).await?;
+        let cmd = self
+            .command(&["start", "--output=json"], &self.kubeconfig_file())?
+            .args(more);
+        let answer = cmd
+            .answer(|line| {
+                progress(line)
+                    .into_iter()
+                    .for_each(|text| step.progress(text))
+            })
+            .await?;
         if answer.status.success() {
             return Ok(());
         }
@@ -110,7 +135,11 @@ impl Minikube {
             return Err(failed);
         }
         // Its words in place of its events.
-        Err(Error { evidence: vec![format!("$ {}", cmd.pasteable())], ..failed }.evidence(said.join("\n")))
+        Err(Error {
+            evidence: vec![format!("$ {}", cmd.pasteable())],
+            ..failed
+        }
+        .evidence(said.join("\n")))
     }
 
     async fn health(&self) -> Result<Health> {
@@ -120,7 +149,10 @@ impl Minikube {
     }
 
     async fn update_context(&self, kubeconfig: &Path) -> Result<()> {
-        self.command(&["update-context"], kubeconfig)?.run().await.map(drop)
+        self.command(&["update-context"], kubeconfig)?
+            .run()
+            .await
+            .map(drop)
     }
 
     /// In the user's own settings of minikube's.
@@ -133,7 +165,11 @@ impl Minikube {
 /// The profile that a node belongs to, by the node's name, and whether it is not the profile's first: `p`, `p-m02`.
 pub(super) fn machine(name: &str) -> (&str, bool) {
     match name.rsplit_once("-m") {
-        Some((profile, number)) if number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()) => (profile, true),
+        Some((profile, number))
+            if number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            (profile, true)
+        }
         _ => (name, false),
     }
 }
@@ -161,15 +197,35 @@ struct Status {
 
 /// An object, a list of several nodes, or, where there is no such cluster, anything else.
 fn health(text: &str) -> Health {
-    let one = |text: &str| serde_json::from_str::<Status>(text).ok().map(|status| vec![status]);
-    let Some(nodes) = serde_json::from_str(text).ok().or_else(|| one(text)) else { return Health::Down };
+    let one = |text: &str| {
+        serde_json::from_str::<Status>(text)
+            .ok()
+            .map(|status| vec![status])
+    };
+    let Some(nodes) = serde_json::from_str(text).ok().or_else(|| one(text)) else {
+        return Health::Down;
+    };
     let runs = |node: &Status| {
-        let parts = [&node.host, &node.kubelet, if node.worker { &node.host } else { &node.api_server }];
+        let parts = [
+            &node.host,
+            &node.kubelet,
+            if node.worker {
+                &node.host
+            } else {
+                &node.api_server
+            },
+        ];
         parts.iter().all(|part| *part == "Running")
     };
     match nodes.as_slice() {
         nodes if nodes.is_empty() || !nodes.iter().all(runs) => Health::Down,
-        nodes if nodes.iter().all(|node| node.worker || node.kubeconfig == "Configured") => Health::Well,
+        nodes
+            if nodes
+                .iter()
+                .all(|node| node.worker || node.kubeconfig == "Configured") =>
+        {
+            Health::Well
+        }
         _ => Health::Misled,
     }
 }
@@ -184,14 +240,25 @@ fn event(line: &str, kind: &str) -> Option<Value> {
 fn progress(line: &str) -> Option<String> {
     let data = event(line, "step")?;
     let text = |key: &str| data[key].as_str();
-    Some(format!("{}/{} {}", text("currentstep")?, text("totalsteps")?, text("name")?))
+    Some(format!(
+        "{}/{} {}",
+        text("currentstep")?,
+        text("totalsteps")?,
+        text("name")?
+    ))
 }
 
 fn complaint(line: &str) -> Option<String> {
     let data = event(line, "error")?;
     let text = |key: &str| data[key].as_str().filter(|text| !text.is_empty());
-    let advice = text("advice").map(|advice| format!("\n{advice}")).unwrap_or_default();
-    Some(format!("{}: {}{advice}", text("name").unwrap_or("error"), text("message")?))
+    let advice = text("advice")
+        .map(|advice| format!("\n{advice}"))
+        .unwrap_or_default();
+    Some(format!(
+        "{}: {}{advice}",
+        text("name").unwrap_or("error"),
+        text("message")?
+    ))
 }
 
 #[cfg(test)]
@@ -220,11 +287,20 @@ mod tests {
             container("p", true, "192.168.49.2", &labels),
             container("p2", false, "192.168.58.2", &labels),
         ];
-        Minikube { engine: program.engine(containers).await, profile: "p".into(), dir: program.state(), image: None }
+        Minikube {
+            engine: program.engine(containers).await,
+            profile: "p".into(),
+            dir: program.state(),
+            image: None,
+        }
     }
 
     fn stand_in(script: &str) -> Program {
-        let mut program = Program::new("minikube", &["KUBECONFIG", "MINIKUBE_HOME", "HELM_DRIVER"], script);
+        let mut program = Program::new(
+            "minikube",
+            &["KUBECONFIG", "MINIKUBE_HOME", "HELM_DRIVER"],
+            script,
+        );
         program.set("MINIKUBE_HOME", "/m");
         program.set("HELM_DRIVER", "sql");
         program
@@ -245,19 +321,33 @@ mod tests {
 
     #[tokio::test]
     async fn nodes_are_those_of_the_profile_and_of_no_other() {
-        let State::Running(nodes) = minikube(&stand_in("exit 1")).await.state().await.unwrap() else { panic!() };
-        let names: Vec<_> = nodes.iter().map(|node| (node.name.as_str(), node.control_plane)).collect();
+        let State::Running(nodes) = minikube(&stand_in("exit 1")).await.state().await.unwrap()
+        else {
+            panic!()
+        };
+        let names: Vec<_> = nodes
+            .iter()
+            .map(|node| (node.name.as_str(), node.control_plane))
+            .collect();
         assert_eq!(names, [("p", true), ("p-m02", false)]);
     }
 
     #[tokio::test]
     async fn a_creation_ends_well_by_its_exit_code_whatever_it_printed() {
-        let program = stand_in(&format!("echo '{ROOT}'\necho '{STEP}'\necho 'Failing to connect to the registry' >&2"));
+        let program = stand_in(&format!(
+            "echo '{ROOT}'\necho '{STEP}'\necho 'Failing to connect to the registry' >&2"
+        ));
         let minikube = minikube(&program).await;
         let (done, told) = told(async |step| minikube.start(&State::Absent, step).await).await;
-        assert_eq!((done, told), (Ok(()), vec!["8/19 Creating Container".to_owned()]));
+        assert_eq!(
+            (done, told),
+            (Ok(()), vec!["8/19 Creating Container".to_owned()])
+        );
         let made = "--driver=docker --container-runtime=containerd --embed-certs";
-        let call = AS.replace("--profile=p", &format!("start --output=json --profile=p {made}"));
+        let call = AS.replace(
+            "--profile=p",
+            &format!("start --output=json --profile=p {made}"),
+        );
         assert_eq!(program.calls(), [call]);
     }
 
@@ -265,22 +355,32 @@ mod tests {
     async fn a_failed_start_is_told_in_minikubes_words_and_not_as_events() {
         let program = stand_in(&format!("echo '{STEP}'\necho '{FATAL}'\nexit 80"));
         let minikube = minikube(&program).await;
-        let (done, _) = told(async |step| minikube.start(&State::Stopped(vec![]), step).await).await;
+        let (done, _) =
+            told(async |step| minikube.start(&State::Stopped(vec![]), step).await).await;
         let error = done.unwrap_err();
         assert_eq!(error.code, Code::ClusterCreate);
-        assert!(error.evidence[0].contains("start --output=json --profile=p"), "{error:?}");
+        assert!(
+            error.evidence[0].contains("start --output=json --profile=p"),
+            "{error:?}"
+        );
         assert_eq!(
             error.evidence[1..],
-            ["GUEST_START: the kubelet is not running", "Check output of journalctl -xeu kubelet"]
+            [
+                "GUEST_START: the kubelet is not running",
+                "Check output of journalctl -xeu kubelet"
+            ]
         );
     }
 
     #[tokio::test]
     async fn a_silent_cluster_is_mended_as_its_status_says() {
         let mended = async |status: &str, code: i32| {
-            let program = stand_in(&format!("[ $1 != status ] || {{ printf '%s' '{status}'; exit {code}; }}"));
+            let program = stand_in(&format!(
+                "[ $1 != status ] || {{ printf '%s' '{status}'; exit {code}; }}"
+            ));
             let minikube = minikube(&program).await;
-            let (done, _) = told(async |step| minikube.start(&State::Running(vec![]), step).await).await;
+            let (done, _) =
+                told(async |step| minikube.start(&State::Running(vec![]), step).await).await;
             done.unwrap();
             program.calls()
         };
@@ -289,7 +389,10 @@ mod tests {
         assert_eq!(mended(WELL, 0).await, std::slice::from_ref(&status));
         assert_eq!(mended(PAUSED, 2).await, [status.clone(), start.clone()]);
         assert_eq!(mended(BY_HAND, 2).await, [status.clone(), start]);
-        assert_eq!(mended(MISLED, 6).await, [status, format!("update-context {AS}")]);
+        assert_eq!(
+            mended(MISLED, 6).await,
+            [status, format!("update-context {AS}")]
+        );
     }
 
     #[tokio::test]
@@ -297,7 +400,10 @@ mod tests {
         let program = stand_in("echo \"for $2\" >\"$KUBECONFIG\"");
         let minikube = minikube(&program).await;
         assert_eq!(minikube.kubeconfig().await.unwrap(), "for --profile=p\n");
-        assert!(!program.state().join("kubeconfig").exists(), "it is the handle's to keep");
+        assert!(
+            !program.state().join("kubeconfig").exists(),
+            "it is the handle's to keep"
+        );
     }
 
     #[tokio::test]
@@ -306,7 +412,10 @@ mod tests {
         let minikube = minikube(&program).await;
         minikube.end(End::Stop).await.unwrap();
         minikube.end(End::Delete).await.unwrap();
-        assert_eq!(program.calls(), [format!("stop {AS}"), format!("delete {AS}")]);
+        assert_eq!(
+            program.calls(),
+            [format!("stop {AS}"), format!("delete {AS}")]
+        );
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub struct Access {
 
 impl fmt::Debug for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Access").field("nodes", &self.nodes).field("pin", &self.pin).finish_non_exhaustive()
+        f.debug_struct("Access")
+            .field("nodes", &self.nodes)
+            .field("pin", &self.pin)
+            .finish_non_exhaustive()
     }
 }

@@ -32,10 +32,17 @@ const GONE: Duration = Duration::from_secs(180);
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
 pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectMeta>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let found = api.get_metadata_opt(project).await.map_err(|e| refused(&e))?.map(|found| found.metadata);
+    let found = api
+        .get_metadata_opt(project)
+        .await
+        .map_err(|e| refused(&e))?
+        .map(|found| found.metadata);
     if found.as_ref().is_some_and(|found| !is_of(found, project)) {
-        return Err(Error::new(Code::NamespaceForeign, format!("namespace `{project}` exists and is not devk's"))
-            .hint("give the project another `name` in devk.yaml"));
+        return Err(Error::new(
+            Code::NamespaceForeign,
+            format!("namespace `{project}` exists and is not devk's"),
+        )
+        .hint("give the project another `name` in devk.yaml"));
     }
     Ok(found)
 }
@@ -45,16 +52,26 @@ pub async fn find(client: &kube::Client, project: &str) -> Result<Option<ObjectM
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's, or the same project's of another owner, unless that
 /// one's folder is gone.
-pub async fn find_own(client: &kube::Client, project: &str, owner: &Owner) -> Result<Option<ObjectMeta>> {
+pub async fn find_own(
+    client: &kube::Client,
+    project: &str,
+    owner: &Owner,
+) -> Result<Option<ObjectMeta>> {
     let found = find(client, project).await?;
-    match found.as_ref().and_then(noted).filter(|noted| !owner.has(noted)) {
+    match found
+        .as_ref()
+        .and_then(noted)
+        .filter(|noted| !owner.has(noted))
+    {
         Some(other) => Err(foreign(project, &other.apart(owner))),
         None => Ok(found),
     }
 }
 
 fn foreign(project: &str, place: &str) -> Error {
-    let notes = [ROOT_ANNOTATION, USER_ANNOTATION, MACHINE_ANNOTATION].map(|note| format!("{note}-")).join(" ");
+    let notes = [ROOT_ANNOTATION, USER_ANNOTATION, MACHINE_ANNOTATION]
+        .map(|note| format!("{note}-"))
+        .join(" ");
     Error::new(Code::NamespaceForeign, format!("namespace `{project}` belongs to the project in {place}")).hint(
         format!(
             "give this project another `name` in devk.yaml, or `devk down --delete` there first; if that project is no \
@@ -66,20 +83,37 @@ fn foreign(project: &str, place: &str) -> Error {
 fn noted(namespace: &ObjectMeta) -> Option<Owner> {
     let note = |key: &str| namespace.annotations.as_ref()?.get(key).cloned();
     let user = note(USER_ANNOTATION).and_then(|user| user.parse().ok());
-    Some(Owner { root: note(ROOT_ANNOTATION)?.into(), user, machine: note(MACHINE_ANNOTATION) })
+    Some(Owner {
+        root: note(ROOT_ANNOTATION)?.into(),
+        user,
+        machine: note(MACHINE_ANNOTATION),
+    })
 }
 
 fn notes(owner: &Owner) -> [(&'static str, Option<String>); 3] {
-    let (user, machine) = (owner.user.map(|user| user.to_string()), owner.machine.clone());
-    [(ROOT_ANNOTATION, Some(owner.root.display().to_string())), (USER_ANNOTATION, user), (MACHINE_ANNOTATION, machine)]
+    let user = owner.user.map(|user| user.to_string());
+    let machine = owner.machine.clone();
+    [
+        (ROOT_ANNOTATION, Some(owner.root.display().to_string())),
+        (USER_ANNOTATION, user),
+        (MACHINE_ANNOTATION, machine),
+    ]
 }
 
 fn is_of(namespace: &ObjectMeta, project: &str) -> bool {
-    namespace.labels.iter().flatten().any(|(key, value)| key == PROJECT_LABEL && value == project)
+    namespace
+        .labels
+        .iter()
+        .flatten()
+        .any(|(key, value)| key == PROJECT_LABEL && value == project)
 }
 
 fn has(namespace: &ObjectMeta, annotation: &str) -> bool {
-    namespace.annotations.iter().flatten().any(|(key, _)| key == annotation)
+    namespace
+        .annotations
+        .iter()
+        .flatten()
+        .any(|(key, _)| key == annotation)
 }
 
 /// The workloads are scaled to zero, and nobody is about to wake them.
@@ -106,10 +140,15 @@ pub async fn ensure(client: &kube::Client, project: &str, owner: &Owner) -> Resu
         Some(_) => wait_gone(client, project).await?,
         None => {}
     }
-    match api.create(&PostParams::default(), &namespace(project, owner)).await {
+    match api
+        .create(&PostParams::default(), &namespace(project, owner))
+        .await
+    {
         Ok(_) => Ok(()),
         // Another step of this `up` was quicker.
-        Err(kube::Error::Api(status)) if status.code == 409 => find_own(client, project, owner).await.map(drop),
+        Err(kube::Error::Api(status)) if status.code == 409 => {
+            find_own(client, project, owner).await.map(drop)
+        }
         Err(error) => Err(refused(&error)),
     }
 }
@@ -118,7 +157,10 @@ pub async fn ensure(client: &kube::Client, project: &str, owner: &Owner) -> Resu
 fn missing(found: &ObjectMeta, owner: &Owner) -> Map<String, Value> {
     let mut notes = match noted(found) {
         Some(noted) if noted == *owner => Map::new(),
-        _ => notes(owner).into_iter().map(|(key, note)| (key.to_owned(), json!(note))).collect(),
+        _ => notes(owner)
+            .into_iter()
+            .map(|(key, note)| (key.to_owned(), json!(note)))
+            .collect(),
     };
     if rests(found) {
         // Until all of it is awake it stays marked as asleep, too: what is cut off is done again.
@@ -132,7 +174,10 @@ async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>
         return Ok(());
     }
     let patch = Patch::Merge(json!({"metadata": {"annotations": notes}}));
-    api.patch_metadata(project, &PatchParams::default(), &patch).await.map(drop).map_err(|e| refused(&e))
+    api.patch_metadata(project, &PatchParams::default(), &patch)
+        .await
+        .map(drop)
+        .map_err(|e| refused(&e))
 }
 
 /// A project that lives in a cluster.
@@ -151,12 +196,24 @@ pub struct Resident {
 /// [`Code::ClusterUnreachable`].
 pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let found = api.list_metadata(&ListParams::default().labels(PROJECT_LABEL)).await.map_err(|e| refused(&e))?;
+    let found = api
+        .list_metadata(&ListParams::default().labels(PROJECT_LABEL))
+        .await
+        .map_err(|e| refused(&e))?;
     let resident = |metadata: ObjectMeta| {
-        let (asleep, owner) = (rests(&metadata), noted(&metadata));
-        Some(Resident { name: metadata.name?, asleep, owner })
+        let asleep = rests(&metadata);
+        let owner = noted(&metadata);
+        Some(Resident {
+            name: metadata.name?,
+            asleep,
+            owner,
+        })
     };
-    Ok(found.items.into_iter().filter_map(|namespace| resident(namespace.metadata)).collect())
+    Ok(found
+        .items
+        .into_iter()
+        .filter_map(|namespace| resident(namespace.metadata))
+        .collect())
 }
 
 /// The project's workloads are scaled to zero.
@@ -164,7 +221,9 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
 /// # Errors
 /// [`Code::ClusterUnreachable`].
 pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
-    Ok(find(client, project).await?.is_some_and(|found| has(&found, ASLEEP_ANNOTATION)))
+    Ok(find(client, project)
+        .await?
+        .is_some_and(|found| has(&found, ASLEEP_ANNOTATION)))
 }
 
 /// Removes the project's namespace with all it holds, and waits until it is gone.
@@ -173,10 +232,24 @@ pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
 /// [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`] if it is not gone after 3 minutes.
 pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let Some(found) = find(client, project).await? else { return Ok(()) };
+    let Some(found) = find(client, project).await? else {
+        return Ok(());
+    };
     // The very one that was looked at.
-    let same = Preconditions { uid: found.uid, resource_version: None };
-    match api.delete(project, &DeleteParams { preconditions: Some(same), ..DeleteParams::default() }).await {
+    let same = Preconditions {
+        uid: found.uid,
+        resource_version: None,
+    };
+    match api
+        .delete(
+            project,
+            &DeleteParams {
+                preconditions: Some(same),
+                ..DeleteParams::default()
+            },
+        )
+        .await
+    {
         Ok(_) => wait_gone(client, project).await,
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(refused(&error)),
@@ -197,19 +270,37 @@ async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
 
 /// Kubernetes' own words on what is left, such as finalizers that nobody answers.
 fn stuck(project: &str, left: &Namespace) -> Error {
-    let conditions = left.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let reasons = conditions.filter(|c| c.status == "True").filter_map(|c| c.message.clone());
-    Error::new(Code::ClusterUnreachable, format!("namespace `{project}` is not gone after {} s", GONE.as_secs()))
-        .evidence(reasons.collect::<Vec<_>>().join("\n"))
-        .hint(on_cluster(format!("kubectl get namespace {project} -o yaml")))
+    let conditions = left
+        .status
+        .iter()
+        .flat_map(|status| status.conditions.iter().flatten());
+    let reasons = conditions
+        .filter(|c| c.status == "True")
+        .filter_map(|c| c.message.clone());
+    Error::new(
+        Code::ClusterUnreachable,
+        format!(
+            "namespace `{project}` is not gone after {} s",
+            GONE.as_secs()
+        ),
+    )
+    .evidence(reasons.collect::<Vec<_>>().join("\n"))
+    .hint(on_cluster(format!(
+        "kubectl get namespace {project} -o yaml"
+    )))
 }
 
 fn namespace(project: &str, owner: &Owner) -> Namespace {
     let mut namespace = Namespace::default();
     namespace.metadata.name = Some(project.to_owned());
-    let labels = [("app.kubernetes.io/managed-by", "devk"), (PROJECT_LABEL, project)];
+    let labels = [
+        ("app.kubernetes.io/managed-by", "devk"),
+        (PROJECT_LABEL, project),
+    ];
     namespace.metadata.labels = Some(labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into());
-    let notes = notes(owner).into_iter().filter_map(|(key, note)| Some((key.to_owned(), note?)));
+    let notes = notes(owner)
+        .into_iter()
+        .filter_map(|(key, note)| Some((key.to_owned(), note?)));
     namespace.metadata.annotations = Some(notes.collect());
     namespace
 }
@@ -222,7 +313,11 @@ mod tests {
     use super::*;
 
     fn owner(root: &Path, machine: &str) -> Owner {
-        Owner { root: root.to_owned(), user: Some(1000), machine: Some(machine.to_owned()) }
+        Owner {
+            root: root.to_owned(),
+            user: Some(1000),
+            machine: Some(machine.to_owned()),
+        }
     }
 
     fn shop(owner: &Owner, more: &[(&str, &str)]) -> ObjectMeta {
@@ -249,28 +344,58 @@ mod tests {
 
     #[tokio::test]
     async fn a_namespace_of_a_folder_on_another_machine_is_refused_with_the_way_to_take_it() {
-        let (ann, bob) = (owner(Path::new("/ann/shop"), "m1"), owner(Path::new("/bob/shop"), "m2"));
+        let ann = owner(Path::new("/ann/shop"), "m1");
+        let bob = owner(Path::new("/bob/shop"), "m2");
         let (client, requests) = client(whole(&shop(&ann, &[])));
         let error = ensure(&client, "shop", &bob).await.unwrap_err();
         assert_eq!(error.code, Code::NamespaceForeign);
-        assert_eq!(error.message, "namespace `shop` belongs to the project in `/ann/shop` on another machine");
-        assert!(error.hint.unwrap().ends_with("namespace shop devk.dev/root- devk.dev/user- devk.dev/machine-"));
+        assert_eq!(
+            error.message,
+            "namespace `shop` belongs to the project in `/ann/shop` on another machine"
+        );
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .ends_with("namespace shop devk.dev/root- devk.dev/user- devk.dev/machine-")
+        );
         assert_eq!(requests.lock().unwrap().len(), 1, "nothing was written");
         let here = owner(Path::new("/ann/elsewhere"), "m1");
-        assert!(find_own(&client, "shop", &here).await.unwrap().is_some(), "here it is known to be gone");
+        assert!(
+            find_own(&client, "shop", &here).await.unwrap().is_some(),
+            "here it is known to be gone"
+        );
     }
 
     #[tokio::test]
     async fn what_an_older_devk_left_out_is_noted_once() {
         let own = owner(Path::new("/p"), "m1");
-        let (older, requests) = client(whole(&shop(&Owner { user: None, machine: None, ..own.clone() }, &[])));
+        let (older, requests) = client(whole(&shop(
+            &Owner {
+                user: None,
+                machine: None,
+                ..own.clone()
+            },
+            &[],
+        )));
         ensure(&older, "shop", &own).await.unwrap();
-        let notes = json!({ROOT_ANNOTATION: "/p", USER_ANNOTATION: "1000", MACHINE_ANNOTATION: "m1"});
-        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), json!({"metadata": {"annotations": notes}})));
+        let notes =
+            json!({ROOT_ANNOTATION: "/p", USER_ANNOTATION: "1000", MACHINE_ANNOTATION: "m1"});
+        assert_eq!(
+            request(&requests, 1),
+            (
+                "PATCH".to_owned(),
+                json!({"metadata": {"annotations": notes}})
+            )
+        );
 
         let (whole, requests) = client(whole(&shop(&own, &[])));
         ensure(&whole, "shop", &own).await.unwrap();
-        assert_eq!(requests.lock().unwrap().len(), 1, "one look, and nothing to write");
+        assert_eq!(
+            requests.lock().unwrap().len(),
+            1,
+            "one look, and nothing to write"
+        );
     }
 
     #[tokio::test]
@@ -283,13 +408,22 @@ mod tests {
         let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
         assert_eq!(request(&requests, 1), ("PATCH".to_owned(), waking));
 
-        let waking = shop(&own, &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")]);
+        let waking = shop(
+            &own,
+            &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")],
+        );
         assert!(is_lived_in(&waking));
         let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
             "items": [whole(&waking)]});
         let resident = projects(&client(list).0).await.unwrap().remove(0);
-        assert!(!resident.asleep, "another project's `down` leaves the cluster running");
+        assert!(
+            !resident.asleep,
+            "another project's `down` leaves the cluster running"
+        );
         assert_eq!(resident.owner, Some(own));
-        assert!(is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(), "a wake that is cut off is done again");
+        assert!(
+            is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(),
+            "a wake that is cut off is done again"
+        );
     }
 }

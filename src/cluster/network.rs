@@ -14,7 +14,10 @@ use crate::error::Result;
 /// # Errors
 /// [`Code::DockerUnavailable`](crate::error::Code::DockerUnavailable).
 pub(super) async fn is_absent(docker: &Docker, network: &str) -> Result<bool> {
-    match docker.inspect_network(network, None::<InspectNetworkOptions>).await {
+    match docker
+        .inspect_network(network, None::<InspectNetworkOptions>)
+        .await
+    {
         Ok(_) => Ok(false),
         Err(e) if is_not_found(&e) => Ok(true),
         Err(e) => Err(docker_error(&e)),
@@ -32,8 +35,14 @@ pub(super) async fn remove_unused(docker: &Docker, network: &str) {
 /// To Docker only a container that runs is attached; one that is stopped would never start again without it.
 async fn is_unused(docker: &Docker, network: &str) -> bool {
     let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    docker.list_containers(Some(options)).await.is_ok_and(|attached| attached.is_empty())
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&filters)
+        .build();
+    docker
+        .list_containers(Some(options))
+        .await
+        .is_ok_and(|attached| attached.is_empty())
 }
 
 #[cfg(test)]
@@ -53,17 +62,31 @@ mod tests {
             note.lock().unwrap().push(format!("{request} {query}"));
             Value::Array(containers.clone())
         };
-        let engine = Program::new("kind", &[], "exit 1").engine_that(answer).await;
+        let engine = Program::new("kind", &[], "exit 1")
+            .engine_that(answer)
+            .await;
         remove_unused(&engine.docker, "kind").await;
         seen.lock().unwrap().clone()
     }
 
     #[tokio::test]
     async fn the_network_stays_while_a_stopped_cluster_of_somebody_elses_needs_it() {
-        let stopped = requests(vec![container("other-control-plane", false, "", &json!({}))]).await;
+        let stopped = requests(vec![container(
+            "other-control-plane",
+            false,
+            "",
+            &json!({}),
+        )])
+        .await;
         assert_eq!(stopped.len(), 1, "{stopped:?}");
-        assert!(stopped[0].starts_with("GET /containers/json all=true"), "{stopped:?}");
-        assert!(stopped[0].contains("network") && stopped[0].contains("kind"), "{stopped:?}");
+        assert!(
+            stopped[0].starts_with("GET /containers/json all=true"),
+            "{stopped:?}"
+        );
+        assert!(
+            stopped[0].contains("network") && stopped[0].contains("kind"),
+            "{stopped:?}"
+        );
         let unused = requests(vec![]).await;
         assert_eq!(unused[1], "DELETE /networks/kind ");
     }

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 
 use bollard::Docker;
 use bollard::models::{ContainerSummary, ContainerSummaryStateEnum};
-use bollard::query_parameters::{InspectContainerOptions, ListContainersOptions, ListContainersOptionsBuilder};
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptions, ListContainersOptionsBuilder,
+};
 use jiff::Timestamp;
 
 use super::{State, k3d, kind, minikube};
@@ -37,8 +39,14 @@ pub(super) struct Wanted {
 /// [`Code::DockerUnavailable`].
 pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Node>> {
     let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
-    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
-    let containers = docker.list_containers(Some(options)).await.map_err(|e| docker_error(&e))?;
+    let options = ListContainersOptionsBuilder::default()
+        .all(true)
+        .filters(&filters)
+        .build();
+    let containers = docker
+        .list_containers(Some(options))
+        .await
+        .map_err(|e| docker_error(&e))?;
     Ok(sorted(containers.into_iter().filter_map(node).collect()))
 }
 
@@ -48,16 +56,24 @@ pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Node>> 
 /// # Errors
 /// [`Code::DockerUnavailable`].
 pub(super) async fn among(docker: &Docker, wanted: &[Wanted]) -> Result<Vec<Node>> {
-    let containers = docker.list_containers(None::<ListContainersOptions>).await.map_err(|e| docker_error(&e))?;
+    let containers = docker
+        .list_containers(None::<ListContainersOptions>)
+        .await
+        .map_err(|e| docker_error(&e))?;
     Ok(matched(containers, wanted).unwrap_or_default())
 }
 
 fn matched(containers: Vec<ContainerSummary>, wanted: &[Wanted]) -> Option<Vec<Node>> {
-    let running = containers.into_iter().filter_map(|container| Some((addresses(&container), node(container)?)));
+    let running = containers
+        .into_iter()
+        .filter_map(|container| Some((addresses(&container), node(container)?)));
     let running: Vec<_> = running.collect();
     let find = |wanted: &Wanted| {
         let is_it = |(addresses, node): &&(Vec<IpAddr>, Node)| {
-            node.name == wanted.name && addresses.iter().any(|address| wanted.addresses.contains(address))
+            node.name == wanted.name
+                && addresses
+                    .iter()
+                    .any(|address| wanted.addresses.contains(address))
         };
         running.iter().find(is_it).map(|(_, node)| node.clone())
     };
@@ -66,8 +82,13 @@ fn matched(containers: Vec<ContainerSummary>, wanted: &[Wanted]) -> Option<Vec<N
 
 /// The addresses of a container in Docker's networks.
 pub(super) fn addresses(container: &ContainerSummary) -> Vec<IpAddr> {
-    let networks = container.network_settings.iter().flat_map(|settings| settings.networks.iter().flatten());
-    networks.filter_map(|(_, network)| network.ip_address.as_ref()?.parse().ok()).collect()
+    let networks = container
+        .network_settings
+        .iter()
+        .flat_map(|settings| settings.networks.iter().flatten());
+    networks
+        .filter_map(|(_, network)| network.ip_address.as_ref()?.parse().ok())
+        .collect()
 }
 
 fn sorted(mut nodes: Vec<Node>) -> Vec<Node> {
@@ -80,13 +101,23 @@ fn node(container: ContainerSummary) -> Option<Node> {
     let name = container.names?.first()?.trim_start_matches('/').to_owned();
     let (provider, control_plane) = role(&name, &container.labels?)?;
     let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
-    Some(Node { name, id: container.id?, running, control_plane, provider })
+    Some(Node {
+        name,
+        id: container.id?,
+        running,
+        control_plane,
+        provider,
+    })
 }
 
 /// By whose labels a container is a node, and whether of the control plane.
 fn role(name: &str, labels: &HashMap<String, String>) -> Option<(Provider, bool)> {
     let label = |key: &str| labels.get(key).map(String::as_str);
-    match (label(kind::ROLE_LABEL), label(k3d::ROLE_LABEL), label(minikube::CREATED_LABEL)) {
+    match (
+        label(kind::ROLE_LABEL),
+        label(k3d::ROLE_LABEL),
+        label(minikube::CREATED_LABEL),
+    ) {
         (Some("control-plane"), ..) => Some((Provider::Kind, true)),
         (Some("worker"), ..) => Some((Provider::Kind, false)),
         (_, Some("server"), _) => Some((Provider::K3d, true)),
@@ -109,7 +140,11 @@ pub(super) fn state(nodes: Vec<Node>) -> State {
 
 /// The container id of the first control plane, which is another one when somebody made the cluster anew.
 pub(super) fn control_plane(nodes: &[Node]) -> String {
-    nodes.iter().find(|n| n.control_plane).map(|n| n.id.clone()).unwrap_or_default()
+    nodes
+        .iter()
+        .find(|n| n.control_plane)
+        .map(|n| n.id.clone())
+        .unwrap_or_default()
 }
 
 /// When each node was started, by the clock of the machine that Docker runs on, which is the nodes'.
@@ -119,7 +154,9 @@ pub(super) fn control_plane(nodes: &[Node]) -> String {
 pub(super) async fn starts(docker: &Docker, nodes: &[Node]) -> Result<BTreeMap<String, Timestamp>> {
     let mut starts = BTreeMap::new();
     for node in nodes {
-        let found = docker.inspect_container(&node.name, None::<InspectContainerOptions>).await;
+        let found = docker
+            .inspect_container(&node.name, None::<InspectContainerOptions>)
+            .await;
         let state = found.map_err(|e| docker_error(&e))?.state;
         let started = state.and_then(|state| state.started_at?.parse().ok());
         starts.extend(started.map(|started| (node.name.clone(), started)));
@@ -128,7 +165,11 @@ pub(super) async fn starts(docker: &Docker, nodes: &[Node]) -> Result<BTreeMap<S
 }
 
 pub(super) fn docker_error(error: &bollard::errors::Error) -> Error {
-    Error::new(Code::DockerUnavailable, "the Docker Engine refused a request").evidence(error.to_string())
+    Error::new(
+        Code::DockerUnavailable,
+        "the Docker Engine refused a request",
+    )
+    .evidence(error.to_string())
 }
 
 #[cfg(test)]
@@ -143,16 +184,25 @@ mod tests {
     }
 
     fn wanted(name: &str, address: &str) -> Wanted {
-        Wanted { name: name.to_owned(), addresses: vec![address.parse().unwrap()] }
+        Wanted {
+            name: name.to_owned(),
+            addresses: vec![address.parse().unwrap()],
+        }
     }
 
     #[test]
     fn what_runs_beside_the_nodes_is_none() {
         let label = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
-        assert_eq!(role("x", &label(kind::ROLE_LABEL, "external-load-balancer")), None);
+        assert_eq!(
+            role("x", &label(kind::ROLE_LABEL, "external-load-balancer")),
+            None
+        );
         assert_eq!(role("x", &label(k3d::ROLE_LABEL, "registry")), None);
         assert_eq!(role("x", &label("com.docker.compose.service", "db")), None);
-        assert_eq!(role("p-m02", &label(minikube::CREATED_LABEL, "true")), Some((Provider::Minikube, false)));
+        assert_eq!(
+            role("p-m02", &label(minikube::CREATED_LABEL, "true")),
+            Some((Provider::Minikube, false))
+        );
     }
 
     #[test]
@@ -160,10 +210,24 @@ mod tests {
         let labels = json!({kind::ROLE_LABEL: "control-plane"});
         let containers = || vec![container("dev-control-plane", "172.18.0.2", &labels)];
         let found = matched(containers(), &[wanted("dev-control-plane", "172.18.0.2")]).unwrap();
-        assert_eq!((found[0].name.as_str(), found[0].provider), ("dev-control-plane", Provider::Kind));
+        assert_eq!(
+            (found[0].name.as_str(), found[0].provider),
+            ("dev-control-plane", Provider::Kind)
+        );
         let namesake = [wanted("dev-control-plane", "10.0.0.7")];
-        assert_eq!(matched(containers(), &namesake), None, "a node of that name on another machine");
-        let half = [wanted("dev-control-plane", "172.18.0.2"), wanted("dev-worker", "10.0.0.8")];
-        assert_eq!(matched(containers(), &half), None, "what is brought has to come to every node");
+        assert_eq!(
+            matched(containers(), &namesake),
+            None,
+            "a node of that name on another machine"
+        );
+        let half = [
+            wanted("dev-control-plane", "172.18.0.2"),
+            wanted("dev-worker", "10.0.0.8"),
+        ];
+        assert_eq!(
+            matched(containers(), &half),
+            None,
+            "what is brought has to come to every node"
+        );
     }
 }

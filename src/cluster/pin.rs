@@ -49,12 +49,20 @@ pub fn load(cluster: &Path) -> Result<Option<Pin>> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(unreadable(&path, &e)),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|e| unreadable(&path, &e))
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|e| unreadable(&path, &e))
 }
 
 fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Error {
-    Error::new(Code::StateIo, format!("cannot read the cluster pin `{}`: {cause}", path.display()))
-        .hint(format!("if the cluster is yours to write to: rm {} && devk up", path.display()))
+    Error::new(
+        Code::StateIo,
+        format!("cannot read the cluster pin `{}`: {cause}", path.display()),
+    )
+    .hint(format!(
+        "if the cluster is yours to write to: rm {} && devk up",
+        path.display()
+    ))
 }
 
 /// Keeps the pin.
@@ -62,7 +70,8 @@ fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Error {
 /// # Errors
 /// [`Code::StateIo`].
 pub fn save(cluster: &Path, pin: &Pin) -> Result<()> {
-    let json = serde_json::to_vec_pretty(pin).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
+    let json =
+        serde_json::to_vec_pretty(pin).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
     write_atomic(&file(cluster), &json, 0o600)
 }
 
@@ -73,7 +82,11 @@ pub fn save(cluster: &Path, pin: &Pin) -> Result<()> {
 pub async fn uid(client: &kube::Client) -> Result<String> {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = namespaces.get_metadata("kube-system").await.map_err(|e| {
-        Error::new(Code::ClusterUnreachable, "the cluster's API server does not answer").evidence(e.to_string())
+        Error::new(
+            Code::ClusterUnreachable,
+            "the cluster's API server does not answer",
+        )
+        .evidence(e.to_string())
     })?;
     Ok(namespace.metadata.uid.unwrap_or_default())
 }
@@ -82,15 +95,32 @@ pub async fn uid(client: &kube::Client) -> Result<String> {
 ///
 /// # Errors
 /// [`Code::ClusterPin`] if another cluster answers at the pinned place, or this one at another.
-pub fn check(pin: &Pin, name: &str, cluster: &Path, uid: &str, endpoint: Option<&str>) -> Result<()> {
+pub fn check(
+    pin: &Pin,
+    name: &str,
+    cluster: &Path,
+    uid: &str,
+    endpoint: Option<&str>,
+) -> Result<()> {
     if pin.uid == uid && endpoint.is_none_or(|endpoint| pin.endpoint == endpoint) {
         return Ok(());
     }
-    let at = endpoint.map(|endpoint| format!(" at {endpoint}")).unwrap_or_default();
-    Err(Error::new(Code::ClusterPin, format!("cluster `{name}` is not the one that devk pinned"))
-        .evidence(format!("pinned: kube-system {} at {}", pin.uid, pin.endpoint))
-        .evidence(format!("found:  kube-system {uid}{at}"))
-        .hint(format!("if this cluster is yours to write to: rm {} && devk up", file(cluster).display())))
+    let at = endpoint
+        .map(|endpoint| format!(" at {endpoint}"))
+        .unwrap_or_default();
+    Err(Error::new(
+        Code::ClusterPin,
+        format!("cluster `{name}` is not the one that devk pinned"),
+    )
+    .evidence(format!(
+        "pinned: kube-system {} at {}",
+        pin.uid, pin.endpoint
+    ))
+    .evidence(format!("found:  kube-system {uid}{at}"))
+    .hint(format!(
+        "if this cluster is yours to write to: rm {} && devk up",
+        file(cluster).display()
+    )))
 }
 
 #[cfg(test)]
@@ -98,8 +128,18 @@ mod tests {
     use super::*;
 
     fn pin() -> Pin {
-        let (uid, endpoint, node) = ("u1".into(), "https://127.0.0.1:1".into(), "c1".into());
-        Pin { version: 1, uid, endpoint, node, created: true, network_created: false, engine: None }
+        let uid = "u1".into();
+        let endpoint = "https://127.0.0.1:1".into();
+        let node = "c1".into();
+        Pin {
+            version: 1,
+            uid,
+            endpoint,
+            node,
+            created: true,
+            network_created: false,
+            engine: None,
+        }
     }
 
     #[test]
@@ -115,7 +155,10 @@ mod tests {
         let at = |endpoint| check(&pin(), "staging", Path::new("/s"), "u1", Some(endpoint));
         assert_eq!(at("https://127.0.0.1:1"), Ok(()));
         let error = at("https://10.0.0.1:1").unwrap_err();
-        assert_eq!(error.evidence[1], "found:  kube-system u1 at https://10.0.0.1:1");
+        assert_eq!(
+            error.evidence[1],
+            "found:  kube-system u1 at https://10.0.0.1:1"
+        );
     }
 
     #[test]

@@ -18,17 +18,33 @@ pub(super) async fn is_here(server: &str, docker: &Docker) -> Result<bool> {
     if addresses.iter().all(is_own) {
         return Ok(!addresses.is_empty());
     }
-    let containers = docker.list_containers(None::<ListContainersOptions>).await.map_err(|e| docker_error(&e))?;
+    let containers = docker
+        .list_containers(None::<ListContainersOptions>)
+        .await
+        .map_err(|e| docker_error(&e))?;
     let containers: Vec<_> = containers.iter().flat_map(nodes::addresses).collect();
-    Ok(addresses.iter().all(|address| is_own(address) || containers.contains(address)))
+    Ok(addresses
+        .iter()
+        .all(|address| is_own(address) || containers.contains(address)))
 }
 
 async fn addresses(server: &str) -> Result<Vec<IpAddr>> {
-    let no_url = || Error::new(Code::ClusterContext, format!("`{server}` is no address of an API server"));
+    let no_url = || {
+        Error::new(
+            Code::ClusterContext,
+            format!("`{server}` is no address of an API server"),
+        )
+    };
     let url: tokio_tungstenite::tungstenite::http::Uri = server.parse().map_err(|_| no_url())?;
-    let host = url.host().ok_or_else(no_url)?.trim_matches(['[', ']']).to_owned();
+    let host = url
+        .host()
+        .ok_or_else(no_url)?
+        .trim_matches(['[', ']'])
+        .to_owned();
     let found = tokio::net::lookup_host((host.as_str(), 0)).await;
-    Ok(found.map(|found| found.map(|address| address.ip()).collect()).unwrap_or_default())
+    Ok(found
+        .map(|found| found.map(|address| address.ip()).collect())
+        .unwrap_or_default())
 }
 
 /// Only an address of its own can be bound; the unspecified one reaches this machine as well.
@@ -41,15 +57,27 @@ mod tests {
     use super::*;
 
     async fn here(server: &str) -> Vec<bool> {
-        addresses(server).await.unwrap().iter().map(is_own).collect()
+        addresses(server)
+            .await
+            .unwrap()
+            .iter()
+            .map(is_own)
+            .collect()
     }
 
     #[tokio::test]
     async fn loopback_is_here_and_an_address_of_the_documentation_is_not() {
-        for server in ["https://127.0.0.1:6443", "https://[::1]:6443", "https://localhost:6443", "https://0.0.0.0:6443"]
-        {
+        for server in [
+            "https://127.0.0.1:6443",
+            "https://[::1]:6443",
+            "https://localhost:6443",
+            "https://0.0.0.0:6443",
+        ] {
             let here = here(server).await;
-            assert!(!here.is_empty() && here.iter().all(|here| *here), "{server}");
+            assert!(
+                !here.is_empty() && here.iter().all(|here| *here),
+                "{server}"
+            );
         }
         assert_eq!(here("https://192.0.2.1:6443").await, [false]);
         assert_eq!(here("https://[2001:db8::1]:6443").await, [false]);
@@ -57,6 +85,9 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_url_is_told() {
-        assert_eq!(addresses("not a url").await.unwrap_err().code, Code::ClusterContext);
+        assert_eq!(
+            addresses("not a url").await.unwrap_err().code,
+            Code::ClusterContext
+        );
     }
 }

@@ -16,13 +16,20 @@ const CONTAINERD: &str = "containerd://";
 /// # Errors
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable), [`DockerUnavailable`](crate::error::Code::DockerUnavailable).
 pub(super) async fn run_on(docker: &Docker, client: &kube::Client) -> Result<bool> {
-    let engine = docker.info().await.map_err(|e| docker_error(&e))?.name.unwrap_or_default();
+    let engine = docker
+        .info()
+        .await
+        .map_err(|e| docker_error(&e))?
+        .name
+        .unwrap_or_default();
     let nodes = list(client).await?;
     Ok(!nodes.is_empty() && nodes.iter().all(|node| is_engine(node, &engine)))
 }
 
 async fn list(client: &kube::Client) -> Result<Vec<Node>> {
-    let nodes = Api::<Node>::all(client.clone()).list(&ListParams::default()).await;
+    let nodes = Api::<Node>::all(client.clone())
+        .list(&ListParams::default())
+        .await;
     Ok(nodes.map_err(|e| refused(&e))?.items)
 }
 
@@ -33,7 +40,14 @@ fn is_engine(node: &Node, engine: &str) -> bool {
 }
 
 fn runtime(node: &Node) -> Option<&str> {
-    Some(&node.status.as_ref()?.node_info.as_ref()?.container_runtime_version)
+    Some(
+        &node
+            .status
+            .as_ref()?
+            .node_info
+            .as_ref()?
+            .container_runtime_version,
+    )
 }
 
 /// The first container runtime on the cluster's nodes that images cannot be brought to.
@@ -43,7 +57,9 @@ fn runtime(node: &Node) -> Option<&str> {
 pub(super) async fn other_runtime(client: &kube::Client) -> Result<Option<String>> {
     let nodes = list(client).await?;
     let mut runtimes = nodes.iter().filter_map(runtime);
-    Ok(runtimes.find(|runtime| !runtime.starts_with(CONTAINERD)).map(str::to_owned))
+    Ok(runtimes
+        .find(|runtime| !runtime.starts_with(CONTAINERD))
+        .map(str::to_owned))
 }
 
 /// What containers have to be called, and their addresses, to be the cluster's nodes. None if no container will do for
@@ -57,9 +73,20 @@ pub(super) async fn wanted(client: &kube::Client) -> Result<Option<Vec<Wanted>>>
 
 /// What a container has to be called, and its address, to be this node. None if no container will do.
 fn container(node: &Node) -> Option<Wanted> {
-    let addresses = node.status.as_ref()?.addresses.iter().flatten().filter(|address| address.type_ == "InternalIP");
-    let addresses = addresses.filter_map(|address| address.address.parse().ok()).collect();
-    runtime(node)?.starts_with(CONTAINERD).then_some(Wanted { name: node.metadata.name.clone()?, addresses })
+    let addresses = node
+        .status
+        .as_ref()?
+        .addresses
+        .iter()
+        .flatten()
+        .filter(|address| address.type_ == "InternalIP");
+    let addresses = addresses
+        .filter_map(|address| address.address.parse().ok())
+        .collect();
+    runtime(node)?.starts_with(CONTAINERD).then_some(Wanted {
+        name: node.metadata.name.clone()?,
+        addresses,
+    })
 }
 
 #[cfg(test)]
@@ -84,8 +111,14 @@ mod tests {
     #[test]
     fn images_go_to_containerd_alone() {
         let containerd = container(&node("containerd://2.1.4")).unwrap();
-        assert_eq!((containerd.name.as_str(), containerd.addresses.len()), ("dev-control-plane", 1));
-        assert!(container(&node("docker://28.0.1")).is_none(), "its images are another daemon's");
+        assert_eq!(
+            (containerd.name.as_str(), containerd.addresses.len()),
+            ("dev-control-plane", 1)
+        );
+        assert!(
+            container(&node("docker://28.0.1")).is_none(),
+            "its images are another daemon's"
+        );
     }
 
     #[test]

@@ -24,7 +24,8 @@ pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
         return Ok(());
     }
     mark(client, namespace, json!("true")).await?;
-    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    let replicas =
+        |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
     scale_down(&Api::namespaced(client.clone(), namespace), replicas).await?;
     let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
     scale_down(&Api::namespaced(client.clone(), namespace), replicas).await
@@ -43,7 +44,11 @@ pub async fn wake(client: &kube::Client, namespace: &str) -> Result<()> {
 
 /// `replicas` tells what a workload asks for; none means one (apps/v1).
 async fn scale_down<K: Workload>(api: &Api<K>, replicas: impl Fn(&K) -> Option<i32>) -> Result<()> {
-    for workload in api.list(&ListParams::default()).await.map_err(|e| refused(&e))? {
+    for workload in api
+        .list(&ListParams::default())
+        .await
+        .map_err(|e| refused(&e))?
+    {
         let replicas = replicas(&workload).unwrap_or(1);
         if let Some(name) = workload.meta().name.as_ref().filter(|_| replicas > 0) {
             patch(api, name, asleep(replicas)).await?;
@@ -53,7 +58,11 @@ async fn scale_down<K: Workload>(api: &Api<K>, replicas: impl Fn(&K) -> Option<i
 }
 
 async fn scale_up<K: Workload>(api: &Api<K>) -> Result<()> {
-    for workload in api.list_metadata(&ListParams::default()).await.map_err(|e| refused(&e))? {
+    for workload in api
+        .list_metadata(&ListParams::default())
+        .await
+        .map_err(|e| refused(&e))?
+    {
         if let Some((name, replicas)) = noted(&workload.metadata) {
             patch(api, &name, awake(replicas)).await?;
         }
@@ -66,8 +75,15 @@ trait Workload: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt:
 
 impl<K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug> Workload for K {}
 
-fn noted(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> Option<(String, i32)> {
-    let replicas = metadata.annotations.as_ref()?.get(REPLICAS_ANNOTATION)?.parse().ok()?;
+fn noted(
+    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+) -> Option<(String, i32)> {
+    let replicas = metadata
+        .annotations
+        .as_ref()?
+        .get(REPLICAS_ANNOTATION)?
+        .parse()
+        .ok()?;
     Some((metadata.name.clone()?, replicas))
 }
 
@@ -83,13 +99,24 @@ async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()
     let namespaces: Api<Namespace> = Api::all(client.clone());
     // Asleep or awake, it is not waking any more.
     let notes = json!({ASLEEP_ANNOTATION: value, WAKING_ANNOTATION: null});
-    patch(&namespaces, namespace, json!({"metadata": {"annotations": notes}})).await
+    patch(
+        &namespaces,
+        namespace,
+        json!({"metadata": {"annotations": notes}}),
+    )
+    .await
 }
 
 async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()> {
     // By its name it is told from a change by hand.
-    let by = PatchParams { field_manager: Some("devk".to_owned()), ..PatchParams::default() };
-    api.patch(name, &by, &Patch::Merge(patch)).await.map(drop).map_err(|e| refused(&e))
+    let by = PatchParams {
+        field_manager: Some("devk".to_owned()),
+        ..PatchParams::default()
+    };
+    api.patch(name, &by, &Patch::Merge(patch))
+        .await
+        .map(drop)
+        .map_err(|e| refused(&e))
 }
 
 #[cfg(test)]
@@ -107,9 +134,20 @@ mod tests {
     #[tokio::test]
     async fn a_namespace_of_somebody_else_is_neither_put_to_sleep_nor_removed() {
         let (client, requests) = client(shop(&json!({"team": "theirs"})));
-        assert_eq!(sleep(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
-        assert_eq!(namespace::delete(&client, "shop").await.unwrap_err().code, Code::NamespaceForeign);
-        let methods: Vec<_> = requests.lock().unwrap().iter().map(|(method, _)| method.clone()).collect();
+        assert_eq!(
+            sleep(&client, "shop").await.unwrap_err().code,
+            Code::NamespaceForeign
+        );
+        assert_eq!(
+            namespace::delete(&client, "shop").await.unwrap_err().code,
+            Code::NamespaceForeign
+        );
+        let methods: Vec<_> = requests
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(method, _)| method.clone())
+            .collect();
         assert_eq!(methods, ["GET", "GET"]);
     }
 
@@ -119,6 +157,12 @@ mod tests {
         // The workloads are not what this server tells of.
         let _ = sleep(&client, "shop").await;
         let notes = json!({ASLEEP_ANNOTATION: "true", WAKING_ANNOTATION: null});
-        assert_eq!(request(&requests, 1), ("PATCH".to_owned(), json!({"metadata": {"annotations": notes}})));
+        assert_eq!(
+            request(&requests, 1),
+            (
+                "PATCH".to_owned(),
+                json!({"metadata": {"annotations": notes}})
+            )
+        );
     }
 }

@@ -79,10 +79,19 @@ impl Tool {
     /// # Errors
     /// As [`Tool::find`].
     pub(super) fn command(&self, engine: &Engine, kubeconfig: &Path) -> Result<Cmd> {
-        let cmd = Cmd::new(self.find(engine)?).inherit(&engine.environment).outlives();
+        let cmd = Cmd::new(self.find(engine)?)
+            .inherit(&engine.environment)
+            .outlives();
         let is_setting = |name: &str| self.settings.is_some_and(|prefix| name.starts_with(prefix));
-        let settings = engine.environment.variables().iter().filter(|(name, _)| is_setting(name));
-        Ok(cmd.envs(settings).envs(engine.env()).env("KUBECONFIG", kubeconfig))
+        let settings = engine
+            .environment
+            .variables()
+            .iter()
+            .filter(|(name, _)| is_setting(name));
+        Ok(cmd
+            .envs(settings)
+            .envs(engine.env())
+            .env("KUBECONFIG", kubeconfig))
     }
 }
 
@@ -92,20 +101,30 @@ pub fn settle(config: &mut ClusterConfig, paths: &Paths, environment: &Environme
     if !config.auto {
         return;
     }
-    let of = |provider| ClusterConfig { provider, ..config.clone() };
+    let of = |provider| ClusterConfig {
+        provider,
+        ..config.clone()
+    };
     let all = [Provider::Kind, Provider::Minikube, Provider::K3d];
-    let is_pinned = |provider: &Provider| pin::file(&paths.cluster(&of(*provider).folder())).exists();
+    let is_pinned =
+        |provider: &Provider| pin::file(&paths.cluster(&of(*provider).folder())).exists();
     let is_there = |provider: &Provider| {
         Tool::of(*provider).is_some_and(|tool| environment.find(tool.program, tool.install).is_ok())
     };
-    let found = all.into_iter().find(is_pinned).or_else(|| all.into_iter().find(is_there));
+    let found = all
+        .into_iter()
+        .find(is_pinned)
+        .or_else(|| all.into_iter().find(is_there));
     config.provider = found.unwrap_or(config.provider);
 }
 
 /// The program failed to make or start a cluster.
 pub(super) fn not_created(error: Error) -> Error {
     match error.code {
-        Code::CommandFailed => Error { code: Code::ClusterCreate, ..error },
+        Code::CommandFailed => Error {
+            code: Code::ClusterCreate,
+            ..error
+        },
         _ => error,
     }
 }
@@ -118,9 +137,16 @@ mod tests {
     #[test]
     fn auto_is_what_devk_has_pinned_else_what_is_installed() {
         let program = Program::new("k3d", &[], "");
-        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        let paths = Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+        };
         let settled = || {
-            let mut config = ClusterConfig { auto: true, ..ClusterConfig::new(Provider::Kind, "devk") };
+            let mut config = ClusterConfig {
+                auto: true,
+                ..ClusterConfig::new(Provider::Kind, "devk")
+            };
             settle(&mut config, &paths, &program.environment());
             config.provider
         };
@@ -128,13 +154,21 @@ mod tests {
         let folder = paths.cluster("minikube.devk");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(pin::file(&folder), "{}").unwrap();
-        assert_eq!(settled(), Provider::Minikube, "another program that is installed later changes nothing");
+        assert_eq!(
+            settled(),
+            Provider::Minikube,
+            "another program that is installed later changes nothing"
+        );
     }
 
     #[test]
     fn what_is_not_auto_is_as_it_was_asked_for() {
         let program = Program::new("k3d", &[], "");
-        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        let paths = Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+        };
         let mut config = ClusterConfig::new(Provider::Kind, "devk");
         settle(&mut config, &paths, &program.environment());
         assert_eq!(config.provider, Provider::Kind);

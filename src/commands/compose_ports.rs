@@ -21,14 +21,23 @@ pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Er
 }
 
 fn missing(options: &Options) -> Error {
-    Error::new(Code::ComposeMissing, format!("there is no Compose file in {} or above it", options.dir.display()))
-        .hint("name one with -f, or run devk in the project's folder")
+    Error::new(
+        Code::ComposeMissing,
+        format!(
+            "there is no Compose file in {} or above it",
+            options.dir.display()
+        ),
+    )
+    .hint("name one with -f, or run devk in the project's folder")
 }
 
 /// One row a port, below a head.
 pub(super) fn list(ports: &[&Port]) -> Vec<Vec<String>> {
     let head = ["COMPOSE", "PUBLISHED", "CONTAINER", "WHERE"].map(str::to_owned);
-    std::iter::once(head).chain(ports.iter().map(|port| row(port))).map(Vec::from).collect()
+    std::iter::once(head)
+        .chain(ports.iter().map(|port| row(port)))
+        .map(Vec::from)
+        .collect()
 }
 
 fn row(port: &Port) -> [String; 4] {
@@ -39,5 +48,10 @@ fn row(port: &Port) -> [String; 4] {
         None => published.to_owned(),
     };
     let container = format!("{}/{}", port.target, port.protocol);
-    [port.service.clone(), published, container, format!("{}:{}", port.file.display(), port.line)]
+    [
+        port.service.clone(),
+        published,
+        container,
+        format!("{}:{}", port.file.display(), port.line),
+    ]
 }

@@ -54,7 +54,11 @@ fn seen_from(dir: &Path, checks: &mut [Check]) {
 
 fn exit(checks: &[Check], strict: bool) -> Exit {
     let bad = |status: Status| status == Status::Error || (strict && status == Status::Warning);
-    if checks.iter().any(|check| bad(check.status)) { Exit::Found } else { Exit::Ok }
+    if checks.iter().any(|check| bad(check.status)) {
+        Exit::Found
+    } else {
+        Exit::Ok
+    }
 }
 
 /// Does what can be done and says so on stderr.
@@ -65,15 +69,24 @@ async fn mend(facts: &Facts, paths: &Paths, environment: &Environment, yes: bool
     }
     for fix in fixes {
         if fix.needs_consent() && !yes && !consent(&fix) {
-            ui::err(&format!("left: {}; `--yes` does it without asking\n", fix.text()));
+            ui::err(&format!(
+                "left: {}; `--yes` does it without asking\n",
+                fix.text()
+            ));
             continue;
         }
         match fix.apply(paths, environment).await {
             Ok(()) => {
                 ui::err(&format!("done: {}\n", fix.text()));
-                fix.undo().into_iter().for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
+                fix.undo()
+                    .into_iter()
+                    .for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
             }
-            Err(error) => ui::err(&format!("failed: {}\n{}", fix.text(), ui::plain::error(&error))),
+            Err(error) => ui::err(&format!(
+                "failed: {}\n{}",
+                fix.text(),
+                ui::plain::error(&error)
+            )),
         }
     }
     ui::err("\n");
@@ -94,10 +107,17 @@ fn consent(fix: &Fix) -> bool {
 /// what could not be looked at; then the count.
 fn text(checks: &[Check]) -> String {
     let of = |status: Status| checks.iter().filter(move |check| check.status == status);
-    let problems: String = of(Status::Error).chain(of(Status::Warning)).map(problem).collect();
-    let fine: String = of(Status::Ok).map(|check| line(style("✓").green(), check)).collect();
+    let problems: String = of(Status::Error)
+        .chain(of(Status::Warning))
+        .map(problem)
+        .collect();
+    let fine: String = of(Status::Ok)
+        .map(|check| line(style("✓").green(), check))
+        .collect();
     let skipped = skipped(of(Status::Skipped));
-    let parts = [problems, fine, skipped].into_iter().filter(|part| !part.is_empty());
+    let parts = [problems, fine, skipped]
+        .into_iter()
+        .filter(|part| !part.is_empty());
     let parts: String = parts.map(|part| part + "\n").collect();
     parts + &count(checks) + "\n"
 }
@@ -115,7 +135,10 @@ fn skipped<'a>(checks: impl Iterator<Item = &'a Check>) -> String {
             None => reasons.push((&check.summary, vec![check.id.as_str()])),
         }
     }
-    reasons.iter().map(|(why, ids)| format!("{} {why}: no {}\n", style("-").dim(), ids.join(", "))).collect()
+    reasons
+        .iter()
+        .map(|(why, ids)| format!("{} {why}: no {}\n", style("-").dim(), ids.join(", ")))
+        .collect()
 }
 
 fn problem(check: &Check) -> String {
@@ -123,28 +146,49 @@ fn problem(check: &Check) -> String {
         Status::Error => style("✗").red().bold(),
         _ => style("!").yellow().bold(),
     };
-    let evidence = check.evidence.iter().map(|evidence| format!("    {}\n", style(place(evidence)).dim()));
-    let hint = check.hint.iter().map(|hint| format!("    {} {hint}\n", style("→").cyan()));
+    let evidence = check
+        .evidence
+        .iter()
+        .map(|evidence| format!("    {}\n", style(place(evidence)).dim()));
+    let hint = check
+        .hint
+        .iter()
+        .map(|hint| format!("    {} {hint}\n", style("→").cyan()));
     line(mark, check) + &evidence.chain(hint).collect::<String>()
 }
 
 /// `compose.yaml:12: text`.
 fn place(evidence: &Evidence) -> String {
-    let Some(file) = evidence.file.as_ref().map(|file| file.display()) else { return evidence.text.clone() };
-    let line = evidence.line.map(|line| format!(":{line}")).unwrap_or_default();
-    let text = if evidence.text.is_empty() { String::new() } else { format!(": {}", evidence.text) };
+    let Some(file) = evidence.file.as_ref().map(|file| file.display()) else {
+        return evidence.text.clone();
+    };
+    let line = evidence
+        .line
+        .map(|line| format!(":{line}"))
+        .unwrap_or_default();
+    let text = if evidence.text.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", evidence.text)
+    };
     format!("{file}{line}{text}")
 }
 
 fn count(checks: &[Check]) -> String {
     let of = |status: Status| checks.iter().filter(|check| check.status == status).count();
-    let many = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let (errors, warnings) = (many(of(Status::Error), "error"), many(of(Status::Warning), "warning"));
+    let many =
+        |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let errors = many(of(Status::Error), "error");
+    let warnings = many(of(Status::Warning), "warning");
     let skipped = match of(Status::Skipped) {
         0 => String::new(),
         count => format!(", {count} skipped"),
     };
-    format!("{}: {errors}, {warnings}, {} fine{skipped}", many(checks.len(), "check"), of(Status::Ok))
+    format!(
+        "{}: {errors}, {warnings}, {} fine{skipped}",
+        many(checks.len(), "check"),
+        of(Status::Ok)
+    )
 }
 
 #[cfg(test)]
@@ -162,10 +206,26 @@ mod tests {
     #[test]
     fn files_below_the_folder_are_told_relative_to_it() {
         let at = |file: &str| Check::error(Id::ComposePorts, "").at(file, 3, "");
-        let mut checks = [at("/p/sub/compose.yaml"), at("/q/compose.yaml"), Check::ok(Id::ToolsKind, "").evidence("x")];
+        let mut checks = [
+            at("/p/sub/compose.yaml"),
+            at("/q/compose.yaml"),
+            Check::ok(Id::ToolsKind, "").evidence("x"),
+        ];
         seen_from(Path::new("/p"), &mut checks);
-        let files = checks.map(|check| check.evidence[0].file.as_ref().map(|file| file.display().to_string()));
-        assert_eq!(files, [Some("sub/compose.yaml".to_owned()), Some("/q/compose.yaml".to_owned()), None]);
+        let files = checks.map(|check| {
+            check.evidence[0]
+                .file
+                .as_ref()
+                .map(|file| file.display().to_string())
+        });
+        assert_eq!(
+            files,
+            [
+                Some("sub/compose.yaml".to_owned()),
+                Some("/q/compose.yaml".to_owned()),
+                None
+            ]
+        );
     }
 
     #[test]
@@ -173,7 +233,9 @@ mod tests {
         let checks = [
             Check::ok(Id::ToolsKind, "kind v1"),
             Check::skipped(Id::ToolsKubectl, "not there"),
-            Check::error(Id::ComposePorts, "twice").at("compose.yaml", 3, "service `a`").hint("move it"),
+            Check::error(Id::ComposePorts, "twice")
+                .at("compose.yaml", 3, "service `a`")
+                .hint("move it"),
         ];
         let text = console::strip_ansi_codes(&text(&checks)).into_owned();
         let expected = "✗ compose.ports        twice\n    compose.yaml:3: service `a`\n    → move it\n\n\

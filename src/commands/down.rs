@@ -22,15 +22,27 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
-        ui::err(&format!("removing `{}`: releases, volumes, namespace, secrets, lease, images; ", project.id));
-        ui::err(&format!("the cluster `{}` too if devk made it and nobody else lives there\n", project.cluster.name));
+        ui::err(&format!(
+            "removing `{}`: releases, volumes, namespace, secrets, lease, images; ",
+            project.id
+        ));
+        ui::err(&format!(
+            "the cluster `{}` too if devk made it and nobody else lives there\n",
+            project.cluster.name
+        ));
     }
     // `--delete` removes it with the rest of the project's state.
     let bridge = record::load(&context.paths.project(&project.id))?;
     let reporter = Reporter::default();
     let mut events = reporter.subscribe();
     let mut view = View::of(context.format);
-    let down = Down { project: &project, paths: &context.paths, engine: &engine, cluster, reporter };
+    let down = Down {
+        project: &project,
+        paths: &context.paths,
+        engine: &engine,
+        cluster,
+        reporter,
+    };
     let show = async {
         while let Ok(event) = events.recv().await {
             view.event(&event);
@@ -43,7 +55,13 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         ending
     };
     let (ending, ()) = tokio::join!(work, show);
-    report(context.format, &project.id, delete, &ending?, bridge.as_ref());
+    report(
+        context.format,
+        &project.id,
+        delete,
+        &ending?,
+        bridge.as_ref(),
+    );
     Ok(Exit::Ok)
 }
 
@@ -56,9 +74,13 @@ fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: 
     let what = match ending {
         Ending::Nothing => "nothing of it was running".to_owned(),
         Ending::StopCluster => "its cluster is stopped; the data stays".to_owned(),
-        Ending::Sleep { because } => format!("its workloads are scaled to zero, as {because}; the data stays"),
+        Ending::Sleep { because } => {
+            format!("its workloads are scaled to zero, as {because}; the data stays")
+        }
         Ending::DeleteCluster => "it and its cluster are removed".to_owned(),
-        Ending::DeleteNamespace { because } => format!("it is removed and the cluster left, as {because}"),
+        Ending::DeleteNamespace { because } => {
+            format!("it is removed and the cluster left, as {because}")
+        }
     };
     ui::out(&format!("`{project}` is down: {what}\n"));
     if let Some(bridge) = bridge {

@@ -12,7 +12,10 @@ use crate::ui::{self, Format};
 /// As [`forwards`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let mut variables = vec![("KUBECONFIG".to_owned(), kubeconfig_path(context, &project.cluster))];
+    let mut variables = vec![(
+        "KUBECONFIG".to_owned(),
+        kubeconfig_path(context, &project.cluster),
+    )];
     for forward in forwards(context, &project).await? {
         let name = variable(&forward.name);
         variables.push((format!("{name}_HOST"), "127.0.0.1".to_owned()));
@@ -21,12 +24,13 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     }
     match context.format {
         Format::Json => {
-            let map: serde_json::Map<_, _> = variables.into_iter().map(|(k, v)| (k, v.into())).collect();
+            let map: serde_json::Map<_, _> =
+                variables.into_iter().map(|(k, v)| (k, v.into())).collect();
             ui::json(&serde_json::json!({"version": 1, "env": map}));
         }
-        Format::Table => {
-            variables.iter().for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''"))))
-        }
+        Format::Table => variables
+            .iter()
+            .for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''")))),
     }
     Ok(Exit::Ok)
 }
@@ -46,9 +50,22 @@ pub fn kubeconfig(context: &Context) -> Result<Exit, Errors> {
 }
 
 fn kubeconfig_path(context: &Context, cluster: &ClusterConfig) -> String {
-    context.paths.cluster(&cluster.folder()).join("kubeconfig").display().to_string()
+    context
+        .paths
+        .cluster(&cluster.folder())
+        .join("kubeconfig")
+        .display()
+        .to_string()
 }
 
 fn variable(name: &str) -> String {
-    name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }

@@ -20,14 +20,25 @@ use crate::logs::{Printed, Tail};
 ///
 /// # Errors
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
-pub async fn run(context: &Context, service: Option<String>, follow: bool, lines: i64) -> Result<Exit, Errors> {
+pub async fn run(
+    context: &Context,
+    service: Option<String>,
+    follow: bool,
+    lines: i64,
+) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     let client = connect(context, &project).await?;
     let selector = match &service {
         Some(name) => Some(selector(&client, &project, name).await?),
         None => None,
     };
-    let tail = Tail { client, namespace: project.id, selector, lines, printed: Printed::of(context.format) };
+    let tail = Tail {
+        client,
+        namespace: project.id,
+        selector,
+        lines,
+        printed: Printed::of(context.format),
+    };
     tokio::select! {
         shown = tail.show(follow) => shown?,
         _ = tokio::signal::ctrl_c() => {}
@@ -41,7 +52,13 @@ pub async fn follow_all(context: &Context, project: &Project) {
     loop {
         if let Ok(client) = connect(context, project).await {
             let printed = Printed::of(context.format);
-            let tail = Tail { client, namespace: project.id.clone(), selector: None, lines: 0, printed };
+            let tail = Tail {
+                client,
+                namespace: project.id.clone(),
+                selector: None,
+                lines: 0,
+                printed,
+            };
             // It returns only if the first look failed.
             let _ = tail.show(true).await;
         }
@@ -50,8 +67,13 @@ pub async fn follow_all(context: &Context, project: &Project) {
 }
 
 async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
-    let kubeconfig = context.paths.cluster(&project.cluster.folder()).join("kubeconfig");
-    client::client(&kubeconfig).await.map_err(|error| error.hint("devk up -d"))
+    let kubeconfig = context
+        .paths
+        .cluster(&project.cluster.folder())
+        .join("kubeconfig");
+    client::client(&kubeconfig)
+        .await
+        .map_err(|error| error.hint("devk up -d"))
 }
 
 /// What a name can stand for, and the labels of its pods.
@@ -60,13 +82,40 @@ type Named = (String, BTreeMap<String, String>);
 /// The label selector of what a name stands for: a forward's Service, a Service or workload of that name,
 /// or the only one whose name ends in it (`api` for `shop-api`).
 async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
-    let mut known = list(client, project, |s: &Service| s.spec.as_ref()?.selector.clone()).await?;
-    known.extend(list(client, project, |d: &Deployment| d.spec.as_ref()?.selector.match_labels.clone()).await?);
-    known.extend(list(client, project, |s: &StatefulSet| s.spec.as_ref()?.selector.match_labels.clone()).await?);
-    known.extend(list(client, project, |d: &DaemonSet| d.spec.as_ref()?.selector.match_labels.clone()).await?);
-    known.extend(list(client, project, |j: &Job| j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()).await?);
+    let mut known = list(client, project, |s: &Service| {
+        s.spec.as_ref()?.selector.clone()
+    })
+    .await?;
+    known.extend(
+        list(client, project, |d: &Deployment| {
+            d.spec.as_ref()?.selector.match_labels.clone()
+        })
+        .await?,
+    );
+    known.extend(
+        list(client, project, |s: &StatefulSet| {
+            s.spec.as_ref()?.selector.match_labels.clone()
+        })
+        .await?,
+    );
+    known.extend(
+        list(client, project, |d: &DaemonSet| {
+            d.spec.as_ref()?.selector.match_labels.clone()
+        })
+        .await?,
+    );
+    known.extend(
+        list(client, project, |j: &Job| {
+            j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()
+        })
+        .await?,
+    );
     let labels = choose(project, name, &known)?;
-    Ok(labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(","))
+    Ok(labels
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect::<Vec<_>>()
+        .join(","))
 }
 
 /// Those that select pods: an empty selector would show the logs of everybody.
@@ -79,21 +128,39 @@ where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let found = Api::<K>::namespaced(client.clone(), &project.id).list(&ListParams::default()).await;
+    let found = Api::<K>::namespaced(client.clone(), &project.id)
+        .list(&ListParams::default())
+        .await;
     let found = found.map_err(|e| unreachable(&e))?.items.into_iter();
     let named = found.filter_map(|object| Some((object.meta().name.clone()?, labels(&object)?)));
     Ok(named.filter(|(_, labels)| !labels.is_empty()).collect())
 }
 
 /// A Service and its workload often share a name, and mean the same pods: the first counts.
-fn choose<'a>(project: &Project, name: &str, known: &'a [Named]) -> Result<&'a BTreeMap<String, String>> {
+fn choose<'a>(
+    project: &Project,
+    name: &str,
+    known: &'a [Named],
+) -> Result<&'a BTreeMap<String, String>> {
     let forward = project.forwards.iter().flatten().find(|f| f.name == name);
     let target = forward.and_then(|f| f.service.as_deref());
-    if let Some((_, labels)) = known.iter().find(|(full, _)| full == target.unwrap_or(name)) {
+    if let Some((_, labels)) = known
+        .iter()
+        .find(|(full, _)| full == target.unwrap_or(name))
+    {
         return Ok(labels);
     }
-    let ends = |full: &str| target.is_none() && full.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'));
-    let found: BTreeSet<_> = known.iter().map(|(full, _)| full).filter(|full| ends(full)).collect();
+    let ends = |full: &str| {
+        target.is_none()
+            && full
+                .strip_suffix(name)
+                .is_some_and(|rest| rest.ends_with('-'))
+    };
+    let found: BTreeSet<_> = known
+        .iter()
+        .map(|(full, _)| full)
+        .filter(|full| ends(full))
+        .collect();
     let first = known.iter().find(|(full, _)| found.contains(full));
     match first.filter(|_| found.len() == 1) {
         Some((_, labels)) => Ok(labels),
@@ -104,24 +171,39 @@ fn choose<'a>(project: &Project, name: &str, known: &'a [Named]) -> Result<&'a B
 
 fn several(name: &str, found: &BTreeSet<&String>) -> Error {
     let names: Vec<_> = found.iter().map(|full| format!("`{full}`")).collect();
-    let hint = found.first().map(|full| format!("devk logs {full}")).unwrap_or_default();
-    Error::new(Code::ServiceUnknown, format!("`{name}` could mean {}", names.join(" or "))).hint(hint)
+    let hint = found
+        .first()
+        .map(|full| format!("devk logs {full}"))
+        .unwrap_or_default();
+    Error::new(
+        Code::ServiceUnknown,
+        format!("`{name}` could mean {}", names.join(" or ")),
+    )
+    .hint(hint)
 }
 
 fn unknown(project: &Project, name: &str, named: &[Named]) -> Error {
     let forwards = project.forwards.iter().flatten().map(|f| f.name.as_str());
-    let mut known: Vec<_> = forwards.chain(named.iter().map(|(name, _)| name.as_str())).collect();
+    let mut known: Vec<_> = forwards
+        .chain(named.iter().map(|(name, _)| name.as_str()))
+        .collect();
     known.sort_unstable();
     known.dedup();
     let hint = match suggest(name, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known: {}", known.join(", ")),
     };
-    Error::new(Code::ServiceUnknown, format!("`{}` has no service `{name}`", project.name)).hint(hint)
+    Error::new(
+        Code::ServiceUnknown,
+        format!("`{}` has no service `{name}`", project.name),
+    )
+    .hint(hint)
 }
 
 fn unreachable(error: &kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster does not answer").evidence(error.to_string()).hint("devk up -d")
+    Error::new(Code::ClusterUnreachable, "the cluster does not answer")
+        .evidence(error.to_string())
+        .hint("devk up -d")
 }
 
 /// Pods of a namespace, for those who show them.
@@ -130,7 +212,11 @@ fn unreachable(error: &kube::Error) -> Error {
 /// [`Code::ClusterUnreachable`].
 pub async fn pods(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    Ok(api.list(&ListParams::default()).await.map_err(|e| unreachable(&e))?.items)
+    Ok(api
+        .list(&ListParams::default())
+        .await
+        .map_err(|e| unreachable(&e))?
+        .items)
 }
 
 #[cfg(test)]
@@ -157,7 +243,15 @@ mod tests {
 
     /// Each has its own name as its label.
     fn named(names: &[&str]) -> Vec<Named> {
-        names.iter().map(|name| ((*name).to_owned(), [("app".to_owned(), (*name).to_owned())].into())).collect()
+        names
+            .iter()
+            .map(|name| {
+                (
+                    (*name).to_owned(),
+                    [("app".to_owned(), (*name).to_owned())].into(),
+                )
+            })
+            .collect()
     }
 
     fn chosen(project: &Project, name: &str, names: &[&str]) -> Result<String> {
@@ -166,9 +260,17 @@ mod tests {
 
     #[test]
     fn an_end_that_several_names_have_is_refused_with_all_of_them() {
-        let error = chosen(&project(None), "api", &["shop-api", "admin-api", "shop-web", "shop-api"]).unwrap_err();
+        let error = chosen(
+            &project(None),
+            "api",
+            &["shop-api", "admin-api", "shop-web", "shop-api"],
+        )
+        .unwrap_err();
         assert_eq!(error.message, "`api` could mean `admin-api` or `shop-api`");
-        assert_eq!((error.code, error.hint.as_deref()), (Code::ServiceUnknown, Some("devk logs admin-api")));
+        assert_eq!(
+            (error.code, error.hint.as_deref()),
+            (Code::ServiceUnknown, Some("devk logs admin-api"))
+        );
     }
 
     #[test]
@@ -176,15 +278,32 @@ mod tests {
         let names = ["admin-api", "api", "shop-web", "shop-web"];
         assert_eq!(chosen(&project(None), "api", &names).unwrap(), "api");
         assert_eq!(chosen(&project(None), "web", &names).unwrap(), "shop-web");
-        assert!(chosen(&project(None), "i", &names).unwrap_err().message.contains("has no service"));
+        assert!(
+            chosen(&project(None), "i", &names)
+                .unwrap_err()
+                .message
+                .contains("has no service")
+        );
     }
 
     #[test]
     fn a_forward_means_the_service_that_it_names_and_no_other() {
-        let origin = Origin { file: "devk.yaml".into(), line: 1 };
-        let forward = ForwardConfig { name: "api".into(), service: Some("admin".into()), port: 1, local: None, origin };
+        let origin = Origin {
+            file: "devk.yaml".into(),
+            line: 1,
+        };
+        let forward = ForwardConfig {
+            name: "api".into(),
+            service: Some("admin".into()),
+            port: 1,
+            local: None,
+            origin,
+        };
         let project = project(Some(vec![forward]));
-        assert_eq!(chosen(&project, "api", &["api", "shop-api", "admin"]).unwrap(), "admin");
+        assert_eq!(
+            chosen(&project, "api", &["api", "shop-api", "admin"]).unwrap(),
+            "admin"
+        );
         assert!(chosen(&project, "api", &["api", "shop-api"]).is_err());
     }
 }

@@ -32,7 +32,11 @@ impl Context {
     /// # Errors
     /// [`crate::error::Code::StateIo`] without a home folder.
     pub fn new(source: Source, format: Format) -> Result<Self> {
-        Ok(Self { source, format, paths: Paths::from_env()? })
+        Ok(Self {
+            source,
+            format,
+            paths: Paths::from_env()?,
+        })
     }
 
     /// The project that the command is about.
@@ -52,14 +56,22 @@ impl Context {
     }
 
     fn settled(&self, mut project: Project) -> Project {
-        cluster::settle(&mut project.cluster, &self.paths, &Environment::of_process());
+        cluster::settle(
+            &mut project.cluster,
+            &self.paths,
+            &Environment::of_process(),
+        );
         project
     }
 }
 
 /// The error of a command that needs a session.
 fn no_session(project: &str) -> Error {
-    Error::new(Code::SessionNone, format!("no session of `{project}` is running")).hint("devk up -d")
+    Error::new(
+        Code::SessionNone,
+        format!("no session of `{project}` is running"),
+    )
+    .hint("devk up -d")
 }
 
 /// The hidden command that a session starts in a node.
@@ -67,7 +79,9 @@ fn no_session(project: &str) -> Error {
 /// # Errors
 /// It got no orders, or cannot listen.
 pub async fn relay() -> Result<Exit, Errors> {
-    relay::node::run().await.map_err(|e| Error::new(Code::StateIo, format!("the relay cannot serve: {e}")))?;
+    relay::node::run()
+        .await
+        .map_err(|e| Error::new(Code::StateIo, format!("the relay cannot serve: {e}")))?;
     Ok(Exit::Ok)
 }
 

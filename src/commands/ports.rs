@@ -36,34 +36,69 @@ pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
 pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forward>, Errors> {
     match held(context, project).await? {
         held if !held.is_empty() => Ok(held),
-        _ => Ok(table(project, &context.paths, &Own::default(), &Environment::of_process(), Switch::Configured)
-            .await?
-            .forwards),
+        _ => Ok(table(
+            project,
+            &context.paths,
+            &Own::default(),
+            &Environment::of_process(),
+            Switch::Configured,
+        )
+        .await?
+        .forwards),
     }
 }
 
 async fn held(context: &Context, project: &Project) -> Result<Vec<Forward>> {
     let session = client::status(&context.paths, &project.id).await?;
-    Ok(session.into_iter().flat_map(|session| session.forwards).map(|held| held.forward).collect())
+    Ok(session
+        .into_iter()
+        .flat_map(|session| session.forwards)
+        .map(|held| held.forward)
+        .collect())
 }
 
 /// What a session holds is true whatever has become of the files: what they say stands beside it, if they
 /// still can be read.
 async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
     let session = client::status(&context.paths, &project.id).await?;
-    let bridged = session.as_ref().and_then(|s| s.outcome.as_ref()).map(|outcome| outcome.bridge.is_some());
-    let switch = bridged.map_or(Switch::Configured, |on| if on { Switch::On } else { Switch::Off });
-    let held: Vec<_> = session.into_iter().flat_map(|s| s.forwards).map(|held| held.forward).collect();
+    let bridged = session
+        .as_ref()
+        .and_then(|s| s.outcome.as_ref())
+        .map(|outcome| outcome.bridge.is_some());
+    let switch = bridged.map_or(Switch::Configured, |on| {
+        if on { Switch::On } else { Switch::Off }
+    });
+    let held: Vec<_> = session
+        .into_iter()
+        .flat_map(|s| s.forwards)
+        .map(|held| held.forward)
+        .collect();
     let own = Own(held.iter().map(|forward| forward.local).collect());
-    let planned = table(project, &context.paths, &own, &Environment::of_process(), switch).await;
+    let planned = table(
+        project,
+        &context.paths,
+        &own,
+        &Environment::of_process(),
+        switch,
+    )
+    .await;
     if held.is_empty() {
         return planned;
     }
     let beside = planned.unwrap_or_else(|errors| {
-        let unseen = errors.0.into_iter().map(|error| Unseen { what: "what `up` would do now", error });
-        Table { unseen: unseen.collect(), ..Table::default() }
+        let unseen = errors.0.into_iter().map(|error| Unseen {
+            what: "what `up` would do now",
+            error,
+        });
+        Table {
+            unseen: unseen.collect(),
+            ..Table::default()
+        }
     });
-    Ok(Table { forwards: held, ..beside })
+    Ok(Table {
+        forwards: held,
+        ..beside
+    })
 }
 
 /// The contract of `devk ports --format json`.
@@ -82,23 +117,45 @@ fn document(table: &Table) -> serde_json::Value {
 fn each(table: &Table, layout: fn(&[Vec<String>]) -> String) -> String {
     let published: Vec<_> = table.compose.iter().flat_map(Compose::published).collect();
     let lists = [
-        with_head(["NAME", "ADDRESS", "SERVICE", "WHY"], table.forwards.iter().map(forward_row)),
+        with_head(
+            ["NAME", "ADDRESS", "SERVICE", "WHY"],
+            table.forwards.iter().map(forward_row),
+        ),
         compose_ports::list(&published),
         with_head(["SKIPPED", "WHY"], table.skipped.iter().map(skipped_row)),
-        with_head(["NOT LOOKED AT", "WHY"], table.unseen.iter().map(unseen_row)),
+        with_head(
+            ["NOT LOOKED AT", "WHY"],
+            table.unseen.iter().map(unseen_row),
+        ),
     ];
-    let (first, rest) = lists.split_first().map_or((&[][..], &[][..]), |(first, rest)| (&first[..], rest));
-    let rest = rest.iter().filter(|list| list.len() > 1).map(|list| format!("\n{}", layout(list)));
+    let (first, rest) = lists
+        .split_first()
+        .map_or((&[][..], &[][..]), |(first, rest)| (&first[..], rest));
+    let rest = rest
+        .iter()
+        .filter(|list| list.len() > 1)
+        .map(|list| format!("\n{}", layout(list)));
     layout(first) + &rest.collect::<String>()
 }
 
-fn with_head<const N: usize>(head: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Vec<Vec<String>> {
-    std::iter::once(head.map(str::to_owned)).chain(rows).map(Vec::from).collect()
+fn with_head<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<Vec<String>> {
+    std::iter::once(head.map(str::to_owned))
+        .chain(rows)
+        .map(Vec::from)
+        .collect()
 }
 
 fn forward_row(forward: &Forward) -> [String; 4] {
     let address = format!("127.0.0.1:{}", forward.local);
-    [forward.name.clone(), address, format!("{}:{}", forward.service, forward.remote), why(forward)]
+    [
+        forward.name.clone(),
+        address,
+        format!("{}:{}", forward.service, forward.remote),
+        why(forward),
+    ]
 }
 
 fn why(forward: &Forward) -> String {
@@ -112,7 +169,10 @@ fn why(forward: &Forward) -> String {
 }
 
 fn skipped_row(skipped: &Skipped) -> [String; 2] {
-    let port = skipped.port.map(|port| format!(":{port}")).unwrap_or_default();
+    let port = skipped
+        .port
+        .map(|port| format!(":{port}"))
+        .unwrap_or_default();
     [format!("{}{port}", skipped.service), skipped.reason.clone()]
 }
 
@@ -157,25 +217,52 @@ mod tests {
             environment: Default::default(),
             ports,
             databases: vec![],
-            origin: Origin { file: "compose.yaml".into(), line: 1 },
+            origin: Origin {
+                file: "compose.yaml".into(),
+                line: 1,
+            },
         };
-        let any = Port { host_ip: None, published: None, ..port.clone() };
+        let any = Port {
+            host_ip: None,
+            published: None,
+            ..port.clone()
+        };
         let off = service("off", false, vec![port.clone()]);
-        let services = [("db".into(), service("db", true, vec![port, any])), ("off".into(), off)].into();
-        Compose { services, ..Compose::default() }
+        let services = [
+            ("db".into(), service("db", true, vec![port, any])),
+            ("off".into(), off),
+        ]
+        .into();
+        Compose {
+            services,
+            ..Compose::default()
+        }
     }
 
     fn full() -> Table {
-        let skipped = |port| Skipped { namespace: "shop".into(), service: "dns".into(), port, reason: "UDP".into() };
+        let skipped = |port| Skipped {
+            namespace: "shop".into(),
+            service: "dns".into(),
+            port,
+            reason: "UDP".into(),
+        };
         Table {
             forwards: vec![
                 forward("api", 5000, 15000, None),
                 forward("auth", 80, 18080, None),
-                forward("runner", 8080, 28080, Some("18080 is held by forward `auth`")),
+                forward(
+                    "runner",
+                    8080,
+                    28080,
+                    Some("18080 is held by forward `auth`"),
+                ),
             ],
             compose: Some(compose()),
             skipped: vec![skipped(Some(53)), skipped(None)],
-            unseen: vec![Unseen { what: "containers", error: Error::new(Code::DockerUnavailable, "no answer") }],
+            unseen: vec![Unseen {
+                what: "containers",
+                error: Error::new(Code::DockerUnavailable, "no answer"),
+            }],
         }
     }
 
@@ -198,7 +285,10 @@ mod tests {
         NOT LOOKED AT  WHY
         containers     no answer
         ");
-        let bare = Table { forwards: full().forwards, ..Table::default() };
+        let bare = Table {
+            forwards: full().forwards,
+            ..Table::default()
+        };
         assert_eq!(each(&bare, ui::table).lines().count(), 4);
     }
 

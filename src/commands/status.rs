@@ -123,11 +123,21 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
         error,
     };
-    let (releases, mut pods) = seen.map(|seen| (seen.releases, seen.pods)).unwrap_or_default();
+    let (releases, mut pods) = seen
+        .map(|seen| (seen.releases, seen.pods))
+        .unwrap_or_default();
     let session = client::status(&context.paths, &project.id).await?;
-    let sync: Vec<_> = session.iter().flat_map(|session| session.sync.clone()).collect();
-    pods.iter_mut().for_each(|pod| pod.generation = generation(&sync, &pod.name));
-    let images = session.iter().flat_map(|s| &s.outcome).flat_map(|outcome| outcome.images.clone()).collect();
+    let sync: Vec<_> = session
+        .iter()
+        .flat_map(|session| session.sync.clone())
+        .collect();
+    pods.iter_mut()
+        .for_each(|pod| pod.generation = generation(&sync, &pod.name));
+    let images = session
+        .iter()
+        .flat_map(|s| &s.outcome)
+        .flat_map(|outcome| outcome.images.clone())
+        .collect();
     Ok(Status {
         version: 1,
         project: project.name.clone(),
@@ -136,7 +146,10 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
         images,
         releases,
         pods,
-        forwards: session.iter().flat_map(|session| session.forwards.clone()).collect(),
+        forwards: session
+            .iter()
+            .flat_map(|session| session.forwards.clone())
+            .collect(),
         bridge: record::load(&context.paths.project(&project.id))?,
         sync,
         session: session.map(live),
@@ -144,7 +157,9 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
 }
 
 async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<Seen>> {
-    let State::Running(nodes) = state else { return Ok(None) };
+    let State::Running(nodes) = state else {
+        return Ok(None);
+    };
     let access = match cluster.pinned(nodes).await? {
         Some(access) => access,
         None if cluster.is_pinned(nodes)? => return Err(no_kubeconfig(cluster)),
@@ -159,18 +174,31 @@ async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Opti
 
 fn no_kubeconfig(cluster: &Handle) -> Error {
     let kubeconfig = cluster.kubeconfig();
-    Error::new(Code::ClusterUnreachable, format!("devk's kubeconfig `{}` is missing or damaged", kubeconfig.display()))
-        .hint("devk up")
+    Error::new(
+        Code::ClusterUnreachable,
+        format!(
+            "devk's kubeconfig `{}` is missing or damaged",
+            kubeconfig.display()
+        ),
+    )
+    .hint("devk up")
 }
 
 /// Of a pod with several synced containers the oldest counts.
 fn generation(sync: &[SyncStatus], pod: &str) -> Option<u64> {
     let containers = sync.iter().flat_map(|sync| &sync.containers);
-    containers.filter(|container| container.pod == pod && container.refused.is_none()).map(|c| c.generation).min()
+    containers
+        .filter(|container| container.pod == pod && container.refused.is_none())
+        .map(|c| c.generation)
+        .min()
 }
 
 fn live(session: SessionStatus) -> Live {
-    let failed = session.outcome.iter().flat_map(|outcome| outcome.failed.clone()).collect();
+    let failed = session
+        .outcome
+        .iter()
+        .flat_map(|outcome| outcome.failed.clone())
+        .collect();
     Live {
         pid: session.pid,
         outdated: session.build != Build::own(),
@@ -186,23 +214,37 @@ async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatu
     for release in &project.releases {
         let found = installed::installed(&access.client, &project.id, &release.name).await?;
         let (revision, status) = found.map(|f| (f.revision, f.status)).unzip();
-        releases.push(ReleaseStatus { name: release.name.clone(), revision, status });
+        releases.push(ReleaseStatus {
+            name: release.name.clone(),
+            revision,
+            status,
+        });
     }
     Ok(releases)
 }
 
 async fn pods(access: &Access, project: &Project) -> Result<Vec<PodStatus>> {
-    Ok(logs::pods(&access.client, &project.id).await?.iter().map(pod).collect())
+    Ok(logs::pods(&access.client, &project.id)
+        .await?
+        .iter()
+        .map(pod)
+        .collect())
 }
 
 fn pod(pod: &Pod) -> PodStatus {
     let status = pod.status.clone().unwrap_or_default();
-    let is_ready = |c: &k8s_openapi::api::core::v1::PodCondition| c.type_ == "Ready" && c.status == "True";
+    let is_ready =
+        |c: &k8s_openapi::api::core::v1::PodCondition| c.type_ == "Ready" && c.status == "True";
     PodStatus {
         name: pod.metadata.name.clone().unwrap_or_default(),
         ready: status.conditions.iter().flatten().any(is_ready),
         phase: status.phase.unwrap_or_default(),
-        restarts: status.container_statuses.iter().flatten().map(|c| c.restart_count).sum(),
+        restarts: status
+            .container_statuses
+            .iter()
+            .flatten()
+            .map(|c| c.restart_count)
+            .sum(),
         generation: None,
     }
 }
@@ -216,62 +258,131 @@ fn text(status: &Status) -> String {
         }
         Some(session) => format!("pid {}", session.pid),
     };
-    let outdated = status.session.as_ref().is_some_and(|session| session.outdated);
-    let outdated = if outdated { "another devk than this one; `devk up --restart` replaces it" } else { "" };
-    let way = status.session.as_ref().map(|session| match &session.relay.why {
-        None => "a relay in the node".to_owned(),
-        Some(why) => format!("the API server; no relay in the node: {why}"),
-    });
-    let trouble = status.cluster.error.as_ref().map(|error| format!(": {}", error.message)).unwrap_or_default();
-    let cluster = format!("{} ({}){trouble}", status.cluster.name, status.cluster.state);
+    let outdated = status
+        .session
+        .as_ref()
+        .is_some_and(|session| session.outdated);
+    let outdated = if outdated {
+        "another devk than this one; `devk up --restart` replaces it"
+    } else {
+        ""
+    };
+    let way = status
+        .session
+        .as_ref()
+        .map(|session| match &session.relay.why {
+            None => "a relay in the node".to_owned(),
+            Some(why) => format!("the API server; no relay in the node: {why}"),
+        });
+    let trouble = status
+        .cluster
+        .error
+        .as_ref()
+        .map(|error| format!(": {}", error.message))
+        .unwrap_or_default();
+    let cluster = format!(
+        "{} ({}){trouble}",
+        status.cluster.name, status.cluster.state
+    );
     let mut rows = vec![
         vec!["project".to_owned(), status.project.clone()],
         vec!["cluster".to_owned(), cluster],
         vec!["session".to_owned(), session, outdated.to_owned()],
     ];
     rows.extend(way.map(|way| vec!["way".to_owned(), way]));
-    rows.extend(status.images.iter().map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]));
+    rows.extend(
+        status
+            .images
+            .iter()
+            .map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]),
+    );
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
     rows.extend(status.forwards.iter().map(|f| {
         let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
-        vec!["forward".to_owned(), f.forward.name.clone(), f.forward.url.clone(), open]
+        vec![
+            "forward".to_owned(),
+            f.forward.name.clone(),
+            f.forward.url.clone(),
+            open,
+        ]
     }));
     rows.extend(status.sync.iter().flat_map(sync_rows));
-    rows.extend(status.bridge.iter().map(|bridge| bridge_row(bridge, status.session.is_some())));
+    rows.extend(
+        status
+            .bridge
+            .iter()
+            .map(|bridge| bridge_row(bridge, status.session.is_some())),
+    );
     ui::table(&rows)
 }
 
 fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
-    let down = if bridge.relay && !session { "the relay ended with the session" } else { "" };
-    vec!["bridge".to_owned(), bridge.what(), bridge.way(), down.to_owned()]
+    let down = if bridge.relay && !session {
+        "the relay ended with the session"
+    } else {
+        ""
+    };
+    vec![
+        "bridge".to_owned(),
+        bridge.what(),
+        bridge.way(),
+        down.to_owned(),
+    ]
 }
 
 /// The image's row, and one for everything that keeps it from being live.
 fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
-    let Latency { saves, p50_ms, p95_ms, slowest, .. } = &sync.latency;
+    let Latency {
+        saves,
+        p50_ms,
+        p95_ms,
+        slowest,
+        ..
+    } = &sync.latency;
     let took = slowest.as_ref().filter(|_| *saves > 0);
     let took = took.map(|stage| format!("p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, mostly {stage}"));
     let state = format!("generation {}, {} paths", sync.generation, sync.paths);
-    let row = |words: [&str; 2]| vec!["sync".to_owned(), sync.image.clone(), words[0].to_owned(), words[1].to_owned()];
+    let row = |words: [&str; 2]| {
+        vec![
+            "sync".to_owned(),
+            sync.image.clone(),
+            words[0].to_owned(),
+            words[1].to_owned(),
+        ]
+    };
     let of_containers = sync.containers.iter().filter_map(|c| {
         let why = c.refused.as_ref().or(c.trouble.as_ref())?;
         Some(format!("{}: {why}", c.pod))
     });
     let troubles = sync.troubles.iter().cloned().chain(of_containers);
-    std::iter::once(row([&state, &took.unwrap_or_default()])).chain(troubles.map(|why| row([&why, ""]))).collect()
+    std::iter::once(row([&state, &took.unwrap_or_default()]))
+        .chain(troubles.map(|why| row([&why, ""])))
+        .collect()
 }
 
 fn release_row(release: &ReleaseStatus) -> Vec<String> {
-    let revision = release.revision.map(|r| format!("revision {r}")).unwrap_or_default();
-    let status = release.status.clone().unwrap_or_else(|| "not installed".to_owned());
+    let revision = release
+        .revision
+        .map(|r| format!("revision {r}"))
+        .unwrap_or_default();
+    let status = release
+        .status
+        .clone()
+        .unwrap_or_else(|| "not installed".to_owned());
     vec!["release".to_owned(), release.name.clone(), status, revision]
 }
 
 fn pod_row(pod: &PodStatus) -> Vec<String> {
-    let ready = if pod.ready { "ready".to_owned() } else { format!("not ready ({})", pod.phase) };
+    let ready = if pod.ready {
+        "ready".to_owned()
+    } else {
+        format!("not ready ({})", pod.phase)
+    };
     let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));
-    let generation = pod.generation.map(|generation| format!("generation {generation}"));
+    let generation = pod
+        .generation
+        .map(|generation| format!("generation {generation}"));
     let more: Vec<_> = generation.into_iter().chain(restarts).collect();
     vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
 }

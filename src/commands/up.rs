@@ -24,9 +24,21 @@ use crate::ui::{self, Format, View};
 pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
     // What the session holds is no obstacle to the `up` that it would run.
-    let session = client::status(&context.paths, &project.id).await?.unwrap_or_default();
-    let own = observe::Own(session.forwards.iter().map(|held| held.forward.local).collect());
-    let (environment, bridging) = (Environment::of_process(), Bridging { switch: bridge, once: false });
+    let session = client::status(&context.paths, &project.id)
+        .await?
+        .unwrap_or_default();
+    let own = observe::Own(
+        session
+            .forwards
+            .iter()
+            .map(|held| held.forward.local)
+            .collect(),
+    );
+    let environment = Environment::of_process();
+    let bridging = Bridging {
+        switch: bridge,
+        once: false,
+    };
     let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
@@ -59,7 +71,12 @@ enum Heard {
 ///
 /// # Errors
 /// Whatever kept it from starting; a step that fails is no error but exit code 1.
-pub async fn run(context: &Context, keep: Keep, bridge: Switch, restart: bool) -> Result<Exit, Errors> {
+pub async fn run(
+    context: &Context,
+    keep: Keep,
+    bridge: Switch,
+    restart: bool,
+) -> Result<Exit, Errors> {
     limits::raise_files()?;
     let project = context.project()?;
     if restart {
@@ -70,7 +87,9 @@ pub async fn run(context: &Context, keep: Keep, bridge: Switch, restart: bool) -
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
     let asked = ask(context, &project.id, (keep, bridge), &mut view, &mut ctrl_c).await?;
-    let Some((mut connection, heard)) = asked else { return Ok(Exit::Interrupted) };
+    let Some((mut connection, heard)) = asked else {
+        return Ok(Exit::Interrupted);
+    };
     let outcome = match heard {
         Heard::Settled(outcome) => outcome,
         Heard::Stopped { by_us } => {
@@ -93,7 +112,11 @@ pub async fn run(context: &Context, keep: Keep, bridge: Switch, restart: bool) -
             return Ok(Exit::Ok);
         }
     }
-    Ok(if outcome.ready { Exit::Ok } else { Exit::Failed })
+    Ok(if outcome.ready {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
@@ -115,8 +138,15 @@ async fn ask(
             connection = client::running_or_started(&context.paths, id, waiting) => connection?,
             _ = ctrl_c.recv() => return Ok(None),
         };
-        let (source, environment) = (context.source.clone(), Environment::of_process());
-        let request = Request::Up { source, keep, bridge, environment, build: Build::own() };
+        let source = context.source.clone();
+        let environment = Environment::of_process();
+        let request = Request::Up {
+            source,
+            keep,
+            bridge,
+            environment,
+            build: Build::own(),
+        };
         // If it cannot be sent, reading finds the end of the conversation.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
@@ -124,7 +154,8 @@ async fn ask(
             heard = settle(&mut connection, view, &mut answered) => heard?,
             _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
-        let was_ending = !answered && matches!(heard, Heard::Lost | Heard::Stopped { by_us: false });
+        let was_ending =
+            !answered && matches!(heard, Heard::Lost | Heard::Stopped { by_us: false });
         if !(again && was_ending) {
             return Ok(Some((connection, heard)));
         }
@@ -137,7 +168,11 @@ async fn ask(
 }
 
 /// Shows events until the outcome. `answered`: the session has begun to work.
-async fn settle(connection: &mut Connection, view: &mut View, answered: &mut bool) -> Result<Heard, Errors> {
+async fn settle(
+    connection: &mut Connection,
+    view: &mut View,
+    answered: &mut bool,
+) -> Result<Heard, Errors> {
     loop {
         match connection.read.next().await? {
             Some(Reply::Event { event }) => {
@@ -191,7 +226,9 @@ async fn leave(
             match connection.read.next().await? {
                 // Every step that was at work ends, and says so.
                 Some(Reply::Event { event }) => view.event(&event),
-                Some(Reply::Left { session_ends: false }) => return Ok("the session goes on; `devk down` ends it\n"),
+                Some(Reply::Left {
+                    session_ends: false,
+                }) => return Ok("the session goes on; `devk down` ends it\n"),
                 Some(Reply::Left { session_ends: true }) | None => break,
                 Some(_) => {}
             }
@@ -212,7 +249,9 @@ async fn leave(
 fn lost(context: &Context, id: &str) -> Error {
     let log = context.paths.project(id).join("supervisor.log");
     let text = std::fs::read_to_string(&log).unwrap_or_default();
-    Error::new(Code::SessionLost, "the session ended without an answer").evidence(last_lines(&text, 20)).hint("devk up")
+    Error::new(Code::SessionLost, "the session ended without an answer")
+        .evidence(last_lines(&text, 20))
+        .hint("devk up")
 }
 
 fn summary(format: Format, outcome: &Outcome) {
@@ -225,9 +264,16 @@ fn summary(format: Format, outcome: &Outcome) {
 fn summary_text(outcome: &Outcome) -> String {
     let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
     let state = if outcome.ready {
-        format!("`{}` is up on cluster `{}`", outcome.project, outcome.cluster)
+        format!(
+            "`{}` is up on cluster `{}`",
+            outcome.project, outcome.cluster
+        )
     } else {
-        format!("`{}` is not up: {} failed", outcome.project, outcome.failed.join(", "))
+        format!(
+            "`{}` is not up: {} failed",
+            outcome.project,
+            outcome.failed.join(", ")
+        )
     };
     let mut rows: Vec<_> = outcome
         .forwards
@@ -241,8 +287,23 @@ fn summary_text(outcome: &Outcome) -> String {
             ]
         })
         .collect();
-    rows.extend(outcome.left_out.iter().map(|l| vec![format!("  {}", l.name), "not open".to_owned(), l.why.clone()]));
-    rows.extend(outcome.bridge.iter().map(|bridge| vec!["  bridge".to_owned(), bridge.way(), bridge.what()]));
-    let times = format!("{} of work in {}", seconds(outcome.steps_ms), seconds(outcome.ms));
+    rows.extend(outcome.left_out.iter().map(|l| {
+        vec![
+            format!("  {}", l.name),
+            "not open".to_owned(),
+            l.why.clone(),
+        ]
+    }));
+    rows.extend(
+        outcome
+            .bridge
+            .iter()
+            .map(|bridge| vec!["  bridge".to_owned(), bridge.way(), bridge.what()]),
+    );
+    let times = format!(
+        "{} of work in {}",
+        seconds(outcome.steps_ms),
+        seconds(outcome.ms)
+    );
     format!("\n{state} ({times})\n{}", ui::table(&rows))
 }

@@ -33,12 +33,20 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         Some(Reply::Refused { errors }) => return Err(errors),
         _ => return Err(no_session(&project.name).into()),
     };
-    let verified = Verified { version: 1, equal: differences.is_empty(), differences };
+    let verified = Verified {
+        version: 1,
+        equal: differences.is_empty(),
+        differences,
+    };
     match context.format {
         Format::Json => ui::json(&verified),
         Format::Table => ui::out(&text(&verified)),
     }
-    Ok(if verified.equal { Exit::Ok } else { Exit::Failed })
+    Ok(if verified.equal {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
 fn text(verified: &Verified) -> String {
@@ -46,8 +54,16 @@ fn text(verified: &Verified) -> String {
         return "every synced file is in every container as it is here\n".to_owned();
     }
     let row = |difference: &Difference| {
-        let path = difference.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        vec![format!("{}/{}", difference.pod, difference.container), path, difference.why.clone()]
+        let path = difference
+            .path
+            .as_ref()
+            .map(|path| path.display().to_string())
+            .unwrap_or_default();
+        vec![
+            format!("{}/{}", difference.pod, difference.container),
+            path,
+            difference.why.clone(),
+        ]
     };
     ui::table(&verified.differences.iter().map(row).collect::<Vec<_>>())
 }

@@ -38,7 +38,10 @@ enum Form {
 const RULES: &Rules<Form> = &[
     (&["services", "*"], Form::Inside),
     (&["services", "*", "build"], Form::Build),
-    (&["services", "*", "build", "additional_contexts"], Form::Pairs),
+    (
+        &["services", "*", "build", "additional_contexts"],
+        Form::Pairs,
+    ),
     (&["services", "*", "build", "provenance"], Form::Printed),
     (&["services", "*", "build", "sbom"], Form::Printed),
     (&["services", "*", "build", "secrets", "*"], Form::Mount),
@@ -46,8 +49,14 @@ const RULES: &Rules<Form> = &[
     (&["services", "*", "build", "ulimits", "*"], Form::Ulimit),
     (&["services", "*", "configs", "*"], Form::Mount),
     (&["services", "*", "depends_on"], Form::DependsOn),
-    (&["services", "*", "develop", "watch", "*", "ignore"], Form::Texts),
-    (&["services", "*", "develop", "watch", "*", "include"], Form::Texts),
+    (
+        &["services", "*", "develop", "watch", "*", "ignore"],
+        Form::Texts,
+    ),
+    (
+        &["services", "*", "develop", "watch", "*", "include"],
+        Form::Texts,
+    ),
     (&["services", "*", "devices", "*"], Form::Device),
     (&["services", "*", "dns"], Form::Texts),
     (&["services", "*", "env_file"], Form::EnvFile),
@@ -96,7 +105,9 @@ impl Walk {
     /// The short forms within a mapping or a list.
     fn inside(&mut self, node: &mut Node) -> Result<()> {
         match &mut node.data {
-            Data::Map(entries) => entries.iter_mut().try_for_each(|entry| self.below(&entry.key, &mut entry.value)),
+            Data::Map(entries) => entries
+                .iter_mut()
+                .try_for_each(|entry| self.below(&entry.key, &mut entry.value)),
             Data::List(items) => items.iter_mut().try_for_each(|item| self.below("[]", item)),
             _ => Ok(()),
         }
@@ -136,7 +147,9 @@ impl Walk {
     }
 
     fn published(&mut self, node: &mut Node) -> Result<()> {
-        let Data::List(items) = &mut node.data else { return Err(node.mistyped(&self.trail, "a list")) };
+        let Data::List(items) = &mut node.data else {
+            return Err(node.mistyped(&self.trail, "a list"));
+        };
         let mut ports = Vec::new();
         for item in std::mem::take(items) {
             let short = match &item.data {
@@ -146,7 +159,10 @@ impl Walk {
             };
             let more = short.as_ref().map_or(1, ExactSizeIterator::len);
             if self.ports + ports.len() + more > MOST_PORTS {
-                return Err(node.problem(&self.trail, &format!("brings the project more than {MOST_PORTS} ports")));
+                return Err(node.problem(
+                    &self.trail,
+                    &format!("brings the project more than {MOST_PORTS} ports"),
+                ));
             }
             match short {
                 Some(short) => ports.extend(short),
@@ -164,7 +180,10 @@ fn keyed(node: &mut Node, key: &'static str, trail: &Trail) -> Result<()> {
     match &mut node.data {
         Data::Map(_) => Ok(()),
         Data::Text(text) => {
-            *node = Node::map(&node.place.clone(), [(key, Data::Text(std::mem::take(text)))]);
+            *node = Node::map(
+                &node.place.clone(),
+                [(key, Data::Text(std::mem::take(text)))],
+            );
             Ok(())
         }
         _ => Err(node.mistyped(trail, "a text or a mapping")),
@@ -178,7 +197,9 @@ fn depends_on(node: &mut Node, trail: &Trail) -> Result<()> {
                 if !entry.value.is_map() {
                     return Err(entry.value.mistyped(trail, "a mapping for each service"));
                 }
-                entry.value.default("condition", Data::Text("service_started".to_owned()));
+                entry
+                    .value
+                    .default("condition", Data::Text("service_started".to_owned()));
                 entry.value.default("required", Data::Bool(true));
             }
             Ok(())
@@ -193,7 +214,9 @@ fn depends_on(node: &mut Node, trail: &Trail) -> Result<()> {
 
 fn names(node: &mut Node, trail: &Trail) -> Result<()> {
     if let Data::List(items) = &node.data {
-        node.data = Data::Map(keys(items, trail, |item| Node::new(&item.place, Data::Null))?);
+        node.data = Data::Map(keys(items, trail, |item| {
+            Node::new(&item.place, Data::Null)
+        })?);
     }
     Ok(())
 }
@@ -221,17 +244,31 @@ fn device(node: &mut Node, trail: &Trail) -> Result<()> {
         [source] => (*source, "", "rwm"),
         [source, target] => (*source, *target, "rwm"),
         [source, target, permissions] => (*source, *target, *permissions),
-        _ => return Err(node.problem(trail, &format!("has too many colons in `{text}`; use the long form"))),
+        _ => {
+            return Err(node.problem(
+                trail,
+                &format!("has too many colons in `{text}`; use the long form"),
+            ));
+        }
     };
     let target = if target.is_empty() { source } else { target };
-    let fields = [("source", source), ("target", target), ("permissions", permissions)];
-    *node = Node::map(&node.place, fields.map(|(key, text)| (key, Data::Text(text.to_owned()))));
+    let fields = [
+        ("source", source),
+        ("target", target),
+        ("permissions", permissions),
+    ];
+    *node = Node::map(
+        &node.place,
+        fields.map(|(key, text)| (key, Data::Text(text.to_owned()))),
+    );
     Ok(())
 }
 
 fn env_file(node: &mut Node, trail: &Trail) -> Result<()> {
     texts(node);
-    let Data::List(items) = &mut node.data else { return Err(node.mistyped(trail, "a text or a list")) };
+    let Data::List(items) = &mut node.data else {
+        return Err(node.mistyped(trail, "a text or a list"));
+    };
     for item in items {
         keyed(item, "path", trail)?;
         item.default("required", Data::Bool(true));
@@ -253,10 +290,18 @@ fn external(node: &mut Node, trail: &Trail) -> Result<()> {
     if !node.is_map() {
         return Err(node.mistyped(trail, "a mapping"));
     }
-    let Some(old) = node.get("external").filter(|external| external.is_map()).cloned() else { return Ok(()) };
+    let Some(old) = node
+        .get("external")
+        .filter(|external| external.is_map())
+        .cloned()
+    else {
+        return Ok(());
+    };
     node.set("external", Node::new(&old.place, Data::Bool(true)));
     match (old.get("name"), node.get("name")) {
-        (Some(old), Some(name)) if !old.same(name) => Err(old.problem(trail, "has two names: use `name` alone")),
+        (Some(old), Some(name)) if !old.same(name) => {
+            Err(old.problem(trail, "has two names: use `name` alone"))
+        }
         (Some(old), None) => {
             node.set("name", old.clone());
             Ok(())
@@ -289,7 +334,10 @@ fn pairs(node: &mut Node, trail: &Trail, alone: fn(&str) -> Result<Data, String>
         let text = item.expect_text(trail)?;
         let (key, value) = match text.split_once('=') {
             Some((key, value)) => (key, Data::Text(value.to_owned())),
-            None => (text, alone(text).map_err(|what| item.problem(trail, &what))?),
+            None => (
+                text,
+                alone(text).map_err(|what| item.problem(trail, &what))?,
+            ),
         };
         map.set(key, Node::new(&item.place, value));
     }
@@ -303,7 +351,11 @@ fn no_value(_: &str) -> Result<Data, String> {
 
 /// `default` is the agent that is there anyway; any other key needs a path.
 fn agent(name: &str) -> Result<Data, String> {
-    if name == "default" { Ok(Data::Null) } else { Err(format!("has no path for `{name}`")) }
+    if name == "default" {
+        Ok(Data::Null)
+    } else {
+        Err(format!("has no path for `{name}`"))
+    }
 }
 
 /// Made one by one: a range of all ports is counted before it fills the memory.
@@ -311,7 +363,10 @@ fn short(item: &Node, trail: &Trail) -> Result<impl ExactSizeIterator<Item = Nod
     let text = item.printed();
     let parsed = ports::parse(&text).map_err(|what| {
         item.place
-            .error(Code::ComposePort, format!("`{text}` in `{trail}` is no port: {what}"))
+            .error(
+                Code::ComposePort,
+                format!("`{text}` in `{trail}` is no port: {what}"),
+            )
             .hint("the form is `[[IP:]HOST:]CONTAINER[/PROTOCOL]`, such as \"127.0.0.1:8080:80\"")
     })?;
     let place = item.place.clone();
@@ -321,7 +376,13 @@ fn short(item: &Node, trail: &Trail) -> Result<impl ExactSizeIterator<Item = Nod
 /// Compose drops what is empty, a target of 0 too.
 fn long(short: ports::Short, place: &Place) -> Node {
     let text = |text: String| Data::Text(text);
-    let mut node = Node::map(place, [("mode", text("ingress".to_owned())), ("protocol", text(short.protocol))]);
+    let mut node = Node::map(
+        place,
+        [
+            ("mode", text("ingress".to_owned())),
+            ("protocol", text(short.protocol)),
+        ],
+    );
     if short.target > 0 {
         node.default("target", Data::Int(short.target.into()));
     }

@@ -24,7 +24,11 @@ impl Wanted {
 pub(super) fn wanted(keys: &[&str]) -> Option<Wanted> {
     match keys {
         ["services", _, below @ ..] => in_service(below),
-        ["networks", _, "external" | "internal" | "attachable" | "enable_ipv4" | "enable_ipv6"]
+        [
+            "networks",
+            _,
+            "external" | "internal" | "attachable" | "enable_ipv4" | "enable_ipv6",
+        ]
         | ["volumes" | "secrets" | "configs", _, "external"] => Some(Wanted::Flag),
         _ => None,
     }
@@ -33,8 +37,8 @@ pub(super) fn wanted(keys: &[&str]) -> Option<Wanted> {
 fn in_service(keys: &[&str]) -> Option<Wanted> {
     match keys {
         [
-            "cpu_count" | "cpu_period" | "cpu_quota" | "cpu_rt_period" | "cpu_rt_runtime" | "cpu_shares"
-            | "oom_score_adj" | "pids_limit" | "scale",
+            "cpu_count" | "cpu_period" | "cpu_quota" | "cpu_rt_period" | "cpu_rt_runtime"
+            | "cpu_shares" | "oom_score_adj" | "pids_limit" | "scale",
         ]
         | ["deploy", "replicas"]
         | ["deploy", "update_config" | "rollback_config", "parallelism"]
@@ -44,9 +48,12 @@ fn in_service(keys: &[&str]) -> Option<Wanted> {
         | ["ports", "[]", "target"]
         | ["ulimits", _]
         | ["ulimits", _, "hard" | "soft"] => Some(Wanted::Integer),
-        ["cpu_percent" | "cpus"] | ["deploy", "update_config" | "rollback_config", "max_failure_ratio"] => {
-            Some(Wanted::Number)
-        }
+        ["cpu_percent" | "cpus"]
+        | [
+            "deploy",
+            "update_config" | "rollback_config",
+            "max_failure_ratio",
+        ] => Some(Wanted::Number),
         ["init" | "oom_kill_disable" | "privileged" | "read_only" | "stdin_open" | "tty"]
         | ["healthcheck", "disable"]
         | ["volumes", "[]", "read_only"]
@@ -96,10 +103,19 @@ mod tests {
 
     #[test]
     fn keys_are_found_at_their_depth_alone() {
-        assert_eq!(wanted(&["services", "web", "ports", "[]", "target"]), Some(Wanted::Integer));
-        assert_eq!(wanted(&["services", "web", "ulimits", "nofile", "soft"]), Some(Wanted::Integer));
+        assert_eq!(
+            wanted(&["services", "web", "ports", "[]", "target"]),
+            Some(Wanted::Integer)
+        );
+        assert_eq!(
+            wanted(&["services", "web", "ulimits", "nofile", "soft"]),
+            Some(Wanted::Integer)
+        );
         assert_eq!(wanted(&["volumes", "data", "external"]), Some(Wanted::Flag));
-        assert_eq!(wanted(&["services", "web", "ports", "[]", "published"]), None);
+        assert_eq!(
+            wanted(&["services", "web", "ports", "[]", "published"]),
+            None
+        );
         assert_eq!(wanted(&["x-web", "privileged"]), None);
     }
 }

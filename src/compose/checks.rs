@@ -19,12 +19,29 @@ enum Part {
 
 const RULES: &Rules<Part> = &[
     (&["services", "*", "build"], Part::Build),
-    (&["services", "*", "deploy", "resources", "reservations", "devices", "*"], Part::Gpu),
-    (&["services", "*", "develop", "watch", "*", "path"], Part::Watched),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "resources",
+            "reservations",
+            "devices",
+            "*",
+        ],
+        Part::Gpu,
+    ),
+    (
+        &["services", "*", "develop", "watch", "*", "path"],
+        Part::Watched,
+    ),
     (&["services", "*", "gpus", "*"], Part::Gpu),
     (&["services", "*", "ports", "*"], Part::Port),
     (&["services", "*", "secrets", "*"], Part::Secret),
-    (&["configs", "*"], Part::Content(&["file", "environment", "content"])),
+    (
+        &["configs", "*"],
+        Part::Content(&["file", "environment", "content"]),
+    ),
     (&["secrets", "*"], Part::Content(&["file", "environment"])),
     (&["volumes", "*"], Part::Volume),
 ];
@@ -40,12 +57,12 @@ pub(super) fn parts(root: &mut Node) -> Result<()> {
 fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &mut node.data) {
         (Found::Rule(part), _) => check(part, node, trail),
-        (Found::Above, Data::Map(entries)) => {
-            entries.iter_mut().try_for_each(|entry| trail.within(&entry.key, |trail| walk(&mut entry.value, trail)))
-        }
-        (Found::Above, Data::List(items)) => {
-            items.iter_mut().try_for_each(|item| trail.within("[]", |trail| walk(item, trail)))
-        }
+        (Found::Above, Data::Map(entries)) => entries
+            .iter_mut()
+            .try_for_each(|entry| trail.within(&entry.key, |trail| walk(&mut entry.value, trail))),
+        (Found::Above, Data::List(items)) => items
+            .iter_mut()
+            .try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
         _ => Ok(()),
     }
 }
@@ -70,12 +87,17 @@ fn check(part: Part, node: &mut Node, trail: &Trail) -> Result<()> {
 fn port(node: &mut Node, trail: &Trail) -> Result<()> {
     node.default("protocol", Data::Text("tcp".to_owned()));
     node.default("mode", Data::Text("ingress".to_owned()));
-    let Some(ip) = node.get("host_ip") else { return Ok(()) };
+    let Some(ip) = node.get("host_ip") else {
+        return Ok(());
+    };
     let text = ip.expect_text(trail)?;
     if is_address(text) {
         return Ok(());
     }
-    let error = ip.place.error(Code::ComposePort, format!("`{text}` in `{trail}.host_ip` is no IP address"));
+    let error = ip.place.error(
+        Code::ComposePort,
+        format!("`{text}` in `{trail}.host_ip` is no IP address"),
+    );
     Err(error.hint("write an address without brackets, such as 127.0.0.1 or ::1"))
 }
 
@@ -83,7 +105,10 @@ fn gpu(node: &mut Node, trail: &Trail) -> Result<()> {
     if !node.is_map() {
         return Err(node.mistyped(trail, "a mapping"));
     }
-    match (node.get("count").is_some(), node.get("device_ids").is_some()) {
+    match (
+        node.get("count").is_some(),
+        node.get("device_ids").is_some(),
+    ) {
         (true, true) => Err(node.problem(trail, "has both `count` and `device_ids`")),
         (false, false) => {
             node.default("count", Data::Text("all".to_owned()));
@@ -96,11 +121,17 @@ fn gpu(node: &mut Node, trail: &Trail) -> Result<()> {
 fn content(node: &Node, keys: &[&str], trail: &Trail) -> Result<()> {
     let has = |key: &&&str| node.get(key).is_some();
     match keys.iter().filter(has).count() {
-        0 if !["driver", "external"].iter().any(|key| node.get(key).is_some()) => {
+        0 if !["driver", "external"]
+            .iter()
+            .any(|key| node.get(key).is_some()) =>
+        {
             Err(node.problem(trail, &format!("must have one of `{}`", keys.join("`, `"))))
         }
         0 | 1 => Ok(()),
-        _ => Err(node.problem(trail, &format!("may have only one of `{}`", keys.join("`, `")))),
+        _ => Err(node.problem(
+            trail,
+            &format!("may have only one of `{}`", keys.join("`, `")),
+        )),
     }
 }
 

@@ -38,49 +38,97 @@ pub(super) fn check(model: &Model) -> Result<()> {
 }
 
 fn conflict(node: &Node, service: &Entry, what: &str) -> Error {
-    node.place.error(Code::ComposeConflict, format!("service `{}` {what}", service.key))
+    node.place.error(
+        Code::ComposeConflict,
+        format!("service `{}` {what}", service.key),
+    )
 }
 
 fn undefined(node: &Node, service: &Entry, section: &str, name: &str, model: &Model) -> Error {
     let known: Vec<&str> = match section {
         "services" => model.active.iter().map(String::as_str).collect(),
-        _ => model.root.get(section).map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect(),
+        _ => model
+            .root
+            .get(section)
+            .map(Node::entries)
+            .unwrap_or_default()
+            .iter()
+            .map(|e| e.key.as_str())
+            .collect(),
     };
     let hint = match suggest(name, known) {
         Some(known) => format!("did you mean `{known}`?"),
         None => format!("add `{name}` to `{section}:`"),
     };
     let one = section.trim_end_matches('s');
-    let message = format!("service `{}` refers to the {one} `{name}`, which is not defined", service.key);
+    let message = format!(
+        "service `{}` refers to the {one} `{name}`, which is not defined",
+        service.key
+    );
     node.place.error(Code::ComposeReference, message).hint(hint)
 }
 
 fn texts<'a>(service: &'a Entry, key: &str) -> Vec<(&'a str, &'a Node)> {
-    let Some(node) = service.value.get(key) else { return Vec::new() };
-    let items = if node.text().is_some() { std::slice::from_ref(node) } else { node.items() };
-    items.iter().filter_map(|item| item.text().map(|text| (text, item))).collect()
+    let Some(node) = service.value.get(key) else {
+        return Vec::new();
+    };
+    let items = if node.text().is_some() {
+        std::slice::from_ref(node)
+    } else {
+        node.items()
+    };
+    items
+        .iter()
+        .filter_map(|item| item.text().map(|text| (text, item)))
+        .collect()
 }
 
 fn filled<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
-    node.get(key).filter(|value| !value.is_null() && value.text() != Some(""))
+    node.get(key)
+        .filter(|value| !value.is_null() && value.text() != Some(""))
 }
 
 fn origin(_: &Model, service: &Entry) -> Result<()> {
     let node = &service.value;
-    if filled(node, "build").is_some() || filled(node, "image").is_some() || filled(node, "provider").is_some() {
+    if filled(node, "build").is_some()
+        || filled(node, "image").is_some()
+        || filled(node, "provider").is_some()
+    {
         return Ok(());
     }
-    let message = format!("service `{}` has neither an `image` nor a `build`", service.key);
+    let message = format!(
+        "service `{}` has neither an `image` nor a `build`",
+        service.key
+    );
     Err(service.place.error(Code::ComposeReference, message))
 }
 
 fn build(model: &Model, service: &Entry) -> Result<()> {
-    let Some(build) = service.value.get("build") else { return Ok(()) };
-    if let (Some(inline), Some(_)) = (filled(build, "dockerfile_inline"), filled(build, "dockerfile")) {
-        return Err(conflict(inline, service, "has both `dockerfile` and `dockerfile_inline`"));
+    let Some(build) = service.value.get("build") else {
+        return Ok(());
+    };
+    if let (Some(inline), Some(_)) = (
+        filled(build, "dockerfile_inline"),
+        filled(build, "dockerfile"),
+    ) {
+        return Err(conflict(
+            inline,
+            service,
+            "has both `dockerfile` and `dockerfile_inline`",
+        ));
     }
-    for context in build.get("additional_contexts").map(Node::entries).unwrap_or_default() {
-        let Some(name) = context.value.text().and_then(|text| text.strip_prefix("service:")) else { continue };
+    for context in build
+        .get("additional_contexts")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        let Some(name) = context
+            .value
+            .text()
+            .and_then(|text| text.strip_prefix("service:"))
+        else {
+            continue;
+        };
         match model.services.get(name).filter(|_| model.is_active(name)) {
             None => return Err(undefined(&context.value, service, "services", name, model)),
             Some(other) if other.value.get("build").is_none() => {
@@ -90,7 +138,10 @@ fn build(model: &Model, service: &Entry) -> Result<()> {
             Some(_) => {}
         }
     }
-    if let Some(key) = build.get("ssh").and_then(|ssh| ssh.entries().iter().find(|key| !key.value.is_null())) {
+    if let Some(key) = build
+        .get("ssh")
+        .and_then(|ssh| ssh.entries().iter().find(|key| !key.value.is_null()))
+    {
         let what = "has a `build.ssh` with a path, which `docker compose config --format json` cannot print";
         return Err(conflict(&key.value, service, what));
     }
@@ -99,17 +150,32 @@ fn build(model: &Model, service: &Entry) -> Result<()> {
 }
 
 fn platforms(build: &Node, service: &Entry) -> Result<()> {
-    let (Some(list), Some(own)) = (build.get("platforms"), filled(&service.value, "platform")) else { return Ok(()) };
+    let (Some(list), Some(own)) = (build.get("platforms"), filled(&service.value, "platform"))
+    else {
+        return Ok(());
+    };
     if list.items().is_empty() || list.items().iter().any(|platform| platform.same(own)) {
         return Ok(());
     }
-    Err(conflict(list, service, "is not built for its own `platform`"))
+    Err(conflict(
+        list,
+        service,
+        "is not built for its own `platform`",
+    ))
 }
 
 fn networks(model: &Model, service: &Entry) -> Result<()> {
-    let Some(networks) = service.value.get("networks") else { return Ok(()) };
-    if let Some(mode) = filled(&service.value, "network_mode").filter(|_| !networks.entries().is_empty()) {
-        return Err(conflict(mode, service, "has both `network_mode` and `networks`"));
+    let Some(networks) = service.value.get("networks") else {
+        return Ok(());
+    };
+    if let Some(mode) =
+        filled(&service.value, "network_mode").filter(|_| !networks.entries().is_empty())
+    {
+        return Err(conflict(
+            mode,
+            service,
+            "has both `network_mode` and `networks`",
+        ));
     }
     for network in networks.entries() {
         if !model.has("networks", &network.key) {
@@ -121,38 +187,82 @@ fn networks(model: &Model, service: &Entry) -> Result<()> {
 }
 
 fn healthcheck(_: &Model, service: &Entry) -> Result<()> {
-    let test = service.value.get("healthcheck").and_then(|check| check.get("test"));
-    let Some(first) = test.and_then(|test| test.items().first()) else { return Ok(()) };
+    let test = service
+        .value
+        .get("healthcheck")
+        .and_then(|check| check.get("test"));
+    let Some(first) = test.and_then(|test| test.items().first()) else {
+        return Ok(());
+    };
     if matches!(first.text(), Some("CMD" | "CMD-SHELL" | "NONE")) {
         return Ok(());
     }
-    Err(conflict(first, service, "has a `healthcheck.test` that does not begin with CMD, CMD-SHELL or NONE"))
+    Err(conflict(
+        first,
+        service,
+        "has a `healthcheck.test` that does not begin with CMD, CMD-SHELL or NONE",
+    ))
 }
 
 fn dependencies(model: &Model, service: &Entry) -> Result<()> {
-    for dependency in service.value.get("depends_on").map(Node::entries).unwrap_or_default() {
+    for dependency in service
+        .value
+        .get("depends_on")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
         if model.is_active(&dependency.key) {
             continue;
         }
         let node = Node::new(&dependency.place, Data::Null);
         let Some(inactive) = model.services.get(&dependency.key) else {
-            return Err(undefined(&node, service, "services", &dependency.key, model));
+            return Err(undefined(
+                &node,
+                service,
+                "services",
+                &dependency.key,
+                model,
+            ));
         };
-        if dependency.value.get("required").map(|required| &required.data) == Some(&Data::Bool(false)) {
+        if dependency
+            .value
+            .get("required")
+            .map(|required| &required.data)
+            == Some(&Data::Bool(false))
+        {
             continue;
         }
-        let profiles: Vec<_> = texts(inactive, "profiles").into_iter().map(|(text, _)| text).collect();
-        let what = format!("depends on `{}`, which no profile activates", dependency.key);
+        let profiles: Vec<_> = texts(inactive, "profiles")
+            .into_iter()
+            .map(|(text, _)| text)
+            .collect();
+        let what = format!(
+            "depends on `{}`, which no profile activates",
+            dependency.key
+        );
         let hint = format!("activate a profile: {}", profiles.join(", "));
-        return Err(node.place.error(Code::ComposeReference, format!("service `{}` {what}", service.key)).hint(hint));
+        return Err(node
+            .place
+            .error(
+                Code::ComposeReference,
+                format!("service `{}` {what}", service.key),
+            )
+            .hint(hint));
     }
     Ok(())
 }
 
 fn volumes(model: &Model, service: &Entry) -> Result<()> {
-    for volume in service.value.get("volumes").map(Node::items).unwrap_or_default() {
+    for volume in service
+        .value
+        .get("volumes")
+        .map(Node::items)
+        .unwrap_or_default()
+    {
         let named = volume.get("type").and_then(Node::text) == Some("volume");
-        let Some(source) = filled(volume, "source").filter(|_| named) else { continue };
+        let Some(source) = filled(volume, "source").filter(|_| named) else {
+            continue;
+        };
         let name = source.printed();
         if !model.has("volumes", &name) {
             return Err(undefined(source, service, "volumes", &name, model));
@@ -180,7 +290,12 @@ fn secrets(model: &Model, service: &Entry) -> Result<()> {
 }
 
 fn models(model: &Model, service: &Entry) -> Result<()> {
-    for used in service.value.get("models").map(Node::entries).unwrap_or_default() {
+    for used in service
+        .value
+        .get("models")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
         if !model.has("models", &used.key) {
             let at = Node::new(&used.place, Data::Null);
             return Err(undefined(&at, service, "models", &used.key, model));
@@ -199,26 +314,47 @@ fn scale(_: &Model, service: &Entry) -> Result<()> {
         _ => None,
     };
     let scale = number(service.value.get("scale"));
-    let replicas = number(service.value.get("deploy").and_then(|deploy| deploy.get("replicas")));
+    let replicas = number(
+        service
+            .value
+            .get("deploy")
+            .and_then(|deploy| deploy.get("replicas")),
+    );
     let node = &service.value;
-    if scale.zip(replicas).is_some_and(|(scale, replicas)| scale != replicas) {
-        return Err(conflict(node, service, "has different numbers as `scale` and `deploy.replicas`"));
+    if scale
+        .zip(replicas)
+        .is_some_and(|(scale, replicas)| scale != replicas)
+    {
+        return Err(conflict(
+            node,
+            service,
+            "has different numbers as `scale` and `deploy.replicas`",
+        ));
     }
     let count = scale.or(replicas).unwrap_or(1);
     if count < 0 {
         return Err(conflict(node, service, "has a negative number of replicas"));
     }
     match filled(node, "container_name") {
-        Some(name) if count > 1 => Err(conflict(name, service, "has several replicas and one `container_name`")),
+        Some(name) if count > 1 => Err(conflict(
+            name,
+            service,
+            "has several replicas and one `container_name`",
+        )),
         _ => Ok(()),
     }
 }
 
 /// Limits that stand in two places must be the same.
 fn limits(_: &Model, service: &Entry) -> Result<()> {
-    let resources = service.value.get("deploy").map(|deploy| deploy.get("resources"));
+    let resources = service
+        .value
+        .get("deploy")
+        .map(|deploy| deploy.get("resources"));
     // Without `deploy` there is nothing to differ from; `deploy` without `resources` has no limits.
-    let Some(Some(resources)) = resources else { return Ok(()) };
+    let Some(Some(resources)) = resources else {
+        return Ok(());
+    };
     let pairs = [
         ("cpus", "limits", "cpus"),
         ("mem_limit", "limits", "memory"),
@@ -226,25 +362,42 @@ fn limits(_: &Model, service: &Entry) -> Result<()> {
         ("pids_limit", "limits", "pids"),
     ];
     for (own, group, key) in pairs {
-        let read = if key == "memory" { units::bytes } else { units::number };
-        let (Some(node), Some(group)) = (service.value.get(own), resources.get(group)) else { continue };
+        let read = if key == "memory" {
+            units::bytes
+        } else {
+            units::number
+        };
+        let (Some(node), Some(group)) = (service.value.get(own), resources.get(group)) else {
+            continue;
+        };
         let value = read(node).unwrap_or(0.0);
         // Compose compares processor shares in single precision.
         #[allow(clippy::cast_possible_truncation)]
         let differs = group.get(key).and_then(read).unwrap_or(0.0) as f32 != value as f32;
         if value != 0.0 && differs {
-            return Err(conflict(node, service, &format!("has another `{own}` than in `deploy.resources`")));
+            return Err(conflict(
+                node,
+                service,
+                &format!("has another `{own}` than in `deploy.resources`"),
+            ));
         }
     }
     Ok(())
 }
 
 fn watch(_: &Model, service: &Entry) -> Result<()> {
-    let triggers = service.value.get("develop").and_then(|develop| develop.get("watch"));
+    let triggers = service
+        .value
+        .get("develop")
+        .and_then(|develop| develop.get("watch"));
     for trigger in triggers.map(Node::items).unwrap_or_default() {
         let action = trigger.get("action").and_then(Node::text);
         if filled(trigger, "target").is_none() && !matches!(action, Some("rebuild" | "restart")) {
-            return Err(conflict(trigger, service, "has a `develop.watch` without a `target`"));
+            return Err(conflict(
+                trigger,
+                service,
+                "has a `develop.watch` without a `target`",
+            ));
         }
     }
     Ok(())
@@ -256,10 +409,19 @@ fn mounts(_: &Model, service: &Entry) -> Result<()> {
         let target = text.split_once(':').map_or(text, |(target, _)| target);
         (target.to_owned(), node)
     });
-    let volumes = service.value.get("volumes").map(Node::items).unwrap_or_default().iter().map(|volume| {
-        let target = volume.get("target").and_then(Node::text).unwrap_or_default();
-        (crate::go_path::clean(target), volume)
-    });
+    let volumes = service
+        .value
+        .get("volumes")
+        .map(Node::items)
+        .unwrap_or_default()
+        .iter()
+        .map(|volume| {
+            let target = volume
+                .get("target")
+                .and_then(Node::text)
+                .unwrap_or_default();
+            (crate::go_path::clean(target), volume)
+        });
     for (target, node) in tmpfs.chain(volumes) {
         let what = format!("mounts two things at `{target}`");
         if seen.insert(target, ()).is_some() {
@@ -270,10 +432,22 @@ fn mounts(_: &Model, service: &Entry) -> Result<()> {
 }
 
 fn top_secrets(model: &Model) -> Result<()> {
-    for secret in model.root.get("secrets").map(Node::entries).unwrap_or_default() {
-        let external = secret.value.get("external").map(|external| &external.data) == Some(&Data::Bool(true));
-        if !external && filled(&secret.value, "file").is_none() && filled(&secret.value, "environment").is_none() {
-            let message = format!("the secret `{}` has neither a `file` nor an `environment`", secret.key);
+    for secret in model
+        .root
+        .get("secrets")
+        .map(Node::entries)
+        .unwrap_or_default()
+    {
+        let external =
+            secret.value.get("external").map(|external| &external.data) == Some(&Data::Bool(true));
+        if !external
+            && filled(&secret.value, "file").is_none()
+            && filled(&secret.value, "environment").is_none()
+        {
+            let message = format!(
+                "the secret `{}` has neither a `file` nor an `environment`",
+                secret.key
+            );
             return Err(secret.place.error(Code::ComposeReference, message));
         }
     }
@@ -283,7 +457,9 @@ fn top_secrets(model: &Model) -> Result<()> {
 fn container_names(model: &Model) -> Result<()> {
     let mut names = HashMap::new();
     for service in model.active() {
-        let Some(name) = filled(&service.value, "container_name") else { continue };
+        let Some(name) = filled(&service.value, "container_name") else {
+            continue;
+        };
         if let Some(other) = names.insert(name.printed(), service) {
             let what = format!("has the same `container_name` as service `{}`", other.key);
             return Err(conflict(name, service, &what));

@@ -28,7 +28,13 @@ pub(super) fn parse(
 ) -> Result<()> {
     let text = String::from_utf8_lossy(bytes);
     let rest = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
-    let mut reader = Reader { rest, line: 1, file: file.into(), lookup, variables };
+    let mut reader = Reader {
+        rest,
+        line: 1,
+        file: file.into(),
+        lookup,
+        variables,
+    };
     while reader.skip_to_statement() {
         reader.statement()?;
     }
@@ -49,7 +55,9 @@ impl<'a> Reader<'a> {
     fn skip(&mut self, bytes: usize) {
         let (passed, rest) = self.rest.split_at(bytes);
         let breaks = passed.bytes().filter(|byte| *byte == b'\n').count();
-        self.line = self.line.saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
+        self.line = self
+            .line
+            .saturating_add(u32::try_from(breaks).unwrap_or(u32::MAX));
         self.rest = rest;
     }
 
@@ -75,7 +83,11 @@ impl<'a> Reader<'a> {
         if key.contains(' ') {
             return Err(self.error(&place, format!("the name `{key}` contains a space")));
         }
-        let value = if separator == Some('\n') { (self.lookup)(key) } else { Some(self.value(&place)?) };
+        let value = if separator == Some('\n') {
+            (self.lookup)(key)
+        } else {
+            Some(self.value(&place)?)
+        };
         if let Some(value) = value {
             self.variables.insert(key.to_owned(), Set { value, place });
         }
@@ -83,7 +95,9 @@ impl<'a> Reader<'a> {
     }
 
     fn skip_export(&mut self) -> Result<()> {
-        let Some(rest) = self.rest.strip_prefix("export") else { return Ok(()) };
+        let Some(rest) = self.rest.strip_prefix("export") else {
+            return Ok(());
+        };
         if !rest.starts_with(['\t', '\n', '\x0C', '\r', ' ']) {
             return Ok(());
         }
@@ -100,8 +114,9 @@ impl<'a> Reader<'a> {
     /// the last line for the value of a variable without a name.
     fn key(&mut self) -> Result<(&'a str, Option<char>)> {
         let text = self.rest;
-        let is_part =
-            |char: char| is_blank(char) || char.is_alphabetic() || char.is_numeric() || "_.-[]".contains(char);
+        let is_part = |char: char| {
+            is_blank(char) || char.is_alphabetic() || char.is_numeric() || "_.-[]".contains(char)
+        };
         let (key, separator) = match text.char_indices().find(|(_, char)| !is_part(*char)) {
             Some((end, char @ ('=' | ':' | '\n'))) => (&text[..end], Some(char)),
             None => ("", None),
@@ -125,7 +140,9 @@ impl<'a> Reader<'a> {
             _ => {
                 let line = self.rest.split('\n').next().unwrap_or_default();
                 self.skip((line.len() + 1).min(self.rest.len()));
-                let value = line.split_once(" #").map_or(line, |(value, _comment)| value);
+                let value = line
+                    .split_once(" #")
+                    .map_or(line, |(value, _comment)| value);
                 self.expand(value.trim_end(), place)
             }
         }
@@ -133,7 +150,9 @@ impl<'a> Reader<'a> {
 
     /// The text up to the quote that closes it; a `\` before that quote is dropped, any other stays.
     fn quoted(&mut self, place: &Place) -> Result<String> {
-        let (quote, mut value, mut escaped) = (self.rest.chars().next(), String::new(), false);
+        let quote = self.rest.chars().next();
+        let mut value = String::new();
+        let mut escaped = false;
         for (at, char) in self.rest.char_indices().skip(1) {
             if Some(char) == quote {
                 if !escaped {
@@ -154,12 +173,17 @@ impl<'a> Reader<'a> {
     }
 
     fn expand(&self, value: &str, place: &Place) -> Result<String> {
-        let known = |name: &str| (self.lookup)(name).or_else(|| self.variables.get(name).map(|set| set.value.clone()));
+        let known = |name: &str| {
+            (self.lookup)(name).or_else(|| self.variables.get(name).map(|set| set.value.clone()))
+        };
         interpolate::text(value, &known).map_err(|problem| problem.at(place))
     }
 
     fn place(&self) -> Place {
-        Place { file: self.file.clone(), line: self.line }
+        Place {
+            file: self.file.clone(),
+            line: self.line,
+        }
     }
 
     fn error(&self, place: &Place, message: String) -> Error {
@@ -171,12 +195,16 @@ impl<'a> Reader<'a> {
 
 /// White space that ends no line.
 fn is_blank(char: char) -> bool {
-    matches!(char, '\t' | '\x0B' | '\x0C' | '\r' | ' ' | '\u{85}' | '\u{A0}')
+    matches!(
+        char,
+        '\t' | '\x0B' | '\x0C' | '\r' | ' ' | '\u{85}' | '\u{A0}'
+    )
 }
 
 /// Replaces the escape sequences between double quotes; unknown ones stay as they are.
 fn unescape(text: &str) -> String {
-    let (mut result, mut rest) = (String::new(), text);
+    let mut result = String::new();
+    let mut rest = text;
     while let Some(at) = rest.find('\\') {
         result.push_str(&rest[..at]);
         let (value, length) = escape(&rest[at..]);
@@ -208,7 +236,11 @@ fn escape(text: &str) -> (String, usize) {
 
 /// `\0123` is the character 0o123. With fewer digits than three Compose drops the 0 and nothing else.
 fn octal(text: &str) -> (String, usize) {
-    let digits: String = text[2..].chars().take(3).take_while(char::is_ascii_digit).collect();
+    let digits: String = text[2..]
+        .chars()
+        .take(3)
+        .take_while(char::is_ascii_digit)
+        .collect();
     let length = 2 + digits.len();
     match u8::from_str_radix(&digits, 8) {
         Ok(code) if digits.len() == 3 => (char::from(code).to_string(), length),
@@ -229,24 +261,42 @@ mod tests {
             "SHELL_WINS" => Some("shell".to_owned()),
             _ => None,
         };
-        parse(text.as_bytes(), Path::new("/shop/.env"), &lookup, &mut variables).map(|()| variables)
+        parse(
+            text.as_bytes(),
+            Path::new("/shop/.env"),
+            &lookup,
+            &mut variables,
+        )
+        .map(|()| variables)
     }
 
     fn assert_read(text: &str, expected: &[(&str, &str)]) {
         let read = read(text).unwrap();
-        let values: Vec<_> = read.iter().map(|(name, set)| (name.as_str(), set.value.as_str())).collect();
+        let values: Vec<_> = read
+            .iter()
+            .map(|(name, set)| (name.as_str(), set.value.as_str()))
+            .collect();
         assert_eq!(values, expected, "{text:?}");
     }
 
     #[test]
     fn values_stand_behind_an_equals_sign_or_a_colon() {
-        assert_read("A=1\nB: 2\nexport C = 3 \n\tD=\n", &[("A", "1"), ("B", "2"), ("C", "3"), ("D", "")]);
-        assert_read("\u{FEFF}A.b-c[0]=x=y\r\nB=z\r\n", &[("A.b-c[0]", "x=y"), ("B", "z")]);
+        assert_read(
+            "A=1\nB: 2\nexport C = 3 \n\tD=\n",
+            &[("A", "1"), ("B", "2"), ("C", "3"), ("D", "")],
+        );
+        assert_read(
+            "\u{FEFF}A.b-c[0]=x=y\r\nB=z\r\n",
+            &[("A.b-c[0]", "x=y"), ("B", "z")],
+        );
     }
 
     #[test]
     fn comments_need_a_space_before_them_behind_a_value() {
-        assert_read("# c\nA=1 # c\nB=x#y\nC=#z\nD= # w\n", &[("A", "1"), ("B", "x#y"), ("C", "#z"), ("D", "# w")]);
+        assert_read(
+            "# c\nA=1 # c\nB=x#y\nC=#z\nD= # w\n",
+            &[("A", "1"), ("B", "x#y"), ("C", "#z"), ("D", "# w")],
+        );
         assert_read("A='1' # c\nB=2", &[("A", "1"), ("B", "2")]);
     }
 
@@ -261,9 +311,14 @@ mod tests {
 
     #[test]
     fn variables_come_from_outside_first_and_then_from_above() {
-        let text =
-            "SHELL_WINS=file\nA=${SHELL_WINS}-${SHELL_LOSES:-d}\nSHELL_LOSES=x\nB=\"$HOME/$SHELL_LOSES\"\nC=$$HOME\n";
-        let all = [("A", "shell-d"), ("B", "/me/x"), ("C", "$HOME"), ("SHELL_LOSES", "x"), ("SHELL_WINS", "file")];
+        let text = "SHELL_WINS=file\nA=${SHELL_WINS}-${SHELL_LOSES:-d}\nSHELL_LOSES=x\nB=\"$HOME/$SHELL_LOSES\"\nC=$$HOME\n";
+        let all = [
+            ("A", "shell-d"),
+            ("B", "/me/x"),
+            ("C", "$HOME"),
+            ("SHELL_LOSES", "x"),
+            ("SHELL_WINS", "file"),
+        ];
         assert_read(text, &all);
     }
 
@@ -277,7 +332,10 @@ mod tests {
     #[test]
     fn each_variable_knows_its_line() {
         let read = read("\n# c\nA=\"x\ny\"\n\nexport B=1\nC=2").unwrap();
-        assert_eq!(read.values().map(|set| set.place.line).collect::<Vec<_>>(), [3, 6, 7]);
+        assert_eq!(
+            read.values().map(|set| set.place.line).collect::<Vec<_>>(),
+            [3, 6, 7]
+        );
     }
 
     #[test]
@@ -292,7 +350,10 @@ mod tests {
         ] {
             let error = read(text).expect_err(text);
             assert_eq!(error.line, Some(line), "{text:?}: {error}");
-            assert!(!error.message.contains("secret!") && !error.message.contains("=secret"), "{error}");
+            assert!(
+                !error.message.contains("secret!") && !error.message.contains("=secret"),
+                "{error}"
+            );
         }
     }
 

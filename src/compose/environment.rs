@@ -24,37 +24,70 @@ pub(super) fn own(service: &Node, around: &Environment) -> BTreeMap<String, Vari
 /// An env file or label file that does not exist or that Compose refuses.
 pub(super) fn resolved(service: &Node, around: &Environment) -> Result<BTreeMap<String, Variable>> {
     let own = named(service, around);
-    let lookup = |name: &str| around.get(name).cloned().or_else(|| own.get(name).and_then(|(value, _)| value.clone()));
+    let lookup = |name: &str| {
+        around
+            .get(name)
+            .cloned()
+            .or_else(|| own.get(name).and_then(|(value, _)| value.clone()))
+    };
     let mut found = BTreeMap::new();
     for file in service.get("env_file").map(Node::items).unwrap_or_default() {
         read(file, &lookup, &mut found)?;
     }
     labels(service)?;
-    let files = found.into_iter().filter(|(name, _)| !own.contains_key(name)).map(|(name, set)| {
-        let origin = Origin::from(&set.place);
-        (name, Variable { value: set.value, origin })
-    });
+    let files = found
+        .into_iter()
+        .filter(|(name, _)| !own.contains_key(name))
+        .map(|(name, set)| {
+            let origin = Origin::from(&set.place);
+            (
+                name,
+                Variable {
+                    value: set.value,
+                    origin,
+                },
+            )
+        });
     Ok(files.chain(set(&own)).collect())
 }
 
 fn set(named: &Named) -> BTreeMap<String, Variable> {
     let set = named.iter().filter_map(|(name, (value, origin))| {
-        value.clone().map(|value| (name.clone(), Variable { value, origin: origin.clone() }))
+        value.clone().map(|value| {
+            (
+                name.clone(),
+                Variable {
+                    value,
+                    origin: origin.clone(),
+                },
+            )
+        })
     });
     set.collect()
 }
 
 fn named(service: &Node, around: &Environment) -> Named {
     let mut named = Named::new();
-    let Some(environment) = service.get("environment") else { return named };
+    let Some(environment) = service.get("environment") else {
+        return named;
+    };
     for entry in environment.entries() {
-        let value = if entry.value.is_null() { None } else { Some(entry.value.printed()) };
+        let value = if entry.value.is_null() {
+            None
+        } else {
+            Some(entry.value.printed())
+        };
         named.insert(entry.key.clone(), (value, Origin::from(&entry.place)));
     }
     for item in environment.items() {
         let text = item.printed();
-        let (name, value) = text.split_once('=').map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
-        named.insert(name.to_owned(), (value.map(str::to_owned), Origin::from(&item.place)));
+        let (name, value) = text
+            .split_once('=')
+            .map_or((text.as_str(), None), |(name, value)| (name, Some(value)));
+        named.insert(
+            name.to_owned(),
+            (value.map(str::to_owned), Origin::from(&item.place)),
+        );
     }
     for (name, (value, _)) in &mut named {
         *value = value.take().or_else(|| around.get(name).cloned());
@@ -78,7 +111,10 @@ fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::S
         Some("raw") => raw::parse(&bytes, Path::new(path), lookup, found),
         Some(format) => Err(file
             .place
-            .error(Code::ComposeValue, format!("`{format}` is no format of an env file"))
+            .error(
+                Code::ComposeValue,
+                format!("`{format}` is no format of an env file"),
+            )
             .hint("leave `format` out, or write `format: raw`")),
     }
 }
@@ -86,14 +122,20 @@ fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::S
 fn is_required(file: &Node) -> bool {
     match file.get("required").map(|required| &required.data) {
         Some(Data::Bool(required)) => *required,
-        Some(Data::Text(text)) => !["false", "n", "no", "off"].contains(&text.to_lowercase().as_str()),
+        Some(Data::Text(text)) => {
+            !["false", "n", "no", "off"].contains(&text.to_lowercase().as_str())
+        }
         _ => true,
     }
 }
 
 /// Label files are read only to refuse what Compose refuses.
 fn labels(service: &Node) -> Result<()> {
-    for file in service.get("label_file").map(Node::items).unwrap_or_default() {
+    for file in service
+        .get("label_file")
+        .map(Node::items)
+        .unwrap_or_default()
+    {
         let path = file.text().unwrap_or_default();
         let bytes = std::fs::read(path).map_err(|e| unreadable(file, "label file", path, &e))?;
         dotenv::parse(&bytes, Path::new(path), &|_| None, &mut BTreeMap::new())?;
@@ -102,5 +144,8 @@ fn labels(service: &Node) -> Result<()> {
 }
 
 fn unreadable(at: &Node, kind: &str, path: &str, cause: &std::io::Error) -> Error {
-    at.place.error(Code::ComposeFile, format!("the {kind} `{path}` cannot be read: {cause}"))
+    at.place.error(
+        Code::ComposeFile,
+        format!("the {kind} `{path}` cannot be read: {cause}"),
+    )
 }

@@ -20,12 +20,22 @@ struct Services {
 
 impl Services {
     fn new(entries: Vec<Entry>, resets: Vec<Reset>, own: bool) -> Self {
-        Self { by_name: entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(), resets, own }
+        Self {
+            by_name: entries
+                .into_iter()
+                .map(|entry| (entry.key.clone(), entry))
+                .collect(),
+            resets,
+            own,
+        }
     }
 
     /// A service that is there and not null.
     fn get(&self, name: &str) -> Option<&Node> {
-        self.by_name.get(name).map(|entry| &entry.value).filter(|service| !service.is_null())
+        self.by_name
+            .get(name)
+            .map(|entry| &entry.value)
+            .filter(|service| !service.is_null())
     }
 
     fn put(&mut self, name: &str, service: Node) {
@@ -52,26 +62,43 @@ pub(super) fn apply(
     resets: &[Reset],
     batch: &Batch<'_>,
 ) -> Result<()> {
-    let Some(services) = root.get_mut("services") else { return Ok(()) };
-    let Data::Map(entries) = &mut services.data else {
-        return Err(services.place.error(Code::ComposeValue, "`services` must be a mapping"));
+    let Some(services) = root.get_mut("services") else {
+        return Ok(());
     };
-    if let Some(odd) = entries.iter().find(|entry| !entry.value.is_map() && !entry.value.is_null()) {
+    let Data::Map(entries) = &mut services.data else {
+        return Err(services
+            .place
+            .error(Code::ComposeValue, "`services` must be a mapping"));
+    };
+    if let Some(odd) = entries
+        .iter()
+        .find(|entry| !entry.value.is_map() && !entry.value.is_null())
+    {
         let message = format!("`services.{}` must be a mapping", odd.key);
         return Err(odd.value.place.error(Code::ComposeValue, message));
     }
-    if !entries.iter().any(|entry| entry.value.get("extends").is_some()) {
+    if !entries
+        .iter()
+        .any(|entry| entry.value.get("extends").is_some())
+    {
         return Ok(());
     }
     let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
     let mut own = Services::new(std::mem::take(entries), resets.to_vec(), true);
-    let mut walk = Walk { reader, batch, file };
+    let mut walk = Walk {
+        reader,
+        batch,
+        file,
+    };
     for name in &names {
         if let Some(service) = walk.service(name, &mut own, true, &Way::new())? {
             own.put(name, service);
         }
     }
-    *entries = names.iter().filter_map(|name| own.by_name.remove(name)).collect();
+    *entries = names
+        .iter()
+        .filter_map(|name| own.by_name.remove(name))
+        .collect();
     Ok(())
 }
 
@@ -91,19 +118,39 @@ struct Reference {
 impl Walk<'_, '_> {
     /// A service over what it extends; None: it extends nothing. `resetting`: what its file takes away
     /// counts for the base.
-    fn service(&mut self, name: &str, services: &mut Services, resetting: bool, way: &Way) -> Result<Option<Node>> {
-        let Some(service) = services.get(name) else { return Ok(None) };
+    fn service(
+        &mut self,
+        name: &str,
+        services: &mut Services,
+        resetting: bool,
+        way: &Way,
+    ) -> Result<Option<Node>> {
+        let Some(service) = services.get(name) else {
+            return Ok(None);
+        };
         if !service.is_map() {
-            return Err(service.place.error(Code::ComposeValue, format!("`services.{name}` must be a mapping")));
+            return Err(service.place.error(
+                Code::ComposeValue,
+                format!("`services.{name}` must be a mapping"),
+            ));
         }
-        let Some(extends) = service.get("extends").cloned() else { return Ok(None) };
+        let Some(extends) = service.get("extends").cloned() else {
+            return Ok(None);
+        };
         let reference = reference(&extends, name)?;
-        let way = step(way, reference.file.as_deref().unwrap_or(self.file), name, &extends)?;
+        let way = step(
+            way,
+            reference.file.as_deref().unwrap_or(self.file),
+            name,
+            &extends,
+        )?;
         let base = match &reference.file {
             None => self.neighbour(&reference.service, &extends, name, services, &way)?,
             Some(file) => self.stranger(file, &reference.service, &extends, name, &way)?,
         };
-        let (Some(mut base), Some(service)) = (base, services.get(name).cloned()) else { return Ok(None) };
+        let (Some(mut base), Some(service)) = (base, services.get(name).cloned()) else {
+            return Ok(None);
+        };
         self.reader.keep(&base)?;
         if resetting {
             reset::apply_to_service(&mut base, name, &services.resets);
@@ -132,7 +179,14 @@ impl Walk<'_, '_> {
     }
 
     /// The extended service of another file, itself completed.
-    fn stranger(&mut self, file: &str, service: &str, extends: &Node, name: &str, way: &Way) -> Result<Option<Node>> {
+    fn stranger(
+        &mut self,
+        file: &str,
+        service: &str,
+        extends: &Node,
+        name: &str,
+        way: &Way,
+    ) -> Result<Option<Node>> {
         let mut others = self.open(file, service, extends, name)?;
         let completed = self.service(service, &mut others, true, way)?;
         Ok(completed.or_else(|| others.get(service).cloned()))
@@ -140,14 +194,27 @@ impl Walk<'_, '_> {
 
     fn open(&mut self, file: &str, service: &str, extends: &Node, name: &str) -> Result<Services> {
         load::local(file, &extends.place)?;
-        let path = if file.starts_with('/') { file.to_owned() } else { go_path::join(self.batch.root, file) };
+        let path = if file.starts_with('/') {
+            file.to_owned()
+        } else {
+            go_path::join(self.batch.root, file)
+        };
         let dir = folder(self.reader, self.batch.root, file);
-        let (mut root, resets) = self.reader.extended(&path, &extends.place, self.batch.environment)?;
+        let (mut root, resets) =
+            self.reader
+                .extended(&path, &extends.place, self.batch.environment)?;
         let services = root.get("services").unwrap_or(&root);
         if !services.is_map() {
-            return Err(extends.place.error(Code::ComposeExtends, format!("`services` of `{file}` must be a mapping")));
+            return Err(extends.place.error(
+                Code::ComposeExtends,
+                format!("`services` of `{file}` must be a mapping"),
+            ));
         }
-        if root.get("services").and_then(|services| services.get(service)).is_none() {
+        if root
+            .get("services")
+            .and_then(|services| services.get(service))
+            .is_none()
+        {
             return Err(unknown(extends, name, service, Some(file)));
         }
         self.reader.paths(&dir).resolve(&mut root)?;
@@ -160,24 +227,55 @@ impl Walk<'_, '_> {
 
 /// The folder of a file, seen from `root`: Compose's own way to make paths relative.
 pub(super) fn folder(reader: &Reader, root: &str, file: &str) -> String {
-    let absolute = |path: &str| if path.starts_with('/') { path.to_owned() } else { go_path::join(root, path) };
+    let absolute = |path: &str| {
+        if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            go_path::join(root, path)
+        }
+    };
     let path = absolute(file);
     let is_dir = std::path::Path::new(&reader.absolute(&path)).is_dir();
-    let path = if is_dir { path } else { absolute(&go_path::dir(file)) };
+    let path = if is_dir {
+        path
+    } else {
+        absolute(&go_path::dir(file))
+    };
     go_path::relative(root, &path).unwrap_or(path)
 }
 
 fn reference(extends: &Node, name: &str) -> Result<Reference> {
-    let bad = |what: &str| extends.place.error(Code::ComposeExtends, format!("`extends` of `{name}` {what}"));
+    let bad = |what: &str| {
+        extends.place.error(
+            Code::ComposeExtends,
+            format!("`extends` of `{name}` {what}"),
+        )
+    };
     match &extends.data {
-        Data::Text(service) => Ok(Reference { service: service.clone(), file: None }),
+        Data::Text(service) => Ok(Reference {
+            service: service.clone(),
+            file: None,
+        }),
         Data::Map(_) => {
-            let service = extends.get("service").and_then(Node::text).ok_or_else(|| bad("names no service"))?;
+            let service = extends
+                .get("service")
+                .and_then(Node::text)
+                .ok_or_else(|| bad("names no service"))?;
             let file = match extends.get("file") {
-                None | Some(Node { data: Data::Null, .. }) => None,
-                Some(file) => Some(file.text().ok_or_else(|| bad("has a file that is no text"))?.to_owned()),
+                None
+                | Some(Node {
+                    data: Data::Null, ..
+                }) => None,
+                Some(file) => Some(
+                    file.text()
+                        .ok_or_else(|| bad("has a file that is no text"))?
+                        .to_owned(),
+                ),
             };
-            Ok(Reference { service: service.to_owned(), file })
+            Ok(Reference {
+                service: service.to_owned(),
+                file,
+            })
         }
         _ => Err(bad("names no service")),
     }
@@ -186,7 +284,11 @@ fn reference(extends: &Node, name: &str) -> Result<Reference> {
 fn step(way: &Way, file: &str, name: &str, extends: &Node) -> Result<Way> {
     let here = (file.to_owned(), name.to_owned());
     if way.len() >= DEEPEST || way.contains(&here) {
-        let names: Vec<_> = way.iter().map(|(_, name)| name.as_str()).chain([name]).collect();
+        let names: Vec<_> = way
+            .iter()
+            .map(|(_, name)| name.as_str())
+            .chain([name])
+            .collect();
         let message = format!("`extends` goes in a circle: {}", names.join(" → "));
         return Err(extends.place.error(Code::ComposeCycle, message));
     }
@@ -195,5 +297,8 @@ fn step(way: &Way, file: &str, name: &str, extends: &Node) -> Result<Way> {
 
 fn unknown(extends: &Node, name: &str, service: &str, file: Option<&str>) -> Error {
     let place = file.map_or_else(|| "this file".to_owned(), |file| format!("`{file}`"));
-    extends.place.error(Code::ComposeExtends, format!("`{name}` extends `{service}`, which {place} does not have"))
+    extends.place.error(
+        Code::ComposeExtends,
+        format!("`{name}` extends `{service}`, which {place} does not have"),
+    )
 }

@@ -11,7 +11,9 @@ use crate::go_path::{dir, join};
 use crate::place::Place;
 
 /// The sections that an included project brings.
-const SECTIONS: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
+const SECTIONS: [&str; 6] = [
+    "services", "volumes", "networks", "secrets", "configs", "models",
+];
 
 /// Deeper nesting is refused; it also bounds the recursion.
 const DEEPEST: usize = 100;
@@ -29,9 +31,21 @@ struct Include {
 ///
 /// # Errors
 /// A file that cannot be read, a cycle, something that both sides define.
-pub(super) fn apply(reader: &mut Reader, root: &mut Node, file: &str, batch: &Batch<'_>) -> Result<(), Errors> {
-    let Some(list) = root.remove("include") else { return Ok(()) };
-    let including: Vec<String> = batch.including.iter().cloned().chain([file.to_owned()]).collect();
+pub(super) fn apply(
+    reader: &mut Reader,
+    root: &mut Node,
+    file: &str,
+    batch: &Batch<'_>,
+) -> Result<(), Errors> {
+    let Some(list) = root.remove("include") else {
+        return Ok(());
+    };
+    let including: Vec<String> = batch
+        .including
+        .iter()
+        .cloned()
+        .chain([file.to_owned()])
+        .collect();
     for include in includes(list.value)? {
         let imported = read(reader, include, batch, &including)?;
         import(imported, root)?;
@@ -43,13 +57,16 @@ fn includes(list: Node) -> Result<Vec<Include>> {
     match list.data {
         Data::Null => Ok(Vec::new()),
         Data::List(items) => items.iter().map(one).collect(),
-        _ => Err(list.place.error(Code::ComposeInclude, "`include` must be a list")),
+        _ => Err(list
+            .place
+            .error(Code::ComposeInclude, "`include` must be a list")),
     }
 }
 
 fn one(item: &Node) -> Result<Include> {
     let bad = || {
-        let message = "an `include` is a path, or a mapping of `path`, `project_directory` and `env_file`";
+        let message =
+            "an `include` is a path, or a mapping of `path`, `project_directory` and `env_file`";
         item.place.error(Code::ComposeInclude, message)
     };
     let include = match &item.data {
@@ -61,11 +78,19 @@ fn one(item: &Node) -> Result<Include> {
         _ => None,
     };
     let (paths, env_files, project_directory) = include.ok_or_else(bad)?;
-    Ok(Include { place: item.place.clone(), paths, project_directory, env_files })
+    Ok(Include {
+        place: item.place.clone(),
+        paths,
+        project_directory,
+        env_files,
+    })
 }
 
 fn directory(item: &Node) -> Option<String> {
-    match item.get("project_directory").map(|directory| &directory.data) {
+    match item
+        .get("project_directory")
+        .map(|directory| &directory.data)
+    {
         None | Some(Data::Null) => Some(String::new()),
         Some(Data::Text(directory)) => Some(directory.clone()),
         // Compose makes a text of a whole number.
@@ -79,17 +104,35 @@ fn texts(node: Option<&Node>) -> Option<Vec<String>> {
     match node.map(|node| &node.data) {
         None | Some(Data::Null) => Some(Vec::new()),
         Some(Data::Text(text)) => Some(vec![text.clone()]),
-        Some(Data::List(items)) => items.iter().map(|item| item.text().map(str::to_owned)).collect(),
+        Some(Data::List(items)) => items
+            .iter()
+            .map(|item| item.text().map(str::to_owned))
+            .collect(),
         Some(_) => None,
     }
 }
 
-fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[String]) -> Result<Node, Errors> {
-    let absolute = |base: &str, path: &str| if path.starts_with('/') { path.to_owned() } else { join(base, path) };
+fn read(
+    reader: &mut Reader,
+    include: Include,
+    batch: &Batch<'_>,
+    including: &[String],
+) -> Result<Node, Errors> {
+    let absolute = |base: &str, path: &str| {
+        if path.starts_with('/') {
+            path.to_owned()
+        } else {
+            join(base, path)
+        }
+    };
     for path in &include.paths {
         load::local(path, &include.place)?;
     }
-    let files: Vec<String> = include.paths.iter().map(|path| absolute(batch.root, path)).collect();
+    let files: Vec<String> = include
+        .paths
+        .iter()
+        .map(|path| absolute(batch.root, path))
+        .collect();
     let Some(main) = files.first() else {
         // Nothing is included, but what is wrong with the env files is told. Compose makes the folder relative to the
         // project's only for the sake of a path: here it starts where the command is run.
@@ -117,10 +160,19 @@ fn read(reader: &mut Reader, include: Include, batch: &Batch<'_>, including: &[S
 }
 
 /// The variables around the project beat those of the include's own env files, or of the `.env` in its folder.
-fn environment(reader: &Reader, include: &Include, root: &str, batch: &Batch<'_>) -> Result<Environment> {
+fn environment(
+    reader: &Reader,
+    include: &Include,
+    root: &str,
+    batch: &Batch<'_>,
+) -> Result<Environment> {
     let mut files = Vec::new();
     for file in &include.env_files {
-        let path = if file.starts_with('/') { file.clone() } else { reader.absolute(&join(batch.dir, file)) };
+        let path = if file.starts_with('/') {
+            file.clone()
+        } else {
+            reader.absolute(&join(batch.dir, file))
+        };
         // Neither: a device is fine, and `/dev/null` is how people ask for no variables.
         if !Path::new(&path).exists() || Path::new(&path).is_dir() {
             let message = format!("the env file `{file}` does not exist");
@@ -133,23 +185,42 @@ fn environment(reader: &Reader, include: &Include, root: &str, batch: &Batch<'_>
         files.push(own);
     }
     let mut environment = read_env_files(&files, batch.environment)?;
-    environment.extend(batch.environment.iter().map(|(name, value)| (name.clone(), value.clone())));
+    environment.extend(
+        batch
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
     Ok(environment)
 }
 
 fn cycle(place: &Place, including: &[String], main: &str) -> Error {
     let way: Vec<_> = including.iter().map(String::as_str).chain([main]).collect();
-    place.error(Code::ComposeCycle, format!("`include` goes in a circle: {}", way.join(" → ")))
+    place.error(
+        Code::ComposeCycle,
+        format!("`include` goes in a circle: {}", way.join(" → ")),
+    )
 }
 
 fn import(mut imported: Node, root: &mut Node) -> Result<()> {
     for section in SECTIONS {
-        let Some(Entry { value: from, place, .. }) = imported.remove(section) else { continue };
-        let Data::Map(entries) = from.data else { continue };
+        let Some(Entry {
+            value: from, place, ..
+        }) = imported.remove(section)
+        else {
+            continue;
+        };
+        let Data::Map(entries) = from.data else {
+            continue;
+        };
         root.default(section, Data::Map(Vec::new()));
-        let Some(to) = root.get_mut(section) else { continue };
+        let Some(to) = root.get_mut(section) else {
+            continue;
+        };
         if !to.is_map() {
-            return Err(to.place.error(Code::ComposeValue, format!("`{section}` must be a mapping")));
+            return Err(to
+                .place
+                .error(Code::ComposeValue, format!("`{section}` must be a mapping")));
         }
         add(entries, to, section, &place)?;
     }
@@ -157,16 +228,29 @@ fn import(mut imported: Node, root: &mut Node) -> Result<()> {
 }
 
 fn add(entries: Vec<Entry>, to: &mut Node, section: &str, include: &Place) -> Result<()> {
-    let known: std::collections::HashMap<String, usize> =
-        to.entries().iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).collect();
-    let Data::Map(target) = &mut to.data else { return Ok(()) };
+    let known: std::collections::HashMap<String, usize> = to
+        .entries()
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| (entry.key.clone(), index))
+        .collect();
+    let Data::Map(target) = &mut to.data else {
+        return Ok(());
+    };
     for entry in entries {
         match known.get(&entry.key).and_then(|index| target.get(*index)) {
             None => target.push(entry),
             Some(own) if own.value.same(&entry.value) => {}
             Some(own) => {
-                let message = format!("`{section}.{}` is also in an included file, and differs", entry.key);
-                let there = format!("{}:{}: the included one", entry.place.file.display(), entry.place.line);
+                let message = format!(
+                    "`{section}.{}` is also in an included file, and differs",
+                    entry.key
+                );
+                let there = format!(
+                    "{}:{}: the included one",
+                    entry.place.file.display(),
+                    entry.place.line
+                );
                 return Err(own.place.error(Code::ComposeInclude, message).evidence(there).hint(format!(
                     "rename one of them, or put the differences into an override file beside `{}`",
                     include.file.display()

@@ -35,16 +35,24 @@ impl Problem {
     pub(super) fn at(self, place: &Place) -> Error {
         let error = |message: String| place.error(Code::ComposeVariable, message);
         match self {
-            Self::Malformed(name) => error(format!("`${{{name}` does not begin a variable that Compose can read"))
-                .hint("write `$$` for a `$` that is meant literally, and `${NAME}` for a variable"),
+            Self::Malformed(name) => error(format!(
+                "`${{{name}` does not begin a variable that Compose can read"
+            ))
+            .hint("write `$$` for a `$` that is meant literally, and `${NAME}` for a variable"),
             Self::Required { name, message } if message.is_empty() => {
                 error(format!("the variable `{name}` is required and not set")).hint(set(&name))
             }
-            Self::Required { name, message } => {
-                error(format!("the variable `{name}` is required and not set: {message}")).hint(set(&name))
-            }
-            Self::TooDeep => error(format!("variables stand within variables more than {DEPTH} levels deep")),
-            Self::TooLong => error(format!("more than {} MiB after variables are replaced", LONGEST >> 20)),
+            Self::Required { name, message } => error(format!(
+                "the variable `{name}` is required and not set: {message}"
+            ))
+            .hint(set(&name)),
+            Self::TooDeep => error(format!(
+                "variables stand within variables more than {DEPTH} levels deep"
+            )),
+            Self::TooLong => error(format!(
+                "more than {} MiB after variables are replaced",
+                LONGEST >> 20
+            )),
         }
     }
 }
@@ -71,7 +79,9 @@ struct At<'a> {
 impl<'a> At<'a> {
     fn keys(&self) -> Vec<&'a str> {
         let above = std::iter::successors(self.above, |at| at.above);
-        let mut keys: Vec<_> = std::iter::once(self.key).chain(above.map(|at| at.key)).collect();
+        let mut keys: Vec<_> = std::iter::once(self.key)
+            .chain(above.map(|at| at.key))
+            .collect();
         keys.reverse();
         keys
     }
@@ -91,11 +101,20 @@ impl Walk<'_> {
                 }
                 Ok(())
             }
-            Data::List(items) => {
-                items.iter_mut().try_for_each(|item| self.node(item, Some(&At { key: "[]", above: at })))
-            }
+            Data::List(items) => items.iter_mut().try_for_each(|item| {
+                self.node(
+                    item,
+                    Some(&At {
+                        key: "[]",
+                        above: at,
+                    }),
+                )
+            }),
             Data::Map(entries) => entries.iter_mut().try_for_each(|entry| {
-                let at = At { key: &entry.key, above: at };
+                let at = At {
+                    key: &entry.key,
+                    above: at,
+                };
                 self.node(&mut entry.value, Some(&at))
             }),
             _ => Ok(()),
@@ -104,7 +123,10 @@ impl Walk<'_> {
 
     /// What the text becomes, if it is no longer the same.
     fn text(&mut self, text: &str, at: Option<&At<'_>>, place: &Place) -> Result<Option<Data>> {
-        let new = text.contains('$').then(|| self::text(text, self.lookup)).transpose();
+        let new = text
+            .contains('$')
+            .then(|| self::text(text, self.lookup))
+            .transpose();
         let new = new.map_err(|problem| problem.at(place))?;
         let value = new.as_deref().unwrap_or(text);
         self.length += value.len();
@@ -115,7 +137,10 @@ impl Walk<'_> {
             Some(wanted) => match cast::cast(value, wanted) {
                 Some(data) => Ok(Some(data)),
                 // What a variable holds may be secret.
-                None => Err(place.error(Code::ComposeVariable, format!("`{text}` is not {}", wanted.describe()))),
+                None => Err(place.error(
+                    Code::ComposeVariable,
+                    format!("`{text}` is not {}", wanted.describe()),
+                )),
             },
             None => Ok(new.map(Data::Text)),
         }
@@ -169,7 +194,11 @@ fn reference(
     let Some(braced) = text.strip_prefix("${") else {
         let name = name(&text[1..]);
         // A `$` before anything else is only a `$`.
-        let value = if name.is_empty() { "$".to_owned() } else { lookup(name).unwrap_or_default() };
+        let value = if name.is_empty() {
+            "$".to_owned()
+        } else {
+            lookup(name).unwrap_or_default()
+        };
         return Ok((value, 1 + name.len()));
     };
     let name = name(braced);
@@ -183,7 +212,9 @@ fn reference(
     }
     let (operator, when_empty) = operator(after).ok_or_else(malformed)?;
     let begin = text.len() - after.len() + operator.len_utf8() + usize::from(when_empty);
-    let last = last_brace.filter(|last| *last >= begin).ok_or_else(malformed)?;
+    let last = last_brace
+        .filter(|last| *last >= begin)
+        .ok_or_else(malformed)?;
     let end = matching_brace(&text[..=last]).unwrap_or(last);
     let argument = &text[begin..end];
     let value = operate(name, operator, when_empty, argument, lookup, depth)?;
@@ -192,8 +223,13 @@ fn reference(
 
 /// `-`, `?` or `+`, and whether a `:` makes it apply to empty variables as well.
 fn operator(text: &str) -> Option<(char, bool)> {
-    let (rest, when_empty) = text.strip_prefix(':').map_or((text, false), |rest| (rest, true));
-    rest.chars().next().filter(|char| matches!(char, '-' | '?' | '+')).map(|char| (char, when_empty))
+    let (rest, when_empty) = text
+        .strip_prefix(':')
+        .map_or((text, false), |rest| (rest, true));
+    rest.chars()
+        .next()
+        .filter(|char| matches!(char, '-' | '?' | '+'))
+        .map(|char| (char, when_empty))
 }
 
 fn operate(
@@ -207,23 +243,35 @@ fn operate(
     // Needed or not: what is wrong in it counts.
     let replaced = substitute(argument, lookup, depth + 1)?;
     let value = lookup(name);
-    let counts = value.as_ref().is_some_and(|value| !when_empty || !value.is_empty());
+    let counts = value
+        .as_ref()
+        .is_some_and(|value| !when_empty || !value.is_empty());
     match (operator, counts) {
         ('+', true) | ('-', false) => Ok(replaced),
-        ('?', false) => Err(Problem::Required { name: name.to_owned(), message: argument.to_owned() }),
+        ('?', false) => Err(Problem::Required {
+            name: name.to_owned(),
+            message: argument.to_owned(),
+        }),
         _ => Ok(value.unwrap_or_default()),
     }
 }
 
 /// The name that the text begins with.
 fn name(text: &str) -> &str {
-    let end = text.find(|char: char| !char.is_ascii_alphanumeric() && char != '_').unwrap_or(text.len());
-    if text.starts_with(|char: char| char.is_ascii_digit()) { "" } else { &text[..end] }
+    let end = text
+        .find(|char: char| !char.is_ascii_alphanumeric() && char != '_')
+        .unwrap_or(text.len());
+    if text.starts_with(|char: char| char.is_ascii_digit()) {
+        ""
+    } else {
+        &text[..end]
+    }
 }
 
 /// Where the first brace is closed. As Compose counts: what follows a `{` is never a brace itself.
 fn matching_brace(text: &str) -> Option<usize> {
-    let (mut open, mut bytes) = (0_usize, text.bytes().enumerate());
+    let mut open = 0_usize;
+    let mut bytes = text.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
         match byte {
             b'}' if open == 1 => return Some(at),
@@ -271,14 +319,24 @@ mod tests {
 
     #[test]
     fn a_dollar_that_begins_no_name_stays_one() {
-        assert_replaced(&[("$", "$"), ("5$ $5 $. $é", "5$ $5 $. $é"), ("$$SET $$$SET $${SET}", "$SET $set ${SET}")]);
+        assert_replaced(&[
+            ("$", "$"),
+            ("5$ $5 $. $é", "5$ $5 $. $é"),
+            ("$$SET $$$SET $${SET}", "$SET $set ${SET}"),
+        ]);
     }
 
     #[test]
     fn defaults_apply_to_what_is_not_set_and_with_a_colon_to_what_is_empty() {
         assert_replaced(&[
-            ("${UNSET-d} ${UNSET:-d} ${EMPTY-d} ${EMPTY:-d} ${SET-d} ${SET:-d}", "d d  d set set"),
-            ("[${UNSET+a}][${UNSET:+a}][${EMPTY+a}][${EMPTY:+a}][${SET+a}][${SET:+a}]", "[][][a][][a][a]"),
+            (
+                "${UNSET-d} ${UNSET:-d} ${EMPTY-d} ${EMPTY:-d} ${SET-d} ${SET:-d}",
+                "d d  d set set",
+            ),
+            (
+                "[${UNSET+a}][${UNSET:+a}][${EMPTY+a}][${EMPTY:+a}][${SET+a}][${SET:+a}]",
+                "[][][a][][a][a]",
+            ),
             ("${SET?no}${EMPTY?no}${SET:?no}", "setset"),
             ("${UNSET:-a:-b?c+d}", "a:-b?c+d"),
         ]);
@@ -298,20 +356,39 @@ mod tests {
 
     #[test]
     fn a_required_variable_fails_with_its_message() {
-        let required =
-            |name: &str, message: &str| Err(Problem::Required { name: name.into(), message: message.into() });
+        let required = |name: &str, message: &str| {
+            Err(Problem::Required {
+                name: name.into(),
+                message: message.into(),
+            })
+        };
         assert_eq!(replaced("${UNSET?}"), required("UNSET", ""));
         assert_eq!(replaced("${UNSET?say why}"), required("UNSET", "say why"));
         assert_eq!(replaced("${EMPTY:?say why}"), required("EMPTY", "say why"));
-        assert_eq!(replaced("${SET:-${UNSET:?unused}}"), required("UNSET", "unused"));
+        assert_eq!(
+            replaced("${SET:-${UNSET:?unused}}"),
+            required("UNSET", "unused")
+        );
     }
 
     #[test]
     fn braces_with_anything_else_in_them_are_refused() {
-        for template in
-            ["${", "${}", "${1}", "${ SET}", "${SET", "${SET!x}", "${SET:x}", "${SET:-a", "${SET:-a\nb}", "${.x}"]
-        {
-            assert!(matches!(replaced(template), Err(Problem::Malformed(_))), "{template}");
+        for template in [
+            "${",
+            "${}",
+            "${1}",
+            "${ SET}",
+            "${SET",
+            "${SET!x}",
+            "${SET:x}",
+            "${SET:-a",
+            "${SET:-a\nb}",
+            "${.x}",
+        ] {
+            assert!(
+                matches!(replaced(template), Err(Problem::Malformed(_))),
+                "{template}"
+            );
         }
     }
 
@@ -320,16 +397,26 @@ mod tests {
         let nested = "${A:-".repeat(100) + &"}".repeat(100);
         assert_eq!(replaced(&nested), Err(Problem::TooDeep));
         let huge = "x".repeat(1 << 20);
-        assert_eq!(text(&"$A".repeat(64), &|_| Some(huge.clone())), Err(Problem::TooLong));
+        assert_eq!(
+            text(&"$A".repeat(64), &|_| Some(huge.clone())),
+            Err(Problem::TooLong)
+        );
     }
 
     fn place() -> Place {
-        Place { file: std::path::Path::new("/shop/compose.yaml").into(), line: 3 }
+        Place {
+            file: std::path::Path::new("/shop/compose.yaml").into(),
+            line: 3,
+        }
     }
 
     fn document_of(text: &str) -> Result<Node> {
-        let mut root = crate::compose::yaml::parse(text.as_bytes(), "/shop/compose.yaml".as_ref())?.remove(0).root;
-        document(&mut root, &|name| (name == "SET").then(|| "8080".to_owned()))?;
+        let mut root = crate::compose::yaml::parse(text.as_bytes(), "/shop/compose.yaml".as_ref())?
+            .remove(0)
+            .root;
+        document(&mut root, &|name| {
+            (name == "SET").then(|| "8080".to_owned())
+        })?;
         Ok(root)
     }
 
@@ -337,28 +424,59 @@ mod tests {
     fn values_are_replaced_and_keys_are_not() {
         let root = document_of("$SET: [$SET, {a: '${SET}'}]\nb: 1").unwrap();
         let list = root.get("$SET").unwrap().items();
-        assert_eq!((list[0].text(), list[1].get("a").and_then(Node::text)), (Some("8080"), Some("8080")));
+        assert_eq!(
+            (list[0].text(), list[1].get("a").and_then(Node::text)),
+            (Some("8080"), Some("8080"))
+        );
         assert_eq!(root.get("b").map(|node| &node.data), Some(&Data::Int(1)));
     }
 
     #[test]
     fn ports_become_numbers_and_flags_become_booleans() {
-        let root = document_of("services: {web: {ports: [{target: $SET}], privileged: 'yes', image: $SET}}").unwrap();
-        let web = root.get("services").and_then(|services| services.get("web")).unwrap();
-        let target = web.get("ports").and_then(|ports| ports.items()[0].get("target")).unwrap();
+        let root = document_of(
+            "services: {web: {ports: [{target: $SET}], privileged: 'yes', image: $SET}}",
+        )
+        .unwrap();
+        let web = root
+            .get("services")
+            .and_then(|services| services.get("web"))
+            .unwrap();
+        let target = web
+            .get("ports")
+            .and_then(|ports| ports.items()[0].get("target"))
+            .unwrap();
         assert_eq!(target.data, Data::Int(8080));
-        assert_eq!(web.get("privileged").map(|node| &node.data), Some(&Data::Bool(true)));
-        assert_eq!(web.get("image").map(|node| &node.data), Some(&Data::Text("8080".to_owned())));
+        assert_eq!(
+            web.get("privileged").map(|node| &node.data),
+            Some(&Data::Bool(true))
+        );
+        assert_eq!(
+            web.get("image").map(|node| &node.data),
+            Some(&Data::Text("8080".to_owned()))
+        );
     }
 
     #[test]
     fn errors_name_the_line_and_no_values() {
         let error = document_of("services:\n  web:\n    scale: a$SET\n").expect_err("no number");
-        assert_eq!((error.line, error.message.as_str()), (Some(3), "`a$SET` is not a whole number"));
-        let error = Problem::Required { name: "A".into(), message: "ask $B".into() }.at(&place());
-        assert_eq!(error.message, "the variable `A` is required and not set: ask $B");
+        assert_eq!(
+            (error.line, error.message.as_str()),
+            (Some(3), "`a$SET` is not a whole number")
+        );
+        let error = Problem::Required {
+            name: "A".into(),
+            message: "ask $B".into(),
+        }
+        .at(&place());
+        assert_eq!(
+            error.message,
+            "the variable `A` is required and not set: ask $B"
+        );
         let error = Problem::Malformed("pass".to_owned()).at(&place());
-        assert_eq!(error.message, "`${pass` does not begin a variable that Compose can read");
+        assert_eq!(
+            error.message,
+            "`${pass` does not begin a variable that Compose can read"
+        );
     }
 
     proptest! {

@@ -13,22 +13,48 @@ const NUMBER: Shape = Of(Types::NUMBER.or(Types::TEXT));
 const NUMBER_ONLY: Shape = Of(Types::NUMBER);
 const BARE_FLAG: Shape = Of(Types::FLAG);
 const SCALAR: Shape = Of(Types::TEXT.or(Types::NUMBER).or(Types::FLAG));
-const SCALAR_OR_NULL: Shape = Of(Types::TEXT.or(Types::NUMBER).or(Types::FLAG).or(Types::NULL));
+const SCALAR_OR_NULL: Shape = Of(Types::TEXT
+    .or(Types::NUMBER)
+    .or(Types::FLAG)
+    .or(Types::NULL));
 const TEXTS: Shape = List(&TEXT);
 const TEXT_SET: Shape = Set(&TEXT);
 const TEXT_OR_SET: Shape = Either(&[TEXT, TEXT_SET]);
 const TEXT_OR_LIST: Shape = Either(&[TEXT, TEXTS]);
 const COMMAND: Shape = Either(&[Of(Types::NULL.or(Types::TEXT)), TEXTS]);
-const LIST_OR_DICT: Shape =
-    Either(&[Shape::Map { names: has_a_line, value: &SCALAR_OR_NULL, rest: Rest::Closed }, TEXT_SET]);
-const EXTRA_HOSTS: Shape =
-    Either(&[Shape::Map { names: has_a_line, value: &TEXT_OR_LIST, rest: Rest::Closed }, TEXT_SET]);
-const DRIVER_OPTS: Shape = Shape::Map { names: is_a_line, value: &NUMBER, rest: Rest::Open };
-const OPTIONS: Shape = Shape::Map { names: is_a_line, value: &TEXT, rest: Rest::Closed };
+const LIST_OR_DICT: Shape = Either(&[
+    Shape::Map {
+        names: has_a_line,
+        value: &SCALAR_OR_NULL,
+        rest: Rest::Closed,
+    },
+    TEXT_SET,
+]);
+const EXTRA_HOSTS: Shape = Either(&[
+    Shape::Map {
+        names: has_a_line,
+        value: &TEXT_OR_LIST,
+        rest: Rest::Closed,
+    },
+    TEXT_SET,
+]);
+const DRIVER_OPTS: Shape = Shape::Map {
+    names: is_a_line,
+    value: &NUMBER,
+    rest: Rest::Open,
+};
+const OPTIONS: Shape = Shape::Map {
+    names: is_a_line,
+    value: &TEXT,
+    rest: Rest::Closed,
+};
 
 /// `^[a-zA-Z0-9._-]+$`
 fn is_name(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
 /// `^.+$`, where `.` is anything but a line feed.
@@ -49,12 +75,23 @@ fn is_lower(text: &str) -> bool {
 /// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`, anywhere in the text.
 fn has_container_name(text: &str) -> bool {
     let follows = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
-    text.as_bytes().windows(2).any(|pair| pair[0].is_ascii_alphanumeric() && follows(pair[1]))
+    text.as_bytes()
+        .windows(2)
+        .any(|pair| pair[0].is_ascii_alphanumeric() && follows(pair[1]))
 }
 
 /// `always|never|build|if_not_present|missing|refresh|daily|weekly|every_([0-9]+[wdhms])+`, anywhere.
 fn has_pull_policy(text: &str) -> bool {
-    let words = ["always", "never", "build", "if_not_present", "missing", "refresh", "daily", "weekly"];
+    let words = [
+        "always",
+        "never",
+        "build",
+        "if_not_present",
+        "missing",
+        "refresh",
+        "daily",
+        "weekly",
+    ];
     let every = |(at, _): (usize, &str)| {
         let rest = &text[at + "every_".len()..];
         let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -65,20 +102,42 @@ fn has_pull_policy(text: &str) -> bool {
 
 /// A mapping with these keys, and `x-…`.
 const fn object(keys: &'static [(&'static str, Shape)]) -> Shape {
-    Shape::Object { keys, required: &[], rest: Rest::Extensions }
+    Shape::Object {
+        keys,
+        required: &[],
+        rest: Rest::Extensions,
+    }
 }
 
-const fn object_with(keys: &'static [(&'static str, Shape)], required: &'static [&'static str]) -> Shape {
-    Shape::Object { keys, required, rest: Rest::Extensions }
+const fn object_with(
+    keys: &'static [(&'static str, Shape)],
+    required: &'static [&'static str],
+) -> Shape {
+    Shape::Object {
+        keys,
+        required,
+        rest: Rest::Extensions,
+    }
 }
 
 /// A mapping with these keys and no others.
-const fn closed(keys: &'static [(&'static str, Shape)], required: &'static [&'static str]) -> Shape {
-    Shape::Object { keys, required, rest: Rest::Closed }
+const fn closed(
+    keys: &'static [(&'static str, Shape)],
+    required: &'static [&'static str],
+) -> Shape {
+    Shape::Object {
+        keys,
+        required,
+        rest: Rest::Closed,
+    }
 }
 
 const fn named(value: &'static Shape, rest: Rest) -> Shape {
-    Shape::Map { names: is_name, value, rest }
+    Shape::Map {
+        names: is_name,
+        value,
+        rest,
+    }
 }
 
 const NULL: Shape = Of(Types::NULL);
@@ -95,8 +154,17 @@ pub(super) const ROOT: Shape = object(&[
     ("configs", named(&CONFIG, Rest::Closed)),
 ]);
 
-const INCLUDE: Shape =
-    Either(&[TEXT, closed(&[("path", TEXT_OR_SET), ("env_file", TEXT_OR_SET), ("project_directory", TEXT)], &[])]);
+const INCLUDE: Shape = Either(&[
+    TEXT,
+    closed(
+        &[
+            ("path", TEXT_OR_SET),
+            ("env_file", TEXT_OR_SET),
+            ("project_directory", TEXT),
+        ],
+        &[],
+    ),
+]);
 
 const SERVICE: Shape = object(&[
     ("develop", DEVELOPMENT),
@@ -111,7 +179,13 @@ const SERVICE: Shape = object(&[
     ("cgroup_parent", TEXT),
     ("command", COMMAND),
     ("configs", List(&FILE_GRANT)),
-    ("container_name", Shape::Text { fits: has_container_name, looks: "letters, digits, _, . and -" }),
+    (
+        "container_name",
+        Shape::Text {
+            fits: has_container_name,
+            looks: "letters, digits, _, . and -",
+        },
+    ),
     ("cpu_count", Either(&[TEXT, Range(0, i128::MAX)])),
     ("cpu_percent", Either(&[TEXT, Range(0, 100)])),
     ("cpu_shares", NUMBER),
@@ -121,8 +195,14 @@ const SERVICE: Shape = object(&[
     ("cpu_rt_runtime", NUMBER),
     ("cpus", NUMBER),
     ("cpuset", TEXT),
-    ("credential_spec", object(&[("config", TEXT), ("file", TEXT), ("registry", TEXT)])),
-    ("depends_on", Either(&[TEXT_SET, named(&DEPENDENCY, Rest::Closed)])),
+    (
+        "credential_spec",
+        object(&[("config", TEXT), ("file", TEXT), ("registry", TEXT)]),
+    ),
+    (
+        "depends_on",
+        Either(&[TEXT_SET, named(&DEPENDENCY, Rest::Closed)]),
+    ),
     ("device_cgroup_rules", TEXT_SET),
     ("devices", List(&DEVICE)),
     ("dns", TEXT_OR_SET),
@@ -134,7 +214,13 @@ const SERVICE: Shape = object(&[
     ("label_file", TEXT_OR_LIST),
     ("environment", LIST_OR_DICT),
     ("expose", Set(&NUMBER)),
-    ("extends", Either(&[TEXT, closed(&[("service", TEXT), ("file", TEXT)], &["service"])])),
+    (
+        "extends",
+        Either(&[
+            TEXT,
+            closed(&[("service", TEXT), ("file", TEXT)], &["service"]),
+        ]),
+    ),
     ("provider", PROVIDER),
     ("external_links", TEXT_SET),
     ("extra_hosts", EXTRA_HOSTS),
@@ -155,8 +241,14 @@ const SERVICE: Shape = object(&[
     ("mem_swappiness", INTEGER),
     ("memswap_limit", NUMBER),
     ("network_mode", TEXT),
-    ("models", Either(&[TEXT_SET, named(&MODEL_GRANT, Rest::Open)])),
-    ("networks", Either(&[TEXT_SET, named(&NETWORK_GRANT, Rest::Closed)])),
+    (
+        "models",
+        Either(&[TEXT_SET, named(&MODEL_GRANT, Rest::Open)]),
+    ),
+    (
+        "networks",
+        Either(&[TEXT_SET, named(&NETWORK_GRANT, Rest::Closed)]),
+    ),
     ("oom_kill_disable", FLAG),
     ("oom_score_adj", Either(&[TEXT, Range(-1000, 1000)])),
     ("pid", Of(Types::TEXT.or(Types::NULL))),
@@ -167,7 +259,13 @@ const SERVICE: Shape = object(&[
     ("pre_stop", List(&HOOK)),
     ("privileged", FLAG),
     ("profiles", TEXT_SET),
-    ("pull_policy", Shape::Text { fits: has_pull_policy, looks: "always`, `never`, `build`, `missing`, `every_1d" }),
+    (
+        "pull_policy",
+        Shape::Text {
+            fits: has_pull_policy,
+            looks: "always`, `never`, `build`, `missing`, `every_1d",
+        },
+    ),
     ("pull_refresh_after", TEXT),
     ("read_only", FLAG),
     ("restart", TEXT),
@@ -229,7 +327,10 @@ const BLKIO: Shape = closed(
         ("device_write_bps", BLKIO_LIMITS),
         ("device_write_iops", BLKIO_LIMITS),
         ("weight", INTEGER),
-        ("weight_device", List(&closed(&[("path", TEXT), ("weight", INTEGER)], &[]))),
+        (
+            "weight_device",
+            List(&closed(&[("path", TEXT), ("weight", INTEGER)], &[])),
+        ),
     ],
     &[],
 );
@@ -238,20 +339,45 @@ const DEPENDENCY: Shape = object_with(
     &[
         ("restart", FLAG),
         ("required", BARE_FLAG),
-        ("condition", Word(&["service_started", "service_healthy", "service_completed_successfully"])),
+        (
+            "condition",
+            Word(&[
+                "service_started",
+                "service_healthy",
+                "service_completed_successfully",
+            ]),
+        ),
     ],
     &["condition"],
 );
 
-const DEVICE: Shape =
-    Either(&[TEXT, object_with(&[("source", TEXT), ("target", TEXT), ("permissions", TEXT)], &["source"])]);
+const DEVICE: Shape = Either(&[
+    TEXT,
+    object_with(
+        &[("source", TEXT), ("target", TEXT), ("permissions", TEXT)],
+        &["source"],
+    ),
+]);
 
-const ENV_FILE: Shape = Either(&[TEXT, closed(&[("path", TEXT), ("format", TEXT), ("required", FLAG)], &["path"])]);
+const ENV_FILE: Shape = Either(&[
+    TEXT,
+    closed(
+        &[("path", TEXT), ("format", TEXT), ("required", FLAG)],
+        &["path"],
+    ),
+]);
 
 const PROVIDER: Shape = object_with(
     &[
         ("type", TEXT),
-        ("options", Shape::Map { names: is_a_line, value: &Either(&[SCALAR, List(&SCALAR)]), rest: Rest::Open }),
+        (
+            "options",
+            Shape::Map {
+                names: is_a_line,
+                value: &Either(&[SCALAR, List(&SCALAR)]),
+                rest: Rest::Open,
+            },
+        ),
     ],
     &["type"],
 );
@@ -282,7 +408,11 @@ const LOGGING: Shape = object(&[
     ("driver", TEXT),
     (
         "options",
-        Shape::Map { names: is_a_line, value: &Of(Types::TEXT.or(Types::NUMBER).or(Types::NULL)), rest: Rest::Open },
+        Shape::Map {
+            names: is_a_line,
+            value: &Of(Types::TEXT.or(Types::NUMBER).or(Types::NULL)),
+            rest: Rest::Open,
+        },
     ),
 ]);
 
@@ -320,7 +450,10 @@ const MOUNT: Shape = Either(&[
     TEXT,
     object_with(
         &[
-            ("type", Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"])),
+            (
+                "type",
+                Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
+            ),
             ("source", TEXT),
             ("target", TEXT),
             ("read_only", FLAG),
@@ -330,12 +463,28 @@ const MOUNT: Shape = Either(&[
                 object(&[
                     ("propagation", TEXT),
                     ("create_host_path", FLAG),
-                    ("recursive", Word(&["enabled", "disabled", "writable", "readonly"])),
+                    (
+                        "recursive",
+                        Word(&["enabled", "disabled", "writable", "readonly"]),
+                    ),
                     ("selinux", Word(&["z", "Z"])),
                 ]),
             ),
-            ("volume", object(&[("labels", LIST_OR_DICT), ("nocopy", FLAG), ("subpath", TEXT)])),
-            ("tmpfs", object(&[("size", Either(&[Range(0, i128::MAX), TEXT])), ("mode", NUMBER)])),
+            (
+                "volume",
+                object(&[
+                    ("labels", LIST_OR_DICT),
+                    ("nocopy", FLAG),
+                    ("subpath", TEXT),
+                ]),
+            ),
+            (
+                "tmpfs",
+                object(&[
+                    ("size", Either(&[Range(0, i128::MAX), TEXT])),
+                    ("mode", NUMBER),
+                ]),
+            ),
             ("image", object(&[("subpath", TEXT)])),
         ],
         &["type"],
@@ -344,16 +493,33 @@ const MOUNT: Shape = Either(&[
 
 const ULIMITS: Shape = Shape::Map {
     names: is_lower,
-    value: &Either(&[INTEGER, object_with(&[("hard", INTEGER), ("soft", INTEGER)], &["soft", "hard"])]),
+    value: &Either(&[
+        INTEGER,
+        object_with(&[("hard", INTEGER), ("soft", INTEGER)], &["soft", "hard"]),
+    ]),
     rest: Rest::Open,
 };
 
 /// Of a config or a secret, to a service.
-const FILE_GRANT: Shape =
-    Either(&[TEXT, object(&[("source", TEXT), ("target", TEXT), ("uid", TEXT), ("gid", TEXT), ("mode", NUMBER)])]);
+const FILE_GRANT: Shape = Either(&[
+    TEXT,
+    object(&[
+        ("source", TEXT),
+        ("target", TEXT),
+        ("uid", TEXT),
+        ("gid", TEXT),
+        ("mode", NUMBER),
+    ]),
+]);
 
 const HOOK: Shape = object_with(
-    &[("command", COMMAND), ("user", TEXT), ("privileged", FLAG), ("working_dir", TEXT), ("environment", LIST_OR_DICT)],
+    &[
+        ("command", COMMAND),
+        ("user", TEXT),
+        ("privileged", FLAG),
+        ("working_dir", TEXT),
+        ("environment", LIST_OR_DICT),
+    ],
     &["command"],
 );
 
@@ -364,7 +530,10 @@ const WATCH: Shape = object_with(
         ("ignore", TEXT_OR_SET),
         ("include", TEXT_OR_SET),
         ("path", TEXT),
-        ("action", Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"])),
+        (
+            "action",
+            Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]),
+        ),
         ("target", TEXT),
         ("exec", HOOK),
         ("initial_sync", BARE_FLAG),
@@ -393,7 +562,12 @@ const DEPLOYMENT: Shape = Either(&[
         ("resources", RESOURCES),
         (
             "restart_policy",
-            object(&[("condition", TEXT), ("delay", TEXT), ("max_attempts", INTEGER), ("window", TEXT)]),
+            object(&[
+                ("condition", TEXT),
+                ("delay", TEXT),
+                ("max_attempts", INTEGER),
+                ("window", TEXT),
+            ]),
         ),
         (
             "placement",
@@ -407,7 +581,10 @@ const DEPLOYMENT: Shape = Either(&[
 ]);
 
 const RESOURCES: Shape = object(&[
-    ("limits", object(&[("cpus", NUMBER), ("memory", TEXT), ("pids", INTEGER)])),
+    (
+        "limits",
+        object(&[("cpus", NUMBER), ("memory", TEXT), ("pids", INTEGER)]),
+    ),
     (
         "reservations",
         object(&[
@@ -415,7 +592,10 @@ const RESOURCES: Shape = object(&[
             ("memory", TEXT),
             (
                 "generic_resources",
-                List(&object(&[("discrete_resource_spec", object(&[("kind", TEXT), ("value", NUMBER)]))])),
+                List(&object(&[(
+                    "discrete_resource_spec",
+                    object(&[("kind", TEXT), ("value", NUMBER)]),
+                )])),
             ),
             ("devices", List(&RESERVED_DEVICE)),
         ]),
@@ -436,8 +616,14 @@ const RESERVED_DEVICE: Shape = object_with(
 const EXTERNAL: Shape = Either(&[FLAG, object(&[("name", TEXT)])]);
 
 /// The same, for what is a file.
-const EXTERNAL_FILE: Shape =
-    Either(&[FLAG, Shape::Object { keys: &[("name", TEXT)], required: &[], rest: Rest::Open }]);
+const EXTERNAL_FILE: Shape = Either(&[
+    FLAG,
+    Shape::Object {
+        keys: &[("name", TEXT)],
+        required: &[],
+        rest: Rest::Open,
+    },
+]);
 
 const NETWORK: Shape = Either(&[
     NULL,
@@ -457,7 +643,15 @@ const NETWORK: Shape = Either(&[
 
 const IPAM: Shape = object(&[
     ("driver", TEXT),
-    ("config", List(&object(&[("subnet", TEXT), ("ip_range", TEXT), ("gateway", TEXT), ("aux_addresses", OPTIONS)]))),
+    (
+        "config",
+        List(&object(&[
+            ("subnet", TEXT),
+            ("ip_range", TEXT),
+            ("gateway", TEXT),
+            ("aux_addresses", OPTIONS),
+        ])),
+    ),
     ("options", OPTIONS),
 ]);
 
@@ -494,6 +688,11 @@ const CONFIG: Shape = object(&[
 ]);
 
 const MODEL: Shape = object_with(
-    &[("name", TEXT), ("model", TEXT), ("context_size", Of(Types::INTEGER)), ("runtime_flags", TEXTS)],
+    &[
+        ("name", TEXT),
+        ("model", TEXT),
+        ("context_size", Of(Types::INTEGER)),
+        ("runtime_flags", TEXTS),
+    ],
     &["model"],
 );

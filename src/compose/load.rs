@@ -53,17 +53,34 @@ pub(super) struct Batch<'a> {
 
 impl Reader {
     pub(super) fn new(cwd: &str, environment: &Environment) -> Self {
-        let home = environment.get("HOME").filter(|home| !home.is_empty()).cloned();
-        Self { cwd: cwd.to_owned(), home, files: BTreeSet::new(), count: 0, values: 0, work: 0 }
+        let home = environment
+            .get("HOME")
+            .filter(|home| !home.is_empty())
+            .cloned();
+        Self {
+            cwd: cwd.to_owned(),
+            home,
+            files: BTreeSet::new(),
+            count: 0,
+            values: 0,
+            work: 0,
+        }
     }
 
     /// Where a path of Compose's stands on this machine.
     pub(super) fn absolute(&self, path: &str) -> String {
-        if path.starts_with('/') { go_path::clean(path) } else { go_path::join(&self.cwd, path) }
+        if path.starts_with('/') {
+            go_path::clean(path)
+        } else {
+            go_path::join(&self.cwd, path)
+        }
     }
 
     pub(super) fn paths<'a>(&'a self, dir: &'a str) -> Paths<'a> {
-        Paths { dir, home: self.home.as_deref() }
+        Paths {
+            dir,
+            home: self.home.as_deref(),
+        }
     }
 
     /// Reads a file's documents; `from` is the place that names it.
@@ -73,7 +90,10 @@ impl Reader {
     pub(super) fn documents(&mut self, file: &str, from: Option<&Place>) -> Result<Vec<Document>> {
         let path = PathBuf::from(self.absolute(file));
         let blame = |what: String| {
-            let error = Error::new(Code::ComposeFile, format!("`{}` cannot be read: {what}", path.display()));
+            let error = Error::new(
+                Code::ComposeFile,
+                format!("`{}` cannot be read: {what}", path.display()),
+            );
             match from {
                 Some(place) => error.at(&place.file, place.line),
                 None => error.at(&path, None),
@@ -86,14 +106,20 @@ impl Reader {
         }
         let documents = yaml::parse(&text, &path)?;
         self.files.insert(path);
-        documents.iter().try_for_each(|document| self.look_at(&document.root))?;
+        documents
+            .iter()
+            .try_for_each(|document| self.look_at(&document.root))?;
         Ok(documents)
     }
 
     /// Counts values that are about to be looked at.
     fn look_at(&mut self, node: &Node) -> Result<()> {
         self.work += node.size();
-        if self.work > MOST_WORK { Err(too_much(node, MOST_WORK)) } else { Ok(()) }
+        if self.work > MOST_WORK {
+            Err(too_much(node, MOST_WORK))
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts values that stay.
@@ -102,7 +128,11 @@ impl Reader {
     /// Too many of them.
     pub(super) fn keep(&mut self, node: &Node) -> Result<()> {
         self.values += node.size();
-        if self.values > MOST_VALUES { Err(too_much(node, MOST_VALUES)) } else { Ok(()) }
+        if self.values > MOST_VALUES {
+            Err(too_much(node, MOST_VALUES))
+        } else {
+            Ok(())
+        }
     }
 
     /// Reads a batch into one tree, every path in it relative to what the batch's folder is relative to.
@@ -122,7 +152,11 @@ impl Reader {
     ///
     /// # Errors
     /// As [`Self::batch`].
-    pub(super) fn project(&mut self, files: Vec<Vec<Document>>, batch: &Batch<'_>) -> Result<Node, Errors> {
+    pub(super) fn project(
+        &mut self,
+        files: Vec<Vec<Document>>,
+        batch: &Batch<'_>,
+    ) -> Result<Node, Errors> {
         let mut root = None;
         for (documents, file) in files.into_iter().zip(batch.files) {
             root = self.file(documents, file, root, batch)?;
@@ -193,7 +227,9 @@ impl Reader {
         for Document { mut root, resets } in self.documents(file, Some(from))? {
             mapping(&root)?;
             interpolate::document(&mut root, &|name| environment.get(name).cloned())?;
-            let mut tree = base.take().unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
+            let mut tree = base
+                .take()
+                .unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
             reset::apply(&mut tree, &resets);
             merge::files(&mut tree, root)?;
             self.look_at(&tree)?;
@@ -210,24 +246,37 @@ impl Reader {
 /// # Errors
 /// A path that is none.
 pub(super) fn local(path: &str, from: &Place) -> Result<()> {
-    let git = ["http://", "https://"].iter().any(|scheme| path.starts_with(scheme)) && path.contains(".git");
-    let remote = ["oci://", "git://", "ssh://", "git@", "github.com/"].iter().any(|scheme| path.starts_with(scheme));
+    let git = ["http://", "https://"]
+        .iter()
+        .any(|scheme| path.starts_with(scheme))
+        && path.contains(".git");
+    let remote = ["oci://", "git://", "ssh://", "git@", "github.com/"]
+        .iter()
+        .any(|scheme| path.starts_with(scheme));
     if !git && !remote {
         return Ok(());
     }
     Err(from
-        .error(Code::ComposeFile, format!("`{path}` is not on this machine, and devk does not fetch it"))
+        .error(
+            Code::ComposeFile,
+            format!("`{path}` is not on this machine, and devk does not fetch it"),
+        )
         .hint("fetch it, and name the local copy"))
 }
 
 fn too_much(node: &Node, most: usize) -> Error {
     let message = format!("the Compose files come to more than {most} values, copies included");
-    node.place.error(Code::ComposeFile, message).hint("split the project, or remove what is repeated")
+    node.place
+        .error(Code::ComposeFile, message)
+        .hint("split the project, or remove what is repeated")
 }
 
 /// What a file without documents holds.
 fn nothing(file: &str) -> Node {
-    let place = Place { file: Path::new(file).into(), line: 1 };
+    let place = Place {
+        file: Path::new(file).into(),
+        line: 1,
+    };
     Node::new(&place, Data::Map(Vec::new()))
 }
 

@@ -35,7 +35,10 @@ const RULES: &Rules<Rule> = &[
     (&["services", "*", "annotations"], Rule::Sequence),
     (&["services", "*", "build"], Rule::Build),
     (&["services", "*", "build", "args"], Rule::Sequence),
-    (&["services", "*", "build", "additional_contexts"], Rule::Sequence),
+    (
+        &["services", "*", "build", "additional_contexts"],
+        Rule::Sequence,
+    ),
     (&["services", "*", "build", "extra_hosts"], Rule::Hosts),
     (&["services", "*", "build", "labels"], Rule::Sequence),
     (&["services", "*", "command"], Rule::Replace),
@@ -84,28 +87,55 @@ fn values(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
         (Data::Map(entries), Data::Map(others)) => mappings(entries, others, trail)?,
         (Data::List(items), Data::List(others)) => items.extend(others),
         (Data::Map(_) | Data::List(_), other) => {
-            return Err(contradiction(base, &Node { place: over.place, data: other }, trail));
+            return Err(contradiction(
+                base,
+                &Node {
+                    place: over.place,
+                    data: other,
+                },
+                trail,
+            ));
         }
-        (_, data) => *base = Node { place: over.place, data },
+        (_, data) => {
+            *base = Node {
+                place: over.place,
+                data,
+            }
+        }
     }
     Ok(())
 }
 
 fn contradiction(base: &Node, over: &Node, trail: &Trail) -> Error {
-    let message = format!("`{trail}` is {} here, which cannot be laid over {}", over.kind(), base.kind());
+    let message = format!(
+        "`{trail}` is {} here, which cannot be laid over {}",
+        over.kind(),
+        base.kind()
+    );
     over.place
         .error(Code::ComposeMerge, message)
-        .evidence(format!("{}:{}: the earlier value", base.place.file.display(), base.place.line))
-        .hint(format!("write `{trail}` the same way in both places, or put `!override` before the later value"))
+        .evidence(format!(
+            "{}:{}: the earlier value",
+            base.place.file.display(),
+            base.place.line
+        ))
+        .hint(format!(
+            "write `{trail}` the same way in both places, or put `!override` before the later value"
+        ))
 }
 
 fn mappings(entries: &mut Vec<Entry>, others: Vec<Entry>, trail: &mut Trail) -> Result<()> {
-    let index: HashMap<String, usize> =
-        entries.iter().enumerate().map(|(index, entry)| (entry.key.clone(), index)).collect();
+    let index: HashMap<String, usize> = entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| (entry.key.clone(), index))
+        .collect();
     for other in others {
         match index.get(&other.key) {
             Some(&index) => {
-                trail.within(&other.key, |trail| values(&mut entries[index].value, other.value, trail))?;
+                trail.within(&other.key, |trail| {
+                    values(&mut entries[index].value, other.value, trail)
+                })?;
             }
             None => entries.push(other),
         }
@@ -123,8 +153,10 @@ fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<(
         }
         Rule::Hosts => {
             let mut items = sequence(std::mem::replace(base, Node::new(&over.place, Data::Null)));
-            let new: Vec<_> =
-                sequence(over).into_iter().filter(|host| !items.iter().any(|item| item.same(host))).collect();
+            let new: Vec<_> = sequence(over)
+                .into_iter()
+                .filter(|host| !items.iter().any(|item| item.same(host)))
+                .collect();
             items.extend(new);
             base.data = Data::List(items);
         }
@@ -152,7 +184,9 @@ fn sequence(node: Node) -> Vec<Node> {
             let mut items: Vec<_> = entries
                 .iter()
                 .flat_map(|entry| match &entry.value.data {
-                    Data::List(values) => values.iter().map(|value| pair(&entry.key, value)).collect(),
+                    Data::List(values) => {
+                        values.iter().map(|value| pair(&entry.key, value)).collect()
+                    }
                     Data::Null => vec![text(&entry.value, entry.key.clone())],
                     _ => vec![pair(&entry.key, &entry.value)],
                 })
@@ -175,7 +209,9 @@ fn mapping(node: &mut Node, rule: Rule, trail: &Trail) -> Result<bool> {
             let context = Data::Text(std::mem::take(context));
             vec![Entry::new("context", Node::new(&node.place, context))]
         }
-        (Data::List(items), Rule::DependsOn | Rule::Names | Rule::Pools) => named(items, rule, trail)?,
+        (Data::List(items), Rule::DependsOn | Rule::Names | Rule::Pools) => {
+            named(items, rule, trail)?
+        }
         _ => {
             node.data = Data::Map(Vec::new());
             return Ok(false);
@@ -189,7 +225,11 @@ fn named(items: &[Node], rule: Rule, trail: &Trail) -> Result<Vec<Entry>> {
     let mut entries: Vec<Entry> = Vec::new();
     for item in items {
         let key = item.expect_text(trail)?;
-        let value = if rule == Rule::DependsOn { dependency(item) } else { Node::new(&item.place, Data::Null) };
+        let value = if rule == Rule::DependsOn {
+            dependency(item)
+        } else {
+            Node::new(&item.place, Data::Null)
+        };
         if !entries.iter().any(|entry| entry.key == key) {
             entries.push(Entry::new(key, value));
         }
@@ -200,7 +240,10 @@ fn named(items: &[Node], rule: Rule, trail: &Trail) -> Result<Vec<Entry>> {
 /// What an item of a `depends_on` list stands for.
 pub(super) fn dependency(item: &Node) -> Node {
     let condition = Data::Text("service_started".to_owned());
-    Node::map(&item.place, [("condition", condition), ("required", Data::Bool(true))])
+    Node::map(
+        &item.place,
+        [("condition", condition), ("required", Data::Bool(true))],
+    )
 }
 
 fn values_of_mappings(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
@@ -227,10 +270,16 @@ fn logging(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
 
 fn pools(base: &mut Node, mut over: Node, trail: &mut Trail) -> Result<()> {
     let (Data::List(pools), Data::List(others)) = (&base.data, &mut over.data) else {
-        let wrong = if matches!(base.data, Data::List(_)) { &over } else { &*base };
+        let wrong = if matches!(base.data, Data::List(_)) {
+            &over
+        } else {
+            &*base
+        };
         return Err(wrong.mistyped(trail, "a list"));
     };
-    others.iter_mut().try_for_each(|other| mapping(other, Rule::Pools, trail).map(drop))?;
+    others
+        .iter_mut()
+        .try_for_each(|other| mapping(other, Rule::Pools, trail).map(drop))?;
     let mut merged: Vec<Node> = Vec::new();
     for pool in pools {
         let mut pool = pool.clone();

@@ -74,14 +74,19 @@ pub struct Compose {
 impl Compose {
     /// What `docker compose config` lists: every entry under `ports` of the active services.
     pub fn published(&self) -> impl Iterator<Item = &Port> {
-        self.services.values().filter(|service| service.active).flat_map(|service| &service.ports)
+        self.services
+            .values()
+            .filter(|service| service.active)
+            .flat_map(|service| &service.ports)
     }
 
     /// The container is this project's: by the project's name, or by its files where another name was given on the
     /// command line.
     pub fn has_started(&self, container: &PublishedPort) -> bool {
         container.compose_project.as_ref() == Some(&self.name)
-            || container.compose_files().any(|file| self.files.iter().any(|own| own == file))
+            || container
+                .compose_files()
+                .any(|file| self.files.iter().any(|own| own == file))
     }
 }
 

@@ -21,21 +21,36 @@ pub(super) fn parse(text: &str) -> Result<Vec<Short>, String> {
     let (ip, host, container) = split(text);
     let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
     let protocol = protocol_of(container, protocol)?;
-    let host_ip = if ["", "[]"].contains(&ip) { None } else { Some(address(ip)?) };
+    let host_ip = if ["", "[]"].contains(&ip) {
+        None
+    } else {
+        Some(address(ip)?)
+    };
     let targets = range(container).ok_or_else(|| format!("`{container}` is no container port"))?;
-    let hosts =
-        (!host.is_empty()).then(|| range(host).ok_or_else(|| format!("`{host}` is no host port"))).transpose()?;
-    let mut ports = expand(targets, hosts)
-        .ok_or_else(|| format!("the host ports `{host}` and the container ports `{container}` differ in number"))?;
+    let hosts = (!host.is_empty())
+        .then(|| range(host).ok_or_else(|| format!("`{host}` is no host port")))
+        .transpose()?;
+    let mut ports = expand(targets, hosts).ok_or_else(|| {
+        format!("the host ports `{host}` and the container ports `{container}` differ in number")
+    })?;
     ports.sort_by_cached_key(|(target, _)| format!("{target}/{protocol}"));
-    let short = |(target, published)| Short { host_ip: host_ip.clone(), published, target, protocol: protocol.clone() };
+    let short = |(target, published)| Short {
+        host_ip: host_ip.clone(),
+        published,
+        target,
+        protocol: protocol.clone(),
+    };
     Ok(ports.into_iter().map(short).collect())
 }
 
 /// The address may have colons of its own.
 fn split(text: &str) -> (&str, &str, &str) {
-    let Some((rest, container)) = text.rsplit_once(':') else { return ("", "", text) };
-    let Some((ip, host)) = rest.rsplit_once(':') else { return ("", rest, container) };
+    let Some((rest, container)) = text.rsplit_once(':') else {
+        return ("", "", text);
+    };
+    let Some((ip, host)) = rest.rsplit_once(':') else {
+        return ("", rest, container);
+    };
     (ip, host, container)
 }
 
@@ -46,7 +61,9 @@ fn protocol_of(container: &str, protocol: &str) -> Result<String, String> {
     match protocol.to_lowercase().as_str() {
         "" => Ok("tcp".to_owned()),
         known @ ("tcp" | "udp" | "sctp") => Ok(known.to_owned()),
-        _ => Err(format!("`{protocol}` is no protocol: it is `tcp`, `udp` or `sctp`")),
+        _ => Err(format!(
+            "`{protocol}` is no protocol: it is `tcp`, `udp` or `sctp`"
+        )),
     }
 }
 
@@ -75,7 +92,10 @@ fn range(text: &str) -> Option<(u16, u16)> {
 
 /// Digits alone: Rust's own reading would take a `+`.
 fn number(text: &str) -> Option<u16> {
-    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())
+        .flatten()
 }
 
 /// Pairs targets with host ports. A range of host ports stays one where there is a single target.
@@ -83,10 +103,15 @@ fn expand(targets: (u16, u16), hosts: Option<(u16, u16)>) -> Option<Vec<(u16, Op
     let (first, last) = targets;
     match hosts {
         None => Some((first..=last).map(|target| (target, None)).collect()),
-        Some((start, end)) if first == last && start != end => Some(vec![(first, Some(format!("{start}-{end}")))]),
-        Some((start, end)) if last - first == end - start => {
-            Some((first..=last).zip(start..=end).map(|(target, host)| (target, Some(host.to_string()))).collect())
+        Some((start, end)) if first == last && start != end => {
+            Some(vec![(first, Some(format!("{start}-{end}")))])
         }
+        Some((start, end)) if last - first == end - start => Some(
+            (first..=last)
+                .zip(start..=end)
+                .map(|(target, host)| (target, Some(host.to_string())))
+                .collect(),
+        ),
         Some(_) => None,
     }
 }
@@ -98,7 +123,12 @@ mod tests {
     fn shown(text: &str) -> Vec<String> {
         let show = |port: Short| {
             let ip = port.host_ip.map(|ip| format!("{ip} ")).unwrap_or_default();
-            format!("{ip}{}→{}/{}", port.published.unwrap_or_default(), port.target, port.protocol)
+            format!(
+                "{ip}{}→{}/{}",
+                port.published.unwrap_or_default(),
+                port.target,
+                port.protocol
+            )
         };
         parse(text).unwrap().into_iter().map(show).collect()
     }
@@ -120,7 +150,10 @@ mod tests {
     fn pairs_ranges_and_keeps_a_range_for_one_target() {
         assert_eq!(shown("8000-8002:80"), ["8000-8002→80/tcp"]);
         assert_eq!(shown("8000-8001:80-81"), ["8000→80/tcp", "8001→81/tcp"]);
-        assert_eq!(shown("98-101"), ["→100/tcp", "→101/tcp", "→98/tcp", "→99/tcp"]);
+        assert_eq!(
+            shown("98-101"),
+            ["→100/tcp", "→101/tcp", "→98/tcp", "→99/tcp"]
+        );
     }
 
     #[test]

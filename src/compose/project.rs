@@ -28,29 +28,48 @@ impl Model {
                 .error(Code::ComposeValue, "the Compose file is empty")
                 .hint("add a `services:` section"));
         }
-        let services = root.remove("services").map_or(Data::Null, |entry| entry.value.data);
+        let services = root
+            .remove("services")
+            .map_or(Data::Null, |entry| entry.value.data);
         let mut services: BTreeMap<String, Entry> = match services {
-            Data::Map(entries) => entries.into_iter().map(|entry| (entry.key.clone(), entry)).collect(),
+            Data::Map(entries) => entries
+                .into_iter()
+                .map(|entry| (entry.key.clone(), entry))
+                .collect(),
             _ => BTreeMap::new(),
         };
         default_network(&mut root, services.values_mut());
-        services.values_mut().for_each(|entry| implied_dependencies(&mut entry.value));
-        let active = services.values().filter(|entry| is_active(&entry.value, profiles));
+        services
+            .values_mut()
+            .for_each(|entry| implied_dependencies(&mut entry.value));
+        let active = services
+            .values()
+            .filter(|entry| is_active(&entry.value, profiles));
         let active = active.map(|entry| entry.key.clone()).collect();
-        Ok(Self { services, active, root })
+        Ok(Self {
+            services,
+            active,
+            root,
+        })
     }
 
     pub(super) fn active(&self) -> impl Iterator<Item = &Entry> {
-        self.active.iter().filter_map(|name| self.services.get(name))
+        self.active
+            .iter()
+            .filter_map(|name| self.services.get(name))
     }
 
     pub(super) fn is_active(&self, name: &str) -> bool {
-        self.active.binary_search_by(|active| active.as_str().cmp(name)).is_ok()
+        self.active
+            .binary_search_by(|active| active.as_str().cmp(name))
+            .is_ok()
     }
 
     /// Whether a section has an entry.
     pub(super) fn has(&self, section: &str, name: &str) -> bool {
-        self.root.get(section).is_some_and(|section| section.get(name).is_some())
+        self.root
+            .get(section)
+            .is_some_and(|section| section.get(name).is_some())
     }
 }
 
@@ -61,7 +80,10 @@ fn default_network<'a>(root: &mut Node, services: impl Iterator<Item = &'a mut E
         if service.get("provider").is_some() || service.get("network_mode").is_some() {
             continue;
         }
-        let networks = service.get("networks").map(Node::entries).unwrap_or_default();
+        let networks = service
+            .get("networks")
+            .map(Node::entries)
+            .unwrap_or_default();
         used |= networks.is_empty() || networks.iter().any(|network| network.key == "default");
     }
     if used {
@@ -84,20 +106,31 @@ fn implied_dependencies(service: &mut Node) {
         implied.push((name.to_owned(), link.clone()));
     }
     for namespace in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
-        let Some(node) = service.get(namespace) else { continue };
+        let Some(node) = service.get(namespace) else {
+            continue;
+        };
         if let Some(name) = node.text().and_then(|text| text.strip_prefix("service:")) {
             implied.push((name.to_owned(), node.clone()));
         }
     }
-    for source in service.get("volumes_from").map(Node::items).unwrap_or_default() {
-        let name = source.text().filter(|text| !text.starts_with("container:")).and_then(|text| text.split(':').next());
+    for source in service
+        .get("volumes_from")
+        .map(Node::items)
+        .unwrap_or_default()
+    {
+        let name = source
+            .text()
+            .filter(|text| !text.starts_with("container:"))
+            .and_then(|text| text.split(':').next());
         implied.extend(name.map(|name| (name.to_owned(), source.clone())));
     }
     if implied.is_empty() {
         return;
     }
     service.default("depends_on", Data::Map(Vec::new()));
-    let Some(dependencies) = service.get_mut("depends_on") else { return };
+    let Some(dependencies) = service.get_mut("depends_on") else {
+        return;
+    };
     for (name, node) in implied {
         if dependencies.get(&name).is_none() {
             dependencies.set(&name, dependency(&node));
@@ -108,7 +141,10 @@ fn implied_dependencies(service: &mut Node) {
 fn is_active(service: &Node, profiles: &[String]) -> bool {
     let own = service.get("profiles").map(Node::items).unwrap_or_default();
     own.is_empty()
-        || own.iter().filter_map(Node::text).any(|own| profiles.iter().any(|chosen| chosen == "*" || chosen == own))
+        || own
+            .iter()
+            .filter_map(Node::text)
+            .any(|own| profiles.iter().any(|chosen| chosen == "*" || chosen == own))
 }
 
 /// Refuses dependencies that lead back to where they began.
@@ -144,14 +180,27 @@ pub(super) fn check_circles(model: &Model) -> Result<()> {
 }
 
 fn dependencies<'a>(model: &'a Model, entry: &Entry) -> Vec<&'a Entry> {
-    let names = entry.value.get("depends_on").map(Node::entries).unwrap_or_default();
+    let names = entry
+        .value
+        .get("depends_on")
+        .map(Node::entries)
+        .unwrap_or_default();
     let active = names.iter().filter(|name| model.is_active(&name.key));
-    active.filter_map(|name| model.services.get(&name.key)).collect()
+    active
+        .filter_map(|name| model.services.get(&name.key))
+        .collect()
 }
 
 fn circle(stack: &[(&Entry, Vec<&Entry>)], next: &Entry) -> crate::error::Error {
-    let names: Vec<_> =
-        stack.iter().map(|(entry, _)| entry.key.as_str()).skip_while(|name| *name != next.key).collect();
-    let message = format!("services depend on each other in a circle: {} → {}", names.join(" → "), next.key);
+    let names: Vec<_> = stack
+        .iter()
+        .map(|(entry, _)| entry.key.as_str())
+        .skip_while(|name| *name != next.key)
+        .collect();
+    let message = format!(
+        "services depend on each other in a circle: {} → {}",
+        names.join(" → "),
+        next.key
+    );
     next.place.error(Code::ComposeCycle, message)
 }

@@ -21,7 +21,10 @@ pub(super) fn parse(
     lookup: &Lookup<'_>,
     variables: &mut BTreeMap<String, Set>,
 ) -> Result<()> {
-    let mut place = Place { file: file.into(), line: 0 };
+    let mut place = Place {
+        file: file.into(),
+        line: 0,
+    };
     let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
     for line in bytes.split(|byte| *byte == b'\n') {
         place.line += 1;
@@ -34,12 +37,20 @@ pub(super) fn parse(
         if text.is_empty() || text.starts_with('#') {
             continue;
         }
-        let (name, value) = text.split_once('=').map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
+        let (name, value) = text
+            .split_once('=')
+            .map_or((text, None), |(name, value)| (name, Some(value.to_owned())));
         if name.is_empty() || name.contains([' ', '\t']) {
             return Err(bad("has no variable's name before `=`"));
         }
         if let Some(value) = value.or_else(|| lookup(name)) {
-            variables.insert(name.to_owned(), Set { value, place: place.clone() });
+            variables.insert(
+                name.to_owned(),
+                Set {
+                    value,
+                    place: place.clone(),
+                },
+            );
         }
     }
     Ok(())
@@ -52,14 +63,25 @@ mod tests {
     fn read(text: &str) -> Result<Vec<String>> {
         let mut variables = BTreeMap::new();
         let lookup = |name: &str| (name == "KNOWN").then(|| "1".to_owned());
-        parse(text.as_bytes(), Path::new("raw.env"), &lookup, &mut variables)?;
-        Ok(variables.into_iter().map(|(name, set)| format!("{}: {name}={}", set.place.line, set.value)).collect())
+        parse(
+            text.as_bytes(),
+            Path::new("raw.env"),
+            &lookup,
+            &mut variables,
+        )?;
+        Ok(variables
+            .into_iter()
+            .map(|(name, set)| format!("{}: {name}={}", set.place.line, set.value))
+            .collect())
     }
 
     #[test]
     fn takes_values_as_they_are() {
         let text = "# c\n  A=\"$B\" # no comment \r\nKNOWN\nUNKNOWN\nC=\n";
-        assert_eq!(read(text).unwrap(), [r#"2: A="$B" # no comment "#, "5: C=", "3: KNOWN=1"]);
+        assert_eq!(
+            read(text).unwrap(),
+            [r#"2: A="$B" # no comment "#, "5: C=", "3: KNOWN=1"]
+        );
     }
 
     #[test]

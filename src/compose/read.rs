@@ -7,7 +7,9 @@ use super::load::{Batch, Reader};
 use super::options::{Environment, setup};
 use super::project::Model;
 use super::yaml::{Data, Entry, Node};
-use super::{Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types};
+use super::{
+    Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types,
+};
 use crate::config::Origin;
 use crate::database::{self, Named};
 use crate::error::{Errors, Result};
@@ -17,12 +19,20 @@ use crate::error::{Errors, Result};
 /// # Errors
 /// Whatever `docker compose config` refuses: the first problem, or all problems of a file's shape.
 pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
-    let Some(mut setup) = setup(options)? else { return Ok(None) };
+    let Some(mut setup) = setup(options)? else {
+        return Ok(None);
+    };
     let mut reader = Reader::new(&options.dir.to_string_lossy(), &setup.environment);
-    let files = setup.files.iter().map(|file| reader.documents(file, None)).collect::<Result<Vec<_>>>()?;
+    let files = setup
+        .files
+        .iter()
+        .map(|file| reader.documents(file, None))
+        .collect::<Result<Vec<_>>>()?;
     let name = name::project(&setup, &files)?;
     // The files may ask for it as `${COMPOSE_PROJECT_NAME}`.
-    setup.environment.insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
+    setup
+        .environment
+        .insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
     let batch = Batch {
         files: &setup.files,
         dir: &setup.dir,
@@ -36,7 +46,12 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
     let model = Model::new(root, &setup.profiles)?;
     consistency::check(&model)?;
     let services = services(&model, &setup.environment, Path::new(&setup.dir))?;
-    Ok(Some(Compose { name, dir: PathBuf::from(setup.dir), files: reader.files.into_iter().collect(), services }))
+    Ok(Some(Compose {
+        name,
+        dir: PathBuf::from(setup.dir),
+        files: reader.files.into_iter().collect(),
+        services,
+    }))
 }
 
 fn services(model: &Model, around: &Environment, dir: &Path) -> Result<BTreeMap<String, Service>> {
@@ -45,7 +60,14 @@ fn services(model: &Model, around: &Environment, dir: &Path) -> Result<BTreeMap<
 }
 
 fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Result<Service> {
-    let text = |key: &str| entry.value.get(key).and_then(Node::text).filter(|text| !text.is_empty()).map(str::to_owned);
+    let text = |key: &str| {
+        entry
+            .value
+            .get(key)
+            .and_then(Node::text)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let active = model.is_active(&entry.key);
     let environment = match active {
         true => environment::resolved(&entry.value, around)?,
@@ -66,31 +88,68 @@ fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Re
 /// The databases that the environment and the command name; those of a command stand at its line.
 fn databases(entry: &Entry, environment: &BTreeMap<String, Variable>) -> Vec<Database> {
     let image = entry.value.get("image").and_then(Node::text);
-    let variables = environment.iter().map(|(key, variable)| (key.as_str(), variable.value.as_str())).collect();
+    let variables = environment
+        .iter()
+        .map(|(key, variable)| (key.as_str(), variable.value.as_str()))
+        .collect();
     let mut named = database::in_environment(image, &variables);
-    let words = ["entrypoint", "command"].map(|key| entry.value.get(key).map(Node::items).unwrap_or_default());
-    let words: Vec<_> = words.iter().copied().flatten().filter_map(Node::text).collect();
+    let words = ["entrypoint", "command"]
+        .map(|key| entry.value.get(key).map(Node::items).unwrap_or_default());
+    let words: Vec<_> = words
+        .iter()
+        .copied()
+        .flatten()
+        .filter_map(Node::text)
+        .collect();
     named.extend(database::in_command(image, &words, &variables, "command"));
     let texts = ["entrypoint", "command"].map(|key| entry.value.get(key).and_then(Node::text));
-    named.extend(texts.iter().flatten().flat_map(|text| database::in_text(image, text, "command")));
+    named.extend(
+        texts
+            .iter()
+            .flatten()
+            .flat_map(|text| database::in_text(image, text, "command")),
+    );
     let origin = |via: &str| match environment.get(via) {
         Some(variable) => variable.origin.clone(),
-        None => Origin::from(entry.value.get(via).map_or(&entry.place, |node| &node.place)),
+        None => Origin::from(
+            entry
+                .value
+                .get(via)
+                .map_or(&entry.place, |node| &node.place),
+        ),
     };
-    let database = |named: Named| Database { service: entry.key.clone(), origin: origin(&named.via), named };
+    let database = |named: Named| Database {
+        service: entry.key.clone(),
+        origin: origin(&named.via),
+        named,
+    };
     named.into_iter().map(database).collect()
 }
 
 fn ports(entry: &Entry, dir: &Path) -> Vec<Port> {
-    let items = entry.value.get("ports").map(Node::items).unwrap_or_default();
-    items.iter().map(|item| port(item, &entry.key, dir)).collect()
+    let items = entry
+        .value
+        .get("ports")
+        .map(Node::items)
+        .unwrap_or_default();
+    items
+        .iter()
+        .map(|item| port(item, &entry.key, dir))
+        .collect()
 }
 
 /// `docker compose config` doubles each `$`, so that its output can be read again.
 fn port(item: &Node, service: &str, dir: &Path) -> Port {
-    let text =
-        |key: &str| item.get(key).map(|value| value.printed().replace('$', "$$")).filter(|text| !text.is_empty());
-    let file = item.place.file.strip_prefix(dir).unwrap_or(&item.place.file);
+    let text = |key: &str| {
+        item.get(key)
+            .map(|value| value.printed().replace('$', "$$"))
+            .filter(|text| !text.is_empty())
+    };
+    let file = item
+        .place
+        .file
+        .strip_prefix(dir)
+        .unwrap_or(&item.place.file);
     Port {
         service: service.to_owned(),
         host_ip: text("host_ip"),
@@ -129,15 +188,28 @@ mod tests {
     }
 
     fn options(dir: &Path, variables: &[(&str, &str)]) -> Options {
-        let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Options { dir: dir.to_owned(), environment, ..Options::default() }
+        let environment = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Options {
+            dir: dir.to_owned(),
+            environment,
+            ..Options::default()
+        }
     }
 
     fn shown(compose: &Compose) -> Vec<String> {
         let active = compose.services.values().filter(|service| service.active);
         let ports = active.flat_map(|service| &service.ports).map(|port| {
             let published = port.published.as_deref().unwrap_or("*");
-            format!("{} {published}:{} {}:{}", port.service, port.target, port.file.display(), port.line)
+            format!(
+                "{} {published}:{} {}:{}",
+                port.service,
+                port.target,
+                port.file.display(),
+                port.line
+            )
         });
         ports.collect()
     }
@@ -154,7 +226,12 @@ mod tests {
         let problem = load(&options(dir.path(), &[])).unwrap_err().0.remove(0);
         let file = problem.file.unwrap_or_default();
         let file = file.strip_prefix(dir.path()).unwrap_or(&file);
-        format!("{}:{} {}", file.display(), problem.line.unwrap_or_default(), problem.code)
+        format!(
+            "{}:{} {}",
+            file.display(),
+            problem.line.unwrap_or_default(),
+            problem.code
+        )
     }
 
     #[test]
@@ -163,12 +240,25 @@ mod tests {
                     b: {extends: {file: base.yaml, service: c}}\n";
         let files = [
             ("compose.yaml", main),
-            ("compose.override.yaml", "services:\n  a:\n    ports: [\"2:2\"]\n"),
-            ("base.yaml", "services:\n  c:\n    image: x\n    ports: [\"3:3\"]\n"),
-            ("sub/i.yaml", "services:\n  d:\n    image: x\n    ports:\n      - \"4:4\"\n"),
+            (
+                "compose.override.yaml",
+                "services:\n  a:\n    ports: [\"2:2\"]\n",
+            ),
+            (
+                "base.yaml",
+                "services:\n  c:\n    image: x\n    ports: [\"3:3\"]\n",
+            ),
+            (
+                "sub/i.yaml",
+                "services:\n  d:\n    image: x\n    ports:\n      - \"4:4\"\n",
+            ),
         ];
-        let expected =
-            ["a 1:1 compose.yaml:3", "a 2:2 compose.override.yaml:3", "b 3:3 base.yaml:4", "d 4:4 sub/i.yaml:5"];
+        let expected = [
+            "a 1:1 compose.yaml:3",
+            "a 2:2 compose.override.yaml:3",
+            "b 3:3 base.yaml:4",
+            "d 4:4 sub/i.yaml:5",
+        ];
         assert_eq!(ports(&files), expected);
     }
 
@@ -176,12 +266,16 @@ mod tests {
     fn of_two_equal_ports_the_later_takes_the_earlier_ones_place() {
         let main = "services:\n  a:\n    image: x\n    ports:\n      - \"80:80\"\n      - \"81:81\"\n      \
                     - \"0.0.0.0:80:80/tcp\"\n";
-        assert_eq!(ports(&[("compose.yaml", main)]), ["a 80:80 compose.yaml:7", "a 81:81 compose.yaml:6"]);
+        assert_eq!(
+            ports(&[("compose.yaml", main)]),
+            ["a 80:80 compose.yaml:7", "a 81:81 compose.yaml:6"]
+        );
     }
 
     #[test]
     fn an_override_resets_or_replaces_ports() {
-        let main = "services:\n  a: {image: x, ports: [\"1:1\"]}\n  b: {image: x, ports: [\"1:1\"]}\n";
+        let main =
+            "services:\n  a: {image: x, ports: [\"1:1\"]}\n  b: {image: x, ports: [\"1:1\"]}\n";
         let over = "services:\n  a:\n    ports: !reset []\n  b:\n    ports: !override [\"2:2\"]\n";
         let files = [("compose.yaml", main), ("compose.override.yaml", over)];
         assert_eq!(ports(&files), ["b 2:2 compose.override.yaml:5"]);
@@ -191,7 +285,10 @@ mod tests {
     fn an_included_project_has_variables_and_a_folder_of_its_own() {
         let files = [
             ("compose.yaml", "include: [s/i.yaml]\n"),
-            ("s/i.yaml", "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\"], env_file: e}\n"),
+            (
+                "s/i.yaml",
+                "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\"], env_file: e}\n",
+            ),
             (".env", "P=1\n"),
             ("s/.env", "P=2\nQ=3\n"),
             ("s/e", "A=b\n"),
@@ -202,24 +299,42 @@ mod tests {
     #[test]
     fn the_working_folders_env_file_beats_the_projects() {
         let dir = project(&[
-            ("compose.yaml", "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\", \"$R:3\"]}\n"),
+            (
+                "compose.yaml",
+                "services:\n  a: {image: x, ports: [\"$P:1\", \"$Q:2\", \"$R:3\"]}\n",
+            ),
             (".env", "P=1\nQ=2\nR=3\n"),
             ("sub/.env", "P=4\nQ=5\n"),
         ]);
-        let compose = load(&options(&dir.path().join("sub"), &[("P", "7")])).unwrap().unwrap();
-        let published: Vec<_> = compose.services["a"].ports.iter().filter_map(|port| port.published.clone()).collect();
+        let compose = load(&options(&dir.path().join("sub"), &[("P", "7")]))
+            .unwrap()
+            .unwrap();
+        let published: Vec<_> = compose.services["a"]
+            .ports
+            .iter()
+            .filter_map(|port| port.published.clone())
+            .collect();
         assert_eq!(published, ["7", "5", "3"]);
         assert_eq!(compose.dir, dir.path());
     }
 
     #[test]
     fn profiles_decide_which_services_are_active() {
-        let main = "services:\n  a: {image: x, ports: [1]}\n  b: {image: x, ports: [2], profiles: [p]}\n";
+        let main =
+            "services:\n  a: {image: x, ports: [1]}\n  b: {image: x, ports: [2], profiles: [p]}\n";
         let dir = project(&[("compose.yaml", main)]);
-        let active = |variables| shown(&load(&options(dir.path(), variables)).unwrap().unwrap()).len();
+        let active =
+            |variables| shown(&load(&options(dir.path(), variables)).unwrap().unwrap()).len();
         assert_eq!(active(&[]), 1);
         assert_eq!(active(&[("COMPOSE_PROFILES", "q, p")]), 2);
-        assert_eq!(load(&options(dir.path(), &[])).unwrap().unwrap().services.len(), 2);
+        assert_eq!(
+            load(&options(dir.path(), &[]))
+                .unwrap()
+                .unwrap()
+                .services
+                .len(),
+            2
+        );
     }
 
     #[test]
@@ -227,21 +342,48 @@ mod tests {
         let main = "services:\n  a:\n    image: x\n    env_file: [e, {path: none, required: false}]\n    \
                     environment:\n      B: own\n      C:\n      D:\n";
         let dir = project(&[("compose.yaml", main), ("e", "A=$C\nB=file\n")]);
-        let compose = load(&options(dir.path(), &[("C", "shell")])).unwrap().unwrap();
-        let shown = compose.services["a"].environment.iter().map(|(name, variable)| {
-            let file = variable.origin.file.file_name().unwrap().to_string_lossy().into_owned();
-            format!("{name}={} {file}:{}", variable.value, variable.origin.line)
-        });
-        assert_eq!(shown.collect::<Vec<_>>(), ["A=shell e:1", "B=own compose.yaml:6", "C=shell compose.yaml:7"]);
+        let compose = load(&options(dir.path(), &[("C", "shell")]))
+            .unwrap()
+            .unwrap();
+        let shown = compose.services["a"]
+            .environment
+            .iter()
+            .map(|(name, variable)| {
+                let file = variable
+                    .origin
+                    .file
+                    .file_name()
+                    .unwrap()
+                    .to_string_lossy()
+                    .into_owned();
+                format!("{name}={} {file}:{}", variable.value, variable.origin.line)
+            });
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                "A=shell e:1",
+                "B=own compose.yaml:6",
+                "C=shell compose.yaml:7"
+            ]
+        );
     }
 
     #[test]
     fn the_name_comes_from_the_environment_the_files_or_the_folder() {
         let dir = project(&[("My Shop/compose.yaml", "services: {a: {image: x}}\n")]);
-        let name = |variables| load(&options(&dir.path().join("My Shop"), variables)).unwrap().unwrap().name;
+        let name = |variables| {
+            load(&options(&dir.path().join("My Shop"), variables))
+                .unwrap()
+                .unwrap()
+                .name
+        };
         assert_eq!(name(&[]), "myshop");
         assert_eq!(name(&[("COMPOSE_PROJECT_NAME", "other")]), "other");
-        std::fs::write(dir.path().join("My Shop/compose.yaml"), "name: $N\nservices: {a: {image: x}}\n").unwrap();
+        std::fs::write(
+            dir.path().join("My Shop/compose.yaml"),
+            "name: $N\nservices: {a: {image: x}}\n",
+        )
+        .unwrap();
         assert_eq!(name(&[("N", "From File")]), "fromfile");
     }
 
@@ -256,19 +398,29 @@ mod tests {
             ("    extends: b\n", "compose.yaml:4 compose.extends"),
             ("    extends: a\n", "compose.yaml:4 compose.cycle"),
             ("    env_file: none\n", "compose.yaml:4 compose.file"),
-            ("    scale: 2\n    container_name: cc\n", "compose.yaml:5 compose.conflict"),
+            (
+                "    scale: 2\n    container_name: cc\n",
+                "compose.yaml:5 compose.conflict",
+            ),
             ("    command: \"echo 'a\"\n", "compose.yaml:4 compose.value"),
             ("include: [none.yaml]\n", "compose.yaml:4 compose.file"),
             ("include: [compose.yaml]\n", "compose.yaml:4 compose.cycle"),
         ] {
-            assert_eq!(refusal(&[("compose.yaml", &format!("{service}{rest}"))]), expected, "{rest}");
+            assert_eq!(
+                refusal(&[("compose.yaml", &format!("{service}{rest}"))]),
+                expected,
+                "{rest}"
+            );
         }
     }
 
     #[test]
     fn both_sides_of_an_include_may_not_define_one_service_differently() {
         let files = [
-            ("compose.yaml", "include: [i.yaml]\nservices:\n  a: {image: x}\n"),
+            (
+                "compose.yaml",
+                "include: [i.yaml]\nservices:\n  a: {image: x}\n",
+            ),
             ("i.yaml", "services:\n  a: {image: y}\n"),
         ];
         assert_eq!(refusal(&files), "compose.yaml:3 compose.include");
@@ -279,26 +431,50 @@ mod tests {
         let twice = |next: u32| format!("include: [i{next}.yaml, i{next}.yaml]\n");
         let names: Vec<_> = (0..40).map(|at| format!("i{at}.yaml")).collect();
         let texts: Vec<_> = (1..=40).map(twice).collect();
-        let mut files: Vec<(&str, &str)> = names.iter().zip(&texts).map(|(n, t)| (n.as_str(), t.as_str())).collect();
-        files.extend([("compose.yaml", "include: [i0.yaml]\n"), ("i40.yaml", "services: {a: {image: x}}\n")]);
+        let mut files: Vec<(&str, &str)> = names
+            .iter()
+            .zip(&texts)
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
+        files.extend([
+            ("compose.yaml", "include: [i0.yaml]\n"),
+            ("i40.yaml", "services: {a: {image: x}}\n"),
+        ]);
         assert!(refusal(&files).ends_with("compose.file"));
         let all = "services:\n  a: {image: x, ports: [\"1-65535\"]}\n";
         assert_eq!(ports(&[("compose.yaml", all)]).len(), 65_535);
         let twice = format!("{all}  b: {{image: x, ports: [\"1-65535\"]}}\n");
-        assert_eq!(refusal(&[("compose.yaml", &twice)]), "compose.yaml:3 compose.value");
+        assert_eq!(
+            refusal(&[("compose.yaml", &twice)]),
+            "compose.yaml:3 compose.value"
+        );
     }
 
     #[test]
     fn standard_input_is_refused_even_beside_a_file_of_its_name() {
-        let dir = project(&[("-", "services:\n  a: {image: x, ports: [\"1:1\"]}\n"), ("a.yaml", "include: [\"-\"]\n")]);
+        let dir = project(&[
+            ("-", "services:\n  a: {image: x, ports: [\"1:1\"]}\n"),
+            ("a.yaml", "include: [\"-\"]\n"),
+        ]);
         let read = |files: &[&str], variables| {
             let files = files.iter().map(PathBuf::from).collect();
-            load(&Options { files, ..options(dir.path(), variables) }).map(|compose| shown(&compose.unwrap()))
+            load(&Options {
+                files,
+                ..options(dir.path(), variables)
+            })
+            .map(|compose| shown(&compose.unwrap()))
         };
-        for refused in [read(&["-"], &[]), read(&["a.yaml", "-"], &[]), read(&[], &[("COMPOSE_FILE", "a.yaml:-")])] {
+        for refused in [
+            read(&["-"], &[]),
+            read(&["a.yaml", "-"], &[]),
+            read(&[], &[("COMPOSE_FILE", "a.yaml:-")]),
+        ] {
             let error = refused.unwrap_err().0.remove(0);
             assert_eq!(error.code, Code::ComposeFile);
-            assert_eq!(error.message, "`-` stands for the standard input, which devk does not read");
+            assert_eq!(
+                error.message,
+                "`-` stands for the standard input, which devk does not read"
+            );
         }
         assert_eq!(read(&["./-"], &[]).unwrap(), ["a 1:1 -:2"]);
         assert_eq!(read(&["a.yaml"], &[]).unwrap(), ["a 1:1 -:2"]);

@@ -11,7 +11,11 @@ pub(super) fn apply(root: &mut Node, resets: &[Reset]) {
 /// The same for one service, as a base that is about to be extended by `name`.
 pub(super) fn apply_to_service(service: &mut Node, name: &str, resets: &[Reset]) {
     let below = |reset: &&Reset| matches!(reset.0.as_slice(), [first, second, ..] if leads(first, "services") && leads(second, name));
-    let paths: Vec<&[String]> = resets.iter().filter(below).map(|reset| &reset.0[2..]).collect();
+    let paths: Vec<&[String]> = resets
+        .iter()
+        .filter(below)
+        .map(|reset| &reset.0[2..])
+        .collect();
     remove(service, &paths);
 }
 
@@ -23,7 +27,9 @@ fn remove(node: &mut Node, paths: &[&[String]]) {
     if paths.is_empty() {
         return;
     }
-    let Data::Map(entries) = &mut node.data else { return };
+    let Data::Map(entries) = &mut node.data else {
+        return;
+    };
     entries.retain_mut(|entry| {
         let below: Vec<&[String]> = paths
             .iter()

@@ -24,12 +24,18 @@ enum Kind {
 
 const RULES: &Rules<Kind> = &[
     (&["services", "*", "build", "context"], Kind::Context),
-    (&["services", "*", "build", "additional_contexts", "*"], Kind::Context),
+    (
+        &["services", "*", "build", "additional_contexts", "*"],
+        Kind::Context,
+    ),
     (&["services", "*", "build", "ssh", "*"], Kind::Host),
     (&["services", "*", "env_file", "*", "path"], Kind::Path),
     (&["services", "*", "label_file", "*"], Kind::Path),
     (&["services", "*", "extends", "file"], Kind::Path),
-    (&["services", "*", "develop", "watch", "*", "path"], Kind::Real),
+    (
+        &["services", "*", "develop", "watch", "*", "path"],
+        Kind::Real,
+    ),
     (&["services", "*", "volumes", "*"], Kind::Mount),
     (&["configs", "*", "file"], Kind::Host),
     (&["secrets", "*", "file"], Kind::Host),
@@ -55,12 +61,12 @@ impl Paths<'_> {
     fn walk(self, node: &mut Node, trail: &mut Trail) -> Result<()> {
         match (trail.find(RULES), &mut node.data) {
             (Found::Rule(kind), _) => self.apply(kind, node, trail),
-            (Found::Above, Data::Map(entries)) => entries
+            (Found::Above, Data::Map(entries)) => entries.iter_mut().try_for_each(|entry| {
+                trail.within(&entry.key, |trail| self.walk(&mut entry.value, trail))
+            }),
+            (Found::Above, Data::List(items)) => items
                 .iter_mut()
-                .try_for_each(|entry| trail.within(&entry.key, |trail| self.walk(&mut entry.value, trail))),
-            (Found::Above, Data::List(items)) => {
-                items.iter_mut().try_for_each(|item| trail.within("[]", |trail| self.walk(item, trail)))
-            }
+                .try_for_each(|item| trail.within("[]", |trail| self.walk(item, trail))),
             _ => Ok(()),
         }
     }
@@ -76,7 +82,10 @@ impl Paths<'_> {
             }
             (Kind::Mount, Data::Map(_)) => self.mount(node, trail)?,
             (Kind::Volume, Data::Map(_)) => self.volume(node),
-            (Kind::Path | Kind::Context | Kind::Real, Data::Map(_) | Data::List(_) | Data::Null) => {
+            (
+                Kind::Path | Kind::Context | Kind::Real,
+                Data::Map(_) | Data::List(_) | Data::Null,
+            ) => {
                 return Err(node.mistyped(trail, "a path"));
             }
             _ => {}
@@ -93,12 +102,20 @@ impl Paths<'_> {
 
     fn path(self, text: &str) -> String {
         let text = self.expand(text);
-        if text.is_empty() || text.starts_with('/') { text } else { join(self.dir, &text) }
+        if text.is_empty() || text.starts_with('/') {
+            text
+        } else {
+            join(self.dir, &text)
+        }
     }
 
     fn host(self, text: &str) -> String {
         let text = self.expand(text);
-        if text.starts_with('/') || is_windows(&text) { text } else { join(self.dir, &text) }
+        if text.starts_with('/') || is_windows(&text) {
+            text
+        } else {
+            join(self.dir, &text)
+        }
     }
 
     fn mount(self, node: &mut Node, trail: &Trail) -> Result<()> {
@@ -106,7 +123,10 @@ impl Paths<'_> {
             return Ok(());
         }
         match node.get_mut("source") {
-            Some(Node { data: Data::Text(source), .. }) => *source = self.host(source),
+            Some(Node {
+                data: Data::Text(source),
+                ..
+            }) => *source = self.host(source),
             _ => return Err(node.problem(trail, "has a bind mount without a `source`")),
         }
         Ok(())
@@ -114,18 +134,32 @@ impl Paths<'_> {
 
     fn volume(self, node: &mut Node) {
         let local = node.get("driver").and_then(Node::text) == Some("local");
-        let Some(options) = node.get_mut("driver_opts").filter(|_| local) else { return };
+        let Some(options) = node.get_mut("driver_opts").filter(|_| local) else {
+            return;
+        };
         if options.get("o").and_then(Node::text) != Some("bind") {
             return;
         }
-        if let Some(Node { data: Data::Text(device), .. }) = options.get_mut("device") {
+        if let Some(Node {
+            data: Data::Text(device),
+            ..
+        }) = options.get_mut("device")
+        {
             *device = self.host(device);
         }
     }
 }
 
 fn is_remote(context: &str) -> bool {
-    let prefixes = ["service:", "https://", "http://", "git://", "ssh://", "github.com/", "git@"];
+    let prefixes = [
+        "service:",
+        "https://",
+        "http://",
+        "git://",
+        "ssh://",
+        "github.com/",
+        "git@",
+    ];
     context.contains("://") || prefixes.iter().any(|prefix| context.starts_with(prefix))
 }
 
@@ -139,7 +173,9 @@ fn is_windows(path: &str) -> bool {
 
 /// Follows the first link on the way; Compose stops at one that leads nowhere.
 fn real(node: &mut Node, trail: &Trail) -> Result<()> {
-    let Data::Text(text) = &node.data else { return Ok(()) };
+    let Data::Text(text) = &node.data else {
+        return Ok(());
+    };
     let path = std::path::Path::new(text);
     let link = path.ancestors().filter(|part| part.is_symlink()).last();
     let Some(link) = link else { return Ok(()) };
@@ -149,18 +185,26 @@ fn real(node: &mut Node, trail: &Trail) -> Result<()> {
             node.data = Data::Text(target.join(rest).to_string_lossy().into_owned());
             Ok(())
         }
-        Err(e) => Err(node.place.error(Code::ComposeFile, format!("`{trail}` leads nowhere: {e}"))),
+        Err(e) => Err(node
+            .place
+            .error(Code::ComposeFile, format!("`{trail}` leads nowhere: {e}"))),
     }
 }
 
 /// Gives variables that a list names alone the value they have around the project. (Where `environment`
 /// is a mapping, Compose does so at the end, with the main project's variables.)
 pub(super) fn variables(root: &mut Node, environment: &Environment) {
-    let Some(services) = root.get_mut("services") else { return };
+    let Some(services) = root.get_mut("services") else {
+        return;
+    };
     for service in services.entries_mut() {
-        let Some(list) = service.value.get_mut("environment") else { continue };
+        let Some(list) = service.value.get_mut("environment") else {
+            continue;
+        };
         for item in list.items_mut() {
-            let Data::Text(name) = &item.data else { continue };
+            let Data::Text(name) = &item.data else {
+                continue;
+            };
             if let Some(value) = environment.get(name) {
                 item.data = Data::Text(format!("{name}={value}"));
             }
@@ -171,9 +215,15 @@ pub(super) fn variables(root: &mut Node, environment: &Environment) {
 
 /// A config's content may stand in a variable.
 fn configs(root: &mut Node, environment: &Environment) {
-    let Some(configs) = root.get_mut("configs") else { return };
+    let Some(configs) = root.get_mut("configs") else {
+        return;
+    };
     for config in configs.entries_mut() {
-        let value = config.value.get("environment").and_then(Node::text).and_then(|name| environment.get(name));
+        let value = config
+            .value
+            .get("environment")
+            .and_then(Node::text)
+            .and_then(|name| environment.get(name));
         if let Some(value) = value.cloned() {
             let content = Node::new(&config.place, Data::Text(value));
             config.value.set("content", content);

@@ -23,17 +23,29 @@ fn visit(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
                 problems.push(wrong_type(node, *types, path));
             }
         }
-        Shape::Word(words) => word(node, path, problems, |text| words.contains(&text), &words.join("`, `")),
+        Shape::Word(words) => word(
+            node,
+            path,
+            problems,
+            |text| words.contains(&text),
+            &words.join("`, `"),
+        ),
         Shape::Text { fits, looks } => word(node, path, problems, fits, looks),
         Shape::Range(least, most) => range(node, (*least, *most), path, problems),
         Shape::Map { names, value, rest } => match &node.data {
             Data::Map(entries) => {
                 let known = |name: &str| names(name).then_some(*value);
-                entries.iter().for_each(|entry| member(entry, known(&entry.key), *rest, &[], path, problems));
+                entries
+                    .iter()
+                    .for_each(|entry| member(entry, known(&entry.key), *rest, &[], path, problems));
             }
             _ => problems.push(wrong_type(node, Types::MAP, path)),
         },
-        Shape::Object { keys, required, rest } => match &node.data {
+        Shape::Object {
+            keys,
+            required,
+            rest,
+        } => match &node.data {
             Data::Map(entries) => object(node, entries, (keys, required, *rest), path, problems),
             _ => problems.push(wrong_type(node, Types::MAP, path)),
         },
@@ -51,7 +63,9 @@ fn either(node: &Node, shapes: &[Shape], path: &str, problems: &mut Vec<Error>) 
     match shapes.iter().find(|shape| has_type(node, shape.types())) {
         Some(shape) => visit(node, shape, path, problems),
         None => {
-            let types = shapes.iter().fold(Types::NONE, |types, shape| types.or(shape.types()));
+            let types = shapes
+                .iter()
+                .fold(Types::NONE, |types, shape| types.or(shape.types()));
             problems.push(wrong_type(node, types, path));
         }
     }
@@ -66,16 +80,29 @@ fn object(
 ) {
     let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
     for entry in entries {
-        let known = keys.iter().find(|(name, _)| *name == entry.key).map(|(_, shape)| shape);
+        let known = keys
+            .iter()
+            .find(|(name, _)| *name == entry.key)
+            .map(|(_, shape)| shape);
         member(entry, known, rest, &names, path, problems);
     }
     for missing in required.iter().filter(|name| node.get(name).is_none()) {
-        problems.push(problem(node, format!("`{}` is missing", join(path, missing))));
+        problems.push(problem(
+            node,
+            format!("`{}` is missing", join(path, missing)),
+        ));
     }
 }
 
 /// One `key: value`; `known` is the value's shape where the key has one.
-fn member(entry: &Entry, known: Option<&Shape>, rest: Rest, names: &[&str], path: &str, problems: &mut Vec<Error>) {
+fn member(
+    entry: &Entry,
+    known: Option<&Shape>,
+    rest: Rest,
+    names: &[&str],
+    path: &str,
+    problems: &mut Vec<Error>,
+) {
     match (known, rest) {
         (Some(shape), _) => visit(&entry.value, shape, &join(path, &entry.key), problems),
         (None, Rest::Open) => {}
@@ -85,8 +112,15 @@ fn member(entry: &Entry, known: Option<&Shape>, rest: Rest, names: &[&str], path
 }
 
 fn unknown(entry: &Entry, names: &[&str], path: &str) -> Error {
-    let within = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
-    let error = entry.place.error(Code::ComposeSchema, format!("Compose knows no key `{}`{within}", entry.key));
+    let within = if path.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{path}`")
+    };
+    let error = entry.place.error(
+        Code::ComposeSchema,
+        format!("Compose knows no key `{}`{within}", entry.key),
+    );
     match suggest(&entry.key, names.iter().copied()) {
         Some(name) => error.hint(format!("did you mean `{name}`?")),
         None => error,
@@ -96,7 +130,8 @@ fn unknown(entry: &Entry, names: &[&str], path: &str) -> Error {
 fn list(node: &Node, item: &Shape, path: &str, problems: &mut Vec<Error>) {
     match &node.data {
         Data::List(items) => {
-            let each = |(at, node): (usize, &Node)| visit(node, item, &format!("{path}[{at}]"), problems);
+            let each =
+                |(at, node): (usize, &Node)| visit(node, item, &format!("{path}[{at}]"), problems);
             items.iter().enumerate().for_each(each);
         }
         _ => problems.push(wrong_type(node, Types::LIST, path)),
@@ -109,12 +144,18 @@ const PAIRS: usize = 20;
 fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
     let items = node.items();
     let mut seen = HashSet::new();
-    let again = items.iter().enumerate().find(|(at, item)| match items.len() {
-        ..=PAIRS => items[..*at].iter().any(|before| same(item, before)),
-        _ => !seen.insert(made_of(item)),
-    });
+    let again = items
+        .iter()
+        .enumerate()
+        .find(|(at, item)| match items.len() {
+            ..=PAIRS => items[..*at].iter().any(|before| same(item, before)),
+            _ => !seen.insert(made_of(item)),
+        });
     if let Some((at, item)) = again {
-        problems.push(problem(item, format!("`{path}[{at}]` repeats what stands in the list already")));
+        problems.push(problem(
+            item,
+            format!("`{path}[{at}]` repeats what stands in the list already"),
+        ));
     }
 }
 
@@ -122,12 +163,20 @@ fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
 /// number for the same as an earlier text that looks like it.
 fn same(later: &Node, earlier: &Node) -> bool {
     match (&later.data, &earlier.data) {
-        (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+        (Data::List(a), Data::List(b)) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+        }
         (Data::Map(entries), Data::Map(others)) => {
-            let has = |entry: &Entry| earlier.get(&entry.key).is_some_and(|other| same(&entry.value, other));
+            let has = |entry: &Entry| {
+                earlier
+                    .get(&entry.key)
+                    .is_some_and(|other| same(&entry.value, other))
+            };
             entries.len() == others.len() && entries.iter().all(has)
         }
-        (Data::Int(int), Data::Float(float)) | (Data::Float(float), Data::Int(int)) => *int as f64 == *float,
+        (Data::Int(int), Data::Float(float)) | (Data::Float(float), Data::Int(int)) => {
+            *int as f64 == *float
+        }
         (Data::Int(int), Data::Text(text)) => text.parse() == Ok(*int as f64),
         (Data::Float(float), Data::Text(text)) => text.parse() == Ok(*float),
         (a, b) => a == b,
@@ -138,19 +187,34 @@ fn same(later: &Node, earlier: &Node) -> bool {
 fn made_of(node: &Node) -> String {
     match &node.data {
         Data::Text(text) => format!("{text:?}"),
-        Data::List(items) => format!("[{}]", items.iter().map(made_of).collect::<Vec<_>>().join(",")),
+        Data::List(items) => format!(
+            "[{}]",
+            items.iter().map(made_of).collect::<Vec<_>>().join(",")
+        ),
         Data::Map(entries) => {
-            let entries: BTreeMap<_, _> = entries.iter().map(|entry| (&entry.key, made_of(&entry.value))).collect();
+            let entries: BTreeMap<_, _> = entries
+                .iter()
+                .map(|entry| (&entry.key, made_of(&entry.value)))
+                .collect();
             format!("{entries:?}")
         }
         _ => node.printed(),
     }
 }
 
-fn word(node: &Node, path: &str, problems: &mut Vec<Error>, fits: impl Fn(&str) -> bool, looks: &str) {
+fn word(
+    node: &Node,
+    path: &str,
+    problems: &mut Vec<Error>,
+    fits: impl Fn(&str) -> bool,
+    looks: &str,
+) {
     match node.text() {
         Some(text) if fits(text) => {}
-        Some(text) => problems.push(problem(node, format!("`{path}` must be one of `{looks}`, found `{text}`"))),
+        Some(text) => problems.push(problem(
+            node,
+            format!("`{path}` must be one of `{looks}`, found `{text}`"),
+        )),
         None => problems.push(wrong_type(node, Types::TEXT, path)),
     }
 }
@@ -162,7 +226,11 @@ fn range(node: &Node, (least, most): (i128, i128), path: &str, problems: &mut Ve
         _ => return problems.push(wrong_type(node, Types::INTEGER, path)),
     };
     if !within {
-        let limits = if most == i128::MAX { format!("at least {least}") } else { format!("from {least} to {most}") };
+        let limits = if most == i128::MAX {
+            format!("at least {least}")
+        } else {
+            format!("from {least} to {most}")
+        };
         problems.push(problem(node, format!("`{path}` must be {limits}")));
     }
 }
@@ -202,7 +270,11 @@ fn problem(node: &Node, message: String) -> Error {
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 #[cfg(test)]
@@ -216,9 +288,15 @@ mod tests {
     use crate::place::Place;
 
     fn node(value: &Value) -> Node {
-        let place = Place { file: Arc::from(Path::new("compose.yaml")), line: 1 };
-        let entry =
-            |(key, value): (&String, &Value)| Entry { key: key.clone(), place: place.clone(), value: node(value) };
+        let place = Place {
+            file: Arc::from(Path::new("compose.yaml")),
+            line: 1,
+        };
+        let entry = |(key, value): (&String, &Value)| Entry {
+            key: key.clone(),
+            place: place.clone(),
+            value: node(value),
+        };
         let data = match value {
             Value::Null => Data::Null,
             Value::Bool(flag) => Data::Bool(*flag),
@@ -235,7 +313,10 @@ mod tests {
 
     /// The messages about one service's keys.
     fn of_service(service: &Value) -> Vec<String> {
-        check(&node(&json!({"services": {"db": service}}))).into_iter().map(|error| error.message).collect()
+        check(&node(&json!({"services": {"db": service}})))
+            .into_iter()
+            .map(|error| error.message)
+            .collect()
     }
 
     fn of_key(key: &str, value: &Value) -> Vec<String> {
@@ -258,21 +339,38 @@ mod tests {
 
     #[test]
     fn an_unknown_key_comes_with_the_nearest_known_one() {
-        let problems = check(&node(&json!({"services": {"db": {"imagee": "x"}}, "servces": {}})));
-        let told: Vec<_> = problems.iter().map(|e| (e.message.as_str(), e.hint.as_deref())).collect();
+        let problems = check(&node(
+            &json!({"services": {"db": {"imagee": "x"}}, "servces": {}}),
+        ));
+        let told: Vec<_> = problems
+            .iter()
+            .map(|e| (e.message.as_str(), e.hint.as_deref()))
+            .collect();
         assert_eq!(
             told,
             [
-                ("Compose knows no key `imagee` in `services.db`", Some("did you mean `image`?")),
-                ("Compose knows no key `servces`", Some("did you mean `services`?")),
+                (
+                    "Compose knows no key `imagee` in `services.db`",
+                    Some("did you mean `image`?")
+                ),
+                (
+                    "Compose knows no key `servces`",
+                    Some("did you mean `services`?")
+                ),
             ]
         );
     }
 
     #[test]
     fn a_wrong_type_is_told_with_what_would_be_right() {
-        assert_eq!(of_key("image", &json!(7)), ["`services.db.image` must be a text, found the number 7"]);
-        assert_eq!(of_key("cap_add", &json!("ALL")), ["`services.db.cap_add` must be a list, found the text `ALL`"]);
+        assert_eq!(
+            of_key("image", &json!(7)),
+            ["`services.db.image` must be a text, found the number 7"]
+        );
+        assert_eq!(
+            of_key("cap_add", &json!("ALL")),
+            ["`services.db.cap_add` must be a list, found the text `ALL`"]
+        );
         assert_eq!(
             of_key("ports", &json!([true])),
             ["`services.db.ports[0]` must be a text or a number or a mapping, found `true`"]
@@ -283,11 +381,17 @@ mod tests {
 
     #[test]
     fn limits_words_and_required_keys_are_kept() {
-        assert_eq!(of_key("oom_score_adj", &json!(1001)), ["`services.db.oom_score_adj` must be from -1000 to 1000"]);
+        assert_eq!(
+            of_key("oom_score_adj", &json!(1001)),
+            ["`services.db.oom_score_adj` must be from -1000 to 1000"]
+        );
         assert_eq!(of_key("cgroup", &json!("shared")).len(), 1);
         assert_eq!(of_key("container_name", &json!("-")).len(), 1);
         assert_eq!(of_key("pull_policy", &json!("every_day")).len(), 1);
-        assert_eq!(of_key("depends_on", &json!({"x": {}})), ["`services.db.depends_on.x.condition` is missing"]);
+        assert_eq!(
+            of_key("depends_on", &json!({"x": {}})),
+            ["`services.db.depends_on.x.condition` is missing"]
+        );
     }
 
     #[test]
@@ -303,6 +407,13 @@ mod tests {
             ["`services.db.dns[2]` repeats what stands in the list already"]
         );
         let port = |mode: &str| json!({"target": 80, "mode": mode});
-        assert_eq!(of_key("ports", &json!([port("host"), port("ingress"), port("host")])).len(), 1);
+        assert_eq!(
+            of_key(
+                "ports",
+                &json!([port("host"), port("ingress"), port("host")])
+            )
+            .len(),
+            1
+        );
     }
 }

@@ -42,7 +42,9 @@ impl Shape {
             Self::Range(..) => Types::INTEGER,
             Self::Map { .. } | Self::Object { .. } => Types::MAP,
             Self::List(_) | Self::Set(_) => Types::LIST,
-            Self::Either(shapes) => shapes.iter().fold(Types::NONE, |types, shape| types.or(shape.types())),
+            Self::Either(shapes) => shapes
+                .iter()
+                .fold(Types::NONE, |types, shape| types.or(shape.types())),
         }
     }
 }
@@ -85,13 +87,24 @@ impl fmt::Display for Types {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = [
             (Self::TEXT, "a text"),
-            (Self::INTEGER, if self.has(Self::FRACTION) { "a number" } else { "an integer" }),
+            (
+                Self::INTEGER,
+                if self.has(Self::FRACTION) {
+                    "a number"
+                } else {
+                    "an integer"
+                },
+            ),
             (Self::FLAG, "`true` or `false`"),
             (Self::LIST, "a list"),
             (Self::MAP, "a mapping"),
             (Self::NULL, "nothing"),
         ];
-        let named: Vec<_> = names.iter().filter(|(types, _)| self.has(*types)).map(|(_, name)| *name).collect();
+        let named: Vec<_> = names
+            .iter()
+            .filter(|(types, _)| self.has(*types))
+            .map(|(_, name)| *name)
+            .collect();
         f.write_str(&named.join(" or "))
     }
 }

@@ -42,7 +42,8 @@ impl Trail {
     /// Whether the keys here are names that the user gives, so that one with `x-` is no extension.
     pub(super) fn names_keys(&self) -> bool {
         match self.0.as_slice() {
-            [section] => ["services", "volumes", "networks", "secrets", "configs"].contains(&section.as_str()),
+            [section] => ["services", "volumes", "networks", "secrets", "configs"]
+                .contains(&section.as_str()),
             [services, _, dependencies] => services == "services" && dependencies == "depends_on",
             _ => false,
         }
@@ -52,7 +53,11 @@ impl Trail {
         let mut found = Found::Nothing;
         for (pattern, rule) in rules {
             if pattern.len() < self.0.len()
-                || !self.0.iter().zip(*pattern).all(|(key, part)| *part == "*" || key == part)
+                || !self
+                    .0
+                    .iter()
+                    .zip(*pattern)
+                    .all(|(key, part)| *part == "*" || key == part)
             {
                 continue;
             }
@@ -77,7 +82,10 @@ mod tests {
 
     #[test]
     fn finds_rules_at_and_below_a_place() {
-        let rules: &Rules<u8> = &[(&["services", "*", "ports"], 1), (&["services", "*", "ports", "*"], 2)];
+        let rules: &Rules<u8> = &[
+            (&["services", "*", "ports"], 1),
+            (&["services", "*", "ports", "*"], 2),
+        ];
         let at = |keys: &[&str]| Trail::of(keys).find(rules);
         assert_eq!(at(&["services", "db", "ports"]), Found::Rule(1));
         assert_eq!(at(&["services", "db", "ports", "[]"]), Found::Rule(2));

@@ -7,11 +7,19 @@ use crate::place::Place;
 
 impl Node {
     pub(super) fn new(place: &Place, data: Data) -> Self {
-        Self { place: place.clone(), data }
+        Self {
+            place: place.clone(),
+            data,
+        }
     }
 
-    pub(super) fn map(place: &Place, entries: impl IntoIterator<Item = (&'static str, Data)>) -> Self {
-        let entries = entries.into_iter().map(|(key, data)| Entry::new(key, Self::new(place, data)));
+    pub(super) fn map(
+        place: &Place,
+        entries: impl IntoIterator<Item = (&'static str, Data)>,
+    ) -> Self {
+        let entries = entries
+            .into_iter()
+            .map(|(key, data)| Entry::new(key, Self::new(place, data)));
         Self::new(place, Data::Map(entries.collect()))
     }
 
@@ -29,29 +37,44 @@ impl Node {
     }
 
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
-        self.entries_mut().iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.value)
+        self.entries_mut()
+            .iter_mut()
+            .find(|entry| entry.key == key)
+            .map(|entry| &mut entry.value)
     }
 
     /// The entries of a map; none for anything else.
     pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
-        if let Data::Map(entries) = &mut self.data { entries } else { &mut [] }
+        if let Data::Map(entries) = &mut self.data {
+            entries
+        } else {
+            &mut []
+        }
     }
 
     /// The items of a list; none for anything else.
     pub(super) fn items_mut(&mut self) -> &mut [Self] {
-        if let Data::List(items) = &mut self.data { items } else { &mut [] }
+        if let Data::List(items) = &mut self.data {
+            items
+        } else {
+            &mut []
+        }
     }
 
     /// Takes a key out of a map.
     pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
-        let Data::Map(entries) = &mut self.data else { return None };
+        let Data::Map(entries) = &mut self.data else {
+            return None;
+        };
         let index = entries.iter().position(|entry| entry.key == key)?;
         Some(entries.remove(index))
     }
 
     /// Sets a key of a map.
     pub(super) fn set(&mut self, key: &str, value: Self) {
-        let Data::Map(entries) = &mut self.data else { return };
+        let Data::Map(entries) = &mut self.data else {
+            return;
+        };
         match entries.iter_mut().find(|entry| entry.key == key) {
             Some(entry) => entry.value = value,
             None => entries.push(Entry::new(key, value)),
@@ -76,7 +99,8 @@ impl Node {
 
     /// A problem with this value.
     pub(super) fn problem(&self, trail: &Trail, what: &str) -> Error {
-        self.place.error(Code::ComposeValue, format!("`{trail}` {what}"))
+        self.place
+            .error(Code::ComposeValue, format!("`{trail}` {what}"))
     }
 
     pub(super) fn mistyped(&self, trail: &Trail, wanted: &str) -> Error {
@@ -118,8 +142,10 @@ impl Node {
                 format!("[{}]", items.join(" "))
             }
             Data::Map(entries) => {
-                let mut entries: Vec<_> =
-                    entries.iter().map(|entry| format!("{}:{}", entry.key, entry.value.printed())).collect();
+                let mut entries: Vec<_> = entries
+                    .iter()
+                    .map(|entry| format!("{}:{}", entry.key, entry.value.printed()))
+                    .collect();
                 entries.sort_unstable();
                 format!("map[{}]", entries.join(" "))
             }
@@ -129,9 +155,13 @@ impl Node {
     /// Whether two values are the same, wherever they stand and in whatever order their keys do.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (&self.data, &other.data) {
-            (Data::List(a), Data::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
+            (Data::List(a), Data::List(b)) => {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
+            }
             (Data::Map(a), Data::Map(b)) => {
-                a.len() == b.len() && a.iter().all(|a| other.get(&a.key).is_some_and(|b| a.value.same(b)))
+                a.len() == b.len()
+                    && a.iter()
+                        .all(|a| other.get(&a.key).is_some_and(|b| a.value.same(b)))
             }
             (a, b) => a == b,
         }
@@ -140,7 +170,11 @@ impl Node {
 
 impl Entry {
     pub(super) fn new(key: &str, value: Node) -> Self {
-        Self { key: key.to_owned(), place: value.place.clone(), value }
+        Self {
+            key: key.to_owned(),
+            place: value.place.clone(),
+            value,
+        }
     }
 }
 

@@ -43,55 +43,219 @@ enum Kind {
 
 const RULES: &Rules<Kind> = &[
     (&["services", "*", "attach"], Kind::Flag),
-    (&["services", "*", "blkio_config", "*", "*", "rate"], Kind::Memory),
-    (&["services", "*", "blkio_config", "weight_device", "*", "weight"], Kind::Count),
+    (
+        &["services", "*", "blkio_config", "*", "*", "rate"],
+        Kind::Memory,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "blkio_config",
+            "weight_device",
+            "*",
+            "weight",
+        ],
+        Kind::Count,
+    ),
     (&["services", "*", "blkio_config", "weight"], Kind::Count),
-    (&["services", "*", "build", "additional_contexts", "*"], Kind::Path),
+    (
+        &["services", "*", "build", "additional_contexts", "*"],
+        Kind::Path,
+    ),
     (&["services", "*", "build", "args"], Kind::Pairs),
     (&["services", "*", "build", "extra_hosts"], Kind::Hosts),
     (&["services", "*", "build", "no_cache"], Kind::Flag),
     (&["services", "*", "build", "privileged"], Kind::Flag),
     (&["services", "*", "build", "pull"], Kind::Flag),
-    (&["services", "*", "build", "secrets", "*", "mode"], Kind::Mode),
+    (
+        &["services", "*", "build", "secrets", "*", "mode"],
+        Kind::Mode,
+    ),
     (&["services", "*", "build", "shm_size"], Kind::Memory),
-    (&["services", "*", "build", "ulimits", "*", "*"], Kind::Exact),
+    (
+        &["services", "*", "build", "ulimits", "*", "*"],
+        Kind::Exact,
+    ),
     (&["services", "*", "command"], Kind::Command),
     (&["services", "*", "configs", "*", "mode"], Kind::Mode),
     (&["services", "*", "cpu_percent"], Kind::Number),
     (&["services", "*", "cpus"], Kind::Number),
     (&["services", "*", "depends_on", "*", "restart"], Kind::Flag),
-    (&["services", "*", "deploy", "placement", "max_replicas_per_node"], Kind::Count),
-    (&["services", "*", "deploy", "resources", "limits", "cpus"], Kind::Share),
-    (&["services", "*", "deploy", "resources", "limits", "memory"], Kind::Memory),
-    (&["services", "*", "deploy", "resources", "limits", "pids"], Kind::Whole),
-    (&["services", "*", "deploy", "resources", "reservations", "cpus"], Kind::Share),
-    (&["services", "*", "deploy", "resources", "reservations", "devices", "*", "count"], Kind::Devices),
-    (&["services", "*", "deploy", "resources", "reservations", "generic_resources", "*", "*", "value"], Kind::Whole),
-    (&["services", "*", "deploy", "resources", "reservations", "memory"], Kind::Memory),
-    (&["services", "*", "deploy", "restart_policy", "delay"], Kind::Duration),
-    (&["services", "*", "deploy", "restart_policy", "max_attempts"], Kind::Count),
-    (&["services", "*", "deploy", "restart_policy", "window"], Kind::Duration),
-    (&["services", "*", "deploy", "rollback_config", "delay"], Kind::Duration),
-    (&["services", "*", "deploy", "rollback_config", "max_failure_ratio"], Kind::Number),
-    (&["services", "*", "deploy", "rollback_config", "monitor"], Kind::Duration),
-    (&["services", "*", "deploy", "rollback_config", "parallelism"], Kind::Count),
-    (&["services", "*", "deploy", "update_config", "delay"], Kind::Duration),
-    (&["services", "*", "deploy", "update_config", "max_failure_ratio"], Kind::Number),
-    (&["services", "*", "deploy", "update_config", "monitor"], Kind::Duration),
-    (&["services", "*", "deploy", "update_config", "parallelism"], Kind::Count),
-    (&["services", "*", "develop", "watch", "*", "exec", "command"], Kind::Command),
-    (&["services", "*", "develop", "watch", "*", "exec", "environment"], Kind::Pairs),
-    (&["services", "*", "develop", "watch", "*", "exec", "privileged"], Kind::Flag),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "placement",
+            "max_replicas_per_node",
+        ],
+        Kind::Count,
+    ),
+    (
+        &["services", "*", "deploy", "resources", "limits", "cpus"],
+        Kind::Share,
+    ),
+    (
+        &["services", "*", "deploy", "resources", "limits", "memory"],
+        Kind::Memory,
+    ),
+    (
+        &["services", "*", "deploy", "resources", "limits", "pids"],
+        Kind::Whole,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "resources",
+            "reservations",
+            "cpus",
+        ],
+        Kind::Share,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "resources",
+            "reservations",
+            "devices",
+            "*",
+            "count",
+        ],
+        Kind::Devices,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "resources",
+            "reservations",
+            "generic_resources",
+            "*",
+            "*",
+            "value",
+        ],
+        Kind::Whole,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "resources",
+            "reservations",
+            "memory",
+        ],
+        Kind::Memory,
+    ),
+    (
+        &["services", "*", "deploy", "restart_policy", "delay"],
+        Kind::Duration,
+    ),
+    (
+        &["services", "*", "deploy", "restart_policy", "max_attempts"],
+        Kind::Count,
+    ),
+    (
+        &["services", "*", "deploy", "restart_policy", "window"],
+        Kind::Duration,
+    ),
+    (
+        &["services", "*", "deploy", "rollback_config", "delay"],
+        Kind::Duration,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "rollback_config",
+            "max_failure_ratio",
+        ],
+        Kind::Number,
+    ),
+    (
+        &["services", "*", "deploy", "rollback_config", "monitor"],
+        Kind::Duration,
+    ),
+    (
+        &["services", "*", "deploy", "rollback_config", "parallelism"],
+        Kind::Count,
+    ),
+    (
+        &["services", "*", "deploy", "update_config", "delay"],
+        Kind::Duration,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "deploy",
+            "update_config",
+            "max_failure_ratio",
+        ],
+        Kind::Number,
+    ),
+    (
+        &["services", "*", "deploy", "update_config", "monitor"],
+        Kind::Duration,
+    ),
+    (
+        &["services", "*", "deploy", "update_config", "parallelism"],
+        Kind::Count,
+    ),
+    (
+        &["services", "*", "develop", "watch", "*", "exec", "command"],
+        Kind::Command,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "develop",
+            "watch",
+            "*",
+            "exec",
+            "environment",
+        ],
+        Kind::Pairs,
+    ),
+    (
+        &[
+            "services",
+            "*",
+            "develop",
+            "watch",
+            "*",
+            "exec",
+            "privileged",
+        ],
+        Kind::Flag,
+    ),
     (&["services", "*", "entrypoint"], Kind::Command),
     (&["services", "*", "env_file", "*", "required"], Kind::Flag),
     (&["services", "*", "environment"], Kind::Pairs),
     (&["services", "*", "extra_hosts"], Kind::Hosts),
     (&["services", "*", "gpus", "*", "count"], Kind::Devices),
     (&["services", "*", "group_add", "*"], Kind::Text),
-    (&["services", "*", "healthcheck", "interval"], Kind::Duration),
+    (
+        &["services", "*", "healthcheck", "interval"],
+        Kind::Duration,
+    ),
     (&["services", "*", "healthcheck", "retries"], Kind::Count),
-    (&["services", "*", "healthcheck", "start_interval"], Kind::Duration),
-    (&["services", "*", "healthcheck", "start_period"], Kind::Duration),
+    (
+        &["services", "*", "healthcheck", "start_interval"],
+        Kind::Duration,
+    ),
+    (
+        &["services", "*", "healthcheck", "start_period"],
+        Kind::Duration,
+    ),
     (&["services", "*", "healthcheck", "timeout"], Kind::Duration),
     (&["services", "*", "mem_limit"], Kind::Memory),
     (&["services", "*", "mem_reservation"], Kind::Memory),
@@ -102,20 +266,47 @@ const RULES: &Rules<Kind> = &[
     (&["services", "*", "pid"], Kind::Present),
     (&["services", "*", "ports", "*", "published"], Kind::Text),
     (&["services", "*", "ports", "*", "target"], Kind::Count),
-    (&["services", "*", "post_start", "*", "command"], Kind::Command),
-    (&["services", "*", "post_start", "*", "environment"], Kind::Pairs),
-    (&["services", "*", "post_start", "*", "privileged"], Kind::Flag),
-    (&["services", "*", "pre_stop", "*", "command"], Kind::Command),
-    (&["services", "*", "pre_stop", "*", "environment"], Kind::Pairs),
-    (&["services", "*", "pre_stop", "*", "privileged"], Kind::Flag),
+    (
+        &["services", "*", "post_start", "*", "command"],
+        Kind::Command,
+    ),
+    (
+        &["services", "*", "post_start", "*", "environment"],
+        Kind::Pairs,
+    ),
+    (
+        &["services", "*", "post_start", "*", "privileged"],
+        Kind::Flag,
+    ),
+    (
+        &["services", "*", "pre_stop", "*", "command"],
+        Kind::Command,
+    ),
+    (
+        &["services", "*", "pre_stop", "*", "environment"],
+        Kind::Pairs,
+    ),
+    (
+        &["services", "*", "pre_stop", "*", "privileged"],
+        Kind::Flag,
+    ),
     (&["services", "*", "secrets", "*", "mode"], Kind::Mode),
     (&["services", "*", "shm_size"], Kind::Memory),
     (&["services", "*", "stop_grace_period"], Kind::Duration),
     (&["services", "*", "storage_opt"], Kind::Texts),
     (&["services", "*", "ulimits", "*", "*"], Kind::Exact),
-    (&["services", "*", "volumes", "*", "bind", "create_host_path"], Kind::Flag),
-    (&["services", "*", "volumes", "*", "tmpfs", "mode"], Kind::Count),
-    (&["services", "*", "volumes", "*", "tmpfs", "size"], Kind::Memory),
+    (
+        &["services", "*", "volumes", "*", "bind", "create_host_path"],
+        Kind::Flag,
+    ),
+    (
+        &["services", "*", "volumes", "*", "tmpfs", "mode"],
+        Kind::Count,
+    ),
+    (
+        &["services", "*", "volumes", "*", "tmpfs", "size"],
+        Kind::Memory,
+    ),
     (&["configs", "*", "driver_opts", "*"], Kind::Text),
     (&["secrets", "*", "driver_opts", "*"], Kind::Text),
 ];
@@ -124,9 +315,17 @@ const RULES: &Rules<Kind> = &[
 /// The first value that Compose cannot read.
 pub(super) fn check(root: &Node) -> Result<()> {
     walk(root, &mut Trail::default())?;
-    match root.entries().iter().filter(|entry| entry.key.starts_with("x-")).find_map(|entry| endless(&entry.value)) {
+    match root
+        .entries()
+        .iter()
+        .filter(|entry| entry.key.starts_with("x-"))
+        .find_map(|entry| endless(&entry.value))
+    {
         Some(number) => {
-            let what = format!("is {}, which `docker compose config --format json` cannot print", number.printed());
+            let what = format!(
+                "is {}, which `docker compose config --format json` cannot print",
+                number.printed()
+            );
             Err(number.problem(&Trail::of(&["x-…"]), &what))
         }
         None => Ok(()),
@@ -147,7 +346,9 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &node.data) {
         (Found::Rule(kind), Data::Null) if kind != Kind::Present => Ok(()),
         (Found::Rule(kind), _) => match unread(kind, node) {
-            Some(wanted) => Err(node.problem(trail, &format!("is `{}`, not {wanted}", node.printed()))),
+            Some(wanted) => {
+                Err(node.problem(trail, &format!("is `{}`, not {wanted}", node.printed())))
+            }
             None => Ok(()),
         },
         (Found::Above, Data::Map(entries)) => {
@@ -158,9 +359,9 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
                 .filter(|entry| inside(&entry.key))
                 .try_for_each(|entry| trail.within(&entry.key, |trail| walk(&entry.value, trail)))
         }
-        (Found::Above, Data::List(items)) => {
-            items.iter().try_for_each(|item| trail.within("[]", |trail| walk(item, trail)))
-        }
+        (Found::Above, Data::List(items)) => items
+            .iter()
+            .try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
         _ => Ok(()),
     }
 }
@@ -170,22 +371,49 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
     let text = node.text();
     let (read, wanted) = match kind {
         Kind::Text => (is_text(node), "a text"),
-        Kind::Flag => (matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag), "`true` or `false`"),
-        Kind::Whole => (text.is_none_or(|text| text.parse::<i64>().is_ok()), "a whole number"),
+        Kind::Flag => (
+            matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag),
+            "`true` or `false`",
+        ),
+        Kind::Whole => (
+            text.is_none_or(|text| text.parse::<i64>().is_ok()),
+            "a whole number",
+        ),
         Kind::Exact => (node.is_whole(), "a whole number"),
         Kind::Count => (is_count(node), "a number of 0 or more"),
         Kind::Number => (is_printed(node), "a number"),
-        Kind::Share => ((node.is_whole() || !matches!(node.data, Data::Int(_))) && is_printed(node), "a number"),
-        Kind::Memory => (text.is_none() || units::bytes(node).is_some(), "an amount of memory such as `64m`"),
-        Kind::Duration => (text.is_some_and(units::is_duration), "a duration such as `1m30s`"),
-        Kind::Command => (text.is_none_or(is_command), "a command: a quote or bracket is not closed"),
+        Kind::Share => (
+            (node.is_whole() || !matches!(node.data, Data::Int(_))) && is_printed(node),
+            "a number",
+        ),
+        Kind::Memory => (
+            text.is_none() || units::bytes(node).is_some(),
+            "an amount of memory such as `64m`",
+        ),
+        Kind::Duration => (
+            text.is_some_and(units::is_duration),
+            "a duration such as `1m30s`",
+        ),
+        Kind::Command => (
+            text.is_none_or(is_command),
+            "a command: a quote or bracket is not closed",
+        ),
         Kind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
         Kind::Mode => (is_mode(node), "permission bits such as 0440"),
         Kind::Devices => (is_devices(node), "`all` or a number"),
-        Kind::Names => (!extends_names(node), "a mapping of names that do not begin with `x-`"),
-        Kind::Texts => (!extends_names(node) && are_texts(node), "a mapping of names to texts"),
+        Kind::Names => (
+            !extends_names(node),
+            "a mapping of names that do not begin with `x-`",
+        ),
+        Kind::Texts => (
+            !extends_names(node) && are_texts(node),
+            "a mapping of names to texts",
+        ),
         Kind::Present | Kind::Path => (text.is_some(), "a text"),
-        Kind::Pairs => (!node.items().iter().any(is_spaced), "a list of names without a space behind them"),
+        Kind::Pairs => (
+            !node.items().iter().any(is_spaced),
+            "a list of names without a space behind them",
+        ),
     };
     (!read).then_some(wanted)
 }
@@ -195,7 +423,9 @@ fn is_text(node: &Node) -> bool {
 }
 
 fn are_texts(node: &Node) -> bool {
-    node.entries().iter().all(|entry| entry.value.is_null() || is_text(&entry.value))
+    node.entries()
+        .iter()
+        .all(|entry| entry.value.is_null() || is_text(&entry.value))
 }
 
 fn is_flag(text: &str) -> bool {
@@ -236,30 +466,42 @@ fn is_devices(node: &Node) -> bool {
 fn is_spaced(item: &Node) -> bool {
     let text = item.printed();
     let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
-    matches!(name.as_bytes().last(), Some(b' ' | b'\t'..=b'\r' | 0x85 | 0xA0))
+    matches!(
+        name.as_bytes().last(),
+        Some(b' ' | b'\t'..=b'\r' | 0x85 | 0xA0)
+    )
 }
 
 fn extends_names(node: &Node) -> bool {
-    node.entries().iter().any(|entry| entry.key.starts_with("x-"))
+    node.entries()
+        .iter()
+        .any(|entry| entry.key.starts_with("x-"))
 }
 
 fn are_hosts(node: &Node) -> bool {
     let is_host = |host: &str| !host.is_empty() && !host.contains([':', '=']);
-    let keys = node
-        .entries()
-        .iter()
-        .all(|entry| is_host(&entry.key) && matches!(entry.value.data, Data::Null | Data::Text(_) | Data::List(_)));
+    let keys = node.entries().iter().all(|entry| {
+        is_host(&entry.key)
+            && matches!(entry.value.data, Data::Null | Data::Text(_) | Data::List(_))
+    });
     keys && !extends_names(node)
         && node.items().iter().all(|item| {
             let text = item.printed();
-            let host = text.split_once('=').or_else(|| text.split_once(':')).map(|(host, _)| host);
+            let host = text
+                .split_once('=')
+                .or_else(|| text.split_once(':'))
+                .map(|(host, _)| host);
             host.is_some_and(is_host)
         })
 }
 
 /// Whether quotes, brackets and backslashes of a command line are in order, as Compose splits it.
 fn is_command(line: &str) -> bool {
-    let (mut escaped, mut double, mut single, mut back, mut dollar) = (false, false, false, false, false);
+    let mut escaped = false;
+    let mut double = false;
+    let mut single = false;
+    let mut back = false;
+    let mut dollar = false;
     // The word so far ends in `$`; it matters before a bracket.
     let mut after_dollar = false;
     for char in line.chars() {
@@ -305,10 +547,27 @@ mod tests {
 
     #[test]
     fn commands_close_their_quotes_and_brackets() {
-        for good in ["", "sh -c 'a b'", r#"echo "it's""#, "a; b (", "echo $(date)", r"a\ b", "echo `date`", "a > 'x"] {
+        for good in [
+            "",
+            "sh -c 'a b'",
+            r#"echo "it's""#,
+            "a; b (",
+            "echo $(date)",
+            r"a\ b",
+            "echo `date`",
+            "a > 'x",
+        ] {
             assert!(is_command(good), "{good}");
         }
-        for bad in ["echo 'a", "echo \"a", "a (b)", "a)", r"a\", "echo `date", "echo $(date"] {
+        for bad in [
+            "echo 'a",
+            "echo \"a",
+            "a (b)",
+            "a)",
+            r"a\",
+            "echo `date",
+            "echo $(date",
+        ] {
             assert!(!is_command(bad), "{bad}");
         }
     }

@@ -26,7 +26,10 @@ const RULES: &Rules<Identity> = &[
     (&["networks", "*", "ipam", "options"], Identity::Key),
     (&["services", "*", "annotations"], Identity::Key),
     (&["services", "*", "build", "args"], Identity::Key),
-    (&["services", "*", "build", "additional_contexts"], Identity::Key),
+    (
+        &["services", "*", "build", "additional_contexts"],
+        Identity::Key,
+    ),
     (&["services", "*", "build", "platform"], Identity::Key),
     (&["services", "*", "build", "tags"], Identity::Key),
     (&["services", "*", "build", "labels"], Identity::Key),
@@ -43,11 +46,20 @@ const RULES: &Rules<Identity> = &[
     (&["services", "*", "expose"], Identity::Expose),
     (&["services", "*", "labels"], Identity::Key),
     (&["services", "*", "links"], Identity::Key),
-    (&["services", "*", "networks", "*", "aliases"], Identity::Key),
-    (&["services", "*", "networks", "*", "link_local_ips"], Identity::Key),
+    (
+        &["services", "*", "networks", "*", "aliases"],
+        Identity::Key,
+    ),
+    (
+        &["services", "*", "networks", "*", "link_local_ips"],
+        Identity::Key,
+    ),
     (&["services", "*", "ports"], Identity::Port),
     (&["services", "*", "profiles"], Identity::Key),
-    (&["services", "*", "secrets"], Identity::Mount("/run/secrets")),
+    (
+        &["services", "*", "secrets"],
+        Identity::Mount("/run/secrets"),
+    ),
     (&["services", "*", "sysctls"], Identity::Key),
     (&["services", "*", "tmpfs"], Identity::Key),
     (&["services", "*", "volumes"], Identity::Volume),
@@ -115,7 +127,10 @@ fn mount(item: &Node, folder: &str, trail: &Trail) -> Result<String> {
         Data::Text(name) => Ok(format!("{folder}/{name}")),
         Data::Map(_) => match item.get("target") {
             Some(target) => target.expect_text(trail).map(str::to_owned),
-            None => Ok(format!("{folder}/{}", item.get("source").map(Node::printed).unwrap_or_default())),
+            None => Ok(format!(
+                "{folder}/{}",
+                item.get("source").map(Node::printed).unwrap_or_default()
+            )),
         },
         _ => Err(item.mistyped(trail, "a list of names or mappings")),
     }
@@ -132,21 +147,27 @@ fn device(item: &Node, trail: &Trail) -> Result<String> {
 fn volume_target(item: &Node, trail: &Trail) -> Result<String> {
     match &item.data {
         Data::Map(_) => target(item, trail),
-        Data::Text(text) => volume::parse(text).map(|volume| volume.target).map_err(|what| item.problem(trail, &what)),
+        Data::Text(text) => volume::parse(text)
+            .map(|volume| volume.target)
+            .map_err(|what| item.problem(trail, &what)),
         _ => Ok(String::new()),
     }
 }
 
 fn target(item: &Node, trail: &Trail) -> Result<String> {
     let target = item.get("target").and_then(Node::text);
-    target.map(str::to_owned).ok_or_else(|| item.problem(trail, "has an item without a `target`"))
+    target
+        .map(str::to_owned)
+        .ok_or_else(|| item.problem(trail, "has an item without a `target`"))
 }
 
 fn env_file(item: &Node, trail: &Trail) -> Result<String> {
     match &item.data {
         Data::Text(path) => Ok(path.clone()),
         Data::Map(_) => {
-            let path = item.get("path").ok_or_else(|| item.problem(trail, "has an item without a `path`"))?;
+            let path = item
+                .get("path")
+                .ok_or_else(|| item.problem(trail, "has an item without a `path`"))?;
             path.expect_text(trail).map(str::to_owned)
         }
         _ => Ok(String::new()),
@@ -159,13 +180,17 @@ fn port(item: &Node, trail: &Trail) -> Result<String> {
         Data::Int(port) => Ok(port.to_string()),
         Data::Text(text) => Ok(text.clone()),
         Data::Map(_) => {
-            let target = item.get("target").ok_or_else(|| item.problem(trail, "has a port without a `target`"))?;
-            let field = |key: &str, default: &str| item.get(key).map_or(default.to_owned(), Node::printed);
+            let target = item
+                .get("target")
+                .ok_or_else(|| item.problem(trail, "has a port without a `target`"))?;
+            let field =
+                |key: &str, default: &str| item.get(key).map_or(default.to_owned(), Node::printed);
             let published = match item.get("published") {
                 Some(number) if number.text().is_none() => format!("number {}", number.printed()),
                 _ => field("published", ""),
             };
-            let (ip, protocol) = (field("host_ip", "0.0.0.0"), field("protocol", "tcp"));
+            let ip = field("host_ip", "0.0.0.0");
+            let protocol = field("protocol", "tcp");
             Ok(format!("{ip}:{published}:{}/{protocol}", target.printed()))
         }
         _ => Ok(String::new()),

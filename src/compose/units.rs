@@ -28,7 +28,9 @@ pub(super) fn float(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     if unsigned.starts_with(|char: char| char.is_ascii_alphabetic()) {
         let known = text.eq_ignore_ascii_case("nan")
-            || ["inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word));
+            || ["inf", "infinity"]
+                .iter()
+                .any(|word| unsigned.eq_ignore_ascii_case(word));
         return known.then(|| text.parse().ok())?;
     }
     let digits = without_underscores(text)?;
@@ -43,7 +45,9 @@ pub(super) fn float(text: &str) -> Option<f64> {
 fn without_underscores(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let hex = text.contains(['x', 'X']);
-    let is_digit = |byte: &u8| byte.is_ascii_digit() || hex && (byte.is_ascii_hexdigit() || b"xX".contains(byte));
+    let is_digit = |byte: &u8| {
+        byte.is_ascii_digit() || hex && (byte.is_ascii_hexdigit() || b"xX".contains(byte))
+    };
     let between = |at: usize| {
         let before = at.checked_sub(1).and_then(|before| bytes.get(before));
         before.is_some_and(is_digit) && bytes.get(at + 1).is_some_and(is_digit)
@@ -61,8 +65,13 @@ fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, exponent) = text.get(2..)?.split_once(['p', 'P'])?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
-    let value = digits.chars().try_fold(0.0, |value, digit| Some(value * 16.0 + f64::from(digit.to_digit(16)?)))?;
-    let exponent = exponent.parse::<i32>().ok()?.checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
+    let value = digits.chars().try_fold(0.0, |value, digit| {
+        Some(value * 16.0 + f64::from(digit.to_digit(16)?))
+    })?;
+    let exponent = exponent
+        .parse::<i32>()
+        .ok()?
+        .checked_sub(4 * i32::try_from(fraction.len()).ok()?)?;
     (!digits.is_empty()).then(|| sign * value * 2_f64.powi(exponent))
 }
 
@@ -70,8 +79,8 @@ fn hexadecimal(text: &str) -> Option<f64> {
 fn ram(text: &str) -> Option<f64> {
     let end = text.rfind(|char: char| char.is_ascii_digit() || char == '.' || char == ' ')? + 1;
     let (amount, unit) = text.split_at(end);
-    let amount =
-        float(amount.strip_suffix(' ').unwrap_or(amount)).filter(|amount| amount.is_nan() || *amount >= 0.0)?;
+    let amount = float(amount.strip_suffix(' ').unwrap_or(amount))
+        .filter(|amount| amount.is_nan() || *amount >= 0.0)?;
     let unit = unit.to_lowercase();
     let mut letters = unit.chars();
     let power = match letters.next() {
@@ -79,7 +88,11 @@ fn ram(text: &str) -> Option<f64> {
         Some(letter) => 1 + "kmgtp".find(letter)?,
     };
     let rest = letters.as_str();
-    let known = if power == 0 { rest.is_empty() } else { ["", "b", "ib"].contains(&rest) };
+    let known = if power == 0 {
+        rest.is_empty()
+    } else {
+        ["", "b", "ib"].contains(&rest)
+    };
     known.then(|| (amount * 1024_f64.powi(i32::try_from(power).unwrap_or(0))).trunc())
 }
 
@@ -93,11 +106,17 @@ pub(super) fn is_duration(text: &str) -> bool {
         return false;
     }
     while !rest.is_empty() {
-        let unit = rest.find(|char: char| !char.is_ascii_digit() && char != '.').unwrap_or(rest.len());
+        let unit = rest
+            .find(|char: char| !char.is_ascii_digit() && char != '.')
+            .unwrap_or(rest.len());
         let (amount, after) = rest.split_at(unit);
-        let next = after.find(|char: char| char.is_ascii_digit() || char == '.').unwrap_or(after.len());
+        let next = after
+            .find(|char: char| char.is_ascii_digit() || char == '.')
+            .unwrap_or(after.len());
         let (unit, after) = after.split_at(next);
-        if !is_amount(amount) || !["ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w"].contains(&unit) {
+        if !is_amount(amount)
+            || !["ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w"].contains(&unit)
+        {
             return false;
         }
         rest = after;
@@ -128,12 +147,20 @@ mod tests {
 
     #[test]
     fn reads_numbers_as_go_does() {
-        for (text, number) in [("1.5", 1.5), ("1_000", 1000.0), ("0x1.8p3", 12.0), ("-0X_1P-2", -0.25), (".5e1", 5.0)] {
+        for (text, number) in [
+            ("1.5", 1.5),
+            ("1_000", 1000.0),
+            ("0x1.8p3", 12.0),
+            ("-0X_1P-2", -0.25),
+            (".5e1", 5.0),
+        ] {
             assert_eq!(float(text), Some(number), "{text}");
         }
         assert_eq!(float("-Inf"), Some(f64::NEG_INFINITY));
         assert!(float("nan").unwrap().is_nan());
-        for bad in ["", "x", "1_", "_1", "1__0", "0x10", "0xp1", "+nan", "1e400", "e5", "1 "] {
+        for bad in [
+            "", "x", "1_", "_1", "1__0", "0x10", "0xp1", "+nan", "1e400", "e5", "1 ",
+        ] {
             assert_eq!(float(bad), None, "{bad}");
         }
     }

@@ -19,7 +19,11 @@ pub(super) fn parse(text: &str) -> Result<Short, String> {
     if text.is_empty() {
         return Err("has an empty volume".to_owned());
     }
-    let whole = |text: &str| Short { source: None, target: text.to_owned(), options: String::new() };
+    let whole = |text: &str| Short {
+        source: None,
+        target: text.to_owned(),
+        options: String::new(),
+    };
     // Too short for a colon with something on both sides.
     if text.len() <= 2 {
         return Ok(whole(text));
@@ -30,10 +34,16 @@ pub(super) fn parse(text: &str) -> Result<Short, String> {
     }
     match parts.as_slice() {
         [target] => Ok(whole(target)),
-        [source, target] => Ok(Short { source: Some(source.clone()), target: target.clone(), options: String::new() }),
-        [source, target, options] => {
-            Ok(Short { source: Some(source.clone()), target: target.clone(), options: options.clone() })
-        }
+        [source, target] => Ok(Short {
+            source: Some(source.clone()),
+            target: target.clone(),
+            options: String::new(),
+        }),
+        [source, target, options] => Ok(Short {
+            source: Some(source.clone()),
+            target: target.clone(),
+            options: options.clone(),
+        }),
         _ => Err(format!("has too many colons in `{text}`")),
     }
 }
@@ -75,13 +85,21 @@ fn is_drive(part: &str) -> bool {
 pub(super) fn canonical(short: &Short, place: &Place) -> Node {
     let text = |text: &str| Data::Text(text.to_owned());
     let bind = short.source.as_deref().is_some_and(is_path);
-    let mut node = Node::map(place, [("type", text(if bind { "bind" } else { "volume" }))]);
+    let mut node = Node::map(
+        place,
+        [("type", text(if bind { "bind" } else { "volume" }))],
+    );
     if let Some(source) = &short.source {
         node.default("source", text(source));
     }
     node.default("target", text(&clean(&short.target)));
     let options: Vec<_> = short.options.split(',').collect();
-    if options.iter().rev().find(|option| ["ro", "rw"].contains(option)) == Some(&"ro") {
+    if options
+        .iter()
+        .rev()
+        .find(|option| ["ro", "rw"].contains(option))
+        == Some(&"ro")
+    {
         node.default("read_only", Data::Bool(true));
     }
     let details = details(&options, bind, place);
@@ -93,11 +111,21 @@ fn details(options: &[&str], bind: bool, place: &Place) -> Node {
     let mut node = Node::map(place, []);
     if bind {
         node.default("create_host_path", Data::Bool(true));
-        let propagation = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
-        if let Some(chosen) = options.iter().rev().find(|option| propagation.contains(option)) {
+        let propagation = [
+            "rprivate", "private", "rshared", "shared", "rslave", "slave",
+        ];
+        if let Some(chosen) = options
+            .iter()
+            .rev()
+            .find(|option| propagation.contains(option))
+        {
             node.default("propagation", Data::Text((*chosen).to_owned()));
         }
-        if let Some(chosen) = options.iter().rev().find(|option| ["z", "Z"].contains(option)) {
+        if let Some(chosen) = options
+            .iter()
+            .rev()
+            .find(|option| ["z", "Z"].contains(option))
+        {
             node.default("selinux", Data::Text((*chosen).to_owned()));
         }
     } else if options.contains(&"nocopy") {
@@ -107,7 +135,8 @@ fn details(options: &[&str], bind: bool, place: &Place) -> Node {
 }
 
 fn is_path(source: &str) -> bool {
-    let drive = source.chars().next().is_some_and(char::is_alphabetic) && source.chars().nth(1) == Some(':');
+    let drive = source.chars().next().is_some_and(char::is_alphabetic)
+        && source.chars().nth(1) == Some(':');
     source.starts_with(['.', '/', '~']) || source.starts_with("\\\\") || drive
 }
 

@@ -19,12 +19,20 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
         Shape::Flag => flag(node, path, problems),
         Shape::Port => port(node, path, problems),
         Shape::Object(keys) => object(node, keys, "a mapping", path, problems),
-        Shape::Short(main, keys) => object(node, keys, &format!("a {main} or a mapping"), path, problems),
+        Shape::Short(main, keys) => object(
+            node,
+            keys,
+            &format!("a {main} or a mapping"),
+            path,
+            problems,
+        ),
         Shape::Table(names, shape) => table(node, *names, shape, path, problems),
-        Shape::List(shape) => list(node, path, problems, |item, path, problems| check(item, shape, path, problems)),
-        Shape::Named(keys) => {
-            list(node, path, problems, |item, path, problems| object(item, keys, "a mapping", path, problems))
-        }
+        Shape::List(shape) => list(node, path, problems, |item, path, problems| {
+            check(item, shape, path, problems)
+        }),
+        Shape::Named(keys) => list(node, path, problems, |item, path, problems| {
+            object(item, keys, "a mapping", path, problems)
+        }),
         Shape::Word(word, shape) => {
             let is_word = node.text() == Some(*word);
             match &node.data {
@@ -35,7 +43,10 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
         }
         Shape::Values => values(node, path, problems),
         Shape::Refused { why, instead } => {
-            let error = node.place.error(Code::ConfigValue, format!("`{path}` is not possible: {why}"));
+            let error = node.place.error(
+                Code::ConfigValue,
+                format!("`{path}` is not possible: {why}"),
+            );
             problems.push(error.hint(*instead));
         }
     }
@@ -48,27 +59,35 @@ fn text(node: &Node, format: Format, path: &str, problems: &mut Vec<Error>) {
     if let Err(problem) = format.check(text, &node.place) {
         problems.push(problem);
     } else if scalar::is_typed(node) {
-        problems.push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
+        problems
+            .push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
     }
 }
 
 fn flag(node: &Node, path: &str, problems: &mut Vec<Error>) {
-    if !matches!(&node.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "false")) {
+    if !matches!(&node.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "false"))
+    {
         problems.push(wrong_type(node, "`true` or `false`", path));
     }
 }
 
 fn port(node: &Node, path: &str, problems: &mut Vec<Error>) {
     let number = match &node.data {
-        Data::Scalar { text, plain: true } => scalar::plain(text).ok().filter(serde_json::Value::is_number),
+        Data::Scalar { text, plain: true } => scalar::plain(text)
+            .ok()
+            .filter(serde_json::Value::is_number),
         _ => None,
     };
     match number {
-        Some(number) if number.as_u64().is_some_and(|port| (1..=65535).contains(&port)) => {}
+        Some(number)
+            if number
+                .as_u64()
+                .is_some_and(|port| (1..=65535).contains(&port)) => {}
         Some(number) => {
-            problems.push(
-                node.place.error(Code::ConfigValue, format!("`{path}` must be a port from 1 to 65535, found {number}")),
-            );
+            problems.push(node.place.error(
+                Code::ConfigValue,
+                format!("`{path}` must be a port from 1 to 65535, found {number}"),
+            ));
         }
         None => problems.push(wrong_type(node, "a port number", path)),
     }
@@ -86,10 +105,15 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
             None => problems.push(unknown_key(&entry.key, &entry.place, keys, path)),
         }
     }
-    let missing = keys.iter().filter(|key| key.need != Need::Optional && node.get(key.name).is_none_or(Node::is_null));
+    let missing = keys
+        .iter()
+        .filter(|key| key.need != Need::Optional && node.get(key.name).is_none_or(Node::is_null));
     problems.extend(missing.map(|key| {
         node.place
-            .error(Code::ConfigMissingKey, format!("`{}` is missing", join(path, key.name)))
+            .error(
+                Code::ConfigMissingKey,
+                format!("`{}` is missing", join(path, key.name)),
+            )
             .hint(format!("add `{}: {}`", key.name, key.example))
     }));
 }
@@ -98,8 +122,14 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
 fn known_key(value: &Node, key: &Key, path: &str, problems: &mut Vec<Error>) {
     let before = problems.len();
     check(value, &key.shape, path, problems);
-    for problem in problems[before..].iter_mut().filter(|problem| problem.hint.is_none()) {
-        problem.hint = Some(format!("write, for example, `{}: {}`", key.name, key.example));
+    for problem in problems[before..]
+        .iter_mut()
+        .filter(|problem| problem.hint.is_none())
+    {
+        problem.hint = Some(format!(
+            "write, for example, `{}: {}`",
+            key.name, key.example
+        ));
     }
 }
 
@@ -113,7 +143,12 @@ fn table(node: &Node, names: Format, shape: &Shape, path: &str, problems: &mut V
     }
 }
 
-fn list(node: &Node, path: &str, problems: &mut Vec<Error>, mut item: impl FnMut(&Node, &str, &mut Vec<Error>)) {
+fn list(
+    node: &Node,
+    path: &str,
+    problems: &mut Vec<Error>,
+    mut item: impl FnMut(&Node, &str, &mut Vec<Error>),
+) {
     let Data::List(items) = &node.data else {
         return problems.push(wrong_type(node, "a list", path));
     };
@@ -125,25 +160,53 @@ fn list(node: &Node, path: &str, problems: &mut Vec<Error>, mut item: impl FnMut
 fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
     let Data::Map(entries) = &node.data else {
         // What stands there instead is not shown: values may be secret.
-        return problems.push(node.place.error(Code::ConfigSyntax, format!("`{path}` must be a mapping")));
+        return problems.push(
+            node.place
+                .error(Code::ConfigSyntax, format!("`{path}` must be a mapping")),
+        );
     };
-    problems.extend(entries.iter().filter_map(|entry| no_list_index(&entry.key, &entry.place).err()));
+    problems.extend(
+        entries
+            .iter()
+            .filter_map(|entry| no_list_index(&entry.key, &entry.place).err()),
+    );
     scalar::json(node, problems);
 }
 
 fn wrong_type(node: &Node, wanted: &str, path: &str) -> Error {
-    let subject = if path.is_empty() { "the file".to_owned() } else { format!("`{path}`") };
-    node.place.error(Code::ConfigSyntax, format!("{subject} must be {wanted}, found {}", describe(node)))
+    let subject = if path.is_empty() {
+        "the file".to_owned()
+    } else {
+        format!("`{path}`")
+    };
+    node.place.error(
+        Code::ConfigSyntax,
+        format!("{subject} must be {wanted}, found {}", describe(node)),
+    )
 }
 
 fn unknown_key(name: &str, place: &Place, keys: &[Key], path: &str) -> Error {
-    let whereabouts = if path.is_empty() { String::new() } else { format!(" in `{path}`") };
-    let possible = keys.iter().filter(|key| !matches!(key.shape, Shape::Refused { .. })).map(|key| key.name);
+    let whereabouts = if path.is_empty() {
+        String::new()
+    } else {
+        format!(" in `{path}`")
+    };
+    let possible = keys
+        .iter()
+        .filter(|key| !matches!(key.shape, Shape::Refused { .. }))
+        .map(|key| key.name);
     place
-        .error(Code::ConfigUnknownKey, format!("unknown key `{name}`{whereabouts}"))
+        .error(
+            Code::ConfigUnknownKey,
+            format!("unknown key `{name}`{whereabouts}"),
+        )
         .hint(did_you_mean(name, possible, "keys"))
 }
 
 fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
 }

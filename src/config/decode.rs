@@ -11,8 +11,8 @@ use super::format::{self, did_you_mean};
 use super::variables::References;
 use super::yaml::{Data, Entry, Node};
 use super::{
-    BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin, Provider, ReleaseConfig,
-    Sync, SyncRule, scalar,
+    BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin,
+    Provider, ReleaseConfig, Sync, SyncRule, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -37,18 +37,35 @@ pub(super) struct Draft {
 pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
     let forwards = root.get("forwards").filter(|node| !node.is_null());
     let references = References {
-        forwards: forwards.map(|node| node.entries().iter().map(|entry| entry.key.clone()).collect()),
-        images: entries(root, "images").iter().map(|entry| entry.key.clone()).collect(),
+        forwards: forwards.map(|node| {
+            node.entries()
+                .iter()
+                .map(|entry| entry.key.clone())
+                .collect()
+        }),
+        images: entries(root, "images")
+            .iter()
+            .map(|entry| entry.key.clone())
+            .collect(),
     };
     duplicate_locals(entries(root, "forwards"), problems);
     Draft {
         cluster: cluster(root, problems),
-        compose: root.get("compose").filter(|node| !node.is_null()).map(paths),
-        images: entries(root, "images").iter().map(|entry| image(entry, &references, problems)).collect(),
+        compose: root
+            .get("compose")
+            .filter(|node| !node.is_null())
+            .map(paths),
+        images: entries(root, "images")
+            .iter()
+            .map(|entry| image(entry, &references, problems))
+            .collect(),
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
         allow_node_port: allows(root, "nodePort"),
-        bridge: root.get("bridge").filter(|node| !node.is_null()).map(bridge),
+        bridge: root
+            .get("bridge")
+            .filter(|node| !node.is_null())
+            .map(bridge),
     }
 }
 
@@ -56,7 +73,12 @@ fn bridge(node: &Node) -> BridgeConfig {
     let postgres = node.get("postgres").filter(|node| !node.is_null());
     let text = |key| postgres.and_then(|node| text(node, key)).map(str::to_owned);
     let values = postgres.and_then(|node| node.get("values"));
-    let path = |key| values.and_then(|node| node.get(key)).and_then(Node::text).map(str::to_owned);
+    let path = |key| {
+        values
+            .and_then(|node| node.get(key))
+            .and_then(Node::text)
+            .map(str::to_owned)
+    };
     BridgeConfig {
         service: text("service"),
         database: text("database"),
@@ -93,9 +115,15 @@ fn allows(root: &Node, key: &str) -> bool {
 fn cluster(root: &Node, problems: &mut Vec<Error>) -> ClusterConfig {
     let node = root.get("cluster");
     let text = |key| node.and_then(|node| text(node, key));
-    let provider = text("provider").and_then(format::provider).unwrap_or(Provider::Kind);
+    let provider = text("provider")
+        .and_then(format::provider)
+        .unwrap_or(Provider::Kind);
     problems.extend(node.and_then(|node| unfitting(node, provider)));
-    let name = if provider == Provider::Existing { text("context") } else { text("name") };
+    let name = if provider == Provider::Existing {
+        text("context")
+    } else {
+        text("name")
+    };
     ClusterConfig {
         provider,
         auto: text("provider") == Some("auto"),
@@ -111,18 +139,28 @@ fn unfitting(cluster: &Node, provider: Provider) -> Option<Error> {
     let given = |key| cluster.get(key).filter(|node| !node.is_null());
     let is_existing = provider == Provider::Existing;
     let Some(context) = given("context") else {
-        let error = cluster.place.error(Code::ConfigMissingKey, "`cluster.context` is missing");
+        let error = cluster
+            .place
+            .error(Code::ConfigMissingKey, "`cluster.context` is missing");
         let hint = "name a context of your kubeconfig: cluster: {provider: existing, context: NAME}; \
                     `kubectl config get-contexts -o name` shows those there are";
         return is_existing.then(|| error.hint(hint));
     };
     if !is_existing {
-        let error = context.place.error(Code::ConfigValue, "`cluster.context` is for existing clusters");
+        let error = context.place.error(
+            Code::ConfigValue,
+            "`cluster.context` is for existing clusters",
+        );
         return Some(error.hint("cluster: {provider: existing, context: NAME}"));
     }
     let beside = |key| given(key).filter(|node| node.place.file == context.place.file);
-    let (key, unused) = ["name", "image"].into_iter().find_map(|key| Some((key, beside(key)?)))?;
-    let error = unused.place.error(Code::ConfigValue, format!("an existing cluster has no `{key}` for devk to choose"));
+    let (key, unused) = ["name", "image"]
+        .into_iter()
+        .find_map(|key| Some((key, beside(key)?)))?;
+    let error = unused.place.error(
+        Code::ConfigValue,
+        format!("an existing cluster has no `{key}` for devk to choose"),
+    );
     Some(error.hint("remove the key; `context` says which one it is"))
 }
 
@@ -132,26 +170,42 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
     let dockerfile = path(node, "dockerfile");
     problems.extend(missing_dockerfile(node));
     let args = entries(node, "args");
-    args.iter().for_each(|arg| references.check_argument(&arg.value, problems));
+    args.iter()
+        .for_each(|arg| references.check_argument(&arg.value, problems));
     let context = context.unwrap_or_default();
     ImageConfig {
         name: entry.key.clone(),
         dockerfile: dockerfile.unwrap_or_else(|| context.join("Dockerfile")),
         context,
         target: text(node, "target").map(str::to_owned),
-        args: args.iter().filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned()))).collect(),
-        sync: node.get("sync").filter(|sync| !sync.is_null()).map(sync).unwrap_or_default(),
+        args: args
+            .iter()
+            .filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned())))
+            .collect(),
+        sync: node
+            .get("sync")
+            .filter(|sync| !sync.is_null())
+            .map(sync)
+            .unwrap_or_default(),
         origin: Origin::from(&entry.place),
     }
 }
 
 fn sync(node: &Node) -> Sync {
-    let Data::List(rules) = &node.data else { return Sync::Auto };
+    let Data::List(rules) = &node.data else {
+        return Sync::Auto;
+    };
     Sync::Rules(rules.iter().map(sync_rule).collect())
 }
 
 fn sync_rule(node: &Node) -> SyncRule {
-    let texts = |key| node.get(key).map_or(&[][..], Node::items).iter().filter_map(Node::text).map(str::to_owned);
+    let texts = |key| {
+        node.get(key)
+            .map_or(&[][..], Node::items)
+            .iter()
+            .filter_map(Node::text)
+            .map(str::to_owned)
+    };
     SyncRule {
         // Without its `.`: a path is compared part by part.
         from: Path::new(text(node, "from").unwrap_or_default())
@@ -170,14 +224,23 @@ fn missing_dockerfile(image: &Node) -> Option<Error> {
     let Some(node) = image.get("dockerfile").filter(|node| !node.is_null()) else {
         return missing_default_dockerfile(image.get("context")?);
     };
-    let name = node.text().filter(|name| !name.is_empty() && !node.place.path(name).is_file())?;
-    let error = node.place.error(Code::ImageContext, format!("there is no Dockerfile `{name}`"));
+    let name = node
+        .text()
+        .filter(|name| !name.is_empty() && !node.place.path(name).is_file())?;
+    let error = node.place.error(
+        Code::ImageContext,
+        format!("there is no Dockerfile `{name}`"),
+    );
     // Compose reads `dockerfile` from the context: say so to those who followed it.
-    let context = image.get("context").and_then(|context| Some((context.text()?, &context.place)));
+    let context = image
+        .get("context")
+        .and_then(|context| Some((context.text()?, &context.place)));
     Some(match context {
-        Some((folder, place)) if place.path(folder).join(name).is_file() => {
-            error.hint(format!("{}: write `{}/{name}`", format::base(&node.place), folder.trim_end_matches('/')))
-        }
+        Some((folder, place)) if place.path(folder).join(name).is_file() => error.hint(format!(
+            "{}: write `{}/{name}`",
+            format::base(&node.place),
+            folder.trim_end_matches('/')
+        )),
         _ => error.hint(format!("name a file; {}", format::base(&node.place))),
     })
 }
@@ -189,7 +252,12 @@ fn missing_default_dockerfile(context: &Node) -> Option<Error> {
         return None;
     }
     let message = format!("the build context `{text}` has no Dockerfile");
-    Some(context.place.error(Code::ImageContext, message).hint("add one, or name it with `dockerfile:`"))
+    Some(
+        context
+            .place
+            .error(Code::ImageContext, message)
+            .hint("add one, or name it with `dockerfile:`"),
+    )
 }
 
 fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> Vec<ReleaseConfig> {
@@ -198,11 +266,19 @@ fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> 
     for name in nodes.iter().filter_map(|node| node.get("name")) {
         let Some(text) = name.text() else { continue };
         if let Some(first) = lines.insert(text, name.place.line) {
-            let error = name.place.error(Code::ConfigValue, format!("a second release is named `{text}`"));
-            problems.push(error.hint(format!("the first is in line {first}; give this one another name")));
+            let error = name.place.error(
+                Code::ConfigValue,
+                format!("a second release is named `{text}`"),
+            );
+            problems.push(error.hint(format!(
+                "the first is in line {first}; give this one another name"
+            )));
         }
     }
-    nodes.iter().map(|node| release(node, references, problems)).collect()
+    nodes
+        .iter()
+        .map(|node| release(node, references, problems))
+        .collect()
 }
 
 fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> ReleaseConfig {
@@ -210,32 +286,52 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
         problems.extend(references.unknown_image(&entry.key, &entry.place));
     }
     let set = node.get("set").filter(|set| !set.is_null());
-    set.into_iter().for_each(|set| references.check(set, problems));
+    set.into_iter()
+        .for_each(|set| references.check(set, problems));
     ReleaseConfig {
         name: text(node, "name").unwrap_or_default().to_owned(),
         chart: path(node, "chart").unwrap_or_default(),
         values: node.get("values").map(paths).unwrap_or_default(),
         // Its problems are in the list already.
-        set: set.map_or_else(|| serde_json::json!({}), |set| scalar::json(set, &mut Vec::new())),
-        images: entries(node, "images").iter().filter_map(image_paths).collect(),
+        set: set.map_or_else(
+            || serde_json::json!({}),
+            |set| scalar::json(set, &mut Vec::new()),
+        ),
+        images: entries(node, "images")
+            .iter()
+            .filter_map(image_paths)
+            .collect(),
         generate: generators(node),
-        timeout: text(node, "timeout").and_then(format::duration).unwrap_or(TIMEOUT),
+        timeout: text(node, "timeout")
+            .and_then(format::duration)
+            .unwrap_or(TIMEOUT),
         origin: Origin::from(&node.place),
     }
 }
 
 fn paths(list: &Node) -> Vec<PathBuf> {
-    list.items().iter().filter_map(|item| item.text().map(|text| item.place.path(text))).collect()
+    list.items()
+        .iter()
+        .filter_map(|item| item.text().map(|text| item.place.path(text)))
+        .collect()
 }
 
 fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {
     let text = |key| text(&entry.value, key).map(str::to_owned);
-    Some((entry.key.clone(), ImagePaths { repository: text("repository")?, tag: text("tag")? }))
+    Some((
+        entry.key.clone(),
+        ImagePaths {
+            repository: text("repository")?,
+            tag: text("tag")?,
+        },
+    ))
 }
 
 fn generators(node: &Node) -> BTreeMap<String, super::Generator> {
     let pairs = entries(node, "generate").iter();
-    pairs.filter_map(|entry| Some((entry.key.clone(), format::generator(entry.value.text()?)?))).collect()
+    pairs
+        .filter_map(|entry| Some((entry.key.clone(), format::generator(entry.value.text()?)?)))
+        .collect()
 }
 
 fn forward(entry: &Entry) -> ForwardConfig {
@@ -256,11 +352,20 @@ fn port(node: &Node, key: &str) -> Option<u16> {
 fn duplicate_locals(forwards: &[Entry], problems: &mut Vec<Error>) {
     let mut first = HashMap::<u16, &Entry>::new();
     for entry in forwards {
-        let (Some(local), Some(node)) = (port(&entry.value, "local"), entry.value.get("local")) else { continue };
+        let (Some(local), Some(node)) = (port(&entry.value, "local"), entry.value.get("local"))
+        else {
+            continue;
+        };
         if let Some(other) = first.insert(local, entry) {
-            let message = format!("the local port {local} is taken by the forward `{}` already", other.key);
-            problems
-                .push(node.place.error(Code::ConfigValue, message).hint("choose another port, or leave `local` out"));
+            let message = format!(
+                "the local port {local} is taken by the forward `{}` already",
+                other.key
+            );
+            problems.push(
+                node.place
+                    .error(Code::ConfigValue, message)
+                    .hint("choose another port, or leave `local` out"),
+            );
         }
     }
 }
@@ -271,6 +376,10 @@ impl References {
             return None;
         }
         let error = place.error(Code::ConfigValue, format!("`{name}` is none of the images"));
-        Some(error.hint(did_you_mean(name, self.images.iter().map(String::as_str), "images")))
+        Some(error.hint(did_you_mean(
+            name,
+            self.images.iter().map(String::as_str),
+            "images",
+        )))
     }
 }

@@ -61,12 +61,18 @@ impl Format {
             Self::Text => Ok(()),
             Self::Label => name(text, 63, place),
             Self::ReleaseName => name(text, RELEASE_NAME, place),
-            Self::Provider => provider(text).map(drop).ok_or_else(|| unknown_provider(text, place)),
+            Self::Provider => provider(text)
+                .map(drop)
+                .ok_or_else(|| unknown_provider(text, place)),
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
-                place.error(Code::ConfigValue, message).hint("write it as `180s`, `3m` or `1h30m`")
+                place
+                    .error(Code::ConfigValue, message)
+                    .hint("write it as `180s`, `3m` or `1h30m`")
             }),
-            Self::Generator => generator(text).map(drop).ok_or_else(|| unknown_generator(text, place)),
+            Self::Generator => generator(text)
+                .map(drop)
+                .ok_or_else(|| unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
             Self::ValuesFile => file("values", text, place),
@@ -82,13 +88,22 @@ impl Format {
         match self {
             Self::Label => r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$".to_owned(),
             Self::ReleaseName => r"^[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?$".to_owned(),
-            Self::Provider => format!("^({})$", PROVIDERS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join("|")),
+            Self::Provider => format!(
+                "^({})$",
+                PROVIDERS
+                    .iter()
+                    .map(|(name, _)| *name)
+                    .collect::<Vec<_>>()
+                    .join("|")
+            ),
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
-            Self::Text | Self::Chart | Self::ValuesFile | Self::ComposeFile | Self::Context => ".".to_owned(),
+            Self::Text | Self::Chart | Self::ValuesFile | Self::ComposeFile | Self::Context => {
+                ".".to_owned()
+            }
         }
     }
 }
@@ -98,7 +113,10 @@ fn below(text: &str, place: &Place) -> Result<()> {
     if path.is_relative() && !has_parent(path) {
         return Ok(());
     }
-    let error = place.error(Code::ConfigValue, format!("`{text}` is not a path in the build context"));
+    let error = place.error(
+        Code::ConfigValue,
+        format!("`{text}` is not a path in the build context"),
+    );
     Err(error.hint("write it relative to the image's `context`, without `..`"))
 }
 
@@ -107,21 +125,29 @@ fn inside(text: &str, place: &Place) -> Result<()> {
     if path.is_absolute() && !has_parent(path) && !text.contains('\n') {
         return Ok(());
     }
-    let error = place.error(Code::ConfigValue, format!("`{text}` is not an absolute path in the container"));
+    let error = place.error(
+        Code::ConfigValue,
+        format!("`{text}` is not an absolute path in the container"),
+    );
     Err(error.hint("begin it with `/`, and leave out `..`"))
 }
 
 fn has_parent(path: &Path) -> bool {
-    path.components().any(|part| part == std::path::Component::ParentDir)
+    path.components()
+        .any(|part| part == std::path::Component::ParentDir)
 }
 
 pub(super) fn provider(text: &str) -> Option<Provider> {
-    PROVIDERS.iter().find(|(name, _)| *name == text).map(|(_, provider)| *provider)
+    PROVIDERS
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, provider)| *provider)
 }
 
 /// Hours, minutes and seconds, each a whole number with its unit; 1 s to 24 h.
 pub(super) fn duration(text: &str) -> Option<Duration> {
-    let (mut rest, mut seconds) = (text, 0u64);
+    let mut rest = text;
+    let mut seconds = 0u64;
     while !rest.is_empty() {
         let (digits, tail) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
         let unit = match tail.chars().next()? {
@@ -130,7 +156,11 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
             's' => 1,
             _ => return None,
         };
-        seconds = digits.parse::<u64>().ok()?.checked_mul(unit)?.checked_add(seconds)?;
+        seconds = digits
+            .parse::<u64>()
+            .ok()?
+            .checked_mul(unit)?
+            .checked_add(seconds)?;
         rest = &tail[1..];
     }
     Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero() && *time <= LONGEST)
@@ -140,7 +170,10 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
 pub(super) fn generator(text: &str) -> Option<Generator> {
     let length = |digits: &str| {
         let digits = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit()))?;
-        digits.parse().ok().filter(|n| (1..=LONGEST_SECRET).contains(n))
+        digits
+            .parse()
+            .ok()
+            .filter(|n| (1..=LONGEST_SECRET).contains(n))
     };
     if let Some(digits) = text.strip_prefix("hex") {
         return length(digits).map(Generator::Hex);
@@ -160,40 +193,58 @@ fn name(text: &str, longest: usize, place: &Place) -> Result<()> {
         Some(label) if is_label(&label) => format!("{rule}, such as `{label}`"),
         _ => rule,
     };
-    Err(place.error(Code::ConfigValue, format!("`{text}` is not a valid name")).hint(hint))
+    Err(place
+        .error(Code::ConfigValue, format!("`{text}` is not a valid name"))
+        .hint(hint))
 }
 
 fn unknown_provider(text: &str, place: &Place) -> Error {
     let names = PROVIDERS.iter().map(|(name, _)| *name);
-    place.error(Code::ConfigValue, format!("unknown cluster provider `{text}`")).hint(did_you_mean(
-        text,
-        names,
-        "providers",
-    ))
+    place
+        .error(
+            Code::ConfigValue,
+            format!("unknown cluster provider `{text}`"),
+        )
+        .hint(did_you_mean(text, names, "providers"))
 }
 
 fn unknown_generator(text: &str, place: &Place) -> Error {
     let rule = format!(
         "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {LONGEST_SECRET}"
     );
-    place.error(Code::ConfigValue, format!("unknown generator `{text}`")).hint(rule)
+    place
+        .error(Code::ConfigValue, format!("unknown generator `{text}`"))
+        .hint(rule)
 }
 
 /// "did you mean `x`?", or all there are: "`what` are `x`, `y`".
-pub(super) fn did_you_mean<'a>(text: &str, known: impl Iterator<Item = &'a str> + Clone, what: &str) -> String {
+pub(super) fn did_you_mean<'a>(
+    text: &str,
+    known: impl Iterator<Item = &'a str> + Clone,
+    what: &str,
+) -> String {
     if let Some(near) = suggest(text, known.clone()) {
         return format!("did you mean `{near}`?");
     }
     let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-    if all.is_empty() { format!("there are no {what}") } else { format!("the known {what} are {}", all.join(", ")) }
+    if all.is_empty() {
+        format!("there are no {what}")
+    } else {
+        format!("the known {what} are {}", all.join(", "))
+    }
 }
 
 fn value_path(text: &str, place: &Place) -> Result<()> {
-    if text.split('.').all(|part| !part.is_empty() && !part.contains(char::is_whitespace)) {
+    if text
+        .split('.')
+        .all(|part| !part.is_empty() && !part.contains(char::is_whitespace))
+    {
         return no_list_index(text, place);
     }
     let message = format!("`{text}` is not a path in the chart's values");
-    Err(place.error(Code::ConfigValue, message).hint("write the keys with dots between them, such as `api.image.tag`"))
+    Err(place
+        .error(Code::ConfigValue, message)
+        .hint("write the keys with dots between them, such as `api.image.tag`"))
 }
 
 /// `helm --set` takes `a[0].b` for an item of a list; in a path of devk's it would be a key of that name.
@@ -225,16 +276,24 @@ fn chart(text: &str, place: &Place) -> Result<()> {
     };
     let error = place.error(Code::ChartMissing, message);
     if text.starts_with("oci://") || text.starts_with("http") {
-        return Err(error.hint("charts are installed from folders: `helm pull --untar` the chart and name its folder"));
+        return Err(error.hint(
+            "charts are installed from folders: `helm pull --untar` the chart and name its folder",
+        ));
     }
-    Err(error.hint(format!("name the folder that holds Chart.yaml; {}", base(place))))
+    Err(error.hint(format!(
+        "name the folder that holds Chart.yaml; {}",
+        base(place)
+    )))
 }
 
 fn folder(text: &str, place: &Place) -> Result<()> {
     if place.path(text).is_dir() {
         return Ok(());
     }
-    let error = place.error(Code::ImageContext, format!("there is no build context folder `{text}`"));
+    let error = place.error(
+        Code::ImageContext,
+        format!("there is no build context folder `{text}`"),
+    );
     Err(error.hint(format!("name a folder; {}", base(place))))
 }
 
@@ -242,7 +301,10 @@ fn file(kind: &str, text: &str, place: &Place) -> Result<()> {
     if place.path(text).is_file() {
         return Ok(());
     }
-    let error = place.error(Code::ConfigPath, format!("there is no {kind} file `{text}`"));
+    let error = place.error(
+        Code::ConfigPath,
+        format!("there is no {kind} file `{text}`"),
+    );
     Err(error.hint(format!("name a file; {}", base(place))))
 }
 
@@ -259,8 +321,25 @@ mod tests {
     #[test]
     fn durations_add_up_and_stay_within_a_day() {
         let seconds = |text| duration(text).map(|time| time.as_secs());
-        assert_eq!(["180s", "3m", "1h30m", "24h"].map(seconds), [180, 180, 5400, 86400].map(Some));
-        assert_eq!(["", "0s", "180", "3 m", "m", "25h", "1d", "-1s", "99999999999999999999s"].map(seconds), [None; 9]);
+        assert_eq!(
+            ["180s", "3m", "1h30m", "24h"].map(seconds),
+            [180, 180, 5400, 86400].map(Some)
+        );
+        assert_eq!(
+            [
+                "",
+                "0s",
+                "180",
+                "3 m",
+                "m",
+                "25h",
+                "1d",
+                "-1s",
+                "99999999999999999999s"
+            ]
+            .map(seconds),
+            [None; 9]
+        );
     }
 
     #[test]
@@ -268,6 +347,9 @@ mod tests {
         assert_eq!(generator("hex64"), Some(Generator::Hex(64)));
         assert_eq!(generator("base6432"), Some(Generator::Base64(32)));
         assert_eq!(generator("uuid"), Some(Generator::Uuid));
-        assert_eq!(["hex", "hex0", "hex+4", "hex9999", "base64", "uuid4", ""].map(generator), [None; 7]);
+        assert_eq!(
+            ["hex", "hex0", "hex+4", "hex9999", "base64", "uuid4", ""].map(generator),
+            [None; 7]
+        );
     }
 }

@@ -13,7 +13,11 @@ const LABEL: usize = 63;
 /// at most 63 characters.
 pub(super) fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    !text.is_empty() && text.len() <= LABEL && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
+    !text.is_empty()
+        && text.len() <= LABEL
+        && text.bytes().all(inner)
+        && !text.starts_with('-')
+        && !text.ends_with('-')
 }
 
 fn short_hash(text: &str) -> String {
@@ -34,14 +38,19 @@ pub(super) fn label(text: &str) -> Option<String> {
     if is_label(text) {
         return Some(text.to_owned());
     }
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = text
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
     let label = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
     match label.len() {
         0 => None,
         1..=LABEL => Some(label),
         _ => {
             let suffix = short_hash(text);
-            Some(format!("{}-{suffix}", label[..LABEL - 9].trim_end_matches('-')))
+            Some(format!(
+                "{}-{suffix}",
+                label[..LABEL - 9].trim_end_matches('-')
+            ))
         }
     }
 }
@@ -54,7 +63,9 @@ pub(super) fn is_reserved(id: &str) -> bool {
 
 /// The id of a project: `<name>`, or `<name>-<worktree>`.
 pub(super) fn project_id(name: &str, worktree: Option<&str>) -> String {
-    let Some(worktree) = worktree else { return name.to_owned() };
+    let Some(worktree) = worktree else {
+        return name.to_owned();
+    };
     label(&format!("{name}-{worktree}")).unwrap_or_else(|| name.to_owned())
 }
 
@@ -77,13 +88,27 @@ pub(super) fn worktree(root: &Path) -> Option<String> {
 
 fn gitdir(git: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(git).ok()?;
-    text.lines().next()?.strip_prefix("gitdir:").map(|path| PathBuf::from(path.trim()))
+    text.lines()
+        .next()?
+        .strip_prefix("gitdir:")
+        .map(|path| PathBuf::from(path.trim()))
 }
 
 fn linked(gitdir: &Path) -> Option<String> {
-    let parent = gitdir.parent().filter(|parent| parent.file_name().is_some_and(|name| name == "worktrees"))?;
-    let submodule = parent.parent().and_then(Path::file_name).is_some_and(|name| name == "modules");
-    if submodule { None } else { gitdir.file_name().map(|name| name.to_string_lossy().into_owned()) }
+    let parent = gitdir
+        .parent()
+        .filter(|parent| parent.file_name().is_some_and(|name| name == "worktrees"))?;
+    let submodule = parent
+        .parent()
+        .and_then(Path::file_name)
+        .is_some_and(|name| name == "modules");
+    if submodule {
+        None
+    } else {
+        gitdir
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    }
 }
 
 #[cfg(test)]
@@ -95,12 +120,19 @@ mod tests {
         assert_eq!(label("My Shop_2").as_deref(), Some("my-shop-2"));
         assert_eq!(label("--größe.").as_deref(), Some("gr-e"));
         assert_eq!(label("…"), None);
-        assert!(!is_label("a.b") && !is_label("-a") && !is_label("a-") && !is_label("") && is_label("0"));
+        assert!(
+            !is_label("a.b")
+                && !is_label("-a")
+                && !is_label("a-")
+                && !is_label("")
+                && is_label("0")
+        );
     }
 
     #[test]
     fn long_labels_are_cut_and_stay_different() {
-        let (one, two) = (label(&"x".repeat(70)).unwrap(), label(&"x".repeat(71)).unwrap());
+        let one = label(&"x".repeat(70)).unwrap();
+        let two = label(&"x".repeat(71)).unwrap();
         assert!(is_label(&one) && is_label(&two), "{one} {two}");
         assert_ne!(one, two);
     }
@@ -121,14 +153,23 @@ mod tests {
 
     #[test]
     fn a_folder_in_a_linked_worktree_has_its_name() {
-        assert_eq!(with_git_file("gitdir: /src/shop/.git/worktrees/login\n").as_deref(), Some("login"));
-        assert_eq!(with_git_file("gitdir: ../shop.git/worktrees/login\n").as_deref(), Some("login"));
+        assert_eq!(
+            with_git_file("gitdir: /src/shop/.git/worktrees/login\n").as_deref(),
+            Some("login")
+        );
+        assert_eq!(
+            with_git_file("gitdir: ../shop.git/worktrees/login\n").as_deref(),
+            Some("login")
+        );
     }
 
     #[test]
     fn a_submodule_is_no_worktree() {
         assert_eq!(with_git_file("gitdir: ../.git/modules/api\n"), None);
-        assert_eq!(with_git_file("gitdir: ../.git/modules/worktrees/api\n"), None);
+        assert_eq!(
+            with_git_file("gitdir: ../.git/modules/worktrees/api\n"),
+            None
+        );
         assert_eq!(with_git_file("not a git file"), None);
     }
 
@@ -137,8 +178,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let module = dir.path().join("api");
         std::fs::create_dir(&module).unwrap();
-        std::fs::write(dir.path().join(".git"), "gitdir: /src/shop/.git/worktrees/login\n").unwrap();
-        std::fs::write(module.join(".git"), "gitdir: /src/shop/.git/worktrees/login/modules/api\n").unwrap();
+        std::fs::write(
+            dir.path().join(".git"),
+            "gitdir: /src/shop/.git/worktrees/login\n",
+        )
+        .unwrap();
+        std::fs::write(
+            module.join(".git"),
+            "gitdir: /src/shop/.git/worktrees/login/modules/api\n",
+        )
+        .unwrap();
         assert_eq!(worktree(&module).as_deref(), Some("login"));
     }
 

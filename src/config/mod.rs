@@ -91,7 +91,13 @@ pub struct ClusterConfig {
 impl ClusterConfig {
     /// A cluster of this name, and nothing else known of it.
     pub fn new(provider: Provider, name: &str) -> Self {
-        Self { provider, auto: false, name: name.to_owned(), image: None, remote: false }
+        Self {
+            provider,
+            auto: false,
+            name: name.to_owned(),
+            image: None,
+            remote: false,
+        }
     }
 
     /// The name of its state folder: kind's clusters under their own names, others behind their provider's, with a

@@ -35,8 +35,13 @@ pub fn names() -> Vec<String> {
 }
 
 fn names_in(profiles: &Dir<'_>) -> Vec<String> {
-    let complete = profiles.dirs().filter(|dir| dir.get_file(dir.path().join(FILE)).is_some());
-    complete.filter_map(|dir| dir.path().file_name()).map(|name| name.to_string_lossy().into_owned()).collect()
+    let complete = profiles
+        .dirs()
+        .filter(|dir| dir.get_file(dir.path().join(FILE)).is_some());
+    complete
+        .filter_map(|dir| dir.path().file_name())
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
 }
 
 /// Writes a profile to `<data>/profiles/<name>` and returns that folder: missing files are written,
@@ -46,11 +51,16 @@ fn names_in(profiles: &Dir<'_>) -> Vec<String> {
 /// [`Code::ConfigProfile`] for an unknown name, [`Code::StateIo`] if a file cannot be read or written.
 pub(super) fn materialise(profiles: &Dir<'_>, name: &str, data: &Path) -> Result<PathBuf> {
     let names = names_in(profiles);
-    let profile = profiles.get_dir(name).filter(|_| names.iter().any(|known| known == name)).ok_or_else(|| {
-        let hint = did_you_mean(name, names.iter().map(String::as_str), "profiles");
-        let all = format!("built-in profiles: {}", names.join(", "));
-        Error::new(Code::ConfigProfile, format!("there is no profile `{name}`")).evidence(all).hint(hint)
-    })?;
+    let profile = profiles
+        .get_dir(name)
+        .filter(|_| names.iter().any(|known| known == name))
+        .ok_or_else(|| {
+            let hint = did_you_mean(name, names.iter().map(String::as_str), "profiles");
+            let all = format!("built-in profiles: {}", names.join(", "));
+            Error::new(Code::ConfigProfile, format!("there is no profile `{name}`"))
+                .evidence(all)
+                .hint(hint)
+        })?;
     let mut new = BTreeMap::new();
     collect(profile, profile.path(), &mut new);
     let dir = data.join("profiles").join(name);
@@ -60,7 +70,11 @@ pub(super) fn materialise(profiles: &Dir<'_>, name: &str, data: &Path) -> Result
 
 fn collect<'a>(dir: &'a Dir<'a>, base: &Path, files: &mut BTreeMap<PathBuf, &'a [u8]>) {
     for entry in dir.entries() {
-        let name = entry.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = entry
+            .path()
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         match entry {
             DirEntry::Dir(_) if LEFTOVERS.contains(&name) => {}
             DirEntry::Dir(inner) => collect(inner, base, files),
@@ -75,18 +89,31 @@ fn collect<'a>(dir: &'a Dir<'a>, base: &Path, files: &mut BTreeMap<PathBuf, &'a 
 fn bring_up_to_date(dir: &Path, new: &BTreeMap<PathBuf, &[u8]>) -> Result<()> {
     let old = Stamp::read(dir)?;
     // `during` holds while the files are written, `after` once they are.
-    let (mut during, mut after, mut writes) = (old.clone(), Stamp::default(), Vec::new());
+    let mut during = old.clone();
+    let mut after = Stamp::default();
+    let mut writes = Vec::new();
     for (path, content) in new {
-        let (hash, found) = (hex_sha256(content), hash_of(&dir.join(path))?);
-        let ours = found.as_ref().is_none_or(|found| *found == hash || old.wrote(path, found));
+        let hash = hex_sha256(content);
+        let found = hash_of(&dir.join(path))?;
+        let ours = found
+            .as_ref()
+            .is_none_or(|found| *found == hash || old.wrote(path, found));
         if !ours {
-            after.files.extend(old.files.get_key_value(path).map(|(path, hashes)| (path.clone(), hashes.clone())));
+            after.files.extend(
+                old.files
+                    .get_key_value(path)
+                    .map(|(path, hashes)| (path.clone(), hashes.clone())),
+            );
             continue;
         }
         if found.as_ref() != Some(&hash) {
             writes.push((path, *content));
         }
-        during.files.entry(path.clone()).or_default().insert(hash.clone());
+        during
+            .files
+            .entry(path.clone())
+            .or_default()
+            .insert(hash.clone());
         after.files.insert(path.clone(), BTreeSet::from([hash]));
     }
     if !writes.is_empty() {
@@ -94,11 +121,19 @@ fn bring_up_to_date(dir: &Path, new: &BTreeMap<PathBuf, &[u8]>) -> Result<()> {
     }
     for (path, content) in writes {
         // Modes do not survive embedding; a script is what says so in its first line.
-        let mode = if content.starts_with(b"#!") { 0o755 } else { 0o644 };
+        let mode = if content.starts_with(b"#!") {
+            0o755
+        } else {
+            0o644
+        };
         write_atomic(&dir.join(path), content, mode)?;
     }
     remove_dropped(dir, &old, new)?;
-    if after == old { Ok(()) } else { after.write(dir) }
+    if after == old {
+        Ok(())
+    } else {
+        after.write(dir)
+    }
 }
 
 /// Removes the unedited files that this devk no longer brings.
@@ -121,12 +156,15 @@ impl Stamp {
 
     fn write(&self, dir: &Path) -> Result<()> {
         let file = dir.join(STAMP);
-        let text = serde_json::to_vec_pretty(self).map_err(|e| state_io("write", &file, &e.into()))?;
+        let text =
+            serde_json::to_vec_pretty(self).map_err(|e| state_io("write", &file, &e.into()))?;
         write_atomic(&file, &text, 0o644)
     }
 
     fn wrote(&self, path: &Path, hash: &str) -> bool {
-        self.files.get(path).is_some_and(|hashes| hashes.contains(hash))
+        self.files
+            .get(path)
+            .is_some_and(|hashes| hashes.contains(hash))
     }
 }
 
@@ -147,5 +185,8 @@ fn hex_sha256(content: &[u8]) -> String {
 }
 
 fn state_io(verb: &str, file: &Path, cause: &std::io::Error) -> Error {
-    Error::new(Code::StateIo, format!("cannot {verb} `{}`: {cause}", file.display()))
+    Error::new(
+        Code::StateIo,
+        format!("cannot {verb} `{}`: {cause}", file.display()),
+    )
 }

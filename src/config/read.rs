@@ -43,17 +43,34 @@ pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
 /// As [`load`], without the files that are missing.
 pub fn load_running(source: &Source, paths: &Paths) -> Result<Project, Errors> {
     let (project, mut problems) = examine(source, paths, &profile::EMBEDDED)?;
-    problems.retain(|problem| !matches!(problem.code, Code::ConfigPath | Code::ChartMissing | Code::ImageContext));
-    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+    problems.retain(|problem| {
+        !matches!(
+            problem.code,
+            Code::ConfigPath | Code::ChartMissing | Code::ImageContext
+        )
+    });
+    project
+        .filter(|_| problems.is_empty())
+        .ok_or(Errors(problems))
 }
 
-pub(super) fn load_with(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<Project, Errors> {
+pub(super) fn load_with(
+    source: &Source,
+    paths: &Paths,
+    profiles: &Dir<'_>,
+) -> Result<Project, Errors> {
     let (project, problems) = examine(source, paths, profiles)?;
-    project.filter(|_| problems.is_empty()).ok_or(Errors(problems))
+    project
+        .filter(|_| problems.is_empty())
+        .ok_or(Errors(problems))
 }
 
 /// The project as far as it could be read, and what is wrong with it.
-fn examine(source: &Source, paths: &Paths, profiles: &Dir<'_>) -> Result<(Option<Project>, Vec<Error>), Errors> {
+fn examine(
+    source: &Source,
+    paths: &Paths,
+    profiles: &Dir<'_>,
+) -> Result<(Option<Project>, Vec<Error>), Errors> {
     let mut problems = Vec::new();
     let (file, tree, worktree) = match &source.profile {
         Some(name) => {
@@ -83,10 +100,17 @@ fn project_file(source: &Source) -> Result<PathBuf> {
 
 /// The nearest devk.yaml, in the folder or above it.
 fn find(dir: &Path) -> Result<PathBuf> {
-    if let Some(file) = dir.ancestors().map(|dir| dir.join(FILE)).find(|file| file.exists()) {
+    if let Some(file) = dir
+        .ancestors()
+        .map(|dir| dir.join(FILE))
+        .find(|file| file.exists())
+    {
         return Ok(file);
     }
-    let error = Error::new(Code::ConfigMissing, format!("there is no {FILE} in `{}` or above it", dir.display()));
+    let error = Error::new(
+        Code::ConfigMissing,
+        format!("there is no {FILE} in `{}` or above it", dir.display()),
+    );
     if dir.join("devk.yml").exists() {
         return Err(error.hint(format!("rename the file: `mv devk.yml {FILE}`")));
     }
@@ -94,11 +118,28 @@ fn find(dir: &Path) -> Result<PathBuf> {
 }
 
 /// Incomplete if it adds to `problems`.
-fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Vec<Error>) -> Project {
+fn project(
+    tree: &Node,
+    file: &Path,
+    worktree: Option<String>,
+    problems: &mut Vec<Error>,
+) -> Project {
     check::check(tree, &schema::ROOT, "", problems);
-    let Draft { cluster, compose, images, releases, forwards, allow_node_port, bridge } = decode(tree, problems);
+    let Draft {
+        cluster,
+        compose,
+        images,
+        releases,
+        forwards,
+        allow_node_port,
+        bridge,
+    } = decode(tree, problems);
     let root = root_of(file).to_owned();
-    let name = tree.get("name").and_then(Node::text).map(str::to_owned).or_else(|| default_name(&root));
+    let name = tree
+        .get("name")
+        .and_then(Node::text)
+        .map(str::to_owned)
+        .or_else(|| default_name(&root));
     let name = name.unwrap_or_else(|| {
         problems.push(nameless(file));
         String::new()
@@ -109,7 +150,20 @@ fn project(tree: &Node, file: &Path, worktree: Option<String>, problems: &mut Ve
         problems.push(reserved(&id).at(file, line));
     }
     let file = file.to_owned();
-    Project { name, id, worktree, root, file, cluster, compose, images, releases, forwards, allow_node_port, bridge }
+    Project {
+        name,
+        id,
+        worktree,
+        root,
+        file,
+        cluster,
+        compose,
+        images,
+        releases,
+        forwards,
+        allow_node_port,
+        bridge,
+    }
 }
 
 fn root_of(file: &Path) -> &Path {
@@ -117,12 +171,16 @@ fn root_of(file: &Path) -> &Path {
 }
 
 fn default_name(root: &Path) -> Option<String> {
-    root.file_name().and_then(|name| identity::label(&name.to_string_lossy()))
+    root.file_name()
+        .and_then(|name| identity::label(&name.to_string_lossy()))
 }
 
 fn nameless(file: &Path) -> Error {
-    let message = "`name` is missing, and the folder's name has no letter or digit to make one from";
-    Error::new(Code::ConfigMissingKey, message).at(file, 1).hint("add `name: shop`")
+    let message =
+        "`name` is missing, and the folder's name has no letter or digit to make one from";
+    Error::new(Code::ConfigMissingKey, message)
+        .at(file, 1)
+        .hint("add `name: shop`")
 }
 
 fn reserved(id: &str) -> Error {
@@ -135,11 +193,21 @@ fn reserved(id: &str) -> Error {
 
 /// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
 /// that of the profile as a project of its own. None if the profile cannot be had.
-fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Vec<Error>) -> Option<Node> {
-    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else { return Some(tree) };
+fn over_profile(
+    tree: Node,
+    paths: &Paths,
+    profiles: &Dir<'_>,
+    problems: &mut Vec<Error>,
+) -> Option<Node> {
+    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else {
+        return Some(tree);
+    };
     let base = node.text().and_then(|name| {
         let profile = profile_tree(name, paths, profiles, problems);
-        profile.map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line))).ok()?.1
+        profile
+            .map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line)))
+            .ok()?
+            .1
     });
     if base.is_none() {
         check_alone(&tree, problems);
@@ -151,7 +219,11 @@ fn over_profile(tree: Node, paths: &Paths, profiles: &Dir<'_>, problems: &mut Ve
 fn check_alone(tree: &Node, problems: &mut Vec<Error>) {
     let mut found = Vec::new();
     check::check(tree, &schema::ROOT, "", &mut found);
-    problems.extend(found.into_iter().filter(|problem| problem.code != Code::ConfigMissingKey));
+    problems.extend(
+        found
+            .into_iter()
+            .filter(|problem| problem.code != Code::ConfigMissingKey),
+    );
 }
 
 /// A profile's file, written to the data folder, and its tree.
@@ -164,7 +236,9 @@ fn profile_tree(
     let file = profile::materialise(profiles, name, &paths.data)?.join(FILE);
     let tree = tree(&file, problems)?;
     if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
-        let error = node.place.error(Code::ConfigValue, "a profile cannot start from another one");
+        let error = node
+            .place
+            .error(Code::ConfigValue, "a profile cannot start from another one");
         problems.push(error.hint("remove the `profile` key"));
     }
     Ok((file, tree))
@@ -175,8 +249,18 @@ fn named(tree: Node, name: &str) -> Node {
     let mut tree = without(tree, "name");
     if let Data::Map(entries) = &mut tree.data {
         let place = tree.place.clone();
-        let data = Data::Scalar { text: name.to_owned(), plain: false };
-        entries.push(Entry { key: "name".to_owned(), value: Node { place: place.clone(), data }, place });
+        let data = Data::Scalar {
+            text: name.to_owned(),
+            plain: false,
+        };
+        entries.push(Entry {
+            key: "name".to_owned(),
+            value: Node {
+                place: place.clone(),
+                data,
+            },
+            place,
+        });
     }
     tree
 }
@@ -207,11 +291,18 @@ fn read(file: &Path) -> Result<String> {
     }
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(file).map_err(|e| unreadable(file, &e))?;
-    opened.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| unreadable(file, &e))?;
+    opened
+        .take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| unreadable(file, &e))?;
     if bytes.len() as u64 > LARGEST {
-        let message =
-            format!("the file has {} bytes, and devk reads at most {LARGEST}", metadata.len().max(LARGEST + 1));
-        return Err(Error::new(Code::ConfigSyntax, message).at(file, 1).hint("move large values to a values file"));
+        let message = format!(
+            "the file has {} bytes, and devk reads at most {LARGEST}",
+            metadata.len().max(LARGEST + 1)
+        );
+        return Err(Error::new(Code::ConfigSyntax, message)
+            .at(file, 1)
+            .hint("move large values to a values file"));
     }
     String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
@@ -223,9 +314,14 @@ fn read(file: &Path) -> Result<String> {
 }
 
 fn unreadable(file: &Path, cause: &std::io::Error) -> Error {
-    Error::new(Code::ConfigMissing, format!("the file cannot be read: {cause}"))
-        .at(file, None)
-        .hint(format!("name a file that exists, or run devk in the folder of {FILE}"))
+    Error::new(
+        Code::ConfigMissing,
+        format!("the file cannot be read: {cause}"),
+    )
+    .at(file, None)
+    .hint(format!(
+        "name a file that exists, or run devk in the folder of {FILE}"
+    ))
 }
 
 #[cfg(test)]
@@ -235,14 +331,25 @@ mod tests {
     #[test]
     fn a_project_whose_files_are_gone_can_still_be_ended_and_one_with_wrong_keys_cannot() {
         let dir = tempfile::tempdir().unwrap();
-        let source = Source { dir: dir.path().to_owned(), file: None, profile: None };
+        let source = Source {
+            dir: dir.path().to_owned(),
+            file: None,
+            profile: None,
+        };
         let below = |name: &str| dir.path().join(name);
-        let paths = Paths { state: below("s"), cache: below("c"), data: below("d") };
+        let paths = Paths {
+            state: below("s"),
+            cache: below("c"),
+            data: below("d"),
+        };
         let text = "name: shop\nimages:\n  api: {context: ./gone}\nreleases:\n  - {name: shop, chart: ./gone}\n";
         std::fs::write(below(FILE), text).unwrap();
         assert!(load(&source, &paths).is_err());
         assert_eq!(load_running(&source, &paths).unwrap().id, "shop");
         std::fs::write(below(FILE), format!("{text}nmae: x\n")).unwrap();
-        assert_eq!(load_running(&source, &paths).unwrap_err().0[0].code, Code::ConfigUnknownKey);
+        assert_eq!(
+            load_running(&source, &paths).unwrap_err().0[0].code,
+            Code::ConfigUnknownKey
+        );
     }
 }

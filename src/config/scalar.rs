@@ -12,14 +12,21 @@ pub(super) fn json(node: &Node, problems: &mut Vec<Error>) -> Value {
     match &node.data {
         Data::List(items) => items.iter().map(|item| json(item, problems)).collect(),
         Data::Map(entries) => {
-            let pairs = entries.iter().map(|entry| (entry.key.clone(), json(&entry.value, problems)));
+            let pairs = entries
+                .iter()
+                .map(|entry| (entry.key.clone(), json(&entry.value, problems)));
             Value::Object(pairs.collect::<Map<_, _>>())
         }
         Data::Scalar { text, plain: false } => Value::String(text.clone()),
         Data::Scalar { text, plain: true } => plain(text).unwrap_or_else(|why| {
             // It is not shown: values may be secret.
-            let hint = "put it in quotes for the text, or write the boolean or number that is meant";
-            problems.push(node.place.error(Code::ConfigSyntax, format!("an unquoted value {why}")).hint(hint));
+            let hint =
+                "put it in quotes for the text, or write the boolean or number that is meant";
+            problems.push(
+                node.place
+                    .error(Code::ConfigSyntax, format!("an unquoted value {why}"))
+                    .hint(hint),
+            );
             Value::Null
         }),
     }
@@ -37,17 +44,28 @@ pub(super) fn plain(text: &str) -> Result<Value, &'static str> {
         _ => {}
     }
     // Helm's own reader takes these for booleans (YAML 1.1); a chart's `if` finds the text "no" true.
-    if ["yes", "no", "on", "off"].iter().any(|word| text.eq_ignore_ascii_case(word)) {
+    if ["yes", "no", "on", "off"]
+        .iter()
+        .any(|word| text.eq_ignore_ascii_case(word))
+    {
         return Err("is a boolean to Helm and a text to YAML 1.2");
     }
     if let Some(integer) = integer(text) {
         return integer;
     }
     let numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c))
-        && text.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+        && text
+            .chars()
+            .all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
     match text.parse::<f64>() {
-        Ok(number) if numeric => Number::from_f64(number).map(Value::Number).ok_or("is too large a number"),
-        _ if matches!(text.trim_start_matches(['+', '-']), ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN") => {
+        Ok(number) if numeric => Number::from_f64(number)
+            .map(Value::Number)
+            .ok_or("is too large a number"),
+        _ if matches!(
+            text.trim_start_matches(['+', '-']),
+            ".inf" | ".Inf" | ".INF" | ".nan" | ".NaN" | ".NAN"
+        ) =>
+        {
             Err("is not a number that JSON has")
         }
         _ => Ok(Value::String(text.to_owned())),
@@ -115,14 +133,26 @@ mod tests {
             ["1.1", "0.5", "-1000.0", "18446744073709551615"]
         );
         assert_eq!(
-            ["y", "1.2.3", "nan", "infinity", "0xzz", "-", "e", "1:20"].map(read).map(|t| t.starts_with('"')),
+            ["y", "1.2.3", "nan", "infinity", "0xzz", "-", "e", "1:20"]
+                .map(read)
+                .map(|t| t.starts_with('"')),
             [true; 8]
         );
     }
 
     #[test]
     fn scalars_that_yaml_1_1_reads_differently_are_refused() {
-        for text in ["yes", "No", "ON", "off", "0755", ".inf", "-.NaN", "99999999999999999999", "1e999"] {
+        for text in [
+            "yes",
+            "No",
+            "ON",
+            "off",
+            "0755",
+            ".inf",
+            "-.NaN",
+            "99999999999999999999",
+            "1e999",
+        ] {
             assert!(plain(text).is_err(), "{text}");
         }
     }

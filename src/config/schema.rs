@@ -54,15 +54,33 @@ pub(super) struct Key {
     pub(super) help: &'static str,
 }
 
-const fn key(name: &'static str, need: Need, shape: Shape, example: &'static str, help: &'static str) -> Key {
-    Key { name, need, shape, example, help }
+const fn key(
+    name: &'static str,
+    need: Need,
+    shape: Shape,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        need,
+        shape,
+        example,
+        help,
+    }
 }
 
 use Need::{Here, Optional, Somewhere};
 
 /// The whole file.
 pub(super) const ROOT: Shape = Shape::Object(&[
-    key("name", Optional, Shape::Text(Format::Label), "shop", "The project's name; the folder's name if absent."),
+    key(
+        "name",
+        Optional,
+        Shape::Text(Format::Label),
+        "shop",
+        "The project's name; the folder's name if absent.",
+    ),
     key(
         "profile",
         Optional,
@@ -70,7 +88,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         "demo",
         "A built-in profile to start from. Every field of this file overrides it.",
     ),
-    key("cluster", Optional, Shape::Object(CLUSTER), "{provider: kind, name: devk}", "The local cluster."),
+    key(
+        "cluster",
+        Optional,
+        Shape::Object(CLUSTER),
+        "{provider: kind, name: devk}",
+        "The local cluster.",
+    ),
     key(
         "compose",
         Optional,
@@ -99,7 +123,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         "{api: 5000}",
         "Service ports to open on this machine, by name; every Service port if absent.",
     ),
-    key("allow", Optional, Shape::Object(ALLOW), "{nodePort: true}", "What devk refuses unless it is allowed here."),
+    key(
+        "allow",
+        Optional,
+        Shape::Object(ALLOW),
+        "{nodePort: true}",
+        "What devk refuses unless it is allowed here.",
+    ),
     key(
         "bridge",
         Optional,
@@ -130,7 +160,13 @@ const BRIDGE: &[Key] = &[
 ];
 
 const BRIDGE_POSTGRES: &[Key] = &[
-    key("service", Optional, Shape::Text(Format::Text), "postgres", "The Compose service that serves it."),
+    key(
+        "service",
+        Optional,
+        Shape::Text(Format::Text),
+        "postgres",
+        "The Compose service that serves it.",
+    ),
     key(
         "database",
         Optional,
@@ -138,7 +174,13 @@ const BRIDGE_POSTGRES: &[Key] = &[
         "shop_k8s",
         "The cluster's own database on that server, made if it is missing; `<Compose's>_k8s` if absent.",
     ),
-    key("release", Optional, Shape::Text(Format::ReleaseName), "shop", "The release whose database it replaces."),
+    key(
+        "release",
+        Optional,
+        Shape::Text(Format::ReleaseName),
+        "shop",
+        "The release whose database it replaces.",
+    ),
     key(
         "values",
         Optional,
@@ -156,8 +198,20 @@ const BRIDGE_VALUES: &[Key] = &[
         "postgresql.enabled",
         "The value that turns the chart's own database on; set to false.",
     ),
-    key("host", Optional, Shape::Text(Format::ValuePath), "externalPostgresql.host", "The value that takes the host."),
-    key("port", Optional, Shape::Text(Format::ValuePath), "externalPostgresql.port", "The value that takes the port."),
+    key(
+        "host",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "externalPostgresql.host",
+        "The value that takes the host.",
+    ),
+    key(
+        "port",
+        Optional,
+        Shape::Text(Format::ValuePath),
+        "externalPostgresql.port",
+        "The value that takes the port.",
+    ),
     key(
         "database",
         Optional,
@@ -182,7 +236,13 @@ const BRIDGE_VALUES: &[Key] = &[
 ];
 
 const CLUSTER: &[Key] = &[
-    key("provider", Optional, Shape::Text(Format::Provider), "kind", "What runs the cluster; kind if absent."),
+    key(
+        "provider",
+        Optional,
+        Shape::Text(Format::Provider),
+        "kind",
+        "What runs the cluster; kind if absent.",
+    ),
     key(
         "name",
         Optional,
@@ -221,7 +281,13 @@ const IMAGE: &[Key] = &[
         "./api/Dockerfile",
         "The Dockerfile, from this file's folder; `<context>/Dockerfile` if absent.",
     ),
-    key("target", Optional, Shape::Text(Format::Text), "dev", "The stage to build; the last one if absent."),
+    key(
+        "target",
+        Optional,
+        Shape::Text(Format::Text),
+        "dev",
+        "The stage to build; the last one if absent.",
+    ),
     key(
         "args",
         Optional,
@@ -240,8 +306,20 @@ const IMAGE: &[Key] = &[
 ];
 
 const SYNC: &[Key] = &[
-    key("from", Here, Shape::Text(Format::Below), "app", "A file or folder of the build context; `.` for all of it."),
-    key("to", Here, Shape::Text(Format::Inside), "/srv/app", "The same folder in the container, an absolute path."),
+    key(
+        "from",
+        Here,
+        Shape::Text(Format::Below),
+        "app",
+        "A file or folder of the build context; `.` for all of it.",
+    ),
+    key(
+        "to",
+        Here,
+        Shape::Text(Format::Inside),
+        "/srv/app",
+        "The same folder in the container, an absolute path.",
+    ),
     key(
         "run",
         Optional,
@@ -259,7 +337,13 @@ const SYNC: &[Key] = &[
 ];
 
 const RELEASE: &[Key] = &[
-    key("name", Here, Shape::Text(Format::ReleaseName), "shop", "The Helm release's name."),
+    key(
+        "name",
+        Here,
+        Shape::Text(Format::ReleaseName),
+        "shop",
+        "The Helm release's name.",
+    ),
     key(
         "chart",
         Somewhere,
@@ -274,7 +358,13 @@ const RELEASE: &[Key] = &[
         "[values-dev.yaml]",
         "Values files; later ones win.",
     ),
-    key("set", Optional, Shape::Values, "{replicas: 1}", "Inline values, above all files."),
+    key(
+        "set",
+        Optional,
+        Shape::Values,
+        "{replicas: 1}",
+        "Inline values, above all files.",
+    ),
     key(
         "images",
         Optional,
@@ -306,7 +396,13 @@ const IMAGE_PATHS: &[Key] = &[
         "image.repository",
         "The value that takes the image's name.",
     ),
-    key("tag", Somewhere, Shape::Text(Format::ValuePath), "image.tag", "The value that takes the image's tag."),
+    key(
+        "tag",
+        Somewhere,
+        Shape::Text(Format::ValuePath),
+        "image.tag",
+        "The value that takes the image's tag.",
+    ),
 ];
 
 const FORWARD: Shape = Shape::Short(
@@ -319,7 +415,13 @@ const FORWARD: Shape = Shape::Short(
             "shop-api",
             "The Service; if absent, the one of the forward's name or whose name ends in `-NAME`.",
         ),
-        key("port", Somewhere, Shape::Port, "5000", "The Service's port."),
+        key(
+            "port",
+            Somewhere,
+            Shape::Port,
+            "5000",
+            "The Service's port.",
+        ),
         key(
             "local",
             Optional,
@@ -331,8 +433,20 @@ const FORWARD: Shape = Shape::Short(
 );
 
 const ALLOW: &[Key] = &[
-    key("nodePort", Optional, Shape::Flag, "true", "Services of type NodePort or LoadBalancer may be rendered."),
-    key("remote", Optional, Shape::Flag, "true", "An existing cluster may be on another machine."),
+    key(
+        "nodePort",
+        Optional,
+        Shape::Flag,
+        "true",
+        "Services of type NodePort or LoadBalancer may be rendered.",
+    ),
+    key(
+        "remote",
+        Optional,
+        Shape::Flag,
+        "true",
+        "An existing cluster may be on another machine.",
+    ),
 ];
 
 /// The JSON Schema (draft 7, which editors know best) of devk.yaml. Keys that a profile may bring are
@@ -353,7 +467,10 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
         Shape::Object(keys) => object_schema(keys),
         Shape::Short(main, keys) => {
-            let short = keys.iter().find(|key| key.name == *main).map(|key| shape_schema(&key.shape));
+            let short = keys
+                .iter()
+                .find(|key| key.name == *main)
+                .map(|key| shape_schema(&key.shape));
             json!({"anyOf": [short, object_schema(keys)]})
         }
         Shape::Table(names, shape) => json!({
@@ -379,6 +496,10 @@ fn object_schema(keys: &[Key]) -> Value {
             (key.name.to_owned(), schema)
         })
         .collect();
-    let required: Vec<_> = keys.iter().filter(|key| key.need == Here).map(|key| key.name).collect();
+    let required: Vec<_> = keys
+        .iter()
+        .filter(|key| key.need == Here)
+        .map(|key| key.name)
+        .collect();
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }

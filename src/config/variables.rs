@@ -31,13 +31,25 @@ pub struct Variables {
 
 impl Variables {
     /// Where two forwards have one name, the first counts.
-    pub fn new(project: &Project, namespace: &str, forwards: &[Forward], images: &[ImageRef]) -> Self {
+    pub fn new(
+        project: &Project,
+        namespace: &str,
+        forwards: &[Forward],
+        images: &[ImageRef],
+    ) -> Self {
         Self {
             project: project.name.clone(),
             id: project.id.clone(),
             namespace: namespace.to_owned(),
-            forwards: forwards.iter().rev().map(|forward| (forward.name.clone(), forward.clone())).collect(),
-            images: images.iter().map(|image| (image.name.clone(), image.clone())).collect(),
+            forwards: forwards
+                .iter()
+                .rev()
+                .map(|forward| (forward.name.clone(), forward.clone()))
+                .collect(),
+            images: images
+                .iter()
+                .map(|image| (image.name.clone(), image.clone()))
+                .collect(),
         }
     }
 
@@ -46,7 +58,13 @@ impl Variables {
     /// # Errors
     /// [`Code::ConfigVariable`] with file and line for each reference that names nothing.
     pub fn resolve(&self, text: &str, file: &Path) -> Result<String, Errors> {
-        self.resolve_at(text, &Origin { file: file.to_owned(), line: 1 })
+        self.resolve_at(
+            text,
+            &Origin {
+                file: file.to_owned(),
+                line: 1,
+            },
+        )
     }
 
     /// The same for a text that starts in the middle of a file, such as a build argument.
@@ -54,15 +72,20 @@ impl Variables {
     /// # Errors
     /// As [`Self::resolve`].
     pub fn resolve_at(&self, text: &str, origin: &Origin) -> Result<String, Errors> {
-        let (mut resolved, mut problems) = (String::with_capacity(text.len()), Vec::new());
+        let mut resolved = String::with_capacity(text.len());
+        let mut problems = Vec::new();
         for piece in pieces(text) {
             match piece {
                 Piece::Literal(literal) => resolved.push_str(literal),
-                Piece::Reference(reference) => match reference.target().and_then(|target| self.value(&target)) {
-                    Ok(value) => resolved.push_str(&value),
-                    Err(_) if reference.in_comment => resolved.push_str(reference.raw),
-                    Err(problem) => problems.push(problem.at(&origin.file, origin.line + reference.line)),
-                },
+                Piece::Reference(reference) => {
+                    match reference.target().and_then(|target| self.value(&target)) {
+                        Ok(value) => resolved.push_str(&value),
+                        Err(_) if reference.in_comment => resolved.push_str(reference.raw),
+                        Err(problem) => {
+                            problems.push(problem.at(&origin.file, origin.line + reference.line))
+                        }
+                    }
+                }
             }
         }
         Errors::unless_empty(problems, resolved)
@@ -71,7 +94,10 @@ impl Variables {
     fn value(&self, target: &Target<'_>) -> Result<String, Error> {
         match *target {
             Target::Forward(name, property) => {
-                let forward = self.forwards.get(name).ok_or_else(|| unknown(name, "forwards", self.forwards.keys()))?;
+                let forward = self
+                    .forwards
+                    .get(name)
+                    .ok_or_else(|| unknown(name, "forwards", self.forwards.keys()))?;
                 Ok(match property {
                     "url" => forward.url.clone(),
                     "port" => forward.local.to_string(),
@@ -82,7 +108,10 @@ impl Variables {
             Target::Project("id") => Ok(self.id.clone()),
             Target::Project(_) => Ok(self.namespace.clone()),
             Target::Image(name, property) => {
-                let image = self.images.get(name).ok_or_else(|| unknown(name, "images", self.images.keys()))?;
+                let image = self
+                    .images
+                    .get(name)
+                    .ok_or_else(|| unknown(name, "images", self.images.keys()))?;
                 Ok(match property {
                     "repository" => image.repository.clone(),
                     "tag" => image.tag.clone(),
@@ -108,8 +137,12 @@ pub fn names(text: &str) -> BTreeSet<String> {
 /// The host of `http://127.0.0.1:15000`, without the port.
 fn host(url: &str) -> &str {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = authority.split_once('/').map_or(authority, |(authority, _)| authority);
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    let authority = authority
+        .split_once('/')
+        .map_or(authority, |(authority, _)| authority);
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host)
 }
 
 /// The names that references may have while devk.yaml is read; their values come later.
@@ -125,7 +158,9 @@ impl References {
     pub(super) fn check(&self, node: &Node, problems: &mut Vec<Error>) {
         match &node.data {
             Data::List(items) => items.iter().for_each(|item| self.check(item, problems)),
-            Data::Map(entries) => entries.iter().for_each(|entry| self.check(&entry.value, problems)),
+            Data::Map(entries) => entries
+                .iter()
+                .for_each(|entry| self.check(&entry.value, problems)),
             Data::Scalar { text, .. } => self.check_text(text, node, |_| Ok(()), problems),
         }
     }
@@ -133,10 +168,11 @@ impl References {
     /// The same for a build argument, which is fixed before any image is.
     pub(super) fn check_argument(&self, node: &Node, problems: &mut Vec<Error>) {
         let no_image = |target: &Target<'_>| match target {
-            Target::Image(..) => {
-                Err(Error::new(Code::ConfigVariable, "a build argument cannot name an image: its tag depends on them")
-                    .hint("use `${image.…}` in `set:` or a values file"))
-            }
+            Target::Image(..) => Err(Error::new(
+                Code::ConfigVariable,
+                "a build argument cannot name an image: its tag depends on them",
+            )
+            .hint("use `${image.…}` in `set:` or a values file")),
             _ => Ok(()),
         };
         self.check_text(node.text().unwrap_or_default(), node, no_image, problems);
@@ -150,16 +186,28 @@ impl References {
         problems: &mut Vec<Error>,
     ) {
         for piece in pieces(text) {
-            let Piece::Reference(reference) = piece else { continue };
-            let checked = reference.target().and_then(|target| also(&target).and_then(|()| self.known(&target)));
-            problems.extend(checked.err().map(|problem| problem.at(&node.place.file, node.place.line)));
+            let Piece::Reference(reference) = piece else {
+                continue;
+            };
+            let checked = reference
+                .target()
+                .and_then(|target| also(&target).and_then(|()| self.known(&target)));
+            problems.extend(
+                checked
+                    .err()
+                    .map(|problem| problem.at(&node.place.file, node.place.line)),
+            );
         }
     }
 
     fn known(&self, target: &Target<'_>) -> Result<(), Error> {
         match (target, &self.forwards) {
-            (Target::Forward(name, _), Some(all)) if !all.contains(*name) => Err(unknown(name, "forwards", all)),
-            (Target::Image(name, _), _) if !self.images.contains(*name) => Err(unknown(name, "images", &self.images)),
+            (Target::Forward(name, _), Some(all)) if !all.contains(*name) => {
+                Err(unknown(name, "forwards", all))
+            }
+            (Target::Image(name, _), _) if !self.images.contains(*name) => {
+                Err(unknown(name, "images", &self.images))
+            }
             _ => Ok(()),
         }
     }
@@ -188,9 +236,16 @@ struct Reference<'a> {
 
 impl<'a> Reference<'a> {
     fn target(&self) -> Result<Target<'a>, Error> {
-        let inner =
-            self.raw.strip_prefix("${").and_then(|rest| rest.strip_suffix('}')).ok_or_else(|| {
-                Error::new(Code::ConfigVariable, format!("`{}` is not closed", self.raw)).hint("add `}`")
+        let inner = self
+            .raw
+            .strip_prefix("${")
+            .and_then(|rest| rest.strip_suffix('}'))
+            .ok_or_else(|| {
+                Error::new(
+                    Code::ConfigVariable,
+                    format!("`{}` is not closed", self.raw),
+                )
+                .hint("add `}`")
             })?;
         match inner.split('.').collect::<Vec<_>>()[..] {
             ["forward", name, property] => Ok(Target::Forward(name, self.property(property, FORWARD)?)),
@@ -202,28 +257,34 @@ impl<'a> Reference<'a> {
     }
 
     fn property(&self, text: &str, known: &'static [&'static str]) -> Result<&'static str, Error> {
-        known.iter().copied().find(|property| *property == text).ok_or_else(|| {
-            Error::new(Code::ConfigVariable, format!("`{}` has no `{text}`", self.raw)).hint(did_you_mean(
-                text,
-                known.iter().copied(),
-                "properties",
-            ))
-        })
+        known
+            .iter()
+            .copied()
+            .find(|property| *property == text)
+            .ok_or_else(|| {
+                Error::new(
+                    Code::ConfigVariable,
+                    format!("`{}` has no `{text}`", self.raw),
+                )
+                .hint(did_you_mean(text, known.iter().copied(), "properties"))
+            })
     }
 }
 
 fn unknown<'a>(name: &str, what: &str, known: impl IntoIterator<Item = &'a String>) -> Error {
     let known: Vec<_> = known.into_iter().map(String::as_str).collect();
-    Error::new(Code::ConfigVariable, format!("`{name}` is none of the {what}")).hint(did_you_mean(
-        name,
-        known.into_iter(),
-        what,
-    ))
+    Error::new(
+        Code::ConfigVariable,
+        format!("`{name}` is none of the {what}"),
+    )
+    .hint(did_you_mean(name, known.into_iter(), what))
 }
 
 /// Cuts a text into what stands for itself and devk's references.
 fn pieces(text: &str) -> Vec<Piece<'_>> {
-    let (mut pieces, mut start, mut from) = (Vec::new(), 0, 0);
+    let mut pieces = Vec::new();
+    let mut start = 0;
+    let mut from = 0;
     while let Some(found) = text[from..].find("${").map(|at| from + at) {
         let length = match_length(&text[found..]);
         from = found + length.unwrap_or(2);
@@ -232,7 +293,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
         // Of `$${…}` the first dollar goes and the rest is text.
         pieces.push(Piece::Literal(&text[start..found - usize::from(escaped)]));
         let raw = &text[found..found + length];
-        pieces.push(if escaped { Piece::Literal(raw) } else { Piece::Reference(reference(text, found, raw)) });
+        pieces.push(if escaped {
+            Piece::Literal(raw)
+        } else {
+            Piece::Reference(reference(text, found, raw))
+        });
         start = from;
     }
     pieces.push(Piece::Literal(&text[start..]));
@@ -242,7 +307,11 @@ fn pieces(text: &str) -> Vec<Piece<'_>> {
 /// The length of devk's reference at the start of a text, if it is one.
 fn match_length(text: &str) -> Option<usize> {
     let inner = text.get(2..)?;
-    let ours = NAMESPACES.iter().any(|name| inner.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')));
+    let ours = NAMESPACES.iter().any(|name| {
+        inner
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('.'))
+    });
     let end = inner.find(['}', '\n', '\r']).unwrap_or(inner.len());
     let closed = usize::from(inner[end..].starts_with('}'));
     ours.then_some(2 + end + closed)
@@ -276,12 +345,19 @@ mod tests {
     }
 
     fn variables() -> Variables {
-        let image = ImageRef { name: "api".into(), repository: "devk.local/shop/api".into(), tag: "0123".into() };
+        let image = ImageRef {
+            name: "api".into(),
+            repository: "devk.local/shop/api".into(),
+            tag: "0123".into(),
+        };
         Variables {
             project: "shop".into(),
             id: "shop-login".into(),
             namespace: "shop-login".into(),
-            forwards: [forward("api", 15000), forward("web", 14173)].into_iter().map(|f| (f.name.clone(), f)).collect(),
+            forwards: [forward("api", 15000), forward("web", 14173)]
+                .into_iter()
+                .map(|f| (f.name.clone(), f))
+                .collect(),
             images: [("api".to_owned(), image)].into(),
         }
     }
@@ -290,7 +366,13 @@ mod tests {
         match variables().resolve(text, Path::new("values.yaml")) {
             Ok(text) => text,
             Err(Errors(problems)) => {
-                let line = |e: &Error| format!("{e} [{}]\n  {}\n", e.code, e.hint.clone().unwrap_or_default());
+                let line = |e: &Error| {
+                    format!(
+                        "{e} [{}]\n  {}\n",
+                        e.code,
+                        e.hint.clone().unwrap_or_default()
+                    )
+                };
                 problems.iter().map(line).collect()
             }
         }
@@ -298,11 +380,26 @@ mod tests {
 
     #[test]
     fn references_become_values() {
-        assert_eq!(resolve("${forward.api.url}/v1?w=${forward.web.port}"), "http://127.0.0.1:15000/v1?w=14173");
-        assert_eq!(resolve("${forward.api.host}:${forward.api.port}"), "127.0.0.1:15000");
-        assert_eq!(resolve("${project.name} ${project.id} ${project.namespace}"), "shop shop-login shop-login");
-        assert_eq!(resolve("${image.api.repository} ${image.api.tag}"), "devk.local/shop/api 0123");
-        assert_eq!(resolve("${image.api.reference}"), "devk.local/shop/api:0123");
+        assert_eq!(
+            resolve("${forward.api.url}/v1?w=${forward.web.port}"),
+            "http://127.0.0.1:15000/v1?w=14173"
+        );
+        assert_eq!(
+            resolve("${forward.api.host}:${forward.api.port}"),
+            "127.0.0.1:15000"
+        );
+        assert_eq!(
+            resolve("${project.name} ${project.id} ${project.namespace}"),
+            "shop shop-login shop-login"
+        );
+        assert_eq!(
+            resolve("${image.api.repository} ${image.api.tag}"),
+            "devk.local/shop/api 0123"
+        );
+        assert_eq!(
+            resolve("${image.api.reference}"),
+            "devk.local/shop/api:0123"
+        );
     }
 
     #[test]
@@ -320,7 +417,10 @@ mod tests {
 
     #[test]
     fn a_doubled_dollar_stands_for_the_text() {
-        assert_eq!(resolve("$${forward.api.url} ${forward.api.port}"), "${forward.api.url} 15000");
+        assert_eq!(
+            resolve("$${forward.api.url} ${forward.api.port}"),
+            "${forward.api.url} 15000"
+        );
         assert_eq!(resolve("$${forward.none.url}"), "${forward.none.url}");
     }
 

@@ -48,17 +48,28 @@ pub(super) struct Entry {
 impl Node {
     /// The entries of a map; none for anything else.
     pub(super) fn entries(&self) -> &[Entry] {
-        if let Data::Map(entries) = &self.data { entries } else { &[] }
+        if let Data::Map(entries) = &self.data {
+            entries
+        } else {
+            &[]
+        }
     }
 
     /// The items of a list; none for anything else.
     pub(super) fn items(&self) -> &[Node] {
-        if let Data::List(items) = &self.data { items } else { &[] }
+        if let Data::List(items) = &self.data {
+            items
+        } else {
+            &[]
+        }
     }
 
     /// The value of a map's key.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        self.entries()
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
     }
 
     /// The text of a scalar, as it was written, unless it is null.
@@ -87,7 +98,10 @@ pub(super) fn parse(text: &str, file: &Path, problems: &mut Vec<Error>) -> Optio
         nodes: 0,
         problems,
     };
-    builder.document().map_err(|problem| builder.problems.push(problem)).ok()
+    builder
+        .document()
+        .map_err(|problem| builder.problems.push(problem))
+        .ok()
 }
 
 struct Builder<'a, 'p> {
@@ -119,7 +133,10 @@ impl<'a> Builder<'a, '_> {
                 _ => break,
             }
         }
-        let nothing = Node { place: self.place(1), data: Data::Map(Vec::new()) };
+        let nothing = Node {
+            place: self.place(1),
+            data: Data::Map(Vec::new()),
+        };
         Ok(root.filter(|node| !node.is_null()).unwrap_or(nothing))
     }
 
@@ -132,7 +149,9 @@ impl<'a> Builder<'a, '_> {
                     .error(Code::ConfigSyntax, format!("not valid YAML: {}", error.info()))
                     .hint("look around this line for an open bracket or quote, a tab, or a wrong indentation"))
             }
-            None => Err(self.place(1).error(Code::ConfigSyntax, "not valid YAML: it ends too early")),
+            None => Err(self
+                .place(1)
+                .error(Code::ConfigSyntax, "not valid YAML: it ends too early")),
         }
     }
 
@@ -141,25 +160,36 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn place(&self, line: usize) -> Place {
-        Place { file: self.file.clone(), line: u32::try_from(line.max(1)).unwrap_or(u32::MAX) }
+        Place {
+            file: self.file.clone(),
+            line: u32::try_from(line.max(1)).unwrap_or(u32::MAX),
+        }
     }
 
     fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<Node> {
         self.count(1, &place)?;
         if depth > DEPTH {
-            return Err(place.error(Code::ConfigSyntax, format!("nested more than {DEPTH} levels deep")));
+            return Err(place.error(
+                Code::ConfigSyntax,
+                format!("nested more than {DEPTH} levels deep"),
+            ));
         }
-        let (anchor, tag) = (event.anchor_id(), event.tag().cloned());
+        let anchor = event.anchor_id();
+        let tag = event.tag().cloned();
         let data = match event {
             Event::Alias(id) => return self.alias(id, &place),
-            Event::Scalar(text, style, ..) => {
-                Data::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain }
-            }
+            Event::Scalar(text, style, ..) => Data::Scalar {
+                text: text.into_owned(),
+                plain: style == ScalarStyle::Plain,
+            },
             Event::SequenceStart(..) => Data::List(self.list(depth)?),
             Event::MappingStart(..) => Data::Map(self.map(depth)?),
             _ => return Err(place.error(Code::ConfigSyntax, "not valid YAML: a value is missing")),
         };
-        let node = Node { data: self.tagged(data, tag.as_ref(), &place), place };
+        let node = Node {
+            data: self.tagged(data, tag.as_ref(), &place),
+            place,
+        };
         if let Some(id) = anchor.filter(|id| *id != 0) {
             self.count(size(&node), &node.place)?;
             self.anchors.insert(id, node.clone());
@@ -172,12 +202,18 @@ impl<'a> Builder<'a, '_> {
         if self.nodes <= NODES {
             return Ok(());
         }
-        Err(place.error(Code::ConfigSyntax, format!("more than {NODES} values, with all aliases expanded")))
+        Err(place.error(
+            Code::ConfigSyntax,
+            format!("more than {NODES} values, with all aliases expanded"),
+        ))
     }
 
     fn alias(&mut self, id: usize, place: &Place) -> Result<Node> {
         let Some(node) = self.anchors.get(&id).cloned() else {
-            return Err(place.error(Code::ConfigSyntax, "an alias stands inside the value that it names"));
+            return Err(place.error(
+                Code::ConfigSyntax,
+                "an alias stands inside the value that it names",
+            ));
         };
         self.count(size(&node), place)?;
         Ok(node)
@@ -194,7 +230,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn map(&mut self, depth: usize) -> Result<Vec<Entry>> {
-        let (mut entries, mut merged) = (Vec::<Entry>::new(), Vec::new());
+        let mut entries = Vec::<Entry>::new();
+        let mut merged = Vec::new();
         // A set beside the list keeps a huge map linear.
         let mut lines = HashMap::<String, u32>::new();
         loop {
@@ -210,18 +247,31 @@ impl<'a> Builder<'a, '_> {
                     Some(line) => self.problems.push(duplicate(&text, &key.place, *line)),
                     None => {
                         lines.insert(text.clone(), key.place.line);
-                        entries.push(Entry { key: text, place: key.place, value });
+                        entries.push(Entry {
+                            key: text,
+                            place: key.place,
+                            value,
+                        });
                     }
                 },
-                _ => self.problems.push(key.place.error(Code::ConfigSyntax, "a key must be a text")),
+                _ => self
+                    .problems
+                    .push(key.place.error(Code::ConfigSyntax, "a key must be a text")),
             }
         }
-        merged.into_iter().for_each(|value| self.merge_key(&mut entries, &mut lines, value));
+        merged
+            .into_iter()
+            .for_each(|value| self.merge_key(&mut entries, &mut lines, value));
         Ok(entries)
     }
 
     /// `<<: *other`: the other map's keys, where this one has none of its own (YAML 1.1 merge type).
-    fn merge_key(&mut self, entries: &mut Vec<Entry>, lines: &mut HashMap<String, u32>, value: Node) {
+    fn merge_key(
+        &mut self,
+        entries: &mut Vec<Entry>,
+        lines: &mut HashMap<String, u32>,
+        value: Node,
+    ) {
         match value.data {
             Data::Map(others) => {
                 for other in others {
@@ -231,9 +281,15 @@ impl<'a> Builder<'a, '_> {
                     }
                 }
             }
-            Data::List(maps) => maps.into_iter().for_each(|map| self.merge_key(entries, lines, map)),
+            Data::List(maps) => maps
+                .into_iter()
+                .for_each(|map| self.merge_key(entries, lines, map)),
             Data::Scalar { .. } => {
-                self.problems.push(value.place.error(Code::ConfigSyntax, "`<<` needs a map or a list of maps"));
+                self.problems.push(
+                    value
+                        .place
+                        .error(Code::ConfigSyntax, "`<<` needs a map or a list of maps"),
+                );
             }
         }
     }
@@ -242,7 +298,9 @@ impl<'a> Builder<'a, '_> {
     fn tagged(&mut self, data: Data, tag: Option<&Tag>, place: &Place) -> Data {
         let Some(tag) = tag else { return data };
         match data {
-            Data::Scalar { text, .. } if tag.is_yaml_core_schema_tag("str") => Data::Scalar { text, plain: false },
+            Data::Scalar { text, .. } if tag.is_yaml_core_schema_tag("str") => {
+                Data::Scalar { text, plain: false }
+            }
             data => {
                 let message = format!("the YAML tag `{}` is not supported", tag.original());
                 self.problems.push(place.error(Code::ConfigSyntax, message));
@@ -254,7 +312,10 @@ impl<'a> Builder<'a, '_> {
 
 fn duplicate(key: &str, place: &Place, first: u32) -> Error {
     place
-        .error(Code::ConfigValue, format!("the key `{key}` stands here a second time"))
+        .error(
+            Code::ConfigValue,
+            format!("the key `{key}` stands here a second time"),
+        )
         .hint(format!("the first is in line {first}; keep one of them"))
 }
 

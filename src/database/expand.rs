@@ -6,12 +6,18 @@ use super::Variables;
 /// Puts in the variables that are known; a reference to any other stays as it is. Only one round: what
 /// is put in is not looked at again, so nothing refers to itself for ever.
 pub fn expand(text: &str, variables: &Variables) -> String {
-    let (mut out, mut rest) = (String::new(), text);
+    let mut out = String::new();
+    let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
         match reference(after) {
             Some((name, default, used)) => {
-                match variables.get(name).copied().filter(|value| !value.is_empty()).or(default) {
+                match variables
+                    .get(name)
+                    .copied()
+                    .filter(|value| !value.is_empty())
+                    .or(default)
+                {
                     Some(value) => out.push_str(value),
                     None => out.push_str(&rest[before.len()..=before.len() + used]),
                 }
@@ -32,16 +38,26 @@ fn reference(after: &str) -> Option<(&str, Option<&str>, usize)> {
         '(' => ')',
         '{' => '}',
         c if c.is_ascii_alphabetic() || c == '_' => {
-            let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
+            let end = after
+                .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+                .unwrap_or(after.len());
             return Some((&after[..end], None, end));
         }
         _ => return None,
     };
     let inner = &after[1..after.find(end)?];
-    let name_end = inner.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(inner.len());
+    let name_end = inner
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(inner.len());
     let (name, operator) = inner.split_at(name_end);
-    let default = operator.strip_prefix(":-").or_else(|| operator.strip_prefix('-'));
-    (!name.is_empty() && (operator.is_empty() || default.is_some())).then_some((name, default, inner.len() + 2))
+    let default = operator
+        .strip_prefix(":-")
+        .or_else(|| operator.strip_prefix('-'));
+    (!name.is_empty() && (operator.is_empty() || default.is_some())).then_some((
+        name,
+        default,
+        inner.len() + 2,
+    ))
 }
 
 #[cfg(test)]
@@ -51,14 +67,27 @@ mod tests {
     #[test]
     fn references_of_kubernetes_and_of_the_shell_are_resolved() {
         let variables = Variables::from([("DB", "app"), ("HOST", "db")]);
-        assert_eq!(expand("postgres://$(HOST)/${DB}", &variables), "postgres://db/app");
+        assert_eq!(
+            expand("postgres://$(HOST)/${DB}", &variables),
+            "postgres://db/app"
+        );
         assert_eq!(expand("-d $DB -h ${NONE:-x}", &variables), "-d app -h x");
     }
 
     #[test]
     fn what_is_not_known_stays() {
         let variables = Variables::from([("A", "$A")]);
-        for text in ["$", "$$", "${", "$(B)", "${B:?no}", "a$é", "$(date +%s)", "${B", "$9"] {
+        for text in [
+            "$",
+            "$$",
+            "${",
+            "$(B)",
+            "${B:?no}",
+            "a$é",
+            "$(date +%s)",
+            "${B",
+            "$9",
+        ] {
             assert_eq!(expand(text, &variables), text);
         }
         assert_eq!(expand("$A$(A)", &variables), "$A$A");

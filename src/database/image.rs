@@ -46,7 +46,10 @@ pub fn serves(image: &str) -> Option<Kind> {
         return None;
     }
     let of_word = |word: &&str| {
-        let known = SERVERS.iter().find(|(known, _)| known == word).map(|(_, kind)| *kind);
+        let known = SERVERS
+            .iter()
+            .find(|(known, _)| known == word)
+            .map(|(_, kind)| *kind);
         known.or_else(|| Kind::in_words(word))
     };
     words.iter().find_map(of_word)
@@ -70,8 +73,14 @@ mod tests {
         assert_eq!(serves("registry:5000/mariadb:11"), Some(Kind::Mysql));
         assert_eq!(serves("mongo:7"), Some(Kind::Mongo));
         assert_eq!(serves("valkey/valkey:8"), Some(Kind::Redis));
-        for image in ["postgrest/postgrest", "postgres-exporter", "mongo-express", "redis-commander:1", "shop/api", ""]
-        {
+        for image in [
+            "postgrest/postgrest",
+            "postgres-exporter",
+            "mongo-express",
+            "redis-commander:1",
+            "shop/api",
+            "",
+        ] {
             assert_eq!(serves(image), None, "{image}");
         }
     }

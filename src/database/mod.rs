@@ -71,13 +71,20 @@ impl Kind {
 
     /// The kind whose usual port this is.
     fn at_port(port: u16) -> Option<Self> {
-        [Self::Postgres, Self::Mysql, Self::Mongo, Self::Redis].into_iter().find(|kind| kind.port() == port)
+        [Self::Postgres, Self::Mysql, Self::Mongo, Self::Redis]
+            .into_iter()
+            .find(|kind| kind.port() == port)
     }
 
     /// Told by a whole word of a text: `KC_POSTGRES`, `django.db.backends.mysql`, `postgresql+asyncpg`.
     fn in_words(text: &str) -> Option<Self> {
         let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
-        words.find_map(|word| WORDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(word)).map(|(_, kind)| *kind))
+        words.find_map(|word| {
+            WORDS
+                .iter()
+                .find(|(known, _)| known.eq_ignore_ascii_case(word))
+                .map(|(_, kind)| *kind)
+        })
     }
 }
 
@@ -130,9 +137,14 @@ pub type Variables<'a> = BTreeMap<&'a str, &'a str>;
 /// container is itself a database server, whose own database may come without any variable (`via` is then
 /// `image`). Values may refer to other variables as `$(NAME)` or `${NAME}`.
 pub fn in_environment(image: Option<&str>, variables: &Variables) -> Vec<Named> {
-    let expanded: BTreeMap<&str, String> =
-        variables.iter().map(|(key, value)| (*key, expand(value, variables))).collect();
-    let variables: Variables = expanded.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    let expanded: BTreeMap<&str, String> = variables
+        .iter()
+        .map(|(key, value)| (*key, expand(value, variables)))
+        .collect();
+    let variables: Variables = expanded
+        .iter()
+        .map(|(key, value)| (*key, value.as_str()))
+        .collect();
     let served = image.and_then(image::serves);
     let mut found = group::named(served, &variables);
     for (key, value) in &variables {
@@ -146,7 +158,11 @@ pub fn in_environment(image: Option<&str>, variables: &Variables) -> Vec<Named> 
 /// configuration file names. `image` as in [`in_environment`]; `via` is taken over.
 pub fn in_text(image: Option<&str>, text: &str, via: &str) -> Vec<Named> {
     // What is commented out names nothing.
-    let is_comment = |line: &&str| ["#", "-- ", "//"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let is_comment = |line: &&str| {
+        ["#", "-- ", "//"]
+            .iter()
+            .any(|mark| line.trim_start().starts_with(mark))
+    };
     let kept: Vec<_> = text.lines().filter(|line| !is_comment(line)).collect();
     let text = kept.join("\n");
     let mut found = connections(&text, via);
@@ -157,14 +173,21 @@ pub fn in_text(image: Option<&str>, text: &str, via: &str) -> Vec<Named> {
 
 /// The databases that a command with its arguments names, as an `exec` would get it. References to
 /// `variables` are resolved as the shell or Kubernetes would.
-pub fn in_command(image: Option<&str>, words: &[&str], variables: &Variables, via: &str) -> Vec<Named> {
+pub fn in_command(
+    image: Option<&str>,
+    words: &[&str],
+    variables: &Variables,
+    via: &str,
+) -> Vec<Named> {
     let words: Vec<_> = words.iter().map(|word| expand(word, variables)).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let mut found = command::in_words(&words, via);
     for word in words {
         found.extend(in_text(None, word, via));
     }
-    found.iter_mut().for_each(|named| by_libpq(named, variables));
+    found
+        .iter_mut()
+        .for_each(|named| by_libpq(named, variables));
     owned(image.and_then(image::serves), found)
 }
 
@@ -173,9 +196,14 @@ fn by_libpq(named: &mut Named, variables: &Variables) {
     let port = variables.get("PGPORT").and_then(|port| port.parse().ok());
     match &mut named.server {
         _ if named.kind != Kind::Postgres => {}
-        Server::At { port: unsaid @ None, .. } => *unsaid = port,
+        Server::At {
+            port: unsaid @ None,
+            ..
+        } => *unsaid = port,
         server @ Server::Unknown => {
-            let host = variables.get("PGHOST").and_then(|host| url::host_of(host, port));
+            let host = variables
+                .get("PGHOST")
+                .and_then(|host| url::host_of(host, port));
             *server = host.unwrap_or(Server::Unknown);
         }
         Server::At { .. } | Server::Own => {}
@@ -210,24 +238,38 @@ fn is_literal(text: &str) -> bool {
 /// `host`, `host:port`, `[v6]:port`, several with commas. An empty host or a socket's folder is the own
 /// machine, which is no address: [`Server::Unknown`]. None if it is no list of hosts.
 fn servers(text: &str, default_port: Option<u16>) -> Option<Vec<Server>> {
-    text.split(',').map(|one| server(one.trim(), default_port)).collect()
+    text.split(',')
+        .map(|one| server(one.trim(), default_port))
+        .collect()
 }
 
 fn server(text: &str, default_port: Option<u16>) -> Option<Server> {
     let (host, port) = match text.strip_prefix('[') {
         Some(v6) => {
             let (host, rest) = v6.split_once(']')?;
-            (host, rest.strip_prefix(':').or(rest.is_empty().then_some(""))?)
+            (
+                host,
+                rest.strip_prefix(':').or(rest.is_empty().then_some(""))?,
+            )
         }
         None if text.parse::<std::net::Ipv6Addr>().is_ok() => (text, ""),
         None => text.split_once(':').unwrap_or((text, "")),
     };
-    let port = if port.is_empty() { default_port } else { Some(port.parse().ok()?) };
+    let port = if port.is_empty() {
+        default_port
+    } else {
+        Some(port.parse().ok()?)
+    };
     if host.is_empty() || host.starts_with('/') || host.starts_with('@') || !is_literal(host) {
         return Some(Server::Unknown);
     }
-    let plain = host.chars().all(|c| c.is_alphanumeric() || "-_.:%".contains(c));
-    plain.then(|| Server::At { host: host.to_lowercase(), port })
+    let plain = host
+        .chars()
+        .all(|c| c.is_alphanumeric() || "-_.:%".contains(c));
+    plain.then(|| Server::At {
+        host: host.to_lowercase(),
+        port,
+    })
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ pub fn settings(text: &str) -> BTreeMap<String, String> {
 
 fn flatten(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| flatten(&join(path, key), value, found)),
+        Value::Object(map) => map
+            .iter()
+            .for_each(|(key, value)| flatten(&join(path, key), value, found)),
         Value::String(text) => drop(found.insert(path.to_owned(), text.clone())),
         Value::Number(number) => drop(found.insert(path.to_owned(), number.to_string())),
         Value::Array(_) | Value::Bool(_) | Value::Null => {}
@@ -29,14 +31,29 @@ fn flatten(path: &str, value: &Value, found: &mut BTreeMap<String, String>) {
 }
 
 fn lines(text: &str) -> BTreeMap<String, String> {
-    let (mut found, mut section) = (BTreeMap::new(), String::new());
-    for line in text.lines().map(str::trim).filter(|line| !line.starts_with(['#', ';', '!'])) {
-        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+    let mut found = BTreeMap::new();
+    let mut section = String::new();
+    for line in text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with(['#', ';', '!']))
+    {
+        if let Some(name) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             section = join("", name.trim_matches(['[', ']']));
         } else if let Some((key, value)) = line.split_once('=') {
             let key = key.trim().trim_start_matches("export ").trim();
-            if !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c)) {
-                found.insert(join(&section, key), value.trim().trim_matches(['"', '\'']).to_owned());
+            if !key.is_empty()
+                && key
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "_.-".contains(c))
+            {
+                found.insert(
+                    join(&section, key),
+                    value.trim().trim_matches(['"', '\'']).to_owned(),
+                );
             }
         }
     }
@@ -44,9 +61,19 @@ fn lines(text: &str) -> BTreeMap<String, String> {
 }
 
 fn join(path: &str, key: &str) -> String {
-    let word = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let word = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_uppercase()
+        } else {
+            '_'
+        }
+    };
     let key: String = key.chars().map(word).collect();
-    if path.is_empty() { key } else { format!("{path}_{key}") }
+    if path.is_empty() {
+        key
+    } else {
+        format!("{path}_{key}")
+    }
 }
 
 #[cfg(test)]
@@ -54,17 +81,32 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<String> {
-        settings(text).into_iter().map(|(key, value)| format!("{key}={value}")).collect()
+        settings(text)
+            .into_iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect()
     }
 
     #[test]
     fn every_format_comes_out_flat() {
         let expected = ["DATABASE_HOST=db", "DATABASE_PORT=5432"];
         assert_eq!(read("database:\n  host: db\n  port: 5432\n"), expected);
-        assert_eq!(read(r#"{"database": {"host": "db", "port": 5432, "x": [1], "y": null}}"#), expected);
-        assert_eq!(read("[database]\nhost = \"db\" \n; no = no\nport=5432\n"), expected);
-        assert_eq!(read("database.host=db\n# x\ndatabase.port = 5432\n"), expected);
-        assert_eq!(read("export DATABASE_HOST='db'\nDATABASE_PORT=5432\n"), expected);
+        assert_eq!(
+            read(r#"{"database": {"host": "db", "port": 5432, "x": [1], "y": null}}"#),
+            expected
+        );
+        assert_eq!(
+            read("[database]\nhost = \"db\" \n; no = no\nport=5432\n"),
+            expected
+        );
+        assert_eq!(
+            read("database.host=db\n# x\ndatabase.port = 5432\n"),
+            expected
+        );
+        assert_eq!(
+            read("export DATABASE_HOST='db'\nDATABASE_PORT=5432\n"),
+            expected
+        );
     }
 
     #[test]

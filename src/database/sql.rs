@@ -5,14 +5,31 @@ use super::{Kind, Named, Server, is_literal};
 /// Every database that a statement of this text creates or connects to, on no told server.
 pub(super) fn named(text: &str, via: &str) -> Vec<Named> {
     let mut found = vec![];
-    let words = text.char_indices().filter(|(at, _)| starts_word(text, *at)).map(|(at, _)| &text[at..]);
+    let words = text
+        .char_indices()
+        .filter(|(at, _)| starts_word(text, *at))
+        .map(|(at, _)| &text[at..]);
     for rest in words {
-        let Some(after) = keywords(rest, &["create", "database"]) else { continue };
+        let Some(after) = keywords(rest, &["create", "database"]) else {
+            continue;
+        };
         let without = keywords(after, &["if", "not", "exists"]);
-        let Some((name, quote, rest)) = identifier(without.unwrap_or(after)) else { continue };
+        let Some((name, quote, rest)) = identifier(without.unwrap_or(after)) else {
+            continue;
+        };
         // Postgres knows no IF NOT EXISTS here, and no backticks.
-        let kind = if without.is_some() || quote == Some('`') { Kind::Mysql } else { Kind::Postgres };
-        found.push(Named { kind, name, server: Server::Unknown, user: owner(rest), via: via.to_owned() });
+        let kind = if without.is_some() || quote == Some('`') {
+            Kind::Mysql
+        } else {
+            Kind::Postgres
+        };
+        found.push(Named {
+            kind,
+            name,
+            server: Server::Unknown,
+            user: owner(rest),
+            via: via.to_owned(),
+        });
     }
     found.extend(text.lines().filter_map(|line| connect(line, via)));
     found
@@ -27,9 +44,12 @@ fn starts_word(text: &str, at: usize) -> bool {
 fn keywords<'a>(text: &'a str, words: &[&str]) -> Option<&'a str> {
     words.iter().try_fold(text, |text, word| {
         let text = text.trim_start();
-        let head = text.get(..word.len()).filter(|head| head.eq_ignore_ascii_case(word))?;
+        let head = text
+            .get(..word.len())
+            .filter(|head| head.eq_ignore_ascii_case(word))?;
         let rest = &text[head.len()..];
-        rest.starts_with(|c: char| !c.is_alphanumeric() && c != '_').then_some(rest)
+        rest.starts_with(|c: char| !c.is_alphanumeric() && c != '_')
+            .then_some(rest)
     })
 }
 
@@ -61,9 +81,18 @@ fn owner(rest: &str) -> Option<String> {
 /// psql's `\connect name` and `\c name`.
 fn connect(line: &str, via: &str) -> Option<Named> {
     let line = line.trim_start();
-    let rest = line.strip_prefix("\\connect ").or_else(|| line.strip_prefix("\\c "))?;
-    let (name, _, _) = identifier(rest).filter(|(name, _, _)| name != "-" && !name.starts_with('-'))?;
-    Some(Named { kind: Kind::Postgres, name, server: Server::Unknown, user: None, via: via.to_owned() })
+    let rest = line
+        .strip_prefix("\\connect ")
+        .or_else(|| line.strip_prefix("\\c "))?;
+    let (name, _, _) =
+        identifier(rest).filter(|(name, _, _)| name != "-" && !name.starts_with('-'))?;
+    Some(Named {
+        kind: Kind::Postgres,
+        name,
+        server: Server::Unknown,
+        user: None,
+        via: via.to_owned(),
+    })
 }
 
 #[cfg(test)]
@@ -71,24 +100,50 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<(Kind, String, Option<String>)> {
-        named(text, "X").into_iter().map(|n| (n.kind, n.name, n.user)).collect()
+        named(text, "X")
+            .into_iter()
+            .map(|n| (n.kind, n.name, n.user))
+            .collect()
     }
 
     #[test]
     fn created_databases_are_read_with_their_owner() {
-        let postgres = |name: &str, user: Option<&str>| (Kind::Postgres, name.to_owned(), user.map(str::to_owned));
+        let postgres = |name: &str, user: Option<&str>| {
+            (Kind::Postgres, name.to_owned(), user.map(str::to_owned))
+        };
         assert_eq!(read("create  DATABASE App;"), [postgres("app", None)]);
-        assert_eq!(read("CREATE DATABASE \"App-1\" WITH OWNER = bob;"), [postgres("App-1", Some("bob"))]);
-        assert_eq!(read("psql -c \"CREATE DATABASE \\\"App\\\" OWNER bob\""), [postgres("App", Some("bob"))]);
-        assert_eq!(read("SELECT 'CREATE DATABASE a' WHERE NOT EXISTS (x)\\gexec"), [postgres("a", None)]);
-        assert_eq!(read("CREATE DATABASE a;\nCREATE DATABASE b OWNER c;").len(), 2);
-        assert_eq!(read("\\connect app\n\\c \"Other\"\n\\c -"), [postgres("app", None), postgres("Other", None)]);
+        assert_eq!(
+            read("CREATE DATABASE \"App-1\" WITH OWNER = bob;"),
+            [postgres("App-1", Some("bob"))]
+        );
+        assert_eq!(
+            read("psql -c \"CREATE DATABASE \\\"App\\\" OWNER bob\""),
+            [postgres("App", Some("bob"))]
+        );
+        assert_eq!(
+            read("SELECT 'CREATE DATABASE a' WHERE NOT EXISTS (x)\\gexec"),
+            [postgres("a", None)]
+        );
+        assert_eq!(
+            read("CREATE DATABASE a;\nCREATE DATABASE b OWNER c;").len(),
+            2
+        );
+        assert_eq!(
+            read("\\connect app\n\\c \"Other\"\n\\c -"),
+            [postgres("app", None), postgres("Other", None)]
+        );
     }
 
     #[test]
     fn mysql_is_told_by_its_own_words() {
-        assert_eq!(read("CREATE DATABASE IF NOT EXISTS shop;"), [(Kind::Mysql, "shop".to_owned(), None)]);
-        assert_eq!(read("CREATE DATABASE `Shop`;"), [(Kind::Mysql, "Shop".to_owned(), None)]);
+        assert_eq!(
+            read("CREATE DATABASE IF NOT EXISTS shop;"),
+            [(Kind::Mysql, "shop".to_owned(), None)]
+        );
+        assert_eq!(
+            read("CREATE DATABASE `Shop`;"),
+            [(Kind::Mysql, "Shop".to_owned(), None)]
+        );
     }
 
     #[test]

@@ -36,14 +36,23 @@ impl Engine {
     /// A stand-in's.
     #[cfg(test)]
     pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
-        Self { docker, host: host.to_owned(), tls: None, id: Arc::default(), environment }
+        Self {
+            docker,
+            host: host.to_owned(),
+            tls: None,
+            id: Arc::default(),
+            environment,
+        }
     }
 
     /// The variables that send a `docker` CLI, and whatever runs one (kind), to this same Engine.
     pub fn env(&self) -> Vec<(&'static str, OsString)> {
         let mut env = vec![("DOCKER_HOST", OsString::from(&self.host))];
         if let Some(dir) = &self.tls {
-            env.extend([("DOCKER_TLS_VERIFY", "1".into()), ("DOCKER_CERT_PATH", dir.clone().into())]);
+            env.extend([
+                ("DOCKER_TLS_VERIFY", "1".into()),
+                ("DOCKER_CERT_PATH", dir.clone().into()),
+            ]);
         }
         env
     }
@@ -64,13 +73,23 @@ async fn first_answering(endpoints: &[Endpoint], environment: &Environment) -> R
         match answer_of(endpoint).await {
             Ok(docker) => {
                 let Endpoint { host, tls, .. } = endpoint.clone();
-                return Ok(Engine { docker, host, tls, id: Arc::default(), environment: environment.clone() });
+                return Ok(Engine {
+                    docker,
+                    host,
+                    tls,
+                    id: Arc::default(),
+                    environment: environment.clone(),
+                });
             }
             Err(why) => tried.push(format!("{} ({}): {why}", endpoint.host, endpoint.source)),
         }
     }
     let hint = hint(&tried.join("\n"));
-    Err(Error::new(Code::DockerUnavailable, "the Docker Engine does not answer").evidence(tried.join("\n")).hint(hint))
+    Err(
+        Error::new(Code::DockerUnavailable, "the Docker Engine does not answer")
+            .evidence(tried.join("\n"))
+            .hint(hint),
+    )
 }
 
 /// The connection, after one round trip on it.
@@ -87,11 +106,14 @@ async fn answer_of(endpoint: &Endpoint) -> Result<Docker, String> {
 }
 
 fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
-    let (host, seconds) = (endpoint.host.as_str(), FIRST_ANSWER.as_secs());
+    let host = endpoint.host.as_str();
+    let seconds = FIRST_ANSWER.as_secs();
     match &endpoint.tls {
         Some(dir) if !host.starts_with("unix://") => {
             let file = |name: &str| Path::new(dir).join(name);
-            let (key, cert, ca) = (file("key.pem"), file("cert.pem"), file("ca.pem"));
+            let key = file("key.pem");
+            let cert = file("cert.pem");
+            let ca = file("ca.pem");
             Docker::connect_with_ssl(host, &key, &cert, &ca, seconds, API_DEFAULT_VERSION)
         }
         // Not `connect_with_host`: it would turn to TLS by itself where DOCKER_TLS_VERIFY is set,
@@ -123,14 +145,21 @@ mod tests {
     use super::*;
 
     fn at(host: String) -> Endpoint {
-        Endpoint { host, tls: None, source: "DOCKER_HOST".to_owned() }
+        Endpoint {
+            host,
+            tls: None,
+            source: "DOCKER_HOST".to_owned(),
+        }
     }
 
     #[tokio::test]
     async fn an_engine_that_is_not_there_is_named_with_what_was_tried() {
-        let error = first_answering(&[at("unix:///nowhere/docker.sock".to_owned())], &Environment::default())
-            .await
-            .unwrap_err();
+        let error = first_answering(
+            &[at("unix:///nowhere/docker.sock".to_owned())],
+            &Environment::default(),
+        )
+        .await
+        .unwrap_err();
         assert_eq!(error.code, Code::DockerUnavailable);
         assert_eq!(
             error.evidence,
@@ -143,22 +172,51 @@ mod tests {
     async fn an_engine_that_accepts_and_stays_silent_is_given_up_after_seconds() {
         let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let host = format!("tcp://{}", silent.local_addr().unwrap());
-        let error = first_answering(&[at(host.clone())], &Environment::default()).await.unwrap_err();
-        assert_eq!(error.evidence, [format!("{host} (DOCKER_HOST): no answer within 3 s")]);
+        let error = first_answering(&[at(host.clone())], &Environment::default())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.evidence,
+            [format!("{host} (DOCKER_HOST): no answer within 3 s")]
+        );
     }
 
     #[tokio::test]
     async fn ssh_is_refused_with_the_way_around_it() {
-        let error = first_answering(&[at("ssh://ann@example".to_owned())], &Environment::default()).await.unwrap_err();
+        let error = first_answering(
+            &[at("ssh://ann@example".to_owned())],
+            &Environment::default(),
+        )
+        .await
+        .unwrap_err();
         assert!(error.hint.unwrap().contains("ssh -NL"));
     }
 
     #[test]
     fn a_child_is_sent_to_the_same_engine() {
-        let docker = Docker::connect_with_http("tcp://127.0.0.1:1", 1, API_DEFAULT_VERSION).unwrap();
-        let (host, tls) = ("tcp://127.0.0.1:1".to_owned(), Some("/certs".into()));
-        let engine = Engine { docker, host, tls, id: Arc::default(), environment: Environment::default() };
-        let env: Vec<_> = engine.env().into_iter().map(|(k, v)| format!("{k}={}", v.display())).collect();
-        assert_eq!(env, ["DOCKER_HOST=tcp://127.0.0.1:1", "DOCKER_TLS_VERIFY=1", "DOCKER_CERT_PATH=/certs"]);
+        let docker =
+            Docker::connect_with_http("tcp://127.0.0.1:1", 1, API_DEFAULT_VERSION).unwrap();
+        let host = "tcp://127.0.0.1:1".to_owned();
+        let tls = Some("/certs".into());
+        let engine = Engine {
+            docker,
+            host,
+            tls,
+            id: Arc::default(),
+            environment: Environment::default(),
+        };
+        let env: Vec<_> = engine
+            .env()
+            .into_iter()
+            .map(|(k, v)| format!("{k}={}", v.display()))
+            .collect();
+        assert_eq!(
+            env,
+            [
+                "DOCKER_HOST=tcp://127.0.0.1:1",
+                "DOCKER_TLS_VERIFY=1",
+                "DOCKER_CERT_PATH=/certs"
+            ]
+        );
     }
 }

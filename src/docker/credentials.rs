@@ -72,15 +72,20 @@ struct Told {
 /// The credentials for the registries that a build may ask: Docker Hub, and those that `text` names. Beside them what
 /// kept others from being found; a build may well do without.
 pub async fn credentials(environment: &Environment, text: &str) -> (Credentials, Vec<Error>) {
-    let file = std::fs::read(Surroundings::of(environment).config_dir.join("config.json")).unwrap_or_default();
+    let file = std::fs::read(Surroundings::of(environment).config_dir.join("config.json"))
+        .unwrap_or_default();
     // Whoever needs more of that file says what is wrong with it.
     let config: ConfigFile = serde_json::from_slice(&file).unwrap_or_default();
-    let wanted = config.registries().into_iter().filter(|registry| registry == HUB || text.contains(registry.as_str()));
+    let wanted = config
+        .registries()
+        .into_iter()
+        .filter(|registry| registry == HUB || text.contains(registry.as_str()));
     let found = wanted.map(|registry| async {
         let login = config.login(environment, &registry).await;
         (registry, login)
     });
-    let (mut credentials, mut problems) = (Credentials::new(), vec![]);
+    let mut credentials = Credentials::new();
+    let mut problems = vec![];
     for (registry, login) in futures::future::join_all(found).await {
         match login {
             Ok(login) => credentials.extend(login.map(|login| (registry, login))),
@@ -93,10 +98,17 @@ pub async fn credentials(environment: &Environment, text: &str) -> (Credentials,
 impl ConfigFile {
     fn registries(&self) -> BTreeSet<String> {
         let logins = self.auths.iter().flatten().map(|(key, _)| key);
-        logins.chain(self.helpers.iter().flatten().map(|(key, _)| key)).map(|key| registry(key)).collect()
+        logins
+            .chain(self.helpers.iter().flatten().map(|(key, _)| key))
+            .map(|key| registry(key))
+            .collect()
     }
 
-    async fn login(&self, environment: &Environment, registry: &str) -> Result<Option<DockerCredentials>> {
+    async fn login(
+        &self,
+        environment: &Environment,
+        registry: &str,
+    ) -> Result<Option<DockerCredentials>> {
         let asked = if registry == HUB { HUB_LOGIN } else { registry };
         match self.helper(registry) {
             Some(helper) => ask(environment, helper, asked).await,
@@ -106,60 +118,109 @@ impl ConfigFile {
 
     fn helper(&self, registry: &str) -> Option<&str> {
         let helper = of(&self.helpers, registry).filter(|helper| !helper.is_empty());
-        helper.or(self.store.as_ref().filter(|helper| !helper.is_empty())).map(String::as_str)
+        helper
+            .or(self.store.as_ref().filter(|helper| !helper.is_empty()))
+            .map(String::as_str)
     }
 }
 
 impl Login {
     fn credentials(&self) -> Option<DockerCredentials> {
-        if let Some(token) = self.identitytoken.as_ref().filter(|token| !token.is_empty()) {
+        if let Some(token) = self
+            .identitytoken
+            .as_ref()
+            .filter(|token| !token.is_empty())
+        {
             return Some(by_token(token.clone()));
         }
         let text = String::from_utf8(STANDARD.decode(self.auth.as_ref()?).ok()?).ok()?;
         let (user, password) = text.split_once(':')?;
-        Some(by_password(user.to_owned(), password.trim_end_matches('\0').to_owned()))
+        Some(by_password(
+            user.to_owned(),
+            password.trim_end_matches('\0').to_owned(),
+        ))
     }
 }
 
 /// What stands behind a registry, by whichever of its names.
 fn of<'a, T>(map: &'a Option<BTreeMap<String, T>>, wanted: &str) -> Option<&'a T> {
-    map.iter().flatten().find(|(key, _)| registry(key) == wanted).map(|(_, value)| value)
+    map.iter()
+        .flatten()
+        .find(|(key, _)| registry(key) == wanted)
+        .map(|(_, value)| value)
 }
 
 /// `https://ghcr.io/v2/` → `ghcr.io`.
 fn registry(key: &str) -> String {
     let host = key.split_once("://").map_or(key, |(_, rest)| rest);
     let host = host.split('/').next().unwrap_or_default();
-    if matches!(host, "docker.io" | "index.docker.io") { HUB.to_owned() } else { host.to_owned() }
+    if matches!(host, "docker.io" | "index.docker.io") {
+        HUB.to_owned()
+    } else {
+        host.to_owned()
+    }
 }
 
 /// None if the helper has none.
-async fn ask(environment: &Environment, helper: &str, registry: &str) -> Result<Option<DockerCredentials>> {
+async fn ask(
+    environment: &Environment,
+    helper: &str,
+    registry: &str,
+) -> Result<Option<DockerCredentials>> {
     let name = format!("docker-credential-{helper}");
     let failed = |what: &str| {
-        Error::new(Code::CommandFailed, format!("`{name}` {what} for registry `{registry}`"))
-            .evidence("the image is built without credentials for it")
-            .hint(format!("docker login {registry}"))
+        Error::new(
+            Code::CommandFailed,
+            format!("`{name}` {what} for registry `{registry}`"),
+        )
+        .evidence("the image is built without credentials for it")
+        .hint(format!("docker login {registry}"))
     };
-    let program = environment.find(&name, &format!("install `{name}`, or take it out of Docker's config.json"))?;
-    let variables = HELPER_VARIABLES.iter().filter_map(|key| Some((*key, environment.get(key)?)));
-    let cmd = Cmd::new(program).inherit(environment).envs(variables).arg("get").input(registry);
+    let program = environment.find(
+        &name,
+        &format!("install `{name}`, or take it out of Docker's config.json"),
+    )?;
+    let variables = HELPER_VARIABLES
+        .iter()
+        .filter_map(|key| Some((*key, environment.get(key)?)));
+    let cmd = Cmd::new(program)
+        .inherit(environment)
+        .envs(variables)
+        .arg("get")
+        .input(registry);
     let answer = tokio::time::timeout(PATIENCE, cmd.answer(|_| {})).await;
-    let answer = answer.map_err(|_| failed(&format!("gave no answer within {} s", PATIENCE.as_secs())))??;
+    let answer = answer
+        .map_err(|_| failed(&format!("gave no answer within {} s", PATIENCE.as_secs())))??;
     if !answer.status.success() {
         let has_none = answer.output.stdout.contains("credentials not found");
-        return if has_none { Ok(None) } else { Err(failed("failed")) };
+        return if has_none {
+            Ok(None)
+        } else {
+            Err(failed("failed"))
+        };
     }
-    let told: Told = serde_json::from_str(&answer.output.stdout).map_err(|_| failed("gave no credentials"))?;
-    Ok(Some(if told.username == "<token>" { by_token(told.secret) } else { by_password(told.username, told.secret) }))
+    let told: Told =
+        serde_json::from_str(&answer.output.stdout).map_err(|_| failed("gave no credentials"))?;
+    Ok(Some(if told.username == "<token>" {
+        by_token(told.secret)
+    } else {
+        by_password(told.username, told.secret)
+    }))
 }
 
 fn by_token(token: String) -> DockerCredentials {
-    DockerCredentials { identitytoken: Some(token), ..DockerCredentials::default() }
+    DockerCredentials {
+        identitytoken: Some(token),
+        ..DockerCredentials::default()
+    }
 }
 
 fn by_password(user: String, password: String) -> DockerCredentials {
-    DockerCredentials { username: Some(user), password: Some(password), ..DockerCredentials::default() }
+    DockerCredentials {
+        username: Some(user),
+        password: Some(password),
+        ..DockerCredentials::default()
+    }
 }
 
 #[cfg(test)]
@@ -176,7 +237,12 @@ mod tests {
         std::fs::write(&helper, format!("#!/bin/sh\nread -r registry\n{script}\n")).unwrap();
         std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
         let dir = dir.display().to_string();
-        [("DOCKER_CONFIG".to_owned(), dir.clone()), ("PATH".to_owned(), dir)].into_iter().collect()
+        [
+            ("DOCKER_CONFIG".to_owned(), dir.clone()),
+            ("PATH".to_owned(), dir),
+        ]
+        .into_iter()
+        .collect()
     }
 
     /// `REGISTRY USER PASSWORD TOKEN` of each, and the problems.
@@ -184,7 +250,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (found, problems) = credentials(&environment(dir.path(), config, script), text).await;
         let show = |(registry, login): (String, DockerCredentials)| {
-            let parts = [login.username, login.password, login.identitytoken].map(Option::unwrap_or_default);
+            let parts = [login.username, login.password, login.identitytoken]
+                .map(Option::unwrap_or_default);
             format!("{registry} {}", parts.join(" "))
         };
         let mut found: Vec<_> = found.into_iter().map(show).collect();
@@ -198,19 +265,24 @@ mod tests {
         let config = r#"{"auths": {"https://index.docker.io/v1/": {"auth": "YW5uOnBhc3M6d29yZA=="},
             "ghcr.io": {"identitytoken": "t"}, "other.example": {"auth": "YW5uOnBhc3M6d29yZA=="}, "empty.example": {}}}"#;
         let (found, problems) = found(config, "", "FROM ghcr.io/a/b\nFROM empty.example/c").await;
-        assert_eq!(found, ["ghcr.io   t", "registry-1.docker.io ann pass:word "]);
+        assert_eq!(
+            found,
+            ["ghcr.io   t", "registry-1.docker.io ann pass:word "]
+        );
         assert_eq!(problems, []);
     }
 
     #[tokio::test]
     async fn a_helper_is_asked_by_the_name_that_docker_login_uses() {
-        let config =
-            r#"{"auths": {"https://index.docker.io/v1/": {}}, "credHelpers": {"gcr.example": "x"}, "credsStore": "x"}"#;
+        let config = r#"{"auths": {"https://index.docker.io/v1/": {}}, "credHelpers": {"gcr.example": "x"}, "credsStore": "x"}"#;
         let script = r#"echo "{\"ServerURL\": \"$registry\", \"Username\": \"$1\", \"Secret\": \"for $registry\"}""#;
         let (found, problems) = found(config, script, "FROM gcr.example/a").await;
         assert_eq!(
             found,
-            ["gcr.example get for gcr.example ", "registry-1.docker.io get for https://index.docker.io/v1/ "]
+            [
+                "gcr.example get for gcr.example ",
+                "registry-1.docker.io get for https://index.docker.io/v1/ "
+            ]
         );
         assert_eq!(problems, []);
     }
@@ -218,17 +290,33 @@ mod tests {
     #[tokio::test]
     async fn a_helper_that_fails_costs_no_build_and_what_it_said_is_not_shown() {
         let config = r#"{"credHelpers": {"a.example": "x", "b.example": "missing"}}"#;
-        let (found, problems) = found(config, "echo secret; echo secret >&2; exit 1", "a.example b.example").await;
+        let (found, problems) = found(
+            config,
+            "echo secret; echo secret >&2; exit 1",
+            "a.example b.example",
+        )
+        .await;
         assert!(found.is_empty());
-        assert_eq!(problems.iter().map(|e| e.code).collect::<Vec<_>>(), [Code::CommandFailed, Code::ToolMissing]);
+        assert_eq!(
+            problems.iter().map(|e| e.code).collect::<Vec<_>>(),
+            [Code::CommandFailed, Code::ToolMissing]
+        );
         assert!(!format!("{problems:?}").contains("secret"));
-        let (_, none) = self::found(config, "echo credentials not found in native keychain; exit 1", "a.example").await;
+        let (_, none) = self::found(
+            config,
+            "echo credentials not found in native keychain; exit 1",
+            "a.example",
+        )
+        .await;
         assert_eq!(none, [], "nobody logged in there");
     }
 
     #[tokio::test]
     async fn without_a_config_there_are_none() {
         assert_eq!(found("", "", "FROM x").await, (vec![], vec![]));
-        assert_eq!(found(r#"{"auths": null, "credsStore": ""}"#, "", "FROM x").await, (vec![], vec![]));
+        assert_eq!(
+            found(r#"{"auths": null, "credsStore": ""}"#, "", "FROM x").await,
+            (vec![], vec![])
+        );
     }
 }

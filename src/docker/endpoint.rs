@@ -37,8 +37,16 @@ pub(super) struct Surroundings {
 
 impl Surroundings {
     pub(super) fn of(environment: &Environment) -> Self {
-        let text = |key| environment.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        let home = text("HOME").map(PathBuf::from).or_else(std::env::home_dir).unwrap_or_default();
+        let text = |key| {
+            environment
+                .get(key)
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned)
+        };
+        let home = text("HOME")
+            .map(PathBuf::from)
+            .or_else(std::env::home_dir)
+            .unwrap_or_default();
         Self {
             docker_host: text("DOCKER_HOST"),
             docker_context: text("DOCKER_CONTEXT"),
@@ -67,8 +75,17 @@ pub(super) fn candidates(around: &Surroundings) -> Result<Vec<Endpoint>> {
 }
 
 fn from_docker_host(around: &Surroundings, host: &str) -> Endpoint {
-    let certificates = || around.cert_path.clone().unwrap_or_else(|| around.config_dir.clone());
-    Endpoint { host: host.to_owned(), tls: around.tls_verify.then(certificates), source: "DOCKER_HOST".to_owned() }
+    let certificates = || {
+        around
+            .cert_path
+            .clone()
+            .unwrap_or_else(|| around.config_dir.clone())
+    };
+    Endpoint {
+        host: host.to_owned(),
+        tls: around.tls_verify.then(certificates),
+        source: "DOCKER_HOST".to_owned(),
+    }
 }
 
 /// DOCKER_CONTEXT, else `currentContext` of config.json. `default` means: no context.
@@ -82,8 +99,12 @@ fn chosen_context(around: &Surroundings) -> Result<Option<String>> {
         Some(name) => Some(name.clone()),
         None => {
             let file = around.config_dir.join("config.json");
-            let Ok(text) = std::fs::read(&file) else { return Ok(None) };
-            serde_json::from_slice::<ConfigFile>(&text).map_err(|e| unreadable(&file, &e))?.current_context
+            let Ok(text) = std::fs::read(&file) else {
+                return Ok(None);
+            };
+            serde_json::from_slice::<ConfigFile>(&text)
+                .map_err(|e| unreadable(&file, &e))?
+                .current_context
         }
     };
     Ok(name.filter(|name| !name.is_empty() && name != "default"))
@@ -105,38 +126,68 @@ fn from_context(config_dir: &Path, name: &str) -> Result<Endpoint> {
     let file = config_dir.join("contexts/meta").join(&id).join("meta.json");
     let text = std::fs::read(&file).map_err(|_| missing_context(name, &file))?;
     let meta: Meta = serde_json::from_slice(&text).map_err(|e| unreadable(&file, &e))?;
-    let host = meta.endpoints.get("docker").and_then(|endpoint| endpoint.host.clone());
+    let host = meta
+        .endpoints
+        .get("docker")
+        .and_then(|endpoint| endpoint.host.clone());
     let host = host.ok_or_else(|| missing_context(name, &file))?;
-    let tls = Some(config_dir.join("contexts/tls").join(&id).join("docker")).filter(|dir| dir.is_dir());
-    Ok(Endpoint { host, tls, source: format!("context `{name}`") })
+    let tls =
+        Some(config_dir.join("contexts/tls").join(&id).join("docker")).filter(|dir| dir.is_dir());
+    Ok(Endpoint {
+        host,
+        tls,
+        source: format!("context `{name}`"),
+    })
 }
 
 fn missing_context(name: &str, file: &Path) -> Error {
-    Error::new(Code::DockerUnavailable, format!("the Docker context `{name}` names no Engine"))
-        .evidence(format!("looked for {}", file.display()))
-        .hint("`docker context ls` shows the contexts there are, `docker context use NAME` chooses one")
+    Error::new(
+        Code::DockerUnavailable,
+        format!("the Docker context `{name}` names no Engine"),
+    )
+    .evidence(format!("looked for {}", file.display()))
+    .hint("`docker context ls` shows the contexts there are, `docker context use NAME` chooses one")
 }
 
 fn unreadable(file: &Path, cause: &serde_json::Error) -> Error {
-    Error::new(Code::DockerUnavailable, format!("`{}` is not what Docker writes: {cause}", file.display()))
-        .hint("correct the file, or set DOCKER_HOST")
+    Error::new(
+        Code::DockerUnavailable,
+        format!("`{}` is not what Docker writes: {cause}", file.display()),
+    )
+    .hint("correct the file, or set DOCKER_HOST")
 }
 
 /// The default socket first, then Docker Desktop's, Colima's, OrbStack's, Rancher's and the rootless one.
 fn sockets(around: &Surroundings) -> Vec<Endpoint> {
     let home = |path: &str| Some(around.home.join(path));
     let known = [
-        ("default socket", Some(PathBuf::from("/var/run/docker.sock"))),
+        (
+            "default socket",
+            Some(PathBuf::from("/var/run/docker.sock")),
+        ),
         ("Docker Desktop", home(".docker/run/docker.sock")),
-        ("Docker Desktop on Linux", home(".docker/desktop/docker.sock")),
+        (
+            "Docker Desktop on Linux",
+            home(".docker/desktop/docker.sock"),
+        ),
         ("Colima", home(".colima/default/docker.sock")),
         ("OrbStack", home(".orbstack/run/docker.sock")),
         ("Rancher Desktop", home(".rd/docker.sock")),
-        ("rootless Docker", around.runtime_dir.as_ref().map(|dir| dir.join("docker.sock"))),
+        (
+            "rootless Docker",
+            around
+                .runtime_dir
+                .as_ref()
+                .map(|dir| dir.join("docker.sock")),
+        ),
     ];
     let endpoint = |(source, path): (&str, Option<PathBuf>)| {
         let host = format!("unix://{}", path?.display());
-        Some(Endpoint { host, tls: None, source: source.to_owned() })
+        Some(Endpoint {
+            host,
+            tls: None,
+            source: source.to_owned(),
+        })
     };
     known.into_iter().filter_map(endpoint).collect()
 }
@@ -147,15 +198,26 @@ mod tests {
 
     fn with_context(name: &str, meta: &str) -> (tempfile::TempDir, Surroundings) {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("contexts/meta").join(hex(Sha256::digest(name)));
+        let folder = dir
+            .path()
+            .join("contexts/meta")
+            .join(hex(Sha256::digest(name)));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("meta.json"), meta).unwrap();
-        let around = Surroundings { config_dir: dir.path().to_owned(), home: "/home/ann".into(), ..Default::default() };
+        let around = Surroundings {
+            config_dir: dir.path().to_owned(),
+            home: "/home/ann".into(),
+            ..Default::default()
+        };
         (dir, around)
     }
 
     fn hosts(around: &Surroundings) -> Vec<String> {
-        candidates(around).unwrap().into_iter().map(|endpoint| endpoint.host).collect()
+        candidates(around)
+            .unwrap()
+            .into_iter()
+            .map(|endpoint| endpoint.host)
+            .collect()
     }
 
     const COLIMA: &str = r#"{"Name":"colima","Endpoints":{"docker":{"Host":"unix:///c.sock","SkipTLSVerify":false}}}"#;
@@ -173,7 +235,10 @@ mod tests {
         let (dir, mut around) = with_context("colima", COLIMA);
         around.docker_host = Some("tcp://10.0.0.1:2376".to_owned());
         around.tls_verify = true;
-        assert_eq!(candidates(&around).unwrap()[0].tls.as_deref(), Some(dir.path()));
+        assert_eq!(
+            candidates(&around).unwrap()[0].tls.as_deref(),
+            Some(dir.path())
+        );
     }
 
     #[test]
@@ -182,7 +247,11 @@ mod tests {
         around.docker_context = Some("colima".to_owned());
         assert_eq!(hosts(&around), ["unix:///c.sock"]);
         around.docker_context = None;
-        std::fs::write(dir.path().join("config.json"), r#"{"auths":{},"currentContext":"colima"}"#).unwrap();
+        std::fs::write(
+            dir.path().join("config.json"),
+            r#"{"auths":{},"currentContext":"colima"}"#,
+        )
+        .unwrap();
         assert_eq!(hosts(&around), ["unix:///c.sock"]);
     }
 

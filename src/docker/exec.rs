@@ -49,7 +49,10 @@ impl ExecOutput {
 
 impl Exec {
     pub fn new<S: Into<String>>(container: &str, command: impl IntoIterator<Item = S>) -> Self {
-        Self { container: container.to_owned(), command: command.into_iter().map(Into::into).collect() }
+        Self {
+            container: container.to_owned(),
+            command: command.into_iter().map(Into::into).collect(),
+        }
     }
 
     /// Runs to the end; any exit code but 0 is an error.
@@ -67,7 +70,8 @@ impl Exec {
     /// # Errors
     /// [`Code::DockerRequest`] if the Engine refuses.
     pub async fn output(&self, docker: &Docker) -> Result<ExecOutput> {
-        self.converse(docker, None::<futures::stream::Empty<Result<Bytes>>>).await
+        self.converse(docker, None::<futures::stream::Empty<Result<Bytes>>>)
+            .await
     }
 
     /// Like [`Exec::run`], with `input` as standard input, closed at its end.
@@ -86,7 +90,11 @@ impl Exec {
 
     /// The command as it can be pasted into a shell.
     pub fn pasteable(&self) -> String {
-        Cmd::new("docker").arg("exec").arg(&self.container).args(&self.command).pasteable()
+        Cmd::new("docker")
+            .arg("exec")
+            .arg(&self.container)
+            .args(&self.command)
+            .pasteable()
     }
 
     fn succeeded(&self, output: ExecOutput) -> Result<ExecOutput> {
@@ -98,10 +106,19 @@ impl Exec {
 
     fn failed(&self, how: String, output: &ExecOutput) -> Error {
         let program = self.command.first().map_or("", String::as_str);
-        Error::new(Code::CommandFailed, format!("`{program}` in container `{}` {how}", self.container))
-            .evidence(format!("$ {}", self.pasteable()))
-            .evidence(last_lines(&String::from_utf8_lossy(&output.stdout), KEPT_LINES))
-            .evidence(last_lines(&String::from_utf8_lossy(&output.stderr), KEPT_LINES))
+        Error::new(
+            Code::CommandFailed,
+            format!("`{program}` in container `{}` {how}", self.container),
+        )
+        .evidence(format!("$ {}", self.pasteable()))
+        .evidence(last_lines(
+            &String::from_utf8_lossy(&output.stdout),
+            KEPT_LINES,
+        ))
+        .evidence(last_lines(
+            &String::from_utf8_lossy(&output.stderr),
+            KEPT_LINES,
+        ))
     }
 
     async fn converse<S>(&self, docker: &Docker, input: Option<S>) -> Result<ExecOutput>
@@ -110,8 +127,14 @@ impl Exec {
     {
         let refused = |e| self.refused(&e);
         let Attached { id, output, stdin } = self.start(docker, input.is_some()).await?;
-        let mut collected = ExecOutput { stdout: Vec::new(), stderr: Vec::new(), code: 0 };
-        exchange(input, stdin, collect(output, &mut collected)).await?.map_err(refused)?;
+        let mut collected = ExecOutput {
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            code: 0,
+        };
+        exchange(input, stdin, collect(output, &mut collected))
+            .await?
+            .map_err(refused)?;
         collected.code = self.exit_code(docker, &id).await?;
         Ok(collected)
     }
@@ -127,13 +150,28 @@ impl Exec {
 
     async fn start(&self, docker: &Docker, with_input: bool) -> Result<Attached> {
         let refused = |e| self.refused(&e);
-        let id = docker.create_exec(&self.container, self.config(with_input)).await.map_err(refused)?.id;
-        let options = StartExecOptions { output_capacity: Some(64 * 1024), ..Default::default() };
-        match docker.start_exec(&id, Some(options)).await.map_err(refused)? {
-            StartExecResults::Attached { output, input: stdin } => Ok(Attached { id, output, stdin }),
-            StartExecResults::Detached => {
-                Err(Error::new(Code::DockerRequest, format!("the Engine detached from `{}`", self.pasteable())))
-            }
+        let id = docker
+            .create_exec(&self.container, self.config(with_input))
+            .await
+            .map_err(refused)?
+            .id;
+        let options = StartExecOptions {
+            output_capacity: Some(64 * 1024),
+            ..Default::default()
+        };
+        match docker
+            .start_exec(&id, Some(options))
+            .await
+            .map_err(refused)?
+        {
+            StartExecResults::Attached {
+                output,
+                input: stdin,
+            } => Ok(Attached { id, output, stdin }),
+            StartExecResults::Detached => Err(Error::new(
+                Code::DockerRequest,
+                format!("the Engine detached from `{}`", self.pasteable()),
+            )),
         }
     }
 
@@ -155,17 +193,20 @@ impl Exec {
         let ended = async {
             loop {
                 let state = docker.inspect_exec(id).await;
-                let state = state.map_err(|e| request_failed(&format!("lost `{}`", self.pasteable()), &e))?;
+                let state = state
+                    .map_err(|e| request_failed(&format!("lost `{}`", self.pasteable()), &e))?;
                 match state.exit_code {
                     Some(code) if state.running != Some(true) => return Ok(code),
                     _ => tokio::time::sleep(END_POLL).await,
                 }
             }
         };
-        tokio::time::timeout(END_WAIT, ended).await.unwrap_or_else(|_| {
-            let message = format!("`{}` closed its output and did not end", self.pasteable());
-            Err(Error::new(Code::CommandFailed, message))
-        })
+        tokio::time::timeout(END_WAIT, ended)
+            .await
+            .unwrap_or_else(|_| {
+                let message = format!("`{}` closed its output and did not end", self.pasteable());
+                Err(Error::new(Code::CommandFailed, message))
+            })
     }
 }
 
@@ -179,7 +220,9 @@ pub struct Attached {
 
 impl std::fmt::Debug for Attached {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Attached").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Attached")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -206,7 +249,8 @@ where
             }
         }
     };
-    let (mut feeding, mut draining) = (pin!(feeding), pin!(draining));
+    let mut feeding = pin!(feeding);
+    let mut draining = pin!(draining);
     tokio::select! {
         drained = &mut draining => Ok(drained),
         fed = &mut feeding => {
@@ -251,7 +295,10 @@ mod tests {
     }
 
     fn failing() -> impl Stream<Item = Result<Bytes>> + Send {
-        futures::stream::iter([Ok(Bytes::from_static(b"half")), Err(Error::new(Code::ImageLoad, "the source broke"))])
+        futures::stream::iter([
+            Ok(Bytes::from_static(b"half")),
+            Err(Error::new(Code::ImageLoad, "the source broke")),
+        ])
     }
 
     #[tokio::test]
@@ -262,14 +309,19 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(10)).await;
             Ok(())
         };
-        exchange(Some(chunks(1000)), Box::pin(stdin), dies).await.unwrap().unwrap();
+        exchange(Some(chunks(1000)), Box::pin(stdin), dies)
+            .await
+            .unwrap()
+            .unwrap();
     }
 
     #[tokio::test]
     async fn an_input_that_fails_ends_the_exchange_with_its_own_error() {
         let (stdin, _other) = tokio::io::duplex(64);
         let waits_for_ever = futures::future::pending();
-        let error = exchange(Some(failing()), Box::pin(stdin), waits_for_ever).await.unwrap_err();
+        let error = exchange(Some(failing()), Box::pin(stdin), waits_for_ever)
+            .await
+            .unwrap_err();
         assert_eq!(error.message, "the source broke");
     }
 
@@ -282,13 +334,19 @@ mod tests {
             other.read_to_end(&mut seen).await.unwrap();
             Ok(())
         };
-        exchange(Some(chunks(10)), Box::pin(stdin), reads_to_the_end).await.unwrap().unwrap();
+        exchange(Some(chunks(10)), Box::pin(stdin), reads_to_the_end)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(seen, [7; 40960]);
     }
 
     #[test]
     fn a_command_can_be_pasted() {
         let exec = Exec::new("devk-control-plane", ["sh", "-c", "echo a b"]);
-        assert_eq!(exec.pasteable(), "docker exec devk-control-plane sh -c 'echo a b'");
+        assert_eq!(
+            exec.pasteable(),
+            "docker exec devk-control-plane sh -c 'echo a b'"
+        );
     }
 }

@@ -21,7 +21,10 @@ impl Engine {
     /// # Errors
     /// [`DockerRequest`](crate::error::Code::DockerRequest).
     pub async fn id(&self) -> Result<&str> {
-        self.id.get_or_try_init(|| async { Ok(self.told().await?.0) }).await.map(String::as_str)
+        self.id
+            .get_or_try_init(|| async { Ok(self.told().await?.0) })
+            .await
+            .map(String::as_str)
     }
 
     /// What is kept of it, and its clock. Podman invents another ID for every request: that is none.
@@ -31,7 +34,13 @@ impl Engine {
     pub async fn identity(&self) -> Result<(Identity, Timestamp)> {
         let (first, (again, clock)) = tokio::try_join!(self.id(), self.told())?;
         let id = if first == again { again } else { String::new() };
-        Ok((Identity { id, host: self.host.clone() }, clock))
+        Ok((
+            Identity {
+                id,
+                host: self.host.clone(),
+            },
+            clock,
+        ))
     }
 
     /// It is this one, as far as that one can be told from others.
@@ -45,7 +54,10 @@ impl Engine {
     async fn told(&self) -> Result<(String, Timestamp)> {
         let refused = |e| request_failed("the Engine does not say which one it is", &e);
         let info = self.docker.info().await.map_err(refused)?;
-        let clock = info.system_time.and_then(|time| time.parse().ok()).unwrap_or_else(Timestamp::now);
+        let clock = info
+            .system_time
+            .and_then(|time| time.parse().ok())
+            .unwrap_or_else(Timestamp::now);
         Ok((info.id.unwrap_or_default(), clock))
     }
 }

@@ -17,7 +17,13 @@ pub use published::{PublishedPort, host_ports, published_ports};
 
 /// True if the Engine said that the thing asked for does not exist (404).
 pub(crate) fn is_not_found(error: &bollard::errors::Error) -> bool {
-    matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
+    matches!(
+        error,
+        bollard::errors::Error::DockerResponseServerError {
+            status_code: 404,
+            ..
+        }
+    )
 }
 
 /// A request to the Engine that failed for no reason devk knows better than the Engine's own words.
@@ -27,7 +33,10 @@ pub(crate) fn request_failed(what: &str, cause: &bollard::errors::Error) -> crat
         bollard::errors::Error::DockerResponseServerError { message, .. } => {
             Error::new(Code::DockerRequest, format!("{what}: {message}"))
         }
-        other => Error::new(Code::DockerRequest, format!("{what}: {}", crate::error::chain(other)))
-            .hint("`docker version` shows whether the Engine still answers"),
+        other => Error::new(
+            Code::DockerRequest,
+            format!("{what}: {}", crate::error::chain(other)),
+        )
+        .hint("`docker version` shows whether the Engine still answers"),
     }
 }

@@ -33,7 +33,11 @@ pub struct Chart {
 
 impl Chart {
     fn new(prepared: &Prepared, rendered: Rendered) -> Result<Self> {
-        let sources: BTreeSet<_> = rendered.manifests.iter().map(|manifest| manifest.source.clone()).collect();
+        let sources: BTreeSet<_> = rendered
+            .manifests
+            .iter()
+            .map(|manifest| manifest.source.clone())
+            .collect();
         let template = |source: String| {
             let file = prepared.chart.user_file(&source)?;
             let text = std::fs::read_to_string(&file).unwrap_or_default();
@@ -53,7 +57,11 @@ impl Chart {
     /// devk.yaml where the template is in an archive.
     pub fn show(&self, check: Check, of: Place, words: &[&str], text: impl Into<String>) -> Check {
         let Some((file, template)) = self.templates.get(of.source) else {
-            return check.at(&self.origin.file, self.origin.line, format!("{} ({})", text.into(), of.source));
+            return check.at(
+                &self.origin.file,
+                self.origin.line,
+                format!("{} ({})", text.into(), of.source),
+            );
         };
         let line = template::line_of(template, &self.rendered, of.source, of.object, words);
         check.at(file, line, text)
@@ -62,17 +70,32 @@ impl Chart {
     /// The path of the value that is exactly this text, such as `postgresql.auth.database`, if there is one
     /// that must be meant: `fits` says so of its key (in lower case), and if it does of several, the one
     /// beside the value `near` is.
-    pub fn value_path(&self, text: &str, fits: impl Fn(&str) -> bool, near: &str) -> Option<String> {
+    pub fn value_path(
+        &self,
+        text: &str,
+        fits: impl Fn(&str) -> bool,
+        near: &str,
+    ) -> Option<String> {
         let mut leaves = vec![];
         collect_leaves(&self.values, "", &mut leaves);
         let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-        let beside: BTreeSet<_> =
-            leaves.iter().filter(|(_, value)| value == near).map(|(path, _)| parent(path)).collect();
-        let equal: Vec<_> =
-            leaves.iter().map(|(path, value)| (path, value)).filter(|(_, value)| *value == text).collect();
+        let beside: BTreeSet<_> = leaves
+            .iter()
+            .filter(|(_, value)| value == near)
+            .map(|(path, _)| parent(path))
+            .collect();
+        let equal: Vec<_> = leaves
+            .iter()
+            .map(|(path, value)| (path, value))
+            .filter(|(_, value)| *value == text)
+            .collect();
         let is_fit = |path: &&String| fits(&path.rsplit('.').next().unwrap_or(path).to_lowercase());
         let by_key: Vec<_> = equal.iter().map(|(path, _)| *path).filter(is_fit).collect();
-        let by_place: Vec<_> = by_key.iter().copied().filter(|path| beside.contains(&parent(path))).collect();
+        let by_place: Vec<_> = by_key
+            .iter()
+            .copied()
+            .filter(|path| beside.contains(&parent(path)))
+            .collect();
         match (&by_place[..], &by_key[..]) {
             ([path], _) | ([], [path]) => Some((*path).clone()),
             _ => None,
@@ -94,7 +117,11 @@ fn collect_leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) 
     match value {
         Value::Object(map) => {
             for (key, value) in map {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 collect_leaves(value, &path, found);
             }
         }
@@ -115,41 +142,79 @@ pub(super) async fn look(
     }
     let releases = match observe::drafts(project, paths, environment).await {
         Ok(releases) => releases,
-        Err(errors) if errors.0.iter().all(|error| error.code == crate::error::Code::ToolMissing) => {
+        Err(errors)
+            if errors
+                .0
+                .iter()
+                .all(|error| error.code == crate::error::Code::ToolMissing) =>
+        {
             return Err(Missing::Skipped("helm is missing".to_owned()));
         }
         Err(errors) => return Err(errors.into()),
     };
-    let charts = releases.into_iter().map(|release| Chart::new(&release.prepared, release.rendered));
+    let charts = releases
+        .into_iter()
+        .map(|release| Chart::new(&release.prepared, release.rendered));
     Ok(charts.collect::<Result<Vec<_>>>().map_err(Errors::from)?)
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
-    let ids = [Id::ChartsRender, Id::ChartsServices, Id::ChartsHostPort, Id::ChartsHostNetwork, Id::ChartsLocalhost];
+    let ids = [
+        Id::ChartsRender,
+        Id::ChartsServices,
+        Id::ChartsHostPort,
+        Id::ChartsHostNetwork,
+        Id::ChartsLocalhost,
+    ];
     let charts = match &facts.charts {
         Ok(charts) => charts,
         Err(missing @ Missing::Failed(errors)) => {
             let broken = Check::all_failed(Id::ChartsRender, errors);
-            return broken.into_iter().chain(skipped(&ids[1..], missing)).collect();
+            return broken
+                .into_iter()
+                .chain(skipped(&ids[1..], missing))
+                .collect();
         }
         Err(missing) => return skipped(&ids, missing),
     };
-    let names: Vec<_> = charts.iter().map(|chart| format!("`{}`", chart.release)).collect();
-    let mut checks = vec![Check::ok(Id::ChartsRender, format!("{} rendered", names.join(", ")))];
-    let allowed = facts.project.as_ref().is_ok_and(|project| project.allow_node_port);
-    let each = |find: &dyn Fn(&Chart) -> Vec<Check>| charts.iter().flat_map(find).collect::<Vec<_>>();
+    let names: Vec<_> = charts
+        .iter()
+        .map(|chart| format!("`{}`", chart.release))
+        .collect();
+    let mut checks = vec![Check::ok(
+        Id::ChartsRender,
+        format!("{} rendered", names.join(", ")),
+    )];
+    let allowed = facts
+        .project
+        .as_ref()
+        .is_ok_and(|project| project.allow_node_port);
+    let each =
+        |find: &dyn Fn(&Chart) -> Vec<Check>| charts.iter().flat_map(find).collect::<Vec<_>>();
     checks.extend(findings(
         Id::ChartsServices,
         each(&|chart| services(chart, allowed)),
         "no NodePort, no LoadBalancer",
     ));
-    checks.extend(findings(Id::ChartsHostPort, each(&host_ports), "no container takes a port of its node"));
-    checks.extend(findings(Id::ChartsHostNetwork, each(&host_networks), "no pod uses its node's network"));
+    checks.extend(findings(
+        Id::ChartsHostPort,
+        each(&host_ports),
+        "no container takes a port of its node",
+    ));
+    checks.extend(findings(
+        Id::ChartsHostNetwork,
+        each(&host_networks),
+        "no pod uses its node's network",
+    ));
     checks.extend(match &facts.compose {
         Ok(compose) => {
             let claims: Vec<_> = compose.iter().flat_map(claims).collect();
             let found = each(&|chart| localhosts(chart, &claims, facts));
-            findings(Id::ChartsLocalhost, found, "no rendered `localhost:PORT` is a port of Compose's")
+            findings(
+                Id::ChartsLocalhost,
+                found,
+                "no rendered `localhost:PORT` is a port of Compose's",
+            )
         }
         Err(missing) => skipped(&[Id::ChartsLocalhost], missing),
     });
@@ -157,7 +222,11 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 }
 
 fn object(manifest: &Manifest) -> String {
-    format!("{}/{}", manifest.kind(), manifest.name().unwrap_or_default())
+    format!(
+        "{}/{}",
+        manifest.kind(),
+        manifest.name().unwrap_or_default()
+    )
 }
 
 fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
@@ -166,13 +235,19 @@ fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
     let finding = |service: crate::release::manifest::Service| {
         let text = format!("Service `{}` has type {}", service.name, service.kind);
         let check = if allowed {
-            Check::warning(Id::ChartsServices, format!("{text}, which devk.yaml allows"))
+            Check::warning(
+                Id::ChartsServices,
+                format!("{text}, which devk.yaml allows"),
+            )
         } else {
             Check::error(Id::ChartsServices, text)
         };
         let type_line = format!("type: {}", service.kind);
         let object = format!("Service/{}", service.name);
-        let of = Place { source: &service.source, object: &object };
+        let of = Place {
+            source: &service.source,
+            object: &object,
+        };
         let check = chart.show(check, of, &[&type_line, "type:"], &object);
         check.hint("set its type to ClusterIP in the values: devk forwards it")
     };
@@ -182,25 +257,46 @@ fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
 fn host_ports(chart: &Chart) -> Vec<Check> {
     let mut found = vec![];
     for pod in pods::pods(&chart.rendered) {
-        for port in pod.containers().flat_map(|container| list(&container["ports"])) {
-            let Some(number) = port["hostPort"].as_u64().filter(|number| *number > 0) else { continue };
+        for port in pod
+            .containers()
+            .flat_map(|container| list(&container["ports"]))
+        {
+            let Some(number) = port["hostPort"].as_u64().filter(|number| *number > 0) else {
+                continue;
+            };
             let owner = object(pod.manifest);
-            let check = Check::warning(Id::ChartsHostPort, format!("`{owner}` takes port {number} of its node"));
+            let check = Check::warning(
+                Id::ChartsHostPort,
+                format!("`{owner}` takes port {number} of its node"),
+            );
             let line = format!("hostPort: {number}");
-            let of = Place { source: &pod.manifest.source, object: &owner };
+            let of = Place {
+                source: &pod.manifest.source,
+                object: &owner,
+            };
             let check = chart.show(check, of, &[&line, "hostPort"], &line);
-            found.push(check.hint("remove `hostPort`: a second pod would not start, and devk forwards the Service"));
+            found.push(check.hint(
+                "remove `hostPort`: a second pod would not start, and devk forwards the Service",
+            ));
         }
     }
     found
 }
 
 fn host_networks(chart: &Chart) -> Vec<Check> {
-    let pods = pods::pods(&chart.rendered).into_iter().filter(|pod| pod.spec["hostNetwork"] == true);
+    let pods = pods::pods(&chart.rendered)
+        .into_iter()
+        .filter(|pod| pod.spec["hostNetwork"] == true);
     let finding = |pod: pods::Pod| {
         let owner = object(pod.manifest);
-        let check = Check::warning(Id::ChartsHostNetwork, format!("`{owner}` uses its node's network"));
-        let of = Place { source: &pod.manifest.source, object: &owner };
+        let check = Check::warning(
+            Id::ChartsHostNetwork,
+            format!("`{owner}` uses its node's network"),
+        );
+        let of = Place {
+            source: &pod.manifest.source,
+            object: &owner,
+        };
         let check = chart.show(check, of, &["hostNetwork"], "hostNetwork: true");
         check.hint("remove `hostNetwork: true`: its ports would be the node's")
     };
@@ -218,7 +314,13 @@ struct Text {
 fn texts(manifest: &Manifest) -> Vec<Text> {
     if manifest.kind() == "Secret" {
         let entries = pods::data(manifest).into_iter();
-        return entries.map(|(key, text)| Text { key, text, own: false }).collect();
+        return entries
+            .map(|(key, text)| Text {
+                key,
+                text,
+                own: false,
+            })
+            .collect();
     }
     let mut found = vec![];
     collect(&manifest.object, "", false, &mut found);
@@ -226,12 +328,25 @@ fn texts(manifest: &Manifest) -> Vec<Text> {
 }
 
 fn collect(value: &Value, key: &str, own: bool, found: &mut Vec<Text>) {
-    const OWN: [&str; 5] = ["command", "args", "lifecycle", "livenessProbe", "readinessProbe"];
+    const OWN: [&str; 5] = [
+        "command",
+        "args",
+        "lifecycle",
+        "livenessProbe",
+        "readinessProbe",
+    ];
     match value {
-        Value::String(text) => found.push(Text { key: key.to_owned(), text: text.clone(), own }),
+        Value::String(text) => found.push(Text {
+            key: key.to_owned(),
+            text: text.clone(),
+            own,
+        }),
         Value::Array(items) => items.iter().for_each(|item| collect(item, key, own, found)),
         Value::Object(map) => {
-            let variable = map.get("name").and_then(Value::as_str).filter(|_| map.contains_key("value"));
+            let variable = map
+                .get("name")
+                .and_then(Value::as_str)
+                .filter(|_| map.contains_key("value"));
             for (name, value) in map {
                 let own = own || OWN.contains(&name.as_str()) || name == "startupProbe";
                 let key = variable.filter(|_| name == "value").unwrap_or(name);
@@ -246,12 +361,17 @@ fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
     let pods = pods::pods(&chart.rendered);
     let mut found = vec![];
     for manifest in &chart.rendered.manifests {
-        let own = pods.iter().filter(|pod| std::ptr::eq(pod.manifest, manifest)).flat_map(pods::Pod::ports);
+        let own = pods
+            .iter()
+            .filter(|pod| std::ptr::eq(pod.manifest, manifest))
+            .flat_map(pods::Pod::ports);
         let own: BTreeSet<u16> = own.collect();
         let mut told = BTreeSet::new();
         for text in texts(manifest) {
             for Loopback { host, port, is_web } in loopbacks(&uncommented(&text.text)) {
-                let Some(claim) = claims.iter().find(|claim| claim.number == port) else { continue };
+                let Some(claim) = claims.iter().find(|claim| claim.number == port) else {
+                    continue;
+                };
                 // A pod that asks itself. Its own address in a variable is for browsers.
                 let is_own = own.contains(&port) && (text.own || !is_web);
                 if !is_own && told.insert((text.key.clone(), port)) {
@@ -263,30 +383,74 @@ fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
     found
 }
 
-fn localhost(chart: &Chart, manifest: &Manifest, text: &Text, host: &str, claim: &Claim, facts: &Facts) -> Check {
-    let (address, key, owner) = (format!("{host}:{}", claim.number), &text.key, object(manifest));
-    let summary = format!("`{key}` of `{owner}` says {address}, which is Compose's `{}`", claim.service.name);
+fn localhost(
+    chart: &Chart,
+    manifest: &Manifest,
+    text: &Text,
+    host: &str,
+    claim: &Claim,
+    facts: &Facts,
+) -> Check {
+    let address = format!("{host}:{}", claim.number);
+    let key = &text.key;
+    let owner = object(manifest);
+    let summary = format!(
+        "`{key}` of `{owner}` says {address}, which is Compose's `{}`",
+        claim.service.name
+    );
     let check = Check::warning(Id::ChartsLocalhost, summary);
-    let of = Place { source: &manifest.source, object: &owner };
+    let of = Place {
+        source: &manifest.source,
+        object: &owner,
+    };
     // In a file the address is further down.
-    let words = if text.text.contains('\n') { [&address, key] } else { [key, &address] };
-    let check = claim.show(chart.show(check, of, &words.map(String::as_str), format!("{key}: …{address}…")));
-    let forwards = facts.project.iter().flat_map(|project| project.forwards.iter().flatten());
-    let same = forwards.into_iter().find(|forward| u32::from(forward.port) == claim.port.target);
-    let url = format!("${{forward.{}.url}}", same.map_or("NAME", |forward| &forward.name));
+    let words = if text.text.contains('\n') {
+        [&address, key]
+    } else {
+        [key, &address]
+    };
+    let check = claim.show(chart.show(
+        check,
+        of,
+        &words.map(String::as_str),
+        format!("{key}: …{address}…"),
+    ));
+    let forwards = facts
+        .project
+        .iter()
+        .flat_map(|project| project.forwards.iter().flatten());
+    let same = forwards
+        .into_iter()
+        .find(|forward| u32::from(forward.port) == claim.port.target);
+    let url = format!(
+        "${{forward.{}.url}}",
+        same.map_or("NAME", |forward| &forward.name)
+    );
     // The value is the address and nothing else.
     let is_url = text.text.trim_end_matches('/') == format!("http://{address}");
     match chart.value_path(&text.text, |_| is_url, "") {
-        Some(path) => check.hint(format!("devk.yaml, release `{}`: set: {{{path}: \"{url}\"}}", chart.release)),
-        None => check.hint(format!("write {url} in the values file: devk puts its own address in")),
+        Some(path) => check.hint(format!(
+            "devk.yaml, release `{}`: set: {{{path}: \"{url}\"}}",
+            chart.release
+        )),
+        None => check.hint(format!(
+            "write {url} in the values file: devk puts its own address in"
+        )),
     }
 }
 
 /// A file without the lines that are comments.
 fn uncommented(text: &str) -> String {
-    let is_comment = |line: &&str| ["#", "//"].iter().any(|mark| line.trim_start().starts_with(mark));
+    let is_comment = |line: &&str| {
+        ["#", "//"]
+            .iter()
+            .any(|mark| line.trim_start().starts_with(mark))
+    };
     if text.contains('\n') {
-        text.lines().filter(|line| !is_comment(line)).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .filter(|line| !is_comment(line))
+            .collect::<Vec<_>>()
+            .join("\n")
     } else {
         text.to_owned()
     }
@@ -305,11 +469,17 @@ fn loopbacks(text: &str) -> Vec<Loopback> {
     for host in ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"] {
         for (at, _) in text.match_indices(host) {
             let part_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-            let Some(rest) = text[at + host.len()..].strip_prefix(':') else { continue };
-            let digits = &rest[..rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len())];
+            let Some(rest) = text[at + host.len()..].strip_prefix(':') else {
+                continue;
+            };
+            let digits = &rest[..rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len())];
             let before = &text[..at];
             if let (false, Ok(port)) = (before.ends_with(part_of_name), digits.parse()) {
-                let is_web = ["http://", "https://", "ws://", "wss://"].iter().any(|scheme| before.ends_with(scheme));
+                let is_web = ["http://", "https://", "ws://", "wss://"]
+                    .iter()
+                    .any(|scheme| before.ends_with(scheme));
                 found.push(Loopback { host, port, is_web });
             }
         }
@@ -333,10 +503,17 @@ mod tests {
             rendered: Rendered::default(),
             values,
             templates: BTreeMap::new(),
-            origin: Origin { file: "devk.yaml".into(), line: 1 },
+            origin: Origin {
+                file: "devk.yaml".into(),
+                line: 1,
+            },
         };
-        let path = |text: &str, word: &str, near: &str| chart.value_path(text, |key| key == word, near);
-        assert_eq!(path("shop", "database", "db.example").as_deref(), Some("external.database"));
+        let path =
+            |text: &str, word: &str, near: &str| chart.value_path(text, |key| key == word, near);
+        assert_eq!(
+            path("shop", "database", "db.example").as_deref(),
+            Some("external.database")
+        );
         assert_eq!(path("shop", "database", "elsewhere"), None, "one of two");
         assert_eq!(path("5432", "port", "").as_deref(), Some("external.port"));
         assert_eq!(path("shop", "password", ""), None);
@@ -344,10 +521,20 @@ mod tests {
 
     #[test]
     fn loopback_addresses_are_found_within_text() {
-        let read =
-            |text: &str| loopbacks(text).into_iter().map(|l| format!("{} {}", l.host, l.port)).collect::<Vec<_>>();
-        assert_eq!(read("a http://localhost:5000/x, ws://127.0.0.1:4173"), ["localhost 5000", "127.0.0.1 4173"]);
+        let read = |text: &str| {
+            loopbacks(text)
+                .into_iter()
+                .map(|l| format!("{} {}", l.host, l.port))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            read("a http://localhost:5000/x, ws://127.0.0.1:4173"),
+            ["localhost 5000", "127.0.0.1 4173"]
+        );
         assert_eq!(read("http://[::1]:80"), ["[::1] 80"]);
-        assert_eq!(read("mylocalhost:1 localhost localhost: localhost:99999 db.localhost:5"), [""; 0]);
+        assert_eq!(
+            read("mylocalhost:1 localhost localhost: localhost:99999 db.localhost:5"),
+            [""; 0]
+        );
     }
 }

@@ -39,10 +39,16 @@ pub enum Pin {
     Broken(crate::error::Error),
 }
 
-pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Missing>, paths: &Paths) -> Seen<Cluster> {
+pub(super) async fn look(
+    engine: &Result<Engine>,
+    project: Result<&Project, &Missing>,
+    paths: &Paths,
+) -> Seen<Cluster> {
     let project = of_project(project)?;
     let Ok(engine) = engine else {
-        return Err(Missing::Skipped("the Docker Engine does not answer".to_owned()));
+        return Err(Missing::Skipped(
+            "the Docker Engine does not answer".to_owned(),
+        ));
     };
     let handle = Handle::of(engine, &project.cluster, paths);
     let state = handle.state().await?;
@@ -68,7 +74,10 @@ pub(super) async fn look(engine: &Result<Engine>, project: Result<&Project, &Mis
 
 /// What is not answered is left out: that the cluster answers at all is said by its pin.
 async fn ask(access: &Access, cluster: &mut Cluster) {
-    let (version, residents) = tokio::join!(access.client.apiserver_version(), namespace::projects(&access.client));
+    let (version, residents) = tokio::join!(
+        access.client.apiserver_version(),
+        namespace::projects(&access.client)
+    );
     cluster.version = version.ok().map(|info| info.git_version);
     cluster.residents = residents.unwrap_or_default();
 }
@@ -79,33 +88,56 @@ pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
         Ok(cluster) => vec![state(cluster), pin(cluster)],
         Err(missing @ Missing::Failed(errors)) => {
             let broken = Check::all_failed(Id::ClusterState, errors);
-            broken.into_iter().chain(skipped(&ids[1..], missing)).collect()
+            broken
+                .into_iter()
+                .chain(skipped(&ids[1..], missing))
+                .collect()
         }
         Err(missing) => skipped(&ids, missing),
     }
 }
 
 fn state(cluster: &Cluster) -> Check {
-    let Cluster { name, provider, state, version, .. } = cluster;
+    let Cluster {
+        name,
+        provider,
+        state,
+        version,
+        ..
+    } = cluster;
     if *state == State::HalfMade.word() {
-        return Check::warning(Id::ClusterState, format!("creating {provider} cluster `{name}` was cut off"))
-            .hint("devk up    # makes it anew; devk down --delete removes it");
+        return Check::warning(
+            Id::ClusterState,
+            format!("creating {provider} cluster `{name}` was cut off"),
+        )
+        .hint("devk up    # makes it anew; devk down --delete removes it");
     }
-    let version = version.as_ref().map(|version| format!(", Kubernetes {version}")).unwrap_or_default();
-    Check::ok(Id::ClusterState, format!("{provider} cluster `{name}` is {state}{version}"))
+    let version = version
+        .as_ref()
+        .map(|version| format!(", Kubernetes {version}"))
+        .unwrap_or_default();
+    Check::ok(
+        Id::ClusterState,
+        format!("{provider} cluster `{name}` is {state}{version}"),
+    )
 }
 
 fn pin(cluster: &Cluster) -> Check {
     let id = Id::ClusterPin;
     match &cluster.pin {
         Pin::Pinned(uid) => Check::ok(id, format!("pinned: kube-system {uid}")),
-        Pin::Foreign => Check::warning(id, format!("cluster `{}` runs and devk has not pinned it", cluster.name))
-            .evidence("devk writes to no cluster but the one it pinned")
-            .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
-        Pin::Broken(error) if error.code == Code::ClusterUnreachable => {
-            Check::failed(id, error).hint("devk down && devk up -d    # stops its nodes, and starts them anew")
-        }
+        Pin::Foreign => Check::warning(
+            id,
+            format!("cluster `{}` runs and devk has not pinned it", cluster.name),
+        )
+        .evidence("devk writes to no cluster but the one it pinned")
+        .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
+        Pin::Broken(error) if error.code == Code::ClusterUnreachable => Check::failed(id, error)
+            .hint("devk down && devk up -d    # stops its nodes, and starts them anew"),
         Pin::Broken(error) => Check::failed(id, error),
-        Pin::None => Check::skipped(id, format!("cluster `{}` is {}", cluster.name, cluster.state)),
+        Pin::None => Check::skipped(
+            id,
+            format!("cluster `{}` is {}", cluster.name, cluster.state),
+        ),
     }
 }

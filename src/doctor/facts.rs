@@ -13,7 +13,9 @@ use super::machine::Machine;
 use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
-use super::{Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools};
+use super::{
+    Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools,
+};
 use crate::compose::Compose;
 use crate::config::Project;
 use crate::environment::Environment;
@@ -68,7 +70,11 @@ pub struct Facts {
 
 impl Facts {
     /// Looks at everything and writes nothing but devk's cache of rendered charts.
-    pub async fn gather(project: Result<Project, Errors>, paths: &Paths, environment: &Environment) -> Self {
+    pub async fn gather(
+        project: Result<Project, Errors>,
+        paths: &Paths,
+        environment: &Environment,
+    ) -> Self {
         let project = project.map_err(no_project);
         let engine = crate::docker::connect(environment).await;
         let compose = compose(project.as_ref(), environment);
@@ -79,22 +85,47 @@ impl Facts {
             charts::look(project.as_ref(), paths, environment),
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
-        let containers = docker.as_ref().ok().map(|docker| docker.containers.as_slice());
+        let containers = docker
+            .as_ref()
+            .ok()
+            .map(|docker| docker.containers.as_slice());
         let ports = ports::look(project.as_ref(), paths, listed, containers).await;
         let machine = machine::look(docker.as_ref().ok());
         let leftovers = leftovers::look(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
-        Self { network: network::look(), project, compose, charts, ports, docker, tools, cluster, machine, leftovers }
+        Self {
+            network: network::look(),
+            project,
+            compose,
+            charts,
+            ports,
+            docker,
+            tools,
+            cluster,
+            machine,
+            leftovers,
+        }
     }
 
     /// The addresses by which pods reach this machine: its own, and the gateways of Docker's networks.
     pub fn here(&self) -> BTreeSet<IpAddr> {
-        let gateways = self.docker.iter().flat_map(|docker| &docker.networks).flat_map(|network| &network.gateways);
-        gateways.copied().chain(self.network.addresses.iter().copied()).collect()
+        let gateways = self
+            .docker
+            .iter()
+            .flat_map(|docker| &docker.networks)
+            .flat_map(|network| &network.gateways);
+        gateways
+            .copied()
+            .chain(self.network.addresses.iter().copied())
+            .collect()
     }
 }
 
 fn no_project(errors: Errors) -> Missing {
-    if errors.0.iter().all(|error| error.code == Code::ConfigMissing) {
+    if errors
+        .0
+        .iter()
+        .all(|error| error.code == Code::ConfigMissing)
+    {
         Missing::Skipped("there is no devk.yaml here or above".to_owned())
     } else {
         Missing::Failed(errors)
@@ -109,16 +140,21 @@ pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Seen<&'a
     })
 }
 
-fn compose(project: Result<&Project, &Missing>, environment: &Environment) -> Seen<Option<Compose>> {
+fn compose(
+    project: Result<&Project, &Missing>,
+    environment: &Environment,
+) -> Seen<Option<Compose>> {
     Ok(crate::observe::compose(of_project(project)?, environment)?)
 }
 
 /// The check of the project file itself.
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     match &facts.project {
-        Ok(project) => {
-            findings(Id::ProjectConfig, vec![], format!("project `{}`, {}", project.id, project.file.display()))
-        }
+        Ok(project) => findings(
+            Id::ProjectConfig,
+            vec![],
+            format!("project `{}`, {}", project.id, project.file.display()),
+        ),
         Err(Missing::Failed(errors)) => Check::all_failed(Id::ProjectConfig, errors),
         Err(missing) => super::skipped(&[Id::ProjectConfig], missing),
     }

@@ -27,7 +27,11 @@ pub enum Fix {
     /// Forget a cluster that is gone, by the name of its folder.
     Cluster(String),
     /// Raise a limit of the kernel.
-    Limit { name: &'static str, is: u64, wanted: u64 },
+    Limit {
+        name: &'static str,
+        is: u64,
+        wanted: u64,
+    },
 }
 
 /// Everything that can be mended, in the order in which that is done. Images go before the leases that
@@ -35,11 +39,26 @@ pub enum Fix {
 pub fn fixes(facts: &Facts) -> Vec<Fix> {
     let left = &facts.leftovers;
     let mut fixes: Vec<_> = left.sockets.iter().cloned().map(Fix::Socket).collect();
-    fixes.extend(left.images.iter().flatten().map(|(project, _)| Fix::Images(project.clone())));
-    fixes.extend(left.leases.as_ref().ok().filter(|leases| !leases.is_empty()).map(|_| Fix::Leases));
+    fixes.extend(
+        left.images
+            .iter()
+            .flatten()
+            .map(|(project, _)| Fix::Images(project.clone())),
+    );
+    fixes.extend(
+        left.leases
+            .as_ref()
+            .ok()
+            .filter(|leases| !leases.is_empty())
+            .map(|_| Fix::Leases),
+    );
     fixes.extend(left.clusters.iter().flatten().cloned().map(Fix::Cluster));
     let short = machine::short(&facts.machine.inotify);
-    fixes.extend(short.into_iter().map(|(name, is, wanted)| Fix::Limit { name, is, wanted }));
+    fixes.extend(
+        short
+            .into_iter()
+            .map(|(name, is, wanted)| Fix::Limit { name, is, wanted }),
+    );
     fixes
 }
 
@@ -48,7 +67,9 @@ impl Fix {
     pub fn text(&self) -> String {
         match self {
             Self::Socket(socket) => format!("remove the dead socket {}", socket.display()),
-            Self::Images(project) => format!("remove the images of project `{project}`, whose folder is gone"),
+            Self::Images(project) => {
+                format!("remove the images of project `{project}`, whose folder is gone")
+            }
             Self::Leases => "give back the ports of folders that are gone".to_owned(),
             Self::Cluster(name) => format!("forget cluster `{name}`, which is gone"),
             Self::Limit { name, is, wanted } => {
@@ -80,7 +101,9 @@ impl Fix {
             Self::Socket(socket) => remove(socket),
             Self::Images(project) => {
                 let engine = docker::connect(environment).await?;
-                image::remove_project_images(&engine.docker, project).await.map(drop)
+                image::remove_project_images(&engine.docker, project)
+                    .await
+                    .map(drop)
             }
             Self::Leases => Leases::open(&paths.state).prune(),
             Self::Cluster(folder) => forget(folder, paths, environment).await,
@@ -93,13 +116,19 @@ fn remove(socket: &PathBuf) -> Result<()> {
     if !is_dead(socket) {
         return Ok(());
     }
-    std::fs::remove_file(socket)
-        .map_err(|e| Error::new(Code::StateIo, format!("cannot remove `{}`: {e}", socket.display())))
+    std::fs::remove_file(socket).map_err(|e| {
+        Error::new(
+            Code::StateIo,
+            format!("cannot remove `{}`: {e}", socket.display()),
+        )
+    })
 }
 
 async fn forget(folder: &str, paths: &Paths, environment: &Environment) -> Result<()> {
     let engine = docker::connect(environment).await?;
-    let Some(config) = ClusterConfig::of_folder(folder) else { return Ok(()) };
+    let Some(config) = ClusterConfig::of_folder(folder) else {
+        return Ok(());
+    };
     let cluster = Handle::of(&engine, &config, paths);
     let turn = cluster.turn(|| {}).await?;
     match cluster.state().await {
@@ -114,6 +143,14 @@ async fn forget(folder: &str, paths: &Paths, environment: &Environment) -> Resul
 async fn raise(name: &str, wanted: u64, environment: &Environment) -> Result<()> {
     let setting = format!("fs.inotify.{name}={wanted}");
     let is_root = rustix::process::geteuid().is_root();
-    let cmd = if is_root { Cmd::new("sysctl") } else { Cmd::new("sudo").arg("sysctl") };
-    cmd.args(["-w", &setting]).inherit(environment).run().await.map(drop)
+    let cmd = if is_root {
+        Cmd::new("sysctl")
+    } else {
+        Cmd::new("sudo").arg("sysctl")
+    };
+    cmd.args(["-w", &setting])
+        .inherit(environment)
+        .run()
+        .await
+        .map(drop)
 }

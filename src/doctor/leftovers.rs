@@ -32,16 +32,28 @@ pub struct Leftovers {
 /// Looks through devk's state, and at what Docker and the cluster have of it.
 pub async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
     let lessees = Leases::open(&paths.state).lessees();
-    let (alive, gone): (Vec<_>, Vec<_>) =
-        lessees.iter().flatten().cloned().partition(|lessee: &Lessee| !is_gone(&lessee.root));
+    let (alive, gone): (Vec<_>, Vec<_>) = lessees
+        .iter()
+        .flatten()
+        .cloned()
+        .partition(|lessee: &Lessee| !is_gone(&lessee.root));
     let no_docker = || Missing::Skipped("the Docker Engine does not answer".to_owned());
     let (clusters, images) = match engine {
         Some(engine) => tokio::join!(clusters(engine, paths), images(engine, &gone, &alive)),
         None => (Err(no_docker()), Err(no_docker())),
     };
-    let sockets = socket::sockets(paths).into_iter().filter(|socket| is_dead(socket)).collect();
+    let sockets = socket::sockets(paths)
+        .into_iter()
+        .filter(|socket| is_dead(socket))
+        .collect();
     let namespaces = namespaces(cluster, &Owner::of(Path::new(""), paths).await);
-    Leftovers { sockets, leases: lessees.map(|_| gone), clusters, namespaces, images }
+    Leftovers {
+        sockets,
+        leases: lessees.map(|_| gone),
+        clusters,
+        namespaces,
+        images,
+    }
 }
 
 /// Nobody listens behind the file.
@@ -51,12 +63,18 @@ pub(super) fn is_dead(socket: &Path) -> bool {
 }
 
 async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
-    let folders = std::fs::read_dir(paths.state.join("clusters")).into_iter().flatten().flatten();
-    let noted = folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
+    let folders = std::fs::read_dir(paths.state.join("clusters"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let noted =
+        folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
     let mut gone = vec![];
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
         // A cluster of the user's own is never told to be gone: it may be only out of reach.
-        let Some(config) = ClusterConfig::of_folder(&name) else { continue };
+        let Some(config) = ClusterConfig::of_folder(&name) else {
+            continue;
+        };
         match Handle::of(engine, &config, paths).state().await {
             Ok(State::Absent) => gone.push(name),
             // It is on another Engine, which is not asked.
@@ -78,16 +96,26 @@ fn namespaces(cluster: Option<&Cluster>, own: &Owner) -> Seen<Vec<(String, PathB
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
     let gone = |resident: &Resident| {
-        let owner = resident.owner.as_ref().filter(|owner| own.has_lost(owner))?;
+        let owner = resident
+            .owner
+            .as_ref()
+            .filter(|owner| own.has_lost(owner))?;
         Some((resident.name.clone(), owner.root.clone()))
     };
     Ok(cluster.residents.iter().filter_map(gone).collect())
 }
 
 /// Two clones of a project build under one name: its images go with the last of them.
-async fn images(engine: &Engine, gone: &[Lessee], alive: &[Lessee]) -> Seen<Vec<(String, Vec<String>)>> {
+async fn images(
+    engine: &Engine,
+    gone: &[Lessee],
+    alive: &[Lessee],
+) -> Seen<Vec<(String, Vec<String>)>> {
     let mut found = vec![];
-    for lessee in gone.iter().filter(|gone| !alive.iter().any(|alive| alive.project == gone.project)) {
+    for lessee in gone
+        .iter()
+        .filter(|gone| !alive.iter().any(|alive| alive.project == gone.project))
+    {
         let images = image::project_images(&engine.docker, &lessee.project).await?;
         if !images.is_empty() {
             found.push((lessee.project.clone(), images));
@@ -102,10 +130,21 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let left = &facts.leftovers;
     let mut checks = sockets(&left.sockets);
     checks.extend(leases(&left.leases));
-    checks.extend(of(Id::LeftoversClusters, &left.clusters, "notes of clusters that are gone", Clone::clone));
+    checks.extend(of(
+        Id::LeftoversClusters,
+        &left.clusters,
+        "notes of clusters that are gone",
+        Clone::clone,
+    ));
     checks.extend(in_namespaces(&left.namespaces, facts.cluster.as_ref().ok()));
-    let image = |(project, images): &(String, Vec<String>)| format!("{project}: {}", images.join(" "));
-    checks.extend(of(Id::LeftoversImages, &left.images, "images for folders that are gone", image));
+    let image =
+        |(project, images): &(String, Vec<String>)| format!("{project}: {}", images.join(" "));
+    checks.extend(of(
+        Id::LeftoversImages,
+        &left.images,
+        "images for folders that are gone",
+        image,
+    ));
     checks
 }
 
@@ -115,21 +154,47 @@ fn of<T>(id: Id, left: &Seen<Vec<T>>, what: &str, text: impl Fn(&T) -> String) -
         Ok(left) => left,
         Err(missing) => return skipped(&[id], missing),
     };
-    let told = || left.iter().fold(Check::warning(id, what), |check, one| check.evidence(text(one))).hint(FIX);
-    findings(id, if left.is_empty() { vec![] } else { vec![told()] }, format!("no {what}"))
+    let told = || {
+        left.iter()
+            .fold(Check::warning(id, what), |check, one| {
+                check.evidence(text(one))
+            })
+            .hint(FIX)
+    };
+    findings(
+        id,
+        if left.is_empty() {
+            vec![]
+        } else {
+            vec![told()]
+        },
+        format!("no {what}"),
+    )
 }
 
 fn sockets(left: &[PathBuf]) -> Vec<Check> {
     let show = |socket: &PathBuf| socket.display().to_string();
-    of(Id::LeftoversSessions, &Ok(left.to_vec()), "sockets of sessions that have ended", show)
+    of(
+        Id::LeftoversSessions,
+        &Ok(left.to_vec()),
+        "sockets of sessions that have ended",
+        show,
+    )
 }
 
 fn leases(left: &Result<Vec<Lessee>>) -> Vec<Check> {
     let left = left.clone();
     match left {
         Ok(left) => {
-            let show = |lessee: &Lessee| format!("project `{}`, {}", lessee.project, lessee.root.display());
-            of(Id::LeftoversLeases, &Ok(left), "ports given to folders that are gone", show)
+            let show = |lessee: &Lessee| {
+                format!("project `{}`, {}", lessee.project, lessee.root.display())
+            };
+            of(
+                Id::LeftoversLeases,
+                &Ok(left),
+                "ports given to folders that are gone",
+                show,
+            )
         }
         Err(error) => vec![Check::failed(Id::LeftoversLeases, &error)],
     }
@@ -142,13 +207,24 @@ fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>)
         Ok(left) => left,
         Err(missing) => return skipped(&[id], missing),
     };
-    let kubeconfig = cluster.map(|cluster| cluster.kubeconfig.display().to_string()).unwrap_or_default();
+    let kubeconfig = cluster
+        .map(|cluster| cluster.kubeconfig.display().to_string())
+        .unwrap_or_default();
     let finding = |(name, root): &(String, PathBuf)| {
-        Check::warning(id, format!("namespace `{name}` belongs to a folder that is gone"))
-            .evidence(root.display().to_string())
-            .hint(format!("kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"))
+        Check::warning(
+            id,
+            format!("namespace `{name}` belongs to a folder that is gone"),
+        )
+        .evidence(root.display().to_string())
+        .hint(format!(
+            "kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"
+        ))
     };
-    findings(id, left.iter().map(finding).collect(), "every namespace of devk's has its folder")
+    findings(
+        id,
+        left.iter().map(finding).collect(),
+        "every namespace of devk's has its folder",
+    )
 }
 
 #[cfg(test)]
@@ -161,7 +237,11 @@ mod tests {
     #[tokio::test]
     async fn a_cluster_on_another_engine_is_not_gone() {
         let program = Program::new("kind", &[], "exit 1");
-        let paths = Paths { state: program.state(), cache: program.state(), data: program.state() };
+        let paths = Paths {
+            state: program.state(),
+            cache: program.state(),
+            data: program.state(),
+        };
         for (name, engine) in [("here", ENGINE), ("elsewhere", "e0")] {
             let dir = paths.cluster(name);
             std::fs::create_dir_all(&dir).unwrap();
@@ -170,21 +250,37 @@ mod tests {
             std::fs::write(dir.join("pin.json"), pin.to_string()).unwrap();
             std::fs::write(dir.join("lock"), "").unwrap();
         }
-        assert_eq!(clusters(&program.engine(vec![]).await, &paths).await.unwrap(), ["here"]);
+        assert_eq!(
+            clusters(&program.engine(vec![]).await, &paths)
+                .await
+                .unwrap(),
+            ["here"]
+        );
     }
 
     #[test]
     fn what_another_user_or_machine_noted_is_not_told_to_be_gone() {
-        let note =
-            |machine: &str, root: &str| Owner { root: root.into(), user: Some(1), machine: Some(machine.into()) };
-        let resident = |name: &str, owner| Resident { name: name.into(), asleep: false, owner: Some(owner) };
+        let note = |machine: &str, root: &str| Owner {
+            root: root.into(),
+            user: Some(1),
+            machine: Some(machine.into()),
+        };
+        let resident = |name: &str, owner| Resident {
+            name: name.into(),
+            asleep: false,
+            owner: Some(owner),
+        };
         let gone = "/ann/vanished";
         let residents = vec![
             resident("own", note("m1", gone)),
             resident("other", note("m2", gone)),
             resident("there", note("m1", "/")),
         ];
-        let cluster = Cluster { version: Some("v1".into()), residents, ..Cluster::default() };
+        let cluster = Cluster {
+            version: Some("v1".into()),
+            residents,
+            ..Cluster::default()
+        };
         let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();
         assert_eq!(found, [("own".to_owned(), PathBuf::from(gone))]);
     }

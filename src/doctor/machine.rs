@@ -18,7 +18,8 @@ const MEMORY_WANTED: u64 = 3 * GIB;
 const MEMORY_NEEDED: u64 = 3 * GIB / 2;
 
 /// What kind's documentation asks for (known issues: "pod errors due to too many open files").
-pub(super) const INOTIFY: [(&str, u64); 2] = [("max_user_watches", 524_288), ("max_user_instances", 512)];
+pub(super) const INOTIFY: [(&str, u64); 2] =
+    [("max_user_watches", 524_288), ("max_user_instances", 512)];
 
 /// Certificates and tokens are judged by the clock; a second or two are the time that asking takes.
 const CLOCK: Duration = Duration::from_secs(5);
@@ -38,36 +39,71 @@ pub struct Machine {
 pub(super) const INOTIFY_DIR: &str = "/proc/sys/fs/inotify";
 
 pub(super) fn look(docker: Option<&Docker>) -> Machine {
-    let root = docker.and_then(|docker| docker.root.clone()).filter(|dir| dir.is_dir());
+    let root = docker
+        .and_then(|docker| docker.root.clone())
+        .filter(|dir| dir.is_dir());
     let dir = root.unwrap_or_else(std::env::temp_dir);
-    let free = rustix::fs::statvfs(&dir).ok().map(|stat| stat.f_bavail * stat.f_frsize);
+    let free = rustix::fs::statvfs(&dir)
+        .ok()
+        .map(|stat| stat.f_bavail * stat.f_frsize);
     Machine {
         disk: free.map(|free| (dir, free)),
-        memory: std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| available(&text)),
+        memory: std::fs::read_to_string("/proc/meminfo")
+            .ok()
+            .and_then(|text| available(&text)),
         inotify: inotify(Path::new(INOTIFY_DIR)),
     }
 }
 
 /// Bytes of the line `MemAvailable:  1234 kB` (proc_meminfo(5)).
 fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1024)
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace()
+        .next()?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(1024)
 }
 
 pub(super) fn inotify(dir: &Path) -> Vec<(&'static str, u64)> {
-    let limit = |name: &str| std::fs::read_to_string(dir.join(name)).ok()?.trim().parse().ok();
-    INOTIFY.iter().filter_map(|(name, _)| Some((*name, limit(name)?))).collect()
+    let limit = |name: &str| {
+        std::fs::read_to_string(dir.join(name))
+            .ok()?
+            .trim()
+            .parse()
+            .ok()
+    };
+    INOTIFY
+        .iter()
+        .filter_map(|(name, _)| Some((*name, limit(name)?)))
+        .collect()
 }
 
 /// The settings that are too low, with what they are and what is wanted.
 pub(super) fn short(inotify: &[(&'static str, u64)]) -> Vec<(&'static str, u64, u64)> {
-    let wanted = |name: &str| INOTIFY.iter().find(|(known, _)| *known == name).map(|(_, wanted)| *wanted);
+    let wanted = |name: &str| {
+        INOTIFY
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, wanted)| *wanted)
+    };
     let short = |(name, is): &(&'static str, u64)| Some((*name, *is, wanted(name)?));
-    inotify.iter().filter_map(short).filter(|(_, is, wanted)| is < wanted).collect()
+    inotify
+        .iter()
+        .filter_map(short)
+        .filter(|(_, is, wanted)| is < wanted)
+        .collect()
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
-    vec![disk(&facts.machine), memory(facts), limits(&facts.machine), clock(facts.docker.as_ref())]
+    vec![
+        disk(&facts.machine),
+        memory(facts),
+        limits(&facts.machine),
+        clock(facts.docker.as_ref()),
+    ]
 }
 
 fn gib(bytes: u64) -> String {
@@ -88,23 +124,41 @@ fn disk(machine: &Machine) -> Check {
     };
     let text = format!("{} of disk free in {}", gib(*free), dir.display());
     let check = judge(Id::MachineDisk, *free, DISK_NEEDED, DISK_WANTED, text);
-    if *free >= DISK_WANTED { check } else { check.hint("docker system df    # what could go: docker image prune") }
+    if *free >= DISK_WANTED {
+        check
+    } else {
+        check.hint("docker system df    # what could go: docker image prune")
+    }
 }
 
 fn memory(facts: &Facts) -> Check {
     let docker = facts.docker.as_ref().ok().and_then(|docker| docker.memory);
     // A cluster that runs has its memory already.
-    let runs = facts.cluster.as_ref().is_ok_and(|cluster| cluster.state == "running");
+    let runs = facts
+        .cluster
+        .as_ref()
+        .is_ok_and(|cluster| cluster.state == "running");
     let available = facts.machine.memory.filter(|_| !runs);
     let Some(least) = docker.into_iter().chain(available).min() else {
         return Check::skipped(Id::MachineMemory, "the memory cannot be seen");
     };
-    let whose = if docker == Some(least) { "that Docker may use" } else { "free" };
-    let check =
-        judge(Id::MachineMemory, least, MEMORY_NEEDED, MEMORY_WANTED, format!("{} of memory {whose}", gib(least)));
+    let whose = if docker == Some(least) {
+        "that Docker may use"
+    } else {
+        "free"
+    };
+    let check = judge(
+        Id::MachineMemory,
+        least,
+        MEMORY_NEEDED,
+        MEMORY_WANTED,
+        format!("{} of memory {whose}", gib(least)),
+    );
     match docker {
         _ if least >= MEMORY_WANTED => check,
-        Some(docker) if docker == least => check.hint("give Docker's virtual machine more memory in its settings"),
+        Some(docker) if docker == least => {
+            check.hint("give Docker's virtual machine more memory in its settings")
+        }
         _ => check.hint("docker stats --no-stream    # who has it"),
     }
 }
@@ -117,12 +171,21 @@ fn limits(machine: &Machine) -> Check {
     if short.is_empty() {
         return Check::ok(Id::MachineInotify, "inotify limits are high enough");
     }
-    let set: Vec<_> = short.iter().map(|(name, _, wanted)| format!("fs.inotify.{name}={wanted}")).collect();
-    let low = Check::warning(Id::MachineInotify, "inotify limits are low: pods and file watching may fail");
+    let set: Vec<_> = short
+        .iter()
+        .map(|(name, _, wanted)| format!("fs.inotify.{name}={wanted}"))
+        .collect();
+    let low = Check::warning(
+        Id::MachineInotify,
+        "inotify limits are low: pods and file watching may fail",
+    );
     let tell = |check: Check, (name, is, wanted): &(&str, u64, u64)| {
         check.evidence(format!("fs.inotify.{name} = {is}, wanted {wanted}"))
     };
-    short.iter().fold(low, tell).hint(format!("sudo sysctl -w {}", set.join(" ")))
+    short
+        .iter()
+        .fold(low, tell)
+        .hint(format!("sudo sysctl -w {}", set.join(" ")))
 }
 
 /// Nodes are containers: their clock is that of the machine that Docker runs on.
@@ -131,13 +194,21 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
         Ok(docker) => docker.clock,
         Err(missing) => return Check::skipped(Id::MachineClock, missing.to_string()),
     };
-    let Some(offset) = offset else { return Check::skipped(Id::MachineClock, "the Engine does not tell its time") };
+    let Some(offset) = offset else {
+        return Check::skipped(Id::MachineClock, "the Engine does not tell its time");
+    };
     if offset.unsigned_abs() <= CLOCK.as_secs() {
         return Check::ok(Id::MachineClock, "the nodes' clock is this machine's");
     }
     let way = if offset > 0 { "ahead of" } else { "behind" };
-    Check::warning(Id::MachineClock, format!("the nodes' clock is {} s {way} this machine's", offset.unsigned_abs()))
-        .hint("restart Docker's virtual machine: its clock stands still while the computer sleeps")
+    Check::warning(
+        Id::MachineClock,
+        format!(
+            "the nodes' clock is {} s {way} this machine's",
+            offset.unsigned_abs()
+        ),
+    )
+    .hint("restart Docker's virtual machine: its clock stands still while the computer sleeps")
 }
 
 #[cfg(test)]
@@ -150,24 +221,45 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("max_user_watches"), "8192\n").unwrap();
         std::fs::write(dir.path().join("max_user_instances"), "512\n").unwrap();
-        let machine = |dir: &Path| Machine { inotify: inotify(dir), ..Machine::default() };
+        let machine = |dir: &Path| Machine {
+            inotify: inotify(dir),
+            ..Machine::default()
+        };
         let check = limits(&machine(dir.path()));
         assert_eq!(check.status, Status::Warning);
-        assert_eq!(check.hint.as_deref(), Some("sudo sysctl -w fs.inotify.max_user_watches=524288"));
+        assert_eq!(
+            check.hint.as_deref(),
+            Some("sudo sysctl -w fs.inotify.max_user_watches=524288")
+        );
         std::fs::write(dir.path().join("max_user_watches"), "1048576\n").unwrap();
         assert_eq!(limits(&machine(dir.path())).status, Status::Ok);
-        assert_eq!(limits(&machine(Path::new("/nowhere"))).status, Status::Skipped);
+        assert_eq!(
+            limits(&machine(Path::new("/nowhere"))).status,
+            Status::Skipped
+        );
     }
 
     #[test]
     fn the_memory_that_programs_can_have_is_read_in_bytes() {
-        assert_eq!(available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"), Some(2 << 20));
+        assert_eq!(
+            available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"),
+            Some(2 << 20)
+        );
         assert_eq!(available("MemTotal: 9 kB\n"), None);
     }
 
     #[test]
     fn disk_is_judged_by_what_a_cluster_needs() {
-        let status = |free: u64| disk(&Machine { disk: Some(("/".into(), free)), ..Machine::default() }).status;
-        assert_eq!((status(GIB), status(5 * GIB), status(50 * GIB)), (Status::Error, Status::Warning, Status::Ok));
+        let status = |free: u64| {
+            disk(&Machine {
+                disk: Some(("/".into(), free)),
+                ..Machine::default()
+            })
+            .status
+        };
+        assert_eq!(
+            (status(GIB), status(5 * GIB), status(50 * GIB)),
+            (Status::Error, Status::Warning, Status::Ok)
+        );
     }
 }

@@ -59,7 +59,13 @@ pub struct Check {
 
 impl Check {
     pub fn new(id: Id, status: Status, summary: impl Into<String>) -> Self {
-        Self { id, status, summary: summary.into(), hint: None, evidence: vec![] }
+        Self {
+            id,
+            status,
+            summary: summary.into(),
+            hint: None,
+            evidence: vec![],
+        }
     }
 
     pub fn ok(id: Id, summary: impl Into<String>) -> Self {
@@ -83,19 +89,39 @@ impl Check {
     pub fn failed(id: Id, error: &Error) -> Self {
         let check = Self::error(id, error.message.clone());
         // The place of the error is that of its first line of evidence.
-        let texts = if error.evidence.is_empty() { vec![String::new()] } else { error.evidence.clone() };
-        let place = |at: usize| if at == 0 { (error.file.clone(), error.line) } else { (None, None) };
+        let texts = if error.evidence.is_empty() {
+            vec![String::new()]
+        } else {
+            error.evidence.clone()
+        };
+        let place = |at: usize| {
+            if at == 0 {
+                (error.file.clone(), error.line)
+            } else {
+                (None, None)
+            }
+        };
         let evidence = texts.into_iter().enumerate().map(|(at, text)| {
             let (file, line) = place(at);
             Evidence { file, line, text }
         });
-        let evidence = evidence.filter(|e| e.file.is_some() || !e.text.is_empty()).collect();
-        Self { hint: error.hint.clone(), evidence, ..check }
+        let evidence = evidence
+            .filter(|e| e.file.is_some() || !e.text.is_empty())
+            .collect();
+        Self {
+            hint: error.hint.clone(),
+            evidence,
+            ..check
+        }
     }
 
     /// Every error is a finding.
     pub fn all_failed(id: Id, errors: &Errors) -> Vec<Self> {
-        errors.0.iter().map(|error| Self::failed(id, error)).collect()
+        errors
+            .0
+            .iter()
+            .map(|error| Self::failed(id, error))
+            .collect()
     }
 
     #[must_use]
@@ -106,14 +132,27 @@ impl Check {
 
     #[must_use]
     pub fn evidence(mut self, text: impl Into<String>) -> Self {
-        self.evidence.push(Evidence { file: None, line: None, text: text.into() });
+        self.evidence.push(Evidence {
+            file: None,
+            line: None,
+            text: text.into(),
+        });
         self
     }
 
     /// Evidence that stands in a file; the same is told once.
     #[must_use]
-    pub fn at(mut self, file: impl Into<PathBuf>, line: impl Into<Option<u32>>, text: impl Into<String>) -> Self {
-        let evidence = Evidence { file: Some(file.into()), line: line.into(), text: text.into() };
+    pub fn at(
+        mut self,
+        file: impl Into<PathBuf>,
+        line: impl Into<Option<u32>>,
+        text: impl Into<String>,
+    ) -> Self {
+        let evidence = Evidence {
+            file: Some(file.into()),
+            line: line.into(),
+            text: text.into(),
+        };
         if !self.evidence.contains(&evidence) {
             self.evidence.push(evidence);
         }
@@ -123,12 +162,18 @@ impl Check {
 
 /// What was found, or that nothing was.
 fn findings(id: Id, found: Vec<Check>, fine: impl Into<String>) -> Vec<Check> {
-    if found.is_empty() { vec![Check::ok(id, fine)] } else { found }
+    if found.is_empty() {
+        vec![Check::ok(id, fine)]
+    } else {
+        found
+    }
 }
 
 /// Checks of something that could not be looked at are skipped, with the reason.
 fn skipped(ids: &[Id], why: &Missing) -> Vec<Check> {
-    ids.iter().map(|id| Check::skipped(*id, why.to_string())).collect()
+    ids.iter()
+        .map(|id| Check::skipped(*id, why.to_string()))
+        .collect()
 }
 
 /// All checks, in the order of [`Id::ALL`]. Pure.

@@ -56,12 +56,21 @@ pub struct Tools {
 pub(super) async fn look(environment: &Environment) -> Tools {
     let ask = |tool| ask(tool, environment);
     let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
-    Tools { kind, helm, kubectl }
+    Tools {
+        kind,
+        helm,
+        kubectl,
+    }
 }
 
 async fn ask(tool: &Tool, environment: &Environment) -> Result<String> {
     let program = environment.find(tool.program, tool.hint)?;
-    Ok(Cmd::new(program).inherit(environment).args(tool.args).run().await?.stdout)
+    Ok(Cmd::new(program)
+        .inherit(environment)
+        .args(tool.args)
+        .run()
+        .await?
+        .stdout)
 }
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
@@ -69,15 +78,28 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         Ok(text) => judge(tool, text),
         Err(error) => Check::failed(tool.id, error),
     };
-    let cluster = facts.cluster.as_ref().ok().and_then(|cluster| cluster.version.as_deref());
+    let cluster = facts
+        .cluster
+        .as_ref()
+        .ok()
+        .and_then(|cluster| cluster.version.as_deref());
     let kubectl = match &facts.tools.kubectl {
         Ok(text) => skew(text, cluster),
-        Err(_) => Check::skipped(Id::ToolsKubectl, "kubectl is not there; devk itself does not need it"),
+        Err(_) => Check::skipped(
+            Id::ToolsKubectl,
+            "kubectl is not there; devk itself does not need it",
+        ),
     };
-    let provider = facts.project.as_ref().map_or(Provider::Kind, |project| project.cluster.provider);
+    let provider = facts
+        .project
+        .as_ref()
+        .map_or(Provider::Kind, |project| project.cluster.provider);
     let kind = match provider {
         Provider::Kind => told(&KIND, &facts.tools.kind),
-        other => Check::skipped(Id::ToolsKind, format!("devk.yaml asks for provider `{}`", other.word())),
+        other => Check::skipped(
+            Id::ToolsKind,
+            format!("devk.yaml asks for provider `{}`", other.word()),
+        ),
     };
     vec![kind, told(&HELM, &facts.tools.helm), kubectl]
 }
@@ -100,20 +122,28 @@ fn judge(tool: &Tool, text: &str) -> Check {
 fn skew(text: &str, cluster: Option<&str>) -> Check {
     let check = judge(&KUBECTL, text);
     let versions = version(text).zip(cluster.and_then(version));
-    let Some((((major, minor), client), ((its_major, its_minor), server))) = versions else { return check };
+    let Some((((major, minor), client), ((its_major, its_minor), server))) = versions else {
+        return check;
+    };
     if major == its_major && minor.abs_diff(its_minor) <= 1 {
         return check;
     }
-    Check::warning(Id::ToolsKubectl, format!("kubectl {client} is too far from the cluster's {server}"))
-        .evidence("one minor version older or newer is supported")
-        .hint(KUBECTL.hint)
+    Check::warning(
+        Id::ToolsKubectl,
+        format!("kubectl {client} is too far from the cluster's {server}"),
+    )
+    .evidence("one minor version older or newer is supported")
+    .hint(KUBECTL.hint)
 }
 
 /// The first `vX.Y…` in a text.
 fn version(text: &str) -> Option<((u32, u32), &str)> {
     text.split_whitespace().find_map(|word| {
         let mut numbers = word.strip_prefix('v')?.split('.');
-        Some(((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?), word))
+        Some((
+            (numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?),
+            word,
+        ))
     })
 }
 
@@ -127,17 +157,33 @@ mod tests {
         assert_eq!(judge(&HELM, "v3.7.2+g663a896").status, Status::Error);
         assert_eq!(judge(&HELM, "v3.12.3+g3a31588").status, Status::Warning);
         assert_eq!(judge(&HELM, "v4.3.1").status, Status::Ok);
-        assert_eq!(judge(&KIND, "kind v0.33.0 go1.26 linux/amd64").summary, "kind v0.33.0");
+        assert_eq!(
+            judge(&KIND, "kind v0.33.0 go1.26 linux/amd64").summary,
+            "kind v0.33.0"
+        );
         assert_eq!(judge(&KIND, "?").status, Status::Warning);
     }
 
     #[test]
     fn kubectl_may_be_one_minor_version_from_the_cluster() {
-        let status = |cluster| skew("Client Version: v1.34.1\nKustomize Version: v5.7.1", cluster).status;
+        let status = |cluster| {
+            skew(
+                "Client Version: v1.34.1\nKustomize Version: v5.7.1",
+                cluster,
+            )
+            .status
+        };
         assert_eq!(
-            (status(Some("v1.35.0")), status(Some("v1.33.9")), status(None)),
+            (
+                status(Some("v1.35.0")),
+                status(Some("v1.33.9")),
+                status(None)
+            ),
             (Status::Ok, Status::Ok, Status::Ok)
         );
-        assert_eq!((status(Some("v1.36.0")), status(Some("v1.32.0"))), (Status::Warning, Status::Warning));
+        assert_eq!(
+            (status(Some("v1.36.0")), status(Some("v1.32.0"))),
+            (Status::Warning, Status::Warning)
+        );
     }
 }

@@ -54,22 +54,44 @@ pub async fn build(
     let options = options(project_id, image, args, target)?;
     let credentials = logins(engine, image, args, step).await;
     let messages = messages(engine.docker.clone(), options, credentials, body)?;
-    let mut run = Run { image, state, step, trace: Trace::default(), classic: String::new(), unshown: None };
+    let mut run = Run {
+        image,
+        state,
+        step,
+        trace: Trace::default(),
+        classic: String::new(),
+        unshown: None,
+    };
     run.follow(messages).await?;
     let id = present(&engine.docker, &target.reference()).await?;
     id.ok_or_else(|| {
-        Error::new(Code::ImageBuild, format!("`{}` was built and the Engine does not have it", target.reference()))
-            .hint(format!("docker image inspect {}", target.reference()))
+        Error::new(
+            Code::ImageBuild,
+            format!(
+                "`{}` was built and the Engine does not have it",
+                target.reference()
+            ),
+        )
+        .hint(format!("docker image inspect {}", target.reference()))
     })
 }
 
 /// The credentials for the registries that the Dockerfile or an argument names.
-async fn logins(engine: &Engine, image: &ImageConfig, args: &BTreeMap<String, String>, step: &Step) -> Credentials {
+async fn logins(
+    engine: &Engine,
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    step: &Step,
+) -> Credentials {
     // One that cannot be read ends the build by itself.
     let dockerfile = read_dockerfile(image).unwrap_or_default();
-    let text = args.values().fold(dockerfile, |text, value| text + "\n" + value);
+    let text = args
+        .values()
+        .fold(dockerfile, |text, value| text + "\n" + value);
     let (credentials, problems) = credentials(&engine.environment, &text).await;
-    problems.into_iter().for_each(|problem| step.trouble(problem));
+    problems
+        .into_iter()
+        .for_each(|problem| step.trouble(problem));
     credentials
 }
 
@@ -81,7 +103,10 @@ pub async fn present(docker: &Docker, reference: &str) -> Result<Option<String>>
     match docker.inspect_image(reference).await {
         Ok(image) => Ok(image.id),
         Err(error) if is_not_found(&error) => Ok(None),
-        Err(error) => Err(request_failed(&format!("cannot inspect the image `{reference}`"), &error)),
+        Err(error) => Err(request_failed(
+            &format!("cannot inspect the image `{reference}`"),
+            &error,
+        )),
     }
 }
 
@@ -92,7 +117,11 @@ fn options(
     target: &ImageRef,
 ) -> Result<BuildImageOptions> {
     let user = own_user();
-    let labels = [("dev.devk.project", project_id), ("dev.devk.image", image.name.as_str()), (USER_LABEL, &user)];
+    let labels = [
+        ("dev.devk.project", project_id),
+        ("dev.devk.image", image.name.as_str()),
+        (USER_LABEL, &user),
+    ];
     let labels = HashMap::from(labels);
     let args: HashMap<&str, &str> = args.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let options = BuildImageOptionsBuilder::default()
@@ -120,8 +149,11 @@ fn messages(
     credentials: Credentials,
     body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
 ) -> Result<impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime =
+        runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
     let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
     tokio::task::spawn_blocking(move || {
         let forward = async {
@@ -137,14 +169,20 @@ fn messages(
             tokio::select! { () = forward => {}, () = to.closed() => {} }
         });
     });
-    Ok(futures::stream::poll_fn(move |context| from.poll_recv(context)))
+    Ok(futures::stream::poll_fn(move |context| {
+        from.poll_recv(context)
+    }))
 }
 
 /// BuildKit tells builds apart by it.
 fn session_id() -> Result<String> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random)
-        .map_err(|e| Error::new(Code::ImageBuild, format!("the system gives no random bytes: {e}")))?;
+    getrandom::fill(&mut random).map_err(|e| {
+        Error::new(
+            Code::ImageBuild,
+            format!("the system gives no random bytes: {e}"),
+        )
+    })?;
     Ok(hex(random))
 }
 
@@ -161,7 +199,10 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn follow(&mut self, messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>) -> Result<()> {
+    async fn follow(
+        &mut self,
+        messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
+    ) -> Result<()> {
         let mut messages = pin!(messages);
         let mut tick = tokio::time::interval(SHOW_EVERY);
         let mut sending = true;
@@ -189,12 +230,17 @@ impl Run<'_> {
         if let Some(text) = &message.stream {
             self.classic.push_str(text);
         }
-        self.unshown = detail.filter(|detail| !detail.trim().is_empty()).or(self.unshown.take());
+        self.unshown = detail
+            .filter(|detail| !detail.trim().is_empty())
+            .or(self.unshown.take());
     }
 
     fn show(&mut self, sending: bool) {
         if sending {
-            self.step.progress(format!("sending the build context: {}", megabytes(self.state.sent())));
+            self.step.progress(format!(
+                "sending the build context: {}",
+                megabytes(self.state.sent())
+            ));
         } else if let Some(detail) = self.unshown.take() {
             self.step.progress(detail.trim());
         }
@@ -208,42 +254,77 @@ impl Run<'_> {
         let said = match cause {
             bollard::errors::Error::DockerStreamError { error } => error.clone(),
             bollard::errors::Error::DockerResponseServerError { message, .. } => message.clone(),
-            _ => return request_failed(&format!("the build of `{}` broke off", self.image.name), cause),
+            _ => {
+                return request_failed(
+                    &format!("the build of `{}` broke off", self.image.name),
+                    cause,
+                );
+            }
         };
-        explain(&self.image.name, &self.image.dockerfile, &dockerfile, &self.trace, &said)
-            .evidence(last_lines(&self.classic, KEPT_LINES))
+        explain(
+            &self.image.name,
+            &self.image.dockerfile,
+            &dockerfile,
+            &self.trace,
+            &said,
+        )
+        .evidence(last_lines(&self.classic, KEPT_LINES))
     }
 }
 
 /// The error for a build that BuildKit ended, `said` being its own words.
 fn explain(image: &str, file: &Path, dockerfile: &str, trace: &Trace, said: &str) -> Error {
     let short = said.rsplit("failed to solve: ").next().unwrap_or(said);
-    let short = short.rsplit("failed to solve with frontend gateway.v0: ").next().unwrap_or(short);
+    let short = short
+        .rsplit("failed to solve with frontend gateway.v0: ")
+        .next()
+        .unwrap_or(short);
     let (message, line) = match trace.failed() {
-        Some(failed) => (format!("`{}` failed", failed.name), line_of(&failed.name, dockerfile)),
+        Some(failed) => (
+            format!("`{}` failed", failed.name),
+            line_of(&failed.name, dockerfile),
+        ),
         None => (short.to_owned(), parse_error_line(said)),
     };
     let printed = trace.last_lines().join("\n");
     let hint = hint(said, &printed);
-    Error::new(Code::ImageBuild, format!("image `{image}` did not build: {message}"))
-        .evidence(printed)
-        .evidence(short)
-        .at(file, line)
-        .hint(hint)
+    Error::new(
+        Code::ImageBuild,
+        format!("image `{image}` did not build: {message}"),
+    )
+    .evidence(printed)
+    .evidence(short)
+    .at(file, line)
+    .hint(hint)
 }
 
 /// `dockerfile parse error line 3: …` or `… on line 3: …`.
 fn parse_error_line(said: &str) -> Option<u32> {
     let after = said.split_once("parse error")?.1.split_once("line ")?.1;
-    after.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    after
+        .split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// What programs print that ask for a name or an address in vain: of busybox, curl, pip and npm, apt, Go.
-const NO_NETWORK: [&str; 6] =
-    ["bad address", "could not resolve", "name resolution", "getaddrinfo", "network is unreachable", "no such host"];
+const NO_NETWORK: [&str; 6] = [
+    "bad address",
+    "could not resolve",
+    "name resolution",
+    "getaddrinfo",
+    "network is unreachable",
+    "no such host",
+];
 
 /// A registry's words for an image that is not for everybody, or not there: many say the same of both.
-const REFUSED: [&str; 4] = ["401 Unauthorized", "403 Forbidden", "pull access denied", "authorization failed"];
+const REFUSED: [&str; 4] = [
+    "401 Unauthorized",
+    "403 Forbidden",
+    "pull access denied",
+    "authorization failed",
+];
 
 /// `said` is BuildKit's, `printed` what the failing instruction said last.
 fn hint(said: &str, printed: &str) -> &'static str {
@@ -252,11 +333,15 @@ fn hint(said: &str, printed: &str) -> &'static str {
         "devk needs an Engine with BuildKit (Docker 20.10 or newer, not Podman)"
     } else if REFUSED.iter().any(|words| said.contains(words)) {
         "`docker login` to the registry of the image that it names: it is refused, or there is no such image"
-    } else if said.contains("failed to resolve source metadata") || said.contains("failed to do request") {
+    } else if said.contains("failed to resolve source metadata")
+        || said.contains("failed to do request")
+    {
         "`docker pull` the image that it names: it is missing here, and its registry does not give it"
     } else if said.contains("context not found") {
         "the Dockerfile frontend is too new for this Engine: update Docker, or pin `# syntax=docker/dockerfile:1.12`"
-    } else if said.contains("no space left on device") || printed.contains("no space left on device") {
+    } else if said.contains("no space left on device")
+        || printed.contains("no space left on device")
+    {
         "docker system df, then docker builder prune"
     } else if said.contains("exit code: 137") {
         "it was killed (SIGKILL), as what needs more memory than there is: docker stats --no-stream shows who has it"

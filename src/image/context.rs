@@ -53,8 +53,15 @@ pub fn walk(image: &ImageConfig, mut each: impl FnMut(Entry) -> Result<()>) -> R
     if !image.dockerfile.is_file() {
         return Err(missing(image, "Dockerfile", &image.dockerfile));
     }
-    let (ignore, dockerfile) = (read_ignore(image)?, dockerfile_in_tar(image));
-    let mut walk = Walk { image, ignore, dockerfile, waiting: vec![], each: &mut each };
+    let ignore = read_ignore(image)?;
+    let dockerfile = dockerfile_in_tar(image);
+    let mut walk = Walk {
+        image,
+        ignore,
+        dockerfile,
+        waiting: vec![],
+        each: &mut each,
+    };
     walk.folder(Path::new(""), false)?;
     if walk.dockerfile == Path::new(OUTSIDE_DOCKERFILE)
         && let Some(entry) = entry(walk.dockerfile.clone(), image.dockerfile.clone())?
@@ -67,7 +74,11 @@ pub fn walk(image: &ImageConfig, mut each: impl FnMut(Entry) -> Result<()>) -> R
 fn missing(image: &ImageConfig, what: &str, path: &Path) -> Error {
     Error::new(
         Code::ImageContext,
-        format!("the {what} of image `{}`, `{}`, does not exist", image.name, path.display()),
+        format!(
+            "the {what} of image `{}`, `{}`, does not exist",
+            image.name,
+            path.display()
+        ),
     )
     .at(&image.origin.file, image.origin.line)
     .hint("correct the path; it is relative to the file that names it")
@@ -81,26 +92,36 @@ pub(crate) fn read_dockerfile(image: &ImageConfig) -> Result<String> {
 
 /// The ignore file that applies to a context.
 pub(crate) fn read_ignore(image: &ImageConfig) -> Result<Ignore> {
-    let Some(file) = ignore_file(&image.context, &image.dockerfile) else { return Ok(Ignore::default()) };
+    let Some(file) = ignore_file(&image.context, &image.dockerfile) else {
+        return Ok(Ignore::default());
+    };
     let text = std::fs::read(&file).map_err(|e| unreadable(&file, &e))?;
     Ignore::parse(&String::from_utf8_lossy(&text), &file)
 }
 
 pub(super) fn unreadable(file: &Path, cause: &io::Error) -> Error {
-    Error::new(Code::ImageContext, format!("cannot read `{}`: {cause}", file.display()))
-        .hint("make it readable, or name it in .dockerignore")
+    Error::new(
+        Code::ImageContext,
+        format!("cannot read `{}`: {cause}", file.display()),
+    )
+    .hint("make it readable, or name it in .dockerignore")
 }
 
 /// A file that was there a moment ago, or is not as long as it was.
 pub(super) fn changed(file: &Path) -> Error {
-    Error::new(Code::ImageChanged, format!("`{}` changed while it was read", file.display()))
-        .hint("run `devk up` again")
+    Error::new(
+        Code::ImageChanged,
+        format!("`{}` changed while it was read", file.display()),
+    )
+    .hint("run `devk up` again")
 }
 
 /// What was listed a moment ago is gone, or is no folder or link any more; else it cannot be read.
 fn vanished(file: &Path, cause: &io::Error) -> Error {
     match cause.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => changed(file),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidInput => {
+            changed(file)
+        }
         _ => unreadable(file, cause),
     }
 }
@@ -118,14 +139,20 @@ impl Walk<'_> {
     /// The entries below a folder of the context.
     fn folder(&mut self, folder: &Path, ignored: bool) -> Result<()> {
         let disk = self.image.context.join(folder);
-        let mut names = match std::fs::read_dir(&disk).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
-            Ok(listed) => listed.into_iter().map(|entry| entry.file_name()).collect::<Vec<_>>(),
-            // Only what is asked for has to be readable.
-            Err(_) if ignored => Vec::new(),
-            Err(cause) => return Err(vanished(&disk, &cause)),
-        };
+        let mut names =
+            match std::fs::read_dir(&disk).and_then(Iterator::collect::<io::Result<Vec<_>>>) {
+                Ok(listed) => listed
+                    .into_iter()
+                    .map(|entry| entry.file_name())
+                    .collect::<Vec<_>>(),
+                // Only what is asked for has to be readable.
+                Err(_) if ignored => Vec::new(),
+                Err(cause) => return Err(vanished(&disk, &cause)),
+            };
         names.sort();
-        names.into_iter().try_for_each(|name| self.below(folder.join(&name)))
+        names
+            .into_iter()
+            .try_for_each(|name| self.below(folder.join(&name)))
     }
 
     /// One entry and, if it is a folder, what is in it.
@@ -136,8 +163,11 @@ impl Walk<'_> {
             return Ok(());
         }
         let disk = self.image.context.join(&path);
-        let Some(entry) = entry(path.clone(), disk)? else { return Ok(()) };
-        let (is_folder, depth) = (entry.kind == Kind::Folder, self.waiting.len());
+        let Some(entry) = entry(path.clone(), disk)? else {
+            return Ok(());
+        };
+        let is_folder = entry.kind == Kind::Folder;
+        let depth = self.waiting.len();
         if ignored {
             self.waiting.push(entry);
         } else {
@@ -151,7 +181,10 @@ impl Walk<'_> {
     }
 
     fn send(&mut self, entry: Entry) -> Result<()> {
-        self.waiting.drain(..).chain([entry]).try_for_each(&mut self.each)
+        self.waiting
+            .drain(..)
+            .chain([entry])
+            .try_for_each(&mut self.each)
     }
 }
 
@@ -165,14 +198,24 @@ fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
     let kind = match metadata.file_type() {
         kind if kind.is_dir() => Kind::Folder,
         kind if kind.is_file() => Kind::File,
-        kind if kind.is_symlink() => Kind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?),
+        kind if kind.is_symlink() => {
+            Kind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?)
+        }
         _ => return Ok(None),
     };
-    Ok(Some(Entry { path, disk, kind, mode: mode(&metadata) }))
+    Ok(Some(Entry {
+        path,
+        disk,
+        kind,
+        mode: mode(&metadata),
+    }))
 }
 
 pub(super) fn slashes(path: &Path) -> String {
-    let parts: Vec<_> = path.components().map(|part| part.as_os_str().to_string_lossy()).collect();
+    let parts: Vec<_> = path
+        .components()
+        .map(|part| part.as_os_str().to_string_lossy())
+        .collect();
     parts.join("/")
 }
 
@@ -208,7 +251,10 @@ pub(crate) mod tests {
             target: None,
             args: BTreeMap::new(),
             sync: crate::config::Sync::Auto,
-            origin: crate::config::Origin { file: "devk.yaml".into(), line: 7 },
+            origin: crate::config::Origin {
+                file: "devk.yaml".into(),
+                line: 7,
+            },
         }
     }
 
@@ -230,27 +276,57 @@ pub(crate) mod tests {
     }
 
     fn paths(image: &ImageConfig) -> Vec<String> {
-        entries(image).unwrap().iter().map(|entry| slashes(&entry.path)).collect()
+        entries(image)
+            .unwrap()
+            .iter()
+            .map(|entry| slashes(&entry.path))
+            .collect()
     }
 
     #[test]
     fn what_is_sent_is_sorted_and_obeys_the_ignore_file() {
         let dir = tempfile::tempdir().unwrap();
-        let files = ["Dockerfile", "b/x", "b-c", "a", "node_modules/m/README.md", "node_modules/m/index.js", "z.log"];
+        let files = [
+            "Dockerfile",
+            "b/x",
+            "b-c",
+            "a",
+            "node_modules/m/README.md",
+            "node_modules/m/index.js",
+            "z.log",
+        ];
         write(dir.path(), &files.map(|file| (file, "")));
         write(
             dir.path(),
-            &[(".dockerignore", "*.log\nnode_modules\n!node_modules/*/README.md\n.dockerignore\nDockerfile")],
+            &[(
+                ".dockerignore",
+                "*.log\nnode_modules\n!node_modules/*/README.md\n.dockerignore\nDockerfile",
+            )],
         );
-        let expected =
-            ["Dockerfile", "a", "b", "b/x", "b-c", "node_modules", "node_modules/m", "node_modules/m/README.md"];
+        let expected = [
+            "Dockerfile",
+            "a",
+            "b",
+            "b/x",
+            "b-c",
+            "node_modules",
+            "node_modules/m",
+            "node_modules/m/README.md",
+        ];
         assert_eq!(paths(&image(dir.path())), expected);
     }
 
     #[test]
     fn a_dockerfile_in_an_ignored_folder_or_outside_of_the_context_is_sent_all_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("app/docker/Dockerfile", ""), ("app/docker/other", ""), ("app/.dockerignore", "*")]);
+        write(
+            dir.path(),
+            &[
+                ("app/docker/Dockerfile", ""),
+                ("app/docker/other", ""),
+                ("app/.dockerignore", "*"),
+            ],
+        );
         let mut config = image(&dir.path().join("app"));
         config.dockerfile = dir.path().join("app/docker/Dockerfile");
         assert_eq!(paths(&config), ["docker", "docker/Dockerfile"]);
@@ -277,7 +353,10 @@ pub(crate) mod tests {
     #[test]
     fn what_vanishes_while_a_context_is_walked_has_changed() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", ""), ("a/one", ""), ("b/two", ""), ("c", "")]);
+        write(
+            dir.path(),
+            &[("Dockerfile", ""), ("a/one", ""), ("b/two", ""), ("c", "")],
+        );
         let config = image(dir.path());
         let during = |vanish: &dyn Fn()| {
             walk(&config, |entry| {
@@ -294,7 +373,14 @@ pub(crate) mod tests {
             std::fs::remove_dir_all(dir.path().join("b")).unwrap();
             std::fs::write(dir.path().join("b"), "").unwrap();
         });
-        assert_eq!(replaced.unwrap_err().code, Code::ImageChanged, "a folder that is a file now");
-        assert_eq!(vanished(dir.path(), &io::ErrorKind::PermissionDenied.into()).code, Code::ImageContext);
+        assert_eq!(
+            replaced.unwrap_err().code,
+            Code::ImageChanged,
+            "a folder that is a file now"
+        );
+        assert_eq!(
+            vanished(dir.path(), &io::ErrorKind::PermissionDenied.into()).code,
+            Code::ImageContext
+        );
     }
 }

@@ -24,7 +24,9 @@ struct Rule {
 /// The ignore file that applies: `<Dockerfile>.dockerignore` beside the Dockerfile, else
 /// `.dockerignore` at the root of the context.
 pub fn ignore_file(context: &Path, dockerfile: &Path) -> Option<PathBuf> {
-    ignore_files(context, dockerfile).into_iter().find(|file| file.is_file())
+    ignore_files(context, dockerfile)
+        .into_iter()
+        .find(|file| file.is_file())
 }
 
 /// Where an ignore file may stand: the first one that is there applies.
@@ -67,11 +69,15 @@ impl Ignore {
     /// Whether a path, relative to the context and separated by `/`, is left out.
     pub fn ignores(&self, path: &str) -> bool {
         let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
-        let itself_and_parents: Vec<Vec<char>> =
-            std::iter::once(path).chain(parents).map(|p| p.chars().collect()).collect();
+        let itself_and_parents: Vec<Vec<char>> = std::iter::once(path)
+            .chain(parents)
+            .map(|p| p.chars().collect())
+            .collect();
         self.rules.iter().fold(false, |ignored, rule| {
             // A rule that could only repeat the verdict need not be asked.
-            if rule.exception != ignored || !itself_and_parents.iter().any(|p| rule.pattern.matches(p)) {
+            if rule.exception != ignored
+                || !itself_and_parents.iter().any(|p| rule.pattern.matches(p))
+            {
                 ignored
             } else {
                 !rule.exception
@@ -82,7 +88,9 @@ impl Ignore {
     /// Whether an exception may take back something inside this ignored folder.
     pub fn may_except_below(&self, folder: &str) -> bool {
         let inside: Vec<char> = folder.chars().chain(['/']).collect();
-        self.rules.iter().any(|rule| rule.exception && rule.pattern.may_match_longer(&inside))
+        self.rules
+            .iter()
+            .any(|rule| rule.exception && rule.pattern.may_match_longer(&inside))
     }
 }
 
@@ -110,7 +118,11 @@ fn anchor(path: &str) -> String {
         return String::new();
     }
     let cleaned = clean(path);
-    cleaned.strip_prefix('/').filter(|rest| !rest.is_empty()).unwrap_or(&cleaned).to_owned()
+    cleaned
+        .strip_prefix('/')
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(&cleaned)
+        .to_owned()
 }
 
 /// One pattern, as a chain of tokens. It is matched by following all positions of the path that the
@@ -160,7 +172,10 @@ impl Pattern {
     }
 
     fn matches(&self, path: &[char]) -> bool {
-        let reached = self.0.iter().fold(start(path), |from, token| token.advance(&from, path));
+        let reached = self
+            .0
+            .iter()
+            .fold(start(path), |from, token| token.advance(&from, path));
         reached[path.len()]
     }
 
@@ -189,7 +204,9 @@ impl Token {
         let mut to = vec![false; from.len()];
         let mut open = false;
         for at in 0..from.len() {
-            let last = at.checked_sub(1).map(|before| (path[before], from[before], to[before]));
+            let last = at
+                .checked_sub(1)
+                .map(|before| (path[before], from[before], to[before]));
             to[at] = match self {
                 Self::Star => from[at] || last.is_some_and(|(c, _, to)| to && c != '/'),
                 Self::Anything => from[at] || last.is_some_and(|(_, _, to)| to),
@@ -206,7 +223,9 @@ impl Token {
         match self {
             Self::Char(expected) => c == *expected,
             Self::One => c != '/',
-            Self::Class { negated, ranges } => ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated,
+            Self::Class { negated, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&c)) != *negated
+            }
             Self::Star | Self::Folders | Self::Anything => false,
         }
     }
@@ -215,15 +234,26 @@ impl Token {
 /// What follows a first `*`. A leading `**` before plain text is a suffix match in moby, so
 /// `**file` covers `afile`; with any other special character in it, it stands for whole folders.
 fn stars(after: &str, leading: bool) -> (Token, &str) {
-    let Some(after) = after.strip_prefix('*') else { return (Token::Star, after) };
+    let Some(after) = after.strip_prefix('*') else {
+        return (Token::Star, after);
+    };
     let is_plain = !after.contains(['*', '?', '[', ']', '\\']);
     let rest = after.strip_prefix('/').unwrap_or(after);
     let anything = rest.is_empty() || (leading && is_plain && rest.len() == after.len());
-    (if anything { Token::Anything } else { Token::Folders }, rest)
+    (
+        if anything {
+            Token::Anything
+        } else {
+            Token::Folders
+        },
+        rest,
+    )
 }
 
 fn class(after: &str) -> Option<(Token, &str)> {
-    let (negated, mut rest) = after.strip_prefix('^').map_or((false, after), |rest| (true, rest));
+    let (negated, mut rest) = after
+        .strip_prefix('^')
+        .map_or((false, after), |rest| (true, rest));
     let mut ranges = Vec::new();
     while ranges.is_empty() || !rest.starts_with(']') {
         let (low, after_low) = class_char(rest)?;
@@ -331,7 +361,10 @@ mod tests {
             ("[x\\-]", "-", true),
             ("[\\-x]", "a", false),
         ];
-        let wrong: Vec<_> = cases.iter().filter(|(p, path, expected)| ignore(p).ignores(path) != *expected).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(p, path, expected)| ignore(p).ignores(path) != *expected)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
@@ -345,10 +378,17 @@ mod tests {
             ("docs/*\n!docs/README.md", "docs/README.md", false),
             ("docs\n!docs/README.md", "docs/other.md", true),
             ("**\n!util/docker/web", "util/docker/web/foo", false),
-            ("**\n!util/docker/web\nutil/docker/web/foo", "util/docker/web/foo", true),
+            (
+                "**\n!util/docker/web\nutil/docker/web/foo",
+                "util/docker/web/foo",
+                true,
+            ),
             ("node_modules\n!**/*.md", "node_modules/a/README.md", false),
         ];
-        let wrong: Vec<_> = cases.iter().filter(|(p, path, expected)| ignore(p).ignores(path) != *expected).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(p, path, expected)| ignore(p).ignores(path) != *expected)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
@@ -368,15 +408,26 @@ mod tests {
             (" #pattern", "#pattern", true),
             ("crlf\r\nnext", "crlf", true),
         ];
-        let wrong: Vec<_> = cases.iter().filter(|(p, path, expected)| ignore(p).ignores(path) != *expected).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(p, path, expected)| ignore(p).ignores(path) != *expected)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
     fn a_malformed_pattern_is_refused_with_its_line() {
-        for bad in ["[]a]", "[-]", "[x-]", "[-x]", "\\", "[a-b-c]", "[", "[^", "[^bc", "a[", "[b-a]", "!", "! ", "!/"] {
-            let error = Ignore::parse(&format!("# one\n\n{bad}\n"), Path::new(".dockerignore")).unwrap_err();
-            assert_eq!((error.code, error.line), (Code::ImageContext, Some(3)), "{bad}");
+        for bad in [
+            "[]a]", "[-]", "[x-]", "[-x]", "\\", "[a-b-c]", "[", "[^", "[^bc", "a[", "[b-a]", "!",
+            "! ", "!/",
+        ] {
+            let error = Ignore::parse(&format!("# one\n\n{bad}\n"), Path::new(".dockerignore"))
+                .unwrap_err();
+            assert_eq!(
+                (error.code, error.line),
+                (Code::ImageContext, Some(3)),
+                "{bad}"
+            );
         }
     }
 
@@ -393,15 +444,18 @@ mod tests {
             ("*\n!a/**", "b", false),
             ("node_modules", "node_modules", false),
         ];
-        let wrong: Vec<_> =
-            cases.iter().filter(|(p, path, expected)| ignore(p).may_except_below(path) != *expected).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(p, path, expected)| ignore(p).may_except_below(path) != *expected)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
     fn the_dockerfiles_own_ignore_file_is_preferred() {
         let dir = tempfile::tempdir().unwrap();
-        let (common, dockerfile) = (dir.path().join(".dockerignore"), dir.path().join("api.Dockerfile"));
+        let common = dir.path().join(".dockerignore");
+        let dockerfile = dir.path().join("api.Dockerfile");
         assert_eq!(ignore_file(dir.path(), &dockerfile), None);
         std::fs::write(&common, "").unwrap();
         assert_eq!(ignore_file(dir.path(), &dockerfile), Some(common));
@@ -413,7 +467,8 @@ mod tests {
     #[test]
     fn an_ignore_file_that_may_come_decides_as_long_as_none_before_it_is_there() {
         let dir = tempfile::tempdir().unwrap();
-        let (common, dockerfile) = (dir.path().join(".dockerignore"), dir.path().join("api.Dockerfile"));
+        let common = dir.path().join(".dockerignore");
+        let dockerfile = dir.path().join("api.Dockerfile");
         let own = dir.path().join("api.Dockerfile.dockerignore");
         let both = [own.clone(), common.clone()];
         assert_eq!(deciding_files(dir.path(), &dockerfile), both);

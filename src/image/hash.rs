@@ -48,14 +48,23 @@ pub fn content_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Res
 
 /// The reference of an image: `devk.local/<project>/<name>:<hash>`.
 pub fn image_ref(project_id: &str, image: &str, hash: &str) -> ImageRef {
-    ImageRef { name: image.to_owned(), repository: super::repository(project_id, image), tag: hash.to_owned() }
+    ImageRef {
+        name: image.to_owned(),
+        repository: super::repository(project_id, image),
+        tag: hash.to_owned(),
+    }
 }
 
 fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<String> {
-    let (mut recipe, mut entries) = (Recipe::new(image, args), Vec::with_capacity(AT_ONCE));
+    let mut recipe = Recipe::new(image, args);
+    let mut entries = Vec::with_capacity(AT_ONCE);
     walk(image, |entry| {
         entries.push(entry);
-        if entries.len() == AT_ONCE { add_all(&mut recipe, &mut entries) } else { Ok(()) }
+        if entries.len() == AT_ONCE {
+            add_all(&mut recipe, &mut entries)
+        } else {
+            Ok(())
+        }
     })?;
     add_all(&mut recipe, &mut entries)?;
     Ok(recipe.tag())
@@ -76,7 +85,9 @@ fn digests(entries: &[Entry]) -> Result<Vec<Option<FileDigest>>> {
         let mut done = Vec::new();
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            let Some(entry) = entries.get(index) else { return Ok(done) };
+            let Some(entry) = entries.get(index) else {
+                return Ok(done);
+            };
             done.push((index, digest(entry)?));
         }
     };
@@ -91,7 +102,9 @@ fn digests(entries: &[Entry]) -> Result<Vec<Option<FileDigest>>> {
 }
 
 fn joined<T>(worker: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
-    worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    worker
+        .join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 fn digest(entry: &Entry) -> Result<Option<FileDigest>> {
@@ -99,8 +112,12 @@ fn digest(entry: &Entry) -> Result<Option<FileDigest>> {
         return Ok(None);
     }
     let mut content = HashingReader::new(context::open(&entry.disk)?);
-    io::copy(&mut content, &mut io::sink())
-        .map_err(|e| Error::new(Code::ImageContext, format!("cannot read `{}`: {e}", entry.disk.display())))?;
+    io::copy(&mut content, &mut io::sink()).map_err(|e| {
+        Error::new(
+            Code::ImageContext,
+            format!("cannot read `{}`: {e}", entry.disk.display()),
+        )
+    })?;
     Ok(Some(content.finish().0))
 }
 
@@ -160,7 +177,11 @@ pub(super) struct HashingReader<R> {
 
 impl<R> HashingReader<R> {
     pub(super) fn new(inner: R) -> Self {
-        Self { inner, hash: Sha256::new(), read: 0 }
+        Self {
+            inner,
+            hash: Sha256::new(),
+            read: 0,
+        }
     }
 
     /// The digest of the bytes read, and their number.
@@ -193,10 +214,18 @@ mod tests {
     fn the_same_content_has_the_same_tag_wherever_it_lies() {
         let tree = || {
             let dir = tempfile::tempdir().unwrap();
-            write(dir.path(), &[("Dockerfile", "FROM x"), ("src/main.py", "print()"), (".dockerignore", "")]);
+            write(
+                dir.path(),
+                &[
+                    ("Dockerfile", "FROM x"),
+                    ("src/main.py", "print()"),
+                    (".dockerignore", ""),
+                ],
+            );
             dir
         };
-        let (one, other) = (tree(), tree());
+        let one = tree();
+        let other = tree();
         let tag = hash(&image(one.path()));
         assert_eq!(tag, hash(&image(other.path())));
         assert_eq!(tag.len(), TAG_DIGITS);
@@ -209,7 +238,10 @@ mod tests {
         let mut config = image(dir.path());
         let mut seen = vec![hash(&config)];
         let mut change = |what: &str, config: &ImageConfig, args: &[(&str, &str)]| {
-            let args = args.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+            let args = args
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect();
             let tag = content_hash(config, &args).unwrap();
             assert!(!seen.contains(&tag), "{what} does not change the tag");
             seen.push(tag);
@@ -230,7 +262,8 @@ mod tests {
         #[cfg(unix)]
         {
             use std::os::unix::fs::{PermissionsExt, symlink};
-            std::fs::set_permissions(dir.path().join("a"), std::fs::Permissions::from_mode(0o755)).unwrap();
+            std::fs::set_permissions(dir.path().join("a"), std::fs::Permissions::from_mode(0o755))
+                .unwrap();
             change("an executable bit", &config, &[]);
             symlink("a", dir.path().join("link")).unwrap();
             change("a link", &config, &[]);
@@ -256,11 +289,23 @@ mod tests {
     #[test]
     fn what_is_ignored_and_when_it_was_written_do_not_change_the_tag() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", "FROM x"), (".dockerignore", "*.log"), ("a", "1")]);
+        write(
+            dir.path(),
+            &[
+                ("Dockerfile", "FROM x"),
+                (".dockerignore", "*.log"),
+                ("a", "1"),
+            ],
+        );
         let before = hash(&image(dir.path()));
         write(dir.path(), &[("x.log", "noise"), ("a", "1")]);
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
-        std::fs::File::options().write(true).open(dir.path().join("a")).unwrap().set_modified(later).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(dir.path().join("a"))
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
         assert_eq!(hash(&image(dir.path())), before);
     }
 
@@ -269,13 +314,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let error = content_hash(&image(dir.path()), &BTreeMap::new()).unwrap_err();
         assert_eq!((error.code, error.line), (Code::ImageContext, Some(7)));
-        assert!(error.message.contains("the Dockerfile of image `api`"), "{error}");
+        assert!(
+            error.message.contains("the Dockerfile of image `api`"),
+            "{error}"
+        );
         let error = content_hash(&image(Path::new("/nowhere")), &BTreeMap::new()).unwrap_err();
-        assert!(error.message.contains("the build context of image `api`"), "{error}");
+        assert!(
+            error.message.contains("the build context of image `api`"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_reference_is_below_the_registry_that_does_not_exist() {
-        assert_eq!(image_ref("shop", "api", "0123").reference(), "devk.local/shop/api:0123");
+        assert_eq!(
+            image_ref("shop", "api", "0123").reference(),
+            "devk.local/shop/api:0123"
+        );
     }
 }

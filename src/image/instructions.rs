@@ -16,7 +16,10 @@ pub struct Instructions {
 
 impl Instructions {
     pub fn of(image: &ImageConfig) -> Self {
-        let mut found = Self { within: vec![], outside: vec![] };
+        let mut found = Self {
+            within: vec![],
+            outside: vec![],
+        };
         let ignore = deciding_files(&image.context, &image.dockerfile);
         for file in std::iter::once(image.dockerfile.clone()).chain(ignore) {
             match within(image, &file) {
@@ -32,7 +35,10 @@ impl Instructions {
 /// is written below.
 pub(super) fn within<'a>(image: &ImageConfig, file: &'a Path) -> Option<&'a Path> {
     let below = file.strip_prefix(&image.context).ok()?;
-    below.components().all(|part| matches!(part, Component::Normal(_))).then_some(below)
+    below
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+        .then_some(below)
 }
 
 #[cfg(test)]
@@ -43,12 +49,35 @@ mod tests {
     #[test]
     fn a_dockerfile_outside_of_the_context_has_its_own_ignore_file_beside_it() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("app/a", ""), ("app/Dockerfile", ""), ("api.Dockerfile", "")]);
+        write(
+            dir.path(),
+            &[
+                ("app/a", ""),
+                ("app/Dockerfile", ""),
+                ("api.Dockerfile", ""),
+            ],
+        );
         let mut config = image(&dir.path().join("app"));
-        let within = ["Dockerfile", "Dockerfile.dockerignore", ".dockerignore"].map(PathBuf::from).to_vec();
-        assert_eq!(Instructions::of(&config), Instructions { within, outside: vec![] });
+        let within = ["Dockerfile", "Dockerfile.dockerignore", ".dockerignore"]
+            .map(PathBuf::from)
+            .to_vec();
+        assert_eq!(
+            Instructions::of(&config),
+            Instructions {
+                within,
+                outside: vec![]
+            }
+        );
         config.dockerfile = dir.path().join("api.Dockerfile");
-        let outside = ["api.Dockerfile", "api.Dockerfile.dockerignore"].map(|name| dir.path().join(name)).to_vec();
-        assert_eq!(Instructions::of(&config), Instructions { within: vec![".dockerignore".into()], outside });
+        let outside = ["api.Dockerfile", "api.Dockerfile.dockerignore"]
+            .map(|name| dir.path().join(name))
+            .to_vec();
+        assert_eq!(
+            Instructions::of(&config),
+            Instructions {
+                within: vec![".dockerignore".into()],
+                outside
+            }
+        );
     }
 }

@@ -14,7 +14,9 @@ pub use build::{build, present};
 pub use hash::{content_hash, image_ref};
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
-pub use remove::{built, project_images, remove_from_node, remove_project_images, remove_tags, staying};
+pub use remove::{
+    built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
+};
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";

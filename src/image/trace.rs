@@ -28,7 +28,10 @@ impl Trace {
     /// Takes in a message; returns what is worth showing as the step that runs now.
     pub(super) fn absorb(&mut self, status: &StatusResponse) -> Option<String> {
         for log in &status.logs {
-            self.logs.entry(log.vertex.clone()).or_default().push(&String::from_utf8_lossy(&log.msg));
+            self.logs
+                .entry(log.vertex.clone())
+                .or_default()
+                .push(&String::from_utf8_lossy(&log.msg));
         }
         if let Some(vertex) = status.vertexes.iter().find(|vertex| is_cause(vertex)) {
             self.failed.get_or_insert_with(|| Failed {
@@ -38,7 +41,11 @@ impl Trace {
             });
         }
         let running = |vertex: &&Vertex| vertex.started.is_some() && vertex.completed.is_none();
-        status.vertexes.iter().rfind(running).map(|vertex| one_line(&vertex.name))
+        status
+            .vertexes
+            .iter()
+            .rfind(running)
+            .map(|vertex| one_line(&vertex.name))
     }
 
     pub(super) fn failed(&self) -> Option<&Failed> {
@@ -47,7 +54,10 @@ impl Trace {
 
     /// The last lines that the failing instruction printed.
     pub(super) fn last_lines(&self) -> Vec<String> {
-        let log = self.failed.as_ref().and_then(|failed| self.logs.get(&failed.digest));
+        let log = self
+            .failed
+            .as_ref()
+            .and_then(|failed| self.logs.get(&failed.digest));
         log.map(Log::lines).unwrap_or_default()
     }
 }
@@ -95,9 +105,15 @@ fn shown(line: &str) -> String {
 /// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` stands for: the first
 /// instruction with the same words. None for vertices that no instruction stands for.
 pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
-    let name = vertex.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(vertex, |(_, name)| name);
+    let name = vertex
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "))
+        .map_or(vertex, |(_, name)| name);
     let wanted = one_line(name);
-    instructions(dockerfile).into_iter().find(|(_, text)| same_instruction(text, &wanted)).map(|(line, _)| line)
+    instructions(dockerfile)
+        .into_iter()
+        .find(|(_, text)| same_instruction(text, &wanted))
+        .map(|(line, _)| line)
 }
 
 /// BuildKit shortens a heredoc to its first line: `RUN <<EOF (set -e...)`.
@@ -106,7 +122,8 @@ fn same_instruction(text: &str, wanted: &str) -> bool {
         Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
         None => text.to_uppercase(),
     };
-    let (text, wanted) = (capitalised(text), capitalised(wanted));
+    let text = capitalised(text);
+    let wanted = capitalised(wanted);
     let heredoc = wanted.split_once(" (").map_or("", |(start, _)| start);
     text == wanted || (heredoc.contains("<<") && text == heredoc)
 }
@@ -147,13 +164,20 @@ mod tests {
     }
 
     fn log(digest: &str, text: &str) -> VertexLog {
-        VertexLog { vertex: digest.to_owned(), msg: text.as_bytes().to_vec(), ..Default::default() }
+        VertexLog {
+            vertex: digest.to_owned(),
+            msg: text.as_bytes().to_vec(),
+            ..Default::default()
+        }
     }
 
     #[test]
     fn the_running_instruction_is_what_is_shown() {
         let mut trace = Trace::default();
-        let status = StatusResponse { vertexes: vec![vertex("a", "[2/3] RUN  npm   ci", "")], ..Default::default() };
+        let status = StatusResponse {
+            vertexes: vec![vertex("a", "[2/3] RUN  npm   ci", "")],
+            ..Default::default()
+        };
         assert_eq!(trace.absorb(&status).unwrap(), "[2/3] RUN npm ci");
         assert_eq!(trace.absorb(&StatusResponse::default()), None);
     }
@@ -165,8 +189,16 @@ mod tests {
             vertex("a", "[base 1/1] RUN sleep 9", "context canceled"),
             vertex("b", "[2/3] RUN npm ci", "exit code: 1"),
         ];
-        let logs = vec![log("a", "quiet\n"), log("b", "npm E"), log("b", "RR!\nlast")];
-        trace.absorb(&StatusResponse { vertexes, logs, ..Default::default() });
+        let logs = vec![
+            log("a", "quiet\n"),
+            log("b", "npm E"),
+            log("b", "RR!\nlast"),
+        ];
+        trace.absorb(&StatusResponse {
+            vertexes,
+            logs,
+            ..Default::default()
+        });
         assert_eq!(trace.failed().unwrap().name, "[2/3] RUN npm ci");
         assert_eq!(trace.last_lines(), ["npm ERR!", "last"]);
     }
@@ -184,9 +216,24 @@ mod tests {
     fn a_vertex_is_found_in_the_dockerfile() {
         let dockerfile = "FROM a AS builder\n# why\nRUN apt-get update && \\\n    # inside\n    apt-get install x\n\
                           copy a b\nRUN <<EOF\nset -e\nEOF\n";
-        assert_eq!(line_of("[builder 2/4] RUN apt-get update &&     apt-get install x", dockerfile), Some(3));
+        assert_eq!(
+            line_of(
+                "[builder 2/4] RUN apt-get update &&     apt-get install x",
+                dockerfile
+            ),
+            Some(3)
+        );
         assert_eq!(line_of("[builder 3/4] COPY a b", dockerfile), Some(6));
-        assert_eq!(line_of("[builder 4/4] RUN <<EOF (set -e...)", dockerfile), Some(7));
-        assert_eq!(line_of("[internal] load build definition from Dockerfile", dockerfile), None);
+        assert_eq!(
+            line_of("[builder 4/4] RUN <<EOF (set -e...)", dockerfile),
+            Some(7)
+        );
+        assert_eq!(
+            line_of(
+                "[internal] load build definition from Dockerfile",
+                dockerfile
+            ),
+            None
+        );
     }
 }

@@ -48,12 +48,22 @@ impl UploadState {
 
 /// Starts to read the context. The stream ends with an error, and so never makes an image, if what
 /// was read does not hash to `expected_tag`: a tag must not name content it was not made from.
-pub(super) fn upload(image: &ImageConfig, args: &BTreeMap<String, String>, expected_tag: &str) -> Upload {
+pub(super) fn upload(
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    expected_tag: &str,
+) -> Upload {
     let (blocks, received) = mpsc::channel(BLOCKS_AHEAD);
     let (failed, failure) = oneshot::channel();
     let sent = Arc::new(AtomicU64::new(0));
-    let (image, args, expected) = (image.clone(), args.clone(), expected_tag.to_owned());
-    let writer = BlockWriter { blocks: blocks.clone(), buffer: BytesMut::with_capacity(BLOCK), sent: sent.clone() };
+    let image = image.clone();
+    let args = args.clone();
+    let expected = expected_tag.to_owned();
+    let writer = BlockWriter {
+        blocks: blocks.clone(),
+        buffer: BytesMut::with_capacity(BLOCK),
+        sent: sent.clone(),
+    };
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_tar(&image, &args, &expected, writer) {
             // The Engine hung up, or the build was dropped: that has its own error, or needs none.
@@ -66,18 +76,40 @@ pub(super) fn upload(image: &ImageConfig, args: &BTreeMap<String, String>, expec
             let _ = blocks.blocking_send(Err(io::Error::other(message)));
         }
     });
-    Upload { blocks: received, failure, sent }
-}
-
-impl Upload {
-    pub(super) fn split(self) -> (impl Stream<Item = io::Result<Bytes>> + Send + 'static, UploadState) {
-        let blocks = self.blocks;
-        let stream = futures::stream::unfold(blocks, |mut blocks| async { blocks.recv().await.map(|b| (b, blocks)) });
-        (stream, UploadState { failure: self.failure, sent: self.sent })
+    Upload {
+        blocks: received,
+        failure,
+        sent,
     }
 }
 
-fn write_tar(image: &ImageConfig, args: &BTreeMap<String, String>, expected: &str, writer: BlockWriter) -> Result<()> {
+impl Upload {
+    pub(super) fn split(
+        self,
+    ) -> (
+        impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+        UploadState,
+    ) {
+        let blocks = self.blocks;
+        let stream = futures::stream::unfold(blocks, |mut blocks| async {
+            blocks.recv().await.map(|b| (b, blocks))
+        });
+        (
+            stream,
+            UploadState {
+                failure: self.failure,
+                sent: self.sent,
+            },
+        )
+    }
+}
+
+fn write_tar(
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    expected: &str,
+    writer: BlockWriter,
+) -> Result<()> {
     let mut recipe = Recipe::new(image, args);
     let mut tar = tar::Builder::new(writer);
     walk(image, |entry| {
@@ -86,14 +118,22 @@ fn write_tar(image: &ImageConfig, args: &BTreeMap<String, String>, expected: &st
         Ok(())
     })?;
     if recipe.tag() != expected {
-        let message = format!("the build context of `{}` changed since it was hashed", image.name);
+        let message = format!(
+            "the build context of `{}` changed since it was hashed",
+            image.name
+        );
         return Err(Error::new(Code::ImageChanged, message).hint("run `devk up` again"));
     }
-    tar.into_inner().and_then(BlockWriter::finish).map_err(|e| interrupted(&e))
+    tar.into_inner()
+        .and_then(BlockWriter::finish)
+        .map_err(|e| interrupted(&e))
 }
 
 fn interrupted(cause: &io::Error) -> Error {
-    Error::new(Code::ImageContext, format!("the build context could not be sent: {cause}"))
+    Error::new(
+        Code::ImageContext,
+        format!("the build context could not be sent: {cause}"),
+    )
 }
 
 /// Appends one entry with a header that depends on nothing but its path, kind, mode and content:
@@ -106,27 +146,41 @@ fn append(tar: &mut tar::Builder<BlockWriter>, entry: &Entry) -> Result<Option<F
     match &entry.kind {
         Kind::Folder => {
             header.set_entry_type(tar::EntryType::Directory);
-            tar.append_data(&mut header, &entry.path, io::empty()).map_err(|e| interrupted(&e))?;
+            tar.append_data(&mut header, &entry.path, io::empty())
+                .map_err(|e| interrupted(&e))?;
             Ok(None)
         }
         Kind::Link(target) => {
             header.set_entry_type(tar::EntryType::Symlink);
-            tar.append_link(&mut header, &entry.path, target).map_err(|e| interrupted(&e))?;
+            tar.append_link(&mut header, &entry.path, target)
+                .map_err(|e| interrupted(&e))?;
             Ok(None)
         }
         Kind::File => append_file(tar, header, entry).map(Some),
     }
 }
 
-fn append_file(tar: &mut tar::Builder<BlockWriter>, mut header: tar::Header, entry: &Entry) -> Result<FileDigest> {
+fn append_file(
+    tar: &mut tar::Builder<BlockWriter>,
+    mut header: tar::Header,
+    entry: &Entry,
+) -> Result<FileDigest> {
     let file = open(&entry.disk)?;
-    let length = file.metadata().map_err(|e| unreadable(&entry.disk, &e))?.len();
+    let length = file
+        .metadata()
+        .map_err(|e| unreadable(&entry.disk, &e))?
+        .len();
     header.set_size(length);
     // A file that grows meanwhile is cut at the length the header names; the hash tells.
     let mut content = HashingReader::new(file.take(length));
-    tar.append_data(&mut header, &entry.path, &mut content).map_err(|e| interrupted(&e))?;
+    tar.append_data(&mut header, &entry.path, &mut content)
+        .map_err(|e| interrupted(&e))?;
     let (digest, read) = content.finish();
-    if read == length { Ok(digest) } else { Err(changed(&entry.disk)) }
+    if read == length {
+        Ok(digest)
+    } else {
+        Err(changed(&entry.disk))
+    }
 }
 
 /// Collects what `tar` writes into blocks, and waits while too many are ahead of the socket.
@@ -140,7 +194,9 @@ impl BlockWriter {
     fn send(&mut self) -> io::Result<()> {
         let block = self.buffer.split().freeze();
         self.sent.fetch_add(block.len() as u64, Ordering::Relaxed);
-        self.blocks.blocking_send(Ok(block)).map_err(|_| io::ErrorKind::BrokenPipe.into())
+        self.blocks
+            .blocking_send(Ok(block))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn finish(mut self) -> io::Result<()> {
@@ -186,7 +242,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let long = format!("{}/{}", "d".repeat(120), "f".repeat(120));
         let large = "x".repeat(3 * BLOCK + 1);
-        write(dir.path(), &[("Dockerfile", "FROM x"), (&long, "deep"), ("large", &large)]);
+        write(
+            dir.path(),
+            &[("Dockerfile", "FROM x"), (&long, "deep"), ("large", &large)],
+        );
         #[cfg(unix)]
         std::os::unix::fs::symlink("large", dir.path().join("link")).unwrap();
         let config = image(dir.path());
@@ -200,11 +259,26 @@ mod tests {
             .entries()
             .unwrap()
             .map(Result::unwrap)
-            .map(|entry| (slashes(&entry.path().unwrap()), entry.size(), entry.header().mtime().unwrap()))
+            .map(|entry| {
+                (
+                    slashes(&entry.path().unwrap()),
+                    entry.size(),
+                    entry.header().mtime().unwrap(),
+                )
+            })
             .collect();
         let listed: Vec<_> = entries(&config).unwrap();
-        let size = |entry: &Entry| if entry.kind == Kind::File { entry.disk.metadata().unwrap().len() } else { 0 };
-        let expected: Vec<_> = listed.iter().map(|entry| (slashes(&entry.path), size(entry), 0)).collect();
+        let size = |entry: &Entry| {
+            if entry.kind == Kind::File {
+                entry.disk.metadata().unwrap().len()
+            } else {
+                0
+            }
+        };
+        let expected: Vec<_> = listed
+            .iter()
+            .map(|entry| (slashes(&entry.path), size(entry), 0))
+            .collect();
         assert_eq!(unpacked, expected);
     }
 
@@ -231,16 +305,24 @@ mod tests {
     #[tokio::test]
     async fn a_build_that_is_dropped_stops_the_reader_without_an_error() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", "FROM x"), ("large", &"x".repeat(20 * BLOCK))]);
+        write(
+            dir.path(),
+            &[("Dockerfile", "FROM x"), ("large", &"x".repeat(20 * BLOCK))],
+        );
         let (stream, mut state) = upload(&image(dir.path()), &BTreeMap::new(), "any").split();
         let mut stream = Box::pin(stream);
         stream.next().await.unwrap().unwrap();
         drop(stream);
         let reader_ended = async {
-            while !matches!(state.failure.try_recv(), Err(oneshot::error::TryRecvError::Closed)) {
+            while !matches!(
+                state.failure.try_recv(),
+                Err(oneshot::error::TryRecvError::Closed)
+            ) {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(5), reader_ended).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), reader_ended)
+            .await
+            .unwrap();
     }
 }

@@ -32,7 +32,11 @@ pub(super) async fn draft<'a>(
     }
     let draft = charts.draft(charts.bridge.as_ref()).await?;
     if let (Some(bridge), Some(Some(compose))) = (&mut charts.bridge, compose) {
-        bridge.share_nothing(compose, &charts.project.id, draft.iter().map(|(_, rendered)| rendered))?;
+        bridge.share_nothing(
+            compose,
+            &charts.project.id,
+            draft.iter().map(|(_, rendered)| rendered),
+        )?;
     }
     Ok((charts, draft))
 }
@@ -47,19 +51,34 @@ pub(super) async fn find(
     engine: &Engine,
     once: bool,
 ) -> Result<Bridge, Errors> {
-    let (project, images) = (charts.project, charts.stand_ins());
+    let project = charts.project;
+    let images = charts.stand_ins();
     let resolve = |text: &str, file: &std::path::Path| charts.resolve_draft(text, file, &images);
     let mut known = vec![];
     for release in &project.releases {
         let values = known_values(release, &resolve, charts.helm, charts.paths).await?;
-        known.push(Chart { release: release.name.clone(), values });
+        known.push(Chart {
+            release: release.name.clone(),
+            values,
+        });
     }
     let owner = &Owner::of(&project.root, charts.paths).await;
-    bridge::find(Given { project, owner, compose, charts: &known, engine, once }).await
+    bridge::find(Given {
+        project,
+        owner,
+        compose,
+        charts: &known,
+        engine,
+        once,
+    })
+    .await
 }
 
 /// Which Service ports want a host port, and the listed forwards that a bridge leaves without a Service.
-pub(super) async fn wanted(charts: &Charts<'_>, draft: &Draft) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+pub(super) async fn wanted(
+    charts: &Charts<'_>,
+    draft: &Draft,
+) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
     let there = services(charts.project, draft);
     let found = requests::wanted(charts.project, &there, &[]);
     if found.is_ok() || charts.bridge.is_none() {
@@ -73,26 +92,55 @@ pub(super) async fn wanted(charts: &Charts<'_>, draft: &Draft) -> Result<(Vec<Wa
 }
 
 /// What `${forward.…}` may name: the forwards, and Compose's database for those that it stands for.
-pub(super) fn rows(charts: &Charts<'_>, forwards: &[ForwardFact], absent: &[ForwardConfig]) -> Vec<Forward> {
-    let stand_ins = charts.bridge.iter().flat_map(|bridge| absent.iter().filter_map(|f| bridge.stands_for(f)));
-    forwards.iter().map(|fact| fact.forward.clone()).chain(stand_ins).collect()
+pub(super) fn rows(
+    charts: &Charts<'_>,
+    forwards: &[ForwardFact],
+    absent: &[ForwardConfig],
+) -> Vec<Forward> {
+    let stand_ins = charts
+        .bridge
+        .iter()
+        .flat_map(|bridge| absent.iter().filter_map(|f| bridge.stands_for(f)));
+    forwards
+        .iter()
+        .map(|fact| fact.forward.clone())
+        .chain(stand_ins)
+        .collect()
 }
 
 /// The forwards that are not opened, and why.
 pub(super) fn left_out(charts: &Charts<'_>, absent: &[ForwardConfig]) -> Vec<LeftOut> {
-    charts.bridge.iter().flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward))).collect()
+    charts
+        .bridge
+        .iter()
+        .flat_map(|bridge| absent.iter().map(|forward| bridge.left_out(forward)))
+        .collect()
 }
 
 /// What becomes of the bridge.
 pub(super) async fn fact(charts: &Charts<'_>, access: Option<&Access>) -> Result<BridgeFact> {
     let Charts { project, paths, .. } = charts;
-    if let Some(Bridge { release, database, made, .. }) = &charts.bridge {
-        return Ok(BridgeFact::Wanted { release: release.clone(), database: database.clone(), made: *made });
+    if let Some(Bridge {
+        release,
+        database,
+        made,
+        ..
+    }) = &charts.bridge
+    {
+        return Ok(BridgeFact::Wanted {
+            release: release.clone(),
+            database: database.clone(),
+            made: *made,
+        });
     }
     let was_there = match access {
         Some(access) => service::find(&access.client, &project.id).await?.is_some(),
         None => false,
     };
     let was_there = was_there || record::load(&paths.project(&project.id))?.is_some();
-    Ok(if was_there { BridgeFact::Leaving } else { BridgeFact::None })
+    Ok(if was_there {
+        BridgeFact::Leaving
+    } else {
+        BridgeFact::None
+    })
 }

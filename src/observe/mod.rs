@@ -95,24 +95,58 @@ pub async fn observe(
     let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
         return Err(Errors(problems));
     };
-    let (handle, owner) = (Handle::of(&engine, &project.cluster, paths), Owner::of(&project.root, paths).await);
+    let handle = Handle::of(&engine, &project.cluster, paths);
+    let owner = Owner::of(&project.root, paths).await;
     let charts = Charts::new(project, paths, &helm)?;
-    let taken = taken::taken(project, paths, compose.iter().flatten().next(), Some(&engine));
+    let taken = taken::taken(
+        project,
+        paths,
+        compose.iter().flatten().next(),
+        Some(&engine),
+    );
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
     let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
-    let (taken, cluster, draft) =
-        (keep(taken, &mut problems), keep(cluster, &mut problems), keep(draft, &mut problems));
+    let taken = keep(taken, &mut problems);
+    let cluster = keep(cluster, &mut problems);
+    let draft = keep(draft, &mut problems);
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
         (taken, cluster, draft, &problems[..])
     else {
         // What is wrong with the images is seen without the ports, too.
-        problems.extend(images(project, &stand_in_forwards(project)).await.err().map(|e| e.0).unwrap_or_default());
+        problems.extend(
+            images(project, &stand_in_forwards(project))
+                .await
+                .err()
+                .map(|e| e.0)
+                .unwrap_or_default(),
+        );
         return Err(Errors(problems));
     };
-    let seen = Seen { engine: &engine, charts: &charts, own, draft, taken, cluster, access: access.as_ref(), nodes };
+    let seen = Seen {
+        engine: &engine,
+        charts: &charts,
+        own,
+        draft,
+        taken,
+        cluster,
+        access: access.as_ref(),
+        nodes,
+    };
     let (images, releases, facts) = seen.facts().await?;
-    let (compose, bridge) = (compose.flatten(), charts.bridge);
-    Ok(Observed { engine, helm, cluster: handle, access, owner, compose, images, releases, bridge, facts })
+    let compose = compose.flatten();
+    let bridge = charts.bridge;
+    Ok(Observed {
+        engine,
+        helm,
+        cluster: handle,
+        access,
+        owner,
+        compose,
+        images,
+        releases,
+        bridge,
+        facts,
+    })
 }
 
 /// What was looked at first, and what the rest follows from.
@@ -132,19 +166,34 @@ type Nodes = Option<Vec<Node>>;
 
 impl Seen<'_> {
     async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
-        let Self { engine, charts, access, .. } = self;
-        let (project, paths) = (charts.project, charts.paths);
+        let Self {
+            engine,
+            charts,
+            access,
+            ..
+        } = self;
+        let project = charts.project;
+        let paths = charts.paths;
         let (wanted, absent) = bridged::wanted(charts, &self.draft).await?;
         let forwards = table::forwards(project, paths, &wanted, self.taken, self.own).await?;
         let rows = bridged::rows(charts, &forwards, &absent);
         let images = images(project, &rows).await?;
         let releases = charts.rendered(&rows, &images).await?;
         let (image_facts, release_facts, left_over) = tokio::try_join!(
-            image_facts(engine, self.nodes.as_deref().unwrap_or_default(), &images, &releases),
+            image_facts(
+                engine,
+                self.nodes.as_deref().unwrap_or_default(),
+                &images,
+                &releases
+            ),
             release_facts(access, project, &releases),
             left_over(access, project)
         )?;
-        let image_facts = if self.nodes.is_some() { image_facts } else { out_of_reach(charts, &images)? };
+        let image_facts = if self.nodes.is_some() {
+            image_facts
+        } else {
+            out_of_reach(charts, &images)?
+        };
         let facts = Facts {
             cluster_name: project.cluster.name.clone(),
             cluster: self.cluster,
@@ -178,16 +227,30 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
 }
 
 /// Docker and the programs, all that is missing reported together.
-async fn tools(project: &Project, paths: &Paths, environment: &Environment) -> Result<(Engine, Helm), Errors> {
+async fn tools(
+    project: &Project,
+    paths: &Paths,
+    environment: &Environment,
+) -> Result<(Engine, Helm), Errors> {
     let mut problems = vec![];
-    let engine = docker::connect(environment).await.map_err(|e| problems.push(e));
+    let engine = docker::connect(environment)
+        .await
+        .map_err(|e| problems.push(e));
     let helm = Helm::find(environment).map_err(|e| problems.push(e));
     match (engine, helm) {
         (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
         (Ok(engine), Err(())) => {
             // Where helm is missing, so may be what makes the cluster.
             let owner = Owner::of(&project.root, paths).await;
-            keep(cluster(&Handle::of(&engine, &project.cluster, paths), project, &owner).await, &mut problems);
+            keep(
+                cluster(
+                    &Handle::of(&engine, &project.cluster, paths),
+                    project,
+                    &owner,
+                )
+                .await,
+                &mut problems,
+            );
             Err(Errors(problems))
         }
         (Err(()), _) => Err(Errors(problems)),
@@ -207,7 +270,11 @@ async fn cluster(handle: &Handle, project: &Project, owner: &Owner) -> Result<Fo
             // The user named it: it is looked at before it is pinned.
             Ok(None) if handle.is_brought() => {
                 namespace::find_own(&handle.reader().await?, &project.id, owner).await?;
-                return Ok((ClusterFact::Foreign, None, handle.within_reach(nodes).await?));
+                return Ok((
+                    ClusterFact::Foreign,
+                    None,
+                    handle.within_reach(nodes).await?,
+                ));
             }
             Ok(None) => ClusterFact::Foreign,
             // Its nodes may have been started a moment ago: the step waits for it.
@@ -240,17 +307,26 @@ async fn images(project: &Project, forwards: &[Forward]) -> Result<Vec<BuiltImag
     let variables = Variables::new(project, &project.id, forwards, &[]);
     let hashed = project.images.iter().map(|config| {
         let args = resolve_args(config, &variables);
-        let (config, project) = (config.clone(), project.id.clone());
+        let config = config.clone();
+        let project = project.id.clone();
         tokio::task::spawn_blocking(move || {
             let args = args?;
             let scope = Scope::read(&config)?;
-            let seen = Arc::new(Baseline::look(&config.context, |folder| scope.enters(folder)));
+            let seen = Arc::new(Baseline::look(&config.context, |folder| {
+                scope.enters(folder)
+            }));
             let hash = image::content_hash(&config, &args)?;
             let target = image::image_ref(&project, &config.name, &hash);
-            Ok::<_, Errors>(BuiltImage { config, args, target, seen })
+            Ok::<_, Errors>(BuiltImage {
+                config,
+                args,
+                target,
+                seen,
+            })
         })
     });
-    let (mut images, mut problems) = (vec![], vec![]);
+    let mut images = vec![];
+    let mut problems = vec![];
     for image in futures::future::join_all(hashed).await {
         match image.unwrap_or_else(|panic| Err(crate::error::internal(&panic).into())) {
             Ok(image) => images.push(image),
@@ -260,8 +336,12 @@ async fn images(project: &Project, forwards: &[Forward]) -> Result<Vec<BuiltImag
     Errors::unless_empty(problems, images)
 }
 
-fn resolve_args(config: &ImageConfig, variables: &Variables) -> Result<BTreeMap<String, String>, Errors> {
-    let (mut args, mut problems) = (BTreeMap::new(), vec![]);
+fn resolve_args(
+    config: &ImageConfig,
+    variables: &Variables,
+) -> Result<BTreeMap<String, String>, Errors> {
+    let mut args = BTreeMap::new();
+    let mut problems = vec![];
     for (key, value) in &config.args {
         match variables.resolve_at(value, &config.origin) {
             Ok(value) => drop(args.insert(key.clone(), value)),
@@ -284,13 +364,22 @@ struct Charts<'a> {
 impl<'a> Charts<'a> {
     fn new(project: &'a Project, paths: &'a Paths, helm: &'a Helm) -> Result<Self> {
         let secrets = Secrets::load(&paths.project(&project.id).join("secrets.json"))?;
-        Ok(Self { project, paths, helm, secrets: tokio::sync::Mutex::new(secrets), bridge: None })
+        Ok(Self {
+            project,
+            paths,
+            helm,
+            secrets: tokio::sync::Mutex::new(secrets),
+            bridge: None,
+        })
     }
 
     /// Rendered with stand-ins for ports and image tags: good for finding Services.
     async fn draft(&self, bridge: Option<&Bridge>) -> Result<Vec<(String, Rendered)>, Errors> {
         let releases = self.drafts(bridge).await?;
-        Ok(releases.into_iter().map(|release| (release.prepared.name, release.rendered)).collect())
+        Ok(releases
+            .into_iter()
+            .map(|release| (release.prepared.name, release.rendered))
+            .collect())
     }
 
     async fn drafts(&self, bridge: Option<&Bridge>) -> Result<Vec<PreparedRelease>, Errors> {
@@ -300,25 +389,49 @@ impl<'a> Charts<'a> {
     }
 
     fn stand_ins(&self) -> Vec<ImageRef> {
-        let stand_in = |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
+        let stand_in =
+            |image: &ImageConfig| image::image_ref(&self.project.id, &image.name, &"0".repeat(64));
         self.project.images.iter().map(stand_in).collect()
     }
 
-    fn resolve_draft(&self, text: &str, file: &Path, images: &[ImageRef]) -> Result<String, Errors> {
-        let forwards: Vec<_> = config::forward_names(text).iter().map(|name| stand_in_forward(name)).collect();
+    fn resolve_draft(
+        &self,
+        text: &str,
+        file: &Path,
+        images: &[ImageRef],
+    ) -> Result<String, Errors> {
+        let forwards: Vec<_> = config::forward_names(text)
+            .iter()
+            .map(|name| stand_in_forward(name))
+            .collect();
         Variables::new(self.project, &self.project.id, &forwards, images).resolve(text, file)
     }
 
     /// Rendered as they will be installed, and checked.
-    async fn rendered(&self, forwards: &[Forward], images: &[BuiltImage]) -> Result<Vec<PreparedRelease>, Errors> {
+    async fn rendered(
+        &self,
+        forwards: &[Forward],
+        images: &[BuiltImage],
+    ) -> Result<Vec<PreparedRelease>, Errors> {
         let images: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let variables = Variables::new(self.project, &self.project.id, forwards, &images);
         let resolve = |text: &str, file: &Path| variables.resolve(text, file);
-        let check =
-            |prepared: &Prepared, rendered: &Rendered| check::release(prepared, rendered, self.project.allow_node_port);
-        let releases = self.render(self.bridge.as_ref(), &images, &resolve, check).await?;
-        let all: Vec<_> = releases.iter().map(|r| (&r.prepared, &r.rendered)).collect();
-        let unused = check::unused_images(images.iter().zip(self.project.images.iter().map(|i| &i.origin)), &all);
+        let check = |prepared: &Prepared, rendered: &Rendered| {
+            check::release(prepared, rendered, self.project.allow_node_port)
+        };
+        let releases = self
+            .render(self.bridge.as_ref(), &images, &resolve, check)
+            .await?;
+        let all: Vec<_> = releases
+            .iter()
+            .map(|r| (&r.prepared, &r.rendered))
+            .collect();
+        let unused = check::unused_images(
+            images
+                .iter()
+                .zip(self.project.images.iter().map(|i| &i.origin)),
+            &all,
+        );
         Errors::unless_empty(unused, releases)
     }
 
@@ -331,15 +444,30 @@ impl<'a> Charts<'a> {
     ) -> Result<Vec<PreparedRelease>, Errors> {
         let render = |release: &'a ReleaseConfig| async move {
             let bridge = bridge.filter(|bridge| bridge.release == release.name);
-            let decided = bridge.map(|bridge| bridge.values(&self.project.id)).unwrap_or_default();
-            let given = Given { images, resolve, decided: &decided };
+            let decided = bridge
+                .map(|bridge| bridge.values(&self.project.id))
+                .unwrap_or_default();
+            let given = Given {
+                images,
+                resolve,
+                decided: &decided,
+            };
             let mut secrets = self.secrets.lock().await;
-            let prepared = prepare(self.project, release, &given, &mut secrets, self.helm, self.paths).await?;
+            let prepared = prepare(
+                self.project,
+                release,
+                &given,
+                &mut secrets,
+                self.helm,
+                self.paths,
+            )
+            .await?;
             drop(secrets);
             let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
             Ok::<_, Errors>(PreparedRelease { prepared, rendered })
         };
-        let (mut releases, mut problems) = (vec![], vec![]);
+        let mut releases = vec![];
+        let mut problems = vec![];
         for result in futures::future::join_all(self.project.releases.iter().map(render)).await {
             match result {
                 Ok(release) => {
@@ -356,7 +484,9 @@ impl<'a> Charts<'a> {
 /// One for every forward that a build argument names.
 fn stand_in_forwards(project: &Project) -> Vec<Forward> {
     let args = project.images.iter().flat_map(|image| image.args.values());
-    args.flat_map(|text| config::forward_names(text)).map(|name| stand_in_forward(&name)).collect()
+    args.flat_map(|text| config::forward_names(text))
+        .map(|name| stand_in_forward(&name))
+        .collect()
 }
 
 fn stand_in_forward(name: &str) -> Forward {
@@ -379,23 +509,45 @@ async fn image_facts(
     built: &[BuiltImage],
     releases: &[PreparedRelease],
 ) -> Result<Vec<ImageFact>, Errors> {
-    let lists = nodes.iter().map(|node| image::on_node(&engine.docker, &node.name));
-    let mut references: Vec<_> = built.iter().map(|b| (Some(b.target.name.clone()), b.target.reference())).collect();
-    for used in releases.iter().flat_map(|release| release.rendered.images()) {
-        if !references.iter().any(|(_, reference)| *reference == used.image) {
+    let lists = nodes
+        .iter()
+        .map(|node| image::on_node(&engine.docker, &node.name));
+    let mut references: Vec<_> = built
+        .iter()
+        .map(|b| (Some(b.target.name.clone()), b.target.reference()))
+        .collect();
+    for used in releases
+        .iter()
+        .flat_map(|release| release.rendered.images())
+    {
+        if !references
+            .iter()
+            .any(|(_, reference)| *reference == used.image)
+        {
             references.push((None, used.image));
         }
     }
-    let present = references.iter().map(|(_, reference)| image::present(&engine.docker, reference));
-    let (lists, present) =
-        tokio::try_join!(futures::future::try_join_all(lists), futures::future::try_join_all(present))?;
+    let present = references
+        .iter()
+        .map(|(_, reference)| image::present(&engine.docker, reference));
+    let (lists, present) = tokio::try_join!(
+        futures::future::try_join_all(lists),
+        futures::future::try_join_all(present)
+    )?;
     let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
         let name = image::normalise(&reference);
         let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
-        ImageFact { built_as, in_docker: id.is_some(), on_nodes, reference }
+        ImageFact {
+            built_as,
+            in_docker: id.is_some(),
+            on_nodes,
+            reference,
+        }
     };
     let facts = references.into_iter().zip(present).map(fact);
-    Ok(facts.filter(|fact| fact.built_as.is_some() || fact.in_docker).collect())
+    Ok(facts
+        .filter(|fact| fact.built_as.is_some() || fact.in_docker)
+        .collect())
 }
 
 /// Nodes that Docker cannot reach pull what they run, and nothing could pull what devk builds. Nor can devk look from
@@ -404,7 +556,8 @@ fn out_of_reach(charts: &Charts<'_>, built: &[BuiltImage]) -> Result<Vec<ImageFa
     let cluster = &charts.project.cluster.name;
     let why = "its nodes are no containers of this Docker with containerd in them";
     let problem = |image: &BuiltImage| {
-        let (origin, name) = (&image.config.origin, &image.target.name);
+        let origin = &image.config.origin;
+        let name = &image.target.name;
         Error::new(Code::ImageRegistry, format!("image `{name}` cannot be brought to cluster `{cluster}`"))
             .at(&origin.file, origin.line)
             .evidence(format!("{why}, and devk pushes to no registry"))
@@ -414,9 +567,12 @@ fn out_of_reach(charts: &Charts<'_>, built: &[BuiltImage]) -> Result<Vec<ImageFa
             ))
     };
     let bridge = charts.bridge.as_ref().map(|_| {
-        Error::new(Code::BridgeGateway, format!("how pods of cluster `{cluster}` reach this machine cannot be found"))
-            .evidence(why)
-            .hint("devk up --no-bridge")
+        Error::new(
+            Code::BridgeGateway,
+            format!("how pods of cluster `{cluster}` reach this machine cannot be found"),
+        )
+        .evidence(why)
+        .hint("devk up --no-bridge")
     });
     Errors::unless_empty(built.iter().map(problem).chain(bridge).collect(), vec![])
 }
@@ -427,12 +583,22 @@ async fn release_facts(
     releases: &[PreparedRelease],
 ) -> Result<Vec<ReleaseFact>, Errors> {
     let standing = releases.iter().map(|release| async move {
-        let uses = release.rendered.images().into_iter().map(|used| used.image).collect();
+        let uses = release
+            .rendered
+            .images()
+            .into_iter()
+            .map(|used| used.image)
+            .collect();
         let (installed, by_hand) = match access {
             Some(access) => standing(access, project, release).await?,
             None => (false, vec![]),
         };
-        Ok::<_, Errors>(ReleaseFact { name: release.prepared.name.clone(), uses, installed, by_hand })
+        Ok::<_, Errors>(ReleaseFact {
+            name: release.prepared.name.clone(),
+            uses,
+            installed,
+            by_hand,
+        })
     });
     futures::future::try_join_all(standing).await
 }
@@ -441,8 +607,13 @@ async fn release_facts(
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn standing(access: &Access, project: &Project, release: &PreparedRelease) -> Result<(bool, Vec<String>)> {
-    let (client, prepared) = (&access.client, &release.prepared);
+pub async fn standing(
+    access: &Access,
+    project: &Project,
+    release: &PreparedRelease,
+) -> Result<(bool, Vec<String>)> {
+    let client = &access.client;
+    let prepared = &release.prepared;
     let found = installed::installed(client, &project.id, &prepared.name).await?;
     if !found.is_some_and(|found| found.is_current(&prepared.inputs)) {
         return Ok((false, vec![]));
@@ -450,15 +621,33 @@ pub async fn standing(access: &Access, project: &Project, release: &PreparedRele
     let changed = by_hand::by_hand(client, &project.id, &release.rendered).await?;
     // An upgrade leaves alone what the chart says nothing of.
     let mends = changed.iter().any(|changed| changed.mends);
-    Ok((!mends, changed.into_iter().filter(|changed| changed.mends == mends).map(|changed| changed.what).collect()))
+    Ok((
+        !mends,
+        changed
+            .into_iter()
+            .filter(|changed| changed.mends == mends)
+            .map(|changed| changed.what)
+            .collect(),
+    ))
 }
 
 /// Releases that devk.yaml does not name any more. Their volumes may hold data: whether they go is for the user to say.
 async fn left_over(access: Option<&Access>, project: &Project) -> Result<Vec<LeftOut>, Errors> {
-    let Some(access) = access else { return Ok(vec![]) };
+    let Some(access) = access else {
+        return Ok(vec![]);
+    };
     let told = |name: String| {
         let remove = on_cluster(format!("helm uninstall {name} --namespace {}", project.id));
-        LeftOut { name, why: format!("devk.yaml does not name it any more, and it runs on; to remove it: {remove}") }
+        LeftOut {
+            name,
+            why: format!(
+                "devk.yaml does not name it any more, and it runs on; to remove it: {remove}"
+            ),
+        }
     };
-    Ok(installed::left_over(&access.client, project).await?.into_iter().map(told).collect())
+    Ok(installed::left_over(&access.client, project)
+        .await?
+        .into_iter()
+        .map(told)
+        .collect())
 }

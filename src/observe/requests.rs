@@ -36,7 +36,14 @@ pub struct Skipped {
 /// What is left out where every Service port is forwarded. A list in devk.yaml leaves out nothing that it
 /// names, and the rest is its own choice.
 pub fn skipped(project: &Project, services: &[Rendered]) -> Vec<Skipped> {
-    if project.forwards.is_some() { vec![] } else { services.iter().flat_map(|r| unforwarded(&r.service)).collect() }
+    if project.forwards.is_some() {
+        vec![]
+    } else {
+        services
+            .iter()
+            .flat_map(|r| unforwarded(&r.service))
+            .collect()
+    }
 }
 
 fn unforwarded(service: &Service) -> Vec<Skipped> {
@@ -50,7 +57,14 @@ fn unforwarded(service: &Service) -> Vec<Skipped> {
         Some(reason) => vec![skipped(None, reason.to_owned())],
         None => {
             let others = service.ports.iter().filter(|port| port.protocol != "TCP");
-            others.map(|port| skipped(Some(port.port), format!("{}, and forwards carry TCP", port.protocol))).collect()
+            others
+                .map(|port| {
+                    skipped(
+                        Some(port.port),
+                        format!("{}, and forwards carry TCP", port.protocol),
+                    )
+                })
+                .collect()
         }
     }
 }
@@ -65,8 +79,12 @@ pub fn wanted(
     services: &[Rendered],
     gone: &[Rendered],
 ) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
-    let Some(listed) = &project.forwards else { return Ok((all(services), vec![])) };
-    let (mut wanted, mut left_out, mut problems) = (vec![], vec![], vec![]);
+    let Some(listed) = &project.forwards else {
+        return Ok((all(services), vec![]));
+    };
+    let mut wanted = vec![];
+    let mut left_out = vec![];
+    let mut problems = vec![];
     for forward in listed {
         match find(forward, services) {
             Ok((rendered, port)) => wanted.push(request(forward, rendered, port)),
@@ -85,17 +103,28 @@ fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> 
     wanted
 }
 
-fn find<'a>(forward: &ForwardConfig, services: &'a [Rendered]) -> Result<(&'a Rendered, &'a ServicePort), Error> {
+fn find<'a>(
+    forward: &ForwardConfig,
+    services: &'a [Rendered],
+) -> Result<(&'a Rendered, &'a ServicePort), Error> {
     let found = match &forward.service {
         Some(name) => services.iter().find(|r| &r.service.name == name),
         None => by_suffix(&forward.name, services)?,
     };
     let rendered = found.ok_or_else(|| unknown_service(forward, services))?;
     if let Some(reason) = unfit(&rendered.service) {
-        return Err(Error::new(Code::ForwardTarget, format!("Service `{}` is {reason}", rendered.service.name)));
+        return Err(Error::new(
+            Code::ForwardTarget,
+            format!("Service `{}` is {reason}", rendered.service.name),
+        ));
     }
-    let port = rendered.service.ports.iter().find(|p| p.port == forward.port && p.protocol == "TCP");
-    port.map(|port| (rendered, port)).ok_or_else(|| unknown_port(forward, &rendered.service))
+    let port = rendered
+        .service
+        .ports
+        .iter()
+        .find(|p| p.port == forward.port && p.protocol == "TCP");
+    port.map(|port| (rendered, port))
+        .ok_or_else(|| unknown_port(forward, &rendered.service))
 }
 
 /// The Service called `name`, else the only one that ends in `-name`.
@@ -103,15 +132,29 @@ fn by_suffix<'a>(name: &str, services: &'a [Rendered]) -> Result<Option<&'a Rend
     if let Some(exact) = services.iter().find(|r| r.service.name == name) {
         return Ok(Some(exact));
     }
-    let ends = |r: &&Rendered| r.service.name.strip_suffix(name).is_some_and(|rest| rest.ends_with('-'));
+    let ends = |r: &&Rendered| {
+        r.service
+            .name
+            .strip_suffix(name)
+            .is_some_and(|rest| rest.ends_with('-'))
+    };
     let found: Vec<_> = services.iter().filter(ends).collect();
     match found[..] {
         [] => Ok(None),
         [one] => Ok(Some(one)),
         _ => {
-            let names: Vec<_> = found.iter().map(|r| format!("`{}`", r.service.name)).collect();
-            Err(Error::new(Code::ForwardTarget, format!("forward `{name}` could mean {}", names.join(" or ")))
-                .hint(format!("forwards: {{{name}: {{service: {}, port: …}}}}", found[0].service.name)))
+            let names: Vec<_> = found
+                .iter()
+                .map(|r| format!("`{}`", r.service.name))
+                .collect();
+            Err(Error::new(
+                Code::ForwardTarget,
+                format!("forward `{name}` could mean {}", names.join(" or ")),
+            )
+            .hint(format!(
+                "forwards: {{{name}: {{service: {}, port: …}}}}",
+                found[0].service.name
+            )))
         }
     }
 }
@@ -123,14 +166,30 @@ fn unknown_service(forward: &ForwardConfig, services: &[Rendered]) -> Error {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the charts render: {}", names.join(", ")),
     };
-    Error::new(Code::ForwardTarget, format!("the charts render no Service `{wanted}` for forward `{}`", forward.name))
-        .hint(hint)
+    Error::new(
+        Code::ForwardTarget,
+        format!(
+            "the charts render no Service `{wanted}` for forward `{}`",
+            forward.name
+        ),
+    )
+    .hint(hint)
 }
 
 fn unknown_port(forward: &ForwardConfig, service: &Service) -> Error {
-    let ports: Vec<_> = service.ports.iter().map(|p| format!("{}/{}", p.port, p.protocol)).collect();
-    Error::new(Code::ForwardTarget, format!("Service `{}` has no TCP port {}", service.name, forward.port))
-        .hint(format!("its ports are {}", ports.join(", ")))
+    let ports: Vec<_> = service
+        .ports
+        .iter()
+        .map(|p| format!("{}/{}", p.port, p.protocol))
+        .collect();
+    Error::new(
+        Code::ForwardTarget,
+        format!(
+            "Service `{}` has no TCP port {}",
+            service.name, forward.port
+        ),
+    )
+    .hint(format!("its ports are {}", ports.join(", ")))
 }
 
 /// Why a Service cannot be forwarded.
@@ -146,14 +205,21 @@ fn unfit(service: &Service) -> Option<&'static str> {
 /// Service's without the release's in front, with the port's behind it where there are several.
 fn all(services: &[Rendered]) -> Vec<Wanted> {
     let fit = services.iter().filter(|r| unfit(&r.service).is_none());
-    let ports: Vec<_> = fit.flat_map(|r| tcp(&r.service).map(move |port| (r, port))).collect();
+    let ports: Vec<_> = fit
+        .flat_map(|r| tcp(&r.service).map(move |port| (r, port)))
+        .collect();
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
-    ports.iter().for_each(|(r, port)| *uses.entry(short(r, port)).or_default() += 1);
+    ports
+        .iter()
+        .for_each(|(r, port)| *uses.entry(short(r, port)).or_default() += 1);
     let name = |r: &Rendered, port: &ServicePort| match short(r, port) {
         name if uses[&name] == 1 => name,
         _ => long(&r.service.name, port),
     };
-    ports.into_iter().map(|(r, port)| every(&name(r, port), r, port)).collect()
+    ports
+        .into_iter()
+        .map(|(r, port)| every(&name(r, port), r, port))
+        .collect()
 }
 
 fn tcp(service: &Service) -> impl Iterator<Item = &ServicePort> {
@@ -162,12 +228,21 @@ fn tcp(service: &Service) -> impl Iterator<Item = &ServicePort> {
 
 fn short(rendered: &Rendered, port: &ServicePort) -> String {
     let service = &rendered.service.name;
-    let base = service.strip_prefix(&format!("{}-", rendered.release)).unwrap_or(service);
-    if tcp(&rendered.service).count() == 1 { base.to_owned() } else { long(base, port) }
+    let base = service
+        .strip_prefix(&format!("{}-", rendered.release))
+        .unwrap_or(service);
+    if tcp(&rendered.service).count() == 1 {
+        base.to_owned()
+    } else {
+        long(base, port)
+    }
 }
 
 fn long(base: &str, port: &ServicePort) -> String {
-    format!("{base}-{}", port.name.clone().unwrap_or_else(|| port.port.to_string()))
+    format!(
+        "{base}-{}",
+        port.name.clone().unwrap_or_else(|| port.port.to_string())
+    )
 }
 
 fn every(name: &str, rendered: &Rendered, port: &ServicePort) -> Wanted {
@@ -177,7 +252,10 @@ fn every(name: &str, rendered: &Rendered, port: &ServicePort) -> Wanted {
         port_name: port.name.clone().unwrap_or_default(),
         ..Request::new(name, &service.namespace, &service.name, port.port)
     };
-    Wanted { request, release: rendered.release.clone() }
+    Wanted {
+        request,
+        release: rendered.release.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -200,23 +278,42 @@ mod tests {
             ports: ports.iter().map(port).collect(),
             source: String::new(),
         };
-        Rendered { release: release.into(), service }
+        Rendered {
+            release: release.into(),
+            service,
+        }
     }
 
     fn forward(name: &str, service: Option<&str>, port: u16) -> ForwardConfig {
-        let origin = Origin { file: "devk.yaml".into(), line: 7 };
-        ForwardConfig { name: name.into(), service: service.map(str::to_owned), port, local: None, origin }
+        let origin = Origin {
+            file: "devk.yaml".into(),
+            line: 7,
+        };
+        ForwardConfig {
+            name: name.into(),
+            service: service.map(str::to_owned),
+            port,
+            local: None,
+            origin,
+        }
     }
 
     #[test]
     fn without_a_list_every_port_is_forwarded_under_a_short_and_unique_name() {
         let services = [
             service("shop", "shop-api", &[(None, 5000)]),
-            service("shop", "shop-bus", &[(Some("amqp"), 5672), (Some("http"), 15672)]),
+            service(
+                "shop",
+                "shop-bus",
+                &[(Some("amqp"), 5672), (Some("http"), 15672)],
+            ),
             service("infra", "infra-api", &[(None, 80)]),
         ];
         let names: Vec<_> = all(&services).into_iter().map(|w| w.request.name).collect();
-        assert_eq!(names, ["shop-api-5000", "bus-amqp", "bus-http", "infra-api-80"]);
+        assert_eq!(
+            names,
+            ["shop-api-5000", "bus-amqp", "bus-http", "infra-api-80"]
+        );
     }
 
     #[test]
@@ -244,7 +341,10 @@ mod tests {
 
     #[test]
     fn a_short_name_means_the_service_that_ends_in_it() {
-        let services = [service("shop", "shop-api", &[(None, 5000)]), service("shop", "rapi", &[(None, 1)])];
+        let services = [
+            service("shop", "shop-api", &[(None, 5000)]),
+            service("shop", "rapi", &[(None, 1)]),
+        ];
         let (found, _) = find(&forward("api", None, 5000), &services).unwrap();
         assert_eq!(found.service.name, "shop-api");
     }

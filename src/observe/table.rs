@@ -52,17 +52,28 @@ pub async fn table(
     let mut problems = vec![];
     let compose = keep(compose(project, environment), &mut problems);
     let helm = keep(Helm::find(environment).map_err(Errors::from), &mut problems);
-    let (Some(compose), Some(helm)) = (compose, helm) else { return Err(Errors(problems)) };
+    let (Some(compose), Some(helm)) = (compose, helm) else {
+        return Err(Errors(problems));
+    };
     let (engine, mut unseen) = match docker::connect(environment).await {
         Ok(engine) => (Some(engine), vec![]),
-        Err(error) if error.code == Code::DockerUnavailable => (None, vec![Unseen { what: "containers", error }]),
+        Err(error) if error.code == Code::DockerUnavailable => (
+            None,
+            vec![Unseen {
+                what: "containers",
+                error,
+            }],
+        ),
         Err(error) => return Err(error.into()),
     };
     let mut charts = Charts::new(project, paths, &helm)?;
     if let Some(engine) = engine.as_ref().filter(|_| switch.is_on(project)) {
         match bridged::find(&charts, compose.as_ref(), engine, false).await {
             Ok(bridge) => charts.bridge = Some(bridge),
-            Err(errors) => unseen.extend(errors.0.into_iter().map(|error| Unseen { what: "the bridge", error })),
+            Err(errors) => unseen.extend(errors.0.into_iter().map(|error| Unseen {
+                what: "the bridge",
+                error,
+            })),
         }
     }
     let taken = taken(project, paths, compose.as_ref(), engine.as_ref()).await?;
@@ -71,17 +82,31 @@ pub async fn table(
     let forwards = forwards(project, paths, &wanted, taken, own).await?;
     let forwards = forwards.into_iter().map(|fact| fact.forward).collect();
     let mut skipped = skipped(project, &services(project, &draft));
-    skipped.extend(
-        charts.bridge.iter().flat_map(|bridge| absent.iter().map(|forward| bridge.skipped(forward, &project.id))),
-    );
-    Ok(Table { forwards, compose, skipped, unseen })
+    skipped.extend(charts.bridge.iter().flat_map(|bridge| {
+        absent
+            .iter()
+            .map(|forward| bridge.skipped(forward, &project.id))
+    }));
+    Ok(Table {
+        forwards,
+        compose,
+        skipped,
+        unseen,
+    })
 }
 
 /// Every Service that the charts render.
 pub(super) fn services(project: &Project, draft: &[(String, Rendered)]) -> Vec<RenderedService> {
     let of_release = |(release, rendered): &(String, Rendered)| {
-        let with_release = |service| RenderedService { release: release.clone(), service };
-        rendered.services(&project.id).into_iter().map(with_release).collect::<Vec<_>>()
+        let with_release = |service| RenderedService {
+            release: release.clone(),
+            service,
+        };
+        rendered
+            .services(&project.id)
+            .into_iter()
+            .map(with_release)
+            .collect::<Vec<_>>()
     };
     draft.iter().flat_map(of_release).collect()
 }
@@ -97,10 +122,17 @@ pub(super) async fn forwards(
     let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
     let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
     let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
-    Ok(forwards.into_iter().filter_map(|forward| fact(forward, wanted)).collect())
+    Ok(forwards
+        .into_iter()
+        .filter_map(|forward| fact(forward, wanted))
+        .collect())
 }
 
 fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
     let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
-    Some(ForwardFact { forward, port_name: wanted.request.port_name.clone(), release: wanted.release.clone() })
+    Some(ForwardFact {
+        forward,
+        port_name: wanted.request.port_name.clone(),
+        release: wanted.release.clone(),
+    })
 }

@@ -29,7 +29,10 @@ pub struct Lessee {
 
 impl From<&Project> for Lessee {
     fn from(project: &Project) -> Self {
-        Self { project: project.id.clone(), root: project.root.clone() }
+        Self {
+            project: project.id.clone(),
+            root: project.root.clone(),
+        }
     }
 }
 
@@ -61,7 +64,9 @@ struct Versioned {
 impl Leases {
     /// The store below devk's state folder; the file need not exist yet.
     pub fn open(state: &Path) -> Self {
-        Self { file: state.join("leases.json") }
+        Self {
+            file: state.join("leases.json"),
+        }
     }
 
     /// What this project was given before.
@@ -69,7 +74,11 @@ impl Leases {
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
     pub fn of(&self, lessee: &Lessee) -> Result<Vec<Leased>> {
-        let mine = self.read()?.leases.into_iter().find(|lease| lease.lessee == *lessee);
+        let mine = self
+            .read()?
+            .leases
+            .into_iter()
+            .find(|lease| lease.lessee == *lessee);
         Ok(mine.map(|lease| lease.ports).unwrap_or_default())
     }
 
@@ -88,7 +97,9 @@ impl Leases {
     /// [`Code::StateIo`].
     pub async fn opening(&self) -> Result<Lock> {
         let path = self.file.with_file_name("listeners.lock");
-        Lock::take(&path, || {}).await.map_err(|e| refused("lock", &path, &e))
+        Lock::take(&path, || {})
+            .await
+            .map_err(|e| refused("lock", &path, &e))
     }
 
     /// Replaces this project's leases.
@@ -100,12 +111,21 @@ impl Leases {
         let _lock = self.lock()?;
         let mut store = self.read()?;
         let others = held_by_others(&store, lessee);
-        if let Some((forward, holder)) = forwards.iter().find_map(|f| Some((f, others.get(&f.local)?))) {
-            let text = format!("port {} of forward `{}` was just given to {holder}", forward.local, forward.name);
+        if let Some((forward, holder)) = forwards
+            .iter()
+            .find_map(|f| Some((f, others.get(&f.local)?)))
+        {
+            let text = format!(
+                "port {} of forward `{}` was just given to {holder}",
+                forward.local, forward.name
+            );
             return Err(Error::new(Code::PortHeld, text).hint("devk up"));
         }
         store.leases.retain(|lease| lease.lessee != *lessee);
-        store.leases.push(Lease { lessee: lessee.clone(), ports: forwards.iter().map(Leased::from).collect() });
+        store.leases.push(Lease {
+            lessee: lessee.clone(),
+            ports: forwards.iter().map(Leased::from).collect(),
+        });
         self.write(&store)
     }
 
@@ -125,7 +145,12 @@ impl Leases {
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
     pub fn lessees(&self) -> Result<Vec<Lessee>> {
-        Ok(self.read_all()?.leases.into_iter().map(|lease| lease.lessee).collect())
+        Ok(self
+            .read_all()?
+            .leases
+            .into_iter()
+            .map(|lease| lease.lessee)
+            .collect())
     }
 
     /// Drops the leases of folders that are gone, for good.
@@ -152,19 +177,32 @@ impl Leases {
     fn read_all(&self) -> Result<Store> {
         let text = match std::fs::read(&self.file) {
             Ok(text) => text,
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Store { version: VERSION, leases: Vec::new() }),
-            Err(e) => return Err(Error::new(Code::StateIo, format!("cannot read `{}`: {e}", self.file.display()))),
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                return Ok(Store {
+                    version: VERSION,
+                    leases: Vec::new(),
+                });
+            }
+            Err(e) => {
+                return Err(Error::new(
+                    Code::StateIo,
+                    format!("cannot read `{}`: {e}", self.file.display()),
+                ));
+            }
         };
-        let Versioned { version } = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
+        let Versioned { version } =
+            serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
         if version != VERSION {
             return Err(self.of_another_devk(version));
         }
-        let store: Store = serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
+        let store: Store =
+            serde_json::from_slice(&text).map_err(|e| self.damaged(&e.to_string()))?;
         Ok(store)
     }
 
     fn write(&self, store: &Store) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(store).map_err(|e| self.damaged(&e.to_string()))?;
+        let mut text =
+            serde_json::to_vec_pretty(store).map_err(|e| self.damaged(&e.to_string()))?;
         text.push(b'\n');
         write_atomic(&self.file, &text, 0o644)
     }
@@ -173,23 +211,40 @@ impl Leases {
         let file = self.file.display();
         Error::new(Code::StateIo, format!("`{file}` is no list of port leases"))
             .evidence(cause)
-            .hint(format!("rm '{file}'    # only the memory of ports is lost, they are assigned anew"))
+            .hint(format!(
+                "rm '{file}'    # only the memory of ports is lost, they are assigned anew"
+            ))
     }
 
     fn of_another_devk(&self, version: u32) -> Error {
         let file = self.file.display();
-        let message =
-            format!("`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}");
-        Error::new(Code::StateIo, message)
-            .hint(format!("run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"))
+        let message = format!(
+            "`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}"
+        );
+        Error::new(Code::StateIo, message).hint(format!(
+            "run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"
+        ))
     }
 }
 
 fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
     let others = store.leases.iter().filter(|lease| lease.lessee != *lessee);
-    let ports = others.flat_map(|lease| lease.ports.iter().map(move |port| (port.local, &lease.lessee)));
-    let describe = |lessee: &Lessee| format!("project `{}` in `{}`", lessee.project, lessee.root.display());
-    ports.map(|(port, holder)| (port, describe(holder))).collect()
+    let ports = others.flat_map(|lease| {
+        lease
+            .ports
+            .iter()
+            .map(move |port| (port.local, &lease.lessee))
+    });
+    let describe = |lessee: &Lessee| {
+        format!(
+            "project `{}` in `{}`",
+            lessee.project,
+            lessee.root.display()
+        )
+    };
+    ports
+        .map(|(port, holder)| (port, describe(holder)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -212,34 +267,60 @@ mod tests {
         fn project(&self, id: &str) -> Lessee {
             let root = self.dir.path().join(id);
             std::fs::create_dir_all(&root).unwrap();
-            Lessee { project: id.to_owned(), root }
+            Lessee {
+                project: id.to_owned(),
+                root,
+            }
         }
     }
 
     fn forwards(remote: u16) -> Vec<Forward> {
-        assign(&[Request::new("api", "ns", "api", remote)], &Taken::default(), &[]).unwrap()
+        assign(
+            &[Request::new("api", "ns", "api", remote)],
+            &Taken::default(),
+            &[],
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_project_gets_back_what_it_was_given_and_others_see_it_held() {
         let machine = machine();
-        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        let shop = machine.project("shop");
+        let foo = machine.project("foo");
         machine.leases.save(&shop, &forwards(5000)).unwrap();
         machine.leases.save(&foo, &forwards(6000)).unwrap();
-        let expected =
-            Leased { name: "api".into(), namespace: "ns".into(), service: "api".into(), remote: 5000, local: 15000 };
+        let expected = Leased {
+            name: "api".into(),
+            namespace: "ns".into(),
+            service: "api".into(),
+            remote: 5000,
+            local: 15000,
+        };
         assert_eq!(machine.leases.of(&shop).unwrap(), [expected]);
         let holder = format!("project `foo` in `{}`", foo.root.display());
-        assert_eq!(machine.leases.others(&shop).unwrap(), BTreeMap::from([(16000, holder)]));
+        assert_eq!(
+            machine.leases.others(&shop).unwrap(),
+            BTreeMap::from([(16000, holder)])
+        );
     }
 
     #[test]
     fn saving_replaces_and_releasing_gives_back() {
         let machine = machine();
-        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        let shop = machine.project("shop");
+        let foo = machine.project("foo");
         machine.leases.save(&shop, &forwards(5000)).unwrap();
         machine.leases.save(&shop, &forwards(7000)).unwrap();
-        assert_eq!(machine.leases.others(&foo).unwrap().into_keys().collect::<Vec<_>>(), [17000]);
+        assert_eq!(
+            machine
+                .leases
+                .others(&foo)
+                .unwrap()
+                .into_keys()
+                .collect::<Vec<_>>(),
+            [17000]
+        );
         machine.leases.release(&shop).unwrap();
         assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
         assert_eq!(machine.leases.of(&shop).unwrap(), []);
@@ -248,12 +329,16 @@ mod tests {
     #[test]
     fn a_port_that_another_project_took_meanwhile_is_not_leased_twice() {
         let machine = machine();
-        let (shop, foo) = (machine.project("shop"), machine.project("foo"));
+        let shop = machine.project("shop");
+        let foo = machine.project("foo");
         machine.leases.save(&foo, &forwards(5000)).unwrap();
         let error = machine.leases.save(&shop, &forwards(5000)).unwrap_err();
         assert_eq!(error.code, Code::PortHeld);
         let holder = format!("project `foo` in `{}`", foo.root.display());
-        assert_eq!(error.message, format!("port 15000 of forward `api` was just given to {holder}"));
+        assert_eq!(
+            error.message,
+            format!("port 15000 of forward `api` was just given to {holder}")
+        );
         assert_eq!(machine.leases.of(&shop).unwrap(), []);
     }
 
@@ -261,27 +346,39 @@ mod tests {
     fn a_clone_of_the_same_project_is_told_apart_by_its_folder() {
         let machine = machine();
         let shop = machine.project("shop");
-        let clone = Lessee { project: "shop".to_owned(), ..machine.project("clone") };
+        let clone = Lessee {
+            project: "shop".to_owned(),
+            ..machine.project("clone")
+        };
         machine.leases.save(&shop, &forwards(5000)).unwrap();
         let holder = format!("project `shop` in `{}`", shop.root.display());
-        assert_eq!(machine.leases.others(&clone).unwrap(), BTreeMap::from([(15000, holder)]));
+        assert_eq!(
+            machine.leases.others(&clone).unwrap(),
+            BTreeMap::from([(15000, holder)])
+        );
     }
 
     #[test]
     fn the_lease_of_a_deleted_folder_is_ignored_and_dropped_at_the_next_write() {
         let machine = machine();
-        let (gone, foo) = (machine.project("gone"), machine.project("foo"));
+        let gone = machine.project("gone");
+        let foo = machine.project("foo");
         machine.leases.save(&gone, &forwards(5000)).unwrap();
         std::fs::remove_dir(&gone.root).unwrap();
         assert_eq!(machine.leases.others(&foo).unwrap(), BTreeMap::new());
         machine.leases.save(&foo, &forwards(5000)).unwrap();
-        assert!(!std::fs::read_to_string(&machine.leases.file).unwrap().contains("gone"));
+        assert!(
+            !std::fs::read_to_string(&machine.leases.file)
+                .unwrap()
+                .contains("gone")
+        );
     }
 
     #[test]
     fn a_lessee_whose_folder_is_gone_is_told_until_it_is_pruned() {
         let machine = machine();
-        let (gone, foo) = (machine.project("gone"), machine.project("foo"));
+        let gone = machine.project("gone");
+        let foo = machine.project("foo");
         machine.leases.save(&foo, &forwards(6000)).unwrap();
         machine.leases.save(&gone, &forwards(5000)).unwrap();
         std::fs::remove_dir(&gone.root).unwrap();
@@ -295,12 +392,21 @@ mod tests {
         let machine = machine();
         let shop = machine.project("shop");
         std::fs::create_dir_all(machine.leases.file.parent().unwrap()).unwrap();
-        for damage in ["", "{", "[]", "\u{0}\u{0}", r#"{"version":1,"leases":[{"project":"a"}]}"#] {
+        for damage in [
+            "",
+            "{",
+            "[]",
+            "\u{0}\u{0}",
+            r#"{"version":1,"leases":[{"project":"a"}]}"#,
+        ] {
             std::fs::write(&machine.leases.file, damage).unwrap();
             let error = machine.leases.of(&shop).unwrap_err();
             assert_eq!(error.code, Code::StateIo, "{damage}");
             assert!(error.hint.unwrap().starts_with("rm '"), "{damage}");
-            assert!(machine.leases.save(&shop, &[]).is_err(), "{damage} was overwritten");
+            assert!(
+                machine.leases.save(&shop, &[]).is_err(),
+                "{damage} was overwritten"
+            );
         }
     }
 
@@ -311,14 +417,27 @@ mod tests {
         let other = r#"{"version":9,"leases":{"shape":"unknown"}}"#;
         std::fs::create_dir_all(machine.leases.file.parent().unwrap()).unwrap();
         std::fs::write(&machine.leases.file, other).unwrap();
-        for error in [machine.leases.of(&shop).unwrap_err(), machine.leases.save(&shop, &[]).unwrap_err()] {
+        for error in [
+            machine.leases.of(&shop).unwrap_err(),
+            machine.leases.save(&shop, &[]).unwrap_err(),
+        ] {
             assert!(
-                error.message.ends_with("was written by another devk: its layout is 9, this devk knows 1"),
+                error
+                    .message
+                    .ends_with("was written by another devk: its layout is 9, this devk knows 1"),
                 "{error}"
             );
-            assert!(error.hint.unwrap().starts_with("run the other devk, or rm '"));
+            assert!(
+                error
+                    .hint
+                    .unwrap()
+                    .starts_with("run the other devk, or rm '")
+            );
         }
-        assert_eq!(std::fs::read_to_string(&machine.leases.file).unwrap(), other);
+        assert_eq!(
+            std::fs::read_to_string(&machine.leases.file).unwrap(),
+            other
+        );
     }
 
     #[test]
@@ -326,7 +445,10 @@ mod tests {
         let machine = machine();
         let before = machine.project("before");
         machine.leases.save(&before, &forwards(5000)).unwrap();
-        let after = Lessee { project: before.project.clone(), root: machine.dir.path().join("after") };
+        let after = Lessee {
+            project: before.project.clone(),
+            root: machine.dir.path().join("after"),
+        };
         std::fs::rename(&before.root, &after.root).unwrap();
         assert_eq!(machine.leases.others(&after).unwrap(), BTreeMap::new());
         machine.leases.save(&after, &forwards(5000)).unwrap();
@@ -344,7 +466,10 @@ mod tests {
             }
         });
         let all = machine.leases.others(&machine.project("asking")).unwrap();
-        assert_eq!(all.into_keys().collect::<Vec<_>>(), (12000..12008).collect::<Vec<u16>>());
+        assert_eq!(
+            all.into_keys().collect::<Vec<_>>(),
+            (12000..12008).collect::<Vec<u16>>()
+        );
     }
 
     /// The machine of the test that started this process, and the project it saves for.
@@ -357,8 +482,11 @@ mod tests {
         let machine = std::path::PathBuf::from(std::env::var_os(MACHINE).unwrap());
         let leases = Leases::open(&machine.join("state"));
         let id = std::env::var("DEVK_TEST_PROJECT").unwrap();
-        let (project, base) =
-            (Lessee { root: machine.join(&id), project: id.clone() }, id[1..].parse::<u16>().unwrap());
+        let project = Lessee {
+            root: machine.join(&id),
+            project: id.clone(),
+        };
+        let base = id[1..].parse::<u16>().unwrap();
         loop {
             leases.save(&project, &forwards(base)).unwrap();
             leases.save(&project, &forwards(base + 1)).unwrap();
@@ -368,7 +496,11 @@ mod tests {
     fn writer(machine: &Machine, project: &str) -> std::process::Child {
         machine.project(project);
         std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "ports::leases::tests::saves_until_killed"])
+            .args([
+                "--ignored",
+                "--exact",
+                "ports::leases::tests::saves_until_killed",
+            ])
             .env(MACHINE, machine.dir.path())
             .env("DEVK_TEST_PROJECT", project)
             .stdout(std::process::Stdio::null())
@@ -390,14 +522,27 @@ mod tests {
                 writer.kill().unwrap();
                 writer.wait().unwrap();
             }
-            let held: Vec<u16> = machine.leases.others(&machine.project("asking")).unwrap().into_keys().collect();
+            let held: Vec<u16> = machine
+                .leases
+                .others(&machine.project("asking"))
+                .unwrap()
+                .into_keys()
+                .collect();
             let (killed, kept) = held.split_at(held.len() - 1);
             assert_eq!(kept, [19000], "a lease of somebody who wrote nothing");
-            assert!(killed.iter().all(|port| [12000, 12001, 13000, 13001].contains(port)), "{held:?}");
+            assert!(
+                killed
+                    .iter()
+                    .all(|port| [12000, 12001, 13000, 13001].contains(port)),
+                "{held:?}"
+            );
             seen.extend(killed.iter().copied());
             // Nobody's lock stays behind.
             machine.leases.save(&quiet, &forwards(9000)).unwrap();
         }
-        assert!(seen.len() >= 2, "the processes were killed before they wrote anything: {seen:?}");
+        assert!(
+            seen.len() >= 2,
+            "the processes were killed before they wrote anything: {seen:?}"
+        );
     }
 }

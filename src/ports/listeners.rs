@@ -17,7 +17,10 @@ const SOMEBODY: &str = "another program of this machine";
 /// look-up walks all processes); `own` ports and ports with a known holder are left alone.
 pub async fn add(taken: &mut Taken, named: &BTreeSet<u16>, own: &BTreeSet<u16>) {
     let ports = listening().await;
-    let foreign: BTreeSet<u16> = ports.into_iter().filter(|p| !own.contains(p) && taken.holder(*p).is_none()).collect();
+    let foreign: BTreeSet<u16> = ports
+        .into_iter()
+        .filter(|p| !own.contains(p) && taken.holder(*p).is_none())
+        .collect();
     for (port, holder) in holders(&foreign.intersection(named).copied().collect()).await {
         taken.add(port, holder);
     }
@@ -36,14 +39,20 @@ pub fn held(port: u16) -> bool {
         Ipv6Addr::UNSPECIFIED.into(),
     ];
     // Any other error (no IPv6, a privileged port) tells nothing about a holder.
-    addresses.into_iter().any(|address| try_bind(address, port).is_err_and(|e| e.kind() == ErrorKind::AddrInUse))
+    addresses
+        .into_iter()
+        .any(|address| try_bind(address, port).is_err_and(|e| e.kind() == ErrorKind::AddrInUse))
 }
 
 /// Binds and never listens: a second devk that tries the same port at the same moment must not take this one for a
 /// holder. With SO_REUSEADDR two bound sockets get along on Linux, and connections that linger in TIME_WAIT are no
 /// holders; a listener is (socket(7)).
 fn try_bind(address: IpAddr, port: u16) -> std::io::Result<()> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
     #[cfg(not(windows))]
     socket.set_reuseaddr(true)?;
     socket.bind(SocketAddr::new(address, port))
@@ -51,7 +60,10 @@ fn try_bind(address: IpAddr, port: u16) -> std::io::Result<()> {
 
 /// Who listens on the port, as a message names it: "process `node` (pid 4242)".
 pub async fn holder(port: u16) -> String {
-    holders(&BTreeSet::from([port])).await.pop().map_or_else(|| SOMEBODY.to_owned(), |(_, holder)| holder)
+    holders(&BTreeSet::from([port]))
+        .await
+        .pop()
+        .map_or_else(|| SOMEBODY.to_owned(), |(_, holder)| holder)
 }
 
 fn process(name: &str, pid: &str) -> String {
@@ -60,44 +72,73 @@ fn process(name: &str, pid: &str) -> String {
 
 #[cfg(target_os = "linux")]
 async fn listening() -> BTreeSet<u16> {
-    linux::sockets().into_iter().filter(|socket| socket.collides).map(|socket| socket.port).collect()
+    linux::sockets()
+        .into_iter()
+        .filter(|socket| socket.collides)
+        .map(|socket| socket.port)
+        .collect()
 }
 
 #[cfg(target_os = "linux")]
 async fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
-    if ports.is_empty() { Vec::new() } else { linux::holders(ports) }
+    if ports.is_empty() {
+        Vec::new()
+    } else {
+        linux::holders(ports)
+    }
 }
 
 /// What lsof sees: without root, the user's own processes. The bind test of [`super::place`] finds
 /// the rest.
 #[cfg(not(target_os = "linux"))]
 async fn listening() -> BTreeSet<u16> {
-    lsof("-iTCP").await.into_iter().map(|(port, _)| port).collect()
+    lsof("-iTCP")
+        .await
+        .into_iter()
+        .map(|(port, _)| port)
+        .collect()
 }
 
 #[cfg(not(target_os = "linux"))]
 async fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
-    let list = ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-    if ports.is_empty() { Vec::new() } else { lsof(&format!("-iTCP:{list}")).await }
+    let list = ports
+        .iter()
+        .map(u16::to_string)
+        .collect::<Vec<_>>()
+        .join(",");
+    if ports.is_empty() {
+        Vec::new()
+    } else {
+        lsof(&format!("-iTCP:{list}")).await
+    }
 }
 
 #[cfg(not(target_os = "linux"))]
 async fn lsof(selection: &str) -> Vec<(u16, String)> {
     // lsof ends with 1 if it finds nothing: no answer and no lsof are the same here.
-    let output = Cmd::new("lsof").args(["-nP", selection, "-sTCP:LISTEN", "-Fpcn"]).run().await;
-    output.map(|output| parse_lsof(&output.stdout)).unwrap_or_default()
+    let output = Cmd::new("lsof")
+        .args(["-nP", selection, "-sTCP:LISTEN", "-Fpcn"])
+        .run()
+        .await;
+    output
+        .map(|output| parse_lsof(&output.stdout))
+        .unwrap_or_default()
 }
 
 /// `-F` output: one field a line, its first character the kind: p(id), c(ommand), n(ame).
 #[cfg(any(not(target_os = "linux"), test))]
 fn parse_lsof(text: &str) -> Vec<(u16, String)> {
-    let (mut pid, mut command, mut found) = ("", "", Vec::new());
+    let mut pid = "";
+    let mut command = "";
+    let mut found = Vec::new();
     for line in text.lines() {
         match line.split_at_checked(1) {
             Some(("p", value)) => pid = value,
             Some(("c", value)) => command = value,
             Some(("n", address)) => {
-                let port = address.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+                let port = address
+                    .rsplit_once(':')
+                    .and_then(|(_, port)| port.parse().ok());
                 found.extend(port.map(|port| (port, process(command, pid))));
             }
             _ => {}
@@ -129,18 +170,29 @@ mod linux {
 
     /// The listening sockets.
     pub(super) fn sockets() -> Vec<Socket> {
-        let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(|file| std::fs::read_to_string(file).unwrap_or_default());
-        tables.iter().flat_map(|table| table.lines().skip(1).filter_map(parse)).collect()
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"]
+            .map(|file| std::fs::read_to_string(file).unwrap_or_default());
+        tables
+            .iter()
+            .flat_map(|table| table.lines().skip(1).filter_map(parse))
+            .collect()
     }
 
     /// `sl local_address rem_address st tx:rx tr:tm retrnsmt uid timeout inode …`
     pub(super) fn parse(line: &str) -> Option<Socket> {
         let fields: Vec<&str> = line.split_whitespace().collect();
-        let [_, local, _, LISTEN, _, _, _, uid, _, inode, ..] = fields.as_slice() else { return None };
+        let [_, local, _, LISTEN, _, _, _, uid, _, inode, ..] = fields.as_slice() else {
+            return None;
+        };
         let (address, port) = local.split_once(':')?;
         let collides = is_local(parse_address(address)?);
         let port = u16::from_str_radix(port, 16).ok()?;
-        Some(Socket { port, collides, uid: (*uid).to_owned(), inode: (*inode).to_owned() })
+        Some(Socket {
+            port,
+            collides,
+            uid: (*uid).to_owned(),
+            inode: (*inode).to_owned(),
+        })
     }
 
     /// A listener on another address (a LAN address, 127.0.0.53) and one on 127.0.0.1 do not collide.
@@ -155,7 +207,12 @@ mod linux {
         match hex.len() {
             8 => Some(Ipv4Addr::from(word(hex)?).into()),
             32 => {
-                let words = [word(&hex[..8])?, word(&hex[8..16])?, word(&hex[16..24])?, word(&hex[24..])?];
+                let words = [
+                    word(&hex[..8])?,
+                    word(&hex[8..16])?,
+                    word(&hex[16..24])?,
+                    word(&hex[24..])?,
+                ];
                 let bytes: [u8; 16] = words.concat().try_into().ok()?;
                 Some(Ipv6Addr::from(bytes).into())
             }
@@ -166,11 +223,19 @@ mod linux {
     /// Also of those on other addresses, which [`super::held`] finds too: they keep others from the wildcard.
     /// The open files of other users' processes are hidden: then the user is all that is known.
     pub(super) fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
-        let sockets: Vec<Socket> = sockets().into_iter().filter(|socket| ports.contains(&socket.port)).collect();
-        let links: BTreeMap<String, u16> = sockets.iter().map(|s| (format!("socket:[{}]", s.inode), s.port)).collect();
+        let sockets: Vec<Socket> = sockets()
+            .into_iter()
+            .filter(|socket| ports.contains(&socket.port))
+            .collect();
+        let links: BTreeMap<String, u16> = sockets
+            .iter()
+            .map(|s| (format!("socket:[{}]", s.inode), s.port))
+            .collect();
         let mut found = owners(&links);
         for socket in sockets {
-            found.entry(socket.port).or_insert_with(|| format!("a process of user id {}", socket.uid));
+            found
+                .entry(socket.port)
+                .or_insert_with(|| format!("a process of user id {}", socket.uid));
         }
         found.into_iter().collect()
     }
@@ -181,9 +246,16 @@ mod linux {
         let mut found = BTreeMap::new();
         for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
             let name = entry.file_name();
-            let Some(pid) = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit())) else { continue };
+            let Some(pid) = name
+                .to_str()
+                .filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+            else {
+                continue;
+            };
             for port in open_sockets(&entry.path(), links) {
-                found.entry(port).or_insert_with(|| process(&command(&entry.path()), pid));
+                found
+                    .entry(port)
+                    .or_insert_with(|| process(&command(&entry.path()), pid));
             }
             if found.len() == ports.len() {
                 break;
@@ -193,13 +265,19 @@ mod linux {
     }
 
     fn open_sockets(process: &Path, links: &BTreeMap<String, u16>) -> Vec<u16> {
-        let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        let files = std::fs::read_dir(process.join("fd"))
+            .into_iter()
+            .flatten()
+            .flatten();
         let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-        targets.filter_map(|target| links.get(target.to_str()?).copied()).collect()
+        targets
+            .filter_map(|target| links.get(target.to_str()?).copied())
+            .collect()
     }
 
     fn command(process: &Path) -> String {
-        std::fs::read_to_string(process.join("comm")).map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
+        std::fs::read_to_string(process.join("comm"))
+            .map_or_else(|_| "?".to_owned(), |name| name.trim().to_owned())
     }
 }
 
@@ -254,9 +332,17 @@ mod tests {
         let (_published, container) = listen("0.0.0.0");
         let mut taken = Taken::default();
         taken.add(container, "container `shop-db-1`");
-        add(&mut taken, &BTreeSet::from([port, container]), &BTreeSet::new()).await;
+        add(
+            &mut taken,
+            &BTreeSet::from([port, container]),
+            &BTreeSet::new(),
+        )
+        .await;
         let comm = std::fs::read_to_string("/proc/self/comm").unwrap_or_default();
-        assert_eq!(taken.holder(port), Some(process(comm.trim(), &std::process::id().to_string()).as_str()));
+        assert_eq!(
+            taken.holder(port),
+            Some(process(comm.trim(), &std::process::id().to_string()).as_str())
+        );
         assert_eq!(taken.holder(container), Some("container `shop-db-1`"));
     }
 
@@ -265,7 +351,11 @@ mod tests {
     async fn a_holder_on_another_address_of_the_machine_is_named_too() {
         let (_listener, port) = listen("127.0.0.2");
         assert!(held(port));
-        assert!(holder(port).await.contains(&format!("(pid {})", std::process::id())));
+        assert!(
+            holder(port)
+                .await
+                .contains(&format!("(pid {})", std::process::id()))
+        );
     }
 
     #[tokio::test]
@@ -281,22 +371,56 @@ mod tests {
     #[test]
     fn the_kernels_table_is_read_for_loopback_and_wildcard_listeners_only() {
         let line = |address: &str, state: &str| {
-            format!("  0: {address}:3A98 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  999 0 4711 1 0")
+            format!(
+                "  0: {address}:3A98 00000000:0000 {state} 00000000:00000000 00:00000000 00000000  999 0 4711 1 0"
+            )
         };
-        let socket = linux::Socket { port: 15000, collides: true, uid: "999".into(), inode: "4711".into() };
-        for local in ["00000000", "0100007F", &"0".repeat(32), "00000000000000000000000001000000"] {
-            assert_eq!(linux::parse(&line(local, "0A")).as_ref(), Some(&socket), "{local}");
+        let socket = linux::Socket {
+            port: 15000,
+            collides: true,
+            uid: "999".into(),
+            inode: "4711".into(),
+        };
+        for local in [
+            "00000000",
+            "0100007F",
+            &"0".repeat(32),
+            "00000000000000000000000001000000",
+        ] {
+            assert_eq!(
+                linux::parse(&line(local, "0A")).as_ref(),
+                Some(&socket),
+                "{local}"
+            );
         }
-        assert_eq!(linux::parse(&line("0000000000000000FFFF00000100007F", "0A")), Some(socket));
-        assert_eq!(linux::parse(&line("0100007F", "01")), None, "an open connection");
-        assert!(!linux::parse(&line("3500007F", "0A")).unwrap().collides, "127.0.0.53");
+        assert_eq!(
+            linux::parse(&line("0000000000000000FFFF00000100007F", "0A")),
+            Some(socket)
+        );
+        assert_eq!(
+            linux::parse(&line("0100007F", "01")),
+            None,
+            "an open connection"
+        );
+        assert!(
+            !linux::parse(&line("3500007F", "0A")).unwrap().collides,
+            "127.0.0.53"
+        );
         assert_eq!(linux::parse("  sl  local_address rem_address   st"), None);
     }
 
     #[test]
     fn lsofs_fields_become_holders() {
-        let text = "p42\ncnode\nf20\nn127.0.0.1:3000\nf21\nn[::1]:3000\np7\ncrapportd\nf9\nn*:49152\n";
+        let text =
+            "p42\ncnode\nf20\nn127.0.0.1:3000\nf21\nn[::1]:3000\np7\ncrapportd\nf9\nn*:49152\n";
         let node = process("node", "42");
-        assert_eq!(parse_lsof(text), [(3000, node.clone()), (3000, node), (49152, process("rapportd", "7"))]);
+        assert_eq!(
+            parse_lsof(text),
+            [
+                (3000, node.clone()),
+                (3000, node),
+                (49152, process("rapportd", "7"))
+            ]
+        );
     }
 }

@@ -51,7 +51,9 @@ pub async fn place(
     loop {
         let forwards = assign(requests, &taken, lease)?;
         let locals = forwards.iter().map(|forward| forward.local);
-        let held: Vec<u16> = locals.filter(|port| !own.contains(port) && listeners::held(*port)).collect();
+        let held: Vec<u16> = locals
+            .filter(|port| !own.contains(port) && listeners::held(*port))
+            .collect();
         if held.is_empty() {
             return Ok(forwards);
         }
@@ -72,20 +74,32 @@ mod tests {
         let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = foreign.local_addr().unwrap().port();
         let requests = [Request::new("api", "shop", "api", port - table::OFFSET)];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new()).await.unwrap();
+        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new())
+            .await
+            .unwrap();
         assert_ne!(forwards[0].local, port);
         let moved = forwards[0].moved.clone().unwrap();
-        assert!(moved.contains(&format!("(pid {})", std::process::id())), "{moved}");
+        assert!(
+            moved.contains(&format!("(pid {})", std::process::id())),
+            "{moved}"
+        );
     }
 
     #[tokio::test]
     async fn the_listener_of_the_own_session_is_no_obstacle() {
         let own = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = own.local_addr().unwrap().port();
-        let requests = [Request { local: Some(port), ..Request::new("api", "shop", "api", 5000) }];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port])).await.unwrap();
+        let requests = [Request {
+            local: Some(port),
+            ..Request::new("api", "shop", "api", 5000)
+        }];
+        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port]))
+            .await
+            .unwrap();
         assert_eq!(forwards[0].local, port);
-        let refused = place(&requests, Taken::default(), &[], &BTreeSet::new()).await.unwrap_err();
+        let refused = place(&requests, Taken::default(), &[], &BTreeSet::new())
+            .await
+            .unwrap_err();
         assert_eq!(refused.0[0].code, Code::PortHeld);
     }
 }

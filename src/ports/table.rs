@@ -16,10 +16,11 @@ pub const OFFSET: u16 = 10_000;
 
 /// Ports that browsers refuse to open (Fetch standard, section "Port blocking"). Ascending.
 const BROWSER_BLOCKED: &[u16] = &[
-    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101, 102, 103, 104, 109,
-    110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531,
-    532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060,
-    5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+    0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+    102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+    465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+    993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+    6668, 6669, 6679, 6697, 10080,
 ];
 
 /// A Service port that wants a host port.
@@ -45,7 +46,12 @@ pub struct Request {
 
 impl Request {
     /// An unlisted forward of a Service port.
-    pub fn new(name: impl Into<String>, namespace: impl Into<String>, service: impl Into<String>, remote: u16) -> Self {
+    pub fn new(
+        name: impl Into<String>,
+        namespace: impl Into<String>,
+        service: impl Into<String>,
+        remote: u16,
+    ) -> Self {
         Self {
             name: name.into(),
             namespace: namespace.into(),
@@ -63,16 +69,28 @@ impl Request {
     /// else the Service port.
     pub fn base(&self) -> u16 {
         let unprivileged = |port: &u16| *port >= 1024;
-        Some(self.remote).filter(unprivileged).or(self.container_port.filter(unprivileged)).unwrap_or(self.remote)
+        Some(self.remote)
+            .filter(unprivileged)
+            .or(self.container_port.filter(unprivileged))
+            .unwrap_or(self.remote)
     }
 
     /// The two slots that are tried in order; one above 65535 does not exist.
     fn slots(&self) -> [Option<u16>; 2] {
-        [self.base().checked_add(OFFSET), self.base().checked_add(2 * OFFSET)]
+        [
+            self.base().checked_add(OFFSET),
+            self.base().checked_add(2 * OFFSET),
+        ]
     }
 
     fn rank(&self) -> (u16, &str, &str, &str, &str) {
-        (self.remote, &self.namespace, &self.service, &self.port_name, &self.name)
+        (
+            self.remote,
+            &self.namespace,
+            &self.service,
+            &self.port_name,
+            &self.name,
+        )
     }
 }
 
@@ -90,14 +108,28 @@ pub struct Leased {
 
 impl From<&Forward> for Leased {
     fn from(forward: &Forward) -> Self {
-        let Forward { name, namespace, service, remote, local, .. } = forward.clone();
-        Self { name, namespace, service, remote, local }
+        let Forward {
+            name,
+            namespace,
+            service,
+            remote,
+            local,
+            ..
+        } = forward.clone();
+        Self {
+            name,
+            namespace,
+            service,
+            remote,
+            local,
+        }
     }
 }
 
 impl Leased {
     fn is_of(&self, request: &Request) -> bool {
-        (&self.namespace, &self.service, self.remote) == (&request.namespace, &request.service, request.remote)
+        (&self.namespace, &self.service, self.remote)
+            == (&request.namespace, &request.service, request.remote)
     }
 }
 
@@ -109,8 +141,14 @@ fn leased(rows: &[&Request], lease: &[Leased]) -> Vec<Option<u16>> {
         let at = left.iter().position(|leased| fits(leased))?;
         Some(left.remove(at).local)
     };
-    let same: Vec<_> = rows.iter().map(|row| take(&|leased| leased.is_of(row) && leased.name == row.name)).collect();
-    rows.iter().zip(same).map(|(row, same)| same.or_else(|| take(&|leased| leased.is_of(row)))).collect()
+    let same: Vec<_> = rows
+        .iter()
+        .map(|row| take(&|leased| leased.is_of(row) && leased.name == row.name))
+        .collect();
+    rows.iter()
+        .zip(same)
+        .map(|(row, same)| same.or_else(|| take(&|leased| leased.is_of(row))))
+        .collect()
 }
 
 /// Ports that cannot be had, and who has them, as a message names it: "container `shop-db-1`",
@@ -134,15 +172,20 @@ impl Taken {
         if BROWSER_BLOCKED.binary_search(&port).is_ok() {
             return Some(format!("{port} is blocked by browsers"));
         }
-        self.holder(port).map(|holder| format!("{port} is held by {holder}"))
+        self.holder(port)
+            .map(|holder| format!("{port} is held by {holder}"))
     }
 }
 
 /// The ports that [`assign`] tries before it looks for the lowest free one: those whose holder is
 /// worth knowing by name.
 pub fn candidates(requests: &[Request], lease: &[Leased]) -> BTreeSet<u16> {
-    let slots = requests.iter().flat_map(|r| r.slots().into_iter().flatten().chain(r.local));
-    slots.chain(lease.iter().map(|leased| leased.local)).collect()
+    let slots = requests
+        .iter()
+        .flat_map(|r| r.slots().into_iter().flatten().chain(r.local));
+    slots
+        .chain(lease.iter().map(|leased| leased.local))
+        .collect()
 }
 
 /// Assigns a host port to every request. Placed are explicit `local:` ports first, then leased ones,
@@ -152,21 +195,42 @@ pub fn candidates(requests: &[Request], lease: &[Leased]) -> BTreeSet<u16> {
 /// # Errors
 /// All at once: [`Code::PortHeld`] for an explicit port that somebody has, [`Code::PortNone`] where
 /// nothing is left.
-pub fn assign(requests: &[Request], taken: &Taken, lease: &[Leased]) -> Result<Vec<Forward>, Errors> {
+pub fn assign(
+    requests: &[Request],
+    taken: &Taken,
+    lease: &[Leased],
+) -> Result<Vec<Forward>, Errors> {
     let requests = ordered(requests);
-    let rows: Vec<_> =
-        requests.iter().zip(leased(&requests, lease)).map(|(r, leased)| Row { request: r, leased }).collect();
-    let mut table = Table { taken: taken.clone(), placed: BTreeMap::new(), problems: Vec::new(), lowest: OFFSET + 1 };
-    rows.iter().enumerate().for_each(|(at, row)| table.place_explicit(at, row));
-    rows.iter().enumerate().for_each(|(at, row)| table.place_leased(at, row));
-    rows.iter().enumerate().for_each(|(at, row)| table.place_free(at, row));
-    let forwards =
-        rows.iter().zip(table.placed.into_values()).map(|(r, (local, moved))| forward(r.request, local, moved));
+    let rows: Vec<_> = requests
+        .iter()
+        .zip(leased(&requests, lease))
+        .map(|(r, leased)| Row { request: r, leased })
+        .collect();
+    let mut table = Table {
+        taken: taken.clone(),
+        placed: BTreeMap::new(),
+        problems: Vec::new(),
+        lowest: OFFSET + 1,
+    };
+    rows.iter()
+        .enumerate()
+        .for_each(|(at, row)| table.place_explicit(at, row));
+    rows.iter()
+        .enumerate()
+        .for_each(|(at, row)| table.place_leased(at, row));
+    rows.iter()
+        .enumerate()
+        .for_each(|(at, row)| table.place_free(at, row));
+    let forwards = rows
+        .iter()
+        .zip(table.placed.into_values())
+        .map(|(r, (local, moved))| forward(r.request, local, moved));
     Errors::unless_empty(table.problems, forwards.collect())
 }
 
 fn ordered(requests: &[Request]) -> Vec<&Request> {
-    let (mut rows, mut others): (Vec<_>, Vec<_>) = requests.iter().partition(|request| request.listed);
+    let (mut rows, mut others): (Vec<_>, Vec<_>) =
+        requests.iter().partition(|request| request.listed);
     others.sort_by_key(|request| request.rank());
     rows.extend(others);
     rows
@@ -203,15 +267,24 @@ struct Table {
 
 impl Table {
     fn place_explicit(&mut self, at: usize, row: &Row) {
-        let Some(local) = row.request.local else { return };
+        let Some(local) = row.request.local else {
+            return;
+        };
         match self.taken.reason(local) {
             Some(reason) => self.problems.push(held(row.request, local, &reason)),
-            None => self.put(at, row, local, vec![format!("`local: {local}` in {}", crate::config::FILE)]),
+            None => self.put(
+                at,
+                row,
+                local,
+                vec![format!("`local: {local}` in {}", crate::config::FILE)],
+            ),
         }
     }
 
     fn place_leased(&mut self, at: usize, row: &Row) {
-        let Some(local) = row.leased.filter(|local| row.request.local.is_none() && self.taken.reason(*local).is_none())
+        let Some(local) = row
+            .leased
+            .filter(|local| row.request.local.is_none() && self.taken.reason(*local).is_none())
         else {
             return;
         };
@@ -226,7 +299,11 @@ impl Table {
         if row.request.local.is_some() || self.placed.contains_key(&at) {
             return;
         }
-        let mut reasons: Vec<String> = row.leased.and_then(|port| self.taken.reason(port)).into_iter().collect();
+        let mut reasons: Vec<String> = row
+            .leased
+            .and_then(|port| self.taken.reason(port))
+            .into_iter()
+            .collect();
         for slot in row.request.slots() {
             match self.free(slot) {
                 Ok(free) => return self.put(at, row, free, reasons),
@@ -251,7 +328,8 @@ impl Table {
             Some(before) => Some(format!("was {before} before: {}", why.join("; "))),
             None => (!usual).then(|| why.join("; ")),
         };
-        self.taken.add(local, format!("forward `{}`", row.request.name));
+        self.taken
+            .add(local, format!("forward `{}`", row.request.name));
         self.placed.insert(at, (local, moved));
     }
 
@@ -263,9 +341,14 @@ impl Table {
 }
 
 fn held(request: &Request, local: u16, reason: &str) -> Error {
-    let error =
-        Error::new(Code::PortHeld, format!("`local: {local}` of forward `{}` cannot be had: {reason}", request.name))
-            .hint("free the port, choose another `local:`, or remove the line and devk finds one");
+    let error = Error::new(
+        Code::PortHeld,
+        format!(
+            "`local: {local}` of forward `{}` cannot be had: {reason}",
+            request.name
+        ),
+    )
+    .hint("free the port, choose another `local:`, or remove the line and devk finds one");
     match &request.origin {
         Some(origin) => error.at(&origin.file, origin.line),
         None => error,
@@ -273,8 +356,14 @@ fn held(request: &Request, local: u16, reason: &str) -> Error {
 }
 
 fn none_left(request: &Request) -> Error {
-    Error::new(Code::PortNone, format!("no port above {OFFSET} is free for forward `{}`", request.name))
-        .hint("devk doctor")
+    Error::new(
+        Code::PortNone,
+        format!(
+            "no port above {OFFSET} is free for forward `{}`",
+            request.name
+        ),
+    )
+    .hint("devk doctor")
 }
 
 /// The scheme of an address, by the IANA service registry's number or name of the Service's port; most

@@ -11,8 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixListener, UnixStream};
@@ -59,7 +59,9 @@ impl Drop for Door {
 
 /// Answers [`CONNECTED`], and gives `far` away with it.
 pub(super) async fn give(stream: &UnixStream, far: &TcpStream) -> Result<()> {
-    stream.async_io(Interest::WRITABLE, || send(stream, far)).await
+    stream
+        .async_io(Interest::WRITABLE, || send(stream, far))
+        .await
 }
 
 fn send(stream: &UnixStream, far: &TcpStream) -> Result<()> {
@@ -67,14 +69,23 @@ fn send(stream: &UnixStream, far: &TcpStream) -> Result<()> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&far));
-    sendmsg(stream, &[IoSlice::new(&[CONNECTED])], &mut ancillary, SendFlags::empty())?;
+    sendmsg(
+        stream,
+        &[IoSlice::new(&[CONNECTED])],
+        &mut ancillary,
+        SendFlags::empty(),
+    )?;
     Ok(())
 }
 
 /// The first byte of the relay's answer, and the socket that came with it.
 pub(super) async fn take(stream: &UnixStream) -> Result<(u8, Option<TcpStream>)> {
-    let (answer, socket) = stream.async_io(Interest::READABLE, || receive(stream)).await?;
-    let socket = socket.map(|socket| TcpStream::from_std(socket.into())).transpose()?;
+    let (answer, socket) = stream
+        .async_io(Interest::READABLE, || receive(stream))
+        .await?;
+    let socket = socket
+        .map(|socket| TcpStream::from_std(socket.into()))
+        .transpose()?;
     Ok((answer, socket))
 }
 
@@ -82,7 +93,12 @@ fn receive(stream: &UnixStream) -> Result<(u8, Option<OwnedFd>)> {
     let mut answer = [0];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut answer)], &mut ancillary, CLOSED_ON_EXEC)?;
+    let received = recvmsg(
+        stream,
+        &mut [IoSliceMut::new(&mut answer)],
+        &mut ancillary,
+        CLOSED_ON_EXEC,
+    )?;
     if received.bytes == 0 {
         return Err(Error::from(ErrorKind::UnexpectedEof));
     }

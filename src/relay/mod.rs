@@ -50,7 +50,11 @@ impl Token {
 
     /// Compares all of it whatever differs, so that the time taken tells nothing.
     fn is(&self, other: &[u8; 32]) -> bool {
-        self.0.iter().zip(other).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+        self.0
+            .iter()
+            .zip(other)
+            .fold(0, |differing, (a, b)| differing | (a ^ b))
+            == 0
     }
 }
 
@@ -73,10 +77,14 @@ impl Orders {
     }
 
     async fn read(input: &mut (impl AsyncRead + Unpin)) -> Result<Self> {
-        let (mut token, mut address) = ([0; 32], [0; 16]);
+        let mut token = [0; 32];
+        let mut address = [0; 16];
         input.read_exact(&mut token).await?;
         input.read_exact(&mut address).await?;
-        Ok(Self { token: Token(token), listen: Ipv6Addr::from(address).to_canonical() })
+        Ok(Self {
+            token: Token(token),
+            listen: Ipv6Addr::from(address).to_canonical(),
+        })
     }
 }
 
@@ -117,8 +125,14 @@ pub async fn connect(relay: &Address, token: &Token, to: SocketAddr) -> Result<T
 async fn connected(answer: u8, stream: &mut (impl AsyncRead + Unpin)) -> Result<()> {
     match answer {
         CONNECTED => Ok(()),
-        REFUSED => Err(Error::new(ErrorKind::ConnectionRefused, refusal(stream).await?)),
-        other => Err(Error::new(ErrorKind::InvalidData, format!("the relay answered {other}"))),
+        REFUSED => Err(Error::new(
+            ErrorKind::ConnectionRefused,
+            refusal(stream).await?,
+        )),
+        other => Err(Error::new(
+            ErrorKind::InvalidData,
+            format!("the relay answered {other}"),
+        )),
     }
 }
 
@@ -138,11 +152,15 @@ impl Hello {
     }
 
     async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Self> {
-        let (mut token, mut address) = ([0; 32], [0; 16]);
+        let mut token = [0; 32];
+        let mut address = [0; 16];
         stream.read_exact(&mut token).await?;
         stream.read_exact(&mut address).await?;
         let port = stream.read_u16().await?;
-        Ok(Self { token, to: (Ipv6Addr::from(address).to_canonical(), port).into() })
+        Ok(Self {
+            token,
+            to: (Ipv6Addr::from(address).to_canonical(), port).into(),
+        })
     }
 }
 

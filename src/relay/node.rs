@@ -28,7 +28,8 @@ const REST: Duration = Duration::from_millis(100);
 /// # Errors
 /// No orders came, or the address cannot be listened on.
 pub async fn run() -> Result<()> {
-    let (mut input, mut output) = (tokio::io::stdin(), tokio::io::stdout());
+    let mut input = tokio::io::stdin();
+    let mut output = tokio::io::stdout();
     let orders = Orders::read(&mut input).await?;
     let listener = TcpListener::bind((orders.listen, 0)).await?;
     limits::raise_backlog(&listener)?;
@@ -68,7 +69,9 @@ pub(super) async fn serve_at(door: &Door, token: Token) {
 }
 
 async fn carry(mut near: TcpStream, token: Token) {
-    let Ok(Some(mut far)) = open(&mut near, &token).await else { return reset(&near) };
+    let Ok(Some(mut far)) = open(&mut near, &token).await else {
+        return reset(&near);
+    };
     if tune(&near).is_err() || near.write_u8(CONNECTED).await.is_err() {
         return reset(&far);
     }
@@ -79,15 +82,22 @@ async fn carry(mut near: TcpStream, token: Token) {
 }
 
 async fn hand_over(mut near: UnixStream, token: Token) {
-    let Ok(Some(far)) = open(&mut near, &token).await else { return };
+    let Ok(Some(far)) = open(&mut near, &token).await else {
+        return;
+    };
     if handover::give(&near, &far).await.is_err() {
         reset(&far);
     }
 }
 
 /// The pod's side; None for a caller that has no business here, or whose pod does not answer.
-async fn open(near: &mut (impl AsyncRead + AsyncWrite + Unpin), token: &Token) -> Result<Option<TcpStream>> {
-    let Ok(hello) = timeout(HELLO, Hello::read(near)).await else { return Ok(None) };
+async fn open(
+    near: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    token: &Token,
+) -> Result<Option<TcpStream>> {
+    let Ok(hello) = timeout(HELLO, Hello::read(near)).await else {
+        return Ok(None);
+    };
     let hello = hello?;
     if !token.is(&hello.token) {
         return Ok(None);

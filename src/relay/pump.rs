@@ -33,16 +33,20 @@ pub async fn pump(
     let (near_read, near_write) = near.split();
     let (far_read, far_write) = far.split();
     let up = async {
-        one_way(near_read, far_write, to_far).await.map_err(|end| match end {
-            End::Source(e) => Broken::Near(e),
-            End::Sink(e) => Broken::Far(e),
-        })
+        one_way(near_read, far_write, to_far)
+            .await
+            .map_err(|end| match end {
+                End::Source(e) => Broken::Near(e),
+                End::Sink(e) => Broken::Far(e),
+            })
     };
     let down = async {
-        one_way(far_read, near_write, to_near).await.map_err(|end| match end {
-            End::Source(e) => Broken::Far(e),
-            End::Sink(e) => Broken::Near(e),
-        })
+        one_way(far_read, near_write, to_near)
+            .await
+            .map_err(|end| match end {
+                End::Source(e) => Broken::Far(e),
+                End::Sink(e) => Broken::Near(e),
+            })
     };
     tokio::try_join!(up, down).map(|((), ())| ())
 }
@@ -52,7 +56,11 @@ enum End {
     Sink(Error),
 }
 
-async fn one_way(mut from: ReadHalf<'_>, mut to: WriteHalf<'_>, carried: impl Fn(usize)) -> Result<(), End> {
+async fn one_way(
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    carried: impl Fn(usize),
+) -> Result<(), End> {
     let mut buffer = vec![0; FIRST];
     loop {
         let count = from.read(&mut buffer).await.map_err(End::Source)?;

@@ -24,7 +24,13 @@ async fn relays(folder: &TempDir) -> [(Address, Token); 2] {
     let door = Door::open(folder.path(), address.port()).unwrap();
     tokio::spawn(node::serve(listener, token));
     tokio::spawn(async move { node::serve_at(&door, token).await });
-    [(Address::Network(address), token), (Address::Shared(socket(folder.path(), address.port())), token)]
+    [
+        (Address::Network(address), token),
+        (
+            Address::Shared(socket(folder.path(), address.port())),
+            token,
+        ),
+    ]
 }
 
 /// A way through each of the relays, and its other end.
@@ -40,7 +46,9 @@ async fn ways() -> [(TcpStream, TcpStream); 2] {
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    (0..length)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
 }
 
 #[tokio::test]
@@ -58,7 +66,9 @@ async fn bytes_arrive_intact_both_ways_at_once() {
         got
     };
     for (near, far) in ways().await {
-        let (a, b) = timeout(SOON, async { tokio::join!(talk(near), talk(far)) }).await.unwrap();
+        let (a, b) = timeout(SOON, async { tokio::join!(talk(near), talk(far)) })
+            .await
+            .unwrap();
         assert!(a == sent && b == sent);
     }
 }
@@ -74,7 +84,10 @@ async fn a_client_that_ends_its_side_still_gets_the_whole_answer() {
         far.write_all(&pattern(1_000_000)).await.unwrap();
         drop(far);
         let mut answer = Vec::new();
-        timeout(SOON, near.read_to_end(&mut answer)).await.unwrap().unwrap();
+        timeout(SOON, near.read_to_end(&mut answer))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(answer == pattern(1_000_000));
     }
 }
@@ -103,11 +116,22 @@ async fn a_server_that_is_not_there_is_told_apart_from_a_relay_that_is_not() {
     for (relay, token) in relays(&folder).await {
         let refused = connect(&relay, &token, to).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
-        assert!(refused.to_string().starts_with(&format!("{to}: ")), "{refused}");
+        assert!(
+            refused.to_string().starts_with(&format!("{to}: ")),
+            "{refused}"
+        );
     }
-    for nobody in [Address::Network(to), Address::Shared(socket(folder.path(), 1))] {
-        let no_relay = connect(&nobody, &Token::random().unwrap(), to).await.unwrap_err();
-        assert!(no_relay.get_ref().is_none(), "the system's own words: {no_relay}");
+    for nobody in [
+        Address::Network(to),
+        Address::Shared(socket(folder.path(), 1)),
+    ] {
+        let no_relay = connect(&nobody, &Token::random().unwrap(), to)
+            .await
+            .unwrap_err();
+        assert!(
+            no_relay.get_ref().is_none(),
+            "the system's own words: {no_relay}"
+        );
     }
 }
 
@@ -115,9 +139,21 @@ async fn a_server_that_is_not_there_is_told_apart_from_a_relay_that_is_not() {
 async fn who_lacks_the_token_is_turned_away_and_reaches_nobody() {
     let ((server, to), folder) = (listen().await, tempfile::tempdir().unwrap());
     for (relay, _) in relays(&folder).await {
-        let error = connect(&relay, &Token::random().unwrap(), to).await.unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{error}");
-        assert!(timeout(Duration::from_millis(100), server.accept()).await.is_err());
+        let error = connect(&relay, &Token::random().unwrap(), to)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(
+                error.kind(),
+                ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof
+            ),
+            "{error}"
+        );
+        assert!(
+            timeout(Duration::from_millis(100), server.accept())
+                .await
+                .is_err()
+        );
     }
 }
 
@@ -136,7 +172,13 @@ async fn a_door_takes_the_place_of_a_killed_ones_and_goes_with_its_relay() {
 #[tokio::test]
 async fn orders_are_read_as_they_were_written() {
     for listen in ["172.18.0.2", "fc00::2"] {
-        let orders = Orders { token: Token::random().unwrap(), listen: listen.parse().unwrap() };
-        assert_eq!(Orders::read(&mut orders.encode().as_slice()).await.unwrap(), orders);
+        let orders = Orders {
+            token: Token::random().unwrap(),
+            listen: listen.parse().unwrap(),
+        };
+        assert_eq!(
+            Orders::read(&mut orders.encode().as_slice()).await.unwrap(),
+            orders
+        );
     }
 }

@@ -57,13 +57,23 @@ pub struct ByHand {
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
 pub async fn by_hand(client: &Client, namespace: &str, rendered: &Rendered) -> Result<Vec<ByHand>> {
-    let installed = || rendered.manifests.iter().filter(|manifest| !manifest.is_hook());
-    let kinds = installed().filter_map(|manifest| Some((manifest.namespace(namespace), kind(manifest)?)));
+    let installed = || {
+        rendered
+            .manifests
+            .iter()
+            .filter(|manifest| !manifest.is_hook())
+    };
+    let kinds =
+        installed().filter_map(|manifest| Some((manifest.namespace(namespace), kind(manifest)?)));
     let kinds: BTreeSet<_> = kinds.collect();
     let found = try_join_all(kinds.into_iter().map(|(near, at)| async move {
-        let Some(live) = live(client, &near, at).await? else { return Ok(vec![]) };
+        let Some(live) = live(client, &near, at).await? else {
+            return Ok(vec![]);
+        };
         let of_kind = installed().filter(|m| kind(m) == Some(at) && m.namespace(namespace) == near);
-        Ok(of_kind.flat_map(|manifest| differences(manifest, &live)).collect::<Vec<_>>())
+        Ok(of_kind
+            .flat_map(|manifest| differences(manifest, &live))
+            .collect::<Vec<_>>())
     }));
     Ok(found.await?.into_iter().flatten().collect())
 }
@@ -72,20 +82,33 @@ pub async fn by_hand(client: &Client, namespace: &str, rendered: &Rendered) -> R
 fn kind(manifest: &Manifest) -> Option<usize> {
     let version = manifest.object["apiVersion"].as_str()?;
     KINDS.iter().position(|(group, v, kind, _)| {
-        let wanted = if group.is_empty() { (*v).to_owned() } else { format!("{group}/{v}") };
+        let wanted = if group.is_empty() {
+            (*v).to_owned()
+        } else {
+            format!("{group}/{v}")
+        };
         version == wanted && manifest.kind() == *kind
     })
 }
 
 /// All objects of a kind by their names; None if it is not ours to list them.
-async fn live(client: &Client, namespace: &str, kind: usize) -> Result<Option<BTreeMap<String, Value>>> {
+async fn live(
+    client: &Client,
+    namespace: &str,
+    kind: usize,
+) -> Result<Option<BTreeMap<String, Value>>> {
     let (group, version, kind, plural) = KINDS[kind];
-    let resource = ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
+    let resource =
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural);
     let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     match objects.list(&ListParams::default()).await {
         Ok(list) => {
-            let named =
-                |object: DynamicObject| Some((object.metadata.name.clone()?, serde_json::to_value(object).ok()?));
+            let named = |object: DynamicObject| {
+                Some((
+                    object.metadata.name.clone()?,
+                    serde_json::to_value(object).ok()?,
+                ))
+            };
             Ok(Some(list.items.into_iter().filter_map(named).collect()))
         }
         Err(kube::Error::Api(status)) if status.code == 403 => Ok(None),
@@ -94,16 +117,32 @@ async fn live(client: &Client, namespace: &str, kind: usize) -> Result<Option<BT
 }
 
 fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHand> {
-    let Some(name) = manifest.name() else { return vec![] };
+    let Some(name) = manifest.name() else {
+        return vec![];
+    };
     let object = format!("{}/{name}", manifest.kind());
-    let Some(live) = live.get(name) else { return vec![ByHand { what: format!("{object}: deleted"), mends: true }] };
+    let Some(live) = live.get(name) else {
+        return vec![ByHand {
+            what: format!("{object}: deleted"),
+            mends: true,
+        }];
+    };
     let rendered = in_base64(manifest);
     let mut found = BTreeSet::new();
     for (by, fields) in hands(live) {
         for part in ["spec", "data", "binaryData"] {
             let mut walk = Walk { found: vec![] };
-            walk.fields(&fields[format!("f:{part}")], &rendered[part], &live[part], part);
-            found.extend(walk.found.into_iter().map(|(path, mends)| (format!("{path}, by {by}"), mends)));
+            walk.fields(
+                &fields[format!("f:{part}")],
+                &rendered[part],
+                &live[part],
+                part,
+            );
+            found.extend(
+                walk.found
+                    .into_iter()
+                    .map(|(path, mends)| (format!("{path}, by {by}"), mends)),
+            );
         }
     }
     if is_scaled_down(&rendered, live) {
@@ -113,10 +152,20 @@ fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHan
     removed(&rendered["spec"], &live["spec"], "spec", &mut gone);
     let data = rendered["data"].as_object().into_iter().flatten();
     gone.extend(
-        data.filter(|(key, value)| !value.is_null() && live["data"][*key].is_null()).map(|(k, _)| format!("data.{k}")),
+        data.filter(|(key, value)| !value.is_null() && live["data"][*key].is_null())
+            .map(|(k, _)| format!("data.{k}")),
     );
-    found.extend(gone.into_iter().map(|path| (format!("{path}, removed"), true)));
-    found.into_iter().map(|(what, mends)| ByHand { what: format!("{object}: {what}"), mends }).collect()
+    found.extend(
+        gone.into_iter()
+            .map(|path| (format!("{path}, removed"), true)),
+    );
+    found
+        .into_iter()
+        .map(|(what, mends)| ByHand {
+            what: format!("{object}: {what}"),
+            mends,
+        })
+        .collect()
 }
 
 /// Who scales what nobody owned is not noted. Without a number a workload has one replica; none is a hand's wish, or
@@ -129,17 +178,27 @@ fn is_scaled_down(rendered: &Value, live: &Value) -> bool {
 /// The manifest as the API server keeps it: a Secret's `stringData` is data.
 fn in_base64(manifest: &Manifest) -> Value {
     let mut object = manifest.object.clone();
-    let Some(Value::Object(texts)) = object.get_mut("stringData").map(Value::take) else { return object };
+    let Some(Value::Object(texts)) = object.get_mut("stringData").map(Value::take) else {
+        return object;
+    };
     for (key, text) in texts {
-        let bytes = text.as_str().map(str::to_owned).unwrap_or_else(|| text.to_string());
-        object["data"][key] = base64::engine::general_purpose::STANDARD.encode(bytes).into();
+        let bytes = text
+            .as_str()
+            .map(str::to_owned)
+            .unwrap_or_else(|| text.to_string());
+        object["data"][key] = base64::engine::general_purpose::STANDARD
+            .encode(bytes)
+            .into();
     }
     object
 }
 
 /// Who set fields of an object, and which.
 fn hands(live: &Value) -> impl Iterator<Item = (&str, &Value)> {
-    let entries = live["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let entries = live["metadata"]["managedFields"]
+        .as_array()
+        .into_iter()
+        .flatten();
     entries
         .filter(|entry| entry["subresource"] != "status")
         .filter_map(|entry| Some((entry["manager"].as_str()?, &entry["fieldsV1"])))
@@ -154,13 +213,23 @@ struct Walk {
 impl Walk {
     /// FieldsV1: `f:NAME` is a field, `k:{…}` an item of a list by its keys, `.` the thing itself.
     fn fields(&mut self, fields: &Value, rendered: &Value, live: &Value, path: &str) {
-        let below: Vec<_> = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != ".").collect();
+        let below: Vec<_> = fields
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| *key != ".")
+            .collect();
         if below.is_empty() && !fields.is_null() {
             self.leaf(rendered, live, path);
         }
         for (key, fields) in below {
             match key.split_once(':') {
-                Some(("f", name)) => self.fields(fields, &rendered[name], &live[name], &format!("{path}.{name}")),
+                Some(("f", name)) => self.fields(
+                    fields,
+                    &rendered[name],
+                    &live[name],
+                    &format!("{path}.{name}"),
+                ),
                 Some(("k", keys)) => {
                     let keys: Value = serde_json::from_str(keys).unwrap_or_default();
                     let path = format!("{path}[{}]", shown(&keys));
@@ -187,7 +256,12 @@ impl Walk {
 }
 
 fn shown(keys: &Value) -> String {
-    keys.as_object().into_iter().flatten().next().map(|(_, value)| text(value)).unwrap_or_default()
+    keys.as_object()
+        .into_iter()
+        .flatten()
+        .next()
+        .map(|(_, value)| text(value))
+        .unwrap_or_default()
 }
 
 fn item<'a>(list: &'a Value, keys: &Value) -> Option<&'a Value> {
@@ -197,28 +271,39 @@ fn item<'a>(list: &'a Value, keys: &Value) -> Option<&'a Value> {
         Some(found) => text(found) == text(value),
         None => key == "protocol" && value == "TCP",
     };
-    list.as_array()?.iter().find(|item| keys.iter().all(|(key, value)| is(item, key, value)))
+    list.as_array()?
+        .iter()
+        .find(|item| keys.iter().all(|(key, value)| is(item, key, value)))
 }
 
 /// All that was rendered is so; `80` and `"80"` are the same.
 fn same(rendered: &Value, live: &Value) -> bool {
     match (rendered, live) {
-        (Value::Object(map), _) => map.iter().all(|(key, value)| value.is_null() || same(value, &live[key.as_str()])),
+        (Value::Object(map), _) => map
+            .iter()
+            .all(|(key, value)| value.is_null() || same(value, &live[key.as_str()])),
         (Value::Array(items), Value::Array(others)) => {
-            items.len() == others.len() && items.iter().zip(others).all(|(item, other)| same(item, other))
+            items.len() == others.len()
+                && items
+                    .iter()
+                    .zip(others)
+                    .all(|(item, other)| same(item, other))
         }
         _ => text(rendered) == text(live),
     }
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Items of lists that were rendered and are not there.
 fn removed(rendered: &Value, live: &Value, path: &str, gone: &mut Vec<String>) {
     for (key, value) in rendered.as_object().into_iter().flatten() {
-        let (path, there) = (format!("{path}.{key}"), &live[key.as_str()]);
+        let path = format!("{path}.{key}");
+        let there = &live[key.as_str()];
         match value {
             Value::Object(_) => removed(value, there, &path, gone),
             Value::Array(items) if NAMED.contains(&key.as_str()) => {
@@ -254,11 +339,25 @@ mod tests {
     }
 
     /// What is found when `manager` is noted as the last one to have set `fields`.
-    fn found(rendered: Value, mut live: Value, manager: &str, fields: Value) -> Vec<(String, bool)> {
+    fn found(
+        rendered: Value,
+        mut live: Value,
+        manager: &str,
+        fields: Value,
+    ) -> Vec<(String, bool)> {
         live["metadata"]["managedFields"] = json!([{"manager": manager, "fieldsV1": fields}]);
         let live = BTreeMap::from([(live["metadata"]["name"].as_str().unwrap().to_owned(), live)]);
-        let found = differences(&Manifest { source: String::new(), object: rendered }, &live);
-        found.into_iter().map(|ByHand { what, mends }| (what, mends)).collect()
+        let found = differences(
+            &Manifest {
+                source: String::new(),
+                object: rendered,
+            },
+            &live,
+        );
+        found
+            .into_iter()
+            .map(|ByHand { what, mends }| (what, mends))
+            .collect()
     }
 
     fn in_container(fields: Value) -> Value {
@@ -281,10 +380,18 @@ mod tests {
         container(&mut live)["image"] = json!("api:2");
         let mut fields = in_container(json!({"f:image": {}}));
         fields["f:spec"]["f:replicas"] = json!({});
-        let image = "Deployment/api: spec.template.spec.containers[api].image, by kubectl-edit".to_owned();
+        let image =
+            "Deployment/api: spec.template.spec.containers[api].image, by kubectl-edit".to_owned();
         let replicas = "Deployment/api: spec.replicas, by kubectl-edit".to_owned();
-        assert_eq!(found(deployment(), live, "kubectl-edit", fields.clone()), [(replicas, true), (image, true)]);
-        assert_eq!(found(deployment(), deployment(), "kubectl-edit", fields), [], "set, and to what it was");
+        assert_eq!(
+            found(deployment(), live, "kubectl-edit", fields.clone()),
+            [(replicas, true), (image, true)]
+        );
+        assert_eq!(
+            found(deployment(), deployment(), "kubectl-edit", fields),
+            [],
+            "set, and to what it was"
+        );
     }
 
     #[test]
@@ -292,29 +399,55 @@ mod tests {
         let mut live = deployment();
         live["spec"]["replicas"] = json!(5);
         for manager in ["kube-controller-manager", "devk"] {
-            assert_eq!(found(deployment(), live.clone(), manager, json!({"f:spec": {"f:replicas": {}}})), []);
+            assert_eq!(
+                found(
+                    deployment(),
+                    live.clone(),
+                    manager,
+                    json!({"f:spec": {"f:replicas": {}}})
+                ),
+                []
+            );
         }
     }
 
     #[test]
     fn what_the_chart_leaves_open_is_told_and_cannot_be_mended() {
         let mut live = deployment();
-        container(&mut live)["env"].as_array_mut().unwrap().push(json!({"name": "B", "value": "secret"}));
-        let fields = in_container(json!({"f:env": {"k:{\"name\":\"B\"}": {".": {}, "f:name": {}, "f:value": {}}}}));
-        let env = "Deployment/api: spec.template.spec.containers[api].env[B], by kubectl-set".to_owned();
-        assert_eq!(found(deployment(), live, "kubectl-set", fields), [(env, false)]);
+        container(&mut live)["env"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "B", "value": "secret"}));
+        let fields = in_container(
+            json!({"f:env": {"k:{\"name\":\"B\"}": {".": {}, "f:name": {}, "f:value": {}}}}),
+        );
+        let env =
+            "Deployment/api: spec.template.spec.containers[api].env[B], by kubectl-set".to_owned();
+        assert_eq!(
+            found(deployment(), live, "kubectl-set", fields),
+            [(env, false)]
+        );
     }
 
     #[test]
     fn a_workload_of_no_replicas_is_told_unless_devk_put_it_to_sleep() {
         let without = |mut deployment: Value| {
-            deployment["spec"].as_object_mut().unwrap().remove("replicas");
+            deployment["spec"]
+                .as_object_mut()
+                .unwrap()
+                .remove("replicas");
             deployment
         };
         let mut live = deployment();
         live["spec"]["replicas"] = json!(0);
         let told = found(without(deployment()), live.clone(), "helm", json!({}));
-        assert_eq!(told, [("Deployment/api: spec.replicas, which is 0".to_owned(), false)]);
+        assert_eq!(
+            told,
+            [(
+                "Deployment/api: spec.replicas, which is 0".to_owned(),
+                false
+            )]
+        );
         live["metadata"]["annotations"] = json!({REPLICAS_ANNOTATION: "1"});
         assert_eq!(found(without(deployment()), live, "helm", json!({})), []);
     }
@@ -325,23 +458,41 @@ mod tests {
         container(&mut live)["env"] = json!([]);
         let env = "Deployment/api: spec.template.spec.containers[api].env[A], removed".to_owned();
         assert_eq!(found(deployment(), live, "helm", json!({})), [(env, true)]);
-        let manifest = Manifest { source: String::new(), object: deployment() };
-        let deleted = ByHand { what: "Deployment/api: deleted".to_owned(), mends: true };
+        let manifest = Manifest {
+            source: String::new(),
+            object: deployment(),
+        };
+        let deleted = ByHand {
+            what: "Deployment/api: deleted".to_owned(),
+            mends: true,
+        };
         assert_eq!(differences(&manifest, &BTreeMap::new()), [deleted]);
     }
 
     #[test]
     fn a_secret_is_compared_as_it_is_kept_and_never_shown() {
-        let secret =
-            |data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": data});
+        let secret = |data: Value| json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": data});
         let mut rendered = secret(json!({}));
         rendered["stringData"] = json!({"password": "geheim"});
         let fields = json!({"f:data": {"f:password": {}}});
         assert_eq!(
-            found(rendered.clone(), secret(json!({"password": "Z2VoZWlt"})), "kubectl-edit", fields.clone()),
+            found(
+                rendered.clone(),
+                secret(json!({"password": "Z2VoZWlt"})),
+                "kubectl-edit",
+                fields.clone()
+            ),
             []
         );
-        let told = found(rendered, secret(json!({"password": "YW5kZXJz"})), "kubectl-edit", fields);
-        assert_eq!(told, [("Secret/s: data.password, by kubectl-edit".to_owned(), true)]);
+        let told = found(
+            rendered,
+            secret(json!({"password": "YW5kZXJz"})),
+            "kubectl-edit",
+            fields,
+        );
+        assert_eq!(
+            told,
+            [("Secret/s: data.password, by kubectl-edit".to_owned(), true)]
+        );
     }
 }

@@ -9,7 +9,11 @@ use crate::image::ImageRef;
 /// All problems of one release: Services that open node ports (unless allowed), and devk-built
 /// images that would always be pulled.
 pub fn release(prepared: &Prepared, rendered: &Rendered, allow_node_port: bool) -> Vec<Error> {
-    let mut problems = if allow_node_port { Vec::new() } else { node_ports(prepared, rendered) };
+    let mut problems = if allow_node_port {
+        Vec::new()
+    } else {
+        node_ports(prepared, rendered)
+    };
     problems.extend(pull_policies(prepared, rendered));
     problems
 }
@@ -22,19 +26,32 @@ pub fn unused_images<'a>(
 ) -> Vec<Error> {
     let unused = images.into_iter().filter(|(image, _)| {
         let reference = image.reference();
-        !releases.iter().any(|(_, rendered)| rendered.mentions(&reference))
+        !releases
+            .iter()
+            .any(|(_, rendered)| rendered.mentions(&reference))
     });
-    unused.map(|(image, origin)| unused_image(image, origin, releases)).collect()
+    unused
+        .map(|(image, origin)| unused_image(image, origin, releases))
+        .collect()
 }
 
 fn unused_image(image: &ImageRef, origin: &Origin, releases: &[(&Prepared, &Rendered)]) -> Error {
-    let error = Error::new(Code::ImageUnused, format!("image `{}` appears in no rendered manifest", image.name));
+    let error = Error::new(
+        Code::ImageUnused,
+        format!("image `{}` appears in no rendered manifest", image.name),
+    );
     let mapping = releases.iter().find_map(|(prepared, rendered)| {
-        prepared.images.iter().find(|mapped| mapped.image == *image).map(|mapped| (mapped, prepared, rendered))
+        prepared
+            .images
+            .iter()
+            .find(|mapped| mapped.image == *image)
+            .map(|mapped| (mapped, prepared, rendered))
     });
     let Some((mapped, prepared, rendered)) = mapping else {
-        let hint =
-            format!("name its value paths: `images: {{{}: {{repository: …, tag: …}}}}` of a release", image.name);
+        let hint = format!(
+            "name its value paths: `images: {{{}: {{repository: …, tag: …}}}}` of a release",
+            image.name
+        );
         return error.hint(hint).at(&origin.file, origin.line);
     };
     let rendered_images = rendered.images();
@@ -47,7 +64,10 @@ fn unused_image(image: &ImageRef, origin: &Origin, releases: &[(&Prepared, &Rend
             mapped.paths.tag
         ))
         .evidence(format!("release `{}` renders: {seen}", prepared.name))
-        .hint(format!("check that the chart's templates use `{}`", mapped.paths.repository))
+        .hint(format!(
+            "check that the chart's templates use `{}`",
+            mapped.paths.repository
+        ))
         .at(&prepared.origin.file, prepared.origin.line)
 }
 
@@ -69,13 +89,30 @@ fn pull_policies(prepared: &Prepared, rendered: &Rendered) -> Vec<Error> {
     let always = |u: &super::manifest::ImageUse| u.pull_policy.as_deref() == Some("Always");
     let mut problems = Vec::new();
     for usage in rendered.images().iter().filter(|u| always(u)) {
-        let Some(mapped) = prepared.images.iter().find(|m| m.image.reference() == usage.image) else { continue };
-        let block = mapped.paths.repository.strip_suffix(".repository").unwrap_or("image");
-        let message =
-            format!("`{}` would always pull image `{}`, which is in no registry", usage.object, mapped.image.name);
+        let Some(mapped) = prepared
+            .images
+            .iter()
+            .find(|m| m.image.reference() == usage.image)
+        else {
+            continue;
+        };
+        let block = mapped
+            .paths
+            .repository
+            .strip_suffix(".repository")
+            .unwrap_or("image");
+        let message = format!(
+            "`{}` would always pull image `{}`, which is in no registry",
+            usage.object, mapped.image.name
+        );
         let error = Error::new(Code::ImagePullPolicy, message)
-            .evidence(format!("container `{}` has imagePullPolicy: Always ({})", usage.container, usage.source))
-            .hint(format!("set `{block}.pullPolicy: IfNotPresent` in the values, if the chart has it there"));
+            .evidence(format!(
+                "container `{}` has imagePullPolicy: Always ({})",
+                usage.container, usage.source
+            ))
+            .hint(format!(
+                "set `{block}.pullPolicy: IfNotPresent` in the values, if the chart has it there"
+            ));
         problems.push(located(error, prepared, &usage.source));
     }
     problems
@@ -97,12 +134,25 @@ mod tests {
     use crate::release::values::MappedImage;
 
     fn api() -> ImageRef {
-        ImageRef { name: "api".into(), repository: "devk.local/shop/api".into(), tag: "0123".into() }
+        ImageRef {
+            name: "api".into(),
+            repository: "devk.local/shop/api".into(),
+            tag: "0123".into(),
+        }
     }
 
     fn prepared(dir: &std::path::Path) -> Prepared {
-        let paths = ImagePaths { repository: "api.image.repository".into(), tag: "api.image.tag".into() };
-        Prepared { images: vec![MappedImage { image: api(), paths }], ..fixture::prepared(dir) }
+        let paths = ImagePaths {
+            repository: "api.image.repository".into(),
+            tag: "api.image.tag".into(),
+        };
+        Prepared {
+            images: vec![MappedImage {
+                image: api(),
+                paths,
+            }],
+            ..fixture::prepared(dir)
+        }
     }
 
     const SERVICE: &str = "# Source: shop/templates/web.yaml\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: NodePort, ports: [{port: 80}]}\n";
@@ -114,11 +164,15 @@ mod tests {
         let template = dir.path().join("chart/templates/web.yaml");
         std::fs::create_dir_all(template.parent().unwrap()).unwrap();
         std::fs::write(&template, "").unwrap();
-        let (prepared, rendered) = (prepared(dir.path()), Rendered::parse(SERVICE).unwrap());
+        let prepared = prepared(dir.path());
+        let rendered = Rendered::parse(SERVICE).unwrap();
 
         let problems = release(&prepared, &rendered, false);
         assert_eq!(
-            problems.iter().map(|e| (e.code, e.file.as_ref())).collect::<Vec<_>>(),
+            problems
+                .iter()
+                .map(|e| (e.code, e.file.as_ref()))
+                .collect::<Vec<_>>(),
             [(Code::ChartNodePort, Some(&template))]
         );
         assert_eq!(release(&prepared, &rendered, true), []);
@@ -128,8 +182,15 @@ mod tests {
     fn all_problems_are_collected_and_a_packed_template_falls_back_to_the_release() {
         let dir = tempfile::tempdir().unwrap();
         let prepared = prepared(dir.path());
-        let problems = release(&prepared, &Rendered::parse(&format!("{SERVICE}{POD}")).unwrap(), false);
-        assert_eq!(problems.iter().map(|e| e.code).collect::<Vec<_>>(), [Code::ChartNodePort, Code::ImagePullPolicy]);
+        let problems = release(
+            &prepared,
+            &Rendered::parse(&format!("{SERVICE}{POD}")).unwrap(),
+            false,
+        );
+        assert_eq!(
+            problems.iter().map(|e| e.code).collect::<Vec<_>>(),
+            [Code::ChartNodePort, Code::ImagePullPolicy]
+        );
         assert_eq!(problems[1].line, Some(prepared.origin.line));
     }
 
@@ -137,12 +198,18 @@ mod tests {
     fn an_image_that_no_manifest_uses_names_the_path_it_was_written_to() {
         let dir = tempfile::tempdir().unwrap();
         let prepared = prepared(dir.path());
-        let origin = Origin { file: "devk.yaml".into(), line: 3 };
+        let origin = Origin {
+            file: "devk.yaml".into(),
+            line: 3,
+        };
         let other = Rendered::parse(&POD.replace(":0123", ":latest")).unwrap();
         let problems = unused_images([(&api(), &origin)], &[(&prepared, &other)]);
         assert_eq!(problems[0].code, Code::ImageUnused);
         assert!(problems[0].evidence[0].contains("api.image.repository"));
         let used = Rendered::parse(POD).unwrap();
-        assert_eq!(unused_images([(&api(), &origin)], &[(&prepared, &used)]), []);
+        assert_eq!(
+            unused_images([(&api(), &origin)], &[(&prepared, &used)]),
+            []
+        );
     }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Borrow;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod};
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod,
+};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams, LogParams};
 
@@ -73,12 +75,21 @@ impl Failure {
             Some(container) => format!("container `{container}` of pod `{}`", self.pod),
             None => format!("pod `{}`", self.pod),
         };
-        let detail = if self.detail.is_empty() { String::new() } else { format!(": {}", self.detail) };
-        let exit = self.exit_code.map(|code| format!(" with exit code {code}")).unwrap_or_default();
+        let detail = if self.detail.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", self.detail)
+        };
+        let exit = self
+            .exit_code
+            .map(|code| format!(" with exit code {code}"))
+            .unwrap_or_default();
         match self.reason {
             Reason::Crash => format!("{who} ended{exit}{}{detail}", restarts(self.restarts)),
             Reason::CrashLoop => format!("{who} keeps crashing{exit}{}", restarts(self.restarts)),
-            Reason::OutOfMemory => format!("{who} was killed: out of memory{}", restarts(self.restarts)),
+            Reason::OutOfMemory => {
+                format!("{who} was killed: out of memory{}", restarts(self.restarts))
+            }
             Reason::ImagePull => format!("{who} has no image `{}`{detail}", self.image),
             Reason::InvalidImage => format!("{who} has an invalid image name `{}`", self.image),
             Reason::Config => format!("{who} cannot be created{detail}"),
@@ -92,7 +103,10 @@ impl Failure {
 
     /// True if the container has logs that tell more.
     fn has_logs(&self) -> bool {
-        matches!(self.reason, Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe)
+        matches!(
+            self.reason,
+            Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe
+        )
     }
 }
 
@@ -106,32 +120,59 @@ fn restarts(count: i32) -> String {
 
 /// What is wrong with a pod, most telling first; None if nothing is.
 pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Failure> {
-    let events: Vec<&Event> = events.iter().map(Borrow::borrow).filter(|event| concerns(event, pod)).collect();
+    let events: Vec<&Event> = events
+        .iter()
+        .map(Borrow::borrow)
+        .filter(|event| concerns(event, pod))
+        .collect();
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
     let mut containers = init.chain(status.container_statuses.iter().flatten());
-    containers.find_map(|container| container_failure(pod, container)).or_else(|| pod_failure(pod, &events))
+    containers
+        .find_map(|container| container_failure(pod, container))
+        .or_else(|| pod_failure(pod, &events))
 }
 
 /// Puts a failure, the pod's warnings and its logs together.
 pub fn explain<E: Borrow<Event>>(failure: &Failure, events: &[E], logs: &str) -> Report {
     let mut lines = Vec::new();
     for line in crate::process::last_lines(logs, LOG_LINES).lines() {
-        lines.push(format!("| {}", line.chars().take(LINE_LENGTH).collect::<String>()));
+        lines.push(format!(
+            "| {}",
+            line.chars().take(LINE_LENGTH).collect::<String>()
+        ));
     }
-    let events = events.iter().map(Borrow::borrow).filter(|e| e.involved_object.name.as_ref() == Some(&failure.pod));
-    lines.extend(warnings(events).into_iter().filter(|line| !line.contains("Back-off restarting")));
-    Report { summary: failure.summary(), lines }
+    let events = events
+        .iter()
+        .map(Borrow::borrow)
+        .filter(|e| e.involved_object.name.as_ref() == Some(&failure.pod));
+    lines.extend(
+        warnings(events)
+            .into_iter()
+            .filter(|line| !line.contains("Back-off restarting")),
+    );
+    Report {
+        summary: failure.summary(),
+        lines,
+    }
 }
 
 /// `Warning` events as lines, the newest last, each reason once.
 pub(super) fn warnings<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<String> {
-    let mut events: Vec<_> = events.into_iter().filter(|e| e.type_.as_deref() == Some("Warning")).collect();
+    let mut events: Vec<_> = events
+        .into_iter()
+        .filter(|e| e.type_.as_deref() == Some("Warning"))
+        .collect();
     events.sort_by_key(|event| last_seen(event));
     let mut lines: Vec<(String, String)> = Vec::new();
     for event in events {
         let reason = event.reason.clone().unwrap_or_default();
-        let message = event.message.as_deref().unwrap_or_default().trim().replace('\n', " ");
+        let message = event
+            .message
+            .as_deref()
+            .unwrap_or_default()
+            .trim()
+            .replace('\n', " ");
         lines.retain(|(earlier, _)| *earlier != reason);
         lines.push((reason.clone(), format!("event {reason}: {message}")));
     }
@@ -149,9 +190,17 @@ pub(super) async fn logs(client: &kube::Client, failure: &Failure) -> String {
     // The kubelet may be replacing the container at this moment: what was the current one is the previous one then.
     for previous in [ended, !ended, ended] {
         let tail = i64::try_from(LOG_LINES).ok();
-        let params =
-            LogParams { container: failure.container.clone(), previous, tail_lines: tail, ..LogParams::default() };
-        let text = tokio::time::timeout(Duration::from_secs(5), read_log(&pods, &failure.pod, &params)).await;
+        let params = LogParams {
+            container: failure.container.clone(),
+            previous,
+            tail_lines: tail,
+            ..LogParams::default()
+        };
+        let text = tokio::time::timeout(
+            Duration::from_secs(5),
+            read_log(&pods, &failure.pod, &params),
+        )
+        .await;
         if let Ok(Some(text)) = text
             && is_log(&text)
         {
@@ -185,9 +234,15 @@ pub async fn reports(client: &kube::Client, namespace: &str) -> Vec<Report> {
     let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     let all = ListParams::default();
-    let (Ok(pods), Ok(events)) = (pods.list(&all).await, events.list(&all).await) else { return Vec::new() };
+    let (Ok(pods), Ok(events)) = (pods.list(&all).await, events.list(&all).await) else {
+        return Vec::new();
+    };
     let mut reports = Vec::new();
-    for failure in pods.items.iter().filter_map(|pod| failure(pod, &events.items)) {
+    for failure in pods
+        .items
+        .iter()
+        .filter_map(|pod| failure(pod, &events.items))
+    {
         let logs = logs(client, &failure).await;
         reports.push(explain(&failure, &events.items, &logs));
     }
@@ -196,7 +251,9 @@ pub async fn reports(client: &kube::Client, namespace: &str) -> Vec<Report> {
 
 fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> {
     let state = container.state.as_ref()?;
-    let ended = ended(state).or_else(|| container.last_state.as_ref().and_then(ended)).filter(|end| end.exit_code != 0);
+    let ended = ended(state)
+        .or_else(|| container.last_state.as_ref().and_then(ended))
+        .filter(|end| end.exit_code != 0);
     let (reason, detail) = match &state.waiting {
         Some(waiting) => {
             let detail = waiting.message.clone().unwrap_or_default();
@@ -204,7 +261,12 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> 
         }
         // A container that is ready has recovered.
         None if container.ready => return None,
-        None => (end_reason(ended?, Reason::Crash), ended.and_then(|end| end.message.clone()).unwrap_or_default()),
+        None => (
+            end_reason(ended?, Reason::Crash),
+            ended
+                .and_then(|end| end.message.clone())
+                .unwrap_or_default(),
+        ),
     };
     Some(Failure {
         container: Some(container.name.clone()),
@@ -223,47 +285,82 @@ fn ended(state: &ContainerState) -> Option<&ContainerStateTerminated> {
 
 fn waiting_reason(reason: &str, ended: Option<&ContainerStateTerminated>) -> Option<Reason> {
     Some(match reason {
-        "CrashLoopBackOff" => ended.map_or(Reason::CrashLoop, |end| end_reason(end, Reason::CrashLoop)),
-        "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "RegistryUnavailable" | "ImageInspectError" => {
-            Reason::ImagePull
+        "CrashLoopBackOff" => {
+            ended.map_or(Reason::CrashLoop, |end| end_reason(end, Reason::CrashLoop))
         }
+        "ErrImagePull"
+        | "ImagePullBackOff"
+        | "ErrImageNeverPull"
+        | "RegistryUnavailable"
+        | "ImageInspectError" => Reason::ImagePull,
         "InvalidImageName" => Reason::InvalidImage,
-        "CreateContainerConfigError" | "CreateContainerError" | "RunContainerError" | "StartError" => Reason::Config,
+        "CreateContainerConfigError"
+        | "CreateContainerError"
+        | "RunContainerError"
+        | "StartError" => Reason::Config,
         _ => return None,
     })
 }
 
 fn end_reason(end: &ContainerStateTerminated, other: Reason) -> Reason {
-    if end.reason.as_deref() == Some("OOMKilled") { Reason::OutOfMemory } else { other }
+    if end.reason.as_deref() == Some("OOMKilled") {
+        Reason::OutOfMemory
+    } else {
+        other
+    }
 }
 
 fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<Failure> {
     let status = pod.status.as_ref()?;
     let condition = |kind: &str| status.conditions.iter().flatten().find(|c| c.type_ == kind);
     if status.reason.as_deref() == Some("Evicted") {
-        return Some(whole_pod(pod, Reason::Evicted, status.message.as_deref().unwrap_or_default()));
+        return Some(whole_pod(
+            pod,
+            Reason::Evicted,
+            status.message.as_deref().unwrap_or_default(),
+        ));
     }
-    if let Some(scheduled) = condition("PodScheduled").filter(|c| c.reason.as_deref() == Some("Unschedulable")) {
-        return Some(whole_pod(pod, Reason::Unschedulable, scheduled.message.as_deref().unwrap_or_default()));
+    if let Some(scheduled) =
+        condition("PodScheduled").filter(|c| c.reason.as_deref() == Some("Unschedulable"))
+    {
+        return Some(whole_pod(
+            pod,
+            Reason::Unschedulable,
+            scheduled.message.as_deref().unwrap_or_default(),
+        ));
     }
     let is_ready = condition("Ready").is_some_and(|c| c.status == "True");
     if is_ready || status.phase.as_deref() == Some("Succeeded") {
         return None;
     }
     let newest = |reasons: &[&str]| {
-        let matching = events.iter().filter(|e| e.reason.as_deref().is_some_and(|reason| reasons.contains(&reason)));
+        let matching = events.iter().filter(|e| {
+            e.reason
+                .as_deref()
+                .is_some_and(|reason| reasons.contains(&reason))
+        });
         matching.max_by_key(|event| last_seen(event)).copied()
     };
-    let any_running =
-        status.container_statuses.iter().flatten().any(|c| c.state.as_ref().is_some_and(|s| s.running.is_some()));
+    let any_running = status
+        .container_statuses
+        .iter()
+        .flatten()
+        .any(|c| c.state.as_ref().is_some_and(|s| s.running.is_some()));
     let (reason, event) = if any_running {
-        (Reason::Probe, newest(&["Unhealthy"]).filter(|event| event_count(event) >= PATIENT_PROBES)?)
+        (
+            Reason::Probe,
+            newest(&["Unhealthy"]).filter(|event| event_count(event) >= PATIENT_PROBES)?,
+        )
     } else if let Some(event) = newest(&["FailedMount", "FailedAttachVolume"]) {
         (Reason::Volume, event)
     } else {
         (Reason::Network, newest(&["FailedCreatePodSandBox"])?)
     };
-    Some(whole_pod(pod, reason, event.message.as_deref().unwrap_or_default()))
+    Some(whole_pod(
+        pod,
+        reason,
+        event.message.as_deref().unwrap_or_default(),
+    ))
 }
 
 fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> Failure {
@@ -281,7 +378,9 @@ fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> Failure {
 
 fn concerns(event: &Event, pod: &Pod) -> bool {
     let object = &event.involved_object;
-    object.kind.as_deref() == Some("Pod") && object.name == pod.metadata.name && object.uid == pod.metadata.uid
+    object.kind.as_deref() == Some("Pod")
+        && object.name == pod.metadata.name
+        && object.uid == pod.metadata.uid
 }
 
 fn event_count(event: &Event) -> i32 {
@@ -290,9 +389,15 @@ fn event_count(event: &Event) -> i32 {
 }
 
 pub(super) fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref()).map(|time| time.0);
+    let series = event
+        .series
+        .as_ref()
+        .and_then(|series| series.last_observed_time.as_ref())
+        .map(|time| time.0);
     let last = event.last_timestamp.as_ref().map(|time| time.0);
-    series.max(last).max(event.event_time.as_ref().map(|time| time.0))
+    series
+        .max(last)
+        .max(event.event_time.as_ref().map(|time| time.0))
 }
 
 #[cfg(test)]
@@ -330,9 +435,13 @@ mod tests {
 
     #[test]
     fn an_apology_of_the_kubelet_is_no_log() {
-        assert!(!is_log("unable to retrieve container logs for containerd://9f63"));
+        assert!(!is_log(
+            "unable to retrieve container logs for containerd://9f63"
+        ));
         assert!(!is_log(" \n"));
-        assert!(is_log("cannot start: unable to retrieve container logs for x"));
+        assert!(is_log(
+            "cannot start: unable to retrieve container logs for x"
+        ));
     }
 
     /// An API server that answers everything with this log.
@@ -343,7 +452,10 @@ mod tests {
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 let _ = socket.read(&mut [0; 4096]).await;
-                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", log.len());
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                    log.len()
+                );
                 let _ = socket.write_all(&[head.as_bytes(), log].concat()).await;
             }
         });
@@ -353,8 +465,15 @@ mod tests {
     #[tokio::test]
     async fn a_byte_that_is_no_text_does_not_cost_the_log() {
         let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
-        let found = failure(&pod(container(false, 1, json!({"running": {}}), last)), NO_EVENTS).unwrap();
-        assert_eq!(logs(&api(b"gr\xfc\xdfe\npanic: boom\n").await, &found).await, "gr\u{fffd}\u{fffd}e\npanic: boom\n");
+        let found = failure(
+            &pod(container(false, 1, json!({"running": {}}), last)),
+            NO_EVENTS,
+        )
+        .unwrap();
+        assert_eq!(
+            logs(&api(b"gr\xfc\xdfe\npanic: boom\n").await, &found).await,
+            "gr\u{fffd}\u{fffd}e\npanic: boom\n"
+        );
     }
 
     #[test]
@@ -375,7 +494,12 @@ mod tests {
     #[test]
     fn out_of_memory_is_told_from_other_crashes() {
         let last = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
-        let killed = pod(container(false, 1, json!({"waiting": {"reason": "CrashLoopBackOff"}}), last));
+        let killed = pod(container(
+            false,
+            1,
+            json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+            last,
+        ));
         assert_eq!(
             summary(&killed, NO_EVENTS).unwrap(),
             "container `api` of pod `api-1` was killed: out of memory (1 restart)"
@@ -387,13 +511,24 @@ mod tests {
         let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
         let state = json!({"running": {}});
         let restarted = pod(container(false, 1, state.clone(), last.clone()));
-        assert_eq!(failure(&restarted, NO_EVENTS).unwrap().reason, Reason::Crash);
-        assert_eq!(failure(&pod(container(true, 1, state, last)), NO_EVENTS), None);
+        assert_eq!(
+            failure(&restarted, NO_EVENTS).unwrap().reason,
+            Reason::Crash
+        );
+        assert_eq!(
+            failure(&pod(container(true, 1, state, last)), NO_EVENTS),
+            None
+        );
     }
 
     #[test]
     fn a_container_that_ended_well_is_no_failure() {
-        let done = container(false, 0, json!({"terminated": {"exitCode": 0, "reason": "Completed"}}), json!({}));
+        let done = container(
+            false,
+            0,
+            json!({"terminated": {"exitCode": 0, "reason": "Completed"}}),
+            json!({}),
+        );
         assert_eq!(failure(&pod(done), NO_EVENTS), None);
     }
 
@@ -409,31 +544,61 @@ mod tests {
     #[test]
     fn an_init_container_comes_first() {
         let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
-        let mut init = container(false, 2, json!({"waiting": {"reason": "CrashLoopBackOff"}}), last);
+        let mut init = container(
+            false,
+            2,
+            json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+            last,
+        );
         init["name"] = json!("migrate");
-        let main = container(false, 0, json!({"waiting": {"reason": "PodInitializing"}}), json!({}));
+        let main = container(
+            false,
+            0,
+            json!({"waiting": {"reason": "PodInitializing"}}),
+            json!({}),
+        );
         let status = json!({"phase": "Pending", "initContainerStatuses": [init], "containerStatuses": [main]});
-        assert_eq!(failure(&pod_with(status), NO_EVENTS).unwrap().container.as_deref(), Some("migrate"));
+        assert_eq!(
+            failure(&pod_with(status), NO_EVENTS)
+                .unwrap()
+                .container
+                .as_deref(),
+            Some("migrate")
+        );
     }
 
     #[test]
     fn a_missing_secret_shows_kubernetes_words() {
         let waiting = json!({"waiting": {"reason": "CreateContainerConfigError", "message": "secret \"x\" not found"}});
         let found = failure(&pod(container(false, 0, waiting, json!({}))), NO_EVENTS).unwrap();
-        assert_eq!((found.reason, found.detail.as_str()), (Reason::Config, "secret \"x\" not found"));
+        assert_eq!(
+            (found.reason, found.detail.as_str()),
+            (Reason::Config, "secret \"x\" not found")
+        );
     }
 
     #[test]
     fn an_unschedulable_pod_says_what_is_lacking() {
         let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient cpu"});
         let pending = pod_with(json!({"phase": "Pending", "conditions": [condition]}));
-        assert_eq!(summary(&pending, NO_EVENTS).unwrap(), "pod `api-1` fits on no node: Insufficient cpu");
+        assert_eq!(
+            summary(&pending, NO_EVENTS).unwrap(),
+            "pod `api-1` fits on no node: Insufficient cpu"
+        );
     }
 
     #[test]
     fn a_volume_that_does_not_mount_is_found_in_the_events() {
-        let creating = container(false, 0, json!({"waiting": {"reason": "ContainerCreating"}}), json!({}));
-        let events = [event("FailedMount", 2, "configmap \"c\" not found"), event("Other", 9, "x")];
+        let creating = container(
+            false,
+            0,
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+            json!({}),
+        );
+        let events = [
+            event("FailedMount", 2, "configmap \"c\" not found"),
+            event("Other", 9, "x"),
+        ];
         assert_eq!(
             summary(&pod(creating), &events).unwrap(),
             "pod `api-1` waits for a volume: configmap \"c\" not found"
@@ -443,14 +608,29 @@ mod tests {
     #[test]
     fn a_probe_may_fail_while_a_program_starts() {
         let running = pod(container(false, 0, json!({"running": {}}), json!({})));
-        assert_eq!(failure(&running, &[event("Unhealthy", 2, "Readiness probe failed")]), None);
-        let found = failure(&running, &[event("Unhealthy", 3, "Readiness probe failed: 503")]).unwrap();
-        assert_eq!((found.reason, found.detail.as_str()), (Reason::Probe, "Readiness probe failed: 503"));
+        assert_eq!(
+            failure(&running, &[event("Unhealthy", 2, "Readiness probe failed")]),
+            None
+        );
+        let found = failure(
+            &running,
+            &[event("Unhealthy", 3, "Readiness probe failed: 503")],
+        )
+        .unwrap();
+        assert_eq!(
+            (found.reason, found.detail.as_str()),
+            (Reason::Probe, "Readiness probe failed: 503")
+        );
     }
 
     #[test]
     fn events_of_an_earlier_pod_of_the_same_name_do_not_count() {
-        let creating = container(false, 0, json!({"waiting": {"reason": "ContainerCreating"}}), json!({}));
+        let creating = container(
+            false,
+            0,
+            json!({"waiting": {"reason": "ContainerCreating"}}),
+            json!({}),
+        );
         let mut other = event("FailedMount", 1, "x");
         other.involved_object.uid = Some("u0".into());
         assert_eq!(failure(&pod(creating), &[other]), None);
@@ -459,7 +639,11 @@ mod tests {
     #[test]
     fn a_report_has_the_last_log_lines_and_each_warning_once() {
         let last = json!({"terminated": {"exitCode": 1, "reason": "Error"}});
-        let found = failure(&pod(container(false, 1, json!({"running": {}}), last)), NO_EVENTS).unwrap();
+        let found = failure(
+            &pod(container(false, 1, json!({"running": {}}), last)),
+            NO_EVENTS,
+        )
+        .unwrap();
         let logs: String = (0..20).map(|line| format!("line {line}\n")).collect();
         let events = [
             event("Unhealthy", 1, "first"),
@@ -468,6 +652,9 @@ mod tests {
         ];
         let report = explain(&found, &events, &logs);
         assert_eq!(report.lines.len(), 11);
-        assert_eq!((report.lines[0].as_str(), report.lines[10].as_str()), ("| line 10", "event Unhealthy: second"));
+        assert_eq!(
+            (report.lines[0].as_str(), report.lines[10].as_str()),
+            ("| line 10", "event Unhealthy: second")
+        );
     }
 }

@@ -28,26 +28,51 @@ pub fn databases(rendered: &Rendered, namespace: &str) -> Vec<Database> {
         for container in pod.containers() {
             let name = container["name"].as_str().unwrap_or_default().to_owned();
             let named = of_container(&pod, container, &settings, namespace);
-            found.extend(named.into_iter().map(|named| database(named, pod.manifest, Some(name.clone()))));
+            found.extend(
+                named
+                    .into_iter()
+                    .map(|named| database(named, pod.manifest, Some(name.clone()))),
+            );
         }
     }
     for manifest in &rendered.manifests {
         let named = in_store(manifest);
-        found.extend(named.into_iter().map(|named| database(named, manifest, None)));
+        found.extend(
+            named
+                .into_iter()
+                .map(|named| database(named, manifest, None)),
+        );
     }
     found
 }
 
 /// The databases that one container names in its environment, its command and its hooks.
-pub fn of_container(pod: &Pod, container: &Value, settings: &Settings, namespace: &str) -> Vec<Named> {
+pub fn of_container(
+    pod: &Pod,
+    container: &Value,
+    settings: &Settings,
+    namespace: &str,
+) -> Vec<Named> {
     let image = container["image"].as_str();
     let environment = settings.environment(container, &pod.manifest.namespace(namespace));
-    let variables: Variables = environment.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let variables: Variables = environment
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     let mut found = database::in_environment(image, &variables);
-    let words = |value: &'_ Value| pods::list(value).filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+    let words = |value: &'_ Value| {
+        pods::list(value)
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let command = [words(&container["command"]), words(&container["args"])].concat();
-    let lifecycle = ["postStart", "preStop"].map(|hook| words(&container["lifecycle"][hook]["exec"]["command"]));
-    for (via, words) in [("command", command)].into_iter().chain(lifecycle.map(|words| ("lifecycle", words))) {
+    let lifecycle = ["postStart", "preStop"]
+        .map(|hook| words(&container["lifecycle"][hook]["exec"]["command"]));
+    for (via, words) in [("command", command)]
+        .into_iter()
+        .chain(lifecycle.map(|words| ("lifecycle", words)))
+    {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
         found.extend(database::in_command(image, &words, &variables, via));
     }
@@ -60,7 +85,10 @@ fn in_store(manifest: &Manifest) -> Vec<Named> {
         return vec![];
     }
     let data = pods::data(manifest);
-    let variables: Variables = data.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let variables: Variables = data
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     let mut found = database::in_environment(None, &variables);
     for (key, text) in data.iter().filter(|(_, text)| text.contains('\n')) {
         found.extend(in_file(key, text));
@@ -71,20 +99,38 @@ fn in_store(manifest: &Manifest) -> Vec<Named> {
 
 fn in_file(key: &str, text: &str) -> Vec<Named> {
     let settings: BTreeMap<String, String> = database::settings(text);
-    let variables: Variables = settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    let variables: Variables = settings
+        .iter()
+        .map(|(key, value)| (key.as_str(), value.as_str()))
+        .collect();
     let mut found = database::in_text(None, text, key);
     for named in database::in_environment(None, &variables) {
         // A URL in a configuration file was found in its text.
-        if !found.iter().any(|other: &Named| (&other.name, &other.server) == (&named.name, &named.server)) {
-            found.push(Named { via: format!("{key}, {}", named.via), ..named });
+        if !found
+            .iter()
+            .any(|other: &Named| (&other.name, &other.server) == (&named.name, &named.server))
+        {
+            found.push(Named {
+                via: format!("{key}, {}", named.via),
+                ..named
+            });
         }
     }
     found
 }
 
 fn database(named: Named, manifest: &Manifest, container: Option<String>) -> Database {
-    let object = format!("{}/{}", manifest.kind(), manifest.name().unwrap_or_default());
-    Database { named, source: manifest.source.clone(), object, container }
+    let object = format!(
+        "{}/{}",
+        manifest.kind(),
+        manifest.name().unwrap_or_default()
+    );
+    Database {
+        named,
+        source: manifest.source.clone(),
+        object,
+        container,
+    }
 }
 
 #[cfg(test)]
@@ -97,10 +143,15 @@ mod tests {
         let rendered = Rendered::parse(text).unwrap();
         let show = |found: Database| {
             let server = match found.named.server {
-                Server::At { host, port } => format!("{host}:{}", port.map_or("-".into(), |p| p.to_string())),
+                Server::At { host, port } => {
+                    format!("{host}:{}", port.map_or("-".into(), |p| p.to_string()))
+                }
                 other => format!("{other:?}"),
             };
-            format!("{}@{server} <- {} {}", found.named.name, found.object, found.named.via)
+            format!(
+                "{}@{server} <- {} {}",
+                found.named.name, found.object, found.named.via
+            )
         };
         databases(&rendered, "shop").into_iter().map(show).collect()
     }

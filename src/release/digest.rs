@@ -29,7 +29,10 @@ mod tests {
 
     #[test]
     fn parts_do_not_run_into_each_other() {
-        assert_ne!(Digest::default().part("ab").part("c").hex(), Digest::default().part("a").part("bc").hex());
+        assert_ne!(
+            Digest::default().part("ab").part("c").hex(),
+            Digest::default().part("a").part("bc").hex()
+        );
     }
 
     #[test]

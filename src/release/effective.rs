@@ -14,15 +14,22 @@ use crate::paths::refused;
 pub fn effective_values(prepared: &Prepared) -> Result<Value> {
     let files = prepared.values.iter().map(|file| {
         let text = std::fs::read_to_string(file).map_err(|e| refused("read", file, &e))?;
-        yaml::parse(&text).map_err(|(message, line)| Error::new(Code::ConfigSyntax, message).at(file, line))
+        yaml::parse(&text)
+            .map_err(|(message, line)| Error::new(Code::ConfigSyntax, message).at(file, line))
     });
-    Ok(over(&prepared.chart.defaults, files.collect::<Result<Vec<_>>>()?))
+    Ok(over(
+        &prepared.chart.defaults,
+        files.collect::<Result<Vec<_>>>()?,
+    ))
 }
 
 /// A chart's values with others over them, the last above all. What is no mapping adds nothing.
 pub(super) fn over(defaults: &Value, above: impl IntoIterator<Item = Value>) -> Value {
     let mut values = defaults.clone();
-    above.into_iter().filter(Value::is_object).for_each(|above| yaml::merge(&mut values, above));
+    above
+        .into_iter()
+        .filter(Value::is_object)
+        .for_each(|above| yaml::merge(&mut values, above));
     values
 }
 
@@ -42,8 +49,15 @@ mod tests {
         };
         let mut prepared = fixture::prepared(dir.path());
         prepared.chart.defaults = json!({"a": 1, "b": {"c": 2}});
-        prepared.values = vec![file("1", "b: {c: 3, d: 4}"), file("2", "b: {d: 5}"), file("empty", "")];
-        assert_eq!(effective_values(&prepared).unwrap(), json!({"a": 1, "b": {"c": 3, "d": 5}}));
+        prepared.values = vec![
+            file("1", "b: {c: 3, d: 4}"),
+            file("2", "b: {d: 5}"),
+            file("empty", ""),
+        ];
+        assert_eq!(
+            effective_values(&prepared).unwrap(),
+            json!({"a": 1, "b": {"c": 3, "d": 5}})
+        );
     }
 
     #[test]

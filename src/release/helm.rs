@@ -71,13 +71,22 @@ impl Helm {
     /// # Errors
     /// [`Code::ToolMissing`].
     pub fn find(environment: &Environment) -> Result<Self> {
-        let program = environment.find("helm", "install helm 3.13 or newer: https://helm.sh/docs/intro/install")?;
-        Ok(Self { program, environment: environment.clone() })
+        let program = environment.find(
+            "helm",
+            "install helm 3.13 or newer: https://helm.sh/docs/intro/install",
+        )?;
+        Ok(Self {
+            program,
+            environment: environment.clone(),
+        })
     }
 
     #[cfg(test)]
     pub(super) fn at(program: impl Into<PathBuf>) -> Self {
-        Self { program: program.into(), environment: Environment::of_process() }
+        Self {
+            program: program.into(),
+            environment: Environment::of_process(),
+        }
     }
 
     /// Tells one helm from another without running it: path, size and time of change.
@@ -85,19 +94,36 @@ impl Helm {
     /// # Errors
     /// [`Code::ToolMissing`] if the program is gone.
     pub fn identity(&self) -> Result<String> {
-        let gone = |e| Error::new(Code::ToolMissing, format!("cannot read `{}`: {e}", self.program.display()));
+        let gone = |e| {
+            Error::new(
+                Code::ToolMissing,
+                format!("cannot read `{}`: {e}", self.program.display()),
+            )
+        };
         let meta = std::fs::metadata(&self.program).map_err(gone)?;
-        Ok(format!("{} {} {:?}", self.program.display(), meta.len(), meta.modified().map_err(gone)?))
+        Ok(format!(
+            "{} {} {:?}",
+            self.program.display(),
+            meta.len(),
+            meta.modified().map_err(gone)?
+        ))
     }
 
     /// # Errors
     /// [`Code::ToolMissing`] if it is older than 3.8 or says something unknown.
     pub async fn version(&self) -> Result<Version> {
-        let output = self.cmd("version").args(["--template", "{{.Version}}"]).run().await?;
+        let output = self
+            .cmd("version")
+            .args(["--template", "{{.Version}}"])
+            .run()
+            .await?;
         let found = parse_version(&output.stdout).filter(|version| *version >= Version::OLDEST);
         found.ok_or_else(|| {
-            Error::new(Code::ToolMissing, format!("helm `{}` is too old", output.stdout.trim()))
-                .hint("install helm 3.13 or newer: https://helm.sh/docs/intro/install")
+            Error::new(
+                Code::ToolMissing,
+                format!("helm `{}` is too old", output.stdout.trim()),
+            )
+            .hint("install helm 3.13 or newer: https://helm.sh/docs/intro/install")
         })
     }
 
@@ -108,7 +134,12 @@ impl Helm {
     /// # Errors
     /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ReleaseApply`] with
     /// helm's output, [`Code::ClusterUnreachable`].
-    pub async fn apply(&self, prepared: &Prepared, target: &Target<'_>, step: &Step) -> Result<u32> {
+    pub async fn apply(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        step: &Step,
+    ) -> Result<u32> {
         let version = self.version().await?;
         let before = self.settled(prepared, target, step).await?;
         let revision = before.map_or(0, |found| found.revision) + 1;
@@ -116,8 +147,17 @@ impl Helm {
             step.progress("helm before 3.13 cannot label releases: every `devk up` will upgrade");
         }
         let intent = intent_file(target.state, &prepared.name);
-        write_intent(&intent, &Intent { revision, inputs: prepared.inputs.clone() })?;
-        let result = self.upgrade(prepared, target, revision, version).run().await;
+        write_intent(
+            &intent,
+            &Intent {
+                revision,
+                inputs: prepared.inputs.clone(),
+            },
+        )?;
+        let result = self
+            .upgrade(prepared, target, revision, version)
+            .run()
+            .await;
         // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
         if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
             remove(&intent)?;
@@ -133,20 +173,30 @@ impl Helm {
     ///
     /// # Errors
     /// [`Code::ReleaseApply`] with helm's output.
-    pub async fn uninstall(&self, release: &str, namespace: &str, target: &Target<'_>) -> Result<()> {
+    pub async fn uninstall(
+        &self,
+        release: &str,
+        namespace: &str,
+        target: &Target<'_>,
+    ) -> Result<()> {
         if read_intent(&intent_file(target.state, release)).is_some() {
             // One that does not end finds that its release is gone.
             orphan::ended(target.state, release, || {}).await;
         }
-        let cmd = self.cmd("uninstall").arg(release).args(["--namespace", namespace]);
+        let cmd = self
+            .cmd("uninstall")
+            .arg(release)
+            .args(["--namespace", namespace]);
         let result = cmd.arg("--kubeconfig").arg(target.kubeconfig).run().await;
         remove(&intent_file(target.state, release))?;
         match result {
             Ok(_) => Ok(()),
             Err(e) if says(&e, "release: not found") => Ok(()),
-            Err(e) if e.code == Code::CommandFailed => {
-                Err(Error { code: Code::ReleaseApply, message: format!("release `{release}` cannot be removed"), ..e })
-            }
+            Err(e) if e.code == Code::CommandFailed => Err(Error {
+                code: Code::ReleaseApply,
+                message: format!("release `{release}` cannot be removed"),
+                ..e
+            }),
             Err(e) => Err(e),
         }
     }
@@ -157,10 +207,21 @@ impl Helm {
 
     /// Fetches what a chart declares; Chart.lock decides the versions if there is one.
     pub(super) async fn dependency_build(&self, chart: &Path) -> Result<()> {
-        self.cmd("dependency").arg("build").arg(chart).run().await.map(drop)
+        self.cmd("dependency")
+            .arg("build")
+            .arg(chart)
+            .run()
+            .await
+            .map(drop)
     }
 
-    fn upgrade(&self, prepared: &Prepared, target: &Target<'_>, revision: u32, version: Version) -> Cmd {
+    fn upgrade(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        revision: u32,
+        version: Version,
+    ) -> Cmd {
         let mut cmd = self
             .cmd("upgrade")
             .arg("--install")
@@ -174,7 +235,10 @@ impl Helm {
             .arg("--reset-values")
             .args(["--timeout", &format!("{}s", prepared.timeout.as_secs())]);
         if version >= Version::LABELS {
-            cmd = cmd.args(["--labels", &format!("{INPUTS}={},{REVISION}={revision}", prepared.inputs)]);
+            cmd = cmd.args([
+                "--labels",
+                &format!("{INPUTS}={},{REVISION}={revision}", prepared.inputs),
+            ]);
         }
         if version >= Version::SERVER_SIDE {
             // `auto` stays client-side for releases of helm 3, where forcing is refused.
@@ -184,32 +248,53 @@ impl Helm {
     }
 
     /// The installed revision, once no operation is under way.
-    async fn settled(&self, prepared: &Prepared, target: &Target<'_>, step: &Step) -> Result<Option<Installed>> {
+    async fn settled(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        step: &Step,
+    ) -> Result<Option<Installed>> {
         let intent = read_intent(&intent_file(target.state, &prepared.name));
-        let waiting = || step.progress("waiting for the helm that an interrupted devk left running");
+        let waiting =
+            || step.progress("waiting for the helm that an interrupted devk left running");
         // It may not have come to its revision yet.
         if intent.is_some() && !orphan::ended(target.state, &prepared.name, waiting).await {
-            return Err(busy(prepared, "the helm that an interrupted devk left running"));
+            return Err(busy(
+                prepared,
+                "the helm that an interrupted devk left running",
+            ));
         }
         let find = || installed(target.client, &prepared.namespace, &prepared.name);
         let found = find().await?;
-        let Some(pending) = found.as_ref().filter(|found| found.is_pending()) else { return Ok(found) };
+        let Some(pending) = found.as_ref().filter(|found| found.is_pending()) else {
+            return Ok(found);
+        };
         if !intent.is_some_and(|intent| is_ours(pending, &intent)) {
             return Err(busy(prepared, &pending.status));
         }
-        step.progress(format!("cleaning up revision {}, which was interrupted", pending.revision));
+        step.progress(format!(
+            "cleaning up revision {}, which was interrupted",
+            pending.revision
+        ));
         forget(target.client, &prepared.namespace, pending).await?;
         find().await
     }
 
     async fn explain(&self, error: Error, prepared: &Prepared, target: &Target<'_>) -> Error {
-        let evidence = error.evidence.iter().map(|line| without_value(line)).collect();
+        let evidence = error
+            .evidence
+            .iter()
+            .map(|line| without_value(line))
+            .collect();
         let error = Error { evidence, ..error };
         if error.code != Code::CommandFailed {
             return error;
         }
         if says(&error, BUSY) {
-            return Error { evidence: error.evidence, ..busy(prepared, "an operation that began just now") };
+            return Error {
+                evidence: error.evidence,
+                ..busy(prepared, "an operation that began just now")
+            };
         }
         let hook = says(&error, "hook");
         let error = apply_error(error, prepared);
@@ -233,50 +318,92 @@ fn without_value(line: &str) -> String {
 }
 
 fn apply_error(error: Error, prepared: &Prepared) -> Error {
-    let cause = error.evidence.iter().rev().find_map(|line| line.strip_prefix("Error: ")).unwrap_or("helm failed");
+    let cause = error
+        .evidence
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix("Error: "))
+        .unwrap_or("helm failed");
     let message = format!("release `{}` cannot be installed: {cause}", prepared.name);
     let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
         (Code::ClusterUnreachable, "devk doctor".to_owned())
     } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
-        let (object, namespace) =
-            (refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned()), &prepared.namespace);
-        let delete = on_cluster(format!("kubectl delete --cascade=orphan {object} --namespace {namespace}"));
-        (Code::ReleaseApply, format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"))
+        let object = refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned());
+        let namespace = &prepared.namespace;
+        let delete = on_cluster(format!(
+            "kubectl delete --cascade=orphan {object} --namespace {namespace}"
+        ));
+        (
+            Code::ReleaseApply,
+            format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"),
+        )
     } else if let Some(owner) = other_owner(&error) {
-        let uninstall = on_cluster(format!("helm uninstall {owner} --namespace {}", prepared.namespace));
-        (Code::ReleaseApply, format!("release `{owner}` has that object: {uninstall}"))
+        let uninstall = on_cluster(format!(
+            "helm uninstall {owner} --namespace {}",
+            prepared.namespace
+        ));
+        (
+            Code::ReleaseApply,
+            format!("release `{owner}` has that object: {uninstall}"),
+        )
     } else {
-        let status = format!("helm status {} --namespace {}", prepared.name, prepared.namespace);
+        let status = format!(
+            "helm status {} --namespace {}",
+            prepared.name, prepared.namespace
+        );
         (Code::ReleaseApply, on_cluster(status))
     };
-    Error { code, message, ..error }.hint(hint).at(&prepared.origin.file, prepared.origin.line)
+    Error {
+        code,
+        message,
+        ..error
+    }
+    .hint(hint)
+    .at(&prepared.origin.file, prepared.origin.line)
 }
 
 /// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current value
 /// is "a"`.
 fn other_owner(error: &Error) -> Option<&str> {
-    let after = error.evidence.iter().find_map(|line| line.split_once("meta.helm.sh/release-name"))?.1;
+    let after = error
+        .evidence
+        .iter()
+        .find_map(|line| line.split_once("meta.helm.sh/release-name"))?
+        .1;
     after.split_once("current value is \"")?.1.split('"').next()
 }
 
 /// `StatefulSet.apps db`, from the API server's words: `StatefulSet.apps "db" is invalid: …`.
 fn refused_object(error: &Error) -> Option<String> {
-    let before = error.evidence.iter().find_map(|line| line.split_once("\" is invalid: "))?.0;
+    let before = error
+        .evidence
+        .iter()
+        .find_map(|line| line.split_once("\" is invalid: "))?
+        .0;
     let (before, name) = before.rsplit_once(" \"")?;
     Some(format!("{} {name}", before.rsplit(' ').next()?))
 }
 
 fn busy(prepared: &Prepared, status: &str) -> Error {
-    let Prepared { name, namespace, .. } = prepared;
+    let Prepared {
+        name, namespace, ..
+    } = prepared;
     let rollback = on_cluster(format!("helm rollback {name} --namespace {namespace}"));
-    Error::new(Code::ReleaseBusy, format!("release `{name}` is held by another helm operation ({status})"))
-        .hint(format!("wait for it; if nothing runs any more: {rollback}"))
-        .at(&prepared.origin.file, prepared.origin.line)
+    Error::new(
+        Code::ReleaseBusy,
+        format!("release `{name}` is held by another helm operation ({status})"),
+    )
+    .hint(format!("wait for it; if nothing runs any more: {rollback}"))
+    .at(&prepared.origin.file, prepared.origin.line)
 }
 
 /// The labels tell (they are there from helm 3.13 on), else the revision alone.
 fn is_ours(pending: &Installed, intent: &Intent) -> bool {
-    pending.revision == intent.revision && pending.inputs.as_ref().is_none_or(|inputs| *inputs == intent.inputs)
+    pending.revision == intent.revision
+        && pending
+            .inputs
+            .as_ref()
+            .is_none_or(|inputs| *inputs == intent.inputs)
 }
 
 fn says(error: &Error, words: &str) -> bool {
@@ -306,7 +433,11 @@ fn remove(file: &Path) -> Result<()> {
 
 /// `v3.13.2` or `v4.3.1+g0123`.
 fn parse_version(text: &str) -> Option<Version> {
-    let mut numbers = text.trim().trim_start_matches('v').split('.').map(str::parse);
+    let mut numbers = text
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .map(str::parse);
     Some(Version(numbers.next()?.ok()?, numbers.next()?.ok()?))
 }
 
@@ -317,9 +448,11 @@ mod tests {
 
     #[test]
     fn a_value_that_the_api_server_quotes_is_left_out() {
-        let line =
-            r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
-        assert_eq!(without_value(line), "Error: .stringData.set: expected string, got a value of another type");
+        let line = r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
+        assert_eq!(
+            without_value(line),
+            "Error: .stringData.set: expected string, got a value of another type"
+        );
         assert_eq!(without_value("Error: timed out"), "Error: timed out");
     }
 
@@ -327,9 +460,17 @@ mod tests {
         let dir = Path::new("/p");
         let mut prepared = fixture::prepared(dir);
         prepared.values = vec!["/s/0.yaml".into(), "/s/devk.yaml".into()];
-        let client = kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
-        let target = Target { client: &client, kubeconfig: Path::new("/s/kc"), state: Path::new("/s") };
-        Helm::at("helm").upgrade(&prepared, &target, 4, version).pasteable()
+        let client =
+            kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap()))
+                .unwrap();
+        let target = Target {
+            client: &client,
+            kubeconfig: Path::new("/s/kc"),
+            state: Path::new("/s"),
+        };
+        Helm::at("helm")
+            .upgrade(&prepared, &target, 4, version)
+            .pasteable()
     }
 
     #[tokio::test]
@@ -361,7 +502,10 @@ mod tests {
     fn an_intent_survives_on_disk_and_a_damaged_one_is_no_licence() {
         let dir = tempfile::tempdir().unwrap();
         let file = intent_file(dir.path(), "shop");
-        let intent = Intent { revision: 3, inputs: "abc".into() };
+        let intent = Intent {
+            revision: 3,
+            inputs: "abc".into(),
+        };
         write_intent(&file, &intent).unwrap();
         assert_eq!(read_intent(&file), Some(intent));
         std::fs::write(&file, "{").unwrap();
@@ -375,7 +519,12 @@ mod tests {
                     \"meta.helm.sh/release-name\" must equal \"new\": current value is \"old\"";
         let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
         let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
-        assert!(error.hint.unwrap().contains("helm uninstall old --namespace shop"));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("helm uninstall old --namespace shop")
+        );
     }
 
     #[test]
@@ -386,13 +535,23 @@ mod tests {
         let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
         assert_eq!(error.code, Code::ReleaseApply);
         assert!(error.message.contains("UPGRADE FAILED"));
-        assert!(error.hint.unwrap().contains("kubectl delete --cascade=orphan Service x --namespace shop"));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("kubectl delete --cascade=orphan Service x --namespace shop")
+        );
     }
 
     #[test]
     fn every_hint_of_a_command_leads_to_the_cluster_that_devk_pinned() {
         let prepared = fixture::prepared(Path::new("/p"));
-        let failed = |said: &str| apply_error(Error::new(Code::CommandFailed, "").evidence(said), &prepared);
+        let failed = |said: &str| {
+            apply_error(
+                Error::new(Code::CommandFailed, "").evidence(said),
+                &prepared,
+            )
+        };
         let errors = [
             failed("Error: timed out"),
             failed("Error: Service \"x\" is invalid: spec.clusterIP: field is immutable"),
@@ -400,7 +559,10 @@ mod tests {
             busy(&prepared, "pending-upgrade"),
         ];
         for hint in errors.into_iter().filter_map(|error| error.hint) {
-            assert!(hint.contains(" --namespace shop --kubeconfig \"$(devk kubeconfig)\""), "{hint}");
+            assert!(
+                hint.contains(" --namespace shop --kubeconfig \"$(devk kubeconfig)\""),
+                "{hint}"
+            );
         }
     }
 }

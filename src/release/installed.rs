@@ -59,30 +59,65 @@ impl Installed {
 pub async fn left_over(client: &kube::Client, project: &Project) -> Result<BTreeSet<String>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &project.id);
     let ours = ListParams::default().labels(&format!("owner=helm,{INPUTS}"));
-    let list = secrets.list_metadata(&ours).await.map_err(|e| unreachable(&e, "read the installed releases"))?;
-    let names = list.items.iter().filter_map(|secret| secret.labels().get("name"));
-    Ok(names.filter(|name| project.releases.iter().all(|release| release.name != **name)).cloned().collect())
+    let list = secrets
+        .list_metadata(&ours)
+        .await
+        .map_err(|e| unreachable(&e, "read the installed releases"))?;
+    let names = list
+        .items
+        .iter()
+        .filter_map(|secret| secret.labels().get("name"));
+    Ok(names
+        .filter(|name| {
+            project
+                .releases
+                .iter()
+                .all(|release| release.name != **name)
+        })
+        .cloned()
+        .collect())
 }
 
 /// The newest revision, or None if the release is not installed.
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`] if the API server does not answer or refuses.
-pub async fn installed(client: &kube::Client, namespace: &str, release: &str) -> Result<Option<Installed>> {
+pub async fn installed(
+    client: &kube::Client,
+    namespace: &str,
+    release: &str,
+) -> Result<Option<Installed>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
     let ours = ListParams::default().labels(&format!("owner=helm,name={release}"));
-    let list = secrets.list_metadata(&ours).await.map_err(|e| unreachable(&e, "read the installed releases"))?;
-    Ok(list.items.iter().filter_map(Installed::read).max_by_key(|found| found.revision))
+    let list = secrets
+        .list_metadata(&ours)
+        .await
+        .map_err(|e| unreachable(&e, "read the installed releases"))?;
+    Ok(list
+        .items
+        .iter()
+        .filter_map(Installed::read)
+        .max_by_key(|found| found.revision))
 }
 
 /// Removes the record of a revision that a killed helm left pending. No object of the release is
 /// touched: the next upgrade starts from the last deployed revision, as after any failed upgrade,
 /// and adopts what the killed one created (it carries helm's ownership annotations). A rollback
 /// would run hooks; an uninstall would delete the volumes that stand in the chart's templates.
-pub(super) async fn forget(client: &kube::Client, namespace: &str, pending: &Installed) -> Result<()> {
+pub(super) async fn forget(
+    client: &kube::Client,
+    namespace: &str,
+    pending: &Installed,
+) -> Result<()> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
-    let same = Preconditions { uid: pending.uid.clone(), resource_version: None };
-    let params = DeleteParams { preconditions: Some(same), ..DeleteParams::default() };
+    let same = Preconditions {
+        uid: pending.uid.clone(),
+        resource_version: None,
+    };
+    let params = DeleteParams {
+        preconditions: Some(same),
+        ..DeleteParams::default()
+    };
     match secrets.delete(&pending.secret, &params).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
@@ -101,8 +136,16 @@ mod tests {
     use super::*;
 
     fn secret(labels: &[(&str, &str)]) -> PartialObjectMeta<Secret> {
-        let labels = labels.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        ObjectMeta { name: Some("s".into()), labels: Some(labels), ..ObjectMeta::default() }.into_response_partial()
+        let labels = labels
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        ObjectMeta {
+            name: Some("s".into()),
+            labels: Some(labels),
+            ..ObjectMeta::default()
+        }
+        .into_response_partial()
     }
 
     fn read(labels: &[(&str, &str)]) -> Installed {
@@ -111,20 +154,41 @@ mod tests {
 
     #[test]
     fn what_devk_installed_is_current_for_the_same_inputs() {
-        let ours = read(&[("version", "3"), ("status", "deployed"), (INPUTS, "abc"), (REVISION, "3")]);
+        let ours = read(&[
+            ("version", "3"),
+            ("status", "deployed"),
+            (INPUTS, "abc"),
+            (REVISION, "3"),
+        ]);
         assert!(ours.is_current("abc"));
         assert!(!ours.is_current("def"));
     }
 
     #[test]
     fn an_upgrade_by_hand_inherits_labels_and_is_not_current() {
-        assert!(!read(&[("version", "4"), ("status", "deployed"), (INPUTS, "abc"), (REVISION, "3")]).is_current("abc"));
+        assert!(
+            !read(&[
+                ("version", "4"),
+                ("status", "deployed"),
+                (INPUTS, "abc"),
+                (REVISION, "3")
+            ])
+            .is_current("abc")
+        );
     }
 
     #[test]
     fn a_failed_or_pending_revision_is_not_current() {
         for status in ["failed", "pending-upgrade"] {
-            assert!(!read(&[("version", "3"), ("status", status), (INPUTS, "abc"), (REVISION, "3")]).is_current("abc"));
+            assert!(
+                !read(&[
+                    ("version", "3"),
+                    ("status", status),
+                    (INPUTS, "abc"),
+                    (REVISION, "3")
+                ])
+                .is_current("abc")
+            );
         }
     }
 }

@@ -83,9 +83,16 @@ impl Rendered {
     pub fn parse(text: &str) -> Result<Self> {
         let mut manifests = Vec::new();
         for document in documents(text) {
-            let source = document.lines().find_map(|l| l.strip_prefix("# Source: ")).unwrap_or_default().trim();
+            let source = document
+                .lines()
+                .find_map(|l| l.strip_prefix("# Source: "))
+                .unwrap_or_default()
+                .trim();
             let object = yaml::parse(&document).map_err(|(message, _)| {
-                Error::new(Code::ChartRender, format!("`{source}` does not render to YAML: {message}"))
+                Error::new(
+                    Code::ChartRender,
+                    format!("`{source}` does not render to YAML: {message}"),
+                )
             })?;
             flatten(source, object, &mut manifests);
         }
@@ -95,8 +102,13 @@ impl Rendered {
 
     /// All Services that are no hooks.
     pub fn services(&self, namespace: &str) -> Vec<Service> {
-        let services = self.manifests.iter().filter(|m| m.is("v1", "Service") && !m.is_hook());
-        services.filter_map(|m| self.service(m, namespace)).collect()
+        let services = self
+            .manifests
+            .iter()
+            .filter(|m| m.is("v1", "Service") && !m.is_hook());
+        services
+            .filter_map(|m| self.service(m, namespace))
+            .collect()
     }
 
     /// Everything with pods that is no hook, sorted. helm itself waits for hooks.
@@ -111,7 +123,10 @@ impl Rendered {
     pub fn images(&self) -> Vec<ImageUse> {
         let mut uses = Vec::new();
         for pod in pods(self) {
-            uses.extend(pod.containers().filter_map(|container| pod.manifest.image_use(container)));
+            uses.extend(
+                pod.containers()
+                    .filter_map(|container| pod.manifest.image_use(container)),
+            );
         }
         uses
     }
@@ -119,7 +134,9 @@ impl Rendered {
     /// True if some value holds exactly this reference, alone or within a longer text (an argument,
     /// an environment variable, a ConfigMap).
     pub fn mentions(&self, reference: &str) -> bool {
-        self.manifests.iter().any(|m| any_string(&m.object, &|text| has_reference(text, reference)))
+        self.manifests
+            .iter()
+            .any(|m| any_string(&m.object, &|text| has_reference(text, reference)))
     }
 
     fn service(&self, manifest: &Manifest, namespace: &str) -> Option<Service> {
@@ -139,11 +156,23 @@ impl Rendered {
 
     /// The pod specs whose labels a Service selects.
     fn selected(&self, selector: &Value, namespace: &str) -> Vec<&Value> {
-        let Some(selector) = selector.as_object().filter(|s| !s.is_empty()) else { return Vec::new() };
-        let templates =
-            self.manifests.iter().filter(|m| m.namespace(namespace) == namespace).filter_map(Manifest::template);
-        let matches = |t: &&Value| selector.iter().all(|(key, value)| t["metadata"]["labels"].get(key) == Some(value));
-        templates.filter(matches).map(|template| &template["spec"]).collect()
+        let Some(selector) = selector.as_object().filter(|s| !s.is_empty()) else {
+            return Vec::new();
+        };
+        let templates = self
+            .manifests
+            .iter()
+            .filter(|m| m.namespace(namespace) == namespace)
+            .filter_map(Manifest::template);
+        let matches = |t: &&Value| {
+            selector
+                .iter()
+                .all(|(key, value)| t["metadata"]["labels"].get(key) == Some(value))
+        };
+        templates
+            .filter(matches)
+            .map(|template| &template["spec"])
+            .collect()
     }
 }
 
@@ -158,7 +187,10 @@ impl Manifest {
 
     /// The manifest's own namespace, else the release's.
     pub fn namespace(&self, release: &str) -> String {
-        self.object["metadata"]["namespace"].as_str().unwrap_or(release).to_owned()
+        self.object["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or(release)
+            .to_owned()
     }
 
     /// True if helm runs it as a hook instead of installing it.
@@ -168,12 +200,18 @@ impl Manifest {
 
     fn is_test(&self) -> bool {
         let mut hooks = self.hooks().peekable();
-        hooks.peek().is_some() && hooks.all(|hook| matches!(hook, "test" | "test-success" | "test-failure"))
+        hooks.peek().is_some()
+            && hooks.all(|hook| matches!(hook, "test" | "test-success" | "test-failure"))
     }
 
     fn hooks(&self) -> impl Iterator<Item = &str> {
-        let hooks = self.object["metadata"]["annotations"]["helm.sh/hook"].as_str().unwrap_or_default();
-        hooks.split(',').map(str::trim).filter(|hook| !hook.is_empty())
+        let hooks = self.object["metadata"]["annotations"]["helm.sh/hook"]
+            .as_str()
+            .unwrap_or_default();
+        hooks
+            .split(',')
+            .map(str::trim)
+            .filter(|hook| !hook.is_empty())
     }
 
     fn is(&self, version: &str, kind: &str) -> bool {
@@ -189,13 +227,23 @@ impl Manifest {
             ("v1", "Pod") => WorkloadKind::Pod,
             _ => return None,
         };
-        let expires = kind == WorkloadKind::Job && !self.object["spec"]["ttlSecondsAfterFinished"].is_null();
-        Some(Workload { kind, namespace: self.namespace(namespace), name: self.name()?.to_owned(), expires })
+        let expires =
+            kind == WorkloadKind::Job && !self.object["spec"]["ttlSecondsAfterFinished"].is_null();
+        Some(Workload {
+            kind,
+            namespace: self.namespace(namespace),
+            name: self.name()?.to_owned(),
+            expires,
+        })
     }
 
     /// The pod, or the pod template of a workload.
     fn template(&self) -> Option<&Value> {
-        if self.is("v1", "Pod") { Some(&self.object) } else { self.object["spec"].get("template") }
+        if self.is("v1", "Pod") {
+            Some(&self.object)
+        } else {
+            self.object["spec"].get("template")
+        }
     }
 
     fn image_use(&self, container: &Value) -> Option<ImageUse> {
@@ -240,11 +288,20 @@ fn documents(text: &str) -> Vec<String> {
 fn flatten(source: &str, object: Value, manifests: &mut Vec<Manifest>) {
     match object {
         Value::Object(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => {
-            for item in map.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).into_iter().flatten() {
+            for item in map
+                .get_mut("items")
+                .and_then(Value::as_array_mut)
+                .map(std::mem::take)
+                .into_iter()
+                .flatten()
+            {
                 flatten(source, item, manifests);
             }
         }
-        Value::Object(_) => manifests.push(Manifest { source: source.to_owned(), object }),
+        Value::Object(_) => manifests.push(Manifest {
+            source: source.to_owned(),
+            object,
+        }),
         _ => {}
     }
 }
@@ -264,7 +321,9 @@ fn service_port(port: &Value, pods: &[&Value]) -> Option<ServicePort> {
 }
 
 fn named_port(name: &str, pods: &[&Value]) -> Option<u16> {
-    let containers = pods.iter().flat_map(|pod| pod["containers"].as_array().into_iter().flatten());
+    let containers = pods
+        .iter()
+        .flat_map(|pod| pod["containers"].as_array().into_iter().flatten());
     let mut ports = containers.flat_map(|c| c["ports"].as_array().into_iter().flatten());
     as_port(&ports.find(|port| port["name"] == name)?["containerPort"])
 }
@@ -290,8 +349,10 @@ fn any_string(value: &Value, test: &dyn Fn(&str) -> bool) -> bool {
 fn has_reference(text: &str, reference: &str) -> bool {
     let part_of_name = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
     text.match_indices(reference).any(|(at, _)| {
-        let (before, after) = (text[..at].chars().next_back(), text[at + reference.len()..].chars().next());
-        !before.is_some_and(part_of_name) && !after.is_some_and(|c| c.is_ascii_alphanumeric() || "_-@".contains(c))
+        let before = text[..at].chars().next_back();
+        let after = text[at + reference.len()..].chars().next();
+        !before.is_some_and(part_of_name)
+            && !after.is_some_and(|c| c.is_ascii_alphanumeric() || "_-@".contains(c))
     })
 }
 
@@ -365,22 +426,51 @@ spec: {containers: [{name: t, image: tester}]}
     #[test]
     fn services_carry_the_container_ports_behind_them() {
         let services = rendered().services("shop");
-        assert_eq!((services[0].name.as_str(), services[0].source.as_str()), ("api", "shop/templates/api.yaml"));
-        let ports: Vec<_> = services[0].ports.iter().map(|p| (p.port, p.target, p.protocol.as_str())).collect();
-        assert_eq!(ports, [(80, Some(5000), "TCP"), (9000, None, "TCP"), (53, Some(53), "UDP")]);
-        assert_eq!((services[1].namespace.as_str(), services[1].headless), ("data", true));
+        assert_eq!(
+            (services[0].name.as_str(), services[0].source.as_str()),
+            ("api", "shop/templates/api.yaml")
+        );
+        let ports: Vec<_> = services[0]
+            .ports
+            .iter()
+            .map(|p| (p.port, p.target, p.protocol.as_str()))
+            .collect();
+        assert_eq!(
+            ports,
+            [
+                (80, Some(5000), "TCP"),
+                (9000, None, "TCP"),
+                (53, Some(53), "UDP")
+            ]
+        );
+        assert_eq!(
+            (services[1].namespace.as_str(), services[1].headless),
+            ("data", true)
+        );
     }
 
     #[test]
     fn workloads_leave_out_hooks_and_tests() {
-        let names: Vec<_> = rendered().workloads("shop").into_iter().map(|w| (w.kind, w.name)).collect();
-        assert_eq!(names, [(WorkloadKind::Deployment, "api".to_owned()), (WorkloadKind::Job, "seed".to_owned())]);
+        let names: Vec<_> = rendered()
+            .workloads("shop")
+            .into_iter()
+            .map(|w| (w.kind, w.name))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                (WorkloadKind::Deployment, "api".to_owned()),
+                (WorkloadKind::Job, "seed".to_owned())
+            ]
+        );
     }
 
     #[test]
     fn a_job_expires_if_its_manifest_says_so() {
         let job = |spec: &str| {
-            let text = format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: seed}}\nspec: {spec}\n");
+            let text = format!(
+                "apiVersion: batch/v1\nkind: Job\nmetadata: {{name: seed}}\nspec: {spec}\n"
+            );
             Rendered::parse(&text).unwrap().workloads("shop")[0].expires
         };
         assert!(job("{ttlSecondsAfterFinished: 0}"));
@@ -390,18 +480,38 @@ spec: {containers: [{name: t, image: tester}]}
     #[test]
     fn images_are_found_in_init_containers_hooks_and_cron_jobs() {
         let uses = rendered().images();
-        assert_eq!(references(&uses), ["busybox", "cleaner:1", "devk.local/shop/api:0123", "migrate"]);
+        assert_eq!(
+            references(&uses),
+            [
+                "busybox",
+                "cleaner:1",
+                "devk.local/shop/api:0123",
+                "migrate"
+            ]
+        );
         let api = uses.iter().find(|u| u.container == "api").unwrap();
-        assert_eq!((api.pull_policy.as_deref(), api.object.as_str()), (Some("Always"), "Deployment/api"));
+        assert_eq!(
+            (api.pull_policy.as_deref(), api.object.as_str()),
+            (Some("Always"), "Deployment/api")
+        );
     }
 
     #[test]
     fn a_reference_counts_only_when_it_is_exact() {
         assert!(rendered().mentions("devk.local/shop/api:0123"));
-        assert!(rendered().mentions("devk.local/shop/job:9"), "an argument may carry it");
+        assert!(
+            rendered().mentions("devk.local/shop/job:9"),
+            "an argument may carry it"
+        );
         assert!(!rendered().mentions("devk.local/shop/api:012"));
-        assert!(!has_reference("docker.io/devk.local/shop/api:0123", "devk.local/shop/api:0123"));
-        assert!(has_reference("uses devk.local/shop/api:0123, or so", "devk.local/shop/api:0123"));
+        assert!(!has_reference(
+            "docker.io/devk.local/shop/api:0123",
+            "devk.local/shop/api:0123"
+        ));
+        assert!(has_reference(
+            "uses devk.local/shop/api:0123, or so",
+            "devk.local/shop/api:0123"
+        ));
     }
 
     #[test]

@@ -26,8 +26,13 @@ pub(super) async fn ended(state: &Path, release: &str, waiting: impl Fn()) -> bo
 /// A helm with values of this release runs: their folder is nobody else's.
 async fn runs(state: &Path, release: &str) -> bool {
     let values = values_dir(state, release).join("");
-    let Some(values) = values.to_str() else { return false };
-    process::command_lines().await.iter().any(|line| line.contains(" upgrade ") && line.contains(values))
+    let Some(values) = values.to_str() else {
+        return false;
+    };
+    process::command_lines()
+        .await
+        .iter()
+        .any(|line| line.contains(" upgrade ") && line.contains(values))
 }
 
 #[cfg(test)]
@@ -38,7 +43,10 @@ mod tests {
     fn helm(state: &Path, verb: &str, seconds: &str) -> tokio::process::Child {
         let values = values_dir(state, "shop").join("0/devk.yaml");
         let mut command = tokio::process::Command::new("sh");
-        command.args(["-c", &format!("sleep {seconds}; true"), verb, "shop", "-f"]).arg(values).kill_on_drop(true);
+        command
+            .args(["-c", &format!("sleep {seconds}; true"), verb, "shop", "-f"])
+            .arg(values)
+            .kill_on_drop(true);
         command.spawn().unwrap()
     }
 

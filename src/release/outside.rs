@@ -22,12 +22,18 @@ struct Lead {
 impl Outside {
     /// Of all releases; `namespace` is theirs.
     pub fn of<'a>(releases: impl IntoIterator<Item = &'a Rendered>, namespace: &str) -> Self {
-        let manifests: Vec<_> = releases.into_iter().flat_map(|rendered| &rendered.manifests).collect();
+        let manifests: Vec<_> = releases
+            .into_iter()
+            .flat_map(|rendered| &rendered.manifests)
+            .collect();
         let services = manifests.iter().filter(|m| m.kind() == "Service");
         let mut leads = BTreeMap::new();
         for service in services {
-            let (Some(name), at) = (service.name(), service.namespace(namespace)) else { continue };
-            let Some(lead) = external_name(service).or_else(|| endpoints(service, name, &at, &manifests, namespace))
+            let (Some(name), at) = (service.name(), service.namespace(namespace)) else {
+                continue;
+            };
+            let Some(lead) = external_name(service)
+                .or_else(|| endpoints(service, name, &at, &manifests, namespace))
             else {
                 continue;
             };
@@ -45,7 +51,10 @@ impl Outside {
     /// Where a host and port lead in the end, as a pod sees them.
     pub fn resolve(&self, host: &str, port: u16) -> (String, u16) {
         match self.0.get(host) {
-            Some(lead) => (lead.host.clone(), lead.ports.get(&port).copied().unwrap_or(port)),
+            Some(lead) => (
+                lead.host.clone(),
+                lead.ports.get(&port).copied().unwrap_or(port),
+            ),
             None => (host.to_owned(), port),
         }
     }
@@ -53,18 +62,32 @@ impl Outside {
 
 fn external_name(service: &Manifest) -> Option<Lead> {
     let host = service.object["spec"]["externalName"].as_str()?;
-    Some(Lead { host: host.trim_end_matches('.').to_lowercase(), ports: BTreeMap::new() })
+    Some(Lead {
+        host: host.trim_end_matches('.').to_lowercase(),
+        ports: BTreeMap::new(),
+    })
 }
 
-fn endpoints(service: &Manifest, name: &str, at: &str, manifests: &[&Manifest], namespace: &str) -> Option<Lead> {
+fn endpoints(
+    service: &Manifest,
+    name: &str,
+    at: &str,
+    manifests: &[&Manifest],
+    namespace: &str,
+) -> Option<Lead> {
     let near = manifests.iter().filter(|m| m.namespace(namespace) == at);
     let (host, targets) = near.filter_map(|m| endpoint(m, name)).next()?;
     let number = |value: &Value| value.as_u64().and_then(|port| u16::try_from(port).ok());
     let ports = list(&service.object["spec"]["ports"]).filter_map(|port| {
-        let target = targets.iter().find(|target| target["name"] == port["name"])?;
+        let target = targets
+            .iter()
+            .find(|target| target["name"] == port["name"])?;
         Some((number(&port["port"])?, number(&target["port"])?))
     });
-    Some(Lead { host, ports: ports.collect() })
+    Some(Lead {
+        host,
+        ports: ports.collect(),
+    })
 }
 
 /// The address and ports of an Endpoints or EndpointSlice object of this Service.
@@ -75,7 +98,9 @@ fn endpoint<'a>(manifest: &'a Manifest, service: &str) -> Option<(String, Vec<&'
             let subset = &object["subsets"][0];
             (&subset["addresses"][0]["ip"], &subset["ports"])
         }
-        "EndpointSlice" if object["metadata"]["labels"]["kubernetes.io/service-name"] == service => {
+        "EndpointSlice"
+            if object["metadata"]["labels"]["kubernetes.io/service-name"] == service =>
+        {
             (&object["endpoints"][0]["addresses"][0], &object["ports"])
         }
         _ => return None,
@@ -107,7 +132,10 @@ ports: [{name: a, port: 2}]
 {apiVersion: v1, kind: Service, metadata: {name: api}, spec: {selector: {a: b}, ports: [{port: 80}]}}
 "#;
         let outside = Outside::of([&Rendered::parse(text).unwrap()], "shop");
-        assert_eq!(outside.resolve("db.shop.svc", 5439), ("host.docker.internal".to_owned(), 5439));
+        assert_eq!(
+            outside.resolve("db.shop.svc", 5439),
+            ("host.docker.internal".to_owned(), 5439)
+        );
         assert_eq!(outside.resolve("pg", 5432), ("172.18.0.1".to_owned(), 5439));
         assert_eq!(outside.resolve("slice.shop", 1), ("10.0.0.1".to_owned(), 2));
         assert_eq!(outside.resolve("api", 80), ("api".to_owned(), 80));

@@ -21,7 +21,9 @@ pub struct Pod<'a> {
 pub fn pods(rendered: &Rendered) -> Vec<Pod<'_>> {
     let mut pods = vec![];
     for manifest in &rendered.manifests {
-        find(&manifest.object, &mut |spec| pods.push(Pod { manifest, spec }));
+        find(&manifest.object, &mut |spec| {
+            pods.push(Pod { manifest, spec })
+        });
     }
     pods
 }
@@ -29,7 +31,10 @@ pub fn pods(rendered: &Rendered) -> Vec<Pod<'_>> {
 fn find<'a>(value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
     match value {
         Value::Object(map) => {
-            if ["containers", "initContainers"].iter().any(|key| map.get(*key).is_some_and(Value::is_array)) {
+            if ["containers", "initContainers"]
+                .iter()
+                .any(|key| map.get(*key).is_some_and(Value::is_array))
+            {
                 found(value);
             }
             map.values().for_each(|value| find(value, found));
@@ -42,12 +47,16 @@ fn find<'a>(value: &'a Value, found: &mut dyn FnMut(&'a Value)) {
 impl<'a> Pod<'a> {
     /// Init containers first.
     pub fn containers(&self) -> impl Iterator<Item = &'a Value> {
-        ["initContainers", "containers"].into_iter().flat_map(|key| list(&self.spec[key]))
+        ["initContainers", "containers"]
+            .into_iter()
+            .flat_map(|key| list(&self.spec[key]))
     }
 
     /// The ports that the pod's containers say they listen on.
     pub fn ports(&self) -> impl Iterator<Item = u16> {
-        let ports = self.containers().flat_map(|container| list(&container["ports"]));
+        let ports = self
+            .containers()
+            .flat_map(|container| list(&container["ports"]));
         ports.filter_map(|port| port["containerPort"].as_u64()?.try_into().ok())
     }
 }
@@ -63,8 +72,12 @@ pub struct Settings<'a>(BTreeMap<(&'a str, String, &'a str), BTreeMap<String, St
 
 impl<'a> Settings<'a> {
     pub fn of(rendered: &'a Rendered, namespace: &str) -> Self {
-        let stores = rendered.manifests.iter().filter(|m| matches!(m.kind(), "ConfigMap" | "Secret"));
-        let store = |m: &'a Manifest| Some(((m.kind(), m.namespace(namespace), m.name()?), data(m)));
+        let stores = rendered
+            .manifests
+            .iter()
+            .filter(|m| matches!(m.kind(), "ConfigMap" | "Secret"));
+        let store =
+            |m: &'a Manifest| Some(((m.kind(), m.namespace(namespace), m.name()?), data(m)));
         Self(stores.filter_map(store).collect())
     }
 
@@ -73,24 +86,43 @@ impl<'a> Settings<'a> {
         let mut environment = BTreeMap::new();
         for source in list(&container["envFrom"]) {
             let prefix = source["prefix"].as_str().unwrap_or_default();
-            for (key, value) in self.referred(source, "Ref", namespace).into_iter().flatten() {
+            for (key, value) in self
+                .referred(source, "Ref", namespace)
+                .into_iter()
+                .flatten()
+            {
                 environment.insert(format!("{prefix}{key}"), value.clone());
             }
         }
         for variable in list(&container["env"]) {
-            let Some(name) = variable["name"].as_str() else { continue };
+            let Some(name) = variable["name"].as_str() else {
+                continue;
+            };
             let value = variable["value"].as_str().map(str::to_owned);
             let source = &variable["valueFrom"];
             let referred = || {
-                let key = source["configMapKeyRef"]["key"].as_str().or(source["secretKeyRef"]["key"].as_str())?;
-                self.referred(source, "KeyRef", namespace)?.get(key).cloned()
+                let key = source["configMapKeyRef"]["key"]
+                    .as_str()
+                    .or(source["secretKeyRef"]["key"].as_str())?;
+                self.referred(source, "KeyRef", namespace)?
+                    .get(key)
+                    .cloned()
             };
-            environment.extend(value.or_else(referred).map(|value| (name.to_owned(), value)));
+            environment.extend(
+                value
+                    .or_else(referred)
+                    .map(|value| (name.to_owned(), value)),
+            );
         }
         environment
     }
 
-    fn referred(&self, source: &Value, suffix: &str, namespace: &str) -> Option<&BTreeMap<String, String>> {
+    fn referred(
+        &self,
+        source: &Value,
+        suffix: &str,
+        namespace: &str,
+    ) -> Option<&BTreeMap<String, String>> {
         let kinds = [("ConfigMap", "configMap"), ("Secret", "secret")];
         kinds.into_iter().find_map(|(kind, field)| {
             let name = source[format!("{field}{suffix}")]["name"].as_str()?;
@@ -106,11 +138,21 @@ impl<'a> Settings<'a> {
 pub fn data(manifest: &Manifest) -> BTreeMap<String, String> {
     let entries = |key: &str| manifest.object[key].as_object().into_iter().flatten();
     let plain = |value: &Value| value.as_str().map(str::to_owned);
-    let decoded = |value: &Value| String::from_utf8(STANDARD.decode(value.as_str()?.trim()).ok()?).ok();
+    let decoded =
+        |value: &Value| String::from_utf8(STANDARD.decode(value.as_str()?.trim()).ok()?).ok();
     let is_secret = manifest.kind() == "Secret";
-    let data = entries("data")
-        .filter_map(|(key, value)| Some((key.clone(), if is_secret { decoded(value) } else { plain(value) }?)));
-    let strings = entries("stringData").filter_map(|(key, value)| Some((key.clone(), plain(value)?)));
+    let data = entries("data").filter_map(|(key, value)| {
+        Some((
+            key.clone(),
+            if is_secret {
+                decoded(value)
+            } else {
+                plain(value)
+            }?,
+        ))
+    });
+    let strings =
+        entries("stringData").filter_map(|(key, value)| Some((key.clone(), plain(value)?)));
     data.chain(strings).collect()
 }
 
@@ -160,7 +202,8 @@ stringData: {k: other}
         let pods = pods(&rendered);
         let api = pods[0].containers().nth(1).unwrap();
         let environment: Vec<_> = settings.environment(api, "shop").into_iter().collect();
-        let expected = [("A", "a"), ("B", "bb"), ("X_k", "v")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let expected =
+            [("A", "a"), ("B", "bb"), ("X_k", "v")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(environment, expected);
         assert_eq!(pods[0].ports().collect::<Vec<_>>(), [1, 5000]);
     }
@@ -168,7 +211,11 @@ stringData: {k: other}
     #[test]
     fn only_the_text_of_a_secret_is_read() {
         let rendered = Rendered::parse(RENDERED).unwrap();
-        let secret = rendered.manifests.iter().find(|m| m.name() == Some("secret")).unwrap();
+        let secret = rendered
+            .manifests
+            .iter()
+            .find(|m| m.name() == Some("secret"))
+            .unwrap();
         assert_eq!(data(secret).into_keys().collect::<Vec<_>>(), ["b", "s"]);
     }
 }

@@ -53,7 +53,9 @@ pub struct Given<'a> {
 impl std::fmt::Debug for Given<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What is decided may be secret.
-        f.debug_struct("Given").field("images", &self.images).finish_non_exhaustive()
+        f.debug_struct("Given")
+            .field("images", &self.images)
+            .finish_non_exhaustive()
     }
 }
 
@@ -68,7 +70,10 @@ pub async fn known_values(
     paths: &Paths,
 ) -> Result<Value, Errors> {
     let files = values::resolve_files(&release.values, resolve)?;
-    Ok(known(&Chart::open(release, helm, &paths.cache).await?, &files))
+    Ok(known(
+        &Chart::open(release, helm, &paths.cache).await?,
+        &files,
+    ))
 }
 
 /// Prepares one release: copies the chart, resolves the values, writes the image references and
@@ -86,15 +91,36 @@ pub async fn prepare(
     helm: &Helm,
     paths: &Paths,
 ) -> Result<Prepared, Errors> {
-    let Given { images, resolve, decided } = *given;
+    let Given {
+        images,
+        resolve,
+        decided,
+    } = *given;
     let mut problems = Vec::new();
-    let files = keep(values::resolve_files(&release.values, resolve), &mut problems);
-    let set = keep(values::resolve_set(&release.set, &release.origin, resolve), &mut problems);
-    let chart = keep(Chart::open(release, helm, &paths.cache).await.map_err(Errors::from), &mut problems);
-    let (Some(files), Some(set), Some(chart)) = (files, set, chart) else { return Err(Errors(problems)) };
+    let files = keep(
+        values::resolve_files(&release.values, resolve),
+        &mut problems,
+    );
+    let set = keep(
+        values::resolve_set(&release.set, &release.origin, resolve),
+        &mut problems,
+    );
+    let chart = keep(
+        Chart::open(release, helm, &paths.cache)
+            .await
+            .map_err(Errors::from),
+        &mut problems,
+    );
+    let (Some(files), Some(set), Some(chart)) = (files, set, chart) else {
+        return Err(Errors(problems));
+    };
 
     let known = known(&chart, &files);
-    let others: Vec<_> = project.releases.iter().filter(|other| other.name != release.name).collect();
+    let others: Vec<_> = project
+        .releases
+        .iter()
+        .filter(|other| other.name != release.name)
+        .collect();
     let mapped = values::map_images(images, release, &others, &known)?;
     let generated = generate(release, secrets)?;
     let own = values::devk_values(set, &known, &mapped, &generated, decided);
@@ -116,7 +142,9 @@ pub async fn prepare(
 impl Prepared {
     /// `-f FILE` for each values file.
     pub(super) fn values_args(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
-        self.values.iter().flat_map(|file| [std::ffi::OsStr::new("-f"), file.as_os_str()])
+        self.values
+            .iter()
+            .flat_map(|file| [std::ffi::OsStr::new("-f"), file.as_os_str()])
     }
 }
 
@@ -126,7 +154,10 @@ fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
 
 /// What a chart's values are without devk's own.
 fn known(chart: &Chart, files: &[ResolvedFile]) -> Value {
-    over(&chart.defaults, files.iter().map(|file| file.values.clone()))
+    over(
+        &chart.defaults,
+        files.iter().map(|file| file.values.clone()),
+    )
 }
 
 fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<String, String>> {
@@ -137,9 +168,22 @@ fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<S
     made.collect()
 }
 
-fn inputs(project: &Project, release: &ReleaseConfig, chart: &Chart, files: &[ResolvedFile], own: &Value) -> String {
-    let head = Digest::default().part(&release.name).part(&project.id).part(&chart.hash).part(own.to_string());
-    files.iter().fold(head, |digest, file| digest.part(&file.text)).hex()
+fn inputs(
+    project: &Project,
+    release: &ReleaseConfig,
+    chart: &Chart,
+    files: &[ResolvedFile],
+    own: &Value,
+) -> String {
+    let head = Digest::default()
+        .part(&release.name)
+        .part(&project.id)
+        .part(&chart.hash)
+        .part(own.to_string());
+    files
+        .iter()
+        .fold(head, |digest, file| digest.part(&file.text))
+        .hex()
 }
 
 /// The folder of all values that devk ever wrote for a release, below the project's state.
@@ -161,11 +205,20 @@ fn write_values(
     let all = values_dir(&paths.project(&project.id), &release.name);
     let dir = all.join(inputs);
     tree::private_dir(&dir)?;
-    let own = serde_json::to_string_pretty(own)
-        .map_err(|e| Error::new(Code::StateIo, format!("cannot write the values of `{}`: {e}", release.name)))?;
-    let users = files.iter().enumerate().map(|(index, file)| (format!("{index}.yaml"), &file.text, &file.source));
-    let (mut written, mut sources) = (Vec::new(), Vec::new());
-    for (name, text, source) in users.chain([("devk.yaml".to_owned(), &own, &release.origin.file)]) {
+    let own = serde_json::to_string_pretty(own).map_err(|e| {
+        Error::new(
+            Code::StateIo,
+            format!("cannot write the values of `{}`: {e}", release.name),
+        )
+    })?;
+    let users = files
+        .iter()
+        .enumerate()
+        .map(|(index, file)| (format!("{index}.yaml"), &file.text, &file.source));
+    let mut written = Vec::new();
+    let mut sources = Vec::new();
+    for (name, text, source) in users.chain([("devk.yaml".to_owned(), &own, &release.origin.file)])
+    {
         let file = dir.join(name);
         write_atomic(&file, text.as_bytes(), 0o600)?;
         written.push(file);
@@ -190,7 +243,10 @@ pub(super) mod fixture {
             images: BTreeMap::new(),
             generate: BTreeMap::new(),
             timeout: Duration::from_secs(60),
-            origin: Origin { file: "/devk.yaml".into(), line: 7 },
+            origin: Origin {
+                file: "/devk.yaml".into(),
+                line: 7,
+            },
         }
     }
 
@@ -212,7 +268,10 @@ pub(super) mod fixture {
     }
 
     pub(in super::super) fn prepared(root: &Path) -> Prepared {
-        let origin = Origin { file: root.join("devk.yaml"), line: 7 };
+        let origin = Origin {
+            file: root.join("devk.yaml"),
+            line: 7,
+        };
         Prepared {
             name: "shop".into(),
             namespace: "shop".into(),
@@ -232,7 +291,11 @@ pub(super) mod fixture {
     }
 
     pub(in super::super) fn paths(root: &Path) -> Paths {
-        Paths { state: root.join("state"), cache: root.join("cache"), data: root.join("data") }
+        Paths {
+            state: root.join("state"),
+            cache: root.join("cache"),
+            data: root.join("data"),
+        }
     }
 }
 
@@ -247,7 +310,11 @@ mod tests {
     fn project(root: &Path) -> Project {
         std::fs::create_dir_all(root.join("chart")).unwrap();
         std::fs::write(root.join("chart/Chart.yaml"), "name: shop").unwrap();
-        std::fs::write(root.join("chart/values.yaml"), "image: {repository: r, tag: t}").unwrap();
+        std::fs::write(
+            root.join("chart/values.yaml"),
+            "image: {repository: r, tag: t}",
+        )
+        .unwrap();
         std::fs::write(root.join("dev.yaml"), "url: ${forward.api.url}\n").unwrap();
         let release = ReleaseConfig {
             chart: root.join("chart"),
@@ -261,12 +328,29 @@ mod tests {
 
     async fn run(project: &Project, tag: &str, port: &str) -> Result<Prepared, Errors> {
         let paths = fixture::paths(&project.root);
-        let image = ImageRef { name: "api".into(), repository: "devk.local/shop/api".into(), tag: tag.into() };
+        let image = ImageRef {
+            name: "api".into(),
+            repository: "devk.local/shop/api".into(),
+            tag: tag.into(),
+        };
         let mut secrets = Secrets::load(&paths.project("shop").join("secrets.json"))?;
-        let resolve =
-            |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")));
-        let given = Given { images: &[image], resolve: &resolve, decided: &[] };
-        prepare(project, &project.releases[0], &given, &mut secrets, &fixture::no_helm(), &paths).await
+        let resolve = |text: &str, _: &Path| {
+            Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")))
+        };
+        let given = Given {
+            images: &[image],
+            resolve: &resolve,
+            decided: &[],
+        };
+        prepare(
+            project,
+            &project.releases[0],
+            &given,
+            &mut secrets,
+            &fixture::no_helm(),
+            &paths,
+        )
+        .await
     }
 
     #[tokio::test]
@@ -274,11 +358,21 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let project = project(dir.path());
         let prepared = run(&project, "0123", "15000").await.unwrap();
-        assert_eq!(std::fs::read_to_string(&prepared.values[0]).unwrap(), "url: http://127.0.0.1:15000\n");
-        let own: Value = serde_json::from_slice(&std::fs::read(&prepared.values[1]).unwrap()).unwrap();
-        assert_eq!((&own["a"]["b"], &own["image"]["tag"]), (&json!(1), &json!("0123")));
+        assert_eq!(
+            std::fs::read_to_string(&prepared.values[0]).unwrap(),
+            "url: http://127.0.0.1:15000\n"
+        );
+        let own: Value =
+            serde_json::from_slice(&std::fs::read(&prepared.values[1]).unwrap()).unwrap();
+        assert_eq!(
+            (&own["a"]["b"], &own["image"]["tag"]),
+            (&json!(1), &json!("0123"))
+        );
         assert_eq!(own["key"].as_str().unwrap().len(), 64);
-        assert_eq!(std::fs::read_to_string(dir.path().join("dev.yaml")).unwrap(), "url: ${forward.api.url}\n");
+        assert_eq!(
+            std::fs::read_to_string(dir.path().join("dev.yaml")).unwrap(),
+            "url: ${forward.api.url}\n"
+        );
     }
 
     #[tokio::test]
@@ -287,8 +381,14 @@ mod tests {
         let project = project(dir.path());
         let first = run(&project, "0123", "15000").await.unwrap();
         let second = run(&project, "0123", "25000").await.unwrap();
-        assert_eq!(std::fs::read_to_string(&first.values[0]).unwrap(), "url: http://127.0.0.1:15000\n");
-        assert_eq!(std::fs::read_to_string(&second.values[0]).unwrap(), "url: http://127.0.0.1:25000\n");
+        assert_eq!(
+            std::fs::read_to_string(&first.values[0]).unwrap(),
+            "url: http://127.0.0.1:15000\n"
+        );
+        assert_eq!(
+            std::fs::read_to_string(&second.values[0]).unwrap(),
+            "url: http://127.0.0.1:25000\n"
+        );
     }
 
     #[tokio::test]
@@ -297,10 +397,22 @@ mod tests {
         let mut project = project(dir.path());
         let first = run(&project, "0123", "15000").await.unwrap().inputs;
         assert_eq!(run(&project, "0123", "15000").await.unwrap().inputs, first);
-        assert_ne!(run(&project, "4567", "15000").await.unwrap().inputs, first, "image");
-        assert_ne!(run(&project, "0123", "25000").await.unwrap().inputs, first, "port");
+        assert_ne!(
+            run(&project, "4567", "15000").await.unwrap().inputs,
+            first,
+            "image"
+        );
+        assert_ne!(
+            run(&project, "0123", "25000").await.unwrap().inputs,
+            first,
+            "port"
+        );
         project.releases[0].set = json!({"a.b": 2});
-        assert_ne!(run(&project, "0123", "15000").await.unwrap().inputs, first, "set");
+        assert_ne!(
+            run(&project, "0123", "15000").await.unwrap().inputs,
+            first,
+            "set"
+        );
     }
 
     #[tokio::test]
@@ -308,8 +420,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut project = project(dir.path());
         project.releases[0].chart = dir.path().join("nowhere");
-        project.releases[0].values.push(dir.path().join("missing.yaml"));
-        let codes: Vec<_> = run(&project, "0", "1").await.unwrap_err().0.into_iter().map(|e| e.code).collect();
+        project.releases[0]
+            .values
+            .push(dir.path().join("missing.yaml"));
+        let codes: Vec<_> = run(&project, "0", "1")
+            .await
+            .unwrap_err()
+            .0
+            .into_iter()
+            .map(|e| e.code)
+            .collect();
         assert_eq!(codes, [Code::ConfigPath, Code::ChartMissing]);
     }
 }

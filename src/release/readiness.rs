@@ -52,9 +52,16 @@ pub async fn wait_ready(
     if workloads.is_empty() {
         return Ok(());
     }
-    let namespaces: BTreeSet<&str> = workloads.iter().map(|w| w.namespace.as_str()).chain([namespace]).collect();
+    let namespaces: BTreeSet<&str> = workloads
+        .iter()
+        .map(|w| w.namespace.as_str())
+        .chain([namespace])
+        .collect();
     let mut streams = SelectAll::new();
-    let watched: Vec<_> = namespaces.into_iter().map(|name| Watched::start(client, name, &mut streams)).collect();
+    let watched: Vec<_> = namespaces
+        .into_iter()
+        .map(|name| Watched::start(client, name, &mut streams))
+        .collect();
     let mut wait = Wait {
         client,
         step,
@@ -109,7 +116,11 @@ impl Watched {
     /// True once every first list is in: before that, an object that is not there means nothing.
     fn is_synced(&self) -> bool {
         self.deployments.wait_until_ready().now_or_never().is_some()
-            && self.stateful_sets.wait_until_ready().now_or_never().is_some()
+            && self
+                .stateful_sets
+                .wait_until_ready()
+                .now_or_never()
+                .is_some()
             && self.daemon_sets.wait_until_ready().now_or_never().is_some()
             && self.jobs.wait_until_ready().now_or_never().is_some()
             && self.pods.wait_until_ready().now_or_never().is_some()
@@ -136,8 +147,17 @@ where
     K: Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
-    let objects = watcher(Api::<K>::namespaced(client.clone(), namespace), watcher::Config::default());
-    streams.push(objects.default_backoff().reflect(writer).map(|event| event.map(drop)).boxed());
+    let objects = watcher(
+        Api::<K>::namespaced(client.clone(), namespace),
+        watcher::Config::default(),
+    );
+    streams.push(
+        objects
+            .default_backoff()
+            .reflect(writer)
+            .map(|event| event.map(drop))
+            .boxed(),
+    );
     reader
 }
 
@@ -172,34 +192,63 @@ impl Snapshot {
     fn assess<'a>(&self, workload: &'a Workload) -> Assessment<'a> {
         let mut stuck = None;
         let (state, pods) = match workload.kind {
-            WorkloadKind::Deployment => {
-                self.assess_with(find(&self.deployments, workload), workload::deployment, workload::deployment_pods)
-            }
+            WorkloadKind::Deployment => self.assess_with(
+                find(&self.deployments, workload),
+                workload::deployment,
+                workload::deployment_pods,
+            ),
             WorkloadKind::StatefulSet => {
                 let set = find(&self.stateful_sets, workload);
                 stuck = set.and_then(|set| self.stuck_pod(set));
                 self.assess_with(set, workload::stateful_set, workload::stateful_set_pods)
             }
-            WorkloadKind::DaemonSet => {
-                self.assess_with(find(&self.daemon_sets, workload), workload::daemon_set, workload::daemon_set_pods)
-            }
+            WorkloadKind::DaemonSet => self.assess_with(
+                find(&self.daemon_sets, workload),
+                workload::daemon_set,
+                workload::daemon_set_pods,
+            ),
             WorkloadKind::Job => match find(&self.jobs, workload) {
                 None if workload.expires => (self.expired(workload), Vec::new()),
                 job => self.assess_with(job, workload::job, workload::job_pods),
             },
             WorkloadKind::Pod => {
                 let pod = find(&self.pods, workload);
-                (pod.map_or(State::Missing, |pod| workload::pod(pod)), pod.cloned().into_iter().collect())
+                (
+                    pod.map_or(State::Missing, |pod| workload::pod(pod)),
+                    pod.cloned().into_iter().collect(),
+                )
             }
         };
-        let state = if workload.kind == WorkloadKind::Job { state } else { workload::confirmed(state, &pods) };
+        let state = if workload.kind == WorkloadKind::Job {
+            state
+        } else {
+            workload::confirmed(state, &pods)
+        };
         if state == State::Ready {
             let is_job = workload.kind == WorkloadKind::Job;
-            let unproven = pods.iter().filter(|_| !is_job).flat_map(|pod| workload::unproven(pod, Timestamp::now()));
-            return Assessment { workload, state, failures: Vec::new(), stuck: None, unproven: unproven.collect() };
+            let unproven = pods
+                .iter()
+                .filter(|_| !is_job)
+                .flat_map(|pod| workload::unproven(pod, Timestamp::now()));
+            return Assessment {
+                workload,
+                state,
+                failures: Vec::new(),
+                stuck: None,
+                unproven: unproven.collect(),
+            };
         }
-        let failures = pods.iter().filter_map(|pod| crash::failure(pod, &self.events)).collect();
-        Assessment { workload, state, failures, stuck, unproven: Vec::new() }
+        let failures = pods
+            .iter()
+            .filter_map(|pod| crash::failure(pod, &self.events))
+            .collect();
+        Assessment {
+            workload,
+            state,
+            failures,
+            stuck,
+            unproven: Vec::new(),
+        }
     }
 
     fn assess_with<K>(
@@ -208,7 +257,9 @@ impl Snapshot {
         state: fn(&K) -> State,
         pods: PodsOf<K>,
     ) -> (State, Vec<Arc<Pod>>) {
-        object.map_or((State::Missing, Vec::new()), |object| (state(object), pods(object, &self.pods)))
+        object.map_or((State::Missing, Vec::new()), |object| {
+            (state(object), pods(object, &self.pods))
+        })
     }
 
     /// How a Job ended that Kubernetes has removed since, as its manifest asks. helm made it before anybody waited
@@ -223,7 +274,9 @@ impl Snapshot {
 
     fn stuck_pod(&self, set: &StatefulSet) -> Option<String> {
         let pods = workload::stateful_set_pods(set, &self.pods);
-        let broken = |pod: &&Arc<Pod>| workload::is_outdated(set, pod) && crash::failure(pod, &self.events).is_some();
+        let broken = |pod: &&Arc<Pod>| {
+            workload::is_outdated(set, pod) && crash::failure(pod, &self.events).is_some()
+        };
         pods.iter().find(broken).map(|pod| pod.name_any())
     }
 
@@ -231,14 +284,17 @@ impl Snapshot {
     fn warnings(&self, workload: &Workload) -> Vec<String> {
         let about = |event: &&Event| {
             let name = event.involved_object.name.as_deref().unwrap_or_default();
-            name.strip_prefix(&workload.name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            name.strip_prefix(&workload.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
         };
         crash::warnings(self.events.iter().map(AsRef::as_ref).filter(about))
     }
 }
 
 fn find<'a, K: ResourceExt>(objects: &'a [Arc<K>], workload: &Workload) -> Option<&'a Arc<K>> {
-    objects.iter().find(|object| object.name_any() == workload.name)
+    objects
+        .iter()
+        .find(|object| object.name_any() == workload.name)
 }
 
 impl Assessment<'_> {
@@ -249,7 +305,9 @@ impl Assessment<'_> {
     /// `api (0/1)`
     fn short(&self) -> String {
         match &self.state {
-            State::Waiting { ready, wanted } => format!("{} ({ready}/{wanted})", self.workload.name),
+            State::Waiting { ready, wanted } => {
+                format!("{} ({ready}/{wanted})", self.workload.name)
+            }
             State::Missing => format!("{} (does not exist)", self.workload.name),
             State::Failed(_) => format!("{} (failed)", self.workload.name),
             State::Ready => self.workload.name.clone(),
@@ -257,8 +315,9 @@ impl Assessment<'_> {
     }
 
     fn loops(&self) -> bool {
-        let counts =
-            |f: &Failure| matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS;
+        let counts = |f: &Failure| {
+            matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS
+        };
         self.failures.iter().any(counts)
     }
 
@@ -297,7 +356,8 @@ impl Wait<'_> {
             Ok(()) => self.away = None,
             Err(e) => {
                 if self.away.is_none() {
-                    self.step.progress("the API server does not answer, trying again");
+                    self.step
+                        .progress("the API server does not answer, trying again");
                 }
                 self.away = Some(e.to_string());
                 self.progress.clear();
@@ -316,22 +376,33 @@ impl Wait<'_> {
         self.tell_failures(&assessments, &snapshots).await;
         self.remember(&assessments, Instant::now());
         if hopeless(&assessments, &self.since, Instant::now()) {
-            return Err(self.not_ready(&assessments, &snapshots, String::new()).await);
+            return Err(self
+                .not_ready(&assessments, &snapshots, String::new())
+                .await);
         }
         Ok(false)
     }
 
     /// True once no container run is too young, by the node's clock or by ours.
     fn all_proven(&mut self, assessments: &[Assessment<'_>], now: Instant) -> bool {
-        let young: Vec<_> = assessments.iter().filter(|a| !a.unproven.is_empty()).collect();
+        let young: Vec<_> = assessments
+            .iter()
+            .filter(|a| !a.unproven.is_empty())
+            .collect();
         let mut lasted = true;
         for (run, left) in young.iter().flat_map(|a| &a.unproven) {
             let proven_at = *self.proving.entry(run.clone()).or_insert(now + *left);
             lasted &= now >= proven_at;
         }
         if !lasted {
-            let names = young.iter().map(|a| a.workload.name.as_str()).collect::<Vec<_>>().join(", ");
-            self.say(format!("all ready: watching {names} for a moment, without a readiness probe"));
+            let names = young
+                .iter()
+                .map(|a| a.workload.name.as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            self.say(format!(
+                "all ready: watching {names} for a moment, without a readiness probe"
+            ));
         }
         lasted
     }
@@ -345,24 +416,42 @@ impl Wait<'_> {
     }
 
     fn tell_progress(&mut self, assessments: &[Assessment<'_>]) {
-        let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).map(Assessment::short).collect();
-        let (ready, all) = (assessments.len() - waiting.len(), assessments.len());
-        self.say(format!("{ready} of {all} workloads ready: waiting for {}", waiting.join(", ")));
+        let waiting: Vec<_> = assessments
+            .iter()
+            .filter(|a| !a.is_ready())
+            .map(Assessment::short)
+            .collect();
+        let ready = assessments.len() - waiting.len();
+        let all = assessments.len();
+        self.say(format!(
+            "{ready} of {all} workloads ready: waiting for {}",
+            waiting.join(", ")
+        ));
     }
 
     async fn tell_failures(&mut self, assessments: &[Assessment<'_>], snapshots: &[Snapshot]) {
         for assessment in assessments {
             for failure in &assessment.failures {
                 // The loop that follows a crash is the same crash.
-                let reason = if failure.reason == Reason::CrashLoop { Reason::Crash } else { failure.reason };
-                let key = (assessment.workload.name.clone(), failure.container.clone(), reason, failure.exit_code);
+                let reason = if failure.reason == Reason::CrashLoop {
+                    Reason::Crash
+                } else {
+                    failure.reason
+                };
+                let key = (
+                    assessment.workload.name.clone(),
+                    failure.container.clone(),
+                    reason,
+                    failure.exit_code,
+                );
                 if self.told.insert(key) {
                     let report = self.report(failure, snapshots).await;
                     match failure.reason {
                         // Every program that takes a moment to start fails its probe at first.
                         Reason::Probe => self.step.progress(report.summary),
                         _ => self.step.trouble(
-                            Error::new(Code::ReleaseNotReady, report.summary).evidence(report.lines.join("\n")),
+                            Error::new(Code::ReleaseNotReady, report.summary)
+                                .evidence(report.lines.join("\n")),
                         ),
                     }
                 }
@@ -385,10 +474,18 @@ impl Wait<'_> {
         crash::explain(failure, snapshot.map_or(&[][..], |s| &s.events), &logs)
     }
 
-    async fn timed_out(&self, timeout: Duration, workloads: &[Workload], watched: &[Watched]) -> Result<()> {
+    async fn timed_out(
+        &self,
+        timeout: Duration,
+        workloads: &[Workload],
+        watched: &[Watched],
+    ) -> Result<()> {
         if let Some(cause) = &self.away {
-            let message = "the API server does not answer, so nobody knows whether the release is ready";
-            return Err(Error::new(Code::ClusterUnreachable, message).evidence(cause).hint("devk doctor"));
+            let message =
+                "the API server does not answer, so nobody knows whether the release is ready";
+            return Err(Error::new(Code::ClusterUnreachable, message)
+                .evidence(cause)
+                .hint("devk doctor"));
         }
         let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
         let assessments = assess(workloads, &snapshots);
@@ -396,24 +493,56 @@ impl Wait<'_> {
             // Ready, only too young to be sure: the time is over, and nothing speaks against it.
             return Ok(());
         }
-        Err(self.not_ready(&assessments, &snapshots, format!(" after {} s", timeout.as_secs())).await)
+        Err(self
+            .not_ready(
+                &assessments,
+                &snapshots,
+                format!(" after {} s", timeout.as_secs()),
+            )
+            .await)
     }
 
-    async fn not_ready(&self, assessments: &[Assessment<'_>], snapshots: &[Snapshot], when: String) -> Error {
+    async fn not_ready(
+        &self,
+        assessments: &[Assessment<'_>],
+        snapshots: &[Snapshot],
+        when: String,
+    ) -> Error {
         let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
         // What failed says more than what is merely slow.
-        let first = waiting.iter().find(|a| a.cause().is_some()).or(waiting.first());
-        let names = waiting.iter().map(|a| a.short()).collect::<Vec<_>>().join(", ");
-        let cause = first.and_then(|a| a.cause()).map(|cause| format!(": {cause}")).unwrap_or_default();
-        let mut error = Error::new(Code::ReleaseNotReady, format!("not ready{when}: {names}{cause}"));
+        let first = waiting
+            .iter()
+            .find(|a| a.cause().is_some())
+            .or(waiting.first());
+        let names = waiting
+            .iter()
+            .map(|a| a.short())
+            .collect::<Vec<_>>()
+            .join(", ");
+        let cause = first
+            .and_then(|a| a.cause())
+            .map(|cause| format!(": {cause}"))
+            .unwrap_or_default();
+        let mut error = Error::new(
+            Code::ReleaseNotReady,
+            format!("not ready{when}: {names}{cause}"),
+        );
         for assessment in &waiting {
             error = error.evidence(self.evidence(assessment, snapshots).await);
         }
         match first {
-            Some(Assessment { stuck: Some(pod), workload, .. }) => {
-                error.hint(on_cluster(format!("kubectl delete pod {pod} --namespace {}", workload.namespace)))
-            }
-            Some(Assessment { state: State::Missing, .. }) => error.hint("devk up"),
+            Some(Assessment {
+                stuck: Some(pod),
+                workload,
+                ..
+            }) => error.hint(on_cluster(format!(
+                "kubectl delete pod {pod} --namespace {}",
+                workload.namespace
+            ))),
+            Some(Assessment {
+                state: State::Missing,
+                ..
+            }) => error.hint("devk up"),
             Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
             None => error,
         }
@@ -423,7 +552,10 @@ impl Wait<'_> {
         let mut lines: Vec<String> = assessment.cause().into_iter().collect();
         if let Some(failure) = assessment.failures.first() {
             lines.extend(self.report(failure, snapshots).await.lines);
-        } else if let Some(snapshot) = snapshots.iter().find(|s| s.namespace == assessment.workload.namespace) {
+        } else if let Some(snapshot) = snapshots
+            .iter()
+            .find(|s| s.namespace == assessment.workload.namespace)
+        {
             lines.extend(snapshot.warnings(assessment.workload));
         }
         lines.join("\n")
@@ -432,15 +564,23 @@ impl Wait<'_> {
 
 fn assess<'a>(workloads: &'a [Workload], snapshots: &[Snapshot]) -> Vec<Assessment<'a>> {
     let of = |workload: &'a Workload| {
-        snapshots.iter().find(|s| s.namespace == workload.namespace).map(|snapshot| snapshot.assess(workload))
+        snapshots
+            .iter()
+            .find(|s| s.namespace == workload.namespace)
+            .map(|snapshot| snapshot.assess(workload))
     };
     workloads.iter().filter_map(of).collect()
 }
 
 fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
     let name = &assessment.workload.name;
-    let failures = assessment.failures.iter().map(|f| (name.clone(), Some((f.container.clone(), f.reason))));
-    failures.chain(is_gone(assessment).then(|| (name.clone(), None))).collect()
+    let failures = assessment
+        .failures
+        .iter()
+        .map(|f| (name.clone(), Some((f.container.clone(), f.reason))));
+    failures
+        .chain(is_gone(assessment).then(|| (name.clone(), None)))
+        .collect()
 }
 
 /// There is no such object, or none to tell how it ended. An expired Job's last event may be of an earlier run, and that
@@ -455,8 +595,16 @@ fn is_gone(assessment: &Assessment<'_>) -> bool {
 
 /// True if waiting is of no use. A crash loop counts only when everything that is not ready loops:
 /// a program may crash until its database is there.
-fn hopeless(assessments: &[Assessment<'_>], since: &HashMap<Lasting, Instant>, now: Instant) -> bool {
-    let lasts = |key: &Lasting| since.get(key).is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE);
+fn hopeless(
+    assessments: &[Assessment<'_>],
+    since: &HashMap<Lasting, Instant>,
+    now: Instant,
+) -> bool {
+    let lasts = |key: &Lasting| {
+        since
+            .get(key)
+            .is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE)
+    };
     let certain = |a: &Assessment<'_>| match &a.state {
         State::Ready => false,
         State::Failed(_) if !is_gone(a) => true,
@@ -464,7 +612,10 @@ fn hopeless(assessments: &[Assessment<'_>], since: &HashMap<Lasting, Instant>, n
         State::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
             Reason::InvalidImage => true,
             Reason::ImagePull => f.image.starts_with(OURS),
-            Reason::Config => lasts(&(a.workload.name.clone(), Some((f.container.clone(), f.reason)))),
+            Reason::Config => lasts(&(
+                a.workload.name.clone(),
+                Some((f.container.clone(), f.reason)),
+            )),
             _ => false,
         }),
     };
@@ -479,7 +630,12 @@ mod tests {
     use super::*;
 
     fn workload(name: &str) -> Workload {
-        Workload { kind: WorkloadKind::Deployment, namespace: "shop".into(), name: name.into(), expires: false }
+        Workload {
+            kind: WorkloadKind::Deployment,
+            namespace: "shop".into(),
+            name: name.into(),
+            expires: false,
+        }
     }
 
     fn object<K: DeserializeOwned>(value: Value) -> Arc<K> {
@@ -498,17 +654,29 @@ mod tests {
     fn waiting_pod(app: &str, reason: &str, restarts: i32, image: &str) -> Arc<Pod> {
         let container = json!({"name": app, "image": image, "imageID": "", "ready": false, "restartCount": restarts,
             "state": {"waiting": {"reason": reason}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}}});
-        object(json!({"metadata": {"name": format!("{app}-1"), "namespace": "shop", "labels": {"app": app}},
-            "status": {"phase": "Running", "containerStatuses": [container]}}))
+        object(
+            json!({"metadata": {"name": format!("{app}-1"), "namespace": "shop", "labels": {"app": app}},
+            "status": {"phase": "Running", "containerStatuses": [container]}}),
+        )
     }
 
     fn snapshot(deployments: Vec<Arc<Deployment>>, pods: Vec<Arc<Pod>>) -> Vec<Snapshot> {
-        vec![Snapshot { namespace: "shop".into(), deployments, pods, ..Snapshot::default() }]
+        vec![Snapshot {
+            namespace: "shop".into(),
+            deployments,
+            pods,
+            ..Snapshot::default()
+        }]
     }
 
     fn is_hopeless(workloads: &[Workload], snapshots: &[Snapshot], lasted: Duration) -> bool {
-        let (assessments, now) = (assess(workloads, snapshots), Instant::now());
-        let since = assessments.iter().flat_map(lasting).map(|key| (key, now)).collect();
+        let assessments = assess(workloads, snapshots);
+        let now = Instant::now();
+        let since = assessments
+            .iter()
+            .flat_map(lasting)
+            .map(|key| (key, now))
+            .collect();
         hopeless(&assessments, &since, now + lasted)
     }
 
@@ -517,54 +685,113 @@ mod tests {
         let looping = |restarts| vec![waiting_pod("api", "CrashLoopBackOff", restarts, "api")];
         let both = [workload("api"), workload("db")];
         let starting = snapshot(vec![deployment("api", 0), deployment("db", 0)], looping(5));
-        assert!(!is_hopeless(&both, &starting, Duration::ZERO), "the database may be what it waits for");
-        let alone = |restarts| snapshot(vec![deployment("api", 0), deployment("db", 1)], looping(restarts));
+        assert!(
+            !is_hopeless(&both, &starting, Duration::ZERO),
+            "the database may be what it waits for"
+        );
+        let alone = |restarts| {
+            snapshot(
+                vec![deployment("api", 0), deployment("db", 1)],
+                looping(restarts),
+            )
+        };
         assert!(is_hopeless(&both, &alone(3), Duration::ZERO));
         assert!(!is_hopeless(&both, &alone(2), Duration::ZERO));
     }
 
     #[tokio::test]
     async fn only_an_image_of_devks_can_never_be_pulled() {
-        let with = |image| snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "ImagePullBackOff", 0, image)]);
-        assert!(is_hopeless(&[workload("api")], &with("devk.local/shop/api:0"), Duration::ZERO));
-        assert!(!is_hopeless(&[workload("api")], &with("postgres:17"), Duration::ZERO));
+        let with = |image| {
+            snapshot(
+                vec![deployment("api", 0)],
+                vec![waiting_pod("api", "ImagePullBackOff", 0, image)],
+            )
+        };
+        assert!(is_hopeless(
+            &[workload("api")],
+            &with("devk.local/shop/api:0"),
+            Duration::ZERO
+        ));
+        assert!(!is_hopeless(
+            &[workload("api")],
+            &with("postgres:17"),
+            Duration::ZERO
+        ));
     }
 
     #[tokio::test]
     async fn a_missing_secret_or_workload_is_fatal_only_if_it_lasts() {
-        let config =
-            snapshot(vec![deployment("api", 0)], vec![waiting_pod("api", "CreateContainerConfigError", 0, "x")]);
+        let config = snapshot(
+            vec![deployment("api", 0)],
+            vec![waiting_pod("api", "CreateContainerConfigError", 0, "x")],
+        );
         let missing = snapshot(Vec::new(), Vec::new());
         for snapshots in [config, missing] {
-            assert!(!is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(9)));
-            assert!(is_hopeless(&[workload("api")], &snapshots, Duration::from_secs(11)));
+            assert!(!is_hopeless(
+                &[workload("api")],
+                &snapshots,
+                Duration::from_secs(9)
+            ));
+            assert!(is_hopeless(
+                &[workload("api")],
+                &snapshots,
+                Duration::from_secs(11)
+            ));
         }
     }
 
     fn job_event(reason: &str, kind: &str, second: u32) -> Arc<Event> {
-        object(json!({"metadata": {}, "involvedObject": {"kind": "Job", "name": "seed"}, "type": kind,
-            "reason": reason, "message": "told", "lastTimestamp": format!("2026-01-01T00:00:{second:02}Z")}))
+        object(
+            json!({"metadata": {}, "involvedObject": {"kind": "Job", "name": "seed"}, "type": kind,
+            "reason": reason, "message": "told", "lastTimestamp": format!("2026-01-01T00:00:{second:02}Z")}),
+        )
     }
 
     #[tokio::test]
     async fn a_job_that_expired_is_done_unless_its_last_event_says_that_it_failed() {
-        let expires = Workload { kind: WorkloadKind::Job, expires: true, ..workload("seed") };
-        let with = |events| Snapshot { namespace: "shop".into(), events, ..Snapshot::default() };
+        let expires = Workload {
+            kind: WorkloadKind::Job,
+            expires: true,
+            ..workload("seed")
+        };
+        let with = |events| Snapshot {
+            namespace: "shop".into(),
+            events,
+            ..Snapshot::default()
+        };
         let state = |events| with(events).assess(&expires).state;
         let failed = job_event("BackoffLimitExceeded", "Warning", 2);
         assert_eq!(state(vec![]), State::Ready, "its events may be gone, too");
-        assert_eq!(state(vec![job_event("FailedCreate", "Warning", 1)]), State::Ready, "that was tried again");
+        assert_eq!(
+            state(vec![job_event("FailedCreate", "Warning", 1)]),
+            State::Ready,
+            "that was tried again"
+        );
         assert_eq!(state(vec![failed.clone()]), State::Failed("told".into()));
-        assert_eq!(state(vec![job_event("Completed", "Normal", 1), failed.clone()]), State::Failed("told".into()));
-        assert_eq!(state(vec![failed.clone(), job_event("Completed", "Normal", 3)]), State::Ready, "it ran again");
-        let (workloads, snapshots) = ([expires], [with(vec![failed])]);
-        assert!(!is_hopeless(&workloads, &snapshots, Duration::from_secs(9)), "a later event may be on its way");
+        assert_eq!(
+            state(vec![job_event("Completed", "Normal", 1), failed.clone()]),
+            State::Failed("told".into())
+        );
+        assert_eq!(
+            state(vec![failed.clone(), job_event("Completed", "Normal", 3)]),
+            State::Ready,
+            "it ran again"
+        );
+        let workloads = [expires];
+        let snapshots = [with(vec![failed])];
+        assert!(
+            !is_hopeless(&workloads, &snapshots, Duration::from_secs(9)),
+            "a later event may be on its way"
+        );
         assert!(is_hopeless(&workloads, &snapshots, Duration::from_secs(11)));
     }
 
     #[tokio::test]
     async fn a_job_without_a_time_to_live_that_is_not_there_is_missing() {
-        let job = Workload { kind: WorkloadKind::Job, ..workload("seed") };
+        let job = Workload {
+            kind: WorkloadKind::Job,
+            ..workload("seed")
+        };
         assert_eq!(Snapshot::default().assess(&job).state, State::Missing);
     }
 
@@ -576,9 +803,18 @@ mod tests {
             vec![waiting_pod("api", "InvalidImageName", 0, "A:B:C")],
         );
         let assessments = assess(&workloads, &snapshots);
-        assert_eq!(assessments.iter().map(Assessment::short).collect::<Vec<_>>(), ["slow (0/1)", "api (0/1)"]);
+        assert_eq!(
+            assessments
+                .iter()
+                .map(Assessment::short)
+                .collect::<Vec<_>>(),
+            ["slow (0/1)", "api (0/1)"]
+        );
         assert_eq!(assessments[0].cause(), None);
-        assert_eq!(assessments[1].cause().unwrap(), "container `api` of pod `api-1` has an invalid image name `A:B:C`");
+        assert_eq!(
+            assessments[1].cause().unwrap(),
+            "container `api` of pod `api-1` has an invalid image name `A:B:C`"
+        );
         assert!(is_hopeless(&workloads, &snapshots, Duration::ZERO));
     }
 
@@ -591,10 +827,17 @@ mod tests {
         }))
         .unwrap();
         let mut pod = (*waiting_pod("db", "CrashLoopBackOff", 9, "x")).clone();
-        pod.labels_mut().insert("controller-revision-hash".into(), "a".into());
-        let snapshot =
-            Snapshot { stateful_sets: vec![Arc::new(set)], pods: vec![Arc::new(pod)], ..Snapshot::default() };
-        let workload = Workload { kind: WorkloadKind::StatefulSet, ..workload("db") };
+        pod.labels_mut()
+            .insert("controller-revision-hash".into(), "a".into());
+        let snapshot = Snapshot {
+            stateful_sets: vec![Arc::new(set)],
+            pods: vec![Arc::new(pod)],
+            ..Snapshot::default()
+        };
+        let workload = Workload {
+            kind: WorkloadKind::StatefulSet,
+            ..workload("db")
+        };
         assert_eq!(snapshot.assess(&workload).stuck.as_deref(), Some("db-1"));
     }
 }

@@ -19,9 +19,16 @@ const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 ///
 /// # Errors
 /// [`Code::ChartRender`] with helm's message, at the line of the user's template if helm names one.
-pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>, cache: &Path) -> Result<Rendered> {
+pub async fn render(
+    prepared: &Prepared,
+    helm: &Helm,
+    kube_version: Option<&str>,
+    cache: &Path,
+) -> Result<Rendered> {
     let dir = project_dir(cache, &prepared.namespace);
-    let file = dir.join(key(prepared, helm, kube_version)?).with_extension("yaml");
+    let file = dir
+        .join(key(prepared, helm, kube_version)?)
+        .with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
         tree::touch(&file);
         return Rendered::parse(&text).map_err(|e| at_template(e, prepared));
@@ -30,7 +37,11 @@ pub async fn render(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>
     let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
     tree::private_dir(&dir)?;
     write_atomic(&file, text.as_bytes(), 0o600)?;
-    for project in std::fs::read_dir(cache.join("render")).into_iter().flatten().flatten() {
+    for project in std::fs::read_dir(cache.join("render"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         tree::forget_old(&project.path(), KEPT);
     }
     Ok(rendered)
@@ -50,44 +61,77 @@ pub fn forget(cache: &Path, project: &str) -> Result<()> {
 
 fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
     let helm = helm.identity()?;
-    Ok(Digest::default().part(&prepared.inputs).part(helm).part(kube_version.unwrap_or_default()).hex())
+    Ok(Digest::default()
+        .part(&prepared.inputs)
+        .part(helm)
+        .part(kube_version.unwrap_or_default())
+        .hex())
 }
 
 async fn template(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
-    let mut cmd = helm.cmd("template").arg(&prepared.name).arg(&prepared.chart.dir);
-    cmd = cmd.args(["--namespace", &prepared.namespace]).args(prepared.values_args());
+    let mut cmd = helm
+        .cmd("template")
+        .arg(&prepared.name)
+        .arg(&prepared.chart.dir);
+    cmd = cmd
+        .args(["--namespace", &prepared.namespace])
+        .args(prepared.values_args());
     if let Some(version) = kube_version {
         cmd = cmd.args(["--kube-version", version]);
     }
     match cmd.run().await {
         Ok(output) => Ok(output.stdout),
-        Err(e) if e.code == Code::CommandFailed => Err(at_template(render_error(e, prepared), prepared)),
+        Err(e) if e.code == Code::CommandFailed => {
+            Err(at_template(render_error(e, prepared), prepared))
+        }
         Err(e) => Err(e),
     }
 }
 
 fn render_error(error: Error, prepared: &Prepared) -> Error {
-    let (command, output) =
-        error.evidence.split_first().map_or((None, &[][..]), |(first, rest)| (Some(first.clone()), rest));
-    let output: Vec<_> = output.iter().map(|line| users_paths(line, prepared)).collect();
-    let cause = output.iter().find_map(|line| line.strip_prefix("Error: ")).or(output.first().map(String::as_str));
-    let message =
-        format!("the chart of release `{}` does not render: {}", prepared.name, cause.unwrap_or("helm failed"));
+    let (command, output) = error
+        .evidence
+        .split_first()
+        .map_or((None, &[][..]), |(first, rest)| (Some(first.clone()), rest));
+    let output: Vec<_> = output
+        .iter()
+        .map(|line| users_paths(line, prepared))
+        .collect();
+    let cause = output
+        .iter()
+        .find_map(|line| line.strip_prefix("Error: "))
+        .or(output.first().map(String::as_str));
+    let message = format!(
+        "the chart of release `{}` does not render: {}",
+        prepared.name,
+        cause.unwrap_or("helm failed")
+    );
     let evidence = command.into_iter().chain(output).collect();
-    Error { code: Code::ChartRender, message, evidence, ..error }.hint("fix the named file and run `devk up` again")
+    Error {
+        code: Code::ChartRender,
+        message,
+        evidence,
+        ..error
+    }
+    .hint("fix the named file and run `devk up` again")
 }
 
 /// Names the user's files instead of devk's copies of them.
 fn users_paths(line: &str, prepared: &Prepared) -> String {
     let values = prepared.values.iter().zip(&prepared.values_sources);
     let files = values.chain([(&prepared.chart.dir, &prepared.chart.source)]);
-    files
-        .fold(line.to_owned(), |line, (ours, theirs)| line.replace(&*ours.to_string_lossy(), &theirs.to_string_lossy()))
+    files.fold(line.to_owned(), |line, (ours, theirs)| {
+        line.replace(&*ours.to_string_lossy(), &theirs.to_string_lossy())
+    })
 }
 
 /// Points at the user's file that the message names, else at the release.
 fn at_template(error: Error, prepared: &Prepared) -> Error {
-    let text = format!("{}\n{}", error.message, error.evidence.get(1..).unwrap_or_default().join("\n"));
+    let text = format!(
+        "{}\n{}",
+        error.message,
+        error.evidence.get(1..).unwrap_or_default().join("\n")
+    );
     match locate(&text, prepared) {
         Some((file, line)) => error.at(file, line),
         None => error.at(&prepared.origin.file, prepared.origin.line),
@@ -99,13 +143,24 @@ fn at_template(error: Error, prepared: &Prepared) -> Error {
 fn locate(text: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
     let words = text.split(|c: char| c.is_whitespace() || "\"'`()<>,".contains(c));
     let places: Vec<_> = words.filter_map(|word| place(word, prepared)).collect();
-    places.iter().rev().find(|(_, line)| line.is_some()).or(places.first()).cloned()
+    places
+        .iter()
+        .rev()
+        .find(|(_, line)| line.is_some())
+        .or(places.first())
+        .cloned()
 }
 
 fn place(word: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
     let mut parts = word.split(':');
     let path = parts.next()?;
-    let user_value = || prepared.values_sources.iter().find(|file| file.as_os_str() == path).cloned();
+    let user_value = || {
+        prepared
+            .values_sources
+            .iter()
+            .find(|file| file.as_os_str() == path)
+            .cloned()
+    };
     let file = prepared.chart.user_file(path).or_else(user_value)?;
     Some((file, parts.next().and_then(|line| line.parse().ok())))
 }
@@ -120,7 +175,11 @@ mod tests {
     fn fake_helm(dir: &Path, script: &str) -> Helm {
         use std::os::unix::fs::PermissionsExt;
         let file = dir.join("helm");
-        std::fs::write(&file, format!("#!/bin/sh\necho run >> {}/runs\n{script}\n", dir.display())).unwrap();
+        std::fs::write(
+            &file,
+            format!("#!/bin/sh\necho run >> {}/runs\n{script}\n", dir.display()),
+        )
+        .unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
         Helm::at(file)
     }
@@ -140,9 +199,21 @@ mod tests {
         let helm = fake_helm(dir.path(), "printf 'kind: A\\nmetadata: {name: a}\\n'");
         let mut prepared = fixture::prepared(dir.path());
         for _ in 0..2 {
-            assert_eq!(render(&prepared, &helm, None, dir.path()).await.unwrap().manifests.len(), 1);
+            assert_eq!(
+                render(&prepared, &helm, None, dir.path())
+                    .await
+                    .unwrap()
+                    .manifests
+                    .len(),
+                1
+            );
         }
-        let runs = || std::fs::read_to_string(dir.path().join("runs")).unwrap().lines().count();
+        let runs = || {
+            std::fs::read_to_string(dir.path().join("runs"))
+                .unwrap()
+                .lines()
+                .count()
+        };
         assert_eq!(runs(), 1);
         prepared.inputs = "1".repeat(40);
         render(&prepared, &helm, None, dir.path()).await.unwrap();
@@ -151,7 +222,11 @@ mod tests {
         let cache = project_dir(dir.path(), &prepared.namespace);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&cache), 0o700);
-        assert!(std::fs::read_dir(&cache).unwrap().all(|item| mode(&item.unwrap().path()) == 0o600));
+        assert!(
+            std::fs::read_dir(&cache)
+                .unwrap()
+                .all(|item| mode(&item.unwrap().path()) == 0o600)
+        );
         forget(dir.path(), &prepared.namespace).unwrap();
         assert!(!cache.exists());
     }
@@ -165,8 +240,13 @@ mod tests {
         let helm = fake_helm(dir.path(), script);
         chart_file(dir.path(), "templates/api.yaml");
         let helpers = chart_file(dir.path(), "templates/_helpers.tpl");
-        let error = render(&fixture::prepared(dir.path()), &helm, None, dir.path()).await.unwrap_err();
-        assert_eq!((error.code, error.file, error.line), (Code::ChartRender, Some(helpers), Some(12)));
+        let error = render(&fixture::prepared(dir.path()), &helm, None, dir.path())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (error.code, error.file, error.line),
+            (Code::ChartRender, Some(helpers), Some(12))
+        );
         assert!(error.evidence[0].starts_with("$ ") && error.evidence[0].contains("template shop"));
     }
 
@@ -184,6 +264,9 @@ mod tests {
         let mut prepared = fixture::prepared(Path::new("/p"));
         prepared.values = vec!["/state/0.yaml".into()];
         prepared.values_sources = vec!["/p/values-dev.yaml".into()];
-        assert_eq!(users_paths("failed to parse /state/0.yaml: x", &prepared), "failed to parse /p/values-dev.yaml: x");
+        assert_eq!(
+            users_paths("failed to parse /state/0.yaml: x", &prepared),
+            "failed to parse /p/values-dev.yaml: x"
+        );
     }
 }

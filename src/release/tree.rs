@@ -34,7 +34,12 @@ pub(super) fn write(entries: &[Entry], dir: &Path) -> Result<()> {
         let parent = file.parent().unwrap_or(dir);
         std::fs::create_dir_all(parent)
             .and_then(|()| std::fs::write(&file, &entry.content))
-            .map_err(|e| Error::new(Code::StateIo, format!("cannot write `{}`: {e}", file.display())))?;
+            .map_err(|e| {
+                Error::new(
+                    Code::StateIo,
+                    format!("cannot write `{}`: {e}", file.display()),
+                )
+            })?;
     }
     Ok(())
 }
@@ -45,7 +50,12 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir).map_err(|e| Error::new(Code::StateIo, format!("cannot create `{}`: {e}", dir.display())))
+    builder.create(dir).map_err(|e| {
+        Error::new(
+            Code::StateIo,
+            format!("cannot create `{}`: {e}", dir.display()),
+        )
+    })
 }
 
 /// Removes the files and folders in `dir` that nobody wrote to for `kept`. What resists is forgotten
@@ -53,7 +63,9 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
 pub(super) fn forget_old(dir: &Path, kept: Duration) {
     for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
         let Ok(meta) = item.metadata() else { continue };
-        let is_old = meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age > kept));
+        let is_old = meta
+            .modified()
+            .is_ok_and(|time| time.elapsed().is_ok_and(|age| age > kept));
         let _ = match is_old {
             true if meta.is_dir() => std::fs::remove_dir_all(item.path()),
             true => std::fs::remove_file(item.path()),
@@ -68,14 +80,23 @@ pub(super) fn touch(path: &Path) {
     let _ = std::fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
-fn walk(root: &Path, below: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<Entry>) -> Result<()> {
+fn walk(
+    root: &Path,
+    below: &Path,
+    above: &mut Vec<PathBuf>,
+    entries: &mut Vec<Entry>,
+) -> Result<()> {
     let dir = root.join(below);
     let unreadable = |path: &Path, e: std::io::Error| {
         Error::new(Code::ConfigPath, format!("cannot read the chart: {e}")).at(path, None)
     };
     let real = dir.canonicalize().map_err(|e| unreadable(&dir, e))?;
     if above.contains(&real) {
-        return Err(Error::new(Code::ConfigPath, "a symbolic link leads back into its own folder").at(dir, None));
+        return Err(Error::new(
+            Code::ConfigPath,
+            "a symbolic link leads back into its own folder",
+        )
+        .at(dir, None));
     }
     above.push(real);
     for item in std::fs::read_dir(&dir).map_err(|e| unreadable(&dir, e))? {
@@ -91,7 +112,9 @@ fn walk(root: &Path, below: &Path, above: &mut Vec<PathBuf>, entries: &mut Vec<E
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(unreadable(&root.join(&path), e)),
             },
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unreadable(&root.join(&path), e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(unreadable(&root.join(&path), e));
+            }
             // Sockets and the like, dangling links, files that vanished.
             _ => {}
         }
@@ -107,7 +130,8 @@ mod tests {
     #[test]
     fn links_are_followed_and_git_is_left_out() {
         let dir = tempfile::tempdir().unwrap();
-        let (chart, shared) = (dir.path().join("chart"), dir.path().join("shared"));
+        let chart = dir.path().join("chart");
+        let shared = dir.path().join("shared");
         for folder in [&chart.join(".git"), &shared] {
             std::fs::create_dir_all(folder).unwrap();
         }
@@ -118,7 +142,13 @@ mod tests {
         std::os::unix::fs::symlink("nowhere", chart.join("dangling")).unwrap();
 
         let paths: Vec<_> = read(&chart).unwrap().into_iter().map(|e| e.path).collect();
-        assert_eq!(paths, [PathBuf::from("Chart.yaml"), PathBuf::from("templates/x.tpl")]);
+        assert_eq!(
+            paths,
+            [
+                PathBuf::from("Chart.yaml"),
+                PathBuf::from("templates/x.tpl")
+            ]
+        );
     }
 
     #[test]

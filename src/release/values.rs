@@ -33,8 +33,12 @@ pub(super) struct ResolvedFile {
 ///
 /// # Errors
 /// [`Code::ConfigPath`], [`Code::ConfigSyntax`] and whatever `resolve` finds, all together.
-pub(super) fn resolve_files(files: &[PathBuf], resolve: &Resolve<'_>) -> Result<Vec<ResolvedFile>, Errors> {
-    let (mut resolved, mut problems) = (Vec::new(), Vec::new());
+pub(super) fn resolve_files(
+    files: &[PathBuf],
+    resolve: &Resolve<'_>,
+) -> Result<Vec<ResolvedFile>, Errors> {
+    let mut resolved = Vec::new();
+    let mut problems = Vec::new();
     for file in files {
         match resolve_file(file, resolve) {
             Ok(file) => resolved.push(file),
@@ -45,12 +49,21 @@ pub(super) fn resolve_files(files: &[PathBuf], resolve: &Resolve<'_>) -> Result<
 }
 
 fn resolve_file(file: &Path, resolve: &Resolve<'_>) -> Result<ResolvedFile, Errors> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|e| Error::new(Code::ConfigPath, format!("cannot read the values file: {e}")).at(file, None))?;
+    let text = std::fs::read_to_string(file).map_err(|e| {
+        Error::new(
+            Code::ConfigPath,
+            format!("cannot read the values file: {e}"),
+        )
+        .at(file, None)
+    })?;
     let text = resolve(&text, file)?;
-    let values =
-        yaml::parse(&text).map_err(|(message, line)| Error::new(Code::ConfigSyntax, message).at(file, line))?;
-    Ok(ResolvedFile { source: file.to_owned(), text, values })
+    let values = yaml::parse(&text)
+        .map_err(|(message, line)| Error::new(Code::ConfigSyntax, message).at(file, line))?;
+    Ok(ResolvedFile {
+        source: file.to_owned(),
+        text,
+        values,
+    })
 }
 
 /// Inline `set`: the keys at the top are dotted paths, as with `helm --set`; below them keys are
@@ -58,26 +71,46 @@ fn resolve_file(file: &Path, resolve: &Resolve<'_>) -> Result<ResolvedFile, Erro
 ///
 /// # Errors
 /// Whatever `resolve` finds, at the release's line.
-pub(super) fn resolve_set(set: &Value, origin: &Origin, resolve: &Resolve<'_>) -> Result<Value, Errors> {
-    let (mut values, mut problems) = (Value::Object(Map::new()), Vec::new());
+pub(super) fn resolve_set(
+    set: &Value,
+    origin: &Origin,
+    resolve: &Resolve<'_>,
+) -> Result<Value, Errors> {
+    let mut values = Value::Object(Map::new());
+    let mut problems = Vec::new();
     for (path, value) in set.as_object().into_iter().flatten() {
         let mut value = value.clone();
-        resolve_strings(&mut value, &|text| resolve(text, &origin.file), &mut problems);
+        resolve_strings(
+            &mut value,
+            &|text| resolve(text, &origin.file),
+            &mut problems,
+        );
         set_path(&mut values, path, value);
     }
     // The text is a part of devk.yaml: only the release's line is known.
-    let problems = problems.into_iter().map(|e: Error| e.at(&origin.file, origin.line)).collect();
+    let problems = problems
+        .into_iter()
+        .map(|e: Error| e.at(&origin.file, origin.line))
+        .collect();
     Errors::unless_empty(problems, values)
 }
 
-fn resolve_strings(value: &mut Value, resolve: &dyn Fn(&str) -> Result<String, Errors>, problems: &mut Vec<Error>) {
+fn resolve_strings(
+    value: &mut Value,
+    resolve: &dyn Fn(&str) -> Result<String, Errors>,
+    problems: &mut Vec<Error>,
+) {
     match value {
         Value::String(text) => match resolve(text) {
             Ok(resolved) => *text = resolved,
             Err(errors) => problems.extend(errors.0),
         },
-        Value::Array(items) => items.iter_mut().for_each(|item| resolve_strings(item, resolve, problems)),
-        Value::Object(map) => map.values_mut().for_each(|item| resolve_strings(item, resolve, problems)),
+        Value::Array(items) => items
+            .iter_mut()
+            .for_each(|item| resolve_strings(item, resolve, problems)),
+        Value::Object(map) => map
+            .values_mut()
+            .for_each(|item| resolve_strings(item, resolve, problems)),
         _ => {}
     }
 }
@@ -86,14 +119,21 @@ fn resolve_strings(value: &mut Value, resolve: &dyn Fn(&str) -> Result<String, E
 /// `repository`, the reference is split, and a pinned `digest` is cleared: it would win over the tag.
 pub(super) fn set_image(values: &mut Value, chart: &Value, mapped: &MappedImage) {
     let ImagePaths { repository, tag } = &mapped.paths;
-    let siblings = repository.strip_suffix(".repository").and_then(|block| Some((block, get_path(chart, block)?)));
+    let siblings = repository
+        .strip_suffix(".repository")
+        .and_then(|block| Some((block, get_path(chart, block)?)));
     let mut name = mapped.image.repository.as_str();
     if let Some((block, siblings)) = siblings {
-        if let (Some(_), Some((registry, rest))) = (siblings.get("registry"), name.split_once('/')) {
+        if let (Some(_), Some((registry, rest))) = (siblings.get("registry"), name.split_once('/'))
+        {
             set_path(values, &format!("{block}.registry"), json!(registry));
             name = rest;
         }
-        if siblings.get("digest").and_then(Value::as_str).is_some_and(|digest| !digest.is_empty()) {
+        if siblings
+            .get("digest")
+            .and_then(Value::as_str)
+            .is_some_and(|digest| !digest.is_empty())
+        {
             set_path(values, &format!("{block}.digest"), json!(""));
         }
     }
@@ -114,17 +154,22 @@ pub(super) fn map_images(
     others: &[&ReleaseConfig],
     chart: &Value,
 ) -> Result<Vec<MappedImage>, Errors> {
-    let (mut mapped, mut problems) = (Vec::new(), Vec::new());
+    let mut mapped = Vec::new();
+    let mut problems = Vec::new();
     let blocks = image_blocks(chart);
     let elsewhere = |name: &str| others.iter().any(|other| other.images.contains_key(name));
     for image in images {
         let paths = match release.images.get(&image.name) {
             Some(paths) => Ok(Some(paths.clone())),
             None if elsewhere(&image.name) => continue,
-            None => find(&image.name, &blocks, images.len() == 1).map(|found| found.map(|block| below(&block))),
+            None => find(&image.name, &blocks, images.len() == 1)
+                .map(|found| found.map(|block| below(&block))),
         };
         match paths {
-            Ok(Some(paths)) => mapped.push(MappedImage { image: image.clone(), paths }),
+            Ok(Some(paths)) => mapped.push(MappedImage {
+                image: image.clone(),
+                paths,
+            }),
             Ok(None) if !others.is_empty() => {}
             Ok(None) => problems.push(no_place(image, release, &blocks)),
             Err(several) => problems.push(many_places(image, release, &several)),
@@ -147,18 +192,27 @@ fn find(name: &str, blocks: &[String], only_image: bool) -> Result<Option<String
 
 /// `todoApi`, `todo-api` and `todo_api` are the same name.
 fn plain(name: &str) -> String {
-    name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+    name.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 fn below(block: &str) -> ImagePaths {
-    ImagePaths { repository: format!("{block}.repository"), tag: format!("{block}.tag") }
+    ImagePaths {
+        repository: format!("{block}.repository"),
+        tag: format!("{block}.tag"),
+    }
 }
 
 /// Paths of all maps that have `repository` and `tag`.
 fn image_blocks(values: &Value) -> Vec<String> {
-    let (mut found, mut open) = (Vec::new(), vec![(String::new(), values)]);
+    let mut found = Vec::new();
+    let mut open = vec![(String::new(), values)];
     while let Some((path, value)) = open.pop() {
-        let Some(map) = value.as_object() else { continue };
+        let Some(map) = value.as_object() else {
+            continue;
+        };
         if !path.is_empty() && map.contains_key("repository") && map.contains_key("tag") {
             found.push(path.clone());
         }
@@ -169,13 +223,22 @@ fn image_blocks(values: &Value) -> Vec<String> {
 }
 
 fn no_place(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
-    let message = format!("no value of chart `{}` takes image `{}`", release.name, image.name);
-    let known = blocks.iter().map(|block| format!("the chart has an image at `{block}`"));
-    ask_for_paths(Error::new(Code::ImageUnused, message), image, release).evidence(known.collect::<Vec<_>>().join("\n"))
+    let message = format!(
+        "no value of chart `{}` takes image `{}`",
+        release.name, image.name
+    );
+    let known = blocks
+        .iter()
+        .map(|block| format!("the chart has an image at `{block}`"));
+    ask_for_paths(Error::new(Code::ImageUnused, message), image, release)
+        .evidence(known.collect::<Vec<_>>().join("\n"))
 }
 
 fn many_places(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
-    let message = format!("image `{}` could be meant for several values of release `{}`", image.name, release.name);
+    let message = format!(
+        "image `{}` could be meant for several values of release `{}`",
+        image.name, release.name
+    );
     let candidates = blocks.iter().map(|block| format!("`{block}`"));
     ask_for_paths(Error::new(Code::ImageUnused, message), image, release)
         .evidence(candidates.collect::<Vec<_>>().join("\n"))
@@ -186,7 +249,9 @@ fn ask_for_paths(error: Error, image: &ImageRef, release: &ReleaseConfig) -> Err
         "add `images: {{{}: {{repository: path.to.repository, tag: path.to.tag}}}}` to release `{}`",
         image.name, release.name
     );
-    error.hint(hint).at(&release.origin.file, release.origin.line)
+    error
+        .hint(hint)
+        .at(&release.origin.file, release.origin.line)
 }
 
 /// devk's own values file: `set`, then image references, then generated secrets, then what is decided.
@@ -223,16 +288,24 @@ pub(super) fn set_path(values: &mut Value, path: &str, value: Value) {
 }
 
 fn get_path<'a>(values: &'a Value, path: &str) -> Option<&'a Value> {
-    split(path).iter().try_fold(values, |place, part| place.get(part))
+    split(path)
+        .iter()
+        .try_fold(values, |place, part| place.get(part))
 }
 
 fn join(path: &str, key: &str) -> String {
     let key = key.replace('.', r"\.");
-    if path.is_empty() { key } else { format!("{path}.{key}") }
+    if path.is_empty() {
+        key
+    } else {
+        format!("{path}.{key}")
+    }
 }
 
 fn split(path: &str) -> Vec<String> {
-    let (mut parts, mut part, mut chars) = (Vec::new(), String::new(), path.chars());
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut chars = path.chars();
     while let Some(c) = chars.next() {
         match c {
             '\\' => part.extend(chars.next()),
@@ -250,11 +323,18 @@ mod tests {
     use super::*;
 
     fn image(name: &str) -> ImageRef {
-        ImageRef { name: name.into(), repository: format!("devk.local/shop/{name}"), tag: "0123456789abcdef".into() }
+        ImageRef {
+            name: name.into(),
+            repository: format!("devk.local/shop/{name}"),
+            tag: "0123456789abcdef".into(),
+        }
     }
 
     fn mapped(name: &str, block: &str) -> MappedImage {
-        MappedImage { image: image(name), paths: below(block) }
+        MappedImage {
+            image: image(name),
+            paths: below(block),
+        }
     }
 
     #[test]
@@ -262,7 +342,10 @@ mod tests {
         let mut values = json!({"a": "scalar", "keep": 1});
         set_path(&mut values, r"a.b\.c.d", json!(true));
         set_path(&mut values, "a", json!({"e": 2}));
-        assert_eq!(values, json!({"a": {"b.c": {"d": true}, "e": 2}, "keep": 1}));
+        assert_eq!(
+            values,
+            json!({"a": {"b.c": {"d": true}, "e": 2}, "keep": 1})
+        );
     }
 
     #[test]
@@ -272,18 +355,39 @@ mod tests {
             "images": {"web": {"repository": "r", "tag": ""}},
             "sidecar": {"image": {"repository": "r", "tag": "t"}},
         });
-        let found = map_images(&[image("todo-api"), image("web")], &fixture::release(), &[], &chart).unwrap();
-        assert_eq!(found, [mapped("todo-api", "todoApi.image"), mapped("web", "images.web")]);
+        let found = map_images(
+            &[image("todo-api"), image("web")],
+            &fixture::release(),
+            &[],
+            &chart,
+        )
+        .unwrap();
+        assert_eq!(
+            found,
+            [
+                mapped("todo-api", "todoApi.image"),
+                mapped("web", "images.web")
+            ]
+        );
     }
 
     #[test]
     fn a_chart_with_one_image_block_takes_the_only_image() {
-        let chart =
-            json!({"image": {"repository": "nginx", "tag": ""}, "db": {"image": {"repository": "", "tag": ""}}});
+        let chart = json!({"image": {"repository": "nginx", "tag": ""}, "db": {"image": {"repository": "", "tag": ""}}});
         let found = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap();
         assert_eq!(found, [mapped("api", "image")]);
-        let two = map_images(&[image("api"), image("web")], &fixture::release(), &[], &chart).unwrap_err();
-        assert_eq!(two.0.len(), 2, "with two images nobody knows whose block that is");
+        let two = map_images(
+            &[image("api"), image("web")],
+            &fixture::release(),
+            &[],
+            &chart,
+        )
+        .unwrap_err();
+        assert_eq!(
+            two.0.len(),
+            2,
+            "with two images nobody knows whose block that is"
+        );
     }
 
     #[test]
@@ -292,7 +396,10 @@ mod tests {
         let chart = json!({"api": {"image": block, "migration": {"image": block}}});
         let errors = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap_err();
         assert_eq!(errors.0[0].code, Code::ImageUnused);
-        assert_eq!(errors.0[0].evidence, ["`api.image`", "`api.migration.image`"]);
+        assert_eq!(
+            errors.0[0].evidence,
+            ["`api.image`", "`api.migration.image`"]
+        );
         assert_eq!(errors.0[0].line, Some(fixture::release().origin.line));
     }
 
@@ -301,32 +408,56 @@ mod tests {
         let mut other = fixture::release();
         other.images.insert("api".into(), below("image"));
         let chart = json!({"image": {"repository": "r", "tag": "t"}});
-        assert_eq!(map_images(&[image("api")], &fixture::release(), &[&other], &chart).unwrap(), []);
+        assert_eq!(
+            map_images(&[image("api")], &fixture::release(), &[&other], &chart).unwrap(),
+            []
+        );
     }
 
     #[test]
     fn a_registry_is_split_off_and_a_digest_cleared() {
         let chart = json!({"image": {"registry": "docker.io", "repository": "r", "tag": "t", "digest": "sha256:1"}});
-        let values = devk_values(json!({}), &chart, &[mapped("api", "image")], &BTreeMap::new(), &[]);
-        let expected =
-            json!({"registry": "devk.local", "digest": "", "repository": "shop/api", "tag": "0123456789abcdef"});
+        let values = devk_values(
+            json!({}),
+            &chart,
+            &[mapped("api", "image")],
+            &BTreeMap::new(),
+            &[],
+        );
+        let expected = json!({"registry": "devk.local", "digest": "", "repository": "shop/api", "tag": "0123456789abcdef"});
         assert_eq!(values, json!({"image": expected}));
     }
 
     #[test]
     fn what_is_decided_stands_above_set_and_secrets() {
         let generated = [("db.password".to_owned(), "generated".to_owned())].into();
-        let decided = [("db.password".to_owned(), json!("compose's")), ("db.enabled".to_owned(), json!(false))];
-        let values = devk_values(json!({"db": {"enabled": true, "size": 1}}), &json!({}), &[], &generated, &decided);
-        assert_eq!(values, json!({"db": {"enabled": false, "size": 1, "password": "compose's"}}));
+        let decided = [
+            ("db.password".to_owned(), json!("compose's")),
+            ("db.enabled".to_owned(), json!(false)),
+        ];
+        let values = devk_values(
+            json!({"db": {"enabled": true, "size": 1}}),
+            &json!({}),
+            &[],
+            &generated,
+            &decided,
+        );
+        assert_eq!(
+            values,
+            json!({"db": {"enabled": false, "size": 1, "password": "compose's"}})
+        );
     }
 
     #[test]
     fn set_takes_dotted_paths_and_resolves_strings() {
         let set = json!({"postgresql.enabled": false, "urls": ["${forward.api.url}"]});
-        let resolve = |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", "http://127.0.0.1:15000"));
+        let resolve =
+            |text: &str, _: &Path| Ok(text.replace("${forward.api.url}", "http://127.0.0.1:15000"));
         let values = resolve_set(&set, &fixture::release().origin, &resolve).unwrap();
-        assert_eq!(values, json!({"postgresql": {"enabled": false}, "urls": ["http://127.0.0.1:15000"]}));
+        assert_eq!(
+            values,
+            json!({"postgresql": {"enabled": false}, "urls": ["http://127.0.0.1:15000"]})
+        );
     }
 
     #[test]
@@ -335,16 +466,28 @@ mod tests {
         let resolve = |_: &str, file: &Path| -> Result<String, Errors> {
             Err(Error::new(Code::ConfigVariable, "none").at(file, 99).into())
         };
-        let errors = resolve_set(&json!({"a": ["x\n${forward.no.url}"], "b": 5}), &origin, &resolve).unwrap_err();
-        assert_eq!(errors.0.iter().map(ToString::to_string).collect::<Vec<_>>(), ["/devk.yaml:7: none"]);
+        let errors = resolve_set(
+            &json!({"a": ["x\n${forward.no.url}"], "b": 5}),
+            &origin,
+            &resolve,
+        )
+        .unwrap_err();
+        assert_eq!(
+            errors.0.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["/devk.yaml:7: none"]
+        );
     }
 
     #[test]
     fn all_broken_files_are_reported_together() {
         let dir = tempfile::tempdir().unwrap();
-        let (missing, broken) = (dir.path().join("missing.yaml"), dir.path().join("broken.yaml"));
+        let missing = dir.path().join("missing.yaml");
+        let broken = dir.path().join("broken.yaml");
         std::fs::write(&broken, "a: [\n").unwrap();
-        let errors = resolve_files(&[missing, broken], &|text: &str, _: &Path| Ok(text.to_owned())).unwrap_err();
+        let errors = resolve_files(&[missing, broken], &|text: &str, _: &Path| {
+            Ok(text.to_owned())
+        })
+        .unwrap_err();
         let codes: Vec<_> = errors.0.iter().map(|e| e.code).collect();
         assert_eq!(codes, [Code::ConfigPath, Code::ConfigSyntax]);
     }

@@ -11,17 +11,27 @@ pub(super) struct GoesBy(Mutex<Option<Asked>>);
 
 impl GoesBy {
     pub(super) fn now(&self) -> Option<Asked> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Goes by `asked` from now on. What it went by before comes back with the end of the trial, unless that is
     /// passed. Whoever tries has the session: there is no second trial at the same time.
     pub(super) fn try_out(&self, asked: Asked) -> Trial<'_> {
-        Trial { of: self, before: self.replace(Some(asked)), passed: false }
+        Trial {
+            of: self,
+            before: self.replace(Some(asked)),
+            passed: false,
+        }
     }
 
     fn replace(&self, asked: Option<Asked>) -> Option<Asked> {
-        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), asked)
+        std::mem::replace(
+            &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner),
+            asked,
+        )
     }
 }
 
@@ -56,8 +66,17 @@ pub(super) mod tests {
 
     /// An `up` from a folder.
     pub(crate) fn from(dir: impl AsRef<Path>) -> Asked {
-        let source = Source { dir: dir.as_ref().to_owned(), file: None, profile: None };
-        Asked { id: "shop".to_owned(), source, bridging: Default::default(), environment: Default::default() }
+        let source = Source {
+            dir: dir.as_ref().to_owned(),
+            file: None,
+            profile: None,
+        };
+        Asked {
+            id: "shop".to_owned(),
+            source,
+            bridging: Default::default(),
+            environment: Default::default(),
+        }
     }
 
     fn dir(goes_by: &GoesBy) -> Option<PathBuf> {

@@ -20,15 +20,28 @@ impl Build {
     /// This process's own; None if the system does not tell.
     pub fn own() -> Option<Self> {
         let file = std::fs::metadata(program().ok()?).ok()?;
-        let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?.as_millis();
+        let modified = file
+            .modified()
+            .ok()?
+            .duration_since(UNIX_EPOCH)
+            .ok()?
+            .as_millis();
         let modified = i64::try_from(modified).ok()?;
-        Some(Self { version: env!("CARGO_PKG_VERSION").to_owned(), bytes: file.len(), modified })
+        Some(Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            bytes: file.len(),
+            modified,
+        })
     }
 }
 
 /// Where the running program can be read, on Linux even if its file has been replaced since.
 pub(super) fn program() -> std::io::Result<PathBuf> {
-    if cfg!(target_os = "linux") { Ok("/proc/self/exe".into()) } else { std::env::current_exe() }
+    if cfg!(target_os = "linux") {
+        Ok("/proc/self/exe".into())
+    } else {
+        std::env::current_exe()
+    }
 }
 
 impl fmt::Display for Build {
@@ -49,8 +62,18 @@ mod tests {
     fn a_build_is_itself_and_no_other() {
         let own = Build::own().unwrap();
         assert_eq!(Build::own(), Some(own.clone()));
-        assert_ne!(Build { bytes: own.bytes + 1, ..own.clone() }, own);
-        let early = Build { version: "1.2.3".to_owned(), bytes: 1, modified: 86_400_000 };
+        assert_ne!(
+            Build {
+                bytes: own.bytes + 1,
+                ..own.clone()
+            },
+            own
+        );
+        let early = Build {
+            version: "1.2.3".to_owned(),
+            bytes: 1,
+            modified: 86_400_000,
+        };
         assert_eq!(early.to_string(), "devk 1.2.3 of 1970-01-02T00:00:00Z");
     }
 }

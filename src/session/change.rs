@@ -30,7 +30,13 @@ pub struct Changes {
 
 pub fn channel() -> (Teller, Changes) {
     let ((rebuilds, told), (inputs, read)) = (unbounded_channel(), unbounded_channel());
-    (Teller { rebuilds, inputs }, Changes { rebuilds: told, inputs: read })
+    (
+        Teller { rebuilds, inputs },
+        Changes {
+            rebuilds: told,
+            inputs: read,
+        },
+    )
 }
 
 /// One change, in words for the user.
@@ -55,12 +61,15 @@ impl Changes {
 
     /// Adds what comes until the burst is over. What git does is one change, however long it takes.
     pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
-        let (git, deadline) = (git_folder(root), Instant::now() + GIT);
+        let git = git_folder(root);
+        let deadline = Instant::now() + GIT;
         loop {
             while let Ok(change) = timeout(QUIET, self.next()).await {
                 seen.insert(change);
             }
-            let at_work = git.as_deref().is_some_and(|git| git.join("index.lock").exists());
+            let at_work = git
+                .as_deref()
+                .is_some_and(|git| git.join("index.lock").exists());
             if !at_work || Instant::now() > deadline {
                 return;
             }
@@ -71,14 +80,19 @@ impl Changes {
 
 impl From<Rebuild> for Change {
     fn from(Rebuild { image, path, why }: Rebuild) -> Self {
-        let why = path.map_or(why.clone(), |path| format!("`{}` changed: {why}", path.display()));
+        let why = path.map_or(why.clone(), |path| {
+            format!("`{}` changed: {why}", path.display())
+        });
         Self { what: image, why }
     }
 }
 
 /// The folder with git's index for the worktree that `root` is in (gitrepository-layout(5)).
 fn git_folder(root: &Path) -> Option<PathBuf> {
-    let git = root.ancestors().map(|folder| folder.join(".git")).find(|git| git.exists())?;
+    let git = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.exists())?;
     if git.is_dir() {
         return Some(git);
     }
@@ -92,7 +106,11 @@ mod tests {
     use super::*;
 
     fn rebuild(image: &str) -> Rebuild {
-        Rebuild { image: image.to_owned(), path: Some("Dockerfile".into()), why: "says how".to_owned() }
+        Rebuild {
+            image: image.to_owned(),
+            path: Some("Dockerfile".into()),
+            why: "says how".to_owned(),
+        }
     }
 
     #[tokio::test]
@@ -131,6 +149,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("sub")).unwrap();
         std::fs::write(dir.path().join(".git"), "gitdir: /main/.git/worktrees/x\n").unwrap();
-        assert_eq!(git_folder(&dir.path().join("sub")).unwrap(), Path::new("/main/.git/worktrees/x"));
+        assert_eq!(
+            git_folder(&dir.path().join("sub")).unwrap(),
+            Path::new("/main/.git/worktrees/x")
+        );
     }
 }

@@ -51,7 +51,11 @@ pub async fn running_or_started(paths: &Paths, id: &str, waiting: impl Fn()) -> 
 }
 
 /// The connection, or None when no process has the project's lock.
-async fn running_or_free(paths: &Paths, id: &str, waiting: impl Fn()) -> Result<Option<Connection>> {
+async fn running_or_free(
+    paths: &Paths,
+    id: &str,
+    waiting: impl Fn(),
+) -> Result<Option<Connection>> {
     let since = Instant::now();
     let mut told = false;
     loop {
@@ -122,12 +126,16 @@ fn is_free(paths: &Paths, id: &str) -> Result<bool> {
     if !lock.exists() {
         return Ok(true);
     }
-    Lock::try_take(&lock).map(|taken| taken.is_some()).map_err(|e| refused("lock", &lock, &e))
+    Lock::try_take(&lock)
+        .map(|taken| taken.is_some())
+        .map_err(|e| refused("lock", &lock, &e))
 }
 
 fn start(id: &str, log: &Path) -> Result<Child> {
     let log = opened(log).map_err(|e| refused("write", log, &e))?;
-    spawn(id, log).map_err(|e| Error::new(Code::SessionLost, format!("cannot start the session: {e}")).hint("devk up"))
+    spawn(id, log).map_err(|e| {
+        Error::new(Code::SessionLost, format!("cannot start the session: {e}")).hint("devk up")
+    })
 }
 
 /// The log, for this user alone: an error may quote what a program printed.
@@ -138,13 +146,22 @@ fn opened(log: &Path) -> std::io::Result<File> {
     if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
         std::fs::remove_file(log)?;
     }
-    OpenOptions::new().create(true).append(true).mode(0o600).open(log)
+    OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(log)
 }
 
 fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     // It may outlive the folder that it is started from.
-    command.args(["supervise", id]).current_dir("/").stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    command
+        .args(["supervise", id])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log);
     command.envs([memory::ENVIRONMENT]);
     #[cfg(unix)]
     {
@@ -180,7 +197,9 @@ async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> 
     match connection.read.next().await? {
         Some(Reply::Status { status }) => Ok(Some(status)),
         None => Ok(None),
-        Some(_) => Err(Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART)),
+        Some(_) => Err(
+            Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART),
+        ),
     }
 }
 
@@ -228,7 +247,9 @@ pub async fn ended(paths: &Paths, id: &str) -> Result<()> {
 /// Keeps the project from having a supervisor for as long as the lock lives.
 async fn locked_out(paths: &Paths, id: &str) -> Result<Lock> {
     let lock = lock_of(paths, id);
-    Lock::take(&lock, || {}).await.map_err(|e| refused("lock", &lock, &e))
+    Lock::take(&lock, || {})
+        .await
+        .map_err(|e| refused("lock", &lock, &e))
 }
 
 #[cfg(test)]
@@ -250,11 +271,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_that_ends_instead_of_answering_is_none_and_one_that_does_not_understand_is_no_silence() {
-        let status = SessionStatus { pid: 7, ..SessionStatus::default() };
+    async fn a_session_that_ends_instead_of_answering_is_none_and_one_that_does_not_understand_is_no_silence()
+     {
+        let status = SessionStatus {
+            pid: 7,
+            ..SessionStatus::default()
+        };
         assert_eq!(status_by(Some(Reply::Status { status })).await, Ok(Some(7)));
         assert_eq!(status_by(None).await, Ok(None));
         let errors = Error::new(Code::SessionLost, "it speaks another version").into();
-        assert_eq!(status_by(Some(Reply::Refused { errors })).await, Err(Code::SessionLost));
+        assert_eq!(
+            status_by(Some(Reply::Refused { errors })).await,
+            Err(Code::SessionLost)
+        );
     }
 }

@@ -78,7 +78,8 @@ pub enum Reply {
 }
 
 /// What ends a session and begins a new one.
-pub(super) const RESTART: &str = "devk up --restart    # its forwards close for a moment; cluster and data stay";
+pub(super) const RESTART: &str =
+    "devk up --restart    # its forwards close for a moment; cluster and data stay";
 
 /// What an `up` came to.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -129,7 +130,13 @@ pub struct Sender {
 impl From<UnixStream> for Connection {
     fn from(stream: UnixStream) -> Self {
         let (read, write) = stream.into_split();
-        Self { read: Receiver(BufReader::new(read).lines()), write: Sender { half: write, unsent: vec![] } }
+        Self {
+            read: Receiver(BufReader::new(read).lines()),
+            write: Sender {
+                half: write,
+                unsent: vec![],
+            },
+        }
     }
 }
 
@@ -140,11 +147,17 @@ impl Receiver {
     /// [`Code::SessionLost`] if the other side speaks something else, such as another version of devk.
     pub async fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>> {
         // A reset is an end like any other: the process on the other side is gone.
-        let Ok(Some(line)) = self.0.next_line().await else { return Ok(None) };
+        let Ok(Some(line)) = self.0.next_line().await else {
+            return Ok(None);
+        };
         // The line itself is not shown: the client's environment may stand in it.
         serde_json::from_str(&line).map(Some).map_err(|e| {
             let place = format!("column {}", e.column());
-            Error::new(Code::SessionLost, format!("the session speaks another version of devk ({place})")).hint(RESTART)
+            Error::new(
+                Code::SessionLost,
+                format!("the session speaks another version of devk ({place})"),
+            )
+            .hint(RESTART)
         })
     }
 }
@@ -155,7 +168,9 @@ impl Sender {
     /// # Errors
     /// [`Code::SessionLost`] if the other side is gone.
     pub async fn send(&mut self, document: &impl Serialize) -> Result<()> {
-        let lost = |e: &dyn std::fmt::Display| Error::new(Code::SessionLost, format!("the session is gone: {e}"));
+        let lost = |e: &dyn std::fmt::Display| {
+            Error::new(Code::SessionLost, format!("the session is gone: {e}"))
+        };
         serde_json::to_writer(&mut self.unsent, document).map_err(|e| lost(&e))?;
         self.unsent.push(b'\n');
         while !self.unsent.is_empty() {
@@ -173,13 +188,19 @@ mod tests {
     #[tokio::test]
     async fn a_document_that_was_given_up_half_way_does_not_spoil_the_next_one() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let (mut near, mut far) = (Connection::from(ours), Connection::from(theirs));
+        let mut near = Connection::from(ours);
+        let mut far = Connection::from(theirs);
         let long = "x".repeat(4 << 20);
-        let given_up = tokio::time::timeout(std::time::Duration::from_millis(50), near.write.send(&long)).await;
+        let given_up =
+            tokio::time::timeout(std::time::Duration::from_millis(50), near.write.send(&long))
+                .await;
         assert!(given_up.is_err(), "the buffer of the socket is smaller");
         let (sent, first) = tokio::join!(near.write.send(&"bye"), far.read.next::<String>());
         sent.unwrap();
         assert_eq!(first.unwrap().unwrap().len(), long.len());
-        assert_eq!(far.read.next::<String>().await.unwrap().as_deref(), Some("bye"));
+        assert_eq!(
+            far.read.next::<String>().await.unwrap().as_deref(),
+            Some("bye")
+        );
     }
 }

@@ -55,21 +55,42 @@ enum Change {
 
 /// Publishes every change. Ends only if the streams do, which kube's watchers never do.
 async fn follow(client: Option<Client>, namespace: &str, snapshots: &watch::Sender<Snapshot>) {
-    let Some(client) = client else { return std::future::pending().await };
-    let slices = watcher(Api::namespaced(client.clone(), namespace), watcher::Config::default());
-    let pods = watcher(Api::<PartialObjectMeta<Pod>>::namespaced(client, namespace), watcher::Config::default());
+    let Some(client) = client else {
+        return std::future::pending().await;
+    };
+    let slices = watcher(
+        Api::namespaced(client.clone(), namespace),
+        watcher::Config::default(),
+    );
+    let pods = watcher(
+        Api::<PartialObjectMeta<Pod>>::namespaced(client, namespace),
+        watcher::Config::default(),
+    );
     let mut changes = stream::select(
-        slices.backoff(Pauses::default()).map(Change::Slices).boxed(),
+        slices
+            .backoff(Pauses::default())
+            .map(Change::Slices)
+            .boxed(),
         pods.backoff(Pauses::default()).map(Change::Pods).boxed(),
     );
-    let (mut slices, mut born) = (Mirror::<Slice>::default(), Mirror::<Option<Timestamp>>::default());
+    let mut slices = Mirror::<Slice>::default();
+    let mut born = Mirror::<Option<Timestamp>>::default();
     while let Some(change) = changes.next().await {
         let trouble = match change {
             Change::Slices(event) => slices.take(event, Slice::from),
-            Change::Pods(event) => born.take(event, |pod| pod.metadata.creation_timestamp.map(|time| time.0)),
+            Change::Pods(event) => born.take(event, |pod| {
+                pod.metadata.creation_timestamp.map(|time| time.0)
+            }),
         };
-        let born = born.items.iter().filter_map(|(pod, time)| Some((pod.clone(), (*time)?)));
-        let now = Snapshot { slices: slices.items.clone(), born: born.collect(), trouble };
+        let born = born
+            .items
+            .iter()
+            .filter_map(|(pod, time)| Some((pod.clone(), (*time)?)));
+        let now = Snapshot {
+            slices: slices.items.clone(),
+            born: born.collect(),
+            trouble,
+        };
         snapshots.send_if_modified(|snapshot| std::mem::replace(snapshot, now.clone()) != now);
     }
 }
@@ -84,7 +105,10 @@ pub(crate) struct Mirror<T> {
 
 impl<T> Default for Mirror<T> {
     fn default() -> Self {
-        Self { items: BTreeMap::new(), incoming: BTreeMap::new() }
+        Self {
+            items: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+        }
     }
 }
 
@@ -97,7 +121,9 @@ impl<T> Mirror<T> {
     ) -> Option<String> {
         match event {
             Ok(Event::Init) => self.incoming.clear(),
-            Ok(Event::InitApply(object)) => drop(self.incoming.insert(object.name_any(), read(object))),
+            Ok(Event::InitApply(object)) => {
+                drop(self.incoming.insert(object.name_any(), read(object)))
+            }
             Ok(Event::InitDone) => self.items = std::mem::take(&mut self.incoming),
             Ok(Event::Apply(object)) => drop(self.items.insert(object.name_any(), read(object))),
             Ok(Event::Delete(object)) => drop(self.items.remove(&object.name_any())),
@@ -150,14 +176,20 @@ mod tests {
     fn client(answers: &[(u16, Value)]) -> Client {
         let answers = Arc::new(Mutex::new(answers.iter().cloned().collect::<VecDeque<_>>()));
         let service = tower::service_fn(move |request: Request<Body>| {
-            let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
-            let answer = match (path.ends_with("/endpointslices"), query.contains("watch=true")) {
+            let path = request.uri().path().to_owned();
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            let answer = match (
+                path.ends_with("/endpointslices"),
+                query.contains("watch=true"),
+            ) {
                 (true, _) => answers.lock().unwrap().pop_front(),
                 (false, false) => Some((200, list("PartialObjectMetadata", "meta.k8s.io/v1", &[]))),
                 (false, true) => None,
             };
             async move {
-                let Some((status, body)) = answer else { return std::future::pending().await };
+                let Some((status, body)) = answer else {
+                    return std::future::pending().await;
+                };
                 let body = Body::from(format!("{body}\n").into_bytes());
                 let response = Response::builder().status(status).body(body);
                 Ok::<_, std::convert::Infallible>(response.unwrap())
@@ -196,38 +228,66 @@ mod tests {
     }
 
     fn start(client: Option<Client>) -> Watch {
-        let (clients, cancel) = (watch::channel(client).0, CancellationToken::new());
+        let clients = watch::channel(client).0;
+        let cancel = CancellationToken::new();
         let snapshots = watch("ns", clients.subscribe(), cancel.clone());
-        Watch { clients, snapshots, _stop: cancel.drop_guard() }
+        Watch {
+            clients,
+            snapshots,
+            _stop: cancel.drop_guard(),
+        }
     }
 
     impl Watch {
         async fn sees(&mut self, what: impl FnMut(&Snapshot) -> bool) -> bool {
-            timeout(Duration::from_secs(5), self.snapshots.wait_for(what)).await.is_ok_and(|seen| seen.is_ok())
+            timeout(Duration::from_secs(5), self.snapshots.wait_for(what))
+                .await
+                .is_ok_and(|seen| seen.is_ok())
         }
 
         async fn sees_pod(&mut self, pod: &str) -> bool {
-            self.sees(|snapshot| snapshot.slices.values().any(|slice| slice.ready.contains_key(pod))).await
+            self.sees(|snapshot| {
+                snapshot
+                    .slices
+                    .values()
+                    .any(|slice| slice.ready.contains_key(pod))
+            })
+            .await
         }
     }
 
     #[tokio::test]
     async fn a_replaced_pod_is_seen_in_the_watch() {
-        let mut watch = start(Some(client(&[slices(&[slice("old")]), event("MODIFIED", &slice("new"))])));
+        let mut watch = start(Some(client(&[
+            slices(&[slice("old")]),
+            event("MODIFIED", &slice("new")),
+        ])));
         assert!(watch.sees_pod("new").await);
-        assert!(!watch.snapshots.borrow().slices["api-x"].ready.contains_key("old"));
+        assert!(
+            !watch.snapshots.borrow().slices["api-x"]
+                .ready
+                .contains_key("old")
+        );
     }
 
     #[tokio::test]
     async fn an_expired_watch_is_listed_again() {
         let expired = event("ERROR", &failure(410));
-        let mut watch = start(Some(client(&[slices(&[slice("old")]), expired, slices(&[slice("new")])])));
+        let mut watch = start(Some(client(&[
+            slices(&[slice("old")]),
+            expired,
+            slices(&[slice("new")]),
+        ])));
         assert!(watch.sees_pod("new").await);
     }
 
     #[tokio::test]
     async fn while_the_server_fails_the_last_state_stays_with_the_reason_beside_it() {
-        let answers = [slices(&[slice("old")]), (503, failure(503)), (503, failure(503))];
+        let answers = [
+            slices(&[slice("old")]),
+            (503, failure(503)),
+            (503, failure(503)),
+        ];
         let mut watch = start(Some(client(&answers)));
         assert!(watch.sees(|snapshot| snapshot.trouble.is_some()).await);
         assert!(watch.sees_pod("old").await);
@@ -238,8 +298,14 @@ mod tests {
         let mut watch = start(Some(client(&[slices(&[slice("first")])])));
         assert!(watch.sees_pod("first").await);
         watch.clients.send_replace(None);
-        assert!(watch.sees(|snapshot| *snapshot == Snapshot::default()).await);
-        watch.clients.send_replace(Some(client(&[slices(&[slice("second")])])));
+        assert!(
+            watch
+                .sees(|snapshot| *snapshot == Snapshot::default())
+                .await
+        );
+        watch
+            .clients
+            .send_replace(Some(client(&[slices(&[slice("second")])])));
         assert!(watch.sees_pod("second").await);
     }
 }

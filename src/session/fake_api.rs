@@ -40,7 +40,11 @@ impl FakeApi {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let api = Self {
             address: listener.local_addr().unwrap(),
-            pods: Arc::new(Mutex::new(pods.iter().map(|(name, pod)| ((*name).to_owned(), pod.clone())).collect())),
+            pods: Arc::new(Mutex::new(
+                pods.iter()
+                    .map(|(name, pod)| ((*name).to_owned(), pod.clone()))
+                    .collect(),
+            )),
             dialled: Arc::default(),
         };
         let serving = api.clone();
@@ -70,12 +74,24 @@ impl FakeApi {
             let name = request.uri().path().split('/').nth(6).unwrap().to_owned();
             pod = self.pods.lock().unwrap().get(&name).cloned();
             self.dialled.lock().unwrap().push(name);
-            response.headers_mut().insert("sec-websocket-protocol", "v4.channel.k8s.io".parse().unwrap());
-            if pod.is_some() { Ok(response) } else { Err(not_found()) }
+            response.headers_mut().insert(
+                "sec-websocket-protocol",
+                "v4.channel.k8s.io".parse().unwrap(),
+            );
+            if pod.is_some() {
+                Ok(response)
+            } else {
+                Err(not_found())
+            }
         };
-        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(socket, handshake).await else { return };
+        let Ok(mut socket) = tokio_tungstenite::accept_hdr_async(socket, handshake).await else {
+            return;
+        };
         for channel in [0, 1] {
-            socket.send(Message::binary(vec![channel, 80, 0])).await.unwrap();
+            socket
+                .send(Message::binary(vec![channel, 80, 0]))
+                .await
+                .unwrap();
         }
         match pod.unwrap() {
             Pod::Runs(server) => run(socket, TcpStream::connect(server).await.unwrap()).await,
@@ -89,7 +105,9 @@ fn not_found() -> ErrorResponse {
     let body = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods not found","reason":"NotFound","code":404}"#;
     let mut response = ErrorResponse::new(Some(body.to_owned()));
     *response.status_mut() = 404.try_into().unwrap();
-    response.headers_mut().insert("content-length", body.len().to_string().parse().unwrap());
+    response
+        .headers_mut()
+        .insert("content-length", body.len().to_string().parse().unwrap());
     response
 }
 
@@ -110,10 +128,19 @@ async fn run(socket: Socket, server: TcpStream) {
     let _ = outgoing.lock().await.close().await;
 }
 
-async fn down(mut server: tokio::net::tcp::OwnedReadHalf, pod: Arc<tokio::sync::Mutex<SplitSink<Socket, Message>>>) {
+async fn down(
+    mut server: tokio::net::tcp::OwnedReadHalf,
+    pod: Arc<tokio::sync::Mutex<SplitSink<Socket, Message>>>,
+) {
     let mut frame = vec![0; 32 * 1024];
     while let Ok(count @ 1..) = server.read(&mut frame[1..]).await {
-        if pod.lock().await.send(Message::binary(frame[..=count].to_vec())).await.is_err() {
+        if pod
+            .lock()
+            .await
+            .send(Message::binary(frame[..=count].to_vec()))
+            .await
+            .is_err()
+        {
             return;
         }
     }
@@ -133,14 +160,19 @@ async fn up(mut frames: SplitStream<Socket>, mut server: tokio::net::tcp::OwnedW
 async fn refuse(mut socket: Socket) {
     let text = "\u{1}failed to execute portforward in network namespace \"/x\": failed to connect to localhost:80 \
                 inside namespace \"y\", IPv4: dial tcp4 127.0.0.1:80: connect: connection refused";
-    socket.send(Message::binary(text.as_bytes().to_vec())).await.unwrap();
+    socket
+        .send(Message::binary(text.as_bytes().to_vec()))
+        .await
+        .unwrap();
     let _ = socket.close(None).await;
 }
 
 async fn die(mut socket: Socket, after: usize) {
     let mut count = 0;
     while count < after {
-        let Some(Ok(Message::Binary(frame))) = socket.next().await else { return };
+        let Some(Ok(Message::Binary(frame))) = socket.next().await else {
+            return;
+        };
         count += frame.len() - 1;
     }
 }

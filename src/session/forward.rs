@@ -41,7 +41,11 @@ const DIAL: Duration = Duration::from_secs(5);
 const OPENING: usize = 64;
 /// Pauses before the attempts after the first: a server that its reloader restarts refuses
 /// connections for about a second while its pod stays Ready.
-const PAUSES: [Duration; 3] = [Duration::from_millis(100), Duration::from_millis(400), Duration::from_secs(1)];
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_secs(1),
+];
 /// How long a listener rests when the machine is out of file descriptors.
 const REST: Duration = Duration::from_millis(100);
 /// How long a client may take to close after the pod has: closing first would reset it if it has
@@ -91,7 +95,9 @@ impl Listener {
     }
 }
 
-async fn accept_v6(listener: Option<&TcpListener>) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
+async fn accept_v6(
+    listener: Option<&TcpListener>,
+) -> std::io::Result<(TcpStream, std::net::SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,
@@ -116,11 +122,17 @@ fn lacks_address(error: &std::io::Error) -> bool {
 }
 
 async fn held(forward: &Forward) -> Error {
-    not_bound(forward, &format!("held by {}", listeners::holder(forward.local).await))
+    not_bound(
+        forward,
+        &format!("held by {}", listeners::holder(forward.local).await),
+    )
 }
 
 fn not_bound(forward: &Forward, cause: &str) -> Error {
-    let text = format!("port {} of forward `{}` cannot be opened: {cause}", forward.local, forward.name);
+    let text = format!(
+        "port {} of forward `{}` cannot be opened: {cause}",
+        forward.local, forward.name
+    );
     Error::new(Code::PortHeld, text).hint("devk doctor")
 }
 
@@ -136,7 +148,9 @@ pub struct Forwarder {
 
 impl std::fmt::Debug for Forwarder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Forwarder").field("namespaces", &self.namespaces.keys()).finish_non_exhaustive()
+        f.debug_struct("Forwarder")
+            .field("namespaces", &self.namespaces.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -174,7 +188,14 @@ impl Forwarder {
         cancel: CancellationToken,
     ) -> Self {
         let relay = relay::keep(sites, cancel.clone());
-        Self { clients, relay, gate, reporter, cancel, namespaces: BTreeMap::new() }
+        Self {
+            clients,
+            relay,
+            gate,
+            reporter,
+            cancel,
+            namespaces: BTreeMap::new(),
+        }
     }
 
     /// The relay that connections take, or why they go over the API server.
@@ -199,14 +220,25 @@ impl Forwarder {
             patience: PATIENCE,
             opening: Semaphore::new(OPENING),
         };
-        let task = tokio::spawn(serve(listener.clone(), Arc::new(route), self.cancel.clone()));
-        Serving { numbers, listener, task: AbortOnDropHandle::new(task) }
+        let task = tokio::spawn(serve(
+            listener.clone(),
+            Arc::new(route),
+            self.cancel.clone(),
+        ));
+        Serving {
+            numbers,
+            listener,
+            task: AbortOnDropHandle::new(task),
+        }
     }
 
     /// The namespace's snapshots, watched from the first call on.
     pub fn pods(&mut self, namespace: &str) -> watch::Receiver<Snapshot> {
         let start = || endpoints::watch(namespace, self.clients.clone(), self.cancel.clone());
-        self.namespaces.entry(namespace.to_owned()).or_insert_with(start).clone()
+        self.namespaces
+            .entry(namespace.to_owned())
+            .or_insert_with(start)
+            .clone()
     }
 }
 
@@ -259,11 +291,16 @@ impl Route {
 
     async fn carry(&self, local: &mut TcpStream) -> Result<()> {
         let deadline = Instant::now() + self.patience;
-        let (mut sent, mut tried) = (Sent::default(), BTreeSet::new());
+        let mut sent = Sent::default();
+        let mut tried = BTreeSet::new();
         let mut pauses = PAUSES.iter();
         loop {
-            let Err(failure) = self.attempt(local, &mut sent, &mut tried, deadline).await else { return Ok(()) };
-            let Some(pause) = pauses.next().filter(|_| failure.again) else { return Err(failure.error) };
+            let Err(failure) = self.attempt(local, &mut sent, &mut tried, deadline).await else {
+                return Ok(());
+            };
+            let Some(pause) = pauses.next().filter(|_| failure.again) else {
+                return Err(failure.error);
+            };
             sleep(*pause).await;
         }
     }
@@ -282,28 +319,48 @@ impl Route {
                 Ok(())
             }
             End::Abandoned => Ok(()),
-            End::Failed(text) => Err(Failure { error: self.broken(&endpoint, &text), again: sent.may_repeat(&text) }),
+            End::Failed(text) => Err(Failure {
+                error: self.broken(&endpoint, &text),
+                again: sent.may_repeat(&text),
+            }),
         }
     }
 
     /// A way into a Ready pod, in turn with the others that want one.
-    async fn open(&self, tried: &mut BTreeSet<String>, deadline: Instant) -> Result<(Way, Endpoint), Failure> {
+    async fn open(
+        &self,
+        tried: &mut BTreeSet<String>,
+        deadline: Instant,
+    ) -> Result<(Way, Endpoint), Failure> {
         let in_turn = async {
             let turn = self.opening.acquire().await;
             (turn, self.ready(tried).await)
         };
         let waited = timeout_at(deadline, in_turn).await;
-        let (_turn, (client, endpoint)) = waited.map_err(|_| Failure { error: self.nowhere(), again: false })?;
+        let (_turn, (client, endpoint)) = waited.map_err(|_| Failure {
+            error: self.nowhere(),
+            again: false,
+        })?;
         tried.insert(endpoint.pod.clone());
-        let opened = timeout(DIAL, Way::open(&self.relay, &client, &self.target.namespace, &endpoint)).await;
-        let opened = opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
-        let way = opened.map_err(|text| Failure { error: self.broken(&endpoint, &text), again: true })?;
+        let opened = timeout(
+            DIAL,
+            Way::open(&self.relay, &client, &self.target.namespace, &endpoint),
+        )
+        .await;
+        let opened =
+            opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
+        let way = opened.map_err(|text| Failure {
+            error: self.broken(&endpoint, &text),
+            again: true,
+        })?;
         Ok((way, endpoint))
     }
 
     /// A client and a Ready pod that has what was synced, as soon as there are both.
     async fn ready(&self, tried: &BTreeSet<String>) -> (Client, Endpoint) {
-        let (mut clients, mut pods, mut gate) = (self.clients.clone(), self.pods.clone(), self.gate.clone());
+        let mut clients = self.clients.clone();
+        let mut pods = self.pods.clone();
+        let mut gate = self.gate.clone();
         loop {
             let admits = |pod: &str| self.gate.admits(&self.target.namespace, pod);
             let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, admits);
@@ -324,29 +381,48 @@ impl Route {
     }
 
     fn nowhere(&self) -> Error {
-        let Target { namespace, service, .. } = &self.target;
+        let Target {
+            namespace, service, ..
+        } = &self.target;
         let waited = self.patience.as_secs();
-        let none = match choose(&self.pods.borrow(), &self.target, &BTreeSet::new(), |_| true) {
-            Some(Endpoint { pod, .. }) => format!("no pod but `{pod}`, which lacks what was synced before it started,"),
+        let none = match choose(&self.pods.borrow(), &self.target, &BTreeSet::new(), |_| {
+            true
+        }) {
+            Some(Endpoint { pod, .. }) => {
+                format!("no pod but `{pod}`, which lacks what was synced before it started,")
+            }
             None => "no Ready pod".to_owned(),
         };
-        let text = format!("{none} behind Service `{service}` in namespace `{namespace}` for {waited} s");
+        let text =
+            format!("{none} behind Service `{service}` in namespace `{namespace}` for {waited} s");
         let trouble = self.pods.borrow().trouble.clone();
-        let trouble = trouble.or_else(|| self.clients.borrow().is_none().then(|| "the cluster is away".to_owned()));
-        Error::new(Code::ForwardNoPod, text).evidence(trouble.unwrap_or_default()).hint("devk status")
+        let trouble = trouble.or_else(|| {
+            self.clients
+                .borrow()
+                .is_none()
+                .then(|| "the cluster is away".to_owned())
+        });
+        Error::new(Code::ForwardNoPod, text)
+            .evidence(trouble.unwrap_or_default())
+            .hint("devk status")
     }
 
     fn broken(&self, endpoint: &Endpoint, cause: &str) -> Error {
         let Endpoint { pod, port, .. } = endpoint;
-        Error::new(Code::ForwardBroken, format!("no connection to port {port} of pod `{pod}`"))
-            .evidence(cause)
-            .hint(format!("devk logs {}", self.target.service))
+        Error::new(
+            Code::ForwardBroken,
+            format!("no connection to port {port} of pod `{pod}`"),
+        )
+        .evidence(cause)
+        .hint(format!("devk logs {}", self.target.service))
     }
 
     /// One event for a row of equal failures: a page that polls would fill the log.
     fn report(&self, error: Error) {
         if self.numbers.failed(&error.to_string()) {
-            self.reporter.start(format!("forward.connect/{}", self.name), "").failed(error);
+            self.reporter
+                .start(format!("forward.connect/{}", self.name), "")
+                .failed(error);
         }
     }
 }

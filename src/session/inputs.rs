@@ -37,9 +37,23 @@ impl Place {
     async fn watch(&self, changes: &Teller) -> Result<AbortOnDropHandle<()>> {
         match self.clone() {
             Self::Files(folder, names) => {
-                follow(folder, |_| false, move |path| names.contains(path), changes.clone()).await
+                follow(
+                    folder,
+                    |_| false,
+                    move |path| names.contains(path),
+                    changes.clone(),
+                )
+                .await
             }
-            Self::Chart(folder) => follow(folder, |_| true, |path| !is_temporary(path), changes.clone()).await,
+            Self::Chart(folder) => {
+                follow(
+                    folder,
+                    |_| true,
+                    |path| !is_temporary(path),
+                    changes.clone(),
+                )
+                .await
+            }
         }
     }
 }
@@ -47,11 +61,24 @@ impl Place {
 fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
     let mut folders = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
     for file in files(project, compose) {
-        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else { continue };
-        folders.entry(folder.to_owned()).or_default().insert(name.into());
+        let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
+            continue;
+        };
+        folders
+            .entry(folder.to_owned())
+            .or_default()
+            .insert(name.into());
     }
-    let charts = project.releases.iter().flat_map(|release| chart::folders(&release.chart)).map(Place::Chart);
-    folders.into_iter().map(|(folder, names)| Place::Files(folder, names)).chain(charts).collect()
+    let charts = project
+        .releases
+        .iter()
+        .flat_map(|release| chart::folders(&release.chart))
+        .map(Place::Chart);
+    folders
+        .into_iter()
+        .map(|(folder, names)| Place::Files(folder, names))
+        .chain(charts)
+        .collect()
 }
 
 fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
@@ -68,7 +95,11 @@ fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     }
     files.extend(compose_files(project, compose));
     // A save goes to what a link leads to.
-    let linked: Vec<_> = files.iter().filter(|file| file.is_symlink()).filter_map(|f| f.canonicalize().ok()).collect();
+    let linked: Vec<_> = files
+        .iter()
+        .filter(|file| file.is_symlink())
+        .filter_map(|f| f.canonicalize().ok())
+        .collect();
     files.extend(linked);
     files
 }
@@ -86,7 +117,10 @@ fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathB
     }
     if let Some(compose) = compose {
         files.extend(compose.files.iter().cloned());
-        let variables = compose.services.values().flat_map(|service| service.environment.values());
+        let variables = compose
+            .services
+            .values()
+            .flat_map(|service| service.environment.values());
         files.extend(variables.map(|variable| variable.origin.file.clone()));
     }
     files
@@ -128,7 +162,9 @@ impl Inputs {
         loop {
             let (project, compose) = read()?;
             // What cannot be watched is tried again, and told, when the plan is made.
-            let (is_more, _) = self.watch(&places(&project, compose.as_ref()), changes).await;
+            let (is_more, _) = self
+                .watch(&places(&project, compose.as_ref()), changes)
+                .await;
             if !is_more {
                 return Ok(project);
             }
@@ -139,7 +175,12 @@ impl Inputs {
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`]; then what was watched still is.
-    pub async fn follow(&mut self, project: &Project, compose: Option<&Compose>, changes: &Teller) -> Result<()> {
+    pub async fn follow(
+        &mut self,
+        project: &Project,
+        compose: Option<&Compose>,
+        changes: &Teller,
+    ) -> Result<()> {
         let places = places(project, compose);
         self.watch(&places, changes).await.1?;
         self.watched.retain(|place, _| places.contains(place));
@@ -149,7 +190,8 @@ impl Inputs {
     /// Watches those of the places that are not watched yet. The answer is whether that made more of them, and
     /// the last failure.
     async fn watch(&mut self, places: &BTreeSet<Place>, changes: &Teller) -> (bool, Result<()>) {
-        let (mut is_more, mut ended) = (false, Ok(()));
+        let mut is_more = false;
+        let mut ended = Ok(());
         for place in places {
             if self.watched.contains_key(place) {
                 continue;
@@ -178,7 +220,9 @@ async fn follow(
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
             // A limit that is reached later costs some new folders of the chart; the rest is watched.
-            let Ok(changed) = watch.next().await else { continue };
+            let Ok(changed) = watch.next().await else {
+                continue;
+            };
             for path in changed.into_keys().filter(|path| counts(path)) {
                 // A session that is ending makes no new plan.
                 let _ = changes.send(folder.join(path));
@@ -204,9 +248,17 @@ mod tests {
     impl Trial {
         fn new() -> Self {
             let (changes, told) = mpsc::unbounded_channel();
-            let trial = Self { dir: tempfile::tempdir().unwrap(), inputs: Inputs::default(), changes, told };
+            let trial = Self {
+                dir: tempfile::tempdir().unwrap(),
+                inputs: Inputs::default(),
+                changes,
+                told,
+            };
             std::fs::create_dir(trial.path("chart")).unwrap();
-            trial.write("chart/Chart.yaml", "apiVersion: v2\nname: shop\nversion: 0.1.0\n");
+            trial.write(
+                "chart/Chart.yaml",
+                "apiVersion: v2\nname: shop\nversion: 0.1.0\n",
+            );
             trial.write("values.yaml", "");
             trial.write("more.yaml", "");
             trial.write("devk.yaml", &devk_yaml("chart", "values.yaml"));
@@ -226,7 +278,11 @@ mod tests {
         }
 
         fn source(&self) -> Source {
-            Source { dir: self.dir.path().to_owned(), file: None, profile: None }
+            Source {
+                dir: self.dir.path().to_owned(),
+                file: None,
+                profile: None,
+            }
         }
 
         fn paths(&self) -> Paths {
@@ -235,8 +291,12 @@ mod tests {
         }
 
         async fn read(&mut self) -> Project {
-            let (source, paths) = (self.source(), self.paths());
-            self.inputs.read(&source, &paths, &Environment::default(), &self.changes).await.unwrap()
+            let source = self.source();
+            let paths = self.paths();
+            self.inputs
+                .read(&source, &paths, &Environment::default(), &self.changes)
+                .await
+                .unwrap()
         }
 
         /// Writes to a file, and waits until it is told.
@@ -244,7 +304,12 @@ mod tests {
             self.write(path, text);
             let file = self.path(path);
             let told = async { while self.told.recv().await.unwrap() != file {} };
-            assert!(tokio::time::timeout(Duration::from_secs(5), told).await.is_ok(), "`{path}` is not told");
+            assert!(
+                tokio::time::timeout(Duration::from_secs(5), told)
+                    .await
+                    .is_ok(),
+                "`{path}` is not told"
+            );
         }
 
         async fn is_quiet(&mut self) {
@@ -262,10 +327,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (sender, mut told) = mpsc::unbounded_channel();
         let counts = |path: &Path| path == Path::new("values.yaml");
-        let _watch = follow(dir.path().to_owned(), |_| false, counts, sender).await.unwrap();
+        let _watch = follow(dir.path().to_owned(), |_| false, counts, sender)
+            .await
+            .unwrap();
         std::fs::write(dir.path().join("other"), "").unwrap();
         std::fs::write(dir.path().join("values.yaml.tmp"), "a: 1").unwrap();
-        std::fs::rename(dir.path().join("values.yaml.tmp"), dir.path().join("values.yaml")).unwrap();
+        std::fs::rename(
+            dir.path().join("values.yaml.tmp"),
+            dir.path().join("values.yaml"),
+        )
+        .unwrap();
         assert_eq!(told.recv().await.unwrap(), dir.path().join("values.yaml"));
     }
 
@@ -276,14 +347,19 @@ mod tests {
         for file in ["chart/Chart.yaml", "values.yaml", "devk.yaml"] {
             trial.is_told(file, "changed").await;
         }
-        trial.inputs.follow(&project, None, &trial.changes).await.unwrap();
+        trial
+            .inputs
+            .follow(&project, None, &trial.changes)
+            .await
+            .unwrap();
         trial.is_told("values.yaml", "again").await;
     }
 
     #[tokio::test]
     async fn devk_yaml_is_read_again_if_it_changed_before_its_watch_began() {
         let mut trial = Trial::new();
-        let (mut inputs, mut readings) = (Inputs::default(), 0);
+        let mut inputs = Inputs::default();
+        let mut readings = 0;
         let read = || {
             let project = trial.load()?;
             readings += 1;
@@ -304,7 +380,8 @@ mod tests {
     async fn what_is_watched_already_is_read_once_and_no_change_by_itself() {
         let mut trial = Trial::new();
         trial.read().await;
-        let (mut inputs, mut readings) = (std::mem::take(&mut trial.inputs), 0);
+        let mut inputs = std::mem::take(&mut trial.inputs);
+        let mut readings = 0;
         let read = || {
             readings += 1;
             Ok((trial.load()?, None))
@@ -319,7 +396,11 @@ mod tests {
         let mut trial = Trial::new();
         let mut project = trial.read().await;
         project.releases[0].chart = trial.path("nowhere");
-        trial.inputs.follow(&project, None, &trial.changes).await.unwrap_err();
+        trial
+            .inputs
+            .follow(&project, None, &trial.changes)
+            .await
+            .unwrap_err();
         trial.is_told("chart/Chart.yaml", "changed").await;
         trial.is_told("devk.yaml", "changed").await;
     }
@@ -329,11 +410,14 @@ mod tests {
         let mut trial = Trial::new();
         trial.write("compose.yaml", "services: {a: {image: x}}\n");
         trial.read().await;
-        trial.is_told("compose.yaml", "services: {a: {image: y}}\n").await;
+        trial
+            .is_told("compose.yaml", "services: {a: {image: y}}\n")
+            .await;
     }
 
     #[tokio::test]
-    async fn a_dockerfile_outside_of_its_context_is_watched_and_so_is_the_ignore_file_that_may_come() {
+    async fn a_dockerfile_outside_of_its_context_is_watched_and_so_is_the_ignore_file_that_may_come()
+     {
         let mut trial = Trial::new();
         std::fs::create_dir(trial.path("app")).unwrap();
         trial.write("api.Dockerfile", "FROM x\n");
@@ -341,13 +425,18 @@ mod tests {
         trial.write("devk.yaml", &(devk_yaml("chart", "values.yaml") + image));
         trial.read().await;
         trial.is_told("api.Dockerfile", "FROM y\n").await;
-        trial.is_told("api.Dockerfile.dockerignore", "*.log\n").await;
+        trial
+            .is_told("api.Dockerfile.dockerignore", "*.log\n")
+            .await;
     }
 
     #[tokio::test]
     async fn an_override_that_is_made_and_the_files_of_variables_are_told() {
         let mut trial = Trial::new();
-        trial.write("compose.yaml", "services: {a: {image: x, env_file: [a.env]}}\n");
+        trial.write(
+            "compose.yaml",
+            "services: {a: {image: x, env_file: [a.env]}}\n",
+        );
         trial.write("a.env", "A=1\n");
         trial.read().await;
         for file in [".env", "a.env", "compose.override.yaml"] {
@@ -359,9 +448,16 @@ mod tests {
     async fn a_chart_that_a_chart_takes_from_another_folder_is_watched() {
         let mut trial = Trial::new();
         std::fs::create_dir(trial.path("common")).unwrap();
-        trial.write("common/Chart.yaml", "apiVersion: v2\nname: common\nversion: 0.1.0\n");
-        let dependency = "dependencies: [{name: common, version: 0.1.0, repository: 'file://../common'}]\n";
-        trial.write("chart/Chart.yaml", &format!("apiVersion: v2\nname: shop\nversion: 0.1.0\n{dependency}"));
+        trial.write(
+            "common/Chart.yaml",
+            "apiVersion: v2\nname: common\nversion: 0.1.0\n",
+        );
+        let dependency =
+            "dependencies: [{name: common, version: 0.1.0, repository: 'file://../common'}]\n";
+        trial.write(
+            "chart/Chart.yaml",
+            &format!("apiVersion: v2\nname: shop\nversion: 0.1.0\n{dependency}"),
+        );
         trial.read().await;
         trial.is_told("common/Chart.yaml", "changed").await;
     }

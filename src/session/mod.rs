@@ -87,7 +87,10 @@ pub struct Session {
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Session").field("held", &self.held).field("outcome", &self.outcome).finish_non_exhaustive()
+        f.debug_struct("Session")
+            .field("held", &self.held)
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,9 +108,19 @@ impl Session {
         let cancel = CancellationToken::new();
         let sites = watch::Sender::default();
         let syncing = Syncing::new(watched.clone(), teller.rebuilds, cancel.clone());
-        let forwarder = Forwarder::new(watched, sites.subscribe(), syncing.gate(), reporter.clone(), cancel.clone());
+        let forwarder = Forwarder::new(
+            watched,
+            sites.subscribe(),
+            syncing.gate(),
+            reporter.clone(),
+            cancel.clone(),
+        );
         let build = Build::own();
-        let status = SessionStatus { pid: std::process::id(), build: build.clone(), ..SessionStatus::default() };
+        let status = SessionStatus {
+            pid: std::process::id(),
+            build: build.clone(),
+            ..SessionStatus::default()
+        };
         let told = watch::Sender::new(status);
         Self {
             reporter,
@@ -131,7 +144,10 @@ impl Session {
 
     /// The host ports that this session listens on.
     pub fn ports(&self) -> BTreeSet<u16> {
-        self.held.iter().map(|held| held.fact.forward.local).collect()
+        self.held
+            .iter()
+            .map(|held| held.fact.forward.local)
+            .collect()
     }
 
     /// Holds exactly these forwards: what is held already stays untouched, what is new is bound, all of
@@ -143,7 +159,10 @@ impl Session {
     /// is known; after that all is as it is to be, and the ports of what is gone are free soon.
     pub async fn hold(&mut self, facts: &[ForwardFact]) -> Result<(), Errors> {
         let own = self.ports();
-        let unheld: Vec<_> = facts.iter().filter(|fact| !own.contains(&fact.forward.local)).collect();
+        let unheld: Vec<_> = facts
+            .iter()
+            .filter(|fact| !own.contains(&fact.forward.local))
+            .collect();
         let bound = bind(&unheld).await?;
         let gone = self.switch(facts, bound);
         self.told.send_replace(self.status());
@@ -154,19 +173,35 @@ impl Session {
     /// Serves exactly these forwards, at listeners that are held or have just been bound. The answer is what ends.
     fn switch(&mut self, facts: &[ForwardFact], bound: Vec<(u16, Listener)>) -> Vec<Held> {
         let is_kept = |held: &Held| facts.iter().any(|fact| held.fact.leads_as(fact));
-        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held).into_iter().partition(is_kept);
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(is_kept);
         self.held = kept;
         gone.iter().for_each(|held| held.serving.stop());
-        let mut listeners: BTreeMap<_, _> =
-            gone.iter().map(|held| (held.fact.forward.local, held.serving.listener.clone())).collect();
-        listeners.extend(bound.into_iter().map(|(port, listener)| (port, Arc::new(listener))));
+        let mut listeners: BTreeMap<_, _> = gone
+            .iter()
+            .map(|held| (held.fact.forward.local, held.serving.listener.clone()))
+            .collect();
+        listeners.extend(
+            bound
+                .into_iter()
+                .map(|(port, listener)| (port, Arc::new(listener))),
+        );
         for fact in facts {
             // What is kept is not among them.
-            let Some(listener) = listeners.remove(&fact.forward.local) else { continue };
-            let serving = self.forwarder.serve(&fact.forward.name, listener, target(fact));
-            self.held.push(Held { fact: fact.clone(), serving });
+            let Some(listener) = listeners.remove(&fact.forward.local) else {
+                continue;
+            };
+            let serving = self
+                .forwarder
+                .serve(&fact.forward.name, listener, target(fact));
+            self.held.push(Held {
+                fact: fact.clone(),
+                serving,
+            });
         }
-        self.held.sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
+        self.held
+            .sort_by_key(|held| facts.iter().position(|fact| held.fact.leads_as(fact)));
         gone
     }
 
@@ -180,15 +215,26 @@ impl Session {
     ///
     /// # Errors
     /// As [`crate::config::load`].
-    pub async fn read(&mut self, source: &Source, paths: &Paths, environment: &Environment) -> Result<Project, Errors> {
-        self.inputs.read(source, paths, environment, &self.changed).await
+    pub async fn read(
+        &mut self,
+        source: &Source,
+        paths: &Paths,
+        environment: &Environment,
+    ) -> Result<Project, Errors> {
+        self.inputs
+            .read(source, paths, environment, &self.changed)
+            .await
     }
 
     /// Follows the files that the plan was made from: a change of one is told.
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`].
-    pub async fn follow_inputs(&mut self, project: &Project, compose: Option<&Compose>) -> Result<()> {
+    pub async fn follow_inputs(
+        &mut self,
+        project: &Project,
+        compose: Option<&Compose>,
+    ) -> Result<()> {
         self.inputs.follow(project, compose, &self.changed).await
     }
 
@@ -197,13 +243,17 @@ impl Session {
     /// # Errors
     /// As [`Loader::new`].
     pub async fn loader(&self, docker: &Docker, cache: &Path) -> Result<&Loader> {
-        let loader = self.loader.get_or_try_init(|| async { Loader::new(docker, cache).await.map(Arc::new) });
+        let loader = self
+            .loader
+            .get_or_try_init(|| async { Loader::new(docker, cache).await.map(Arc::new) });
         loader.await.map(Arc::as_ref)
     }
 
     /// Lets the loader learn from what it loaded, in the background: Docker may compress for half a minute.
     pub fn learn_images(&mut self) {
-        let Some(loader) = self.loader.get().cloned() else { return };
+        let Some(loader) = self.loader.get().cloned() else {
+            return;
+        };
         while self.learning.try_join_next().is_some() {}
         self.learning.spawn(async move {
             // Nothing but speed is lost; the log tells why.
@@ -232,7 +282,10 @@ impl Session {
     pub fn lead_to(&self, docker: &Docker, access: &Access) {
         self.clients.send_replace(Some(access.client.clone()));
         let node = access.nodes.iter().find(|node| node.control_plane);
-        let site = node.map(|node| Site { docker: docker.clone(), node: node.id.clone() });
+        let site = node.map(|node| Site {
+            docker: docker.clone(),
+            node: node.id.clone(),
+        });
         // A relay that serves stays: a second `up` must not cost its connections.
         self.sites.send_if_modified(|now| {
             let is_new = now.as_ref().map(|now| &now.node) != site.as_ref().map(|site| &site.node);
@@ -253,7 +306,12 @@ impl Session {
     ///
     /// # Errors
     /// [`crate::error::Code::BridgeRelay`].
-    pub async fn relay(&self, gateway: Ipv4Addr, to: SocketAddr, guard: impl FnOnce() -> Guard) -> Result<SocketAddr> {
+    pub async fn relay(
+        &self,
+        gateway: Ipv4Addr,
+        to: SocketAddr,
+        guard: impl FnOnce() -> Guard,
+    ) -> Result<SocketAddr> {
         let mut held = self.relay.lock().await;
         if let Some(relay) = held.take() {
             if relay.address.ip() == gateway && relay.to == to {
@@ -261,7 +319,9 @@ impl Session {
             }
             relay.close().await;
         }
-        Ok(held.insert(Relay::open(gateway, to, guard()).await?).address)
+        Ok(held
+            .insert(Relay::open(gateway, to, guard()).await?)
+            .address)
     }
 
     /// Ends the relay, if there is one.
@@ -272,8 +332,10 @@ impl Session {
     }
 
     pub fn status(&self) -> SessionStatus {
-        let forward =
-            |held: &Held| ForwardStatus { forward: held.fact.forward.clone(), numbers: held.serving.numbers.stats() };
+        let forward = |held: &Held| ForwardStatus {
+            forward: held.fact.forward.clone(),
+            numbers: held.serving.numbers.stats(),
+        };
         SessionStatus {
             pid: std::process::id(),
             build: self.build.clone(),
@@ -282,8 +344,14 @@ impl Session {
             forwards: self.held.iter().map(forward).collect(),
             sync: sync::status(&self.syncing.engines().borrow()),
             relay: match self.forwarder.relay() {
-                Ok(_) => RelayStatus { serves: true, why: None },
-                Err(why) => RelayStatus { serves: false, why: Some(why) },
+                Ok(_) => RelayStatus {
+                    serves: true,
+                    why: None,
+                },
+                Err(why) => RelayStatus {
+                    serves: false,
+                    why: Some(why),
+                },
             },
         }
     }
@@ -304,7 +372,8 @@ impl Session {
 
 /// Listeners for all of them, by their ports, or all that keeps them from being bound.
 async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(u16, Listener)>, Errors> {
-    let (mut bound, mut problems) = (vec![], vec![]);
+    let mut bound = vec![];
+    let mut problems = vec![];
     for fact in facts {
         match Listener::bind(&fact.forward).await {
             Ok(listener) => bound.push((fact.forward.local, listener)),
@@ -340,11 +409,19 @@ mod tests {
             url: String::new(),
             moved: None,
         };
-        ForwardFact { forward, port_name: String::new(), release: "shop".into() }
+        ForwardFact {
+            forward,
+            port_name: String::new(),
+            release: "shop".into(),
+        }
     }
 
     fn free_port() -> u16 {
-        std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+        std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port()
     }
 
     #[tokio::test]
@@ -355,7 +432,10 @@ mod tests {
         let api = fact("api", free_port());
         session.hold(std::slice::from_ref(&api)).await.unwrap();
         session.hold(&[fact("web", taken)]).await.unwrap_err();
-        session.hold(&[fact("web", api.forward.local), fact("other", taken)]).await.unwrap_err();
+        session
+            .hold(&[fact("web", api.forward.local), fact("other", taken)])
+            .await
+            .unwrap_err();
         assert_eq!(session.ports(), [api.forward.local].into());
         assert_eq!(session.status().forwards[0].forward.service, "api");
         assert!(std::net::TcpStream::connect(("127.0.0.1", api.forward.local)).is_ok());
@@ -375,7 +455,9 @@ mod tests {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(5), taken).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), taken)
+            .await
+            .unwrap();
         session.close().await;
     }
 
@@ -383,22 +465,34 @@ mod tests {
     async fn forwards_that_are_gone_are_closed_even_if_nobody_waits_for_it() {
         let mut session = Session::new(Reporter::default(), change::channel().0);
         let ports = [free_port(), free_port(), free_port()];
-        session.hold(&ports.map(|port| fact(&port.to_string(), port))).await.unwrap();
-        assert!(session.hold(&[]).now_or_never().is_none(), "it waits for the first of them");
+        session
+            .hold(&ports.map(|port| fact(&port.to_string(), port)))
+            .await
+            .unwrap();
+        assert!(
+            session.hold(&[]).now_or_never().is_none(),
+            "it waits for the first of them"
+        );
         assert!(session.ports().is_empty());
         let closed = async {
-            while ports.iter().any(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok()) {
+            while ports
+                .iter()
+                .any(|port| std::net::TcpStream::connect(("127.0.0.1", *port)).is_ok())
+            {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(std::time::Duration::from_secs(5), closed).await.unwrap();
+        tokio::time::timeout(std::time::Duration::from_secs(5), closed)
+            .await
+            .unwrap();
         session.close().await;
     }
 
     #[tokio::test]
     async fn a_port_that_leads_elsewhere_stays_and_is_told() {
         let mut session = Session::new(Reporter::default(), change::channel().0);
-        let (told, port) = (session.told(), free_port());
+        let told = session.told();
+        let port = free_port();
         session.hold(&[fact("api", port)]).await.unwrap();
         session.hold(&[fact("web", port)]).await.unwrap();
         assert_eq!(told.borrow().forwards[0].forward.service, "web");

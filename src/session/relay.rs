@@ -56,7 +56,11 @@ pub struct Relay {
 impl Relay {
     #[cfg(test)]
     pub(super) fn at(address: SocketAddr, token: Token) -> Self {
-        Self { address: Address::Network(address), token, gone: CancellationToken::new() }
+        Self {
+            address: Address::Network(address),
+            token,
+            gone: CancellationToken::new(),
+        }
     }
 
     /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
@@ -64,7 +68,9 @@ impl Relay {
     pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
         match timeout(DIAL, relay::connect(&self.address, &self.token, to)).await {
             Ok(Ok(stream)) => Some(Ok(stream)),
-            Ok(Err(e)) if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused => {
+            Ok(Err(e))
+                if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused =>
+            {
                 Some(Err(e.to_string()))
             }
             _ => None,
@@ -76,7 +82,10 @@ impl Relay {
 pub type State = Result<Relay, String>;
 
 /// Keeps a relay wherever `sites` says, until `cancel`.
-pub fn keep(mut sites: watch::Receiver<Option<Site>>, cancel: CancellationToken) -> watch::Receiver<State> {
+pub fn keep(
+    mut sites: watch::Receiver<Option<Site>>,
+    cancel: CancellationToken,
+) -> watch::Receiver<State> {
     let (states, state) = watch::channel(Err("not started yet".to_owned()));
     tokio::spawn(cancel.run_until_cancelled_owned(async move {
         loop {
@@ -94,7 +103,9 @@ pub fn keep(mut sites: watch::Receiver<Option<Site>>, cancel: CancellationToken)
 }
 
 async fn keep_at(site: Option<Site>, states: &watch::Sender<State>) {
-    let Some(site) = site else { return std::future::pending().await };
+    let Some(site) = site else {
+        return std::future::pending().await;
+    };
     let mut pause = PAUSES.0;
     loop {
         let began = Instant::now();
@@ -104,7 +115,11 @@ async fn keep_at(site: Option<Site>, states: &watch::Sender<State>) {
             Err(_) => format!("it did not start within {} s", START.as_secs()),
         };
         drop(states.send_replace(Err(why)));
-        pause = if began.elapsed() > PAUSES.1 { PAUSES.0 } else { pause };
+        pause = if began.elapsed() > PAUSES.1 {
+            PAUSES.0
+        } else {
+            pause
+        };
         sleep(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -120,9 +135,14 @@ impl Running {
     async fn start(site: &Site) -> Result<Self, String> {
         let Place { listen, folder } = Place::of(site).await?;
         let token = Token::random().map_err(|e| e.to_string())?;
-        let (program, size) = program().await.map_err(|e| format!("cannot read devk's own program: {e}"))?;
+        let (program, size) = program()
+            .await
+            .map_err(|e| format!("cannot read devk's own program: {e}"))?;
         let become_it = Exec::new(&site.node, ["sh", "-c", BECOME, &size.to_string()]);
-        let mut attached = become_it.attach(&site.docker).await.map_err(|e| e.to_string())?;
+        let mut attached = become_it
+            .attach(&site.docker)
+            .await
+            .map_err(|e| e.to_string())?;
         // A shell that fails reads nothing more: its last words are the cause, not the broken pipe.
         let sent = send(program, &Orders { token, listen }, &mut attached.stdin).await;
         let port = port(&mut attached).await.map_err(|words| match &sent {
@@ -132,7 +152,11 @@ impl Running {
         let network = SocketAddr::new(listen, port);
         let shared = folder.map(|folder| Address::Shared(handover::socket(&folder, port)));
         for address in shared.into_iter().chain([Address::Network(network)]) {
-            let relay = Relay { address, token, gone: CancellationToken::new() };
+            let relay = Relay {
+                address,
+                token,
+                gone: CancellationToken::new(),
+            };
             // It dials itself: a way there and back.
             if let Some(Ok(_)) = relay.dial(network).await {
                 return Ok(Self { attached, relay });
@@ -150,7 +174,11 @@ impl Running {
         if let Address::Shared(socket) = &self.relay.address {
             let _ = std::fs::remove_file(socket);
         }
-        if words.is_empty() { "it ended".to_owned() } else { words }
+        if words.is_empty() {
+            "it ended".to_owned()
+        } else {
+            words
+        }
     }
 }
 
@@ -164,14 +192,32 @@ struct Place {
 
 impl Place {
     async fn of(site: &Site) -> Result<Self, String> {
-        let inspected = site.docker.inspect_container(&site.node, None::<InspectContainerOptions>).await;
+        let inspected = site
+            .docker
+            .inspect_container(&site.node, None::<InspectContainerOptions>)
+            .await;
         let inspected = inspected.map_err(|e| chain(&e))?;
-        let networks = inspected.network_settings.and_then(|settings| settings.networks);
-        let mut addresses = networks.into_iter().flatten().filter_map(|(_, network)| network.ip_address?.parse().ok());
+        let networks = inspected
+            .network_settings
+            .and_then(|settings| settings.networks);
+        let mut addresses = networks
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, network)| network.ip_address?.parse().ok());
         let shared = |mount: &MountPoint| mount.destination.as_deref() == Some(handover::FOLDER);
-        let folder = inspected.mounts.into_iter().flatten().find(shared).and_then(|mount| mount.source);
-        let listen = addresses.next().ok_or_else(|| "the node has no address".to_owned())?;
-        Ok(Self { listen, folder: folder.map(PathBuf::from) })
+        let folder = inspected
+            .mounts
+            .into_iter()
+            .flatten()
+            .find(shared)
+            .and_then(|mount| mount.source);
+        let listen = addresses
+            .next()
+            .ok_or_else(|| "the node has no address".to_owned())?;
+        Ok(Self {
+            listen,
+            folder: folder.map(PathBuf::from),
+        })
     }
 }
 
@@ -187,7 +233,11 @@ async fn send(
     orders: &Orders,
     stdin: &mut (impl AsyncWrite + Unpin),
 ) -> std::io::Result<()> {
-    tokio::io::copy_buf(&mut tokio::io::BufReader::with_capacity(256 * 1024, &mut program), stdin).await?;
+    tokio::io::copy_buf(
+        &mut tokio::io::BufReader::with_capacity(256 * 1024, &mut program),
+        stdin,
+    )
+    .await?;
     stdin.write_all(&orders.encode()).await?;
     stdin.flush().await
 }
@@ -211,7 +261,9 @@ async fn port(attached: &mut Attached) -> Result<u16, String> {
 async fn last_words(attached: &mut Attached) -> String {
     let mut words = String::new();
     while let Some(Ok(chunk)) = attached.output.next().await {
-        words = String::from_utf8_lossy(&chunk.into_bytes()).trim().to_owned();
+        words = String::from_utf8_lossy(&chunk.into_bytes())
+            .trim()
+            .to_owned();
     }
     words
 }

@@ -18,7 +18,9 @@ impl Supervisor {
         loop {
             let mut seen = BTreeSet::from([changes.next().await]);
             while !seen.is_empty() {
-                let Some(asked) = self.goes_by.now() else { break };
+                let Some(asked) = self.goes_by.now() else {
+                    break;
+                };
                 changes.burst(&mut seen, &asked.source.dir).await;
                 seen = self.bring_live(&seen, &mut changes).await;
             }
@@ -27,11 +29,16 @@ impl Supervisor {
 
     /// The answer is what came meanwhile, and made this out of date.
     async fn bring_live(&self, seen: &BTreeSet<Change>, changes: &mut Changes) -> BTreeSet<Change> {
-        let (stale, mut newer) = (CancellationToken::new(), BTreeSet::new());
+        let stale = CancellationToken::new();
+        let mut newer = BTreeSet::new();
         // Whoever has the session now may change what there is to do, and what it goes by.
         let mut session = self.session.lock().await;
-        let Some(asked) = self.goes_by.now() else { return newer };
-        let step = self.reporter.start(format!("change/{}", named(seen)), reasons(seen));
+        let Some(asked) = self.goes_by.now() else {
+            return newer;
+        };
+        let step = self
+            .reporter
+            .start(format!("change/{}", named(seen)), reasons(seen));
         let work = up::up(&mut session, &self.paths, &asked, &stale);
         let mut work = std::pin::pin!(work);
         let ended = loop {
@@ -56,7 +63,10 @@ fn named(seen: &BTreeSet<Change>) -> String {
 
 /// Why; of many reasons the first.
 fn reasons(seen: &BTreeSet<Change>) -> String {
-    let first = seen.first().map(|change| change.why.clone()).unwrap_or_default();
+    let first = seen
+        .first()
+        .map(|change| change.why.clone())
+        .unwrap_or_default();
     match seen.len() {
         0 | 1 => first,
         more => format!("{first}, and {} more", more - 1),
@@ -69,7 +79,9 @@ fn tell(step: Step, ended: Result<Outcome, Errors>, is_stale: bool) {
         Ok(outcome) if outcome.ready => step.done("live"),
         Ok(outcome) => {
             let failed = format!("not live: {} failed", outcome.failed.join(", "));
-            step.failed(Error::new(Code::NotLive, failed).hint("mend it and save; what ran before goes on"));
+            step.failed(
+                Error::new(Code::NotLive, failed).hint("mend it and save; what ran before goes on"),
+            );
         }
         Err(mut errors) => {
             let last = errors.0.pop();
@@ -92,11 +104,15 @@ mod tests {
     #[tokio::test]
     async fn a_change_is_brought_live_by_what_the_session_goes_by_when_it_is_free() {
         let (teller, mut changes) = change::channel();
-        let [state, cache, data] = ["state", "cache", "data"].map(|folder| format!("/nowhere/{folder}").into());
+        let [state, cache, data] =
+            ["state", "cache", "data"].map(|folder| format!("/nowhere/{folder}").into());
         let supervisor = Supervisor::new("shop", Paths { state, cache, data }, teller);
         let mut events = supervisor.reporter.subscribe();
         supervisor.goes_by.try_out(from("/nowhere/before")).pass();
-        let seen = BTreeSet::from([Change { what: "plan".to_owned(), why: String::new() }]);
+        let seen = BTreeSet::from([Change {
+            what: "plan".to_owned(),
+            why: String::new(),
+        }]);
         let session = supervisor.session.lock().await;
         let up = async {
             supervisor.goes_by.try_out(from("/nowhere/after")).pass();
@@ -109,8 +125,14 @@ mod tests {
 
     #[test]
     fn many_changes_are_told_in_one_line() {
-        let change = |what: &str, why: &str| Change { what: what.to_owned(), why: why.to_owned() };
+        let change = |what: &str, why: &str| Change {
+            what: what.to_owned(),
+            why: why.to_owned(),
+        };
         let seen = BTreeSet::from([change("web", "c"), change("api", "b"), change("api", "a")]);
-        assert_eq!((named(&seen).as_str(), reasons(&seen).as_str()), ("api+web", "a, and 2 more"));
+        assert_eq!(
+            (named(&seen).as_str(), reasons(&seen).as_str()),
+            ("api+web", "a, and 2 more")
+        );
     }
 }

@@ -22,7 +22,9 @@ fn socket(paths: &Paths, id: &str) -> PathBuf {
     if usual.as_os_str().len() <= LONGEST {
         return usual;
     }
-    let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(usual.as_os_str().as_encoded_bytes()));
+    let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(
+        usual.as_os_str().as_encoded_bytes(),
+    ));
     short().join(format!("{}.sock", &name[..16]))
 }
 
@@ -37,10 +39,15 @@ fn user() -> u32 {
 
 /// The sockets of all projects that have state here, whether or not anybody listens on them.
 pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
-    let projects = std::fs::read_dir(paths.state.join("projects")).into_iter().flatten().flatten();
+    let projects = std::fs::read_dir(paths.state.join("projects"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let ids = projects.filter_map(|project| project.file_name().into_string().ok());
     let sockets = ids.map(|id| socket(paths, &id));
-    sockets.filter(|socket| leads_to(socket).unwrap_or(false) && socket.exists()).collect()
+    sockets
+        .filter(|socket| leads_to(socket).unwrap_or(false) && socket.exists())
+        .collect()
 }
 
 /// Connects to the supervisor of a project; None if nobody listens.
@@ -49,7 +56,11 @@ pub fn sockets(paths: &Paths) -> Vec<PathBuf> {
 /// [`Code::StateForeign`] if it may be somebody else who listens, [`Code::StateIo`].
 pub(super) async fn connect(paths: &Paths, id: &str) -> Result<Option<UnixStream>> {
     let socket = socket(paths, id);
-    Ok(if leads_to(&socket)? { UnixStream::connect(socket).await.ok() } else { None })
+    Ok(if leads_to(&socket)? {
+        UnixStream::connect(socket).await.ok()
+    } else {
+        None
+    })
 }
 
 /// Listens as the supervisor of a project. The caller has its lock, so that a socket that is there is a dead session's.
@@ -108,13 +119,19 @@ fn is_own(folder: &Path, user: u32) -> Result<bool> {
         Err(e) if e.kind() == ErrorKind::NotFound => return Ok(false),
         found => found.map_err(|e| refused("look at", folder, &e))?,
     };
-    let Some(why) = fault(&found, user) else { return Ok(true) };
+    let Some(why) = fault(&found, user) else {
+        return Ok(true);
+    };
     let shown = folder.display();
     let mend = format!(
         "have it removed, or chmod 700 it if it is yours (ls -ld {shown}); or let XDG_STATE_HOME name a shorter folder: \
          then it is not used"
     );
-    Err(Error::new(Code::StateForeign, format!("the session's socket cannot stand in `{shown}`: {why}")).hint(mend))
+    Err(Error::new(
+        Code::StateForeign,
+        format!("the session's socket cannot stand in `{shown}`: {why}"),
+    )
+    .hint(mend))
 }
 
 /// Why somebody else may have filled a folder.
@@ -134,21 +151,32 @@ mod tests {
     use super::*;
 
     fn paths(state: &Path) -> Paths {
-        Paths { state: state.to_owned(), cache: PathBuf::new(), data: PathBuf::new() }
+        Paths {
+            state: state.to_owned(),
+            cache: PathBuf::new(),
+            data: PathBuf::new(),
+        }
     }
 
     fn why(folder: &Path, user: u32) -> (Code, String) {
         let error = make_own(folder, user).unwrap_err();
-        assert_eq!(is_own(folder, user), Err(error.clone()), "client and listener demand the same");
+        assert_eq!(
+            is_own(folder, user),
+            Err(error.clone()),
+            "client and listener demand the same"
+        );
         (error.code, error.message)
     }
 
     #[test]
     fn a_socket_stands_where_every_shell_looks_for_it_and_its_path_is_short_enough() {
         let long = paths(Path::new(&format!("/{}", "x".repeat(90))));
-        let (short, usual) = (socket(&long, "shop"), socket(&paths(Path::new("/s")), "shop"));
+        let short = socket(&long, "shop");
+        let usual = socket(&paths(Path::new("/s")), "shop");
         assert_eq!(usual, Path::new("/s/projects/shop/supervisor.sock"));
-        assert!(short.starts_with(format!("/tmp/devk-{}", user())) && short.as_os_str().len() < LONGEST);
+        assert!(
+            short.starts_with(format!("/tmp/devk-{}", user())) && short.as_os_str().len() < LONGEST
+        );
         assert_ne!(short, socket(&long, "other"));
     }
 
@@ -165,15 +193,27 @@ mod tests {
     #[test]
     fn a_folder_that_somebody_else_may_have_filled_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let (own, link) = (dir.path().join("own"), dir.path().join("link"));
+        let own = dir.path().join("own");
+        let link = dir.path().join("link");
         make_own(&own, user()).unwrap();
         std::os::unix::fs::symlink(&own, &link).unwrap();
         let (code, text) = why(&link, user());
-        assert!(code == Code::StateForeign && text.ends_with("it is no folder"), "{text}");
-        assert!(why(&own, user() + 1).1.ends_with(&format!("it belongs to user {}", user())));
+        assert!(
+            code == Code::StateForeign && text.ends_with("it is no folder"),
+            "{text}"
+        );
+        assert!(
+            why(&own, user() + 1)
+                .1
+                .ends_with(&format!("it belongs to user {}", user()))
+        );
         for mode in [0o750, 0o701, 0o722] {
             std::fs::set_permissions(&own, Permissions::from_mode(mode)).unwrap();
-            assert!(why(&own, user()).1.ends_with(&format!("its mode is {mode:o}")));
+            assert!(
+                why(&own, user())
+                    .1
+                    .ends_with(&format!("its mode is {mode:o}"))
+            );
         }
     }
 
@@ -184,7 +224,10 @@ mod tests {
         assert!(connect(&paths, "shop").await.unwrap().is_none());
         let listener = listen(&paths, "shop").unwrap();
         assert!(connect(&paths, "shop").await.unwrap().is_some());
-        assert_eq!(std::fs::metadata(paths.project("shop")).unwrap().mode() & 0o777, 0o700);
+        assert_eq!(
+            std::fs::metadata(paths.project("shop")).unwrap().mode() & 0o777,
+            0o700
+        );
         drop(listener);
         assert!(connect(&paths, "shop").await.unwrap().is_none());
         assert_eq!(sockets(&paths).len(), 1);

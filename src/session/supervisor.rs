@@ -44,7 +44,9 @@ const ENDING: Duration = Duration::from_secs(5);
 /// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
 /// socket.
 pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
-    let Some(_lock) = lock(&paths.project(id)).await? else { return Ok(()) };
+    let Some(_lock) = lock(&paths.project(id)).await? else {
+        return Ok(());
+    };
     let listener = socket::listen(&paths, id)?;
     let (teller, changes) = change::channel();
     let supervisor = Arc::new(Supervisor::new(id, paths, teller));
@@ -57,7 +59,9 @@ async fn lock(dir: &Path) -> Result<Option<Lock>> {
     // A session that is just ending gives its lock up soon.
     let file = dir.join("supervisor.lock");
     let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
-    lock.await.map_or(Ok(None), |lock| lock.map(Some).map_err(|e| refused("lock", &file, &e)))
+    lock.await.map_or(Ok(None), |lock| {
+        lock.map(Some).map_err(|e| refused("lock", &file, &e))
+    })
 }
 
 pub(super) struct Supervisor {
@@ -81,15 +85,33 @@ impl Supervisor {
     pub(super) fn new(id: &str, paths: Paths, teller: Teller) -> Self {
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone(), teller);
-        let (told, engines) = (session.told(), session.syncing.engines());
-        let (owners, detached) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (goes_by, session, end) = (GoesBy::default(), Mutex::new(session), CancellationToken::new());
-        Self { id: id.to_owned(), paths, reporter, session, goes_by, engines, told, owners, detached, end }
+        let told = session.told();
+        let engines = session.syncing.engines();
+        let owners = AtomicUsize::new(0);
+        let detached = AtomicBool::new(false);
+        let goes_by = GoesBy::default();
+        let session = Mutex::new(session);
+        let end = CancellationToken::new();
+        Self {
+            id: id.to_owned(),
+            paths,
+            reporter,
+            session,
+            goes_by,
+            engines,
+            told,
+            owners,
+            detached,
+            end,
+        }
     }
 
     async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
         let conversations = TaskTracker::new();
-        let renewing = self.end.clone().run_until_cancelled_owned(self.clone().renew(changes));
+        let renewing = self
+            .end
+            .clone()
+            .run_until_cancelled_owned(self.clone().renew(changes));
         let renewing = tokio::spawn(renewing);
         let lonely = tokio::time::sleep(LONELY);
         tokio::pin!(lonely);
@@ -119,23 +141,52 @@ impl Supervisor {
     }
 
     async fn converse(self: Arc<Self>, stream: UnixStream) {
-        let Connection { mut read, mut write } = stream.into();
+        let Connection {
+            mut read,
+            mut write,
+        } = stream.into();
         let ended = match read.next().await {
             Ok(Some(Request::Up { build, .. })) if build != self.told.borrow().build => {
-                write.send(&Reply::Refused { errors: self.outdated(build).into() }).await
+                write
+                    .send(&Reply::Refused {
+                        errors: self.outdated(build).into(),
+                    })
+                    .await
             }
-            Ok(Some(Request::Up { source, keep, bridge, environment, .. })) => {
-                let bridging = Bridging { switch: bridge, once: keep == Keep::Once };
-                let asked = Asked { id: self.id.clone(), source, bridging, environment };
+            Ok(Some(Request::Up {
+                source,
+                keep,
+                bridge,
+                environment,
+                ..
+            })) => {
+                let bridging = Bridging {
+                    switch: bridge,
+                    once: keep == Keep::Once,
+                };
+                let asked = Asked {
+                    id: self.id.clone(),
+                    source,
+                    bridging,
+                    environment,
+                };
                 let ended = self.up(asked, keep, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
-                let _ = write.send(&Reply::Left { session_ends: self.end.is_cancelled() }).await;
+                let _ = write
+                    .send(&Reply::Left {
+                        session_ends: self.end.is_cancelled(),
+                    })
+                    .await;
                 ended
             }
             Ok(Some(Request::Status)) => self.status(&mut write).await,
             Ok(Some(Request::Events)) => {
                 let mut events = self.reporter.subscribe();
-                self.until_gone(&mut read, send_events(&mut events, &mut write, std::future::pending())).await
+                self.until_gone(
+                    &mut read,
+                    send_events(&mut events, &mut write, std::future::pending()),
+                )
+                .await
             }
             Ok(Some(Request::Verify)) => self.until_gone(&mut read, self.verify(&mut write)).await,
             Ok(Some(Request::Stop)) => {
@@ -143,7 +194,13 @@ impl Supervisor {
                 Ok(())
             }
             Ok(Some(Request::Leave) | None) => Ok(()),
-            Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
+            Err(error) => {
+                write
+                    .send(&Reply::Refused {
+                        errors: error.into(),
+                    })
+                    .await
+            }
         };
         if let Err(error) = ended {
             ui::log(format_args!("conversation ended: {error}"));
@@ -151,31 +208,59 @@ impl Supervisor {
     }
 
     fn outdated(&self, asks: Option<Build>) -> Error {
-        let shown = |build: &Option<Build>| build.as_ref().map_or("another devk".to_owned(), ToString::to_string);
-        let message = format!("the session of `{}` is another devk than this one, and was left as it is", self.id);
+        let shown = |build: &Option<Build>| {
+            build
+                .as_ref()
+                .map_or("another devk".to_owned(), ToString::to_string)
+        };
+        let message = format!(
+            "the session of `{}` is another devk than this one, and was left as it is",
+            self.id
+        );
         Error::new(Code::SessionOutdated, message)
-            .evidence(format!("the session: {}, pid {}", shown(&self.told.borrow().build), std::process::id()))
+            .evidence(format!(
+                "the session: {}, pid {}",
+                shown(&self.told.borrow().build),
+                std::process::id()
+            ))
             .evidence(format!("this one: {}", shown(&asks)))
             .hint(RESTART)
     }
 
-    async fn up(&self, asked: Asked, keep: Keep, read: &mut Receiver, write: &mut Sender) -> Result<()> {
+    async fn up(
+        &self,
+        asked: Asked,
+        keep: Keep,
+        read: &mut Receiver,
+        write: &mut Sender,
+    ) -> Result<()> {
         let _owner = Owner::of(self);
         let mut events = self.reporter.subscribe();
-        let ended = self.until_gone(read, self.settle(asked, keep, &mut events, write)).await;
+        let ended = self
+            .until_gone(read, self.settle(asked, keep, &mut events, write))
+            .await;
         // What was at work has just been cut off and has failed: a client that took its leave hears of it.
         send_events(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
-    async fn settle(&self, asked: Asked, keep: Keep, events: &mut Events, write: &mut Sender) -> Result<()> {
+    async fn settle(
+        &self,
+        asked: Asked,
+        keep: Keep,
+        events: &mut Events,
+        write: &mut Sender,
+    ) -> Result<()> {
         let (done, finished) = tokio::sync::oneshot::channel::<()>();
         let work = async {
             let outcome = self.work(asked, keep).await;
             drop(done);
             outcome
         };
-        let (sent, outcome) = tokio::join!(send_events(events, write, async { drop(finished.await) }), work);
+        let (sent, outcome) = tokio::join!(
+            send_events(events, write, async { drop(finished.await) }),
+            work
+        );
         sent?;
         let outcome = match outcome {
             Ok(outcome) => outcome,
@@ -204,9 +289,11 @@ impl Supervisor {
     async fn status(&self, write: &mut Sender) -> Result<()> {
         let status = match self.session.try_lock() {
             Ok(session) => session.status(),
-            Err(_) => {
-                SessionStatus { busy: true, sync: sync::status(&self.engines.borrow()), ..self.told.borrow().clone() }
-            }
+            Err(_) => SessionStatus {
+                busy: true,
+                sync: sync::status(&self.engines.borrow()),
+                ..self.told.borrow().clone()
+            },
         };
         write.send(&Reply::Status { status }).await
     }
@@ -216,12 +303,22 @@ impl Supervisor {
         let verifier = self.session.lock().await.syncing.verifier();
         match verifier.verify().await {
             Ok(differences) => write.send(&Reply::Verified { differences }).await,
-            Err(error) => write.send(&Reply::Refused { errors: error.into() }).await,
+            Err(error) => {
+                write
+                    .send(&Reply::Refused {
+                        errors: error.into(),
+                    })
+                    .await
+            }
         }
     }
 
     /// Runs `work` until it ends, the client goes away, or the session ends.
-    async fn until_gone(&self, read: &mut Receiver, work: impl Future<Output = Result<()>>) -> Result<()> {
+    async fn until_gone(
+        &self,
+        read: &mut Receiver,
+        work: impl Future<Output = Result<()>>,
+    ) -> Result<()> {
         tokio::select! {
             result = work => result,
             _ = read.next::<serde_json::Value>() => Ok(()),
@@ -238,7 +335,11 @@ type Events = tokio::sync::broadcast::Receiver<Event>;
 
 /// Sends events until `until` ends, and those that came before its end. What a client was too slow for is lost: it is
 /// told how much that is, and the session does not keep what nobody may ever read.
-async fn send_events(events: &mut Events, write: &mut Sender, until: impl Future<Output = ()>) -> Result<()> {
+async fn send_events(
+    events: &mut Events,
+    write: &mut Sender,
+    until: impl Future<Output = ()>,
+) -> Result<()> {
     let mut until = std::pin::pin!(until);
     loop {
         tokio::select! {
@@ -274,8 +375,14 @@ impl Drop for Owner<'_> {
 
 /// Ends on SIGTERM or SIGINT. SIGHUP is taken and ignored: a closed terminal does not end `up -d`.
 async fn termination() {
-    let streams = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()), signal(SignalKind::hangup()));
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(_hangup)) = streams else { return std::future::pending().await };
+    let streams = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::hangup()),
+    );
+    let (Ok(mut terminate), Ok(mut interrupt), Ok(_hangup)) = streams else {
+        return std::future::pending().await;
+    };
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
@@ -303,9 +410,23 @@ mod tests {
         let (supervisor, (mut ours, mut theirs)) = (supervisor(dir.path()), conversation());
         supervisor.goes_by.try_out(from("/before")).pass();
         let mut events = supervisor.reporter.subscribe();
-        supervisor.settle(from(dir.path()), Keep::Attached, &mut events, &mut ours.write).await.unwrap();
-        assert!(matches!(theirs.read.next().await.unwrap(), Some(Reply::Refused { .. })));
-        assert_eq!(supervisor.goes_by.now().unwrap().source.dir, Path::new("/before"));
+        supervisor
+            .settle(
+                from(dir.path()),
+                Keep::Attached,
+                &mut events,
+                &mut ours.write,
+            )
+            .await
+            .unwrap();
+        assert!(matches!(
+            theirs.read.next().await.unwrap(),
+            Some(Reply::Refused { .. })
+        ));
+        assert_eq!(
+            supervisor.goes_by.now().unwrap().source.dir,
+            Path::new("/before")
+        );
     }
 
     #[tokio::test]
@@ -327,7 +448,14 @@ mod tests {
         };
         let (sent, heard) = tokio::join!(send, hear);
         sent.unwrap();
-        assert_eq!((heard[0].step.as_str(), heard.len()), ("session.events", 1 + 4096));
-        assert!(heard[0].detail.contains("904 events"), "{}", heard[0].detail);
+        assert_eq!(
+            (heard[0].step.as_str(), heard.len()),
+            ("session.events", 1 + 4096)
+        );
+        assert!(
+            heard[0].detail.contains("904 events"),
+            "{}",
+            heard[0].detail
+        );
     }
 }

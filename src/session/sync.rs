@@ -38,12 +38,27 @@ impl Syncing {
     ) -> Self {
         let containers = watch::Sender::default();
         let progress = watch::Sender::default();
-        let around = Surroundings { clients, containers: containers.subscribe(), rebuilds, progress };
-        Self { engines: watch::Sender::default(), containers, around, cancel, watching: false }
+        let around = Surroundings {
+            clients,
+            containers: containers.subscribe(),
+            rebuilds,
+            progress,
+        };
+        Self {
+            engines: watch::Sender::default(),
+            containers,
+            around,
+            cancel,
+            watching: false,
+        }
     }
 
     pub fn gate(&self) -> Gate {
-        Gate::new(self.engines.subscribe(), self.containers.subscribe(), self.around.progress.subscribe())
+        Gate::new(
+            self.engines.subscribe(),
+            self.containers.subscribe(),
+            self.around.progress.subscribe(),
+        )
     }
 
     /// The engines as they come and go.
@@ -60,15 +75,24 @@ impl Syncing {
         releases: &[PreparedRelease],
     ) -> Vec<(String, Result<()>)> {
         if !std::mem::replace(&mut self.watching, true) {
-            let (clients, sender) = (self.around.clients.clone(), self.containers.clone());
+            let clients = self.around.clients.clone();
+            let sender = self.containers.clone();
             containers::watch(namespace, clients, sender, self.cancel.clone());
         }
-        let (mut now, mut answers) = (Engines::new(), vec![]);
+        let mut now = Engines::new();
+        let mut answers = vec![];
         for image in images {
             let engine = self.engine(namespace, image, releases).await;
-            answers.push((image.target.name.clone(), engine.map(|engine| now.push(engine))));
+            answers.push((
+                image.target.name.clone(),
+                engine.map(|engine| now.push(engine)),
+            ));
         }
-        let failed = answers.iter().filter(|(_, answer)| answer.is_err()).map(|(name, _)| name.clone()).collect();
+        let failed = answers
+            .iter()
+            .filter(|(_, answer)| answer.is_err())
+            .map(|(name, _)| name.clone())
+            .collect();
         now.extend(self.superseded(&now, &failed));
         self.engines.send_replace(now);
         answers
@@ -79,7 +103,9 @@ impl Syncing {
         let mut before = self.engines.borrow().clone();
         before.retain(|old| !now.iter().any(|new| Arc::ptr_eq(old, new)));
         before.retain(|old| {
-            let Settings { image, reference, .. } = old.settings();
+            let Settings {
+                image, reference, ..
+            } = old.settings();
             let is_failed = failed.contains(image);
             // Until there is a new one, it is the one to say what has to be rebuilt.
             old.retire(!is_failed);
@@ -90,12 +116,33 @@ impl Syncing {
         before
     }
 
-    async fn engine(&self, namespace: &str, image: &BuiltImage, releases: &[PreparedRelease]) -> Result<Arc<Engine>> {
+    async fn engine(
+        &self,
+        namespace: &str,
+        image: &BuiltImage,
+        releases: &[PreparedRelease],
+    ) -> Result<Arc<Engine>> {
         let reference = image.target.reference();
-        let rules = Rules::read(&image.config, &image.args, &usage(&reference, releases, namespace))?;
-        let (name, context) = (image.target.name.clone(), image.config.context.clone());
-        let settings = Settings { image: name, namespace: namespace.to_owned(), reference, context, rules };
-        let known = self.engines.borrow().iter().find(|engine| *engine.settings() == settings).cloned();
+        let rules = Rules::read(
+            &image.config,
+            &image.args,
+            &usage(&reference, releases, namespace),
+        )?;
+        let name = image.target.name.clone();
+        let context = image.config.context.clone();
+        let settings = Settings {
+            image: name,
+            namespace: namespace.to_owned(),
+            reference,
+            context,
+            rules,
+        };
+        let known = self
+            .engines
+            .borrow()
+            .iter()
+            .find(|engine| *engine.settings() == settings)
+            .cloned();
         if let Some(engine) = known {
             engine.retire(false);
             return Ok(engine);
@@ -110,7 +157,10 @@ impl Syncing {
     }
 
     fn is_run(&self, reference: &str) -> bool {
-        self.containers.borrow().values().any(|container| container.image == reference)
+        self.containers
+            .borrow()
+            .values()
+            .any(|container| container.image == reference)
     }
 
     /// What compares, whoever has the session meanwhile.
@@ -133,7 +183,9 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("containers", &self.containers).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("containers", &self.containers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -144,17 +196,28 @@ impl Verifier {
     /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
     pub async fn verify(&self) -> Result<Vec<Difference>> {
         let Some(client) = self.clients.borrow().clone() else {
-            return Err(Error::new(crate::error::Code::ClusterUnreachable, "the cluster is away").hint("devk up"));
+            return Err(Error::new(
+                crate::error::Code::ClusterUnreachable,
+                "the cluster is away",
+            )
+            .hint("devk up"));
         };
-        let (engines, containers) = (self.engines.borrow().clone(), self.containers.borrow().clone());
-        let verified = engines.iter().map(|engine| engine.verify(&client, &containers));
+        let engines = self.engines.borrow().clone();
+        let containers = self.containers.borrow().clone();
+        let verified = engines
+            .iter()
+            .map(|engine| engine.verify(&client, &containers));
         Ok(futures::future::join_all(verified).await.concat())
     }
 }
 
 /// What `devk status` tells of engines: those of earlier images only while containers run them.
 pub fn status(engines: &Engines) -> Vec<SyncStatus> {
-    engines.iter().filter(|engine| !engine.is_over()).map(|engine| engine.status()).collect()
+    engines
+        .iter()
+        .filter(|engine| !engine.is_over())
+        .map(|engine| engine.status())
+        .collect()
 }
 
 /// How the charts run an image. The first container that does counts.
@@ -162,14 +225,30 @@ fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usag
     for release in releases {
         let stores = Stores::of(&release.rendered, namespace);
         for pod in pods::pods(&release.rendered) {
-            let Some(container) = pod.containers().find(|container| container["image"] == reference) else { continue };
-            let words = |key: &str| list(&container[key]).filter_map(Value::as_str).map(str::to_owned).collect();
+            let Some(container) = pod
+                .containers()
+                .find(|container| container["image"] == reference)
+            else {
+                continue;
+            };
+            let words = |key: &str| {
+                list(&container[key])
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect()
+            };
             let (mut command, args): (Vec<String>, Vec<String>) = (words("command"), words("args"));
             command.extend(args);
-            return Usage { command, environment: stores.environment(container, namespace) };
+            return Usage {
+                command,
+                environment: stores.environment(container, namespace),
+            };
         }
     }
-    Usage { command: vec![], environment: BTreeMap::new() }
+    Usage {
+        command: vec![],
+        environment: BTreeMap::new(),
+    }
 }
 
 #[cfg(test)]
@@ -196,7 +275,10 @@ mod tests {
             origin: config.origin.clone(),
         };
         BuiltImage {
-            config: ImageConfig { sync: Sync::Rules(vec![rule]), ..config },
+            config: ImageConfig {
+                sync: Sync::Rules(vec![rule]),
+                ..config
+            },
             args: BTreeMap::new(),
             target: image_ref("shop", "api", &"0".repeat(64)),
             seen: Arc::new(Baseline::look(context, |_| true)),
@@ -205,10 +287,23 @@ mod tests {
 
     /// The images of a project with one container that runs `built`.
     fn syncing(built: &BuiltImage) -> Syncing {
-        let syncing = Syncing::new(watch::channel(None).1, mpsc::unbounded_channel().0, CancellationToken::new());
-        let place = Place { namespace: "shop".into(), pod: "api-1".into(), container: "api".into() };
-        let container = Container { place, image: built.target.reference() };
-        syncing.containers.send_replace([("containerd://a".to_owned(), container)].into());
+        let syncing = Syncing::new(
+            watch::channel(None).1,
+            mpsc::unbounded_channel().0,
+            CancellationToken::new(),
+        );
+        let place = Place {
+            namespace: "shop".into(),
+            pod: "api-1".into(),
+            container: "api".into(),
+        };
+        let container = Container {
+            place,
+            image: built.target.reference(),
+        };
+        syncing
+            .containers
+            .send_replace([("containerd://a".to_owned(), container)].into());
         syncing
     }
 
@@ -223,7 +318,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_engine_with_other_rules_takes_the_place_of_the_one_before_and_all_that_it_had_synced() {
+    async fn an_engine_with_other_rules_takes_the_place_of_the_one_before_and_all_that_it_had_synced()
+     {
         let dir = context();
         let one = built(dir.path(), "/one");
         let mut syncing = syncing(&one);
@@ -235,12 +331,19 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await
             }
         };
-        tokio::time::timeout(Duration::from_secs(5), noted).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(5), noted)
+            .await
+            .unwrap();
         // The tree has what the image has again, and the container may not.
         write(dir.path(), &[("app/x", "old")]);
-        follow(&mut syncing, built(dir.path(), "/two")).await.unwrap();
+        follow(&mut syncing, built(dir.path(), "/two"))
+            .await
+            .unwrap();
         let engines = syncing.engines.borrow().clone();
-        let roots: Vec<_> = engines.iter().map(|engine| engine.settings().rules.roots()).collect();
+        let roots: Vec<_> = engines
+            .iter()
+            .map(|engine| engine.settings().rules.roots())
+            .collect();
         assert_eq!(roots, [["/two"]]);
         assert_eq!(engines[0].status().paths, 1);
     }

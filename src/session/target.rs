@@ -51,26 +51,52 @@ pub struct Slice {
 
 impl From<EndpointSlice> for Slice {
     fn from(slice: EndpointSlice) -> Self {
-        let ports = slice.ports.unwrap_or_default().into_iter().filter_map(|port| {
-            let number = u16::try_from(port.port?).ok()?;
-            Some((port.name.unwrap_or_default(), number))
-        });
+        let ports = slice
+            .ports
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|port| {
+                let number = u16::try_from(port.port?).ok()?;
+                Some((port.name.unwrap_or_default(), number))
+            });
         Self {
-            service: slice.metadata.labels.unwrap_or_default().remove(SERVICE_LABEL).unwrap_or_default(),
+            service: slice
+                .metadata
+                .labels
+                .unwrap_or_default()
+                .remove(SERVICE_LABEL)
+                .unwrap_or_default(),
             ports: ports.collect(),
-            ready: slice.endpoints.into_iter().filter(is_ready).filter_map(pod).collect(),
+            ready: slice
+                .endpoints
+                .into_iter()
+                .filter(is_ready)
+                .filter_map(pod)
+                .collect(),
         }
     }
 }
 
 /// An unknown `ready` counts as true (EndpointConditions, discovery.k8s.io/v1).
 fn is_ready(endpoint: &SliceEndpoint) -> bool {
-    endpoint.conditions.as_ref().is_none_or(|c| c.ready.unwrap_or(true) && !c.terminating.unwrap_or(false))
+    endpoint
+        .conditions
+        .as_ref()
+        .is_none_or(|c| c.ready.unwrap_or(true) && !c.terminating.unwrap_or(false))
 }
 
 fn pod(endpoint: SliceEndpoint) -> Option<(String, Option<IpAddr>)> {
-    let address = endpoint.addresses.first().and_then(|address| address.parse().ok());
-    Some((endpoint.target_ref.filter(|target| target.kind.as_deref() == Some("Pod"))?.name?, address))
+    let address = endpoint
+        .addresses
+        .first()
+        .and_then(|address| address.parse().ok());
+    Some((
+        endpoint
+            .target_ref
+            .filter(|target| target.kind.as_deref() == Some("Pod"))?
+            .name?,
+        address,
+    ))
 }
 
 /// The newest Ready pod behind the target that is admitted, one that was not `tried` before others; among
@@ -81,13 +107,20 @@ pub fn choose(
     tried: &BTreeSet<String>,
     admits: impl Fn(&str) -> bool,
 ) -> Option<Endpoint> {
-    let slices = snapshot.slices.values().filter(|slice| slice.service == target.service);
+    let slices = snapshot
+        .slices
+        .values()
+        .filter(|slice| slice.service == target.service);
     let dialable = slices.filter_map(|slice| Some((slice, *slice.ports.get(&target.port_name)?)));
     let pods = dialable.flat_map(|(slice, port)| slice.ready.iter().map(move |pod| (pod, port)));
     let admitted = pods.filter(|((pod, _), _)| admits(pod));
-    let ((pod, address), port) =
-        admitted.max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
-    Some(Endpoint { pod: pod.clone(), port, address: *address })
+    let ((pod, address), port) = admitted
+        .max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
+    Some(Endpoint {
+        pod: pod.clone(),
+        port,
+        address: *address,
+    })
 }
 
 #[cfg(test)]
@@ -109,13 +142,28 @@ mod tests {
     }
 
     fn snapshot(slices: Vec<Slice>, born: &[(&str, i64)]) -> Snapshot {
-        let slices = slices.into_iter().enumerate().map(|(n, slice)| (n.to_string(), slice)).collect();
-        let born = born.iter().map(|(pod, s)| ((*pod).to_owned(), Timestamp::from_second(*s).unwrap())).collect();
-        Snapshot { slices, born, trouble: None }
+        let slices = slices
+            .into_iter()
+            .enumerate()
+            .map(|(n, slice)| (n.to_string(), slice))
+            .collect();
+        let born = born
+            .iter()
+            .map(|(pod, s)| ((*pod).to_owned(), Timestamp::from_second(*s).unwrap()))
+            .collect();
+        Snapshot {
+            slices,
+            born,
+            trouble: None,
+        }
     }
 
     fn chosen(snapshot: &Snapshot, port_name: &str, tried: &[&str]) -> Option<(String, u16)> {
-        let target = Target { namespace: "ns".into(), service: "api".into(), port_name: port_name.into() };
+        let target = Target {
+            namespace: "ns".into(),
+            service: "api".into(),
+            port_name: port_name.into(),
+        };
         let tried = tried.iter().map(|pod| (*pod).to_owned()).collect();
         choose(snapshot, &target, &tried, |_| true).map(|e| (e.pod, e.port))
     }
@@ -126,15 +174,25 @@ mod tests {
 
     #[test]
     fn the_newest_ready_pod_is_chosen() {
-        let pods = [("old", Some(true), false), ("new", Some(true), false), ("newest", Some(false), false)];
-        let snapshot = snapshot(vec![slice("api", "", 8080, &pods)], &[("old", 1), ("new", 2), ("newest", 3)]);
+        let pods = [
+            ("old", Some(true), false),
+            ("new", Some(true), false),
+            ("newest", Some(false), false),
+        ];
+        let snapshot = snapshot(
+            vec![slice("api", "", 8080, &pods)],
+            &[("old", 1), ("new", 2), ("newest", 3)],
+        );
         assert_eq!(chosen(&snapshot, "", &[]), some("new", 8080));
     }
 
     #[test]
     fn a_pod_that_is_about_to_end_is_not_chosen_and_an_unknown_readiness_is() {
         let pods = [("ending", Some(true), true), ("unknown", None, false)];
-        let snapshot = snapshot(vec![slice("api", "", 8080, &pods)], &[("unknown", 1), ("ending", 2)]);
+        let snapshot = snapshot(
+            vec![slice("api", "", 8080, &pods)],
+            &[("unknown", 1), ("ending", 2)],
+        );
         assert_eq!(chosen(&snapshot, "", &[]), some("unknown", 8080));
     }
 
@@ -163,7 +221,11 @@ mod tests {
     fn a_pod_that_is_not_admitted_yet_is_not_chosen() {
         let pods = [("old", Some(true), false), ("new", Some(true), false)];
         let snapshot = snapshot(vec![slice("api", "", 80, &pods)], &[("old", 1), ("new", 2)]);
-        let target = Target { namespace: "ns".into(), service: "api".into(), port_name: String::new() };
+        let target = Target {
+            namespace: "ns".into(),
+            service: "api".into(),
+            port_name: String::new(),
+        };
         let chosen = choose(&snapshot, &target, &BTreeSet::new(), |pod| pod != "new");
         assert_eq!(chosen.map(|endpoint| endpoint.pod).as_deref(), Some("old"));
     }
@@ -175,7 +237,13 @@ mod tests {
             "ports": null, "endpoints": null
         }))
         .unwrap();
-        assert_eq!(Slice::from(empty), Slice { service: "api".into(), ..Slice::default() });
+        assert_eq!(
+            Slice::from(empty),
+            Slice {
+                service: "api".into(),
+                ..Slice::default()
+            }
+        );
     }
 
     #[test]

@@ -109,10 +109,15 @@ impl Sent {
 /// A text: the API server's, the kubelet's or the network's.
 pub async fn dial(client: &Client, namespace: &str, endpoint: &Endpoint) -> Result<Tunnel, String> {
     let pods = Request::new(Pod::url_path(&(), Some(namespace)));
-    let request = pods.portforward(&endpoint.pod, &[endpoint.port]).map_err(|e| chain(&e))?;
+    let request = pods
+        .portforward(&endpoint.pod, &[endpoint.port])
+        .map_err(|e| chain(&e))?;
     let connection = client.connect(request).await.map_err(|e| chain(&e))?;
     let (outgoing, frames) = connection.into_stream().split();
-    let mut tunnel = Tunnel { frames: frames.boxed(), outgoing: Box::pin(outgoing) };
+    let mut tunnel = Tunnel {
+        frames: frames.boxed(),
+        outgoing: Box::pin(outgoing),
+    };
     tunnel.greet(endpoint.port).await?;
     Ok(tunnel)
 }
@@ -122,7 +127,9 @@ impl Tunnel {
     async fn greet(&mut self, port: u16) -> Result<(), String> {
         let [low, high] = port.to_le_bytes();
         for channel in [DATA, ERROR] {
-            let frame = next(&mut self.frames).await?.ok_or("the port-forward ended before it began")?;
+            let frame = next(&mut self.frames)
+                .await?
+                .ok_or("the port-forward ended before it began")?;
             if frame != [channel, low, high].as_slice() {
                 return Err(format!("the port-forward began with {frame:?}"));
             }
@@ -170,7 +177,11 @@ impl Talk {
     }
 
     fn client_ended(&self) {
-        let patience = if self.pod_last.load(Relaxed) { ANSWERED } else { UNANSWERED };
+        let patience = if self.pod_last.load(Relaxed) {
+            ANSWERED
+        } else {
+            UNANSWERED
+        };
         // It ends once.
         let _ = self.ended.set(patience);
     }
@@ -189,7 +200,13 @@ enum Side {
     PodGone(String),
 }
 
-async fn upload(local: &mut ReadHalf<'_>, pod: &mut Outgoing, sent: &mut Sent, talk: &Talk, numbers: &Numbers) -> Side {
+async fn upload(
+    local: &mut ReadHalf<'_>,
+    pod: &mut Outgoing,
+    sent: &mut Sent,
+    talk: &Talk,
+    numbers: &Numbers,
+) -> Side {
     let mut frame = vec![DATA; 1 + CHUNK];
     if !sent.bytes.is_empty() {
         let again = [&[DATA], sent.bytes.as_slice()].concat();
@@ -214,7 +231,12 @@ async fn upload(local: &mut ReadHalf<'_>, pod: &mut Outgoing, sent: &mut Sent, t
     }
 }
 
-async fn download(frames: &mut Frames, local: &mut WriteHalf<'_>, talk: &Talk, numbers: &Numbers) -> End {
+async fn download(
+    frames: &mut Frames,
+    local: &mut WriteHalf<'_>,
+    talk: &Talk,
+    numbers: &Numbers,
+) -> End {
     loop {
         let frame = tokio::select! {
             frame = next(frames) => frame,

@@ -18,7 +18,10 @@ use crate::relay::pump::{Broken, pump};
 /// An open way into a pod. Dropping it ends it.
 #[derive(Debug)]
 pub enum Way {
-    Relay { stream: TcpStream, gone: CancellationToken },
+    Relay {
+        stream: TcpStream,
+        gone: CancellationToken,
+    },
     Api(Tunnel),
 }
 
@@ -37,9 +40,14 @@ impl Way {
         if let (Some(relay), Some(address)) = (relay, endpoint.address)
             && let Some(dialled) = relay.dial(SocketAddr::new(address, endpoint.port)).await
         {
-            return dialled.map(|stream| Self::Relay { stream, gone: relay.gone });
+            return dialled.map(|stream| Self::Relay {
+                stream,
+                gone: relay.gone,
+            });
         }
-        tunnel::dial(client, namespace, endpoint).await.map(Self::Api)
+        tunnel::dial(client, namespace, endpoint)
+            .await
+            .map(Self::Api)
     }
 
     /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
@@ -65,7 +73,12 @@ impl Way {
     }
 }
 
-async fn through(pod: &mut TcpStream, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> Result<(), Broken> {
+async fn through(
+    pod: &mut TcpStream,
+    local: &mut TcpStream,
+    sent: &mut Sent,
+    numbers: &Numbers,
+) -> Result<(), Broken> {
     // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
     let before = sent.hand_over();
     pod.write_all(&before).await.map_err(Broken::Far)?;
@@ -111,7 +124,11 @@ mod tests {
     }
 
     async fn open(relay: relay::State, api: &FakeApi, to: SocketAddr) -> Result<Way, String> {
-        let endpoint = Endpoint { pod: "pod".into(), port: to.port(), address: Some(to.ip()) };
+        let endpoint = Endpoint {
+            pod: "pod".into(),
+            port: to.port(),
+            address: Some(to.ip()),
+        };
         Way::open(&watch::channel(relay).1, &api.client(), "ns", &endpoint).await
     }
 
@@ -124,7 +141,8 @@ mod tests {
 
     async fn says(way: Way) -> String {
         let ((mut client, mut local), mut said) = (client().await, String::new());
-        let (mut sent, numbers) = (Sent::default(), Numbers::default());
+        let mut sent = Sent::default();
+        let numbers = Numbers::default();
         let carried = async {
             let end = way.carry(&mut local, &mut sent, &numbers).await;
             drop(local);
@@ -143,7 +161,9 @@ mod tests {
     #[tokio::test]
     async fn a_relay_that_serves_is_taken() {
         let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
-        let way = open(Ok(served().await), &api, pod("through the relay").await).await.unwrap();
+        let way = open(Ok(served().await), &api, pod("through the relay").await)
+            .await
+            .unwrap();
         assert_eq!(says(way).await, "through the relay");
         assert!(api.dialled.lock().unwrap().is_empty());
     }
@@ -156,7 +176,9 @@ mod tests {
         let dead = Relay::at(nobody, Token::random().unwrap());
         for relay in [Err("not started yet".to_owned()), Ok(dead)] {
             // The fake API server greets with port 80.
-            let way = open(relay, &api, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80)).await.unwrap();
+            let way = open(relay, &api, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80))
+                .await
+                .unwrap();
             assert_eq!(says(way).await, "over the API server");
         }
     }
@@ -167,7 +189,10 @@ mod tests {
         let (closed, to) = listen().await;
         drop(closed);
         let refusal = open(Ok(served().await), &api, to).await.unwrap_err();
-        assert!(refusal.to_lowercase().contains("connection refused"), "{refusal}");
+        assert!(
+            refusal.to_lowercase().contains("connection refused"),
+            "{refusal}"
+        );
         assert!(api.dialled.lock().unwrap().is_empty());
     }
 
@@ -181,12 +206,22 @@ mod tests {
         client.shutdown().await.unwrap();
         let pod = async {
             let mut heard = String::new();
-            server.accept().await.unwrap().0.read_to_string(&mut heard).await.unwrap();
+            server
+                .accept()
+                .await
+                .unwrap()
+                .0
+                .read_to_string(&mut heard)
+                .await
+                .unwrap();
             heard
         };
         let numbers = Numbers::default();
         let (end, heard) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), pod);
-        assert_eq!((end, heard.as_str()), (End::Finished, "GET / HTTP/1.1\r\nhost: shop\r\n\r\n"));
+        assert_eq!(
+            (end, heard.as_str()),
+            (End::Finished, "GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+        );
         assert!(!sent.may_repeat("connection refused"));
     }
 
@@ -199,8 +234,12 @@ mod tests {
         let _silent = server.accept().await.unwrap();
         let ((_client, mut local), mut sent) = (client().await, Sent::default());
         let numbers = Numbers::default();
-        let (end, ()) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), async { relay.gone.cancel() });
-        let End::Failed(text) = end else { panic!("{end:?}") };
+        let (end, ()) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), async {
+            relay.gone.cancel()
+        });
+        let End::Failed(text) = end else {
+            panic!("{end:?}")
+        };
         assert!(!sent.may_repeat(&text));
     }
 }

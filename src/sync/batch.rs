@@ -33,7 +33,11 @@ impl Target {
         };
         let mut folders = path.components().map(normal).collect::<Option<Vec<_>>>()?;
         let name = folders.pop()?;
-        Some(Self { root, folders, name })
+        Some(Self {
+            root,
+            folders,
+            name,
+        })
     }
 }
 
@@ -66,7 +70,14 @@ pub struct Source {
 pub fn look(disk: &Path) -> io::Result<Wanted> {
     match found(disk) {
         // It went while we looked.
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(Wanted::Gone),
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(Wanted::Gone)
+        }
         found => found,
     }
 }
@@ -90,8 +101,17 @@ fn found(disk: &Path) -> io::Result<Wanted> {
         (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
     }
     let is_whole = metadata.len() <= SMALL && content.len() as u64 <= SMALL;
-    let len = if is_whole { content.len() as u64 } else { metadata.len() };
-    Ok(Wanted::File(Source { disk: disk.to_owned(), mode, len, content: is_whole.then(|| content.into()) }))
+    let len = if is_whole {
+        content.len() as u64
+    } else {
+        metadata.len()
+    };
+    Ok(Wanted::File(Source {
+        disk: disk.to_owned(),
+        mode,
+        len,
+        content: is_whole.then(|| content.into()),
+    }))
 }
 
 /// A short name for a file or a link: two that differ differ in kind, mode, target or content.
@@ -106,7 +126,9 @@ impl Wanted {
         Ok(match self {
             Self::Gone => Seen::Gone,
             Self::Folder => Seen::Folder,
-            Self::Link(target) => Seen::Leaf(print(&[b"link", target.as_os_str().as_encoded_bytes()])),
+            Self::Link(target) => {
+                Seen::Leaf(print(&[b"link", target.as_os_str().as_encoded_bytes()]))
+            }
             Self::File(source) => file(source.mode, source.digest()?),
         })
     }
@@ -118,7 +140,10 @@ pub(super) fn file(mode: u32, digest: [u8; 32]) -> Seen {
 }
 
 fn print(parts: &[&[u8]]) -> Print {
-    let hash = parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize();
+    let hash = parts
+        .iter()
+        .fold(Sha256::new(), |hash, part| hash.chain_update(part))
+        .finalize();
     let mut print = Print::default();
     print.copy_from_slice(&hash[..16]);
     print
@@ -133,7 +158,10 @@ impl Source {
         let mut hash = Sha256::new();
         match &self.content {
             Some(content) => hash.update(content),
-            None => drop(io::copy(&mut File::open(&self.disk)?, &mut Sink(&mut hash))?),
+            None => drop(io::copy(
+                &mut File::open(&self.disk)?,
+                &mut Sink(&mut hash),
+            )?),
         }
         Ok(hash.finalize().into())
     }
@@ -178,7 +206,10 @@ mod tests {
     #[test]
     fn a_target_is_below_its_root_or_none() {
         let target = Target::below(0, Path::new("a/./b/c.py")).unwrap();
-        assert_eq!((target.folders, target.name), (vec!["a".into(), "b".into()], "c.py".into()));
+        assert_eq!(
+            (target.folders, target.name),
+            (vec!["a".into(), "b".into()], "c.py".into())
+        );
         for path in ["", ".", "/etc/passwd", "../x", "a/../../x", "a/.."] {
             assert_eq!(Target::below(0, Path::new(path)), None, "{path}");
         }
@@ -215,8 +246,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let disk = dir.path().join("x");
         std::fs::write(&disk, "text").unwrap();
-        let Wanted::File(kept) = look(&disk).unwrap() else { panic!("a file") };
-        let streamed = Source { content: None, ..kept.clone() };
+        let Wanted::File(kept) = look(&disk).unwrap() else {
+            panic!("a file")
+        };
+        let streamed = Source {
+            content: None,
+            ..kept.clone()
+        };
         assert_eq!(kept.digest().unwrap(), streamed.digest().unwrap());
     }
 

@@ -51,10 +51,17 @@ pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>
     let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
         content.items.iter().filter_map(move |item| {
             let source = item.source()?;
-            Some(Piece { root: item.target.root, group, item, source })
+            Some(Piece {
+                root: item.target.root,
+                group,
+                item,
+                source,
+            })
         })
     });
-    pieces.filter(|piece| carried == Carried::All || piece.is_long()).collect()
+    pieces
+        .filter(|piece| carried == Carried::All || piece.is_long())
+        .collect()
 }
 
 /// What was sent of a file that was read meanwhile: the SHA-256 of its content, or None if it became shorter.
@@ -69,34 +76,70 @@ pub(super) async fn carry(
     pieces: &[&Piece<'_>],
     tar: bool,
 ) -> (Vec<(Target, Sent)>, Vec<Failure>) {
-    let (mut carried, mut failures) = (vec![], vec![]);
-    let parts: Vec<_> = if tar { vec![pieces] } else { pieces.chunks(1).collect() };
+    let mut carried = vec![];
+    let mut failures = vec![];
+    let parts: Vec<_> = if tar {
+        vec![pieces]
+    } else {
+        pieces.chunks(1).collect()
+    };
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         let sent = match part {
-            [piece] if !tar => carry_one(client, place, stage, piece).await.map(|sent| vec![sent]),
+            [piece] if !tar => carry_one(client, place, stage, piece)
+                .await
+                .map(|sent| vec![sent]),
             part => carry_tar(client, place, stage, part).await,
         };
         let target = |piece: &&Piece<'_>| piece.item.target.clone();
         match sent {
-            Ok(sent) => carried.extend(part.iter().filter(|piece| piece.is_long()).map(target).zip(sent)),
-            Err(why) => failures.extend(part.iter().map(target).map(|target| Failure { target, why: why.clone() })),
+            Ok(sent) => carried.extend(
+                part.iter()
+                    .filter(|piece| piece.is_long())
+                    .map(target)
+                    .zip(sent),
+            ),
+            Err(why) => failures.extend(part.iter().map(target).map(|target| Failure {
+                target,
+                why: why.clone(),
+            })),
         }
     }
     (carried, failures)
 }
 
-async fn carry_tar(client: &Client, place: &Place, stage: &Path, pieces: &[&Piece<'_>]) -> Result<Vec<Sent>, String> {
-    let headers =
-        pieces.iter().map(|piece| header(piece)).collect::<io::Result<Vec<_>>>().map_err(|e| e.to_string())?;
+async fn carry_tar(
+    client: &Client,
+    place: &Place,
+    stage: &Path,
+    pieces: &[&Piece<'_>],
+) -> Result<Vec<Sent>, String> {
+    let headers = pieces
+        .iter()
+        .map(|piece| header(piece))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(|e| e.to_string())?;
     let padded = |len: u64| len.next_multiple_of(BLOCK);
     let content: u64 = pieces.iter().map(|piece| padded(piece.source.len)).sum();
-    let total = content + headers.iter().map(|header| header.len() as u64).sum::<u64>() + 2 * BLOCK;
+    let total = content
+        + headers
+            .iter()
+            .map(|header| header.len() as u64)
+            .sum::<u64>()
+        + 2 * BLOCK;
     let stage = stage.join(CARRIED);
-    let mut sending = Sending::start(client, place, TAR, &[&total.to_string(), text(stage.as_os_str())?]).await?;
+    let mut sending = Sending::start(
+        client,
+        place,
+        TAR,
+        &[&total.to_string(), text(stage.as_os_str())?],
+    )
+    .await?;
     let mut sent = Vec::with_capacity(pieces.len());
     for (piece, header) in pieces.iter().zip(headers) {
         sending.bytes(&header).await?;
-        let content = sending.content(piece.source, padded(piece.source.len)).await?;
+        let content = sending
+            .content(piece.source, padded(piece.source.len))
+            .await?;
         sent.extend(piece.is_long().then_some(content));
     }
     sending.bytes(&[0; 2 * BLOCK as usize]).await?;
@@ -116,11 +159,22 @@ fn header(piece: &Piece<'_>) -> io::Result<Vec<u8>> {
     Ok(builder.get_ref().clone())
 }
 
-async fn carry_one(client: &Client, place: &Place, stage: &Path, piece: &Piece<'_>) -> Result<Sent, String> {
+async fn carry_one(
+    client: &Client,
+    place: &Place,
+    stage: &Path,
+    piece: &Piece<'_>,
+) -> Result<Sent, String> {
     let folder = stage.join(carried_to(piece.group));
     let name = text(&piece.item.target.name)?;
     let len = piece.source.len.to_string();
-    let mut sending = Sending::start(client, place, HEAD, &[&len, text(folder.as_os_str())?, name]).await?;
+    let mut sending = Sending::start(
+        client,
+        place,
+        HEAD,
+        &[&len, text(folder.as_os_str())?, name],
+    )
+    .await?;
     let sent = sending.content(piece.source, piece.source.len).await?;
     sending.finish().await?;
     Ok(sent)
@@ -128,7 +182,12 @@ async fn carry_one(client: &Client, place: &Place, stage: &Path, piece: &Piece<'
 
 /// The API server takes arguments as text only.
 fn text(word: &OsStr) -> Result<&str, String> {
-    word.to_str().ok_or_else(|| format!("`{}` is no text, and without `tar` it cannot be sent", word.display()))
+    word.to_str().ok_or_else(|| {
+        format!(
+            "`{}` is no text, and without `tar` it cannot be sent",
+            word.display()
+        )
+    })
 }
 
 /// A process on its way.
@@ -139,21 +198,35 @@ struct Sending {
 }
 
 impl Sending {
-    async fn start(client: &Client, place: &Place, script: &str, words: &[&str]) -> Result<Self, String> {
+    async fn start(
+        client: &Client,
+        place: &Place,
+        script: &str,
+        words: &[&str],
+    ) -> Result<Self, String> {
         let command = [&["sh", "-c", script, "sh"], words].concat();
         let exec = Exec::start(client, place, &command).await?;
-        Ok(Self { exec, frame: Vec::with_capacity(FRAME), said: Vec::new() })
+        Ok(Self {
+            exec,
+            frame: Vec::with_capacity(FRAME),
+            said: Vec::new(),
+        })
     }
 
     async fn bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.frame.extend_from_slice(bytes);
-        if self.frame.len() >= FRAME { self.flush().await } else { Ok(()) }
+        if self.frame.len() >= FRAME {
+            self.flush().await
+        } else {
+            Ok(())
+        }
     }
 
     /// Exactly `len` bytes; a file that has become shorter is filled with zeros.
     async fn content(&mut self, source: &Source, len: u64) -> Result<Sent, String> {
         let mut left = usize::try_from(len).map_err(|_| "the file is too long".to_owned())?;
-        let padding = usize::try_from(len - source.len).map_err(|_| "the file is too long".to_owned())?;
+        let padding =
+            usize::try_from(len - source.len).map_err(|_| "the file is too long".to_owned())?;
         let mut hash = Sha256::new();
         match &source.content {
             Some(content) => {
@@ -161,7 +234,9 @@ impl Sending {
                 left -= content.len();
             }
             None => {
-                let file = tokio::fs::File::open(&source.disk).await.map_err(|e| e.to_string())?;
+                let file = tokio::fs::File::open(&source.disk)
+                    .await
+                    .map_err(|e| e.to_string())?;
                 let mut file = file.take(source.len);
                 let mut buffer = vec![0; FRAME];
                 loop {
@@ -199,7 +274,9 @@ impl Sending {
     async fn finish(mut self) -> Result<(), String> {
         self.flush().await?;
         self.exec.input.close().await;
-        timeout(PATIENCE, end(&mut self.exec.output, &mut self.said)).await.map_err(|_| silent())?
+        timeout(PATIENCE, end(&mut self.exec.output, &mut self.said))
+            .await
+            .map_err(|_| silent())?
     }
 }
 
@@ -223,5 +300,8 @@ async fn end(output: &mut Output, said: &mut Vec<u8>) -> Result<(), String> {
 /// The last line with anything on it.
 pub(super) fn last_line(said: &[u8]) -> Option<String> {
     let said = String::from_utf8_lossy(said);
-    said.lines().map(str::trim).rfind(|line| !line.is_empty()).map(str::to_owned)
+    said.lines()
+        .map(str::trim)
+        .rfind(|line| !line.is_empty())
+        .map(str::to_owned)
 }

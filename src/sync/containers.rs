@@ -49,12 +49,20 @@ pub fn watch(
 
 /// Publishes every change. Ends only if the stream does, which kube's watchers never do.
 async fn follow(client: Option<Client>, namespace: &str, sender: &watch::Sender<Containers>) {
-    let Some(client) = client else { return std::future::pending().await };
-    let pods = watcher(Api::<Pod>::namespaced(client, namespace), watcher::Config::default());
+    let Some(client) = client else {
+        return std::future::pending().await;
+    };
+    let pods = watcher(
+        Api::<Pod>::namespaced(client, namespace),
+        watcher::Config::default(),
+    );
     let mut pods = pods.backoff(Pauses::default()).boxed();
     let mut mirror = Mirror::<Vec<(String, Container)>>::default();
     while let Some(event) = pods.next().await {
-        let is_listing = matches!(event, Ok(watcher::Event::Init | watcher::Event::InitApply(_)));
+        let is_listing = matches!(
+            event,
+            Ok(watcher::Event::Init | watcher::Event::InitApply(_))
+        );
         if mirror.take(event, running).is_none() && !is_listing {
             let now: Containers = mirror.items.values().flatten().cloned().collect();
             sender.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
@@ -67,14 +75,30 @@ fn running(pod: Pod) -> Vec<(String, Container)> {
     if pod.metadata.deletion_timestamp.is_some() {
         return vec![];
     }
-    let (namespace, name) = (pod.namespace().unwrap_or_default(), pod.name_any());
+    let namespace = pod.namespace().unwrap_or_default();
+    let name = pod.name_any();
     let specs = pod.spec.map(|spec| spec.containers).unwrap_or_default();
-    let statuses = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
-    let running =
-        statuses.into_iter().filter(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()));
+    let statuses = pod
+        .status
+        .and_then(|status| status.container_statuses)
+        .unwrap_or_default();
+    let running = statuses.into_iter().filter(|status| {
+        status
+            .state
+            .as_ref()
+            .is_some_and(|state| state.running.is_some())
+    });
     let found = running.filter_map(|status| {
-        let image = specs.iter().find(|spec| spec.name == status.name)?.image.clone()?;
-        let place = Place { namespace: namespace.clone(), pod: name.clone(), container: status.name };
+        let image = specs
+            .iter()
+            .find(|spec| spec.name == status.name)?
+            .image
+            .clone()?;
+        let place = Place {
+            namespace: namespace.clone(),
+            pod: name.clone(),
+            container: status.name,
+        };
         Some((status.container_id?, Container { place, image }))
     });
     found.collect()
@@ -102,10 +126,26 @@ mod tests {
     #[test]
     fn a_container_is_there_while_it_runs_by_the_image_of_its_spec() {
         let up = serde_json::json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
-        let place = Place { namespace: "shop".into(), pod: "api-1".into(), container: "api".into() };
-        let expected = Container { place, image: "devk.local/shop/api:1".into() };
-        assert_eq!(running(pod(&up, false)), [("containerd://a".to_owned(), expected)]);
-        assert_eq!(running(pod(&serde_json::json!({"waiting": {"reason": "CrashLoopBackOff"}}), false)), []);
+        let place = Place {
+            namespace: "shop".into(),
+            pod: "api-1".into(),
+            container: "api".into(),
+        };
+        let expected = Container {
+            place,
+            image: "devk.local/shop/api:1".into(),
+        };
+        assert_eq!(
+            running(pod(&up, false)),
+            [("containerd://a".to_owned(), expected)]
+        );
+        assert_eq!(
+            running(pod(
+                &serde_json::json!({"waiting": {"reason": "CrashLoopBackOff"}}),
+                false
+            )),
+            []
+        );
         assert_eq!(running(pod(&up, true)), []);
     }
 }

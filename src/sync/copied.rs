@@ -22,9 +22,11 @@ struct Source {
     is_folder: bool,
 }
 
-const UNKNOWN: &str = "whether its COPY means a file or a folder is not plain; end the target with a `/`";
+const UNKNOWN: &str =
+    "whether its COPY means a file or a folder is not plain; end the target with a `/`";
 /// docker's documentation says that it leaves such a file out, and BuildKit copied it (moby/buildkit#5489).
-const UNKNOWN_EXCLUDE: &str = "whether `--exclude` of its COPY means a file that is named is not plain";
+const UNKNOWN_EXCLUDE: &str =
+    "whether `--exclude` of its COPY means a file that is named is not plain";
 
 /// The way of a path from the target folder, or why it cannot be told.
 pub(super) type Way = Result<PathBuf, &'static str>;
@@ -39,17 +41,30 @@ impl Copied {
         let source = |source: &String| {
             let wild = source.contains(['*', '?', '[']);
             let pattern = wild.then(|| Ignore::parse(source, file)).transpose()?;
-            Ok(Source { path: source.into(), pattern, is_folder: !wild && context.join(source).is_dir() })
+            Ok(Source {
+                path: source.into(),
+                pattern,
+                is_folder: !wild && context.join(source).is_dir(),
+            })
         };
         let sources = copy.sources.iter().map(source).collect::<Result<_>>()?;
-        Ok(Self { copy: copy.clone(), sources, exclude: Ignore::parse(&copy.exclude.join("\n"), file)? })
+        Ok(Self {
+            copy: copy.clone(),
+            sources,
+            exclude: Ignore::parse(&copy.exclude.join("\n"), file)?,
+        })
     }
 
     /// The ways of a path from [`Copied::root`], one for each source of this COPY that takes it: Docker writes it to
     /// all of them.
     pub(super) fn takes(&self, path: &Path) -> Vec<Way> {
-        let taking = self.sources.iter().filter_map(|source| Some((source, source.below(path)?)));
-        taking.filter_map(|(source, below)| self.unless_excluded(source, path, below)).collect()
+        let taking = self
+            .sources
+            .iter()
+            .filter_map(|source| Some((source, source.below(path)?)));
+        taking
+            .filter_map(|(source, below)| self.unless_excluded(source, path, below))
+            .collect()
     }
 
     /// What is excluded is told by its way from the source, and a source that is a file has none. `--parents` copies
@@ -75,7 +90,11 @@ impl Copied {
             Some(_) if in_folder => Ok(below),
             None if in_folder && source.is_folder => Ok(below),
             None if in_folder || source.is_folder => Err(UNKNOWN),
-            None if !into_folder => self.to().and_then(Path::file_name).map(PathBuf::from).ok_or(UNKNOWN),
+            None if !into_folder => self
+                .to()
+                .and_then(Path::file_name)
+                .map(PathBuf::from)
+                .ok_or(UNKNOWN),
             _ => path.file_name().map(PathBuf::from).ok_or(UNKNOWN),
         }
     }
@@ -83,7 +102,10 @@ impl Copied {
     /// The paths of the context that it would put at a place, whether they are there or not. Those that are in a
     /// folder which matches a wildcard are not among them.
     pub(super) fn sources_of(&self, place: &Path) -> Vec<PathBuf> {
-        let Some((root, below)) = self.root().zip(self.to().and_then(|to| place.strip_prefix(to).ok())) else {
+        let Some((root, below)) = self
+            .root()
+            .zip(self.to().and_then(|to| place.strip_prefix(to).ok()))
+        else {
             return vec![];
         };
         let path = |source: &Source| match &source.pattern {
@@ -92,8 +114,15 @@ impl Copied {
             None if source.is_folder => Some(source.path.join(below)),
             None => Some(source.path.clone()),
         };
-        let is_there = |way: &Way| way.as_ref().is_ok_and(|way| Path::new(&root).join(way) == place);
-        self.sources.iter().filter_map(path).filter(|path| self.takes(path).iter().any(is_there)).collect()
+        let is_there = |way: &Way| {
+            way.as_ref()
+                .is_ok_and(|way| Path::new(&root).join(way) == place)
+        };
+        self.sources
+            .iter()
+            .filter_map(path)
+            .filter(|path| self.takes(path).iter().any(is_there))
+            .collect()
     }
 
     fn to(&self) -> Option<&Path> {
@@ -104,8 +133,13 @@ impl Copied {
     pub(super) fn root(&self) -> Option<String> {
         let to = self.to()?;
         let is_one_file = |source: &Source| source.pattern.is_none() && !source.is_folder;
-        let becomes_file = !self.copy.into_folder && !self.copy.parents && self.sources.iter().all(is_one_file);
-        let root = if becomes_file { to.parent().unwrap_or(to) } else { to };
+        let becomes_file =
+            !self.copy.into_folder && !self.copy.parents && self.sources.iter().all(is_one_file);
+        let root = if becomes_file {
+            to.parent().unwrap_or(to)
+        } else {
+            to
+        };
         Some(root.to_string_lossy().into_owned())
     }
 
@@ -126,10 +160,13 @@ impl Copied {
 impl Source {
     /// The way of a path from this source; empty if it is the source.
     fn below(&self, path: &Path) -> Option<PathBuf> {
-        let Some(pattern) = &self.pattern else { return path.strip_prefix(&self.path).ok().map(Path::to_owned) };
+        let Some(pattern) = &self.pattern else {
+            return path.strip_prefix(&self.path).ok().map(Path::to_owned);
+        };
         let depth = self.path.components().count();
         let head: PathBuf = path.components().take(depth).collect();
-        let matches = head.components().count() == depth && pattern.ignores(&head.to_string_lossy());
+        let matches =
+            head.components().count() == depth && pattern.ignores(&head.to_string_lossy());
         matches.then(|| path.components().skip(depth).collect())
     }
 }

@@ -69,35 +69,52 @@ const NO_WORKDIR: &str = "the base image decides where it goes; say it with WORK
 impl Dockerfile {
     /// Reads the text with these build arguments.
     pub fn parse(text: &str, args: &BTreeMap<String, String>) -> Self {
-        let mut reading = Reading { args, global: BTreeMap::new(), stages: Vec::new() };
+        let mut reading = Reading {
+            args,
+            global: BTreeMap::new(),
+            stages: Vec::new(),
+        };
         for instruction in lines::instructions(text) {
             reading.take(&instruction);
         }
-        Self { stages: reading.stages }
+        Self {
+            stages: reading.stages,
+        }
     }
 
     /// The stage that is built: `target`, or the last one.
     pub fn stage(&self, target: Option<&str>) -> Option<&Stage> {
-        let Some(target) = target else { return self.stages.last() };
+        let Some(target) = target else {
+            return self.stages.last();
+        };
         let by_number = || self.stages.get(target.parse::<usize>().ok()?);
-        self.stages.iter().rfind(|stage| stage.is(target)).or_else(by_number)
+        self.stages
+            .iter()
+            .rfind(|stage| stage.is(target))
+            .or_else(by_number)
     }
 
     /// The other stages that take part in building one.
     pub fn behind<'a>(&'a self, stage: &'a Stage) -> Vec<&'a Stage> {
-        let (mut found, mut next) = (BTreeSet::new(), stage.uses.clone());
+        let mut found = BTreeSet::new();
+        let mut next = stage.uses.clone();
         while let Some(index) = next.pop() {
             if found.insert(index) {
                 next.extend(self.stages.get(index).iter().flat_map(|stage| &stage.uses));
             }
         }
-        found.into_iter().filter_map(|index| self.stages.get(index)).collect()
+        found
+            .into_iter()
+            .filter_map(|index| self.stages.get(index))
+            .collect()
     }
 }
 
 impl Stage {
     fn is(&self, name: &str) -> bool {
-        self.name.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(name))
+        self.name
+            .as_deref()
+            .is_some_and(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// The words that a container of it starts with; empty if the base image says them.
@@ -135,7 +152,9 @@ fn clean(path: &str) -> String {
 
 /// A path as the build context has it: its root is the highest folder there is.
 fn in_context(path: &str) -> String {
-    clean(&format!("/{path}")).trim_start_matches('/').to_owned()
+    clean(&format!("/{path}"))
+        .trim_start_matches('/')
+        .to_owned()
 }
 
 /// The state of a reader between two instructions.
@@ -148,7 +167,8 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn take(&mut self, instruction: &lines::Instruction) {
-        let (text, line) = (instruction.text.as_str(), instruction.line);
+        let text = instruction.text.as_str();
+        let line = instruction.line;
         match instruction.keyword.as_str() {
             "FROM" => self.from(text),
             "ARG" => self.arg(text),
@@ -169,23 +189,38 @@ impl Reading<'_> {
     }
 
     fn from(&mut self, text: &str) {
-        let words: Vec<_> = split(text).into_iter().filter(|word| !word.starts_with("--")).collect();
-        let base = words.first().map(|base| expand(base, &|name| self.global.get(name).cloned())).unwrap_or_default();
+        let words: Vec<_> = split(text)
+            .into_iter()
+            .filter(|word| !word.starts_with("--"))
+            .collect();
+        let base = words
+            .first()
+            .map(|base| expand(base, &|name| self.global.get(name).cloned()))
+            .unwrap_or_default();
         let parent = self.stages.iter().rfind(|stage| stage.is(&base));
         let mut stage = parent.cloned().unwrap_or_default();
-        let named = words.get(1).is_some_and(|word| word.eq_ignore_ascii_case("as"));
+        let named = words
+            .get(1)
+            .is_some_and(|word| word.eq_ignore_ascii_case("as"));
         stage.name = words.get(2).filter(|_| named).cloned();
         self.stages.push(stage);
     }
 
     fn arg(&mut self, text: &str) {
         for word in split(text) {
-            let (name, default) = word.split_once('=').map_or((word.as_str(), None), |(n, v)| (n, Some(v)));
+            let (name, default) = word
+                .split_once('=')
+                .map_or((word.as_str(), None), |(n, v)| (n, Some(v)));
             let given = self.args.get(name).cloned();
             let inherited = || self.global.get(name).cloned();
             let default = default.map(|text| self.expand(text));
-            let Some(value) = given.or(default).or_else(inherited) else { continue };
-            let scope = self.stages.last_mut().map_or(&mut self.global, |stage| &mut stage.variables);
+            let Some(value) = given.or(default).or_else(inherited) else {
+                continue;
+            };
+            let scope = self
+                .stages
+                .last_mut()
+                .map_or(&mut self.global, |stage| &mut stage.variables);
             scope.insert(name.to_owned(), value);
         }
     }
@@ -194,13 +229,20 @@ impl Reading<'_> {
         let words = split(text);
         let is_pairs = words.first().is_some_and(|word| word.contains('='));
         let pairs: Vec<(String, String)> = if is_pairs {
-            words.iter().filter_map(|word| word.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+            words
+                .iter()
+                .filter_map(|word| word.split_once('='))
+                .map(|(n, v)| (n.to_owned(), v.to_owned()))
+                .collect()
         } else {
             // The old form: one name, and the rest of the line.
             let (name, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
             vec![(name.to_owned(), value.trim().to_owned())]
         };
-        let pairs: Vec<_> = pairs.into_iter().map(|(name, value)| (name, self.expand(&value))).collect();
+        let pairs: Vec<_> = pairs
+            .into_iter()
+            .map(|(name, value)| (name, self.expand(&value)))
+            .collect();
         if let Some(stage) = self.stages.last_mut() {
             stage.variables.extend(pairs);
         }
@@ -215,29 +257,47 @@ impl Reading<'_> {
 
     fn run(&mut self, text: &str, line: u32) {
         let (flags, rest) = flags(text);
-        let mounts = flags.iter().filter(|(name, _)| name == "mount").map(|(_, value)| self.expand(value));
-        let (mut folders, mut uses) = (Vec::new(), Vec::new());
+        let mounts = flags
+            .iter()
+            .filter(|(name, _)| name == "mount")
+            .map(|(_, value)| self.expand(value));
+        let mut folders = Vec::new();
+        let mut uses = Vec::new();
         for mount in mounts {
             let field = |names: &[&str]| {
                 let pairs = mount.split(',').filter_map(|pair| pair.split_once('='));
-                pairs.into_iter().find(|(name, _)| names.contains(name)).map(|(_, value)| value.to_owned())
+                pairs
+                    .into_iter()
+                    .find(|(name, _)| names.contains(name))
+                    .map(|(_, value)| value.to_owned())
             };
             match (field(&["type"]).as_deref(), field(&["from"])) {
                 (None | Some("bind" | "cache"), Some(from)) => uses.extend(self.number(&from)),
-                (None | Some("bind"), None) => folders.push(in_context(&field(&["source", "src"]).unwrap_or_default())),
+                (None | Some("bind"), None) => {
+                    folders.push(in_context(&field(&["source", "src"]).unwrap_or_default()))
+                }
                 _ => {}
             }
         }
         let text = words::json(rest).map_or_else(|| rest.to_owned(), |words| words.join(" "));
         if let Some(stage) = self.stages.last_mut() {
             stage.uses.extend(uses);
-            stage.steps.push(Step::Run { text, line, mounts: folders });
+            stage.steps.push(Step::Run {
+                text,
+                line,
+                mounts: folders,
+            });
         }
     }
 
     fn copy(&mut self, text: &str, line: u32, unpacks: bool) {
         let (flags, rest) = flags(text);
-        let flag = |name: &str| flags.iter().find(|(n, _)| n == name).map(|(_, value)| self.expand(value));
+        let flag = |name: &str| {
+            flags
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, value)| self.expand(value))
+        };
         if let Some(from) = flag("from") {
             let number = self.number(&from);
             if let Some(stage) = self.stages.last_mut() {
@@ -248,9 +308,19 @@ impl Reading<'_> {
         let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest));
         words.iter_mut().for_each(|word| *word = self.expand(word));
         let Some(to) = words.pop() else { return };
-        let sources: Vec<_> = words.iter().filter(|word| !is_elsewhere(word)).map(|word| in_context(word)).collect();
-        let exclude = flags.iter().filter(|(name, _)| name == "exclude").map(|(_, value)| value.clone()).collect();
-        let Some(stage) = self.stages.last() else { return };
+        let sources: Vec<_> = words
+            .iter()
+            .filter(|word| !is_elsewhere(word))
+            .map(|word| in_context(word))
+            .collect();
+        let exclude = flags
+            .iter()
+            .filter(|(name, _)| name == "exclude")
+            .map(|(_, value)| value.clone())
+            .collect();
+        let Some(stage) = self.stages.last() else {
+            return;
+        };
         let copy = Copy {
             line,
             into_folder: sources.len() > 1 || is_folder(&to) || stage.has_folder(&to),
@@ -268,7 +338,8 @@ impl Reading<'_> {
     }
 
     fn command(&mut self, text: &str, which: impl FnOnce(&mut Stage) -> &mut Vec<String>) {
-        let words = words::json(text).unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.to_owned()]);
+        let words = words::json(text)
+            .unwrap_or_else(|| vec!["/bin/sh".into(), "-c".into(), text.to_owned()]);
         if let Some(stage) = self.stages.last_mut() {
             *which(stage) = words;
         }
@@ -277,11 +348,18 @@ impl Reading<'_> {
     /// The stage of that name or number; None for an image.
     fn number(&self, from: &str) -> Option<usize> {
         let named = self.stages.iter().rposition(|stage| stage.is(from));
-        named.or_else(|| from.parse().ok().filter(|number| *number < self.stages.len()))
+        named.or_else(|| {
+            from.parse()
+                .ok()
+                .filter(|number| *number < self.stages.len())
+        })
     }
 
     fn expand(&self, text: &str) -> String {
-        let scope = self.stages.last().map_or(&self.global, |stage| &stage.variables);
+        let scope = self
+            .stages
+            .last()
+            .map_or(&self.global, |stage| &stage.variables);
         expand(text, &|name| scope.get(name).cloned())
     }
 }
@@ -289,9 +367,10 @@ impl Reading<'_> {
 impl Stage {
     /// Whether this path is a folder of the image, as far as the file tells.
     fn has_folder(&self, path: &str) -> bool {
-        let Ok(path) = self.absolute(path) else { return false };
-        let copied =
-            |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
+        let Ok(path) = self.absolute(path) else {
+            return false;
+        };
+        let copied = |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
         self.workdir.as_ref() == Some(&path) || self.steps.iter().any(copied)
     }
 }

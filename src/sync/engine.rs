@@ -59,7 +59,9 @@ pub struct Surroundings {
 
 impl std::fmt::Debug for Surroundings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Surroundings").field("containers", &self.containers).finish_non_exhaustive()
+        f.debug_struct("Surroundings")
+            .field("containers", &self.containers)
+            .finish_non_exhaustive()
     }
 }
 
@@ -117,15 +119,34 @@ impl Engine {
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`] if the context cannot be watched.
-    pub async fn start(settings: Settings, built: Arc<Baseline>, around: Surroundings) -> Result<Self> {
-        let (context, scope) = (settings.context.clone(), settings.rules.scope().clone());
-        let watching = move || Watch::start(&context, move |folder| scope.enters(folder), Some(&built));
-        let watch = tokio::task::spawn_blocking(watching).await.map_err(|e| internal(&e))??;
-        let Surroundings { clients, containers, rebuilds, progress } = around;
+    pub async fn start(
+        settings: Settings,
+        built: Arc<Baseline>,
+        around: Surroundings,
+    ) -> Result<Self> {
+        let context = settings.context.clone();
+        let scope = settings.rules.scope().clone();
+        let watching =
+            move || Watch::start(&context, move |folder| scope.enters(folder), Some(&built));
+        let watch = tokio::task::spawn_blocking(watching)
+            .await
+            .map_err(|e| internal(&e))??;
+        let Surroundings {
+            clients,
+            containers,
+            rebuilds,
+            progress,
+        } = around;
         let shared = Arc::new(Shared::new(settings, rebuilds, progress));
         let intake = tokio::spawn(intake(shared.clone(), watch));
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
-        Ok(Self { shared, _tasks: [AbortOnDropHandle::new(intake), AbortOnDropHandle::new(workers)] })
+        Ok(Self {
+            shared,
+            _tasks: [
+                AbortOnDropHandle::new(intake),
+                AbortOnDropHandle::new(workers),
+            ],
+        })
     }
 
     pub fn settings(&self) -> &Settings {
@@ -151,7 +172,10 @@ impl Engine {
     /// What runs where.
     pub fn status(&self) -> SyncStatus {
         let state = self.shared.state();
-        let unreadable = state.unreadable.iter().map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
+        let unreadable = state
+            .unreadable
+            .iter()
+            .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
         SyncStatus {
             image: self.shared.settings.image.clone(),
             generation: state.journal.generation(),
@@ -165,7 +189,11 @@ impl Engine {
     /// Whether a container has what was synced before it started. One that cannot be synced into counts as
     /// having it: only a rebuild makes it current.
     pub fn is_current(&self, container_id: &str) -> bool {
-        self.shared.state().containers.get(container_id).is_some_and(|container| !container.is_behind())
+        self.shared
+            .state()
+            .containers
+            .get(container_id)
+            .is_some_and(|container| !container.is_behind())
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -220,9 +248,22 @@ impl State {
 }
 
 impl Shared {
-    fn new(settings: Settings, rebuilds: mpsc::UnboundedSender<Rebuild>, progress: watch::Sender<()>) -> Self {
-        let (state, generation, retired) = (Mutex::default(), watch::Sender::new(0), AtomicBool::new(false));
-        Self { settings, state, generation, rebuilds, progress, retired }
+    fn new(
+        settings: Settings,
+        rebuilds: mpsc::UnboundedSender<Rebuild>,
+        progress: watch::Sender<()>,
+    ) -> Self {
+        let state = Mutex::default();
+        let generation = watch::Sender::new(0);
+        let retired = AtomicBool::new(false);
+        Self {
+            settings,
+            state,
+            generation,
+            rebuilds,
+            progress,
+            retired,
+        }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -235,9 +276,13 @@ impl Shared {
         if changes.remove(Path::new("")).is_some() {
             self.doubt_all(&mut changes, now);
         }
-        let is_due = |(path, change): &(PathBuf, Change)| now >= change.at + GONE_FOR || changes.contains_key(path);
+        let is_due = |(path, change): &(PathBuf, Change)| {
+            now >= change.at + GONE_FOR || changes.contains_key(path)
+        };
         let (mut all, mut later): (Changes, Changes) = later.into_iter().partition(is_due);
-        changes.into_iter().for_each(|(path, change)| merge(&mut all, path, change));
+        changes
+            .into_iter()
+            .for_each(|(path, change)| merge(&mut all, path, change));
         for (path, change) in all {
             match self.settings.rules.verdict(&path) {
                 Verdict::Ignore(_) => {}
@@ -292,7 +337,11 @@ impl Shared {
             return;
         }
         // A session that is ending rebuilds nothing.
-        let _ = self.rebuilds.send(Rebuild { image: self.settings.image.clone(), path, why });
+        let _ = self.rebuilds.send(Rebuild {
+            image: self.settings.image.clone(),
+            path,
+            why,
+        });
     }
 
     /// What is to be at a path of the container now, and what it was made from; None if it does not go there.
@@ -300,14 +349,25 @@ impl Shared {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn read(&self, path: &Path) -> std::io::Result<Option<(Item, Wanted)>> {
-        let Verdict::Sync(to) = self.settings.rules.verdict(path) else { return Ok(None) };
-        let Some(target) = Target::below(to.root, &to.path) else { return Ok(None) };
+        let Verdict::Sync(to) = self.settings.rules.verdict(path) else {
+            return Ok(None);
+        };
+        let Some(target) = Target::below(to.root, &to.path) else {
+            return Ok(None);
+        };
         let found = look(&self.settings.context.join(path))?;
         let mut wanted = found.clone();
         if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
             source.mode = mode;
         }
-        Ok(Some((Item { target, wanted, owner: to.owner }, found)))
+        Ok(Some((
+            Item {
+                target,
+                wanted,
+                owner: to.owner,
+            },
+            found,
+        )))
     }
 
     /// What is to be at a path of the container now; None if it does not go there.
@@ -329,7 +389,10 @@ impl Shared {
     /// When the changes after a generation began, and when the last of them was taken down.
     pub(super) fn began(&self, after: u64, reached: u64) -> Option<(Instant, Instant)> {
         let state = self.state();
-        let mut times = state.times.range(after + 1..=reached).map(|(_, times)| *times);
+        let mut times = state
+            .times
+            .range(after + 1..=reached)
+            .map(|(_, times)| *times);
         let first = times.next()?;
         Some(times.fold(first, |a, b| (a.0.min(b.0), a.1.max(b.1))))
     }

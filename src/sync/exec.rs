@@ -80,7 +80,9 @@ pub(super) struct Output {
 
 impl std::fmt::Debug for Input {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Input").field("closes", &self.closes).finish_non_exhaustive()
+        f.debug_struct("Input")
+            .field("closes", &self.closes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,10 +92,18 @@ impl Exec {
     /// # Errors
     /// A text: the API server's or the network's. A program that is not in the image is told by
     /// [`Said::Ended`].
-    pub(super) async fn start(client: &Client, place: &Place, command: &[&str]) -> Result<Self, String> {
+    pub(super) async fn start(
+        client: &Client,
+        place: &Place,
+        command: &[&str],
+    ) -> Result<Self, String> {
         let pods = Request::new(Pod::url_path(&(), Some(&place.namespace)));
-        let attach = AttachParams::default().container(&place.container).stdin(true);
-        let request = pods.exec(&place.pod, command.iter().copied(), &attach).map_err(|e| chain(&e))?;
+        let attach = AttachParams::default()
+            .container(&place.container)
+            .stdin(true);
+        let request = pods
+            .exec(&place.pod, command.iter().copied(), &attach)
+            .map_err(|e| chain(&e))?;
         let connected = timeout(CONNECT, client.connect(request)).await;
         let silent = |_| format!("the API server did not answer for {} s", CONNECT.as_secs());
         let connection = connected.map_err(silent)?.map_err(|e| chain(&e))?;
@@ -101,8 +111,17 @@ impl Exec {
         let (outgoing, frames) = connection.into_stream().split();
         let (sender, said) = mpsc::unbounded_channel();
         let reader = AbortOnDropHandle::new(tokio::spawn(read(frames.boxed(), sender)));
-        let input = Input { outgoing: Box::pin(outgoing), closes };
-        Ok(Self { input, output: Output { said, _reader: reader } })
+        let input = Input {
+            outgoing: Box::pin(outgoing),
+            closes,
+        };
+        Ok(Self {
+            input,
+            output: Output {
+                said,
+                _reader: reader,
+            },
+        })
     }
 }
 
@@ -127,7 +146,10 @@ impl Input {
         let mut frame = Vec::with_capacity(1 + bytes.len());
         frame.push(channel);
         frame.extend_from_slice(bytes);
-        self.outgoing.send(Message::binary(frame)).await.map_err(|e| chain(&e))
+        self.outgoing
+            .send(Message::binary(frame))
+            .await
+            .map_err(|e| chain(&e))
     }
 }
 
@@ -142,11 +164,15 @@ async fn read(mut frames: Frames, said: mpsc::UnboundedSender<Said>) {
     let ended = loop {
         let frame = match frames.next().await {
             Some(Ok(Message::Binary(frame))) => frame,
-            Some(Ok(Message::Close(_))) | None => break Some("the connection was closed".to_owned()),
+            Some(Ok(Message::Close(_))) | None => {
+                break Some("the connection was closed".to_owned());
+            }
             Some(Ok(_)) => continue,
             Some(Err(error)) => break Some(chain(&error)),
         };
-        let Some(&channel) = frame.first() else { continue };
+        let Some(&channel) = frame.first() else {
+            continue;
+        };
         let data = frame.slice(1..);
         let told = match channel {
             STDOUT => said.send(Said::Stdout(data)),
@@ -166,7 +192,11 @@ async fn read(mut frames: Frames, said: mpsc::UnboundedSender<Said>) {
 fn failure(status: &[u8]) -> Option<String> {
     match serde_json::from_slice::<Status>(status) {
         Ok(status) if status.status.as_deref() == Some("Success") => None,
-        Ok(status) => Some(status.message.unwrap_or_else(|| "failed without a reason".to_owned())),
+        Ok(status) => Some(
+            status
+                .message
+                .unwrap_or_else(|| "failed without a reason".to_owned()),
+        ),
         Err(_) => Some(String::from_utf8_lossy(status).into_owned()),
     }
 }
@@ -178,7 +208,10 @@ mod tests {
     #[test]
     fn the_status_frame_tells_success_from_failure() {
         assert_eq!(failure(br#"{"status":"Success"}"#), None);
-        assert_eq!(failure(br#"{"status":"Failure","message":"no such file"}"#).as_deref(), Some("no such file"));
+        assert_eq!(
+            failure(br#"{"status":"Failure","message":"no such file"}"#).as_deref(),
+            Some("no such file")
+        );
         assert_eq!(failure(b"plain words").as_deref(), Some("plain words"));
     }
 }

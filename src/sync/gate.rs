@@ -24,22 +24,33 @@ impl Gate {
         containers: watch::Receiver<Containers>,
         progress: watch::Receiver<()>,
     ) -> Self {
-        Self { engines, containers, progress }
+        Self {
+            engines,
+            containers,
+            progress,
+        }
     }
 
     /// Whether every container of the pod has what was synced before it started. A pod whose containers were not
     /// seen yet may lack it.
     pub fn admits(&self, namespace: &str, pod: &str) -> bool {
         let engines = self.engines.borrow();
-        let mut serving = engines.iter().filter(|engine| engine.settings().namespace == namespace);
+        let mut serving = engines
+            .iter()
+            .filter(|engine| engine.settings().namespace == namespace);
         if serving.all(|engine| engine.is_pristine()) {
             return true;
         }
         let containers = self.containers.borrow();
-        let mut of_pod = containers.iter().filter(|(_, container)| container.place.pod == pod).peekable();
+        let mut of_pod = containers
+            .iter()
+            .filter(|(_, container)| container.place.pod == pod)
+            .peekable();
         of_pod.peek().is_some()
             && of_pod.all(|(id, container)| {
-                let mut serving = engines.iter().filter(|engine| engine.settings().reference == container.image);
+                let mut serving = engines
+                    .iter()
+                    .filter(|engine| engine.settings().reference == container.image);
                 serving.all(|engine| engine.is_current(id))
             })
     }

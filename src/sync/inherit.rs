@@ -23,7 +23,9 @@ impl Engine {
         paths.retain(|path| matches!(shared.settings.rules.verdict(path), Verdict::Sync(_)));
         let context = shared.settings.context.clone();
         // Long files are read for their hash.
-        let found = tokio::task::spawn_blocking(move || looked_at(&context, paths)).await.map_err(|e| internal(&e))?;
+        let found = tokio::task::spawn_blocking(move || looked_at(&context, paths))
+            .await
+            .map_err(|e| internal(&e))?;
         let mut state = shared.state();
         // What the watch has seen meanwhile is newer.
         let newer: BTreeSet<_> = state.journal.since(0, usize::MAX).0.into_iter().collect();
@@ -38,5 +40,8 @@ impl Engine {
 /// What is at the paths. One that cannot be read stays as it is in the containers.
 fn looked_at(context: &Path, paths: Vec<PathBuf>) -> Vec<(PathBuf, Seen)> {
     let seen = |path: &Path| look(&context.join(path))?.seen();
-    paths.into_iter().filter_map(|path| seen(&path).ok().map(|seen| (path, seen))).collect()
+    paths
+        .into_iter()
+        .filter_map(|path| seen(&path).ok().map(|seen| (path, seen)))
+        .collect()
 }

@@ -58,7 +58,13 @@ impl Journal {
         if let Some(before) = before {
             self.by_generation.remove(&before.generation);
         }
-        self.entries.insert(path.to_owned(), Entry { generation: self.generation, seen });
+        self.entries.insert(
+            path.to_owned(),
+            Entry {
+                generation: self.generation,
+                seen,
+            },
+        );
         self.by_generation.insert(self.generation, path.to_owned());
         if seen != Seen::Folder {
             self.empty(path);
@@ -69,9 +75,12 @@ impl Journal {
     /// What was below a folder went with it, in containers too: should it come back as it was, that is a change.
     fn empty(&mut self, folder: &Path) {
         // Paths are ordered by their parts, so what is below a folder follows it at once.
-        let after = self.entries.range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
-        let below =
-            after.take_while(|(path, _)| path.starts_with(folder)).filter(|(_, entry)| entry.seen != Seen::Gone);
+        let after = self
+            .entries
+            .range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
+        let below = after
+            .take_while(|(path, _)| path.starts_with(folder))
+            .filter(|(_, entry)| entry.seen != Seen::Gone);
         let below: Vec<_> = below.map(|(path, _)| path.clone()).collect();
         for path in below {
             self.note(&path, Seen::Gone);
@@ -88,13 +97,22 @@ impl Journal {
     pub fn since(&self, generation: u64, most: usize) -> (Vec<PathBuf>, u64) {
         let after = self.by_generation.range(generation + 1..);
         let taken: Vec<_> = after.take(most).collect();
-        let reached = taken.last().filter(|_| taken.len() == most).map_or(self.generation, |(reached, _)| **reached);
-        (taken.into_iter().map(|(_, path)| path.clone()).collect(), reached)
+        let reached = taken
+            .last()
+            .filter(|_| taken.len() == most)
+            .map_or(self.generation, |(reached, _)| **reached);
+        (
+            taken.into_iter().map(|(_, path)| path.clone()).collect(),
+            reached,
+        )
     }
 
     /// The paths that are there.
     pub fn present(&self) -> impl Iterator<Item = &Path> {
-        self.entries.iter().filter(|(_, entry)| entry.seen != Seen::Gone).map(|(path, _)| path.as_path())
+        self.entries
+            .iter()
+            .filter(|(_, entry)| entry.seen != Seen::Gone)
+            .map(|(path, _)| path.as_path())
     }
 }
 
@@ -106,12 +124,21 @@ mod tests {
     type At = Option<u8>;
 
     fn note(journal: &mut Journal, path: &str, at: At) -> Option<u64> {
-        journal.note(Path::new(path), at.map_or(Seen::Gone, |print| Seen::Leaf([print; 16])))
+        journal.note(
+            Path::new(path),
+            at.map_or(Seen::Gone, |print| Seen::Leaf([print; 16])),
+        )
     }
 
     fn paths(journal: &Journal, generation: u64, most: usize) -> (Vec<String>, u64) {
         let (paths, reached) = journal.since(generation, most);
-        (paths.iter().map(|path| path.display().to_string()).collect(), reached)
+        (
+            paths
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect(),
+            reached,
+        )
     }
 
     fn noted(changes: &[(&str, At)]) -> Journal {
@@ -125,7 +152,10 @@ mod tests {
     #[test]
     fn what_a_container_lacks_is_what_came_after_its_generation() {
         let journal = noted(&[("a", Some(1)), ("b", Some(1)), ("c", None)]);
-        assert_eq!(paths(&journal, 0, 10), (vec!["a".into(), "b".into(), "c".into()], 3));
+        assert_eq!(
+            paths(&journal, 0, 10),
+            (vec!["a".into(), "b".into(), "c".into()], 3)
+        );
         assert_eq!(paths(&journal, 2, 10), (vec!["c".into()], 3));
         assert_eq!(paths(&journal, 3, 10), (vec![], 3));
     }
@@ -154,7 +184,10 @@ mod tests {
             note(&mut journal, path, Some(1));
         }
         note(&mut journal, "app", None);
-        assert_eq!(journal.present().collect::<Vec<_>>(), [Path::new("app-too/other")]);
+        assert_eq!(
+            journal.present().collect::<Vec<_>>(),
+            [Path::new("app-too/other")]
+        );
         let (_, reached) = paths(&journal, 0, 10);
         journal.note(Path::new("app"), Seen::Folder);
         assert!(note(&mut journal, "app/sub/new", Some(1)).is_some());

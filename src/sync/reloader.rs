@@ -8,8 +8,16 @@ struct Known {
     without: &'static [&'static str],
 }
 
-const fn known(program: &'static str, with: &'static [&'static str], without: &'static [&'static str]) -> Known {
-    Known { program, with, without }
+const fn known(
+    program: &'static str,
+    with: &'static [&'static str],
+    without: &'static [&'static str],
+) -> Known {
+    Known {
+        program,
+        with,
+        without,
+    }
 }
 
 const KNOWN: &[Known] = &[
@@ -59,18 +67,32 @@ pub fn reloader(
     script: &dyn Fn(&str) -> Option<String>,
     variable: &dyn Fn(&str) -> Option<String>,
 ) -> Option<&'static str> {
-    let words: Vec<String> = command.iter().flat_map(|word| word.split_whitespace()).map(plain).collect();
+    let words: Vec<String> = command
+        .iter()
+        .flat_map(|word| word.split_whitespace())
+        .map(plain)
+        .collect();
     in_words(&words, script, DEEPEST).or_else(|| by_variable(&words, variable))
 }
 
-fn in_words(words: &[String], script: &dyn Fn(&str) -> Option<String>, deep: usize) -> Option<&'static str> {
+fn in_words(
+    words: &[String],
+    script: &dyn Fn(&str) -> Option<String>,
+    deep: usize,
+) -> Option<&'static str> {
     let has = |some: &[&str]| {
-        words.iter().any(|word| some.contains(&word.split_once('=').map_or(word.as_str(), |(name, _)| name)))
+        words.iter().any(|word| {
+            some.contains(&word.split_once('=').map_or(word.as_str(), |(name, _)| name))
+        })
     };
-    let starts = |program: &str| words.iter().any(|word| word.rsplit('/').next() == Some(program));
-    let found = KNOWN
-        .iter()
-        .find(|known| starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without));
+    let starts = |program: &str| {
+        words
+            .iter()
+            .any(|word| word.rsplit('/').next() == Some(program))
+    };
+    let found = KNOWN.iter().find(|known| {
+        starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without)
+    });
     if found.is_some() || deep == 0 {
         return found.map(|known| known.program);
     }
@@ -81,14 +103,31 @@ fn in_words(words: &[String], script: &dyn Fn(&str) -> Option<String>, deep: usi
 
 /// The name in `npm run NAME`, `npm start`, `yarn NAME`.
 fn script_name(words: &[String]) -> Option<String> {
-    let at = words.iter().position(|word| RUNNERS.iter().any(|runner| word.rsplit('/').next() == Some(runner)))?;
-    words[at + 1..].iter().find(|word| !word.starts_with('-') && *word != "run" && *word != "run-script").cloned()
+    let at = words.iter().position(|word| {
+        RUNNERS
+            .iter()
+            .any(|runner| word.rsplit('/').next() == Some(runner))
+    })?;
+    words[at + 1..]
+        .iter()
+        .find(|word| !word.starts_with('-') && *word != "run" && *word != "run-script")
+        .cloned()
 }
 
-fn by_variable(words: &[String], variable: &dyn Fn(&str) -> Option<String>) -> Option<&'static str> {
-    let is_on = |name: &str| variable(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"));
-    let starts = |program: &str| words.iter().any(|word| word.rsplit('/').next() == Some(program));
-    (starts("flask") && is_on("FLASK_DEBUG") && !words.iter().any(|word| word == "--no-reload")).then_some("flask")
+fn by_variable(
+    words: &[String],
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<&'static str> {
+    let is_on = |name: &str| {
+        variable(name).is_some_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+    };
+    let starts = |program: &str| {
+        words
+            .iter()
+            .any(|word| word.rsplit('/').next() == Some(program))
+    };
+    (starts("flask") && is_on("FLASK_DEBUG") && !words.iter().any(|word| word == "--no-reload"))
+        .then_some("flask")
 }
 
 fn plain(word: &str) -> String {
@@ -116,17 +155,40 @@ mod tests {
         let cases: &[(&[&str], Option<&str>)] = &[
             (&["uvicorn", "app:app", "--reload"], Some("uvicorn")),
             (&["uvicorn", "app:app"], None),
-            (&["python", "-m", "uvicorn", "app:app", "--reload", "--reload-dir=app"], Some("uvicorn")),
-            (&["/bin/sh", "-c", "exec /usr/local/bin/uvicorn app:app --reload"], Some("uvicorn")),
+            (
+                &[
+                    "python",
+                    "-m",
+                    "uvicorn",
+                    "app:app",
+                    "--reload",
+                    "--reload-dir=app",
+                ],
+                Some("uvicorn"),
+            ),
+            (
+                &[
+                    "/bin/sh",
+                    "-c",
+                    "exec /usr/local/bin/uvicorn app:app --reload",
+                ],
+                Some("uvicorn"),
+            ),
             (&["node", "--watch", "src/server.js"], Some("node")),
             (&["node", "--watch-path=src", "x.js"], Some("node")),
             (&["node", "src/server.js"], None),
-            (&["docker-entrypoint.sh", "nodemon", "x.js"], Some("nodemon")),
+            (
+                &["docker-entrypoint.sh", "nodemon", "x.js"],
+                Some("nodemon"),
+            ),
             (&["npx", "next", "dev"], Some("next")),
             (&["next", "start"], None),
             (&["flask", "--debug", "run"], Some("flask")),
             (&["flask", "run"], None),
-            (&["python", "manage.py", "runserver", "0.0.0.0:80"], Some("manage.py")),
+            (
+                &["python", "manage.py", "runserver", "0.0.0.0:80"],
+                Some("manage.py"),
+            ),
             (&["python", "manage.py", "runserver", "--noreload"], None),
             (&["air"], Some("air")),
             (&["npm", "run", "dev"], Some("vite")),
@@ -137,14 +199,19 @@ mod tests {
             (&["nginx", "-g", "daemon off;"], None),
             (&[], None),
         ];
-        let wrong: Vec<_> = cases.iter().filter(|(command, expected)| of(command) != *expected).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(command, expected)| of(command) != *expected)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
     #[test]
     fn flask_reloads_by_its_variable_too() {
         let command = ["flask", "run"].map(str::to_owned);
-        let debug = |value: &'static str| move |name: &str| (name == "FLASK_DEBUG").then(|| value.to_owned());
+        let debug = |value: &'static str| {
+            move |name: &str| (name == "FLASK_DEBUG").then(|| value.to_owned())
+        };
         assert_eq!(reloader(&command, &|_| None, &debug("1")), Some("flask"));
         assert_eq!(reloader(&command, &|_| None, &debug("0")), None);
     }

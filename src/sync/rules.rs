@@ -103,7 +103,10 @@ impl Scope {
     /// [`crate::error::Code::ImageContext`] if it cannot be read.
     pub fn read(image: &ImageConfig) -> Result<Self> {
         let ignore = crate::image::context::read_ignore(image)?;
-        Ok(Self { ignore, recipe: Instructions::of(image).within })
+        Ok(Self {
+            ignore,
+            recipe: Instructions::of(image).within,
+        })
     }
 
     /// Whether anything below a folder of the context can mean something.
@@ -121,12 +124,20 @@ impl Rules {
     ///
     /// # Errors
     /// [`crate::error::Code::ImageContext`] if the Dockerfile or the ignore file cannot be read.
-    pub fn read(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> Result<Self> {
+    pub fn read(
+        image: &ImageConfig,
+        args: &BTreeMap<String, String>,
+        usage: &Usage,
+    ) -> Result<Self> {
         let (ways, roots) = match &image.sync {
             Sync::Rules(rules) => written(rules, &image.context)?,
             Sync::Auto => auto(image, args, usage)?,
         };
-        Ok(Self { scope: Scope::read(image)?, roots, ways })
+        Ok(Self {
+            scope: Scope::read(image)?,
+            roots,
+            ways,
+        })
     }
 
     /// The target folders in the container, absolute.
@@ -171,12 +182,24 @@ impl Rules {
 /// The first rule that takes a path decides.
 fn by_rules(rules: &[Written], path: &Path) -> Verdict {
     for (number, rule) in rules.iter().enumerate() {
-        let Ok(below) = path.strip_prefix(&rule.from) else { continue };
+        let Ok(below) = path.strip_prefix(&rule.from) else {
+            continue;
+        };
         if rule.exclude.ignores(&below.to_string_lossy()) {
             return Verdict::Ignore("excluded by its sync rule");
         }
-        let path = if below.as_os_str().is_empty() { rule.name.clone().unwrap_or_default() } else { below.to_owned() };
-        let to = Destination { root: rule.root, path, owner: None, mode: None, rule: Some(number) };
+        let path = if below.as_os_str().is_empty() {
+            rule.name.clone().unwrap_or_default()
+        } else {
+            below.to_owned()
+        };
+        let to = Destination {
+            root: rule.root,
+            path,
+            owner: None,
+            mode: None,
+            rule: Some(number),
+        };
         return Verdict::Sync(to);
     }
     Verdict::Rebuild(format!("no sync rule takes `{}`", path.display()))
@@ -194,26 +217,50 @@ fn written(rules: &[SyncRule], context: &Path) -> Result<(Ways, Vec<String>)> {
             _ => (to, None),
         };
         let root = number(&mut roots, &folder.to_string_lossy());
-        read.push(Written { from: rule.from.clone(), root, name, run: rule.run.clone(), exclude });
+        read.push(Written {
+            from: rule.from.clone(),
+            root,
+            name,
+            run: rule.run.clone(),
+            exclude,
+        });
     }
     Ok((Ways::Written(read), roots))
 }
 
 fn number(roots: &mut Vec<String>, root: &str) -> usize {
-    roots.iter().position(|known| known == root).unwrap_or_else(|| {
-        roots.push(root.to_owned());
-        roots.len() - 1
-    })
+    roots
+        .iter()
+        .position(|known| known == root)
+        .unwrap_or_else(|| {
+            roots.push(root.to_owned());
+            roots.len() - 1
+        })
 }
 
-fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> Result<(Ways, Vec<String>)> {
+fn auto(
+    image: &ImageConfig,
+    args: &BTreeMap<String, String>,
+    usage: &Usage,
+) -> Result<(Ways, Vec<String>)> {
     let text = crate::image::context::read_dockerfile(image)?;
     let file = Dockerfile::parse(&text, args);
     let Some(stage) = file.stage(image.target.as_deref()) else {
-        return Ok((Ways::None("the Dockerfile has no such stage".to_owned()), vec![]));
+        return Ok((
+            Ways::None("the Dockerfile has no such stage".to_owned()),
+            vec![],
+        ));
     };
-    let (context, reloader) = (image.context.clone(), found_reloader(image, stage, usage));
-    let mut auto = Auto { context, copies: vec![], elsewhere: 0, mounted: vec![], reloader, roots: vec![] };
+    let context = image.context.clone();
+    let reloader = found_reloader(image, stage, usage);
+    let mut auto = Auto {
+        context,
+        copies: vec![],
+        elsewhere: 0,
+        mounted: vec![],
+        reloader,
+        roots: vec![],
+    };
     for behind in file.behind(stage) {
         auto.behind(&behind.steps, &image.context)?;
     }
@@ -229,12 +276,30 @@ fn auto(image: &ImageConfig, args: &BTreeMap<String, String>, usage: &Usage) -> 
 }
 
 fn found_reloader(image: &ImageConfig, stage: &Stage, usage: &Usage) -> Option<&'static str> {
-    let command = if usage.command.is_empty() { stage.command() } else { usage.command.clone() };
+    let command = if usage.command.is_empty() {
+        stage.command()
+    } else {
+        usage.command.clone()
+    };
     let scripts = std::fs::read(image.context.join("package.json")).ok();
     let scripts = scripts.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
-    let script = |name: &str| Some(scripts.as_ref()?.get("scripts")?.get(name)?.as_str()?.to_owned());
-    let variable =
-        |name: &str| usage.environment.get(name).cloned().or_else(|| stage.variable(name).map(str::to_owned));
+    let script = |name: &str| {
+        Some(
+            scripts
+                .as_ref()?
+                .get("scripts")?
+                .get(name)?
+                .as_str()?
+                .to_owned(),
+        )
+    };
+    let variable = |name: &str| {
+        usage
+            .environment
+            .get(name)
+            .cloned()
+            .or_else(|| stage.variable(name).map(str::to_owned))
+    };
     reloader(&command, &script, &variable)
 }
 
@@ -244,7 +309,10 @@ impl Auto {
         for step in steps {
             match step {
                 Step::Copy(copy) => {
-                    let why = format!("another stage of the Dockerfile builds with it (line {})", copy.line);
+                    let why = format!(
+                        "another stage of the Dockerfile builds with it (line {})",
+                        copy.line
+                    );
                     self.copies.push((Copied::new(copy, context)?, Some(why)));
                 }
                 Step::Run { mounts, line, .. } => self.mount(mounts, *line),
@@ -254,7 +322,8 @@ impl Auto {
     }
 
     fn mount(&mut self, mounts: &[String], line: u32) {
-        self.mounted.extend(mounts.iter().map(|mount| (PathBuf::from(mount), line)));
+        self.mounted
+            .extend(mounts.iter().map(|mount| (PathBuf::from(mount), line)));
     }
 
     /// A RUN consumes whatever was copied before it, unless it is known to read no content.
@@ -262,11 +331,14 @@ impl Auto {
         let first = self.copies.len();
         for step in steps {
             match step {
-                Step::Copy(copy) => self.copies.push((Copied::new(copy, context)?, reads_archive(copy))),
+                Step::Copy(copy) => self
+                    .copies
+                    .push((Copied::new(copy, context)?, reads_archive(copy))),
                 Step::Run { text, line, mounts } => {
                     self.mount(mounts, *line);
                     if !is_harmless(text) {
-                        let why = format!("the RUN in line {line} of the Dockerfile may build with it");
+                        let why =
+                            format!("the RUN in line {line} of the Dockerfile may build with it");
                         for (_, consumed) in &mut self.copies[first..] {
                             consumed.get_or_insert_with(|| why.clone());
                         }
@@ -278,16 +350,22 @@ impl Auto {
     }
 
     fn verdict(&self, path: &Path, rules: &Rules) -> Verdict {
-        if let Some((_, line)) = self.mounted.iter().find(|(mount, _)| path.starts_with(mount)) {
-            return Verdict::Rebuild(format!("the RUN in line {line} of the Dockerfile mounts it"));
+        if let Some((_, line)) = self
+            .mounted
+            .iter()
+            .find(|(mount, _)| path.starts_with(mount))
+        {
+            return Verdict::Rebuild(format!(
+                "the RUN in line {line} of the Dockerfile mounts it"
+            ));
         }
         match self.destination(path, rules) {
             Err(why) => Verdict::Rebuild(why),
             Ok(None) => Verdict::Ignore("no COPY takes it"),
             Ok(Some(to)) if self.reloader.is_some() => Verdict::Sync(to),
-            Ok(Some(_)) => {
-                Verdict::Rebuild("no known reloader runs in the container; name what follows with `run:`".to_owned())
-            }
+            Ok(Some(_)) => Verdict::Rebuild(
+                "no known reloader runs in the container; name what follows with `run:`".to_owned(),
+            ),
         }
     }
 
@@ -302,50 +380,90 @@ impl Auto {
                 }
                 let root = root.ok_or_else(|| copied.unknown().to_owned())?;
                 let below = below.map_err(str::to_owned)?;
-                let place = Path::new(rules.roots.get(root).map_or("", String::as_str)).join(&below);
+                let place =
+                    Path::new(rules.roots.get(root).map_or("", String::as_str)).join(&below);
                 // Docker writes it to both, and a path is synced to one.
                 if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
                     return Err(in_two_places(other, &place));
                 }
-                let (owner, mode) = (copied.owner(), copied.mode());
-                last = Some((place, Destination { root, path: below, owner, mode, rule: None }));
+                let owner = copied.owner();
+                let mode = copied.mode();
+                last = Some((
+                    place,
+                    Destination {
+                        root,
+                        path: below,
+                        owner,
+                        mode,
+                        rule: None,
+                    },
+                ));
             }
         }
-        let Some((place, to)) = last else { return Ok(None) };
+        let Some((place, to)) = last else {
+            return Ok(None);
+        };
         match self.other_at(&place, path, &rules.scope.ignore) {
-            Some(other) => Err(format!("the Dockerfile copies `{}` to `{}`, too", other.display(), place.display())),
+            Some(other) => Err(format!(
+                "the Dockerfile copies `{}` to `{}`, too",
+                other.display(),
+                place.display()
+            )),
             None => Ok(Some(to)),
         }
     }
 
     /// Another file of the context that goes to the same place. Which of them is there is for the build to say.
     fn other_at(&self, place: &Path, path: &Path, ignore: &Ignore) -> Option<PathBuf> {
-        let sources = self.copies.iter().skip(self.elsewhere).flat_map(|(copied, _)| copied.sources_of(place));
-        let is_sent = |other: &PathBuf| !ignore.ignores(&other.to_string_lossy()) && self.context.join(other).exists();
+        let sources = self
+            .copies
+            .iter()
+            .skip(self.elsewhere)
+            .flat_map(|(copied, _)| copied.sources_of(place));
+        let is_sent = |other: &PathBuf| {
+            !ignore.ignores(&other.to_string_lossy()) && self.context.join(other).exists()
+        };
         sources.filter(|other| other != path).find(is_sent)
     }
 }
 
 fn in_two_places(one: &Path, other: &Path) -> String {
-    format!("the Dockerfile copies it to both `{}` and `{}`", one.display(), other.display())
+    format!(
+        "the Dockerfile copies it to both `{}` and `{}`",
+        one.display(),
+        other.display()
+    )
 }
 
 fn reads_archive(copy: &Copy) -> Option<String> {
     let is_archive = |source: &String| {
-        [".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz"].iter().any(|end| source.ends_with(end))
+        [
+            ".tar", ".tgz", ".tbz2", ".txz", ".tar.gz", ".tar.bz2", ".tar.xz",
+        ]
+        .iter()
+        .any(|end| source.ends_with(end))
     };
-    (copy.unpacks && copy.sources.iter().any(is_archive)).then(|| format!("the ADD in line {} unpacks it", copy.line))
+    (copy.unpacks && copy.sources.iter().any(is_archive))
+        .then(|| format!("the ADD in line {} unpacks it", copy.line))
 }
 
 /// Commands that make users, packages and folders, and look at no file's content.
 const HARMLESS: [&str; 14] = [
-    "chown", "chmod", "chgrp", "mkdir", "useradd", "adduser", "groupadd", "addgroup", "usermod", "set", "true", "apk",
-    "apt-get", "apt",
+    "chown", "chmod", "chgrp", "mkdir", "useradd", "adduser", "groupadd", "addgroup", "usermod",
+    "set", "true", "apk", "apt-get", "apt",
 ];
 
 fn is_harmless(run: &str) -> bool {
-    let commands = run.split(['\n', ';', '|', '&']).map(str::trim).filter(|command| !command.is_empty());
-    let is_known = |command: &str| command.split_whitespace().next().is_some_and(|word| HARMLESS.contains(&word));
+    let commands = run
+        .split(['\n', ';', '|', '&'])
+        .map(str::trim)
+        .filter(|command| !command.is_empty());
+    let is_known = |command: &str| {
+        command
+            .split_whitespace()
+            .next()
+            .is_some_and(|word| HARMLESS.contains(&word))
+    };
     !run.contains(['`', '<', '>']) && !run.contains("$(") && commands.into_iter().all(is_known)
 }
 
@@ -355,9 +473,14 @@ fn is_git(path: &Path) -> bool {
 
 /// What vim, emacs, gedit and the JetBrains editors write beside a file while they save it.
 pub(crate) fn is_temporary(path: &Path) -> bool {
-    let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else { return false };
-    let is_swap =
-        name.starts_with('.') && name.rsplit('.').next().is_some_and(|end| matches!(end, "swp" | "swo" | "swx"));
+    let Some(name) = path.file_name().map(std::ffi::OsStr::to_string_lossy) else {
+        return false;
+    };
+    let is_swap = name.starts_with('.')
+        && name
+            .rsplit('.')
+            .next()
+            .is_some_and(|end| matches!(end, "swp" | "swo" | "swx"));
     is_swap
         || name == "4913"
         || name.ends_with('~')

@@ -45,10 +45,22 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
     let mut groups = BTreeMap::<_, Vec<&Item>>::new();
     for item in items {
         let target = &item.target;
-        let key = (item.wanted != Wanted::Gone, target.root, &target.folders[..], &item.owner);
+        let key = (
+            item.wanted != Wanted::Gone,
+            target.root,
+            &target.folders[..],
+            &item.owner,
+        );
         groups.entry(key).or_default().push(item);
     }
-    groups.into_iter().map(|((_, root, folders, _), items)| Group { root, folders, items }).collect()
+    groups
+        .into_iter()
+        .map(|((_, root, folders, _), items)| Group {
+            root,
+            folders,
+            items,
+        })
+        .collect()
 }
 
 /// The first words to a new shell: the functions, the target folders, and what is there to work with.
@@ -57,12 +69,19 @@ pub(super) fn hello(roots: &[String], token: &str) -> Vec<u8> {
     let mut text = Text(FUNCTIONS.to_vec());
     text.add(&format!("W=$PWD T={token}\n"));
     for (n, root) in roots.iter().enumerate() {
-        text.add("if s ").quote(root.as_ref()).add(&format!(" {token}.{n} 2>&1; then R{n}=$R S{n}=$S; "));
-        text.add(&format!("printf 'root {n} %s\\n' \"$S\"; else printf 'end refused {n}\\n'; fi\n"));
+        text.add("if s ")
+            .quote(root.as_ref())
+            .add(&format!(" {token}.{n} 2>&1; then R{n}=$R S{n}=$S; "));
+        text.add(&format!(
+            "printf 'root {n} %s\\n' \"$S\"; else printf 'end refused {n}\\n'; fi\n"
+        ));
     }
     let stages: Vec<_> = (0..roots.len()).map(|n| format!("\"$S{n}\"")).collect();
     // A signal is an exit too for some shells only.
-    text.add(&format!("trap 'rm -rf {}' EXIT\ntrap 'exit 1' HUP INT TERM\n", stages.join(" ")));
+    text.add(&format!(
+        "trap 'rm -rf {}' EXIT\ntrap 'exit 1' HUP INT TERM\n",
+        stages.join(" ")
+    ));
     text.add("for t in tar head sha256sum; do command -v \"$t\" >/dev/null 2>&1 && printf 'has %s\\n' \"$t\"; done\n");
     text.add("printf 'user %s\\nready\\n' \"$(id -u)\"\n");
     text.0
@@ -80,8 +99,15 @@ pub(super) fn apply(
     let mut text = Text::default();
     make_folders(&mut text, groups, carried, folders);
     for (n, group) in groups.iter().enumerate() {
-        let folder = if carried == Carried::Nothing { n.to_string() } else { carried_to(n) };
-        text.add(&format!("umask 022; R=$R{root} D=$S{root}/{folder}\n", root = group.root));
+        let folder = if carried == Carried::Nothing {
+            n.to_string()
+        } else {
+            carried_to(n)
+        };
+        text.add(&format!(
+            "umask 022; R=$R{root} D=$S{root}/{folder}\n",
+            root = group.root
+        ));
         if group.items.iter().all(|item| item.wanted == Wanted::Gone) {
             remove(&mut text, group, n);
         } else {
@@ -110,7 +136,9 @@ fn make_folders(text: &mut Text, groups: &[Group<'_>], carried: Carried, folders
         }
     }
     if !missing.is_empty() {
-        text.add("umask 022; mkdir -p").add(&missing.concat()).add("\n");
+        text.add("umask 022; mkdir -p")
+            .add(&missing.concat())
+            .add("\n");
     }
 }
 
@@ -125,7 +153,12 @@ fn remove(text: &mut Text, group: &Group<'_>, n: usize) {
 
 fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: bool) {
     let is_made = |item: &&&Item| item.wanted != Wanted::Folder;
-    let names: Vec<_> = group.items.iter().filter(is_made).map(|item| item.target.name.as_os_str()).collect();
+    let names: Vec<_> = group
+        .items
+        .iter()
+        .filter(is_made)
+        .map(|item| item.target.name.as_os_str())
+        .collect();
     text.enter(group.folders, true);
     for item in &group.items {
         match &item.wanted {
@@ -136,13 +169,21 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: 
             }
             Wanted::File(source) => text.file(&item.target.name, source),
             Wanted::Link(target) => {
-                text.and().add("ln -s ").quote(&dashed(target.as_os_str())).add(" ").made(&item.target.name);
+                text.and()
+                    .add("ln -s ")
+                    .quote(&dashed(target.as_os_str()))
+                    .add(" ")
+                    .made(&item.target.name);
             }
             Wanted::Folder => text.folder(group.folders, &item.target.name),
             Wanted::Gone => {}
         }
     }
-    if let Some(owner) = group.items.first().and_then(|item| item.owner.as_ref()).filter(|_| gives && !names.is_empty())
+    if let Some(owner) = group
+        .items
+        .first()
+        .and_then(|item| item.owner.as_ref())
+        .filter(|_| gives && !names.is_empty())
     {
         text.and().add("chown -h ").quote(owner.as_ref());
         for name in &names {
@@ -160,7 +201,11 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: 
 
 /// A word that cannot be taken for an option. A link's target may begin with `-`; `./-x` is the same.
 fn dashed(word: &OsStr) -> OsString {
-    if word.as_bytes().starts_with(b"-") { OsString::from_iter([OsStr::new("./"), word]) } else { word.to_owned() }
+    if word.as_bytes().starts_with(b"-") {
+        OsString::from_iter([OsStr::new("./"), word])
+    } else {
+        word.to_owned()
+    }
 }
 
 /// Runs a program with its words and tells how it ended; its output stands before that.
@@ -170,7 +215,9 @@ pub(super) fn run(number: u64, command: &[String]) -> Vec<u8> {
     for word in command {
         text.quote(word.as_ref()).add(" ");
     }
-    text.add(&format!(") </dev/null 2>&1; printf '\\nend {number} %s\\n' \"$?\"\n"));
+    text.add(&format!(
+        ") </dev/null 2>&1; printf '\\nend {number} %s\\n' \"$?\"\n"
+    ));
     text.0
 }
 
@@ -187,7 +234,12 @@ pub(super) struct Expected {
 /// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing.
 pub(super) fn sums(number: u64, files: &[Expected]) -> Vec<u8> {
     let mut text = Text::default();
-    for Target { root, folders, name } in files.iter().map(|file| &file.target) {
+    for Target {
+        root,
+        folders,
+        name,
+    } in files.iter().map(|file| &file.target)
+    {
         text.add(&format!("R=$R{root}; ")).enter(folders, false);
         text.add(" && [ -f ./")
             .quote(name)
@@ -238,7 +290,12 @@ impl Text {
 
     /// A folder is made on the way to what is in it.
     fn folder(&mut self, folders: &[OsString], name: &OsStr) {
-        self.and().enter(folders, true).add(" ").quote(name).and().enter(folders, true);
+        self.and()
+            .enter(folders, true)
+            .add(" ")
+            .quote(name)
+            .and()
+            .enter(folders, true);
     }
 
     /// A file in the making.
@@ -249,22 +306,31 @@ impl Text {
     /// Writes a file with `printf`, which takes any byte as an escape of three octal digits.
     fn file(&mut self, name: &OsStr, source: &Source) {
         // No new file has a bit to execute, the others come from the umask: most files need no `chmod`.
-        self.and().add(&format!("umask {:03o}", !source.mode & 0o777));
-        self.and().add("printf %b '").escape(source.content.as_deref().unwrap_or_default()).add("' >").made(name);
+        self.and()
+            .add(&format!("umask {:03o}", !source.mode & 0o777));
+        self.and()
+            .add("printf %b '")
+            .escape(source.content.as_deref().unwrap_or_default())
+            .add("' >")
+            .made(name);
         if source.mode & 0o111 != 0 {
             self.mode(name, source);
         }
     }
 
     fn mode(&mut self, name: &OsStr, source: &Source) {
-        self.and().add(&format!("chmod {:03o} ", source.mode)).made(name);
+        self.and()
+            .add(&format!("chmod {:03o} ", source.mode))
+            .made(name);
     }
 
     fn escape(&mut self, bytes: &[u8]) -> &mut Self {
         for &byte in bytes {
             match byte {
                 b'\n' | b'\t' | b' '..=b'&' | b'('..=b'[' | b']'..=b'~' => self.0.push(byte),
-                byte => self.0.extend_from_slice(format!("\\0{byte:03o}").as_bytes()),
+                byte => self
+                    .0
+                    .extend_from_slice(format!("\\0{byte:03o}").as_bytes()),
             }
         }
         self
@@ -308,18 +374,34 @@ mod tests {
             let text = [hello(&[root], &self.token()), commands(&mut [1])].concat();
             let script = self.path("script");
             fs::write(&script, text).unwrap();
-            Cmd::new("sh").arg(&script).dir(self.dir.path()).run().await.unwrap().stdout
+            Cmd::new("sh")
+                .arg(&script)
+                .dir(self.dir.path())
+                .run()
+                .await
+                .unwrap()
+                .stdout
         }
 
         /// The lines after the greeting.
         async fn apply(&self, items: &[Item]) -> Vec<String> {
-            let said = self.says(|folders| apply(7, &groups(items), Carried::Nothing, folders, false)).await;
-            said.lines().skip_while(|line| *line != "ready").skip(1).map(str::to_owned).collect()
+            let said = self
+                .says(|folders| apply(7, &groups(items), Carried::Nothing, folders, false))
+                .await;
+            said.lines()
+                .skip_while(|line| *line != "ready")
+                .skip(1)
+                .map(str::to_owned)
+                .collect()
         }
     }
 
     fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
-        Item { target: Target::below(0, path.as_ref()).unwrap(), wanted, owner: None }
+        Item {
+            target: Target::below(0, path.as_ref()).unwrap(),
+            wanted,
+            owner: None,
+        }
     }
 
     fn file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Item {
@@ -328,7 +410,12 @@ mod tests {
 
     fn with_mode(path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) -> Item {
         let content = content.as_ref().to_vec();
-        let source = Source { disk: PathBuf::new(), mode, len: content.len() as u64, content: Some(content.into()) };
+        let source = Source {
+            disk: PathBuf::new(),
+            mode,
+            len: content.len() as u64,
+            content: Some(content.into()),
+        };
         item(path, Wanted::File(source))
     }
 
@@ -336,31 +423,66 @@ mod tests {
     async fn every_byte_arrives() {
         let container = Container::new();
         let all: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-        let said =
-            container.apply(&[file("all", &all), file("empty", ""), file("percent", "100%s\\n\\0101'\n\n")]).await;
+        let said = container
+            .apply(&[
+                file("all", &all),
+                file("empty", ""),
+                file("percent", "100%s\\n\\0101'\n\n"),
+            ])
+            .await;
         assert_eq!(said, ["ok 7"]);
         assert_eq!(fs::read(container.path("app/all")).unwrap(), all);
         assert_eq!(fs::read(container.path("app/empty")).unwrap(), b"");
-        assert_eq!(fs::read(container.path("app/percent")).unwrap(), b"100%s\\n\\0101'\n\n");
+        assert_eq!(
+            fs::read(container.path("app/percent")).unwrap(),
+            b"100%s\\n\\0101'\n\n"
+        );
     }
 
     #[tokio::test]
     async fn any_name_is_a_name() {
         let container = Container::new();
-        let names: [&[u8]; 10] =
-            [b"a b", b"it's", b"new\nline", b"\n", b"\xff\x81\x88", b"-rf", b"$(id)", b"`x`", b"*", b"\\"];
-        let names: Vec<_> = names.iter().map(|name| Path::new(OsStr::from_bytes(name))).collect();
+        let names: [&[u8]; 10] = [
+            b"a b",
+            b"it's",
+            b"new\nline",
+            b"\n",
+            b"\xff\x81\x88",
+            b"-rf",
+            b"$(id)",
+            b"`x`",
+            b"*",
+            b"\\",
+        ];
+        let names: Vec<_> = names
+            .iter()
+            .map(|name| Path::new(OsStr::from_bytes(name)))
+            .collect();
         let mut items: Vec<_> = names.iter().map(|name| file(name, "flat")).collect();
-        items.extend(names.iter().map(|name| file(Path::new("folders").join(name).join(name), "deep")));
+        items.extend(
+            names
+                .iter()
+                .map(|name| file(Path::new("folders").join(name).join(name), "deep")),
+        );
         assert_eq!(container.apply(&items).await, ["ok 7"]);
         for name in &names {
-            assert_eq!(fs::read(container.path("app").join(name)).unwrap(), b"flat", "{name:?}");
-            assert_eq!(fs::read(container.path("app/folders").join(name).join(name)).unwrap(), b"deep", "{name:?}");
+            assert_eq!(
+                fs::read(container.path("app").join(name)).unwrap(),
+                b"flat",
+                "{name:?}"
+            );
+            assert_eq!(
+                fs::read(container.path("app/folders").join(name).join(name)).unwrap(),
+                b"deep",
+                "{name:?}"
+            );
         }
         let gone: Vec<_> = names.iter().map(|name| item(name, Wanted::Gone)).collect();
         assert_eq!(container.apply(&gone).await, ["ok 7"]);
-        let left: Vec<_> =
-            fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(container.path("app"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left, ["folders"]);
         assert_eq!(fs::read_dir(container.path("outside")).unwrap().count(), 0);
     }
@@ -379,8 +501,14 @@ mod tests {
             file("file", "replaced"),
         ];
         let said = container.apply(&items).await;
-        let refused = said.iter().filter(|line| line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE}")));
-        assert_eq!((refused.count(), said.last().unwrap().as_str()), (3, "ok 7"), "{said:?}");
+        let refused = said
+            .iter()
+            .filter(|line| line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE}")));
+        assert_eq!(
+            (refused.count(), said.last().unwrap().as_str()),
+            (3, "ok 7"),
+            "{said:?}"
+        );
         assert_eq!(fs::read_dir(container.path("outside")).unwrap().count(), 1);
         assert_eq!(fs::read(container.path("outside/kept")).unwrap(), b"kept");
         assert_eq!(fs::read(container.path("app/file")).unwrap(), b"replaced");
@@ -392,43 +520,94 @@ mod tests {
         fs::create_dir(container.path("app/real")).unwrap();
         symlink("real", container.path("app/link")).unwrap();
         symlink("real", container.path("app/file")).unwrap();
-        assert_eq!(container.apply(&[file("link/x", "x"), file("file", "y")]).await, ["ok 7"]);
+        assert_eq!(
+            container
+                .apply(&[file("link/x", "x"), file("file", "y")])
+                .await,
+            ["ok 7"]
+        );
         assert_eq!(fs::read(container.path("app/real/x")).unwrap(), b"x");
-        assert!(fs::symlink_metadata(container.path("app/file")).unwrap().is_file());
+        assert!(
+            fs::symlink_metadata(container.path("app/file"))
+                .unwrap()
+                .is_file()
+        );
     }
 
     #[tokio::test]
     async fn folders_files_and_links_take_each_others_place() {
         let container = Container::new();
         let link = |to: &str| Wanted::Link(to.into());
-        assert_eq!(container.apply(&[file("a/b", "x"), file("c", "x"), item("d", link("-odd"))]).await, ["ok 7"]);
-        assert_eq!(fs::read_link(container.path("app/d")).unwrap(), Path::new("./-odd"));
-        let swapped = [file("a", "now a file"), file("c/now/a", "folder"), item("d", Wanted::Folder)];
+        assert_eq!(
+            container
+                .apply(&[file("a/b", "x"), file("c", "x"), item("d", link("-odd"))])
+                .await,
+            ["ok 7"]
+        );
+        assert_eq!(
+            fs::read_link(container.path("app/d")).unwrap(),
+            Path::new("./-odd")
+        );
+        let swapped = [
+            file("a", "now a file"),
+            file("c/now/a", "folder"),
+            item("d", Wanted::Folder),
+        ];
         assert_eq!(container.apply(&swapped).await, ["ok 7"]);
         assert_eq!(fs::read(container.path("app/a")).unwrap(), b"now a file");
         assert_eq!(fs::read(container.path("app/c/now/a")).unwrap(), b"folder");
-        assert!(fs::symlink_metadata(container.path("app/d")).unwrap().is_dir());
-        assert_eq!(container.apply(&[item("c", link("a")), item("d", Wanted::Gone)]).await, ["ok 7"]);
-        assert_eq!(fs::read_link(container.path("app/c")).unwrap(), Path::new("a"));
+        assert!(
+            fs::symlink_metadata(container.path("app/d"))
+                .unwrap()
+                .is_dir()
+        );
+        assert_eq!(
+            container
+                .apply(&[item("c", link("a")), item("d", Wanted::Gone)])
+                .await,
+            ["ok 7"]
+        );
+        assert_eq!(
+            fs::read_link(container.path("app/c")).unwrap(),
+            Path::new("a")
+        );
         assert!(!container.path("app/d").exists());
     }
 
     #[tokio::test]
     async fn modes_arrive_and_those_of_new_folders_are_ordinary() {
         let container = Container::new();
-        let items = [with_mode("tool", "x", 0o755), with_mode("own", "x", 0o600), with_mode("new/x", "x", 0o440)];
+        let items = [
+            with_mode("tool", "x", 0o755),
+            with_mode("own", "x", 0o600),
+            with_mode("new/x", "x", 0o440),
+        ];
         assert_eq!(container.apply(&items).await, ["ok 7"]);
-        let mode = |path: &str| fs::metadata(container.path(path)).unwrap().permissions().mode() & 0o777;
-        assert_eq!(["app/tool", "app/own", "app/new/x", "app/new"].map(mode), [0o755, 0o600, 0o440, 0o755]);
+        let mode = |path: &str| {
+            fs::metadata(container.path(path))
+                .unwrap()
+                .permissions()
+                .mode()
+                & 0o777
+        };
+        assert_eq!(
+            ["app/tool", "app/own", "app/new/x", "app/new"].map(mode),
+            [0o755, 0o600, 0o440, 0o755]
+        );
     }
 
     #[tokio::test]
     async fn the_mode_of_one_batch_is_not_that_of_the_next_ones_folders() {
         let container = Container::new();
-        let (first, next) = ([with_mode("x", "1", 0o600)], [file("a/x", "2"), file("b/x", "2"), file("c/x", "2")]);
+        let first = [with_mode("x", "1", 0o600)];
+        let next = [file("a/x", "2"), file("b/x", "2"), file("c/x", "2")];
         let both = |folders: &mut [usize]| {
             let first = apply(1, &groups(&first), Carried::Nothing, folders, false);
-            [first, apply(2, &groups(&next), Carried::Nothing, folders, false)].concat()
+            [
+                first,
+                apply(2, &groups(&next), Carried::Nothing, folders, false),
+            ]
+            .concat()
         };
         let said = container.says(both).await;
         assert!(said.ends_with("ready\nok 1\nok 2\n"), "{said}");
@@ -438,31 +617,54 @@ mod tests {
     async fn what_goes_onto_another_file_system_is_put_in_place_there_by_whoever_may_write_there() {
         let container = Container::new();
         fs::create_dir(container.path("app/mounted")).unwrap();
-        let items = [file("mounted/x", "x"), with_mode("mounted/own", "y", 0o600), file("mounted/new/z", "z")];
+        let items = [
+            file("mounted/x", "x"),
+            with_mode("mounted/own", "y", 0o600),
+            file("mounted/new/z", "z"),
+        ];
         let mounted = |folders: &mut [usize]| {
-            [b"N=\" $R0/mounted\"\n".to_vec(), apply(7, &groups(&items), Carried::Nothing, folders, false)].concat()
+            [
+                b"N=\" $R0/mounted\"\n".to_vec(),
+                apply(7, &groups(&items), Carried::Nothing, folders, false),
+            ]
+            .concat()
         };
         let said = container.says(mounted).await;
         assert!(said.ends_with("ready\nok 7\n"), "{said}");
-        let read = |path: &str| fs::read_to_string(container.path("app/mounted").join(path)).unwrap();
+        let read =
+            |path: &str| fs::read_to_string(container.path("app/mounted").join(path)).unwrap();
         assert_eq!(["x", "own", "new/z"].map(read), ["x", "y", "z"]);
-        assert_eq!(fs::read_dir(container.path("app/mounted")).unwrap().count(), 3);
+        assert_eq!(
+            fs::read_dir(container.path("app/mounted")).unwrap().count(),
+            3
+        );
     }
 
     #[tokio::test]
     async fn removing_what_is_not_there_is_no_failure() {
         let container = Container::new();
-        assert_eq!(container.apply(&[item("x", Wanted::Gone), item("no/folder/x", Wanted::Gone)]).await, ["ok 7"]);
+        assert_eq!(
+            container
+                .apply(&[item("x", Wanted::Gone), item("no/folder/x", Wanted::Gone)])
+                .await,
+            ["ok 7"]
+        );
     }
 
     #[tokio::test]
     async fn nothing_in_the_making_is_left() {
         let container = Container::new();
         container.apply(&[file("a/x", "1"), file("b/x", "2")]).await;
-        let left: Vec<_> =
-            fs::read_dir(container.path("app")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> = fs::read_dir(container.path("app"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
         assert_eq!(left.len(), 2, "{left:?}");
-        assert!(!std::env::temp_dir().join(format!("{}.0", container.token())).exists());
+        assert!(
+            !std::env::temp_dir()
+                .join(format!("{}.0", container.token()))
+                .exists()
+        );
     }
 
     #[tokio::test]
@@ -485,8 +687,13 @@ mod tests {
             target: Target::below(0, Path::new(path)).unwrap(),
             sum: String::new(),
         };
-        let said = container.says(|_| sums(1, &["gone", "x", "no/folder"].map(file))).await;
-        let sums: Vec<_> = said.lines().filter(|line| line.starts_with("sum")).collect();
+        let said = container
+            .says(|_| sums(1, &["gone", "x", "no/folder"].map(file)))
+            .await;
+        let sums: Vec<_> = said
+            .lines()
+            .filter(|line| line.starts_with("sum"))
+            .collect();
         let digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
         assert_eq!(sums, ["sum", &format!("sum {digest}  -"), "sum"]);
     }

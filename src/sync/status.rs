@@ -50,11 +50,19 @@ mod tests {
 
     #[test]
     fn a_container_is_behind_until_it_has_what_was_synced_before_it_started() {
-        let mut container = ContainerStatus { needs: 3, generation: 2, ..ContainerStatus::default() };
+        let mut container = ContainerStatus {
+            needs: 3,
+            generation: 2,
+            ..ContainerStatus::default()
+        };
         assert!(container.is_behind());
         container.generation = 3;
         assert!(!container.is_behind());
-        let refused = ContainerStatus { needs: 3, refused: Some("read-only".into()), ..ContainerStatus::default() };
+        let refused = ContainerStatus {
+            needs: 3,
+            refused: Some("read-only".into()),
+            ..ContainerStatus::default()
+        };
         assert!(!refused.is_behind());
     }
 }

@@ -89,7 +89,10 @@ pub struct Stream {
 
 impl std::fmt::Debug for Stream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("place", &self.place).field("tools", &self.tools).finish_non_exhaustive()
+        f.debug_struct("Stream")
+            .field("place", &self.place)
+            .field("tools", &self.tools)
+            .finish_non_exhaustive()
     }
 }
 
@@ -99,7 +102,9 @@ impl Stream {
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if there is no shell or a folder cannot be written.
     pub async fn open(client: &Client, place: &Place, roots: &[String]) -> Result<Self, Trouble> {
-        let exec = Exec::start(client, place, &["sh"]).await.map_err(Trouble::Lost)?;
+        let exec = Exec::start(client, place, &["sh"])
+            .await
+            .map_err(Trouble::Lost)?;
         let mut stream = Self {
             client: client.clone(),
             place: place.clone(),
@@ -112,7 +117,9 @@ impl Stream {
             errors: Vec::new(),
         };
         stream.send(&script::hello(roots, &token()?)).await?;
-        timeout(ANSWER, stream.greeting(roots)).await.map_err(|_| silent())??;
+        timeout(ANSWER, stream.greeting(roots))
+            .await
+            .map_err(|_| silent())??;
         Ok(stream)
     }
 
@@ -123,7 +130,9 @@ impl Stream {
             let line = String::from_utf8_lossy(&line).into_owned();
             match line.split_once(' ').unwrap_or((&line, "")) {
                 ("ready", "") => return Ok(()),
-                ("root", rest) => self.stage(rest).ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?,
+                ("root", rest) => self
+                    .stage(rest)
+                    .ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?,
                 ("has", "tar") => self.tools.tar = true,
                 ("has", "head") => self.tools.head = true,
                 ("has", "sha256sum") => self.tools.sha256sum = true,
@@ -152,23 +161,39 @@ impl Stream {
             let cargo = carry::cargo(&groups, carried);
             for (root, stage) in self.stages.iter().enumerate() {
                 let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
-                let (sent, failed) = carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
+                let (sent, failed) =
+                    carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
                 applied.streamed.extend(sent);
                 applied.failures.extend(failed);
             }
         }
         self.number += 1;
         self.errors.clear();
-        let text = script::apply(self.number, &groups, carried, &mut self.folders, self.tools.root);
+        let text = script::apply(
+            self.number,
+            &groups,
+            carried,
+            &mut self.folders,
+            self.tools.root,
+        );
         let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
         self.send(&text).await?;
-        let failed = timeout(patience, self.verdict(self.number)).await.map_err(|_| silent())??;
+        let failed = timeout(patience, self.verdict(self.number))
+            .await
+            .map_err(|_| silent())??;
         if !failed.is_empty() {
             let said = self.last_words().await;
             for (group, status) in failed {
                 let items = groups.get(group).map_or(&[][..], |group| &group.items);
-                let why = if status == script::OUTSIDE { LEADS_OUT } else { said.as_str() };
-                let failure = |item: &&Item| Failure { target: item.target.clone(), why: why.to_owned() };
+                let why = if status == script::OUTSIDE {
+                    LEADS_OUT
+                } else {
+                    said.as_str()
+                };
+                let failure = |item: &&Item| Failure {
+                    target: item.target.clone(),
+                    why: why.to_owned(),
+                };
                 applied.failures.extend(items.iter().map(failure));
             }
         }
@@ -179,7 +204,10 @@ impl Stream {
         let sources = || items.iter().filter_map(Item::source);
         let has_long = sources().any(|source| source.content.is_none());
         let total: u64 = sources().map(|source| source.len).sum();
-        match (self.tools.head && self.tools.tar, has_long || total > INLINE) {
+        match (
+            self.tools.head && self.tools.tar,
+            has_long || total > INLINE,
+        ) {
             (_, false) => Carried::Nothing,
             (true, true) => Carried::All,
             (false, true) if has_long => Carried::Long,
@@ -189,7 +217,8 @@ impl Stream {
 
     /// The groups that failed, with their status.
     async fn verdict(&mut self, number: u64) -> Result<Vec<(usize, i32)>, Trouble> {
-        let (mut failed, end) = (Vec::new(), format!("ok {number}"));
+        let mut failed = Vec::new();
+        let end = format!("ok {number}");
         loop {
             let line = self.line().await?;
             let line = String::from_utf8_lossy(&line).into_owned();
@@ -197,7 +226,9 @@ impl Stream {
                 return Ok(failed);
             }
             let mut words = line.split(' ').skip_while(|word| *word != "no").skip(1);
-            if let (Some(Ok(group)), Some(Ok(status))) = (words.next().map(str::parse), words.next().map(str::parse)) {
+            if let (Some(Ok(group)), Some(Ok(status))) =
+                (words.next().map(str::parse), words.next().map(str::parse))
+            {
                 failed.push((group, status));
             }
         }
@@ -216,12 +247,16 @@ impl Stream {
     }
 
     async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {
-        let (mut output, end) = (Vec::new(), format!("end {number} "));
+        let mut output = Vec::new();
+        let end = format!("end {number} ");
         loop {
             let line = self.line().await?;
             if let Some(code) = line.strip_prefix(end.as_bytes()) {
                 let code = String::from_utf8_lossy(code).parse().unwrap_or(-1);
-                return Ok(Ran { code, output: String::from_utf8_lossy(&output).trim_end().to_owned() });
+                return Ok(Ran {
+                    code,
+                    output: String::from_utf8_lossy(&output).trim_end().to_owned(),
+                });
             }
             keep(&mut output, &line);
             output.push(b'\n');
@@ -233,9 +268,14 @@ impl Stream {
     ///
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
-    pub(super) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Option<String>>, Trouble> {
+    pub(super) async fn sums(
+        &mut self,
+        files: &[Expected],
+    ) -> Result<Vec<Option<String>>, Trouble> {
         if !self.tools.sha256sum {
-            return Err(Trouble::NeedsRebuild("the image has no `sha256sum`, so nothing can be compared".to_owned()));
+            return Err(Trouble::NeedsRebuild(
+                "the image has no `sha256sum`, so nothing can be compared".to_owned(),
+            ));
         }
         self.number += 1;
         let text = script::sums(self.number, files);
@@ -248,7 +288,9 @@ impl Stream {
                 sums.push(sum.split_whitespace().next().map(str::to_owned));
             }
         }
-        timeout(ANSWER, self.verdict(self.number)).await.map_err(|_| silent())??;
+        timeout(ANSWER, self.verdict(self.number))
+            .await
+            .map_err(|_| silent())??;
         Ok(sums)
     }
 
@@ -256,7 +298,9 @@ impl Stream {
     pub async fn gone(&mut self) -> String {
         loop {
             match self.exec.output.next().await {
-                Some(Said::Ended(why)) => return why.unwrap_or_else(|| "the shell ended".to_owned()),
+                Some(Said::Ended(why)) => {
+                    return why.unwrap_or_else(|| "the shell ended".to_owned());
+                }
                 Some(Said::Stdout(_) | Said::Stderr(_)) => {}
                 None => return "the connection was closed".to_owned(),
             }
@@ -265,7 +309,10 @@ impl Stream {
 
     async fn send(&mut self, text: &[u8]) -> Result<(), Trouble> {
         let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
-        timeout(patience, self.exec.input.send(text)).await.map_err(|_| silent())?.map_err(Trouble::Lost)
+        timeout(patience, self.exec.input.send(text))
+            .await
+            .map_err(|_| silent())?
+            .map_err(Trouble::Lost)
     }
 
     /// The next line of standard output.
@@ -329,7 +376,10 @@ fn ended(why: Option<String>) -> Trouble {
 
 fn unwritable(refused: &str, roots: &[String], words: &[String]) -> Trouble {
     let number = refused.trim_start_matches("refused ").parse::<usize>();
-    let root = number.ok().and_then(|n| roots.get(n)).map_or("", String::as_str);
+    let root = number
+        .ok()
+        .and_then(|n| roots.get(n))
+        .map_or("", String::as_str);
     let said = words.join(" ");
     let why = if said.contains("Read-only") {
         "the container's file system is read-only".to_owned()

@@ -86,7 +86,9 @@ impl Traces {
     pub(super) fn latency(&self) -> Latency {
         let mut traces: Vec<&Trace> = self.0.iter().collect();
         traces.sort_by(|a, b| a.total_ms.total_cmp(&b.total_ms));
-        let percentile = |share: usize| traces.get((traces.len() * share / 100).min(traces.len().saturating_sub(1)));
+        let percentile = |share: usize| {
+            traces.get((traces.len() * share / 100).min(traces.len().saturating_sub(1)))
+        };
         let total = |share| percentile(share).map_or(0.0, |trace| trace.total_ms);
         Latency {
             saves: traces.len(),
@@ -117,7 +119,12 @@ mod tests {
     use super::*;
 
     fn trace(total: f64) -> Trace {
-        Trace { total_ms: total, applied_ms: total - 1.0, event_ms: 1.0, ..Trace::default() }
+        Trace {
+            total_ms: total,
+            applied_ms: total - 1.0,
+            event_ms: 1.0,
+            ..Trace::default()
+        }
     }
 
     #[test]
@@ -126,8 +133,14 @@ mod tests {
         assert_eq!(traces.latency(), Latency::default());
         (1..=100).for_each(|n| traces.add(trace(f64::from(n))));
         let told = traces.latency();
-        assert_eq!((told.saves, told.p50_ms, told.p95_ms, told.p99_ms), (100, 51.0, 96.0, 100.0));
-        assert_eq!((told.slowest.as_deref(), told.last.unwrap().total_ms), (Some("applied"), 100.0));
+        assert_eq!(
+            (told.saves, told.p50_ms, told.p95_ms, told.p99_ms),
+            (100, 51.0, 96.0, 100.0)
+        );
+        assert_eq!(
+            (told.slowest.as_deref(), told.last.unwrap().total_ms),
+            (Some("applied"), 100.0)
+        );
     }
 
     #[test]
@@ -141,10 +154,21 @@ mod tests {
     fn the_parts_add_up() {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
-        let clock = Clock { event: start, noted: at(1), taken: at(3), read: at(4), applied: at(9), done: at(19) };
+        let clock = Clock {
+            event: start,
+            noted: at(1),
+            taken: at(3),
+            read: at(4),
+            applied: at(9),
+            done: at(19),
+        };
         let trace = clock.trace(7, 2);
-        let parts = trace.event_ms + trace.queue_ms + trace.read_ms + trace.applied_ms + trace.command_ms;
-        assert_eq!((trace.event_ms, trace.applied_ms, trace.total_ms), (1.0, 5.0, 19.0));
+        let parts =
+            trace.event_ms + trace.queue_ms + trace.read_ms + trace.applied_ms + trace.command_ms;
+        assert_eq!(
+            (trace.event_ms, trace.applied_ms, trace.total_ms),
+            (1.0, 5.0, 19.0)
+        );
         assert!((parts - trace.total_ms).abs() < 0.01);
     }
 }

@@ -29,7 +29,9 @@ impl Listing {
     /// Nothing for a folder that cannot be read.
     fn of(disk: &Path) -> Self {
         let entries = std::fs::read_dir(disk).into_iter().flatten().flatten();
-        let stamped = entries.filter_map(|entry| Some((entry.file_name().into_vec(), stamp(&entry.metadata().ok()?))));
+        let stamped = entries.filter_map(|entry| {
+            Some((entry.file_name().into_vec(), stamp(&entry.metadata().ok()?)))
+        });
         let mut stamped: Vec<_> = stamped.collect();
         stamped.sort_unstable();
         let mut names = Vec::with_capacity(stamped.iter().map(|(name, _)| name.len() + 1).sum());
@@ -37,7 +39,10 @@ impl Listing {
             names.extend_from_slice(name);
             names.push(0);
         }
-        Self { names: names.into(), stamps: stamped.into_iter().map(|(_, stamp)| stamp).collect() }
+        Self {
+            names: names.into(),
+            stamps: stamped.into_iter().map(|(_, stamp)| stamp).collect(),
+        }
     }
 
     fn entries(&self) -> impl Iterator<Item = (&OsStr, u64)> {
@@ -54,7 +59,12 @@ fn stamp(metadata: &Metadata) -> u64 {
         return FOLDER;
     }
     let mut hash = DefaultHasher::new();
-    let written = (metadata.mtime(), metadata.mtime_nsec(), metadata.ctime(), metadata.ctime_nsec());
+    let written = (
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+        metadata.ctime(),
+        metadata.ctime_nsec(),
+    );
     (metadata.mode(), metadata.size(), metadata.ino(), written).hash(&mut hash);
     hash.finish().max(FOLDER + 1)
 }
@@ -68,12 +78,16 @@ impl Tree {
         enters: &dyn Fn(&Path) -> bool,
         before: &mut dyn FnMut(&Path) -> Result<(), E>,
     ) -> Result<Self, E> {
-        let (mut tree, mut next) = (Self::default(), vec![folder.to_owned()]);
+        let mut tree = Self::default();
+        let mut next = vec![folder.to_owned()];
         while let Some(folder) = next.pop() {
             let disk = root.join(&folder);
             before(&disk)?;
             let listing = Listing::of(&disk);
-            let folders = listing.entries().filter(|(_, stamp)| *stamp == FOLDER).map(|(name, _)| folder.join(name));
+            let folders = listing
+                .entries()
+                .filter(|(_, stamp)| *stamp == FOLDER)
+                .map(|(name, _)| folder.join(name));
             next.extend(folders.filter(|folder| enters(folder)));
             tree.folders.insert(folder.into(), listing);
         }
@@ -87,7 +101,11 @@ impl Tree {
     /// Whether a path was there when its folder was looked at.
     pub(super) fn lists(&self, path: &Path) -> bool {
         let listing = path.parent().and_then(|folder| self.folders.get(folder));
-        listing.is_some_and(|listing| listing.entries().any(|(name, _)| Some(name) == path.file_name()))
+        listing.is_some_and(|listing| {
+            listing
+                .entries()
+                .any(|(name, _)| Some(name) == path.file_name())
+        })
     }
 
     /// Every folder.
@@ -97,16 +115,25 @@ impl Tree {
 
     /// Everything in the folders.
     pub(super) fn paths(&self) -> impl Iterator<Item = PathBuf> {
-        self.folders.iter().flat_map(|(folder, listing)| listing.entries().map(move |(name, _)| folder.join(name)))
+        self.folders
+            .iter()
+            .flat_map(|(folder, listing)| listing.entries().map(move |(name, _)| folder.join(name)))
     }
 
     /// Takes a folder and all below it out.
     pub(super) fn take(&mut self, folder: &Path) -> Self {
         // Paths are ordered by their parts, so what is below a folder follows it at once.
-        let below =
-            self.folders.range::<Path, _>((Bound::Included(folder), Bound::Unbounded)).map(|(path, _)| path.clone());
+        let below = self
+            .folders
+            .range::<Path, _>((Bound::Included(folder), Bound::Unbounded))
+            .map(|(path, _)| path.clone());
         let below: Vec<_> = below.take_while(|path| path.starts_with(folder)).collect();
-        Self { folders: below.into_iter().filter_map(|path| self.folders.remove_entry(&path)).collect() }
+        Self {
+            folders: below
+                .into_iter()
+                .filter_map(|path| self.folders.remove_entry(&path))
+                .collect(),
+        }
     }
 
     pub(super) fn add(&mut self, other: Self) {
@@ -118,13 +145,27 @@ impl Tree {
         let none = Listing::default();
         let mut changed = Vec::new();
         for (folder, listing) in &later.folders {
-            let before: BTreeMap<_, _> = self.folders.get(folder).unwrap_or(&none).entries().collect();
-            let new = listing.entries().filter(|(name, stamp)| before.get(name) != Some(stamp));
+            let before: BTreeMap<_, _> = self
+                .folders
+                .get(folder)
+                .unwrap_or(&none)
+                .entries()
+                .collect();
+            let new = listing
+                .entries()
+                .filter(|(name, stamp)| before.get(name) != Some(stamp));
             changed.extend(new.map(|(name, _)| folder.join(name)));
         }
         for (folder, listing) in &self.folders {
-            let after: BTreeMap<_, _> = later.folders.get(folder).unwrap_or(&none).entries().collect();
-            let gone = listing.entries().filter(|(name, _)| !after.contains_key(name));
+            let after: BTreeMap<_, _> = later
+                .folders
+                .get(folder)
+                .unwrap_or(&none)
+                .entries()
+                .collect();
+            let gone = listing
+                .entries()
+                .filter(|(name, _)| !after.contains_key(name));
             changed.extend(gone.map(|(name, _)| folder.join(name)));
         }
         changed
@@ -154,7 +195,10 @@ mod tests {
     }
 
     fn names(paths: impl IntoIterator<Item = PathBuf>) -> Vec<String> {
-        let mut names: Vec<_> = paths.into_iter().map(|path| path.display().to_string()).collect();
+        let mut names: Vec<_> = paths
+            .into_iter()
+            .map(|path| path.display().to_string())
+            .collect();
         names.sort();
         names
     }
@@ -163,7 +207,18 @@ mod tests {
     fn what_is_not_entered_is_listed_but_not_looked_into() {
         let dir = sample();
         let found = names(scan(dir.path(), "").paths());
-        assert_eq!(found, ["a", "a-b", "a-b/three", "a/one", "a/sub", "a/sub/two", "node_modules"]);
+        assert_eq!(
+            found,
+            [
+                "a",
+                "a-b",
+                "a-b/three",
+                "a/one",
+                "a/sub",
+                "a/sub/two",
+                "node_modules"
+            ]
+        );
     }
 
     #[test]
@@ -174,7 +229,10 @@ mod tests {
         fs::write(dir.path().join("a/new"), "").unwrap();
         fs::remove_dir_all(dir.path().join("a/sub")).unwrap();
         fs::write(dir.path().join("node_modules/x/y"), "changed").unwrap();
-        assert_eq!(names(before.changed(&scan(dir.path(), ""))), ["a/new", "a/one", "a/sub", "a/sub/two"]);
+        assert_eq!(
+            names(before.changed(&scan(dir.path(), ""))),
+            ["a/new", "a/one", "a/sub", "a/sub/two"]
+        );
     }
 
     #[test]

@@ -26,14 +26,26 @@ pub struct Difference {
 
 impl Engine {
     /// Compares every file that was synced since the image was built, in every container that runs it.
-    pub async fn verify(self: &Arc<Self>, client: &Client, containers: &Containers) -> Vec<Difference> {
-        let Settings { reference, rules, .. } = self.settings();
-        let ours = containers.values().filter(|container| container.image == *reference);
+    pub async fn verify(
+        self: &Arc<Self>,
+        client: &Client,
+        containers: &Containers,
+    ) -> Vec<Difference> {
+        let Settings {
+            reference, rules, ..
+        } = self.settings();
+        let ours = containers
+            .values()
+            .filter(|container| container.image == *reference);
         let engine = self.clone();
         // Files of any size are read for their hash.
         let here = match tokio::task::spawn_blocking(move || engine.shared().here()).await {
             Ok(here) => here,
-            Err(why) => return ours.map(|container| difference(container, None, why.to_string())).collect(),
+            Err(why) => {
+                return ours
+                    .map(|container| difference(container, None, why.to_string()))
+                    .collect();
+            }
         };
         let verified = ours.map(|container| verify(client, rules.roots(), container, &here));
         futures::future::join_all(verified).await.concat()
@@ -55,7 +67,9 @@ impl Shared {
         for path in paths {
             match self.expected(&path) {
                 Ok(expected) => here.expected.extend(expected),
-                Err(why) => here.unreadable.push((path, format!("cannot be read here: {why}"))),
+                Err(why) => here
+                    .unreadable
+                    .push((path, format!("cannot be read here: {why}"))),
             }
         }
         here
@@ -63,33 +77,68 @@ impl Shared {
 
     /// None for what is no file, or does not go into the container.
     fn expected(&self, path: &Path) -> std::io::Result<Option<Expected>> {
-        let Some(Item { target, wanted: Wanted::File(source), .. }) = self.item(path)? else { return Ok(None) };
-        Ok(Some(Expected { path: path.to_owned(), target, sum: hex(source.digest()?) }))
+        let Some(Item {
+            target,
+            wanted: Wanted::File(source),
+            ..
+        }) = self.item(path)?
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Expected {
+            path: path.to_owned(),
+            target,
+            sum: hex(source.digest()?),
+        }))
     }
 }
 
-async fn verify(client: &Client, roots: &[String], container: &Container, here: &Here) -> Vec<Difference> {
-    let sums = async { Stream::open(client, &container.place, roots).await?.sums(&here.expected).await };
+async fn verify(
+    client: &Client,
+    roots: &[String],
+    container: &Container,
+    here: &Here,
+) -> Vec<Difference> {
+    let sums = async {
+        Stream::open(client, &container.place, roots)
+            .await?
+            .sums(&here.expected)
+            .await
+    };
     match sums.await {
         Ok(sums) => differences(container, here, sums),
-        Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => vec![difference(container, None, why)],
+        Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => {
+            vec![difference(container, None, why)]
+        }
     }
 }
 
 /// `sums` are what the container has of the expected files, in their order.
 fn differences(container: &Container, here: &Here, sums: Vec<Option<String>>) -> Vec<Difference> {
-    let wrong = here.expected.iter().zip(sums).filter_map(|(expected, sum)| match sum {
-        Some(sum) if sum == expected.sum => None,
-        Some(_) => Some((expected, "its content differs")),
-        None => Some((expected, "it is not there")),
-    });
+    let wrong = here
+        .expected
+        .iter()
+        .zip(sums)
+        .filter_map(|(expected, sum)| match sum {
+            Some(sum) if sum == expected.sum => None,
+            Some(_) => Some((expected, "its content differs")),
+            None => Some((expected, "it is not there")),
+        });
     let wrong = wrong.map(|(expected, why)| (expected.path.clone(), why.to_owned()));
-    wrong.chain(here.unreadable.clone()).map(|(path, why)| difference(container, Some(path), why)).collect()
+    wrong
+        .chain(here.unreadable.clone())
+        .map(|(path, why)| difference(container, Some(path), why))
+        .collect()
 }
 
 fn difference(container: &Container, path: Option<PathBuf>, why: String) -> Difference {
     let place = &container.place;
-    Difference { pod: place.pod.clone(), container: place.container.clone(), path, why }
+    Difference {
+        pod: place.pod.clone(),
+        container: place.container.clone(),
+        path,
+        why,
+    }
 }
 
 #[cfg(test)]
@@ -109,39 +158,85 @@ mod tests {
 
     /// An engine that syncs all of a folder to `/app`.
     async fn engine(dir: &Path) -> Engine {
-        let origin = Origin { file: "devk.yaml".into(), line: 1 };
-        let rule = SyncRule { from: "".into(), to: "/app".into(), run: vec![], exclude: vec![], origin };
-        let image = ImageConfig { sync: Sync::Rules(vec![rule]), ..image(dir) };
+        let origin = Origin {
+            file: "devk.yaml".into(),
+            line: 1,
+        };
+        let rule = SyncRule {
+            from: "".into(),
+            to: "/app".into(),
+            run: vec![],
+            exclude: vec![],
+            origin,
+        };
+        let image = ImageConfig {
+            sync: Sync::Rules(vec![rule]),
+            ..image(dir)
+        };
         let rules = Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap();
         let text = |text: &str| text.to_owned();
-        let (image, namespace, reference) = (text("api"), text("shop"), text("devk.local/shop/api:1"));
-        let settings = Settings { image, namespace, reference, context: dir.to_owned(), rules };
+        let image = text("api");
+        let namespace = text("shop");
+        let reference = text("devk.local/shop/api:1");
+        let settings = Settings {
+            image,
+            namespace,
+            reference,
+            context: dir.to_owned(),
+            rules,
+        };
         let around = Surroundings {
             clients: watch::channel(None).1,
             containers: watch::channel(Containers::new()).1,
             rebuilds: mpsc::unbounded_channel().0,
             progress: watch::Sender::default(),
         };
-        Engine::start(settings, Baseline::look(dir, |_| true).into(), around).await.unwrap()
+        Engine::start(settings, Baseline::look(dir, |_| true).into(), around)
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
     async fn a_file_that_cannot_be_read_does_not_hide_the_others() {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), &[("Dockerfile", "FROM x"), ("equal", "1"), ("other", "2")]);
+        write(
+            dir.path(),
+            &[("Dockerfile", "FROM x"), ("equal", "1"), ("other", "2")],
+        );
         // Whoever reads: its way has no end.
         std::os::unix::fs::symlink("loop", dir.path().join("loop")).unwrap();
         let engine = engine(dir.path()).await;
         for path in ["equal", "loop/x", "other"] {
-            engine.shared().state().journal.note(Path::new(path), Seen::Leaf([1; 16]));
+            engine
+                .shared()
+                .state()
+                .journal
+                .note(Path::new(path), Seen::Leaf([1; 16]));
         }
         let here = engine.shared().here();
-        let place = Place { namespace: "shop".to_owned(), pod: "api-1".to_owned(), container: "api".to_owned() };
-        let container = Container { place, image: engine.settings().reference.clone() };
-        let found = differences(&container, &here, vec![Some(here.expected[0].sum.clone()), None]);
-        let found: Vec<_> = found.iter().map(|one| (one.path.as_deref().unwrap(), one.why.as_str())).collect();
+        let place = Place {
+            namespace: "shop".to_owned(),
+            pod: "api-1".to_owned(),
+            container: "api".to_owned(),
+        };
+        let container = Container {
+            place,
+            image: engine.settings().reference.clone(),
+        };
+        let found = differences(
+            &container,
+            &here,
+            vec![Some(here.expected[0].sum.clone()), None],
+        );
+        let found: Vec<_> = found
+            .iter()
+            .map(|one| (one.path.as_deref().unwrap(), one.why.as_str()))
+            .collect();
         assert_eq!(found[0], (Path::new("other"), "it is not there"));
         assert_eq!(found[1].0, Path::new("loop/x"));
-        assert!(found.len() == 2 && found[1].1.starts_with("cannot be read here: "), "{found:?}");
+        assert!(
+            found.len() == 2 && found[1].1.starts_with("cannot be read here: "),
+            "{found:?}"
+        );
     }
 }

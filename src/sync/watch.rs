@@ -107,18 +107,32 @@ impl Watch {
         let root = root.canonicalize().map_err(|e| unwatched(root, &e))?;
         let (raw, received) = channel();
         let events = raw.clone();
-        let watcher = notify::recommended_watcher(move |event| tell(event, &events)).map_err(|e| refused(&root, &e))?;
+        let watcher = notify::recommended_watcher(move |event| tell(event, &events))
+            .map_err(|e| refused(&root, &e))?;
         let shared = Arc::new(Shared::default());
-        let (tree, identity) = (Tree::default(), identity(&root));
+        let tree = Tree::default();
+        let identity = identity(&root);
         let enters = Box::new(enters);
-        let mut eyes = Eyes { root, identity, doubted: false, enters, watcher, tree, shared: shared.clone() };
+        let mut eyes = Eyes {
+            root,
+            identity,
+            doubted: false,
+            enters,
+            watcher,
+            tree,
+            shared: shared.clone(),
+        };
         eyes.tree = eyes.look(Path::new(""))?;
-        let changed = since.map(|Baseline(before)| before.changed(&eyes.tree)).unwrap_or_default();
+        let changed = since
+            .map(|Baseline(before)| before.changed(&eyes.tree))
+            .unwrap_or_default();
         let mut changes = Changes::new();
         all_known(&mut changes, changed, Instant::now());
         eyes.publish(changes, None);
         let name = "watch".to_owned();
-        let spawned = std::thread::Builder::new().name(name).spawn(move || eyes.run(&received));
+        let spawned = std::thread::Builder::new()
+            .name(name)
+            .spawn(move || eyes.run(&received));
         spawned.map_err(|e| Error::new(Code::SyncWatch, format!("cannot start a thread: {e}")))?;
         Ok(Self { raw, shared })
     }
@@ -128,7 +142,11 @@ impl Watch {
         loop {
             let news = self.shared.news.notified();
             {
-                let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut waiting = self
+                    .shared
+                    .waiting
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 if let Some(trouble) = waiting.trouble.take() {
                     return Err(trouble);
                 }
@@ -163,7 +181,9 @@ fn tell(event: notify::Result<Event>, raw: &Sender<Raw>) {
     if event.need_rescan() {
         return drop(raw.send(Raw::Rescan));
     }
-    let Some(hint) = matters(&event.kind) else { return };
+    let Some(hint) = matters(&event.kind) else {
+        return;
+    };
     let at = Instant::now();
     for path in event.paths {
         // The receiver lives as long as the watch.
@@ -174,27 +194,36 @@ fn tell(event: notify::Result<Event>, raw: &Sender<Raw>) {
 /// None for what changes nothing, or not yet.
 fn matters(kind: &EventKind) -> Option<Hint> {
     match kind {
-        EventKind::Create(CreateKind::Folder) | EventKind::Modify(ModifyKind::Name(_)) | EventKind::Remove(_) => {
-            Some(Hint::Moved)
-        }
+        EventKind::Create(CreateKind::Folder)
+        | EventKind::Modify(ModifyKind::Name(_))
+        | EventKind::Remove(_) => Some(Hint::Moved),
         // Only Linux tells of the close.
         EventKind::Create(_) if cfg!(target_os = "linux") => Some(Hint::Made),
         EventKind::Modify(ModifyKind::Data(_)) if cfg!(target_os = "linux") => None,
-        EventKind::Create(_) | EventKind::Modify(_) | EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
-            Some(Hint::Changed)
-        }
+        EventKind::Create(_)
+        | EventKind::Modify(_)
+        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Hint::Changed),
         _ => None,
     }
 }
 
 /// Adds paths that are there, or were when their folders were last listed.
-pub(super) fn all_known(changes: &mut Changes, paths: impl IntoIterator<Item = PathBuf>, at: Instant) {
-    paths.into_iter().for_each(|path| merge(changes, path, Change { at, known: true }));
+pub(super) fn all_known(
+    changes: &mut Changes,
+    paths: impl IntoIterator<Item = PathBuf>,
+    at: Instant,
+) {
+    paths
+        .into_iter()
+        .for_each(|path| merge(changes, path, Change { at, known: true }));
 }
 
 /// Adds a change. The first event of a path counts.
 pub(super) fn merge(changes: &mut Changes, path: PathBuf, change: Change) {
-    changes.entry(path).and_modify(|before| before.known |= change.known).or_insert(change);
+    changes
+        .entry(path)
+        .and_modify(|before| before.known |= change.known)
+        .or_insert(change);
 }
 
 /// What tells a folder from another one of its name; None if there is none.
@@ -219,13 +248,17 @@ struct Eyes {
 impl Eyes {
     fn run(mut self, received: &Receiver<Raw>) {
         loop {
-            let first = match received.recv_timeout(if self.identity.is_some() { REST } else { GONE }) {
-                Err(RecvTimeoutError::Disconnected) => return,
-                first => first.ok(),
-            };
+            let first =
+                match received.recv_timeout(if self.identity.is_some() { REST } else { GONE }) {
+                    Err(RecvTimeoutError::Disconnected) => return,
+                    first => first.ok(),
+                };
             let mut changes = Changes::new();
             // All that is there already: a checkout makes thousands.
-            for raw in first.into_iter().chain(std::iter::from_fn(|| received.try_recv().ok())) {
+            for raw in first
+                .into_iter()
+                .chain(std::iter::from_fn(|| received.try_recv().ok()))
+            {
                 let seen = match raw {
                     Raw::Path { path, at, hint } => self.see(&path, at, hint, &mut changes),
                     Raw::Rescan => self.look_again(&mut changes),
@@ -245,8 +278,14 @@ impl Eyes {
         if changes.is_empty() && trouble.is_none() {
             return;
         }
-        let mut waiting = self.shared.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        changes.into_iter().for_each(|(path, change)| merge(&mut waiting.changes, path, change));
+        let mut waiting = self
+            .shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        changes
+            .into_iter()
+            .for_each(|(path, change)| merge(&mut waiting.changes, path, change));
         waiting.trouble = trouble.or(waiting.trouble.take());
         drop(waiting);
         self.shared.news.notify_one();
@@ -292,15 +331,25 @@ impl Eyes {
         all_known(changes, gone.paths(), Instant::now());
         match (std::mem::replace(&mut self.identity, now), now) {
             (_, Some(_)) => self.look_again(changes),
-            (Some(_), None) => Err(unwatched(&self.root, &"it is gone; it is watched again when it is back")),
+            (Some(_), None) => Err(unwatched(
+                &self.root,
+                &"it is gone; it is watched again when it is back",
+            )),
             (None, None) => Ok(()),
         }
     }
 
     /// Watches and lists a folder and all below it.
     fn look(&mut self, folder: &Path) -> Result<Tree> {
-        let Self { root, enters, watcher, .. } = self;
-        Tree::scan(root, folder, enters, &mut |disk| match watcher.watch(disk, RecursiveMode::NonRecursive) {
+        let Self {
+            root,
+            enters,
+            watcher,
+            ..
+        } = self;
+        Tree::scan(root, folder, enters, &mut |disk| match watcher
+            .watch(disk, RecursiveMode::NonRecursive)
+        {
             Ok(()) => Ok(()),
             Err(error) => match error.kind {
                 // It went, or is not ours to read: then there is nothing to see.
@@ -331,14 +380,19 @@ impl Eyes {
 }
 
 fn unwatched(path: &Path, cause: &dyn std::fmt::Display) -> Error {
-    Error::new(Code::SyncWatch, format!("cannot watch `{}`: {cause}", path.display()))
+    Error::new(
+        Code::SyncWatch,
+        format!("cannot watch `{}`: {cause}", path.display()),
+    )
 }
 
 fn refused(path: &Path, error: &notify::Error) -> Error {
     match &error.kind {
-        ErrorKind::MaxFilesWatch => unwatched(path, &"the system's limit of watched folders is reached")
-            .evidence(limit("max_user_watches"))
-            .hint("sudo sysctl fs.inotify.max_user_watches=524288"),
+        ErrorKind::MaxFilesWatch => {
+            unwatched(path, &"the system's limit of watched folders is reached")
+                .evidence(limit("max_user_watches"))
+                .hint("sudo sysctl fs.inotify.max_user_watches=524288")
+        }
         // EMFILE, by inotify_init1(2): too many instances, or too many files.
         ErrorKind::Io(e) if e.raw_os_error() == Some(24) => {
             unwatched(path, &"the system's limit of watchers is reached")
@@ -379,7 +433,8 @@ mod tests {
                 fs::create_dir_all(file.parent().unwrap()).unwrap();
                 fs::write(file, "old").unwrap();
             }
-            let watch = Watch::start(dir.path(), |path| !path.ends_with("node_modules"), None).unwrap();
+            let watch =
+                Watch::start(dir.path(), |path| !path.ends_with("node_modules"), None).unwrap();
             Self { dir, watch }
         }
 
@@ -392,8 +447,9 @@ mod tests {
             let mut seen = BTreeSet::new();
             while !paths.iter().all(|path| seen.contains(*path)) {
                 let next = timeout(Duration::from_secs(5), self.watch.next()).await;
-                let changes =
-                    next.unwrap_or_else(|_| panic!("no event for some of {paths:?}; seen: {seen:?}")).unwrap();
+                let changes = next
+                    .unwrap_or_else(|_| panic!("no event for some of {paths:?}; seen: {seen:?}"))
+                    .unwrap();
                 seen.extend(changes.into_keys().map(|path| path.display().to_string()));
             }
             seen
@@ -403,7 +459,12 @@ mod tests {
         async fn quiet(&self) -> BTreeSet<String> {
             let mut seen = BTreeSet::new();
             while let Ok(changes) = timeout(Duration::from_millis(200), self.watch.next()).await {
-                seen.extend(changes.unwrap().into_keys().map(|path| path.display().to_string()));
+                seen.extend(
+                    changes
+                        .unwrap()
+                        .into_keys()
+                        .map(|path| path.display().to_string()),
+                );
             }
             seen
         }
@@ -412,7 +473,10 @@ mod tests {
     #[tokio::test]
     async fn a_file_counts_when_it_is_closed_after_writing() {
         let trial = Trial::new(&["a"]);
-        let mut old = fs::File::options().write(true).open(trial.path("a")).unwrap();
+        let mut old = fs::File::options()
+            .write(true)
+            .open(trial.path("a"))
+            .unwrap();
         let mut new = fs::File::create(trial.path("b")).unwrap();
         old.write_all(b"new").unwrap();
         new.write_all(b"new").unwrap();
@@ -464,7 +528,18 @@ mod tests {
     async fn a_renamed_folder_is_watched_under_its_new_name() {
         let trial = Trial::new(&["a/sub/file", "a/other"]);
         fs::rename(trial.path("a"), trial.path("b")).unwrap();
-        trial.sees(&["a", "a/sub", "a/sub/file", "a/other", "b", "b/sub", "b/sub/file", "b/other"]).await;
+        trial
+            .sees(&[
+                "a",
+                "a/sub",
+                "a/sub/file",
+                "a/other",
+                "b",
+                "b/sub",
+                "b/sub/file",
+                "b/other",
+            ])
+            .await;
         trial.quiet().await;
         fs::write(trial.path("b/sub/file"), "new").unwrap();
         let seen = trial.sees(&["b/sub/file"]).await;
@@ -496,7 +571,10 @@ mod tests {
         fs::write(trial.path("a"), "changed").unwrap();
         trial.quiet().await;
         trial.watch.rescan();
-        assert_eq!(trial.quiet().await, BTreeSet::from([String::new(), "a".to_owned()]));
+        assert_eq!(
+            trial.quiet().await,
+            BTreeSet::from([String::new(), "a".to_owned()])
+        );
         trial.watch.rescan();
         assert_eq!(trial.quiet().await, BTreeSet::from([String::new()]));
     }
@@ -505,7 +583,10 @@ mod tests {
     async fn a_root_that_is_removed_and_made_again_is_watched() {
         let trial = Trial::new(&["root/a", "root/b/c"]);
         let root = trial.path("root");
-        let trial = Trial { watch: Watch::start(&root, |_| true, None).unwrap(), ..trial };
+        let trial = Trial {
+            watch: Watch::start(&root, |_| true, None).unwrap(),
+            ..trial
+        };
         fs::remove_dir_all(&root).unwrap();
         let gone = timeout(Duration::from_secs(5), async {
             loop {
@@ -514,7 +595,11 @@ mod tests {
                 }
             }
         });
-        assert!(gone.await.unwrap().ends_with("it is gone; it is watched again when it is back"));
+        assert!(
+            gone.await
+                .unwrap()
+                .ends_with("it is gone; it is watched again when it is back")
+        );
         trial.quiet().await;
         fs::create_dir_all(root.join("b")).unwrap();
         fs::write(root.join("b/new"), "new").unwrap();
@@ -526,9 +611,14 @@ mod tests {
     #[tokio::test]
     async fn a_root_above_which_a_folder_is_renamed_is_told_and_watched_when_it_is_back() {
         let trial = Trial::new(&["above/root/a"]);
-        let trial = Trial { watch: Watch::start(&trial.path("above/root"), |_| true, None).unwrap(), ..trial };
+        let trial = Trial {
+            watch: Watch::start(&trial.path("above/root"), |_| true, None).unwrap(),
+            ..trial
+        };
         fs::rename(trial.path("above"), trial.path("away")).unwrap();
-        let gone = timeout(Duration::from_secs(10), trial.watch.next()).await.unwrap();
+        let gone = timeout(Duration::from_secs(10), trial.watch.next())
+            .await
+            .unwrap();
         assert!(gone.is_err(), "{gone:?}");
         fs::rename(trial.path("away"), trial.path("above")).unwrap();
         trial.sees(&["", "a"]).await;
@@ -546,8 +636,14 @@ mod tests {
                 fs::rename(trial.path("temporary"), trial.path(name)).unwrap();
                 fs::remove_file(trial.path(name)).unwrap();
             }
-            let next = timeout(Duration::from_secs(5), trial.watch.next()).await.unwrap().unwrap();
-            changes.extend(next.into_iter().filter(|(path, change)| path == Path::new("there") || !change.known));
+            let next = timeout(Duration::from_secs(5), trial.watch.next())
+                .await
+                .unwrap()
+                .unwrap();
+            changes.extend(
+                next.into_iter()
+                    .filter(|(path, change)| path == Path::new("there") || !change.known),
+            );
         }
         assert!(changes[Path::new("there")].known);
     }
@@ -569,12 +665,20 @@ mod tests {
             fs::create_dir_all(trial.path(name).parent().unwrap()).unwrap();
             fs::write(trial.path(name), "new").unwrap();
         }
-        trial.sees(&names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+        trial
+            .sees(&names.iter().map(String::as_str).collect::<Vec<_>>())
+            .await;
     }
 
     #[test]
     fn a_limit_of_the_system_is_told_with_the_way_to_raise_it() {
-        let error = refused(Path::new("/x"), &notify::Error::new(ErrorKind::MaxFilesWatch));
-        assert_eq!(error.hint.as_deref(), Some("sudo sysctl fs.inotify.max_user_watches=524288"));
+        let error = refused(
+            Path::new("/x"),
+            &notify::Error::new(ErrorKind::MaxFilesWatch),
+        );
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("sudo sysctl fs.inotify.max_user_watches=524288")
+        );
     }
 }

@@ -39,7 +39,10 @@ pub(super) async fn keep(
         let now = containers.borrow_and_update().clone();
         let ours = |container: &Container| container.image == shared.settings.reference;
         workers.retain(|id, _| now.get(id).is_some_and(ours));
-        shared.state().containers.retain(|id, _| workers.contains_key(id));
+        shared
+            .state()
+            .containers
+            .retain(|id, _| workers.contains_key(id));
         for (id, container) in now.into_iter().filter(|(_, container)| ours(container)) {
             workers.entry(id.clone()).or_insert_with(|| {
                 shared.welcome(&id, &container);
@@ -91,8 +94,17 @@ struct Doubt {
 
 impl Worker {
     fn new(shared: Arc<Shared>, id: String, container: Container) -> Self {
-        let (failed, doubts, hung) = (BTreeSet::new(), BTreeMap::new(), BTreeSet::new());
-        Self { shared, id, container, failed, doubts, hung }
+        let failed = BTreeSet::new();
+        let doubts = BTreeMap::new();
+        let hung = BTreeSet::new();
+        Self {
+            shared,
+            id,
+            container,
+            failed,
+            doubts,
+            hung,
+        }
     }
 
     /// Until the container is gone.
@@ -100,7 +112,13 @@ impl Worker {
         let roots = self.shared.settings.rules.roots().to_vec();
         let mut pause = FIRST_PAUSE;
         loop {
-            let Ok(client) = clients.wait_for(Option::is_some).await.map(|client| client.clone()) else { return };
+            let Ok(client) = clients
+                .wait_for(Option::is_some)
+                .await
+                .map(|client| client.clone())
+            else {
+                return;
+            };
             let Some(client) = client else { continue };
             let trouble = match Stream::open(&client, &self.container.place, &roots).await {
                 Ok(stream) => {
@@ -175,15 +193,21 @@ impl Worker {
     /// What the container lacks, read from the disk.
     async fn batch(&mut self) -> Result<Batch, String> {
         let taken = Instant::now();
-        let (shared, id, mut again) = (self.shared.clone(), self.id.clone(), self.failed.clone());
+        let shared = self.shared.clone();
+        let id = self.id.clone();
+        let mut again = self.failed.clone();
         again.extend(self.doubted(taken));
         let read = move || {
             let state = shared.state();
-            let after = state.containers.get(&id).map_or(0, |status| status.generation);
+            let after = state
+                .containers
+                .get(&id)
+                .map_or(0, |status| status.generation);
             let (new, reached) = state.journal.since(after, MOST);
             drop(state);
             let new: BTreeSet<_> = new.into_iter().collect();
-            let (mut items, mut unread) = (Vec::new(), Vec::new());
+            let mut items = Vec::new();
+            let mut unread = Vec::new();
             for path in new.union(&again) {
                 match shared.read_whole(path, taken + GONE_FOR) {
                     Ok(Some((item, found))) => items.push(Read::new(path.clone(), item, &found)),
@@ -191,24 +215,54 @@ impl Worker {
                     Err(why) => unread.push((path.clone(), why.to_string())),
                 }
             }
-            Batch { after, reached, new, items, unread, taken, read: Instant::now() }
+            Batch {
+                after,
+                reached,
+                new,
+                items,
+                unread,
+                taken,
+                read: Instant::now(),
+            }
         };
-        tokio::task::spawn_blocking(read).await.map_err(|e| internal(&e).message)
+        tokio::task::spawn_blocking(read)
+            .await
+            .map_err(|e| internal(&e).message)
     }
 
     /// Whether all of it is in place.
     async fn apply(&mut self, stream: &mut Stream, batch: Batch) -> Result<bool, Trouble> {
         let items: Vec<Item> = batch.items.iter().map(|read| read.item.clone()).collect();
-        let applied = if items.is_empty() { Applied::default() } else { stream.apply(&items).await? };
+        let applied = if items.is_empty() {
+            Applied::default()
+        } else {
+            stream.apply(&items).await?
+        };
         let at = Instant::now();
-        let is_failed = |read: &&Read| applied.failures.iter().any(|failure| failure.target == read.item.target);
+        let is_failed = |read: &&Read| {
+            applied
+                .failures
+                .iter()
+                .any(|failure| failure.target == read.item.target)
+        };
         let (failed, done): (Vec<_>, Vec<_>) = batch.items.iter().partition(is_failed);
-        let unread = batch.unread.first().map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
-        let trouble = applied.failures.first().map(|failure| self.failure(failure)).or(unread);
+        let unread = batch
+            .unread
+            .first()
+            .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
+        let trouble = applied
+            .failures
+            .first()
+            .map(|failure| self.failure(failure))
+            .or(unread);
         let (wrong, is_lost) = self.run_all(stream, &done).await?;
-        let failed = failed.into_iter().map(|read| &read.path).chain(batch.unread.iter().map(|(path, _)| path));
+        let failed = failed
+            .into_iter()
+            .map(|read| &read.path)
+            .chain(batch.unread.iter().map(|(path, _)| path));
         self.failed = failed.cloned().collect();
-        done.iter().for_each(|read| self.doubt(read, &batch, &applied));
+        done.iter()
+            .for_each(|read| self.doubt(read, &batch, &applied));
         self.record(&batch, done.len(), at, trouble.or(wrong.clone()));
         if is_lost {
             return Err(Trouble::Lost(wrong.unwrap_or_default()));
@@ -218,17 +272,23 @@ impl Worker {
 
     /// Tells how far the container is, and how long that took.
     fn record(&self, batch: &Batch, done: usize, applied: Instant, trouble: Option<String>) {
-        let clock = self.shared.began(batch.after, batch.reached).map(|(event, noted)| Clock {
-            event,
-            noted,
-            taken: batch.taken.max(noted),
-            read: batch.read.max(noted),
-            applied,
-            done: Instant::now(),
-        });
+        let clock = self
+            .shared
+            .began(batch.after, batch.reached)
+            .map(|(event, noted)| Clock {
+                event,
+                noted,
+                taken: batch.taken.max(noted),
+                read: batch.read.max(noted),
+                applied,
+                done: Instant::now(),
+            });
         let mut state = self.shared.state();
         // A container that comes late is no save.
-        let late = state.containers.get(&self.id).is_none_or(ContainerStatus::is_behind);
+        let late = state
+            .containers
+            .get(&self.id)
+            .is_none_or(ContainerStatus::is_behind);
         if let Some(clock) = clock.filter(|_| !late && done > 0) {
             state.traces.add(clock.trace(batch.reached, done));
         }
@@ -242,23 +302,38 @@ impl Worker {
     /// What is to be read once more. What the intake has seen meanwhile as it was sent is settled.
     fn doubted(&mut self, now: Instant) -> Vec<PathBuf> {
         let state = self.shared.state();
-        self.doubts.retain(|path, doubt| doubt.sent.is_none() || doubt.sent != state.journal.seen(path));
-        let due = self.doubts.iter().filter(|(_, doubt)| now >= doubt.tried + FIRST_PAUSE);
+        self.doubts
+            .retain(|path, doubt| doubt.sent.is_none() || doubt.sent != state.journal.seen(path));
+        let due = self
+            .doubts
+            .iter()
+            .filter(|(_, doubt)| now >= doubt.tried + FIRST_PAUSE);
         due.map(|(path, _)| path.clone()).collect()
     }
 
     /// Compares what was sent with what the intake saw.
     fn doubt(&mut self, read: &Read, batch: &Batch, applied: &Applied) {
-        let (now, sent) = (Instant::now(), read.sent(applied));
+        let now = Instant::now();
+        let sent = read.sent(applied);
         if sent.is_some() && sent == self.shared.state().journal.seen(&read.path) {
             self.doubts.remove(&read.path);
             return;
         }
-        let before = self.doubts.get(&read.path).filter(|_| !batch.new.contains(&read.path));
+        let before = self
+            .doubts
+            .get(&read.path)
+            .filter(|_| !batch.new.contains(&read.path));
         let since = before.map_or(now, |doubt| doubt.since);
         // A file that is written all the time, and never closed, is never the same twice.
         if now < since + DOUBTED_FOR {
-            self.doubts.insert(read.path.clone(), Doubt { sent, since, tried: now });
+            self.doubts.insert(
+                read.path.clone(),
+                Doubt {
+                    sent,
+                    since,
+                    tried: now,
+                },
+            );
         } else {
             self.doubts.remove(&read.path);
         }
@@ -266,7 +341,11 @@ impl Worker {
 
     /// Runs the commands of all rules that a batch went by. The answer is what went wrong, and whether the stream
     /// is lost with it.
-    async fn run_all(&mut self, stream: &mut Stream, done: &[&Read]) -> Result<(Option<String>, bool), Trouble> {
+    async fn run_all(
+        &mut self,
+        stream: &mut Stream,
+        done: &[&Read],
+    ) -> Result<(Option<String>, bool), Trouble> {
         let shared = self.shared.clone();
         let commands: BTreeSet<_> = done.iter().map(|read| shared.command(&read.path)).collect();
         let mut wrong = None;
@@ -280,15 +359,32 @@ impl Worker {
                 return Ok((Some(endless(command)), true));
             };
             let last = ran.output.lines().next_back().unwrap_or_default();
-            let failed = || format!("`{}` ended with exit code {}: {last}", command.join(" "), ran.code);
+            let failed = || {
+                format!(
+                    "`{}` ended with exit code {}: {last}",
+                    command.join(" "),
+                    ran.code
+                )
+            };
             wrong = wrong.or((ran.code != 0).then(failed));
         }
         Ok((wrong, false))
     }
 
     fn failure(&self, failure: &Failure) -> String {
-        let root = self.shared.settings.rules.roots().get(failure.target.root).map_or("", String::as_str);
-        let path = failure.target.folders.iter().chain([&failure.target.name]).collect::<PathBuf>();
+        let root = self
+            .shared
+            .settings
+            .rules
+            .roots()
+            .get(failure.target.root)
+            .map_or("", String::as_str);
+        let path = failure
+            .target
+            .folders
+            .iter()
+            .chain([&failure.target.name])
+            .collect::<PathBuf>();
         format!("`{root}/{}`: {}", path.display(), failure.why)
     }
 
@@ -301,7 +397,8 @@ impl Worker {
 
 /// It goes on in the container: started again with every save it would be there many times.
 fn endless(command: &[String]) -> String {
-    let (command, seconds) = (command.join(" "), RUN.as_secs());
+    let command = command.join(" ");
+    let seconds = RUN.as_secs();
     format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
 }
 
@@ -341,13 +438,19 @@ impl Read {
             _ => (0, false),
         };
         let seen = if is_long { None } else { found.seen().ok() };
-        Self { path, item, mode, seen }
+        Self {
+            path,
+            item,
+            mode,
+            seen,
+        }
     }
 
     /// As the intake would see what was sent; None if that is nothing whole.
     fn sent(&self, applied: &Applied) -> Option<Seen> {
         let streamed = || applied.streamed.get(&self.item.target).copied().flatten();
-        self.seen.or_else(|| streamed().map(|digest| file(self.mode, digest)))
+        self.seen
+            .or_else(|| streamed().map(|digest| file(self.mode, digest)))
     }
 }
 
@@ -357,8 +460,14 @@ impl Shared {
     fn read_whole(&self, path: &Path, until: Instant) -> std::io::Result<Option<(Item, Wanted)>> {
         loop {
             let read = self.read(path)?;
-            let is_gone = read.as_ref().is_some_and(|(_, found)| *found == Wanted::Gone);
-            let is_known = self.state().journal.seen(path).is_none_or(|seen| seen == Seen::Gone);
+            let is_gone = read
+                .as_ref()
+                .is_some_and(|(_, found)| *found == Wanted::Gone);
+            let is_known = self
+                .state()
+                .journal
+                .seen(path)
+                .is_none_or(|seen| seen == Seen::Gone);
             if !is_gone || is_known || Instant::now() >= until {
                 return Ok(read);
             }

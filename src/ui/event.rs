@@ -33,11 +33,21 @@ pub struct Event {
 impl Event {
     /// Stands for events that a listener was too slow for.
     pub fn missed(count: u64) -> Self {
-        let error =
-            Error::new(Code::SessionMissed, format!("{count} events were not told: they were not read in time"))
-                .hint("devk status    # shows how it stands now");
-        let (step, detail) = ("session.events".to_owned(), error.to_string());
-        Self { time: jiff::Timestamp::now(), step, status: Status::Failed, detail, ms: 0, error: Some(error) }
+        let error = Error::new(
+            Code::SessionMissed,
+            format!("{count} events were not told: they were not read in time"),
+        )
+        .hint("devk status    # shows how it stands now");
+        let step = "session.events".to_owned();
+        let detail = error.to_string();
+        Self {
+            time: jiff::Timestamp::now(),
+            step,
+            status: Status::Failed,
+            detail,
+            ms: 0,
+            error: Some(error),
+        }
     }
 }
 
@@ -58,14 +68,24 @@ impl Reporter {
 
     /// Starts a step; the handle must be ended by `done`, `skipped` or `failed`.
     pub fn start(&self, id: impl Into<String>, detail: impl Into<String>) -> Step {
-        let step = Step { id: id.into(), reporter: self.clone(), since: Instant::now(), open: true };
+        let step = Step {
+            id: id.into(),
+            reporter: self.clone(),
+            since: Instant::now(),
+            open: true,
+        };
         step.send(Status::Started, detail.into(), None);
         step
     }
 
     /// A step that has nothing to do.
     pub fn skipped(&self, id: impl Into<String>, why: impl Into<String>) {
-        let mut step = Step { id: id.into(), reporter: self.clone(), since: Instant::now(), open: true };
+        let mut step = Step {
+            id: id.into(),
+            reporter: self.clone(),
+            since: Instant::now(),
+            open: true,
+        };
         step.end(Status::Skipped, why.into(), None);
     }
 }
@@ -112,7 +132,14 @@ impl Step {
 
     fn send(&self, status: Status, detail: String, error: Option<Error>) {
         let ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let event = Event { time: jiff::Timestamp::now(), step: self.id.clone(), status, detail, ms, error };
+        let event = Event {
+            time: jiff::Timestamp::now(),
+            step: self.id.clone(),
+            status,
+            detail,
+            ms,
+            error,
+        };
         // Nobody may be listening; events are a report, not a queue.
         let _ = self.reporter.0.send(event);
     }
@@ -121,7 +148,10 @@ impl Step {
 impl Drop for Step {
     fn drop(&mut self) {
         if self.open {
-            let error = Error::new(Code::Interrupted, format!("`{}` was stopped before it ended", self.id));
+            let error = Error::new(
+                Code::Interrupted,
+                format!("`{}` was stopped before it ended", self.id),
+            );
             self.end(Status::Failed, error.to_string(), Some(error));
         }
     }

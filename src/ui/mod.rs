@@ -57,7 +57,10 @@ pub fn json(document: &impl serde::Serialize) {
 /// that is lost for another reason, such as a full disk, is a failure.
 pub fn out(text: &str) {
     let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush())
+    {
         Ok(()) => {}
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
         Err(e) => {
@@ -80,11 +83,19 @@ pub fn log(line: std::fmt::Arguments<'_>) {
 /// A table with aligned columns and two spaces between them.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
-    let width =
-        |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|c| c.chars().count()).max().unwrap_or_default();
+    let width = |at: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(at))
+            .map(|c| c.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
     let widths: Vec<_> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -93,10 +104,14 @@ pub fn table(rows: &[Vec<String>]) -> String {
 /// The same as a Markdown table (GitHub's); the first row is its head.
 pub fn markdown(rows: &[Vec<String>]) -> String {
     let line = |row: &[String]| {
-        let cells = row.iter().map(|cell| cell.replace('|', r"\|").replace('\n', " "));
+        let cells = row
+            .iter()
+            .map(|cell| cell.replace('|', r"\|").replace('\n', " "));
         format!("| {} |\n", cells.collect::<Vec<_>>().join(" | "))
     };
-    let Some((head, rows)) = rows.split_first() else { return String::new() };
+    let Some((head, rows)) = rows.split_first() else {
+        return String::new();
+    };
     let rule = format!("|{}\n", " --- |".repeat(head.len()));
     line(head) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
 }

@@ -7,7 +7,13 @@ use crate::error::Error;
 /// failure.
 pub fn lines(event: &Event) -> String {
     let seconds = format!("{:>6.1}s", event.ms as f64 / 1000.0);
-    let line = |mark: &str| format!("{seconds} {mark} {:<24} {}\n", event.step, tame(&event.detail));
+    let line = |mark: &str| {
+        format!(
+            "{seconds} {mark} {:<24} {}\n",
+            event.step,
+            tame(&event.detail)
+        )
+    };
     let explained = || event.error.as_ref().map(failure).unwrap_or_default();
     match event.status {
         Status::Started => line("…"),
@@ -21,19 +27,36 @@ pub fn lines(event: &Event) -> String {
 
 /// A failure: evidence and hint, indented below its line.
 pub fn failure(error: &Error) -> String {
-    let evidence = error.evidence.iter().map(|line| format!("          | {}\n", tame(line)));
-    let hint = error.hint.iter().map(|hint| format!("          hint: {}\n", tame(hint)));
+    let evidence = error
+        .evidence
+        .iter()
+        .map(|line| format!("          | {}\n", tame(line)));
+    let hint = error
+        .hint
+        .iter()
+        .map(|hint| format!("          hint: {}\n", tame(hint)));
     evidence.chain(hint).collect()
 }
 
 /// An error that stands alone, as `main` prints it.
 pub fn error(error: &Error) -> String {
-    format!("error[{}]: {}\n{}", error.code, tame(&error.to_string()), failure(error))
+    format!(
+        "error[{}]: {}\n{}",
+        error.code,
+        tame(&error.to_string()),
+        failure(error)
+    )
 }
 
 /// On one line, and nothing in it that a terminal obeys: names and what programs print are not devk's own words.
 pub fn tame(text: &str) -> String {
-    let tamed = |c: char| if c.is_control() && c != '\t' { c.escape_default().to_string() } else { c.to_string() };
+    let tamed = |c: char| {
+        if c.is_control() && c != '\t' {
+            c.escape_default().to_string()
+        } else {
+            c.to_string()
+        }
+    };
     text.chars().map(tamed).collect()
 }
 
@@ -44,8 +67,12 @@ mod tests {
 
     #[test]
     fn a_terminal_obeys_nothing_that_is_shown() {
-        let shown = error(&Error::new(Code::ConfigValue, "`a\nb` is no name").evidence("\u{1b}[2Jgone\r"));
-        assert_eq!(shown, "error[config.value]: `a\\nb` is no name\n          | \\u{1b}[2Jgone\\r\n");
+        let shown =
+            error(&Error::new(Code::ConfigValue, "`a\nb` is no name").evidence("\u{1b}[2Jgone\r"));
+        assert_eq!(
+            shown,
+            "error[config.value]: `a\\nb` is no name\n          | \\u{1b}[2Jgone\\r\n"
+        );
     }
 
     #[test]

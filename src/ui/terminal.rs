@@ -44,7 +44,9 @@ impl Terminal {
     fn start(&mut self, event: &Event) {
         let bar = self.bars.add(ProgressBar::new_spinner());
         // A broken template would be a bug; the default style still shows the step.
-        if let Ok(style) = ProgressStyle::with_template("{elapsed:>7} {spinner:.cyan} {prefix:<24} {wide_msg}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{elapsed:>7} {spinner:.cyan} {prefix:<24} {wide_msg}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(event.step.clone());
@@ -60,6 +62,9 @@ fn colour(status: Status, text: &str) -> String {
         Status::Failed => console::Style::new().red(),
         _ => console::Style::new().dim(),
     };
-    let mark = ["✓", "✗", "-"].into_iter().find(|mark| text.contains(mark)).unwrap_or_default();
+    let mark = ["✓", "✗", "-"]
+        .into_iter()
+        .find(|mark| text.contains(mark))
+        .unwrap_or_default();
     text.replacen(mark, &style.for_stderr().apply_to(mark).to_string(), 1)
 }

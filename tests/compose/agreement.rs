@@ -13,7 +13,11 @@ use crate::{reader, real};
 /// A folder of which docker compose finds no file above.
 pub(crate) fn parent() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
-    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
+    }
 }
 
 /// `work` for each item, on a few threads; the results in the items' order.
@@ -46,13 +50,28 @@ fn is_set(name: &str) -> bool {
 type Said = (Answer, String);
 
 /// A report for each case on which two differ.
-fn differences(cases: &[Case], (one, ones): (&str, &[Said]), (other, others): (&str, &[Said])) -> Vec<String> {
-    let side =
-        |who: &str, (answer, said): &Said| format!("  {who}:\n{}{}", indented(&answer.record(true)), indented(said));
+fn differences(
+    cases: &[Case],
+    (one, ones): (&str, &[Said]),
+    (other, others): (&str, &[Said]),
+) -> Vec<String> {
+    let side = |who: &str, (answer, said): &Said| {
+        format!(
+            "  {who}:\n{}{}",
+            indented(&answer.record(true)),
+            indented(said)
+        )
+    };
     let mut reports = vec![];
     for (case, (left, right)) in cases.iter().zip(ones.iter().zip(others)) {
         if left.0 != right.0 {
-            reports.push(format!("{}: {}\n{}{}", case.topic, case.name, side(one, left), side(other, right)));
+            reports.push(format!(
+                "{}: {}\n{}{}",
+                case.topic,
+                case.name,
+                side(one, left),
+                side(other, right)
+            ));
         }
     }
     reports
@@ -65,7 +84,10 @@ fn indented(text: &str) -> String {
 /// As far as a record goes.
 fn as_recorded(case: &Case, (answer, said): &Said) -> Said {
     let record = answer.record(case.shows_environment);
-    (Answer::recorded(record.strip_prefix("<-- ").unwrap()), said.clone())
+    (
+        Answer::recorded(record.strip_prefix("<-- ").unwrap()),
+        said.clone(),
+    )
 }
 
 /// The recorded answer, if docker compose gives that at all: one that goes by the order of a map it gives often.
@@ -84,7 +106,11 @@ fn ask_real(case: &Case, parent: &Path) -> Said {
 fn cases() -> Vec<Case> {
     let cases: Vec<_> = topics().into_iter().flat_map(|topic| topic.cases).collect();
     let names: BTreeSet<_> = cases.iter().map(|case| (&case.topic, &case.name)).collect();
-    assert_eq!(names.len(), cases.len(), "two cases of a topic have one name");
+    assert_eq!(
+        names.len(),
+        cases.len(),
+        "two cases of a topic have one name"
+    );
     cases
 }
 
@@ -93,19 +119,43 @@ fn devk_reads_every_case_as_docker_compose_does() {
     let parent = parent();
     let cases = cases();
     cases.iter().for_each(|case| case.lay_out(parent.path()));
-    let devk: Vec<_> = cases.iter().map(|case| reader::ask(case, parent.path())).collect();
+    let devk: Vec<_> = cases
+        .iter()
+        .map(|case| reader::ask(case, parent.path()))
+        .collect();
     let mut found = if is_set("DEVK_COMPOSE") {
         let began = Instant::now();
         let real = in_parallel(&cases, |case| ask_real(case, parent.path()));
-        println!("{} calls of docker compose: {:?}", cases.len(), began.elapsed());
+        println!(
+            "{} calls of docker compose: {:?}",
+            cases.len(),
+            began.elapsed()
+        );
         differences(&cases, ("docker compose", &real), ("devk", &devk))
     } else {
         vec![]
     };
-    let recorded: Vec<_> = cases.iter().map(|case| (case.answer.clone().expect("UPDATE=1"), String::new())).collect();
-    let short: Vec<_> = cases.iter().zip(&devk).map(|(case, answer)| as_recorded(case, answer)).collect();
-    found.extend(differences(&cases, ("recorded", &recorded), ("devk", &short)));
-    assert!(found.is_empty(), "{}\n{} of {} cases differ", found.join("\n"), found.len(), cases.len());
+    let recorded: Vec<_> = cases
+        .iter()
+        .map(|case| (case.answer.clone().expect("UPDATE=1"), String::new()))
+        .collect();
+    let short: Vec<_> = cases
+        .iter()
+        .zip(&devk)
+        .map(|(case, answer)| as_recorded(case, answer))
+        .collect();
+    found.extend(differences(
+        &cases,
+        ("recorded", &recorded),
+        ("devk", &short),
+    ));
+    assert!(
+        found.is_empty(),
+        "{}\n{} of {} cases differ",
+        found.join("\n"),
+        found.len(),
+        cases.len()
+    );
 }
 
 #[test]
@@ -113,8 +163,18 @@ fn every_compose_file_of_this_project_is_a_case() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = vec![];
     collect(root, &mut found);
-    let covered: BTreeSet<_> = cases().into_iter().filter_map(|case| case.in_place).collect();
-    let folders = found.iter().map(|file| file.parent().unwrap().strip_prefix(root).unwrap().display().to_string());
+    let covered: BTreeSet<_> = cases()
+        .into_iter()
+        .filter_map(|case| case.in_place)
+        .collect();
+    let folders = found.iter().map(|file| {
+        file.parent()
+            .unwrap()
+            .strip_prefix(root)
+            .unwrap()
+            .display()
+            .to_string()
+    });
     let missing: Vec<_> = folders.filter(|folder| !covered.contains(folder)).collect();
     assert!(missing.is_empty(), "not in cases/project.txt: {missing:?}");
 }
@@ -139,7 +199,10 @@ fn update() {
     }
     let parent = parent();
     let wanted = std::env::var("TOPIC").unwrap_or_default();
-    for topic in topics().into_iter().filter(|topic| topic.name.contains(&wanted)) {
+    for topic in topics()
+        .into_iter()
+        .filter(|topic| topic.name.contains(&wanted))
+    {
         record(topic, parent.path());
     }
 }
@@ -149,7 +212,13 @@ fn record(mut topic: Topic, parent: &Path) {
     let real = in_parallel(&topic.cases, |case| ask_real(case, parent));
     for (case, (answer, said)) in topic.cases.iter_mut().zip(real) {
         if case.answer.as_ref() != Some(&answer) {
-            println!("{}: {}\n{}{}", case.topic, case.name, indented(&answer.record(true)), indented(&said));
+            println!(
+                "{}: {}\n{}{}",
+                case.topic,
+                case.name,
+                indented(&answer.record(true)),
+                indented(&said)
+            );
         }
         case.answer = Some(answer);
     }

@@ -39,13 +39,20 @@ impl Answer {
         // It prints every `$` twice.
         let value: Value = serde_json::from_str(&json.replace("$$", "$")).unwrap();
         let services = value["services"].as_object().into_iter().flatten();
-        let services = services.map(|(name, service)| (name.clone(), Service::from_json(service))).collect();
-        Self::Project { name: value["name"].as_str().unwrap().to_owned(), services }
+        let services = services
+            .map(|(name, service)| (name.clone(), Service::from_json(service)))
+            .collect();
+        Self::Project {
+            name: value["name"].as_str().unwrap().to_owned(),
+            services,
+        }
     }
 
     /// As it stands in a case; the variables only if they are shown.
     pub(crate) fn record(&self, environment: bool) -> String {
-        let Self::Project { name, services } = self else { return "<-- refused\n".to_owned() };
+        let Self::Project { name, services } = self else {
+            return "<-- refused\n".to_owned();
+        };
         let mut text = format!("<-- {name}\n");
         for (name, service) in services {
             if service.ports.is_empty() {
@@ -89,7 +96,10 @@ impl Answer {
                 _ => {}
             }
         }
-        Self::Project { name: name.to_owned(), services }
+        Self::Project {
+            name: name.to_owned(),
+            services,
+        }
     }
 }
 
@@ -99,14 +109,30 @@ impl Service {
         let port = |value: &Value| Port {
             host_ip: text(&value["host_ip"]),
             published: text(&value["published"]),
-            target: value["target"].as_u64().unwrap_or_default().try_into().unwrap(),
+            target: value["target"]
+                .as_u64()
+                .unwrap_or_default()
+                .try_into()
+                .unwrap(),
             protocol: text(&value["protocol"]).unwrap_or_default(),
         };
-        let mut ports: Vec<_> = value["ports"].as_array().into_iter().flatten().map(port).collect();
+        let mut ports: Vec<_> = value["ports"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(port)
+            .collect();
         ports.sort();
         let environment = value["environment"].as_object().into_iter().flatten();
-        let environment = environment.filter_map(|(key, value)| Some((key.clone(), text(value)?))).collect();
-        Self { ports, environment, image: text(&value["image"]), network_mode: text(&value["network_mode"]) }
+        let environment = environment
+            .filter_map(|(key, value)| Some((key.clone(), text(value)?)))
+            .collect();
+        Self {
+            ports,
+            environment,
+            image: text(&value["image"]),
+            network_mode: text(&value["network_mode"]),
+        }
     }
 }
 
@@ -114,14 +140,26 @@ impl std::fmt::Display for Port {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let [host_ip, published] =
             [&self.host_ip, &self.published].map(|side| side.as_deref().map_or("-".into(), word));
-        write!(f, "{host_ip} {published} {} {}", self.target, word(&self.protocol))
+        write!(
+            f,
+            "{host_ip} {published} {} {}",
+            self.target,
+            word(&self.protocol)
+        )
     }
 }
 
 /// One word of a line, in quotes where it would not be one.
 fn word(text: &str) -> String {
-    let plain = !text.is_empty() && text != "-" && !text.contains([' ', '"', '\\']) && !text.contains(char::is_control);
-    if plain { text.to_owned() } else { Value::from(text).to_string() }
+    let plain = !text.is_empty()
+        && text != "-"
+        && !text.contains([' ', '"', '\\'])
+        && !text.contains(char::is_control);
+    if plain {
+        text.to_owned()
+    } else {
+        Value::from(text).to_string()
+    }
 }
 
 fn some(word: &str) -> Option<String> {

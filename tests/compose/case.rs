@@ -60,7 +60,10 @@ pub(crate) struct Topic {
 /// Every topic, by name.
 pub(crate) fn topics() -> Vec<Topic> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compose/cases");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     files.into_iter().map(Topic::read).collect()
 }
@@ -72,8 +75,16 @@ impl Topic {
         let mut parts = split(&text, "=== ");
         let (_, head) = parts.remove(0);
         let shared = files(&head);
-        let cases = parts.into_iter().map(|(case, text)| Case::read(&name, &case, &text, &shared)).collect();
-        Self { name, file, head, cases }
+        let cases = parts
+            .into_iter()
+            .map(|(case, text)| Case::read(&name, &case, &text, &shared))
+            .collect();
+        Self {
+            name,
+            file,
+            head,
+            cases,
+        }
     }
 
     /// Writes the file with the answers that the cases have now.
@@ -81,7 +92,10 @@ impl Topic {
         let mut text = self.head.clone();
         for case in &self.cases {
             write!(text, "=== {}\n{}", case.name, case.head).unwrap();
-            let answer = case.answer.as_ref().map(|answer| answer.record(case.shows_environment));
+            let answer = case
+                .answer
+                .as_ref()
+                .map(|answer| answer.record(case.shows_environment));
             writeln!(text, "{}", answer.unwrap_or_default()).unwrap();
         }
         let text = format!("{}\n", text.trim_end());
@@ -97,12 +111,23 @@ impl Case {
             Some((head, answer)) => (format!("{head}\n"), Some(Answer::recorded(answer))),
             None => (format!("{}\n", text.trim_end()), None),
         };
-        let mut case = Self { topic: topic.to_owned(), name: name.to_owned(), answer, ..Self::default() };
+        let mut case = Self {
+            topic: topic.to_owned(),
+            name: name.to_owned(),
+            answer,
+            ..Self::default()
+        };
         let mut body = vec![];
         for line in head.lines().take_while(|line| !line.starts_with("--> ")) {
             case.directive(line, &mut body);
         }
-        case.files = shared.iter().map(|file| File { text: filled(&file.text, &body), ..file.clone() }).collect();
+        case.files = shared
+            .iter()
+            .map(|file| File {
+                text: filled(&file.text, &body),
+                ..file.clone()
+            })
+            .collect();
         case.files.extend(files(&head));
         case.head = head;
         case
@@ -112,7 +137,9 @@ impl Case {
         match line.split_once(": ") {
             _ if line.starts_with('#') => {}
             Some(("env", pair)) => {
-                let (name, value) = pair.split_once('=').unwrap_or_else(|| panic!("{}: {line}", self.name));
+                let (name, value) = pair
+                    .split_once('=')
+                    .unwrap_or_else(|| panic!("{}: {line}", self.name));
                 self.env.push((name.to_owned(), value.to_owned()));
             }
             Some(("args", args)) => self.args.extend(args.split_whitespace().map(str::to_owned)),
@@ -135,7 +162,11 @@ impl Case {
     /// Where the command is run.
     pub(crate) fn dir(&self, parent: &Path) -> PathBuf {
         let root = self.root(parent);
-        if self.at.is_empty() { root } else { root.join(&self.at) }
+        if self.at.is_empty() {
+            root
+        } else {
+            root.join(&self.at)
+        }
     }
 
     /// `text` with the case's folder in place of `{root}`.
@@ -176,7 +207,10 @@ fn files(text: &str) -> Vec<File> {
     let file = |(name, text): (String, String)| {
         let text = format!("{}\n", text.trim_end_matches('\n'));
         match name.strip_suffix(" escaped") {
-            Some(path) => File { path: path.to_owned(), text: unescaped(&text.replace('\n', "")) },
+            Some(path) => File {
+                path: path.to_owned(),
+                text: unescaped(&text.replace('\n', "")),
+            },
             None => File { path: name, text },
         }
     };
@@ -185,9 +219,14 @@ fn files(text: &str) -> Vec<File> {
 
 /// `text` with `body` in place of the line `<case>`.
 fn filled(text: &str, body: &[&str]) -> String {
-    let Some(line) = text.lines().find(|line| line.trim() == "<case>") else { return text.to_owned() };
+    let Some(line) = text.lines().find(|line| line.trim() == "<case>") else {
+        return text.to_owned();
+    };
     let indent = line.trim_end_matches("<case>");
-    let lines: Vec<_> = body.iter().map(|line| format!("{indent}{line}").trim_end().to_owned()).collect();
+    let lines: Vec<_> = body
+        .iter()
+        .map(|line| format!("{indent}{line}").trim_end().to_owned())
+        .collect();
     text.replace(line, &lines.join("\n"))
 }
 
@@ -215,6 +254,9 @@ fn unescaped(text: &str) -> String {
 }
 
 fn slug(name: &str) -> String {
-    let words: Vec<_> = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<_> = name
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     words.join("-").to_ascii_lowercase()
 }

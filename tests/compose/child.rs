@@ -8,7 +8,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs the command to its end. It is asked to end when its time is over, and what it starts must end with it.
 pub(crate) fn output(command: &mut Command, time: Duration) -> Output {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().expect("the program can be run");
     let id = Pid::from_child(&child);
     let (done, is_done) = mpsc::channel();
@@ -18,7 +21,9 @@ pub(crate) fn output(command: &mut Command, time: Duration) -> Output {
                 let _ = kill_process(id, Signal::TERM);
             }
         });
-        let output = child.wait_with_output().expect("the program can be waited for");
+        let output = child
+            .wait_with_output()
+            .expect("the program can be waited for");
         let _ = done.send(());
         output
     })

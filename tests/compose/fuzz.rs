@@ -47,21 +47,37 @@ fn watched<T>(input: &dyn std::fmt::Debug, read: impl FnOnce() -> T) -> T {
 fn runner() -> proptest::test_runner::TestRunner {
     watch();
     // What it finds is kept as a case, in words that a reader understands.
-    proptest::test_runner::TestRunner::new(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })
+    proptest::test_runner::TestRunner::new(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })
 }
 
 fn edits() -> impl Strategy<Value = Vec<Edit>> {
     let edit = (any::<u8>(), any::<u32>(), 0_u8..40, any::<u32>());
-    vec(edit.prop_map(|(kind, at, length, word)| Edit { kind, at, length, word }), 1..6)
+    vec(
+        edit.prop_map(|(kind, at, length, word)| Edit {
+            kind,
+            at,
+            length,
+            word,
+        }),
+        1..6,
+    )
 }
 
 fn cases() -> Vec<Case> {
-    topics().into_iter().flat_map(|topic| topic.cases).filter(|case| case.in_place.is_none()).collect()
+    topics()
+        .into_iter()
+        .flat_map(|topic| topic.cases)
+        .filter(|case| case.in_place.is_none())
+        .collect()
 }
 
 #[test]
 fn mutated_projects() {
-    let (parent, cases) = (parent(), cases());
+    let parent = parent();
+    let cases = cases();
     let strategy = (any::<Index>(), edits());
     let read = |(index, edits): (Index, Vec<Edit>)| {
         let case = edited(index.get(&cases), &edits, &cases);
@@ -133,12 +149,13 @@ const PIECES: &[&str] = &[
     "extends",
 ];
 const TEMPLATE: &[&str] = &[
-    "$", "$$", "${", "}", "{", ":-", "-", ":?", "?", ":+", "+", ":", "A", "B", "_", "a1", "é", " ", "x", "1", ".", "/",
-    "\"",
+    "$", "$$", "${", "}", "{", ":-", "-", ":?", "?", ":+", "+", ":", "A", "B", "_", "a1", "é", " ",
+    "x", "1", ".", "/", "\"",
 ];
 const ENV: &[&str] = &[
-    "A", "B=", "=", ":", " ", "\n", "\r\n", "\t", "export ", "#", " #", "\"", "'", "\\", "\\n", "\\$", "$", "${A", "}",
-    ":-", "?", "é", "\0", "\u{a0}", "\u{2028}", "1", "x y", ".", "-", "[", "\\0101", "\u{feff}",
+    "A", "B=", "=", ":", " ", "\n", "\r\n", "\t", "export ", "#", " #", "\"", "'", "\\", "\\n",
+    "\\$", "$", "${A", "}", ":-", "?", "é", "\0", "\u{a0}", "\u{2028}", "1", "x y", ".", "-", "[",
+    "\\0101", "\u{feff}",
 ];
 
 fn soup(pieces: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
@@ -150,7 +167,11 @@ fn load(dir: &Path, compose: &[u8], env: &[u8]) {
     std::fs::write(dir.join("compose.yaml"), compose).unwrap();
     std::fs::write(dir.join(".env"), env).unwrap();
     let environment = [("A".to_owned(), "1".to_owned())].into();
-    let _ = compose::load(&Options { dir: dir.to_owned(), environment, ..Options::default() });
+    let _ = compose::load(&Options {
+        dir: dir.to_owned(),
+        environment,
+        ..Options::default()
+    });
 }
 
 #[test]
@@ -171,7 +192,9 @@ fn any_bytes() {
         watched(&(&compose, &env), || load(parent.path(), &compose, &env));
         Ok(())
     };
-    runner().run(&(vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..50)), read).unwrap();
+    runner()
+        .run(&(vec(any::<u8>(), 0..200), vec(any::<u8>(), 0..50)), read)
+        .unwrap();
 }
 
 #[test]
@@ -194,7 +217,9 @@ fn any_env_file() {
         watched(&text, || load(parent.path(), compose, text.as_bytes()));
         Ok(())
     };
-    runner().run(&prop_oneof![soup(ENV, 60), any::<String>()], read).unwrap();
+    runner()
+        .run(&prop_oneof![soup(ENV, 60), any::<String>()], read)
+        .unwrap();
 }
 
 #[test]
@@ -202,11 +227,18 @@ fn any_devk_yaml() {
     let parent = parent();
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo/devk.yaml");
     let demo = Case {
-        files: vec![crate::case::File { path: "devk.yaml".to_owned(), text: std::fs::read_to_string(demo).unwrap() }],
+        files: vec![crate::case::File {
+            path: "devk.yaml".to_owned(),
+            text: std::fs::read_to_string(demo).unwrap(),
+        }],
         ..Case::default()
     };
     let paths = ["state", "cache", "data"].map(|name| parent.path().join(name));
-    let paths = Paths { state: paths[0].clone(), cache: paths[1].clone(), data: paths[2].clone() };
+    let paths = Paths {
+        state: paths[0].clone(),
+        cache: paths[1].clone(),
+        data: paths[2].clone(),
+    };
     let others = [demo.clone()];
     let text = prop_oneof![
         edits().prop_map(move |edits| edited(&demo, &edits, &others).files.remove(0).text),
@@ -215,7 +247,11 @@ fn any_devk_yaml() {
     ];
     let read = |text: String| {
         std::fs::write(parent.path().join("devk.yaml"), &text).unwrap();
-        let source = Source { dir: parent.path().to_owned(), file: None, profile: None };
+        let source = Source {
+            dir: parent.path().to_owned(),
+            file: None,
+            profile: None,
+        };
         let _ = watched(&text, || config::load(&source, &paths));
         Ok(())
     };

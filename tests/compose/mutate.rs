@@ -172,7 +172,11 @@ pub(crate) fn edited(case: &Case, edits: &[Edit], others: &[Case]) -> Case {
             break;
         }
         let other = &others[edit.word as usize % others.len()];
-        let other = other.files.first().map(|file| file.text.clone()).unwrap_or_default();
+        let other = other
+            .files
+            .first()
+            .map(|file| file.text.clone())
+            .unwrap_or_default();
         let file = &mut case.files[edit.at as usize % count];
         if !file.path.ends_with('/') {
             edit.apply(&mut file.text, &other);
@@ -196,7 +200,11 @@ fn line_start(text: &str, at: usize) -> usize {
 fn with_line_of(text: &str, at: usize, other: &str, which: usize) -> String {
     let start = line_start(text, at);
     let lines: Vec<_> = other.lines().collect();
-    let line = if lines.is_empty() { "" } else { lines[which % lines.len()] };
+    let line = if lines.is_empty() {
+        ""
+    } else {
+        lines[which % lines.len()]
+    };
     format!("{}{line}\n{}", &text[..start], &text[start..])
 }
 

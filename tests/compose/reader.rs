@@ -22,10 +22,15 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
 }
 
 fn options(case: &Case, parent: &Path) -> Options {
-    let mut options =
-        Options { dir: case.dir(parent), environment: real::environment(case, parent).collect(), ..Options::default() };
+    let mut options = Options {
+        dir: case.dir(parent),
+        environment: real::environment(case, parent).collect(),
+        ..Options::default()
+    };
     for pair in case.args.chunks(2) {
-        let [option, value] = pair else { panic!("{}: {} has no value", case.name, pair[0]) };
+        let [option, value] = pair else {
+            panic!("{}: {} has no value", case.name, pair[0])
+        };
         let value = case.placed(value, parent);
         match option.as_str() {
             "-f" => options.files.push(value.into()),
@@ -39,14 +44,23 @@ fn options(case: &Case, parent: &Path) -> Options {
 
 fn answer(compose: compose::Compose) -> Answer {
     for port in compose.services.values().flat_map(|service| &service.ports) {
-        let text = String::from_utf8_lossy(&std::fs::read(compose.dir.join(&port.file)).unwrap()).into_owned();
+        let text = String::from_utf8_lossy(&std::fs::read(compose.dir.join(&port.file)).unwrap())
+            .into_owned();
         // All that YAML 1.1 takes for the end of a line.
         let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
         let lines = u32::try_from(text.replace("\r\n", "\n").split(breaks).count()).unwrap();
         assert!((1..=lines).contains(&port.line), "no such line: {port:?}");
     }
-    let active = compose.services.into_iter().filter(|(_, service)| service.active);
-    Answer::Project { name: compose.name, services: active.map(|(name, service)| (name, facts(service))).collect() }
+    let active = compose
+        .services
+        .into_iter()
+        .filter(|(_, service)| service.active);
+    Answer::Project {
+        name: compose.name,
+        services: active
+            .map(|(name, service)| (name, facts(service)))
+            .collect(),
+    }
 }
 
 fn facts(service: compose::Service) -> Service {
@@ -58,6 +72,15 @@ fn facts(service: compose::Service) -> Service {
     };
     let mut ports: Vec<_> = service.ports.into_iter().map(port).collect();
     ports.sort();
-    let environment = service.environment.into_iter().map(|(name, variable)| (name, variable.value)).collect();
-    Service { ports, environment, image: service.image, network_mode: service.network_mode }
+    let environment = service
+        .environment
+        .into_iter()
+        .map(|(name, variable)| (name, variable.value))
+        .collect();
+    Service {
+        ports,
+        environment,
+        image: service.image,
+        network_mode: service.network_mode,
+    }
 }

@@ -25,6 +25,14 @@ async fn two_hundred_compose_services_are_examined() {
     let seen = before.elapsed();
     let checks = doctor::check(&facts);
     let all = before.elapsed();
-    println!("200 Compose services: looked at in {seen:?}, checked in {:?}, together {all:?}", all - seen);
-    assert!(checks.iter().all(|check| check.status == doctor::Status::Ok), "{checks:#?}");
+    println!(
+        "200 Compose services: looked at in {seen:?}, checked in {:?}, together {all:?}",
+        all - seen
+    );
+    assert!(
+        checks
+            .iter()
+            .all(|check| check.status == doctor::Status::Ok),
+        "{checks:#?}"
+    );
 }

@@ -34,9 +34,15 @@ async fn a_running_container_of_another_project_on_a_port_of_composes_is_named()
     on_composes_port(&mut world, |_, _| {});
     let check = problem(&world).await;
     assert_eq!(check.id.as_str(), "ports.containers");
-    assert_eq!(check.summary, "Compose service `postgres` wants port 5439, which container `shop-db-1` has");
+    assert_eq!(
+        check.summary,
+        "Compose service `postgres` wants port 5439, which container `shop-db-1` has"
+    );
     assert_eq!(check.hint.as_deref(), Some("docker stop shop-db-1"));
-    assert!(tell(&check).contains("compose.yaml:10 service `postgres` publishes 5439:5432"), "{check:#?}");
+    assert!(
+        tell(&check).contains("compose.yaml:10 service `postgres` publishes 5439:5432"),
+        "{check:#?}"
+    );
 }
 
 #[tokio::test]
@@ -44,7 +50,9 @@ async fn a_container_that_is_stopped_or_of_the_same_files_or_on_another_address_
     let edits: [fn(&mut PublishedPort, &std::path::Path); 4] = [
         |container, _| container.running = false,
         |container, _| container.compose_project = Some("demo".into()),
-        |container, root| container.compose_files = Some(format!("{}/compose.yaml,/x", root.display())),
+        |container, root| {
+            container.compose_files = Some(format!("{}/compose.yaml,/x", root.display()))
+        },
         |container, _| container.protocol = "udp".into(),
     ];
     for edit in edits {
@@ -54,7 +62,9 @@ async fn a_container_that_is_stopped_or_of_the_same_files_or_on_another_address_
     }
     let mut world = World::demo();
     world.compose = world.compose.replace("5439:5432", "127.0.0.1:5439:5432");
-    on_composes_port(&mut world, |container, _| container.host_ip = Some("192.168.1.7".into()));
+    on_composes_port(&mut world, |container, _| {
+        container.host_ip = Some("192.168.1.7".into())
+    });
     assert_eq!(world.problems().await, []);
 }
 
@@ -64,7 +74,10 @@ async fn the_port_that_a_hint_proposes_is_nobodys() {
     world
         .service("  one: {image: alpine, ports: ['16400-16405:80-85']}\n  two: {image: alpine, ports: ['16403:80']}\n");
     let check = problem(&world).await;
-    assert_eq!(check.hint.as_deref(), Some("publish `two` elsewhere: `\"16406:80\"`"));
+    assert_eq!(
+        check.hint.as_deref(),
+        Some("publish `two` elsewhere: `\"16406:80\"`")
+    );
 }
 
 #[tokio::test]
@@ -76,27 +89,40 @@ async fn ranges_leave_room_for_each_other_and_not_for_a_fixed_port() {
     assert_eq!(world.problems().await, []);
     world.service("  three: {image: alpine, ports: ['16405:80']}\n");
     let check = problem(&world).await;
-    assert_eq!(check.summary, "Compose service `one` may take 16405 of its range, which `three` needs");
-    assert_eq!(check.hint.as_deref(), Some("publish `three` elsewhere: `\"16406:80\"`"));
+    assert_eq!(
+        check.summary,
+        "Compose service `one` may take 16405 of its range, which `three` needs"
+    );
+    assert_eq!(
+        check.hint.as_deref(),
+        Some("publish `three` elsewhere: `\"16406:80\"`")
+    );
 }
 
 #[tokio::test]
 async fn a_container_on_the_hosts_network_that_listens_itself_is_no_stranger() {
     let mut world = World::demo();
     let port = world.listen();
-    world.service(&format!("  agent: {{image: alpine, network_mode: host, ports: ['{port}']}}\n"));
+    world.service(&format!(
+        "  agent: {{image: alpine, network_mode: host, ports: ['{port}']}}\n"
+    ));
     assert_eq!(world.problems().await, []);
     world.project += &format!("  agent: {{service: demo-api, port: 5000, local: {port}}}\n");
     let problems = world.problems().await;
     let told = format!("service `agent` listens on {port} of the host's network");
-    assert!(problems.iter().any(|check| tell(check).contains(&told)), "{problems:#?}");
+    assert!(
+        problems.iter().any(|check| tell(check).contains(&told)),
+        "{problems:#?}"
+    );
 }
 
 #[tokio::test]
 async fn a_service_whose_profile_is_off_wants_no_port_yet() {
     let mut world = World::demo();
     let port = world.listen();
-    world.service(&format!("  debug: {{image: alpine, profiles: [debug], ports: ['{port}:80']}}\n"));
+    world.service(&format!(
+        "  debug: {{image: alpine, profiles: [debug], ports: ['{port}:80']}}\n"
+    ));
     assert_eq!(world.problems().await, []);
 }
 
@@ -127,8 +153,14 @@ async fn an_init_script_without_an_address_runs_where_the_chart_goes() {
     assert_eq!(world.problems().await, [], "the chart goes nowhere");
     world.template("migrate.yaml", MIGRATE);
     let check = problem(&world).await;
-    assert_eq!(check.summary, "database `demo` of Compose service `postgres` is used by the cluster as well");
-    assert!(tell(&check).contains("init.yaml:5 init.sql of ConfigMap/init"), "{check:#?}");
+    assert_eq!(
+        check.summary,
+        "database `demo` of Compose service `postgres` is used by the cluster as well"
+    );
+    assert!(
+        tell(&check).contains("init.yaml:5 init.sql of ConfigMap/init"),
+        "{check:#?}"
+    );
 }
 
 #[tokio::test]
@@ -166,8 +198,14 @@ async fn an_address_of_composes_is_told_once_for_each_file_and_where_it_stands()
     let mut world = World::demo();
     world.template("page.yaml", PAGE);
     let check = problem(&world).await;
-    assert_eq!(check.summary, "`config.js` of `ConfigMap/page` says localhost:5000, which is Compose's `api`");
-    assert!(tell(&check).contains("page.yaml:18 config.js"), "{check:#?}");
+    assert_eq!(
+        check.summary,
+        "`config.js` of `ConfigMap/page` says localhost:5000, which is Compose's `api`"
+    );
+    assert!(
+        tell(&check).contains("page.yaml:18 config.js"),
+        "{check:#?}"
+    );
 }
 
 #[tokio::test]
@@ -181,5 +219,8 @@ async fn the_evidence_stands_in_the_objects_own_part_of_the_template() {
     let both = [service("one", "ClusterIP"), service("two", "NodePort")].join("---\n");
     world.template("both.yaml", &both);
     let check = problem(&world).await;
-    assert!(tell(&check).contains("both.yaml:9 Service/two"), "{check:#?}");
+    assert!(
+        tell(&check).contains("both.yaml:9 Service/two"),
+        "{check:#?}"
+    );
 }

@@ -15,17 +15,28 @@ use plants::{PLANTS, Plant};
 use world::World;
 
 fn finds(plant: &Plant, problems: &[Check]) -> bool {
-    problems.iter().any(|check| check.id.as_str() == plant.id && tell(check).contains(plant.says))
+    problems
+        .iter()
+        .any(|check| check.id.as_str() == plant.id && tell(check).contains(plant.says))
 }
 
 /// Everything that a check says.
 fn tell(check: &Check) -> String {
     let place = |line: Option<u32>| line.map(|line| format!(":{line}")).unwrap_or_default();
     let evidence = check.evidence.iter().map(|evidence| {
-        let file = evidence.file.iter().map(|file| file.display().to_string()).collect::<String>();
+        let file = evidence
+            .file
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect::<String>();
         format!("{file}{} {}", place(evidence.line), evidence.text)
     });
-    format!("{} {} {}", check.summary, evidence.collect::<Vec<_>>().join("\n"), check.hint.clone().unwrap_or_default())
+    format!(
+        "{} {} {}",
+        check.summary,
+        evidence.collect::<Vec<_>>().join("\n"),
+        check.hint.clone().unwrap_or_default()
+    )
 }
 
 #[tokio::test]
@@ -41,8 +52,13 @@ async fn every_planted_conflict_is_found_by_itself_with_evidence_and_a_hint() {
         let mut world = World::demo();
         (plant.plant)(&mut world);
         let problems = world.problems().await;
-        let others: Vec<_> = problems.iter().filter(|check| check.id.as_str() != plant.id).collect();
-        let whole = problems.iter().all(|check| check.hint.is_some() && !tell(check).is_empty());
+        let others: Vec<_> = problems
+            .iter()
+            .filter(|check| check.id.as_str() != plant.id)
+            .collect();
+        let whole = problems
+            .iter()
+            .all(|check| check.hint.is_some() && !tell(check).is_empty());
         if !finds(plant, &problems) || !others.is_empty() || !whole {
             wrong.push(format!("{} ({}): {problems:#?}", plant.id, plant.says));
         }
@@ -55,7 +71,11 @@ async fn all_planted_conflicts_are_found_together() {
     let mut world = World::demo();
     PLANTS.iter().for_each(|plant| (plant.plant)(&mut world));
     let problems = world.problems().await;
-    let missed: Vec<_> = PLANTS.iter().filter(|plant| !finds(plant, &problems)).map(|p| (p.id, p.says)).collect();
+    let missed: Vec<_> = PLANTS
+        .iter()
+        .filter(|plant| !finds(plant, &problems))
+        .map(|p| (p.id, p.says))
+        .collect();
     assert_eq!(missed, [], "{problems:#?}");
 }
 

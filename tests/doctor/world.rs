@@ -44,9 +44,22 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn demo() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo"), &dir.path().join("demo"));
-        let (project, compose, rendered) = (PROJECT.to_owned(), COMPOSE.to_owned(), RENDERED.to_owned());
-        Self { dir, project, compose, rendered, changes: vec![], listeners: vec![], containers: vec![] }
+        copy(
+            &Path::new(env!("CARGO_MANIFEST_DIR")).join("profiles/demo"),
+            &dir.path().join("demo"),
+        );
+        let project = PROJECT.to_owned();
+        let compose = COMPOSE.to_owned();
+        let rendered = RENDERED.to_owned();
+        Self {
+            dir,
+            project,
+            compose,
+            rendered,
+            changes: vec![],
+            listeners: vec![],
+            containers: vec![],
+        }
     }
 
     pub(crate) fn root(&self) -> PathBuf {
@@ -55,12 +68,18 @@ impl World {
 
     pub(crate) fn paths(&self) -> Paths {
         let dir = |name: &str| self.dir.path().join(name);
-        Paths { state: dir("state"), cache: dir("cache"), data: dir("data") }
+        Paths {
+            state: dir("state"),
+            cache: dir("cache"),
+            data: dir("data"),
+        }
     }
 
     /// Adds a Compose service.
     pub(crate) fn service(&mut self, text: &str) {
-        self.compose = self.compose.replacen("services:\n", &format!("services:\n{text}"), 1);
+        self.compose = self
+            .compose
+            .replacen("services:\n", &format!("services:\n{text}"), 1);
     }
 
     /// A program that listens on a port, until the end of the test.
@@ -83,15 +102,30 @@ impl World {
     pub(crate) async fn facts(&self) -> Facts {
         std::fs::write(self.root().join("devk.yaml"), &self.project).unwrap();
         std::fs::write(self.root().join("compose.yaml"), &self.compose).unwrap();
-        let (paths, environment) = (self.paths(), Environment::default());
-        let source = Source { dir: self.root(), file: None, profile: None };
+        let paths = self.paths();
+        let environment = Environment::default();
+        let source = Source {
+            dir: self.root(),
+            file: None,
+            profile: None,
+        };
         let project = config::load(&source, &paths).unwrap();
         let compose = observe::compose(&project, &environment).map_err(doctor::Missing::from);
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
-        let containers: Vec<_> = self.containers.iter().map(|(port, edit)| self.edited(port, *edit)).collect();
-        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&containers)).await.unwrap();
+        let containers: Vec<_> = self
+            .containers
+            .iter()
+            .map(|(port, edit)| self.edited(port, *edit))
+            .collect();
+        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&containers))
+            .await
+            .unwrap();
         // Whatever else listens on the machine that runs this test.
-        let planted: Vec<_> = self.listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        let planted: Vec<_> = self
+            .listeners
+            .iter()
+            .map(|l| l.local_addr().unwrap().port())
+            .collect();
         ports.listeners.retain(|port, _| planted.contains(port));
         let cluster = cluster();
         let mut left = leftovers::look(&paths, None, Some(&cluster)).await;
@@ -108,13 +142,18 @@ impl World {
             project: Ok(project),
             compose,
         };
-        self.changes.iter().for_each(|change| change(&mut facts, self.dir.path()));
+        self.changes
+            .iter()
+            .for_each(|change| change(&mut facts, self.dir.path()));
         facts
     }
 
     pub(crate) async fn problems(&self) -> Vec<Check> {
         let checks = doctor::check(&self.facts().await);
-        checks.into_iter().filter(|check| matches!(check.status, Status::Warning | Status::Error)).collect()
+        checks
+            .into_iter()
+            .filter(|check| matches!(check.status, Status::Warning | Status::Error))
+            .collect()
     }
 
     fn edited(&self, port: &PublishedPort, edit: Edit) -> PublishedPort {
@@ -126,7 +165,10 @@ impl World {
     fn chart(&self, origin: &Origin) -> Chart {
         let rendered = Rendered::parse(&self.rendered).unwrap();
         let template = |source: &String| {
-            let file = self.root().join("chart").join(source.strip_prefix("demo/")?);
+            let file = self
+                .root()
+                .join("chart")
+                .join(source.strip_prefix("demo/")?);
             let text = std::fs::read_to_string(&file).ok()?;
             Some((source.clone(), (file, text)))
         };
@@ -135,7 +177,11 @@ impl World {
             release: "demo".to_owned(),
             namespace: "demo".to_owned(),
             values: serde_saphyr::from_str(&values).unwrap(),
-            templates: rendered.manifests.iter().filter_map(|manifest| template(&manifest.source)).collect(),
+            templates: rendered
+                .manifests
+                .iter()
+                .filter_map(|manifest| template(&manifest.source))
+                .collect(),
             origin: origin.clone(),
             rendered,
         }
@@ -192,7 +238,10 @@ fn tools() -> Tools {
 }
 
 fn network() -> Network {
-    let route = |interface: &str, to: &str| Route { interface: interface.into(), to: Subnet::parse(to).unwrap() };
+    let route = |interface: &str, to: &str| Route {
+        interface: interface.into(),
+        to: Subnet::parse(to).unwrap(),
+    };
     Network {
         routes: vec![
             route("eth0", "0.0.0.0/0"),

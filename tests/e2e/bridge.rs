@@ -25,8 +25,16 @@ const PASSWORD: &str = "hunter2-of-compose";
 /// The demo with a password that can be searched for.
 fn demo(name: &str) -> Project {
     let demo = Project::demo_on(CLUSTER, name);
-    demo.edit("compose.yaml", "POSTGRES_PASSWORD: demo", &format!("POSTGRES_PASSWORD: {PASSWORD}"));
-    demo.edit("compose.yaml", "PGPASSWORD: demo", &format!("PGPASSWORD: {PASSWORD}"));
+    demo.edit(
+        "compose.yaml",
+        "POSTGRES_PASSWORD: demo",
+        &format!("POSTGRES_PASSWORD: {PASSWORD}"),
+    );
+    demo.edit(
+        "compose.yaml",
+        "PGPASSWORD: demo",
+        &format!("PGPASSWORD: {PASSWORD}"),
+    );
     demo
 }
 
@@ -35,12 +43,15 @@ fn local(up: &Ran, forward: &str) -> u16 {
 }
 
 fn write(port: u16, text: &str) {
-    let answer = post(port, "/notes", &json!({ "text": text })).unwrap_or_else(|e| panic!("port {port}: {e}"));
+    let answer = post(port, "/notes", &json!({ "text": text }))
+        .unwrap_or_else(|e| panic!("port {port}: {e}"));
     answer.well();
 }
 
 fn notes(port: u16) -> String {
-    get(port, "/notes").unwrap_or_else(|e| panic!("port {port}: {e}")).well()
+    get(port, "/notes")
+        .unwrap_or_else(|e| panic!("port {port}: {e}"))
+        .well()
 }
 
 fn answers(port: u16) -> bool {
@@ -48,24 +59,51 @@ fn answers(port: u16) -> bool {
 }
 
 fn database_of(port: u16) -> Value {
-    get(port, "/").unwrap_or_else(|e| panic!("port {port}: {e}")).json()["database"].clone()
+    get(port, "/")
+        .unwrap_or_else(|e| panic!("port {port}: {e}"))
+        .json()["database"]
+        .clone()
 }
 
 /// Stops Compose's server and starts it again, then replaces its container, which gets another address.
 fn recovers(compose: &Compose, api: u16) {
     compose.run(&["stop", "postgres"]);
-    eventually("the API answers without its database", SOON, || !answers(api));
+    eventually("the API answers without its database", SOON, || {
+        !answers(api)
+    });
     compose.run(&["start", "postgres"]);
     eventually("the API does not recover", SOON, || answers(api));
-    compose.run(&["up", "--detach", "--wait", "--force-recreate", "--no-deps", "postgres"]);
-    eventually("the API does not recover from a new container", SOON, || answers(api));
+    compose.run(&[
+        "up",
+        "--detach",
+        "--wait",
+        "--force-recreate",
+        "--no-deps",
+        "postgres",
+    ]);
+    eventually(
+        "the API does not recover from a new container",
+        SOON,
+        || answers(api),
+    );
 }
 
 fn says_nothing_secret(demo: &Project, ran: &Ran) {
-    let log = machine().state().join("projects").join(&demo.name).join("supervisor.log");
+    let log = machine()
+        .state()
+        .join("projects")
+        .join(&demo.name)
+        .join("supervisor.log");
     let log = std::fs::read_to_string(log).unwrap_or_default();
-    for (what, text) in [("stdout", &ran.stdout), ("stderr", &ran.stderr), ("the log", &log)] {
-        assert!(!text.contains(PASSWORD), "the password stands in {what}: {text}");
+    for (what, text) in [
+        ("stdout", &ran.stdout),
+        ("stderr", &ran.stderr),
+        ("the log", &log),
+    ] {
+        assert!(
+            !text.contains(PASSWORD),
+            "the password stands in {what}: {text}"
+        );
     }
 }
 
@@ -78,20 +116,45 @@ fn the_clusters_api_uses_composes_server_and_leaves_its_database_as_it_was() {
     let before = compose.dump("demo");
 
     let up = demo.devk(&["up", "-d", "--bridge"]).well();
-    tell("devk up -d --bridge of the demo on a running cluster", up.took);
+    tell(
+        "devk up -d --bridge of the demo on a running cluster",
+        up.took,
+    );
     let api = local(&up, "api");
     write(api, "only in the cluster");
-    assert_eq!((database_of(api), database_of(API)), (json!("demo_k8s"), json!("demo")), "both answer at once");
+    assert_eq!(
+        (database_of(api), database_of(API)),
+        (json!("demo_k8s"), json!("demo")),
+        "both answer at once"
+    );
     assert!(notes(api).contains("only in the cluster") && !notes(api).contains("only in Compose"));
-    assert!(compose.psql("demo_k8s", "select text from notes").contains("only in the cluster"));
-    assert_eq!(compose.dump("demo"), before, "Compose's own database is unchanged, byte for byte");
+    assert!(
+        compose
+            .psql("demo_k8s", "select text from notes")
+            .contains("only in the cluster")
+    );
+    assert_eq!(
+        compose.dump("demo"),
+        before,
+        "Compose's own database is unchanged, byte for byte"
+    );
 
-    let probe = up.end_of("bridge.probe/postgres")["detail"].as_str().unwrap().to_owned();
-    assert!(probe.contains(&format!(":{POSTGRES} → user `demo` → database `demo_k8s`")), "{probe}");
+    let probe = up.end_of("bridge.probe/postgres")["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        probe.contains(&format!(":{POSTGRES} → user `demo` → database `demo_k8s`")),
+        "{probe}"
+    );
     what_the_bridge_takes_is_said(&demo, &up);
     says_nothing_secret(&demo, &up);
     let checks = doctor::checks(&demo, 0);
-    assert_eq!(doctor::problems(&checks), [] as [Value; 0], "both stacks run, and nothing is wrong");
+    assert_eq!(
+        doctor::problems(&checks),
+        [] as [Value; 0],
+        "both stacks run, and nothing is wrong"
+    );
 
     recovers(&compose, api);
     let again = demo.devk(&["up", "-d", "--bridge"]).well();
@@ -107,16 +170,33 @@ fn the_clusters_api_uses_composes_server_and_leaves_its_database_as_it_was() {
 fn what_the_bridge_takes_is_said(demo: &Project, up: &Ran) {
     let forward = up.end_of("forward.open/postgres");
     assert_eq!(forward["status"], "skipped");
-    assert!(forward["detail"].as_str().unwrap().ends_with(&format!("Compose's is on 127.0.0.1:{POSTGRES}")));
+    assert!(
+        forward["detail"]
+            .as_str()
+            .unwrap()
+            .ends_with(&format!("Compose's is on 127.0.0.1:{POSTGRES}"))
+    );
     let ports = demo.devk(&["ports"]).well().document();
     assert_eq!(ports["skipped"][0]["service"], "demo-postgresql", "{ports}");
     let bridge = demo.devk(&["status"]).well().document()["bridge"].clone();
-    assert_eq!((&bridge["service"], &bridge["database"]), (&json!("postgres"), &json!("demo_k8s")));
+    assert_eq!(
+        (&bridge["service"], &bridge["database"]),
+        (&json!("postgres"), &json!("demo_k8s"))
+    );
     assert_eq!(bridge["relay"], false);
 }
 
 fn bridge_objects(namespace: &str) -> String {
-    let list = ["-n", namespace, "get", "service,endpointslice", "-l", "devk.dev/bridge", "-o", "name"];
+    let list = [
+        "-n",
+        namespace,
+        "get",
+        "service,endpointslice",
+        "-l",
+        "devk.dev/bridge",
+        "-o",
+        "name",
+    ];
     machine().kubectl(CLUSTER, &list)
 }
 
@@ -124,13 +204,22 @@ fn the_way_back(demo: &Project, compose: &Compose) {
     assert_eq!(bridge_objects("bridged").lines().count(), 2);
     let back = demo.devk(&["up", "-d"]).well();
     tell("devk up -d, back to the chart's own database", back.took);
-    let said = back.end_of("bridge.remove/postgres")["detail"].as_str().unwrap().to_owned();
-    assert!(said.contains("database `demo_k8s` stays") && said.contains("DROP DATABASE \"demo_k8s\""), "{said}");
+    let said = back.end_of("bridge.remove/postgres")["detail"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    assert!(
+        said.contains("database `demo_k8s` stays") && said.contains("DROP DATABASE \"demo_k8s\""),
+        "{said}"
+    );
     let api = local(&back, "api");
     eventually("the API does not answer", SOON, || answers(api));
     assert!(!notes(api).contains("only in the cluster"));
     assert_eq!(bridge_objects("bridged"), "");
-    assert!(local(&back, "postgres") > 0, "the chart's own database is forwarded again");
+    assert!(
+        local(&back, "postgres") > 0,
+        "the chart's own database is forwarded again"
+    );
     assert!(demo.devk(&["status"]).well().document()["bridge"].is_null());
     assert!(compose.databases().contains("demo_k8s"));
 }
@@ -138,24 +227,59 @@ fn the_way_back(demo: &Project, compose: &Compose) {
 /// As `bridge:` in devk.yaml has it, and `--no-bridge` overrides.
 fn it_stays_when_the_stack_goes(demo: &Project, compose: &Compose) {
     demo.edit("devk.yaml", "forwards:", "bridge: {}\nforwards:");
-    let plan = demo.devk(&["up", "--dry-run", "--no-bridge"]).well().document();
+    let plan = demo
+        .devk(&["up", "--dry-run", "--no-bridge"])
+        .well()
+        .document();
     assert!(!plan.to_string().contains("bridge."), "{plan}");
     let up = demo.devk(&["up", "-d"]).well();
-    assert!(notes(local(&up, "api")).contains("only in the cluster"), "what was written before is there");
+    assert!(
+        notes(local(&up, "api")).contains("only in the cluster"),
+        "what was written before is there"
+    );
     for args in [&["down"][..], &["down", "--delete"]] {
         let down = demo.devk(args).well().document();
         assert_eq!(down["bridge"]["database"], "demo_k8s", "{down}");
     }
-    assert!(compose.psql("demo_k8s", "select text from notes").contains("only in the cluster"));
+    assert!(
+        compose
+            .psql("demo_k8s", "select text from notes")
+            .contains("only in the cluster")
+    );
 }
 
 /// A login from a container, as a text.
 fn login_from(network: &str, address: &str) -> Result<String, String> {
     let (host, port) = address.rsplit_once(':').unwrap();
     let password = format!("PGPASSWORD={PASSWORD}");
-    let client = ["run", "--rm", "--network", network, "-e", &password, "--entrypoint", "psql", "postgres:17"];
-    let query = ["-h", host, "-p", port, "-U", "demo", "-d", "demo", "-tAc", "select 'in'"];
-    let output = Command::new("docker").args(client).args(query).output().unwrap();
+    let client = [
+        "run",
+        "--rm",
+        "--network",
+        network,
+        "-e",
+        &password,
+        "--entrypoint",
+        "psql",
+        "postgres:17",
+    ];
+    let query = [
+        "-h",
+        host,
+        "-p",
+        port,
+        "-U",
+        "demo",
+        "-d",
+        "demo",
+        "-tAc",
+        "select 'in'",
+    ];
+    let output = Command::new("docker")
+        .args(client)
+        .args(query)
+        .output()
+        .unwrap();
     match output.status.success() {
         true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -174,18 +298,34 @@ fn a_port_on_loopback_is_relayed_to_the_clusters_nodes_and_to_nobody_else() {
     assert!(!compose.databases().contains("demo_k8s"));
 
     let up = demo.devk(&["up", "-d", "--bridge"]).well();
-    let (api, bridge) = (local(&up, "api"), up.settled()["bridge"].clone());
+    let api = local(&up, "api");
+    let bridge = up.settled()["bridge"].clone();
     assert_eq!(bridge["relay"], true, "{bridge}");
     write(api, "through the relay");
-    assert!(compose.psql("demo_k8s", "select text from notes").contains("through the relay"));
-    assert_eq!((database_of(api), database_of(API)), (json!("demo_k8s"), json!("demo")), "both answer at once");
-    assert_eq!(compose.dump("demo"), before, "Compose's own database is unchanged, byte for byte");
+    assert!(
+        compose
+            .psql("demo_k8s", "select text from notes")
+            .contains("through the relay")
+    );
+    assert_eq!(
+        (database_of(api), database_of(API)),
+        (json!("demo_k8s"), json!("demo")),
+        "both answer at once"
+    );
+    assert_eq!(
+        compose.dump("demo"),
+        before,
+        "Compose's own database is unchanged, byte for byte"
+    );
     says_nothing_secret(&demo, &up);
 
     let address = bridge["address"].as_str().unwrap();
     for network in ["kind", "bridge", "host"] {
         let refused = login_from(network, address).unwrap_err();
-        assert!(refused.contains("reset") || refused.contains("closed the connection"), "{network}: {refused}");
+        assert!(
+            refused.contains("reset") || refused.contains("closed the connection"),
+            "{network}: {refused}"
+        );
     }
     recovers(&compose, api);
 
@@ -195,33 +335,59 @@ fn a_port_on_loopback_is_relayed_to_the_clusters_nodes_and_to_nobody_else() {
     eventually("the API does not recover", SOON, || answers(api));
     let direct = demo.devk(&["up", "-d", "--bridge"]).well();
     assert_eq!(direct.settled()["bridge"]["relay"], false);
-    assert_eq!(direct.verdict("release.apply/demo"), "skipped", "another address needs no upgrade");
-    eventually("the API does not find the other address", SOON, || answers(api));
+    assert_eq!(
+        direct.verdict("release.apply/demo"),
+        "skipped",
+        "another address needs no upgrade"
+    );
+    eventually("the API does not find the other address", SOON, || {
+        answers(api)
+    });
     let gone = login_from("host", address).unwrap_err();
     assert!(gone.contains("refused"), "the relay has ended: {gone}");
-    assert_eq!(compose.dump("demo"), before, "after all of it Compose's own database is what it was");
+    assert_eq!(
+        compose.dump("demo"),
+        before,
+        "after all of it Compose's own database is what it was"
+    );
 }
 
 /// Where devk itself logs in.
 fn login() -> Login {
-    let (user, main) = ("demo".to_owned(), "demo".to_owned());
-    Login { address: ([127, 0, 0, 1], POSTGRES).into(), user, password: Secret(PASSWORD.to_owned()), main }
+    let user = "demo".to_owned();
+    let main = "demo".to_owned();
+    Login {
+        address: ([127, 0, 0, 1], POSTGRES).into(),
+        user,
+        password: Secret(PASSWORD.to_owned()),
+        main,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off() {
     let demo = demo("made");
     let compose = Compose::up(&demo, &["postgres"]);
-    compose.psql("demo", "create schema store; create extension hstore schema store; create extension pg_trgm");
-    let owner = |root: &str| Owner { root: root.into(), user: None, machine: None };
-    let (login, mark) = (login(), Mark::of("made", &owner("/p")));
+    compose.psql(
+        "demo",
+        "create schema store; create extension hstore schema store; create extension pg_trgm",
+    );
+    let owner = |root: &str| Owner {
+        root: root.into(),
+        user: None,
+        machine: None,
+    };
+    let login = login();
+    let mark = Mark::of("made", &owner("/p"));
     let wanted = server::look(&login).await.unwrap().extensions;
     assert_eq!(wanted.len(), 3, "plpgsql is one, too: {wanted:?}");
     for cut in [1, 10, 30, 60, 90, 120, 200] {
         let making = server::make(&login, "cut_off", &mark, &wanted);
         let _ = tokio::time::timeout(Duration::from_millis(cut), making).await;
     }
-    server::make(&login, "cut_off", &mark, &wanted).await.unwrap();
+    server::make(&login, "cut_off", &mark, &wanted)
+        .await
+        .unwrap();
 
     let makers = (0..8).map(|_| server::make(&login, "raced", &mark, &wanted));
     let made = futures::future::try_join_all(makers).await.unwrap();
@@ -230,22 +396,34 @@ async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off()
 
     let there = compose.databases();
     let marked = |name: &str| there.contains(&format!("{name}|{}", mark.text()));
-    assert!(marked("cut_off") && marked("raced") && !there.contains("devk_making"), "{there}");
-    let extensions =
-        "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace order by 1";
+    assert!(
+        marked("cut_off") && marked("raced") && !there.contains("devk_making"),
+        "{there}"
+    );
+    let extensions = "select extname, nspname from pg_extension e join pg_namespace n on n.oid = extnamespace order by 1";
     for name in ["cut_off", "raced"] {
-        assert_eq!(compose.psql(name, extensions), compose.psql("demo", extensions));
-        let owner = "select pg_get_userbyid(datdba) from pg_database where datname = current_database()";
+        assert_eq!(
+            compose.psql(name, extensions),
+            compose.psql("demo", extensions)
+        );
+        let owner =
+            "select pg_get_userbyid(datdba) from pg_database where datname = current_database()";
         assert_eq!(compose.psql(name, owner).trim(), "demo");
     }
-    let other = server::make(&login, "raced", &Mark::of("other", &owner("/")), &wanted).await.unwrap_err();
+    let other = server::make(&login, "raced", &Mark::of("other", &owner("/")), &wanted)
+        .await
+        .unwrap_err();
     assert_eq!(other.code, Code::BridgeInUse);
 }
 
 /// The error of an `up` with these lines in devk.yaml; it has created nothing.
 fn refusal(demo: &Project, compose: &Compose, bridge: &str) -> Value {
     let devk_yaml = std::fs::read_to_string(demo.path("devk.yaml")).unwrap();
-    demo.edit("devk.yaml", "forwards:", &format!("bridge: {bridge}\nforwards:"));
+    demo.edit(
+        "devk.yaml",
+        "forwards:",
+        &format!("bridge: {bridge}\nforwards:"),
+    );
     let before = server_has(compose);
     let error = refused(demo, &["up", "-d"]);
     assert_eq!(server_has(compose), before, "{error}");
@@ -255,7 +433,10 @@ fn refusal(demo: &Project, compose: &Compose, bridge: &str) -> Value {
 
 /// Databases, roles, and all of Compose's own data.
 fn server_has(compose: &Compose) -> [String; 3] {
-    let roles = compose.psql("demo", "select rolname, rolcreatedb, rolsuper from pg_roles order by 1");
+    let roles = compose.psql(
+        "demo",
+        "select rolname, rolcreatedb, rolsuper from pg_roles order by 1",
+    );
     [compose.databases(), roles, compose.dump("demo")]
 }
 
@@ -266,12 +447,21 @@ fn refused(demo: &Project, args: &[&str]) -> Value {
     let error = refused.error();
     assert!(!machine().has_namespace(&demo.name), "{refused:?}");
     assert!(images_of(&demo.name).is_empty(), "{refused:?}");
-    let (made, left) = (["a lease", "/bridge.json", "/helm-"], machine().state_of(&demo.name));
-    assert!(!left.iter().any(|file| made.iter().any(|made| file.contains(made))), "{left:?}");
+    let made = ["a lease", "/bridge.json", "/helm-"];
+    let left = machine().state_of(&demo.name);
+    assert!(
+        !left
+            .iter()
+            .any(|file| made.iter().any(|made| file.contains(made))),
+        "{left:?}"
+    );
     assert!(machine().supervisors(&demo.name).is_empty(), "nobody waits");
     assert!(!refused.stderr.contains(PASSWORD), "{refused:?}");
     for said in ["message", "hint"] {
-        assert!(error[said].as_str().is_some_and(|text| text.len() > 10), "no {said}: {error}");
+        assert!(
+            error[said].as_str().is_some_and(|text| text.len() > 10),
+            "no {said}: {error}"
+        );
     }
     error
 }
@@ -292,7 +482,10 @@ fn what_would_be_shared_with_compose_is_refused_and_nothing_is_created() {
     assert_eq!(code("{redis: {}}"), "config.value");
     assert_eq!(code("{postgres: {service: nowhere}}"), "bridge.server");
     assert_eq!(code("{postgres: {service: redis}}"), "bridge.server");
-    assert_eq!(code("{postgres: {values: {enabled: nowhere.enabled}}}"), "bridge.values");
+    assert_eq!(
+        code("{postgres: {values: {enabled: nowhere.enabled}}}"),
+        "bridge.values"
+    );
 
     a_name_in_a_url(&demo, &compose);
     a_second_database_of_the_chart(&demo, &compose);
@@ -304,18 +497,24 @@ fn what_would_be_shared_with_compose_is_refused_and_nothing_is_created() {
 /// Adds a service to Compose's files for the time of `work`. It is never started.
 fn with_service(demo: &Project, service: &str, work: impl FnOnce()) {
     let file = std::fs::read_to_string(demo.path("compose.yaml")).unwrap();
-    demo.edit("compose.yaml", "\nservices:\n", &format!("\nservices:\n  {service}\n"));
+    demo.edit(
+        "compose.yaml",
+        "\nservices:\n",
+        &format!("\nservices:\n  {service}\n"),
+    );
     work();
     demo.write("compose.yaml", &file);
 }
 
 fn a_name_in_a_url(demo: &Project, compose: &Compose) {
-    let url =
-        "worker: {image: busybox, environment: {JOBS: 'postgres://demo:x@postgres:5432/demo_k8s?sslmode=disable'}}";
+    let url = "worker: {image: busybox, environment: {JOBS: 'postgres://demo:x@postgres:5432/demo_k8s?sslmode=disable'}}";
     with_service(demo, url, || {
         let error = refusal(demo, compose, "{}");
         assert_eq!(error["code"], "bridge.in-use");
-        assert_eq!(error["message"], "database `demo_k8s` is used by Compose service `worker`");
+        assert_eq!(
+            error["message"],
+            "database `demo_k8s` is used by Compose service `worker`"
+        );
     });
 }
 
@@ -329,7 +528,10 @@ fn a_second_database_of_the_chart(demo: &Project, compose: &Compose) {
     with_service(demo, service, || {
         let error = refusal(demo, compose, "{}");
         assert_eq!(error["code"], "bridge.shared", "{error}");
-        assert_eq!(error["hint"], "give it a name of its own: set `litellm` to `litellm_k8s`");
+        assert_eq!(
+            error["hint"],
+            "give it a name of its own: set `litellm` to `litellm_k8s`"
+        );
     });
     std::fs::remove_file(demo.path("chart/templates/litellm.yaml")).unwrap();
 }
@@ -338,11 +540,20 @@ fn databases_of_others(demo: &Project, compose: &Compose) {
     compose.psql("demo", "create database demo_k8s");
     let error = refusal(demo, compose, "{}");
     assert_eq!(error["code"], "bridge.in-use");
-    assert!(error["message"].as_str().unwrap().ends_with("was not made by devk"), "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("was not made by devk"),
+        "{error}"
+    );
     let other = r#"comment on database demo_k8s is 'devk {"project":"other","root":"/"}'"#;
     compose.psql("demo", other);
     let error = refusal(demo, compose, "{}");
-    assert_eq!(error["message"], "database `demo_k8s` belongs to the devk project `other` in `/`");
+    assert_eq!(
+        error["message"],
+        "database `demo_k8s` belongs to the devk project `other` in `/`"
+    );
     compose.psql("demo", "drop database demo_k8s");
 }
 
@@ -352,10 +563,20 @@ fn credentials_that_do_not_fit(demo: &Project, compose: &Compose) {
     demo.edit("compose.yaml", &password, "POSTGRES_PASSWORD: wrong");
     assert_eq!(refusal(demo, compose, "{}")["code"], "bridge.login");
     demo.write("compose.yaml", &file);
-    compose.psql("demo", &format!("create role reader login password '{PASSWORD}'"));
-    demo.edit("compose.yaml", "POSTGRES_USER: demo", "POSTGRES_USER: reader");
+    compose.psql(
+        "demo",
+        &format!("create role reader login password '{PASSWORD}'"),
+    );
+    demo.edit(
+        "compose.yaml",
+        "POSTGRES_USER: demo",
+        "POSTGRES_USER: reader",
+    );
     let error = refusal(demo, compose, "{}");
-    assert_eq!(error["message"], "user `reader` may not create databases on Compose's server");
+    assert_eq!(
+        error["message"],
+        "user `reader` may not create databases on Compose's server"
+    );
     demo.write("compose.yaml", &file);
 }
 

@@ -16,9 +16,18 @@ pub(crate) fn checks(project: &Project, code: i32) -> Vec<Value> {
 }
 
 pub(crate) fn problems(checks: &[Value]) -> Vec<Value> {
-    let of_project = |check: &&Value| FAMILIES.iter().any(|family| check["id"].as_str().unwrap().starts_with(family));
+    let of_project = |check: &&Value| {
+        FAMILIES
+            .iter()
+            .any(|family| check["id"].as_str().unwrap().starts_with(family))
+    };
     let bad = |check: &&Value| check["status"] == "warning" || check["status"] == "error";
-    checks.iter().filter(of_project).filter(bad).cloned().collect()
+    checks
+        .iter()
+        .filter(of_project)
+        .filter(bad)
+        .cloned()
+        .collect()
 }
 
 /// The only check of this id.
@@ -42,22 +51,56 @@ fn the_clean_demo_has_no_problem_and_its_cluster_is_pinned() {
 fn planted_conflicts_are_found_in_what_helm_renders() {
     let demo = Project::demo_on(CLUSTER, "doctor-planted");
     // The chart's own database goes, Compose's takes its place: on the wrong port first, then with its name.
-    demo.edit("chart/values.yaml", "postgresql:\n  enabled: true", "postgresql:\n  enabled: false");
+    demo.edit(
+        "chart/values.yaml",
+        "postgresql:\n  enabled: true",
+        "postgresql:\n  enabled: false",
+    );
     demo.edit(
         "chart/values.yaml",
         "externalPostgresql:\n  host: \"\"",
         "externalPostgresql:\n  host: host.docker.internal",
     );
     let template = std::fs::read_to_string(demo.path("chart/templates/web.yaml")).unwrap();
-    demo.write("chart/templates/web.yaml", &template.replace("type: ClusterIP", "type: NodePort"));
-    demo.edit("values-dev.yaml", "\"${forward.api.url}\"", "http://localhost:5000\nexternalPostgresql: {password: p}");
-    demo.edit("devk.yaml", "    generate: {postgresql.auth.password: hex32}\n", "");
-    demo.edit("devk.yaml", "{service: demo-api, port: 5000}", "{service: demo-api, port: 5000, local: 5000}");
+    demo.write(
+        "chart/templates/web.yaml",
+        &template.replace("type: ClusterIP", "type: NodePort"),
+    );
+    demo.edit(
+        "values-dev.yaml",
+        "\"${forward.api.url}\"",
+        "http://localhost:5000\nexternalPostgresql: {password: p}",
+    );
+    demo.edit(
+        "devk.yaml",
+        "    generate: {postgresql.auth.password: hex32}\n",
+        "",
+    );
+    demo.edit(
+        "devk.yaml",
+        "{service: demo-api, port: 5000}",
+        "{service: demo-api, port: 5000, local: 5000}",
+    );
     let found = checks(&demo, 3);
     let wrong = check(&found, "databases.port");
-    assert!(wrong["hint"].as_str().unwrap().contains("externalPostgresql.port: 5439"), "{wrong:#?}");
-    let files = wrong["evidence"].as_array().unwrap().iter().filter_map(|evidence| evidence["file"].as_str());
-    assert!(files.into_iter().any(|file| file.ends_with("chart/templates/database.yaml")), "{wrong:#?}");
+    assert!(
+        wrong["hint"]
+            .as_str()
+            .unwrap()
+            .contains("externalPostgresql.port: 5439"),
+        "{wrong:#?}"
+    );
+    let files = wrong["evidence"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|evidence| evidence["file"].as_str());
+    assert!(
+        files
+            .into_iter()
+            .any(|file| file.ends_with("chart/templates/database.yaml")),
+        "{wrong:#?}"
+    );
     for id in ["charts.services", "charts.localhost", "ports.compose"] {
         assert_ne!(check(&found, id)["status"], "ok", "{id}");
     }
@@ -66,9 +109,19 @@ fn planted_conflicts_are_found_in_what_helm_renders() {
     let found = checks(&demo, 3);
     let shared = check(&found, "databases.shared");
     assert_eq!(shared["status"], "error");
-    assert!(shared["hint"].as_str().unwrap().contains("externalPostgresql.database"), "{shared:#?}");
+    assert!(
+        shared["hint"]
+            .as_str()
+            .unwrap()
+            .contains("externalPostgresql.database"),
+        "{shared:#?}"
+    );
     assert_eq!(check(&found, "databases.port")["status"], "ok");
-    demo.edit("chart/values.yaml", "  port: 5439\n  database: demo\n", "  port: 5439\n  database: demo_k8s\n");
+    demo.edit(
+        "chart/values.yaml",
+        "  port: 5439\n  database: demo\n",
+        "  port: 5439\n  database: demo_k8s\n",
+    );
     assert_eq!(check(&checks(&demo, 3), "databases.shared")["status"], "ok");
 }
 
@@ -90,9 +143,22 @@ fn the_rest_is_looked_at_without_docker_without_helm_and_with_a_broken_project()
 
     demo.edit("devk.yaml", "releases:\n", "relases:\n");
     let found = checks(&demo, 3);
-    let broken: Vec<_> = found.iter().filter(|check| check["id"] == "project.config").collect();
-    assert!(broken.iter().any(|check| check["summary"] == "unknown key `relases`"), "{broken:#?}");
-    assert!(broken.iter().all(|check| check["evidence"][0]["line"].is_u64()), "{broken:#?}");
+    let broken: Vec<_> = found
+        .iter()
+        .filter(|check| check["id"] == "project.config")
+        .collect();
+    assert!(
+        broken
+            .iter()
+            .any(|check| check["summary"] == "unknown key `relases`"),
+        "{broken:#?}"
+    );
+    assert!(
+        broken
+            .iter()
+            .all(|check| check["evidence"][0]["line"].is_u64()),
+        "{broken:#?}"
+    );
     assert_eq!(check(&found, "compose.files")["status"], "skipped");
     assert_eq!(check(&found, "machine.disk")["id"], "machine.disk");
 }
@@ -110,9 +176,18 @@ fn two_hundred_compose_services_beside_a_cluster() {
     };
     let services: String = (0..200).map(service).collect();
     let text = std::fs::read_to_string(demo.path("compose.yaml")).unwrap();
-    demo.write("compose.yaml", &text.replacen("services:\n", &format!("services:\n{services}"), 1));
+    demo.write(
+        "compose.yaml",
+        &text.replacen("services:\n", &format!("services:\n{services}"), 1),
+    );
     demo.devk(&["doctor"]);
     let ran = demo.devk(&["doctor"]).exits(0);
-    tell("devk doctor beside 200 Compose services, with Docker and a cluster", ran.took);
-    assert_eq!(problems(ran.document()["checks"].as_array().unwrap()), [] as [Value; 0]);
+    tell(
+        "devk doctor beside 200 Compose services, with Docker and a cluster",
+        ran.took,
+    );
+    assert_eq!(
+        problems(ran.document()["checks"].as_array().unwrap()),
+        [] as [Value; 0]
+    );
 }

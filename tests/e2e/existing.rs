@@ -24,20 +24,40 @@ impl Brought {
         let kubeconfig = project.path("kubeconfig");
         let written = run(Command::new("kind").args(["get", "kubeconfig", "--name", CLUSTER]))
             .replace(&format!("kind-{CLUSTER}"), context)
-            .replace(&format!("current-context: {context}"), "current-context: of-somebody-else");
-        assert!(written.contains("current-context: of-somebody-else"), "{written}");
+            .replace(
+                &format!("current-context: {context}"),
+                "current-context: of-somebody-else",
+            );
+        assert!(
+            written.contains("current-context: of-somebody-else"),
+            "{written}"
+        );
         std::fs::write(&kubeconfig, &written).unwrap();
         project.set("KUBECONFIG", &kubeconfig);
-        project.edit("devk.yaml", &format!("{{provider: kind, name: {CLUSTER}}}"), &names(context));
-        Self { project, kubeconfig, written }
+        project.edit(
+            "devk.yaml",
+            &format!("{{provider: kind, name: {CLUSTER}}}"),
+            &names(context),
+        );
+        Self {
+            project,
+            kubeconfig,
+            written,
+        }
     }
 
     fn kubeconfig_is_untouched(&self) {
-        assert_eq!(std::fs::read_to_string(&self.kubeconfig).unwrap(), self.written);
+        assert_eq!(
+            std::fs::read_to_string(&self.kubeconfig).unwrap(),
+            self.written
+        );
     }
 
     fn state(&self, context: &str) -> PathBuf {
-        cluster().state().join("clusters").join(format!("existing.{context}"))
+        cluster()
+            .state()
+            .join("clusters")
+            .join(format!("existing.{context}"))
     }
 }
 
@@ -58,7 +78,10 @@ fn others(project: &str) -> Vec<String> {
             "custom-columns=:metadata.namespace,:kind,:metadata.name,:spec.replicas",
         ],
     );
-    all.lines().filter(|line| !line.split_whitespace().any(|word| word == project)).map(str::to_owned).collect()
+    all.lines()
+        .filter(|line| !line.split_whitespace().any(|word| word == project))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn running_nodes() -> std::collections::BTreeSet<String> {
@@ -70,26 +93,48 @@ fn running_nodes() -> std::collections::BTreeSet<String> {
 fn a_cluster_of_the_users_own_is_used_and_left_as_it_was() {
     let brought = Brought::new("brought", "mine");
     let project = &brought.project;
-    let (before, nodes) = (others("brought"), nodes_of(CLUSTER));
+    let before = others("brought");
+    let nodes = nodes_of(CLUSTER);
 
     let up = project.devk(&["up", "-d"]).well();
     tell("up on an existing cluster", up.took);
-    assert_eq!(up.verdict("image.load/left"), "done", "its nodes are containers: {up:?}");
-    assert_eq!(get(project.port("left"), "/index.html").unwrap().well(), "this is left\n");
+    assert_eq!(
+        up.verdict("image.load/left"),
+        "done",
+        "its nodes are containers: {up:?}"
+    );
+    assert_eq!(
+        get(project.port("left"), "/index.html").unwrap().well(),
+        "this is left\n"
+    );
     let relay = || project.session()["relay"]["serves"] == true;
     eventually("no relay in the node", Duration::from_secs(20), relay);
     let status = project.devk(&["status"]).well().document();
     assert_eq!(status["cluster"]["name"], "mine");
-    assert_eq!((&status["cluster"]["pinned"], &status["cluster"]["created_by_devk"]), (&true.into(), &false.into()));
+    assert_eq!(
+        (
+            &status["cluster"]["pinned"],
+            &status["cluster"]["created_by_devk"]
+        ),
+        (&true.into(), &false.into())
+    );
 
     let second = project.devk(&["up", "-d"]).well();
-    for step in ["cluster.create", "image.build/left", "image.load/right", "release.apply/pair"] {
+    for step in [
+        "cluster.create",
+        "image.build/left",
+        "image.load/right",
+        "release.apply/pair",
+    ] {
         assert_eq!(second.verdict(step), "skipped", "{second:?}");
     }
 
     let down = project.devk(&["down"]).well().document();
     assert!(down["ending"]["sleep"].is_object(), "{down}");
-    assert_eq!((others("brought"), running_nodes()), (before.clone(), nodes.clone()));
+    assert_eq!(
+        (others("brought"), running_nodes()),
+        (before.clone(), nodes.clone())
+    );
 
     let down = project.devk(&["down", "--delete"]).well().document();
     assert!(down["ending"]["delete-namespace"].is_object(), "{down}");
@@ -101,13 +146,23 @@ fn a_cluster_of_the_users_own_is_used_and_left_as_it_was() {
 #[test]
 fn a_context_that_is_not_there_is_refused_with_nothing_touched() {
     let brought = Brought::new("misnamed", "yours");
-    brought.project.edit("devk.yaml", &names("yours"), &names("your"));
+    brought
+        .project
+        .edit("devk.yaml", &names("yours"), &names("your"));
     let error = brought.project.devk(&["up", "-d"]).exits(2).error();
     assert_eq!(error["code"], "cluster.context");
     assert_eq!(error["evidence"][1], "contexts there: yours");
-    assert!(error["hint"].as_str().unwrap().starts_with("did you mean `yours`?"), "{error}");
     assert!(
-        !brought.state("your").exists() && !cluster().has_namespace("misnamed") && images_of("misnamed").is_empty()
+        error["hint"]
+            .as_str()
+            .unwrap()
+            .starts_with("did you mean `yours`?"),
+        "{error}"
+    );
+    assert!(
+        !brought.state("your").exists()
+            && !cluster().has_namespace("misnamed")
+            && images_of("misnamed").is_empty()
     );
     brought.kubeconfig_is_untouched();
 }
@@ -115,7 +170,11 @@ fn a_context_that_is_not_there_is_refused_with_nothing_touched() {
 #[test]
 fn a_cluster_that_is_not_the_pinned_one_is_refused_with_nothing_written_to_it() {
     let brought = Brought::new("replaced", "ours");
-    let endpoint = brought.written.lines().find_map(|line| line.trim().strip_prefix("server: ")).unwrap();
+    let endpoint = brought
+        .written
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("server: "))
+        .unwrap();
     let pin = serde_json::json!({"version": 1, "uid": "of-another-cluster", "endpoint": format!("{endpoint}/"),
         "node": "", "created": false, "network_created": false});
     std::fs::create_dir_all(brought.state("ours")).unwrap();

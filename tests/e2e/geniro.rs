@@ -20,7 +20,9 @@ const TABLE: [(&str, u16, u16); 8] = [
     ("runner", 8080, 28080),
 ];
 
-const PUBLISHED: [&str; 10] = ["3986", "3987", "8080", "8082", "4000", "5439", "6333", "6334", "6379", "8085"];
+const PUBLISHED: [&str; 10] = [
+    "3986", "3987", "8080", "8082", "4000", "5439", "6333", "6334", "6379", "8085",
+];
 
 #[test]
 fn the_table_of_geniro_is_the_documented_one() {
@@ -30,8 +32,12 @@ fn the_table_of_geniro_is_the_documented_one() {
     }
     let folder = machine().new_folder();
     let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
-    command.args(["ports", "--profile", "geniro", "--format", "json"]).current_dir(folder.path());
-    let ran = Running::start(command.env_clear().envs(machine().environment())).ended().well();
+    command
+        .args(["ports", "--profile", "geniro", "--format", "json"])
+        .current_dir(folder.path());
+    let ran = Running::start(command.env_clear().envs(machine().environment()))
+        .ended()
+        .well();
     let document = ran.document();
 
     let rows = document["forwards"].as_array().unwrap();
@@ -42,6 +48,10 @@ fn the_table_of_geniro_is_the_documented_one() {
     assert_eq!(moved[..7], [const { Value::Null }; 7]);
     assert_eq!(moved[7], "18080 is held by forward `keycloak`");
 
-    let published = document["compose"].as_array().unwrap().iter().map(|port| port["published"].as_str().unwrap());
+    let published = document["compose"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|port| port["published"].as_str().unwrap());
     assert_eq!(published.collect::<Vec<_>>(), PUBLISHED);
 }

@@ -24,7 +24,11 @@ fn session_ends(project: &Project, port: u16) {
 }
 
 fn cluster_runs() {
-    assert!(cluster().kubectl(CLUSTER, &["get", "nodes"]).contains(" Ready "));
+    assert!(
+        cluster()
+            .kubectl(CLUSTER, &["get", "nodes"])
+            .contains(" Ready ")
+    );
 }
 
 #[test]
@@ -71,7 +75,10 @@ fn up_once_leaves_no_process_and_no_listener() {
     cluster();
     let project = Project::pair("once");
     let up = project.devk(&["up", "--once"]).well();
-    session_ends(&project, port_of(up.settled()["forwards"].as_array().unwrap(), "left"));
+    session_ends(
+        &project,
+        port_of(up.settled()["forwards"].as_array().unwrap(), "left"),
+    );
     assert!(cluster().has_namespace("once"), "what it installed stays");
 }
 
@@ -83,10 +90,17 @@ fn down_frees_the_machine_twice_over_and_up_brings_everything_back() {
     let port = project.port("left");
     for _ in 0..2 {
         let down = project.devk(&["down"]).well().document();
-        assert!(down["ending"]["sleep"].is_object(), "another project lives on the cluster: {down}");
+        assert!(
+            down["ending"]["sleep"].is_object(),
+            "another project lives on the cluster: {down}"
+        );
         assert!(!listens(port) && cluster().supervisors("twice").is_empty());
     }
-    let no_pods = || cluster().kubectl(CLUSTER, &["-n", "twice", "get", "pods", "-o", "name"]).is_empty();
+    let no_pods = || {
+        cluster()
+            .kubectl(CLUSTER, &["-n", "twice", "get", "pods", "-o", "name"])
+            .is_empty()
+    };
     eventually("pods run after `down`", SOON, no_pods);
     let up = project.devk(&["up", "-d"]).well();
     tell("up after a down that scaled to zero", up.took);

@@ -33,6 +33,11 @@ mod wrong_input;
 /// The Engine, or an end to the test that says what is missing.
 async fn engine() -> devk::docker::Engine {
     let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
-    assert!(asked_for, "the e2e tests create and remove containers and images: run them through scripts/test");
-    devk::docker::connect(&devk::environment::Environment::of_process()).await.unwrap()
+    assert!(
+        asked_for,
+        "the e2e tests create and remove containers and images: run them through scripts/test"
+    );
+    devk::docker::connect(&devk::environment::Environment::of_process())
+        .await
+        .unwrap()
 }

@@ -10,13 +10,20 @@ use crate::support::wire::get;
 
 /// The sockets by which relays are reached without the network.
 fn sockets() -> Vec<String> {
-    docker(&["exec", NODE, "ls", "/devk"]).lines().map(str::to_owned).collect()
+    docker(&["exec", NODE, "ls", "/devk"])
+        .lines()
+        .map(str::to_owned)
+        .collect()
 }
 
 fn relay_serves(project: &Project, wanted: bool) {
     let since = Instant::now();
     while project.session()["relay"]["serves"] != wanted {
-        assert!(since.elapsed() < Duration::from_secs(60), "{}", project.session());
+        assert!(
+            since.elapsed() < Duration::from_secs(60),
+            "{}",
+            project.session()
+        );
         std::thread::sleep(Duration::from_millis(200));
     }
 }
@@ -24,12 +31,20 @@ fn relay_serves(project: &Project, wanted: bool) {
 #[test]
 fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
     cluster();
-    let (before, others) = (relays(), sockets());
+    let before = relays();
+    let others = sockets();
     let project = Project::pair("relayed");
     project.devk(&["up", "-d"]).well();
     relay_serves(&project, true);
-    let own = || sockets().into_iter().filter(|socket| !others.contains(socket)).collect::<Vec<_>>();
-    let [first] = &own()[..] else { panic!("{:?}", own()) };
+    let own = || {
+        sockets()
+            .into_iter()
+            .filter(|socket| !others.contains(socket))
+            .collect::<Vec<_>>()
+    };
+    let [first] = &own()[..] else {
+        panic!("{:?}", own())
+    };
     let port = project.port("left");
     get(port, "/").unwrap().well();
 
@@ -41,16 +56,26 @@ fn connections_go_through_the_relay_and_over_the_api_server_when_it_dies() {
     let since = Instant::now();
     relay_serves(&project, true);
     tell("a killed relay is back", since.elapsed());
-    assert!(own().len() == 1 && own()[0] != *first, "{first}, then {:?}", own());
+    assert!(
+        own().len() == 1 && own()[0] != *first,
+        "{first}, then {:?}",
+        own()
+    );
     get(port, "/").unwrap().well();
 
     project.devk(&["down"]).well();
     let since = Instant::now();
     while relays() > before {
-        assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its session");
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "the relay outlives its session"
+        );
     }
     assert!(own().is_empty(), "{:?}", own());
-    assert_eq!(docker(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]), "");
+    assert_eq!(
+        docker(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]),
+        ""
+    );
 }
 
 #[test]
@@ -62,10 +87,15 @@ fn a_killed_supervisor_takes_its_relay_with_it() {
     let with = relays();
     let with_sockets = sockets();
     let pids = machine.supervisors(&project.name);
-    run(Command::new("kill").arg("-9").args(pids.iter().map(ToString::to_string)));
+    run(Command::new("kill")
+        .arg("-9")
+        .args(pids.iter().map(ToString::to_string)));
     let since = Instant::now();
     while relays() >= with {
-        assert!(since.elapsed() < Duration::from_secs(10), "the relay outlives its supervisor");
+        assert!(
+            since.elapsed() < Duration::from_secs(10),
+            "the relay outlives its supervisor"
+        );
     }
     assert_eq!(sockets().len(), with_sockets.len() - 1);
 }
@@ -75,7 +105,9 @@ struct NoFolder;
 
 impl NoFolder {
     fn new() -> Self {
-        docker(&["exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk"]);
+        docker(&[
+            "exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk",
+        ]);
         Self
     }
 }
@@ -102,8 +134,28 @@ fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_se
     let project = Project::pair("walled");
     let unshared = NoFolder::new();
     let rule = |verb: &str| {
-        let words = ["INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport", "6443", "-m", "conntrack", "--ctstate", "NEW"];
-        docker(&[&["exec", NODE, "iptables", verb][..], &words, &["-j", "REJECT"]].concat());
+        let words = [
+            "INPUT",
+            "-i",
+            "eth0",
+            "-p",
+            "tcp",
+            "!",
+            "--dport",
+            "6443",
+            "-m",
+            "conntrack",
+            "--ctstate",
+            "NEW",
+        ];
+        docker(
+            &[
+                &["exec", NODE, "iptables", verb][..],
+                &words,
+                &["-j", "REJECT"],
+            ]
+            .concat(),
+        );
     };
     rule("-I");
     let up = project.devk(&["up", "-d"]);
@@ -116,5 +168,11 @@ fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_se
     assert_eq!(up.code, Some(0));
     answer.unwrap().unwrap().well();
     assert_eq!(session["relay"]["serves"], false);
-    assert!(session["relay"]["why"].as_str().unwrap().contains("cannot be reached"), "{session}");
+    assert!(
+        session["relay"]["why"]
+            .as_str()
+            .unwrap()
+            .contains("cannot be reached"),
+        "{session}"
+    );
 }

@@ -12,7 +12,9 @@ use crate::support::project::Project;
 fn contract() -> Vec<(Vec<String>, BTreeSet<String>)> {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/errors.md");
     let text = std::fs::read_to_string(file).unwrap();
-    let rows = text.lines().filter_map(|line| line.strip_prefix("| `devk ")?.split_once("` | `version`"));
+    let rows = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `devk ")?.split_once("` | `version`"));
     let row = |(command, keys): (&str, &str)| {
         let words = command.split(' ').map(str::to_owned).collect();
         // What stands between backticks, every other piece.
@@ -38,8 +40,12 @@ fn every_document_has_the_keys_that_the_contract_names() {
         let document = project.devk(&words).document();
         assert_eq!(keys(&document), named, "{words:?}");
         if let Some(settled) = document.get("settled") {
-            let expected = "bridge cluster failed forwards images left_out ms project ready steps_ms";
-            assert_eq!(keys(settled).into_iter().collect::<Vec<_>>().join(" "), expected);
+            let expected =
+                "bridge cluster failed forwards images left_out ms project ready steps_ms";
+            assert_eq!(
+                keys(settled).into_iter().collect::<Vec<_>>().join(" "),
+                expected
+            );
         }
     }
 }

@@ -24,10 +24,15 @@ impl Foreign {
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 count.fetch_add(1, Ordering::SeqCst);
-                let _ = stream.unwrap().write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
+                let _ = stream
+                    .unwrap()
+                    .write_all(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n");
             }
         });
-        Self { address, connections }
+        Self {
+            address,
+            connections,
+        }
     }
 
     fn connections(&self) -> usize {
@@ -73,16 +78,37 @@ fn the_users_own_cluster_sees_no_request_and_the_context_is_not_switched() {
     std::fs::write(&kubeconfig, foreign.kubeconfig()).unwrap();
     let variables = foreign.variables(&kubeconfig.display().to_string());
     project.set("HOME", home.path());
-    variables.iter().for_each(|(name, value)| project.set(name, value));
+    variables
+        .iter()
+        .for_each(|(name, value)| project.set(name, value));
 
     // The trap works: without devk's care both programs come here.
-    for (program, args) in [("kubectl", ["get", "pods"]), ("helm", ["list", "--time-format=x"])] {
-        let _ = Command::new(program).args(args).envs(variables.clone()).output().unwrap();
-        assert_ne!(foreign.connections(), 0, "{program} does not fall into the trap, which then shows nothing");
+    for (program, args) in [
+        ("kubectl", ["get", "pods"]),
+        ("helm", ["list", "--time-format=x"]),
+    ] {
+        let _ = Command::new(program)
+            .args(args)
+            .envs(variables.clone())
+            .output()
+            .unwrap();
+        assert_ne!(
+            foreign.connections(),
+            0,
+            "{program} does not fall into the trap, which then shows nothing"
+        );
     }
 
     project.devk(&["up", "-d"]).well();
-    for command in [&["status"][..], &["ports"], &["env"], &["logs"], &["up", "-d"], &["up", "--dry-run"], &["down"]] {
+    for command in [
+        &["status"][..],
+        &["ports"],
+        &["env"],
+        &["logs"],
+        &["up", "-d"],
+        &["up", "--dry-run"],
+        &["down"],
+    ] {
         project.devk(command).well();
         assert_eq!(foreign.connections(), 0, "devk {command:?}");
     }
@@ -91,6 +117,13 @@ fn the_users_own_cluster_sees_no_request_and_the_context_is_not_switched() {
     project.devk(&["up", "--once"]).well();
     project.devk(&["down", "--delete"]).well();
     assert_eq!(foreign.connections(), 0);
-    assert_eq!(std::fs::read_to_string(&kubeconfig).unwrap(), foreign.kubeconfig(), "not a byte of it has changed");
-    assert!(!home.path().join(".kube/config").exists(), "and no other was made");
+    assert_eq!(
+        std::fs::read_to_string(&kubeconfig).unwrap(),
+        foreign.kubeconfig(),
+        "not a byte of it has changed"
+    );
+    assert!(
+        !home.path().join(".kube/config").exists(),
+        "and no other was made"
+    );
 }

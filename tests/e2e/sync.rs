@@ -39,7 +39,13 @@ impl Reader {
     fn start(followed: &Followed, path: &str) -> Self {
         let kubeconfig = cluster().kubeconfig(CLUSTER);
         let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(kubeconfig).args(["-n", &followed.project.name, "exec", &followed.pod(), "--"]);
+        command.arg("--kubeconfig").arg(kubeconfig).args([
+            "-n",
+            &followed.project.name,
+            "exec",
+            &followed.pod(),
+            "--",
+        ]);
         command.args(["python3", "-c", READ, &followed.inside(path)]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -66,7 +72,10 @@ impl Drop for Reader {
 }
 
 fn now() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_nanos()
 }
 
 fn percentile(sorted: &[Duration], share: usize) -> Duration {
@@ -85,22 +94,31 @@ fn a_save_is_read_in_the_container_within_milliseconds_and_the_api_answers_anew(
         demo.save("probe.txt", &content);
         let closed = now();
         let saw = reader.saw(&content);
-        times.push(Duration::from_nanos(u64::try_from(saw.saturating_sub(closed)).unwrap()));
+        times.push(Duration::from_nanos(
+            u64::try_from(saw.saturating_sub(closed)).unwrap(),
+        ));
         std::thread::sleep(Duration::from_millis(20));
     }
     times.sort();
     for share in [50, 95, 99] {
-        tell(&format!("save to reader in the container, p{share}"), percentile(&times, share));
+        tell(
+            &format!("save to reader in the container, p{share}"),
+            percentile(&times, share),
+        );
     }
     // The figures themselves are the benchmark's; here it must be no other order of magnitude.
-    assert!(percentile(&times, 50) < Duration::from_millis(100), "{times:?}");
+    assert!(
+        percentile(&times, 50) < Duration::from_millis(100),
+        "{times:?}"
+    );
     drop(reader);
     the_api_answers_anew(&demo);
 }
 
 /// uvicorn --reload sees the file, and ends and starts its worker.
 fn the_api_answers_anew(demo: &Followed) {
-    let (port, main) = (demo.project.port("api"), std::fs::read_to_string(demo.file("main.py")).unwrap());
+    let port = demo.project.port("api");
+    let main = std::fs::read_to_string(demo.file("main.py")).unwrap();
     let mut times = Vec::new();
     for number in 0..5 {
         let path = format!("/version-{number}");
@@ -108,11 +126,18 @@ fn the_api_answers_anew(demo: &Followed) {
         demo.save("main.py", new);
         let since = Instant::now();
         let answers = || get(port, &path).is_ok_and(|answer| answer.status == 200);
-        eventually("the API does not answer anew", Duration::from_secs(30), answers);
+        eventually(
+            "the API does not answer anew",
+            Duration::from_secs(30),
+            answers,
+        );
         times.push(since.elapsed());
     }
     times.sort();
-    tell("save to new answer over the forward, p50", percentile(&times, 50));
+    tell(
+        "save to new answer over the forward, p50",
+        percentile(&times, 50),
+    );
     let synced = demo.sync()["last"]["total_ms"].as_f64().unwrap();
     tell("of which devk's own", Duration::from_secs_f64(synced / 1e3));
 }
@@ -129,7 +154,10 @@ fn a_thousand_files_arrive_in_every_replica() {
     }
     let since = Instant::now();
     pair.settled();
-    tell("a thousand files in two replicas, after the last was written", since.elapsed());
+    tell(
+        "a thousand files in two replicas, after the last was written",
+        since.elapsed(),
+    );
     assert_eq!(pair.pods().len(), 2);
     pair.is_equal();
     std::fs::rename(pair.file("d0"), pair.file("renamed")).unwrap();
@@ -160,9 +188,17 @@ fn a_checkout_of_five_thousand_files_and_back_is_followed_whole() {
         git(&folder, &["checkout", "-q", branch]);
         let since = Instant::now();
         pair.settled();
-        tell(&format!("checkout of {branch}, until all of it is in the container"), since.elapsed());
+        tell(
+            &format!("checkout of {branch}, until all of it is in the container"),
+            since.elapsed(),
+        );
         pair.is_equal();
-        assert_eq!(get(pair.project.port("left"), "/index.html").unwrap().well(), page);
+        assert_eq!(
+            get(pair.project.port("left"), "/index.html")
+                .unwrap()
+                .well(),
+            page
+        );
     }
     assert_eq!(pair.pod(), pod, "nothing was rebuilt");
 }
@@ -184,14 +220,22 @@ fn a_build_context_that_is_removed_and_made_again_is_followed() {
     let pair = Followed::pair("remade");
     pair.save("made.py", "made here");
     pair.is_equal();
-    let (context, copy) = (pair.project.path("left"), tempfile::tempdir().unwrap());
+    let context = pair.project.path("left");
+    let copy = tempfile::tempdir().unwrap();
     run(Command::new("cp").arg("-a").arg(&context).arg(copy.path()));
     std::fs::remove_dir_all(&context).unwrap();
-    pair.until("nobody tells that the context is gone", |sync| sync["troubles"].to_string().contains("it is gone"));
-    run(Command::new("cp").arg("-a").arg(copy.path().join("left")).arg(&context));
+    pair.until("nobody tells that the context is gone", |sync| {
+        sync["troubles"].to_string().contains("it is gone")
+    });
+    run(Command::new("cp")
+        .arg("-a")
+        .arg(copy.path().join("left"))
+        .arg(&context));
     // The Dockerfile was away: an image with all of it is built, and its engine follows the folder that is there now.
     pair.until("the image is not built anew", |sync| {
-        let is_run = sync["containers"].as_array().is_some_and(|containers| !containers.is_empty());
+        let is_run = sync["containers"]
+            .as_array()
+            .is_some_and(|containers| !containers.is_empty());
         is_run && sync["paths"] == 0 && sync["troubles"] == serde_json::json!([])
     });
     pair.is_equal();
@@ -223,8 +267,17 @@ fn a_file_that_leaves_for_moments_while_a_container_gets_all_is_there_in_the_end
 #[test]
 fn any_name_mode_and_link_arrives() {
     let pair = Followed::pair("names");
-    let names: [&[u8]; 9] =
-        [b"a b", b"it's \"quoted\"", b"new\nline", b"\xff\xfe", b"-rf", b"$(id)", b"*", b"\\", "ä".as_bytes()];
+    let names: [&[u8]; 9] = [
+        b"a b",
+        b"it's \"quoted\"",
+        b"new\nline",
+        b"\xff\xfe",
+        b"-rf",
+        b"$(id)",
+        b"*",
+        b"\\",
+        "ä".as_bytes(),
+    ];
     for name in names.map(OsStr::from_bytes) {
         pair.save(name, name.as_bytes());
         let folder = pair.file("in").join(name);
@@ -235,7 +288,11 @@ fn any_name_mode_and_link_arrives() {
     symlink("index.html", pair.file("link")).unwrap();
     symlink("/nowhere", pair.file("dangling")).unwrap();
     pair.is_equal();
-    assert_eq!(pair.exec(&pair.pod(), &["stat", "-c", "%a", &pair.inside("-rf")]).trim(), "751");
+    assert_eq!(
+        pair.exec(&pair.pod(), &["stat", "-c", "%a", &pair.inside("-rf")])
+            .trim(),
+        "751"
+    );
     for name in names.map(OsStr::from_bytes) {
         std::fs::remove_file(pair.file(name)).unwrap();
     }
@@ -256,7 +313,11 @@ fn as_vim_saves(file: &Path, text: &str) {
 
 /// VS Code: the file is cut off and written in place, in pieces.
 fn as_vs_code_saves(file: &Path, text: &str) {
-    let mut open = std::fs::File::options().write(true).truncate(true).open(file).unwrap();
+    let mut open = std::fs::File::options()
+        .write(true)
+        .truncate(true)
+        .open(file)
+        .unwrap();
     for piece in text.as_bytes().chunks(7) {
         open.write_all(piece).unwrap();
     }
@@ -266,16 +327,25 @@ fn as_vs_code_saves(file: &Path, text: &str) {
 #[test]
 fn editors_save_in_their_own_ways_and_no_request_sees_the_file_missing() {
     let pair = Followed::pair("editors");
-    let (file, port) = (pair.file("index.html"), pair.project.port("left"));
+    let file = pair.file("index.html");
+    let port = pair.project.port("left");
     for number in 0..20 {
         let text = format!("save number {number} of a page that is somewhat long\n");
-        let save = if number % 2 == 0 { as_vim_saves } else { as_vs_code_saves };
+        let save = if number % 2 == 0 {
+            as_vim_saves
+        } else {
+            as_vs_code_saves
+        };
         save(&file, &text);
         let mut page = String::new();
-        eventually("the page is not the saved one", Duration::from_secs(10), || {
-            page = get(port, "/index.html").unwrap().well();
-            page == text
-        });
+        eventually(
+            "the page is not the saved one",
+            Duration::from_secs(10),
+            || {
+                page = get(port, "/index.html").unwrap().well();
+                page == text
+            },
+        );
     }
     pair.is_equal();
     // The rule's command ran in the container.
@@ -285,7 +355,9 @@ fn editors_save_in_their_own_ways_and_no_request_sees_the_file_missing() {
 #[test]
 fn a_file_of_200_megabytes_arrives_and_small_ones_do_not_wait_for_it() {
     let pair = Followed::pair("large");
-    let block: Vec<u8> = (0..1 << 20).map(|byte| (byte * 7 + byte / 251) as u8).collect();
+    let block: Vec<u8> = (0..1 << 20)
+        .map(|byte| (byte * 7 + byte / 251) as u8)
+        .collect();
     let mut file = std::fs::File::create(pair.file("large")).unwrap();
     (0..200).for_each(|_| file.write_all(&block).unwrap());
     drop(file);
@@ -302,9 +374,17 @@ fn a_file_saved_300_times_a_second_ends_with_its_last_content() {
         pair.save("hot", format!("{number}"));
         std::thread::sleep(Duration::from_micros(3300));
     }
-    let (since, pod) = (Instant::now(), pair.pod());
+    let since = Instant::now();
+    let pod = pair.pod();
     let last = || pair.exec(&pod, &["cat", &pair.inside("hot")]) == "899";
-    eventually("the last save does not arrive", Duration::from_secs(10), last);
-    tell("300 saves a second: the last content, after the last save", since.elapsed());
+    eventually(
+        "the last save does not arrive",
+        Duration::from_secs(10),
+        last,
+    );
+    tell(
+        "300 saves a second: the last content, after the last save",
+        since.elapsed(),
+    );
     pair.is_equal();
 }

@@ -23,7 +23,17 @@ impl Worktree {
         git(&main, &["add", "--all"]);
         git(&main, &["commit", "--quiet", "-m", "start"]);
         let worktree = Self { dir };
-        git(&main, &["worktree", "add", "--quiet", "-b", "login", worktree.root().to_str().unwrap()]);
+        git(
+            &main,
+            &[
+                "worktree",
+                "add",
+                "--quiet",
+                "-b",
+                "login",
+                worktree.root().to_str().unwrap(),
+            ],
+        );
         worktree
     }
 
@@ -33,7 +43,10 @@ impl Worktree {
 
     fn devk(&self, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
-        command.args(args).args(["--format", "json"]).current_dir(self.root());
+        command
+            .args(args)
+            .args(["--format", "json"])
+            .current_dir(self.root());
         Running::start(command.env_clear().envs(machine().environment())).ended()
     }
 }
@@ -52,7 +65,10 @@ fn forwards(up: &Ran) -> Vec<Value> {
 }
 
 fn locals(forwards: &[Value]) -> Vec<u64> {
-    forwards.iter().map(|forward| forward["local"].as_u64().unwrap()).collect()
+    forwards
+        .iter()
+        .map(|forward| forward["local"].as_u64().unwrap())
+        .collect()
 }
 
 /// Pods with their restarts, and helm's revisions.
@@ -71,30 +87,60 @@ fn two_worktrees_are_up_at_once_and_the_end_of_one_leaves_the_other() {
     cluster();
     let main = Project::pair("twin");
     let login = Worktree::of(&main);
-    std::fs::write(login.root().join("left/www/index.html"), "this is left of login\n").unwrap();
+    std::fs::write(
+        login.root().join("left/www/index.html"),
+        "this is left of login\n",
+    )
+    .unwrap();
 
-    let (of_main, of_login) = (main.start(&["up", "-d"]), login.devk(&["up", "-d"]));
-    let (of_main, of_login) = (forwards(&of_main.ended().well()), forwards(&of_login.well()));
+    let of_main = main.start(&["up", "-d"]);
+    let of_login = login.devk(&["up", "-d"]);
+    let of_main = forwards(&of_main.ended().well());
+    let of_login = forwards(&of_login.well());
     let (left, login_left) = (port_of(&of_main, "left"), port_of(&of_login, "left"));
-    assert!(locals(&of_main).iter().all(|port| !locals(&of_login).contains(port)), "{of_main:?} {of_login:?}");
+    assert!(
+        locals(&of_main)
+            .iter()
+            .all(|port| !locals(&of_login).contains(port)),
+        "{of_main:?} {of_login:?}"
+    );
     assert!(cluster().has_namespace("twin") && cluster().has_namespace("twin-login"));
-    assert_eq!((page(left), page(login_left)), ("this is left\n".into(), "this is left of login\n".into()));
+    assert_eq!(
+        (page(left), page(login_left)),
+        ("this is left\n".into(), "this is left of login\n".into())
+    );
     // Whoever was quicker has the usual ports; the other names it, as a project or as the process it is by then.
     let moved = |forwards: &[Value]| forwards.iter().all(|forward| forward["moved"].is_string());
-    assert!(moved(&of_main) != moved(&of_login), "{of_main:?} {of_login:?}");
+    assert!(
+        moved(&of_main) != moved(&of_login),
+        "{of_main:?} {of_login:?}"
+    );
 
     // Each keeps its ports through a second `up`, whoever comes first.
-    assert_eq!(locals(&forwards(&login.devk(&["up", "-d"]).well())), locals(&of_login));
-    assert_eq!(locals(&forwards(&main.devk(&["up", "-d"]).well())), locals(&of_main));
+    assert_eq!(
+        locals(&forwards(&login.devk(&["up", "-d"]).well())),
+        locals(&of_login)
+    );
+    assert_eq!(
+        locals(&forwards(&main.devk(&["up", "-d"]).well())),
+        locals(&of_main)
+    );
 
     let before = runs(&main);
     login.devk(&["down", "--delete"]).well();
-    assert_eq!(runs(&main), before, "the same pods, started as often, and the same revision");
+    assert_eq!(
+        runs(&main),
+        before,
+        "the same pods, started as often, and the same revision"
+    );
     assert!(!cluster().has_namespace("twin-login") && cluster().has_namespace("twin"));
     assert_eq!(machine().state_of("twin-login"), [""; 0]);
     assert!(images_of("twin-login").is_empty() && !images_of("twin").is_empty());
     assert_eq!(page(left), "this is left\n");
     assert_eq!(locals(&main.forwards()), locals(&of_main));
     let pods = cluster().kubectl(CLUSTER, &["-n", "twin", "get", "pods", "--no-headers"]);
-    assert!(pods.lines().count() >= 2 && pods.lines().all(|pod| pod.contains("Running")), "{pods}");
+    assert!(
+        pods.lines().count() >= 2 && pods.lines().all(|pod| pod.contains("Running")),
+        "{pods}"
+    );
 }

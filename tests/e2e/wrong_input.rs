@@ -13,7 +13,16 @@ use crate::support::project::Project;
 fn made(machine: &Machine) -> (std::collections::BTreeSet<String>, String, Vec<u32>) {
     let labels = "{{.Names}} {{.State}}";
     let nodes = docker_list(&["ps", "-a", "--filter", "name=devk-e2e", "--format", labels]);
-    let releases = machine.kubectl(CLUSTER, &["get", "namespaces,secrets,deployments,services", "-A", "-o", "name"]);
+    let releases = machine.kubectl(
+        CLUSTER,
+        &[
+            "get",
+            "namespaces,secrets,deployments,services",
+            "-A",
+            "-o",
+            "name",
+        ],
+    );
     (nodes, releases, machine.processes("supervise"))
 }
 
@@ -24,29 +33,47 @@ fn refused(project: &Project, code: &str) -> Value {
     let up = project.devk(&["up", "-d"]).exits(2);
     let error = up.error();
     assert_eq!(error["code"], code, "{error}");
-    assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no hint: {error}");
+    assert!(
+        error["hint"].as_str().is_some_and(|hint| !hint.is_empty()),
+        "no hint: {error}"
+    );
     assert!(up.events().is_empty(), "a step began: {up:?}");
 
     let gone = || machine.supervisors(&project.name).is_empty();
-    crate::support::eventually("a refused session stays", std::time::Duration::from_secs(15), gone);
+    crate::support::eventually(
+        "a refused session stays",
+        std::time::Duration::from_secs(15),
+        gone,
+    );
     assert_eq!(made(machine), before);
     assert_eq!(images_of(&project.name), std::collections::BTreeSet::new());
     let left = machine.state_of(&project.name);
     // The session's lock and log, and the private values that helm was shown.
     let kept = ["supervisor.lock", "supervisor.log", "values"];
-    let more: Vec<_> = left.iter().filter(|path| !kept.iter().any(|name| path.ends_with(name))).collect();
+    let more: Vec<_> = left
+        .iter()
+        .filter(|path| !kept.iter().any(|name| path.ends_with(name)))
+        .collect();
     assert_eq!(more, [""; 0]);
     error
 }
 
 /// The error stands at this place.
 fn at(error: &Value, file: &str, line: usize) {
-    let found = error["file"].as_str().unwrap_or_else(|| panic!("no place: {error}"));
-    assert!(found.ends_with(file) && error["line"] == line, "not {file}:{line}: {error}");
+    let found = error["file"]
+        .as_str()
+        .unwrap_or_else(|| panic!("no place: {error}"));
+    assert!(
+        found.ends_with(file) && error["line"] == line,
+        "not {file}:{line}: {error}"
+    );
 }
 
 fn says(error: &Value, text: &str) {
-    let all = format!("{} {} {}", error["message"], error["evidence"], error["hint"]);
+    let all = format!(
+        "{} {} {}",
+        error["message"], error["evidence"], error["hint"]
+    );
     assert!(all.contains(text), "`{text}` is not said: {error}");
 }
 
@@ -70,10 +97,15 @@ fn a_missing_chart_is_refused_at_the_line_that_names_it() {
 #[test]
 fn a_missing_dockerfile_is_refused_at_the_image_that_needs_it() {
     let project = Project::pair("missing-dockerfile");
-    let (here, away) = (project.path("left/Dockerfile"), project.path("left/Dockerfile.away"));
+    let here = project.path("left/Dockerfile");
+    let away = project.path("left/Dockerfile.away");
     std::fs::rename(&here, &away).unwrap();
     let error = refused(&project, "image.context");
-    at(&error, "devk.yaml", project.line_of("left: {context: ./left}"));
+    at(
+        &error,
+        "devk.yaml",
+        project.line_of("left: {context: ./left}"),
+    );
     says(&error, "`./left` has no Dockerfile");
     std::fs::rename(&away, &here).unwrap();
 }
@@ -110,7 +142,10 @@ fn a_missing_kind_is_named_before_a_cluster_is_begun() {
 #[test]
 fn a_chart_that_does_not_render_is_refused_with_what_helm_says() {
     let project = Project::pair("no-render");
-    project.write("chart/templates/broken.yaml", "{{ required \"left.colour must be given\" .Values.left.colour }}\n");
+    project.write(
+        "chart/templates/broken.yaml",
+        "{{ required \"left.colour must be given\" .Values.left.colour }}\n",
+    );
     let error = refused(&project, "chart.render");
     says(&error, "left.colour must be given");
     says(&error, "broken.yaml");
@@ -125,7 +160,11 @@ fn an_image_that_no_manifest_uses_is_refused_with_the_value_paths_it_was_written
         "busybox:1",
     );
     project.edit("devk.yaml", "  right: {context: ./right}\n", "");
-    project.edit("devk.yaml", "      right: {repository: right.image.repository, tag: right.image.tag}\n", "");
+    project.edit(
+        "devk.yaml",
+        "      right: {repository: right.image.repository, tag: right.image.tag}\n",
+        "",
+    );
     let error = refused(&project, "image.unused");
     says(&error, "left.image.repository");
     at(&error, "devk.yaml", project.line_of("- name: pair"));
@@ -134,11 +173,25 @@ fn an_image_that_no_manifest_uses_is_refused_with_the_value_paths_it_was_written
 #[test]
 fn a_node_port_is_refused_naming_the_chart_file() {
     let project = Project::pair("node-port");
-    project.edit("chart/values.yaml", "image: {repository: right", "type: NodePort\n  image: {repository: right");
-    project.edit("chart/templates/pair.yaml", "$.Values.serviceType", "$values.type | default \"ClusterIP\"");
+    project.edit(
+        "chart/values.yaml",
+        "image: {repository: right",
+        "type: NodePort\n  image: {repository: right",
+    );
+    project.edit(
+        "chart/templates/pair.yaml",
+        "$.Values.serviceType",
+        "$values.type | default \"ClusterIP\"",
+    );
     let error = refused(&project, "chart.node-port");
     says(&error, "`pair-right`");
-    assert!(error["file"].as_str().unwrap().ends_with("chart/templates/pair.yaml"), "{error}");
+    assert!(
+        error["file"]
+            .as_str()
+            .unwrap()
+            .ends_with("chart/templates/pair.yaml"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -146,8 +199,16 @@ fn an_explicit_port_that_is_held_is_refused_naming_who_holds_it() {
     let holder = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = holder.local_addr().unwrap().port();
     let project = Project::pair("held-port");
-    project.edit("devk.yaml", "left: 2480", &format!("left: {{port: 2480, local: {port}}}"));
+    project.edit(
+        "devk.yaml",
+        "left: 2480",
+        &format!("left: {{port: 2480, local: {port}}}"),
+    );
     let error = refused(&project, "port.held");
-    at(&error, "devk.yaml", project.line_of(&format!("local: {port}")));
+    at(
+        &error,
+        "devk.yaml",
+        project.line_of(&format!("local: {port}")),
+    );
     says(&error, &format!("pid {}", std::process::id()));
 }

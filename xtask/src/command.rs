@@ -11,7 +11,10 @@ const LAST_LINES: usize = 25;
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = shown(command);
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run `{program}`"))?;
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .with_context(|| format!("cannot run `{program}`"))?;
     if !output.status.success() {
         bail!("{} from\n  {shown}\n{}", output.status, last_words(&output));
     }
@@ -24,14 +27,19 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 
 /// For questions whose answer is the exit code.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
-    let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let quiet = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
 /// A shell script whose steps belong together (pipes, mostly); its arguments are `$1`, `$2`, …
 pub(crate) fn script(text: &str, args: &[&str]) -> Command {
     let mut command = Command::new("bash");
-    command.args(["-euo", "pipefail", "-c", text, "lab"]).args(args);
+    command
+        .args(["-euo", "pipefail", "-c", text, "lab"])
+        .args(args);
     command
 }
 
@@ -76,7 +84,10 @@ fn last_words(output: &Output) -> String {
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     let lines: Vec<&str> = text.lines().collect();
     let first = lines.len().saturating_sub(LAST_LINES);
-    lines[first..].iter().map(|line| format!("  | {line}\n")).collect()
+    lines[first..]
+        .iter()
+        .map(|line| format!("  | {line}\n"))
+        .collect()
 }
 
 #[cfg(test)]
@@ -85,7 +96,9 @@ mod tests {
 
     #[test]
     fn a_failure_shows_the_command_and_its_last_words() {
-        let error = run(&mut script("echo seen; echo \"$1\" >&2; exit 3", &["it's"])).unwrap_err().to_string();
+        let error = run(&mut script("echo seen; echo \"$1\" >&2; exit 3", &["it's"]))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("exit status: 3"), "{error}");
         assert!(error.contains(r"'it'\''s'"), "{error}");
         assert!(error.contains("  | seen\n  | it's\n"), "{error}");

@@ -62,7 +62,9 @@ const CAPABILITIES: [&str; 41] = [
 ];
 
 pub(crate) fn is_meant(called_as: &str) -> bool {
-    Path::new(called_as).file_name().is_some_and(|name| name == NAME)
+    Path::new(called_as)
+        .file_name()
+        .is_some_and(|name| name == NAME)
 }
 
 /// Becomes runc; returns only when that failed.
@@ -71,25 +73,36 @@ pub(crate) fn run(args: &[String]) -> ExitCode {
     if let Err(error) = edit_what_runc_reads(args) {
         eprintln!("{NAME}: {error:#}");
     }
-    let error = Command::new("runc").args(args.iter().map(OsString::from)).exec();
+    let error = Command::new("runc")
+        .args(args.iter().map(OsString::from))
+        .exec();
     eprintln!("{NAME}: cannot run runc: {error}");
     ExitCode::FAILURE
 }
 
 /// The capabilities this machine lacks; empty on an ordinary one.
 pub(crate) fn missing_here() -> Result<Vec<&'static str>> {
-    let status = std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
-    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap").context("cannot read cap_last_cap")?;
-    let last: usize = last.trim().parse().context("cap_last_cap is not a number")?;
+    let status =
+        std::fs::read_to_string("/proc/self/status").context("cannot read /proc/self/status")?;
+    let last = std::fs::read_to_string("/proc/sys/kernel/cap_last_cap")
+        .context("cannot read cap_last_cap")?;
+    let last: usize = last
+        .trim()
+        .parse()
+        .context("cap_last_cap is not a number")?;
     missing(&status, last)
 }
 
 fn missing(status: &str, last: usize) -> Result<Vec<&'static str>> {
     let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     let hex = line.context("no CapBnd line in /proc/self/status")?.trim();
-    let bounding = u64::from_str_radix(hex, 16).with_context(|| format!("CapBnd is not hexadecimal: `{hex}`"))?;
+    let bounding = u64::from_str_radix(hex, 16)
+        .with_context(|| format!("CapBnd is not hexadecimal: `{hex}`"))?;
     let known = CAPABILITIES.iter().enumerate().take(last + 1);
-    Ok(known.filter(|(bit, _)| bounding >> bit & 1 == 0).map(|(_, name)| *name).collect())
+    Ok(known
+        .filter(|(bit, _)| bounding >> bit & 1 == 0)
+        .map(|(_, name)| *name)
+        .collect())
 }
 
 fn edit_what_runc_reads(args: &[String]) -> Result<()> {
@@ -113,7 +126,9 @@ fn file_with_capabilities(args: &[String]) -> Option<PathBuf> {
         return Some(Path::new(bundle).join("config.json"));
     }
     let is_exec = args.iter().any(|arg| arg == "exec");
-    is_exec.then(|| option(args, &["--process", "-p"]).map(PathBuf::from)).flatten()
+    is_exec
+        .then(|| option(args, &["--process", "-p"]).map(PathBuf::from))
+        .flatten()
 }
 
 fn option<'a>(args: &'a [String], names: &[&str]) -> Option<&'a str> {
@@ -137,7 +152,10 @@ fn drop_capabilities(document: &mut Value, missing: &[&str]) -> bool {
         Some(process) => process,
         None => document,
     };
-    let Some(sets) = process.get_mut("capabilities").and_then(Value::as_object_mut) else {
+    let Some(sets) = process
+        .get_mut("capabilities")
+        .and_then(Value::as_object_mut)
+    else {
         return false;
     };
     let mut changed = false;
@@ -172,7 +190,10 @@ mod tests {
 
     #[test]
     fn capabilities_younger_than_the_kernel_are_not_missing() {
-        assert_eq!(missing("CapBnd:\t0000003fffffffff\n", 37).unwrap(), Vec::<&str>::new());
+        assert_eq!(
+            missing("CapBnd:\t0000003fffffffff\n", 37).unwrap(),
+            Vec::<&str>::new()
+        );
     }
 
     #[test]
@@ -192,7 +213,8 @@ mod tests {
 
     #[test]
     fn an_exec_process_file_is_edited_too() {
-        let mut process = json!({"args": ["sh"], "capabilities": {"bounding": ["CAP_SYS_RESOURCE"]}});
+        let mut process =
+            json!({"args": ["sh"], "capabilities": {"bounding": ["CAP_SYS_RESOURCE"]}});
         assert!(drop_capabilities(&mut process, &["CAP_SYS_RESOURCE"]));
         assert_eq!(process["capabilities"]["bounding"], json!([]));
     }
@@ -201,17 +223,26 @@ mod tests {
     fn nothing_changes_where_nothing_is_missing() {
         let mut config = json!({"process": {"capabilities": {"bounding": ["CAP_CHOWN"]}}});
         assert!(!drop_capabilities(&mut config, &["CAP_SYS_RESOURCE"]));
-        assert!(!drop_capabilities(&mut json!({"process": {}}), &["CAP_SYS_RESOURCE"]));
+        assert!(!drop_capabilities(
+            &mut json!({"process": {}}),
+            &["CAP_SYS_RESOURCE"]
+        ));
     }
 
     #[test]
     fn the_file_is_found_in_runc_s_own_arguments() {
         let create = words("--root /r --log /l/log.json create --bundle /b --pid-file /b/pid id");
-        assert_eq!(file_with_capabilities(&create), Some("/b/config.json".into()));
+        assert_eq!(
+            file_with_capabilities(&create),
+            Some("/b/config.json".into())
+        );
         let exec = words("--root /r exec --process /tmp/p --detach id");
         assert_eq!(file_with_capabilities(&exec), Some("/tmp/p".into()));
         let short = words("run --bundle=/x id");
-        assert_eq!(file_with_capabilities(&short), Some("/x/config.json".into()));
+        assert_eq!(
+            file_with_capabilities(&short),
+            Some("/x/config.json".into())
+        );
         assert_eq!(file_with_capabilities(&words("--root /r delete id")), None);
         assert_eq!(file_with_capabilities(&words("exec id sh")), None);
     }

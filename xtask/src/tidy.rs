@@ -30,7 +30,11 @@ impl fmt::Display for Finding {
 }
 
 fn finding(file: &str, line: usize, what: impl Into<String>) -> Finding {
-    Finding { file: file.to_owned(), line, what: what.into() }
+    Finding {
+        file: file.to_owned(),
+        line,
+        what: what.into(),
+    }
 }
 
 /// A text file under version control.
@@ -43,7 +47,9 @@ struct Source {
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     ensure!(args.is_empty(), "usage: cargo xtask tidy");
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("xtask has no parent folder")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("xtask has no parent folder")?;
     let sources = sources(root)?;
     let mut findings = code::check(&sources);
     findings.extend(tracked::check(&sources, root)?);
@@ -54,7 +60,9 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         println!("{finding}");
     }
     if findings.is_empty() {
-        println!("tidy: {} files", sources.len());
+        let (functions, median, p90) = code::function_lines(&sources);
+        let files = sources.len();
+        println!("tidy: {files} files, {functions} functions (lines: median {median}, p90 {p90})");
         return Ok(());
     }
     bail!("{} finding(s)", findings.len())
@@ -62,12 +70,30 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
 
 /// Every file that git knows or would add, if it is text and still there.
 fn sources(root: &Path) -> Result<Vec<Source>> {
-    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
-    let output = Command::new("git").args(list).current_dir(root).output().context("cannot run git")?;
-    ensure!(output.status.success(), "git ls-files failed: {}", String::from_utf8_lossy(&output.stderr));
+    let list = [
+        "ls-files",
+        "-z",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+    ];
+    let output = Command::new("git")
+        .args(list)
+        .current_dir(root)
+        .output()
+        .context("cannot run git")?;
+    ensure!(
+        output.status.success(),
+        "git ls-files failed: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let paths = String::from_utf8(output.stdout).context("a path is not UTF-8")?;
-    let read =
-        |path: &str| Some(Source { path: path.to_owned(), text: std::fs::read_to_string(root.join(path)).ok()? });
+    let read = |path: &str| {
+        Some(Source {
+            path: path.to_owned(),
+            text: std::fs::read_to_string(root.join(path)).ok()?,
+        })
+    };
     Ok(paths.split_terminator('\0').filter_map(read).collect())
 }
 

@@ -13,7 +13,13 @@ use crate::place::Place;
 /// # Errors
 /// Keys that are no texts, merge keys without a map, values that their tags contradict.
 pub(super) fn tree(graph: &Graph, root: Id, file: &Arc<Path>) -> Fallible<Node> {
-    Builder { graph, file, nodes: 0, depth: 0 }.node(root)
+    Builder {
+        graph,
+        file,
+        nodes: 0,
+        depth: 0,
+    }
+    .node(root)
 }
 
 struct Builder<'a> {
@@ -55,11 +61,19 @@ impl<'a> Builder<'a> {
         let data = match &raw.kind {
             RawKind::Alias { target, .. } => self.node(*target)?.data,
             RawKind::Scalar { text, plain } => self.scalar(raw, text, *plain)?,
-            RawKind::List(items) => Data::List(items.iter().map(|item| self.node(*item)).collect::<Fallible<_>>()?),
+            RawKind::List(items) => Data::List(
+                items
+                    .iter()
+                    .map(|item| self.node(*item))
+                    .collect::<Fallible<_>>()?,
+            ),
             RawKind::Map(entries) => Data::Map(self.map(entries)?),
         };
         self.depth -= 1;
-        Ok(Node { place: self.place(raw), data })
+        Ok(Node {
+            place: self.place(raw),
+            data,
+        })
     }
 
     fn count(&mut self, nodes: usize, line: u32) -> Fallible<()> {
@@ -75,7 +89,10 @@ impl<'a> Builder<'a> {
     }
 
     fn place(&self, raw: &Raw) -> Place {
-        Place { file: self.file.clone(), line: raw.line }
+        Place {
+            file: self.file.clone(),
+            line: raw.line,
+        }
     }
 
     fn map(&mut self, entries: &[(Id, Id)]) -> Fallible<Vec<Entry>> {
@@ -84,7 +101,11 @@ impl<'a> Builder<'a> {
         for (key, value) in self.own(entries) {
             let name = self.key(key)?;
             let place = self.place(self.graph.get(key));
-            built.put(Entry { key: name, place, value: self.node(value)? });
+            built.put(Entry {
+                key: name,
+                place,
+                value: self.node(value)?,
+            });
         }
         self.merge(entries, &mut built)?;
         Ok(built.list)
@@ -92,15 +113,26 @@ impl<'a> Builder<'a> {
 
     /// The entries but for the merge key.
     fn own(&self, entries: &[(Id, Id)]) -> Vec<(Id, Id)> {
-        entries.iter().filter(|(key, _)| !self.graph.get(*key).is_merge()).copied().collect()
+        entries
+            .iter()
+            .filter(|(key, _)| !self.graph.get(*key).is_merge())
+            .copied()
+            .collect()
     }
 
     /// Adds what `<<` brings: the keys that are not there yet.
     fn merge(&mut self, entries: &[(Id, Id)], into: &mut Entries) -> Fallible<()> {
-        let Some((_, value)) = entries.iter().find(|(key, _)| self.graph.get(*key).is_merge()) else { return Ok(()) };
+        let Some((_, value)) = entries
+            .iter()
+            .find(|(key, _)| self.graph.get(*key).is_merge())
+        else {
+            return Ok(());
+        };
         match &self.target(*value).kind {
             RawKind::List(items) if matches!(self.graph.get(*value).kind, RawKind::List(_)) => {
-                items.iter().try_for_each(|item| self.merge_map(*item, into))
+                items
+                    .iter()
+                    .try_for_each(|item| self.merge_map(*item, into))
             }
             _ => self.merge_map(*value, into),
         }
@@ -109,7 +141,10 @@ impl<'a> Builder<'a> {
     fn merge_map(&mut self, id: Id, into: &mut Entries) -> Fallible<()> {
         let raw = self.target(id);
         let RawKind::Map(entries) = &raw.kind else {
-            return fault(self.graph.get(id).line, "`<<` needs a map or a list of maps");
+            return fault(
+                self.graph.get(id).line,
+                "`<<` needs a map or a list of maps",
+            );
         };
         self.depth += 1;
         if self.depth > DEPTH {
@@ -118,11 +153,17 @@ impl<'a> Builder<'a> {
         self.count(entries.len(), raw.line)?;
         check_keys(self.graph, entries)?;
         for (key, value) in self.own(entries) {
-            let Some(name) = self.merged_key(key)? else { continue };
+            let Some(name) = self.merged_key(key)? else {
+                continue;
+            };
             // A value that is not taken is not looked at: Compose lets its mistakes pass.
             if !into.at.contains_key(&name) {
                 let place = self.place(self.graph.get(key));
-                into.put(Entry { key: name, place, value: self.node(value)? });
+                into.put(Entry {
+                    key: name,
+                    place,
+                    value: self.node(value)?,
+                });
             }
         }
         self.merge(entries, into)?;
@@ -145,14 +186,19 @@ impl<'a> Builder<'a> {
             return Ok(text);
         }
         let text = raw.key_text();
-        fault(self.graph.get(id).line, format!("the key `{text}` is not a text; put it in quotes"))
+        fault(
+            self.graph.get(id).line,
+            format!("the key `{text}` is not a text; put it in quotes"),
+        )
     }
 
     /// A key of a map that is written out below `<<`: there, and only there, a number is as good as its text,
     /// and a key that is nothing is passed over.
     fn merged_key(&mut self, id: Id) -> Fallible<Option<String>> {
         let raw = self.target(id);
-        let RawKind::Scalar { text, plain } = &raw.kind else { return self.key(id).map(Some) };
+        let RawKind::Scalar { text, plain } = &raw.kind else {
+            return self.key(id).map(Some);
+        };
         Ok(match self.scalar(raw, text, *plain)? {
             Data::Null => None,
             Data::Text(text) => Some(text),

@@ -16,12 +16,22 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, line: 1, column: 0, index: 0 }
+        Self {
+            text,
+            at: 0,
+            line: 1,
+            column: 0,
+            index: 0,
+        }
     }
 
     /// The byte that stands `ahead` bytes ahead.
     pub(super) fn byte(&self, ahead: usize) -> u8 {
-        self.text.as_bytes().get(self.at + ahead).copied().unwrap_or(0)
+        self.text
+            .as_bytes()
+            .get(self.at + ahead)
+            .copied()
+            .unwrap_or(0)
     }
 
     pub(super) fn is(&self, byte: u8) -> bool {
@@ -109,7 +119,10 @@ impl<'a> Cursor<'a> {
 
     /// Whether nothing but blanks and line breaks, at most 512 characters of them, stand before a `#`.
     pub(super) fn is_comment_ahead(&self) -> bool {
-        let ahead = self.text[self.at..].chars().take(512).find(|char| !matches!(char, ' ' | '\t' | '\r' | '\n'));
+        let ahead = self.text[self.at..]
+            .chars()
+            .take(512)
+            .find(|char| !matches!(char, ' ' | '\t' | '\r' | '\n'));
         ahead == Some('#')
     }
 
@@ -119,7 +132,11 @@ impl<'a> Cursor<'a> {
         if length == 0 {
             return;
         }
-        into.push_str(if length == 3 { &self.text[self.at..self.at + length] } else { "\n" });
+        into.push_str(if length == 3 {
+            &self.text[self.at..self.at + length]
+        } else {
+            "\n"
+        });
         self.index += if length == 2 && self.is(b'\r') { 2 } else { 1 };
         self.at += length;
         self.column = 0;

@@ -81,10 +81,16 @@ impl<'a> Grammar<'a> {
         if explicit {
             self.scanner.skip();
         } else if !first || directives {
-            return fault(self.scanner.peek()?.line, "a `---` is missing before this document");
+            return fault(
+                self.scanner.peek()?.line,
+                "a `---` is missing before this document",
+            );
         }
-        let root =
-            if explicit && ends_document(self.scanner.peek()?) { self.nothing()? } else { self.node(true, false)? };
+        let root = if explicit && ends_document(self.scanner.peek()?) {
+            self.nothing()?
+        } else {
+            self.node(true, false)?
+        };
         if self.scanner.peek()?.kind == Kind::DocumentEnd {
             self.scanner.skip();
         }
@@ -94,7 +100,8 @@ impl<'a> Grammar<'a> {
     /// Whether there are any.
     fn directives(&mut self) -> Fallible<bool> {
         self.handles.clear();
-        let (mut versions, mut any) = (0, false);
+        let mut versions = 0;
+        let mut any = false;
         loop {
             let line = self.scanner.peek()?.line;
             match self.scanner.peek()?.kind.clone() {
@@ -126,7 +133,11 @@ impl<'a> Grammar<'a> {
             let Some(target) = self.anchors.get(&name).copied() else {
                 return fault(line, format!("the alias `*{name}` names nothing above it"));
             };
-            return self.graph.add(Raw { line, tag: None, kind: RawKind::Alias { name, target } });
+            return self.graph.add(Raw {
+                line,
+                tag: None,
+                kind: RawKind::Alias { name, target },
+            });
         }
         self.depth += 1;
         if self.depth > DEPTH {
@@ -145,9 +156,13 @@ impl<'a> Grammar<'a> {
             let token = self.scanner.peek()?;
             let line = token.line;
             match &token.kind {
-                Kind::Anchor(name) if properties.anchor.is_none() => properties.anchor = Some(name.clone()),
+                Kind::Anchor(name) if properties.anchor.is_none() => {
+                    properties.anchor = Some(name.clone())
+                }
                 Kind::Tag { .. } if properties.tag.is_none() => {
-                    let Kind::Tag { handle, suffix } = token.kind.clone() else { return Ok(properties) };
+                    let Kind::Tag { handle, suffix } = token.kind.clone() else {
+                        return Ok(properties);
+                    };
                     properties.tag = Some(self.tag(&handle, &suffix, line)?);
                 }
                 _ => return Ok(properties),
@@ -167,23 +182,33 @@ impl<'a> Grammar<'a> {
             _ => return fault(line, format!("the tag handle `{handle}` is not declared")),
         };
         let tag = format!("{prefix}{suffix}");
-        Ok(tag.strip_prefix(STANDARD_TAGS).map(|name| format!("!!{name}")).unwrap_or(tag))
+        Ok(tag
+            .strip_prefix(STANDARD_TAGS)
+            .map(|name| format!("!!{name}"))
+            .unwrap_or(tag))
     }
 
     fn content(&mut self, properties: Properties, block: bool, compact: bool) -> Fallible<Id> {
         let token = self.scanner.peek()?;
-        let (opening, is_scalar) = (opening(&token.kind, block, compact), matches!(token.kind, Kind::Scalar { .. }));
+        let opening = opening(&token.kind, block, compact);
+        let is_scalar = matches!(token.kind, Kind::Scalar { .. });
         if opening.is_none() && !is_scalar && properties.line.is_none() {
             return fault(token.line, "a value is missing here");
         }
         let line = properties.line.unwrap_or(token.line);
         let kind = match opening {
-            Some(Opening::CompactList | Opening::BlockList | Opening::FlowList) => RawKind::List(Vec::new()),
+            Some(Opening::CompactList | Opening::BlockList | Opening::FlowList) => {
+                RawKind::List(Vec::new())
+            }
             Some(Opening::BlockMap | Opening::FlowMap) => RawKind::Map(Vec::new()),
             None if is_scalar => self.scalar()?,
             None => Raw::nothing(line).kind,
         };
-        let id = self.graph.add(Raw { line, tag: properties.tag.filter(|tag| tag != "!"), kind })?;
+        let id = self.graph.add(Raw {
+            line,
+            tag: properties.tag.filter(|tag| tag != "!"),
+            kind,
+        })?;
         if let Some(anchor) = properties.anchor {
             self.anchors.insert(anchor, id);
         }
@@ -212,7 +237,8 @@ impl<'a> Grammar<'a> {
             let token = self.scanner.next()?;
             match token.kind {
                 Kind::Item => {
-                    let item = self.node_unless(token.line, &[Kind::Item, Kind::BlockEnd], false)?;
+                    let item =
+                        self.node_unless(token.line, &[Kind::Item, Kind::BlockEnd], false)?;
                     self.add_item(id, item);
                 }
                 Kind::BlockEnd => return Ok(()),
@@ -225,7 +251,11 @@ impl<'a> Grammar<'a> {
     fn compact_list(&mut self, id: Id) -> Fallible<()> {
         while self.scanner.peek()?.kind == Kind::Item {
             let line = self.scanner.next()?.line;
-            let item = self.node_unless(line, &[Kind::Item, Kind::Key, Kind::Value, Kind::BlockEnd], false)?;
+            let item = self.node_unless(
+                line,
+                &[Kind::Item, Kind::Key, Kind::Value, Kind::BlockEnd],
+                false,
+            )?;
             self.add_item(id, item);
         }
         Ok(())
@@ -246,7 +276,12 @@ impl<'a> Grammar<'a> {
                     self.add_entry(id, key, value);
                 }
                 Kind::BlockEnd => return Ok(()),
-                _ => return fault(token.line, "a key is missing here: is the indentation that of the keys above?"),
+                _ => {
+                    return fault(
+                        token.line,
+                        "a key is missing here: is the indentation that of the keys above?",
+                    );
+                }
             }
         }
     }
@@ -258,8 +293,11 @@ impl<'a> Grammar<'a> {
             if !std::mem::replace(&mut first, false) && self.comma(&Kind::FlowListEnd, "]")? {
                 break;
             }
-            let item =
-                if self.scanner.peek()?.kind == Kind::Key { self.flow_pair()? } else { self.node(false, false)? };
+            let item = if self.scanner.peek()?.kind == Kind::Key {
+                self.flow_pair()?
+            } else {
+                self.node(false, false)?
+            };
             self.add_item(id, item);
         }
         self.scanner.skip();
@@ -269,8 +307,15 @@ impl<'a> Grammar<'a> {
     /// `[key: value]`, a map of one entry.
     fn flow_pair(&mut self) -> Fallible<Id> {
         let line = self.scanner.next()?.line;
-        let id = self.graph.add(Raw { line, tag: None, kind: RawKind::Map(Vec::new()) })?;
-        let key = if matches!(self.scanner.peek()?.kind, Kind::Value | Kind::Comma | Kind::FlowListEnd) {
+        let id = self.graph.add(Raw {
+            line,
+            tag: None,
+            kind: RawKind::Map(Vec::new()),
+        })?;
+        let key = if matches!(
+            self.scanner.peek()?.kind,
+            Kind::Value | Kind::Comma | Kind::FlowListEnd
+        ) {
             // Compose's library passes the token too, and so refuses `[? : value]`.
             self.scanner.skip();
             self.nothing()?
@@ -295,9 +340,12 @@ impl<'a> Grammar<'a> {
             let (key, value) = match self.take(&Kind::Key)? {
                 None => (self.node(false, false)?, self.nothing()?),
                 Some(line) => {
-                    let key = self.flow_node_unless(line, &[Kind::Value, Kind::Comma, Kind::FlowMapEnd])?;
+                    let key =
+                        self.flow_node_unless(line, &[Kind::Value, Kind::Comma, Kind::FlowMapEnd])?;
                     let value = match self.take(&Kind::Value)? {
-                        Some(line) => self.flow_node_unless(line, &[Kind::Comma, Kind::FlowMapEnd])?,
+                        Some(line) => {
+                            self.flow_node_unless(line, &[Kind::Comma, Kind::FlowMapEnd])?
+                        }
                         None => self.nothing()?,
                     };
                     (key, value)
@@ -312,7 +360,10 @@ impl<'a> Grammar<'a> {
     /// Takes the comma between two items. Whether the end follows it.
     fn comma(&mut self, end: &Kind, bracket: &str) -> Fallible<bool> {
         if self.take(&Kind::Comma)?.is_none() {
-            return fault(self.scanner.peek()?.line, format!("a `,` or `{bracket}` is missing here"));
+            return fault(
+                self.scanner.peek()?.line,
+                format!("a `,` or `{bracket}` is missing here"),
+            );
         }
         Ok(self.scanner.peek()?.kind == *end)
     }
@@ -366,6 +417,10 @@ impl<'a> Grammar<'a> {
 fn ends_document(token: &Token) -> bool {
     matches!(
         token.kind,
-        Kind::Version { .. } | Kind::TagPrefix { .. } | Kind::DocumentStart | Kind::DocumentEnd | Kind::End
+        Kind::Version { .. }
+            | Kind::TagPrefix { .. }
+            | Kind::DocumentStart
+            | Kind::DocumentEnd
+            | Kind::End
     )
 }

@@ -53,18 +53,34 @@ impl Graph {
 /// # Errors
 /// If that is more than devk is willing to hold.
 pub(super) fn check_count(nodes: usize, line: u32) -> Fallible<()> {
-    if nodes < NODES { Ok(()) } else { fault(line, format!("more than {NODES} values, with all aliases expanded")) }
+    if nodes < NODES {
+        Ok(())
+    } else {
+        fault(
+            line,
+            format!("more than {NODES} values, with all aliases expanded"),
+        )
+    }
 }
 
 impl Raw {
     /// A value that is not there.
     pub(super) fn nothing(line: u32) -> Self {
-        Self { line, tag: None, kind: RawKind::Scalar { text: String::new(), plain: true } }
+        Self {
+            line,
+            tag: None,
+            kind: RawKind::Scalar {
+                text: String::new(),
+                plain: true,
+            },
+        }
     }
 
     /// `<<`, the key whose value is merged into the map.
     pub(super) fn is_merge(&self) -> bool {
-        let RawKind::Scalar { text, plain } = &self.kind else { return false };
+        let RawKind::Scalar { text, plain } = &self.kind else {
+            return false;
+        };
         text == "<<"
             && match self.tag.as_deref() {
                 None => *plain,

@@ -67,14 +67,19 @@ impl Candidates {
 
     /// Takes the innermost candidate, if a `:` at `here` makes it a key.
     pub(super) fn take_last(&mut self, here: Spot) -> Fallible<Option<Candidate>> {
-        let Some(candidate) = self.last() else { return Ok(None) };
+        let Some(candidate) = self.last() else {
+            return Ok(None);
+        };
         self.set_last(None);
         Ok(is_open(&candidate, here)?.then_some(candidate))
     }
 
     /// Whether the token of that number may still become a key.
     pub(super) fn may_be_key(&mut self, token: usize, here: Spot) -> Fallible<bool> {
-        let found = self.0.iter_mut().find(|slot| slot.is_some_and(|candidate| candidate.token == token));
+        let found = self
+            .0
+            .iter_mut()
+            .find(|slot| slot.is_some_and(|candidate| candidate.token == token));
         let Some(slot) = found else { return Ok(false) };
         let open = match slot {
             Some(candidate) => is_open(candidate, here)?,
@@ -101,7 +106,11 @@ fn is_open(candidate: &Candidate, here: Spot) -> Fallible<bool> {
     if candidate.spot.line == here.line && candidate.spot.index + LONGEST >= here.index {
         return Ok(true);
     }
-    if candidate.required { missing_colon(candidate) } else { Ok(false) }
+    if candidate.required {
+        missing_colon(candidate)
+    } else {
+        Ok(false)
+    }
 }
 
 fn missing_colon<T>(candidate: &Candidate) -> Fallible<T> {

@@ -82,22 +82,37 @@ pub(super) struct Entry {
 impl Node {
     /// The entries of a map; none for anything else.
     pub(super) fn entries(&self) -> &[Entry] {
-        if let Data::Map(entries) = &self.data { entries } else { &[] }
+        if let Data::Map(entries) = &self.data {
+            entries
+        } else {
+            &[]
+        }
     }
 
     /// The items of a list; none for anything else.
     pub(super) fn items(&self) -> &[Node] {
-        if let Data::List(items) = &self.data { items } else { &[] }
+        if let Data::List(items) = &self.data {
+            items
+        } else {
+            &[]
+        }
     }
 
     /// The value of a map's key.
     pub(super) fn get(&self, key: &str) -> Option<&Node> {
-        self.entries().iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+        self.entries()
+            .iter()
+            .find(|entry| entry.key == key)
+            .map(|entry| &entry.value)
     }
 
     /// The text of a text.
     pub(super) fn text(&self) -> Option<&str> {
-        if let Data::Text(text) = &self.data { Some(text) } else { None }
+        if let Data::Text(text) = &self.data {
+            Some(text)
+        } else {
+            None
+        }
     }
 }
 
@@ -110,7 +125,9 @@ pub(super) fn parse(bytes: &[u8], file: &Path) -> Result<Vec<Document>> {
     documents(bytes, &file).map_err(|fault| {
         Error::new(Code::ComposeSyntax, fault.message)
             .at(&file, fault.line)
-            .hint("look around this line for an open bracket or quote, a tab, or a wrong indentation")
+            .hint(
+                "look around this line for an open bracket or quote, a tab, or a wrong indentation",
+            )
     })
 }
 
@@ -121,7 +138,10 @@ fn documents(bytes: &[u8], file: &Arc<Path>) -> Fallible<Vec<Document>> {
     while let Some(root) = grammar.document()? {
         let graph = grammar.graph();
         let (root, resets) = reset::resolve(graph, root)?;
-        documents.push(Document { root: build::tree(graph, root, file)?, resets });
+        documents.push(Document {
+            root: build::tree(graph, root, file)?,
+            resets,
+        });
     }
     Ok(documents)
 }
@@ -136,5 +156,8 @@ struct Fault {
 type Fallible<T> = std::result::Result<T, Fault>;
 
 fn fault<T>(line: u32, message: impl Into<String>) -> Fallible<T> {
-    Err(Fault { line, message: message.into() })
+    Err(Fault {
+        line,
+        message: message.into(),
+    })
 }

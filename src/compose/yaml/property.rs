@@ -11,16 +11,31 @@ impl Scanner<'_> {
         let name = self.scan_word();
         let ends = self.cursor.is_space(0) || b"?:,]}%@`".contains(&self.cursor.byte(0));
         if name.is_empty() || !ends {
-            return fault(line, "a name of letters, digits, `-` and `_` is missing after `&` or `*`");
+            return fault(
+                line,
+                "a name of letters, digits, `-` and `_` is missing after `&` or `*`",
+            );
         }
-        Ok(if is_alias { Kind::Alias(name) } else { Kind::Anchor(name) })
+        Ok(if is_alias {
+            Kind::Alias(name)
+        } else {
+            Kind::Anchor(name)
+        })
     }
 
     /// `!tag`, `!!tag`, `!handle!tag` or `!<uri>`.
     pub(super) fn scan_tag(&mut self) -> Fallible<Kind> {
         let line = self.cursor.line;
-        let kind = if self.cursor.byte(1) == b'<' { self.scan_verbatim_tag()? } else { self.scan_short_tag()? };
-        if self.cursor.is_space(0) { Ok(kind) } else { fault(line, "a tag must be followed by a space") }
+        let kind = if self.cursor.byte(1) == b'<' {
+            self.scan_verbatim_tag()?
+        } else {
+            self.scan_short_tag()?
+        };
+        if self.cursor.is_space(0) {
+            Ok(kind)
+        } else {
+            fault(line, "a tag must be followed by a space")
+        }
     }
 
     fn scan_verbatim_tag(&mut self) -> Fallible<Kind> {
@@ -28,9 +43,15 @@ impl Scanner<'_> {
         self.cursor.skip();
         let suffix = self.scan_uri(String::new(), false)?;
         if self.cursor.skip() == Some('>') {
-            Ok(Kind::Tag { handle: String::new(), suffix })
+            Ok(Kind::Tag {
+                handle: String::new(),
+                suffix,
+            })
         } else {
-            fault(self.cursor.line, "a tag that begins with `!<` must end with `>`")
+            fault(
+                self.cursor.line,
+                "a tag that begins with `!<` must end with `>`",
+            )
         }
     }
 
@@ -42,9 +63,15 @@ impl Scanner<'_> {
         }
         let suffix = self.scan_uri(handle.trim_start_matches('!').to_owned(), true)?;
         if suffix.is_empty() {
-            return Ok(Kind::Tag { handle: String::new(), suffix: "!".to_owned() });
+            return Ok(Kind::Tag {
+                handle: String::new(),
+                suffix: "!".to_owned(),
+            });
         }
-        Ok(Kind::Tag { handle: "!".to_owned(), suffix })
+        Ok(Kind::Tag {
+            handle: "!".to_owned(),
+            suffix,
+        })
     }
 
     /// `%YAML 1.1` or `%TAG !e! prefix`.
@@ -77,7 +104,9 @@ impl Scanner<'_> {
         while self.cursor.byte(0).is_ascii_digit() || self.cursor.is(b'.') {
             self.cursor.read(&mut version);
         }
-        Ok(Kind::Version { supported: matches!(version.as_str(), "1.1" | "01.1" | "1.01" | "01.01") })
+        Ok(Kind::Version {
+            supported: matches!(version.as_str(), "1.1" | "01.1" | "1.01" | "01.01"),
+        })
     }
 
     fn scan_tag_prefix(&mut self) -> Fallible<Kind> {
@@ -89,7 +118,10 @@ impl Scanner<'_> {
         self.cursor.skip_blanks();
         let prefix = self.scan_uri(String::new(), false)?;
         if !self.cursor.is_space(0) {
-            return fault(line, "a %TAG directive has a character that no prefix may have");
+            return fault(
+                line,
+                "a %TAG directive has a character that no prefix may have",
+            );
         }
         Ok(Kind::TagPrefix { handle, prefix })
     }
@@ -124,8 +156,12 @@ impl Scanner<'_> {
         loop {
             match self.cursor.byte(0) {
                 b'%' => uri.push(self.scan_escaped()?),
-                byte if self.cursor.is_word() || b";/?:@&=+$,.!~*'()[]".contains(&byte) => self.cursor.read(&mut uri),
-                _ if uri.is_empty() && !may_be_empty => return fault(self.cursor.line, "a tag has no name"),
+                byte if self.cursor.is_word() || b";/?:@&=+$,.!~*'()[]".contains(&byte) => {
+                    self.cursor.read(&mut uri)
+                }
+                _ if uri.is_empty() && !may_be_empty => {
+                    return fault(self.cursor.line, "a tag has no name");
+                }
                 _ => return Ok(uri),
             }
         }
@@ -137,13 +173,21 @@ impl Scanner<'_> {
         let mut bytes = Vec::new();
         while bytes.len() < 4 && self.cursor.is(b'%') {
             self.cursor.skip();
-            let Some(byte) = self.scan_hex(2).and_then(|value| u8::try_from(value).ok()) else { break };
+            let Some(byte) = self.scan_hex(2).and_then(|value| u8::try_from(value).ok()) else {
+                break;
+            };
             bytes.push(byte);
-            if let Some(char) = std::str::from_utf8(&bytes).ok().and_then(|text| text.chars().next()) {
+            if let Some(char) = std::str::from_utf8(&bytes)
+                .ok()
+                .and_then(|text| text.chars().next())
+            {
                 return Ok(char);
             }
         }
-        fault(line, "a tag has a `%` that stands before no character's code")
+        fault(
+            line,
+            "a tag has a `%` that stands before no character's code",
+        )
     }
 
     /// The value of so many hexadecimal digits.

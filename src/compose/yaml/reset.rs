@@ -15,7 +15,14 @@ use super::{DEPTH, Fallible, Reset, fault};
 /// # Errors
 /// Keys that stand twice, and aliases that lead back to themselves.
 pub(super) fn resolve(graph: &mut Graph, root: Id) -> Fallible<(Id, Vec<Reset>)> {
-    let mut walk = Walk { graph, path: Vec::new(), resets: Vec::new(), visited: Visits::default(), nodes: 0, depth: 0 };
+    let mut walk = Walk {
+        graph,
+        path: Vec::new(),
+        resets: Vec::new(),
+        visited: Visits::default(),
+        nodes: 0,
+        depth: 0,
+    };
     match walk.node(root)? {
         Some(id) => Ok((id, walk.resets)),
         None => fault(walk.graph.get(root).line, "the whole document is reset"),
@@ -48,10 +55,14 @@ impl Walk<'_> {
     fn resolved(&mut self, id: Id, line: u32) -> Fallible<Option<Id>> {
         let raw = self.graph.get(id);
         if let RawKind::Alias { name, target } = &raw.kind {
-            let (name, target) = (name.clone(), *target);
+            let name = name.clone();
+            let target = *target;
             self.count(self.path_cost(), line)?;
             if self.visited.is_cycle(target, &self.path) {
-                return fault(line, format!("the alias `*{name}` leads back to a value that contains it"));
+                return fault(
+                    line,
+                    format!("the alias `*{name}` leads back to a value that contains it"),
+                );
             }
             return self.node(target);
         }
@@ -156,12 +167,14 @@ impl Visits {
             key.hash(&mut hasher);
             hashes.push(hasher.finish());
         }
-        let Some((here, above)) = hashes.split_last() else { return false };
+        let Some((here, above)) = hashes.split_last() else {
+            return false;
+        };
         if !self.at.insert((target, *here)) {
             return false;
         }
-        let cycle =
-            self.above.contains(&(target, *here)) || above.iter().any(|hash| self.at.contains(&(target, *hash)));
+        let cycle = self.above.contains(&(target, *here))
+            || above.iter().any(|hash| self.at.contains(&(target, *hash)));
         self.above.extend(above.iter().map(|hash| (target, *hash)));
         cycle
     }

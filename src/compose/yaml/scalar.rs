@@ -18,7 +18,9 @@ pub(super) fn value(tag: Option<&str>, text: &str, plain: bool) -> Result<Data, 
         None if plain => resolve(text, true),
         None | Some("!!str") => return Ok(Data::Text(text.to_owned())),
         Some("!!binary") => return binary(text),
-        Some("!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp") => resolve(text, tag == Some("!!timestamp")),
+        Some("!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp") => {
+            resolve(text, tag == Some("!!timestamp"))
+        }
         // Compose's own tags, and those that nobody knows.
         Some(_) => return Ok(Data::Text(text.to_owned())),
     };
@@ -31,12 +33,17 @@ pub(super) fn value(tag: Option<&str>, text: &str, plain: bool) -> Result<Data, 
         | ("!!timestamp", data @ Data::Time(_)) => Ok(data),
         #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
         ("!!float", Data::Int(int)) => Ok(Data::Float(int as f64)),
-        _ => Err(format!("`{text}` is not of the type that its tag `{tag}` says")),
+        _ => Err(format!(
+            "`{text}` is not of the type that its tag `{tag}` says"
+        )),
     }
 }
 
 fn binary(text: &str) -> Result<Data, String> {
-    let lines: String = text.chars().filter(|char| !matches!(char, '\r' | '\n')).collect();
+    let lines: String = text
+        .chars()
+        .filter(|char| !matches!(char, '\r' | '\n'))
+        .collect();
     let config = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
@@ -52,7 +59,9 @@ fn resolve(text: &str, dates: bool) -> Data {
         "true" | "True" | "TRUE" => return Data::Bool(true),
         "false" | "False" | "FALSE" => return Data::Bool(false),
         ".nan" | ".NaN" | ".NAN" => return Data::Float(f64::NAN),
-        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => return Data::Float(f64::INFINITY),
+        ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
+            return Data::Float(f64::INFINITY);
+        }
         "-.inf" | "-.Inf" | "-.INF" => return Data::Float(f64::NEG_INFINITY),
         _ => {}
     }
@@ -88,14 +97,22 @@ pub(in crate::compose) fn integer(text: &str) -> Option<i128> {
     let magnitude = i128::from(u64::from_str_radix(digits, radix).ok()?);
     let value = if negative { -magnitude } else { magnitude };
     // An unsigned number has no sign, not even `+`.
-    let most = if text.starts_with('+') { i128::from(i64::MAX) } else { i128::from(u64::MAX) };
-    (i128::from(i64::MIN)..=most).contains(&value).then_some(value)
+    let most = if text.starts_with('+') {
+        i128::from(i64::MAX)
+    } else {
+        i128::from(u64::MAX)
+    };
+    (i128::from(i64::MIN)..=most)
+        .contains(&value)
+        .then_some(value)
 }
 
 /// Digits with at most a point and an exponent.
 fn float(text: &str) -> Option<Data> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let decimal = unsigned.bytes().all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
+    let decimal = unsigned
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
     let begins = unsigned.starts_with(|char: char| char.is_ascii_digit() || char == '.');
     let number: f64 = text.parse().ok().filter(|_| decimal && begins)?;
     number.is_finite().then_some(Data::Float(number))

@@ -96,7 +96,10 @@ impl<'a> Scanner<'a> {
     pub(super) fn next(&mut self) -> Fallible<Token> {
         let line = self.peek()?.line;
         self.taken += 1;
-        Ok(self.tokens.pop_front().unwrap_or(Token { kind: Kind::End, line }))
+        Ok(self.tokens.pop_front().unwrap_or(Token {
+            kind: Kind::End,
+            line,
+        }))
     }
 
     /// Passes the token that was peeked at.
@@ -116,7 +119,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn spot(&self) -> Spot {
-        Spot { line: self.cursor.line, column: self.cursor.column, index: self.cursor.index }
+        Spot {
+            line: self.cursor.line,
+            column: self.cursor.column,
+            index: self.cursor.index,
+        }
     }
 
     fn push(&mut self, kind: Kind, line: u32) {
@@ -144,7 +151,8 @@ impl<'a> Scanner<'a> {
     }
 
     fn fetch_content(&mut self) -> Fallible<()> {
-        let (in_flow, before_space) = (self.in_flow(), self.cursor.is_space(1));
+        let in_flow = self.in_flow();
+        let before_space = self.cursor.is_space(1);
         match self.cursor.byte(0) {
             b'[' => self.fetch_open(Kind::FlowList),
             b'{' => self.fetch_open(Kind::FlowMap),
@@ -158,11 +166,20 @@ impl<'a> Scanner<'a> {
             b'!' => self.fetch_scalar(Self::scan_tag),
             b'|' | b'>' if !in_flow => self.fetch_block_scalar(),
             b'\'' | b'"' => self.fetch_scalar(Self::scan_quoted),
-            byte if starts_plain(byte) || byte == b'-' || (!in_flow && matches!(byte, b'?' | b':')) => {
+            byte if starts_plain(byte)
+                || byte == b'-'
+                || (!in_flow && matches!(byte, b'?' | b':')) =>
+            {
                 self.fetch_scalar(Self::scan_plain)
             }
-            b'\t' => fault(self.cursor.line, "a tab stands where only spaces may indent"),
-            byte => fault(self.cursor.line, format!("`{}` cannot begin a value; quote it", byte.escape_ascii())),
+            b'\t' => fault(
+                self.cursor.line,
+                "a tab stands where only spaces may indent",
+            ),
+            byte => fault(
+                self.cursor.line,
+                format!("`{}` cannot begin a value; quote it", byte.escape_ascii()),
+            ),
         }
     }
 
@@ -195,7 +212,11 @@ impl<'a> Scanner<'a> {
                 return;
             }
             while !self.cursor.is(b'#') {
-                if self.cursor.is_break() { self.cursor.skip_break() } else { self.cursor.skip_blanks() }
+                if self.cursor.is_break() {
+                    self.cursor.skip_break()
+                } else {
+                    self.cursor.skip_blanks()
+                }
             }
         }
     }
@@ -203,8 +224,14 @@ impl<'a> Scanner<'a> {
     /// Passes the comment behind a token, which may stand behind tabs where a token may not.
     fn skip_trailing_comment(&mut self) {
         let line = self.cursor.line;
-        if self.tokens.back().is_some_and(|token| token.kind != Kind::Item && token.line == line) {
-            let blanks = (0..).take_while(|ahead| self.cursor.is_blank(*ahead)).count();
+        if self
+            .tokens
+            .back()
+            .is_some_and(|token| token.kind != Kind::Item && token.line == line)
+        {
+            let blanks = (0..)
+                .take_while(|ahead| self.cursor.is_blank(*ahead))
+                .count();
             if self.cursor.byte(blanks) == b'#' {
                 self.cursor.skip_to_line_end();
             }
@@ -285,9 +312,21 @@ impl<'a> Scanner<'a> {
         let here = self.spot();
         if let Some(key) = self.keys.take_last(here)? {
             let at = key.token.saturating_sub(self.taken);
-            self.tokens.insert(at, Token { kind: Kind::Key, line: key.spot.line });
+            self.tokens.insert(
+                at,
+                Token {
+                    kind: Kind::Key,
+                    line: key.spot.line,
+                },
+            );
             if !self.in_flow() && self.indent_to(key.spot.column)? {
-                self.tokens.insert(at, Token { kind: Kind::BlockMap, line: key.spot.line });
+                self.tokens.insert(
+                    at,
+                    Token {
+                        kind: Kind::BlockMap,
+                        line: key.spot.line,
+                    },
+                );
             }
             self.key_allowed = false;
         } else {
@@ -328,7 +367,11 @@ impl<'a> Scanner<'a> {
         }
         let required = !self.in_flow() && self.indent == column(self.cursor.column);
         let token = self.taken + self.tokens.len();
-        self.keys.put(Candidate { token, spot: self.spot(), required })
+        self.keys.put(Candidate {
+            token,
+            spot: self.spot(),
+            required,
+        })
     }
 
     /// Begins a block collection at this column unless it has begun. Nothing in the flow style.
@@ -352,7 +395,11 @@ impl<'a> Scanner<'a> {
         }
         self.outer_indents.push(self.indent);
         self.indent = column(wanted);
-        if self.outer_indents.len() > DEPTH { too_deep(self.cursor.line) } else { Ok(true) }
+        if self.outer_indents.len() > DEPTH {
+            too_deep(self.cursor.line)
+        } else {
+            Ok(true)
+        }
     }
 
     /// Ends the block collections that are indented deeper than this column.

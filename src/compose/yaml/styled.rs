@@ -35,7 +35,8 @@ enum Chomp {
 
 impl Scanner<'_> {
     pub(super) fn scan_plain(&mut self) -> Fallible<Kind> {
-        let (mut text, mut gap) = (String::new(), Gap::default());
+        let mut text = String::new();
+        let mut gap = Gap::default();
         let indent = self.scalar_indent();
         loop {
             if self.is_any_document_mark() || self.cursor.is(b'#') {
@@ -73,14 +74,23 @@ impl Scanner<'_> {
     fn scan_gap(&mut self, gap: &mut Gap, indent: Option<usize>) -> Fallible<()> {
         loop {
             if self.cursor.is_break() {
-                let into = if gap.first.is_empty() { &mut gap.first } else { &mut gap.more };
+                let into = if gap.first.is_empty() {
+                    &mut gap.first
+                } else {
+                    &mut gap.more
+                };
                 self.cursor.read_break(into);
             } else if !self.cursor.is_blank(0) {
                 return Ok(());
             } else if gap.first.is_empty() {
                 self.cursor.read(&mut gap.blanks);
-            } else if self.cursor.is(b'\t') && indent.is_some_and(|indent| self.cursor.column < indent) {
-                return fault(self.cursor.line, "a tab stands where only spaces may indent");
+            } else if self.cursor.is(b'\t')
+                && indent.is_some_and(|indent| self.cursor.column < indent)
+            {
+                return fault(
+                    self.cursor.line,
+                    "a tab stands where only spaces may indent",
+                );
             } else {
                 self.cursor.skip();
             }
@@ -92,7 +102,8 @@ impl Scanner<'_> {
         let line = self.cursor.line;
         let quote = self.cursor.byte(0);
         self.cursor.skip();
-        let (mut text, mut gap) = (String::new(), Gap::default());
+        let mut text = String::new();
+        let mut gap = Gap::default();
         loop {
             if self.cursor.is_end() || self.is_any_document_mark() {
                 return fault(line, "a quote is opened here and never closed");
@@ -171,7 +182,12 @@ impl Scanner<'_> {
                 };
                 match self.scan_hex(digits).and_then(char::from_u32) {
                     Some(char) => char,
-                    None => return fault(line, format!("`\\{kind}` needs {digits} digits that name a character")),
+                    None => {
+                        return fault(
+                            line,
+                            format!("`\\{kind}` needs {digits} digits that name a character"),
+                        );
+                    }
                 }
             }
             _ => {
@@ -188,7 +204,9 @@ impl Scanner<'_> {
         let literal = self.cursor.skip() == Some('|');
         let (chomp, given) = self.scan_block_header()?;
         let mut indent = given.map(|given| self.scalar_indent().max(1) - 1 + given);
-        let (mut text, mut last, mut breaks) = (String::new(), String::new(), String::new());
+        let mut text = String::new();
+        let mut last = String::new();
+        let mut breaks = String::new();
         let mut after_blank = false;
         self.scan_block_breaks(&mut indent, &mut breaks)?;
         while Some(self.cursor.column) == indent && !self.cursor.is_end() {
@@ -219,7 +237,8 @@ impl Scanner<'_> {
     /// `+` or `-` and a digit, in either order, and the rest of the line.
     fn scan_block_header(&mut self) -> Fallible<(Chomp, Option<usize>)> {
         let line = self.cursor.line;
-        let (mut chomp, mut indent) = (None, None);
+        let mut chomp = None;
+        let mut indent = None;
         loop {
             match self.cursor.byte(0) {
                 b'+' if chomp.is_none() => chomp = Some(Chomp::Keep),
@@ -244,7 +263,11 @@ impl Scanner<'_> {
     }
 
     /// Indentation and empty lines. The first line with text sets the indentation, unless the header did.
-    fn scan_block_breaks(&mut self, indent: &mut Option<usize>, breaks: &mut String) -> Fallible<()> {
+    fn scan_block_breaks(
+        &mut self,
+        indent: &mut Option<usize>,
+        breaks: &mut String,
+    ) -> Fallible<()> {
         let mut widest = 0;
         loop {
             let inside = |column: usize| indent.is_none_or(|indent| column < indent);
@@ -253,7 +276,10 @@ impl Scanner<'_> {
             }
             widest = widest.max(self.cursor.column);
             if self.cursor.is(b'\t') && inside(self.cursor.column) {
-                return fault(self.cursor.line, "a tab stands where only spaces may indent");
+                return fault(
+                    self.cursor.line,
+                    "a tab stands where only spaces may indent",
+                );
             }
             if !self.cursor.is_break() {
                 break;

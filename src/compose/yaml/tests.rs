@@ -24,10 +24,16 @@ fn show(node: &Node) -> String {
         Data::Float(float) => format!("{float:?}"),
         Data::Time(text) => format!("time({text})"),
         Data::Text(text) => format!("{text:?}"),
-        Data::List(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(", ")),
+        Data::List(items) => format!(
+            "[{}]",
+            items.iter().map(show).collect::<Vec<_>>().join(", ")
+        ),
         Data::Map(entries) => {
             let show = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.value));
-            format!("{{{}}}", entries.iter().map(show).collect::<Vec<_>>().join(", "))
+            format!(
+                "{{{}}}",
+                entries.iter().map(show).collect::<Vec<_>>().join(", ")
+            )
         }
     }
 }
@@ -44,39 +50,84 @@ fn problem(text: &str) -> Error {
 
 fn resets(text: &str) -> Vec<String> {
     let documents = read(text).unwrap();
-    documents.iter().flat_map(|document| &document.resets).map(|reset| reset.0.join(".")).collect()
+    documents
+        .iter()
+        .flat_map(|document| &document.resets)
+        .map(|reset| reset.0.join("."))
+        .collect()
 }
 
 #[test]
 fn unquoted_scalars_have_the_types_of_yaml_1_2_and_some_of_1_1() {
     assert_shown(&[
-        ("[0120, 0o17, 0x1F, 0b11, 1_000, +12, -0b1, 08]", "[80, 15, 31, 3, 1000, 12, -1, 8.0]"),
-        ("[18446744073709551615, 18446744073709551616]", "[18446744073709551615, 1.8446744073709552e19]"),
-        ("[1.5, 1e3, .5, 1., -.inf, .nan, 1e400]", "[1.5, 1000.0, 0.5, 1.0, -inf, NaN, \"1e400\"]"),
-        ("[true, True, false, yes, on, y]", "[true, true, false, \"yes\", \"on\", \"y\"]"),
+        (
+            "[0120, 0o17, 0x1F, 0b11, 1_000, +12, -0b1, 08]",
+            "[80, 15, 31, 3, 1000, 12, -1, 8.0]",
+        ),
+        (
+            "[18446744073709551615, 18446744073709551616]",
+            "[18446744073709551615, 1.8446744073709552e19]",
+        ),
+        (
+            "[1.5, 1e3, .5, 1., -.inf, .nan, 1e400]",
+            "[1.5, 1000.0, 0.5, 1.0, -inf, NaN, \"1e400\"]",
+        ),
+        (
+            "[true, True, false, yes, on, y]",
+            "[true, true, false, \"yes\", \"on\", \"y\"]",
+        ),
         ("[null, ~, Null, nUll, ]", "[null, null, null, \"nUll\"]"),
-        ("[22:22, 1:30, 1.2.3, 0o8, _1, 0x]", r#"["22:22", "1:30", "1.2.3", "0o8", "_1", "0x"]"#),
+        (
+            "[22:22, 1:30, 1.2.3, 0o8, _1, 0x]",
+            r#"["22:22", "1:30", "1.2.3", "0o8", "_1", "0x"]"#,
+        ),
     ]);
 }
 
 #[test]
 fn dates_are_no_texts() {
     assert_shown(&[
-        ("[2026-01-02, 2026-1-2T3:4:5Z]", "[time(2026-01-02), time(2026-1-2T3:4:5Z)]"),
-        ("[2026-01-02 03:04:05.6, 2026-1-2t3:4:5+01:00]", "[time(2026-01-02 03:04:05.6), time(2026-1-2t3:4:5+01:00)]"),
-        ("[2026-13-01, 2026-02-29, 2024-02-29, 26-1-1]", r#"["2026-13-01", "2026-02-29", time(2024-02-29), "26-1-1"]"#),
-        ("[2026-1-2 3:4:5Z, 2026-1-2T3:4:5, 2026-1-2x]", r#"["2026-1-2 3:4:5Z", "2026-1-2T3:4:5", "2026-1-2x"]"#),
+        (
+            "[2026-01-02, 2026-1-2T3:4:5Z]",
+            "[time(2026-01-02), time(2026-1-2T3:4:5Z)]",
+        ),
+        (
+            "[2026-01-02 03:04:05.6, 2026-1-2t3:4:5+01:00]",
+            "[time(2026-01-02 03:04:05.6), time(2026-1-2t3:4:5+01:00)]",
+        ),
+        (
+            "[2026-13-01, 2026-02-29, 2024-02-29, 26-1-1]",
+            r#"["2026-13-01", "2026-02-29", time(2024-02-29), "26-1-1"]"#,
+        ),
+        (
+            "[2026-1-2 3:4:5Z, 2026-1-2T3:4:5, 2026-1-2x]",
+            r#"["2026-1-2 3:4:5Z", "2026-1-2T3:4:5", "2026-1-2x"]"#,
+        ),
     ]);
 }
 
 #[test]
 fn quotes_and_tags_decide_the_type() {
     assert_shown(&[
-        (r#"["12", 'true', !!str 12, !!int "12", !!float 1]"#, r#"["12", "true", "12", 12, 1.0]"#),
-        ("[! 12, !foo 12, !!binary aGk=, !!timestamp \"2026-01-02\"]", r#"[12, "12", "hi", time(2026-01-02)]"#),
-        ("{a: !override 8080, b: !override }", r#"{a: "8080", b: ""}"#),
+        (
+            r#"["12", 'true', !!str 12, !!int "12", !!float 1]"#,
+            r#"["12", "true", "12", 12, 1.0]"#,
+        ),
+        (
+            "[! 12, !foo 12, !!binary aGk=, !!timestamp \"2026-01-02\"]",
+            r#"[12, "12", "hi", time(2026-01-02)]"#,
+        ),
+        (
+            "{a: !override 8080, b: !override }",
+            r#"{a: "8080", b: ""}"#,
+        ),
     ]);
-    for text in ["a: !!int abc", "a: !!bool yes", "a: !!binary ***", "a: !e!x 1"] {
+    for text in [
+        "a: !!int abc",
+        "a: !!bool yes",
+        "a: !!binary ***",
+        "a: !e!x 1",
+    ] {
         problem(text);
     }
 }
@@ -85,7 +136,10 @@ fn quotes_and_tags_decide_the_type() {
 fn scalars_of_several_lines_are_folded() {
     assert_shown(&[
         ("a: one\n  two\n\n  three", r#"{a: "one two\nthree"}"#),
-        ("a: \"one\ntwo \\\n  three\\n\"", r#"{a: "one two three\n"}"#),
+        (
+            "a: \"one\ntwo \\\n  three\\n\"",
+            r#"{a: "one two three\n"}"#,
+        ),
         ("a: 'it''s\n\n  fine'", r#"{a: "it's\nfine"}"#),
         ("a: |\n  x\n   y\n\n", r#"{a: "x\n y\n"}"#),
         ("a: |-\n  x\n\nb: |+\n  y\n\n", r#"{a: "x", b: "y\n\n"}"#),
@@ -100,7 +154,10 @@ fn what_yaml_1_2_takes_otherwise_is_read_as_compose_does() {
         ("{a:b}", "{a:b: null}"),
         ("{\"a\":1}", "{a: 1}"),
         ("- [a: b, c]", r#"[[{a: "b"}, "c"]]"#),
-        ("a:\n- b\n-\n- c: d\n  e: f", r#"{a: ["b", null, {c: "d", e: "f"}]}"#),
+        (
+            "a:\n- b\n-\n- c: d\n  e: f",
+            r#"{a: ["b", null, {c: "d", e: "f"}]}"#,
+        ),
         ("? a\n: b", r#"{a: "b"}"#),
         ("# c\n\t# d\na:\tb # e", r#"{a: "b"}"#),
         ("\u{FEFF}a: b", r#"{a: "b"}"#),
@@ -108,7 +165,10 @@ fn what_yaml_1_2_takes_otherwise_is_read_as_compose_does() {
         ("a: [\nb\n]", r#"{a: ["b"]}"#),
         ("a: x#y", r#"{a: "x#y"}"#),
     ]);
-    assert_eq!(show(&parse(b"\xFF\xFEa\0:\0 \0b\0", Path::new("/f")).unwrap()[0].root), r#"{a: "b"}"#);
+    assert_eq!(
+        show(&parse(b"\xFF\xFEa\0:\0 \0b\0", Path::new("/f")).unwrap()[0].root),
+        r#"{a: "b"}"#
+    );
 }
 
 #[test]
@@ -130,7 +190,12 @@ fn broken_texts_are_refused_at_their_line() {
         ("- a\n b: c", 2),
         ("[a, b", 1),
     ] {
-        assert_eq!(problem(text).line, Some(line), "{text:?}: {}", problem(text));
+        assert_eq!(
+            problem(text).line,
+            Some(line),
+            "{text:?}: {}",
+            problem(text)
+        );
     }
     assert!(parse(b"a: \xC3\x28", Path::new("/f")).is_err());
 }
@@ -140,9 +205,19 @@ fn keys_are_unique_texts() {
     let error = problem("a: 1\nb: 2\n'a': 3");
     assert_eq!(
         (error.line, error.message.as_str()),
-        (Some(3), "the key `a` stands here a second time; the first is in line 1")
+        (
+            Some(3),
+            "the key `a` stands here a second time; the first is in line 1"
+        )
     );
-    for text in ["1: a", "true: a", "~: a", "[a]: b", "{a: b}: c", "2026-01-02: a"] {
+    for text in [
+        "1: a",
+        "true: a",
+        "~: a",
+        "[a]: b",
+        "{a: b}: c",
+        "2026-01-02: a",
+    ] {
         problem(text);
     }
     assert_shown(&[("!!str 1: a", r#"{1: "a"}"#), ("<<: {1: a}", r#"{1: "a"}"#)]);
@@ -150,7 +225,10 @@ fn keys_are_unique_texts() {
 
 #[test]
 fn a_key_ends_on_its_line_within_1024_characters() {
-    assert_eq!(shown(&format!("{}: b", "a".repeat(1024))).len(), 1024 + "{: \"b\"}".len());
+    assert_eq!(
+        shown(&format!("{}: b", "a".repeat(1024))).len(),
+        1024 + "{: \"b\"}".len()
+    );
     problem(&format!("{}: b", "a".repeat(1025)));
 }
 
@@ -162,29 +240,52 @@ fn aliases_stand_for_what_they_name_in_later_documents_too() {
         ("&k a: 1\nb: *k", r#"{a: 1, b: "a"}"#),
     ]);
     let documents = read("a: &x 1\n---\nb: *x").unwrap();
-    assert_eq!(documents.iter().map(|document| show(&document.root)).collect::<Vec<_>>(), ["{a: 1}", "{b: 1}"]);
+    assert_eq!(
+        documents
+            .iter()
+            .map(|document| show(&document.root))
+            .collect::<Vec<_>>(),
+        ["{a: 1}", "{b: 1}"]
+    );
 }
 
 #[test]
 fn merge_keys_bring_what_is_not_there_yet() {
     assert_shown(&[
-        ("a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}", "{a: {x: 1, y: 2}, b: {y: 3, x: 1}}"),
+        (
+            "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}",
+            "{a: {x: 1, y: 2}, b: {y: 3, x: 1}}",
+        ),
         ("a: {<<: [{x: 1}, {x: 2, y: 3}]}", "{a: {x: 1, y: 3}}"),
         ("a: {<<: {<<: {x: 1}, y: 2}}", "{a: {y: 2, x: 1}}"),
         ("a: {'<<': 1}", "{a: {<<: 1}}"),
     ]);
-    for text in ["a: {<<: 1}", "a: {<<: [1]}", "a: {<<: }", "a:\n  <<: {x: 1}\n  <<: {y: 1}"] {
+    for text in [
+        "a: {<<: 1}",
+        "a: {<<: [1]}",
+        "a: {<<: }",
+        "a:\n  <<: {x: 1}\n  <<: {y: 1}",
+    ] {
         problem(text);
     }
 }
 
 #[test]
 fn every_value_knows_its_line() {
-    let root = read("a:\n  - b\n  -\n    c: |\n      d\n  - &e\n    f: g\n").unwrap().remove(0).root;
+    let root = read("a:\n  - b\n  -\n    c: |\n      d\n  - &e\n    f: g\n")
+        .unwrap()
+        .remove(0)
+        .root;
     let items = root.get("a").unwrap().items();
-    assert_eq!(items.iter().map(|item| item.place.line).collect::<Vec<_>>(), [2, 4, 6]);
+    assert_eq!(
+        items.iter().map(|item| item.place.line).collect::<Vec<_>>(),
+        [2, 4, 6]
+    );
     let entry = &items[1].entries()[0];
-    assert_eq!((entry.place.line, entry.value.place.line, entry.value.text()), (4, 4, Some("d\n")));
+    assert_eq!(
+        (entry.place.line, entry.value.place.line, entry.value.text()),
+        (4, 4, Some("d\n"))
+    );
 }
 
 #[test]
@@ -197,8 +298,18 @@ fn documents_are_told_apart_and_comments_are_none() {
 #[test]
 fn reset_takes_a_value_away_and_override_keeps_it() {
     let text = "services:\n  web:\n    ports: !reset []\n    image: !override x\n    list: [a, !reset b]\n";
-    assert_eq!(shown(text), r#"{services: {web: {image: "x", list: ["a"]}}}"#);
-    assert_eq!(resets(text), ["services.web.ports", "services.web.image", "services.web.list.1"]);
+    assert_eq!(
+        shown(text),
+        r#"{services: {web: {image: "x", list: ["a"]}}}"#
+    );
+    assert_eq!(
+        resets(text),
+        [
+            "services.web.ports",
+            "services.web.image",
+            "services.web.list.1"
+        ]
+    );
     problem("!reset a: b\n---\n!reset {a: b}");
 }
 
@@ -208,14 +319,24 @@ fn resets_are_found_through_aliases_and_merge_keys_once() {
     assert_eq!(resets("x: &x !reset 1\na: *x"), ["x", "a"]);
     // The first visit removes the value, so nothing is left to reset where it is merged.
     assert_eq!(resets("x: &x {b: !reset 1}\na: {<<: *x}"), ["x.b"]);
-    assert_eq!(resets("x: &x {b: !override 1}\na: {<<: *x}"), ["x.b", "a.b"]);
-    assert_eq!(shown("x: {b: 1}\na: {<<: {b: 1}, b: !reset 2}"), "{x: {b: 1}, a: {b: 1}}");
+    assert_eq!(
+        resets("x: &x {b: !override 1}\na: {<<: *x}"),
+        ["x.b", "a.b"]
+    );
+    assert_eq!(
+        shown("x: {b: 1}\na: {<<: {b: 1}, b: !reset 2}"),
+        "{x: {b: 1}, a: {b: 1}}"
+    );
 }
 
 #[test]
 fn aliases_that_lead_back_are_refused_and_also_what_compose_takes_for_that() {
     for text in ["a: &a [*a]", "a: &a {b: *a}", "a: &a {b: {c: *a}}"] {
-        assert!(problem(text).message.contains("leads back"), "{text}: {}", problem(text));
+        assert!(
+            problem(text).message.contains("leads back"),
+            "{text}: {}",
+            problem(text)
+        );
     }
     // Compose itself ends with an exhausted stack.
     problem("a: &a {<<: *a}");
@@ -230,11 +351,25 @@ fn hostile_texts_end_soon_with_an_error() {
         let item = format!("*a{}", level - 1);
         bomb += &format!("a{level}: &a{level} [{}]\n", [item.as_str(); 10].join(", "));
     }
-    let merges = format!("a: &a {{{}}}\nb: !override\n  <<: [{}]", pairs(1000), vec!["*a"; 1000].join(","));
-    for text in [bomb, merges, "[".repeat(10 << 20), "- ".repeat(5 << 20), format!("a: [{}]", "b,".repeat(1 << 20))] {
+    let merges = format!(
+        "a: &a {{{}}}\nb: !override\n  <<: [{}]",
+        pairs(1000),
+        vec!["*a"; 1000].join(",")
+    );
+    for text in [
+        bomb,
+        merges,
+        "[".repeat(10 << 20),
+        "- ".repeat(5 << 20),
+        format!("a: [{}]", "b,".repeat(1 << 20)),
+    ] {
         let begun = std::time::Instant::now();
         problem(&text);
-        assert!(begun.elapsed().as_secs() < 20, "{:?} in a debug build", begun.elapsed());
+        assert!(
+            begun.elapsed().as_secs() < 20,
+            "{:?} in a debug build",
+            begun.elapsed()
+        );
     }
 }
 
@@ -245,7 +380,10 @@ fn pairs(count: usize) -> String {
 #[test]
 fn nesting_to_the_limit_is_read_on_the_stack_of_any_thread() {
     let text = "[".repeat(DEPTH - 1) + &"]".repeat(DEPTH - 1);
-    let run = std::thread::Builder::new().stack_size(1 << 20).spawn(move || read(&text).is_ok()).unwrap();
+    let run = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(move || read(&text).is_ok())
+        .unwrap();
     assert!(run.join().unwrap());
 }
 

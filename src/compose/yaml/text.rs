@@ -16,19 +16,25 @@ pub(super) fn decode(bytes: &[u8]) -> Fallible<Cow<'_, str>> {
         None => Ok(text),
         Some((at, char)) => fault(
             line(&text.as_bytes()[..at]),
-            format!("the control character {} is not allowed", char.escape_unicode()),
+            format!(
+                "the control character {} is not allowed",
+                char.escape_unicode()
+            ),
         ),
     }
 }
 
 fn utf8(bytes: &[u8]) -> Fallible<&str> {
-    std::str::from_utf8(bytes)
-        .map_err(|error| Fault { line: line(&bytes[..error.valid_up_to()]), message: "not valid UTF-8".to_owned() })
+    std::str::from_utf8(bytes).map_err(|error| Fault {
+        line: line(&bytes[..error.valid_up_to()]),
+        message: "not valid UTF-8".to_owned(),
+    })
 }
 
 fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Fallible<String> {
     let (pairs, rest) = bytes.as_chunks::<2>();
-    let decoded: Result<String, _> = char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
+    let decoded: Result<String, _> =
+        char::decode_utf16(pairs.iter().map(|pair| unit(*pair))).collect();
     match decoded {
         Ok(text) if rest.is_empty() => Ok(text),
         _ => fault(1, "not valid UTF-16"),

@@ -57,14 +57,22 @@ fn change() -> impl Strategy<Value = Change> {
         Just("<<: *api".to_owned()),
         Just("\u{feff}---\n".to_owned()),
     ];
-    (any::<prop::sample::Index>(), 0usize..12, put).prop_map(|(at, cut, put)| Change { at, cut, put })
+    (any::<prop::sample::Index>(), 0usize..12, put).prop_map(|(at, cut, put)| Change {
+        at,
+        cut,
+        put,
+    })
 }
 
 fn apply(text: &str, change: &Change) -> String {
     let chars: Vec<char> = text.chars().collect();
     let at = change.at.index(chars.len() + 1);
     let end = (at + change.cut).min(chars.len());
-    chars[..at].iter().chain(change.put.chars().collect::<Vec<_>>().iter()).chain(&chars[end..]).collect()
+    chars[..at]
+        .iter()
+        .chain(change.put.chars().collect::<Vec<_>>().iter())
+        .chain(&chars[end..])
+        .collect()
 }
 
 proptest! {
@@ -99,7 +107,9 @@ fn refused_soon(yaml: &str) -> String {
 #[test]
 fn deep_nesting_is_refused() {
     insta::assert_snapshot!(refused_soon(&format!("name: {}{}", "[".repeat(200), "]".repeat(200))), @"devk.yaml:1: nested more than 64 levels deep [config.syntax]");
-    let blocks: String = (0..200).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let blocks: String = (0..200)
+        .map(|depth| format!("{}a:\n", " ".repeat(depth)))
+        .collect();
     insta::assert_snapshot!(refused_soon(&blocks), @"devk.yaml:65: nested more than 64 levels deep [config.syntax]");
     assert!(refused_soon(&"[".repeat(500_000)).starts_with("devk.yaml:1: "));
     assert!(refused_soon(&"? ".repeat(500_000)).starts_with("devk.yaml:1: "));
@@ -127,13 +137,19 @@ fn a_huge_file_is_refused() {
 #[test]
 fn a_file_full_of_keys_is_read_soon() {
     let keys: String = (0..40_000).map(|n| format!("k{n}: {n}\n")).collect();
-    assert_eq!(refused_soon(&keys).matches("[config.unknown-key]").count(), 40_000);
+    assert_eq!(
+        refused_soon(&keys).matches("[config.unknown-key]").count(),
+        40_000
+    );
 }
 
 #[test]
 fn a_device_is_not_read() {
     let shop = Shop::new();
-    let source = super::Source { file: Some("/dev/zero".into()), ..shop.source() };
+    let source = super::Source {
+        file: Some("/dev/zero".into()),
+        ..shop.source()
+    };
     let errors = super::load_with(&source, &shop.paths(), &super::PROFILES).unwrap_err();
     insta::assert_snapshot!(shop.render(&errors), @r"
         /dev/zero: this is not a file [config.missing]

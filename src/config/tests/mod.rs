@@ -17,15 +17,35 @@ use crate::error::Errors;
 use crate::paths::Paths;
 
 /// A built-in profile as the binary would embed it.
-static PROFILES: Dir<'static> =
-    Dir::new("", &[DirEntry::Dir(Dir::new("mini", MINI)), DirEntry::Dir(Dir::new("notes", &[]))]);
+static PROFILES: Dir<'static> = Dir::new(
+    "",
+    &[
+        DirEntry::Dir(Dir::new("mini", MINI)),
+        DirEntry::Dir(Dir::new("notes", &[])),
+    ],
+);
 
 const MINI: &[DirEntry<'static>] = &[
     DirEntry::File(File::new("mini/devk.yaml", MINI_YAML.as_bytes())),
-    DirEntry::Dir(Dir::new("mini/chart", &[DirEntry::File(File::new("mini/chart/Chart.yaml", b"name: mini\n"))])),
-    DirEntry::Dir(Dir::new("mini/api", &[DirEntry::File(File::new("mini/api/Dockerfile", b"FROM scratch\n"))])),
+    DirEntry::Dir(Dir::new(
+        "mini/chart",
+        &[DirEntry::File(File::new(
+            "mini/chart/Chart.yaml",
+            b"name: mini\n",
+        ))],
+    )),
+    DirEntry::Dir(Dir::new(
+        "mini/api",
+        &[DirEntry::File(File::new(
+            "mini/api/Dockerfile",
+            b"FROM scratch\n",
+        ))],
+    )),
     DirEntry::File(File::new("mini/seed.sh", b"#!/bin/sh\n")),
-    DirEntry::Dir(Dir::new("mini/node_modules", &[DirEntry::File(File::new("mini/node_modules/x.js", b""))])),
+    DirEntry::Dir(Dir::new(
+        "mini/node_modules",
+        &[DirEntry::File(File::new("mini/node_modules/x.js", b""))],
+    )),
 ];
 
 const MINI_YAML: &str = "\
@@ -50,7 +70,9 @@ struct Shop {
 
 impl Shop {
     fn new() -> Self {
-        let shop = Self { dir: tempfile::tempdir().unwrap() };
+        let shop = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
         shop.write("chart/Chart.yaml", "name: shop\n");
         shop.write("values-dev.yaml", "");
         shop.write("api/Dockerfile", "");
@@ -78,11 +100,19 @@ impl Shop {
 
     fn paths(&self) -> Paths {
         let at = |name| self.dir.path().join(name);
-        Paths { state: at("state"), cache: at("cache"), data: at("data") }
+        Paths {
+            state: at("state"),
+            cache: at("cache"),
+            data: at("data"),
+        }
     }
 
     fn source(&self) -> Source {
-        Source { dir: self.root(), file: None, profile: None }
+        Source {
+            dir: self.root(),
+            file: None,
+            profile: None,
+        }
     }
 
     fn load(&self) -> Result<Project, Errors> {
@@ -96,12 +126,18 @@ impl Shop {
 
     fn render(&self, errors: &Errors) -> String {
         let lines = errors.0.iter().map(|error| {
-            let hint = error.hint.as_ref().map(|hint| format!("  {hint}\n")).unwrap_or_default();
+            let hint = error
+                .hint
+                .as_ref()
+                .map(|hint| format!("  {hint}\n"))
+                .unwrap_or_default();
             format!("{error} [{}]\n{hint}", error.code)
         });
         let text: String = lines.collect();
         let root = self.root().display().to_string();
-        text.replace(&format!("{root}/"), "").replace(&root, "SHOP").replace(&self.dir.path().display().to_string(), "")
+        text.replace(&format!("{root}/"), "")
+            .replace(&root, "SHOP")
+            .replace(&self.dir.path().display().to_string(), "")
     }
 }
 
@@ -111,5 +147,8 @@ fn problems(yaml: &str) -> String {
 }
 
 fn relative(path: &Path, shop: &Shop) -> String {
-    path.strip_prefix(shop.dir.path()).unwrap().display().to_string()
+    path.strip_prefix(shop.dir.path())
+        .unwrap()
+        .display()
+        .to_string()
 }

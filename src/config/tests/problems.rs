@@ -4,7 +4,9 @@ use super::{Shop, problems};
 
 /// The problems of a file that is right but for these lines, which come first.
 fn beside_a_release(lines: &str) -> String {
-    problems(&format!("{lines}releases: [{{name: shop, chart: ./chart}}]\n"))
+    problems(&format!(
+        "{lines}releases: [{{name: shop, chart: ./chart}}]\n"
+    ))
 }
 
 #[test]
@@ -215,7 +217,8 @@ forwards:
 
 #[test]
 fn two_releases_of_one_name_are_found() {
-    let found = problems("releases:\n  - {name: shop, chart: ./chart}\n  - {name: shop, chart: ./chart}\n");
+    let found =
+        problems("releases:\n  - {name: shop, chart: ./chart}\n  - {name: shop, chart: ./chart}\n");
     insta::assert_snapshot!(found, @r"
         devk.yaml:3: a second release is named `shop` [config.value]
           the first is in line 2; give this one another name
@@ -224,7 +227,9 @@ fn two_releases_of_one_name_are_found() {
 
 #[test]
 fn two_forwards_on_one_local_port_are_found() {
-    let found = beside_a_release("forwards:\n  api: {port: 1, local: 9000}\n  web: {port: 2, local: 9000}\n");
+    let found = beside_a_release(
+        "forwards:\n  api: {port: 1, local: 9000}\n  web: {port: 2, local: 9000}\n",
+    );
     insta::assert_snapshot!(found, @r"
         devk.yaml:3: the local port 9000 is taken by the forward `api` already [config.value]
           choose another port, or leave `local` out
@@ -233,8 +238,9 @@ fn two_forwards_on_one_local_port_are_found() {
 
 #[test]
 fn ports_are_from_1_to_65535() {
-    let found =
-        beside_a_release("forwards:\n  a: 0\n  b: 65536\n  c: -1\n  d: 5.5\n  e: {port: 1, local: 99999999999}\n");
+    let found = beside_a_release(
+        "forwards:\n  a: 0\n  b: 65536\n  c: -1\n  d: 5.5\n  e: {port: 1, local: 99999999999}\n",
+    );
     insta::assert_snapshot!(found, @r"
         devk.yaml:2: `forwards.a.port` must be a port from 1 to 65535, found 0 [config.value]
           write, for example, `port: 5000`
@@ -367,7 +373,8 @@ images:
 
 #[test]
 fn a_dockerfile_named_from_its_context_as_in_compose_is_explained() {
-    let found = beside_a_release("images:\n  web:\n    context: ./web/\n    dockerfile: Dockerfile.dev\n");
+    let found =
+        beside_a_release("images:\n  web:\n    context: ./web/\n    dockerfile: Dockerfile.dev\n");
     insta::assert_snapshot!(found, @r"
         devk.yaml:4: there is no Dockerfile `Dockerfile.dev` [image.context]
           paths start at `SHOP`: write `./web/Dockerfile.dev`
@@ -517,7 +524,10 @@ fn a_folder_without_devk_yaml_is_told_what_to_do() {
 fn a_named_file_must_be_a_file() {
     let shop = Shop::new();
     let load = |file: &str| {
-        let source = super::Source { file: Some(file.into()), ..shop.source() };
+        let source = super::Source {
+            file: Some(file.into()),
+            ..shop.source()
+        };
         shop.render(&super::load_with(&source, &shop.paths(), &super::PROFILES).unwrap_err())
     };
     insta::assert_snapshot!(load("none.yaml"), @r"
@@ -533,8 +543,14 @@ fn a_named_file_must_be_a_file() {
 #[test]
 fn a_folder_whose_name_makes_no_name_needs_one() {
     let shop = Shop::new();
-    shop.write("___/devk.yaml", "releases: [{name: shop, chart: ../chart}]\n");
-    let source = super::Source { dir: shop.root().join("___"), ..shop.source() };
+    shop.write(
+        "___/devk.yaml",
+        "releases: [{name: shop, chart: ../chart}]\n",
+    );
+    let source = super::Source {
+        dir: shop.root().join("___"),
+        ..shop.source()
+    };
     let errors = super::load_with(&source, &shop.paths(), &super::PROFILES).unwrap_err();
     insta::assert_snapshot!(shop.render(&errors), @r"
         ___/devk.yaml:1: `name` is missing, and the folder's name has no letter or digit to make one from [config.missing-key]

@@ -13,17 +13,29 @@ use super::{PROFILES, Shop, relative};
 fn a_profile_alone_is_its_own_project_from_anywhere() {
     let shop = Shop::with("this is: [not even YAML");
     shop.write(".git", "gitdir: /src/shop/.git/worktrees/login\n");
-    let source = Source { profile: Some("mini".into()), ..shop.source() };
+    let source = Source {
+        profile: Some("mini".into()),
+        ..shop.source()
+    };
     let project = load_with(&source, &shop.paths(), &PROFILES).unwrap();
-    assert_eq!((project.id.as_str(), project.worktree.as_deref()), ("mini", None));
+    assert_eq!(
+        (project.id.as_str(), project.worktree.as_deref()),
+        ("mini", None)
+    );
     assert_eq!(relative(&project.root, &shop), "data/profiles/mini");
-    assert_eq!(relative(&project.releases[0].chart, &shop), "data/profiles/mini/chart");
+    assert_eq!(
+        relative(&project.releases[0].chart, &shop),
+        "data/profiles/mini/chart"
+    );
 }
 
 #[test]
 fn an_unknown_profile_of_the_command_line_is_named() {
     let shop = Shop::new();
-    let source = Source { profile: Some("notes".into()), ..shop.source() };
+    let source = Source {
+        profile: Some("notes".into()),
+        ..shop.source()
+    };
     let errors = load_with(&source, &shop.paths(), &PROFILES).unwrap_err();
     insta::assert_snapshot!(shop.render(&errors), @r"
         there is no profile `notes` [config.profile]
@@ -54,25 +66,44 @@ forwards:
     assert_eq!(project.name, "shop");
     assert_eq!(project.root, shop.root());
 
-    let [api, own] = &project.images[..] else { panic!("{:?}", project.images) };
+    let [api, own] = &project.images[..] else {
+        panic!("{:?}", project.images)
+    };
     assert_eq!(json!(api.args), json!({"A": "one", "B": "three"}));
     assert_eq!(
         (relative(&api.context, &shop), relative(&own.context, &shop)),
         ("data/profiles/mini/api".into(), "shop/api".into())
     );
 
-    let names: Vec<_> = project.releases.iter().map(|release| release.name.as_str()).collect();
+    let names: Vec<_> = project
+        .releases
+        .iter()
+        .map(|release| release.name.as_str())
+        .collect();
     assert_eq!(names, ["base", "extra", "own"]);
-    assert_eq!(project.releases[0].set, json!({"replicas": 1, "pool": {"size": 5}, "gone": null}));
+    assert_eq!(
+        project.releases[0].set,
+        json!({"replicas": 1, "pool": {"size": 5}, "gone": null})
+    );
     assert_eq!(project.releases[0].timeout.as_secs(), 540);
-    assert_eq!(relative(&project.releases[0].chart, &shop), "data/profiles/mini/chart");
+    assert_eq!(
+        relative(&project.releases[0].chart, &shop),
+        "data/profiles/mini/chart"
+    );
     assert_eq!(relative(&project.releases[2].chart, &shop), "shop/chart");
 
-    let forwards: Vec<_> =
-        project.forwards.unwrap().into_iter().map(|f| (f.name, f.service, f.port, f.local)).collect();
+    let forwards: Vec<_> = project
+        .forwards
+        .unwrap()
+        .into_iter()
+        .map(|f| (f.name, f.service, f.port, f.local))
+        .collect();
     assert_eq!(
         forwards,
-        [("api".into(), None, 6000, None), ("web".into(), Some("mini-web".into()), 4173, Some(20000))]
+        [
+            ("api".into(), None, 6000, None),
+            ("web".into(), Some("mini-web".into()), 4173, Some(20000))
+        ]
     );
 }
 
@@ -80,8 +111,13 @@ forwards:
 fn origins_name_the_file_a_value_was_written_in() {
     let shop = Shop::with("profile: mini\nforwards: {web: {local: 20000}}\n");
     let forwards = shop.load().unwrap().forwards.unwrap();
-    let origins = forwards.iter().map(|f| format!("{}:{}", relative(&f.origin.file, &shop), f.origin.line));
-    assert_eq!(origins.collect::<Vec<_>>(), ["data/profiles/mini/devk.yaml:11", "shop/devk.yaml:2"]);
+    let origins = forwards
+        .iter()
+        .map(|f| format!("{}:{}", relative(&f.origin.file, &shop), f.origin.line));
+    assert_eq!(
+        origins.collect::<Vec<_>>(),
+        ["data/profiles/mini/devk.yaml:11", "shop/devk.yaml:2"]
+    );
 }
 
 #[test]
@@ -95,7 +131,11 @@ fn a_key_with_nothing_behind_it_takes_the_profiles_away() {
 fn problems_of_an_edited_profile_name_its_file() {
     let shop = Shop::with("profile: mini\nimags: {}\n");
     let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
-    std::fs::write(dir.join("devk.yaml"), "releases: [{name: base, chart: ./chart, tiemout: 3m}]\n").unwrap();
+    std::fs::write(
+        dir.join("devk.yaml"),
+        "releases: [{name: base, chart: ./chart, tiemout: 3m}]\n",
+    )
+    .unwrap();
     insta::assert_snapshot!(shop.problems(), @r"
         /data/profiles/mini/devk.yaml:1: unknown key `tiemout` in `releases[0]` [config.unknown-key]
           did you mean `timeout`?
@@ -106,8 +146,7 @@ fn problems_of_an_edited_profile_name_its_file() {
 
 #[test]
 fn without_its_profile_a_file_is_blamed_for_its_own_problems_only() {
-    let own =
-        "images: {api: {args: {B: \"${forward.web.url}\"}}}\nreleases: [{name: base, images: {api: {}}, sett: {}}]\n";
+    let own = "images: {api: {args: {B: \"${forward.web.url}\"}}}\nreleases: [{name: base, images: {api: {}}, sett: {}}]\n";
     insta::assert_snapshot!(Shop::with(&format!("profile: minni\n{own}")).problems(), @r"
         devk.yaml:1: there is no profile `minni` [config.profile]
           did you mean `mini`?
@@ -135,12 +174,19 @@ fn without_its_profile_a_file_is_blamed_for_its_own_problems_only() {
 fn a_profile_cannot_start_from_another_one() {
     let shop = Shop::with("profile: mini\n");
     let dir = materialise(&PROFILES, "mini", &shop.paths().data).unwrap();
-    std::fs::write(dir.join("devk.yaml"), "profile: mini\nreleases: [{name: base, chart: ./chart}]\n").unwrap();
+    std::fs::write(
+        dir.join("devk.yaml"),
+        "profile: mini\nreleases: [{name: base, chart: ./chart}]\n",
+    )
+    .unwrap();
     insta::assert_snapshot!(shop.problems(), @r"
         /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
           remove the `profile` key
     ");
-    let source = Source { profile: Some("mini".into()), ..shop.source() };
+    let source = Source {
+        profile: Some("mini".into()),
+        ..shop.source()
+    };
     insta::assert_snapshot!(shop.render(&load_with(&source, &shop.paths(), &PROFILES).unwrap_err()), @r"
         /data/profiles/mini/devk.yaml:1: a profile cannot start from another one [config.value]
           remove the `profile` key
@@ -173,7 +219,13 @@ fn content(dir: &Path) -> Vec<String> {
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|file| !file.ends_with(".devk-profile.json"))
-        .map(|file| format!("{}={}", file.file_name().unwrap().display(), std::fs::read_to_string(&file).unwrap()))
+        .map(|file| {
+            format!(
+                "{}={}",
+                file.file_name().unwrap().display(),
+                std::fs::read_to_string(&file).unwrap()
+            )
+        })
         .collect();
     files.sort();
     files
@@ -187,7 +239,17 @@ fn a_new_version_updates_what_nobody_edited() {
     std::fs::write(dir.join("gone-edited"), "mine").unwrap();
     std::fs::write(dir.join("own"), "mine").unwrap();
     materialise(&version(V2), "mini", data.path()).unwrap();
-    assert_eq!(content(&dir), ["a=a2", "b=mine", "devk.yaml=v2", "gone-edited=mine", "new=new2", "own=mine"]);
+    assert_eq!(
+        content(&dir),
+        [
+            "a=a2",
+            "b=mine",
+            "devk.yaml=v2",
+            "gone-edited=mine",
+            "new=new2",
+            "own=mine"
+        ]
+    );
 }
 
 #[test]
@@ -215,7 +277,8 @@ fn a_second_run_writes_nothing() {
     let data = tempfile::tempdir().unwrap();
     let dir = materialise(&version(V1), "mini", data.path()).unwrap();
     let times = || {
-        let files = ["a", ".devk-profile.json"].map(|name| std::fs::metadata(dir.join(name)).unwrap());
+        let files =
+            ["a", ".devk-profile.json"].map(|name| std::fs::metadata(dir.join(name)).unwrap());
         files.map(|metadata| std::os::unix::fs::MetadataExt::ino(&metadata))
     };
     let before = times();
@@ -242,7 +305,13 @@ fn scripts_are_executable_and_leftovers_stay_out() {
     use std::os::unix::fs::PermissionsExt;
     let data = tempfile::tempdir().unwrap();
     let dir = materialise(&PROFILES, "mini", data.path()).unwrap();
-    let mode = |name| std::fs::metadata(dir.join(name)).unwrap().permissions().mode() & 0o777;
+    let mode = |name| {
+        std::fs::metadata(dir.join(name))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777
+    };
     assert_eq!((mode("seed.sh"), mode("devk.yaml")), (0o755, 0o644));
     assert!(!dir.join("node_modules").exists());
 }
@@ -252,9 +321,12 @@ fn scripts_are_executable_and_leftovers_stay_out() {
 fn every_embedded_profile_loads() {
     for name in super::super::profile_names() {
         let shop = Shop::new();
-        let source = Source { profile: Some(name.clone()), ..shop.source() };
-        let project =
-            super::super::load(&source, &shop.paths()).unwrap_or_else(|errors| panic!("{}", shop.render(&errors)));
+        let source = Source {
+            profile: Some(name.clone()),
+            ..shop.source()
+        };
+        let project = super::super::load(&source, &shop.paths())
+            .unwrap_or_else(|errors| panic!("{}", shop.render(&errors)));
         assert_eq!(project.id, name);
     }
 }

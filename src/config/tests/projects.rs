@@ -47,79 +47,164 @@ fn full() -> Shop {
 fn every_key_arrives() {
     let shop = full();
     let project = shop.load().unwrap();
-    assert_eq!((project.name.as_str(), project.id.as_str(), project.worktree), ("shop", "shop", None));
-    assert_eq!((&project.root, &project.file), (&shop.root(), &shop.root().join("devk.yaml")));
-    assert_eq!((project.cluster.provider, project.cluster.name.as_str()), (Provider::Kind, "big"));
-    assert_eq!(project.cluster.image.as_deref(), Some("kindest/node:v1.33.1"));
+    assert_eq!(
+        (project.name.as_str(), project.id.as_str(), project.worktree),
+        ("shop", "shop", None)
+    );
+    assert_eq!(
+        (&project.root, &project.file),
+        (&shop.root(), &shop.root().join("devk.yaml"))
+    );
+    assert_eq!(
+        (project.cluster.provider, project.cluster.name.as_str()),
+        (Provider::Kind, "big")
+    );
+    assert_eq!(
+        project.cluster.image.as_deref(),
+        Some("kindest/node:v1.33.1")
+    );
     assert!(project.allow_node_port);
     assert_eq!(
         project.compose,
-        Some(vec![shop.root().join("compose.yaml"), shop.root().join("deploy/compose.dev.yaml")])
+        Some(vec![
+            shop.root().join("compose.yaml"),
+            shop.root().join("deploy/compose.dev.yaml")
+        ])
     );
 
     let bridge = project.bridge.unwrap();
-    let named = [&bridge.service, &bridge.database, &bridge.release, &bridge.values.enabled, &bridge.values.host];
-    assert_eq!(named.map(|text| text.as_deref().unwrap()), ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]);
+    let named = [
+        &bridge.service,
+        &bridge.database,
+        &bridge.release,
+        &bridge.values.enabled,
+        &bridge.values.host,
+    ];
+    assert_eq!(
+        named.map(|text| text.as_deref().unwrap()),
+        ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]
+    );
     assert_eq!((bridge.values.port, bridge.origin.line), (None, 25));
 
-    let [web, api] = &project.images[..] else { panic!("{:?}", project.images) };
-    assert_eq!((web.name.as_str(), web.target.as_deref(), web.origin.line), ("web", Some("dev"), 5));
+    let [web, api] = &project.images[..] else {
+        panic!("{:?}", project.images)
+    };
     assert_eq!(
-        (relative(&web.context, &shop), relative(&web.dockerfile, &shop)),
+        (web.name.as_str(), web.target.as_deref(), web.origin.line),
+        ("web", Some("dev"), 5)
+    );
+    assert_eq!(
+        (
+            relative(&web.context, &shop),
+            relative(&web.dockerfile, &shop)
+        ),
         ("shop/web".into(), "shop/web/Dockerfile.dev".into())
     );
     assert_eq!(relative(&api.dockerfile, &shop), "shop/api/Dockerfile");
 
-    let [release, late] = &project.releases[..] else { panic!("{:?}", project.releases) };
+    let [release, late] = &project.releases[..] else {
+        panic!("{:?}", project.releases)
+    };
     assert_eq!(relative(&release.chart, &shop), "shop/chart");
     assert_eq!(release.values, [shop.root().join("values-dev.yaml")]);
-    assert_eq!(release.set, json!({"replicas": 2, "ratio": 0.5, "text": "5", "off": null, "list": ["a", true]}));
+    assert_eq!(
+        release.set,
+        json!({"replicas": 2, "ratio": 0.5, "text": "5", "off": null, "list": ["a", true]})
+    );
     assert_eq!(
         release.images["api"],
-        ImagePaths { repository: "api.image.repository".into(), tag: "api.image.tag".into() }
+        ImagePaths {
+            repository: "api.image.repository".into(),
+            tag: "api.image.tag".into()
+        }
     );
     let generators: Vec<_> = release.generate.values().copied().collect();
-    assert_eq!(generators, [Generator::Uuid, Generator::Base64(16), Generator::Hex(64)]);
-    assert_eq!((release.timeout, late.timeout), (Duration::from_secs(180), Duration::from_secs(180)));
+    assert_eq!(
+        generators,
+        [Generator::Uuid, Generator::Base64(16), Generator::Hex(64)]
+    );
+    assert_eq!(
+        (release.timeout, late.timeout),
+        (Duration::from_secs(180), Duration::from_secs(180))
+    );
     assert_eq!((release.origin.line, late.origin.line), (12, 19));
 
-    let forwards: Vec<_> =
-        project.forwards.unwrap().into_iter().map(|f| (f.name, f.service, f.port, f.local)).collect();
+    let forwards: Vec<_> = project
+        .forwards
+        .unwrap()
+        .into_iter()
+        .map(|f| (f.name, f.service, f.port, f.local))
+        .collect();
     assert_eq!(
         forwards,
-        [("web".into(), Some("shop-web".into()), 4173, Some(20000)), ("api".into(), None, 5000, None)]
+        [
+            ("web".into(), Some("shop-web".into()), 4173, Some(20000)),
+            ("api".into(), None, 5000, None)
+        ]
     );
 }
 
 #[test]
 fn build_arguments_keep_the_text_that_was_written() {
     let project = full().load().unwrap();
-    let args: Vec<_> = project.images[0].args.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    assert_eq!(args, ["API=${forward.api.url}", "DEBUG=true", "EMPTY=", "VERSION=1.10"]);
+    let args: Vec<_> = project.images[0]
+        .args
+        .iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    assert_eq!(
+        args,
+        [
+            "API=${forward.api.url}",
+            "DEBUG=true",
+            "EMPTY=",
+            "VERSION=1.10"
+        ]
+    );
 }
 
 #[test]
 fn the_least_file_has_defaults_for_the_rest() {
-    let project = Shop::with("releases: [{name: app, chart: chart}]").load().unwrap();
-    assert_eq!((project.name.as_str(), project.cluster.name.as_str()), ("shop", "devk"));
-    assert_eq!((project.cluster.provider, project.cluster.image), (Provider::Kind, None));
+    let project = Shop::with("releases: [{name: app, chart: chart}]")
+        .load()
+        .unwrap();
+    assert_eq!(
+        (project.name.as_str(), project.cluster.name.as_str()),
+        ("shop", "devk")
+    );
+    assert_eq!(
+        (project.cluster.provider, project.cluster.image),
+        (Provider::Kind, None)
+    );
     assert!(project.forwards.is_none() && project.images.is_empty() && !project.allow_node_port);
     assert_eq!(project.compose, None);
-    assert_eq!((project.releases[0].timeout, &project.releases[0].set), (Duration::from_secs(180), &json!({})));
+    assert_eq!(
+        (project.releases[0].timeout, &project.releases[0].set),
+        (Duration::from_secs(180), &json!({}))
+    );
 }
 
 #[test]
 fn keys_with_nothing_behind_them_are_as_good_as_absent() {
-    let project = Shop::with("cluster:\nimages:\nforwards:\nreleases: [{name: app, chart: chart, set: , values: }]")
-        .load()
-        .unwrap();
+    let project = Shop::with(
+        "cluster:\nimages:\nforwards:\nreleases: [{name: app, chart: chart, set: , values: }]",
+    )
+    .load()
+    .unwrap();
     assert!(project.forwards.is_none() && project.images.is_empty());
 }
 
 #[test]
 fn an_empty_list_of_compose_files_is_another_thing_than_none() {
-    let with = |compose: &str| Shop::with(&format!("{compose}releases: [{{name: app, chart: chart}}]")).load().unwrap();
-    assert_eq!((with("compose: []\n").compose, with("compose:\n").compose), (Some(vec![]), None));
+    let with = |compose: &str| {
+        Shop::with(&format!("{compose}releases: [{{name: app, chart: chart}}]"))
+            .load()
+            .unwrap()
+    };
+    assert_eq!(
+        (with("compose: []\n").compose, with("compose:\n").compose),
+        (Some(vec![]), None)
+    );
 }
 
 #[test]
@@ -140,17 +225,32 @@ releases: [{name: app, chart: chart}]
 #[test]
 fn devk_yaml_is_found_from_a_folder_below() {
     let shop = Shop::with("releases: [{name: app, chart: chart}]");
-    let source = Source { dir: shop.root().join("chart"), ..shop.source() };
-    assert_eq!(load_with(&source, &shop.paths(), &PROFILES).unwrap().root, shop.root());
+    let source = Source {
+        dir: shop.root().join("chart"),
+        ..shop.source()
+    };
+    assert_eq!(
+        load_with(&source, &shop.paths(), &PROFILES).unwrap().root,
+        shop.root()
+    );
 }
 
 #[test]
 fn another_file_makes_its_folder_the_root() {
     let shop = Shop::new();
-    shop.write("deploy/local.yaml", "releases: [{name: app, chart: ../chart}]");
-    let source = Source { file: Some("deploy/local.yaml".into()), ..shop.source() };
+    shop.write(
+        "deploy/local.yaml",
+        "releases: [{name: app, chart: ../chart}]",
+    );
+    let source = Source {
+        file: Some("deploy/local.yaml".into()),
+        ..shop.source()
+    };
     let project = load_with(&source, &shop.paths(), &PROFILES).unwrap();
-    assert_eq!((project.root, project.name.as_str()), (shop.root().join("deploy"), "deploy"));
+    assert_eq!(
+        (project.root, project.name.as_str()),
+        (shop.root().join("deploy"), "deploy")
+    );
 }
 
 #[test]
@@ -158,33 +258,61 @@ fn a_linked_worktree_is_part_of_the_id() {
     let shop = Shop::with("name: shop\nreleases: [{name: app, chart: chart}]");
     shop.write(".git", "gitdir: /src/shop/.git/worktrees/Fix_Login\n");
     let project = shop.load().unwrap();
-    assert_eq!((project.id.as_str(), project.worktree.as_deref()), ("shop-fix-login", Some("Fix_Login")));
+    assert_eq!(
+        (project.id.as_str(), project.worktree.as_deref()),
+        ("shop-fix-login", Some("Fix_Login"))
+    );
     assert_eq!(project.name, "shop");
 }
 
 #[test]
 fn an_empty_bridge_is_one_and_an_absent_one_is_none() {
     let bridge = |lines: &str| {
-        let shop = Shop::with(&format!("{lines}\nreleases: [{{name: shop, chart: ./chart}}]\n"));
+        let shop = Shop::with(&format!(
+            "{lines}\nreleases: [{{name: shop, chart: ./chart}}]\n"
+        ));
         shop.load().unwrap().bridge
     };
     assert_eq!(bridge("bridge: {}").unwrap().service, None);
-    assert_eq!(bridge("bridge: {postgres: }").unwrap().values, Default::default());
+    assert_eq!(
+        bridge("bridge: {postgres: }").unwrap().values,
+        Default::default()
+    );
     assert_eq!((bridge("bridge:"), bridge("")), (None, None));
 }
 
 #[test]
 fn the_schema_knows_every_key_of_the_full_file() {
     let schema = json_schema();
-    let properties: Vec<_> = schema["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    let properties: Vec<_> = schema["properties"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     assert_eq!(
         properties,
-        ["name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow", "bridge"]
+        [
+            "name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow",
+            "bridge"
+        ]
     );
-    assert_eq!(schema["properties"]["bridge"]["properties"]["redis"], json!(false));
-    assert_eq!(schema["properties"]["releases"]["items"]["required"], json!(["name"]));
-    assert_eq!(schema["properties"]["releases"]["items"]["additionalProperties"], json!(false));
-    assert_eq!(schema["properties"]["forwards"]["additionalProperties"]["anyOf"][0]["type"], "integer");
+    assert_eq!(
+        schema["properties"]["bridge"]["properties"]["redis"],
+        json!(false)
+    );
+    assert_eq!(
+        schema["properties"]["releases"]["items"]["required"],
+        json!(["name"])
+    );
+    assert_eq!(
+        schema["properties"]["releases"]["items"]["additionalProperties"],
+        json!(false)
+    );
+    assert_eq!(
+        schema["properties"]["forwards"]["additionalProperties"]["anyOf"][0]["type"],
+        "integer"
+    );
     assert_eq!(
         schema["properties"]["cluster"]["properties"]["provider"]["pattern"],
         "^(kind|minikube|k3d|existing|auto)$"
@@ -194,18 +322,34 @@ fn the_schema_knows_every_key_of_the_full_file() {
 #[test]
 fn every_cluster_has_a_state_folder_of_its_own() {
     let shop = |cluster: &str| {
-        let text = format!("cluster: {cluster}\nallow: {{remote: true}}\nreleases: [{{name: shop, chart: ./chart}}]\n");
+        let text = format!(
+            "cluster: {cluster}\nallow: {{remote: true}}\nreleases: [{{name: shop, chart: ./chart}}]\n"
+        );
         Shop::with(&text).load().unwrap().cluster
     };
-    let folders = ["{}", "{provider: minikube}", "{provider: k3d, name: big}", "{provider: existing, context: mine}"]
-        .map(|cluster| shop(cluster).folder());
-    assert_eq!(folders, ["devk", "minikube.devk", "k3d.big", "existing.mine"]);
+    let folders = [
+        "{}",
+        "{provider: minikube}",
+        "{provider: k3d, name: big}",
+        "{provider: existing, context: mine}",
+    ]
+    .map(|cluster| shop(cluster).folder());
+    assert_eq!(
+        folders,
+        ["devk", "minikube.devk", "k3d.big", "existing.mine"]
+    );
     let odd = ["arn:aws:eks:eu/Prod", "arn:aws:eks:eu/prod"].map(|context| {
         let cluster = shop(&format!("{{provider: existing, context: \"{context}\"}}"));
         assert_eq!((cluster.name.as_str(), cluster.remote), (context, true));
         cluster.folder()
     });
-    assert!(odd[0].starts_with("existing.arn-aws-eks-eu-prod.") && odd[0] != odd[1], "{odd:?}");
-    assert_eq!(ClusterConfig::of_folder("minikube.devk").unwrap().folder(), "minikube.devk");
+    assert!(
+        odd[0].starts_with("existing.arn-aws-eks-eu-prod.") && odd[0] != odd[1],
+        "{odd:?}"
+    );
+    assert_eq!(
+        ClusterConfig::of_folder("minikube.devk").unwrap().folder(),
+        "minikube.devk"
+    );
     assert!(ClusterConfig::of_folder("existing.mine").is_none());
 }

@@ -80,8 +80,15 @@ impl Delta<'_> {
         let top = chain_ids(diff_ids(self.image)).pop().unwrap_or_default();
         let tar = tar(&layout, received, &progress);
         let importing = self.node.import(self.snapshotter, self.name, &top, tar);
-        let (sent, imported) = finish(self.send(&awaited, self.offer(&known, &layout, offer)), importing).await;
-        let pushed = layout.into_inner().unwrap_or_else(PoisonError::into_inner).finish();
+        let (sent, imported) = finish(
+            self.send(&awaited, self.offer(&known, &layout, offer)),
+            importing,
+        )
+        .await;
+        let pushed = layout
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+            .finish();
         match sent {
             Err(Stop::Declined(why)) => return Ok(Attempt::Declined(why)),
             Err(Stop::Failed(error)) => return Err(error),
@@ -96,7 +103,11 @@ impl Delta<'_> {
 
     fn expected(&self) -> Expected {
         let id = self.image.id.clone().unwrap_or_default();
-        Expected { name: self.name.to_owned(), id, diff_ids: diff_ids(self.image).to_vec() }
+        Expected {
+            name: self.name.to_owned(),
+            id,
+            diff_ids: diff_ids(self.image).to_vec(),
+        }
     }
 
     /// Finds what the node can do without, which Docker's first question waits for.
@@ -116,7 +127,11 @@ impl Delta<'_> {
         Ok(())
     }
 
-    async fn send(&self, awaited: &Awaited, offering: impl Future<Output = Result<(), Stop>>) -> Result<(), Stop> {
+    async fn send(
+        &self,
+        awaited: &Awaited,
+        offering: impl Future<Output = Result<(), Stop>>,
+    ) -> Result<(), Stop> {
         let pushing = async {
             tokio::select! {
                 pushed = engine::push(self.node.docker, self.reference, &awaited.repository) => pushed?,
@@ -133,7 +148,11 @@ impl Delta<'_> {
     async fn arrived(&self, image: &Image, images: Images) -> Result<()> {
         let noticed = self.node.noticed(self.name, images).await;
         let verified = noticed.and_then(|listed| {
-            if listed.digest == image.digest { Ok(()) } else { Err(verify::changed(&listed.digest, self.image)) }
+            if listed.digest == image.digest {
+                Ok(())
+            } else {
+                Err(verify::changed(&listed.digest, self.image))
+            }
         });
         verify::trusted(self.node, self.name, verified).await
     }
@@ -145,7 +164,8 @@ async fn finish(
     sending: impl Future<Output = Result<(), Stop>>,
     importing: impl Future<Output = Result<Images>>,
 ) -> (Result<(), Stop>, Result<Images>) {
-    let (mut sending, mut importing) = (pin!(sending), pin!(importing));
+    let mut sending = pin!(sending);
+    let mut importing = pin!(importing);
     tokio::select! {
         imported = &mut importing => match imported {
             Ok(images) => (sending.await, Ok(images)),
@@ -163,7 +183,9 @@ fn tar<'a>(
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'a {
     let received = futures::stream::poll_fn(move |context| received.poll_recv(context));
     let parts = received.scan((), |(), received| ready(lock(layout).part(received)));
-    parts.flatten().inspect_ok(|chunk| progress.add(chunk.len()))
+    parts
+        .flatten()
+        .inspect_ok(|chunk| progress.add(chunk.len()))
 }
 
 fn lock(layout: &Mutex<Layout>) -> MutexGuard<'_, Layout> {
@@ -172,7 +194,10 @@ fn lock(layout: &Mutex<Layout>) -> MutexGuard<'_, Layout> {
 
 /// Ends if Docker has asked for nothing in time.
 async fn unreached(push: &Push) {
-    if tokio::time::timeout(REACHED_WITHIN, push.reached()).await.is_ok() {
+    if tokio::time::timeout(REACHED_WITHIN, push.reached())
+        .await
+        .is_ok()
+    {
         std::future::pending().await
     }
 }
@@ -180,7 +205,10 @@ async fn unreached(push: &Push) {
 fn not_reached() -> Error {
     Error::new(
         Code::ImageLoad,
-        format!("Docker has not reached devk on 127.0.0.1 within {} s", REACHED_WITHIN.as_secs()),
+        format!(
+            "Docker has not reached devk on 127.0.0.1 within {} s",
+            REACHED_WITHIN.as_secs()
+        ),
     )
 }
 
@@ -202,7 +230,8 @@ mod tests {
             cleaned_up.store(true, Ordering::SeqCst);
             Err(failure("no index"))
         };
-        let (sent, imported) = finish(async { Err(Stop::Failed(failure("refused"))) }, importing).await;
+        let (sent, imported) =
+            finish(async { Err(Stop::Failed(failure("refused"))) }, importing).await;
         assert!(matches!(sent, Err(Stop::Failed(error)) if error.message == "refused"));
         assert_eq!(imported.unwrap_err().message, "no index");
         assert!(cleaned_up.load(Ordering::SeqCst));

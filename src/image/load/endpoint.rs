@@ -62,24 +62,41 @@ impl Endpoint {
     /// [`Code::ImageLoad`] if the system gives none.
     pub(super) async fn open() -> Result<Self> {
         let failed = |e| Error::new(Code::ImageLoad, format!("cannot listen on 127.0.0.1: {e}"));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(failed)?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(failed)?;
         let port = listener.local_addr().map_err(failed)?.port();
         let pushes = Arc::new(Pushes::default());
         let mut server = JoinSet::new();
         server.spawn(serve(listener, pushes.clone()));
-        Ok(Self { port, pushes, _server: server })
+        Ok(Self {
+            port,
+            pushes,
+            _server: server,
+        })
     }
 
     /// Prepares for a push, whose content the receiver gives.
     ///
     /// # Errors
     /// [`Code::ImageLoad`] if the system gives no random bytes.
-    pub(super) fn expect(&self, offer: watch::Receiver<Option<Offer>>) -> Result<(Awaited, mpsc::Receiver<Received>)> {
+    pub(super) fn expect(
+        &self,
+        offer: watch::Receiver<Option<Offer>>,
+    ) -> Result<(Awaited, mpsc::Receiver<Received>)> {
         let (push, received) = Push::new(offer);
         let push = Arc::new(push);
         let name = self.pushes.admit(push.clone())?;
         let repository = format!("127.0.0.1:{}/{name}", self.port);
-        Ok((Awaited { repository, push, name, pushes: self.pushes.clone() }, received))
+        Ok((
+            Awaited {
+                repository,
+                push,
+                name,
+                pushes: self.pushes.clone(),
+            },
+            received,
+        ))
     }
 }
 
@@ -110,15 +127,21 @@ impl Pushes {
 
 fn new_name() -> Result<String> {
     let mut random = [0; 16];
-    getrandom::fill(&mut random)
-        .map_err(|e| Error::new(Code::ImageLoad, format!("the system gives no random bytes: {e}")))?;
+    getrandom::fill(&mut random).map_err(|e| {
+        Error::new(
+            Code::ImageLoad,
+            format!("the system gives no random bytes: {e}"),
+        )
+    })?;
     Ok(format!("{PREFIX}{}", hex(random)))
 }
 
 /// The address that a tag was once pushed to, if it is one of ours.
 pub(super) fn pushed_to(tag: &str) -> Option<SocketAddr> {
     let (address, name) = tag.split_once('/')?;
-    address.parse().ok().filter(|address: &SocketAddr| address.ip() == Ipv4Addr::LOCALHOST && name.starts_with(PREFIX))
+    address.parse().ok().filter(|address: &SocketAddr| {
+        address.ip() == Ipv4Addr::LOCALHOST && name.starts_with(PREFIX)
+    })
 }
 
 async fn serve(listener: TcpListener, pushes: Arc<Pushes>) {
@@ -140,15 +163,22 @@ async fn converse(stream: TcpStream, pushes: Arc<Pushes>) {
         async move { Ok::<_, Infallible>(answer(&pushes, request).await) }
     });
     // A connection that breaks is for Docker to tell: its push fails.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
 }
 
 async fn answer(pushes: &Pushes, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     if path == "/v2/" {
-        return with(reply(StatusCode::OK), &[("docker-distribution-api-version", "registry/2.0")]);
+        return with(
+            reply(StatusCode::OK),
+            &[("docker-distribution-api-version", "registry/2.0")],
+        );
     }
-    let below = path.strip_prefix("/v2/").and_then(|rest| rest.split_once('/'));
+    let below = path
+        .strip_prefix("/v2/")
+        .and_then(|rest| rest.split_once('/'));
     match below.and_then(|(name, rest)| Some((name, rest, pushes.find(name)?))) {
         Some((name, rest, push)) => push.answer(name, rest, request).await,
         None => refuse(StatusCode::NOT_FOUND, "NAME_UNKNOWN"),
@@ -178,23 +208,41 @@ mod tests {
         let (offer, offered) = watch::channel(offer);
         let (awaited, received) = endpoint.expect(offered).unwrap();
         let docker = FakeDocker::new(&awaited.repository);
-        Server { endpoint, awaited, received, offer, docker }
+        Server {
+            endpoint,
+            awaited,
+            received,
+            offer,
+            docker,
+        }
     }
 
     /// The node has one layer, whose blob is `there` and 7 bytes.
     fn spared() -> Spared {
-        let blob = Blob { diff_id: "sha256:d".to_owned(), size: 7 };
-        Spared { blobs: [(digest(b"there"), blob)].into(), bytes: 70 }
+        let blob = Blob {
+            diff_id: "sha256:d".to_owned(),
+            size: 7,
+        };
+        Spared {
+            blobs: [(digest(b"there"), blob)].into(),
+            bytes: 70,
+        }
     }
 
     async fn content(received: Option<Received>) -> (String, Vec<u8>) {
         match received.unwrap() {
-            Received::Blob { digest, mut content, .. } => {
+            Received::Blob {
+                digest,
+                mut content,
+                ..
+            } => {
                 let mut bytes = vec![];
                 content.read_to_end(&mut bytes).await.unwrap();
                 (digest, bytes)
             }
-            Received::Manifest { digest, content, .. } => (digest, content.to_vec()),
+            Received::Manifest {
+                digest, content, ..
+            } => (digest, content.to_vec()),
         }
     }
 
@@ -202,7 +250,9 @@ mod tests {
     async fn a_tls_hello_is_answered_as_http() {
         let server = server(None).await;
         let hello = [&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc, 3, 3][..], &[0xab; 506]].concat();
-        let answer = tokio::time::timeout(Duration::from_secs(5), server.docker.raw(&hello)).await.unwrap();
+        let answer = tokio::time::timeout(Duration::from_secs(5), server.docker.raw(&hello))
+            .await
+            .unwrap();
         assert!(answer.starts_with(b"HTTP/1."), "{answer:?}");
     }
 
@@ -212,7 +262,14 @@ mod tests {
         let there = format!("blobs/{}", digest(b"there"));
         assert_eq!(server.docker.ask_at("GET", "/v2/", b"").await.status, 200);
         assert_eq!(server.docker.ask("HEAD", &there, b"").await.status, 200);
-        assert_eq!(server.docker.ask_at("HEAD", &format!("/v2/other/{there}"), b"").await.status, 404);
+        assert_eq!(
+            server
+                .docker
+                .ask_at("HEAD", &format!("/v2/other/{there}"), b"")
+                .await
+                .status,
+            404
+        );
         drop(server.awaited);
         assert_eq!(server.docker.ask("HEAD", &there, b"").await.status, 404);
     }
@@ -231,14 +288,39 @@ mod tests {
     #[tokio::test]
     async fn what_the_node_can_do_without_is_there_and_has_its_size() {
         let server = server(Some(Offer::Spared(spared()))).await;
-        let answer = server.docker.ask("HEAD", &format!("blobs/{}", digest(b"there")), b"").await;
+        let answer = server
+            .docker
+            .ask("HEAD", &format!("blobs/{}", digest(b"there")), b"")
+            .await;
         let header = |name: &str| answer.headers[name].as_str();
         assert_eq!((answer.status, header("content-length")), (200, "7"));
         assert_eq!(header("docker-content-digest"), digest(b"there"));
-        assert_eq!(server.docker.ask("HEAD", &format!("blobs/{}", digest(b"new")), b"").await.status, 404);
-        let mount = |content| format!("blobs/uploads/?mount={}&from=library/other", digest(content));
-        assert_eq!(server.docker.ask("POST", &mount(b"there"), b"").await.status, 201);
-        assert_eq!(server.docker.ask("POST", &mount(b"new"), b"").await.status, 202);
+        assert_eq!(
+            server
+                .docker
+                .ask("HEAD", &format!("blobs/{}", digest(b"new")), b"")
+                .await
+                .status,
+            404
+        );
+        let mount = |content| {
+            format!(
+                "blobs/uploads/?mount={}&from=library/other",
+                digest(content)
+            )
+        };
+        assert_eq!(
+            server
+                .docker
+                .ask("POST", &mount(b"there"), b"")
+                .await
+                .status,
+            201
+        );
+        assert_eq!(
+            server.docker.ask("POST", &mount(b"new"), b"").await.status,
+            202
+        );
     }
 
     #[tokio::test]
@@ -258,15 +340,29 @@ mod tests {
     async fn a_blob_comes_whole_and_is_there_from_then_on() {
         let mut server = server(Some(Offer::Spared(spared()))).await;
         assert_eq!(server.docker.upload(b"new content").await, 201);
-        assert_eq!(content(server.received.recv().await).await, (digest(b"new content"), b"new content".to_vec()));
-        let asked = server.docker.ask("HEAD", &format!("blobs/{}", digest(b"new content")), b"").await;
-        assert_eq!((asked.status, asked.headers["content-length"].as_str()), (200, "11"));
+        assert_eq!(
+            content(server.received.recv().await).await,
+            (digest(b"new content"), b"new content".to_vec())
+        );
+        let asked = server
+            .docker
+            .ask("HEAD", &format!("blobs/{}", digest(b"new content")), b"")
+            .await;
+        assert_eq!(
+            (asked.status, asked.headers["content-length"].as_str()),
+            (200, "11")
+        );
     }
 
     #[tokio::test]
     async fn a_blob_may_come_in_a_single_request() {
         let mut server = server(Some(Offer::Spared(spared()))).await;
-        let location = server.docker.ask("POST", "blobs/uploads/", b"").await.headers["location"].clone();
+        let location = server
+            .docker
+            .ask("POST", "blobs/uploads/", b"")
+            .await
+            .headers["location"]
+            .clone();
         let put = format!("{location}?digest={}", digest(b"all"));
         assert_eq!(server.docker.ask_at("PUT", &put, b"all").await.status, 201);
         assert_eq!(content(server.received.recv().await).await.1, b"all");
@@ -275,10 +371,29 @@ mod tests {
     #[tokio::test]
     async fn content_that_is_not_what_its_digest_says_is_refused() {
         let mut server = server(Some(Offer::Spared(spared()))).await;
-        let location = server.docker.ask("POST", "blobs/uploads/", b"").await.headers["location"].clone();
+        let location = server
+            .docker
+            .ask("POST", "blobs/uploads/", b"")
+            .await
+            .headers["location"]
+            .clone();
         let wrong = |digest: &str| format!("{location}?digest={digest}");
-        assert_eq!(server.docker.ask_at("PUT", &wrong("sha256:../../etc/passwd"), b"all").await.status, 400);
-        assert_eq!(server.docker.ask_at("PUT", &wrong(&digest(b"other")), b"all").await.status, 400);
+        assert_eq!(
+            server
+                .docker
+                .ask_at("PUT", &wrong("sha256:../../etc/passwd"), b"all")
+                .await
+                .status,
+            400
+        );
+        assert_eq!(
+            server
+                .docker
+                .ask_at("PUT", &wrong(&digest(b"other")), b"all")
+                .await
+                .status,
+            400
+        );
         server.awaited.push.end();
         assert!(server.received.recv().await.is_none());
     }
@@ -297,13 +412,53 @@ mod tests {
     async fn the_tagged_manifest_is_the_end() {
         let mut server = server(Some(Offer::Spared(spared()))).await;
         let by_digest = |content| format!("manifests/{}", digest(content));
-        assert_eq!(server.docker.ask("HEAD", "manifests/latest", b"").await.status, 404);
-        assert_eq!(server.docker.ask("PUT", &by_digest(b"other"), b"{}").await.status, 400);
-        assert_eq!(server.docker.ask("PUT", &by_digest(b"{}"), b"{}").await.status, 201);
-        assert_eq!(server.docker.ask("PUT", "manifests/latest", b"{ }").await.status, 201);
-        assert_eq!(server.docker.ask("PUT", "manifests/latest", b"{  }").await.status, 404);
+        assert_eq!(
+            server
+                .docker
+                .ask("HEAD", "manifests/latest", b"")
+                .await
+                .status,
+            404
+        );
+        assert_eq!(
+            server
+                .docker
+                .ask("PUT", &by_digest(b"other"), b"{}")
+                .await
+                .status,
+            400
+        );
+        assert_eq!(
+            server
+                .docker
+                .ask("PUT", &by_digest(b"{}"), b"{}")
+                .await
+                .status,
+            201
+        );
+        assert_eq!(
+            server
+                .docker
+                .ask("PUT", "manifests/latest", b"{ }")
+                .await
+                .status,
+            201
+        );
+        assert_eq!(
+            server
+                .docker
+                .ask("PUT", "manifests/latest", b"{  }")
+                .await
+                .status,
+            404
+        );
         assert_eq!(content(server.received.recv().await).await.1, b"{}");
-        let Some(Received::Manifest { media_type, tagged: true, .. }) = server.received.recv().await else {
+        let Some(Received::Manifest {
+            media_type,
+            tagged: true,
+            ..
+        }) = server.received.recv().await
+        else {
             panic!("the tagged manifest did not come")
         };
         assert_eq!(media_type, "application/test");
@@ -314,24 +469,40 @@ mod tests {
     async fn for_a_lesson_everything_is_there_and_contents_are_dropped() {
         let mut server = server(Some(Offer::Everything(spared()))).await;
         let size = async |content| {
-            let answer = server.docker.ask("HEAD", &format!("blobs/{}", digest(content)), b"").await;
+            let answer = server
+                .docker
+                .ask("HEAD", &format!("blobs/{}", digest(content)), b"")
+                .await;
             (answer.status, answer.headers["content-length"].clone())
         };
         assert_eq!(size(b"there").await, (200, "7".to_owned()));
         assert_eq!(size(b"never seen").await, (200, "0".to_owned()));
         assert_eq!(server.docker.upload(b"unasked").await, 201);
         assert_eq!(size(b"unasked").await, (200, "7".to_owned()));
-        assert_eq!(server.docker.ask("PUT", "manifests/latest", b"{}").await.status, 201);
+        assert_eq!(
+            server
+                .docker
+                .ask("PUT", "manifests/latest", b"{}")
+                .await
+                .status,
+            201
+        );
         assert_eq!(content(server.received.recv().await).await.1, b"{}");
         assert!(server.received.recv().await.is_none());
     }
 
     #[test]
     fn only_names_of_ours_are_known_again() {
-        assert_eq!(pushed_to("127.0.0.1:4711/devk-push-0a:latest").map(|a| a.port()), Some(4711));
-        for other in
-            ["127.0.0.1:4711/other:latest", "10.0.0.1:4711/devk-push-0a:latest", "devk-push-0a", "a/devk-push-0a"]
-        {
+        assert_eq!(
+            pushed_to("127.0.0.1:4711/devk-push-0a:latest").map(|a| a.port()),
+            Some(4711)
+        );
+        for other in [
+            "127.0.0.1:4711/other:latest",
+            "10.0.0.1:4711/devk-push-0a:latest",
+            "devk-push-0a",
+            "a/devk-push-0a",
+        ] {
             assert_eq!(pushed_to(other), None, "{other}");
         }
     }

@@ -24,7 +24,8 @@ struct Borrowed<'a> {
 impl Drop for Borrowed<'_> {
     /// Also when the push is given up. Should devk end before it is done, [`sweep`] does it.
     fn drop(&mut self) {
-        let (docker, tag) = (self.docker.clone(), std::mem::take(&mut self.tag));
+        let docker = self.docker.clone();
+        let tag = std::mem::take(&mut self.tag);
         tokio::spawn(async move { untag(&docker, &tag).await });
     }
 }
@@ -35,11 +36,24 @@ impl Drop for Borrowed<'_> {
 /// [`crate::error::Code::DockerRequest`] in the Engine's own words.
 pub(super) async fn push(docker: &Docker, reference: &str, repository: &str) -> Result<()> {
     let failed = |e| request_failed(&format!("cannot push `{reference}` to devk"), &e);
-    let tag = TagImageOptionsBuilder::default().repo(repository).tag(TAG).build();
-    docker.tag_image(reference, Some(tag)).await.map_err(failed)?;
-    let _borrowed = Borrowed { docker, tag: format!("{repository}:{TAG}") };
+    let tag = TagImageOptionsBuilder::default()
+        .repo(repository)
+        .tag(TAG)
+        .build();
+    docker
+        .tag_image(reference, Some(tag))
+        .await
+        .map_err(failed)?;
+    let _borrowed = Borrowed {
+        docker,
+        tag: format!("{repository}:{TAG}"),
+    };
     let options = PushImageOptionsBuilder::default().tag(TAG).build();
-    docker.push_image(repository, Some(options), None).try_for_each(|_| async { Ok(()) }).await.map_err(failed)
+    docker
+        .push_image(repository, Some(options), None)
+        .try_for_each(|_| async { Ok(()) })
+        .await
+        .map_err(failed)
 }
 
 /// Takes a name from an image. It has others: the last name would take the image with it.
@@ -51,7 +65,10 @@ async fn untag(docker: &Docker, tag: &str) {
 
 /// Removes the names that a killed devk left behind: those of ports on which nobody listens any more.
 pub(in crate::image) async fn sweep(docker: &Docker) {
-    let listed = docker.list_images(None::<ListImagesOptions>).await.unwrap_or_default();
+    let listed = docker
+        .list_images(None::<ListImagesOptions>)
+        .await
+        .unwrap_or_default();
     for tag in listed.into_iter().flat_map(|image| image.repo_tags) {
         if let Some(address) = pushed_to(&tag)
             && TcpStream::connect(address).await.is_err()
@@ -67,9 +84,16 @@ pub(in crate::image) async fn sweep(docker: &Docker) {
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses to tell.
 pub(super) async fn shares_loopback(docker: &Docker) -> Result<Result<(), &'static str>> {
-    let info = docker.info().await.map_err(|e| request_failed("cannot ask Docker about itself", &e))?;
+    let info = docker
+        .info()
+        .await
+        .map_err(|e| request_failed("cannot ask Docker about itself", &e))?;
     let system = rustix::system::uname();
-    Ok(is_here(&info, &system.nodename().to_string_lossy(), &system.release().to_string_lossy()))
+    Ok(is_here(
+        &info,
+        &system.nodename().to_string_lossy(),
+        &system.release().to_string_lossy(),
+    ))
 }
 
 fn is_here(info: &SystemInfo, host: &str, kernel: &str) -> Result<(), &'static str> {
@@ -77,7 +101,11 @@ fn is_here(info: &SystemInfo, host: &str, kernel: &str) -> Result<(), &'static s
         return Err("Docker runs on another machine, or in a virtual one");
     }
     let rootless = |option: &String| option.starts_with("name=rootless");
-    if info.security_options.as_ref().is_some_and(|options| options.iter().any(rootless)) {
+    if info
+        .security_options
+        .as_ref()
+        .is_some_and(|options| options.iter().any(rootless))
+    {
         return Err("Docker runs rootless, in a network of its own");
     }
     Ok(())
@@ -98,10 +126,19 @@ mod tests {
 
     #[test]
     fn an_engine_in_a_virtual_machine_or_in_a_network_of_its_own_is_elsewhere() {
-        let seen = |name, kernel, option| is_here(&info(name, kernel, option), "laptop", "6.1.0").is_ok();
+        let seen =
+            |name, kernel, option| is_here(&info(name, kernel, option), "laptop", "6.1.0").is_ok();
         assert!(seen("laptop", "6.1.0", "name=seccomp,profile=default"));
-        assert!(!seen("docker-desktop", "6.1.0", "name=seccomp,profile=default"));
-        assert!(!seen("laptop", "6.10.14-linuxkit", "name=seccomp,profile=default"));
+        assert!(!seen(
+            "docker-desktop",
+            "6.1.0",
+            "name=seccomp,profile=default"
+        ));
+        assert!(!seen(
+            "laptop",
+            "6.10.14-linuxkit",
+            "name=seccomp,profile=default"
+        ));
         assert!(!seen("laptop", "6.1.0", "name=rootless"));
         assert!(is_here(&SystemInfo::default(), "laptop", "6.1.0").is_err());
     }

@@ -22,7 +22,10 @@ pub(super) struct Answer {
 impl FakeDocker {
     pub(super) fn new(repository: &str) -> Self {
         let (address, name) = repository.split_once('/').unwrap();
-        Self { address: address.to_owned(), name: name.to_owned() }
+        Self {
+            address: address.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// Sends bytes and reads until the other side closes.
@@ -36,7 +39,8 @@ impl FakeDocker {
 
     /// A request below the name, such as `HEAD`, `blobs/sha256:…`.
     pub(super) async fn ask(&self, method: &str, path: &str, body: &[u8]) -> Answer {
-        self.ask_at(method, &format!("/v2/{}/{path}", self.name), body).await
+        self.ask_at(method, &format!("/v2/{}/{path}", self.name), body)
+            .await
     }
 
     pub(super) async fn ask_at(&self, method: &str, path: &str, body: &[u8]) -> Answer {
@@ -49,9 +53,16 @@ impl FakeDocker {
         let answer = String::from_utf8(self.raw(&[head.as_bytes(), body].concat()).await).unwrap();
         let (head, _) = answer.split_once("\r\n\r\n").unwrap();
         let (first, rest) = head.split_once("\r\n").unwrap();
-        let headers = rest.split("\r\n").map(|line| line.split_once(": ").unwrap());
-        let headers = headers.map(|(name, value)| (name.to_lowercase(), value.to_owned())).collect();
-        Answer { status: first.split(' ').nth(1).unwrap().parse().unwrap(), headers }
+        let headers = rest
+            .split("\r\n")
+            .map(|line| line.split_once(": ").unwrap());
+        let headers = headers
+            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
+            .collect();
+        Answer {
+            status: first.split(' ').nth(1).unwrap().parse().unwrap(),
+            headers,
+        }
     }
 
     /// Uploads in two pieces and a last request, as graph drivers do; returns the last status.
@@ -63,18 +74,33 @@ impl FakeDocker {
         for (piece, range) in [(one, one.len()), (two, content.len())] {
             let appended = self.ask_at("PATCH", &location, piece).await;
             assert_eq!(appended.status, 202);
-            assert_eq!(appended.headers["range"], format!("0-{}", range.saturating_sub(1)));
+            assert_eq!(
+                appended.headers["range"],
+                format!("0-{}", range.saturating_sub(1))
+            );
             location.clone_from(&appended.headers["location"]);
         }
-        self.ask_at("PUT", &format!("{location}?digest={}", digest(content).replace(':', "%3A")), b"").await.status
+        self.ask_at(
+            "PUT",
+            &format!("{location}?digest={}", digest(content).replace(':', "%3A")),
+            b"",
+        )
+        .await
+        .status
     }
 
     /// An upload whose connection breaks in the middle.
     pub(super) async fn break_off(&self, content: &[u8]) -> String {
         let location = self.ask("POST", "blobs/uploads/", b"").await.headers["location"].clone();
         let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        let head = format!("PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n", content.len() + 1);
-        stream.write_all(&[head.as_bytes(), content].concat()).await.unwrap();
+        let head = format!(
+            "PATCH {location} HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            content.len() + 1
+        );
+        stream
+            .write_all(&[head.as_bytes(), content].concat())
+            .await
+            .unwrap();
         stream.flush().await.unwrap();
         location
     }

@@ -76,8 +76,17 @@ type Part = BoxStream<'static, Result<Bytes>>;
 
 impl Layout {
     pub(super) fn new(expected: Expected) -> Self {
-        let (spared, blobs, manifests) = (Spared::default(), BTreeSet::new(), vec![]);
-        Self { expected, spared, blobs, manifests, sent: 0, outcome: None }
+        let spared = Spared::default();
+        let blobs = BTreeSet::new();
+        let manifests = vec![];
+        Self {
+            expected,
+            spared,
+            blobs,
+            manifests,
+            sent: 0,
+            outcome: None,
+        }
     }
 
     /// Tells what the node can do without; it must be told before anything is received.
@@ -104,22 +113,39 @@ impl Layout {
     /// neither came nor is on the node, or none at all.
     pub(super) fn finish(self) -> Result<(Image, u64)> {
         let none = || Err(Error::new(Code::ImageLoad, "Docker pushed no manifest"));
-        self.outcome.unwrap_or_else(none).map(|image| (image, self.sent))
+        self.outcome
+            .unwrap_or_else(none)
+            .map(|image| (image, self.sent))
     }
 
     fn try_part(&mut self, received: Received) -> Result<Part> {
         match received {
-            Received::Blob { digest, size, content } => {
+            Received::Blob {
+                digest,
+                size,
+                content,
+            } => {
                 let part = self.entry(&digest, size)?;
                 self.blobs.insert(digest);
                 Ok(part.chain(file(content)).chain(once(padding(size))).boxed())
             }
-            Received::Manifest { digest, media_type, content, tagged } => {
-                let manifest = serde_json::from_slice(&content)
-                    .map_err(|e| Error::new(Code::ImageLoad, format!("Docker pushed an unreadable manifest: {e}")))?;
+            Received::Manifest {
+                digest,
+                media_type,
+                content,
+                tagged,
+            } => {
+                let manifest = serde_json::from_slice(&content).map_err(|e| {
+                    Error::new(
+                        Code::ImageLoad,
+                        format!("Docker pushed an unreadable manifest: {e}"),
+                    )
+                })?;
                 self.manifests.push((digest.clone(), manifest));
                 let size = content.len() as u64;
-                let part = self.entry(&digest, size)?.chain(stream::iter([Ok(content), Ok(padding(size))]));
+                let part = self
+                    .entry(&digest, size)?
+                    .chain(stream::iter([Ok(content), Ok(padding(size))]));
                 if !tagged {
                     return Ok(part.boxed());
                 }
@@ -140,7 +166,10 @@ impl Layout {
     /// The layers of the image that the manifest or index `root` names.
     fn accounted_for(&self, root: &str) -> Result<Vec<Layer>> {
         let is_expected = |(digest, manifest): &&(String, Manifest)| {
-            let config = manifest.config.as_ref().is_some_and(|config| config.digest == self.expected.id);
+            let config = manifest
+                .config
+                .as_ref()
+                .is_some_and(|config| config.digest == self.expected.id);
             (config || *digest == self.expected.id || root == self.expected.id)
                 && manifest.layers.len() == self.expected.diff_ids.len()
         };
@@ -151,17 +180,29 @@ impl Layout {
             ));
         };
         let layers = manifest.layers.iter().zip(&self.expected.diff_ids);
-        layers.map(|(blob, diff_id)| self.layer(blob, diff_id)).collect()
+        layers
+            .map(|(blob, diff_id)| self.layer(blob, diff_id))
+            .collect()
     }
 
     fn layer(&self, blob: &Descriptor, diff_id: &str) -> Result<Layer> {
-        let is_spared = self.spared.blobs.get(&blob.digest).is_some_and(|spared| spared.diff_id == *diff_id);
+        let is_spared = self
+            .spared
+            .blobs
+            .get(&blob.digest)
+            .is_some_and(|spared| spared.diff_id == *diff_id);
         if !is_spared && !self.blobs.contains(&blob.digest) {
-            let message = format!("layer `{diff_id}` was not sent, and it is not certain that the node has it");
+            let message = format!(
+                "layer `{diff_id}` was not sent, and it is not certain that the node has it"
+            );
             return Err(Error::new(Code::ImageLoad, message));
         }
         let blobs = [(blob.digest.clone(), blob.size)].into();
-        Ok(Layer { diff_id: diff_id.to_owned(), blobs, unpacked: None })
+        Ok(Layer {
+            diff_id: diff_id.to_owned(),
+            blobs,
+            unpacked: None,
+        })
     }
 
     /// What makes a layout of the blobs, and the end of the tar.
@@ -176,7 +217,10 @@ impl Layout {
         });
         let mut tar = Vec::new();
         let version = json!({"imageLayoutVersion": "1.0.0"});
-        for (path, content) in [("index.json", index.to_string()), ("oci-layout", version.to_string())] {
+        for (path, content) in [
+            ("index.json", index.to_string()),
+            ("oci-layout", version.to_string()),
+        ] {
             let size = content.len() as u64;
             tar.extend_from_slice(&header(path, size)?);
             tar.extend_from_slice(content.as_bytes());
@@ -193,9 +237,20 @@ pub(super) fn layers_of(manifest: &[u8], diff_ids: &[String]) -> Option<Vec<Laye
     let manifest: Manifest = serde_json::from_slice(manifest).ok()?;
     let layer = |(blob, diff_id): (Descriptor, &String)| {
         let blobs = [(blob.digest, blob.size)].into();
-        Layer { diff_id: diff_id.clone(), blobs, unpacked: None }
+        Layer {
+            diff_id: diff_id.clone(),
+            blobs,
+            unpacked: None,
+        }
     };
-    (manifest.layers.len() == diff_ids.len()).then(|| manifest.layers.into_iter().zip(diff_ids).map(layer).collect())
+    (manifest.layers.len() == diff_ids.len()).then(|| {
+        manifest
+            .layers
+            .into_iter()
+            .zip(diff_ids)
+            .map(layer)
+            .collect()
+    })
 }
 
 fn once(bytes: Bytes) -> Part {
@@ -203,13 +258,22 @@ fn once(bytes: Bytes) -> Part {
 }
 
 fn file(content: File) -> Part {
-    let broken = |e| Error::new(Code::ImageLoad, format!("cannot read back what Docker pushed: {e}"));
-    ReaderStream::with_capacity(content, BLOCK).map_err(broken).boxed()
+    let broken = |e| {
+        Error::new(
+            Code::ImageLoad,
+            format!("cannot read back what Docker pushed: {e}"),
+        )
+    };
+    ReaderStream::with_capacity(content, BLOCK)
+        .map_err(broken)
+        .boxed()
 }
 
 fn header(path: &str, size: u64) -> Result<Bytes> {
     let mut header = tar::Header::new_gnu();
-    header.set_path(path).map_err(|e| crate::error::internal(&e))?;
+    header
+        .set_path(path)
+        .map_err(|e| crate::error::internal(&e))?;
     header.set_size(size);
     header.set_mode(0o644);
     header.set_cksum();
@@ -218,7 +282,8 @@ fn header(path: &str, size: u64) -> Result<Bytes> {
 
 /// What fills the last record of an entry.
 fn padding(size: u64) -> Bytes {
-    Bytes::from_static(&[0; RECORD as usize]).split_to((size.next_multiple_of(RECORD) - size) as usize)
+    Bytes::from_static(&[0; RECORD as usize])
+        .split_to((size.next_multiple_of(RECORD) - size) as usize)
 }
 
 #[cfg(test)]
@@ -234,10 +299,19 @@ mod tests {
 
     fn layout() -> Layout {
         let diff_ids = vec!["sha256:base".to_owned(), "sha256:top".to_owned()];
-        let mut layout =
-            Layout::new(Expected { name: "devk.local/shop/api:1".to_owned(), id: ID.to_owned(), diff_ids });
-        let blob = Blob { diff_id: "sha256:base".to_owned(), size: 7 };
-        layout.spare(Spared { blobs: [("sha256:BASE".to_owned(), blob)].into(), bytes: 70 });
+        let mut layout = Layout::new(Expected {
+            name: "devk.local/shop/api:1".to_owned(),
+            id: ID.to_owned(),
+            diff_ids,
+        });
+        let blob = Blob {
+            diff_id: "sha256:base".to_owned(),
+            size: 7,
+        };
+        layout.spare(Spared {
+            blobs: [("sha256:BASE".to_owned(), blob)].into(),
+            bytes: 70,
+        });
         layout
     }
 
@@ -245,17 +319,29 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         std::io::Write::write_all(&mut file, content).unwrap();
         std::io::Seek::rewind(&mut file).unwrap();
-        Received::Blob { digest: digest(content), size: content.len() as u64, content: File::from_std(file) }
+        Received::Blob {
+            digest: digest(content),
+            size: content.len() as u64,
+            content: File::from_std(file),
+        }
     }
 
     fn manifest(content: &serde_json::Value, tagged: bool) -> Received {
         let content = Bytes::from(content.to_string());
         let media_type = "application/vnd.docker.distribution.manifest.v2+json".to_owned();
-        Received::Manifest { digest: digest(&content), media_type, content, tagged }
+        Received::Manifest {
+            digest: digest(&content),
+            media_type,
+            content,
+            tagged,
+        }
     }
 
     fn of(config: &str, layers: &[&str]) -> serde_json::Value {
-        let layers: Vec<_> = layers.iter().map(|digest| json!({"digest": digest, "size": 7})).collect();
+        let layers: Vec<_> = layers
+            .iter()
+            .map(|digest| json!({"digest": digest, "size": 7}))
+            .collect();
         json!({"config": {"digest": config, "size": 1}, "layers": layers})
     }
 
@@ -286,24 +372,43 @@ mod tests {
         let files = files(&tar);
         let manifest_digest = digest(image.to_string().as_bytes());
         let path = |digest: &str| format!("blobs/{}", digest.replace(':', "/"));
-        let mut names = [path(&top), path(&manifest_digest), "index.json".to_owned(), "oci-layout".to_owned()];
+        let mut names = [
+            path(&top),
+            path(&manifest_digest),
+            "index.json".to_owned(),
+            "oci-layout".to_owned(),
+        ];
         names.sort();
         assert_eq!(files.keys().cloned().collect::<Vec<_>>(), names);
         assert_eq!(files[&path(&top)], b"top layer");
         let index: serde_json::Value = serde_json::from_slice(&files["index.json"]).unwrap();
         let named = &index["manifests"][0];
         assert_eq!(named["digest"], manifest_digest.as_str());
-        assert_eq!(named["annotations"]["io.containerd.image.name"], "devk.local/shop/api:1");
+        assert_eq!(
+            named["annotations"]["io.containerd.image.name"],
+            "devk.local/shop/api:1"
+        );
         let (complete, sent) = layout.finish().unwrap();
-        assert_eq!((complete.digest, sent), (manifest_digest, 9 + image.to_string().len() as u64));
-        let learnt: Vec<_> = complete.layers.iter().map(|layer| layer.diff_id.as_str()).collect();
+        assert_eq!(
+            (complete.digest, sent),
+            (manifest_digest, 9 + image.to_string().len() as u64)
+        );
+        let learnt: Vec<_> = complete
+            .layers
+            .iter()
+            .map(|layer| layer.diff_id.as_str())
+            .collect();
         assert_eq!(learnt, ["sha256:base", "sha256:top"]);
     }
 
     #[tokio::test]
     async fn a_layer_that_neither_came_nor_is_on_the_node_gives_no_index() {
         let mut layout = layout();
-        assert!(layout.part(manifest(&of(ID, &["sha256:BASE", "sha256:TOP"]), true)).is_none());
+        assert!(
+            layout
+                .part(manifest(&of(ID, &["sha256:BASE", "sha256:TOP"]), true))
+                .is_none()
+        );
         let error = layout.finish().unwrap_err();
         assert!(error.message.contains("sha256:top"), "{error}");
     }
@@ -312,36 +417,67 @@ mod tests {
     async fn a_blob_that_was_remembered_for_another_layer_gives_no_index() {
         let mut layout = layout();
         drop(layout.part(blob(b"x").await));
-        assert!(layout.part(manifest(&of(ID, &[&digest(b"x"), "sha256:BASE"]), true)).is_none());
+        assert!(
+            layout
+                .part(manifest(&of(ID, &[&digest(b"x"), "sha256:BASE"]), true))
+                .is_none()
+        );
         assert!(layout.finish().unwrap_err().message.contains("sha256:top"));
     }
 
     #[tokio::test]
     async fn another_image_than_the_expected_one_gives_no_index() {
         let mut layout = layout();
-        assert!(layout.part(manifest(&of("sha256:other", &["sha256:BASE", "sha256:BASE"]), true)).is_none());
-        assert!(layout.finish().unwrap_err().message.contains("another image"));
+        assert!(
+            layout
+                .part(manifest(
+                    &of("sha256:other", &["sha256:BASE", "sha256:BASE"]),
+                    true
+                ))
+                .is_none()
+        );
+        assert!(
+            layout
+                .finish()
+                .unwrap_err()
+                .message
+                .contains("another image")
+        );
     }
 
     #[tokio::test]
     async fn an_index_of_manifests_is_known_by_its_own_digest() {
         let top = digest(b"top");
-        let (image, attestation) = (of("sha256:c", &["sha256:BASE", &top]), of("sha256:e", &["sha256:F"]));
+        let image = of("sha256:c", &["sha256:BASE", &top]);
+        let attestation = of("sha256:e", &["sha256:F"]);
         let of_manifest = |manifest: &serde_json::Value| json!({"digest": digest(manifest.to_string().as_bytes())});
         let index = json!({"manifests": [of_manifest(&image), of_manifest(&attestation)]});
         let mut layout = layout();
         layout.expected.id = digest(index.to_string().as_bytes());
-        let parts =
-            [blob(b"top").await, manifest(&image, false), manifest(&attestation, false), manifest(&index, true)];
+        let parts = [
+            blob(b"top").await,
+            manifest(&image, false),
+            manifest(&attestation, false),
+            manifest(&index, true),
+        ];
         for part in parts {
             bytes(layout.part(part)).await;
         }
-        assert_eq!(layout.finish().unwrap().0.digest, digest(index.to_string().as_bytes()));
+        assert_eq!(
+            layout.finish().unwrap().0.digest,
+            digest(index.to_string().as_bytes())
+        );
     }
 
     #[test]
     fn a_push_without_a_manifest_is_no_image() {
-        assert!(layout().finish().unwrap_err().message.contains("no manifest"));
+        assert!(
+            layout()
+                .finish()
+                .unwrap_err()
+                .message
+                .contains("no manifest")
+        );
     }
 
     #[test]

@@ -35,15 +35,20 @@ impl Lesson<'_> {
         let known = self.memory.layers();
         let diff_ids = diff_ids(self.image);
         let of = |id: &String| known.iter().find(|layer| layer.diff_id == *id);
-        if !diff_ids.iter().all(|id| of(id).is_some_and(|layer| !layer.blobs.is_empty())) {
+        if !diff_ids
+            .iter()
+            .all(|id| of(id).is_some_and(|layer| !layer.blobs.is_empty()))
+        {
             self.memory.learn(self.push(&known).await?)?;
         }
         let chains = chain_ids(diff_ids);
         let unmeasured = diff_ids.iter().zip(&chains);
-        let unmeasured: Vec<_> =
-            unmeasured.filter(|(id, _)| of(id).is_none_or(|layer| layer.unpacked.is_none())).collect();
+        let unmeasured: Vec<_> = unmeasured
+            .filter(|(id, _)| of(id).is_none_or(|layer| layer.unpacked.is_none()))
+            .collect();
         if !unmeasured.is_empty() {
-            self.memory.learn(self.node.usage(self.snapshotter, &unmeasured).await?)?;
+            self.memory
+                .learn(self.node.usage(self.snapshotter, &unmeasured).await?)?;
         }
         Ok(())
     }
@@ -69,6 +74,10 @@ impl Lesson<'_> {
                 found.extend(layers_of(&content, diff_ids(self.image)));
             }
         }
-        if found.len() == 1 { found.remove(0) } else { vec![] }
+        if found.len() == 1 {
+            found.remove(0)
+        } else {
+            vec![]
+        }
     }
 }

@@ -34,7 +34,9 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn in_cache(cache: &Path) -> Self {
-        Self { file: cache.join("layers.json") }
+        Self {
+            file: cache.join("layers.json"),
+        }
     }
 
     /// Everything known. A file that is missing or broken is no knowledge.
@@ -48,14 +50,19 @@ impl Memory {
     /// # Errors
     /// [`crate::error::Code::StateIo`] naming the file.
     pub(super) fn learn(&self, news: impl IntoIterator<Item = Layer>) -> Result<()> {
-        let _lock = Lock::block(&self.file.with_extension("lock")).map_err(|e| refused("lock", &self.file, &e))?;
+        let _lock = Lock::block(&self.file.with_extension("lock"))
+            .map_err(|e| refused("lock", &self.file, &e))?;
         let mut layers = self.layers();
         for new in news {
-            let old = layers.iter().position(|layer| layer.diff_id == new.diff_id).map(|at| layers.remove(at));
+            let old = layers
+                .iter()
+                .position(|layer| layer.diff_id == new.diff_id)
+                .map(|at| layers.remove(at));
             layers.push(merged(old.unwrap_or_default(), new));
         }
         let forgotten = layers.len().saturating_sub(KEPT);
-        let text = serde_json::to_vec(&layers[forgotten..]).map_err(|e| crate::error::internal(&e))?;
+        let text =
+            serde_json::to_vec(&layers[forgotten..]).map_err(|e| crate::error::internal(&e))?;
         write_atomic(&self.file, &text, 0o644)
     }
 }
@@ -66,7 +73,11 @@ fn merged(old: Layer, new: Layer) -> Layer {
         let known = blobs.entry(digest).or_default();
         *known = size.max(*known);
     }
-    Layer { diff_id: new.diff_id, blobs, unpacked: new.unpacked.or(old.unpacked) }
+    Layer {
+        diff_id: new.diff_id,
+        blobs,
+        unpacked: new.unpacked.or(old.unpacked),
+    }
 }
 
 #[cfg(test)]
@@ -74,8 +85,15 @@ mod tests {
     use super::*;
 
     fn layer(diff_id: &str, blobs: &[(&str, u64)], unpacked: Option<u64>) -> Layer {
-        let blobs = blobs.iter().map(|(digest, size)| ((*digest).to_owned(), *size)).collect();
-        Layer { diff_id: diff_id.to_owned(), blobs, unpacked }
+        let blobs = blobs
+            .iter()
+            .map(|(digest, size)| ((*digest).to_owned(), *size))
+            .collect();
+        Layer {
+            diff_id: diff_id.to_owned(),
+            blobs,
+            unpacked,
+        }
     }
 
     #[test]
@@ -83,8 +101,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::in_cache(dir.path());
         memory.learn([layer("a", &[("A1", 5)], None)]).unwrap();
-        memory.learn([layer("a", &[("A1", 0), ("A2", 6)], Some(9)), layer("b", &[], Some(1))]).unwrap();
-        let expected = [layer("a", &[("A1", 5), ("A2", 6)], Some(9)), layer("b", &[], Some(1))];
+        memory
+            .learn([
+                layer("a", &[("A1", 0), ("A2", 6)], Some(9)),
+                layer("b", &[], Some(1)),
+            ])
+            .unwrap();
+        let expected = [
+            layer("a", &[("A1", 5), ("A2", 6)], Some(9)),
+            layer("b", &[], Some(1)),
+        ];
         assert_eq!(Memory::in_cache(dir.path()).layers(), expected);
     }
 
@@ -102,12 +128,19 @@ mod tests {
     fn what_was_learnt_first_is_forgotten_first() {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::in_cache(dir.path());
-        let all: Vec<_> = (0..KEPT).map(|n| layer(&n.to_string(), &[], None)).collect();
+        let all: Vec<_> = (0..KEPT)
+            .map(|n| layer(&n.to_string(), &[], None))
+            .collect();
         memory.learn(all).unwrap();
-        memory.learn([layer("0", &[], None), layer("new", &[], None)]).unwrap();
+        memory
+            .learn([layer("0", &[], None), layer("new", &[], None)])
+            .unwrap();
         let layers = memory.layers();
         assert_eq!(layers.len(), KEPT);
-        assert!(layers.iter().any(|layer| layer.diff_id == "0"), "learnt again just now");
+        assert!(
+            layers.iter().any(|layer| layer.diff_id == "0"),
+            "learnt again just now"
+        );
         assert!(!layers.iter().any(|layer| layer.diff_id == "1"));
     }
 }

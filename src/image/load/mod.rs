@@ -44,18 +44,37 @@ pub use reference::normalise;
 /// # Errors
 /// [`Code::CommandFailed`] if `ctr` fails in the node.
 pub async fn on_node(docker: &Docker, node: &str) -> Result<BTreeMap<String, String>> {
-    let images = Node { docker, container: node }.images().await?;
-    Ok(images.into_iter().map(|(name, image)| (name, image.digest)).collect())
+    let images = Node {
+        docker,
+        container: node,
+    }
+    .images()
+    .await?;
+    Ok(images
+        .into_iter()
+        .map(|(name, image)| (name, image.digest))
+        .collect())
 }
 
 /// Removes images from a node by their full references, and what only they kept there.
 ///
 /// # Errors
 /// As [`on_node`].
-pub(super) async fn remove(docker: &Docker, node: &str, is_gone: impl Fn(&str) -> bool) -> Result<()> {
-    let node = Node { docker, container: node };
+pub(super) async fn remove(
+    docker: &Docker,
+    node: &str,
+    is_gone: impl Fn(&str) -> bool,
+) -> Result<()> {
+    let node = Node {
+        docker,
+        container: node,
+    };
     let names = node::names_of(&node.images().await?, is_gone);
-    if names.is_empty() { Ok(()) } else { node.remove(&names).await }
+    if names.is_empty() {
+        Ok(())
+    } else {
+        node.remove(&names).await
+    }
 }
 
 /// Loads images into the nodes of one Engine, for as long as a session lasts.
@@ -95,7 +114,9 @@ impl fmt::Display for Loaded {
     /// `delta: 5.2 MB of 913 MB in 0.3 s`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let megabytes = |bytes: u64| format!("{:.1} MB", bytes as f64 / 1e6);
-        let (sent, total, seconds) = (megabytes(self.sent), megabytes(self.total), self.took.as_secs_f64());
+        let sent = megabytes(self.sent);
+        let total = megabytes(self.total);
+        let seconds = self.took.as_secs_f64();
         match &self.in_full {
             None => write!(f, "delta: {sent} of {total} in {seconds:.1} s"),
             Some(why) => write!(f, "stream: {sent} in {seconds:.1} s ({why})"),
@@ -130,35 +151,72 @@ impl Loader {
     /// [`Code::ImageLoad`] if Docker lacks the image, the import fails, or something else arrived.
     pub async fn load(&self, node: &str, reference: &str, step: &Step) -> Result<Loaded> {
         let image = self.inspect(reference).await?;
-        let loaded = self.by_route(node, reference, &image, step).await.map_err(|cause| {
-            let is_full = cause.evidence.iter().any(|line| line.contains("no space left on device"));
-            let hint =
-                is_full.then(|| format!("make room: docker exec {node} df -h /var/lib/containerd; docker system df"));
-            Error {
-                code: Code::ImageLoad,
-                message: format!("image `{reference}` did not reach the node `{node}`: {}", cause.message),
-                hint: hint.or(cause.hint),
-                ..cause
-            }
-        })?;
+        let loaded = self
+            .by_route(node, reference, &image, step)
+            .await
+            .map_err(|cause| {
+                let is_full = cause
+                    .evidence
+                    .iter()
+                    .any(|line| line.contains("no space left on device"));
+                let hint = is_full.then(|| {
+                    format!(
+                        "make room: docker exec {node} df -h /var/lib/containerd; docker system df"
+                    )
+                });
+                Error {
+                    code: Code::ImageLoad,
+                    message: format!(
+                        "image `{reference}` did not reach the node `{node}`: {}",
+                        cause.message
+                    ),
+                    hint: hint.or(cause.hint),
+                    ..cause
+                }
+            })?;
         if will_change(reference) {
             lock(&self.unlearnt).insert((reference.to_owned(), node.to_owned()));
         }
         Ok(loaded)
     }
 
-    async fn by_route(&self, node: &str, reference: &str, image: &ImageInspect, step: &Step) -> Result<Loaded> {
+    async fn by_route(
+        &self,
+        node: &str,
+        reference: &str,
+        image: &ImageInspect,
+        step: &Step,
+    ) -> Result<Loaded> {
         let since = Instant::now();
         let name = normalise(reference);
-        let node = Node { docker: &self.docker, container: node };
+        let node = Node {
+            docker: &self.docker,
+            container: node,
+        };
         let snapshotter = self.snapshotter(node).await?;
-        let loaded = |in_full, sent| Loaded { in_full, sent, total: total(image), took: since.elapsed() };
+        let loaded = |in_full, sent| Loaded {
+            in_full,
+            sent,
+            total: total(image),
+            took: since.elapsed(),
+        };
         let why = match &self.route {
             Route::Stream(why) => (*why).to_owned(),
             Route::Delta(_) if !will_change(reference) => "devk did not build it".to_owned(),
             Route::Delta(endpoint) => {
-                let (memory, snapshotter, name) = (&self.memory, snapshotter.as_str(), name.as_str());
-                let delta = Delta { endpoint, memory, node, snapshotter, reference, name, image, step };
+                let memory = &self.memory;
+                let snapshotter = snapshotter.as_str();
+                let name = name.as_str();
+                let delta = Delta {
+                    endpoint,
+                    memory,
+                    node,
+                    snapshotter,
+                    reference,
+                    name,
+                    image,
+                    step,
+                };
                 match delta.load().await {
                     Ok(Attempt::Loaded(sent)) => return Ok(loaded(None, sent)),
                     Ok(Attempt::Declined(why)) => why.to_owned(),
@@ -181,15 +239,31 @@ impl Loader {
     /// # Errors
     /// The first problem; nothing but speed is lost.
     pub async fn learn(&self) -> Result<()> {
-        let Route::Delta(endpoint) = &self.route else { return Ok(()) };
+        let Route::Delta(endpoint) = &self.route else {
+            return Ok(());
+        };
         engine::sweep(&self.docker).await;
         let next = || lock(&self.unlearnt).pop_first();
         while let Some((reference, container)) = next() {
             let image = self.inspect(&reference).await?;
-            let node = Node { docker: &self.docker, container: &container };
+            let node = Node {
+                docker: &self.docker,
+                container: &container,
+            };
             let snapshotter = self.snapshotter(node).await?;
-            let (memory, snapshotter, reference) = (&self.memory, snapshotter.as_str(), reference.as_str());
-            Lesson { endpoint, memory, node, snapshotter, reference, image: &image }.take().await?;
+            let memory = &self.memory;
+            let snapshotter = snapshotter.as_str();
+            let reference = reference.as_str();
+            Lesson {
+                endpoint,
+                memory,
+                node,
+                snapshotter,
+                reference,
+                image: &image,
+            }
+            .take()
+            .await?;
         }
         Ok(())
     }
@@ -206,8 +280,11 @@ impl Loader {
     async fn inspect(&self, reference: &str) -> Result<ImageInspect> {
         self.docker.inspect_image(reference).await.map_err(|error| {
             if is_not_found(&error) {
-                Error::new(Code::ImageLoad, format!("Docker has no image `{reference}` to load"))
-                    .hint(format!("docker image inspect {reference}"))
+                Error::new(
+                    Code::ImageLoad,
+                    format!("Docker has no image `{reference}` to load"),
+                )
+                .hint(format!("docker image inspect {reference}"))
             } else {
                 request_failed(&format!("cannot inspect the image `{reference}`"), &error)
             }
@@ -217,7 +294,9 @@ impl Loader {
 
 /// An image that devk builds will be loaded again with a small difference; others are loaded once.
 fn will_change(reference: &str) -> bool {
-    reference.strip_prefix(super::REGISTRY).is_some_and(|rest| rest.starts_with('/'))
+    reference
+        .strip_prefix(super::REGISTRY)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -230,10 +309,22 @@ mod tests {
 
     #[test]
     fn a_load_tells_how_it_was_done() {
-        let delta = Loaded { in_full: None, sent: 5_210_000, total: 913_000_000, took: Duration::from_millis(312) };
+        let delta = Loaded {
+            in_full: None,
+            sent: 5_210_000,
+            total: 913_000_000,
+            took: Duration::from_millis(312),
+        };
         assert_eq!(delta.to_string(), "delta: 5.2 MB of 913.0 MB in 0.3 s");
-        let whole = Loaded { in_full: Some("devk did not build it".to_owned()), sent: 913_000_000, ..delta };
-        assert_eq!(whole.to_string(), "stream: 913.0 MB in 0.3 s (devk did not build it)");
+        let whole = Loaded {
+            in_full: Some("devk did not build it".to_owned()),
+            sent: 913_000_000,
+            ..delta
+        };
+        assert_eq!(
+            whole.to_string(),
+            "stream: 913.0 MB in 0.3 s (devk did not build it)"
+        );
     }
 
     #[test]

@@ -55,13 +55,18 @@ pub(super) struct Node<'a> {
 
 impl Node<'_> {
     pub(super) fn ctr<const N: usize>(&self, args: [&str; N]) -> Exec {
-        Exec::new(self.container, ["ctr", "--namespace=k8s.io"].into_iter().chain(args))
+        Exec::new(
+            self.container,
+            ["ctr", "--namespace=k8s.io"].into_iter().chain(args),
+        )
     }
 
     /// # Errors
     /// [`Code::CommandFailed`] if `ctr` fails in the node.
     pub(super) async fn images(&self) -> Result<Images> {
-        Ok(parse_images(&self.ctr(["images", "ls"]).run(self.docker).await?.text()))
+        Ok(parse_images(
+            &self.ctr(["images", "ls"]).run(self.docker).await?.text(),
+        ))
     }
 
     /// The chain IDs of everything unpacked.
@@ -69,7 +74,10 @@ impl Node<'_> {
     /// # Errors
     /// As [`Node::images`].
     pub(super) async fn snapshots(&self, snapshotter: &str) -> Result<BTreeSet<String>> {
-        let listed = self.ctr(["snapshots", "--snapshotter", snapshotter, "ls"]).run(self.docker).await?;
+        let listed = self
+            .ctr(["snapshots", "--snapshotter", snapshotter, "ls"])
+            .run(self.docker)
+            .await?;
         Ok(parse_snapshots(&listed.text()))
     }
 
@@ -77,10 +85,24 @@ impl Node<'_> {
     ///
     /// # Errors
     /// As [`Node::images`]; also if one of the chains is not there.
-    pub(super) async fn usage(&self, snapshotter: &str, layers: &[(&String, &String)]) -> Result<Vec<Layer>> {
-        let usage = ["ctr", "--namespace=k8s.io", "snapshots", "--snapshotter", snapshotter, "usage", "-b"];
+    pub(super) async fn usage(
+        &self,
+        snapshotter: &str,
+        layers: &[(&String, &String)],
+    ) -> Result<Vec<Layer>> {
+        let usage = [
+            "ctr",
+            "--namespace=k8s.io",
+            "snapshots",
+            "--snapshotter",
+            snapshotter,
+            "usage",
+            "-b",
+        ];
         let chains = layers.iter().map(|(_, chain)| chain.as_str());
-        let listed = Exec::new(self.container, usage.into_iter().chain(chains)).run(self.docker).await?;
+        let listed = Exec::new(self.container, usage.into_iter().chain(chains))
+            .run(self.docker)
+            .await?;
         let sizes = parse_usage(&listed.text());
         let layer = |(diff_id, chain): &(&String, &String)| Layer {
             diff_id: (*diff_id).clone(),
@@ -95,7 +117,9 @@ impl Node<'_> {
     /// # Errors
     /// [`Code::CommandFailed`] if containerd does not tell its configuration.
     pub(super) async fn snapshotter(&self) -> Result<String> {
-        let dump = Exec::new(self.container, ["sh", "-c", CONFIG]).run(self.docker).await?;
+        let dump = Exec::new(self.container, ["sh", "-c", CONFIG])
+            .run(self.docker)
+            .await?;
         Ok(parse_snapshotter(&dump.text()).unwrap_or_else(|| DEFAULT_SNAPSHOTTER.to_owned()))
     }
 
@@ -112,7 +136,9 @@ impl Node<'_> {
         layout: impl Stream<Item = Result<Bytes>> + Send,
     ) -> Result<Images> {
         let import = Exec::new(self.container, ["sh", "-c", IMPORT, snapshotter, name, top]);
-        Ok(parse_images(&import.run_with_input(self.docker, layout).await?.text()))
+        Ok(parse_images(
+            &import.run_with_input(self.docker, layout).await?.text(),
+        ))
     }
 
     /// Takes these names away, and waits until what only they kept is gone: the next load asks what is there.
@@ -121,7 +147,10 @@ impl Node<'_> {
     /// As [`Node::images`].
     pub(super) async fn remove(&self, names: &[String]) -> Result<()> {
         let rm = ["ctr", "--namespace=k8s.io", "images", "rm", "--sync"].map(str::to_owned);
-        Exec::new(self.container, rm.into_iter().chain(names.iter().cloned())).run(self.docker).await.map(drop)
+        Exec::new(self.container, rm.into_iter().chain(names.iter().cloned()))
+            .run(self.docker)
+            .await
+            .map(drop)
     }
 
     /// Waits until the kubelet's side of containerd has noticed an image.
@@ -156,21 +185,31 @@ pub(super) fn names_of(images: &Images, is_gone: impl Fn(&str) -> bool) -> Vec<S
     let is_id = |name: &str| name.starts_with("sha256:");
     let (gone, others): (Vec<_>, Vec<_>) = images.iter().partition(|(name, _)| is_gone(name));
     let digests = |of: &[(&String, &Listed)]| -> BTreeSet<String> {
-        of.iter().filter(|(name, _)| !is_id(name)).map(|(_, image)| image.digest.clone()).collect()
+        of.iter()
+            .filter(|(name, _)| !is_id(name))
+            .map(|(_, image)| image.digest.clone())
+            .collect()
     };
-    let (lost, kept) = (digests(&gone), digests(&others));
-    let ids = others
-        .iter()
-        .filter(|(name, image)| is_id(name) && lost.contains(&image.digest) && !kept.contains(&image.digest));
-    gone.iter().chain(ids).map(|(name, _)| (*name).clone()).collect()
+    let lost = digests(&gone);
+    let kept = digests(&others);
+    let ids = others.iter().filter(|(name, image)| {
+        is_id(name) && lost.contains(&image.digest) && !kept.contains(&image.digest)
+    });
+    gone.iter()
+        .chain(ids)
+        .map(|(name, _)| (*name).clone())
+        .collect()
 }
 
 /// Columns: REF TYPE DIGEST SIZE PLATFORMS LABELS; only the size has a space in it.
 fn parse_images(text: &str) -> Images {
     let row = |line: &str| {
         let mut columns = line.split_whitespace();
-        let (name, digest) = (columns.next()?.to_owned(), columns.nth(1)?.to_owned());
-        let noticed = columns.last().is_some_and(|labels| labels.split(',').any(|label| label == NOTICED));
+        let name = columns.next()?.to_owned();
+        let digest = columns.nth(1)?.to_owned();
+        let noticed = columns
+            .last()
+            .is_some_and(|labels| labels.split(',').any(|label| label == NOTICED));
         Some((name, Listed { digest, noticed }))
     };
     text.lines().skip(1).filter_map(row).collect()
@@ -178,8 +217,13 @@ fn parse_images(text: &str) -> Images {
 
 /// Columns: KEY PARENT KIND; what a container is writing to is `Active`.
 fn parse_snapshots(text: &str) -> BTreeSet<String> {
-    let committed = text.lines().filter(|line| line.trim_end().ends_with(" Committed"));
-    committed.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    let committed = text
+        .lines()
+        .filter(|line| line.trim_end().ends_with(" Committed"));
+    committed
+        .filter_map(|line| line.split_whitespace().next())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Columns: KEY SIZE INODES.
@@ -196,15 +240,22 @@ fn parse_usage(text: &str) -> BTreeMap<String, u64> {
 fn parse_snapshotter(config: &str) -> Option<String> {
     let mut section = String::new();
     for line in config.lines().map(str::trim) {
-        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        if let Some(header) = line
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+        {
             section = header.replace(['\'', '"'], "");
         }
-        let ours = ["plugins.io.containerd.cri.v1.images", "plugins.io.containerd.grpc.v1.cri.containerd"];
+        let ours = [
+            "plugins.io.containerd.cri.v1.images",
+            "plugins.io.containerd.grpc.v1.cri.containerd",
+        ];
         if let Some((key, value)) = line.split_once('=')
             && key.trim() == "snapshotter"
             && ours.contains(&section.as_str())
         {
-            return Some(value.trim().trim_matches(['\'', '"']).to_owned()).filter(|name| !name.is_empty());
+            return Some(value.trim().trim_matches(['\'', '"']).to_owned())
+                .filter(|name| !name.is_empty());
         }
     }
     None
@@ -220,23 +271,39 @@ mod tests {
             docker.io/library/busybox:1  application/vnd.oci.image.manifest.v1+json sha256:aa 2.0 MiB linux/amd64 x=y\n\
             sha256:bb  application/vnd.oci.image.index.v1+json sha256:cc 2.0 MiB linux/amd64,linux/arm64 \
             io.cri-containerd.image=managed,io.cri-containerd.pinned=pinned\n";
-        let listed = |digest: &str, noticed| Listed { digest: digest.to_owned(), noticed };
-        let expected =
-            [("docker.io/library/busybox:1", listed("sha256:aa", false)), ("sha256:bb", listed("sha256:cc", true))];
-        assert_eq!(parse_images(text), expected.map(|(name, image)| (name.to_owned(), image)).into());
+        let listed = |digest: &str, noticed| Listed {
+            digest: digest.to_owned(),
+            noticed,
+        };
+        let expected = [
+            ("docker.io/library/busybox:1", listed("sha256:aa", false)),
+            ("sha256:bb", listed("sha256:cc", true)),
+        ];
+        assert_eq!(
+            parse_images(text),
+            expected
+                .map(|(name, image)| (name.to_owned(), image))
+                .into()
+        );
     }
 
     #[test]
     fn only_what_is_unpacked_to_the_end_counts_as_a_snapshot() {
         let text = "KEY       PARENT    KIND      \nsha256:aa           Committed \nsha256:bb sha256:aa Committed \n\
             extract-1 sha256:bb Active    \n";
-        assert_eq!(parse_snapshots(text), ["sha256:aa", "sha256:bb"].map(str::to_owned).into());
+        assert_eq!(
+            parse_snapshots(text),
+            ["sha256:aa", "sha256:bb"].map(str::to_owned).into()
+        );
     }
 
     #[test]
     fn usage_is_read_in_bytes() {
         let text = "KEY       SIZE    INODES \nsha256:aa 1290240 405    \n";
-        assert_eq!(parse_usage(text), [("sha256:aa".to_owned(), 1_290_240)].into());
+        assert_eq!(
+            parse_usage(text),
+            [("sha256:aa".to_owned(), 1_290_240)].into()
+        );
     }
 
     #[test]
@@ -246,7 +313,13 @@ mod tests {
         let version_2 = "[plugins.\"io.containerd.grpc.v1.cri\".containerd]\n  default_runtime_name = \"runc\"\n  \
             snapshotter = \"fuse-overlayfs\"\n";
         assert_eq!(parse_snapshotter(version_4).as_deref(), Some("stargz"));
-        assert_eq!(parse_snapshotter(version_2).as_deref(), Some("fuse-overlayfs"));
-        assert_eq!(parse_snapshotter("[plugins.x]\nsnapshotter = 'native'"), None);
+        assert_eq!(
+            parse_snapshotter(version_2).as_deref(),
+            Some("fuse-overlayfs")
+        );
+        assert_eq!(
+            parse_snapshotter("[plugins.x]\nsnapshotter = 'native'"),
+            None
+        );
     }
 }

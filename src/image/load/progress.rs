@@ -21,7 +21,11 @@ pub(super) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub(super) fn new(step: &'a Step, image: &ImageInspect) -> Self {
-        Self { step, total: total(image), state: Mutex::new((0, Instant::now())) }
+        Self {
+            step,
+            total: total(image),
+            state: Mutex::new((0, Instant::now())),
+        }
     }
 
     pub(super) fn add(&self, bytes: usize) {
@@ -54,7 +58,11 @@ pub(super) fn total(image: &ImageInspect) -> u64 {
 
 /// An archive is a little larger than the image: never more than all of it is shown.
 fn how_far(sent: u64, total: u64) -> String {
-    format!("{} MB of {} MB", sent.min(total) / 1_000_000, total.div_ceil(1_000_000))
+    format!(
+        "{} MB of {} MB",
+        sent.min(total) / 1_000_000,
+        total.div_ceil(1_000_000)
+    )
 }
 
 #[cfg(test)]

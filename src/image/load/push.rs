@@ -100,7 +100,12 @@ impl Push {
     pub(super) fn new(offer: watch::Receiver<Option<Offer>>) -> (Self, mpsc::Receiver<Received>) {
         let (to, received) = mpsc::channel(WAITING);
         let received_by = Mutex::new(Some(to));
-        let push = Self { offer, received: received_by, uploads: Mutex::default(), reached: watch::Sender::new(false) };
+        let push = Self {
+            offer,
+            received: received_by,
+            uploads: Mutex::default(),
+            reached: watch::Sender::new(false),
+        };
         (push, received)
     }
 
@@ -142,9 +147,13 @@ impl Push {
             None => self.offered(digest).await,
         };
         match size {
-            Some(size) => {
-                Ok(with(reply(StatusCode::OK), &[("content-length", &size.to_string()), (DIGEST_HEADER, digest)]))
-            }
+            Some(size) => Ok(with(
+                reply(StatusCode::OK),
+                &[
+                    ("content-length", &size.to_string()),
+                    (DIGEST_HEADER, digest),
+                ],
+            )),
             None => Err((StatusCode::NOT_FOUND, "BLOB_UNKNOWN")),
         }
     }
@@ -163,18 +172,33 @@ impl Push {
             && self.offered(&digest).await.is_some()
         {
             let location = format!("/v2/{name}/blobs/{digest}");
-            return Ok(with(reply(StatusCode::CREATED), &[("location", &location), (DIGEST_HEADER, &digest)]));
+            return Ok(with(
+                reply(StatusCode::CREATED),
+                &[("location", &location), (DIGEST_HEADER, &digest)],
+            ));
         }
         let keep = !matches!(*self.offer.borrow(), Some(Offer::Everything(_)));
         let file = if keep { Some(unnamed_file()?) } else { None };
         let mut uploads = self.uploads();
         uploads.begun += 1;
         let id = uploads.begun.to_string();
-        uploads.open.insert(id.clone(), Upload { file, hash: Sha256::new(), size: 0 });
+        uploads.open.insert(
+            id.clone(),
+            Upload {
+                file,
+                hash: Sha256::new(),
+                size: 0,
+            },
+        );
         Ok(accepted(name, &id, 0))
     }
 
-    async fn append(&self, name: &str, id: &str, request: Request<Incoming>) -> Result<Reply, Refusal> {
+    async fn append(
+        &self,
+        name: &str,
+        id: &str,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Refusal> {
         let mut upload = self.take(id)?;
         upload.write(request.into_body()).await?;
         let size = upload.size;
@@ -183,7 +207,8 @@ impl Push {
     }
 
     async fn complete(&self, id: &str, request: Request<Incoming>) -> Result<Reply, Refusal> {
-        let digest = digest_in(&request, "digest").ok_or((StatusCode::BAD_REQUEST, "DIGEST_INVALID"))?;
+        let digest =
+            digest_in(&request, "digest").ok_or((StatusCode::BAD_REQUEST, "DIGEST_INVALID"))?;
         let mut upload = self.take(id)?;
         upload.write(request.into_body()).await?;
         if digest_of(upload.hash) != digest {
@@ -192,25 +217,50 @@ impl Push {
         self.uploads().complete.insert(digest.clone(), upload.size);
         if let Some(mut content) = upload.file {
             content.rewind().await.map_err(no_file)?;
-            self.hand_on(Received::Blob { digest: digest.clone(), size: upload.size, content }).await?;
+            self.hand_on(Received::Blob {
+                digest: digest.clone(),
+                size: upload.size,
+                content,
+            })
+            .await?;
         }
-        Ok(with(reply(StatusCode::CREATED), &[(DIGEST_HEADER, &digest)]))
+        Ok(with(
+            reply(StatusCode::CREATED),
+            &[(DIGEST_HEADER, &digest)],
+        ))
     }
 
-    async fn manifest(&self, reference: &str, request: Request<Incoming>) -> Result<Reply, Refusal> {
+    async fn manifest(
+        &self,
+        reference: &str,
+        request: Request<Incoming>,
+    ) -> Result<Reply, Refusal> {
         let media_type = media_type(request.headers());
-        let body = Limited::new(request.into_body(), MANIFEST_LIMIT).collect().await;
-        let content = body.map_err(|_| (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"))?.to_bytes();
+        let body = Limited::new(request.into_body(), MANIFEST_LIMIT)
+            .collect()
+            .await;
+        let content = body
+            .map_err(|_| (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"))?
+            .to_bytes();
         let digest = digest_of(Sha256::new_with_prefix(&content));
         let tagged = !is_digest(reference);
         if !tagged && reference != digest {
             return Err((StatusCode::BAD_REQUEST, "DIGEST_INVALID"));
         }
-        self.hand_on(Received::Manifest { digest: digest.clone(), media_type, content, tagged }).await?;
+        self.hand_on(Received::Manifest {
+            digest: digest.clone(),
+            media_type,
+            content,
+            tagged,
+        })
+        .await?;
         if tagged {
             self.end();
         }
-        Ok(with(reply(StatusCode::CREATED), &[(DIGEST_HEADER, &digest)]))
+        Ok(with(
+            reply(StatusCode::CREATED),
+            &[(DIGEST_HEADER, &digest)],
+        ))
     }
 
     async fn hand_on(&self, received: Received) -> Result<(), Refusal> {
@@ -220,7 +270,10 @@ impl Push {
     }
 
     fn take(&self, id: &str) -> Result<Upload, Refusal> {
-        self.uploads().open.remove(id).ok_or((StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"))
+        self.uploads()
+            .open
+            .remove(id)
+            .ok_or((StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"))
     }
 
     fn uploads(&self) -> std::sync::MutexGuard<'_, Uploads> {
@@ -235,9 +288,13 @@ impl Push {
 impl Upload {
     async fn write(&mut self, mut body: Incoming) -> Result<(), Refusal> {
         while !body.is_end_stream() {
-            let Some(frame) = body.frame().await else { break };
+            let Some(frame) = body.frame().await else {
+                break;
+            };
             let broken = |_| (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID");
-            let Ok(data) = frame.map_err(broken)?.into_data() else { continue };
+            let Ok(data) = frame.map_err(broken)?.into_data() else {
+                continue;
+            };
             self.hash.update(&data);
             self.size += data.len() as u64;
             if let Some(file) = &mut self.file {
@@ -261,19 +318,30 @@ fn no_file(_: std::io::Error) -> Refusal {
 }
 
 fn media_type(headers: &HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     value.unwrap_or_default().to_owned()
 }
 
 /// A digest in the request's query, its colon encoded or not.
 fn digest_in<B>(request: &Request<B>, key: &str) -> Option<String> {
-    let mut pairs = request.uri().query()?.split('&').filter_map(|pair| pair.split_once('='));
+    let mut pairs = request
+        .uri()
+        .query()?
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
     let (_, digest) = pairs.find(|(name, _)| *name == key)?;
     Some(digest.replace("%3A", ":").replace("%3a", ":")).filter(|digest| is_digest(digest))
 }
 
 pub(super) fn is_digest(text: &str) -> bool {
-    let is_hex = |digits: &str| digits.len() == 64 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let is_hex = |digits: &str| {
+        digits.len() == 64
+            && digits
+                .bytes()
+                .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
     text.strip_prefix("sha256:").is_some_and(is_hex)
 }
 
@@ -284,7 +352,14 @@ fn digest_of(hash: Sha256) -> String {
 fn accepted(name: &str, id: &str, size: u64) -> Reply {
     let location = format!("/v2/{name}/blobs/uploads/{id}");
     let range = format!("0-{}", size.saturating_sub(1));
-    with(reply(StatusCode::ACCEPTED), &[("location", &location), ("range", &range), ("docker-upload-uuid", id)])
+    with(
+        reply(StatusCode::ACCEPTED),
+        &[
+            ("location", &location),
+            ("range", &range),
+            ("docker-upload-uuid", id),
+        ],
+    )
 }
 
 pub(super) fn refuse(status: StatusCode, code: &str) -> Reply {

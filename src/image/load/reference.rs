@@ -13,14 +13,22 @@ pub fn normalise(reference: &str) -> String {
         _ => (name, "latest"),
     };
     let full = with_domain(name);
-    digest.map_or_else(|| format!("{full}:{tag}"), |digest| format!("{full}@{digest}"))
+    digest.map_or_else(
+        || format!("{full}:{tag}"),
+        |digest| format!("{full}@{digest}"),
+    )
 }
 
 fn with_domain(name: &str) -> String {
-    let is_domain =
-        |part: &str| part.contains(['.', ':']) || part == "localhost" || part.chars().any(|c| c.is_ascii_uppercase());
+    let is_domain = |part: &str| {
+        part.contains(['.', ':'])
+            || part == "localhost"
+            || part.chars().any(|c| c.is_ascii_uppercase())
+    };
     match name.split_once('/') {
-        Some(("docker.io" | "index.docker.io", path)) if !path.contains('/') => format!("docker.io/library/{path}"),
+        Some(("docker.io" | "index.docker.io", path)) if !path.contains('/') => {
+            format!("docker.io/library/{path}")
+        }
         Some(("index.docker.io", path)) => format!("docker.io/{path}"),
         Some((domain, _)) if is_domain(domain) => name.to_owned(),
         Some(_) => format!("docker.io/{name}"),
@@ -39,7 +47,10 @@ mod tests {
             ("postgres:16", "docker.io/library/postgres:16"),
             ("docker.io/postgres:16", "docker.io/library/postgres:16"),
             ("bitnami/redis:7", "docker.io/bitnami/redis:7"),
-            ("index.docker.io/bitnami/redis:7", "docker.io/bitnami/redis:7"),
+            (
+                "index.docker.io/bitnami/redis:7",
+                "docker.io/bitnami/redis:7",
+            ),
             ("devk.local/shop/api:0123", "devk.local/shop/api:0123"),
             ("localhost/api", "localhost/api:latest"),
             ("localhost:5000/api:1", "localhost:5000/api:1"),
@@ -47,7 +58,10 @@ mod tests {
             ("ghcr.io/a/b@sha256:ff", "ghcr.io/a/b@sha256:ff"),
             ("ghcr.io/a/b:1@sha256:ff", "ghcr.io/a/b@sha256:ff"),
         ];
-        let wrong: Vec<_> = cases.iter().filter(|(from, to)| normalise(from) != *to).collect();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(from, to)| normalise(from) != *to)
+            .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

@@ -25,14 +25,25 @@ pub(super) async fn load(
 ) -> Result<u64> {
     let progress = Progress::new(step, image);
     let snapshotter = format!("--snapshotter={snapshotter}");
-    let all = node.ctr(["images", "import", "--all-platforms", "--digests", &snapshotter, "-"]);
-    match all.run_with_input(node.docker, archive(node, reference, &progress)).await {
+    let all = node.ctr([
+        "images",
+        "import",
+        "--all-platforms",
+        "--digests",
+        &snapshotter,
+        "-",
+    ]);
+    match all
+        .run_with_input(node.docker, archive(node, reference, &progress))
+        .await
+    {
         // Docker's containerd store saves the index of a pulled image with the platforms that it
         // never pulled (kind#3795): what it has is the node's own platform.
         Err(error) if lacks_platforms(&error) => {
             progress.restart();
             let own = node.ctr(["images", "import", "--digests", &snapshotter, "-"]);
-            own.run_with_input(node.docker, archive(node, reference, &progress)).await?
+            own.run_with_input(node.docker, archive(node, reference, &progress))
+                .await?
         }
         result => result?,
     };
@@ -41,7 +52,10 @@ pub(super) async fn load(
 }
 
 fn lacks_platforms(error: &Error) -> bool {
-    error.evidence.iter().any(|line| line.contains("content digest") && line.contains("not found"))
+    error
+        .evidence
+        .iter()
+        .any(|line| line.contains("content digest") && line.contains("not found"))
 }
 
 /// The image as `docker save` writes it.

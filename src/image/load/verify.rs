@@ -40,7 +40,12 @@ impl Blob {
 ///
 /// # Errors
 /// [`Code::ImageLoad`] saying which of that is not so; then the node has no image of that name.
-pub(super) async fn arrived(node: Node<'_>, name: &str, images: Images, image: &ImageInspect) -> Result<()> {
+pub(super) async fn arrived(
+    node: Node<'_>,
+    name: &str,
+    images: Images,
+    image: &ImageInspect,
+) -> Result<()> {
     trusted(node, name, same(node, name, images, image).await).await
 }
 
@@ -61,14 +66,17 @@ pub(super) async fn trusted(node: Node<'_>, name: &str, verified: Result<()>) ->
     let remove = node.ctr(["images", "rm", name]);
     Err(match remove.run(node.docker).await {
         Ok(_) => error,
-        Err(cause) => error.evidence(format!("it stays in the node: {}", cause.message)).hint(remove.pasteable()),
+        Err(cause) => error
+            .evidence(format!("it stays in the node: {}", cause.message))
+            .hint(remove.pasteable()),
     })
 }
 
 /// The node has something else under that name than Docker has.
 pub(super) fn changed(digest: &str, image: &ImageInspect) -> Error {
     let id = image.id.as_deref().unwrap_or_default();
-    Error::new(Code::ImageLoad, "what arrived is not what Docker has").evidence(format!("Docker: {id}\nnode: {digest}"))
+    Error::new(Code::ImageLoad, "what arrived is not what Docker has")
+        .evidence(format!("Docker: {id}\nnode: {digest}"))
 }
 
 /// Docker's image ID is the digest of the configuration (graph drivers), or of the manifest or index
@@ -88,7 +96,10 @@ async fn is_same(node: Node<'_>, target: &str, image: &ImageInspect) -> Result<b
         manifests.extend(blob(node, &descriptor.digest).await?);
     }
     manifests.push(top);
-    if manifests.iter().any(|manifest| manifest.config_digest() == Some(id)) {
+    if manifests
+        .iter()
+        .any(|manifest| manifest.config_digest() == Some(id))
+    {
         return Ok(true);
     }
     let containerd_store = image.descriptor.is_some();
@@ -99,7 +110,10 @@ async fn any_has_layers(node: Node<'_>, manifests: &[Blob], image: &ImageInspect
     let expected = diff_ids(image);
     for digest in manifests.iter().filter_map(Blob::config_digest) {
         let config = blob(node, digest).await?.unwrap_or_default();
-        if config.rootfs.is_some_and(|fs| !expected.is_empty() && fs.diff_ids == expected) {
+        if config
+            .rootfs
+            .is_some_and(|fs| !expected.is_empty() && fs.diff_ids == expected)
+        {
             return Ok(true);
         }
     }
@@ -108,8 +122,15 @@ async fn any_has_layers(node: Node<'_>, manifests: &[Blob], image: &ImageInspect
 
 /// None if the node has no such blob.
 async fn blob(node: Node<'_>, digest: &str) -> Result<Option<Blob>> {
-    let output = node.ctr(["content", "get", digest]).output(node.docker).await?;
-    Ok(if output.code == 0 { serde_json::from_slice(&output.stdout).ok() } else { None })
+    let output = node
+        .ctr(["content", "get", digest])
+        .output(node.docker)
+        .await?;
+    Ok(if output.code == 0 {
+        serde_json::from_slice(&output.stdout).ok()
+    } else {
+        None
+    })
 }
 
 #[cfg(test)]
@@ -127,24 +148,58 @@ mod tests {
             false => ("{}".to_owned(), 0),
         });
         let node = node.await;
-        let image = ImageInspect { id: Some(docker_has.to_owned()), ..ImageInspect::default() };
-        let listed = BTreeMap::from([("x:1".to_owned(), Listed { digest: "sha256:b".to_owned(), noticed: true })]);
-        let result = arrived(Node { docker: &node.docker, container: "n" }, "x:1", listed, &image).await;
-        (result, node.ran().into_iter().filter(|command| !command.contains(" content get ")).collect())
+        let image = ImageInspect {
+            id: Some(docker_has.to_owned()),
+            ..ImageInspect::default()
+        };
+        let listed = BTreeMap::from([(
+            "x:1".to_owned(),
+            Listed {
+                digest: "sha256:b".to_owned(),
+                noticed: true,
+            },
+        )]);
+        let result = arrived(
+            Node {
+                docker: &node.docker,
+                container: "n",
+            },
+            "x:1",
+            listed,
+            &image,
+        )
+        .await;
+        (
+            result,
+            node.ran()
+                .into_iter()
+                .filter(|command| !command.contains(" content get "))
+                .collect(),
+        )
     }
 
     #[tokio::test]
     async fn what_arrived_changed_loses_its_name_in_the_node() {
         let (result, ran) = arrive("sha256:a", 0).await;
         let error = result.unwrap_err();
-        assert_eq!((error.code, error.message.as_str()), (Code::ImageLoad, "what arrived is not what Docker has"));
-        assert_eq!(ran, ["ctr --namespace=k8s.io images rm x:1"], "else the next `up` would find it and be content");
+        assert_eq!(
+            (error.code, error.message.as_str()),
+            (Code::ImageLoad, "what arrived is not what Docker has")
+        );
+        assert_eq!(
+            ran,
+            ["ctr --namespace=k8s.io images rm x:1"],
+            "else the next `up` would find it and be content"
+        );
     }
 
     #[tokio::test]
     async fn a_name_that_cannot_be_removed_is_left_to_the_user() {
         let (result, _) = arrive("sha256:a", 1).await;
-        assert_eq!(result.unwrap_err().hint.as_deref(), Some("docker exec n ctr --namespace=k8s.io images rm x:1"));
+        assert_eq!(
+            result.unwrap_err().hint.as_deref(),
+            Some("docker exec n ctr --namespace=k8s.io images rm x:1")
+        );
     }
 
     #[tokio::test]

@@ -8,19 +8,23 @@ use super::*;
 /// Privileged ports, some around 1024 whose slots are taken often, and some whose first or second slot
 /// is above 65535.
 fn port(drawn: u32) -> u16 {
-    const PORTS: [std::ops::Range<u16>; 5] = [1..100, 1024..1040, 11020..11050, 45530..45540, 55530..65535];
+    const PORTS: [std::ops::Range<u16>; 5] =
+        [1..100, 1024..1040, 11020..11050, 45530..45540, 55530..65535];
     let range = PORTS[drawn as usize % PORTS.len()].clone();
     range.start + (drawn / 5 % range.len() as u32) as u16
 }
 
 /// A port that some request wants.
 fn slot(drawn: u32) -> u16 {
-    port(drawn).checked_add(OFFSET).unwrap_or_else(|| port(drawn))
+    port(drawn)
+        .checked_add(OFFSET)
+        .unwrap_or_else(|| port(drawn))
 }
 
 /// One number a request: 10,000 cases must not take minutes.
 fn request(drawn: u32) -> Request {
-    let (remote, service) = (port(drawn), format!("s{}", drawn >> 30));
+    let remote = port(drawn);
+    let service = format!("s{}", drawn >> 30);
     let name = format!("{service}-{remote}-{}", drawn >> 27 & 1);
     Request {
         container_port: (drawn & 1 << 28 > 0).then(|| port(drawn >> 7)),
@@ -32,7 +36,11 @@ fn request(drawn: u32) -> Request {
 /// Forwards of distinct names, two of which may lead to one Service port.
 fn requests() -> impl Strategy<Value = Vec<Request>> {
     proptest::collection::vec(any::<u32>(), 0..12).prop_map(|drawn| {
-        let unique: BTreeMap<_, _> = drawn.into_iter().map(request).map(|r| (r.name.clone(), r)).collect();
+        let unique: BTreeMap<_, _> = drawn
+            .into_iter()
+            .map(request)
+            .map(|r| (r.name.clone(), r))
+            .collect();
         unique.into_values().collect()
     })
 }
@@ -40,7 +48,11 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
 /// The same, and some of them ask for a port of their own.
 fn explicit_requests() -> impl Strategy<Value = Vec<Request>> {
     (requests(), proptest::collection::vec(any::<u32>(), 12)).prop_map(|(mut requests, drawn)| {
-        for (request, drawn) in requests.iter_mut().zip(drawn).filter(|(_, drawn)| drawn % 4 == 0) {
+        for (request, drawn) in requests
+            .iter_mut()
+            .zip(drawn)
+            .filter(|(_, drawn)| drawn % 4 == 0)
+        {
             (request.local, request.listed) = (Some(slot(drawn / 4)), true);
         }
         requests
@@ -58,16 +70,34 @@ fn holder(drawn: u32) -> String {
 }
 
 fn taken() -> impl Strategy<Value = Taken> {
-    proptest::collection::vec(any::<u32>(), 0..30)
-        .prop_map(|drawn| Taken(drawn.into_iter().map(|drawn| (slot(drawn), holder(drawn))).collect()))
+    proptest::collection::vec(any::<u32>(), 0..30).prop_map(|drawn| {
+        Taken(
+            drawn
+                .into_iter()
+                .map(|drawn| (slot(drawn), holder(drawn)))
+                .collect(),
+        )
+    })
 }
 
 /// Leases of some of the requests and of some that are gone, on ports that may be taken by now.
 fn lease() -> impl Strategy<Value = Vec<Leased>> {
     proptest::collection::vec((any::<u32>(), any::<u32>()), 0..12).prop_map(|drawn| {
         let leased = |(of, at): (u32, u32)| {
-            let Request { name, namespace, service, remote, .. } = request(of);
-            Leased { name, namespace, service, remote, local: slot(at) }
+            let Request {
+                name,
+                namespace,
+                service,
+                remote,
+                ..
+            } = request(of);
+            Leased {
+                name,
+                namespace,
+                service,
+                remote,
+                local: slot(at),
+            }
         };
         drawn.into_iter().map(leased).collect()
     })
@@ -75,15 +105,34 @@ fn lease() -> impl Strategy<Value = Vec<Leased>> {
 
 /// Requests and leases for most of them.
 fn leased_requests() -> impl Strategy<Value = (Vec<Request>, Vec<Leased>)> {
-    (explicit_requests(), lease(), proptest::collection::vec(any::<u32>(), 12)).prop_map(
-        |(requests, mut lease, drawn)| {
-            for (request, drawn) in requests.iter().zip(drawn).filter(|(_, drawn)| drawn % 3 > 0) {
-                let Request { name, namespace, service, remote, .. } = request.clone();
-                lease.push(Leased { name, namespace, service, remote, local: slot(drawn / 3) });
+    (
+        explicit_requests(),
+        lease(),
+        proptest::collection::vec(any::<u32>(), 12),
+    )
+        .prop_map(|(requests, mut lease, drawn)| {
+            for (request, drawn) in requests
+                .iter()
+                .zip(drawn)
+                .filter(|(_, drawn)| drawn % 3 > 0)
+            {
+                let Request {
+                    name,
+                    namespace,
+                    service,
+                    remote,
+                    ..
+                } = request.clone();
+                lease.push(Leased {
+                    name,
+                    namespace,
+                    service,
+                    remote,
+                    local: slot(drawn / 3),
+                });
             }
             (requests, lease)
-        },
-    )
+        })
 }
 
 /// In the order of `keys`, but for those that devk.yaml lists, whose own order counts.
@@ -91,7 +140,13 @@ fn shuffled(requests: &[Request], keys: &[u32]) -> Vec<Request> {
     let mut drawn: Vec<_> = keys.iter().zip(requests).collect();
     drawn.sort_by_key(|(key, _)| **key);
     let mut listed = requests.iter().filter(|request| request.listed);
-    let in_order = drawn.into_iter().map(|(_, request)| if request.listed { listed.next().unwrap() } else { request });
+    let in_order = drawn.into_iter().map(|(_, request)| {
+        if request.listed {
+            listed.next().unwrap()
+        } else {
+            request
+        }
+    });
     in_order.cloned().collect()
 }
 
@@ -105,12 +160,19 @@ struct Made<'a> {
 
 impl Made<'_> {
     fn request(&self, forward: &Forward) -> &Request {
-        self.requests.iter().find(|r| r.name == forward.name).unwrap()
+        self.requests
+            .iter()
+            .find(|r| r.name == forward.name)
+            .unwrap()
     }
 
     /// Every port the Service port ever stood on.
     fn before(&self, forward: &Forward) -> Vec<u16> {
-        self.lease.iter().filter(|leased| leased.is_of(self.request(forward))).map(|leased| leased.local).collect()
+        self.lease
+            .iter()
+            .filter(|leased| leased.is_of(self.request(forward)))
+            .map(|leased| leased.local)
+            .collect()
     }
 
     /// Checks each claim of a reason against what the table was made from.
@@ -119,26 +181,35 @@ impl Made<'_> {
             Some(rest) => {
                 let (before, claims) = rest.split_once(" before: ").unwrap();
                 let before: u16 = before.parse().unwrap();
-                prop_assert!(before != forward.local && self.before(forward).contains(&before), "{moved}");
+                prop_assert!(
+                    before != forward.local && self.before(forward).contains(&before),
+                    "{moved}"
+                );
                 claims
             }
             None => moved,
         };
         prop_assert!(!claims.is_empty());
-        claims.split("; ").try_for_each(|claim| self.claim_is_true(forward, claim))
+        claims
+            .split("; ")
+            .try_for_each(|claim| self.claim_is_true(forward, claim))
     }
 
     fn claim_is_true(&self, forward: &Forward, claim: &str) -> Result<(), TestCaseError> {
         let request = self.request(forward);
         let holds = if let Some((port, holder)) = claim.split_once(" is held by ") {
             let port: u16 = port.parse().unwrap();
-            let of_table =
-                |f: &Forward| f.local == port && f.name != forward.name && holder == format!("forward `{}`", f.name);
+            let of_table = |f: &Forward| {
+                f.local == port
+                    && f.name != forward.name
+                    && holder == format!("forward `{}`", f.name)
+            };
             self.taken.holder(port) == Some(holder) || self.forwards.iter().any(of_table)
         } else if let Some(port) = claim.strip_suffix(" is blocked by browsers") {
             BROWSER_BLOCKED.contains(&port.parse().unwrap())
         } else if let Some(explicit) = claim.strip_prefix("`local: ") {
-            explicit == format!("{}` in devk.yaml", forward.local) && request.local == Some(forward.local)
+            explicit == format!("{}` in devk.yaml", forward.local)
+                && request.local == Some(forward.local)
         } else if claim.starts_with("kept from an earlier session") {
             self.before(forward).contains(&forward.local)
         } else {
@@ -151,7 +222,10 @@ impl Made<'_> {
 
 /// Why an explicit port of these requests cannot be had, if one cannot.
 fn refused(requests: &[Request], taken: &Taken) -> bool {
-    let explicit: Vec<u16> = requests.iter().filter_map(|request| request.local).collect();
+    let explicit: Vec<u16> = requests
+        .iter()
+        .filter_map(|request| request.local)
+        .collect();
     let unique: BTreeSet<u16> = explicit.iter().copied().collect();
     unique.len() < explicit.len() || explicit.iter().any(|port| taken.reason(*port).is_some())
 }

@@ -45,29 +45,56 @@ fn ready(pods: &[&str]) -> Snapshot {
         ports: BTreeMap::from([(String::new(), 80)]),
         ready: pods.iter().map(|pod| ((*pod).to_owned(), None)).collect(),
     };
-    let age = |(n, pod): (i64, &&str)| ((*pod).to_owned(), jiff::Timestamp::from_second(n).unwrap());
-    Snapshot { slices: BTreeMap::from([("x".into(), slice)]), born: (0..).zip(pods).map(age).collect(), trouble: None }
+    let age =
+        |(n, pod): (i64, &&str)| ((*pod).to_owned(), jiff::Timestamp::from_second(n).unwrap());
+    Snapshot {
+        slices: BTreeMap::from([("x".into(), slice)]),
+        born: (0..).zip(pods).map(age).collect(),
+        trouble: None,
+    }
 }
 
 async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> Session {
     let listener = Listener::bind(&forward(0)).await.unwrap();
-    let address = (Ipv4Addr::LOCALHOST, listener.v4.local_addr().unwrap().port());
-    let (clients, pods) = (watch::channel(client).0, watch::channel(pods).0);
-    let (numbers, reporter, cancel) = (Arc::<Numbers>::default(), Reporter::default(), CancellationToken::new());
+    let address = (
+        Ipv4Addr::LOCALHOST,
+        listener.v4.local_addr().unwrap().port(),
+    );
+    let clients = watch::channel(client).0;
+    let pods = watch::channel(pods).0;
+    let numbers = Arc::<Numbers>::default();
+    let reporter = Reporter::default();
+    let cancel = CancellationToken::new();
     let route = Route {
         name: "api".into(),
-        target: Target { namespace: "ns".into(), service: "api".into(), port_name: String::new() },
+        target: Target {
+            namespace: "ns".into(),
+            service: "api".into(),
+            port_name: String::new(),
+        },
         clients: clients.subscribe(),
         relay: watch::channel(Err("no relay".to_owned())).1,
         pods: pods.subscribe(),
-        gate: Gate::new(watch::channel(vec![]).1, watch::channel(Default::default()).1, watch::channel(()).1),
+        gate: Gate::new(
+            watch::channel(vec![]).1,
+            watch::channel(Default::default()).1,
+            watch::channel(()).1,
+        ),
         numbers: Arc::clone(&numbers),
         reporter: reporter.clone(),
         patience,
         opening: Semaphore::new(OPENING),
     };
     let task = tokio::spawn(serve(Arc::new(listener), Arc::new(route), cancel.clone()));
-    Session { address, clients, pods, numbers, reporter, cancel, task }
+    Session {
+        address,
+        clients,
+        pods,
+        numbers,
+        reporter,
+        cancel,
+        task,
+    }
 }
 
 async fn session_with(api: &FakeApi, pods: &[&str]) -> Session {
@@ -101,7 +128,9 @@ async fn answer_a_line(mut stream: TcpStream) {
 }
 
 fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect()
+    (0..length)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
+        .collect()
 }
 
 async fn ask(session: &Session, line: &[u8]) -> std::io::Result<Vec<u8>> {
@@ -117,14 +146,20 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(timeout(Duration::from_secs(5), waiting).await.is_ok(), "{what}");
+    assert!(
+        timeout(Duration::from_secs(5), waiting).await.is_ok(),
+        "{what}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_megabytes_arrive_intact_both_ways_at_once() {
     let api = FakeApi::start(&[("pod", server(echo).await)]).await;
     let session = session_with(&api, &["pod"]).await;
-    let (mut read, mut write) = TcpStream::connect(session.address).await.unwrap().into_split();
+    let (mut read, mut write) = TcpStream::connect(session.address)
+        .await
+        .unwrap()
+        .into_split();
     let sent = Arc::new(pattern(100_000_000));
     let source = Arc::clone(&sent);
     let writer = tokio::spawn(async move { write.write_all(&source).await.map(|()| write) });
@@ -133,7 +168,10 @@ async fn a_hundred_megabytes_arrive_intact_both_ways_at_once() {
     assert!(received == *sent, "the bytes differ");
     drop((read, writer.await.unwrap().unwrap()));
     let stats = session.numbers.stats();
-    assert_eq!((stats.bytes_in, stats.bytes_out), (100_000_000, 100_000_000));
+    assert_eq!(
+        (stats.bytes_in, stats.bytes_out),
+        (100_000_000, 100_000_000)
+    );
 }
 
 #[tokio::test]
@@ -153,7 +191,10 @@ async fn an_answer_that_ends_by_closing_ends_for_the_client() {
     let api = FakeApi::start(&[("pod", server(answer_a_line).await)]).await;
     let session = session_with(&api, &["pod"]).await;
     assert_eq!(ask(&session, b"hello\n").await.unwrap().len(), 100_000);
-    eventually("the connection is counted out", || session.numbers.stats().open == 0).await;
+    eventually("the connection is counted out", || {
+        session.numbers.stats().open == 0
+    })
+    .await;
     assert_eq!(session.numbers.stats().total, 1);
 }
 
@@ -192,20 +233,33 @@ async fn a_server_that_stays_away_resets_the_client_and_is_reported_once() {
     let session = session_with(&api, &["pod"]).await;
     let mut events = session.reporter.subscribe();
     for _ in 0..2 {
-        assert_eq!(ask(&session, b"hello\n").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(
+            ask(&session, b"hello\n").await.unwrap_err().kind(),
+            ErrorKind::ConnectionReset
+        );
     }
     let error = events.recv().await.and(events.recv().await).unwrap();
     assert_eq!(error.step, "forward.connect/api");
     assert!(error.error.unwrap().evidence[0].contains("connection refused"));
     assert!(events.is_empty(), "the same failure was reported again");
-    assert_eq!(session.numbers.stats().last_error.as_deref(), Some("no connection to port 80 of pod `pod`"));
+    assert_eq!(
+        session.numbers.stats().last_error.as_deref(),
+        Some("no connection to port 80 of pod `pod`")
+    );
 }
 
 #[tokio::test]
 async fn a_request_that_a_pod_may_have_seen_is_never_sent_twice() {
-    let api = FakeApi::start(&[("old", server(answer_a_line).await), ("new", Pod::Dies { after: 6 })]).await;
+    let api = FakeApi::start(&[
+        ("old", server(answer_a_line).await),
+        ("new", Pod::Dies { after: 6 }),
+    ])
+    .await;
     let session = session_with(&api, &["old", "new"]).await;
-    assert_eq!(ask(&session, b"hello\n").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+    assert_eq!(
+        ask(&session, b"hello\n").await.unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
     assert_eq!(*api.dialled.lock().unwrap(), ["new"]);
 }
 
@@ -227,9 +281,21 @@ async fn a_connection_waits_for_a_client_and_a_ready_pod() {
 async fn a_connection_that_waited_in_vain_is_reset_and_says_why() {
     let session = session(None, Snapshot::default(), Duration::from_millis(100)).await;
     let mut events = session.reporter.subscribe();
-    assert_eq!(ask(&session, b"hello\n").await.unwrap_err().kind(), ErrorKind::ConnectionReset);
-    let error = events.recv().await.and(events.recv().await).unwrap().error.unwrap();
-    assert_eq!(error.message, "no Ready pod behind Service `api` in namespace `ns` for 0 s");
+    assert_eq!(
+        ask(&session, b"hello\n").await.unwrap_err().kind(),
+        ErrorKind::ConnectionReset
+    );
+    let error = events
+        .recv()
+        .await
+        .and(events.recv().await)
+        .unwrap()
+        .error
+        .unwrap();
+    assert_eq!(
+        error.message,
+        "no Ready pod behind Service `api` in namespace `ns` for 0 s"
+    );
     assert_eq!(error.evidence, ["the cluster is away"]);
 }
 
@@ -247,7 +313,11 @@ async fn two_hundred_connections_at_once_are_all_served() {
     let api = FakeApi::start(&[("pod", server(answer_a_line).await)]).await;
     let session = session_with(&api, &["pod"]).await;
     let answers = futures::future::join_all((0..200).map(|_| ask(&session, b"hello\n"))).await;
-    assert!(answers.into_iter().all(|answer| answer.unwrap().len() == 100_000));
+    assert!(
+        answers
+            .into_iter()
+            .all(|answer| answer.unwrap().len() == 100_000)
+    );
     assert_eq!(session.numbers.stats().total, 200);
 }
 
@@ -278,7 +348,10 @@ async fn a_client_that_aborts_ends_the_connection_in_the_pod() {
     stream.read_exact(&mut [0]).await.unwrap();
     stream.set_zero_linger().unwrap();
     drop(stream);
-    eventually("the connection is torn down", || session.numbers.stats().open == 0).await;
+    eventually("the connection is torn down", || {
+        session.numbers.stats().open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -289,7 +362,10 @@ async fn a_client_that_closes_after_its_answer_does_not_keep_the_pod_for_long() 
     stream.write_all(b"x").await.unwrap();
     stream.read_exact(&mut [0]).await.unwrap();
     drop(stream);
-    eventually("the connection is given up", || session.numbers.stats().open == 0).await;
+    eventually("the connection is given up", || {
+        session.numbers.stats().open == 0
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -319,7 +395,10 @@ async fn the_end_of_the_session_frees_the_port_and_ends_the_connections() {
     session.cancel.cancel();
     (&mut session.task).await.unwrap();
     assert!(!matches!(stream.read(&mut [0]).await, Ok(1..)));
-    eventually("connections are counted out", || session.numbers.stats().open == 0).await;
+    eventually("connections are counted out", || {
+        session.numbers.stats().open == 0
+    })
+    .await;
     assert!(!listeners::held(session.address.1));
 }
 
@@ -330,7 +409,13 @@ async fn a_held_port_is_refused_by_the_name_of_its_holder_and_left_alone() {
         let port = holder.local_addr().unwrap().port();
         let error = Listener::bind(&forward(port)).await.unwrap_err();
         assert_eq!(error.code, Code::PortHeld);
-        assert!(error.message.contains(&format!("(pid {})", std::process::id())), "{}", error.message);
+        assert!(
+            error
+                .message
+                .contains(&format!("(pid {})", std::process::id())),
+            "{}",
+            error.message
+        );
         drop(holder);
         // A program that another test starts at this moment has the holder's socket, too, until it runs.
         eventually("a half of the listener stays", || !listeners::held(port)).await;
@@ -344,5 +429,8 @@ async fn the_listener_answers_on_both_loopback_addresses() {
     // With port 0 the two halves differ; what counts is that both exist.
     let v6 = listener.v6.as_ref().unwrap().local_addr().unwrap();
     let (accepted, connected) = tokio::join!(listener.accept(), TcpStream::connect(v6));
-    assert_eq!(accepted.peer_addr().unwrap(), connected.unwrap().local_addr().unwrap());
+    assert_eq!(
+        accepted.peer_addr().unwrap(),
+        connected.unwrap().local_addr().unwrap()
+    );
 }

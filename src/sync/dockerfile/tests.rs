@@ -6,7 +6,10 @@ fn parse(text: &str) -> Dockerfile {
 
 fn copies(text: &str) -> Vec<(Vec<String>, Result<String, &'static str>)> {
     let file = parse(text);
-    let steps = file.stage(None).map(|stage| stage.steps.clone()).unwrap_or_default();
+    let steps = file
+        .stage(None)
+        .map(|stage| stage.steps.clone())
+        .unwrap_or_default();
     let copy = |step| match step {
         Step::Copy(copy) => Some((copy.sources, copy.to)),
         Step::Run { .. } => None,
@@ -35,16 +38,28 @@ fn paths_are_resolved_by_the_working_folder() {
 fn a_working_folder_that_only_the_base_image_knows_is_not_guessed() {
     assert_eq!(
         copies("FROM x\nCOPY . .\nCOPY . /app\n"),
-        [(vec!["".into()], Err(NO_WORKDIR)), (vec!["".into()], to("/app"))]
+        [
+            (vec!["".into()], Err(NO_WORKDIR)),
+            (vec!["".into()], to("/app"))
+        ]
     );
 }
 
 #[test]
 fn a_stage_continues_its_base_and_others_are_apart() {
     let text = "FROM x AS base\nWORKDIR /a\nCOPY one .\nFROM y AS other\nWORKDIR /b\nCOPY two .\nFROM base AS dev\nCOPY three .\nCMD [\"go\"]";
-    assert_eq!(copies(text), [(vec!["one".into()], to("/a")), (vec!["three".into()], to("/a"))]);
+    assert_eq!(
+        copies(text),
+        [
+            (vec!["one".into()], to("/a")),
+            (vec!["three".into()], to("/a"))
+        ]
+    );
     let file = parse(text);
-    assert_eq!(file.stage(Some("OTHER")).unwrap().workdir.as_deref(), Some("/b"));
+    assert_eq!(
+        file.stage(Some("OTHER")).unwrap().workdir.as_deref(),
+        Some("/b")
+    );
     assert_eq!(file.stage(Some("1")), file.stage(Some("other")));
     assert_eq!(file.stage(Some("none")), None);
     assert_eq!(file.stage(None).unwrap().command(), ["go"]);
@@ -55,9 +70,16 @@ fn the_stages_behind_one_are_found_through_each_other() {
     let text = "FROM x AS deps\nCOPY a .\nFROM y AS build\nCOPY --from=deps /a /a\nFROM z AS idle\nFROM w\n\
                 COPY --from=build /b /b\nCOPY --from=redis:7 /c /c\nRUN --mount=type=bind,from=0,target=/x make\n";
     let file = parse(text);
-    let names: Vec<_> = file.behind(file.stage(None).unwrap()).iter().filter_map(|stage| stage.name.clone()).collect();
+    let names: Vec<_> = file
+        .behind(file.stage(None).unwrap())
+        .iter()
+        .filter_map(|stage| stage.name.clone())
+        .collect();
     assert_eq!(names.len(), 2);
-    assert!(names.contains(&"deps".to_owned()) && names.contains(&"build".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"deps".to_owned()) && names.contains(&"build".to_owned()),
+        "{names:?}"
+    );
 }
 
 #[test]
@@ -71,8 +93,15 @@ fn variables_are_replaced_by_scope() {
         Step::Copy(copy) => (copy.sources[0].clone(), copy.to.clone().unwrap()),
         Step::Run { .. } => panic!("no RUN"),
     });
-    let expected = [("src", "/srv/given/sub"), ("$plain", "/x"), ("x", "/srv/given/form here")];
-    assert_eq!(found.collect::<Vec<_>>(), expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    let expected = [
+        ("src", "/srv/given/sub"),
+        ("$plain", "/x"),
+        ("x", "/srv/given/form here"),
+    ];
+    assert_eq!(
+        found.collect::<Vec<_>>(),
+        expected.map(|(a, b)| (a.to_owned(), b.to_owned()))
+    );
     assert_eq!(stage.variable("SUB"), Some("a b"));
 }
 
@@ -87,10 +116,17 @@ fn continuations_comments_and_here_documents_do_not_confuse() {
         "{:?}",
         stage.steps[0]
     );
-    let Step::Copy(here) = &stage.steps[2] else { panic!("{:?}", stage.steps) };
+    let Step::Copy(here) = &stage.steps[2] else {
+        panic!("{:?}", stage.steps)
+    };
     assert_eq!(here.sources, Vec::<String>::new());
-    let Step::Copy(last) = &stage.steps[3] else { panic!("{:?}", stage.steps) };
-    assert_eq!((last.line, last.owner.as_deref(), last.to.clone()), (14, Some("1:2"), to("/w/b")));
+    let Step::Copy(last) = &stage.steps[3] else {
+        panic!("{:?}", stage.steps)
+    };
+    assert_eq!(
+        (last.line, last.owner.as_deref(), last.to.clone()),
+        (14, Some("1:2"), to("/w/b"))
+    );
     assert_eq!(stage.steps.len(), 4);
 }
 
@@ -104,17 +140,31 @@ fn another_escape_character_is_honoured() {
 fn flags_are_kept() {
     let text = "FROM x\nCOPY --link --parents --chmod=0755 --chown=app --exclude=*.md --exclude=docs src /app/\n";
     let file = parse(text);
-    let Step::Copy(copy) = &file.stage(None).unwrap().steps[0] else { panic!("a COPY") };
-    assert_eq!((copy.mode, copy.owner.as_deref(), copy.parents), (Some(0o755), Some("app"), true));
+    let Step::Copy(copy) = &file.stage(None).unwrap().steps[0] else {
+        panic!("a COPY")
+    };
+    assert_eq!(
+        (copy.mode, copy.owner.as_deref(), copy.parents),
+        (Some(0o755), Some("app"), true)
+    );
     assert_eq!(copy.exclude, ["*.md", "docs"]);
 }
 
 #[test]
 fn folders_are_known_by_slash_dot_working_folder_and_earlier_copies() {
-    let text = "FROM x\nWORKDIR /w\nCOPY a /w\nCOPY b .\nCOPY c /d/\nCOPY e /d\nCOPY f /g\nCOPY h i /j\n";
+    let text =
+        "FROM x\nWORKDIR /w\nCOPY a /w\nCOPY b .\nCOPY c /d/\nCOPY e /d\nCOPY f /g\nCOPY h i /j\n";
     let file = parse(text);
-    let known = file.stage(None).unwrap().steps.iter().map(|step| matches!(step, Step::Copy(c) if c.into_folder));
-    assert_eq!(known.collect::<Vec<_>>(), [true, true, true, true, false, true]);
+    let known = file
+        .stage(None)
+        .unwrap()
+        .steps
+        .iter()
+        .map(|step| matches!(step, Step::Copy(c) if c.into_folder));
+    assert_eq!(
+        known.collect::<Vec<_>>(),
+        [true, true, true, true, false, true]
+    );
 }
 
 #[test]
@@ -122,18 +172,32 @@ fn a_bind_mount_of_the_context_is_seen() {
     let text = "FROM x\nARG DIR=web\nRUN --mount=type=bind,source=package.json,target=/p --mount=type=cache,target=/c npm ci\nRUN --mount=target=. make\n\
                 RUN --mount=source=./${DIR}/,target=/w --mount=src=.npmrc,target=.npmrc npm ci\n";
     let file = parse(text);
-    let mounts = file.stage(None).unwrap().steps.iter().map(|step| match step {
-        Step::Run { mounts, .. } => mounts.clone(),
-        Step::Copy(_) => vec![],
-    });
-    assert_eq!(mounts.collect::<Vec<_>>(), [vec!["package.json"], vec![""], vec!["web", ".npmrc"]]);
+    let mounts = file
+        .stage(None)
+        .unwrap()
+        .steps
+        .iter()
+        .map(|step| match step {
+            Step::Run { mounts, .. } => mounts.clone(),
+            Step::Copy(_) => vec![],
+        });
+    assert_eq!(
+        mounts.collect::<Vec<_>>(),
+        [vec!["package.json"], vec![""], vec!["web", ".npmrc"]]
+    );
 }
 
 #[test]
 fn an_entrypoint_makes_the_bases_cmd_void_and_shell_forms_run_in_a_shell() {
     let text = "FROM x AS a\nCMD [\"old\"]\nFROM a\nENTRYPOINT uvicorn app\n";
-    assert_eq!(parse(text).stage(None).unwrap().command(), ["/bin/sh", "-c", "uvicorn app"]);
-    assert_eq!(parse("FROM x\n").stage(None).unwrap().command(), Vec::<String>::new());
+    assert_eq!(
+        parse(text).stage(None).unwrap().command(),
+        ["/bin/sh", "-c", "uvicorn app"]
+    );
+    assert_eq!(
+        parse("FROM x\n").stage(None).unwrap().command(),
+        Vec::<String>::new()
+    );
 }
 
 proptest::proptest! {

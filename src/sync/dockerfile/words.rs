@@ -2,7 +2,9 @@
 
 /// Words parted by white space; quotes hold words together and are taken off.
 pub(super) fn split(text: &str) -> Vec<String> {
-    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    let mut words = Vec::new();
+    let mut word = None::<String>;
+    let mut quote = None;
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match (c, quote) {
@@ -14,7 +16,8 @@ pub(super) fn split(text: &str) -> Vec<String> {
             ('\\', None | Some('"')) => {
                 let next = chars.next();
                 // [`expand`] has to see that it is no variable.
-                word.get_or_insert_default().extend((next == Some('$')).then_some('\\').into_iter().chain(next));
+                word.get_or_insert_default()
+                    .extend((next == Some('$')).then_some('\\').into_iter().chain(next));
             }
             (c, None) if c.is_whitespace() => words.extend(word.take()),
             (c, _) => word.get_or_insert_default().push(c),
@@ -26,11 +29,17 @@ pub(super) fn split(text: &str) -> Vec<String> {
 
 /// The flags at the beginning, without their dashes, and what follows them. A flag without a value is `true`.
 pub(super) fn flags(text: &str) -> (Vec<(String, String)>, &str) {
-    let (mut flags, mut rest) = (Vec::new(), text.trim_start());
+    let mut flags = Vec::new();
+    let mut rest = text.trim_start();
     while let Some(flag) = rest.strip_prefix("--") {
         let end = flag.find(char::is_whitespace).unwrap_or(flag.len());
-        let (name, value) = flag[..end].split_once('=').unwrap_or((&flag[..end], "true"));
-        flags.push((name.to_ascii_lowercase(), value.trim_matches(['"', '\'']).to_owned()));
+        let (name, value) = flag[..end]
+            .split_once('=')
+            .unwrap_or((&flag[..end], "true"));
+        flags.push((
+            name.to_ascii_lowercase(),
+            value.trim_matches(['"', '\'']).to_owned(),
+        ));
         rest = flag[end..].trim_start();
     }
     (flags, rest)
@@ -38,12 +47,17 @@ pub(super) fn flags(text: &str) -> (Vec<(String, String)>, &str) {
 
 /// The words of a JSON form.
 pub(super) fn json(text: &str) -> Option<Vec<String>> {
-    if text.starts_with('[') { serde_json::from_str(text).ok() } else { None }
+    if text.starts_with('[') {
+        serde_json::from_str(text).ok()
+    } else {
+        None
+    }
 }
 
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`. What is not set is empty.
 pub(super) fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
-    let (mut out, mut rest) = (String::new(), text);
+    let mut out = String::new();
+    let mut rest = text;
     while let Some(at) = rest.find(['$', '\\']) {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
@@ -59,7 +73,11 @@ pub(super) fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Stri
 }
 
 /// What stands behind a `$`; the answer is what follows it.
-fn variable<'a>(after: &'a str, value: &dyn Fn(&str) -> Option<String>, out: &mut String) -> &'a str {
+fn variable<'a>(
+    after: &'a str,
+    value: &dyn Fn(&str) -> Option<String>,
+    out: &mut String,
+) -> &'a str {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if let Some((inside, rest)) = after.strip_prefix('{').and_then(braces) {
         let end = inside.find(|c| !is_name(c)).unwrap_or(inside.len());

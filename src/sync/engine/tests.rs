@@ -7,14 +7,20 @@ use super::*;
 use crate::config::{ImageConfig, Sync};
 use crate::image::context::tests::{image, write};
 
-const DOCKERFILE: &str = "FROM x\nWORKDIR /w\nCOPY . .\nCMD [\"uvicorn\", \"app:app\", \"--reload\"]\n";
+const DOCKERFILE: &str =
+    "FROM x\nWORKDIR /w\nCOPY . .\nCMD [\"uvicorn\", \"app:app\", \"--reload\"]\n";
 
 /// What an engine over a folder with these files has, none of which has changed. Nobody watches them.
 pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), &[("Dockerfile", DOCKERFILE)]);
-    files.iter().for_each(|file| write(dir.path(), &[(file, "old")]));
-    let image = ImageConfig { sync: Sync::Auto, ..image(dir.path()) };
+    files
+        .iter()
+        .for_each(|file| write(dir.path(), &[(file, "old")]));
+    let image = ImageConfig {
+        sync: Sync::Auto,
+        ..image(dir.path())
+    };
     let settings = Settings {
         image: "api".to_owned(),
         namespace: "ns".to_owned(),
@@ -22,21 +28,37 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
         context: dir.path().to_owned(),
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),
     };
-    (dir, Arc::new(Shared::new(settings, mpsc::unbounded_channel().0, watch::Sender::default())))
+    (
+        dir,
+        Arc::new(Shared::new(
+            settings,
+            mpsc::unbounded_channel().0,
+            watch::Sender::default(),
+        )),
+    )
 }
 
 fn long_ago(known: bool) -> Change {
-    Change { at: Instant::now().checked_sub(2 * GONE_FOR).unwrap(), known }
+    Change {
+        at: Instant::now().checked_sub(2 * GONE_FOR).unwrap(),
+        known,
+    }
 }
 
 fn changes(paths: &[(&str, Change)]) -> Changes {
-    paths.iter().map(|(path, change)| (PathBuf::from(path), *change)).collect()
+    paths
+        .iter()
+        .map(|(path, change)| (PathBuf::from(path), *change))
+        .collect()
 }
 
 #[test]
 fn a_name_that_came_and_went_unseen_is_not_taken_down() {
     let (_dir, shared) = shared(&[]);
-    let later = shared.take(changes(&[("a.py.tmp.1", long_ago(false)), ("b.py", long_ago(true))]), Changes::new());
+    let later = shared.take(
+        changes(&[("a.py.tmp.1", long_ago(false)), ("b.py", long_ago(true))]),
+        Changes::new(),
+    );
     assert_eq!(later, Changes::new());
     let journal = &shared.state().journal;
     assert_eq!(journal.seen(Path::new("a.py.tmp.1")), None);
@@ -46,7 +68,10 @@ fn a_name_that_came_and_went_unseen_is_not_taken_down() {
 #[test]
 fn what_is_gone_is_looked_at_again_before_it_is_believed() {
     let (_dir, shared) = shared(&[]);
-    let change = Change { at: Instant::now(), known: true };
+    let change = Change {
+        at: Instant::now(),
+        known: true,
+    };
     let later = shared.take(changes(&[("a.py", change)]), Changes::new());
     assert_eq!(later, changes(&[("a.py", change)]));
     assert!(shared.state().journal.is_empty());
@@ -56,13 +81,28 @@ fn what_is_gone_is_looked_at_again_before_it_is_believed() {
 fn when_anything_may_have_changed_all_of_the_journal_is_looked_at() {
     let (dir, shared) = shared(&["a.py"]);
     shared.state().trouble = Some("it is gone".to_owned());
-    shared.state().journal.note(Path::new("made.py"), Seen::Leaf([1; 16]));
-    shared.state().journal.note(Path::new("a.py"), Seen::Leaf([1; 16]));
-    let everything = Change { at: Instant::now(), known: true };
+    shared
+        .state()
+        .journal
+        .note(Path::new("made.py"), Seen::Leaf([1; 16]));
+    shared
+        .state()
+        .journal
+        .note(Path::new("a.py"), Seen::Leaf([1; 16]));
+    let everything = Change {
+        at: Instant::now(),
+        known: true,
+    };
     let later = shared.take(changes(&[("", everything)]), Changes::new());
     // It is there, with other content; the other one is not, and may come back in a moment.
-    assert_eq!(later.into_keys().collect::<Vec<_>>(), [PathBuf::from("made.py")]);
+    assert_eq!(
+        later.into_keys().collect::<Vec<_>>(),
+        [PathBuf::from("made.py")]
+    );
     let state = shared.state();
-    assert_eq!(state.journal.seen(Path::new("a.py")), Some(look(&dir.path().join("a.py")).unwrap().seen().unwrap()));
+    assert_eq!(
+        state.journal.seen(Path::new("a.py")),
+        Some(look(&dir.path().join("a.py")).unwrap().seen().unwrap())
+    );
     assert_eq!(state.trouble, None);
 }

@@ -12,13 +12,21 @@ impl Case {
     fn new(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), files);
-        let image = ImageConfig { sync: Sync::Auto, ..image(dir.path()) };
+        let image = ImageConfig {
+            sync: Sync::Auto,
+            ..image(dir.path())
+        };
         Self { dir, image }
     }
 
     /// A Dockerfile that ends with uvicorn, over a context with the folders `app` and `src`.
     fn dockerfile(text: &str) -> Self {
-        Self::new(&[("Dockerfile", &format!("{text}\n{UVICORN}")), ("app/x", ""), ("src/x", ""), ("one.py", "")])
+        Self::new(&[
+            ("Dockerfile", &format!("{text}\n{UVICORN}")),
+            ("app/x", ""),
+            ("src/x", ""),
+            ("one.py", ""),
+        ])
     }
 
     fn rules(&self) -> Rules {
@@ -29,7 +37,10 @@ impl Case {
     fn of(&self, path: &str) -> Result<String, String> {
         let rules = self.rules();
         match rules.verdict(Path::new(path)) {
-            Verdict::Sync(to) => Ok(Path::new(&rules.roots()[to.root]).join(to.path).display().to_string()),
+            Verdict::Sync(to) => Ok(Path::new(&rules.roots()[to.root])
+                .join(to.path)
+                .display()
+                .to_string()),
             Verdict::Rebuild(why) => Err(why),
             Verdict::Ignore(why) => Err(format!("ignored: {why}")),
         }
@@ -51,9 +62,18 @@ fn what_is_copied_after_the_last_run_is_synced_and_what_a_run_consumes_is_not() 
     );
     assert_eq!(case.of("app/main.py"), to("/srv/app/main.py"));
     assert_eq!(case.of("app/deep/x.html"), to("/srv/app/deep/x.html"));
-    assert_eq!(case.of("requirements.txt").unwrap_err(), "the RUN in line 4 of the Dockerfile may build with it");
-    assert_eq!(case.of("Dockerfile").unwrap_err(), "`Dockerfile` says how the image is built");
-    assert_eq!(case.of("notes.md").unwrap_err(), "ignored: no COPY takes it");
+    assert_eq!(
+        case.of("requirements.txt").unwrap_err(),
+        "the RUN in line 4 of the Dockerfile may build with it"
+    );
+    assert_eq!(
+        case.of("Dockerfile").unwrap_err(),
+        "`Dockerfile` says how the image is built"
+    );
+    assert_eq!(
+        case.of("notes.md").unwrap_err(),
+        "ignored: no COPY takes it"
+    );
 }
 
 #[test]
@@ -67,7 +87,9 @@ fn a_lock_file_that_is_copied_twice_is_rebuilt() {
 fn a_run_after_the_copy_means_a_rebuild_unless_it_reads_no_content() {
     let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN npm run build");
     assert!(case.rebuilds("src/a.js"));
-    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN useradd app && chown -R app /w; mkdir /data");
+    let case = Case::dockerfile(
+        "FROM x\nWORKDIR /w\nCOPY . .\nRUN useradd app && chown -R app /w; mkdir /data",
+    );
     assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
     let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY . .\nRUN mkdir $(cat src/name)");
     assert!(case.rebuilds("src/a.js"));
@@ -88,7 +110,10 @@ fn what_another_stage_mounts_is_rebuilt_even_if_it_is_copied_too() {
         "FROM x AS deps\nRUN --mount=type=bind,source=package.json,target=package.json \\\n  \
          --mount=source=.npmrc,target=.npmrc npm ci\nFROM x\nWORKDIR /w\nCOPY --from=deps /m /m\nCOPY . .",
     );
-    assert_eq!(case.of("package.json").unwrap_err(), "the RUN in line 2 of the Dockerfile mounts it");
+    assert_eq!(
+        case.of("package.json").unwrap_err(),
+        "the RUN in line 2 of the Dockerfile mounts it"
+    );
     assert!(case.rebuilds(".npmrc"));
     assert_eq!(case.of("src/a.js"), to("/w/src/a.js"));
 }
@@ -125,33 +150,59 @@ fn files_and_folders_land_where_docker_puts_them() {
         ("COPY one.py /", "one.py", "/one.py"),
     ];
     for (copy, path, expected) in copies {
-        assert_eq!(Case::dockerfile(&format!("FROM x\n{copy}")).of(path), to(expected), "{copy}");
+        assert_eq!(
+            Case::dockerfile(&format!("FROM x\n{copy}")).of(path),
+            to(expected),
+            "{copy}"
+        );
     }
 }
 
 #[test]
 fn what_docker_decides_by_what_it_finds_is_rebuilt() {
     assert!(Case::dockerfile("FROM x\nCOPY *.py /w").rebuilds("one.py"));
-    assert!(Case::dockerfile("FROM x\nCOPY app .").of("app/x").unwrap_err().contains("WORKDIR"));
+    assert!(
+        Case::dockerfile("FROM x\nCOPY app .")
+            .of("app/x")
+            .unwrap_err()
+            .contains("WORKDIR")
+    );
     assert!(Case::dockerfile("FROM x\nADD app.tar.gz /w/").rebuilds("app.tar.gz"));
-    assert!(Case::dockerfile("FROM x\nRUN --mount=type=bind,source=app,target=/x y\nCOPY . /w").rebuilds("app/x"));
+    assert!(
+        Case::dockerfile("FROM x\nRUN --mount=type=bind,source=app,target=/x y\nCOPY . /w")
+            .rebuilds("app/x")
+    );
 }
 
 #[test]
 fn the_last_copy_to_a_place_says_whose_the_file_is() {
     let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY --chown=app --chmod=755 app /w/app");
     assert_eq!(case.of("app/x"), to("/w/app/x"));
-    let Verdict::Sync(found) = case.rules().verdict(Path::new("app/x")) else { panic!("synced") };
-    assert_eq!((found.owner.as_deref(), found.mode), (Some("app"), Some(0o755)));
+    let Verdict::Sync(found) = case.rules().verdict(Path::new("app/x")) else {
+        panic!("synced")
+    };
+    assert_eq!(
+        (found.owner.as_deref(), found.mode),
+        (Some("app"), Some(0o755))
+    );
     let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY one.py ./\nCOPY app/x app/\nCOPY . .");
-    assert_eq!((case.of("one.py"), case.of("app/x")), (to("/w/one.py"), to("/w/app/x")));
+    assert_eq!(
+        (case.of("one.py"), case.of("app/x")),
+        (to("/w/one.py"), to("/w/app/x"))
+    );
 }
 
 #[test]
 fn what_a_copy_excludes_is_told_by_its_way_from_the_source() {
     let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md --exclude=src/b src /w");
-    assert_eq!(case.of("src/a.md").unwrap_err(), "ignored: no COPY takes it");
-    assert_eq!((case.of("src/b"), case.of("src/deep/a.md")), (to("/w/b"), to("/w/deep/a.md")));
+    assert_eq!(
+        case.of("src/a.md").unwrap_err(),
+        "ignored: no COPY takes it"
+    );
+    assert_eq!(
+        (case.of("src/b"), case.of("src/deep/a.md")),
+        (to("/w/b"), to("/w/deep/a.md"))
+    );
     let case = Case::dockerfile("FROM x\nCOPY --exclude=*.py one.py src /w/");
     assert!(case.of("one.py").unwrap_err().contains("`--exclude`"));
 }
@@ -159,7 +210,10 @@ fn what_a_copy_excludes_is_told_by_its_way_from_the_source() {
 #[test]
 fn what_docker_writes_to_two_places_is_rebuilt() {
     let case = Case::dockerfile("FROM x\nCOPY . /w\nCOPY app /srv/public");
-    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies it to both `/w/app/x` and `/srv/public/x`");
+    assert_eq!(
+        case.of("app/x").unwrap_err(),
+        "the Dockerfile copies it to both `/w/app/x` and `/srv/public/x`"
+    );
     assert_eq!(case.of("src/x"), to("/w/src/x"));
     let case = Case::dockerfile("FROM x\nCOPY . app one.py /w/");
     assert!(case.rebuilds("app/x"));
@@ -168,22 +222,37 @@ fn what_docker_writes_to_two_places_is_rebuilt() {
 
 #[test]
 fn what_another_file_is_laid_over_is_rebuilt() {
-    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY app ./\nCOPY src/x *.py ./\nCOPY src ./deep/");
-    assert_eq!(case.of("app/x").unwrap_err(), "the Dockerfile copies `src/x` to `/w/x`, too");
-    assert_eq!(case.of("app/one.py").unwrap_err(), "the Dockerfile copies `one.py` to `/w/one.py`, too");
-    assert_eq!((case.of("one.py"), case.of("app/deep/y")), (to("/w/one.py"), to("/w/deep/y")));
+    let case =
+        Case::dockerfile("FROM x\nWORKDIR /w\nCOPY app ./\nCOPY src/x *.py ./\nCOPY src ./deep/");
+    assert_eq!(
+        case.of("app/x").unwrap_err(),
+        "the Dockerfile copies `src/x` to `/w/x`, too"
+    );
+    assert_eq!(
+        case.of("app/one.py").unwrap_err(),
+        "the Dockerfile copies `one.py` to `/w/one.py`, too"
+    );
+    assert_eq!(
+        (case.of("one.py"), case.of("app/deep/y")),
+        (to("/w/one.py"), to("/w/deep/y"))
+    );
     write(case.dir.path(), &[("app/one.py", ""), ("src/y", "")]);
     assert!(case.rebuilds("one.py") && case.rebuilds("app/deep/y"));
     write(case.dir.path(), &[(".dockerignore", "src/y")]);
     assert_eq!(case.of("app/deep/y"), to("/w/deep/y"));
-    let case = Case::dockerfile("FROM x AS build\nCOPY src /w\nFROM x\nCOPY --from=build /o /o\nCOPY app /w");
+    let case = Case::dockerfile(
+        "FROM x AS build\nCOPY src /w\nFROM x\nCOPY --from=build /o /o\nCOPY app /w",
+    );
     assert_eq!(case.of("app/x"), to("/w/x"));
 }
 
 #[test]
 fn excluded_ignored_and_temporary_files_are_left_alone() {
     let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md . /w");
-    write(case.dir.path(), &[(".dockerignore", "node_modules\n*.log\n!keep.log\n")]);
+    write(
+        case.dir.path(),
+        &[(".dockerignore", "node_modules\n*.log\n!keep.log\n")],
+    );
     for path in [
         "readme.md",
         "node_modules/a",
@@ -213,7 +282,10 @@ fn an_ignore_file_says_how_the_image_is_built_before_there_is_one() {
 #[test]
 fn folders_that_mean_nothing_are_not_entered() {
     let case = Case::dockerfile("FROM x\nCOPY . /w");
-    write(case.dir.path(), &[(".dockerignore", "node_modules\ndocs\n!docs/kept\n")]);
+    write(
+        case.dir.path(),
+        &[(".dockerignore", "node_modules\ndocs\n!docs/kept\n")],
+    );
     let rules = case.rules();
     let entered = |path: &str| rules.scope().enters(Path::new(path));
     assert!(!entered("node_modules") && !entered(".git") && !entered("app/.git"));
@@ -222,17 +294,32 @@ fn folders_that_mean_nothing_are_not_entered() {
 
 #[test]
 fn without_a_known_reloader_everything_is_rebuilt_with_the_reason() {
-    let case = Case::new(&[("Dockerfile", "FROM x\nCOPY app /w/\nCMD [\"python\", \"x.py\"]\n"), ("app/x", "")]);
+    let case = Case::new(&[
+        (
+            "Dockerfile",
+            "FROM x\nCOPY app /w/\nCMD [\"python\", \"x.py\"]\n",
+        ),
+        ("app/x", ""),
+    ]);
     assert!(case.of("app/x").unwrap_err().contains("no known reloader"));
-    let usage = Usage { command: vec!["nodemon".to_owned(), "x.js".to_owned()], ..Usage::default() };
+    let usage = Usage {
+        command: vec!["nodemon".to_owned(), "x.js".to_owned()],
+        ..Usage::default()
+    };
     let rules = Rules::read(&case.image, &BTreeMap::new(), &usage).unwrap();
-    assert!(matches!(rules.verdict(Path::new("app/x")), Verdict::Sync(_)));
+    assert!(matches!(
+        rules.verdict(Path::new("app/x")),
+        Verdict::Sync(_)
+    ));
 }
 
 #[test]
 fn a_script_of_package_json_is_followed() {
     let files = [
-        ("Dockerfile", "FROM x\nWORKDIR /w\nCOPY package.json .\nRUN npm i\nCOPY . .\nCMD npm run dev\n"),
+        (
+            "Dockerfile",
+            "FROM x\nWORKDIR /w\nCOPY package.json .\nRUN npm i\nCOPY . .\nCMD npm run dev\n",
+        ),
         ("package.json", r#"{"scripts": {"dev": "vite --host"}}"#),
     ];
     assert_eq!(Case::new(&files).of("src/a.js"), to("/w/src/a.js"));
@@ -242,7 +329,12 @@ fn a_script_of_package_json_is_followed() {
 fn build_arguments_are_known() {
     let case = Case::dockerfile("FROM x\nARG DIR=one\nCOPY app /$DIR/");
     let args = BTreeMap::from([("DIR".to_owned(), "two".to_owned())]);
-    assert_eq!(Rules::read(&case.image, &args, &Usage::default()).unwrap().roots(), ["/two"]);
+    assert_eq!(
+        Rules::read(&case.image, &args, &Usage::default())
+            .unwrap()
+            .roots(),
+        ["/two"]
+    );
 }
 
 #[test]
@@ -256,16 +348,26 @@ fn written_rules_are_asked_in_their_order() {
         origin: case.image.origin.clone(),
     };
     let file = rule("one.py", "/opt/renamed.py", &[], &[]);
-    let rules =
-        vec![rule("app/static", "/static", &[], &["*.map"]), rule("app", "/w/app", &["kill", "-HUP", "1"], &[]), file];
+    let rules = vec![
+        rule("app/static", "/static", &[], &["*.map"]),
+        rule("app", "/w/app", &["kill", "-HUP", "1"], &[]),
+        file,
+    ];
     case.image.sync = Sync::Rules(rules);
     assert_eq!(case.of("app/static/a.css"), to("/static/a.css"));
     assert_eq!(case.of("app/main.py"), to("/w/app/main.py"));
     assert_eq!(case.of("one.py"), to("/opt/renamed.py"));
-    assert!(case.of("app/static/a.map").unwrap_err().starts_with("ignored"));
+    assert!(
+        case.of("app/static/a.map")
+            .unwrap_err()
+            .starts_with("ignored")
+    );
     assert!(case.rebuilds("src/other"));
     let rules = case.rules();
-    assert_eq!((rules.run(0), rules.run(1)), (&[][..], &["kill", "-HUP", "1"].map(str::to_owned)[..]));
+    assert_eq!(
+        (rules.run(0), rules.run(1)),
+        (&[][..], &["kill", "-HUP", "1"].map(str::to_owned)[..])
+    );
 }
 
 #[test]
@@ -280,6 +382,8 @@ fn a_name_that_is_no_text_keeps_its_bytes() {
     use std::os::unix::ffi::OsStrExt;
     let case = Case::dockerfile("FROM x\nCOPY app /w/");
     let path = Path::new("app").join(std::ffi::OsStr::from_bytes(b"\xff.py"));
-    let Verdict::Sync(found) = case.rules().verdict(&path) else { panic!("synced") };
+    let Verdict::Sync(found) = case.rules().verdict(&path) else {
+        panic!("synced")
+    };
     assert_eq!(found.path.as_os_str().as_bytes(), b"\xff.py");
 }

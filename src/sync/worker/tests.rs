@@ -6,13 +6,27 @@ use super::*;
 
 fn worker(files: &[&str]) -> (tempfile::TempDir, Worker) {
     let (dir, shared) = shared(files);
-    let place = Place { namespace: "ns".to_owned(), pod: "pod".to_owned(), container: "api".to_owned() };
-    let container = Container { image: "api:1".to_owned(), place };
+    let place = Place {
+        namespace: "ns".to_owned(),
+        pod: "pod".to_owned(),
+        container: "api".to_owned(),
+    };
+    let container = Container {
+        image: "api:1".to_owned(),
+        place,
+    };
     (dir, Worker::new(shared, "id".to_owned(), container))
 }
 
 fn seen(worker: &Worker, path: &str) -> Seen {
-    worker.shared.read(Path::new(path)).unwrap().unwrap().1.seen().unwrap()
+    worker
+        .shared
+        .read(Path::new(path))
+        .unwrap()
+        .unwrap()
+        .1
+        .seen()
+        .unwrap()
 }
 
 fn note(worker: &Worker, path: &str, seen: Seen) {
@@ -25,15 +39,25 @@ fn read(worker: &Worker, path: &str) -> Read {
 }
 
 fn batch(new: &[&str]) -> Batch {
-    let (new, now) = (new.iter().map(PathBuf::from).collect(), Instant::now());
-    Batch { after: 0, reached: 1, new, items: vec![], unread: vec![], taken: now, read: now }
+    let new = new.iter().map(PathBuf::from).collect();
+    let now = Instant::now();
+    Batch {
+        after: 0,
+        reached: 1,
+        new,
+        items: vec![],
+        unread: vec![],
+        taken: now,
+        read: now,
+    }
 }
 
 #[test]
 fn a_file_that_is_missing_for_a_moment_is_waited_for() {
     let (dir, worker) = worker(&["a.py"]);
     note(&worker, "a.py", seen(&worker, "a.py"));
-    let (file, aside) = (dir.path().join("a.py"), dir.path().join("aside"));
+    let file = dir.path().join("a.py");
+    let aside = dir.path().join("aside");
     std::fs::rename(&file, &aside).unwrap();
     let back = std::thread::spawn(move || {
         std::thread::sleep(4 * LOOK);
@@ -49,8 +73,13 @@ fn a_file_that_is_missing_for_a_moment_is_waited_for() {
 fn what_the_intake_knows_to_be_gone_is_not_waited_for() {
     let (_dir, worker) = worker(&[]);
     note(&worker, "a.py", Seen::Gone);
-    let (began, until) = (Instant::now(), Instant::now() + Duration::from_secs(60));
-    let (_, found) = worker.shared.read_whole(Path::new("a.py"), until).unwrap().unwrap();
+    let began = Instant::now();
+    let until = Instant::now() + Duration::from_secs(60);
+    let (_, found) = worker
+        .shared
+        .read_whole(Path::new("a.py"), until)
+        .unwrap()
+        .unwrap();
     assert_eq!(found, Wanted::Gone);
     assert!(began.elapsed() < Duration::from_secs(30));
 }
@@ -67,7 +96,10 @@ fn what_was_sent_otherwise_than_the_intake_saw_it_is_sent_again_until_both_agree
     std::fs::write(dir.path().join("a.py"), "old").unwrap();
     note(&worker, "a.py", old);
     assert!(!worker.is_settled());
-    assert_eq!(worker.doubted(Instant::now() + FIRST_PAUSE), [PathBuf::from("a.py")]);
+    assert_eq!(
+        worker.doubted(Instant::now() + FIRST_PAUSE),
+        [PathBuf::from("a.py")]
+    );
     let again = read(&worker, "a.py");
     worker.doubt(&again, &batch(&[]), &Applied::default());
     assert!(worker.is_settled());
@@ -81,7 +113,10 @@ fn what_the_intake_sees_later_as_it_was_sent_is_not_sent_again() {
     let newer = read(&worker, "a.py");
     worker.doubt(&newer, &batch(&["a.py"]), &Applied::default());
     note(&worker, "a.py", seen(&worker, "a.py"));
-    assert_eq!(worker.doubted(Instant::now() + FIRST_PAUSE), Vec::<PathBuf>::new());
+    assert_eq!(
+        worker.doubted(Instant::now() + FIRST_PAUSE),
+        Vec::<PathBuf>::new()
+    );
     assert!(worker.is_settled());
 }
 
@@ -92,8 +127,15 @@ fn a_long_file_counts_as_it_was_streamed() {
     note(&worker, "long", seen(&worker, "long"));
     let long = read(&worker, "long");
     let source = long.item.source().unwrap();
-    let streamed = |sent| Applied { streamed: [(long.item.target.clone(), sent)].into(), ..Applied::default() };
-    for (sent, is_settled) in [(None, false), (Some(source.digest().unwrap()), true), (Some([0; 32]), false)] {
+    let streamed = |sent| Applied {
+        streamed: [(long.item.target.clone(), sent)].into(),
+        ..Applied::default()
+    };
+    for (sent, is_settled) in [
+        (None, false),
+        (Some(source.digest().unwrap()), true),
+        (Some([0; 32]), false),
+    ] {
         worker.doubt(&long, &batch(&["long"]), &streamed(sent));
         assert_eq!(worker.is_settled(), is_settled, "{sent:?}");
     }

@@ -21,10 +21,20 @@ const SOON: Duration = Duration::from_secs(60);
 fn two_ups_of_one_project_at_once_share_a_session_and_install_once() {
     cluster();
     let project = half_on(CLUSTER, "both-up");
-    let ups = [project.start(&["up", "-d"]), project.start(&["up", "-d"])].map(|up| up.ended().well().settled());
+    let ups = [project.start(&["up", "-d"]), project.start(&["up", "-d"])]
+        .map(|up| up.ended().well().settled());
     assert_eq!(ups[0]["forwards"], ups[1]["forwards"]);
     comes_up(&project, "two `up` at once");
-    let revisions = ["-n", "both-up", "get", "secrets", "-l", "owner=helm", "-o", "name"];
+    let revisions = [
+        "-n",
+        "both-up",
+        "get",
+        "secrets",
+        "-l",
+        "owner=helm",
+        "-o",
+        "name",
+    ];
     assert_eq!(machine().kubectl(CLUSTER, &revisions).lines().count(), 1);
 }
 
@@ -32,8 +42,14 @@ fn two_ups_of_one_project_at_once_share_a_session_and_install_once() {
 const DOWNS: [(At, &[&str]); 6] = [
     (At::Begun, &["down", "--delete"]),
     (At::Told("image.build/left", "started"), &["down"]),
-    (At::Told("image.load/left", "started"), &["down", "--delete"]),
-    (At::Told("release.apply/pair", "started"), &["down", "--delete"]),
+    (
+        At::Told("image.load/left", "started"),
+        &["down", "--delete"],
+    ),
+    (
+        At::Told("release.apply/pair", "started"),
+        &["down", "--delete"],
+    ),
     (At::Told("release.apply/pair", "done"), &["down"]),
     (At::Settled, &["down", "--delete"]),
 ];
@@ -49,10 +65,16 @@ fn a_down_during_an_up_ends_it_and_both_say_so() {
         at.reached(&project, &mut up);
         let ended = project.devk(down).well();
         tell(&format!("`{}` at `{at}`", down.join(" ")), ended.took);
-        assert!(ended.document()["ending"].is_string() || ended.document()["ending"].is_object(), "{ended:?}");
+        assert!(
+            ended.document()["ending"].is_string() || ended.document()["ending"].is_object(),
+            "{ended:?}"
+        );
         // Ended by `down`, or settled before it; or it has begun anew after `down`, which it waited for.
         let ran = up.ended();
-        assert!(matches!(ran.code, Some(0 | 130)), "`up` while `{down:?}` at `{at}`: {ran:?}");
+        assert!(
+            matches!(ran.code, Some(0 | 130)),
+            "`up` while `{down:?}` at `{at}`: {ran:?}"
+        );
         comes_up(&project, &format!("`{}` at `{at}`", down.join(" ")));
         project.devk(&["down", "--delete"]).well();
         before.leaves_nothing(&name);
@@ -62,8 +84,14 @@ fn a_down_during_an_up_ends_it_and_both_say_so() {
 /// What `down` has begun when `up` is started.
 const UPS: [(&[&str], At); 4] = [
     (&["down"], At::Told("workloads.sleep", "started")),
-    (&["down", "--delete"], At::Told("release.uninstall/pair", "started")),
-    (&["down", "--delete"], At::Told("namespace.delete", "started")),
+    (
+        &["down", "--delete"],
+        At::Told("release.uninstall/pair", "started"),
+    ),
+    (
+        &["down", "--delete"],
+        At::Told("namespace.delete", "started"),
+    ),
     (&["down", "--delete"], At::Told("image.remove", "started")),
 ];
 
@@ -77,7 +105,10 @@ fn an_up_during_a_down_waits_for_it_and_brings_everything_back() {
         project.devk(&["up", "-d"]).well();
         let mut down = project.start(words);
         at.reached(&project, &mut down);
-        comes_up(&project, &format!("`up` during `{}` at `{at}`", words.join(" ")));
+        comes_up(
+            &project,
+            &format!("`up` during `{}` at `{at}`", words.join(" ")),
+        );
         down.ended().well();
         project.devk(&["down", "--delete"]).well();
         before.leaves_nothing(&name);
@@ -93,11 +124,15 @@ fn a_down_during_a_build_ends_the_build() {
     let before = Snapshot::of(&["down-build"]);
     let project = half_on(CLUSTER, "down-build");
     let dockerfile = std::fs::read_to_string(project.path("left/Dockerfile")).unwrap();
-    project.write("left/Dockerfile", &format!("{dockerfile}RUN sleep {ASLEEP}\n"));
+    project.write(
+        "left/Dockerfile",
+        &format!("{dockerfile}RUN sleep {ASLEEP}\n"),
+    );
     let up = project.start(&["up", "-d"]);
     let builds = || {
         let lines = std::fs::read_dir("/proc").unwrap().flatten();
-        let mut lines = lines.map(|process| std::fs::read(process.path().join("cmdline")).unwrap_or_default());
+        let mut lines =
+            lines.map(|process| std::fs::read(process.path().join("cmdline")).unwrap_or_default());
         lines.any(|line| line == format!("sleep\0{ASLEEP}\0").as_bytes())
     };
     eventually("the build does not begin", SOON, builds);
@@ -114,7 +149,8 @@ fn a_down_during_a_build_ends_the_build() {
 fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
     const SHARED: &str = "devk-e2e-shared";
     let before = Snapshot::of(&["leaver", "builder"]);
-    let (leaver, builder) = (half_on(SHARED, "leaver"), half_on(SHARED, "builder"));
+    let leaver = half_on(SHARED, "leaver");
+    let builder = half_on(SHARED, "builder");
     leaver.devk(&["up", "-d"]).well();
     let dockerfile = std::fs::read_to_string(builder.path("left/Dockerfile")).unwrap();
     builder.write("left/Dockerfile", &format!("{dockerfile}RUN sleep 20\n"));
@@ -133,7 +169,10 @@ fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
     assert!(leaver.devk(&["down"]).well().document()["ending"]["sleep"].is_object());
     up.ended().well();
     leaver.devk(&["down", "--delete"]).well();
-    assert_eq!(builder.devk(&["down", "--delete"]).well().document()["ending"], "delete-cluster");
+    assert_eq!(
+        builder.devk(&["down", "--delete"]).well().document()["ending"],
+        "delete-cluster"
+    );
     before.leaves_nothing("a `down` beside a build");
 }
 
@@ -141,7 +180,9 @@ fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
 const MANY: usize = 10;
 
 fn page(port: u16) -> Option<String> {
-    get(port, "/index.html").ok().map(|answer| answer.body.trim().to_owned())
+    get(port, "/index.html")
+        .ok()
+        .map(|answer| answer.body.trim().to_owned())
 }
 
 /// The ports that the machine's store gives to each of these projects.
@@ -149,11 +190,21 @@ fn leased(names: &[String]) -> Vec<BTreeSet<u64>> {
     let text = std::fs::read_to_string(machine().state().join("leases.json")).unwrap();
     let store: Value = serde_json::from_str(&text).unwrap();
     let of = |name: &String| {
-        let mut leases = store["leases"].as_array().unwrap().iter().filter(|lease| lease["project"] == **name);
-        let ports =
-            leases.next().unwrap_or_else(|| panic!("no lease of {name} in {text}"))["ports"].as_array().unwrap();
+        let mut leases = store["leases"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|lease| lease["project"] == **name);
+        let ports = leases
+            .next()
+            .unwrap_or_else(|| panic!("no lease of {name} in {text}"))["ports"]
+            .as_array()
+            .unwrap();
         assert!(leases.next().is_none(), "two leases of {name} in {text}");
-        ports.iter().map(|port| port["local"].as_u64().unwrap()).collect()
+        ports
+            .iter()
+            .map(|port| port["local"].as_u64().unwrap())
+            .collect()
     };
     names.iter().map(of).collect()
 }
@@ -163,32 +214,66 @@ fn ten_projects_at_once_are_apart_and_five_killed_ones_get_their_ports_back() {
     cluster();
     let names: Vec<_> = (0..MANY).map(|number| format!("many-{number}")).collect();
     let before = Snapshot::of(&names.iter().map(String::as_str).collect::<Vec<_>>());
-    let projects: Vec<_> = names.iter().map(|name| Project::new("tests/e2e/fixtures/tiny", name, CLUSTER)).collect();
+    let projects: Vec<_> = names
+        .iter()
+        .map(|name| Project::new("tests/e2e/fixtures/tiny", name, CLUSTER))
+        .collect();
     let since = Instant::now();
     let up = |projects: &[Project]| -> Vec<u16> {
-        let ups: Vec<_> = projects.iter().map(|project| project.start(&["up", "-d"])).collect();
+        let ups: Vec<_> = projects
+            .iter()
+            .map(|project| project.start(&["up", "-d"]))
+            .collect();
         let settled = ups.into_iter().map(|up| up.ended().well().settled());
-        settled.map(|settled| port_of(settled["forwards"].as_array().unwrap(), "page")).collect()
+        settled
+            .map(|settled| port_of(settled["forwards"].as_array().unwrap(), "page"))
+            .collect()
     };
     let ports = up(&projects);
     tell("ten projects at once, until all are up", since.elapsed());
-    assert_eq!(ports.iter().collect::<BTreeSet<_>>().len(), MANY, "{ports:?}");
-    let pages = |ports: &[u16]| ports.iter().map(|port| page(*port).unwrap()).collect::<Vec<_>>();
+    assert_eq!(
+        ports.iter().collect::<BTreeSet<_>>().len(),
+        MANY,
+        "{ports:?}"
+    );
+    let pages = |ports: &[u16]| {
+        ports
+            .iter()
+            .map(|port| page(*port).unwrap())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(pages(&ports), names, "each answers for itself");
     let leases = leased(&names);
 
     let (killed, live) = projects.split_at(MANY / 2);
     for project in killed {
-        machine().supervisors(&project.name).into_iter().for_each(|pid| kill(pid, Signal::KILL));
+        machine()
+            .supervisors(&project.name)
+            .into_iter()
+            .for_each(|pid| kill(pid, Signal::KILL));
     }
     assert_eq!(leased(&names), leases, "the store of the machine");
-    assert_eq!(pages(&ports[MANY / 2..]), names[MANY / 2..], "those that live go on");
+    assert_eq!(
+        pages(&ports[MANY / 2..]),
+        names[MANY / 2..],
+        "those that live go on"
+    );
     let since = Instant::now();
-    assert_eq!(up(killed), ports[..MANY / 2], "the killed ones get the same ports");
-    tell("five killed sessions, until all are up again", since.elapsed());
+    assert_eq!(
+        up(killed),
+        ports[..MANY / 2],
+        "the killed ones get the same ports"
+    );
+    tell(
+        "five killed sessions, until all are up again",
+        since.elapsed(),
+    );
     assert_eq!(pages(&ports), names);
     assert_eq!(leased(&names), leases);
-    assert!(live.iter().all(|project| machine().supervisors(&project.name).len() == 1));
+    assert!(
+        live.iter()
+            .all(|project| machine().supervisors(&project.name).len() == 1)
+    );
 
     std::thread::scope(|scope| {
         for project in &projects {

@@ -14,7 +14,9 @@ const ASIDE: &str = "/etc/kubernetes/kube-apiserver.yaml";
 #[test]
 fn a_restarted_node_ends_no_forward_and_loses_no_file() {
     let pair = Followed::pair("node-restart");
-    survives(&pair, "node restarted", || drop(docker(&["restart", "--time", "1", NODE])));
+    survives(&pair, "node restarted", || {
+        drop(docker(&["restart", "--time", "1", NODE]))
+    });
 }
 
 #[test]
@@ -23,7 +25,17 @@ fn an_api_server_that_is_gone_for_60_seconds_ends_no_forward_and_loses_no_file()
     let port = pair.project.port("left");
     survives(&pair, "API server gone for 60 s", || {
         docker(&["exec", NODE, "mv", MANIFEST, ASIDE]);
-        let api = || docker(&["exec", NODE, "sh", "-c", "pgrep -f '^kube-apiserver' || true"]).trim().is_empty();
+        let api = || {
+            docker(&[
+                "exec",
+                NODE,
+                "sh",
+                "-c",
+                "pgrep -f '^kube-apiserver' || true",
+            ])
+            .trim()
+            .is_empty()
+        };
         eventually("the API server does not end", Duration::from_secs(60), api);
         std::thread::sleep(Duration::from_secs(60));
         // The relay needs no API server.

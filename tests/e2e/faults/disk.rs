@@ -13,33 +13,54 @@ use crate::support::{eventually, run::Ran};
 fn says(ran: &Ran, cause: &str, hint: &str) {
     let error = ran.error();
     assert_eq!(error["code"], "state.io", "{error}");
-    assert!(error["message"].as_str().unwrap().contains(cause), "{error}");
-    assert!(error["hint"].as_str().is_some_and(|text| text.contains(hint)), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains(cause),
+        "{error}"
+    );
+    assert!(
+        error["hint"]
+            .as_str()
+            .is_some_and(|text| text.contains(hint)),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_full_disk_below_the_state_folder_is_told_and_nothing_is_half_applied() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     cluster();
     let mut project = Project::pair("full-state");
     project.set("XDG_STATE_HOME", disk.path());
     disk.fill();
     let up = project.devk(&["up", "-d"]).exits(1);
     says(&up, "No space left on device", "df -h");
-    assert!(up.events().is_empty() && images_of("full-state").is_empty(), "a step began: {up:?}");
+    assert!(
+        up.events().is_empty() && images_of("full-state").is_empty(),
+        "a step began: {up:?}"
+    );
     assert!(!cluster().has_namespace("full-state"));
     disk.make_room();
     project.devk(&["up", "-d"]).well();
-    let (port, pid) = (project.port("left"), project.session()["pid"].clone());
+    let port = project.port("left");
+    let pid = project.session()["pid"].clone();
 
     disk.fill();
     project.write("values-dev.yaml", "left: {ready: /cgi-bin/pod}\n");
-    says(&project.devk(&["up", "-d"]).exits(1), "No space left on device", "df -h");
+    says(
+        &project.devk(&["up", "-d"]).exits(1),
+        "No space left on device",
+        "df -h",
+    );
     assert_eq!(project.session()["pid"], pid);
     assert_eq!(get(port, "/index.html").unwrap().well(), "this is left\n");
     disk.make_room();
     let up = project.devk(&["up", "-d"]).well();
-    assert_eq!((up.verdict("release.apply/pair"), project.port("left")), ("done".to_owned(), port));
+    assert_eq!(
+        (up.verdict("release.apply/pair"), project.port("left")),
+        ("done".to_owned(), port)
+    );
 
     project.devk(&["down", "--delete"]).well();
     assert!(!cluster().has_namespace("full-state"));
@@ -48,7 +69,9 @@ fn a_full_disk_below_the_state_folder_is_told_and_nothing_is_half_applied() {
 
 #[test]
 fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards() {
-    let Some(disk) = SmallDisk::mount() else { return };
+    let Some(disk) = SmallDisk::mount() else {
+        return;
+    };
     cluster();
     let mut project = Project::pair("read-only-state");
     project.set("XDG_STATE_HOME", disk.path());
@@ -57,17 +80,31 @@ fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards(
     assert!(command_line(session).contains("supervise read-only-state"));
     project.devk(&["down"]).well();
     // Its log is open as long as it is there.
-    eventually("the session stays", Duration::from_secs(15), || command_line(session).is_empty());
+    eventually("the session stays", Duration::from_secs(15), || {
+        command_line(session).is_empty()
+    });
     disk.remount("ro");
-    for words in [&["up", "-d"][..], &["up", "--once"], &["down"], &["down", "--delete"]] {
-        says(&project.devk(words).exits(1), "Read-only file system", "XDG_STATE_HOME");
+    for words in [
+        &["up", "-d"][..],
+        &["up", "--once"],
+        &["down"],
+        &["down", "--delete"],
+    ] {
+        says(
+            &project.devk(words).exits(1),
+            "Read-only file system",
+            "XDG_STATE_HOME",
+        );
     }
     // What only looks has nothing to write.
     let status = project.devk(&["status"]).well().document();
     assert_eq!(status["cluster"]["state"], "running", "{status}");
     disk.remount("rw");
     project.devk(&["up", "-d"]).well();
-    assert_eq!(get(project.port("left"), "/index.html").unwrap().well(), "this is left\n");
+    assert_eq!(
+        get(project.port("left"), "/index.html").unwrap().well(),
+        "this is left\n"
+    );
     project.devk(&["down", "--delete"]).well();
     assert!(!disk.path().join("devk/projects/read-only-state").exists());
 }
@@ -80,10 +117,14 @@ impl SmallNode {
     const CONTENT: &str = "/var/lib/containerd/io.containerd.content.v1.content";
 
     fn mount() -> Self {
-        let (room, content) = (Self::ROOM, Self::CONTENT);
+        let room = Self::ROOM;
+        let content = Self::CONTENT;
         let layers = format!("lowerdir={content},upperdir={room}/upper,workdir={room}/work");
-        let above = format!("mkdir {room}/upper {room}/work && mount -t overlay -o {layers} overlay {content}");
-        let script = format!("mkdir -p {room} && mount -t tmpfs -o size=64k tmpfs {room} && {above}");
+        let above = format!(
+            "mkdir {room}/upper {room}/work && mount -t overlay -o {layers} overlay {content}"
+        );
+        let script =
+            format!("mkdir -p {room} && mount -t tmpfs -o size=64k tmpfs {room} && {above}");
         docker(&["exec", NODE, "sh", "-c", &script]);
         Self
     }
@@ -111,17 +152,47 @@ fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
     let up = pair.project.devk(&["up", "-d"]).exits(1);
     let error = up.end_of("image.load/left")["error"].clone();
     assert_eq!(error["code"], "image.load", "{error}");
-    assert!(error["evidence"].to_string().contains("no space left on device"), "{error}");
-    assert!(error["hint"].as_str().unwrap().contains(&format!("docker exec {NODE} df -h")), "{error}");
+    assert!(
+        error["evidence"]
+            .to_string()
+            .contains("no space left on device"),
+        "{error}"
+    );
+    assert!(
+        error["hint"]
+            .as_str()
+            .unwrap()
+            .contains(&format!("docker exec {NODE} df -h")),
+        "{error}"
+    );
     assert_eq!(up.verdict("release.apply/pair"), "skipped");
-    let reference = images_of("full-node").into_iter().find(|image| image.contains("/left:")).unwrap();
-    let listed = docker(&["exec", NODE, "ctr", "--namespace=k8s.io", "images", "ls", "-q"]);
-    assert!(!listed.contains(&reference), "the node has half of it: {listed}");
+    let reference = images_of("full-node")
+        .into_iter()
+        .find(|image| image.contains("/left:"))
+        .unwrap();
+    let listed = docker(&[
+        "exec",
+        NODE,
+        "ctr",
+        "--namespace=k8s.io",
+        "images",
+        "ls",
+        "-q",
+    ]);
+    assert!(
+        !listed.contains(&reference),
+        "the node has half of it: {listed}"
+    );
 
     small.make_room();
     let up = pair.project.devk(&["up", "-d"]).well();
     assert_eq!(up.verdict("image.build/left"), "skipped");
-    assert_eq!(get(pair.project.port("left"), "/index.html").unwrap().well(), "this is left\n");
+    assert_eq!(
+        get(pair.project.port("left"), "/index.html")
+            .unwrap()
+            .well(),
+        "this is left\n"
+    );
     pair.is_equal();
     pair.project.devk(&["down", "--delete"]).well();
     drop(small);
@@ -129,5 +200,8 @@ fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
 
 fn getrandom(bytes: &mut [u8]) {
     use std::io::Read;
-    std::fs::File::open("/dev/urandom").unwrap().read_exact(bytes).unwrap();
+    std::fs::File::open("/dev/urandom")
+        .unwrap()
+        .read_exact(bytes)
+        .unwrap();
 }

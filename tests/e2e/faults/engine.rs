@@ -10,7 +10,10 @@ use crate::support::machine::{docker, run};
 
 /// It is the machine's own, and not the lab's.
 fn is_systemds() -> bool {
-    let active = Command::new("systemctl").args(["is-active", "--quiet", "docker"]).stderr(Stdio::null()).status();
+    let active = Command::new("systemctl")
+        .args(["is-active", "--quiet", "docker"])
+        .stderr(Stdio::null())
+        .status();
     active.is_ok_and(|status| status.success())
 }
 
@@ -31,7 +34,9 @@ fn restart() {
 #[test]
 fn a_restarted_engine_ends_no_forward_and_loses_no_file() {
     if is_systemds() && std::env::var_os("CI").is_none() {
-        eprintln!("left out without CI=true: it would restart this machine's own Docker, and whatever runs there");
+        eprintln!(
+            "left out without CI=true: it would restart this machine's own Docker, and whatever runs there"
+        );
         return;
     }
     let pair = Followed::pair("engine");

@@ -9,7 +9,8 @@ use crate::support::project::Project;
 use crate::support::tell;
 
 /// For names of files, which have no `/`: a shell that reads this makes a file of it.
-const TOUCH: &str = "it's \"a\" $(touch $HOME-canary) `touch $HOME-canary` ;touch $HOME-canary\n& x";
+const TOUCH: &str =
+    "it's \"a\" $(touch $HOME-canary) `touch $HOME-canary` ;touch $HOME-canary\n& x";
 
 fn no_shell_has_read_it() {
     let canary = machine().home().with_file_name("home-canary");
@@ -19,8 +20,12 @@ fn no_shell_has_read_it() {
 #[test]
 fn no_name_reaches_a_shell_here_in_the_node_or_in_the_container() {
     let mut pair = Followed::pair_not_up("shells");
-    let (chart, values, right) = (format!("chart {TOUCH}"), format!("values {TOUCH}.yaml"), format!("right {TOUCH}"));
-    let rename = |from: &str, to: &str| std::fs::rename(pair.project.path(from), pair.project.path(to)).unwrap();
+    let chart = format!("chart {TOUCH}");
+    let values = format!("values {TOUCH}.yaml");
+    let right = format!("right {TOUCH}");
+    let rename = |from: &str, to: &str| {
+        std::fs::rename(pair.project.path(from), pair.project.path(to)).unwrap()
+    };
     rename("chart", &chart);
     rename("values-dev.yaml", &values);
     rename("right/Dockerfile", &format!("right/Dockerfile {TOUCH}"));
@@ -32,11 +37,23 @@ fn no_name_reaches_a_shell_here_in_the_node_or_in_the_container() {
         "chart: ./chart",
         &format!("chart: {}\n    set: {{left.note: {inside}}}", json(&chart)),
     );
-    pair.project.edit("devk.yaml", "[values-dev.yaml]", &format!("[{}]", json(&values)));
+    pair.project.edit(
+        "devk.yaml",
+        "[values-dev.yaml]",
+        &format!("[{}]", json(&values)),
+    );
     let dockerfile = json(&format!("{right}/Dockerfile {TOUCH}"));
-    let image = format!("right: {{context: {}, dockerfile: {dockerfile}, args: {{NOTE: {inside}}}}}", json(&right));
-    pair.project.edit("devk.yaml", "right: {context: ./right}", &image);
-    pair.project.edit("devk.yaml", "run: [touch, /tmp/synced]", &format!("run: [echo, {inside}]"));
+    let image = format!(
+        "right: {{context: {}, dockerfile: {dockerfile}, args: {{NOTE: {inside}}}}}",
+        json(&right)
+    );
+    pair.project
+        .edit("devk.yaml", "right: {context: ./right}", &image);
+    pair.project.edit(
+        "devk.yaml",
+        "run: [touch, /tmp/synced]",
+        &format!("run: [echo, {inside}]"),
+    );
     pair.project.set("NOTE", TOUCH);
     for words in [&["ports"][..], &["up", "--dry-run"]] {
         pair.project.devk(words).well();
@@ -65,21 +82,36 @@ fn files_outside_of_the_project_are_not_shown_and_not_built_in() {
     let devk_yaml = std::fs::read_to_string(project.path("devk.yaml")).unwrap();
     let files = [
         ("[values-dev.yaml]", format!("[{file}]")),
-        ("[values-dev.yaml]", "[../../../../../../etc/passwd]".to_owned()),
+        (
+            "[values-dev.yaml]",
+            "[../../../../../../etc/passwd]".to_owned(),
+        ),
         ("./chart", "../../../../../../etc".to_owned()),
         ("./left", "/proc/self".to_owned()),
-        ("name: pair\n    chart", "name: ../pair\n    chart".to_owned()),
+        (
+            "name: pair\n    chart",
+            "name: ../pair\n    chart".to_owned(),
+        ),
     ];
     for (from, to) in files {
         project.write("devk.yaml", &devk_yaml);
         project.edit("devk.yaml", from, &to);
         let ran = project.devk(&["ports"]).exits(2);
         let shown = format!("{}{}", ran.stdout, ran.stderr);
-        assert!(!shown.contains("geheim") && !shown.contains("root:x"), "{to}: {shown}");
+        assert!(
+            !shown.contains("geheim") && !shown.contains("root:x"),
+            "{to}: {shown}"
+        );
     }
     project.write("devk.yaml", &devk_yaml);
     for profile in ["../../etc", "/etc", "demo/../demo", "demo\n", "$(id)"] {
-        assert_eq!(project.devk(&["ports", "--profile", profile]).exits(2).error()["code"], "config.profile");
+        assert_eq!(
+            project
+                .devk(&["ports", "--profile", profile])
+                .exits(2)
+                .error()["code"],
+            "config.profile"
+        );
     }
 }
 
@@ -96,9 +128,17 @@ fn a_link_out_of_the_context_is_a_link_in_the_container_and_nothing_more() {
     for link in ["built", "folder", "synced"] {
         let there = pair.exec(
             &pair.pod(),
-            &["sh", "-c", "readlink \"$0\"; cat \"$0\" \"$0/secret\" 2>/dev/null || true", &pair.inside(link)],
+            &[
+                "sh",
+                "-c",
+                "readlink \"$0\"; cat \"$0\" \"$0/secret\" 2>/dev/null || true",
+                &pair.inside(link),
+            ],
         );
-        assert!(there.starts_with(aside.path().to_str().unwrap()) && !there.contains("geheim"), "{link}: {there}");
+        assert!(
+            there.starts_with(aside.path().to_str().unwrap()) && !there.contains("geheim"),
+            "{link}: {there}"
+        );
     }
 }
 
@@ -110,12 +150,19 @@ fn files_without_end_are_refused_or_read_soon() {
         let since = Instant::now();
         let ran = project.devk(&["ports"]).exits(code);
         tell(what, since.elapsed());
-        assert!(since.elapsed() < Duration::from_secs(180), "{what} took {:?}", since.elapsed());
+        assert!(
+            since.elapsed() < Duration::from_secs(180),
+            "{what} took {:?}",
+            since.elapsed()
+        );
         ran
     };
     let file = std::fs::File::create(project.path("devk.yaml")).unwrap();
     file.set_len(100 << 20).unwrap();
-    assert_eq!(timed("a devk.yaml of 100 MB", 2).error()["code"], "config.syntax");
+    assert_eq!(
+        timed("a devk.yaml of 100 MB", 2).error()["code"],
+        "config.syntax"
+    );
     project.write("devk.yaml", &devk_yaml);
 
     let mut values = std::fs::File::create(project.path("values-dev.yaml")).unwrap();
@@ -123,7 +170,10 @@ fn files_without_end_are_refused_or_read_soon() {
     values.write_all(&vec![b'x'; 10 << 20]).unwrap();
     values.write_all(b"\"}\n").unwrap();
     let ran = timed("a value of 10 MB", 0);
-    assert!(ran.stdout.len() + ran.stderr.len() < 100_000, "the value is shown");
+    assert!(
+        ran.stdout.len() + ran.stderr.len() < 100_000,
+        "the value is shown"
+    );
     project.write("values-dev.yaml", "{}\n");
 
     let services = "{{- range $n := until 10000 }}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s{{ $n }}}\n\
@@ -135,7 +185,14 @@ fn files_without_end_are_refused_or_read_soon() {
     project.write("devk.yaml", without);
     let ran = timed("10,000 forwards", 0);
     let forwards = ran.document()["forwards"].as_array().unwrap().clone();
-    let locals: std::collections::BTreeSet<_> = forwards.iter().map(|forward| forward["local"].as_u64()).collect();
-    assert_eq!((forwards.len(), locals.len()), (10_002, 10_002), "every one has a port of its own");
+    let locals: std::collections::BTreeSet<_> = forwards
+        .iter()
+        .map(|forward| forward["local"].as_u64())
+        .collect();
+    assert_eq!(
+        (forwards.len(), locals.len()),
+        (10_002, 10_002),
+        "every one has a port of its own"
+    );
     std::fs::remove_file(project.path("chart/templates/many.yaml")).unwrap();
 }

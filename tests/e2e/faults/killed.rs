@@ -60,7 +60,11 @@ pub(super) fn half_on(cluster: &str, name: &str) -> Project {
     ] {
         project.edit("devk.yaml", line, "");
     }
-    project.edit("chart/templates/pair.yaml", "list \"left\" \"right\"", "list \"left\"");
+    project.edit(
+        "chart/templates/pair.yaml",
+        "list \"left\" \"right\"",
+        "list \"left\"",
+    );
     project
 }
 
@@ -72,7 +76,10 @@ impl At {
                 eventually("no session starts", SOON, begun);
             }
             Self::Told(step, status) => {
-                up.wait_for(&[&format!("\"step\":\"{step}\""), &format!("\"status\":\"{status}\"")]);
+                up.wait_for(&[
+                    &format!("\"step\":\"{step}\""),
+                    &format!("\"status\":\"{status}\""),
+                ]);
             }
             Self::Settled => {
                 up.wait_for(&["\"settled\""]);
@@ -96,21 +103,42 @@ impl std::fmt::Display for At {
 pub(super) fn comes_up(project: &Project, what: &str) {
     let since = Instant::now();
     let up = project.devk(&["up", "-d"]).well();
-    tell(&format!("{what}, until the next `up` is settled"), since.elapsed());
+    tell(
+        &format!("{what}, until the next `up` is settled"),
+        since.elapsed(),
+    );
     let forwards = up.settled()["forwards"].as_array().unwrap().clone();
-    assert_eq!(get(port_of(&forwards, "left"), "/index.html").unwrap().well(), "this is left\n");
+    assert_eq!(
+        get(port_of(&forwards, "left"), "/index.html")
+            .unwrap()
+            .well(),
+        "this is left\n"
+    );
     // A session that was just ending may take a moment.
     let supervisors = || machine().supervisors(&project.name);
     eventually("there are two sessions", SOON, || supervisors().len() == 1);
     let held = held_by(supervisors()[0]);
     // On IPv4, and on IPv6 where there is any.
-    let sockets = |forward: &Value| held.iter().filter(|port| u64::from(**port) == forward["local"]).count();
-    assert!(forwards.iter().all(|forward| (1..=2).contains(&sockets(forward))), "{forwards:?} {held:?}");
+    let sockets = |forward: &Value| {
+        held.iter()
+            .filter(|port| u64::from(**port) == forward["local"])
+            .count()
+    };
+    assert!(
+        forwards
+            .iter()
+            .all(|forward| (1..=2).contains(&sockets(forward))),
+        "{forwards:?} {held:?}"
+    );
 }
 
 /// Does something to a project for each of these, some at once, and removes the projects: nothing may be left.
 fn in_waves<T: Copy + Sync>(name: &str, cases: &[T], case: impl Fn(&mut Project, T) + Sync) {
-    let numbered: Vec<_> = cases.iter().enumerate().map(|(at, case)| (format!("{name}-{at}"), *case)).collect();
+    let numbered: Vec<_> = cases
+        .iter()
+        .enumerate()
+        .map(|(at, case)| (format!("{name}-{at}"), *case))
+        .collect();
     for wave in numbered.chunks(AT_ONCE) {
         let names: Vec<_> = wave.iter().map(|(name, _)| name.as_str()).collect();
         let before = Snapshot::of(&names);
@@ -121,8 +149,14 @@ fn in_waves<T: Copy + Sync>(name: &str, cases: &[T], case: impl Fn(&mut Project,
             project
         };
         let projects: Vec<_> = std::thread::scope(|scope| {
-            let running: Vec<_> = wave.iter().map(|input| scope.spawn(|| run(input))).collect();
-            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+            let running: Vec<_> = wave
+                .iter()
+                .map(|input| scope.spawn(|| run(input)))
+                .collect();
+            running
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         before.leaves_nothing(&names.join(", "));
         drop(projects);
@@ -165,7 +199,10 @@ const HELMS: [&str; 3] = ["template", "version", "upgrade"];
 pub(super) fn started_by(parent: u32, words: &str) -> u32 {
     let deadline = Instant::now() + SOON;
     while Instant::now() < deadline {
-        if let Some(pid) = children(parent).into_iter().find(|pid| command_line(*pid).contains(words)) {
+        if let Some(pid) = children(parent)
+            .into_iter()
+            .find(|pid| command_line(*pid).contains(words))
+        {
             return pid;
         }
         std::thread::sleep(Duration::from_millis(1));
@@ -186,7 +223,10 @@ fn a_helm_killed_at_any_step_fails_its_up_and_not_the_next_one() {
         let helm = started_by(session, &format!("helm {verb}"));
         kill(helm, Signal::KILL);
         let ran = up.ended();
-        assert!(matches!(ran.code, Some(1 | 2)), "`helm {verb}` was killed; {ran:?}");
+        assert!(
+            matches!(ran.code, Some(1 | 2)),
+            "`helm {verb}` was killed; {ran:?}"
+        );
         assert!(format!("{ran:?}").contains("signal: 9"), "{ran:?}");
         comes_up(project, &format!("helm {verb} killed"));
     });
@@ -198,12 +238,19 @@ const CTRL_C: Duration = Duration::from_secs(2);
 #[test]
 fn ctrl_c_at_any_step_ends_the_session_within_2_seconds_and_leaves_nothing() {
     cluster();
-    let named: Vec<_> = STEPS.iter().enumerate().map(|(at, step)| (format!("ctrl-c-{at}"), *step)).collect();
+    let named: Vec<_> = STEPS
+        .iter()
+        .enumerate()
+        .map(|(at, step)| (format!("ctrl-c-{at}"), *step))
+        .collect();
     for wave in named.chunks(AT_ONCE) {
         let names: Vec<_> = wave.iter().map(|(name, _)| name.as_str()).collect();
         let before = Snapshot::of(&names);
         // One after the other, since their time is taken.
-        let projects: Vec<_> = wave.iter().map(|(name, at)| interrupted(name, *at)).collect();
+        let projects: Vec<_> = wave
+            .iter()
+            .map(|(name, at)| interrupted(name, *at))
+            .collect();
         std::thread::scope(|scope| {
             for project in &projects {
                 scope.spawn(|| project.devk(&["down", "--delete"]).well());
@@ -217,8 +264,12 @@ fn interrupted(name: &str, at: At) -> Project {
     let project = half_on(CLUSTER, name);
     let mut up = project.start(&["up"]);
     at.reached(&project, &mut up);
-    let (since, ports) =
-        (Instant::now(), machine().supervisors(name).into_iter().flat_map(held_by).collect::<Vec<_>>());
+    let since = Instant::now();
+    let ports = machine()
+        .supervisors(name)
+        .into_iter()
+        .flat_map(held_by)
+        .collect::<Vec<_>>();
     up.interrupt();
     let ran = up.ended();
     let took = since.elapsed();
@@ -227,7 +278,12 @@ fn interrupted(name: &str, at: At) -> Project {
     let ran = ran.exits(if settled { 0 } else { 130 });
     assert!(took < CTRL_C, "{took:?} at `{at}`; {ran:?}");
     // Its lock and its listeners are free by now; its process may have something to put away.
-    eventually("the session goes on", SOON, || machine().supervisors(name).is_empty());
-    assert!(!ports.iter().any(|port| listens(*port)), "{ports:?} at `{at}`");
+    eventually("the session goes on", SOON, || {
+        machine().supervisors(name).is_empty()
+    });
+    assert!(
+        !ports.iter().any(|port| listens(*port)),
+        "{ports:?} at `{at}`"
+    );
     project
 }

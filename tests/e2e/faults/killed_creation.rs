@@ -17,7 +17,11 @@ const DONE: At = At::Told("cluster.create", "done");
 
 /// Waits until kind has begun to make a node of this cluster.
 fn node_begun(cluster: &str) {
-    let begun = || !machine().processes(&format!("io.x-k8s.kind.cluster={cluster} ")).is_empty();
+    let begun = || {
+        !machine()
+            .processes(&format!("io.x-k8s.kind.cluster={cluster} "))
+            .is_empty()
+    };
     eventually("kind makes no node", Duration::from_secs(60), begun);
 }
 
@@ -48,46 +52,71 @@ fn session_killed(project: &Project, up: Running) {
 
 #[test]
 fn a_session_killed_before_kind_has_made_a_node() {
-    recovers("cut-start", "session killed at `cluster.create started`", &["up", "-d"], |project, mut up| {
-        STARTED.reached(project, &mut up);
-        session_killed(project, up);
-    });
+    recovers(
+        "cut-start",
+        "session killed at `cluster.create started`",
+        &["up", "-d"],
+        |project, mut up| {
+            STARTED.reached(project, &mut up);
+            session_killed(project, up);
+        },
+    );
 }
 
 #[test]
 fn a_session_killed_while_kind_makes_a_node() {
-    recovers("cut-node", "session killed while kind makes a node", &["up", "-d"], |project, up| {
-        node_begun("devk-e2e-cut-node");
-        session_killed(project, up);
-    });
+    recovers(
+        "cut-node",
+        "session killed while kind makes a node",
+        &["up", "-d"],
+        |project, up| {
+            node_begun("devk-e2e-cut-node");
+            session_killed(project, up);
+        },
+    );
 }
 
 #[test]
 fn a_session_killed_when_the_cluster_has_just_been_made() {
-    recovers("cut-done", "session killed at `cluster.create done`", &["up", "-d"], |project, mut up| {
-        DONE.reached(project, &mut up);
-        session_killed(project, up);
-    });
+    recovers(
+        "cut-done",
+        "session killed at `cluster.create done`",
+        &["up", "-d"],
+        |project, mut up| {
+            DONE.reached(project, &mut up);
+            session_killed(project, up);
+        },
+    );
 }
 
 #[test]
 fn a_client_killed_while_kind_starts_the_control_plane() {
-    recovers("cut-client", "client killed while kind starts the control plane", &["up"], |_, mut up| {
-        control_plane_begun(&mut up);
-        up.kill();
-        assert_eq!(up.ended().code, None);
-    });
+    recovers(
+        "cut-client",
+        "client killed while kind starts the control plane",
+        &["up"],
+        |_, mut up| {
+            control_plane_begun(&mut up);
+            up.kill();
+            assert_eq!(up.ended().code, None);
+        },
+    );
 }
 
 #[test]
 fn a_kind_killed_while_it_makes_a_node() {
-    recovers("cut-kind", "kind killed while it makes a node", &["up", "-d"], |project, up| {
-        node_begun("devk-e2e-cut-kind");
-        let session = machine().supervisors(&project.name)[0];
-        kill(started_by(session, "kind create cluster"), Signal::KILL);
-        let failed = up.ended().exits(1).end_of("cluster.create");
-        assert_eq!(failed["error"]["code"], "command.killed", "{failed}");
-    });
+    recovers(
+        "cut-kind",
+        "kind killed while it makes a node",
+        &["up", "-d"],
+        |project, up| {
+            node_begun("devk-e2e-cut-kind");
+            let session = machine().supervisors(&project.name)[0];
+            kill(started_by(session, "kind create cluster"), Signal::KILL);
+            let failed = up.ended().exits(1).end_of("cluster.create");
+            assert_eq!(failed["error"]["code"], "command.killed", "{failed}");
+        },
+    );
 }
 
 /// As the README promises.
@@ -115,15 +144,23 @@ fn interrupted(name: &str, what: &str, until: impl FnOnce(&Project, &mut Running
 
 #[test]
 fn ctrl_c_while_kind_makes_a_node() {
-    interrupted("int-node", "while kind makes a node", |_, _| node_begun("devk-e2e-int-node"));
+    interrupted("int-node", "while kind makes a node", |_, _| {
+        node_begun("devk-e2e-int-node")
+    });
 }
 
 #[test]
 fn ctrl_c_while_kind_starts_the_control_plane() {
-    interrupted("int-plane", "while kind starts the control plane", |_, up| control_plane_begun(up));
+    interrupted(
+        "int-plane",
+        "while kind starts the control plane",
+        |_, up| control_plane_begun(up),
+    );
 }
 
 #[test]
 fn ctrl_c_when_the_cluster_has_just_been_made() {
-    interrupted("int-done", "at `cluster.create done`", |project, up| DONE.reached(project, up));
+    interrupted("int-done", "at `cluster.create done`", |project, up| {
+        DONE.reached(project, up)
+    });
 }

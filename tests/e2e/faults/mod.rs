@@ -38,7 +38,8 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
     let port = pair.project.port("left");
     pair.save("before", "before");
     pair.settled();
-    let (knocker, over) = (Knocker::at(port), AtomicBool::new(false));
+    let knocker = Knocker::at(port);
+    let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0.. {
@@ -58,7 +59,10 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
     let since = Instant::now();
     let page = || get(port, "/after").is_ok_and(|answer| answer.body == "after");
     eventually("the save does not come live by itself", NODE_BACK, page);
-    tell(&format!("{what}, until a save is served through the old listener"), since.elapsed());
+    tell(
+        &format!("{what}, until a save is served through the old listener"),
+        since.elapsed(),
+    );
     knocker.was_never_refused();
     pair.is_equal();
 }

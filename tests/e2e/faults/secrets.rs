@@ -26,7 +26,8 @@ fn arguments(over: &AtomicBool) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();
     while !over.load(Ordering::SeqCst) {
         let processes = std::fs::read_dir("/proc").unwrap().flatten();
-        let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
+        let lines =
+            processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
         seen.extend(lines.map(|line| String::from_utf8_lossy(&line).replace('\0', " ")));
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -43,7 +44,10 @@ fn readable(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
         if metadata.is_dir() {
             readable(&entry.path(), found);
         } else if metadata.is_file() {
-            found.push((entry.path().display().to_string(), std::fs::read(entry.path()).unwrap_or_default()));
+            found.push((
+                entry.path().display().to_string(),
+                std::fs::read(entry.path()).unwrap_or_default(),
+            ));
         }
     }
 }
@@ -55,8 +59,13 @@ fn no_secret_is_in_a_log_an_event_an_argument_list_or_a_file_that_others_can_rea
     pair.project.prefer(recorder.folder());
     pair.project.set("AWS_SECRET_ACCESS_KEY", SHELL);
     pair.project.write("chart/templates/secret.yaml", SECRET);
-    pair.project.edit("chart/values.yaml", "serviceType:", &format!("chart: {CHART}\nserviceType:"));
-    pair.project.write("values-dev.yaml", &format!("values: {VALUES}\n"));
+    pair.project.edit(
+        "chart/values.yaml",
+        "serviceType:",
+        &format!("chart: {CHART}\nserviceType:"),
+    );
+    pair.project
+        .write("values-dev.yaml", &format!("values: {VALUES}\n"));
     pair.project.edit(
         "devk.yaml",
         "    timeout: 60s",
@@ -78,11 +87,24 @@ fn no_secret_is_in_a_log_an_event_an_argument_list_or_a_file_that_others_can_rea
     let made = generated["pair/made"]["value"].as_str().unwrap().to_owned();
     assert_eq!(made.len(), 32);
     // It is where it belongs, so that it could be found elsewhere.
-    let there =
-        pair.kubectl(&["get", "secret", "pair", "-o", "go-template={{range .data}}{{. | base64decode}} {{end}}"]);
+    let there = pair.kubectl(&[
+        "get",
+        "secret",
+        "pair",
+        "-o",
+        "go-template={{range .data}}{{. | base64decode}} {{end}}",
+    ]);
     let calls = recorder.calls();
-    assert!(calls.iter().any(|call| call.starts_with("helm upgrade --install")), "{calls:?}");
-    assert!(seen.iter().any(|line| line.contains("supervise secrets")), "nothing was seen");
+    assert!(
+        calls
+            .iter()
+            .any(|call| call.starts_with("helm upgrade --install")),
+        "{calls:?}"
+    );
+    assert!(
+        seen.iter().any(|line| line.contains("supervise secrets")),
+        "nothing was seen"
+    );
 
     let log = std::fs::read_to_string(state.join("supervisor.log")).unwrap();
     let mut files = vec![];
@@ -90,14 +112,22 @@ fn no_secret_is_in_a_log_an_event_an_argument_list_or_a_file_that_others_can_rea
         readable(&machine().home().with_file_name(folder), &mut files);
     }
     for secret in [VALUES, SET, CHART, SHELL, COMPOSE, &made] {
-        assert!([SHELL, COMPOSE].contains(&secret) || there.contains(secret), "{secret} did not arrive");
+        assert!(
+            [SHELL, COMPOSE].contains(&secret) || there.contains(secret),
+            "{secret} did not arrive"
+        );
         assert!(!said.contains(secret), "{secret} was shown:\n{said}");
-        assert!(!log.contains(secret), "{secret} is in the session's log:\n{log}");
+        assert!(
+            !log.contains(secret),
+            "{secret} is in the session's log:\n{log}"
+        );
         for line in calls.iter().chain(&seen) {
             assert!(!line.contains(secret), "{secret} is an argument: {line}");
         }
         for (file, bytes) in &files {
-            let holds = bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+            let holds = bytes
+                .windows(secret.len())
+                .any(|window| window == secret.as_bytes());
             assert!(!holds, "others can read {secret} in {file}");
         }
     }
@@ -115,15 +145,31 @@ fn everything_is_tried(pair: &Followed) -> String {
     hear(&["up", "--dry-run"], Some(0));
     hear(&["up", "-d"], Some(0));
     let listening = events(pair);
-    for words in [&["status"][..], &["ports"], &["env"], &["doctor"], &["verify"], &["up", "--dry-run"]] {
+    for words in [
+        &["status"][..],
+        &["ports"],
+        &["env"],
+        &["doctor"],
+        &["verify"],
+        &["up", "--dry-run"],
+    ] {
         hear(words, None);
     }
     // What fails shows what it has: the chart, the values, devk.yaml itself.
     let secret = std::fs::read_to_string(project.path("chart/templates/secret.yaml")).unwrap();
     let broken = [
-        ("chart/templates/secret.yaml", secret.replace(".Values.values | quote", ".Values.values.deeper")),
-        ("chart/templates/secret.yaml", secret.replace("{{ .Values.values | quote }}", "\"{{ .Values.values }}")),
-        ("chart/templates/secret.yaml", secret.replace("{{ .Values.inline | quote }}", "[{{ .Values.inline }}]")),
+        (
+            "chart/templates/secret.yaml",
+            secret.replace(".Values.values | quote", ".Values.values.deeper"),
+        ),
+        (
+            "chart/templates/secret.yaml",
+            secret.replace("{{ .Values.values | quote }}", "\"{{ .Values.values }}"),
+        ),
+        (
+            "chart/templates/secret.yaml",
+            secret.replace("{{ .Values.inline | quote }}", "[{{ .Values.inline }}]"),
+        ),
         ("values-dev.yaml", format!("values: \"{VALUES}\n")),
         ("values-dev.yaml", format!("values: {VALUES}: x\n")),
     ];
@@ -134,13 +180,23 @@ fn everything_is_tried(pair: &Followed) -> String {
         project.write(file, &whole);
     }
     let whole = std::fs::read_to_string(project.path("devk.yaml")).unwrap();
-    for text in [format!("{{inline: \"{SET}}}"), format!("{{inline: {SET}, {SET}: {{]}}"), SET.to_owned()] {
-        project.write("devk.yaml", &whole.replace(&format!("{{inline: {SET}}}"), &text));
+    for text in [
+        format!("{{inline: \"{SET}}}"),
+        format!("{{inline: {SET}, {SET}: {{]}}"),
+        SET.to_owned(),
+    ] {
+        project.write(
+            "devk.yaml",
+            &whole.replace(&format!("{{inline: {SET}}}"), &text),
+        );
         hear(&["up", "-d"], Some(2));
     }
     project.write("devk.yaml", &whole);
     hear(&["up", "-d"], Some(0));
-    assert_eq!(get(project.port("left"), "/index.html").unwrap().well(), "this is left\n");
+    assert_eq!(
+        get(project.port("left"), "/index.html").unwrap().well(),
+        "this is left\n"
+    );
     listening.kill();
     said + &listening.ended().stdout
 }

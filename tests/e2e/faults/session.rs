@@ -17,7 +17,8 @@ const ASLEEP: Duration = Duration::from_secs(20);
 #[test]
 fn a_session_that_slept_catches_up_with_what_was_saved_meanwhile() {
     let pair = Followed::pair("asleep");
-    let (port, supervisors) = (pair.project.port("left"), machine().supervisors("asleep"));
+    let port = pair.project.port("left");
+    let supervisors = machine().supervisors("asleep");
     let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
     all(Signal::STOP);
     pair.save("index.html", "saved while it slept\n");
@@ -25,9 +26,17 @@ fn a_session_that_slept_catches_up_with_what_was_saved_meanwhile() {
     std::thread::sleep(ASLEEP);
     all(Signal::CONT);
     let since = Instant::now();
-    let page = || get(port, "/index.html").is_ok_and(|answer| answer.body == "saved while it slept\n");
-    eventually("the session does not catch up", Duration::from_secs(60), page);
-    tell("woken, until what was saved meanwhile is served", since.elapsed());
+    let page =
+        || get(port, "/index.html").is_ok_and(|answer| answer.body == "saved while it slept\n");
+    eventually(
+        "the session does not catch up",
+        Duration::from_secs(60),
+        page,
+    );
+    tell(
+        "woken, until what was saved meanwhile is served",
+        since.elapsed(),
+    );
     pair.is_equal();
 }
 
@@ -42,12 +51,16 @@ fn night() -> Duration {
 fn a_laptop_that_slept_ends_no_forward_and_loses_no_file() {
     let pair = Followed::pair("night");
     let supervisors = machine().supervisors("night");
-    survives(&pair, &format!("session and node asleep for {} s", night().as_secs()), || {
-        let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
-        all(Signal::STOP);
-        docker(&["pause", NODE]);
-        std::thread::sleep(night());
-        docker(&["unpause", NODE]);
-        all(Signal::CONT);
-    });
+    survives(
+        &pair,
+        &format!("session and node asleep for {} s", night().as_secs()),
+        || {
+            let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
+            all(Signal::STOP);
+            docker(&["pause", NODE]);
+            std::thread::sleep(night());
+            docker(&["unpause", NODE]);
+            all(Signal::CONT);
+        },
+    );
 }

@@ -24,9 +24,14 @@ impl Compose {
     pub(crate) fn up(project: &Project, services: &[&str]) -> Self {
         for port in [WEB, API, POSTGRES, REDIS] {
             let free = TcpListener::bind(("0.0.0.0", port));
-            assert!(free.is_ok(), "port {port}, which the demo's Compose stack publishes, is held: {free:?}");
+            assert!(
+                free.is_ok(),
+                "port {port}, which the demo's Compose stack publishes, is held: {free:?}"
+            );
         }
-        let compose = Self { file: project.path("compose.yaml") };
+        let compose = Self {
+            file: project.path("compose.yaml"),
+        };
         compose.run(&[&["up", "--detach", "--build", "--wait"], services].concat());
         compose
     }
@@ -37,28 +42,47 @@ impl Compose {
 
     fn command(&self) -> Command {
         let mut command = Command::new("docker");
-        command.args(["compose", "--project-name", Self::NAME, "--file"]).arg(&self.file);
+        command
+            .args(["compose", "--project-name", Self::NAME, "--file"])
+            .arg(&self.file);
         command
     }
 
     /// `psql` inside the database's container.
     pub(crate) fn psql(&self, database: &str, sql: &str) -> String {
-        self.run(&["exec", "-T", "postgres", "psql", "-U", "demo", "-d", database, "-tAc", sql])
+        self.run(&[
+            "exec", "-T", "postgres", "psql", "-U", "demo", "-d", database, "-tAc", sql,
+        ])
     }
 
     /// A database as a text that is the same as long as it is.
     pub(crate) fn dump(&self, database: &str) -> String {
-        self.run(&["exec", "-T", "postgres", "pg_dump", "-U", "demo", "--restrict-key=devk", database])
+        self.run(&[
+            "exec",
+            "-T",
+            "postgres",
+            "pg_dump",
+            "-U",
+            "demo",
+            "--restrict-key=devk",
+            database,
+        ])
     }
 
     /// The names of all databases and what is said of them.
     pub(crate) fn databases(&self) -> String {
-        self.psql("demo", "select datname, shobj_description(oid, 'pg_database') from pg_database order by 1")
+        self.psql(
+            "demo",
+            "select datname, shobj_description(oid, 'pg_database') from pg_database order by 1",
+        )
     }
 }
 
 impl Drop for Compose {
     fn drop(&mut self) {
-        let _ = self.command().args(["down", "--volumes", "--rmi", "local"]).output();
+        let _ = self
+            .command()
+            .args(["down", "--volumes", "--rmi", "local"])
+            .output();
     }
 }

@@ -15,8 +15,10 @@ use super::run::Running;
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// `pair` with a sync rule for its left image.
-const SYNCED: (&str, &str) =
-    ("left: {context: ./left}", "left: {context: ./left, sync: [{from: www, to: /www, run: [touch, /tmp/synced]}]}");
+const SYNCED: (&str, &str) = (
+    "left: {context: ./left}",
+    "left: {context: ./left, sync: [{from: www, to: /www, run: [touch, /tmp/synced]}]}",
+);
 
 /// The events of the session from now on.
 pub(crate) fn events(followed: &Followed) -> Running {
@@ -58,14 +60,26 @@ impl Followed {
         cluster();
         let project = Project::pair(name);
         project.edit("devk.yaml", SYNCED.0, SYNCED.1);
-        Self { project, image: "left", deployment: "pair-left", here: "left/www", there: "/www" }
+        Self {
+            project,
+            image: "left",
+            deployment: "pair-left",
+            here: "left/www",
+            there: "/www",
+        }
     }
 
     /// The demo, whose API reloads itself: what is synced is read off its Dockerfile.
     pub(crate) fn demo(name: &str) -> Self {
         cluster();
         let project = Project::demo_on(CLUSTER, name);
-        let demo = Self { project, image: "api", deployment: "demo-api", here: "api/app", there: "/srv/app" };
+        let demo = Self {
+            project,
+            image: "api",
+            deployment: "demo-api",
+            here: "api/app",
+            there: "/srv/app",
+        };
         demo.up()
     }
 
@@ -102,7 +116,11 @@ impl Followed {
         let status = self.project.devk(&["status"]).well().document();
         let images = status["sync"].as_array().unwrap();
         // Of an earlier image only its last containers are left, and they come after the current one.
-        images.iter().find(|sync| sync["image"] == self.image).cloned().unwrap_or(Value::Null)
+        images
+            .iter()
+            .find(|sync| sync["image"] == self.image)
+            .cloned()
+            .unwrap_or(Value::Null)
     }
 
     /// Waits until `devk status` says this of the image's sync.
@@ -119,10 +137,17 @@ impl Followed {
     pub(crate) fn settled(&self) -> Value {
         // A path that is gone is believed after a moment; then it is in the journal.
         std::thread::sleep(Duration::from_millis(400));
-        self.kubectl(&["rollout", "status", "deployment", self.deployment, "--timeout=180s"]);
+        self.kubectl(&[
+            "rollout",
+            "status",
+            "deployment",
+            self.deployment,
+            "--timeout=180s",
+        ]);
         self.until("a container lacks some of the working tree", |sync| {
             let containers = sync["containers"].as_array().into_iter().flatten();
-            let current = containers.filter(|c| c["open"] == true && c["generation"] == sync["generation"]);
+            let current =
+                containers.filter(|c| c["open"] == true && c["generation"] == sync["generation"]);
             let mut current: Vec<_> = current.filter_map(|c| c["pod"].as_str()).collect();
             current.sort_unstable();
             // A build that ends now brings others.
@@ -132,10 +157,14 @@ impl Followed {
 
     /// The pods that run and are not about to end, in the order of their names.
     pub(crate) fn pods(&self) -> Vec<String> {
-        let all: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
+        let all: Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
         let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
         let names = all["items"].as_array().unwrap().iter().filter(stays);
-        let mut names: Vec<_> = names.filter_map(|pod| pod["metadata"]["name"].as_str()).map(str::to_owned).collect();
+        let mut names: Vec<_> = names
+            .filter_map(|pod| pod["metadata"]["name"].as_str())
+            .map(str::to_owned)
+            .collect();
         names.retain(|name| name.starts_with(self.deployment));
         names.sort();
         names
@@ -152,7 +181,9 @@ impl Followed {
             let there = tempfile::tempdir().unwrap();
             self.fetch(&pod, there.path());
             let mut diff = Command::new("diff");
-            diff.args(["-r", "--no-dereference", "-x", "__pycache__"]).arg(self.file("")).arg(there.path());
+            diff.args(["-r", "--no-dereference", "-x", "__pycache__"])
+                .arg(self.file(""))
+                .arg(there.path());
             run(&mut diff);
         }
         let verified = self.project.devk(&["verify"]).well().document();
@@ -161,12 +192,27 @@ impl Followed {
 
     /// Copies the folder out of a container.
     fn fetch(&self, pod: &str, to: &Path) {
-        let mut tar = Command::new("tar").arg("-x").current_dir(to).stdin(Stdio::piped()).spawn().unwrap();
+        let mut tar = Command::new("tar")
+            .arg("-x")
+            .current_dir(to)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
         let pipe = tar.stdin.take().unwrap();
         let kubeconfig = cluster().kubeconfig(CLUSTER);
         let mut fetch = Command::new("kubectl");
-        fetch.arg("--kubeconfig").arg(kubeconfig).args(["-n", &self.project.name, "exec", pod, "--"]);
-        let fetched = fetch.args(["tar", "-C", self.there, "-c", "."]).stdout(pipe).status().unwrap();
+        fetch.arg("--kubeconfig").arg(kubeconfig).args([
+            "-n",
+            &self.project.name,
+            "exec",
+            pod,
+            "--",
+        ]);
+        let fetched = fetch
+            .args(["tar", "-C", self.there, "-c", "."])
+            .stdout(pipe)
+            .status()
+            .unwrap();
         drop(fetch);
         assert!(tar.wait().unwrap().success() && fetched.success());
     }

@@ -17,10 +17,12 @@ impl Knocker {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let refused = std::thread::spawn(move || {
-            let (mut refused, mut knocks) = (0, 0);
+            let mut refused = 0;
+            let mut knocks = 0;
             while !stopped.load(Ordering::SeqCst) {
                 let knock = TcpStream::connect(("127.0.0.1", port));
-                refused += usize::from(knock.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused));
+                refused +=
+                    usize::from(knock.is_err_and(|e| e.kind() == ErrorKind::ConnectionRefused));
                 knocks += 1;
                 std::thread::sleep(Duration::from_millis(20));
             }
@@ -33,6 +35,9 @@ impl Knocker {
     pub(crate) fn was_never_refused(self) {
         self.stop.store(true, Ordering::SeqCst);
         let (refused, knocks) = self.refused.join().unwrap();
-        assert!(refused == 0 && knocks > 5, "{refused} of {knocks} connections were refused");
+        assert!(
+            refused == 0 && knocks > 5,
+            "{refused} of {knocks} connections were refused"
+        );
     }
 }

@@ -5,14 +5,21 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::listeners::held_by;
-use super::machine::{CLUSTER, NODE, command_line, docker_list, images_of, machine, nodes_of, relays};
+use super::machine::{
+    CLUSTER, NODE, command_line, docker_list, images_of, machine, nodes_of, relays,
+};
 
 /// What ends by itself once its session is gone, such as a relay in the node, ends within this time.
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What devk keeps for all projects together.
-const MACHINES: [&str; 5] =
-    ["devk/leases.json", "devk/leases.lock", "devk/listeners.lock", "devk/projects", "devk/clusters"];
+const MACHINES: [&str; 5] = [
+    "devk/leases.json",
+    "devk/leases.lock",
+    "devk/listeners.lock",
+    "devk/projects",
+    "devk/clusters",
+];
 
 /// Everything that devk makes, as it stands at a moment.
 pub(crate) struct Snapshot {
@@ -49,34 +56,90 @@ fn things(projects: &[String]) -> BTreeSet<String> {
         things.extend(names.into_iter().map(|name| format!("{kind} {name}")));
     };
     add("container", containers());
-    add("volume", docker_list(&["volume", "ls", "--quiet", "--filter", "dangling=true"]));
-    add("network", docker_list(&["network", "ls", "--format", "{{.Name}}"]));
-    add("image", projects.iter().flat_map(|project| images_of(project)).collect());
+    add(
+        "volume",
+        docker_list(&["volume", "ls", "--quiet", "--filter", "dangling=true"]),
+    );
+    add(
+        "network",
+        docker_list(&["network", "ls", "--format", "{{.Name}}"]),
+    );
+    add(
+        "image",
+        projects
+            .iter()
+            .flat_map(|project| images_of(project))
+            .collect(),
+    );
     add("image", pushed());
-    add("process", machine().processes("").into_iter().map(|pid| format!("{pid}: {}", command_line(pid))).collect());
-    add("listener", machine().processes("").into_iter().flat_map(held_by).map(|port| port.to_string()).collect());
+    add(
+        "process",
+        machine()
+            .processes("")
+            .into_iter()
+            .map(|pid| format!("{pid}: {}", command_line(pid)))
+            .collect(),
+    );
+    add(
+        "listener",
+        machine()
+            .processes("")
+            .into_iter()
+            .flat_map(held_by)
+            .map(|port| port.to_string())
+            .collect(),
+    );
     add("state", files_below(&machine().state()));
-    add("state", projects.iter().flat_map(|project| machine().state_of(project)).collect());
+    add(
+        "state",
+        projects
+            .iter()
+            .flat_map(|project| machine().state_of(project))
+            .collect(),
+    );
     if !nodes_of(CLUSTER).is_empty() && machine().kubeconfig(CLUSTER).exists() {
-        let shown = machine().kubectl(CLUSTER, &["get", "namespaces,persistentvolumes", "-o", "name"]);
+        let shown = machine().kubectl(
+            CLUSTER,
+            &["get", "namespaces,persistentvolumes", "-o", "name"],
+        );
         add("in the cluster", shown.lines().map(str::to_owned).collect());
-        add("in the node", (0..relays()).map(|number| format!("relay {number}")).collect());
-        add("in the node", docker_list(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]));
+        add(
+            "in the node",
+            (0..relays())
+                .map(|number| format!("relay {number}"))
+                .collect(),
+        );
+        add(
+            "in the node",
+            docker_list(&["exec", NODE, "find", "/usr/local", "-name", ".devk*"]),
+        );
     }
     things
 }
 
 /// All but the nodes of other people's kind clusters, which come and go.
 fn containers() -> BTreeSet<String> {
-    let all = docker_list(&["ps", "-a", "--format", "{{.Label \"io.x-k8s.kind.cluster\"}} {{.Names}}"]);
-    all.into_iter().filter(|line| line.starts_with(' ') || line.starts_with(CLUSTER)).collect()
+    let all = docker_list(&[
+        "ps",
+        "-a",
+        "--format",
+        "{{.Label \"io.x-k8s.kind.cluster\"}} {{.Names}}",
+    ]);
+    all.into_iter()
+        .filter(|line| line.starts_with(' ') || line.starts_with(CLUSTER))
+        .collect()
 }
 
 /// Names that an image has for the time of a push to a devk that is gone.
 fn pushed() -> BTreeSet<String> {
     let all = docker_list(&["images", "--format", "{{.Repository}}"]);
     let is_dead = |address: &str| std::net::TcpStream::connect(address).is_err();
-    all.into_iter().filter(|name| name.split_once("/devk-push-").is_some_and(|(address, _)| is_dead(address))).collect()
+    all.into_iter()
+        .filter(|name| {
+            name.split_once("/devk-push-")
+                .is_some_and(|(address, _)| is_dead(address))
+        })
+        .collect()
 }
 
 /// All files and folders but those that are the whole machine's.

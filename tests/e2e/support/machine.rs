@@ -49,21 +49,40 @@ pub(crate) fn cluster() -> &'static Machine {
 impl Machine {
     fn new() -> Self {
         let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
-        assert!(asked_for, "the e2e tests create clusters, containers and images: run them through scripts/test");
+        assert!(
+            asked_for,
+            "the e2e tests create clusters, containers and images: run them through scripts/test"
+        );
         for program in ["docker", "kind", "helm", "kubectl"] {
-            assert!(which::which(program).is_ok(), "`{program}` is not on PATH; `cargo xtask lab` builds it");
+            assert!(
+                which::which(program).is_ok(),
+                "`{program}` is not on PATH; `cargo xtask lab` builds it"
+            );
         }
         docker(&["version"]);
         docker(&["compose", "version"]);
-        let root = tempfile::Builder::new().prefix("devk-e2e-").tempdir().unwrap().keep();
+        let root = tempfile::Builder::new()
+            .prefix("devk-e2e-")
+            .tempdir()
+            .unwrap()
+            .keep();
         // An earlier run's cleaner may be at the same, and then one of the two is refused.
-        eventually("clusters of an earlier run stay", Duration::from_secs(120), || {
-            for name in clusters() {
-                let _ = Command::new("kind").args(["delete", "cluster", "--name", &name]).output();
-            }
-            clusters().is_empty()
-        });
-        Self { _cleaner: cleaner(&root), root }
+        eventually(
+            "clusters of an earlier run stay",
+            Duration::from_secs(120),
+            || {
+                for name in clusters() {
+                    let _ = Command::new("kind")
+                        .args(["delete", "cluster", "--name", &name])
+                        .output();
+                }
+                clusters().is_empty()
+            },
+        );
+        Self {
+            _cleaner: cleaner(&root),
+            root,
+        }
     }
 
     /// What XDG_STATE_HOME is for every devk of the tests: the mark by which its processes are known.
@@ -87,43 +106,84 @@ impl Machine {
 
     /// The environment of every devk of the tests: nothing of the caller's but the way to Docker.
     pub(crate) fn environment(&self) -> Vec<(String, OsString)> {
-        let docker_config = std::env::var_os("DOCKER_CONFIG")
-            .unwrap_or_else(|| std::env::home_dir().unwrap_or_default().join(".docker").into_os_string());
+        let docker_config = std::env::var_os("DOCKER_CONFIG").unwrap_or_else(|| {
+            std::env::home_dir()
+                .unwrap_or_default()
+                .join(".docker")
+                .into_os_string()
+        });
         let mut variables = vec![
             ("HOME".to_owned(), self.home().into_os_string()),
-            ("XDG_STATE_HOME".to_owned(), self.state_home().into_os_string()),
-            ("XDG_CACHE_HOME".to_owned(), self.root.join("cache").into_os_string()),
-            ("XDG_DATA_HOME".to_owned(), self.root.join("data").into_os_string()),
+            (
+                "XDG_STATE_HOME".to_owned(),
+                self.state_home().into_os_string(),
+            ),
+            (
+                "XDG_CACHE_HOME".to_owned(),
+                self.root.join("cache").into_os_string(),
+            ),
+            (
+                "XDG_DATA_HOME".to_owned(),
+                self.root.join("data").into_os_string(),
+            ),
             ("DOCKER_CONFIG".to_owned(), docker_config),
         ];
-        let passed = ["PATH", "DOCKER_HOST", "DOCKER_CONTEXT", "XDG_RUNTIME_DIR", "HTTPS_PROXY", "https_proxy"];
-        variables.extend(passed.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))));
+        let passed = [
+            "PATH",
+            "DOCKER_HOST",
+            "DOCKER_CONTEXT",
+            "XDG_RUNTIME_DIR",
+            "HTTPS_PROXY",
+            "https_proxy",
+        ];
+        variables.extend(
+            passed
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), std::env::var_os(name)?))),
+        );
         variables
     }
 
     /// devk's private kubeconfig of a cluster.
     pub(crate) fn kubeconfig(&self, cluster: &str) -> PathBuf {
-        self.state().join("clusters").join(cluster).join("kubeconfig")
+        self.state()
+            .join("clusters")
+            .join(cluster)
+            .join("kubeconfig")
     }
 
     /// Runs kubectl on a cluster of the tests with devk's private kubeconfig.
     pub(crate) fn kubectl(&self, cluster: &str, args: &[&str]) -> String {
         let kubeconfig = self.kubeconfig(cluster);
-        run(Command::new("kubectl").arg("--kubeconfig").arg(kubeconfig).args(args).env("HOME", self.home()))
+        run(Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(kubeconfig)
+            .args(args)
+            .env("HOME", self.home()))
     }
 
     pub(crate) fn has_namespace(&self, name: &str) -> bool {
         let names = self.kubectl(CLUSTER, &["get", "namespaces", "-o", "name"]);
-        names.lines().any(|line| line == format!("namespace/{name}"))
+        names
+            .lines()
+            .any(|line| line == format!("namespace/{name}"))
     }
 
     /// Everything below devk's state folder that names a project.
     pub(crate) fn state_of(&self, project: &str) -> Vec<String> {
         let mut found: Vec<_> = std::fs::read_dir(self.state().join("projects").join(project))
-            .map(|files| files.map(|file| file.unwrap().path().display().to_string()).collect())
+            .map(|files| {
+                files
+                    .map(|file| file.unwrap().path().display().to_string())
+                    .collect()
+            })
             .unwrap_or_default();
         let leases = std::fs::read_to_string(self.state().join("leases.json")).unwrap_or_default();
-        found.extend(leases.contains(&format!("\"{project}\"")).then(|| "a lease".to_owned()));
+        found.extend(
+            leases
+                .contains(&format!("\"{project}\""))
+                .then(|| "a lease".to_owned()),
+        );
         found
     }
 
@@ -136,7 +196,11 @@ impl Machine {
             String::from_utf8_lossy(&bytes).into_owned()
         };
         let ours = |pid: &u32| environment(*pid).contains(&mark);
-        pids().into_iter().filter(ours).filter(|pid| command_line(*pid).contains(words)).collect()
+        pids()
+            .into_iter()
+            .filter(ours)
+            .filter(|pid| command_line(*pid).contains(words))
+            .collect()
     }
 
     /// The supervisors of a project.
@@ -152,8 +216,19 @@ pub(crate) fn docker(args: &[&str]) -> String {
 
 /// Runs git in a folder, as nobody in particular.
 pub(crate) fn git(folder: &Path, args: &[&str]) {
-    let git = ["-c", "user.name=t", "-c", "user.email=t@t", "-c", "gc.auto=0"];
-    run(Command::new("git").args(git).args(args).current_dir(folder).env("HOME", machine().home()));
+    let git = [
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@t",
+        "-c",
+        "gc.auto=0",
+    ];
+    run(Command::new("git")
+        .args(git)
+        .args(args)
+        .current_dir(folder)
+        .env("HOME", machine().home()));
 }
 
 /// The lines that docker prints, as a set.
@@ -164,7 +239,13 @@ pub(crate) fn docker_list(args: &[&str]) -> BTreeSet<String> {
 /// The tags of the images that devk built for a project.
 pub(crate) fn images_of(project: &str) -> BTreeSet<String> {
     let reference = format!("reference=devk.local/{project}/*");
-    docker_list(&["images", "--filter", &reference, "--format", "{{.Repository}}:{{.Tag}}"])
+    docker_list(&[
+        "images",
+        "--filter",
+        &reference,
+        "--format",
+        "{{.Repository}}:{{.Tag}}",
+    ])
 }
 
 /// The node containers of a cluster, running or not.
@@ -175,10 +256,16 @@ pub(crate) fn nodes_of(cluster: &str) -> BTreeSet<String> {
 
 /// How many relays run in the node of the shared cluster.
 pub(crate) fn relays() -> usize {
-    let count =
-        "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
-    let output = Command::new("docker").args(["exec", NODE, "sh", "-c", count]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    let count = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null; echo; done | grep -c '^/proc/self/fd/3 relay'";
+    let output = Command::new("docker")
+        .args(["exec", NODE, "sh", "-c", count])
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap()
 }
 
 /// What a process has started and not yet waited for.
@@ -186,14 +273,20 @@ pub(crate) fn children(pid: u32) -> Vec<u32> {
     let parent = |pid: u32| {
         // proc_pid_stat(5): `pid (comm) state ppid …`
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok())
+        stat.rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok())
     };
-    pids().into_iter().filter(|child| parent(*child) == Some(pid)).collect()
+    pids()
+        .into_iter()
+        .filter(|child| parent(*child) == Some(pid))
+        .collect()
 }
 
 fn pids() -> Vec<u32> {
     let entries = std::fs::read_dir("/proc").unwrap();
-    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+    entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect()
 }
 
 /// A process's command line, words parted by spaces; empty if it is gone.
@@ -204,15 +297,26 @@ pub(crate) fn command_line(pid: u32) -> String {
 
 /// Runs a program to its end; a failure ends the test with all it printed.
 pub(crate) fn run(command: &mut Command) -> String {
-    let output = command.stdin(Stdio::null()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{command:?} ended with {}\n{stdout}{stderr}", output.status);
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{command:?} ended with {}\n{stdout}{stderr}",
+        output.status
+    );
     stdout.into_owned()
 }
 
 fn clusters() -> Vec<String> {
     let all = run(Command::new("kind").args(["get", "clusters"]));
-    all.lines().filter(|name| name.starts_with(CLUSTER)).map(str::to_owned).collect()
+    all.lines()
+        .filter(|name| name.starts_with(CLUSTER))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Waits for the end of its input, which is the end of this process, and removes what is left.
@@ -230,9 +334,22 @@ rm -rf "$root"
 
 fn cleaner(root: &Path) -> ChildStdin {
     let mut command = Command::new("sh");
-    command.arg("-c").arg(CLEANER).arg("cleaner").arg(root).arg(CLUSTER).stdin(Stdio::piped()).stdout(Stdio::null());
+    command
+        .arg("-c")
+        .arg(CLEANER)
+        .arg("cleaner")
+        .arg(root)
+        .arg(CLUSTER)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null());
     // Ctrl-C on the tests must not end it.
-    let mut stdin = command.process_group(0).spawn().unwrap().stdin.take().unwrap();
+    let mut stdin = command
+        .process_group(0)
+        .spawn()
+        .unwrap()
+        .stdin
+        .take()
+        .unwrap();
     stdin.flush().unwrap();
     stdin
 }

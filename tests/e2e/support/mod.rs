@@ -27,5 +27,9 @@ pub(crate) fn eventually(otherwise: &str, within: Duration, mut reached: impl Fn
 
 /// A figure for the log of the run, written past the harness, which shows only what failing tests print.
 pub(crate) fn tell(what: &str, took: Duration) {
-    let _ = writeln!(std::io::stderr(), "\n    {what}: {:.2} s", took.as_secs_f64());
+    let _ = writeln!(
+        std::io::stderr(),
+        "\n    {what}: {:.2} s",
+        took.as_secs_f64()
+    );
 }

@@ -11,12 +11,17 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn of(programs: &[&str]) -> Self {
-        let recorder = Self { dir: tempfile::tempdir().unwrap() };
+        let recorder = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
         for program in programs {
             let real = which::which(program).unwrap();
             let log = recorder.log();
-            let script =
-                format!("#!/bin/sh\necho \"{program} $*\" >>'{}'\nexec '{}' \"$@\"\n", log.display(), real.display());
+            let script = format!(
+                "#!/bin/sh\necho \"{program} $*\" >>'{}'\nexec '{}' \"$@\"\n",
+                log.display(),
+                real.display()
+            );
             let file = recorder.dir.path().join(program);
             std::fs::write(&file, script).unwrap();
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -42,9 +47,14 @@ impl Recorder {
 
 /// A folder for the front of PATH with a program that waits a second before it is the real one.
 pub(crate) fn slowed(program: &str) -> tempfile::TempDir {
-    let (dir, real) = (tempfile::tempdir().unwrap(), which::which(program).unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let real = which::which(program).unwrap();
     let file = dir.path().join(program);
-    std::fs::write(&file, format!("#!/bin/sh\nsleep 1\nexec '{}' \"$@\"\n", real.display())).unwrap();
+    std::fs::write(
+        &file,
+        format!("#!/bin/sh\nsleep 1\nexec '{}' \"$@\"\n", real.display()),
+    )
+    .unwrap();
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     dir
 }
@@ -53,7 +63,8 @@ pub(crate) fn slowed(program: &str) -> tempfile::TempDir {
 pub(crate) fn path_with_only(programs: &[&str]) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     for program in programs {
-        std::os::unix::fs::symlink(which::which(program).unwrap(), dir.path().join(program)).unwrap();
+        std::os::unix::fs::symlink(which::which(program).unwrap(), dir.path().join(program))
+            .unwrap();
     }
     dir
 }

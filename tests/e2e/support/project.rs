@@ -49,10 +49,22 @@ impl Project {
             Some(("cluster", _)) => format!("cluster: {{provider: kind, name: {cluster}}}\n"),
             _ => format!("{line}\n"),
         };
-        let pristine: String = std::fs::read_to_string(&file).unwrap().lines().map(rename).collect();
+        let pristine: String = std::fs::read_to_string(&file)
+            .unwrap()
+            .lines()
+            .map(rename)
+            .collect();
         std::fs::write(&file, &pristine).unwrap();
-        let (program, environment) = (env!("CARGO_BIN_EXE_devk").into(), machine().environment());
-        Self { name: name.to_owned(), program, started_by: vec![], dir, environment, pristine }
+        let program = env!("CARGO_BIN_EXE_devk").into();
+        let environment = machine().environment();
+        Self {
+            name: name.to_owned(),
+            program,
+            started_by: vec![],
+            dir,
+            environment,
+            pristine,
+        }
     }
 
     pub(crate) fn path(&self, file: &str) -> PathBuf {
@@ -66,7 +78,11 @@ impl Project {
     /// Replaces a text that stands in a file exactly once.
     pub(crate) fn edit(&self, file: &str, from: &str, to: &str) {
         let text = std::fs::read_to_string(self.path(file)).unwrap();
-        assert_eq!(text.matches(from).count(), 1, "`{from}` stands once in {file}:\n{text}");
+        assert_eq!(
+            text.matches(from).count(),
+            1,
+            "`{from}` stands once in {file}:\n{text}"
+        );
         self.write(file, &text.replace(from, to));
     }
 
@@ -79,7 +95,8 @@ impl Project {
     /// Sets a variable for every devk of this project.
     pub(crate) fn set(&mut self, variable: &str, value: impl AsRef<OsStr>) {
         self.environment.retain(|(name, _)| name != variable);
-        self.environment.push((variable.to_owned(), value.as_ref().to_owned()));
+        self.environment
+            .push((variable.to_owned(), value.as_ref().to_owned()));
     }
 
     /// Puts a folder in front of PATH.
@@ -107,7 +124,9 @@ impl Project {
     }
 
     fn command(&self) -> Command {
-        let Some((first, others)) = self.started_by.split_first() else { return Command::new(&self.program) };
+        let Some((first, others)) = self.started_by.split_first() else {
+            return Command::new(&self.program);
+        };
         let mut command = Command::new(first);
         command.args(others).arg(&self.program);
         command
@@ -115,7 +134,10 @@ impl Project {
 
     /// The forwards as `devk ports` tells them.
     pub(crate) fn forwards(&self) -> Vec<Value> {
-        self.devk(&["ports"]).well().document()["forwards"].as_array().unwrap().clone()
+        self.devk(&["ports"]).well().document()["forwards"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     /// The host port of a forward.
@@ -132,7 +154,8 @@ impl Project {
 /// The host port of a forward in a list of them.
 pub(crate) fn port_of(forwards: &[Value], name: &str) -> u16 {
     let found = forwards.iter().find(|forward| forward["name"] == name);
-    let local = found.unwrap_or_else(|| panic!("no forward `{name}` in {forwards:?}"))["local"].as_u64();
+    let local =
+        found.unwrap_or_else(|| panic!("no forward `{name}` in {forwards:?}"))["local"].as_u64();
     u16::try_from(local.unwrap()).unwrap()
 }
 

@@ -31,9 +31,15 @@ pub(crate) struct Ran {
 
 impl Running {
     pub(crate) fn start(command: &mut Command) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("{command:?}: {e}"));
-        let (out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|e| panic!("{command:?}: {e}"));
+        let out = child.stdout.take().unwrap();
+        let mut err = child.stderr.take().unwrap();
         let (sender, stdout) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
@@ -45,13 +51,21 @@ impl Running {
             let _ = err.read_to_string(&mut text);
             text
         });
-        Self { child, since: Instant::now(), stdout, stderr: Some(stderr), seen: String::new() }
+        Self {
+            child,
+            since: Instant::now(),
+            stdout,
+            stderr: Some(stderr),
+            seen: String::new(),
+        }
     }
 
     /// Waits for a line of stdout that holds every one of these texts.
     pub(crate) fn wait_for(&mut self, texts: &[&str]) -> String {
         loop {
-            let line = self.next_line().unwrap_or_else(|| panic!("no line with {texts:?}; stdout:\n{}", self.seen));
+            let line = self
+                .next_line()
+                .unwrap_or_else(|| panic!("no line with {texts:?}; stdout:\n{}", self.seen));
             if texts.iter().all(|text| line.contains(text)) {
                 return line;
             }
@@ -87,7 +101,12 @@ impl Running {
         while self.next_line().is_some() {}
         let code = self.child.wait().unwrap().code();
         let stderr = self.stderr.take().unwrap().join().unwrap();
-        Ran { code, stdout: std::mem::take(&mut self.seen), stderr, took: self.since.elapsed() }
+        Ran {
+            code,
+            stdout: std::mem::take(&mut self.seen),
+            stderr,
+            took: self.since.elapsed(),
+        }
     }
 }
 
@@ -116,37 +135,63 @@ impl Ran {
 
     /// Every JSON document of stdout, one a line.
     pub(crate) fn documents(&self) -> Vec<Value> {
-        let parse = |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}; {self:?}"));
+        let parse = |line| {
+            serde_json::from_str(line)
+                .unwrap_or_else(|e| panic!("not JSON ({e}): {line}; {self:?}"))
+        };
         self.stdout.lines().map(parse).collect()
     }
 
     /// The last JSON document of stdout.
     pub(crate) fn document(&self) -> Value {
-        self.documents().pop().unwrap_or_else(|| panic!("nothing on stdout; {self:?}"))
+        self.documents()
+            .pop()
+            .unwrap_or_else(|| panic!("nothing on stdout; {self:?}"))
     }
 
     /// What an `up` came to.
     pub(crate) fn settled(&self) -> Value {
-        let found = self.documents().into_iter().find_map(|document| document.get("settled").cloned());
+        let found = self
+            .documents()
+            .into_iter()
+            .find_map(|document| document.get("settled").cloned());
         found.unwrap_or_else(|| panic!("not settled; {self:?}"))
     }
 
     pub(crate) fn events(&self) -> Vec<Value> {
-        self.documents().into_iter().filter(|document| document.get("step").is_some()).collect()
+        self.documents()
+            .into_iter()
+            .filter(|document| document.get("step").is_some())
+            .collect()
     }
 
     /// The event with which a step ended.
     pub(crate) fn end_of(&self, step: &str) -> Value {
-        let is_end = |event: &Value| ["done", "failed", "skipped"].iter().any(|status| event["status"] == *status);
-        let found = self.events().into_iter().rfind(|event| event["step"] == step && is_end(event));
+        let is_end = |event: &Value| {
+            ["done", "failed", "skipped"]
+                .iter()
+                .any(|status| event["status"] == *status)
+        };
+        let found = self
+            .events()
+            .into_iter()
+            .rfind(|event| event["step"] == step && is_end(event));
         found.unwrap_or_else(|| panic!("`{step}` did not end; {self:?}"))
     }
 
     /// How long the steps took, in sum, whose ids begin with `prefix`.
     pub(crate) fn time_of(&self, prefix: &str) -> Duration {
-        let steps = self.events().into_iter().filter(|event| event["status"] == "done");
-        let of = steps.filter(|event| event["step"].as_str().is_some_and(|step| step.starts_with(prefix)));
-        of.map(|event| Duration::from_millis(event["ms"].as_u64().unwrap())).sum()
+        let steps = self
+            .events()
+            .into_iter()
+            .filter(|event| event["status"] == "done");
+        let of = steps.filter(|event| {
+            event["step"]
+                .as_str()
+                .is_some_and(|step| step.starts_with(prefix))
+        });
+        of.map(|event| Duration::from_millis(event["ms"].as_u64().unwrap()))
+            .sum()
     }
 
     /// How a step ended: `done`, `failed` or `skipped`.
@@ -156,7 +201,8 @@ impl Ran {
 
     /// The only error that it ended with.
     pub(crate) fn error(&self) -> Value {
-        let document: Value = serde_json::from_str(self.stderr.trim()).unwrap_or_else(|e| panic!("{e}; {self:?}"));
+        let document: Value =
+            serde_json::from_str(self.stderr.trim()).unwrap_or_else(|e| panic!("{e}; {self:?}"));
         let errors = document["errors"].as_array().unwrap();
         assert_eq!(errors.len(), 1, "one error; {self:?}");
         errors[0].clone()
@@ -165,7 +211,15 @@ impl Ran {
 
 impl std::fmt::Debug for Ran {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { code, stdout, stderr, took } = self;
-        write!(f, "devk ended with {code:?} after {took:?}\nstdout:\n{stdout}\nstderr:\n{stderr}")
+        let Self {
+            code,
+            stdout,
+            stderr,
+            took,
+        } = self;
+        write!(
+            f,
+            "devk ended with {code:?} after {took:?}\nstdout:\n{stdout}\nstderr:\n{stderr}"
+        )
     }
 }

@@ -14,12 +14,18 @@ impl SmallDisk {
     /// None where nobody may mount: told, and no reason to pass in CI.
     pub(crate) fn mount() -> Option<Self> {
         if !is_root() && !may_sudo() {
-            assert!(std::env::var_os("CI").is_none(), "CI has to run this as root or with sudo");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "CI has to run this as root or with sudo"
+            );
             eprintln!("left out: only root may mount a file system of a few megabytes");
             return None;
         }
         let dir = machine().new_folder();
-        let owner = format!("size=4m,mode=700,uid={}", rustix::process::getuid().as_raw());
+        let owner = format!(
+            "size=4m,mode=700,uid={}",
+            rustix::process::getuid().as_raw()
+        );
         run(as_root(&["mount", "-t", "tmpfs", "-o", &owner, "tmpfs"]).arg(dir.path()));
         Some(Self { dir })
     }
@@ -65,7 +71,10 @@ fn is_root() -> bool {
 }
 
 fn may_sudo() -> bool {
-    let sudo = Command::new("sudo").args(["-n", "true"]).stderr(Stdio::null()).status();
+    let sudo = Command::new("sudo")
+        .args(["-n", "true"])
+        .stderr(Stdio::null())
+        .status();
     sudo.is_ok_and(|status| status.success())
 }
 

@@ -28,12 +28,22 @@ impl Answer {
 }
 
 pub(crate) fn get(port: u16, path: &str) -> std::io::Result<Answer> {
-    exchange(port, &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"))
+    exchange(
+        port,
+        &format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n"),
+    )
 }
 
 pub(crate) fn post(port: u16, path: &str, json: &Value) -> std::io::Result<Answer> {
-    let (body, head) = (json.to_string(), "Host: localhost\r\nContent-Type: application/json");
-    exchange(port, &format!("POST {path} HTTP/1.0\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    let body = json.to_string();
+    let head = "Host: localhost\r\nContent-Type: application/json";
+    exchange(
+        port,
+        &format!(
+            "POST {path} HTTP/1.0\r\n{head}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
 }
 
 /// HTTP/1.0: the end of the connection is the end of the answer.
@@ -43,17 +53,34 @@ fn exchange(port: u16, request: &str) -> std::io::Result<Answer> {
     let mut bytes = vec![];
     stream.read_to_end(&mut bytes)?;
     let text = String::from_utf8_lossy(&bytes);
-    let none = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, format!("no HTTP answer: {text:?}"));
+    let none = || {
+        std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            format!("no HTTP answer: {text:?}"),
+        )
+    };
     let (head, body) = text.split_once("\r\n\r\n").ok_or_else(none)?;
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(none)?;
-    Ok(Answer { status, body: body.to_owned() })
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .ok_or_else(none)?;
+    Ok(Answer {
+        status,
+        body: body.to_owned(),
+    })
 }
 
 /// One Redis command; None is Redis's nil (RESP, redis.io/docs/reference/protocol-spec).
 pub(crate) fn redis(port: u16, words: &[&str]) -> Option<String> {
     let mut stream = connect(port).unwrap_or_else(|e| panic!("redis on {port}: {e}"));
-    let words_sent: String = words.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect();
-    stream.write_all(format!("*{}\r\n{words_sent}", words.len()).as_bytes()).unwrap();
+    let words_sent: String = words
+        .iter()
+        .map(|word| format!("${}\r\n{word}\r\n", word.len()))
+        .collect();
+    stream
+        .write_all(format!("*{}\r\n{words_sent}", words.len()).as_bytes())
+        .unwrap();
     let mut reader = BufReader::new(stream);
     let mut line = || {
         let mut line = String::new();

@@ -37,7 +37,9 @@ const WRITE: &str = r#"echo ready; while read -r line; do printf %s "$line" >"$1
 
 /// Now, on the clock that the containers share.
 pub(super) fn now() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_nanos())
 }
 
 /// From one moment of that clock to another.
@@ -55,12 +57,25 @@ struct Talk {
 impl Talk {
     fn start(project: &Project<'_>, pod: &str, command: &[&str]) -> Result<Self> {
         let mut exec = project.kubectl(&[&["exec", "-i", pod, "--"], command].concat());
-        let mut child = exec.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        let mut child = exec
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
         let input = child.stdin.take().context("no standard input")?;
         let output = child.stdout.take().context("no standard output")?;
         let (sender, lines) = channel();
-        thread::spawn(move || BufReader::new(output).lines().map_while(Result::ok).try_for_each(|l| sender.send(l)));
-        let talk = Self { child, input, lines };
+        thread::spawn(move || {
+            BufReader::new(output)
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|l| sender.send(l))
+        });
+        let talk = Self {
+            child,
+            input,
+            lines,
+        };
         talk.hears("ready")?;
         Ok(talk)
     }
@@ -70,12 +85,17 @@ impl Talk {
     }
 
     fn line(&self) -> Result<String> {
-        self.lines.recv_timeout(PATIENCE).context("a process in a container does not answer")
+        self.lines
+            .recv_timeout(PATIENCE)
+            .context("a process in a container does not answer")
     }
 
     fn hears(&self, word: &str) -> Result<()> {
         let line = self.line()?;
-        ensure!(line == word, "a process in a container said `{line}`, not `{word}`");
+        ensure!(
+            line == word,
+            "a process in a container said `{line}`, not `{word}`"
+        );
         Ok(())
     }
 }
@@ -98,8 +118,14 @@ impl Reader {
     }
 
     /// One in each pod.
-    pub(super) fn in_each(project: &Project<'_>, pods: &[String], files: &[String]) -> Result<Vec<Self>> {
-        pods.iter().map(|pod| Self::start(project, pod, files)).collect()
+    pub(super) fn in_each(
+        project: &Project<'_>,
+        pods: &[String],
+        files: &[String],
+    ) -> Result<Vec<Self>> {
+        pods.iter()
+            .map(|pod| Self::start(project, pod, files))
+            .collect()
     }
 
     fn arm(&mut self, token: &str) -> Result<()> {
@@ -113,13 +139,23 @@ impl Reader {
 }
 
 /// Milliseconds from what `brings` tells until the last reader has read the token everywhere.
-pub(super) fn until_read(readers: &mut [Reader], token: &str, brings: impl FnOnce() -> Result<u128>) -> Result<f64> {
+pub(super) fn until_read(
+    readers: &mut [Reader],
+    token: &str,
+    brings: impl FnOnce() -> Result<u128>,
+) -> Result<f64> {
     for reader in readers.iter_mut() {
         reader.arm(token)?;
     }
     let since = brings()?;
-    let seen = readers.iter().map(Reader::saw).collect::<Result<Vec<_>>>()?;
-    Ok(milliseconds(since, seen.into_iter().max().unwrap_or_default()))
+    let seen = readers
+        .iter()
+        .map(Reader::saw)
+        .collect::<Result<Vec<_>>>()?;
+    Ok(milliseconds(
+        since,
+        seen.into_iter().max().unwrap_or_default(),
+    ))
 }
 
 /// An exec stream that stays open: what nothing that goes over the API server can be faster than.
@@ -127,7 +163,11 @@ pub(super) struct OpenExec(Talk);
 
 impl OpenExec {
     pub(super) fn start(project: &Project<'_>, pod: &str, file: &str) -> Result<Self> {
-        Ok(Self(Talk::start(project, pod, &["sh", "-c", WRITE, "sh", file])?))
+        Ok(Self(Talk::start(
+            project,
+            pod,
+            &["sh", "-c", WRITE, "sh", file],
+        )?))
     }
 
     pub(super) fn write(&mut self, line: &str) -> Result<()> {
@@ -137,8 +177,16 @@ impl OpenExec {
 
 /// Runs a command with something to read.
 pub(super) fn fed(command: &mut Command, input: &str) -> Result<()> {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-    child.stdin.take().context("no standard input")?.write_all(input.as_bytes())?;
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    child
+        .stdin
+        .take()
+        .context("no standard input")?
+        .write_all(input.as_bytes())?;
     ensure!(child.wait()?.success(), "{command:?} failed");
     Ok(())
 }

@@ -35,7 +35,10 @@ mod tests {
     #[test]
     fn percentiles_are_figures_that_were_measured() {
         let figures: Vec<_> = (1..=200).rev().map(f64::from).collect();
-        assert_eq!([50, 95, 99].map(|share| percentile(&figures, share)), [101.0, 191.0, 199.0]);
+        assert_eq!(
+            [50, 95, 99].map(|share| percentile(&figures, share)),
+            [101.0, 191.0, 199.0]
+        );
         assert_eq!(median(&[]), 0.0);
     }
 }

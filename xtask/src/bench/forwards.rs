@@ -29,7 +29,9 @@ struct Figures {
 
 impl Figures {
     fn of(to: SocketAddr) -> Result<Self> {
-        let closed: Result<Vec<_>> = (0..20).map(|_| Ok(fetch(to, 64)?.as_secs_f64() * 1e3)).collect();
+        let closed: Result<Vec<_>> = (0..20)
+            .map(|_| Ok(fetch(to, 64)?.as_secs_f64() * 1e3))
+            .collect();
         Ok(Self {
             request: small_request(to, REQUESTS)?,
             megabytes: throughput(to, LARGE)?,
@@ -43,15 +45,45 @@ pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
     let forward = stack.forward()?;
     let kubectl = Figures::of(stack.kubectl_forward()?.address)?;
     let direct = Figures::of(stack.direct()?.pod)?;
-    let goals = Goals { throughput: 10.0, request: direct.request + 1.0 };
-    compare(report, "relay", &Figures::of(forward)?, &kubectl, &direct, &goals);
+    let goals = Goals {
+        throughput: 10.0,
+        request: direct.request + 1.0,
+    };
+    compare(
+        report,
+        "relay",
+        &Figures::of(forward)?,
+        &kubectl,
+        &direct,
+        &goals,
+    );
     replaced_pod(stack, report, forward)?;
     let _unshared = stack.without_folder()?;
-    let goals = Goals { throughput: 1.0, ..goals };
-    compare(report, "relay, over the network", &Figures::of(forward)?, &kubectl, &direct, &goals);
+    let goals = Goals {
+        throughput: 1.0,
+        ..goals
+    };
+    compare(
+        report,
+        "relay, over the network",
+        &Figures::of(forward)?,
+        &kubectl,
+        &direct,
+        &goals,
+    );
     let _firewall = stack.without_network()?;
-    let goals = Goals { throughput: 1.0, request: 15.0 };
-    compare(report, "API server", &Figures::of(forward)?, &kubectl, &direct, &goals);
+    let goals = Goals {
+        throughput: 1.0,
+        request: 15.0,
+    };
+    compare(
+        report,
+        "API server",
+        &Figures::of(forward)?,
+        &kubectl,
+        &direct,
+        &goals,
+    );
     Ok(())
 }
 
@@ -63,30 +95,70 @@ struct Goals {
     request: f64,
 }
 
-fn compare(report: &mut Report, way: &str, devk: &Figures, kubectl: &Figures, direct: &Figures, goals: &Goals) {
+fn compare(
+    report: &mut Report,
+    way: &str,
+    devk: &Figures,
+    kubectl: &Figures,
+    direct: &Figures,
+    goals: &Goals,
+) {
     const KUBECTL: &str = "kubectl port-forward";
     const ROUTE: &str = "a route to the pod";
-    let large = Row::more(format!("{way}: 300 MB through a forward"), devk.megabytes, "MB/s");
-    report.add(large.beside(kubectl.megabytes, KUBECTL).goal_ratio(goals.throughput));
-    report.add(Row::more(format!("{way}: the same"), devk.megabytes, "MB/s").beside(direct.megabytes, ROUTE));
-    let small = Row::less(format!("{way}: small request, fresh connection"), devk.request, "ms");
+    let large = Row::more(
+        format!("{way}: 300 MB through a forward"),
+        devk.megabytes,
+        "MB/s",
+    );
+    report.add(
+        large
+            .beside(kubectl.megabytes, KUBECTL)
+            .goal_ratio(goals.throughput),
+    );
+    report.add(
+        Row::more(format!("{way}: the same"), devk.megabytes, "MB/s")
+            .beside(direct.megabytes, ROUTE),
+    );
+    let small = Row::less(
+        format!("{way}: small request, fresh connection"),
+        devk.request,
+        "ms",
+    );
     report.add(small.beside(kubectl.request, KUBECTL).goal(goals.request));
-    report.add(Row::less(format!("{way}: the same"), devk.request, "ms").beside(direct.request, ROUTE));
-    let closed = Row::less(format!("{way}: an answer that ends by close"), devk.closed, "ms");
+    report.add(
+        Row::less(format!("{way}: the same"), devk.request, "ms").beside(direct.request, ROUTE),
+    );
+    let closed = Row::less(
+        format!("{way}: an answer that ends by close"),
+        devk.closed,
+        "ms",
+    );
     report.add(closed.beside(kubectl.closed, KUBECTL));
     let ms = |figures: &Figures| figures.parallel.1.as_secs_f64() * 1e3;
     let what = format!("{way}: 200 connections at once, 100 kB each");
     report.add(Row::less(&what, ms(devk), "ms").beside(ms(kubectl), KUBECTL));
-    report.add(Row::less(format!("{what}: failed"), devk.parallel.0 as f64, "connections").goal(0.0));
-    report.note(format!("{what}: with {KUBECTL} {} failed", kubectl.parallel.0));
+    report.add(
+        Row::less(
+            format!("{what}: failed"),
+            devk.parallel.0 as f64,
+            "connections",
+        )
+        .goal(0.0),
+    );
+    report.note(format!(
+        "{what}: with {KUBECTL} {} failed",
+        kubectl.parallel.0
+    ));
 }
 
 /// Requests at a steady rate while the pod is deleted and replaced.
 fn replaced_pod(stack: &Stack, report: &mut Report, to: SocketAddr) -> Result<()> {
     const EVERY: Duration = Duration::from_millis(2);
-    let (over, failures) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(vec![])));
+    let over = Arc::new(AtomicBool::new(false));
+    let failures = Arc::new(Mutex::new(vec![]));
     let load = thread::spawn({
-        let (over, failures) = (Arc::clone(&over), Arc::clone(&failures));
+        let over = Arc::clone(&over);
+        let failures = Arc::clone(&failures);
         move || steady(to, EVERY, &over, &failures)
     });
     thread::sleep(Duration::from_secs(1));
@@ -99,7 +171,10 @@ fn replaced_pod(stack: &Stack, report: &mut Report, to: SocketAddr) -> Result<()
     thread::sleep(Duration::from_secs(1));
     over.store(true, Relaxed);
     let sent = load.join().unwrap_or_default();
-    let failed = failures.lock().map(|failures| failures.clone()).unwrap_or_default();
+    let failed = failures
+        .lock()
+        .map(|failures| failures.clone())
+        .unwrap_or_default();
     report.note(format!(
         "pod deleted under {} requests a second: {} of {sent} requests failed{}; next pod ready after {:.2} s, first \
          success {:.0} ms later",
@@ -116,15 +191,22 @@ fn replaced_pod(stack: &Stack, report: &mut Report, to: SocketAddr) -> Result<()
 const WAITING: usize = 4_000;
 
 /// Each request in a thread of its own: one that waits must not hold up the next.
-fn steady(to: SocketAddr, every: Duration, over: &AtomicBool, failures: &Arc<Mutex<Vec<String>>>) -> usize {
-    let (mut requests, since) = (vec![], Instant::now());
+fn steady(
+    to: SocketAddr,
+    every: Duration,
+    over: &AtomicBool,
+    failures: &Arc<Mutex<Vec<String>>>,
+) -> usize {
+    let mut requests = vec![];
+    let since = Instant::now();
     let waiting = Arc::new(AtomicUsize::new(0));
     while !over.load(Relaxed) {
         if waiting.load(Relaxed) >= WAITING {
             thread::sleep(every);
             continue;
         }
-        let (failures, waiting) = (Arc::clone(failures), Arc::clone(&waiting));
+        let failures = Arc::clone(failures);
+        let waiting = Arc::clone(&waiting);
         waiting.fetch_add(1, Relaxed);
         requests.push(thread::spawn(move || {
             if let Err(error) = fetch(to, 64)

@@ -36,12 +36,16 @@ const PARTS: [(&str, Part); 6] = [
 ];
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
-    if let Some(unknown) = args.iter().find(|arg| !PARTS.iter().any(|(name, _)| name == arg)) {
+    if let Some(unknown) = args
+        .iter()
+        .find(|arg| !PARTS.iter().any(|(name, _)| name == arg))
+    {
         let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
         bail!("no part `{unknown}`; there are: {}", names.join(", "));
     }
     let stack = Stack::start()?;
-    let (mut report, mut failed) = (Report::new(), vec![]);
+    let mut report = Report::new();
+    let mut failed = vec![];
     for (name, part) in PARTS {
         if args.is_empty() || args.iter().any(|arg| arg == name) {
             eprintln!("bench: {name} …");
@@ -54,5 +58,9 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     }
     print!("{}", report.markdown());
     ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
-    if args.is_empty() { report.write() } else { Ok(()) }
+    if args.is_empty() {
+        report.write()
+    } else {
+        Ok(())
+    }
 }

@@ -20,7 +20,10 @@ pub(super) struct Project<'a> {
 
 impl<'a> Project<'a> {
     pub(super) fn of(stack: &'a Stack, name: &str) -> Self {
-        Self { stack, name: name.to_owned() }
+        Self {
+            stack,
+            name: name.to_owned(),
+        }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -32,7 +35,10 @@ impl<'a> Project<'a> {
         fs::create_dir_all(self.path(""))?;
         command::run(Command::new("cp").args(["-r", TEMPLATE]).arg(self.path("")))?;
         let config = fs::read_to_string(self.path("devk.yaml"))?;
-        Ok(fs::write(self.path("devk.yaml"), config.replacen("name: bench", &format!("name: {}", self.name), 1))?)
+        Ok(fs::write(
+            self.path("devk.yaml"),
+            config.replacen("name: bench", &format!("name: {}", self.name), 1),
+        )?)
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {
@@ -52,12 +58,17 @@ impl<'a> Project<'a> {
 
     pub(super) fn json(&self, args: &[&str]) -> Result<Value> {
         let text = self.devk(&[args, &["--format", "json"]].concat())?;
-        serde_json::from_str(&text).with_context(|| format!("`devk {}` printed no JSON", args.join(" ")))
+        serde_json::from_str(&text)
+            .with_context(|| format!("`devk {}` printed no JSON", args.join(" ")))
     }
 
     pub(super) fn kubectl(&self, args: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
-        command.arg("--kubeconfig").arg(self.stack.kubeconfig()).args(["--namespace", &self.name]).args(args);
+        command
+            .arg("--kubeconfig")
+            .arg(self.stack.kubeconfig())
+            .args(["--namespace", &self.name])
+            .args(args);
         command
     }
 
@@ -69,16 +80,26 @@ impl<'a> Project<'a> {
     pub(super) fn synced_pods(&self, count: usize) -> Result<Vec<String>> {
         let open = || -> Result<Vec<String>> {
             let status = self.json(&["status"])?;
-            let containers = status["sync"][0]["containers"].as_array().cloned().unwrap_or_default();
-            let open = containers.iter().filter(|container| container["open"] == true);
-            Ok(open.filter_map(|container| container["pod"].as_str().map(str::to_owned)).collect())
+            let containers = status["sync"][0]["containers"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let open = containers
+                .iter()
+                .filter(|container| container["open"] == true);
+            Ok(open
+                .filter_map(|container| container["pod"].as_str().map(str::to_owned))
+                .collect())
         };
-        self.stack.wait("open shells in the pods", || Ok(open()?.len() == count))?;
+        self.stack
+            .wait("open shells in the pods", || Ok(open()?.len() == count))?;
         open()
     }
 
     /// Runs until it is told to end, with all of the machine's own.
     pub(super) fn supervisor(&self) -> Result<u64> {
-        self.json(&["status"])?["session"]["pid"].as_u64().context("no session")
+        self.json(&["status"])?["session"]["pid"]
+            .as_u64()
+            .context("no session")
     }
 }

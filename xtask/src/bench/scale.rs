@@ -25,8 +25,16 @@ struct Size {
     files: usize,
 }
 
-const FULL: Size = Size { images: 20, services: 50, files: 100_000 };
-const TENTH: Size = Size { images: 2, services: 5, files: 10_000 };
+const FULL: Size = Size {
+    images: 20,
+    services: 50,
+    files: 100_000,
+};
+const TENTH: Size = Size {
+    images: 2,
+    services: 5,
+    files: 10_000,
+};
 
 /// Each Deployment runs one image; the Services, of two ports each, are dealt out to them.
 const CHART: &str = r#"
@@ -69,10 +77,19 @@ CMD ["python", "-u", "-m", "http.server", "8080"]
 pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
     let tenth = Figures::of(stack, &TENTH, report)?;
     let full = Figures::of(stack, &FULL, report)?;
-    let Size { images, services, files } = FULL;
-    let what = format!("{services} services, {} forwards, {images} images, {files} files", 2 * services);
+    let Size {
+        images,
+        services,
+        files,
+    } = FULL;
+    let what = format!(
+        "{services} services, {} forwards, {images} images, {files} files",
+        2 * services
+    );
     for ((name, unit, full), (_, _, tenth)) in full.rows().into_iter().zip(tenth.rows()) {
-        report.add(Row::less(format!("{what}: {name}"), full, unit).beside(tenth, "a tenth of all that"));
+        report.add(
+            Row::less(format!("{what}: {name}"), full, unit).beside(tenth, "a tenth of all that"),
+        );
     }
     Ok(())
 }
@@ -90,8 +107,14 @@ impl Figures {
         make(&project, size)?;
         let since = Instant::now();
         project.devk(&["up", "-d"])?;
-        report.note(format!("{} images, built and brought up from nothing: {:.0?}", size.images, since.elapsed()));
-        let forwards = project.json(&["ports"])?["forwards"].as_array().map_or(0, Vec::len);
+        report.note(format!(
+            "{} images, built and brought up from nothing: {:.0?}",
+            size.images,
+            since.elapsed()
+        ));
+        let forwards = project.json(&["ports"])?["forwards"]
+            .as_array()
+            .map_or(0, Vec::len);
         ensure!(forwards == 2 * size.services, "{forwards} forwards");
         // What was loaded is learnt in the background.
         sleep(REST);
@@ -105,7 +128,12 @@ impl Figures {
         drop(readers);
         project.devk(&["down", "--delete"])?;
         fs::remove_dir_all(project.path(""))?;
-        Ok(Self { unchanged, status, saves, memory })
+        Ok(Self {
+            unchanged,
+            status,
+            saves,
+            memory,
+        })
     }
 
     fn rows(&self) -> [(&'static str, &'static str, f64); 5] {
@@ -120,21 +148,38 @@ impl Figures {
 }
 
 fn make(project: &Project<'_>, size: &Size) -> Result<()> {
-    let Size { images, services, files } = *size;
+    let Size {
+        images,
+        services,
+        files,
+    } = *size;
     fs::create_dir_all(project.path("chart/templates"))?;
-    fs::write(project.path("chart/Chart.yaml"), "apiVersion: v2\nname: scale\nversion: 0.1.0\n")?;
+    fs::write(
+        project.path("chart/Chart.yaml"),
+        "apiVersion: v2\nname: scale\nversion: 0.1.0\n",
+    )?;
     fs::write(project.path("chart/templates/scale.yaml"), CHART)?;
     let mut values = format!("images: {images}\nservices: {services}\n");
-    let mut config = format!("name: scale-{images}\ncluster: {{provider: kind, name: {CLUSTER}}}\nimages:\n");
+    let mut config =
+        format!("name: scale-{images}\ncluster: {{provider: kind, name: {CLUSTER}}}\nimages:\n");
     let mut injected = String::new();
     for image in 0..images {
         let name = format!("i{image}");
         writeln!(values, "{name}: {{repository: none, tag: none}}")?;
-        writeln!(config, "  {name}: {{context: ./{name}, sync: [{{from: app, to: /srv/app}}]}}")?;
-        writeln!(injected, "      {name}: {{repository: {name}.repository, tag: {name}.tag}}")?;
+        writeln!(
+            config,
+            "  {name}: {{context: ./{name}, sync: [{{from: app, to: /srv/app}}]}}"
+        )?;
+        writeln!(
+            injected,
+            "      {name}: {{repository: {name}.repository, tag: {name}.tag}}"
+        )?;
         fill(project, &name, files / images)?;
     }
-    write!(config, "releases:\n  - name: scale\n    chart: ./chart\n    timeout: 300s\n    images:\n{injected}")?;
+    write!(
+        config,
+        "releases:\n  - name: scale\n    chart: ./chart\n    timeout: 300s\n    images:\n{injected}"
+    )?;
     fs::write(project.path("chart/values.yaml"), values)?;
     Ok(fs::write(project.path("devk.yaml"), config)?)
 }
@@ -147,7 +192,10 @@ fn fill(project: &Project<'_>, image: &str, files: usize) -> Result<()> {
     for number in 1..files {
         let folder = app.join(format!("d{}", number / 20));
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("file-{number}.py")), format!("value = {image}{number}\n"))?;
+        fs::write(
+            folder.join(format!("file-{number}.py")),
+            format!("value = {image}{number}\n"),
+        )?;
     }
     Ok(())
 }

@@ -35,11 +35,14 @@ const IN_FLIGHT: Duration = Duration::from_secs(3);
 pub(crate) fn main(args: &[String]) -> Result<()> {
     let minutes = match args {
         [] => MINUTES,
-        [minutes] => minutes.parse().with_context(|| format!("`{minutes}` is no number of minutes"))?,
+        [minutes] => minutes
+            .parse()
+            .with_context(|| format!("`{minutes}` is no number of minutes"))?,
         _ => bail!("usage: cargo xtask soak [MINUTES]"),
     };
     let stack = Stack::start()?;
-    let (project, load) = (stack.main(), Load::at(stack.forward()?));
+    let project = stack.main();
+    let load = Load::at(stack.forward()?);
     let mut day = Day::new(&stack, &project)?;
     let outcome = day.pass(Duration::from_secs(minutes * 60));
     let (requests, failures) = load.end();
@@ -57,9 +60,12 @@ struct Load {
 
 impl Load {
     fn at(to: SocketAddr) -> Self {
-        let (over, sent, failed) = <(Arc<AtomicBool>, Arc<AtomicUsize>, Arc<Mutex<Vec<_>>>)>::default();
+        let (over, sent, failed) =
+            <(Arc<AtomicBool>, Arc<AtomicUsize>, Arc<Mutex<Vec<_>>>)>::default();
         let thread = thread::spawn({
-            let (over, sent, failed) = (Arc::clone(&over), Arc::clone(&sent), Arc::clone(&failed));
+            let over = Arc::clone(&over);
+            let sent = Arc::clone(&sent);
+            let failed = Arc::clone(&failed);
             move || {
                 while !over.load(Relaxed) {
                     let since = Instant::now();
@@ -71,13 +77,24 @@ impl Load {
                 }
             }
         });
-        Self { over, sent, failed, thread }
+        Self {
+            over,
+            sent,
+            failed,
+            thread,
+        }
     }
 
     fn end(self) -> (usize, Vec<(Instant, String)>) {
         self.over.store(true, Relaxed);
         let _ = self.thread.join();
-        (self.sent.load(Relaxed), self.failed.lock().map(|failed| failed.clone()).unwrap_or_default())
+        (
+            self.sent.load(Relaxed),
+            self.failed
+                .lock()
+                .map(|failed| failed.clone())
+                .unwrap_or_default(),
+        )
     }
 }
 
@@ -93,7 +110,12 @@ impl Curve {
     /// The mean of a quarter of it; the first one is the warm-up.
     fn quarter(&self, number: usize) -> f64 {
         let quarter = (self.points.len() / 4).max(1);
-        let points: Vec<_> = self.points.iter().skip(number * quarter).take(quarter).collect();
+        let points: Vec<_> = self
+            .points
+            .iter()
+            .skip(number * quarter)
+            .take(quarter)
+            .collect();
         points.iter().copied().sum::<f64>() / points.len().max(1) as f64
     }
 
@@ -104,10 +126,17 @@ impl Curve {
     /// One block for each of up to 60 portions, from zero up.
     fn plot(&self) -> String {
         const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-        let top = self.points.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+        let top = self
+            .points
+            .iter()
+            .copied()
+            .fold(f64::MIN_POSITIVE, f64::max);
         let portion = self.points.len().div_ceil(60).max(1);
         let height = |points: &[f64]| points.iter().copied().fold(0.0, f64::max) / top * 7.0;
-        self.points.chunks(portion).map(|points| BLOCKS[(height(points).round() as usize).min(7)]).collect()
+        self.points
+            .chunks(portion)
+            .map(|points| BLOCKS[(height(points).round() as usize).min(7)])
+            .collect()
     }
 }
 
@@ -126,7 +155,11 @@ struct Day<'a> {
 
 impl<'a> Day<'a> {
     fn new(stack: &Stack, project: &'a Project<'a>) -> Result<Self> {
-        let curve = |what, slack| Curve { what, slack, points: vec![] };
+        let curve = |what, slack| Curve {
+            what,
+            slack,
+            points: vec![],
+        };
         let curves = [
             curve("resident memory of the session, MB", 2.0),
             curve("its file descriptors", 8.0),
@@ -134,13 +167,27 @@ impl<'a> Day<'a> {
             curve("its log, kB", 256.0),
             curve("resident memory of the relay, MB", 2.0),
         ];
-        let (log, pid) = (stack.log(project), project.supervisor()?);
-        Ok(Self { project, log, pid, curves, saved: 0, checks: 0, rebuilds: 0, deleted: 0, ends: vec![] })
+        let log = stack.log(project);
+        let pid = project.supervisor()?;
+        Ok(Self {
+            project,
+            log,
+            pid,
+            curves,
+            saved: 0,
+            checks: 0,
+            rebuilds: 0,
+            deleted: 0,
+            ends: vec![],
+        })
     }
 
     fn pass(&mut self, length: Duration) -> Result<()> {
         let since = Instant::now();
-        let (mut sample, mut check, mut delete, mut rebuild) = (SAMPLE, CHECK, DELETE_POD, REBUILD);
+        let mut sample = SAMPLE;
+        let mut check = CHECK;
+        let mut delete = DELETE_POD;
+        let mut rebuild = REBUILD;
         let due = |next: &mut Duration, every: Duration| {
             let is_due = since.elapsed() >= *next;
             *next += if is_due { every } else { Duration::ZERO };
@@ -168,7 +215,13 @@ impl<'a> Day<'a> {
     /// An API server that is too busy to be asked now is asked the next time.
     fn delete_pod(&mut self) {
         self.ends.push(Instant::now());
-        match command::run(&mut self.project.kubectl(&["delete", "pod", "-l", "app=server", "--wait=false"])) {
+        match command::run(&mut self.project.kubectl(&[
+            "delete",
+            "pod",
+            "-l",
+            "app=server",
+            "--wait=false",
+        ])) {
             Ok(()) => self.deleted += 1,
             Err(error) => eprintln!("soak: {error:#}"),
         }
@@ -177,7 +230,10 @@ impl<'a> Day<'a> {
     /// Files come, change and go.
     fn save(&mut self) -> Result<()> {
         self.saved += 1;
-        let file = |number: usize| self.project.path(&format!("server/app/soak-{}", number % 50));
+        let file = |number: usize| {
+            self.project
+                .path(&format!("server/app/soak-{}", number % 50))
+        };
         fs::write(file(self.saved), format!("{}\n", self.saved).repeat(200))?;
         if self.saved.is_multiple_of(7) {
             let _ = fs::remove_file(file(self.saved / 7));
@@ -205,8 +261,15 @@ impl<'a> Day<'a> {
         fs::write(&file, format!("{source}# {}\n", self.rebuilds))?;
         let since = Instant::now();
         // The pods of before are gone, and there are others.
-        while self.images().is_none_or(|now| Some(&now) == before.as_ref() || now.split(' ').count() > 1) {
-            ensure!(since.elapsed() < SETTLE * 5, "no rebuild of {}", file.display());
+        while self
+            .images()
+            .is_none_or(|now| Some(&now) == before.as_ref() || now.split(' ').count() > 1)
+        {
+            ensure!(
+                since.elapsed() < SETTLE * 5,
+                "no rebuild of {}",
+                file.display()
+            );
             sleep(Duration::from_millis(200));
             self.ends.push(Instant::now());
         }
@@ -215,37 +278,87 @@ impl<'a> Day<'a> {
 
     /// What the server's pods run, if the API server says so.
     fn images(&self) -> Option<String> {
-        let images = ["get", "pods", "-l", "app=server", "-o", "jsonpath={.items[*].spec.containers[0].image}"];
-        self.project.kubectl_output(&images).ok().filter(|images| !images.is_empty())
+        let images = [
+            "get",
+            "pods",
+            "-l",
+            "app=server",
+            "-o",
+            "jsonpath={.items[*].spec.containers[0].image}",
+        ];
+        self.project
+            .kubectl_output(&images)
+            .ok()
+            .filter(|images| !images.is_empty())
     }
 
     fn sample(&mut self) -> Result<()> {
-        ensure!(fs::exists(format!("/proc/{}/fd", self.pid))?, "the session ended");
-        let count =
-            |folder: &str| -> Result<f64> { Ok(fs::read_dir(format!("/proc/{}/{folder}", self.pid))?.count() as f64) };
+        ensure!(
+            fs::exists(format!("/proc/{}/fd", self.pid))?,
+            "the session ended"
+        );
+        let count = |folder: &str| -> Result<f64> {
+            Ok(fs::read_dir(format!("/proc/{}/{folder}", self.pid))?.count() as f64)
+        };
         let log = fs::metadata(&self.log)?.len() as f64 / 1e3;
-        let points = [resident(self.pid)?, count("fd")?, count("task")?, log, relay()?];
-        self.curves.iter_mut().zip(points).for_each(|(curve, point)| curve.points.push(point));
+        let points = [
+            resident(self.pid)?,
+            count("fd")?,
+            count("task")?,
+            log,
+            relay()?,
+        ];
+        self.curves
+            .iter_mut()
+            .zip(points)
+            .for_each(|(curve, point)| curve.points.push(point));
         Ok(())
     }
 
     fn tell(&self, requests: usize, failures: &[(Instant, String)]) -> Result<()> {
-        let in_flight = |at: &Instant| self.ends.iter().any(|end| *at + IN_FLIGHT > *end && *at < *end + IN_FLIGHT);
+        let in_flight = |at: &Instant| {
+            self.ends
+                .iter()
+                .any(|end| *at + IN_FLIGHT > *end && *at < *end + IN_FLIGHT)
+        };
         let lost: Vec<_> = failures.iter().filter(|(at, _)| !in_flight(at)).collect();
-        let Self { saved, rebuilds, deleted, checks, .. } = self;
+        let Self {
+            saved,
+            rebuilds,
+            deleted,
+            checks,
+            ..
+        } = self;
         println!(
             "{saved} saves, {rebuilds} rebuilds, {deleted} pods deleted; all was there in each of {checks} checks"
         );
-        println!("{requests} requests, {} failed, {} of them not in flight at a pod's end", failures.len(), lost.len());
+        println!(
+            "{requests} requests, {} failed, {} of them not in flight at a pod's end",
+            failures.len(),
+            lost.len()
+        );
         for curve in &self.curves {
             let first = curve.points.first().copied().unwrap_or_default();
-            let (second, last) = (curve.quarter(1), curve.quarter(3));
-            println!("{}  {}: first {first:.1}, second quarter {second:.1}, last {last:.1}", curve.plot(), curve.what);
+            let second = curve.quarter(1);
+            let last = curve.quarter(3);
+            println!(
+                "{}  {}: first {first:.1}, second quarter {second:.1}, last {last:.1}",
+                curve.plot(),
+                curve.what
+            );
         }
         if let Some((_, text)) = lost.first() {
-            bail!("{} requests failed with no pod ending, the first: {text}", lost.len());
+            bail!(
+                "{} requests failed with no pod ending, the first: {text}",
+                lost.len()
+            );
         }
-        let grown: Vec<_> = self.curves.iter().filter(|curve| !curve.is_flat()).map(|curve| curve.what).collect();
+        let grown: Vec<_> = self
+            .curves
+            .iter()
+            .filter(|curve| !curve.is_flat())
+            .map(|curve| curve.what)
+            .collect();
         ensure!(grown.is_empty(), "grown: {}", grown.join(", "));
         Ok(())
     }
@@ -255,7 +368,9 @@ impl<'a> Day<'a> {
 fn relay() -> Result<f64> {
     const SCRIPT: &str = "for pid in $(pgrep -f '^/proc/self/fd/3 relay'); do grep VmRSS /proc/$pid/status; done; true";
     let said = command::output(Command::new("docker").args(["exec", NODE, "sh", "-c", SCRIPT]))?;
-    let kibibytes = said.split_whitespace().filter_map(|word| word.parse::<f64>().ok());
+    let kibibytes = said
+        .split_whitespace()
+        .filter_map(|word| word.parse::<f64>().ok());
     Ok(kibibytes.fold(0.0, f64::max) * 1024.0 / 1e6)
 }
 
@@ -264,7 +379,11 @@ mod tests {
     use super::*;
 
     fn curve(points: &[f64]) -> Curve {
-        Curve { what: "memory", slack: 1.0, points: points.to_vec() }
+        Curve {
+            what: "memory",
+            slack: 1.0,
+            points: points.to_vec(),
+        }
     }
 
     #[test]

@@ -46,7 +46,11 @@ impl Stack {
     /// devk, with folders of its own.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.devk);
-        for (variable, name) in [("XDG_STATE_HOME", "state"), ("XDG_CACHE_HOME", "cache"), ("XDG_DATA_HOME", "data")] {
+        for (variable, name) in [
+            ("XDG_STATE_HOME", "state"),
+            ("XDG_CACHE_HOME", "cache"),
+            ("XDG_DATA_HOME", "data"),
+        ] {
             command.env(variable, self.folder.join(name));
         }
         command
@@ -57,12 +61,18 @@ impl Stack {
     }
 
     pub(super) fn kubeconfig(&self) -> PathBuf {
-        self.folder.join("state/devk/clusters").join(CLUSTER).join("kubeconfig")
+        self.folder
+            .join("state/devk/clusters")
+            .join(CLUSTER)
+            .join("kubeconfig")
     }
 
     /// What a project's session writes.
     pub(super) fn log(&self, project: &Project<'_>) -> PathBuf {
-        self.folder.join("state/devk/projects").join(project.name()).join("supervisor.log")
+        self.folder
+            .join("state/devk/projects")
+            .join(project.name())
+            .join("supervisor.log")
     }
 
     /// What devk remembers of layers.
@@ -73,20 +83,30 @@ impl Stack {
     /// The server through devk's forward.
     pub(super) fn forward(&self) -> Result<SocketAddr> {
         let ports = self.main().json(&["ports"])?;
-        let local = ports["forwards"][0]["local"].as_u64().and_then(|port| u16::try_from(port).ok());
-        Ok(SocketAddr::new(Ipv4Addr::LOCALHOST.into(), local.context("no forward")?))
+        let local = ports["forwards"][0]["local"]
+            .as_u64()
+            .and_then(|port| u16::try_from(port).ok());
+        Ok(SocketAddr::new(
+            Ipv4Addr::LOCALHOST.into(),
+            local.context("no forward")?,
+        ))
     }
 
     /// Waits until devk says that its relay serves, or does not.
     pub(super) fn relay_serves(&self, wanted: bool) -> Result<()> {
-        self.wait("the relay", || Ok(self.main().json(&["status"])?["session"]["relay"]["serves"] == wanted))
+        self.wait("the relay", || {
+            Ok(self.main().json(&["status"])?["session"]["relay"]["serves"] == wanted)
+        })
     }
 
     pub(super) fn wait(&self, what: &str, until: impl Fn() -> Result<bool>) -> Result<()> {
         let since = Instant::now();
         while !until()? {
             if since.elapsed() > Duration::from_secs(300) {
-                bail!("waited 300 s for {what}:\n{}", self.main().devk(&["status"])?);
+                bail!(
+                    "waited 300 s for {what}:\n{}",
+                    self.main().devk(&["status"])?
+                );
             }
             sleep(Duration::from_millis(200));
         }
@@ -99,17 +119,34 @@ impl Stack {
 
     /// The server's pod on the pods' network.
     pub(super) fn pod(&self) -> Result<SocketAddr> {
-        let addresses = ["get", "pods", "-l", "app=server", "-o", "jsonpath={.items[0].status.podIP}"];
-        let address: IpAddr = command::output(&mut self.kubectl(&addresses))?.trim().parse()?;
+        let addresses = [
+            "get",
+            "pods",
+            "-l",
+            "app=server",
+            "-o",
+            "jsonpath={.items[0].status.podIP}",
+        ];
+        let address: IpAddr = command::output(&mut self.kubectl(&addresses))?
+            .trim()
+            .parse()?;
         Ok(SocketAddr::new(address, 8080))
     }
 
     /// A route to a pod for as long as the answer lives: what any forward is measured against.
     pub(super) fn direct(&self) -> Result<Route> {
-        let node = ["inspect", NODE, "--format", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"];
+        let node = [
+            "inspect",
+            NODE,
+            "--format",
+            "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
+        ];
         let node = command::output(Command::new("docker").args(node))?;
         let pod = self.pod()?;
-        let route = Route { pod, node: node.trim().to_owned() };
+        let route = Route {
+            pod,
+            node: node.trim().to_owned(),
+        };
         command::run(&mut route.change("add"))?;
         Ok(route)
     }
@@ -117,21 +154,41 @@ impl Stack {
     /// `kubectl port-forward` for as long as the answer lives.
     pub(super) fn kubectl_forward(&self) -> Result<KubectlForward> {
         let log = self.folder.join("port-forward");
-        let mut command = self.kubectl(&["port-forward", "service/bench-server", ":8080", "--address", "127.0.0.1"]);
-        let child = command.stdout(fs::File::create(&log)?).stderr(Stdio::null()).stdin(Stdio::null()).spawn()?;
-        let mut forward = KubectlForward { child, address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0) };
-        self.wait("kubectl port-forward", || Ok(fs::read_to_string(&log)?.contains("->")))?;
+        let mut command = self.kubectl(&[
+            "port-forward",
+            "service/bench-server",
+            ":8080",
+            "--address",
+            "127.0.0.1",
+        ]);
+        let child = command
+            .stdout(fs::File::create(&log)?)
+            .stderr(Stdio::null())
+            .stdin(Stdio::null())
+            .spawn()?;
+        let mut forward = KubectlForward {
+            child,
+            address: SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 0),
+        };
+        self.wait("kubectl port-forward", || {
+            Ok(fs::read_to_string(&log)?.contains("->"))
+        })?;
         let said = fs::read_to_string(&log)?;
-        let port = said.split("127.0.0.1:").nth(1).and_then(|rest| rest.split_whitespace().next());
-        forward.address.set_port(port.context("kubectl named no port")?.parse()?);
+        let port = said
+            .split("127.0.0.1:")
+            .nth(1)
+            .and_then(|rest| rest.split_whitespace().next());
+        forward
+            .address
+            .set_port(port.context("kubectl named no port")?.parse()?);
         Ok(forward)
     }
 
     /// Leaves the relay its network for as long as the answer lives, as in a cluster that devk did not make.
     pub(super) fn without_folder(&self) -> Result<Unshared> {
-        command::run(
-            Command::new("docker").args(["exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk"]),
-        )?;
+        command::run(Command::new("docker").args([
+            "exec", NODE, "mount", "-t", "tmpfs", "-o", "ro", "tmpfs", "/devk",
+        ]))?;
         let unshared = Unshared;
         self.another_relay(true)?;
         Ok(unshared)
@@ -148,7 +205,14 @@ impl Stack {
     /// Connections that stand know nothing of what changed: the relay of the moment has to go.
     fn another_relay(&self, serves: bool) -> Result<()> {
         const UNTIL_IT_IS_TRIED: Duration = Duration::from_secs(3);
-        command::run(Command::new("docker").args(["exec", NODE, "pkill", "-x", "-f", "/proc/self/fd/3 relay"]))?;
+        command::run(Command::new("docker").args([
+            "exec",
+            NODE,
+            "pkill",
+            "-x",
+            "-f",
+            "/proc/self/fd/3 relay",
+        ]))?;
         sleep(UNTIL_IT_IS_TRIED);
         self.relay_serves(serves)
     }
@@ -156,8 +220,14 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        for project in fs::read_dir(self.projects()).into_iter().flatten().flatten() {
-            if let Err(error) = Project::of(self, &project.file_name().to_string_lossy()).devk(&["down", "--delete"]) {
+        for project in fs::read_dir(self.projects())
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            if let Err(error) = Project::of(self, &project.file_name().to_string_lossy())
+                .devk(&["down", "--delete"])
+            {
                 eprintln!("bench: the stack could not be removed: {error:#}");
             }
         }
@@ -167,12 +237,18 @@ impl Drop for Stack {
 
 fn built() -> Result<PathBuf> {
     eprintln!("bench: cargo build --release …");
-    executable(&command::output(Command::new("cargo").args(["build", "--release", "--message-format=json"]))?)
+    executable(&command::output(Command::new("cargo").args([
+        "build",
+        "--release",
+        "--message-format=json",
+    ]))?)
 }
 
 /// The path of devk among cargo's messages.
 fn executable(messages: &str) -> Result<PathBuf> {
-    let lines = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let lines = messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let mut named = lines.filter(|line| line["target"]["name"] == "devk");
     let path = named.find_map(|line| Some(Path::new(line["executable"].as_str()?).to_owned()));
     path.context("cargo named no executable")
@@ -223,7 +299,10 @@ impl Firewall {
     /// Everything new from outside but the API server.
     fn rule(verb: &str) -> Command {
         let mut command = Command::new("docker");
-        command.args(["exec", NODE, "iptables", verb, "INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport", "6443"]);
+        command.args([
+            "exec", NODE, "iptables", verb, "INPUT", "-i", "eth0", "-p", "tcp", "!", "--dport",
+            "6443",
+        ]);
         command.args(["-m", "conntrack", "--ctstate", "NEW", "-j", "REJECT"]);
         command
     }

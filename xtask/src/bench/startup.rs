@@ -11,8 +11,12 @@ use crate::command;
 
 pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
     let devk = times(40, || command::run(stack.command().arg("--version")))?;
-    let kubectl = times(40, || command::run(Command::new("kubectl").args(["version", "--client"])))?;
-    report.add(Row::less("`devk --version`", devk, "ms").beside(kubectl, "`kubectl version --client`"));
+    let kubectl = times(40, || {
+        command::run(Command::new("kubectl").args(["version", "--client"]))
+    })?;
+    report.add(
+        Row::less("`devk --version`", devk, "ms").beside(kubectl, "`kubectl version --client`"),
+    );
 
     let main = stack.main();
     let helm = || command::run(&mut helm(stack));
@@ -36,8 +40,16 @@ fn unchanged(how: &str, devk: f64, helm: f64) -> Row {
 /// The chart beside devk's release, and without a pod.
 fn helm(stack: &Stack) -> Command {
     let mut command = Command::new("helm");
-    command.args(["upgrade", "--install", "bench"]).arg(stack.main().path("chart"));
-    command.args(["--namespace", "bench-helm", "--create-namespace", "--set", "replicas=0"]);
+    command
+        .args(["upgrade", "--install", "bench"])
+        .arg(stack.main().path("chart"));
+    command.args([
+        "--namespace",
+        "bench-helm",
+        "--create-namespace",
+        "--set",
+        "replicas=0",
+    ]);
     command.arg("--kubeconfig").arg(stack.kubeconfig());
     command
 }

@@ -35,7 +35,11 @@ pub(super) fn measure(stack: &Stack, report: &mut Report) -> Result<()> {
 }
 
 fn scale(project: &Project<'_>, replicas: usize) -> Result<Vec<String>> {
-    command::run(&mut project.kubectl(&["scale", "deployment/bench-server", &format!("--replicas={replicas}")]))?;
+    command::run(&mut project.kubectl(&[
+        "scale",
+        "deployment/bench-server",
+        &format!("--replicas={replicas}"),
+    ]))?;
     command::run(&mut project.kubectl(&["rollout", "status", "deployment/bench-server"]))?;
     project.synced_pods(replicas)
 }
@@ -68,39 +72,62 @@ fn one_file(project: &Project<'_>, pods: &[String], report: &mut Report) -> Resu
     const STREAM: &str = "a line through an open exec stream";
     let mut readers = Reader::in_each(project, pods, &["/srv/app/probe".to_owned()])?;
     let mut others = Reader::in_each(project, pods, &["/srv/app/line".to_owned()])?;
-    let streams = pods.iter().map(|pod| OpenExec::start(project, pod, "/srv/app/line"));
+    let streams = pods
+        .iter()
+        .map(|pod| OpenExec::start(project, pod, "/srv/app/line"));
     let mut streams = streams.collect::<Result<Vec<_>>>()?;
     // The first save makes what later ones find.
     let probe = project.path("server/app/probe");
     saves(&probe, &mut readers, 1)?;
-    let (mut devk, mut limit) = (vec![], vec![]);
+    let mut devk = vec![];
+    let mut limit = vec![];
     for _ in 0..SAVES {
         devk.extend(saves(&probe, &mut readers, 1)?);
         let token = token();
         limit.push(until_read(&mut others, &token, || {
             let since = now();
-            streams.iter_mut().try_for_each(|stream| stream.write(&token))?;
+            streams
+                .iter_mut()
+                .try_for_each(|stream| stream.write(&token))?;
             Ok(since)
         })?);
         sleep(PAUSE);
     }
-    let what = |share: usize| format!("sync: one file, {} replica(s), p{share} of {SAVES}", pods.len());
-    let row = |share| Row::less(what(share), percentile(&devk, share), "ms").beside(percentile(&limit, share), STREAM);
+    let what = |share: usize| {
+        format!(
+            "sync: one file, {} replica(s), p{share} of {SAVES}",
+            pods.len()
+        )
+    };
+    let row = |share| {
+        Row::less(what(share), percentile(&devk, share), "ms")
+            .beside(percentile(&limit, share), STREAM)
+    };
     if pods.len() == 1 {
         report.add(row(50).goal(10.0).goal_ratio(0.25));
         report.add(row(95));
         report.add(row(99).goal(40.0));
         by_hand(project, &pods[0], &mut others, median(&devk), report)?;
     } else {
-        [50, 95, 99].into_iter().for_each(|share| report.add(row(share)));
+        [50, 95, 99]
+            .into_iter()
+            .for_each(|share| report.add(row(share)));
     }
     Ok(())
 }
 
 /// What people type instead.
-fn by_hand(project: &Project<'_>, pod: &str, readers: &mut [Reader], devk: f64, report: &mut Report) -> Result<()> {
-    let (file, to) = (project.path("by-hand"), format!("{pod}:/srv/app/line"));
-    let (mut exec, mut copy) = (vec![], vec![]);
+fn by_hand(
+    project: &Project<'_>,
+    pod: &str,
+    readers: &mut [Reader],
+    devk: f64,
+    report: &mut Report,
+) -> Result<()> {
+    let file = project.path("by-hand");
+    let to = format!("{pod}:/srv/app/line");
+    let mut exec = vec![];
+    let mut copy = vec![];
     for _ in 0..10 {
         let next = token();
         exec.push(until_read(readers, &next, || {
@@ -126,9 +153,19 @@ fn copied(project: &Project<'_>, from: &Path, to: &str) -> Result<u128> {
 }
 
 /// Many files at once, as a checkout writes them: each one removed and made anew.
-fn many_files(project: &Project<'_>, pods: &[String], count: usize, report: &mut Report) -> Result<()> {
-    let names: Vec<_> = (0..count).map(|number| format!("many-{count}/d{}/f{number}.py", number / 20)).collect();
-    let in_container: Vec<_> = names.iter().map(|name| format!("/srv/app/{name}")).collect();
+fn many_files(
+    project: &Project<'_>,
+    pods: &[String],
+    count: usize,
+    report: &mut Report,
+) -> Result<()> {
+    let names: Vec<_> = (0..count)
+        .map(|number| format!("many-{count}/d{}/f{number}.py", number / 20))
+        .collect();
+    let in_container: Vec<_> = names
+        .iter()
+        .map(|name| format!("/srv/app/{name}"))
+        .collect();
     let mut readers = Reader::in_each(project, pods, &in_container)?;
     let checkout = |token: &str| -> Result<u128> {
         let since = now();
@@ -148,14 +185,26 @@ fn many_files(project: &Project<'_>, pods: &[String], count: usize, report: &mut
         times.extend((round > 0).then_some(took));
         sleep(PAUSE * 20);
     }
-    let what = format!("sync: {count} files in one checkout, {} replica(s), from its first write", pods.len());
+    let what = format!(
+        "sync: {count} files in one checkout, {} replica(s), from its first write",
+        pods.len()
+    );
     let mut row = Row::less(what, median(&times), "ms");
     if pods.len() == 1 {
         let folder = project.path(&format!("server/app/many-{count}"));
-        let copy = || Ok(milliseconds(copied(project, &folder, &format!("{}:/tmp", pods[0]))?, now()));
+        let copy = || {
+            Ok(milliseconds(
+                copied(project, &folder, &format!("{}:/tmp", pods[0]))?,
+                now(),
+            ))
+        };
         let copies = (0..3).map(|_| copy()).collect::<Result<Vec<_>>>()?;
         row = row.beside(median(&copies), "`kubectl cp` of them");
     }
-    report.add(if count == 1_000 { row.goal(1_000.0) } else { row });
+    report.add(if count == 1_000 {
+        row.goal(1_000.0)
+    } else {
+        row
+    });
     Ok(())
 }

@@ -13,11 +13,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Asks for `bytes` on a connection of its own; the time from connecting to the server's close.
 pub(super) fn fetch(to: SocketAddr, bytes: usize) -> Result<Duration> {
     let since = Instant::now();
-    let mut stream = TcpStream::connect_timeout(&to, PATIENCE).with_context(|| format!("cannot connect to {to}"))?;
+    let mut stream = TcpStream::connect_timeout(&to, PATIENCE)
+        .with_context(|| format!("cannot connect to {to}"))?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(format!("{bytes}\n").as_bytes())?;
-    let (mut buffer, mut got) = (vec![0; 1 << 20], 0);
+    let mut buffer = vec![0; 1 << 20];
+    let mut got = 0;
     loop {
         match stream.read(&mut buffer)? {
             0 => break,
@@ -56,7 +58,12 @@ pub(super) fn small_request(to: SocketAddr, count: usize) -> Result<f64> {
 /// `count` connections at once, each for `bytes`: how many failed, and how long all of it took.
 pub(super) fn at_once(to: SocketAddr, count: usize, bytes: usize) -> (usize, Duration) {
     let since = Instant::now();
-    let clients: Vec<_> = (0..count).map(|_| std::thread::spawn(move || fetch(to, bytes))).collect();
-    let failed = clients.into_iter().map(|client| client.join()).filter(|r| !matches!(r, Ok(Ok(_))));
+    let clients: Vec<_> = (0..count)
+        .map(|_| std::thread::spawn(move || fetch(to, bytes)))
+        .collect();
+    let failed = clients
+        .into_iter()
+        .map(|client| client.join())
+        .filter(|r| !matches!(r, Ok(Ok(_))));
     (failed.count(), since.elapsed())
 }

@@ -41,7 +41,9 @@ pub(super) fn install_without_starting(packages: &[&str]) -> Result<()> {
 
 fn apt_get(args: &[&str]) -> Command {
     let mut command = command::as_root("env");
-    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]).args(args);
+    command
+        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"])
+        .args(args);
     command
 }
 
@@ -55,7 +57,8 @@ pub(super) struct Mirror {
 impl Mirror {
     pub(super) fn of_this_machine() -> Result<Self> {
         let format = "$(ORIGIN) $(CODENAME) $(SITE)";
-        let targets = command::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
+        let targets =
+            command::output(Command::new("apt-get").args(["indextargets", "--format", format]))?;
         Self::parse(&targets).context(
             "`apt-get indextargets` names no Debian mirror: the lab builds its images from Debian packages, so it needs \
              a Debian machine with fetched package lists (`apt-get update`)",
@@ -63,8 +66,11 @@ impl Mirror {
     }
 
     fn parse(targets: &str) -> Option<Self> {
-        let debian = targets.lines().filter_map(|line| line.strip_prefix("Debian "));
-        let (mut main, mut security) = (None, None);
+        let debian = targets
+            .lines()
+            .filter_map(|line| line.strip_prefix("Debian "));
+        let mut main = None;
+        let mut security = None;
         for (codename, site) in debian.filter_map(|line| line.split_once(' ')) {
             if codename.ends_with("-security") {
                 security = Some(site.to_owned());
@@ -106,6 +112,9 @@ mod tests {
 
     #[test]
     fn a_machine_without_debian_sources_has_none() {
-        assert_eq!(Mirror::parse("Ubuntu noble http://mirror.example/ubuntu\n"), None);
+        assert_eq!(
+            Mirror::parse("Ubuntu noble http://mirror.example/ubuntu\n"),
+            None
+        );
     }
 }

@@ -26,7 +26,13 @@ impl Key {
             hash.update(input);
         }
         let digest = hash.finalize();
-        Self(digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+        Self(
+            digest
+                .iter()
+                .take(6)
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
+        )
     }
 
     pub(super) fn as_str(&self) -> &str {
@@ -46,7 +52,8 @@ impl Cache {
             None => home()?.join(".cache"),
         };
         let root = base.join("devk-lab");
-        fs::create_dir_all(root.join("tmp")).with_context(|| format!("cannot create {}", root.display()))?;
+        fs::create_dir_all(root.join("tmp"))
+            .with_context(|| format!("cannot create {}", root.display()))?;
         Ok(Self { root })
     }
 
@@ -61,10 +68,12 @@ impl Cache {
     /// One lab at a time on a machine; the lock dies with its process. What a killed one left in `tmp` is removed.
     pub(super) fn lock(&self) -> Result<File> {
         let path = self.root.join("lock");
-        let lock = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let lock =
+            File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if lock.try_lock().is_err() {
             eprintln!("lab: another `cargo xtask lab` is at work; waiting for it");
-            lock.lock().with_context(|| format!("cannot lock {}", path.display()))?;
+            lock.lock()
+                .with_context(|| format!("cannot lock {}", path.display()))?;
         }
         let leftovers = fs::read_dir(self.root.join("tmp")).context("cannot list the cache")?;
         for leftover in leftovers.flatten() {
@@ -86,12 +95,17 @@ impl Cache {
             return Ok(path);
         }
         progress.step(name, || {
-            let unfinished = self.root.join("tmp").join(format!("{name}-{}", key.as_str()));
-            fs::create_dir_all(&unfinished).with_context(|| format!("cannot create {}", unfinished.display()))?;
+            let unfinished = self
+                .root
+                .join("tmp")
+                .join(format!("{name}-{}", key.as_str()));
+            fs::create_dir_all(&unfinished)
+                .with_context(|| format!("cannot create {}", unfinished.display()))?;
             build(&unfinished)?;
             // The data must be on disk before the name is: a machine that loses power keeps renames, not always bytes.
             command::run(Command::new("sync").arg("-f").arg(&unfinished))?;
-            fs::rename(&unfinished, &path).with_context(|| format!("cannot rename to {}", path.display()))
+            fs::rename(&unfinished, &path)
+                .with_context(|| format!("cannot rename to {}", path.display()))
         })?;
         Ok(path)
     }
@@ -103,7 +117,9 @@ fn discard(path: &Path) -> Result<()> {
 }
 
 pub(super) fn home() -> Result<PathBuf> {
-    std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")
+    std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .context("HOME is not set")
 }
 
 #[cfg(test)]
@@ -132,14 +148,22 @@ mod tests {
 
     #[test]
     fn a_failed_build_leaves_no_artefact_and_a_good_one_is_built_once() {
-        let (cache, progress, key) = (cache(), Progress::new(), Key::of(["x"]));
+        let cache = cache();
+        let progress = Progress::new();
+        let key = Key::of(["x"]);
         let failed = cache.get("thing", &key, &progress, |folder| {
             fs::write(folder.join("half"), "half")?;
             anyhow::bail!("killed")
         });
         assert!(failed.is_err() && !cache.path("thing", &key).exists());
-        let made = cache.get("thing", &key, &progress, |folder| Ok(fs::write(folder.join("whole"), "1")?)).unwrap();
-        let again = cache.get("thing", &key, &progress, |_| anyhow::bail!("built twice")).unwrap();
+        let made = cache
+            .get("thing", &key, &progress, |folder| {
+                Ok(fs::write(folder.join("whole"), "1")?)
+            })
+            .unwrap();
+        let again = cache
+            .get("thing", &key, &progress, |_| anyhow::bail!("built twice"))
+            .unwrap();
         assert_eq!(made, again);
         assert!(made.join("whole").exists());
         fs::remove_dir_all(&cache.root).unwrap();

@@ -38,13 +38,16 @@ impl Base {
             key: Key::of([rootfs_key.as_str(), DOCKERFILE, &certificates]),
         };
         let tags = slice::from_ref(&base.tag);
-        store.ensure_made_by(tags, &base.key, |context| base.build(suite, rootfs.clone(), &certificates, context))?;
+        store.ensure_made_by(tags, &base.key, |context| {
+            base.build(suite, rootfs.clone(), &certificates, context)
+        })?;
         Ok(base)
     }
 
     fn build(&self, suite: &str, rootfs: String, certificates: &str, context: &Path) -> Result<()> {
         let sources = Mirror::of_this_machine()?.sources(suite);
-        let (pip, npm) = (pip_config(), npm_config()?);
+        let pip = pip_config();
+        let npm = npm_config()?;
         let image = Image {
             tags: vec![self.tag.clone()],
             key: self.key.clone(),
@@ -66,7 +69,8 @@ fn make_rootfs(suite: &str, folder: &Path, tag: &str, key: &Key) -> Result<()> {
     let mirror = Mirror::of_this_machine()?.main;
     let label = format!("{LABEL}={}", key.as_str());
     let mut make = command::as_root("bash");
-    make.args(["-euo", "pipefail", "-c", MAKE_ROOTFS, "lab", suite, &mirror]).arg(folder);
+    make.args(["-euo", "pipefail", "-c", MAKE_ROOTFS, "lab", suite, &mirror])
+        .arg(folder);
     command::run(make.args([tag, &label, DPKG, APT]))
 }
 
@@ -81,11 +85,18 @@ fn host_certificates() -> Result<String> {
 /// The machine's own choice of a package index, if it made one.
 fn pip_config() -> String {
     let index = std::env::var("PIP_INDEX_URL").unwrap_or_default();
-    if index.is_empty() { String::new() } else { format!("[global]\nindex-url = {index}\n") }
+    if index.is_empty() {
+        String::new()
+    } else {
+        format!("[global]\nindex-url = {index}\n")
+    }
 }
 
 fn npm_config() -> Result<String> {
     apt::ensure("npm", &["nodejs", "npm"])?;
     let registry = command::output(Command::new("npm").args(["config", "get", "registry"]))?;
-    Ok(format!("registry={}\nupdate-notifier=false\nfund=false\n", registry.trim()))
+    Ok(format!(
+        "registry={}\nupdate-notifier=false\nfund=false\n",
+        registry.trim()
+    ))
 }

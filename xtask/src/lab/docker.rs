@@ -41,12 +41,22 @@ pub(super) fn answers() -> bool {
 }
 
 fn answers_root() -> bool {
-    command::succeeds(command::as_root("docker").args(["version", "--format", "{{.Server.Version}}"]))
+    command::succeeds(command::as_root("docker").args([
+        "version",
+        "--format",
+        "{{.Server.Version}}",
+    ]))
 }
 
 /// Whether this machine gets images in the ordinary way. Asked by doing it: no name of a host is known here.
 pub(super) fn registry_answers() -> bool {
-    command::succeeds(Command::new("timeout").args([PROBE_LIMIT, "docker", "pull", "--quiet", "hello-world"]))
+    command::succeeds(Command::new("timeout").args([
+        PROBE_LIMIT,
+        "docker",
+        "pull",
+        "--quiet",
+        "hello-world",
+    ]))
 }
 
 fn install() -> Result<()> {
@@ -80,9 +90,15 @@ fn detach_daemon(cache: &Cache) -> Result<()> {
     let out = File::options().create(true).append(true).open(&log);
     let out = out.with_context(|| format!("cannot write {}", log.display()))?;
     let mut daemon = command::as_root("setsid");
-    daemon.args(["--fork", "dockerd", "--config-file"]).arg(daemon_config(cache)?);
+    daemon
+        .args(["--fork", "dockerd", "--config-file"])
+        .arg(daemon_config(cache)?);
     let errors = out.try_clone().context("cannot share the log")?;
-    let status = daemon.stdin(Stdio::null()).stdout(out).stderr(errors).status();
+    let status = daemon
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(errors)
+        .status();
     if !status.context("cannot run setsid")?.success() {
         bail!("dockerd did not start; see {}", log.display());
     }
@@ -95,12 +111,16 @@ fn daemon_config(cache: &Cache) -> Result<PathBuf> {
     let config = if missing.is_empty() {
         json!({})
     } else {
-        eprintln!("lab: this machine lacks {}; containers will not ask for it", missing.join(", "));
+        eprintln!(
+            "lab: this machine lacks {}; containers will not ask for it",
+            missing.join(", ")
+        );
         let wrapper = install_wrapper(cache)?;
         json!({"default-runtime": runc_wrapper::NAME, "runtimes": {runc_wrapper::NAME: {"path": wrapper}}})
     };
     let path = cache.file("daemon.json");
-    fs::write(&path, config.to_string()).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::write(&path, config.to_string())
+        .with_context(|| format!("cannot write {}", path.display()))?;
     Ok(path)
 }
 
@@ -116,7 +136,10 @@ fn install_wrapper(cache: &Cache) -> Result<PathBuf> {
 
 /// A machine that was switched off leaves pid files whose numbers belong to others by now; dockerd believes them.
 fn remove_stale_pid_files() -> Result<()> {
-    let files = [("/var/run/docker.pid", "dockerd"), ("/var/run/docker/containerd/containerd.pid", "containerd")];
+    let files = [
+        ("/var/run/docker.pid", "dockerd"),
+        ("/var/run/docker/containerd/containerd.pid", "containerd"),
+    ];
     for (file, program) in files {
         let Ok(pid) = fs::read_to_string(file) else {
             continue;
@@ -136,7 +159,11 @@ fn wait_until_it_answers(log: &Path) -> Result<()> {
             let text = fs::read_to_string(log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
             let last = lines[lines.len().saturating_sub(15)..].join("\n  | ");
-            bail!("dockerd does not answer after {} s; {} ends with\n  | {last}", START_LIMIT.as_secs(), log.display());
+            bail!(
+                "dockerd does not answer after {} s; {} ends with\n  | {last}",
+                START_LIMIT.as_secs(),
+                log.display()
+            );
         }
         sleep(Duration::from_millis(200));
     }
@@ -148,11 +175,15 @@ fn wait_until_it_answers(log: &Path) -> Result<()> {
 fn raise_inotify_limits() {
     for (limit, needed) in [("max_user_watches", 524_288), ("max_user_instances", 1024)] {
         let path = format!("/proc/sys/fs/inotify/{limit}");
-        let now = fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+        let now = fs::read_to_string(&path)
+            .ok()
+            .and_then(|text| text.trim().parse::<u64>().ok());
         if now.is_some_and(|now| now < needed) {
             let setting = format!("fs.inotify.{limit}={needed}");
             if !command::succeeds(command::as_root("sysctl").args(["-qw", &setting])) {
-                eprintln!("lab: cannot set {setting}; if pods fail with `too many open files`, set it as root");
+                eprintln!(
+                    "lab: cannot set {setting}; if pods fail with `too many open files`, set it as root"
+                );
             }
         }
     }

@@ -32,8 +32,17 @@ pub(super) struct Program {
 impl Program {
     pub(super) fn key(&self) -> Key {
         let stamps = self.stamps.iter().flat_map(|(name, value)| [*name, *value]);
-        let own = [self.name, self.version, std::env::consts::ARCH, self.main.unwrap_or_default()];
-        Key::of(own.into_iter().chain(self.packages.iter().copied()).chain(stamps))
+        let own = [
+            self.name,
+            self.version,
+            std::env::consts::ARCH,
+            self.main.unwrap_or_default(),
+        ];
+        Key::of(
+            own.into_iter()
+                .chain(self.packages.iter().copied())
+                .chain(stamps),
+        )
     }
 
     fn cache_name(&self) -> String {
@@ -46,13 +55,18 @@ impl Program {
 
     /// The folder that holds the binaries, each under the last part of its package's name.
     pub(super) fn get(&self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-        cache.get(&self.cache_name(), &self.key(), progress, |folder| self.build(cache, folder))
+        cache.get(&self.cache_name(), &self.key(), progress, |folder| {
+            self.build(cache, folder)
+        })
     }
 
     fn build(&self, cache: &Cache, folder: &Path) -> Result<()> {
         let source = folder.join("source");
         fs::create_dir(&source).context("cannot create the source folder")?;
-        fs::write(source.join("go.mod"), format!("module lab/{}\n\ngo 1.26.0\n", self.name))?;
+        fs::write(
+            source.join("go.mod"),
+            format!("module lab/{}\n\ngo 1.26.0\n", self.name),
+        )?;
         match self.main {
             Some(main) => self.build_own(cache, &source, main)?,
             None => self.build_packages(cache, &source)?,
@@ -62,10 +76,20 @@ impl Program {
 
     /// `go install PACKAGE@VERSION` refuses modules with `replace` lines; a module that requires them does not.
     fn build_packages(&self, cache: &Cache, source: &Path) -> Result<()> {
-        let wanted = self.packages.iter().map(|package| format!("{package}@{}", self.version));
+        let wanted = self
+            .packages
+            .iter()
+            .map(|package| format!("{package}@{}", self.version));
         command::run(go(cache, source)?.arg("get").args(wanted))?;
-        command::run(self.compile(cache, source)?.arg("-o").arg("..").args(self.packages))?;
-        self.packages.iter().try_for_each(|package| self.rename_binary(package, source))
+        command::run(
+            self.compile(cache, source)?
+                .arg("-o")
+                .arg("..")
+                .args(self.packages),
+        )?;
+        self.packages
+            .iter()
+            .try_for_each(|package| self.rename_binary(package, source))
     }
 
     /// `…/server/v3` and `…/v2/cmd` would leave binaries named `server` and `cmd`: a lone one is named like its program.
@@ -74,9 +98,13 @@ impl Program {
             return Ok(());
         }
         let is_major = |part: &&str| part.starts_with('v') && part[1..].parse::<u32>().is_ok();
-        let made = package.rsplit('/').find(|part| !is_major(part)).unwrap_or(package);
+        let made = package
+            .rsplit('/')
+            .find(|part| !is_major(part))
+            .unwrap_or(package);
         let folder = source.join("..");
-        fs::rename(folder.join(made), folder.join(self.name)).with_context(|| format!("no binary `{made}`"))
+        fs::rename(folder.join(made), folder.join(self.name))
+            .with_context(|| format!("no binary `{made}`"))
     }
 
     fn build_own(&self, cache: &Cache, source: &Path, main: &str) -> Result<()> {
@@ -85,13 +113,28 @@ impl Program {
             require_with_staging(cache, source, package, self.version)?;
         }
         let out = Path::new("..").join(self.name);
-        command::run(self.compile(cache, source)?.args(["-mod=mod", "-o"]).arg(out).arg("."))
+        command::run(
+            self.compile(cache, source)?
+                .args(["-mod=mod", "-o"])
+                .arg(out)
+                .arg("."),
+        )
     }
 
     fn compile(&self, cache: &Cache, source: &Path) -> Result<Command> {
-        let stamps: String = self.stamps.iter().map(|(name, value)| format!(" -X {name}={value}")).collect();
+        let stamps: String = self
+            .stamps
+            .iter()
+            .map(|(name, value)| format!(" -X {name}={value}"))
+            .collect();
         let mut command = go(cache, source)?;
-        command.args(["build", "-trimpath", "-tags", "providerless,dockerless", "-ldflags"]);
+        command.args([
+            "build",
+            "-trimpath",
+            "-tags",
+            "providerless,dockerless",
+            "-ldflags",
+        ]);
         command.arg(format!("-s -w{stamps}"));
         Ok(command)
     }
@@ -102,26 +145,39 @@ impl Program {
 fn require_with_staging(cache: &Cache, source: &Path, module: &str, version: &str) -> Result<()> {
     let wanted = format!("{module}@{version}");
     let answer = command::output(go(cache, source)?.args(["mod", "download", "-json", &wanted]))?;
-    let answer: Value = serde_json::from_str(&answer).context("`go mod download -json` is not JSON")?;
-    let file = answer["GoMod"].as_str().context("`go mod download` names no go.mod")?;
+    let answer: Value =
+        serde_json::from_str(&answer).context("`go mod download -json` is not JSON")?;
+    let file = answer["GoMod"]
+        .as_str()
+        .context("`go mod download` names no go.mod")?;
     let theirs = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
     let staging = version.replacen("v1.", "v0.", 1);
     let path = source.join("go.mod");
     let mut ours = fs::read_to_string(&path).context("cannot read go.mod")?;
-    ours.push_str(&format!("godebug default=go1.26\nrequire {module} {version}\n"));
-    ours.extend(staged_modules(&theirs).map(|name| format!("replace {name} => {name} {staging}\n")));
+    ours.push_str(&format!(
+        "godebug default=go1.26\nrequire {module} {version}\n"
+    ));
+    ours.extend(
+        staged_modules(&theirs).map(|name| format!("replace {name} => {name} {staging}\n")),
+    );
     fs::write(&path, ours).context("cannot write go.mod")
 }
 
 fn staged_modules(go_mod: &str) -> impl Iterator<Item = &str> {
-    let replaced = go_mod.lines().filter_map(|line| line.split_once(" => ./staging/"));
+    let replaced = go_mod
+        .lines()
+        .filter_map(|line| line.split_once(" => ./staging/"));
     replaced.filter_map(|(name, _)| name.split_whitespace().last())
 }
 
 /// `go` in a folder, with nothing of the caller's build flags.
 fn go(cache: &Cache, folder: &Path) -> Result<Command> {
     let mut command = Command::new(program(cache)?);
-    command.current_dir(folder).env("CGO_ENABLED", "0").env("GOFLAGS", "").env("GOWORK", "off");
+    command
+        .current_dir(folder)
+        .env("CGO_ENABLED", "0")
+        .env("GOFLAGS", "")
+        .env("GOWORK", "off");
     Ok(command)
 }
 
@@ -148,7 +204,10 @@ fn switches_toolchains(go: &str) -> bool {
 }
 
 fn parse_version(text: &str) -> Option<(u32, u32)> {
-    let mut parts = text.trim().strip_prefix("go")?.split(|c: char| !c.is_ascii_digit());
+    let mut parts = text
+        .trim()
+        .strip_prefix("go")?
+        .split(|c: char| !c.is_ascii_digit());
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
@@ -156,9 +215,13 @@ fn parse_version(text: &str) -> Option<(u32, u32)> {
 /// every go.mod is named `_go.mod`.
 fn fetch_toolchain(cache: &Cache) -> Result<()> {
     let arch = command::output(Command::new("go").args(["env", "GOARCH"]))?;
-    let module = format!("golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{}", arch.trim());
+    let module = format!(
+        "golang.org/toolchain@v0.0.1-{TOOLCHAIN}.linux-{}",
+        arch.trim()
+    );
     let answer = command::output(Command::new("go").args(["mod", "download", "-json", &module]))?;
-    let answer: Value = serde_json::from_str(&answer).context("`go mod download -json` is not JSON")?;
+    let answer: Value =
+        serde_json::from_str(&answer).context("`go mod download -json` is not JSON")?;
     let Some(folder) = answer["Dir"].as_str() else {
         bail!("`go mod download {module}` names no folder");
     };
@@ -166,7 +229,10 @@ fn fetch_toolchain(cache: &Cache) -> Result<()> {
         chmod +x "$2"/bin/* "$2"/pkg/tool/*/*
         find "$2" -name _go.mod | while read -r file; do mv "$file" "${file%_go.mod}go.mod"; done"#;
     let unfinished = cache.file(&format!("tmp/{TOOLCHAIN}"));
-    command::run(&mut command::script(unpack, &[folder, &unfinished.to_string_lossy()]))?;
+    command::run(&mut command::script(
+        unpack,
+        &[folder, &unfinished.to_string_lossy()],
+    ))?;
     fs::rename(unfinished, cache.file(TOOLCHAIN)).context("cannot rename the Go toolchain")
 }
 
@@ -185,15 +251,34 @@ mod tests {
     fn staged_modules_are_found_in_a_block_and_alone() {
         let text = "replace (\n\tk8s.io/api => ./staging/src/k8s.io/api\n)\n\
             replace k8s.io/metrics => ./staging/src/k8s.io/metrics\nreplace a.b/c => d.e/f v1.0.0\n";
-        assert_eq!(staged_modules(text).collect::<Vec<_>>(), ["k8s.io/api", "k8s.io/metrics"]);
+        assert_eq!(
+            staged_modules(text).collect::<Vec<_>>(),
+            ["k8s.io/api", "k8s.io/metrics"]
+        );
     }
 
     #[test]
     fn a_stamp_is_an_input() {
-        let plain = Program { name: "x", version: "v1", packages: &["p"], stamps: &[], main: None };
-        let stamped = Program { stamps: &[("p.v", "1")], ..plain };
+        let plain = Program {
+            name: "x",
+            version: "v1",
+            packages: &["p"],
+            stamps: &[],
+            main: None,
+        };
+        let stamped = Program {
+            stamps: &[("p.v", "1")],
+            ..plain
+        };
         assert_ne!(
-            Program { name: "x", version: "v1", packages: &["p"], stamps: &[], main: None }.key(),
+            Program {
+                name: "x",
+                version: "v1",
+                packages: &["p"],
+                stamps: &[],
+                main: None
+            }
+            .key(),
             stamped.key()
         );
     }

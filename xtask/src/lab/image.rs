@@ -44,22 +44,32 @@ pub(super) struct Store<'a> {
 impl<'a> Store<'a> {
     pub(super) fn open(cache: &'a Cache, progress: &'a Progress) -> Result<Self> {
         let filter = format!("label={LABEL}");
-        let ids = command::output(Command::new("docker").args(["image", "ls", "--quiet", "--filter", &filter]))?;
+        let ids = command::output(
+            Command::new("docker").args(["image", "ls", "--quiet", "--filter", &filter]),
+        )?;
         let mut present = BTreeMap::new();
         if !ids.trim().is_empty() {
-            let format = format!("{{{{index .Config.Labels \"{LABEL}\"}}}} {{{{join .RepoTags \" \"}}}}");
+            let format =
+                format!("{{{{index .Config.Labels \"{LABEL}\"}}}} {{{{join .RepoTags \" \"}}}}");
             let mut inspect = Command::new("docker");
-            inspect.args(["image", "inspect", "--format", &format]).args(ids.split_whitespace());
+            inspect
+                .args(["image", "inspect", "--format", &format])
+                .args(ids.split_whitespace());
             present = parse_present(&command::output(&mut inspect)?);
         }
-        Ok(Self { cache, progress, present: Mutex::new(present) })
+        Ok(Self {
+            cache,
+            progress,
+            present: Mutex::new(present),
+        })
     }
 
     fn has(&self, tags: &[String], key: &Key) -> bool {
         let Ok(present) = self.present.lock() else {
             return false;
         };
-        tags.iter().all(|tag| present.get(tag).is_some_and(|found| found == key.as_str()))
+        tags.iter()
+            .all(|tag| present.get(tag).is_some_and(|found| found == key.as_str()))
     }
 
     /// Builds or loads the image unless Docker has it under all its tags.
@@ -78,17 +88,28 @@ impl<'a> Store<'a> {
             return Ok(());
         }
         let mut made = false;
-        let folder = self.cache.get(&artefact(&tags[0]), key, self.progress, |folder| {
-            let context = folder.join("context");
-            fs::create_dir(&context).context("cannot create the build context")?;
-            make(&context)?;
-            fs::remove_dir_all(&context).context("cannot remove the build context")?;
-            made = true;
-            command::run(Command::new("docker").args(["save", "--output"]).arg(folder.join("image.tar")).args(tags))
-        })?;
+        let folder = self
+            .cache
+            .get(&artefact(&tags[0]), key, self.progress, |folder| {
+                let context = folder.join("context");
+                fs::create_dir(&context).context("cannot create the build context")?;
+                make(&context)?;
+                fs::remove_dir_all(&context).context("cannot remove the build context")?;
+                made = true;
+                command::run(
+                    Command::new("docker")
+                        .args(["save", "--output"])
+                        .arg(folder.join("image.tar"))
+                        .args(tags),
+                )
+            })?;
         if !made {
             self.progress.step(&format!("load {}", tags[0]), || {
-                command::run(Command::new("docker").args(["load", "--input"]).arg(folder.join("image.tar")))
+                command::run(
+                    Command::new("docker")
+                        .args(["load", "--input"])
+                        .arg(folder.join("image.tar")),
+                )
             })?;
         }
         Ok(())
@@ -111,13 +132,16 @@ fn parse_present(lines: &str) -> BTreeMap<String, String> {
 }
 
 pub(super) fn build(image: &Image, context: &Path) -> Result<()> {
-    fs::write(context.join("Dockerfile"), &image.dockerfile).context("cannot write the Dockerfile")?;
+    fs::write(context.join("Dockerfile"), &image.dockerfile)
+        .context("cannot write the Dockerfile")?;
     for (name, content) in &image.files {
         place(content, &context.join(name))?;
     }
     // The classic builder: BuildKit's client is a plugin that Debian's docker.io does not bring.
     let mut docker = Command::new("docker");
-    docker.env("DOCKER_BUILDKIT", "0").args(["build", "--quiet", "--label"]);
+    docker
+        .env("DOCKER_BUILDKIT", "0")
+        .args(["build", "--quiet", "--label"]);
     docker.arg(format!("{LABEL}={}", image.key.as_str()));
     for tag in &image.tags {
         docker.args(["--tag", tag]);
@@ -130,15 +154,21 @@ pub(super) fn build(image: &Image, context: &Path) -> Result<()> {
 
 fn place(content: &Content, target: &Path) -> Result<()> {
     if let Some(folder) = target.parent() {
-        fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
     }
     match content {
-        Content::Text(text) => fs::write(target, text).with_context(|| format!("cannot write {}", target.display())),
+        Content::Text(text) => {
+            fs::write(target, text).with_context(|| format!("cannot write {}", target.display()))
+        }
         Content::Executable(text) => {
-            fs::write(target, text).with_context(|| format!("cannot write {}", target.display()))?;
+            fs::write(target, text)
+                .with_context(|| format!("cannot write {}", target.display()))?;
             command::run(Command::new("chmod").arg("755").arg(target))
         }
-        Content::Path(source) => command::run(Command::new("cp").args(["-rL"]).arg(source).arg(target)),
+        Content::Path(source) => {
+            command::run(Command::new("cp").args(["-rL"]).arg(source).arg(target))
+        }
     }
 }
 
@@ -156,6 +186,9 @@ mod tests {
 
     #[test]
     fn a_tag_becomes_one_folder() {
-        assert_eq!(artefact("registry.k8s.io/pause:3"), "image-registry.k8s.io_pause_3");
+        assert_eq!(
+            artefact("registry.k8s.io/pause:3"),
+            "image-registry.k8s.io_pause_3"
+        );
     }
 }

@@ -21,7 +21,9 @@ mod tools;
 
 use cache::Cache;
 use image::Store;
-use programs::{CNI, CONTAINERD, COREDNS, DOCKERFILE_FRONTEND, ETCD, HELM, KIND, KUBERNETES, LOCAL_PATH, PAUSE};
+use programs::{
+    CNI, CONTAINERD, COREDNS, DOCKERFILE_FRONTEND, ETCD, HELM, KIND, KUBERNETES, LOCAL_PATH, PAUSE,
+};
 use progress::Progress;
 
 const HELP: &str = "\
@@ -39,7 +41,14 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     match args[..] {
         [] => all(&cache, &progress)?,
         ["docker"] => docker::ensure(&cache, &progress)?,
-        ["source"] => println!("{}", if is_needed(&cache)? { "lab" } else { "releases" }),
+        ["source"] => println!(
+            "{}",
+            if is_needed(&cache)? {
+                "lab"
+            } else {
+                "releases"
+            }
+        ),
         ["env" | "--print-path"] => println!("{}", tools::folder(&cache).display()),
         ["versions"] => print!("{}", tools::versions()),
         ["help" | "--help"] => println!("{HELP}"),
@@ -68,7 +77,11 @@ fn all(cache: &Cache, progress: &Progress) -> Result<()> {
     if !table.is_empty() {
         eprint!("lab: what took how long\n{table}");
     }
-    eprintln!("lab: ready in {:.1} s; tools in {}", progress.elapsed(), tools::folder(cache).display());
+    eprintln!(
+        "lab: ready in {:.1} s; tools in {}",
+        progress.elapsed(),
+        tools::folder(cache).display()
+    );
     Ok(())
 }
 
@@ -81,7 +94,16 @@ fn build(cache: &Cache, progress: &Progress, store: &Store) -> Result<()> {
             base_images::ensure_trixie(store)?;
             anyhow::Ok(bookworm)
         });
-        for program in [&KUBERNETES, &KIND, &CONTAINERD, &CNI, &ETCD, &COREDNS, &LOCAL_PATH, &PAUSE] {
+        for program in [
+            &KUBERNETES,
+            &KIND,
+            &CONTAINERD,
+            &CNI,
+            &ETCD,
+            &COREDNS,
+            &LOCAL_PATH,
+            &PAUSE,
+        ] {
             program.get(cache, progress)?;
         }
         let rest = scope.spawn(|| {
@@ -98,5 +120,8 @@ fn build(cache: &Cache, progress: &Progress, store: &Store) -> Result<()> {
 }
 
 fn joined<T>(outcome: std::thread::Result<Result<T>>) -> Result<T> {
-    outcome.map_err(|_| anyhow!("a lane of the build panicked")).flatten().context("the lab is not complete")
+    outcome
+        .map_err(|_| anyhow!("a lane of the build panicked"))
+        .flatten()
+        .context("the lab is not complete")
 }

@@ -27,7 +27,15 @@ const STORAGE_MANIFEST: &str = include_str!("../../lab/node/default-storage.yaml
 const FLATTEN: &str = include_str!("../../lab/node/flatten");
 const ADD_IMAGES: &str = include_str!("../../lab/node/add-images");
 
-const PROGRAMS: [&Program; 7] = [&KUBERNETES, &CONTAINERD, &CNI, &ETCD, &COREDNS, &LOCAL_PATH, &PAUSE];
+const PROGRAMS: [&Program; 7] = [
+    &KUBERNETES,
+    &CONTAINERD,
+    &CNI,
+    &ETCD,
+    &COREDNS,
+    &LOCAL_PATH,
+    &PAUSE,
+];
 const FILES: [&str; 11] = [
     KUBERNETES_DOCKERFILE,
     NODE_DOCKERFILE,
@@ -53,10 +61,19 @@ pub(super) fn tag() -> String {
 pub(super) fn ensure(cache: &Cache, store: &Store, from: &Bookworm) -> Result<()> {
     let base = &from.base;
     let programs: Vec<Key> = PROGRAMS.iter().map(|program| program.key()).collect();
-    let inputs = programs.iter().map(Key::as_str).chain(FILES).chain([base.key.as_str(), from.busybox.as_str()]);
+    let inputs = programs
+        .iter()
+        .map(Key::as_str)
+        .chain(FILES)
+        .chain([base.key.as_str(), from.busybox.as_str()]);
     let key = Key::of(inputs);
     store.ensure_made_by(&[tag()], &key, |folder| {
-        let make = Make { cache, base, key: &key, folder };
+        let make = Make {
+            cache,
+            base,
+            key: &key,
+            folder,
+        };
         make.all()
     })
 }
@@ -71,7 +88,10 @@ struct Make<'a> {
 impl Make<'_> {
     fn all(&self) -> Result<()> {
         let wanted = self.images_of_kubeadm()?;
-        let pause = wanted.iter().find(|image| image.contains("/pause:")).context("kubeadm names no pause image")?;
+        let pause = wanted
+            .iter()
+            .find(|image| image.contains("/pause:"))
+            .context("kubeadm names no pause image")?;
         let provisioner = format!("rancher/local-path-provisioner:{}", LOCAL_PATH.version);
         self.build_kubernetes()?;
         self.build_bare_node(pause, &provisioner)?;
@@ -82,7 +102,12 @@ impl Make<'_> {
         }
         let outcome = self.add_images(&inside);
         let made = wanted.iter().chain([&provisioner]);
-        command::run(Command::new("docker").args(["image", "rm"]).args(made).args([PARENT, BARE, FLAT]))?;
+        command::run(
+            Command::new("docker")
+                .args(["image", "rm"])
+                .args(made)
+                .args([PARENT, BARE, FLAT]),
+        )?;
         outcome
     }
 
@@ -92,8 +117,17 @@ impl Make<'_> {
 
     fn images_of_kubeadm(&self) -> Result<Vec<String>> {
         let mut kubeadm = Command::new(self.binary(&KUBERNETES));
-        kubeadm.arg0("kubeadm").args(["config", "images", "list", "--kubernetes-version", KUBERNETES.version]);
-        Ok(command::output(&mut kubeadm)?.lines().map(String::from).collect())
+        kubeadm.arg0("kubeadm").args([
+            "config",
+            "images",
+            "list",
+            "--kubernetes-version",
+            KUBERNETES.version,
+        ]);
+        Ok(command::output(&mut kubeadm)?
+            .lines()
+            .map(String::from)
+            .collect())
     }
 
     fn build(&self, name: &str, image: &Image) -> Result<()> {
@@ -102,8 +136,19 @@ impl Make<'_> {
         image::build(image, &context)
     }
 
-    fn image<'b>(&self, tag: &str, dockerfile: String, files: Vec<(&'b str, Content<'b>)>) -> Image<'b> {
-        Image { tags: vec![tag.to_owned()], key: self.key.clone(), dockerfile, args: Vec::new(), files }
+    fn image<'b>(
+        &self,
+        tag: &str,
+        dockerfile: String,
+        files: Vec<(&'b str, Content<'b>)>,
+    ) -> Image<'b> {
+        Image {
+            tags: vec![tag.to_owned()],
+            key: self.key.clone(),
+            dockerfile,
+            args: Vec::new(),
+            files,
+        }
     }
 
     fn build_kubernetes(&self) -> Result<()> {
@@ -134,7 +179,11 @@ impl Make<'_> {
 
     /// One of the images in the node's own store. The control plane's programs share a single one.
     fn build_inner(&self, reference: &str) -> Result<()> {
-        let name = reference.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or(reference);
+        let name = reference
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.split(':').next())
+            .unwrap_or(reference);
         if name.starts_with("kube-") {
             return command::run(&mut command::script(FLATTEN, &[PARENT, FLAT, reference]));
         }
@@ -143,7 +192,11 @@ impl Make<'_> {
             bail!("kubeadm wants `{reference}`, which the lab does not build");
         };
         let dockerfile = PROGRAM_DOCKERFILE.replace("@PROGRAM@", name);
-        let image = self.image(reference, dockerfile, vec![(program.name, Content::Path(self.binary(program)))]);
+        let image = self.image(
+            reference,
+            dockerfile,
+            vec![(program.name, Content::Path(self.binary(program)))],
+        );
         self.build(name, &image)
     }
 

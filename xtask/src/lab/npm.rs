@@ -41,7 +41,10 @@ fn unpack(package: &str, folder: &Path) -> Result<()> {
     let text = r#"mkdir -p "$2" && cd "$2"
         file=$(npm pack --silent "$1")
         tar -x --strip-components=1 --no-same-owner -f "$file" && rm "$file""#;
-    command::run(&mut command::script(text, &[package, &folder.to_string_lossy()]))
+    command::run(&mut command::script(
+        text,
+        &[package, &folder.to_string_lossy()],
+    ))
 }
 
 #[cfg(test)]

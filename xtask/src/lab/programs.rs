@@ -2,8 +2,13 @@
 
 use super::go::Program;
 
-pub(super) const KIND: Program =
-    Program { name: "kind", version: "v0.33.0", packages: &["sigs.k8s.io/kind"], stamps: &[], main: None };
+pub(super) const KIND: Program = Program {
+    name: "kind",
+    version: "v0.33.0",
+    packages: &["sigs.k8s.io/kind"],
+    stamps: &[],
+    main: None,
+};
 
 pub(super) const KUBERNETES: Program = Program {
     name: "kubernetes",
@@ -42,7 +47,10 @@ pub(super) const CONTAINERD: Program = Program {
         "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
         "github.com/containerd/containerd/v2/cmd/ctr",
     ],
-    stamps: &[("github.com/containerd/containerd/v2/version.Version", "v2.4.2")],
+    stamps: &[(
+        "github.com/containerd/containerd/v2/version.Version",
+        "v2.4.2",
+    )],
     main: None,
 };
 
@@ -60,11 +68,21 @@ pub(super) const CNI: Program = Program {
     main: None,
 };
 
-pub(super) const ETCD: Program =
-    Program { name: "etcd", version: "v3.6.16", packages: &["go.etcd.io/etcd/server/v3"], stamps: &[], main: None };
+pub(super) const ETCD: Program = Program {
+    name: "etcd",
+    version: "v3.6.16",
+    packages: &["go.etcd.io/etcd/server/v3"],
+    stamps: &[],
+    main: None,
+};
 
-pub(super) const COREDNS: Program =
-    Program { name: "coredns", version: "v1.14.2", packages: &["github.com/coredns/coredns"], stamps: &[], main: None };
+pub(super) const COREDNS: Program = Program {
+    name: "coredns",
+    version: "v1.14.2",
+    packages: &["github.com/coredns/coredns"],
+    stamps: &[],
+    main: None,
+};
 
 pub(super) const LOCAL_PATH: Program = Program {
     name: "local-path-provisioner",

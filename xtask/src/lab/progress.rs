@@ -13,7 +13,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), times: Mutex::new(Vec::new()) }
+        Self {
+            began: Instant::now(),
+            times: Mutex::new(Vec::new()),
+        }
     }
 
     pub(super) fn step<T>(&self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
@@ -22,7 +25,11 @@ impl Progress {
         let outcome = work().with_context(|| format!("{name} failed"));
         let took = began.elapsed();
         let end = if outcome.is_ok() { "done" } else { "FAILED" };
-        eprintln!("lab: {name} {end} in {:.1} s (at {:.0} s)", took.as_secs_f64(), self.began.elapsed().as_secs_f64());
+        eprintln!(
+            "lab: {name} {end} in {:.1} s (at {:.0} s)",
+            took.as_secs_f64(),
+            self.began.elapsed().as_secs_f64()
+        );
         if let Ok(mut times) = self.times.lock() {
             times.push((name.to_owned(), took));
         }
@@ -34,7 +41,9 @@ impl Progress {
         let Ok(times) = self.times.lock() else {
             return String::new();
         };
-        let rows = times.iter().map(|(name, took)| format!("  {:7.1} s  {name}\n", took.as_secs_f64()));
+        let rows = times
+            .iter()
+            .map(|(name, took)| format!("  {:7.1} s  {name}\n", took.as_secs_f64()));
         rows.collect()
     }
 

@@ -32,7 +32,8 @@ pub(super) fn folder(cache: &Cache) -> PathBuf {
 /// For scripts that fetch the same versions as releases.
 pub(super) fn versions() -> String {
     let programs = [&KIND, &KUBERNETES, &HELM, &COMPOSE];
-    let lines = programs.map(|program| format!("{}={}\n", program.name.replace('-', "_"), program.version));
+    let lines =
+        programs.map(|program| format!("{}={}\n", program.name.replace('-', "_"), program.version));
     lines.concat()
 }
 
@@ -45,7 +46,11 @@ pub(super) fn ensure(cache: &Cache, progress: &Progress) -> Result<()> {
         Ok(())
     })?;
     // Links of a cache that somebody moved would point nowhere.
-    folder.join(TOOLS[0].0).canonicalize().map(drop).context("the tools' folder is broken; remove it and run again")
+    folder
+        .join(TOOLS[0].0)
+        .canonicalize()
+        .map(drop)
+        .context("the tools' folder is broken; remove it and run again")
 }
 
 /// Only where `docker compose` is unknown: a machine's own plugin stays.
