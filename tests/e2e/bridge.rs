@@ -289,7 +289,7 @@ fn login_from(network: &str, address: &str) -> Result<String, String> {
 #[test]
 fn a_port_on_loopback_is_relayed_to_the_clusters_nodes_and_to_nobody_else() {
     cluster();
-    let demo = demo("relayed");
+    let demo = demo("bridge-relayed");
     demo.edit("compose.yaml", "\"5439:5432\"", "\"127.0.0.1:5439:5432\"");
     let compose = Compose::up(&demo, &[]);
     let before = compose.dump("demo");

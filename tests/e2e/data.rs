@@ -5,16 +5,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::support::leftovers::Snapshot;
 use crate::support::machine::{docker, docker_list, images_of, listens, machine, nodes_of};
 use crate::support::project::Project;
 use crate::support::tell;
 use crate::support::wire::{get, post};
 
 const OWN: &str = "devk-e2e-data";
-
-fn networks() -> BTreeSet<String> {
-    docker_list(&["network", "ls", "--format", "{{.Name}}"])
-}
 
 /// What a running stack consists of, to be looked for when it has gone.
 struct Parts {
@@ -82,8 +79,7 @@ impl Parts {
 
 #[test]
 fn a_note_survives_down_and_up_and_down_delete_leaves_nothing() {
-    let networks_before = networks();
-    let processes_before = machine().processes("");
+    let before = Snapshot::of(&["keeps", "data"]);
     let demo = Project::demo_on(OWN, "keeps");
     let cold = demo.devk(&["up", "-d"]).well();
     for (what, steps) in [
@@ -128,12 +124,8 @@ fn a_note_survives_down_and_up_and_down_delete_leaves_nothing() {
     tell("devk down --delete", delete.took);
     assert_eq!(delete.document()["ending"], "delete-cluster");
     parts.are_gone();
-    assert_eq!(
-        networks().difference(&networks_before).collect::<Vec<_>>(),
-        [""; 0]
-    );
     assert_eq!(images_of("keeps"), BTreeSet::new());
-    assert_eq!(machine().processes(""), processes_before);
+    before.leaves_nothing("`down --delete`");
     assert_eq!(machine().state_of("keeps"), [""; 0]);
     assert!(
         !machine().state().join("clusters").join(OWN).exists(),

@@ -169,7 +169,7 @@ fn a_context_that_is_not_there_is_refused_with_nothing_touched() {
 
 #[test]
 fn a_cluster_that_is_not_the_pinned_one_is_refused_with_nothing_written_to_it() {
-    let brought = Brought::new("replaced", "ours");
+    let brought = Brought::new("re-made", "ours");
     let endpoint = brought
         .written
         .lines()
@@ -183,7 +183,7 @@ fn a_cluster_that_is_not_the_pinned_one_is_refused_with_nothing_written_to_it() 
         let error = brought.project.devk(command).exits(2).error();
         assert_eq!(error["code"], "cluster.pin", "{error}");
     }
-    assert!(!cluster().has_namespace("replaced") && images_of("replaced").is_empty());
+    assert!(!cluster().has_namespace("re-made") && images_of("re-made").is_empty());
     assert!(!brought.state("ours").join("kubeconfig").exists());
     brought.kubeconfig_is_untouched();
 }

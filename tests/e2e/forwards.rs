@@ -11,7 +11,7 @@ use crate::support::{eventually, tell};
 #[test]
 fn a_replaced_pod_ends_no_forward_and_its_listener_never_refuses() {
     cluster();
-    let project = Project::pair("replaced");
+    let project = Project::pair("pod-replaced");
     project.devk(&["up", "-d"]).well();
     let port = project.port("left");
     let first = get(port, "/cgi-bin/pod").unwrap().well();
@@ -21,7 +21,14 @@ fn a_replaced_pod_ends_no_forward_and_its_listener_never_refuses() {
     let since = Instant::now();
     cluster().kubectl(
         CLUSTER,
-        &["-n", "replaced", "delete", "pod", &first, "--wait=false"],
+        &[
+            "-n",
+            "pod-replaced",
+            "delete",
+            "pod",
+            &first,
+            "--wait=false",
+        ],
     );
     let answers = || {
         get(port, "/cgi-bin/pod").is_ok_and(|answer| answer.status == 200 && answer.body != first)

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::support::machine::{CLUSTER, Machine, cluster};
+use crate::support::machine::{CLUSTER, cluster, command_line};
 use crate::support::project::Project;
 use crate::support::run::{Running, kill};
 use crate::support::wire::get;
@@ -28,7 +28,7 @@ spec:
 "#;
 
 /// Starts `up` and waits until helm waits for the hook.
-fn in_the_middle(name: &str) -> (Project, Running, &'static Machine) {
+fn in_the_middle(name: &str) -> (Project, Running) {
     let machine = cluster();
     let project = Project::pair(name);
     project.write("chart/templates/slow.yaml", SLOW_HOOK);
@@ -44,18 +44,25 @@ fn in_the_middle(name: &str) -> (Project, Running, &'static Machine) {
         Duration::from_secs(60),
         begun,
     );
-    (project, up, machine)
+    (project, up)
 }
 
 /// Kills the session then.
-fn killed_in_the_middle(name: &str) -> (Project, &'static Machine) {
-    let (project, up, machine) = in_the_middle(name);
-    machine
+fn killed_in_the_middle(name: &str) -> Project {
+    let (project, up) = in_the_middle(name);
+    cluster()
         .supervisors(name)
         .into_iter()
         .for_each(|pid| kill(pid, Signal::KILL));
     up.ended().exits(1);
-    (project, machine)
+    project
+}
+
+/// The helm that installs this project.
+fn helms(project: &Project) -> Vec<u32> {
+    let mut helms = cluster().processes("helm upgrade");
+    helms.retain(|pid| command_line(*pid).contains(&project.name));
+    helms
 }
 
 fn comes_up(project: &Project) {
@@ -69,20 +76,15 @@ fn comes_up(project: &Project) {
 
 #[test]
 fn up_waits_for_the_helm_that_a_killed_devk_left_running() {
-    let (project, machine) = killed_in_the_middle("left-helm");
-    assert_ne!(
-        machine.processes("helm upgrade"),
-        [0; 0],
-        "helm has outlived its devk"
-    );
+    let project = killed_in_the_middle("left-helm");
+    assert_ne!(helms(&project), [0; 0], "helm has outlived its devk");
     comes_up(&project);
 }
 
 #[test]
 fn up_cleans_up_after_a_helm_that_was_killed_with_its_devk() {
-    let (project, machine) = killed_in_the_middle("killed-helm");
-    machine
-        .processes("helm upgrade")
+    let project = killed_in_the_middle("killed-helm");
+    helms(&project)
         .into_iter()
         .for_each(|pid| kill(pid, Signal::KILL));
     comes_up(&project);
@@ -90,9 +92,8 @@ fn up_cleans_up_after_a_helm_that_was_killed_with_its_devk() {
 
 #[test]
 fn up_cleans_up_after_a_helm_that_was_killed_alone() {
-    let (project, up, machine) = in_the_middle("helm-alone");
-    machine
-        .processes("helm upgrade")
+    let (project, up) = in_the_middle("helm-alone");
+    helms(&project)
         .into_iter()
         .for_each(|pid| kill(pid, Signal::KILL));
     let failed = up.ended().exits(1).end_of("release.apply/pair");

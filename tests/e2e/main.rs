@@ -18,6 +18,7 @@ mod geniro;
 mod image;
 mod killed_install;
 mod life_cycle;
+mod nothing_left;
 mod rebuild;
 mod relay;
 mod release;

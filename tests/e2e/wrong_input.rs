@@ -5,31 +5,26 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::support::machine::{CLUSTER, Machine, cluster, docker_list, images_of, nodes_of};
+use crate::support::machine::{CLUSTER, Machine, cluster, images_of, nodes_of};
 use crate::support::programs::path_with_only;
 use crate::support::project::Project;
 
-/// What devk has made so far, to be the same after a refused `up`.
-fn made(machine: &Machine) -> (std::collections::BTreeSet<String>, String, Vec<u32>) {
-    let labels = "{{.Names}} {{.State}}";
-    let nodes = docker_list(&["ps", "-a", "--filter", "name=devk-e2e", "--format", labels]);
-    let releases = machine.kubectl(
-        CLUSTER,
-        &[
-            "get",
-            "namespaces,secrets,deployments,services",
-            "-A",
-            "-o",
-            "name",
-        ],
-    );
-    (nodes, releases, machine.processes("supervise"))
+/// What devk has made of a project, to be the same after a refused `up`.
+fn made(machine: &Machine, project: &Project) -> (std::collections::BTreeSet<String>, String) {
+    let kinds = "namespaces,secrets,deployments,services";
+    let columns = "custom-columns=:metadata.namespace,:kind,:metadata.name";
+    let list = ["get", kinds, "-A", "--no-headers", "-o", columns];
+    let all = machine.kubectl(CLUSTER, &list);
+    let own = all.lines().filter(|line| line.contains(&project.name));
+    let own = own.map(|line| format!("{line}\n")).collect();
+    let cluster = format!("{CLUSTER}-{}", project.name);
+    (nodes_of(&cluster), own)
 }
 
 /// Runs `up -d`, which is refused with one error of this code and leaves nothing behind.
 fn refused(project: &Project, code: &str) -> Value {
     let machine = cluster();
-    let before = made(machine);
+    let before = made(machine, project);
     let up = project.devk(&["up", "-d"]).exits(2);
     let error = up.error();
     assert_eq!(error["code"], code, "{error}");
@@ -45,7 +40,7 @@ fn refused(project: &Project, code: &str) -> Value {
         std::time::Duration::from_secs(15),
         gone,
     );
-    assert_eq!(made(machine), before);
+    assert_eq!(made(machine, project), before);
     assert_eq!(images_of(&project.name), std::collections::BTreeSet::new());
     let left = machine.state_of(&project.name);
     // The session's lock and log, and the private values that helm was shown.
@@ -112,7 +107,7 @@ fn a_missing_dockerfile_is_refused_at_the_image_that_needs_it() {
 
 #[test]
 fn docker_that_does_not_run_is_said_with_the_address_that_was_tried() {
-    let mut project = Project::pair("no-docker");
+    let mut project = Project::pair("docker-is-off");
     project.set("DOCKER_HOST", "unix:///nonexistent/docker.sock");
     let error = refused(&project, "docker.unavailable");
     says(&error, "/nonexistent/docker.sock");
@@ -130,13 +125,13 @@ fn a_missing_helm_is_named() {
 
 #[test]
 fn a_missing_kind_is_named_before_a_cluster_is_begun() {
-    let mut project = Project::pair_on("devk-e2e-none", "no-kind");
+    let mut project = Project::pair_on("devk-e2e-no-kind", "no-kind");
     let path = path_with_only(&["docker", "helm"]);
     project.set("PATH", path.path());
     let error = refused(&project, "tool.missing");
     says(&error, "`kind`");
     says(&error, "PATH=");
-    assert!(nodes_of("devk-e2e-none").is_empty());
+    assert!(nodes_of("devk-e2e-no-kind").is_empty());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::support::leftovers::Snapshot;
 use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::run::kill;
+use crate::support::sample::sample;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
@@ -57,7 +58,7 @@ const DOWNS: [(At, &[&str]); 6] = [
 #[test]
 fn a_down_during_an_up_ends_it_and_both_say_so() {
     cluster();
-    for (number, (at, down)) in DOWNS.into_iter().enumerate() {
+    for (number, (at, down)) in sample(&DOWNS, 3) {
         let name = format!("up-down-{number}");
         let before = Snapshot::of(&[&name]);
         let project = half_on(CLUSTER, &name);
@@ -98,7 +99,7 @@ const UPS: [(&[&str], At); 4] = [
 #[test]
 fn an_up_during_a_down_waits_for_it_and_brings_everything_back() {
     cluster();
-    for (number, (words, at)) in UPS.into_iter().enumerate() {
+    for (number, (words, at)) in sample(&UPS, 2) {
         let name = format!("down-up-{number}");
         let before = Snapshot::of(&[&name]);
         let project = half_on(CLUSTER, &name);
@@ -148,7 +149,7 @@ fn a_down_during_a_build_ends_the_build() {
 #[test]
 fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
     const SHARED: &str = "devk-e2e-shared";
-    let before = Snapshot::of(&["leaver", "builder"]);
+    let before = Snapshot::of(&["leaver", "builder", "shared"]);
     let leaver = half_on(SHARED, "leaver");
     let builder = half_on(SHARED, "builder");
     leaver.devk(&["up", "-d"]).well();

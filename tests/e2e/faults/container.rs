@@ -44,6 +44,14 @@ fn a_pod_deleted_20_times_during_a_stream_of_saves_has_the_working_tree_in_the_e
     pair.is_equal();
 }
 
+/// Kills the pod's httpd from the node: within its container the first process cannot be killed.
+fn kill_httpd(pair: &Followed, pod: &str) {
+    let uid = pair.kubectl(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]);
+    let script = "for pid in $(pgrep -f '^httpd -f -p 8080'); do
+        grep -q \"$0\" /proc/$pid/cgroup && kill -9 $pid && exit; done; exit 1";
+    docker(&["exec", NODE, "sh", "-c", script, &uid]);
+}
+
 #[test]
 fn a_killed_container_gets_what_its_predecessor_had() {
     let pair = Followed::pair("killed");
@@ -52,7 +60,7 @@ fn a_killed_container_gets_what_its_predecessor_had() {
     pair.settled();
     let pod = pair.pod();
     let port = pair.project.port("left");
-    docker(&["exec", NODE, "pkill", "-9", "-f", "^httpd -f -p 8080"]);
+    kill_httpd(&pair, &pod);
     let restarted = [
         "get",
         "pod",

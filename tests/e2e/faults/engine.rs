@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::survives;
 use crate::support::eventually;
 use crate::support::followed::Followed;
+use crate::support::left_out::left_out;
 use crate::support::machine::{docker, run};
 
 /// It is the machine's own, and not the lab's.
@@ -34,9 +35,7 @@ fn restart() {
 #[test]
 fn a_restarted_engine_ends_no_forward_and_loses_no_file() {
     if is_systemds() && std::env::var_os("CI").is_none() {
-        eprintln!(
-            "left out without CI=true: it would restart this machine's own Docker, and whatever runs there"
-        );
+        left_out("it would restart this machine's own Docker, and whatever runs there");
         return;
     }
     let pair = Followed::pair("engine");

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::copy::copy;
+use crate::support::left_out::left_out;
 use crate::support::machine::{CLUSTER, cluster, images_of, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::run::{Ran, Running};
@@ -115,7 +116,9 @@ fn page(port: u16) -> String {
 #[test]
 fn two_users_collide_nowhere_and_neither_removes_what_is_the_others() {
     if !rustix::process::getuid().is_root() || !Path::new(SOCKET).exists() {
-        eprintln!("left out: only root can be two users, and both need {SOCKET}");
+        left_out(&format!(
+            "only root can be two users, and both need {SOCKET}"
+        ));
         return;
     }
     cluster();

@@ -1,19 +1,19 @@
 //! The machine that the tests share: devk's folders apart from the user's, one cluster, and what Docker,
 //! Kubernetes and the kernel say of them.
 //!
-//! Invariant: when the test program ends, however it ends, a process that outlives it removes the
+//! Invariant: when the run of the tests ends, however it ends, a process that outlives it removes the
 //! clusters, the sessions and the folders.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use super::eventually;
+use super::leftovers::Everything;
 pub(crate) use super::listeners::listens;
 use super::project::Project;
 
@@ -24,35 +24,66 @@ pub(crate) const NODE: &str = "devk-e2e-control-plane";
 
 pub(crate) struct Machine {
     root: PathBuf,
-    /// Closed by the end of this process, which is what the cleaner waits for.
-    _cleaner: ChildStdin,
 }
 
-/// The machine, set up by the first test that asks.
+/// The machine, set up by the first test of the run that asks.
 pub(crate) fn machine() -> &'static Machine {
     static MACHINE: OnceLock<Machine> = OnceLock::new();
-    MACHINE.get_or_init(Machine::new)
+    MACHINE.get_or_init(Machine::of_this_run)
 }
 
-/// The shared cluster. A project of its own stands on it, so that the end of a test's project does not
-/// end the cluster.
+/// The shared cluster, made by the first test of the run that asks. A project of its own stands on
+/// it, so that the end of a test's project does not end the cluster.
 pub(crate) fn cluster() -> &'static Machine {
-    static ANCHOR: OnceLock<Project> = OnceLock::new();
-    ANCHOR.get_or_init(|| {
-        let anchor = Project::new("tests/e2e/fixtures/anchor", "anchor", CLUSTER);
-        anchor.devk(&["up", "--once"]).well();
-        anchor
+    static CLUSTER_MADE: OnceLock<()> = OnceLock::new();
+    let machine = machine();
+    CLUSTER_MADE.get_or_init(|| {
+        once(&machine.root.join("cluster-made"), || {
+            let anchor = Project::new("tests/e2e/fixtures/anchor", "anchor", CLUSTER);
+            anchor.devk(&["up", "--once"]).well();
+            anchor.leave();
+            Everything::of(machine).write(&machine.baseline());
+        });
     });
-    machine()
+    machine
+}
+
+/// Does something if the file that says so is not there yet. Tests are processes of their own, and
+/// several of them may come here at once.
+fn once(done: &Path, work: impl FnOnce()) {
+    let lock = std::fs::File::create(done.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
+    if !done.exists() {
+        work();
+        std::fs::write(done, "").unwrap();
+    }
+}
+
+/// The run that this test belongs to: its name, and the process whose end is the end of the run.
+fn run_of_tests() -> (String, u32) {
+    match std::env::var("NEXTEST_RUN_ID") {
+        Ok(id) => (id, std::os::unix::process::parent_id()),
+        Err(_) => (std::process::id().to_string(), std::process::id()),
+    }
 }
 
 impl Machine {
-    fn new() -> Self {
+    fn of_this_run() -> Self {
         let asked_for = std::env::var("DEVK_E2E").is_ok_and(|value| value == "1");
         assert!(
             asked_for,
             "the e2e tests create clusters, containers and images: run them through scripts/test"
         );
+        let (run, owner) = run_of_tests();
+        let machine = Self {
+            root: std::env::temp_dir().join(format!("devk-e2e-{run}")),
+        };
+        std::fs::create_dir_all(&machine.root).unwrap();
+        once(&machine.root.join("set-up"), || machine.set_up(owner));
+        machine
+    }
+
+    fn set_up(&self, owner: u32) {
         for program in ["docker", "kind", "helm", "kubectl"] {
             assert!(
                 which::which(program).is_ok(),
@@ -61,11 +92,6 @@ impl Machine {
         }
         docker(&["version"]);
         docker(&["compose", "version"]);
-        let root = tempfile::Builder::new()
-            .prefix("devk-e2e-")
-            .tempdir()
-            .unwrap()
-            .keep();
         // An earlier run's cleaner may be at the same, and then one of the two is refused.
         eventually(
             "clusters of an earlier run stay",
@@ -79,10 +105,12 @@ impl Machine {
                 clusters().is_empty()
             },
         );
-        Self {
-            _cleaner: cleaner(&root),
-            root,
-        }
+        start_cleaner(&self.root, owner);
+    }
+
+    /// Where it stands what was there when the shared cluster had been made.
+    pub(crate) fn baseline(&self) -> PathBuf {
+        self.root.join("baseline")
     }
 
     /// What XDG_STATE_HOME is for every devk of the tests: the mark by which its processes are known.
@@ -319,9 +347,9 @@ fn clusters() -> Vec<String> {
         .collect()
 }
 
-/// Waits for the end of its input, which is the end of this process, and removes what is left.
+/// Waits for the end of the run, and removes what is left.
 const CLEANER: &str = r#"
-cat >/dev/null
+tail --pid="$3" -f /dev/null
 root=$1 prefix=$2
 for file in $(grep -lsz "^XDG_STATE_HOME=$root/" /proc/[0-9]*/environ); do
     pid=${file#/proc/} && kill -9 "${pid%/environ}" 2>/dev/null
@@ -332,24 +360,16 @@ done
 rm -rf "$root"
 "#;
 
-fn cleaner(root: &Path) -> ChildStdin {
-    let mut command = Command::new("sh");
-    command
-        .arg("-c")
-        .arg(CLEANER)
-        .arg("cleaner")
-        .arg(root)
-        .arg(CLUSTER)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null());
-    // Ctrl-C on the tests must not end it.
-    let mut stdin = command
+fn start_cleaner(root: &Path, owner: u32) {
+    Command::new("sh")
+        .args(["-c", CLEANER, "cleaner"])
+        .args([root.as_os_str(), CLUSTER.as_ref()])
+        .arg(owner.to_string())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C on the tests must not end it.
         .process_group(0)
         .spawn()
-        .unwrap()
-        .stdin
-        .take()
         .unwrap();
-    stdin.flush().unwrap();
-    stdin
 }

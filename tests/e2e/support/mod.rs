@@ -4,12 +4,14 @@ pub(crate) mod compose;
 pub(crate) mod copy;
 pub(crate) mod followed;
 pub(crate) mod knocker;
+pub(crate) mod left_out;
 pub(crate) mod leftovers;
 pub(crate) mod listeners;
 pub(crate) mod machine;
 pub(crate) mod programs;
 pub(crate) mod project;
 pub(crate) mod run;
+pub(crate) mod sample;
 pub(crate) mod small_disk;
 pub(crate) mod wire;
 

@@ -21,6 +21,7 @@ pub(crate) struct Project {
     environment: Vec<(String, OsString)>,
     /// devk.yaml as it was, so that the project can be removed whatever the test wrote into it.
     pristine: String,
+    is_left: bool,
 }
 
 impl Project {
@@ -64,6 +65,7 @@ impl Project {
             dir,
             environment,
             pristine,
+            is_left: false,
         }
     }
 
@@ -97,6 +99,11 @@ impl Project {
         self.environment.retain(|(name, _)| name != variable);
         self.environment
             .push((variable.to_owned(), value.as_ref().to_owned()));
+    }
+
+    /// Lets it stand when the test ends: the end of the run removes it.
+    pub(crate) fn leave(mut self) {
+        self.is_left = true;
     }
 
     /// Puts a folder in front of PATH.
@@ -161,6 +168,10 @@ pub(crate) fn port_of(forwards: &[Value], name: &str) -> u16 {
 
 impl Drop for Project {
     fn drop(&mut self) {
+        if self.is_left {
+            self.dir.disable_cleanup(true);
+            return;
+        }
         self.write("devk.yaml", &self.pristine);
         self.environment = machine().environment();
         (self.program, self.started_by) = (env!("CARGO_BIN_EXE_devk").into(), vec![]);

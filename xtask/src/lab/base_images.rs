@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 
+use super::apt;
 use super::cache::{Cache, Key};
 use super::debian::Base;
 use super::image::{Content, Image, Store};
@@ -27,6 +28,12 @@ pub(super) const BUSYBOX_TAGS: [&str; 3] = ["busybox:latest", "busybox:1", "busy
 pub(super) struct Bookworm {
     pub(super) base: Base,
     pub(super) busybox: Key,
+}
+
+/// What both suites need of this machine: apt works for one at a time.
+pub(super) fn ensure_tools() -> Result<()> {
+    apt::ensure("debootstrap", &["debootstrap"])?;
+    apt::ensure("npm", &["nodejs", "npm"])
 }
 
 pub(super) fn ensure_bookworm(

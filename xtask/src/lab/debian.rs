@@ -65,7 +65,6 @@ impl Base {
 }
 
 fn make_rootfs(suite: &str, folder: &Path, tag: &str, key: &Key) -> Result<()> {
-    apt::ensure("debootstrap", &["debootstrap"])?;
     let mirror = Mirror::of_this_machine()?.main;
     let label = format!("{LABEL}={}", key.as_str());
     let mut make = command::as_root("bash");
@@ -93,7 +92,6 @@ fn pip_config() -> String {
 }
 
 fn npm_config() -> Result<String> {
-    apt::ensure("npm", &["nodejs", "npm"])?;
     let registry = command::output(Command::new("npm").args(["config", "get", "registry"]))?;
     Ok(format!(
         "registry={}\nupdate-notifier=false\nfund=false\n",

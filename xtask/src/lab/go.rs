@@ -15,6 +15,8 @@ use crate::command;
 
 /// Kubernetes 1.36 needs it; a `go` from 1.21 on fetches it by itself.
 const TOOLCHAIN: &str = "go1.26.8";
+/// What a node on this machine has no use for: cloud providers, and Kubernetes' Docker runtime.
+const TAGS: &str = "providerless,dockerless";
 const FIRST_WITH_TOOLCHAINS: (u32, u32) = (1, 21);
 
 /// Packages of one module at one version.
@@ -53,98 +55,109 @@ impl Program {
         cache.path(&self.cache_name(), &self.key())
     }
 
-    /// The folder that holds the binaries, each under the last part of its package's name.
-    pub(super) fn get(&self, cache: &Cache, progress: &Progress) -> Result<PathBuf> {
-        cache.get(&self.cache_name(), &self.key(), progress, |folder| {
-            self.build(cache, folder)
+    pub(super) fn is_built(&self, cache: &Cache) -> bool {
+        self.path(cache).exists()
+    }
+
+    /// Downloads all modules that the program is compiled from, into a source folder that only
+    /// `compile` removes.
+    pub(super) fn fetch(&self, cache: &Cache, go: &Go, progress: &Progress) -> Result<Fetched<'_>> {
+        let source = cache.file(&format!("tmp/source-{}-{}", self.name, self.key().as_str()));
+        progress.step(&format!("modules of {}", self.name), || {
+            fs::create_dir(&source).context("cannot create the source folder")?;
+            let go_mod = format!("module lab/{}\n\ngo 1.26.0\n", self.name);
+            fs::write(source.join("go.mod"), go_mod).context("cannot write go.mod")?;
+            match self.main {
+                Some(main) => self.require_modules(go, &source, main)?,
+                None => self.require_packages(go, &source)?,
+            }
+            // Modules are downloaded when their packages are loaded.
+            let mut list = go.command(&source);
+            list.args(["list", "-mod=mod", "-deps", "-tags", TAGS]);
+            command::run(list.args(self.compiled()))
+        })?;
+        Ok(Fetched {
+            program: self,
+            source,
         })
     }
 
-    fn build(&self, cache: &Cache, folder: &Path) -> Result<()> {
-        let source = folder.join("source");
-        fs::create_dir(&source).context("cannot create the source folder")?;
-        fs::write(
-            source.join("go.mod"),
-            format!("module lab/{}\n\ngo 1.26.0\n", self.name),
-        )?;
+    /// `go install PACKAGE@VERSION` refuses modules with `replace` lines; a module that requires
+    /// them does not.
+    fn require_packages(&self, go: &Go, source: &Path) -> Result<()> {
+        let versioned = |package: &&str| format!("{package}@{}", self.version);
+        let packages = self.packages.iter().map(versioned);
+        command::run(go.command(source).arg("get").args(packages))
+    }
+
+    fn require_modules(&self, go: &Go, source: &Path, main: &str) -> Result<()> {
+        fs::write(source.join("main.go"), main).context("cannot write main.go")?;
+        let modules = self.packages.iter();
+        modules
+            .copied()
+            .try_for_each(|module| require_with_staging(go, source, module, self.version))
+    }
+
+    /// What `go build` is given.
+    fn compiled(&self) -> &[&'static str] {
         match self.main {
-            Some(main) => self.build_own(cache, &source, main)?,
-            None => self.build_packages(cache, &source)?,
+            Some(_) => &["."],
+            None => self.packages,
         }
-        fs::remove_dir_all(&source).context("cannot remove the source folder")
     }
 
-    /// `go install PACKAGE@VERSION` refuses modules with `replace` lines; a module that requires them does not.
-    fn build_packages(&self, cache: &Cache, source: &Path) -> Result<()> {
-        let wanted = self
-            .packages
-            .iter()
-            .map(|package| format!("{package}@{}", self.version));
-        command::run(go(cache, source)?.arg("get").args(wanted))?;
-        command::run(
-            self.compile(cache, source)?
-                .arg("-o")
-                .arg("..")
-                .args(self.packages),
-        )?;
-        self.packages
-            .iter()
-            .try_for_each(|package| self.rename_binary(package, source))
-    }
-
-    /// `…/server/v3` and `…/v2/cmd` would leave binaries named `server` and `cmd`: a lone one is named like its program.
-    fn rename_binary(&self, package: &str, source: &Path) -> Result<()> {
-        if self.packages.len() > 1 {
+    /// `…/server/v3` and `…/v2/cmd` would leave binaries named `server` and `cmd`: a lone one is
+    /// named like its program.
+    fn rename_binary(&self, folder: &Path) -> Result<()> {
+        let [package] = self.packages else {
             return Ok(());
-        }
+        };
         let is_major = |part: &&str| part.starts_with('v') && part[1..].parse::<u32>().is_ok();
-        let made = package
-            .rsplit('/')
-            .find(|part| !is_major(part))
-            .unwrap_or(package);
-        let folder = source.join("..");
+        let made = package.rsplit('/').find(|part| !is_major(part));
+        let made = made.unwrap_or(package);
         fs::rename(folder.join(made), folder.join(self.name))
             .with_context(|| format!("no binary `{made}`"))
     }
+}
 
-    fn build_own(&self, cache: &Cache, source: &Path, main: &str) -> Result<()> {
-        fs::write(source.join("main.go"), main).context("cannot write main.go")?;
-        for package in self.packages {
-            require_with_staging(cache, source, package, self.version)?;
-        }
-        let out = Path::new("..").join(self.name);
-        command::run(
-            self.compile(cache, source)?
-                .args(["-mod=mod", "-o"])
-                .arg(out)
-                .arg("."),
-        )
-    }
+/// A program whose modules are all on this machine.
+#[derive(Debug)]
+pub(super) struct Fetched<'a> {
+    pub(super) program: &'a Program,
+    source: PathBuf,
+}
 
-    fn compile(&self, cache: &Cache, source: &Path) -> Result<Command> {
-        let stamps: String = self
-            .stamps
-            .iter()
-            .map(|(name, value)| format!(" -X {name}={value}"))
-            .collect();
-        let mut command = go(cache, source)?;
-        command.args([
-            "build",
-            "-trimpath",
-            "-tags",
-            "providerless,dockerless",
-            "-ldflags",
-        ]);
-        command.arg(format!("-s -w{stamps}"));
-        Ok(command)
+impl Fetched<'_> {
+    /// Leaves the binaries in the cache, each under the last part of its package's name.
+    pub(super) fn compile(self, cache: &Cache, go: &Go, progress: &Progress) -> Result<()> {
+        let program = self.program;
+        let name = program.cache_name();
+        cache.get(&name, &program.key(), progress, |folder| {
+            let stamps = program.stamps.iter();
+            let stamps: String = stamps
+                .map(|(name, value)| format!(" -X {name}={value}"))
+                .collect();
+            let mut build = go.command(&self.source);
+            build.args(["build", "-mod=mod", "-trimpath", "-tags", TAGS, "-ldflags"]);
+            build.arg(format!("-s -w{stamps}")).arg("-o");
+            if program.main.is_some() {
+                return command::run(build.arg(folder.join(program.name)).arg("."));
+            }
+            command::run(build.arg(folder).args(program.packages))?;
+            program.rename_binary(folder)
+        })?;
+        fs::remove_dir_all(&self.source).context("cannot remove the source folder")
     }
 }
 
 /// Kubernetes' main module replaces its libraries by folders of its own repository. They are published too, each as
 /// v0.MINOR.PATCH of the v1.MINOR.PATCH they belong to.
-fn require_with_staging(cache: &Cache, source: &Path, module: &str, version: &str) -> Result<()> {
+fn require_with_staging(go: &Go, source: &Path, module: &str, version: &str) -> Result<()> {
     let wanted = format!("{module}@{version}");
-    let answer = command::output(go(cache, source)?.args(["mod", "download", "-json", &wanted]))?;
+    let answer = command::output(
+        go.command(source)
+            .args(["mod", "download", "-json", &wanted]),
+    )?;
     let answer: Value =
         serde_json::from_str(&answer).context("`go mod download -json` is not JSON")?;
     let file = answer["GoMod"]
@@ -170,32 +183,38 @@ fn staged_modules(go_mod: &str) -> impl Iterator<Item = &str> {
     replaced.filter_map(|(name, _)| name.split_whitespace().last())
 }
 
-/// `go` in a folder, with nothing of the caller's build flags.
-fn go(cache: &Cache, folder: &Path) -> Result<Command> {
-    let mut command = Command::new(program(cache)?);
-    command
-        .current_dir(folder)
-        .env("CGO_ENABLED", "0")
-        .env("GOFLAGS", "")
-        .env("GOWORK", "off");
-    Ok(command)
-}
+/// A `go` that fetches the toolchain which a module asks for.
+#[derive(Debug)]
+pub(super) struct Go(OsString);
 
-/// The machine's `go` if it is new enough to switch toolchains by itself, else one of our own.
-fn program(cache: &Cache) -> Result<OsString> {
-    let own = cache.file(&format!("{TOOLCHAIN}/bin/go"));
-    if own.exists() {
-        return Ok(own.into());
+impl Go {
+    /// The machine's own if it is new enough to switch toolchains by itself, else one of the lab's.
+    pub(super) fn ensure(cache: &Cache) -> Result<Self> {
+        let own = cache.file(&format!("{TOOLCHAIN}/bin/go"));
+        if own.exists() {
+            return Ok(Self(own.into()));
+        }
+        if command::on_path("go") && switches_toolchains("go") {
+            return Ok(Self("go".into()));
+        }
+        apt::ensure("go", &["golang-go", "ca-certificates"])?;
+        if switches_toolchains("go") {
+            return Ok(Self("go".into()));
+        }
+        fetch_toolchain(cache)?;
+        Ok(Self(own.into()))
     }
-    if command::on_path("go") && switches_toolchains("go") {
-        return Ok("go".into());
+
+    /// `go` in a folder, with nothing of the caller's build flags.
+    fn command(&self, folder: &Path) -> Command {
+        let mut command = Command::new(&self.0);
+        command
+            .current_dir(folder)
+            .env("CGO_ENABLED", "0")
+            .env("GOFLAGS", "")
+            .env("GOWORK", "off");
+        command
     }
-    apt::ensure("go", &["golang-go", "ca-certificates"])?;
-    if switches_toolchains("go") {
-        return Ok("go".into());
-    }
-    fetch_toolchain(cache)?;
-    Ok(own.into())
 }
 
 fn switches_toolchains(go: &str) -> bool {

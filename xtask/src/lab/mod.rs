@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 mod apt;
 mod base_images;
+mod builds;
 mod cache;
 mod debian;
 mod docker;
@@ -19,11 +20,11 @@ mod programs;
 mod progress;
 mod tools;
 
+use builds::{Builds, Compilers};
 use cache::Cache;
+use go::{Go, Program};
 use image::Store;
-use programs::{
-    CNI, CONTAINERD, COREDNS, DOCKERFILE_FRONTEND, ETCD, HELM, KIND, KUBERNETES, LOCAL_PATH, PAUSE,
-};
+use programs::{COMPOSE, DOCKERFILE_FRONTEND, HELM, KIND};
 use progress::Progress;
 
 const HELP: &str = "\
@@ -85,37 +86,31 @@ fn all(cache: &Cache, progress: &Progress) -> Result<()> {
     Ok(())
 }
 
-/// Two lanes: compilers keep the processors busy, while Debian packages wait for the network and the disk. The node
-/// needs both; the tools that nothing else waits for are compiled last, beside it.
+/// Everything at once: modules and Debian packages wait for the network, compilers for a processor.
 fn build(cache: &Cache, progress: &Progress, store: &Store) -> Result<()> {
+    base_images::ensure_tools()?;
+    let go = Go::ensure(cache)?;
+    let needs_compose = !tools::has_compose();
+    let others = [&COMPOSE, &HELM, &KIND, &DOCKERFILE_FRONTEND];
+    let others = others
+        .into_iter()
+        .filter(|program| needs_compose || program.name != COMPOSE.name);
+    let wanted: Vec<&Program> = node_image::PROGRAMS.into_iter().chain(others).collect();
+    let compilers = Compilers::new();
     std::thread::scope(|scope| {
-        let images = scope.spawn(|| {
-            let bookworm = base_images::ensure_bookworm(cache, progress, store)?;
-            base_images::ensure_trixie(store)?;
-            anyhow::Ok(bookworm)
-        });
-        for program in [
-            &KUBERNETES,
-            &KIND,
-            &CONTAINERD,
-            &CNI,
-            &ETCD,
-            &COREDNS,
-            &LOCAL_PATH,
-            &PAUSE,
-        ] {
-            program.get(cache, progress)?;
+        let bookworm = scope.spawn(|| base_images::ensure_bookworm(cache, progress, store));
+        let trixie = scope.spawn(|| base_images::ensure_trixie(store));
+        let context = (cache, &go, progress);
+        let mut builds = Builds::start(scope, context, &compilers, wanted.iter().copied());
+        builds.wait(&node_image::PROGRAMS)?;
+        node_image::ensure(cache, store, &joined(bookworm.join())?)?;
+        builds.wait(&wanted)?;
+        tools::ensure(cache, progress)?;
+        if needs_compose {
+            tools::install_compose(cache)?;
         }
-        let rest = scope.spawn(|| {
-            HELM.get(cache, progress)?;
-            tools::ensure(cache, progress)?;
-            tools::ensure_compose(cache, progress)?;
-            DOCKERFILE_FRONTEND.get(cache, progress)?;
-            frontend::ensure(cache, store)
-        });
-        let bookworm = joined(images.join())?;
-        node_image::ensure(cache, store, &bookworm)?;
-        joined(rest.join())
+        frontend::ensure(cache, store)?;
+        joined(trixie.join())
     })
 }
 

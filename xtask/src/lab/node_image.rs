@@ -27,7 +27,8 @@ const STORAGE_MANIFEST: &str = include_str!("../../lab/node/default-storage.yaml
 const FLATTEN: &str = include_str!("../../lab/node/flatten");
 const ADD_IMAGES: &str = include_str!("../../lab/node/add-images");
 
-const PROGRAMS: [&Program; 7] = [
+/// The largest first: what is compiled last should be small.
+pub(super) const PROGRAMS: [&Program; 7] = [
     &KUBERNETES,
     &CONTAINERD,
     &CNI,

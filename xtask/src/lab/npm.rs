@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-use super::apt;
 use super::cache::{Cache, Key};
 use super::progress::Progress;
 use crate::command;
@@ -20,7 +19,6 @@ pub(super) fn key() -> Key {
 /// A folder with the `node` binary and an `npm` package.
 pub(super) fn get(cache: &Cache, progress: &Progress) -> Result<PathBuf> {
     cache.get("node", &key(), progress, |folder| {
-        apt::ensure("npm", &["nodejs", "npm"])?;
         let package = format!("node-linux-{}", arch()?);
         unpack(&format!("{package}@{NODE}"), &folder.join("package"))?;
         unpack(&format!("npm@{NPM}"), &folder.join("npm"))?;

@@ -81,7 +81,7 @@ pub(super) const COREDNS: Program = Program {
     version: "v1.14.2",
     packages: &["github.com/coredns/coredns"],
     stamps: &[],
-    main: None,
+    main: Some(include_str!("../../lab/go/coredns/main.go")),
 };
 
 pub(super) const LOCAL_PATH: Program = Program {

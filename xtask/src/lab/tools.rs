@@ -53,12 +53,13 @@ pub(super) fn ensure(cache: &Cache, progress: &Progress) -> Result<()> {
         .context("the tools' folder is broken; remove it and run again")
 }
 
-/// Only where `docker compose` is unknown: a machine's own plugin stays.
-pub(super) fn ensure_compose(cache: &Cache, progress: &Progress) -> Result<()> {
-    if command::succeeds(Command::new("docker").args(["compose", "version"])) {
-        return Ok(());
-    }
-    let built = COMPOSE.get(cache, progress)?.join(COMPOSE.name);
+/// A machine's own plugin stays.
+pub(super) fn has_compose() -> bool {
+    command::succeeds(Command::new("docker").args(["compose", "version"]))
+}
+
+pub(super) fn install_compose(cache: &Cache) -> Result<()> {
+    let built = COMPOSE.path(cache).join(COMPOSE.name);
     let plugins = cache::home()?.join(".docker/cli-plugins");
     fs::create_dir_all(&plugins).with_context(|| format!("cannot create {}", plugins.display()))?;
     let fresh = plugins.join(".docker-compose.new");
