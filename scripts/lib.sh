@@ -128,6 +128,14 @@ download() {
 	mv "$3.part" "$3"
 }
 
+# The runner of the tests. Without debug information and optimisation it is compiled in half the time.
+install_nextest() {
+	if ! cargo nextest --version 2>/dev/null; then
+		cargo install --locked --quiet --debug --config profile.dev.debug=false \
+			--no-default-features --features default-no-update cargo-nextest@0.9.151
+	fi
+}
+
 # Everything up to a working Docker, kind, helm and kubectl.
 set_up_machine() {
 	phase 'Debian packages' 'sudo apt-get update' install_packages

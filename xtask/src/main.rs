@@ -7,6 +7,7 @@ mod command;
 mod lab;
 mod runc_wrapper;
 mod tidy;
+mod times;
 
 fn main() -> ExitCode {
     let mut args = std::env::args();
@@ -20,8 +21,10 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "lab" => lab::main(rest),
         Some((task, rest)) if task == "soak" => bench::soak(rest),
         Some((task, rest)) if task == "tidy" => tidy::main(rest),
+        Some((task, rest)) if task == "times" => times::main(rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask soak [MINUTES] | cargo xtask tidy"
+            "usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask soak [MINUTES] | cargo xtask tidy | \
+             cargo xtask times JUNIT_XML…"
         )),
     };
     match outcome {
