@@ -14,6 +14,7 @@ mod keys;
 mod load;
 mod merge;
 mod name;
+mod of_project;
 mod options;
 mod ports;
 mod project;
@@ -40,6 +41,7 @@ use crate::config::Origin;
 use crate::database::Named;
 use crate::docker::PublishedPort;
 
+pub use of_project::of_project;
 pub use options::{ENV_FILE, found_names};
 pub use read::load;
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::compose::{Claim, claims};
-use super::facts::of_project;
+use super::missing::of_project;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped, template};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;

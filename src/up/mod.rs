@@ -1,5 +1,9 @@
 //! Executes a plan: every step reports how it ended, a failure stops only what depends on it.
 
+pub mod bridge;
+pub mod graph;
+mod image_gc;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -8,24 +12,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::record::{self, Record};
 use crate::bridge::service::{self, Lead};
-use crate::bridge::{Bridge, Bridging, steps};
+use crate::bridge::{Bridge, Bridging};
 use crate::cluster::{self, Access, namespace, sleep};
 use crate::config::{Project, ReleaseConfig, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
-use crate::graph::{self, Verdict};
 use crate::image;
 use crate::observe::{self, Observed, Own};
 use crate::paths::Paths;
 use crate::plan::{Action, ClusterFact, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Forward, Leases, Lessee};
-use crate::release::helm::Target;
+use crate::release::install::Target;
 use crate::release::readiness::wait_ready;
-use crate::session::control::{Built, Outcome};
+use crate::session::outcome::{Built, Outcome};
 use crate::session::target::{Snapshot, choose};
 use crate::session::{self, Session};
-use crate::superseded::Superseded;
 use crate::ui::event::{Reporter, Step};
+use graph::Verdict;
+use image_gc::Superseded;
 
 /// How long a Service may have no Ready pod after its release has become ready.
 const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
@@ -329,7 +333,7 @@ impl<'a> Run<'a> {
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
             Action::Open { forward } => self.open(forward).await,
-            Action::BridgeDatabase => steps::database(self.bridge()?, step)
+            Action::BridgeDatabase => bridge::database(self.bridge()?, step)
                 .await
                 .map(Done::Worked),
             Action::BridgeService => self.lead().await,
@@ -351,8 +355,8 @@ impl<'a> Run<'a> {
         let id = self.project.id.as_str();
         namespace::ensure(&access.client, id, &self.observed.owner).await?;
         let (lead, changed) =
-            steps::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
-        record::save(&self.paths.project(id), &steps::record(bridge, lead))?;
+            bridge::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
+        record::save(&self.paths.project(id), &bridge::record(bridge, lead))?;
         self.lead.send_replace(Some(lead));
         let how = if bridge.relay {
             "devk's relay"
@@ -377,7 +381,7 @@ impl<'a> Run<'a> {
             .lead
             .borrow()
             .ok_or_else(|| unplanned("bridge.service"))?;
-        steps::probe(
+        bridge::probe(
             self.bridge()?,
             &self.observed.engine,
             self.access()?,
@@ -390,7 +394,7 @@ impl<'a> Run<'a> {
 
     async fn unbridge(&self) -> Result<Done> {
         let (id, state) = (&self.project.id, self.paths.project(&self.project.id));
-        steps::remove(self.access()?, self.session, id, &state)
+        bridge::remove(self.access()?, self.session, id, &state)
             .await
             .map(Done::Worked)
     }
