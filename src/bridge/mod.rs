@@ -14,6 +14,7 @@ pub mod convention;
 pub mod find;
 pub mod gateway;
 mod holder;
+pub mod mark;
 pub mod name;
 pub mod overlap;
 pub mod probe;

@@ -20,6 +20,7 @@ pub mod namespace;
 mod network;
 mod nodes;
 pub mod pin;
+mod provider;
 mod restart;
 mod runtime;
 pub mod sleep;

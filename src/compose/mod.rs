@@ -16,6 +16,7 @@ mod merge;
 mod name;
 mod of_project;
 mod options;
+mod pairs;
 mod ports;
 mod project;
 mod raw;

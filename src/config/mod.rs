@@ -8,11 +8,13 @@ mod check;
 mod decode;
 mod format;
 mod identity;
+mod json_schema;
 mod merge;
 mod profile;
 mod read;
 mod scalar;
 mod schema;
+mod shape;
 mod variables;
 mod yaml;
 
@@ -24,9 +26,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::place::Origin;
+pub use json_schema::json_schema;
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
-pub use schema::json_schema;
 pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, Target, pieces, unknown};
 

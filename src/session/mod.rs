@@ -32,6 +32,7 @@ pub mod endpoints;
 #[cfg(test)]
 mod fake_api;
 pub mod forward;
+pub mod listener;
 pub mod numbers;
 pub mod outcome;
 pub mod relay;
@@ -42,7 +43,8 @@ pub mod tunnel;
 pub mod way;
 
 use change::Teller;
-use forward::{Forwarder, Listener, Serving};
+use forward::{Forwarder, Serving};
+use listener::Listener;
 use outcome::Outcome;
 use relay::Site;
 use status::{ForwardStatus, RelayStatus, SessionStatus};
