@@ -12,6 +12,7 @@ mod code;
 mod dependencies;
 mod documents;
 mod layers;
+mod names;
 mod rust;
 mod tracked;
 
@@ -54,6 +55,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
     let sources = sources(root)?;
     let mut findings = code::check(&sources);
     findings.extend(layers::check(&sources));
+    findings.extend(names::check(&sources));
     findings.extend(tracked::check(&sources, root)?);
     findings.extend(documents::check(&sources));
     findings.extend(dependencies::check(root)?);
