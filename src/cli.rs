@@ -8,9 +8,9 @@ use crate::bridge::Switch;
 use crate::commands::{self, Context};
 use crate::compose;
 use crate::config::{self, Source};
+use crate::daemon::control::Keep;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit};
-use crate::session::control::Keep;
 use crate::ui::{self, Format};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.

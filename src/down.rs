@@ -9,15 +9,16 @@ use serde::Serialize;
 
 use crate::cluster::{Access, Handle, Node, State, Turn, namespace, sleep};
 use crate::config::Project;
+use crate::daemon::socket;
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors, Result};
 use crate::image;
 use crate::owner::Owner;
 use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
-use crate::release::helm::{Helm, Target};
+use crate::release::helm::Helm;
+use crate::release::install::Target;
 use crate::release::{installed, render};
-use crate::session::socket;
 use crate::ui::event::{Reporter, Step};
 
 /// What `down` will do, said before it is done.

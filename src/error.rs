@@ -293,6 +293,11 @@ impl From<Error> for Errors {
     }
 }
 
+/// The value, or None once its problems stand with the others.
+pub fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|errors| problems.extend(errors.0)).ok()
+}
+
 /// The nearest known name within two edits (one for short names), for "did you mean".
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let reach = if name.chars().count() <= 4 { 1 } else { 2 };

@@ -1,6 +1,7 @@
 //! devk: a team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 //!
-//! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
+//! Data flows one way: config → observe → plan → up → session (docs/architecture.md); imports lead downwards only
+//! (xtask/src/tidy/layers.rs).
 
 pub mod bridge;
 pub mod cli;
@@ -8,6 +9,7 @@ pub mod cluster;
 pub mod commands;
 pub mod compose;
 pub mod config;
+pub mod daemon;
 pub mod database;
 pub mod docker;
 pub mod doctor;
@@ -15,9 +17,9 @@ pub mod down;
 pub mod environment;
 pub mod error;
 mod go_path;
-pub mod graph;
 mod hex;
 pub mod image;
+pub mod inputs;
 pub mod limits;
 mod log_lines;
 pub mod logs;
@@ -28,10 +30,11 @@ mod place;
 pub mod plan;
 pub mod ports;
 pub mod process;
+pub mod program;
 pub mod relay;
 pub mod release;
 pub mod session;
-mod superseded;
 pub mod sync;
 pub mod ui;
 pub mod up;
+pub mod variables;

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::Origin;
 use crate::error::{Code, Error};
 
 /// Where a key or value stands.
@@ -26,6 +25,14 @@ impl Place {
         // `components` drops the `.` of `./chart`.
         dir.join(text).components().collect()
     }
+}
+
+/// Where a value stands in the user's files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    pub file: PathBuf,
+    /// 1-based.
+    pub line: u32,
 }
 
 impl From<&Place> for Origin {

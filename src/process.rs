@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
+use crate::log_lines::last_lines;
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
 /// `HELM_*` above all.
@@ -366,12 +367,6 @@ pub async fn command_lines() -> Vec<String> {
     output
         .map(|o| o.stdout.lines().map(str::to_owned).collect())
         .unwrap_or_default()
-}
-
-/// The last `count` lines of a text.
-pub fn last_lines(text: &str, count: usize) -> String {
-    let lines: Vec<_> = text.lines().collect();
-    lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
 /// A broken pipe ends the output; the exit status tells the rest.

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
-
+use super::chart::Chart;
 use super::convention::{self, Paths};
 use super::gateway::{self, Place};
 use super::holder::holder;
@@ -22,13 +21,6 @@ use crate::process::Cmd;
 
 /// How long a server may take to start in a container that runs.
 const STARTING: Duration = Duration::from_secs(10);
-
-/// A release and the chart's values with the user's over them.
-#[derive(Debug, Clone)]
-pub struct Chart {
-    pub release: String,
-    pub values: Value,
-}
 
 /// What the search starts from.
 #[derive(Debug, Clone, Copy)]

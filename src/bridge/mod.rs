@@ -9,10 +9,12 @@
 //! Invariants: nothing that Compose uses is written to; every precondition is looked at before anything
 //! is touched; no database is ever dropped.
 
+pub mod chart;
 pub mod convention;
 pub mod find;
 pub mod gateway;
 mod holder;
+pub mod mark;
 pub mod name;
 pub mod overlap;
 pub mod probe;
@@ -21,7 +23,6 @@ pub mod relay;
 pub mod server;
 pub mod service;
 pub mod source;
-pub mod steps;
 
 use std::collections::BTreeSet;
 
@@ -31,13 +32,12 @@ use serde_json::Value;
 use crate::compose::Compose;
 use crate::config::{ForwardConfig, Project};
 use crate::error::Errors;
-use crate::observe::requests::Skipped;
-use crate::plan::LeftOut;
+use crate::plan::{LeftOut, Skipped};
 use crate::ports::Forward;
 use crate::release::databases::databases;
 use crate::release::manifest::Rendered;
+use chart::Chart;
 use convention::Paths;
-use find::Chart;
 use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
 
@@ -101,7 +101,7 @@ pub struct Bridge {
     /// The values that the charts get without the bridge.
     charts: Vec<Chart>,
     /// How the database is dropped by hand.
-    drop: String,
+    pub(crate) drop: String,
 }
 
 impl Bridge {
@@ -202,7 +202,7 @@ impl Bridge {
     }
 
     /// The machine's own address that pods are led to; None: the gateway.
-    fn own_address(&self) -> Option<std::net::IpAddr> {
+    pub(crate) fn own_address(&self) -> Option<std::net::IpAddr> {
         match self.published.reach {
             Reach::At(address) => Some(address),
             Reach::Everywhere | Reach::Loopback => None,

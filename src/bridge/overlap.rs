@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::find::Chart;
+use super::chart::Chart;
 use super::{Bridge, name, server, service};
 use crate::compose::{Compose, Database as ComposeDatabase};
 use crate::database::{Kind, MACHINE, Server};

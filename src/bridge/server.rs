@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, NoTls};
 
+pub use super::mark::Mark;
 use super::source::Secret;
 use crate::error::{Code, Error, Result, chain};
-use crate::owner::Owner;
 
 /// How long the server may take to answer a login. One on this machine needs milliseconds.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -24,9 +23,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// copied, is waited for.
 const TURN: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(100);
-
-/// How a comment begins that devk wrote.
-const MARK: &str = "devk ";
 
 /// Where and as whom to log in.
 #[derive(Debug, Clone)]
@@ -36,14 +32,6 @@ pub struct Login {
     pub password: Secret,
     /// The database that Compose uses. devk only reads there.
     pub main: String,
-}
-
-/// Whose database it is; kept as its comment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
-    pub project: String,
-    #[serde(flatten)]
-    pub owner: Owner,
 }
 
 /// A database of the server and what its comment says.
@@ -66,29 +54,6 @@ pub struct Catalog {
     pub may_create: bool,
     /// Of the main database.
     pub extensions: BTreeSet<Extension>,
-}
-
-impl Mark {
-    pub fn of(project: &str, owner: &Owner) -> Self {
-        Self {
-            project: project.to_owned(),
-            owner: owner.clone(),
-        }
-    }
-
-    /// As a comment.
-    pub fn text(&self) -> String {
-        format!("{MARK}{}", serde_json::json!(self))
-    }
-
-    fn read(comment: &str) -> Option<Self> {
-        serde_json::from_str(comment.strip_prefix(MARK)?).ok()
-    }
-
-    /// Both are the same project of the same owner ([`Owner::has`]).
-    pub fn is_own(&self, other: &Self) -> bool {
-        self.project == other.project && self.owner.has(&other.owner)
-    }
 }
 
 /// Logs in to one database of the server.
@@ -405,6 +370,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::owner::Owner;
 
     fn login(address: SocketAddr) -> Login {
         Login {

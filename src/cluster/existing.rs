@@ -11,11 +11,14 @@ use futures::future::BoxFuture;
 
 use super::client;
 use super::kubeconfig::{self, Found};
-use super::nodes::{self, Node};
-use super::{Cluster, End, State, pin, place, runtime};
+use super::nodes::{self, Node, Role};
+use super::{Cluster, End, State, k3d, kind, locality, minikube, pin, runtime};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result, internal};
 use crate::ui::event::Step;
+
+/// A node may be a container of any provider that makes its nodes of containers.
+const ROLES: [Role; 3] = [kind::role, k3d::role, minikube::role];
 
 #[derive(Debug)]
 pub(super) struct Existing {
@@ -71,7 +74,7 @@ impl Existing {
         let found = kubeconfig::find(&self.engine.environment, &self.context)?;
         if let Ok(found) = &found
             && !self.remote
-            && !place::is_here(&found.server, &self.engine.docker).await?
+            && !locality::is_here(&found.server, &self.engine.docker).await?
         {
             let message = format!(
                 "context `{}` leads to another machine: {}",
@@ -108,7 +111,7 @@ impl Existing {
     /// can be brought to all.
     async fn nodes(&self, client: &kube::Client) -> Result<Vec<Node>> {
         match runtime::wanted(client).await? {
-            Some(wanted) => nodes::among(&self.engine.docker, &wanted).await,
+            Some(wanted) => nodes::among(&self.engine.docker, &wanted, &ROLES).await,
             None => Ok(vec![]),
         }
     }

@@ -1,27 +1,22 @@
 //! What devk does with a cluster of whatever provider: one devk at a time, pinned before anything is written
 //! to it, through a private kubeconfig.
 
+mod create;
+
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::creation::{self, Creation};
-use super::existing::Existing;
-use super::k3d::K3d;
-use super::kind::Kind;
-use super::minikube::Minikube;
 use super::nodes::{self, Node};
 use super::pin::{self, Pin};
+use super::provider::of_provider;
 use super::tool::Tool;
-use super::{Access, Cluster, End, State, client, network, restart, runtime};
+use super::{Access, Cluster, End, State, client, runtime};
 use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, Identity};
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::ui::event::Step;
-
-/// How long an API server may take to answer after its node was started.
-const API_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
 /// The right to change a cluster. One devk at a time has it, together with the programs that it started.
 #[derive(Debug)]
@@ -366,199 +361,6 @@ impl Handle {
             self.remove_network().await;
         }
         remove_dir(&self.dir)
-    }
-
-    fn network(&self) -> Option<&'static str> {
-        Tool::of(self.provider)?.network
-    }
-
-    async fn remove_network(&self) {
-        if let Some(network) = self.network() {
-            network::remove_unused(&self.engine.docker, network).await;
-        }
-    }
-
-    /// The provider will bring a network that is not there yet.
-    async fn lacks_network(&self) -> Result<bool> {
-        match self.network() {
-            Some(network) => network::is_absent(&self.engine.docker, network).await,
-            None => Ok(false),
-        }
-    }
-
-    /// Leaves the mark of an attempt, whatever becomes of it.
-    async fn begin(&self) -> Result<Creation> {
-        // A creation that was cut off had brought the network.
-        let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
-        let (lacks_network, (engine, now)) =
-            tokio::try_join!(self.lacks_network(), self.engine.identity())?;
-        let network_created = before || lacks_network;
-        let creation = Creation {
-            network_created,
-            engine: Some(engine),
-            since: Some(now),
-        };
-        creation.save(&self.dir)?;
-        Ok(creation)
-    }
-
-    async fn create(&self, step: &Step) -> Result<Access> {
-        let Creation {
-            network_created, ..
-        } = self.begin().await?;
-        if let Err(error) = self.cluster.start(&State::Absent, step).await {
-            // The provider has removed its nodes. What a provider that was killed has begun may yet bring a node.
-            if error.code != Code::CommandKilled
-                && self.nodes().await.is_ok_and(|nodes| nodes.is_empty())
-            {
-                if network_created {
-                    self.remove_network().await;
-                }
-                creation::forget(&self.dir)?;
-            }
-            return Err(error);
-        }
-        let access = self
-            .pin_now(&self.nodes().await?, true, network_created)
-            .await?;
-        // After the pin: a cluster that devk made must not be taken for somebody else's.
-        creation::forget(&self.dir)?;
-        Ok(access)
-    }
-
-    /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
-    /// anew has another node container; it is adopted, and no longer devk's to remove.
-    async fn adopt(&self, nodes: &[Node], mut restarted: bool, step: &Step) -> Result<Access> {
-        let pin = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes));
-        let access = if pin.is_some() && client::is_whole(&self.kubeconfig()).await {
-            restarted |= self.wait_for_api(nodes, step).await?;
-            self.pinned(nodes).await?
-        } else {
-            None
-        };
-        let access = match access {
-            Some(access) => access,
-            None => {
-                step.progress(format!("adopting cluster `{}`", self.name));
-                write_atomic(
-                    &self.kubeconfig(),
-                    self.cluster.kubeconfig().await?.as_bytes(),
-                    0o600,
-                )?;
-                restarted |= self.wait_for_api(nodes, step).await?;
-                // Only the kubeconfig was lost: what devk made stays devk's.
-                let (created, network) =
-                    pin.map_or((false, false), |pin| (pin.created, pin.network_created));
-                self.pin_now(nodes, created, network).await?
-            }
-        };
-        // An attempt that was cut off has not made this one.
-        creation::forget(&self.dir)?;
-        if restarted {
-            let starts = nodes::starts(&self.engine.docker, nodes).await?;
-            restart::wait_until_fresh(&access.client, &starts, step).await?;
-        }
-        Ok(access)
-    }
-
-    async fn pin_now(
-        &self,
-        nodes: &[Node],
-        created: bool,
-        network_created: bool,
-    ) -> Result<Access> {
-        let client = client::client(&self.kubeconfig()).await?;
-        if !self.is_brought()
-            && let Some(runtime) = runtime::other_runtime(&client).await?
-        {
-            return Err(self.not_containerd(&runtime));
-        }
-        let uid = pin::uid(&client).await?;
-        let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let engine = if self.is_brought() {
-            None
-        } else {
-            Some(self.engine.identity().await?.0)
-        };
-        let pin = Pin {
-            version: 1,
-            uid,
-            endpoint,
-            node: self.node(nodes),
-            created,
-            network_created,
-            engine,
-        };
-        pin::save(&self.dir, &pin)?;
-        Ok(Access {
-            client,
-            nodes: nodes.to_vec(),
-            pin,
-        })
-    }
-
-    /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
-    fn not_containerd(&self, runtime: &str) -> Error {
-        let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
-        Error::new(Code::ImageRegistry, message)
-            .evidence("devk brings images to containerd alone")
-            .hint("remove that cluster, and `devk up` makes it anew; or `cluster: {name: …}` in devk.yaml for another")
-    }
-
-    /// True if it had to be waited for: then somebody has just started the nodes.
-    async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
-        // The state of one that the user brings comes from its API server.
-        if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
-            return Ok(false);
-        }
-        self.cluster
-            .start(&State::Running(nodes.to_vec()), step)
-            .await?;
-        let deadline = tokio::time::Instant::now() + API_DEADLINE;
-        loop {
-            match client::client(&self.kubeconfig()).await {
-                Ok(_) => return Ok(true),
-                Err(error) if tokio::time::Instant::now() > deadline => return Err(error),
-                Err(_) => step.progress("waiting for the API server"),
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-    }
-}
-
-fn of_provider(engine: Engine, config: ClusterConfig, dir: PathBuf) -> Arc<dyn Cluster> {
-    let ClusterConfig {
-        provider,
-        name,
-        image,
-        remote,
-        ..
-    } = config;
-    match provider {
-        Provider::Kind => Arc::new(Kind {
-            engine,
-            name,
-            dir,
-            image,
-        }),
-        Provider::Minikube => Arc::new(Minikube {
-            engine,
-            profile: name,
-            dir,
-            image,
-        }),
-        Provider::K3d => Arc::new(K3d {
-            engine,
-            name,
-            dir,
-            image,
-        }),
-        Provider::Existing => Arc::new(Existing {
-            engine,
-            context: name,
-            dir,
-            remote,
-        }),
     }
 }
 

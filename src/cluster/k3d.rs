@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::nodes;
+use super::nodes::{self, Labels};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
+use crate::config::Provider;
 use crate::docker::Engine;
 use crate::error::Result;
 use crate::paths::write_atomic;
@@ -19,7 +20,16 @@ use crate::ui::event::Step;
 
 const CLUSTER_LABEL: &str = "k3d.cluster";
 /// `server`, `agent`, and what is no node: `loadbalancer`, `registry`.
-pub(super) const ROLE_LABEL: &str = "k3d.role";
+const ROLE_LABEL: &str = "k3d.role";
+
+/// Which node of a cluster of k3d's a container is.
+pub(super) fn role(_: &str, labels: &Labels) -> Option<(Provider, bool)> {
+    match labels.get(ROLE_LABEL)?.as_str() {
+        "server" => Some((Provider::K3d, true)),
+        "agent" => Some((Provider::K3d, false)),
+        _ => None,
+    }
+}
 
 /// One k3d cluster by name.
 #[derive(Debug)]
@@ -36,7 +46,7 @@ impl Cluster for K3d {
     fn state(&self) -> BoxFuture<'_, Result<State>> {
         let label = format!("{CLUSTER_LABEL}={}", self.name);
         async move {
-            nodes::labelled(&self.engine.docker, &label)
+            nodes::labelled(&self.engine.docker, &label, role)
                 .await
                 .map(nodes::state)
         }

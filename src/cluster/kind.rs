@@ -15,9 +15,10 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::creation;
-use super::nodes::{self, Node, docker_error};
+use super::nodes::{self, Labels, Node, docker_error};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
+use crate::config::Provider;
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::paths::{refused, write_atomic};
@@ -26,9 +27,18 @@ use crate::relay::handover;
 use crate::ui::event::Step;
 
 const CLUSTER_LABEL: &str = "io.x-k8s.kind.cluster";
-pub(super) const ROLE_LABEL: &str = "io.x-k8s.kind.role";
+const ROLE_LABEL: &str = "io.x-k8s.kind.role";
 /// The configuration of a new cluster.
 const CONFIG: &str = include_str!("kind.yaml");
+
+/// Which node of a cluster of kind's a container is.
+pub(super) fn role(_: &str, labels: &Labels) -> Option<(Provider, bool)> {
+    match labels.get(ROLE_LABEL)?.as_str() {
+        "control-plane" => Some((Provider::Kind, true)),
+        "worker" => Some((Provider::Kind, false)),
+        _ => None,
+    }
+}
 
 /// One kind cluster by name.
 #[derive(Debug)]
@@ -83,6 +93,7 @@ impl Kind {
         nodes::labelled(
             &self.engine.docker,
             &format!("{CLUSTER_LABEL}={}", self.name),
+            role,
         )
         .await
     }

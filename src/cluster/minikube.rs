@@ -12,9 +12,10 @@ use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::nodes;
+use super::nodes::{self, Labels};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
+use crate::config::Provider;
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::process::Cmd;
@@ -22,6 +23,11 @@ use crate::ui::event::Step;
 
 /// On every container of minikube's.
 pub(super) const CREATED_LABEL: &str = "created_by.minikube.sigs.k8s.io";
+
+/// Which node of a cluster of minikube's a container is.
+pub(super) fn role(name: &str, labels: &Labels) -> Option<(Provider, bool)> {
+    (labels.get(CREATED_LABEL)? == "true").then(|| (Provider::Minikube, !machine(name).1))
+}
 
 /// One profile of minikube's.
 #[derive(Debug)]
@@ -38,7 +44,8 @@ impl Cluster for Minikube {
     fn state(&self) -> BoxFuture<'_, Result<State>> {
         async {
             let mut nodes =
-                nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true")).await?;
+                nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true"), role)
+                    .await?;
             nodes.retain(|node| machine(&node.name).0 == self.profile);
             Ok(nodes::state(nodes))
         }
@@ -163,7 +170,7 @@ impl Minikube {
 }
 
 /// The profile that a node belongs to, by the node's name, and whether it is not the profile's first: `p`, `p-m02`.
-pub(super) fn machine(name: &str) -> (&str, bool) {
+fn machine(name: &str) -> (&str, bool) {
     match name.rsplit_once("-m") {
         Some((profile, number))
             if number.len() >= 2 && number.bytes().all(|b| b.is_ascii_digit()) =>

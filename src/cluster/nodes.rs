@@ -10,7 +10,7 @@ use bollard::query_parameters::{
 };
 use jiff::Timestamp;
 
-use super::{State, k3d, kind, minikube};
+use super::State;
 use crate::config::Provider;
 use crate::error::{Code, Error, Result};
 
@@ -26,6 +26,13 @@ pub struct Node {
     pub provider: Provider,
 }
 
+/// What a provider says of a container by its name and its labels: whose node it is, and whether of the control plane.
+/// None if it is no node of that provider's.
+pub(super) type Role = fn(name: &str, labels: &Labels) -> Option<(Provider, bool)>;
+
+/// A container's labels.
+pub(super) type Labels = HashMap<String, String>;
+
 /// A node of a cluster that somebody else made, to be found among the containers.
 #[derive(Debug)]
 pub(super) struct Wanted {
@@ -37,7 +44,7 @@ pub(super) struct Wanted {
 ///
 /// # Errors
 /// [`Code::DockerUnavailable`].
-pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Node>> {
+pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result<Vec<Node>> {
     let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListContainersOptionsBuilder::default()
         .all(true)
@@ -47,7 +54,12 @@ pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Node>> 
         .list_containers(Some(options))
         .await
         .map_err(|e| docker_error(&e))?;
-    Ok(sorted(containers.into_iter().filter_map(node).collect()))
+    Ok(sorted(
+        containers
+            .into_iter()
+            .filter_map(|container| node(container, &[role]))
+            .collect(),
+    ))
 }
 
 /// The node containers that these nodes are, by name and address; none if one of them is no container of this
@@ -55,18 +67,22 @@ pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<Node>> 
 ///
 /// # Errors
 /// [`Code::DockerUnavailable`].
-pub(super) async fn among(docker: &Docker, wanted: &[Wanted]) -> Result<Vec<Node>> {
+pub(super) async fn among(docker: &Docker, wanted: &[Wanted], roles: &[Role]) -> Result<Vec<Node>> {
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
         .await
         .map_err(|e| docker_error(&e))?;
-    Ok(matched(containers, wanted).unwrap_or_default())
+    Ok(matched(containers, wanted, roles).unwrap_or_default())
 }
 
-fn matched(containers: Vec<ContainerSummary>, wanted: &[Wanted]) -> Option<Vec<Node>> {
+fn matched(
+    containers: Vec<ContainerSummary>,
+    wanted: &[Wanted],
+    roles: &[Role],
+) -> Option<Vec<Node>> {
     let running = containers
         .into_iter()
-        .filter_map(|container| Some((addresses(&container), node(container)?)));
+        .filter_map(|container| Some((addresses(&container), node(container, roles)?)));
     let running: Vec<_> = running.collect();
     let find = |wanted: &Wanted| {
         let is_it = |(addresses, node): &&(Vec<IpAddr>, Node)| {
@@ -97,9 +113,12 @@ fn sorted(mut nodes: Vec<Node>) -> Vec<Node> {
 }
 
 /// None if it is no node: providers run load balancers and registries beside them.
-fn node(container: ContainerSummary) -> Option<Node> {
+fn node(container: ContainerSummary, roles: &[Role]) -> Option<Node> {
     let name = container.names?.first()?.trim_start_matches('/').to_owned();
-    let (provider, control_plane) = role(&name, &container.labels?)?;
+    let (provider, control_plane) = {
+        let labels = container.labels?;
+        roles.iter().find_map(|role| role(&name, &labels))?
+    };
     let running = container.state == Some(ContainerSummaryStateEnum::RUNNING);
     Some(Node {
         name,
@@ -108,23 +127,6 @@ fn node(container: ContainerSummary) -> Option<Node> {
         control_plane,
         provider,
     })
-}
-
-/// By whose labels a container is a node, and whether of the control plane.
-fn role(name: &str, labels: &HashMap<String, String>) -> Option<(Provider, bool)> {
-    let label = |key: &str| labels.get(key).map(String::as_str);
-    match (
-        label(kind::ROLE_LABEL),
-        label(k3d::ROLE_LABEL),
-        label(minikube::CREATED_LABEL),
-    ) {
-        (Some("control-plane"), ..) => Some((Provider::Kind, true)),
-        (Some("worker"), ..) => Some((Provider::Kind, false)),
-        (_, Some("server"), _) => Some((Provider::K3d, true)),
-        (_, Some("agent"), _) => Some((Provider::K3d, false)),
-        (_, _, Some("true")) => Some((Provider::Minikube, !minikube::machine(name).1)),
-        _ => None,
-    }
 }
 
 /// What a cluster of these nodes is in.
@@ -190,33 +192,29 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_runs_beside_the_nodes_is_none() {
-        let label = |key: &str, value: &str| HashMap::from([(key.to_owned(), value.to_owned())]);
-        assert_eq!(
-            role("x", &label(kind::ROLE_LABEL, "external-load-balancer")),
-            None
-        );
-        assert_eq!(role("x", &label(k3d::ROLE_LABEL, "registry")), None);
-        assert_eq!(role("x", &label("com.docker.compose.service", "db")), None);
-        assert_eq!(
-            role("p-m02", &label(minikube::CREATED_LABEL, "true")),
-            Some((Provider::Minikube, false))
-        );
+    fn role(_: &str, labels: &Labels) -> Option<(Provider, bool)> {
+        labels
+            .get("role")
+            .map(|role| (Provider::Kind, role == "control-plane"))
     }
 
     #[test]
     fn nodes_of_the_users_cluster_are_found_by_name_and_address() {
-        let labels = json!({kind::ROLE_LABEL: "control-plane"});
+        let labels = json!({"role": "control-plane"});
         let containers = || vec![container("dev-control-plane", "172.18.0.2", &labels)];
-        let found = matched(containers(), &[wanted("dev-control-plane", "172.18.0.2")]).unwrap();
+        let found = matched(
+            containers(),
+            &[wanted("dev-control-plane", "172.18.0.2")],
+            &[role],
+        )
+        .unwrap();
         assert_eq!(
             (found[0].name.as_str(), found[0].provider),
             ("dev-control-plane", Provider::Kind)
         );
         let namesake = [wanted("dev-control-plane", "10.0.0.7")];
         assert_eq!(
-            matched(containers(), &namesake),
+            matched(containers(), &namesake, &[role]),
             None,
             "a node of that name on another machine"
         );
@@ -225,7 +223,7 @@ mod tests {
             wanted("dev-worker", "10.0.0.8"),
         ];
         assert_eq!(
-            matched(containers(), &half),
+            matched(containers(), &half, &[role]),
             None,
             "what is brought has to come to every node"
         );

@@ -3,11 +3,11 @@
 use super::Context;
 use crate::bridge::record::{self, Record};
 use crate::cluster::Handle;
+use crate::daemon::client;
 use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit};
-use crate::session::client;
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
 

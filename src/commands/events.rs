@@ -1,9 +1,9 @@
 //! `devk events`: the running session's events, one JSON document or one line each.
 
 use super::{Context, no_session};
+use crate::daemon::client;
+use crate::daemon::control::{Connection, Reply, Request};
 use crate::error::{Errors, Exit, Result};
-use crate::session::client;
-use crate::session::control::{Connection, Reply, Request};
 use crate::ui::View;
 
 /// Follows the events of the session until it ends or Ctrl-C.

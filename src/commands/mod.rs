@@ -2,11 +2,11 @@
 
 use crate::cluster;
 use crate::config::{self, Project, Source};
+use crate::daemon::supervisor;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
 use crate::relay;
-use crate::session::supervisor;
 use crate::ui::Format;
 
 pub mod compose_ports;

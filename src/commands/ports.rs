@@ -4,14 +4,14 @@ use super::{Context, compose_ports};
 use crate::bridge::Switch;
 use crate::compose::Compose;
 use crate::config::Project;
+use crate::daemon::client;
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::observe::Own;
-use crate::observe::requests::Skipped;
 use crate::observe::table::{Table, Unseen, table};
+use crate::plan::Skipped;
 use crate::ports::Forward;
 use crate::ports::table::OFFSET;
-use crate::session::client;
 use crate::ui::{self, Format};
 
 /// Prints the table; with `markdown`, as tables for a README or a pull request.

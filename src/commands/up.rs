@@ -6,15 +6,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
+use crate::daemon::client;
+use crate::daemon::control::{Connection, Keep, Reply, Request};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::limits;
+use crate::log_lines::last_lines;
 use crate::observe;
 use crate::plan::Plan;
-use crate::process::last_lines;
-use crate::session::build::Build;
-use crate::session::client;
-use crate::session::control::{Connection, Keep, Outcome, Reply, Request};
+use crate::program::Build;
+use crate::session::outcome::Outcome;
 use crate::ui::{self, Format, View};
 
 /// Prints the plan.

@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::{Context, no_session};
+use crate::daemon::client;
+use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
-use crate::session::client;
-use crate::session::control::{Reply, Request};
 use crate::sync::verify::Difference;
 use crate::ui::{self, Format};
 

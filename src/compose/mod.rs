@@ -14,7 +14,9 @@ mod keys;
 mod load;
 mod merge;
 mod name;
+mod of_project;
 mod options;
+mod pairs;
 mod ports;
 mod project;
 mod raw;
@@ -40,6 +42,7 @@ use crate::config::Origin;
 use crate::database::Named;
 use crate::docker::PublishedPort;
 
+pub use of_project::of_project;
 pub use options::{ENV_FILE, found_names};
 pub use read::load;
 

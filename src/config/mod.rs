@@ -8,11 +8,13 @@ mod check;
 mod decode;
 mod format;
 mod identity;
+mod json_schema;
 mod merge;
 mod profile;
 mod read;
 mod scalar;
 mod schema;
+mod shape;
 mod variables;
 mod yaml;
 
@@ -23,10 +25,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::place::Origin;
+pub use json_schema::json_schema;
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
-pub use schema::json_schema;
-pub use variables::{Variables, names as forward_names};
+pub use variables::names as forward_names;
+pub(crate) use variables::{Piece, Target, pieces, unknown};
 
 /// A project: one devk.yaml in one worktree. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -118,14 +122,6 @@ impl ClusterConfig {
             Some(_) => None,
         }
     }
-}
-
-/// Where a value stands in the user's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
-    pub file: PathBuf,
-    /// 1-based.
-    pub line: u32,
 }
 
 #[derive(Debug, Clone)]

@@ -1,74 +1,9 @@
 //! The keys of devk.yaml: the one table that the check, the merge with a profile and the JSON Schema
 //! are made from.
 
-use serde_json::{Value, json};
-
 use super::format::Format;
-
-/// What a value looks like.
-#[derive(Debug)]
-pub(super) enum Shape {
-    Text(Format),
-    /// Any text, number or boolean, taken as it is written.
-    Scalar,
-    Flag,
-    /// 1 to 65535.
-    Port,
-    /// A mapping with these keys and no others.
-    Object(&'static [Key]),
-    /// The same, or a scalar that stands for its `.0`.
-    Short(&'static str, &'static [Key]),
-    /// A mapping from names to values of one shape.
-    Table(Format, &'static Shape),
-    List(&'static Shape),
-    /// A list of objects that are told apart by `name`.
-    Named(&'static [Key]),
-    /// This word, or a value of another shape.
-    Word(&'static str, &'static Shape),
-    /// A mapping of anything: Helm values.
-    Values,
-    /// A key that some expect and that cannot be.
-    Refused {
-        why: &'static str,
-        instead: &'static str,
-    },
-}
-
-/// When a key must be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    Optional,
-    /// In the file, or in the profile it starts from.
-    Somewhere,
-    /// In every file that has the object.
-    Here,
-}
-
-#[derive(Debug)]
-pub(super) struct Key {
-    pub(super) name: &'static str,
-    pub(super) need: Need,
-    pub(super) shape: Shape,
-    /// A value as it may stand in the file, in one line.
-    pub(super) example: &'static str,
-    pub(super) help: &'static str,
-}
-
-const fn key(
-    name: &'static str,
-    need: Need,
-    shape: Shape,
-    example: &'static str,
-    help: &'static str,
-) -> Key {
-    Key {
-        name,
-        need,
-        shape,
-        example,
-        help,
-    }
-}
+use super::shape::key;
+pub(super) use super::shape::{Key, Need, Shape};
 
 use Need::{Here, Optional, Somewhere};
 
@@ -448,58 +383,3 @@ const ALLOW: &[Key] = &[
         "An existing cluster may be on another machine.",
     ),
 ];
-
-/// The JSON Schema (draft 7, which editors know best) of devk.yaml. Keys that a profile may bring are
-/// not required there: an editor does not see the profile.
-pub fn json_schema() -> Value {
-    let mut schema = shape_schema(&ROOT);
-    schema["$schema"] = json!("http://json-schema.org/draft-07/schema#");
-    schema["title"] = json!("devk.yaml");
-    schema["anyOf"] = json!([{"required": ["profile"]}, {"required": ["releases"]}]);
-    schema
-}
-
-fn shape_schema(shape: &Shape) -> Value {
-    match shape {
-        Shape::Text(format) => json!({"type": "string", "pattern": format.pattern()}),
-        Shape::Scalar => json!({"type": ["string", "number", "boolean"]}),
-        Shape::Flag => json!({"type": "boolean"}),
-        Shape::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
-        Shape::Object(keys) => object_schema(keys),
-        Shape::Short(main, keys) => {
-            let short = keys
-                .iter()
-                .find(|key| key.name == *main)
-                .map(|key| shape_schema(&key.shape));
-            json!({"anyOf": [short, object_schema(keys)]})
-        }
-        Shape::Table(names, shape) => json!({
-            "type": "object", "propertyNames": {"pattern": names.pattern()}, "additionalProperties": shape_schema(shape),
-        }),
-        Shape::List(shape) => json!({"type": "array", "items": shape_schema(shape)}),
-        Shape::Named(keys) => json!({"type": "array", "items": object_schema(keys)}),
-        Shape::Word(word, shape) => json!({"anyOf": [{"const": word}, shape_schema(shape)]}),
-        Shape::Values => json!({"type": "object"}),
-        Shape::Refused { .. } => json!(false),
-    }
-}
-
-fn object_schema(keys: &[Key]) -> Value {
-    let properties: serde_json::Map<_, _> = keys
-        .iter()
-        .map(|key| {
-            let mut schema = shape_schema(&key.shape);
-            // `false` takes nothing, and no description either.
-            if let Value::Object(schema) = &mut schema {
-                schema.insert("description".to_owned(), json!(key.help));
-            }
-            (key.name.to_owned(), schema)
-        })
-        .collect();
-    let required: Vec<_> = keys
-        .iter()
-        .filter(|key| key.need == Here)
-        .map(|key| key.name)
-        .collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
-}

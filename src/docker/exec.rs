@@ -16,7 +16,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::request_failed;
 use crate::error::{Code, Error, Result};
-use crate::process::{Cmd, last_lines};
+use crate::log_lines::last_lines;
+use crate::process::Cmd;
 
 /// Evidence keeps this many of the last lines a failing command printed.
 const KEPT_LINES: usize = 30;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::compose::{Claim, claims};
-use super::facts::of_project;
+use super::compose::claims;
+use super::localhost::localhosts;
+use super::missing::of_project;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped, template};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;
@@ -221,7 +222,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     checks
 }
 
-fn object(manifest: &Manifest) -> String {
+pub(super) fn object(manifest: &Manifest) -> String {
     format!(
         "{}/{}",
         manifest.kind(),
@@ -303,193 +304,10 @@ fn host_networks(chart: &Chart) -> Vec<Check> {
     pods.map(finding).collect()
 }
 
-/// A text in a manifest: the key or the variable that it belongs to, and whether it is about the pod's own
-/// containers (a command, a probe).
-struct Text {
-    key: String,
-    text: String,
-    own: bool,
-}
-
-fn texts(manifest: &Manifest) -> Vec<Text> {
-    if manifest.kind() == "Secret" {
-        let entries = pods::data(manifest).into_iter();
-        return entries
-            .map(|(key, text)| Text {
-                key,
-                text,
-                own: false,
-            })
-            .collect();
-    }
-    let mut found = vec![];
-    collect(&manifest.object, "", false, &mut found);
-    found
-}
-
-fn collect(value: &Value, key: &str, own: bool, found: &mut Vec<Text>) {
-    const OWN: [&str; 5] = [
-        "command",
-        "args",
-        "lifecycle",
-        "livenessProbe",
-        "readinessProbe",
-    ];
-    match value {
-        Value::String(text) => found.push(Text {
-            key: key.to_owned(),
-            text: text.clone(),
-            own,
-        }),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, key, own, found)),
-        Value::Object(map) => {
-            let variable = map
-                .get("name")
-                .and_then(Value::as_str)
-                .filter(|_| map.contains_key("value"));
-            for (name, value) in map {
-                let own = own || OWN.contains(&name.as_str()) || name == "startupProbe";
-                let key = variable.filter(|_| name == "value").unwrap_or(name);
-                collect(value, key, own, found);
-            }
-        }
-        _ => {}
-    }
-}
-
-fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
-    let pods = pods::pods(&chart.rendered);
-    let mut found = vec![];
-    for manifest in &chart.rendered.manifests {
-        let own = pods
-            .iter()
-            .filter(|pod| std::ptr::eq(pod.manifest, manifest))
-            .flat_map(pods::Pod::ports);
-        let own: BTreeSet<u16> = own.collect();
-        let mut told = BTreeSet::new();
-        for text in texts(manifest) {
-            for Loopback { host, port, is_web } in loopbacks(&uncommented(&text.text)) {
-                let Some(claim) = claims.iter().find(|claim| claim.number == port) else {
-                    continue;
-                };
-                // A pod that asks itself. Its own address in a variable is for browsers.
-                let is_own = own.contains(&port) && (text.own || !is_web);
-                if !is_own && told.insert((text.key.clone(), port)) {
-                    found.push(localhost(chart, manifest, &text, host, claim, facts));
-                }
-            }
-        }
-    }
-    found
-}
-
-fn localhost(
-    chart: &Chart,
-    manifest: &Manifest,
-    text: &Text,
-    host: &str,
-    claim: &Claim,
-    facts: &Facts,
-) -> Check {
-    let address = format!("{host}:{}", claim.number);
-    let key = &text.key;
-    let owner = object(manifest);
-    let summary = format!(
-        "`{key}` of `{owner}` says {address}, which is Compose's `{}`",
-        claim.service.name
-    );
-    let check = Check::warning(Id::ChartsLocalhost, summary);
-    let of = Place {
-        source: &manifest.source,
-        object: &owner,
-    };
-    // In a file the address is further down.
-    let words = if text.text.contains('\n') {
-        [&address, key]
-    } else {
-        [key, &address]
-    };
-    let check = claim.show(chart.show(
-        check,
-        of,
-        &words.map(String::as_str),
-        format!("{key}: …{address}…"),
-    ));
-    let forwards = facts
-        .project
-        .iter()
-        .flat_map(|project| project.forwards.iter().flatten());
-    let same = forwards
-        .into_iter()
-        .find(|forward| u32::from(forward.port) == claim.port.target);
-    let url = format!(
-        "${{forward.{}.url}}",
-        same.map_or("NAME", |forward| &forward.name)
-    );
-    // The value is the address and nothing else.
-    let is_url = text.text.trim_end_matches('/') == format!("http://{address}");
-    match chart.value_path(&text.text, |_| is_url, "") {
-        Some(path) => check.hint(format!(
-            "devk.yaml, release `{}`: set: {{{path}: \"{url}\"}}",
-            chart.release
-        )),
-        None => check.hint(format!(
-            "write {url} in the values file: devk puts its own address in"
-        )),
-    }
-}
-
-/// A file without the lines that are comments.
-fn uncommented(text: &str) -> String {
-    let is_comment = |line: &&str| {
-        ["#", "//"]
-            .iter()
-            .any(|mark| line.trim_start().starts_with(mark))
-    };
-    if text.contains('\n') {
-        text.lines()
-            .filter(|line| !is_comment(line))
-            .collect::<Vec<_>>()
-            .join("\n")
-    } else {
-        text.to_owned()
-    }
-}
-
-/// `localhost:5000` and its like.
-struct Loopback {
-    host: &'static str,
-    port: u16,
-    /// A browser could open it.
-    is_web: bool,
-}
-
-fn loopbacks(text: &str) -> Vec<Loopback> {
-    let mut found = vec![];
-    for host in ["localhost", "127.0.0.1", "[::1]", "0.0.0.0"] {
-        for (at, _) in text.match_indices(host) {
-            let part_of_name = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-            let Some(rest) = text[at + host.len()..].strip_prefix(':') else {
-                continue;
-            };
-            let digits = &rest[..rest
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(rest.len())];
-            let before = &text[..at];
-            if let (false, Ok(port)) = (before.ends_with(part_of_name), digits.parse()) {
-                let is_web = ["http://", "https://", "ws://", "wss://"]
-                    .iter()
-                    .any(|scheme| before.ends_with(scheme));
-                found.push(Loopback { host, port, is_web });
-            }
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::localhost::loopbacks;
 
     #[test]
     fn the_value_that_names_a_database_is_found_by_its_key_and_its_neighbours() {

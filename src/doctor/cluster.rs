@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::facts::of_project;
+use super::missing::of_project;
 use super::{Check, Id, Missing, Seen, skipped};
 use crate::cluster::namespace::{self, Resident};
 use crate::cluster::{Access, Handle, State};

@@ -5,13 +5,13 @@ use std::net::IpAddr;
 
 use super::charts::{Chart, Place};
 use super::compose::{Claim, claims};
+use super::pod_databases::{inside_pods, is_loopback};
 use super::{Check, Facts, Id, Missing, findings, skipped};
 use crate::bridge::service;
 use crate::compose::{Compose, Database as ComposeDatabase, Service};
 use crate::database::{self, Kind, MACHINE, Named, Server};
 use crate::release::databases::{self as rendered, Database};
 use crate::release::outside::Outside;
-use crate::release::pods::{self, Settings};
 
 pub(super) fn checks(facts: &Facts) -> Vec<Check> {
     let beside = [
@@ -327,13 +327,6 @@ fn is_server(claim: &Claim, kind: Kind) -> bool {
         && (claim.port.target == u32::from(kind.port()) || claim.service.ports.len() == 1)
 }
 
-fn is_loopback(host: &str) -> bool {
-    host == "localhost"
-        || host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 /// Pods come from another address than 127.0.0.1.
 fn loopback(meetings: &[Meeting]) -> Vec<Check> {
     let mut told = BTreeSet::new();
@@ -365,61 +358,4 @@ fn loopback(meetings: &[Meeting]) -> Vec<Check> {
         }
     }
     found
-}
-
-/// `localhost` in a pod is the pod itself.
-fn inside_pods(chart: &Chart) -> Vec<Check> {
-    let settings = Settings::of(&chart.rendered, &chart.namespace);
-    let mut found = vec![];
-    for pod in pods::pods(&chart.rendered) {
-        for container in pod.containers() {
-            for named in rendered::of_container(&pod, container, &settings, &chart.namespace) {
-                found.extend(inside_pod(chart, &pod, named));
-            }
-        }
-    }
-    found
-}
-
-fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
-    let Server::At { host, port } = &named.server else {
-        return None;
-    };
-    let port = port.unwrap_or(named.kind.port());
-    if !is_loopback(host) || answers(pod, named.kind, port) {
-        return None;
-    }
-    let object = format!(
-        "{}/{}",
-        pod.manifest.kind(),
-        pod.manifest.name().unwrap_or_default()
-    );
-    let summary = format!(
-        "`{object}` looks for database `{}` at {host}:{port}, which is the pod itself",
-        named.name
-    );
-    let check = Check::error(Id::DatabasesLocalhost, summary);
-    let of = Place {
-        source: &pod.manifest.source,
-        object: &object,
-    };
-    let check = chart.show(
-        check,
-        of,
-        &[&named.via, host],
-        format!("{} of {object}", named.via),
-    );
-    Some(check.hint("name the database's Service there; `devk up --bridge` uses Compose's"))
-}
-
-/// Another container of the pod has the port, serves such databases, or passes connections on.
-fn answers(pod: &pods::Pod, kind: Kind, port: u16) -> bool {
-    let image = |container: &serde_json::Value| {
-        let image = container["image"].as_str().unwrap_or_default();
-        database::serves(image) == Some(kind)
-            || ["proxy", "bouncer", "tunnel"]
-                .iter()
-                .any(|word| image.contains(word))
-    };
-    pod.ports().any(|own| own == port) || pod.containers().any(image)
 }

@@ -2,7 +2,6 @@
 //! looked at all the same.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 use super::charts::Chart;
@@ -10,47 +9,18 @@ use super::cluster::Cluster;
 use super::docker::Docker;
 use super::leftovers::Leftovers;
 use super::machine::Machine;
+use super::missing::{Missing, Seen, of_project};
 use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
 use super::{
     Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools,
 };
-use crate::compose::Compose;
+use crate::compose::{self, Compose};
 use crate::config::Project;
 use crate::environment::Environment;
 use crate::error::{Code, Errors};
 use crate::paths::Paths;
-
-/// Why something was not seen.
-#[derive(Debug, Clone)]
-pub enum Missing {
-    /// What it needs is not there; the text says what.
-    Skipped(String),
-    /// It was looked at and found broken: that is a finding of the check about it.
-    Failed(Errors),
-}
-
-impl fmt::Display for Missing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Skipped(why) => f.write_str(why),
-            Self::Failed(errors) => match errors.0.first() {
-                Some(first) => f.write_str(&first.message),
-                None => f.write_str("it could not be looked at"),
-            },
-        }
-    }
-}
-
-impl<E: Into<Errors>> From<E> for Missing {
-    fn from(errors: E) -> Self {
-        Self::Failed(errors.into())
-    }
-}
-
-/// Something that was looked at.
-pub type Seen<T> = Result<T, Missing>;
 
 /// Everything that the checks go by.
 #[derive(Debug)]
@@ -132,19 +102,11 @@ fn no_project(errors: Errors) -> Missing {
     }
 }
 
-/// What depends on the project is skipped without one; its problems are told once.
-pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Seen<&'a Project> {
-    project.map_err(|missing| match missing {
-        Missing::Skipped(why) => Missing::Skipped(why.clone()),
-        Missing::Failed(_) => Missing::Skipped("devk.yaml cannot be read".to_owned()),
-    })
-}
-
 fn compose(
     project: Result<&Project, &Missing>,
     environment: &Environment,
 ) -> Seen<Option<Compose>> {
-    Ok(crate::observe::compose(of_project(project)?, environment)?)
+    Ok(compose::of_project(of_project(project)?, environment)?)
 }
 
 /// The check of the project file itself.

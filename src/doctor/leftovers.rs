@@ -7,13 +7,13 @@ use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
 use crate::cluster::namespace::Resident;
 use crate::cluster::{Handle, State};
 use crate::config::ClusterConfig;
+use crate::daemon::socket;
 use crate::docker::Engine;
 use crate::error::{Code, Result};
 use crate::image;
 use crate::owner::Owner;
 use crate::paths::{Lock, Paths, is_gone};
 use crate::ports::{Leases, Lessee};
-use crate::session::socket;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {

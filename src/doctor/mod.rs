@@ -19,14 +19,18 @@ mod facts;
 pub mod fix;
 mod id;
 pub mod leftovers;
+mod localhost;
 pub mod machine;
+mod missing;
 pub mod network;
+mod pod_databases;
 pub mod ports;
 mod template;
 pub mod tools;
 
-pub use facts::{Facts, Missing, Seen};
+pub use facts::Facts;
 pub use id::Id;
+pub use missing::{Missing, Seen};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

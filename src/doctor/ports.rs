@@ -6,14 +6,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::compose::{Claim, claims};
-use super::facts::of_project;
+use super::missing::of_project;
 use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
 use crate::compose::Compose;
 use crate::config::{Origin, Project};
+use crate::daemon::client;
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee, Taken, listeners};
-use crate::session::client;
 
 /// A forward whose port is fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::config::ImageConfig;
 use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
-use crate::process::last_lines;
+use crate::log_lines::last_lines;
 use crate::ui::event::Step;
 
 /// Progress is shown at most this often.

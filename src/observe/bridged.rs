@@ -1,10 +1,10 @@
 //! What bridge mode changes in observing: the charts are rendered with Compose's database in the place of
 //! their own, and forwards to what is then missing are left out.
 
-use super::Charts;
-use super::requests::{self, Wanted};
-use super::table::services;
-use crate::bridge::find::{Chart, Given};
+use super::charts::Charts;
+use super::requests::{self, Wanted, services};
+use crate::bridge::chart::Chart;
+use crate::bridge::find::Given;
 use crate::bridge::{self, Bridge, Bridging, record, service};
 use crate::cluster::Access;
 use crate::compose::Compose;

@@ -2,18 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 use crate::config::{ForwardConfig, Project};
 use crate::error::{Code, Error, Errors, suggest};
+use crate::plan::Skipped;
 use crate::ports::Request;
-use crate::release::manifest::{Service, ServicePort};
+use crate::release::manifest::{Rendered, Service, ServicePort};
 
 /// A rendered Service and the release it belongs to.
 #[derive(Debug, Clone)]
-pub struct Rendered {
+pub struct RenderedService {
     pub release: String,
     pub service: Service,
+}
+
+/// Every Service that the charts render.
+pub(super) fn services(project: &Project, draft: &[(String, Rendered)]) -> Vec<RenderedService> {
+    let of_release = |(release, rendered): &(String, Rendered)| {
+        let with_release = |service| RenderedService {
+            release: release.clone(),
+            service,
+        };
+        rendered
+            .services(&project.id)
+            .into_iter()
+            .map(with_release)
+            .collect::<Vec<_>>()
+    };
+    draft.iter().flat_map(of_release).collect()
 }
 
 /// A request and the release that renders its Service.
@@ -23,19 +38,9 @@ pub struct Wanted {
     pub release: String,
 }
 
-/// A Service, or one of its ports, that cannot be forwarded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Skipped {
-    pub namespace: String,
-    pub service: String,
-    /// None: the whole Service.
-    pub port: Option<u16>,
-    pub reason: String,
-}
-
 /// What is left out where every Service port is forwarded. A list in devk.yaml leaves out nothing that it
 /// names, and the rest is its own choice.
-pub fn skipped(project: &Project, services: &[Rendered]) -> Vec<Skipped> {
+pub fn skipped(project: &Project, services: &[RenderedService]) -> Vec<Skipped> {
     if project.forwards.is_some() {
         vec![]
     } else {
@@ -76,8 +81,8 @@ fn unforwarded(service: &Service) -> Vec<Skipped> {
 /// [`Code::ForwardTarget`] for each listed forward that leads nowhere, at its line.
 pub fn wanted(
     project: &Project,
-    services: &[Rendered],
-    gone: &[Rendered],
+    services: &[RenderedService],
+    gone: &[RenderedService],
 ) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
     let Some(listed) = &project.forwards else {
         return Ok((all(services), vec![]));
@@ -95,7 +100,7 @@ pub fn wanted(
     Errors::unless_empty(problems, (wanted, left_out))
 }
 
-fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> Wanted {
+fn request(forward: &ForwardConfig, rendered: &RenderedService, port: &ServicePort) -> Wanted {
     let mut wanted = every(&forward.name, rendered, port);
     wanted.request.local = forward.local;
     wanted.request.listed = true;
@@ -105,8 +110,8 @@ fn request(forward: &ForwardConfig, rendered: &Rendered, port: &ServicePort) -> 
 
 fn find<'a>(
     forward: &ForwardConfig,
-    services: &'a [Rendered],
-) -> Result<(&'a Rendered, &'a ServicePort), Error> {
+    services: &'a [RenderedService],
+) -> Result<(&'a RenderedService, &'a ServicePort), Error> {
     let found = match &forward.service {
         Some(name) => services.iter().find(|r| &r.service.name == name),
         None => by_suffix(&forward.name, services)?,
@@ -128,11 +133,14 @@ fn find<'a>(
 }
 
 /// The Service called `name`, else the only one that ends in `-name`.
-fn by_suffix<'a>(name: &str, services: &'a [Rendered]) -> Result<Option<&'a Rendered>, Error> {
+fn by_suffix<'a>(
+    name: &str,
+    services: &'a [RenderedService],
+) -> Result<Option<&'a RenderedService>, Error> {
     if let Some(exact) = services.iter().find(|r| r.service.name == name) {
         return Ok(Some(exact));
     }
-    let ends = |r: &&Rendered| {
+    let ends = |r: &&RenderedService| {
         r.service
             .name
             .strip_suffix(name)
@@ -159,7 +167,7 @@ fn by_suffix<'a>(name: &str, services: &'a [Rendered]) -> Result<Option<&'a Rend
     }
 }
 
-fn unknown_service(forward: &ForwardConfig, services: &[Rendered]) -> Error {
+fn unknown_service(forward: &ForwardConfig, services: &[RenderedService]) -> Error {
     let names: Vec<_> = services.iter().map(|r| r.service.name.as_str()).collect();
     let wanted = forward.service.as_ref().unwrap_or(&forward.name);
     let hint = match suggest(wanted, names.iter().copied()) {
@@ -203,7 +211,7 @@ fn unfit(service: &Service) -> Option<&'static str> {
 
 /// Every TCP port of every Service that can be forwarded, under names that are unique and short: the
 /// Service's without the release's in front, with the port's behind it where there are several.
-fn all(services: &[Rendered]) -> Vec<Wanted> {
+fn all(services: &[RenderedService]) -> Vec<Wanted> {
     let fit = services.iter().filter(|r| unfit(&r.service).is_none());
     let ports: Vec<_> = fit
         .flat_map(|r| tcp(&r.service).map(move |port| (r, port)))
@@ -212,7 +220,7 @@ fn all(services: &[Rendered]) -> Vec<Wanted> {
     ports
         .iter()
         .for_each(|(r, port)| *uses.entry(short(r, port)).or_default() += 1);
-    let name = |r: &Rendered, port: &ServicePort| match short(r, port) {
+    let name = |r: &RenderedService, port: &ServicePort| match short(r, port) {
         name if uses[&name] == 1 => name,
         _ => long(&r.service.name, port),
     };
@@ -226,7 +234,7 @@ fn tcp(service: &Service) -> impl Iterator<Item = &ServicePort> {
     service.ports.iter().filter(|port| port.protocol == "TCP")
 }
 
-fn short(rendered: &Rendered, port: &ServicePort) -> String {
+fn short(rendered: &RenderedService, port: &ServicePort) -> String {
     let service = &rendered.service.name;
     let base = service
         .strip_prefix(&format!("{}-", rendered.release))
@@ -245,7 +253,7 @@ fn long(base: &str, port: &ServicePort) -> String {
     )
 }
 
-fn every(name: &str, rendered: &Rendered, port: &ServicePort) -> Wanted {
+fn every(name: &str, rendered: &RenderedService, port: &ServicePort) -> Wanted {
     let service = &rendered.service;
     let request = Request {
         container_port: port.target,
@@ -263,7 +271,7 @@ mod tests {
     use super::*;
     use crate::config::Origin;
 
-    fn service(release: &str, name: &str, ports: &[(Option<&str>, u16)]) -> Rendered {
+    fn service(release: &str, name: &str, ports: &[(Option<&str>, u16)]) -> RenderedService {
         let port = |(name, port): &(Option<&str>, u16)| ServicePort {
             name: name.map(str::to_owned),
             port: *port,
@@ -278,7 +286,7 @@ mod tests {
             ports: ports.iter().map(port).collect(),
             source: String::new(),
         };
-        Rendered {
+        RenderedService {
             release: release.into(),
             service,
         }

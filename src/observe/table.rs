@@ -1,22 +1,23 @@
 //! The offset table of a project, as far as it can be made without a cluster.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::bridged;
-use super::requests::{Rendered as RenderedService, Skipped, Wanted, skipped};
-use super::taken::{compose, taken};
-use super::{Charts, Own, keep};
+use super::charts::Charts;
+use super::occupied::taken;
+use super::requests::{Wanted, services, skipped};
 use crate::bridge::Switch;
-use crate::compose::Compose;
+use crate::compose::{self, Compose};
 use crate::config::Project;
 use crate::docker;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors};
+use crate::error::{Code, Error, Errors, keep};
 use crate::paths::Paths;
-use crate::plan::ForwardFact;
+use crate::plan::{ForwardFact, Skipped};
 use crate::ports::{self, Forward, Leases, Lessee, Taken};
 use crate::release::helm::Helm;
-use crate::release::manifest::Rendered;
 
 /// The table and what it was made from.
 #[derive(Debug, Default)]
@@ -28,6 +29,10 @@ pub struct Table {
     /// What could not be looked at.
     pub unseen: Vec<Unseen>,
 }
+
+/// Host ports that the project's own session listens on: no obstacle to itself.
+#[derive(Debug, Clone, Default)]
+pub struct Own(pub BTreeSet<u16>);
 
 /// Something that the table does not take into account.
 #[derive(Debug, Serialize)]
@@ -50,7 +55,7 @@ pub async fn table(
     switch: Switch,
 ) -> Result<Table, Errors> {
     let mut problems = vec![];
-    let compose = keep(compose(project, environment), &mut problems);
+    let compose = keep(compose::of_project(project, environment), &mut problems);
     let helm = keep(Helm::find(environment).map_err(Errors::from), &mut problems);
     let (Some(compose), Some(helm)) = (compose, helm) else {
         return Err(Errors(problems));
@@ -93,22 +98,6 @@ pub async fn table(
         skipped,
         unseen,
     })
-}
-
-/// Every Service that the charts render.
-pub(super) fn services(project: &Project, draft: &[(String, Rendered)]) -> Vec<RenderedService> {
-    let of_release = |(release, rendered): &(String, Rendered)| {
-        let with_release = |service| RenderedService {
-            release: release.clone(),
-            service,
-        };
-        rendered
-            .services(&project.id)
-            .into_iter()
-            .map(with_release)
-            .collect::<Vec<_>>()
-    };
-    draft.iter().flat_map(of_release).collect()
 }
 
 /// A row for every Service port that is to be forwarded.

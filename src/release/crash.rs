@@ -1,15 +1,16 @@
 //! Why a pod does not run: a pure function of the pod, its events and its logs.
 
+mod log;
+
 use std::borrow::Borrow;
-use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod,
 };
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, LogParams};
+use kube::api::{Api, ListParams};
 
-use crate::log_lines::LogLines;
+pub(super) use log::logs;
 
 /// So many log lines are shown.
 const LOG_LINES: usize = 10;
@@ -136,7 +137,7 @@ pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Failure> {
 /// Puts a failure, the pod's warnings and its logs together.
 pub fn explain<E: Borrow<Event>>(failure: &Failure, events: &[E], logs: &str) -> Report {
     let mut lines = Vec::new();
-    for line in crate::process::last_lines(logs, LOG_LINES).lines() {
+    for line in crate::log_lines::last_lines(logs, LOG_LINES).lines() {
         lines.push(format!(
             "| {}",
             line.chars().take(LINE_LENGTH).collect::<String>()
@@ -177,55 +178,6 @@ pub(super) fn warnings<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<S
         lines.push((reason.clone(), format!("event {reason}: {message}")));
     }
     lines.into_iter().map(|(_, line)| line).collect()
-}
-
-/// The last log lines of a failing container: of the run that ended, if there was one. Empty if
-/// there are none (yet) or the API server does not give them in time.
-pub(super) async fn logs(client: &kube::Client, failure: &Failure) -> String {
-    if !failure.has_logs() {
-        return String::new();
-    }
-    let pods: Api<Pod> = Api::namespaced(client.clone(), &failure.namespace);
-    let ended = failure.reason != Reason::Probe && failure.restarts > 0;
-    // The kubelet may be replacing the container at this moment: what was the current one is the previous one then.
-    for previous in [ended, !ended, ended] {
-        let tail = i64::try_from(LOG_LINES).ok();
-        let params = LogParams {
-            container: failure.container.clone(),
-            previous,
-            tail_lines: tail,
-            ..LogParams::default()
-        };
-        let text = tokio::time::timeout(
-            Duration::from_secs(5),
-            read_log(&pods, &failure.pod, &params),
-        )
-        .await;
-        if let Ok(Some(text)) = text
-            && is_log(&text)
-        {
-            return text;
-        }
-    }
-    String::new()
-}
-
-/// A log as far as it can be read; of an overlong line the beginning.
-async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
-    let mut lines = LogLines::new(pods.log_stream(pod, params).await.ok()?);
-    let mut text = String::new();
-    while let Ok(Some(line)) = lines.next().await {
-        if !line.continues {
-            text.push_str(&line.text);
-            text.push('\n');
-        }
-    }
-    Some(text)
-}
-
-/// For a container that was removed a moment ago the kubelet's answer is no error, but an apology.
-fn is_log(text: &str) -> bool {
-    !text.trim().is_empty() && !text.starts_with("unable to retrieve container logs for ")
 }
 
 /// Reports on every failing pod of a namespace: extra evidence for a failure that helm reports
@@ -404,6 +356,7 @@ pub(super) fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::log::is_log;
     use super::*;
 
     const NO_EVENTS: &[Event] = &[];

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::prepare::values_dir;
+use super::layout::values_dir;
 use crate::process;
 
 /// How long devk waits for it.

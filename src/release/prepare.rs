@@ -2,7 +2,7 @@
 //! and the hash of all inputs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,11 +11,12 @@ use super::chart::Chart;
 use super::digest::Digest;
 use super::effective::over;
 use super::helm::Helm;
+use super::layout::values_dir;
 use super::secrets::Secrets;
 use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Result, keep};
 use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
@@ -148,10 +149,6 @@ impl Prepared {
     }
 }
 
-fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.0)).ok()
-}
-
 /// What a chart's values are without devk's own.
 fn known(chart: &Chart, files: &[ResolvedFile]) -> Value {
     over(
@@ -184,11 +181,6 @@ fn inputs(
         .iter()
         .fold(head, |digest, file| digest.part(&file.text))
         .hex()
-}
-
-/// The folder of all values that devk ever wrote for a release, below the project's state.
-pub(super) fn values_dir(state: &Path, release: &str) -> PathBuf {
-    state.join("values").join(release)
 }
 
 /// Writes the values below the project's state, readable by the user alone. Every set of inputs has its
@@ -231,6 +223,8 @@ fn write_values(
 /// Ready-made inputs for the unit tests of this folder.
 #[cfg(test)]
 pub(super) mod fixture {
+    use std::path::Path;
+
     use super::*;
     use crate::config::{ClusterConfig, Provider};
 
@@ -301,6 +295,8 @@ pub(super) mod fixture {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use serde_json::json;
 
     use super::*;

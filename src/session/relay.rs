@@ -20,7 +20,6 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::build;
 use crate::docker::{Attached, Exec};
 use crate::error::chain;
 use crate::relay::{self, Address, Orders, Token, handover};
@@ -223,7 +222,7 @@ impl Place {
 
 /// The running program and its size.
 async fn program() -> std::io::Result<(tokio::fs::File, u64)> {
-    let file = tokio::fs::File::open(build::program()?).await?;
+    let file = tokio::fs::File::open(crate::program::program()?).await?;
     let size = file.metadata().await?.len();
     Ok((file, size))
 }

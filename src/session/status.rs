@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::build::Build;
-use super::control::Outcome;
 use super::numbers::Stats;
+use super::outcome::Outcome;
 use crate::ports::Forward;
+use crate::program::Build;
 use crate::sync::status::SyncStatus;
 
 /// The session as `devk status` shows it.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exec::Place;
-use crate::session::endpoints::{Mirror, Pauses};
+use crate::cluster::mirror::{Mirror, Pauses};
 
 /// Running containers by the id that the runtime gave them: one that is restarted has a new id.
 pub type Containers = BTreeMap<String, Container>;

@@ -6,6 +6,8 @@
 //! container gets all of the journal by the same way. What a worker has sent is compared with what the intake
 //! sees in the end: a file that both saw at different moments is sent again.
 
+mod intake;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +17,6 @@ use std::time::{Duration, Instant};
 use kube::Client;
 use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep_until;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::{Item, Target, Wanted, look};
@@ -27,6 +28,7 @@ use super::trace::Traces;
 use super::watch::{Baseline, Change, Changes, Watch, all_known, merge};
 use super::worker;
 use crate::error::{Result, internal};
+use intake::intake;
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
 /// its place, and no program may see it missing in between.
@@ -198,36 +200,6 @@ impl Engine {
 
     pub(super) fn shared(&self) -> &Shared {
         &self.shared
-    }
-}
-
-async fn intake(shared: Arc<Shared>, watch: Watch) {
-    // What is to be looked at again: what is gone, and since when.
-    let mut later = Changes::new();
-    loop {
-        let due = later.values().map(|change| change.at + GONE_FOR).min();
-        let changes = tokio::select! {
-            changes = watch.next() => changes,
-            () = until(due) => Ok(Changes::new()),
-        };
-        let changes = match changes {
-            Ok(changes) => changes,
-            Err(error) => {
-                shared.state().trouble = Some(error.to_string());
-                continue;
-            }
-        };
-        let taking = (shared.clone(), std::mem::take(&mut later));
-        // Long files are read for their hash.
-        let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
-        later = taken.await.unwrap_or_default();
-    }
-}
-
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => sleep_until(due.into()).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -4,6 +4,8 @@
 //! looked at: what is there then counts. There is no rest period; whoever is busy finds all that has
 //! come meanwhile at once. A file counts when it is closed after writing or renamed into place.
 
+mod refusal;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs::Metadata;
@@ -19,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::tree::Tree;
 use crate::error::{Code, Error, Result};
+use refusal::{refused, unwatched};
 
 /// How often the root is looked at, and how often while it is gone: nothing tells of a folder above it that
 /// was renamed.
@@ -377,35 +380,6 @@ impl Eyes {
         self.tree = now;
         Ok(())
     }
-}
-
-fn unwatched(path: &Path, cause: &dyn std::fmt::Display) -> Error {
-    Error::new(
-        Code::SyncWatch,
-        format!("cannot watch `{}`: {cause}", path.display()),
-    )
-}
-
-fn refused(path: &Path, error: &notify::Error) -> Error {
-    match &error.kind {
-        ErrorKind::MaxFilesWatch => {
-            unwatched(path, &"the system's limit of watched folders is reached")
-                .evidence(limit("max_user_watches"))
-                .hint("sudo sysctl fs.inotify.max_user_watches=524288")
-        }
-        // EMFILE, by inotify_init1(2): too many instances, or too many files.
-        ErrorKind::Io(e) if e.raw_os_error() == Some(24) => {
-            unwatched(path, &"the system's limit of watchers is reached")
-                .evidence(limit("max_user_instances"))
-                .hint("sudo sysctl fs.inotify.max_user_instances=512")
-        }
-        _ => unwatched(path, error),
-    }
-}
-
-fn limit(name: &str) -> String {
-    let value = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}")).unwrap_or_default();
-    format!("fs.inotify.{name} = {}", value.trim())
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
+mod doubt;
+mod reading;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,24 +12,21 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{Item, Wanted, file};
+use super::batch::Item;
 use super::containers::{Container, Containers};
 use super::engine::{GONE_FOR, Shared};
-use super::journal::Seen;
 use super::status::ContainerStatus;
 use super::stream::{Applied, Failure, RUN, Stream, Trouble};
 use super::trace::Clock;
 use crate::error::internal;
+use doubt::Doubt;
+use reading::{Batch, Read};
 
 /// Paths in a batch.
 const MOST: usize = 2000;
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
-/// How long a path is sent again that is never as the intake saw it.
-const DOUBTED_FOR: Duration = Duration::from_secs(20);
-/// Between two looks at a path that is gone.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// Keeps a worker for every container that runs the image.
 pub(super) async fn keep(
@@ -80,16 +80,6 @@ struct Worker {
     doubts: BTreeMap<PathBuf, Doubt>,
     /// Commands that did not end.
     hung: BTreeSet<Vec<String>>,
-}
-
-/// A path that the worker read at another moment than the intake, and that may have been as it was before ever
-/// since: no new generation would bring it then.
-#[derive(Debug, Clone, Copy)]
-struct Doubt {
-    /// What the container has; None if nobody knows.
-    sent: Option<Seen>,
-    since: Instant,
-    tried: Instant,
 }
 
 impl Worker {
@@ -299,46 +289,6 @@ impl Worker {
         self.shared.progress.send_replace(());
     }
 
-    /// What is to be read once more. What the intake has seen meanwhile as it was sent is settled.
-    fn doubted(&mut self, now: Instant) -> Vec<PathBuf> {
-        let state = self.shared.state();
-        self.doubts
-            .retain(|path, doubt| doubt.sent.is_none() || doubt.sent != state.journal.seen(path));
-        let due = self
-            .doubts
-            .iter()
-            .filter(|(_, doubt)| now >= doubt.tried + FIRST_PAUSE);
-        due.map(|(path, _)| path.clone()).collect()
-    }
-
-    /// Compares what was sent with what the intake saw.
-    fn doubt(&mut self, read: &Read, batch: &Batch, applied: &Applied) {
-        let now = Instant::now();
-        let sent = read.sent(applied);
-        if sent.is_some() && sent == self.shared.state().journal.seen(&read.path) {
-            self.doubts.remove(&read.path);
-            return;
-        }
-        let before = self
-            .doubts
-            .get(&read.path)
-            .filter(|_| !batch.new.contains(&read.path));
-        let since = before.map_or(now, |doubt| doubt.since);
-        // A file that is written all the time, and never closed, is never the same twice.
-        if now < since + DOUBTED_FOR {
-            self.doubts.insert(
-                read.path.clone(),
-                Doubt {
-                    sent,
-                    since,
-                    tried: now,
-                },
-            );
-        } else {
-            self.doubts.remove(&read.path);
-        }
-    }
-
     /// Runs the commands of all rules that a batch went by. The answer is what went wrong, and whether the stream
     /// is lost with it.
     async fn run_all(
@@ -400,80 +350,6 @@ fn endless(command: &[String]) -> String {
     let command = command.join(" ");
     let seconds = RUN.as_secs();
     format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
-}
-
-/// What a container lacks.
-struct Batch {
-    after: u64,
-    reached: u64,
-    /// The paths that changed between the two.
-    new: BTreeSet<PathBuf>,
-    items: Vec<Read>,
-    /// What cannot be read, with the reason.
-    unread: Vec<(PathBuf, String)>,
-    taken: Instant,
-    read: Instant,
-}
-
-impl Batch {
-    fn is_empty(&self) -> bool {
-        self.new.is_empty() && self.items.is_empty() && self.unread.is_empty()
-    }
-}
-
-/// A path as it was read.
-struct Read {
-    path: PathBuf,
-    item: Item,
-    /// The permission bits of a file on the disk, whatever the rules make of them.
-    mode: u32,
-    /// As the intake would see it; None for a long file, which is read while it is sent.
-    seen: Option<Seen>,
-}
-
-impl Read {
-    fn new(path: PathBuf, item: Item, found: &Wanted) -> Self {
-        let (mode, is_long) = match found {
-            Wanted::File(source) => (source.mode, source.content.is_none()),
-            _ => (0, false),
-        };
-        let seen = if is_long { None } else { found.seen().ok() };
-        Self {
-            path,
-            item,
-            mode,
-            seen,
-        }
-    }
-
-    /// As the intake would see what was sent; None if that is nothing whole.
-    fn sent(&self, applied: &Applied) -> Option<Seen> {
-        let streamed = || applied.streamed.get(&self.item.target).copied().flatten();
-        self.seen
-            .or_else(|| streamed().map(|digest| file(self.mode, digest)))
-    }
-}
-
-impl Shared {
-    /// What is to be at a path of the container now. One that is gone, and was there for the intake, is waited for:
-    /// no program may see it missing while an editor puts the new file in its place.
-    fn read_whole(&self, path: &Path, until: Instant) -> std::io::Result<Option<(Item, Wanted)>> {
-        loop {
-            let read = self.read(path)?;
-            let is_gone = read
-                .as_ref()
-                .is_some_and(|(_, found)| *found == Wanted::Gone);
-            let is_known = self
-                .state()
-                .journal
-                .seen(path)
-                .is_none_or(|seen| seen == Seen::Gone);
-            if !is_gone || is_known || Instant::now() >= until {
-                return Ok(read);
-            }
-            std::thread::sleep(LOOK);
-        }
-    }
 }
 
 #[cfg(test)]

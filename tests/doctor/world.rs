@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use devk::compose;
 use devk::config::{self, Origin, Source};
 use devk::docker::PublishedPort;
 use devk::doctor::charts::Chart;
@@ -13,7 +14,6 @@ use devk::doctor::network::{Network, Route, Subnet};
 use devk::doctor::tools::Tools;
 use devk::doctor::{self, Check, Facts, Status};
 use devk::environment::Environment;
-use devk::observe;
 use devk::paths::Paths;
 use devk::release::manifest::Rendered;
 
@@ -110,7 +110,7 @@ impl World {
             profile: None,
         };
         let project = config::load(&source, &paths).unwrap();
-        let compose = observe::compose(&project, &environment).map_err(doctor::Missing::from);
+        let compose = compose::of_project(&project, &environment).map_err(doctor::Missing::from);
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers: Vec<_> = self
             .containers

@@ -11,6 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 mod code;
 mod dependencies;
 mod documents;
+mod layers;
+mod names;
 mod rust;
 mod tracked;
 
@@ -52,6 +54,8 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         .context("xtask has no parent folder")?;
     let sources = sources(root)?;
     let mut findings = code::check(&sources);
+    findings.extend(layers::check(&sources));
+    findings.extend(names::check(&sources));
     findings.extend(tracked::check(&sources, root)?);
     findings.extend(documents::check(&sources));
     findings.extend(dependencies::check(root)?);

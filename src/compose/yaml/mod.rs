@@ -20,6 +20,7 @@ mod scalar;
 mod scan;
 mod styled;
 mod text;
+mod token;
 
 #[cfg(test)]
 mod tests;

@@ -4,56 +4,8 @@ use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::key::{Candidate, Candidates, Spot};
+pub(super) use super::token::{Kind, Token};
 use super::{DEPTH, Fallible, fault};
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
-    End,
-    /// `%YAML 1.1`
-    Version {
-        supported: bool,
-    },
-    /// `%TAG !e! prefix`
-    TagPrefix {
-        handle: String,
-        prefix: String,
-    },
-    /// `---`
-    DocumentStart,
-    /// `...`
-    DocumentEnd,
-    BlockList,
-    BlockMap,
-    BlockEnd,
-    FlowList,
-    FlowListEnd,
-    FlowMap,
-    FlowMapEnd,
-    /// `-`
-    Item,
-    /// `,`
-    Comma,
-    /// `?`, or the place before a key that needs none.
-    Key,
-    /// `:`
-    Value,
-    Alias(String),
-    Anchor(String),
-    Tag {
-        handle: String,
-        suffix: String,
-    },
-    Scalar {
-        text: String,
-        plain: bool,
-    },
-}
-
-#[derive(Debug, Clone)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) line: u32,
-}
 
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {

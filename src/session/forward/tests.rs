@@ -5,8 +5,12 @@ use std::future::Future;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::ports::{Forward, listeners};
 use crate::session::fake_api::{FakeApi, Pod};
 use crate::session::target::Slice;
+use std::io::ErrorKind;
+use std::net::Ipv4Addr;
+use tokio::net::TcpListener;
 
 /// A session with one forward, `api`, to port 80 of Service `api`.
 struct Session {

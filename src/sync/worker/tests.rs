@@ -2,7 +2,11 @@
 
 use super::super::engine::tests::shared;
 use super::super::exec::Place;
+use super::reading::LOOK;
 use super::*;
+use crate::sync::batch::Wanted;
+use crate::sync::journal::Seen;
+use std::path::Path;
 
 fn worker(files: &[&str]) -> (tempfile::TempDir, Worker) {
     let (dir, shared) = shared(files);

@@ -4,12 +4,12 @@ use super::rust::{functions, shipped, traits, uncommented};
 use super::{Finding, Source, find, finding};
 
 /// Without unit tests. More than this is more than one subject.
-const FILE_LINES: usize = 500;
+const FILE_LINES: usize = 400;
 const MAIN_LINES: usize = 40;
 const TRAIT_METHODS: usize = 4;
 
 /// Where devk may start processes: the one door, and the client that starts devk itself.
-const PROCESS_DOORS: [&str; 2] = ["src/process.rs", "src/session/client.rs"];
+const PROCESS_DOORS: [&str; 2] = ["src/process.rs", "src/daemon/client.rs"];
 
 /// Commands that talk to a cluster: by themselves to that of the user's current context.
 const CLUSTER_COMMANDS: [&str; 12] = [
@@ -121,14 +121,14 @@ fn processes(source: &Source, lines: &[&str]) -> Vec<Finding> {
 }
 
 /// A command that is pasted from a hint leads to the cluster that devk pinned (`on_cluster` in src/error.rs says why). It
-/// is named on the same line, or on one beside it.
+/// is named in the same statement, or on the line before or after it.
 fn commands(source: &Source, lines: &[&str]) -> Vec<Finding> {
     if !source.path.starts_with("src/") {
         return vec![];
     }
     let leads = |line: &&str| line.contains("on_cluster(") || line.contains("--kubeconfig");
     let found = lines.iter().enumerate().filter(|(at, line)| {
-        let beside = &lines[at.saturating_sub(1)..lines.len().min(at + 2)];
+        let beside = around(lines, *at);
         CLUSTER_COMMANDS
             .iter()
             .any(|command| uncommented(line).contains(command))
@@ -140,16 +140,28 @@ fn commands(source: &Source, lines: &[&str]) -> Vec<Finding> {
         .collect()
 }
 
+/// The statement that a line belongs to, with the line before it and the one after.
+fn around<'l, 'a>(lines: &'l [&'a str], at: usize) -> &'l [&'a str] {
+    let ends = |line: &&str| uncommented(line).trim_end().ends_with([';', '{', '}']);
+    let before = lines[..at].iter().rposition(ends).unwrap_or(0);
+    let after = lines[at..]
+        .iter()
+        .position(ends)
+        .map_or(lines.len(), |end| at + end + 1);
+    &lines[before..lines.len().min(after + 1)]
+}
+
 /// A step that is reported has its place in `STEPS`, and so in docs/errors.md.
 fn steps(source: &Source, lines: &[&str], sources: &[Source]) -> Vec<Finding> {
-    let Some(table) = find(sources, "src/plan.rs").filter(|_| source.path.starts_with("src/"))
+    let Some(table) =
+        find(sources, "src/plan/steps.rs").filter(|_| source.path.starts_with("src/"))
     else {
         return vec![];
     };
     let unknown = |line: &str| {
         let id = step_id(uncommented(line))?;
         (!table.text.contains(&format!("\"{id}\",")))
-            .then(|| format!("step `{id}` is not in STEPS of src/plan.rs"))
+            .then(|| format!("step `{id}` is not in STEPS of src/plan/steps.rs"))
     };
     let found = lines
         .iter()
@@ -231,8 +243,8 @@ mod tests {
     #[test]
     fn what_is_too_long_is_named_with_its_line() {
         assert_eq!(
-            whats(&[("src/a.rs", &"\n".repeat(501))]),
-            ["src/a.rs:1: the file has 501 lines; 500 are the most"]
+            whats(&[("src/a.rs", &"\n".repeat(401))]),
+            ["src/a.rs:1: the file has 401 lines; 400 are the most"]
         );
         assert_eq!(whats(&[("src/main.rs", &"\n".repeat(41))]).len(), 1);
         let methods = "    fn m(&self);\n".repeat(5);
@@ -281,6 +293,7 @@ mod tests {
         for text in [
             "let status = format!(\"helm status {name}\");\n.hint(on_cluster(status))",
             "on_cluster(\n\"kubectl get pods\"\n)",
+            "let status = format!(\n\"helm status {}\",\nname,\n);\n(code, on_cluster(status))",
             "// kubectl get pods",
             "\"kubectl config get-contexts\"",
         ] {
@@ -290,14 +303,17 @@ mod tests {
 
     #[test]
     fn a_step_that_is_reported_is_documented() {
-        let plan = ("src/plan.rs", "(\"a.b\", \"\"),\n(\"c.d/NAME\", \"\"),");
+        let plan = (
+            "src/plan/steps.rs",
+            "(\"a.b\", \"\"),\n(\"c.d/NAME\", \"\"),",
+        );
         let known =
             "r.start(\"a.b\", \"\");\nself.step(&format!(\"c.d/{x}\"), y);\nother.start(z);";
         assert_eq!(whats(&[plan, ("src/up.rs", known)]), [""; 0]);
         let unknown = whats(&[plan, ("src/up.rs", "r.skipped(\"a.c\", \"\");")]);
         assert_eq!(
             unknown,
-            ["src/up.rs:1: step `a.c` is not in STEPS of src/plan.rs"]
+            ["src/up.rs:1: step `a.c` is not in STEPS of src/plan/steps.rs"]
         );
     }
 

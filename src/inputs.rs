@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::compose::{Compose, ENV_FILE, found_names};
+use crate::compose::{self, Compose, ENV_FILE, found_names};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
 use crate::image::Instructions;
-use crate::observe;
 use crate::paths::Paths;
 use crate::release::chart;
 use crate::sync::rules::is_temporary;
@@ -147,7 +146,7 @@ impl Inputs {
         let read = || {
             let project = config::load(source, paths)?;
             // What is wrong with Compose files is told when the plan is made.
-            let compose = observe::compose(&project, environment).ok().flatten();
+            let compose = compose::of_project(&project, environment).ok().flatten();
             Ok((project, compose))
         };
         self.read_watched(read, changes).await

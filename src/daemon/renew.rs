@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::change::{Change, Changes};
 use super::supervisor::Supervisor;
 use crate::error::{Code, Error, Errors};
-use crate::session::control::Outcome;
+use crate::session::change::{Change, Changes};
+use crate::session::outcome::Outcome;
 use crate::ui::event::Step;
 use crate::up;
 
@@ -96,10 +96,10 @@ fn tell(step: Step, ended: Result<Outcome, Errors>, is_stale: bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::asked::tests::from;
-    use super::super::change;
+    use super::super::request::tests::from;
     use super::*;
     use crate::paths::Paths;
+    use crate::session::change;
 
     #[tokio::test]
     async fn a_change_is_brought_live_by_what_the_session_goes_by_when_it_is_free() {

@@ -1,120 +1,14 @@
 //! The plan: what has to be done, why, and in which order. Pure: same inputs, same plan.
 
-use serde::{Deserialize, Serialize};
+mod facts;
+mod steps;
 
-use crate::ports::Forward;
+use serde::Serialize;
 
-/// What the cluster is like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ClusterFact {
-    Absent,
-    HalfMade,
-    Stopped,
-    /// There, and not yet pinned.
-    Foreign,
-    /// Its nodes run, and its API server does not answer yet.
-    Silent,
-    /// It runs, and to other projects nobody of this one lives on it: they may stop or remove it.
-    Vacant,
-    Ready,
-}
-
-/// One image that a chart uses.
-#[derive(Debug, Clone)]
-pub struct ImageFact {
-    /// The name in devk.yaml; None for an image of somebody else's that Docker happens to have.
-    pub built_as: Option<String>,
-    pub reference: String,
-    pub in_docker: bool,
-    /// Every node has it. False if the nodes cannot be asked.
-    pub on_nodes: bool,
-}
-
-impl ImageFact {
-    /// `name@sha256:…`. Docker saves such an image without a name, and in its own form: what a node makes of that has
-    /// another digest.
-    fn is_pinned(&self) -> bool {
-        self.reference.contains('@')
-    }
-}
-
-/// One release.
-#[derive(Debug, Clone)]
-pub struct ReleaseFact {
-    pub name: String,
-    /// References of the images its manifests use.
-    pub uses: Vec<String>,
-    /// The cluster holds exactly this release. False if the cluster cannot be asked.
-    pub installed: bool,
-    /// What of it somebody changed by hand: the reason why it is not so, or what an upgrade would leave alone.
-    pub by_hand: Vec<String>,
-}
-
-/// A forward and the release that renders its Service.
-#[derive(Debug, Clone)]
-pub struct ForwardFact {
-    pub forward: Forward,
-    /// The name of the Service's port; empty where the Service gives none.
-    pub port_name: String,
-    pub release: String,
-}
-
-impl ForwardFact {
-    /// Both have one name, stand on the same host port and lead to the same Service port.
-    pub fn leads_as(&self, other: &Self) -> bool {
-        let lead = |fact: &Self| {
-            let forward = fact.forward.clone();
-            (
-                forward.name,
-                forward.local,
-                forward.namespace,
-                forward.service,
-                forward.remote,
-                fact.port_name.clone(),
-            )
-        };
-        lead(self) == lead(other)
-    }
-}
-
-/// What becomes of the bridge to Compose's database.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum BridgeFact {
-    /// There is none, and was none.
-    #[default]
-    None,
-    Wanted {
-        /// The release that uses it.
-        release: String,
-        database: String,
-        /// The database is there and whole.
-        made: bool,
-    },
-    /// There was one, and there is to be none.
-    Leaving,
-}
-
-/// What is not as devk.yaml lets expect, such as a forward that is not opened, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
-    pub name: String,
-    pub why: String,
-}
-
-/// Everything the plan depends on.
-#[derive(Debug, Clone)]
-pub struct Facts {
-    pub cluster_name: String,
-    pub cluster: ClusterFact,
-    pub images: Vec<ImageFact>,
-    /// In the order of devk.yaml.
-    pub releases: Vec<ReleaseFact>,
-    /// Releases that were devk's and are not named any more.
-    pub left_over: Vec<LeftOut>,
-    pub forwards: Vec<ForwardFact>,
-    pub left_out: Vec<LeftOut>,
-    pub bridge: BridgeFact,
-}
+pub use facts::{
+    BridgeFact, ClusterFact, Facts, ForwardFact, ImageFact, LeftOut, ReleaseFact, Skipped,
+};
+pub use steps::STEPS;
 
 /// What a step does; the names are keys into the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,90 +49,6 @@ const BRIDGE_DATABASE: &str = "bridge.database/postgres";
 const BRIDGE_SERVICE: &str = "bridge.service/postgres";
 const BRIDGE_PROBE: &str = "bridge.probe/postgres";
 const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
-
-/// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
-/// later, and those of `down`. A test makes docs/errors.md from it.
-pub const STEPS: &[(&str, &str)] = &[
-    (
-        "cluster.create",
-        "create, start or adopt the cluster, pin it, and make the project's namespace",
-    ),
-    ("image.build/NAME", "build an image of devk.yaml"),
-    (
-        "image.load/NAME",
-        "bring an image to every node and verify it there; an image that devk did not build is named by its reference",
-    ),
-    (
-        "bridge.database/NAME",
-        "make the separate database on Compose's server, with owner and extensions",
-    ),
-    (
-        "bridge.service/NAME",
-        "lead devk's Service to Compose's server, or to the relay that carries connections there",
-    ),
-    (
-        "bridge.probe/NAME",
-        "go the way of a pod from every node: address, port, login, database",
-    ),
-    (
-        "bridge.record",
-        "read which database is used back from devk's state; reported only if it fails",
-    ),
-    (
-        "release.apply/NAME",
-        "install or upgrade a release with helm",
-    ),
-    (
-        "release.left/NAME",
-        "a release that devk installed and devk.yaml does not name any more: it stays and is reported",
-    ),
-    (
-        "release.ready/NAME",
-        "wait until the release's workloads are ready, and explain those that are not",
-    ),
-    (
-        "forward.open/NAME",
-        "wait until a Ready pod stands behind a forward; its port is held from the start",
-    ),
-    (
-        "forward.connect/NAME",
-        "one connection through a forward; reported only if it fails",
-    ),
-    (
-        "watch/NAME",
-        "watch the build context of an image, or `inputs`: devk.yaml, charts, values and Compose files; reported only if it fails",
-    ),
-    (
-        "change/NAME",
-        "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
-    ),
-    (
-        "session.events",
-        "tell a client of the steps; reported only to one that read too slowly and missed some of it",
-    ),
-    (
-        "bridge.remove/NAME",
-        "take devk's Service and relay away, once nothing uses them; the database stays",
-    ),
-    ("cluster.stop", "stop the node containers; the data stays"),
-    (
-        "workloads.sleep",
-        "scale the project's workloads to zero, on a cluster that is not its own",
-    ),
-    ("cluster.delete", "remove the cluster with its volumes"),
-    (
-        "release.uninstall/NAME",
-        "uninstall a release with its hooks",
-    ),
-    (
-        "namespace.delete",
-        "remove the project's namespace with all it holds",
-    ),
-    (
-        "image.remove",
-        "remove the images that devk built for the project from Docker, and from the nodes of a cluster that stays",
-    ),
-];
 
 impl Plan {
     pub fn of(facts: &Facts) -> Self {

@@ -16,15 +16,17 @@ use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::asked::GoesBy;
-use super::build::Build;
-use super::change::{self, Changes, Teller};
-use super::control::{Connection, Keep, Outcome, RESTART, Receiver, Reply, Request, Sender};
-use super::status::SessionStatus;
-use super::{Session, memory, socket, sync};
+use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender};
+use super::request::GoesBy;
+use super::{memory, socket};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{Lock, Paths, refused};
+use crate::program::Build;
+use crate::session::change::{self, Changes, Teller};
+use crate::session::outcome::Outcome;
+use crate::session::status::SessionStatus;
+use crate::session::{Session, sync};
 use crate::sync::gate::Engines;
 use crate::ui::{
     self,
@@ -391,7 +393,7 @@ async fn termination() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::asked::tests::from;
+    use super::super::request::tests::from;
     use super::*;
 
     fn supervisor(state: &Path) -> Supervisor {

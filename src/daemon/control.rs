@@ -6,15 +6,13 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
-use super::build::Build;
-use super::status::SessionStatus;
 use crate::bridge::Switch;
-use crate::bridge::record::Record;
 use crate::config::Source;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
-use crate::plan::LeftOut;
-use crate::ports::Forward;
+use crate::program::Build;
+use crate::session::outcome::Outcome;
+use crate::session::status::SessionStatus;
 use crate::sync::verify::Difference;
 use crate::ui::event::Event;
 
@@ -80,34 +78,6 @@ pub enum Reply {
 /// What ends a session and begins a new one.
 pub(super) const RESTART: &str =
     "devk up --restart    # its forwards close for a moment; cluster and data stay";
-
-/// What an `up` came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Outcome {
-    pub ready: bool,
-    pub project: String,
-    pub cluster: String,
-    /// What the images that devk builds are called now.
-    pub images: Vec<Built>,
-    pub forwards: Vec<Forward>,
-    /// Forwards of devk.yaml that are not open.
-    pub left_out: Vec<LeftOut>,
-    /// Compose's database that the cluster uses.
-    pub bridge: Option<Record>,
-    /// Wall time.
-    pub ms: u64,
-    /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
-    pub steps_ms: u64,
-    pub failed: Vec<String>,
-}
-
-/// An image that devk built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Built {
-    /// The name in devk.yaml.
-    pub name: String,
-    pub reference: String,
-}
 
 /// One end of a conversation.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ impl Build {
 }
 
 /// Where the running program can be read, on Linux even if its file has been replaced since.
-pub(super) fn program() -> std::io::Result<PathBuf> {
+pub(crate) fn program() -> std::io::Result<PathBuf> {
     if cfg!(target_os = "linux") {
         Ok("/proc/self/exe".into())
     } else {

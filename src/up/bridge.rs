@@ -3,11 +3,11 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::probe::Probe;
-use super::record::{self, Record};
-use super::relay::Guard;
-use super::service::Lead;
-use super::{Bridge, gateway, server, service};
+use crate::bridge::probe::Probe;
+use crate::bridge::record::{self, Record};
+use crate::bridge::relay::Guard;
+use crate::bridge::service::Lead;
+use crate::bridge::{Bridge, gateway, server, service};
 use crate::cluster::{Access, Handle};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};

@@ -7,11 +7,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use super::control::{Connection, RESTART, Reply, Request};
-use super::status::SessionStatus;
 use super::{memory, socket};
 use crate::error::{Code, Error, Result};
+use crate::log_lines::last_lines;
 use crate::paths::{Lock, Paths, refused};
-use crate::process::last_lines;
+use crate::session::status::SessionStatus;
 
 /// How long a new supervisor may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(10);

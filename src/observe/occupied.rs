@@ -1,34 +1,12 @@
 //! Which host ports are taken before anybody listens: those of Compose files, containers and other
 //! projects. Listeners are looked at where a port is placed.
 
-use crate::compose::{self, Compose, Port, Service};
+use crate::compose::{Compose, Port, Service};
 use crate::config::Project;
 use crate::docker::{self, Engine, PublishedPort, host_ports};
-use crate::environment::Environment;
 use crate::error::{Errors, Result};
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee, Taken};
-
-/// The Compose stack beside the project: the files that devk.yaml names, else what Compose itself would
-/// find from the project's folder. None: there is none.
-///
-/// # Errors
-/// All that is wrong with the files: as long as they cannot be read, nobody knows what they will take.
-pub fn compose(project: &Project, environment: &Environment) -> Result<Option<Compose>, Errors> {
-    if project.compose.as_ref().is_some_and(Vec::is_empty) {
-        return Ok(None);
-    }
-    let mut variables = environment.variables().clone();
-    // As if `docker compose` were started there.
-    variables.insert("PWD".to_owned(), project.root.display().to_string());
-    let options = compose::Options {
-        dir: project.root.clone(),
-        files: project.compose.clone().unwrap_or_default(),
-        environment: variables,
-        ..compose::Options::default()
-    };
-    compose::load(&options)
-}
 
 /// What Compose files, containers (those of `engine`, if there is one) and other projects take, the most
 /// telling holder of a port first.

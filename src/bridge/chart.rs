@@ -1,0 +1,10 @@
+//! What the charts say before a bridge is in them.
+
+use serde_json::Value;
+
+/// A release and the chart's values with the user's over them.
+#[derive(Debug, Clone)]
+pub struct Chart {
+    pub release: String,
+    pub values: Value,
+}

@@ -1,0 +1,68 @@
+//! What a key of devk.yaml may be: the words of the table in `schema.rs`.
+
+use super::format::Format;
+
+/// What a value looks like.
+#[derive(Debug)]
+pub(super) enum Shape {
+    Text(Format),
+    /// Any text, number or boolean, taken as it is written.
+    Scalar,
+    Flag,
+    /// 1 to 65535.
+    Port,
+    /// A mapping with these keys and no others.
+    Object(&'static [Key]),
+    /// The same, or a scalar that stands for its `.0`.
+    Short(&'static str, &'static [Key]),
+    /// A mapping from names to values of one shape.
+    Table(Format, &'static Shape),
+    List(&'static Shape),
+    /// A list of objects that are told apart by `name`.
+    Named(&'static [Key]),
+    /// This word, or a value of another shape.
+    Word(&'static str, &'static Shape),
+    /// A mapping of anything: Helm values.
+    Values,
+    /// A key that some expect and that cannot be.
+    Refused {
+        why: &'static str,
+        instead: &'static str,
+    },
+}
+
+/// When a key must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    Optional,
+    /// In the file, or in the profile it starts from.
+    Somewhere,
+    /// In every file that has the object.
+    Here,
+}
+
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    pub(super) need: Need,
+    pub(super) shape: Shape,
+    /// A value as it may stand in the file, in one line.
+    pub(super) example: &'static str,
+    pub(super) help: &'static str,
+}
+
+pub(super) const fn key(
+    name: &'static str,
+    need: Need,
+    shape: Shape,
+    example: &'static str,
+    help: &'static str,
+) -> Key {
+    Key {
+        name,
+        need,
+        shape,
+        example,
+        help,
+    }
+}

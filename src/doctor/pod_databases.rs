@@ -1,0 +1,73 @@
+//! Pods that look for a database in themselves.
+
+use std::net::IpAddr;
+
+use super::charts::{Chart, Place};
+use super::{Check, Id};
+use crate::database::{self, Kind, Named, Server};
+use crate::release::databases as rendered;
+use crate::release::pods::{self, Settings};
+
+/// `localhost` in a pod is the pod itself.
+pub(super) fn inside_pods(chart: &Chart) -> Vec<Check> {
+    let settings = Settings::of(&chart.rendered, &chart.namespace);
+    let mut found = vec![];
+    for pod in pods::pods(&chart.rendered) {
+        for container in pod.containers() {
+            for named in rendered::of_container(&pod, container, &settings, &chart.namespace) {
+                found.extend(inside_pod(chart, &pod, named));
+            }
+        }
+    }
+    found
+}
+
+fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
+    let Server::At { host, port } = &named.server else {
+        return None;
+    };
+    let port = port.unwrap_or(named.kind.port());
+    if !is_loopback(host) || answers(pod, named.kind, port) {
+        return None;
+    }
+    let object = format!(
+        "{}/{}",
+        pod.manifest.kind(),
+        pod.manifest.name().unwrap_or_default()
+    );
+    let summary = format!(
+        "`{object}` looks for database `{}` at {host}:{port}, which is the pod itself",
+        named.name
+    );
+    let check = Check::error(Id::DatabasesLocalhost, summary);
+    let of = Place {
+        source: &pod.manifest.source,
+        object: &object,
+    };
+    let check = chart.show(
+        check,
+        of,
+        &[&named.via, host],
+        format!("{} of {object}", named.via),
+    );
+    Some(check.hint("name the database's Service there; `devk up --bridge` uses Compose's"))
+}
+
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Another container of the pod has the port, serves such databases, or passes connections on.
+fn answers(pod: &pods::Pod, kind: Kind, port: u16) -> bool {
+    let image = |container: &serde_json::Value| {
+        let image = container["image"].as_str().unwrap_or_default();
+        database::serves(image) == Some(kind)
+            || ["proxy", "bouncer", "tunnel"]
+                .iter()
+                .any(|word| image.contains(word))
+    };
+    pod.ports().any(|own| own == port) || pod.containers().any(image)
+}

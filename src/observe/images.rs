@@ -1,0 +1,158 @@
+//! The images of a project: what those that devk builds are made of, and which of all that the charts use are where
+//! they have to be.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::charts::{Charts, PreparedRelease};
+use crate::cluster::Node;
+use crate::config::{ImageConfig, Project};
+use crate::docker::Engine;
+use crate::error::{Code, Error, Errors};
+use crate::image::{self, ImageRef};
+use crate::plan::ImageFact;
+use crate::ports::Forward;
+use crate::sync::rules::Scope;
+use crate::sync::watch::Baseline;
+use crate::variables::Variables;
+
+/// An image that devk builds, its arguments resolved.
+#[derive(Debug, Clone)]
+pub struct BuiltImage {
+    pub config: ImageConfig,
+    pub args: BTreeMap<String, String>,
+    pub target: ImageRef,
+    /// What was in the build context before its content was hashed: a later change is not in the image.
+    pub seen: Arc<Baseline>,
+}
+
+/// Resolves the arguments and hashes the contents, each image on its own thread.
+pub(super) async fn images(
+    project: &Project,
+    forwards: &[Forward],
+) -> Result<Vec<BuiltImage>, Errors> {
+    let variables = Variables::new(project, &project.id, forwards, &[]);
+    let hashed = project.images.iter().map(|config| {
+        let args = resolve_args(config, &variables);
+        let config = config.clone();
+        let project = project.id.clone();
+        tokio::task::spawn_blocking(move || {
+            let args = args?;
+            let scope = Scope::read(&config)?;
+            let seen = Arc::new(Baseline::look(&config.context, |folder| {
+                scope.enters(folder)
+            }));
+            let hash = image::content_hash(&config, &args)?;
+            let target = image::image_ref(&project, &config.name, &hash);
+            Ok::<_, Errors>(BuiltImage {
+                config,
+                args,
+                target,
+                seen,
+            })
+        })
+    });
+    let mut images = vec![];
+    let mut problems = vec![];
+    for image in futures::future::join_all(hashed).await {
+        match image.unwrap_or_else(|panic| Err(crate::error::internal(&panic).into())) {
+            Ok(image) => images.push(image),
+            Err(errors) => problems.extend(errors.0),
+        }
+    }
+    Errors::unless_empty(problems, images)
+}
+
+fn resolve_args(
+    config: &ImageConfig,
+    variables: &Variables,
+) -> Result<BTreeMap<String, String>, Errors> {
+    let mut args = BTreeMap::new();
+    let mut problems = vec![];
+    for (key, value) in &config.args {
+        match variables.resolve_at(value, &config.origin) {
+            Ok(value) => drop(args.insert(key.clone(), value)),
+            Err(errors) => problems.extend(errors.0),
+        }
+    }
+    Errors::unless_empty(problems, args)
+}
+
+/// The images that the charts use and that devk has to bring: those it builds, and those that Docker
+/// has and a node lacks. Others are the node's to pull.
+pub(super) async fn image_facts(
+    engine: &Engine,
+    nodes: &[Node],
+    built: &[BuiltImage],
+    releases: &[PreparedRelease],
+) -> Result<Vec<ImageFact>, Errors> {
+    let lists = nodes
+        .iter()
+        .map(|node| image::on_node(&engine.docker, &node.name));
+    let mut references: Vec<_> = built
+        .iter()
+        .map(|b| (Some(b.target.name.clone()), b.target.reference()))
+        .collect();
+    for used in releases
+        .iter()
+        .flat_map(|release| release.rendered.images())
+    {
+        if !references
+            .iter()
+            .any(|(_, reference)| *reference == used.image)
+        {
+            references.push((None, used.image));
+        }
+    }
+    let present = references
+        .iter()
+        .map(|(_, reference)| image::present(&engine.docker, reference));
+    let (lists, present) = tokio::try_join!(
+        futures::future::try_join_all(lists),
+        futures::future::try_join_all(present)
+    )?;
+    let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
+        let name = image::normalise(&reference);
+        let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
+        ImageFact {
+            built_as,
+            in_docker: id.is_some(),
+            on_nodes,
+            reference,
+        }
+    };
+    let facts = references.into_iter().zip(present).map(fact);
+    Ok(facts
+        .filter(|fact| fact.built_as.is_some() || fact.in_docker)
+        .collect())
+}
+
+/// Nodes that Docker cannot reach pull what they run, and nothing could pull what devk builds. Nor can devk look from
+/// them to Compose's database.
+pub(super) fn out_of_reach(
+    charts: &Charts<'_>,
+    built: &[BuiltImage],
+) -> Result<Vec<ImageFact>, Errors> {
+    let cluster = &charts.project.cluster.name;
+    let why = "its nodes are no containers of this Docker with containerd in them";
+    let problem = |image: &BuiltImage| {
+        let origin = &image.config.origin;
+        let name = &image.target.name;
+        Error::new(Code::ImageRegistry, format!("image `{name}` cannot be brought to cluster `{cluster}`"))
+            .at(&origin.file, origin.line)
+            .evidence(format!("{why}, and devk pushes to no registry"))
+            .hint(format!(
+                "push it to a registry that the cluster pulls from, name it in the chart's values and take `{name}` \
+                 out of `images`; or: cluster: {{provider: kind}}"
+            ))
+    };
+    let bridge = charts.bridge.as_ref().map(|_| {
+        Error::new(
+            Code::BridgeGateway,
+            format!("how pods of cluster `{cluster}` reach this machine cannot be found"),
+        )
+        .evidence(why)
+        .hint("devk up --no-bridge")
+    });
+    Errors::unless_empty(built.iter().map(problem).chain(bridge).collect(), vec![])
+}

@@ -1,0 +1,86 @@
+//! What the cluster holds of the releases.
+
+use super::charts::PreparedRelease;
+use crate::cluster::Access;
+use crate::config::Project;
+use crate::error::{Errors, Result, on_cluster};
+use crate::plan::{LeftOut, ReleaseFact};
+use crate::release::{by_hand, installed};
+
+pub(super) async fn release_facts(
+    access: Option<&Access>,
+    project: &Project,
+    releases: &[PreparedRelease],
+) -> Result<Vec<ReleaseFact>, Errors> {
+    let standing = releases.iter().map(|release| async move {
+        let uses = release
+            .rendered
+            .images()
+            .into_iter()
+            .map(|used| used.image)
+            .collect();
+        let (installed, by_hand) = match access {
+            Some(access) => standing(access, project, release).await?,
+            None => (false, vec![]),
+        };
+        Ok::<_, Errors>(ReleaseFact {
+            name: release.prepared.name.clone(),
+            uses,
+            installed,
+            by_hand,
+        })
+    });
+    futures::future::try_join_all(standing).await
+}
+
+/// Whether the cluster holds exactly this release, put there by devk, and what of it somebody changed by hand.
+///
+/// # Errors
+/// [`crate::error::Code::ClusterUnreachable`].
+pub async fn standing(
+    access: &Access,
+    project: &Project,
+    release: &PreparedRelease,
+) -> Result<(bool, Vec<String>)> {
+    let client = &access.client;
+    let prepared = &release.prepared;
+    let found = installed::installed(client, &project.id, &prepared.name).await?;
+    if !found.is_some_and(|found| found.is_current(&prepared.inputs)) {
+        return Ok((false, vec![]));
+    }
+    let changed = by_hand::by_hand(client, &project.id, &release.rendered).await?;
+    // An upgrade leaves alone what the chart says nothing of.
+    let mends = changed.iter().any(|changed| changed.mends);
+    Ok((
+        !mends,
+        changed
+            .into_iter()
+            .filter(|changed| changed.mends == mends)
+            .map(|changed| changed.what)
+            .collect(),
+    ))
+}
+
+/// Releases that devk.yaml does not name any more. Their volumes may hold data: whether they go is for the user to say.
+pub(super) async fn left_over(
+    access: Option<&Access>,
+    project: &Project,
+) -> Result<Vec<LeftOut>, Errors> {
+    let Some(access) = access else {
+        return Ok(vec![]);
+    };
+    let told = |name: String| {
+        let remove = on_cluster(format!("helm uninstall {name} --namespace {}", project.id));
+        LeftOut {
+            name,
+            why: format!(
+                "devk.yaml does not name it any more, and it runs on; to remove it: {remove}"
+            ),
+        }
+    };
+    Ok(installed::left_over(&access.client, project)
+        .await?
+        .into_iter()
+        .map(told)
+        .collect())
+}

@@ -1,0 +1,127 @@
+//! What the plan depends on.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ports::Forward;
+
+/// What the cluster is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClusterFact {
+    Absent,
+    HalfMade,
+    Stopped,
+    /// There, and not yet pinned.
+    Foreign,
+    /// Its nodes run, and its API server does not answer yet.
+    Silent,
+    /// It runs, and to other projects nobody of this one lives on it: they may stop or remove it.
+    Vacant,
+    Ready,
+}
+
+/// One image that a chart uses.
+#[derive(Debug, Clone)]
+pub struct ImageFact {
+    /// The name in devk.yaml; None for an image of somebody else's that Docker happens to have.
+    pub built_as: Option<String>,
+    pub reference: String,
+    pub in_docker: bool,
+    /// Every node has it. False if the nodes cannot be asked.
+    pub on_nodes: bool,
+}
+
+impl ImageFact {
+    /// `name@sha256:…`. Docker saves such an image without a name, and in its own form: what a node makes of that has
+    /// another digest.
+    pub(super) fn is_pinned(&self) -> bool {
+        self.reference.contains('@')
+    }
+}
+
+/// One release.
+#[derive(Debug, Clone)]
+pub struct ReleaseFact {
+    pub name: String,
+    /// References of the images its manifests use.
+    pub uses: Vec<String>,
+    /// The cluster holds exactly this release. False if the cluster cannot be asked.
+    pub installed: bool,
+    /// What of it somebody changed by hand: the reason why it is not so, or what an upgrade would leave alone.
+    pub by_hand: Vec<String>,
+}
+
+/// A forward and the release that renders its Service.
+#[derive(Debug, Clone)]
+pub struct ForwardFact {
+    pub forward: Forward,
+    /// The name of the Service's port; empty where the Service gives none.
+    pub port_name: String,
+    pub release: String,
+}
+
+impl ForwardFact {
+    /// Both have one name, stand on the same host port and lead to the same Service port.
+    pub fn leads_as(&self, other: &Self) -> bool {
+        let lead = |fact: &Self| {
+            let forward = fact.forward.clone();
+            (
+                forward.name,
+                forward.local,
+                forward.namespace,
+                forward.service,
+                forward.remote,
+                fact.port_name.clone(),
+            )
+        };
+        lead(self) == lead(other)
+    }
+}
+
+/// What becomes of the bridge to Compose's database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BridgeFact {
+    /// There is none, and was none.
+    #[default]
+    None,
+    Wanted {
+        /// The release that uses it.
+        release: String,
+        database: String,
+        /// The database is there and whole.
+        made: bool,
+    },
+    /// There was one, and there is to be none.
+    Leaving,
+}
+
+/// What is not as devk.yaml lets expect, such as a forward that is not opened, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub name: String,
+    pub why: String,
+}
+
+/// A Service, or one of its ports, that cannot be forwarded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    pub namespace: String,
+    pub service: String,
+    /// None: the whole Service.
+    pub port: Option<u16>,
+    pub reason: String,
+}
+
+/// Everything the plan depends on.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    pub cluster_name: String,
+    pub cluster: ClusterFact,
+    pub images: Vec<ImageFact>,
+    /// In the order of devk.yaml.
+    pub releases: Vec<ReleaseFact>,
+    /// Releases that were devk's and are not named any more.
+    pub left_over: Vec<LeftOut>,
+    pub forwards: Vec<ForwardFact>,
+    pub left_out: Vec<LeftOut>,
+    pub bridge: BridgeFact,
+}

@@ -1,0 +1,85 @@
+//! Every step there is.
+
+/// Every step there is, `(id, what it does)`, in the order of a run: those of `up`, what a session tells
+/// later, and those of `down`. A test makes docs/errors.md from it.
+pub const STEPS: &[(&str, &str)] = &[
+    (
+        "cluster.create",
+        "create, start or adopt the cluster, pin it, and make the project's namespace",
+    ),
+    ("image.build/NAME", "build an image of devk.yaml"),
+    (
+        "image.load/NAME",
+        "bring an image to every node and verify it there; an image that devk did not build is named by its reference",
+    ),
+    (
+        "bridge.database/NAME",
+        "make the separate database on Compose's server, with owner and extensions",
+    ),
+    (
+        "bridge.service/NAME",
+        "lead devk's Service to Compose's server, or to the relay that carries connections there",
+    ),
+    (
+        "bridge.probe/NAME",
+        "go the way of a pod from every node: address, port, login, database",
+    ),
+    (
+        "bridge.record",
+        "read which database is used back from devk's state; reported only if it fails",
+    ),
+    (
+        "release.apply/NAME",
+        "install or upgrade a release with helm",
+    ),
+    (
+        "release.left/NAME",
+        "a release that devk installed and devk.yaml does not name any more: it stays and is reported",
+    ),
+    (
+        "release.ready/NAME",
+        "wait until the release's workloads are ready, and explain those that are not",
+    ),
+    (
+        "forward.open/NAME",
+        "wait until a Ready pod stands behind a forward; its port is held from the start",
+    ),
+    (
+        "forward.connect/NAME",
+        "one connection through a forward; reported only if it fails",
+    ),
+    (
+        "watch/NAME",
+        "watch the build context of an image, or `inputs`: devk.yaml, charts, values and Compose files; reported only if it fails",
+    ),
+    (
+        "change/NAME",
+        "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
+    ),
+    (
+        "session.events",
+        "tell a client of the steps; reported only to one that read too slowly and missed some of it",
+    ),
+    (
+        "bridge.remove/NAME",
+        "take devk's Service and relay away, once nothing uses them; the database stays",
+    ),
+    ("cluster.stop", "stop the node containers; the data stays"),
+    (
+        "workloads.sleep",
+        "scale the project's workloads to zero, on a cluster that is not its own",
+    ),
+    ("cluster.delete", "remove the cluster with its volumes"),
+    (
+        "release.uninstall/NAME",
+        "uninstall a release with its hooks",
+    ),
+    (
+        "namespace.delete",
+        "remove the project's namespace with all it holds",
+    ),
+    (
+        "image.remove",
+        "remove the images that devk built for the project from Docker, and from the nodes of a cluster that stays",
+    ),
+];

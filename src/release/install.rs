@@ -1,0 +1,459 @@
+//! Installing and removing releases with helm.
+//!
+//! v4 applies server-side: after anybody's `kubectl patch` an upgrade would conflict, so devk takes
+//! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
+//! upgrades again, which is slower but right.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::crash;
+use super::helm::{Helm, Version};
+use super::installed::{INPUTS, Installed, REVISION, forget, installed};
+use super::orphan;
+use super::prepare::Prepared;
+use crate::error::{Code, Error, Result, on_cluster};
+use crate::paths::{refused, write_atomic};
+use crate::process::Cmd;
+use crate::ui::event::Step;
+
+/// helm's words for a release that is being worked on, in v3 and v4 alike.
+const BUSY: &str = "another operation (install/upgrade/rollback) is in progress";
+
+/// Where to install: the cluster that devk pinned.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    pub client: &'a kube::Client,
+    /// devk's private kubeconfig.
+    pub kubeconfig: &'a Path,
+    /// The project's state folder.
+    pub state: &'a Path,
+}
+
+impl fmt::Debug for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("kubeconfig", &self.kubeconfig)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What devk is about to do, on disk while helm runs: the licence to clean up after a kill.
+#[derive(Debug, Serialize, Deserialize, PartialEq, Eq)]
+struct Intent {
+    revision: u32,
+    inputs: String,
+}
+
+impl Helm {
+    /// `helm upgrade --install` without waiting for workloads; hooks are waited for. The namespace
+    /// must exist. Returns the revision. A revision that an earlier devk left pending, killed
+    /// half-way, is cleaned up first; nobody else's is.
+    ///
+    /// # Errors
+    /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ReleaseApply`] with
+    /// helm's output, [`Code::ClusterUnreachable`].
+    pub async fn apply(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        step: &Step,
+    ) -> Result<u32> {
+        let version = self.version().await?;
+        let before = self.settled(prepared, target, step).await?;
+        let revision = before.map_or(0, |found| found.revision) + 1;
+        if version < Version::LABELS {
+            step.progress("helm before 3.13 cannot label releases: every `devk up` will upgrade");
+        }
+        let intent = intent_file(target.state, &prepared.name);
+        write_intent(
+            &intent,
+            &Intent {
+                revision,
+                inputs: prepared.inputs.clone(),
+            },
+        )?;
+        let result = self
+            .upgrade(prepared, target, revision, version)
+            .run()
+            .await;
+        // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
+        if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
+            remove(&intent)?;
+        }
+        match result {
+            Ok(_) => Ok(revision),
+            Err(error) => Err(self.explain(error, prepared, target).await),
+        }
+    }
+
+    /// Removes a release and all its objects; one that is not there is fine. What a killed devk left running
+    /// is waited for first: it would go on installing.
+    ///
+    /// # Errors
+    /// [`Code::ReleaseApply`] with helm's output.
+    pub async fn uninstall(
+        &self,
+        release: &str,
+        namespace: &str,
+        target: &Target<'_>,
+    ) -> Result<()> {
+        if read_intent(&intent_file(target.state, release)).is_some() {
+            // One that does not end finds that its release is gone.
+            orphan::ended(target.state, release, || {}).await;
+        }
+        let cmd = self
+            .cmd("uninstall")
+            .arg(release)
+            .args(["--namespace", namespace]);
+        let result = cmd.arg("--kubeconfig").arg(target.kubeconfig).run().await;
+        remove(&intent_file(target.state, release))?;
+        match result {
+            Ok(_) => Ok(()),
+            Err(e) if says(&e, "release: not found") => Ok(()),
+            Err(e) if e.code == Code::CommandFailed => Err(Error {
+                code: Code::ReleaseApply,
+                message: format!("release `{release}` cannot be removed"),
+                ..e
+            }),
+            Err(e) => Err(e),
+        }
+    }
+
+    fn upgrade(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        revision: u32,
+        version: Version,
+    ) -> Cmd {
+        let mut cmd = self
+            .cmd("upgrade")
+            .arg("--install")
+            .arg(&prepared.name)
+            .arg(&prepared.chart.dir)
+            .args(["--namespace", &prepared.namespace])
+            .arg("--kubeconfig")
+            .arg(target.kubeconfig)
+            .args(prepared.values_args())
+            // Without it helm reuses the last values when there are none now.
+            .arg("--reset-values")
+            .args(["--timeout", &format!("{}s", prepared.timeout.as_secs())]);
+        if version >= Version::LABELS {
+            cmd = cmd.args([
+                "--labels",
+                &format!("{INPUTS}={},{REVISION}={revision}", prepared.inputs),
+            ]);
+        }
+        if version >= Version::SERVER_SIDE {
+            // `auto` stays client-side for releases of helm 3, where forcing is refused.
+            cmd = cmd.args(["--server-side=true", "--force-conflicts"]);
+        }
+        cmd
+    }
+
+    /// The installed revision, once no operation is under way.
+    async fn settled(
+        &self,
+        prepared: &Prepared,
+        target: &Target<'_>,
+        step: &Step,
+    ) -> Result<Option<Installed>> {
+        let intent = read_intent(&intent_file(target.state, &prepared.name));
+        let waiting =
+            || step.progress("waiting for the helm that an interrupted devk left running");
+        // It may not have come to its revision yet.
+        if intent.is_some() && !orphan::ended(target.state, &prepared.name, waiting).await {
+            return Err(busy(
+                prepared,
+                "the helm that an interrupted devk left running",
+            ));
+        }
+        let find = || installed(target.client, &prepared.namespace, &prepared.name);
+        let found = find().await?;
+        let Some(pending) = found.as_ref().filter(|found| found.is_pending()) else {
+            return Ok(found);
+        };
+        if !intent.is_some_and(|intent| is_ours(pending, &intent)) {
+            return Err(busy(prepared, &pending.status));
+        }
+        step.progress(format!(
+            "cleaning up revision {}, which was interrupted",
+            pending.revision
+        ));
+        forget(target.client, &prepared.namespace, pending).await?;
+        find().await
+    }
+
+    async fn explain(&self, error: Error, prepared: &Prepared, target: &Target<'_>) -> Error {
+        let evidence = error
+            .evidence
+            .iter()
+            .map(|line| without_value(line))
+            .collect();
+        let error = Error { evidence, ..error };
+        if error.code != Code::CommandFailed {
+            return error;
+        }
+        if says(&error, BUSY) {
+            return Error {
+                evidence: error.evidence,
+                ..busy(prepared, "an operation that began just now")
+            };
+        }
+        let hook = says(&error, "hook");
+        let error = apply_error(error, prepared);
+        if !hook {
+            return error;
+        }
+        crash::reports(target.client, &prepared.namespace)
+            .await
+            .iter()
+            .fold(error, |e, report| e.evidence(report.text()))
+    }
+}
+
+/// The API server quotes a value of the wrong type, and in a Secret that is the secret: `expected string, got
+/// &value.valueUnstructured{Value:…}` (structured-merge-diff).
+fn without_value(line: &str) -> String {
+    match line.split_once("&value.valueUnstructured{") {
+        Some((before, _)) => format!("{before}a value of another type"),
+        None => line.to_owned(),
+    }
+}
+
+fn apply_error(error: Error, prepared: &Prepared) -> Error {
+    let cause = error
+        .evidence
+        .iter()
+        .rev()
+        .find_map(|line| line.strip_prefix("Error: "))
+        .unwrap_or("helm failed");
+    let message = format!("release `{}` cannot be installed: {cause}", prepared.name);
+    let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
+        (Code::ClusterUnreachable, "devk doctor".to_owned())
+    } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
+        let object = refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned());
+        let namespace = &prepared.namespace;
+        let delete = on_cluster(format!(
+            "kubectl delete --cascade=orphan {object} --namespace {namespace}"
+        ));
+        (
+            Code::ReleaseApply,
+            format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"),
+        )
+    } else if let Some(owner) = other_owner(&error) {
+        let uninstall = on_cluster(format!(
+            "helm uninstall {owner} --namespace {}",
+            prepared.namespace
+        ));
+        (
+            Code::ReleaseApply,
+            format!("release `{owner}` has that object: {uninstall}"),
+        )
+    } else {
+        let status = format!(
+            "helm status {} --namespace {}",
+            prepared.name, prepared.namespace
+        );
+        (Code::ReleaseApply, on_cluster(status))
+    };
+    Error {
+        code,
+        message,
+        ..error
+    }
+    .hint(hint)
+    .at(&prepared.origin.file, prepared.origin.line)
+}
+
+/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current value
+/// is "a"`.
+fn other_owner(error: &Error) -> Option<&str> {
+    let after = error
+        .evidence
+        .iter()
+        .find_map(|line| line.split_once("meta.helm.sh/release-name"))?
+        .1;
+    after.split_once("current value is \"")?.1.split('"').next()
+}
+
+/// `StatefulSet.apps db`, from the API server's words: `StatefulSet.apps "db" is invalid: …`.
+fn refused_object(error: &Error) -> Option<String> {
+    let before = error
+        .evidence
+        .iter()
+        .find_map(|line| line.split_once("\" is invalid: "))?
+        .0;
+    let (before, name) = before.rsplit_once(" \"")?;
+    Some(format!("{} {name}", before.rsplit(' ').next()?))
+}
+
+fn busy(prepared: &Prepared, status: &str) -> Error {
+    let Prepared {
+        name, namespace, ..
+    } = prepared;
+    let rollback = on_cluster(format!("helm rollback {name} --namespace {namespace}"));
+    Error::new(
+        Code::ReleaseBusy,
+        format!("release `{name}` is held by another helm operation ({status})"),
+    )
+    .hint(format!("wait for it; if nothing runs any more: {rollback}"))
+    .at(&prepared.origin.file, prepared.origin.line)
+}
+
+/// The labels tell (they are there from helm 3.13 on), else the revision alone.
+fn is_ours(pending: &Installed, intent: &Intent) -> bool {
+    pending.revision == intent.revision
+        && pending
+            .inputs
+            .as_ref()
+            .is_none_or(|inputs| *inputs == intent.inputs)
+}
+
+fn says(error: &Error, words: &str) -> bool {
+    error.evidence.iter().any(|line| line.contains(words))
+}
+
+fn intent_file(state: &Path, release: &str) -> PathBuf {
+    state.join(format!("helm-{release}.json"))
+}
+
+fn write_intent(file: &Path, intent: &Intent) -> Result<()> {
+    let text = serde_json::to_vec(intent).map_err(|e| Error::new(Code::StateIo, e.to_string()))?;
+    write_atomic(file, &text, 0o600)
+}
+
+/// A file that is missing or damaged is no licence.
+fn read_intent(file: &Path) -> Option<Intent> {
+    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+}
+
+fn remove(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", file, &e)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::prepare::fixture;
+    use super::*;
+
+    #[test]
+    fn a_value_that_the_api_server_quotes_is_left_out() {
+        let line = r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
+        assert_eq!(
+            without_value(line),
+            "Error: .stringData.set: expected string, got a value of another type"
+        );
+        assert_eq!(without_value("Error: timed out"), "Error: timed out");
+    }
+
+    async fn command(version: Version) -> String {
+        let dir = Path::new("/p");
+        let mut prepared = fixture::prepared(dir);
+        prepared.values = vec!["/s/0.yaml".into(), "/s/devk.yaml".into()];
+        let client =
+            kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap()))
+                .unwrap();
+        let target = Target {
+            client: &client,
+            kubeconfig: Path::new("/s/kc"),
+            state: Path::new("/s"),
+        };
+        Helm::at("helm")
+            .upgrade(&prepared, &target, 4, version)
+            .pasteable()
+    }
+
+    #[tokio::test]
+    async fn helm_4_takes_fields_back_and_labels_the_revision() {
+        let zeros = "0".repeat(40);
+        assert_eq!(
+            command(Version(4, 3)).await,
+            format!(
+                "helm upgrade --install shop /p/chart --namespace shop --kubeconfig /s/kc -f /s/0.yaml -f /s/devk.yaml \
+                 --reset-values --timeout 60s --labels devk-inputs={zeros},devk-revision=4 --server-side=true --force-conflicts"
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn helm_3_knows_no_server_side_and_before_3_13_no_labels() {
+        assert!(command(Version(3, 13)).await.ends_with("devk-revision=4"));
+        assert!(command(Version(3, 12)).await.ends_with("--timeout 60s"));
+    }
+
+    #[test]
+    fn an_intent_survives_on_disk_and_a_damaged_one_is_no_licence() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = intent_file(dir.path(), "shop");
+        let intent = Intent {
+            revision: 3,
+            inputs: "abc".into(),
+        };
+        write_intent(&file, &intent).unwrap();
+        assert_eq!(read_intent(&file), Some(intent));
+        std::fs::write(&file, "{").unwrap();
+        assert_eq!(read_intent(&file), None);
+    }
+
+    #[test]
+    fn an_object_of_another_release_names_that_one() {
+        let said = "Error: unable to continue with install: Service \"web\" in namespace \"shop\" exists and cannot be \
+                    imported into the current release: invalid ownership metadata; annotation validation error: key \
+                    \"meta.helm.sh/release-name\" must equal \"new\": current value is \"old\"";
+        let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
+        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("helm uninstall old --namespace shop")
+        );
+    }
+
+    #[test]
+    fn a_field_that_cannot_change_gets_its_own_hint() {
+        let failed = Error::new(Code::CommandFailed, "`helm` failed")
+            .evidence("$ helm upgrade")
+            .evidence("Error: UPGRADE FAILED: Service \"x\" is invalid: spec.clusterIP: field is immutable");
+        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        assert_eq!(error.code, Code::ReleaseApply);
+        assert!(error.message.contains("UPGRADE FAILED"));
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("kubectl delete --cascade=orphan Service x --namespace shop")
+        );
+    }
+
+    #[test]
+    fn every_hint_of_a_command_leads_to_the_cluster_that_devk_pinned() {
+        let prepared = fixture::prepared(Path::new("/p"));
+        let failed = |said: &str| {
+            apply_error(
+                Error::new(Code::CommandFailed, "").evidence(said),
+                &prepared,
+            )
+        };
+        let errors = [
+            failed("Error: timed out"),
+            failed("Error: Service \"x\" is invalid: spec.clusterIP: field is immutable"),
+            failed("meta.helm.sh/release-name\" must equal \"new\": current value is \"old\""),
+            busy(&prepared, "pending-upgrade"),
+        ];
+        for hint in errors.into_iter().filter_map(|error| error.hint) {
+            assert!(
+                hint.contains(" --namespace shop --kubeconfig \"$(devk kubeconfig)\""),
+                "{hint}"
+            );
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! What the API server says of a namespace at one moment, and what that means for each workload.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{BoxStream, SelectAll};
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::Api;
+use kube::runtime::reflector::{self, Store};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+
+use super::RESTARTS;
+use crate::release::crash::{self, Failure, Reason};
+use crate::release::manifest::{Workload, WorkloadKind};
+use crate::release::workload::{self, State};
+
+/// The live view of one namespace.
+pub(super) struct Watched {
+    pub(super) name: String,
+    pub(super) deployments: Store<Deployment>,
+    pub(super) stateful_sets: Store<StatefulSet>,
+    pub(super) daemon_sets: Store<DaemonSet>,
+    pub(super) jobs: Store<Job>,
+    pub(super) pods: Store<Pod>,
+    pub(super) events: Store<Event>,
+}
+
+pub(super) type Heard = Result<(), watcher::Error>;
+
+pub(super) type Streams = SelectAll<BoxStream<'static, Heard>>;
+
+impl Watched {
+    pub(super) fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
+        Self {
+            name: namespace.to_owned(),
+            deployments: watch(client, namespace, streams),
+            stateful_sets: watch(client, namespace, streams),
+            daemon_sets: watch(client, namespace, streams),
+            jobs: watch(client, namespace, streams),
+            pods: watch(client, namespace, streams),
+            events: watch(client, namespace, streams),
+        }
+    }
+
+    /// True once every first list is in: before that, an object that is not there means nothing.
+    pub(super) fn is_synced(&self) -> bool {
+        self.deployments.wait_until_ready().now_or_never().is_some()
+            && self
+                .stateful_sets
+                .wait_until_ready()
+                .now_or_never()
+                .is_some()
+            && self.daemon_sets.wait_until_ready().now_or_never().is_some()
+            && self.jobs.wait_until_ready().now_or_never().is_some()
+            && self.pods.wait_until_ready().now_or_never().is_some()
+            && self.events.wait_until_ready().now_or_never().is_some()
+    }
+
+    pub(super) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            namespace: self.name.clone(),
+            deployments: self.deployments.state(),
+            stateful_sets: self.stateful_sets.state(),
+            daemon_sets: self.daemon_sets.state(),
+            jobs: self.jobs.state(),
+            pods: self.pods.state(),
+            events: self.events.state(),
+        }
+    }
+}
+
+/// A watch that lists again after every error, with a growing pause.
+fn watch<K>(client: &Client, namespace: &str, streams: &mut Streams) -> Store<K>
+where
+    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
+{
+    let (reader, writer) = reflector::store();
+    let objects = watcher(
+        Api::<K>::namespaced(client.clone(), namespace),
+        watcher::Config::default(),
+    );
+    streams.push(
+        objects
+            .default_backoff()
+            .reflect(writer)
+            .map(|event| event.map(drop))
+            .boxed(),
+    );
+    reader
+}
+
+/// One namespace at one moment.
+#[derive(Debug, Default)]
+pub(super) struct Snapshot {
+    pub(super) namespace: String,
+    pub(super) deployments: Vec<Arc<Deployment>>,
+    pub(super) stateful_sets: Vec<Arc<StatefulSet>>,
+    pub(super) daemon_sets: Vec<Arc<DaemonSet>>,
+    pub(super) jobs: Vec<Arc<Job>>,
+    pub(super) pods: Vec<Arc<Pod>>,
+    pub(super) events: Vec<Arc<Event>>,
+}
+
+/// Finds the pods that speak for a workload.
+type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
+
+/// How a workload stands.
+#[derive(Debug)]
+pub(super) struct Assessment<'a> {
+    pub(super) workload: &'a Workload,
+    pub(super) state: State,
+    pub(super) failures: Vec<Failure>,
+    /// A broken pod that its StatefulSet will not replace.
+    pub(super) stuck: Option<String>,
+    /// Container runs that are too young to be trusted, and how long they still have to last.
+    pub(super) unproven: Vec<(String, Duration)>,
+}
+
+impl Snapshot {
+    pub(super) fn assess<'a>(&self, workload: &'a Workload) -> Assessment<'a> {
+        let mut stuck = None;
+        let (state, pods) = match workload.kind {
+            WorkloadKind::Deployment => self.assess_with(
+                find(&self.deployments, workload),
+                workload::deployment,
+                workload::deployment_pods,
+            ),
+            WorkloadKind::StatefulSet => {
+                let set = find(&self.stateful_sets, workload);
+                stuck = set.and_then(|set| self.stuck_pod(set));
+                self.assess_with(set, workload::stateful_set, workload::stateful_set_pods)
+            }
+            WorkloadKind::DaemonSet => self.assess_with(
+                find(&self.daemon_sets, workload),
+                workload::daemon_set,
+                workload::daemon_set_pods,
+            ),
+            WorkloadKind::Job => match find(&self.jobs, workload) {
+                None if workload.expires => (self.expired(workload), Vec::new()),
+                job => self.assess_with(job, workload::job, workload::job_pods),
+            },
+            WorkloadKind::Pod => {
+                let pod = find(&self.pods, workload);
+                (
+                    pod.map_or(State::Missing, |pod| workload::pod(pod)),
+                    pod.cloned().into_iter().collect(),
+                )
+            }
+        };
+        let state = if workload.kind == WorkloadKind::Job {
+            state
+        } else {
+            workload::confirmed(state, &pods)
+        };
+        if state == State::Ready {
+            let is_job = workload.kind == WorkloadKind::Job;
+            let unproven = pods
+                .iter()
+                .filter(|_| !is_job)
+                .flat_map(|pod| workload::unproven(pod, Timestamp::now()));
+            return Assessment {
+                workload,
+                state,
+                failures: Vec::new(),
+                stuck: None,
+                unproven: unproven.collect(),
+            };
+        }
+        let failures = pods
+            .iter()
+            .filter_map(|pod| crash::failure(pod, &self.events))
+            .collect();
+        Assessment {
+            workload,
+            state,
+            failures,
+            stuck,
+            unproven: Vec::new(),
+        }
+    }
+
+    fn assess_with<K>(
+        &self,
+        object: Option<&Arc<K>>,
+        state: fn(&K) -> State,
+        pods: PodsOf<K>,
+    ) -> (State, Vec<Arc<Pod>>) {
+        object.map_or((State::Missing, Vec::new()), |object| {
+            (state(object), pods(object, &self.pods))
+        })
+    }
+
+    /// How a Job ended that Kubernetes has removed since, as its manifest asks. helm made it before anybody waited
+    /// for it, so it did exist. Its last event tells; events are kept for an hour, and without one it counts as done.
+    pub(super) fn expired(&self, workload: &Workload) -> State {
+        let about = |event: &&Event| {
+            let object = &event.involved_object;
+            object.kind.as_deref() == Some("Job") && object.name.as_ref() == Some(&workload.name)
+        };
+        workload::ended_job(self.events.iter().map(AsRef::as_ref).filter(about))
+    }
+
+    pub(super) fn stuck_pod(&self, set: &StatefulSet) -> Option<String> {
+        let pods = workload::stateful_set_pods(set, &self.pods);
+        let broken = |pod: &&Arc<Pod>| {
+            workload::is_outdated(set, pod) && crash::failure(pod, &self.events).is_some()
+        };
+        pods.iter().find(broken).map(|pod| pod.name_any())
+    }
+
+    /// Warnings about anything that carries the workload's name: its pods, its ReplicaSets, itself.
+    pub(super) fn warnings(&self, workload: &Workload) -> Vec<String> {
+        let about = |event: &&Event| {
+            let name = event.involved_object.name.as_deref().unwrap_or_default();
+            name.strip_prefix(&workload.name)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        };
+        crash::warnings(self.events.iter().map(AsRef::as_ref).filter(about))
+    }
+}
+
+fn find<'a, K: ResourceExt>(objects: &'a [Arc<K>], workload: &Workload) -> Option<&'a Arc<K>> {
+    objects
+        .iter()
+        .find(|object| object.name_any() == workload.name)
+}
+
+impl Assessment<'_> {
+    pub(super) fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// `api (0/1)`
+    pub(super) fn short(&self) -> String {
+        match &self.state {
+            State::Waiting { ready, wanted } => {
+                format!("{} ({ready}/{wanted})", self.workload.name)
+            }
+            State::Missing => format!("{} (does not exist)", self.workload.name),
+            State::Failed(_) => format!("{} (failed)", self.workload.name),
+            State::Ready => self.workload.name.clone(),
+        }
+    }
+
+    pub(super) fn loops(&self) -> bool {
+        let counts = |f: &Failure| {
+            matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS
+        };
+        self.failures.iter().any(counts)
+    }
+
+    /// Why it is not ready, in one line.
+    pub(super) fn cause(&self) -> Option<String> {
+        let kind = self.workload.kind.noun();
+        match &self.state {
+            State::Failed(why) => Some(format!("{kind} `{}` failed: {why}", self.workload.name)),
+            State::Missing => Some(format!("{kind} `{}` does not exist", self.workload.name)),
+            _ => self.failures.first().map(Failure::summary),
+        }
+    }
+}

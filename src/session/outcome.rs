@@ -1,0 +1,35 @@
+//! What an `up` came to: kept by the session, told to clients.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bridge::record::Record;
+use crate::plan::LeftOut;
+use crate::ports::Forward;
+
+/// What an `up` came to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    pub ready: bool,
+    pub project: String,
+    pub cluster: String,
+    /// What the images that devk builds are called now.
+    pub images: Vec<Built>,
+    pub forwards: Vec<Forward>,
+    /// Forwards of devk.yaml that are not open.
+    pub left_out: Vec<LeftOut>,
+    /// Compose's database that the cluster uses.
+    pub bridge: Option<Record>,
+    /// Wall time.
+    pub ms: u64,
+    /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
+    pub steps_ms: u64,
+    pub failed: Vec<String>,
+}
+
+/// An image that devk built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Built {
+    /// The name in devk.yaml.
+    pub name: String,
+    pub reference: String,
+}

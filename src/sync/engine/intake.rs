@@ -1,0 +1,39 @@
+//! How changes of the disk come to the journal.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::sleep_until;
+
+use super::{GONE_FOR, Shared};
+use crate::sync::watch::{Changes, Watch};
+
+pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
+    // What is to be looked at again: what is gone, and since when.
+    let mut later = Changes::new();
+    loop {
+        let due = later.values().map(|change| change.at + GONE_FOR).min();
+        let changes = tokio::select! {
+            changes = watch.next() => changes,
+            () = until(due) => Ok(Changes::new()),
+        };
+        let changes = match changes {
+            Ok(changes) => changes,
+            Err(error) => {
+                shared.state().trouble = Some(error.to_string());
+                continue;
+            }
+        };
+        let taking = (shared.clone(), std::mem::take(&mut later));
+        // Long files are read for their hash.
+        let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
+        later = taken.await.unwrap_or_default();
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}

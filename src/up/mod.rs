@@ -1,0 +1,213 @@
+//! Executes a plan: every step reports how it ended, a failure stops only what depends on it.
+
+pub mod bridge;
+pub mod graph;
+mod image_gc;
+mod run;
+
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::bridge::Bridging;
+use crate::bridge::record::{self, Record};
+use crate::cluster::{self};
+use crate::config::{Project, Source};
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Result};
+use crate::observe::{self, Observed, Own};
+use crate::paths::Paths;
+use crate::plan::Plan;
+use crate::ports::{Forward, Leases, Lessee};
+use crate::session::Session;
+use crate::session::outcome::Outcome;
+use crate::ui::event::Reporter;
+use run::Run;
+
+/// What a client asked for.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// The project whose session it is.
+    pub id: String,
+    pub source: Source,
+    pub bridging: Bridging,
+    /// The client's.
+    pub environment: Environment,
+}
+
+/// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
+const HOLD_ANEW: u32 = 3;
+
+/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
+/// listener is bound. Builds and loads end when they are `stale`.
+///
+/// # Errors
+/// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
+pub async fn up(
+    session: &mut Session,
+    paths: &Paths,
+    asked: &Asked,
+    stale: &CancellationToken,
+) -> Result<Outcome, Errors> {
+    let since = Instant::now();
+    session.finished().await;
+    let mut project = session
+        .read(&asked.source, paths, &asked.environment)
+        .await?;
+    if project.id != asked.id {
+        return Err(other_project(&project, &asked.id).into());
+    }
+    cluster::settle(&mut project.cluster, paths, &asked.environment);
+    let observed = observe_and_hold(session, paths, &project, asked).await?;
+    let unfollowed = follow(session, &project, &observed).await;
+    let run = Run::new(&project, paths, &observed, session, stale);
+    let mut failed = run.execute(&Plan::of(&observed.facts)).await;
+    failed.splice(0..0, unfollowed);
+    let outcome = run.outcome(failed, since);
+    let superseded = run.superseded(&outcome);
+    session.settle(outcome.clone());
+    session.learn_images();
+    if let Some(superseded) = superseded {
+        session.finish_later(superseded.remove());
+    }
+    Ok(outcome)
+}
+
+/// Looks at everything, opens every listener and leases its port. Whoever takes one of the ports in
+/// between, such as a second worktree that is brought up at the same moment, is seen the next time.
+async fn observe_and_hold(
+    session: &mut Session,
+    paths: &Paths,
+    project: &Project,
+    Asked {
+        environment,
+        bridging,
+        ..
+    }: &Asked,
+) -> Result<Observed, Errors> {
+    let leases = Leases::open(&paths.state);
+    let mut again = HOLD_ANEW;
+    let mut opening = None;
+    loop {
+        let observed = observe::observe(
+            project,
+            paths,
+            &Own(session.ports()),
+            environment,
+            *bridging,
+        )
+        .await?;
+        let alone = match opening.take() {
+            Some(alone) => alone,
+            None => leases.opening().await?,
+        };
+        match hold(session, &leases, project, &observed).await {
+            Err(errors)
+                if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) =>
+            {
+                again -= 1;
+                // Kept while it looks again: of many that come up at once each would be too late each time.
+                opening = Some(alone);
+            }
+            held => return held.map(|()| observed),
+        }
+    }
+}
+
+/// Follows the working tree from now on: before anything is built, so that no change falls between. The answer is
+/// the steps that failed.
+async fn follow(session: &mut Session, project: &Project, observed: &Observed) -> Vec<String> {
+    let reporter = session.reporter.clone();
+    let mut failed = vec![];
+    let mut tell = |id: String, followed: Result<()>| {
+        if let Err(error) = followed {
+            reporter.start(&id, "").failed(error);
+            failed.push(id);
+        }
+    };
+    tell(
+        "watch/inputs".to_owned(),
+        session
+            .follow_inputs(project, observed.compose.as_ref())
+            .await,
+    );
+    for (image, followed) in session
+        .syncing
+        .follow(&project.id, &observed.images, &observed.releases)
+        .await
+    {
+        tell(format!("watch/{image}"), followed);
+    }
+    failed
+}
+
+/// The record of the bridge. All else is done by now: one that cannot be read is a step that failed, and no more.
+fn recorded(
+    reporter: &Reporter,
+    paths: &Paths,
+    id: &str,
+    failed: &mut Vec<String>,
+) -> Option<Record> {
+    record::load(&paths.project(id)).unwrap_or_else(|error| {
+        let step = reporter.start("bridge.record", "");
+        failed.push(step.id().to_owned());
+        step.failed(error);
+        None
+    })
+}
+
+async fn hold(
+    session: &mut Session,
+    leases: &Leases,
+    project: &Project,
+    observed: &Observed,
+) -> Result<(), Errors> {
+    session.hold(&observed.facts.forwards).await?;
+    Ok(leases.save(&Lessee::from(project), &rows(observed))?)
+}
+
+fn rows(observed: &Observed) -> Vec<Forward> {
+    observed
+        .facts
+        .forwards
+        .iter()
+        .map(|fact| fact.forward.clone())
+        .collect()
+}
+
+/// A session is one project's: its lock, its ports and its namespace are.
+fn other_project(now: &Project, id: &str) -> Error {
+    let message = format!(
+        "devk.yaml is project `{}` now, and this is the session of `{id}`",
+        now.id
+    );
+    Error::new(Code::SessionProject, message)
+        .at(&now.file, None)
+        .evidence(format!("what runs of `{id}` goes on as it was"))
+        .hint(format!(
+            "devk up -d    # a session of its own for `{}`",
+            now.id
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_record_that_cannot_be_read_is_a_failed_step_and_no_end_of_all_that_was_done() {
+        let dir = tempfile::tempdir().unwrap();
+        let [state, cache, data] = ["state", "cache", "data"].map(|folder| dir.path().join(folder));
+        let paths = Paths { state, cache, data };
+        let reporter = Reporter::default();
+        let mut failed = vec![];
+        let mut events = reporter.subscribe();
+        assert_eq!(recorded(&reporter, &paths, "shop", &mut failed), None);
+        assert!(failed.is_empty(), "there is none");
+        std::fs::create_dir_all(paths.project("shop").join("bridge.json")).unwrap();
+        assert_eq!(recorded(&reporter, &paths, "shop", &mut failed), None);
+        assert_eq!(failed, ["bridge.record"]);
+        let ended = events.recv().await.and(events.recv().await).unwrap();
+        assert_eq!(ended.error.unwrap().code, Code::StateIo);
+    }
+}

@@ -1,0 +1,237 @@
+//! One run of a plan: its steps, and what came of each.
+
+mod actions;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OnceCell, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::graph::{self, Verdict};
+use super::image_gc::Superseded;
+use super::{bridge, recorded, rows};
+use crate::bridge::service::Lead;
+use crate::cluster::Access;
+use crate::config::Project;
+use crate::error::{Code, Error, Result};
+use crate::observe::{self, Observed};
+use crate::paths::Paths;
+use crate::plan::{Action, ClusterFact, Plan, PlannedStep};
+use crate::session::Session;
+use crate::session::outcome::{Built, Outcome};
+use crate::session::target::Snapshot;
+use crate::ui::event::{Reporter, Step};
+
+/// One execution of one plan.
+pub(super) struct Run<'a> {
+    project: &'a Project,
+    paths: &'a Paths,
+    observed: &'a Observed,
+    session: &'a Session,
+    reporter: Reporter,
+    /// Set when the cluster may be written to.
+    access: OnceCell<Access>,
+    pods: watch::Receiver<Snapshot>,
+    /// Release -> whether it became ready.
+    ready: watch::Sender<BTreeMap<String, bool>>,
+    /// Step -> milliseconds of work.
+    worked: watch::Sender<BTreeMap<String, u64>>,
+    /// Where devk's Service leads, once it does.
+    lead: watch::Sender<Option<Lead>>,
+    /// Cancelled when what is built is out of date.
+    stale: &'a CancellationToken,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        project: &'a Project,
+        paths: &'a Paths,
+        observed: &'a Observed,
+        session: &'a mut Session,
+        stale: &'a CancellationToken,
+    ) -> Self {
+        let pods = session.pods(&project.id);
+        if let Some(access) = &observed.access {
+            session.lead_to(&observed.engine.docker, access);
+        }
+        Self {
+            project,
+            paths,
+            observed,
+            reporter: session.reporter.clone(),
+            // Else the step for the cluster sets it.
+            access: OnceCell::new_with(
+                observed
+                    .access
+                    .clone()
+                    .filter(|_| observed.facts.cluster == ClusterFact::Ready),
+            ),
+            session,
+            pods,
+            ready: watch::Sender::default(),
+            worked: watch::Sender::default(),
+            lead: watch::Sender::default(),
+            stale,
+        }
+    }
+
+    /// The answer is the steps that failed, in the plan's order.
+    pub(super) async fn execute(&self, plan: &Plan) -> Vec<String> {
+        let nodes: Vec<_> = plan
+            .steps
+            .iter()
+            .map(|step| (step.id.clone(), step.needs.clone()))
+            .collect();
+        let step = |id: &str| plan.steps.iter().find(|step| step.id == id);
+        let run = |id: String| async move {
+            match step(&id) {
+                Some(step) => self.step(step).await,
+                None => false,
+            }
+        };
+        let blocked = |id: &str, need: &str| {
+            if let Some(step) = step(id) {
+                self.end(&step.action, false);
+            }
+            self.reporter
+                .skipped(id, format!("`{need}` did not end well"));
+        };
+        let verdicts = graph::run(&nodes, run, blocked).await;
+        // What is blocked by a failure is no failure of its own.
+        let ids = plan.steps.iter().map(|step| step.id.clone());
+        ids.filter(|id| verdicts.get(id) == Some(&Verdict::Failed))
+            .collect()
+    }
+
+    /// What it came to. `since` is when it began.
+    pub(super) fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
+        let Self {
+            project,
+            paths,
+            observed,
+            reporter,
+            ..
+        } = self;
+        let bridge = observed
+            .bridge
+            .as_ref()
+            .and_then(|_| recorded(reporter, paths, &project.id, &mut failed));
+        Outcome {
+            ready: failed.is_empty(),
+            project: project.id.clone(),
+            cluster: project.cluster.name.clone(),
+            images: observed.images.iter().map(built).collect(),
+            forwards: rows(observed),
+            left_out: observed.facts.left_out.clone(),
+            bridge,
+            ms: millis(since.elapsed()),
+            steps_ms: self.worked.borrow().values().sum(),
+            failed,
+        }
+    }
+
+    async fn step(&self, planned: &PlannedStep) -> bool {
+        if planned.skip {
+            self.reporter.skipped(&planned.id, &planned.why);
+            return true;
+        }
+        let since = Instant::now();
+        let step = self.reporter.start(&planned.id, &planned.why);
+        let result = self.act(&planned.action, &step).await;
+        if !matches!(planned.action, Action::Open { .. }) {
+            self.worked.send_modify(|worked| {
+                worked.insert(planned.id.clone(), millis(since.elapsed()));
+            });
+        }
+        let is_ok = result.is_ok();
+        match result {
+            Ok(Done::Worked(detail)) => step.done(detail),
+            Ok(Done::Nothing(why)) => step.skip(why),
+            Err(error) => step.failed(error),
+        }
+        self.end(&planned.action, is_ok);
+        is_ok
+    }
+
+    /// Tells the forwards of a release what became of it.
+    fn end(&self, action: &Action, is_ok: bool) {
+        if let Action::Ready { release } = action {
+            self.ready.send_modify(|ready| {
+                ready.insert(release.clone(), is_ok);
+            });
+        }
+    }
+
+    async fn act(&self, action: &Action, step: &Step) -> Result<Done> {
+        match action {
+            Action::Cluster => self.cluster(step).await,
+            Action::Build { image } => self.unless_stale(self.build(image, step)).await,
+            Action::Load { reference } => self.unless_stale(self.load(reference, step)).await,
+            Action::Apply { release } => self.apply(release, step).await,
+            Action::Ready { release } => self.ready(release, step).await,
+            Action::Open { forward } => self.open(forward).await,
+            Action::BridgeDatabase => bridge::database(self.bridge()?, step)
+                .await
+                .map(Done::Worked),
+            Action::BridgeService => self.lead().await,
+            Action::BridgeProbe => self.probe(step).await,
+            Action::BridgeRemove => self.unbridge().await,
+        }
+    }
+
+    /// The images that this run replaced. None if it built and loaded nothing, or if something may need older ones: a
+    /// release that failed, or one that devk.yaml does not name any more, which is known of a cluster that ran before.
+    pub(super) fn superseded(&self, outcome: &Outcome) -> Option<Superseded> {
+        let is_new = self
+            .worked
+            .borrow()
+            .keys()
+            .any(|step| step.starts_with("image."));
+        let access = self
+            .observed
+            .access
+            .as_ref()
+            .filter(|_| is_new && outcome.ready)?;
+        self.observed
+            .facts
+            .left_over
+            .is_empty()
+            .then(|| Superseded {
+                docker: self.observed.engine.docker.clone(),
+                access: access.clone(),
+                project: self.project.id.clone(),
+                current: outcome
+                    .images
+                    .iter()
+                    .map(|image| image.reference.clone())
+                    .collect(),
+            })
+    }
+
+    async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
+        let stale = || Error::new(Code::BuildStale, "a newer change makes it out of date");
+        self.stale
+            .run_until_cancelled(work)
+            .await
+            .unwrap_or_else(|| Err(stale()))
+    }
+}
+
+fn built(image: &observe::BuiltImage) -> Built {
+    Built {
+        name: image.target.name.clone(),
+        reference: image.target.reference(),
+    }
+}
+
+/// How a step ended well.
+pub(super) enum Done {
+    Worked(String),
+    /// It turned out that there was nothing to do.
+    Nothing(String),
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

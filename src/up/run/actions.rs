@@ -1,0 +1,296 @@
+//! What each step does.
+
+use std::time::Duration;
+
+use super::{Done, Run};
+use crate::bridge::service::{self};
+use crate::bridge::{Bridge, record};
+use crate::cluster::{Access, namespace, sleep};
+use crate::config::ReleaseConfig;
+use crate::error::{Code, Error, Result, internal};
+use crate::image;
+use crate::observe::{self, Observed};
+use crate::plan::{ClusterFact, ForwardFact};
+use crate::release::install::Target;
+use crate::release::readiness::wait_ready;
+use crate::session;
+use crate::session::target::choose;
+use crate::ui::event::Step;
+use crate::up::bridge;
+
+/// How long a Service may have no Ready pod after its release has become ready.
+const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
+
+impl Run<'_> {
+    pub(super) fn bridge(&self) -> Result<&Bridge> {
+        self.observed
+            .bridge
+            .as_ref()
+            .ok_or_else(|| unplanned("bridge"))
+    }
+
+    pub(super) async fn lead(&self) -> Result<Done> {
+        let bridge = self.bridge()?;
+        let access = self.access()?;
+        let id = self.project.id.as_str();
+        namespace::ensure(&access.client, id, &self.observed.owner).await?;
+        let (lead, changed) =
+            bridge::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
+        record::save(&self.paths.project(id), &bridge::record(bridge, lead))?;
+        self.lead.send_replace(Some(lead));
+        let how = if bridge.relay {
+            "devk's relay"
+        } else {
+            "Compose's own port"
+        };
+        let said = format!(
+            "{} → {}:{}, {how}",
+            service::host(id),
+            lead.address,
+            lead.target
+        );
+        Ok(if changed {
+            Done::Worked(said)
+        } else {
+            Done::Nothing(said)
+        })
+    }
+
+    pub(super) async fn probe(&self, step: &Step) -> Result<Done> {
+        let lead = self
+            .lead
+            .borrow()
+            .ok_or_else(|| unplanned("bridge.service"))?;
+        bridge::probe(
+            self.bridge()?,
+            &self.observed.engine,
+            self.access()?,
+            lead,
+            step,
+        )
+        .await
+        .map(Done::Worked)
+    }
+
+    pub(super) async fn unbridge(&self) -> Result<Done> {
+        let (id, state) = (&self.project.id, self.paths.project(&self.project.id));
+        bridge::remove(self.access()?, self.session, id, &state)
+            .await
+            .map(Done::Worked)
+    }
+
+    pub(super) async fn cluster(&self, step: &Step) -> Result<Done> {
+        let Observed {
+            cluster,
+            owner,
+            engine,
+            ..
+        } = self.observed;
+        let (turn, access) = cluster.ensure(step).await?;
+        self.is_as_observed(&access)?;
+        // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
+        // take.
+        namespace::ensure(&access.client, &self.project.id, owner).await?;
+        drop(turn);
+        self.session.lead_to(&engine.docker, &access);
+        let nodes = access.nodes.len();
+        // Nobody else sets it: the step runs once, and only where there was none.
+        let _ = self.access.set(access);
+        Ok(Done::Worked(format!(
+            "cluster `{}` runs on {nodes} node(s)",
+            self.project.cluster.name
+        )))
+    }
+
+    /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
+    fn is_as_observed(&self, access: &Access) -> Result<()> {
+        match &self.observed.access {
+            Some(seen) if seen.pin.uid != access.pin.uid => {
+                let text = format!(
+                    "cluster `{}` was made anew while this was planned",
+                    self.project.cluster.name
+                );
+                Err(Error::new(Code::ClusterPin, text).hint("devk up"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn build(&self, name: &str, step: &Step) -> Result<Done> {
+        let Some(built) = self
+            .observed
+            .images
+            .iter()
+            .find(|built| built.target.name == name)
+        else {
+            return Err(unplanned(name));
+        };
+        image::build(
+            &self.observed.engine,
+            &self.project.id,
+            &built.config,
+            &built.args,
+            &built.target,
+            step,
+        )
+        .await?;
+        Ok(Done::Worked(built.target.reference()))
+    }
+
+    pub(super) async fn load(&self, reference: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let docker = &self.observed.engine.docker;
+        let loader = self.session.loader(docker, &self.paths.cache).await?;
+        let loads = access.nodes.iter().map(|node| async {
+            if image::on_node(docker, &node.name)
+                .await?
+                .contains_key(&image::normalise(reference))
+            {
+                return Ok(None);
+            }
+            loader.load(&node.name, reference, step).await.map(Some)
+        });
+        let loaded: Vec<_> = futures::future::try_join_all(loads)
+            .await?
+            .into_iter()
+            .flatten()
+            .collect();
+        Ok(match loaded.iter().max_by_key(|loaded| loaded.took) {
+            None => Done::Nothing("every node has it".to_owned()),
+            Some(slowest) => {
+                Done::Worked(format!("verified on {} node(s); {slowest}", loaded.len()))
+            }
+        })
+    }
+
+    pub(super) async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let (_, release) = self.release(name)?;
+        namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
+        // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
+        self.wake(access, step).await?;
+        if self.observed.facts.cluster != ClusterFact::Ready
+            && observe::standing(access, self.project, release).await?.0
+        {
+            return Ok(Done::Nothing(
+                "chart, values and images are unchanged".to_owned(),
+            ));
+        }
+        let kubeconfig = self.observed.cluster.kubeconfig();
+        let state = self.paths.project(&self.project.id);
+        let target = Target {
+            client: &access.client,
+            kubeconfig: &kubeconfig,
+            state: &state,
+        };
+        let revision = self
+            .observed
+            .helm
+            .apply(&release.prepared, &target, step)
+            .await?;
+        Ok(Done::Worked(format!("revision {revision}")))
+    }
+
+    pub(super) async fn ready(&self, name: &str, step: &Step) -> Result<Done> {
+        let access = self.access()?;
+        let (config, release) = self.release(name)?;
+        // A release that is unchanged was not applied.
+        self.wake(access, step).await?;
+        let workloads = release.rendered.workloads(&self.project.id);
+        wait_ready(
+            &access.client,
+            &self.project.id,
+            &workloads,
+            config.timeout,
+            step,
+        )
+        .await?;
+        Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
+    }
+
+    async fn wake(&self, access: &Access, step: &Step) -> Result<()> {
+        if namespace::is_asleep(&access.client, &self.project.id).await? {
+            step.progress("waking the workloads");
+            sleep::wake(&access.client, &self.project.id).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn open(&self, name: &str) -> Result<Done> {
+        let Some(fact) = self
+            .observed
+            .facts
+            .forwards
+            .iter()
+            .find(|fact| fact.forward.name == name)
+        else {
+            return Err(unplanned(name));
+        };
+        let mut pods = self.pods.clone();
+        let target = session::target(fact);
+        tokio::select! {
+            found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default(), |_| true).is_some()) => {
+                found.map_err(|_| no_pod(fact))?;
+                Ok(Done::Worked(fact.forward.url.clone()))
+            }
+            ready = self.given_up(&fact.release) => match ready {
+                true => Err(no_pod(fact)),
+                // That is told already, and this is what follows from it.
+                false => Ok(Done::Nothing(format!("`release.ready/{}` did not end well; it waits for a pod", fact.release))),
+            },
+        }
+    }
+
+    /// Ends when waiting for a release's pods has become pointless, with whether it has become ready.
+    async fn given_up(&self, release: &str) -> bool {
+        let mut ready = self.ready.subscribe();
+        let verdict = ready
+            .wait_for(|ready| ready.contains_key(release))
+            .await
+            .map(|ready| ready[release]);
+        let is_ready = verdict.unwrap_or(false);
+        if is_ready {
+            tokio::time::sleep(ENDPOINT_GRACE).await;
+        }
+        is_ready
+    }
+
+    fn access(&self) -> Result<&Access> {
+        self.access
+            .get()
+            .ok_or_else(|| Error::new(Code::ClusterUnreachable, "there is no cluster to work on"))
+    }
+
+    fn release(&self, name: &str) -> Result<(&ReleaseConfig, &observe::PreparedRelease)> {
+        let config = self
+            .project
+            .releases
+            .iter()
+            .find(|release| release.name == name);
+        let prepared = self
+            .observed
+            .releases
+            .iter()
+            .find(|release| release.prepared.name == name);
+        config.zip(prepared).ok_or_else(|| unplanned(name))
+    }
+}
+
+fn no_pod(fact: &ForwardFact) -> Error {
+    let forward = &fact.forward;
+    Error::new(
+        Code::ForwardNoPod,
+        format!("no Ready pod stands behind Service `{}`", forward.service),
+    )
+    .evidence(format!(
+        "{} is held; connections wait for a pod",
+        forward.url
+    ))
+    .hint(format!("devk logs {}", forward.service))
+}
+
+fn unplanned(name: &str) -> Error {
+    internal(&format!(
+        "`{name}` stands in the plan and not in the project"
+    ))
+}
