@@ -6,6 +6,7 @@
 
 mod check;
 mod decode;
+mod describe;
 mod format;
 mod identity;
 mod merge;
@@ -23,9 +24,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use describe::{KeyDoc, json_schema, keys};
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
-pub use schema::json_schema;
 pub use variables::{Variables, names as forward_names};
 
 /// A project: one devk.yaml in one worktree. All paths are absolute.
