@@ -105,9 +105,9 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
             None => problems.push(unknown_key(&entry.key, &entry.place, keys, path)),
         }
     }
-    let missing = keys
-        .iter()
-        .filter(|key| key.need != Need::Optional && node.get(key.name).is_none_or(Node::is_null));
+    let missing = keys.iter().filter(|key| {
+        !matches!(key.need, Need::Optional(_)) && node.get(key.name).is_none_or(Node::is_null)
+    });
     problems.extend(missing.map(|key| {
         node.place
             .error(

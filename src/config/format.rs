@@ -83,6 +83,24 @@ impl Format {
         }
     }
 
+    /// The same for people.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Label => "name (lowercase letters, digits, inner `-`; at most 63)",
+            Self::ReleaseName => "name (lowercase letters, digits, inner `-`; at most 53)",
+            Self::Provider => "`kind`, `minikube`, `k3d`, `existing` or `auto`",
+            Self::Duration => "time from 1s to 24h (`180s`, `3m`, `1h30m`)",
+            Self::Generator => "`hexN` (N digits), `base64N` (N bytes) or `uuid`; N from 1 to 1024",
+            Self::ValuePath => "dotted value path",
+            Self::Chart => "folder with a Chart.yaml",
+            Self::ValuesFile | Self::ComposeFile => "file",
+            Self::Context => "folder",
+            Self::Below => "relative path without `..`",
+            Self::Inside => "absolute path",
+        }
+    }
+
     /// The same as a regular expression, as far as one can say it.
     pub(super) fn pattern(self) -> String {
         match self {

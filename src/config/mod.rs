@@ -6,9 +6,9 @@
 
 mod check;
 mod decode;
+mod describe;
 mod format;
 mod identity;
-mod json_schema;
 mod merge;
 mod profile;
 mod read;
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::place::Origin;
-pub use json_schema::json_schema;
+pub use describe::{KeyDoc, json_schema, keys};
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
 pub use variables::names as forward_names;

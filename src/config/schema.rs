@@ -1,5 +1,5 @@
-//! The keys of devk.yaml: the one table that the check, the merge with a profile and the JSON Schema
-//! are made from.
+//! The keys of devk.yaml: the one table that the check, the merge with a profile, the JSON Schema and
+//! docs/configuration.md are made from.
 
 use super::format::Format;
 use super::shape::key;
@@ -11,35 +11,35 @@ use Need::{Here, Optional, Somewhere};
 pub(super) const ROOT: Shape = Shape::Object(&[
     key(
         "name",
-        Optional,
+        Optional("the folder's name"),
         Shape::Text(Format::Label),
         "shop",
-        "The project's name; the folder's name if absent.",
+        "The project's name. The project's namespace has the same name; in a linked git worktree both are `NAME-WORKTREE`.",
     ),
     key(
         "profile",
-        Optional,
+        Optional("no profile"),
         Shape::Text(Format::Text),
         "demo",
-        "A built-in profile to start from. Every field of this file overrides it.",
+        "A built-in profile to start from. Every field of this file overrides the profile's.",
     ),
     key(
         "cluster",
-        Optional,
+        Optional("the kind cluster `devk`"),
         Shape::Object(CLUSTER),
         "{provider: kind, name: devk}",
-        "The local cluster.",
+        "The cluster that the stack runs on.",
     ),
     key(
         "compose",
-        Optional,
+        Optional("found by Compose's own rules"),
         Shape::List(&Shape::Text(Format::ComposeFile)),
         "[compose.yaml]",
-        "The Compose files of the stack beside it, read as one project; found by Compose's own rules if absent, none if empty.",
+        "The Compose files of the stack beside the cluster, read as one Compose project. `[]` says that there is no Compose stack.",
     ),
     key(
         "images",
-        Optional,
+        Optional("devk builds no image"),
         Shape::Table(Format::Label, &Shape::Object(IMAGE)),
         "{api: {context: ./api}}",
         "Images to build, by name.",
@@ -53,38 +53,38 @@ pub(super) const ROOT: Shape = Shape::Object(&[
     ),
     key(
         "forwards",
-        Optional,
+        Optional("every Service port"),
         Shape::Table(Format::Label, &FORWARD),
         "{api: 5000}",
-        "Service ports to open on this machine, by name; every Service port if absent.",
+        "Service ports to open on this machine, by name. A forward's name is what `${forward.NAME.url}` and `devk env` use.",
     ),
     key(
         "allow",
-        Optional,
+        Optional("nothing more is allowed"),
         Shape::Object(ALLOW),
         "{nodePort: true}",
         "What devk refuses unless it is allowed here.",
     ),
     key(
         "bridge",
-        Optional,
+        Optional("the chart's own servers"),
         Shape::Object(BRIDGE),
         "{postgres: {}}",
-        "Servers of the Compose stack that the cluster uses instead of the chart's own, each with data of its own.",
+        "Servers of the Compose stack that the cluster uses instead of the chart's own, each with separate data. `{}` turns bridge mode on, and devk finds the rest.",
     ),
 ]);
 
 const BRIDGE: &[Key] = &[
     key(
         "postgres",
-        Optional,
+        Optional("found in the Compose files"),
         Shape::Object(BRIDGE_POSTGRES),
         "{service: postgres, database: shop_k8s}",
-        "The Postgres server; what is absent is found.",
+        "The Postgres server of the Compose stack.",
     ),
     key(
         "redis",
-        Optional,
+        Optional(""),
         Shape::Refused {
             why: "Redis has no separate names for separate data: its keys would mix with Compose's",
             instead: "the cluster keeps a Redis of its own; remove the key",
@@ -97,73 +97,73 @@ const BRIDGE: &[Key] = &[
 const BRIDGE_POSTGRES: &[Key] = &[
     key(
         "service",
-        Optional,
+        Optional("the only service that serves Postgres"),
         Shape::Text(Format::Text),
         "postgres",
-        "The Compose service that serves it.",
+        "The Compose service that serves Postgres.",
     ),
     key(
         "database",
-        Optional,
+        Optional("the name of Compose's database with `_k8s`"),
         Shape::Text(Format::Text),
         "shop_k8s",
-        "The cluster's own database on that server, made if it is missing; `<Compose's>_k8s` if absent.",
+        "The cluster's own database on that server, created if the server does not have it.",
     ),
     key(
         "release",
-        Optional,
+        Optional("the release whose values fit"),
         Shape::Text(Format::ReleaseName),
         "shop",
-        "The release whose database it replaces.",
+        "The release whose own database the server replaces.",
     ),
     key(
         "values",
-        Optional,
+        Optional("found in values.yaml: `<service>.enabled` and `external<Service>`"),
         Shape::Object(BRIDGE_VALUES),
         "{host: externalPostgresql.host}",
-        "Where the chart's values take it; found in values.yaml by `<service>.enabled` and `external<Service>` if absent.",
+        "The chart's values that turn its own database off and name an external one.",
     ),
 ];
 
 const BRIDGE_VALUES: &[Key] = &[
     key(
         "enabled",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "postgresql.enabled",
-        "The value that turns the chart's own database on; set to false.",
+        "The value that turns the chart's own database on. devk sets it to false.",
     ),
     key(
         "host",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "externalPostgresql.host",
         "The value that takes the host.",
     ),
     key(
         "port",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "externalPostgresql.port",
         "The value that takes the port.",
     ),
     key(
         "database",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "externalPostgresql.database",
         "The value that takes the database's name.",
     ),
     key(
         "username",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "externalPostgresql.username",
         "The value that takes the user's name.",
     ),
     key(
         "password",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Text(Format::ValuePath),
         "externalPostgresql.password",
         "The value that takes the password.",
@@ -173,31 +173,33 @@ const BRIDGE_VALUES: &[Key] = &[
 const CLUSTER: &[Key] = &[
     key(
         "provider",
-        Optional,
+        Optional("`kind`"),
         Shape::Text(Format::Provider),
         "kind",
-        "What runs the cluster; kind if absent.",
+        "What runs the cluster. `auto`: the provider that devk already uses under that name, else the first of kind, minikube and k3d that is installed. `existing`: a cluster that you have.",
     ),
     key(
         "name",
-        Optional,
+        Optional("`devk`"),
         Shape::Text(Format::Label),
         "devk",
-        "The cluster's name; devk if absent. Projects may share a cluster.",
+        "The cluster's name. Projects with the same cluster name share the cluster.",
     ),
     key(
         "context",
-        Optional,
+        Optional("needed with `provider: existing`"),
         Shape::Text(Format::Text),
         "staging",
-        "Of an existing cluster: its context in your kubeconfig, which is read and never written.",
+        "Of an existing cluster, and required there: its context in your kubeconfig, which devk reads and never writes.",
     ),
     key(
         "image",
-        Optional,
+        Optional(
+            "kind: the newest kindest/node image that Docker has, else kind's default; others: the provider's default",
+        ),
         Shape::Text(Format::Text),
         "kindest/node:v1.33.1",
-        "The node image; the provider's choice if absent.",
+        "The node image of a new cluster.",
     ),
 ];
 
@@ -207,36 +209,35 @@ const IMAGE: &[Key] = &[
         Somewhere,
         Shape::Text(Format::Context),
         "./api",
-        "The build context, a folder, from this file's folder.",
+        "The build context: a folder, relative to the folder of this file.",
     ),
     key(
         "dockerfile",
-        Optional,
+        Optional("`<context>/Dockerfile`"),
         Shape::Text(Format::Text),
         "./api/Dockerfile",
-        "The Dockerfile, from this file's folder; `<context>/Dockerfile` if absent.",
+        "The Dockerfile, relative to the folder of this file (in Compose: relative to the context).",
     ),
     key(
         "target",
-        Optional,
+        Optional("the last stage"),
         Shape::Text(Format::Text),
         "dev",
-        "The stage to build; the last one if absent.",
+        "The stage to build.",
     ),
     key(
         "args",
-        Optional,
+        Optional("no arguments"),
         Shape::Table(Format::Text, &Shape::Scalar),
         "{PUBLIC_API: \"${forward.api.url}\"}",
         "Build arguments. `${forward.NAME.url}` is known before the build.",
     ),
     key(
         "sync",
-        Optional,
+        Optional("`auto`"),
         Shape::Word("auto", &Shape::List(&Shape::Object(SYNC))),
         "auto",
-        "Which files are put into running containers when they are saved: `auto`, also if absent, finds it out \
-         from the Dockerfile. Other changes rebuild the image.",
+        "Which files devk copies into running containers when they are saved. `auto` finds the files by reading the Dockerfile. A change of any other file of the context rebuilds the image.",
     ),
 ];
 
@@ -246,28 +247,28 @@ const SYNC: &[Key] = &[
         Here,
         Shape::Text(Format::Below),
         "app",
-        "A file or folder of the build context; `.` for all of it.",
+        "A file or folder of the build context; `.` is the whole context.",
     ),
     key(
         "to",
         Here,
         Shape::Text(Format::Inside),
         "/srv/app",
-        "The same folder in the container, an absolute path.",
+        "The path in the container that corresponds to `from`.",
     ),
     key(
         "run",
-        Optional,
+        Optional("no command"),
         Shape::List(&Shape::Scalar),
         "[kill, -HUP, \"1\"]",
-        "A command for the container, run after each sync by this rule.",
+        "A command that devk runs in the container after each sync by this rule.",
     ),
     key(
         "exclude",
-        Optional,
+        Optional("nothing is excluded"),
         Shape::List(&Shape::Text(Format::Text)),
         "[\"**/*.md\"]",
-        "What not to sync, as in .dockerignore, from the folder in `from`.",
+        "Patterns of files that are not synced, as in .dockerignore, relative to `from`.",
     ),
 ];
 
@@ -284,42 +285,42 @@ const RELEASE: &[Key] = &[
         Somewhere,
         Shape::Text(Format::Chart),
         "./chart",
-        "The folder that holds Chart.yaml, from this file's folder.",
+        "The folder that holds Chart.yaml, relative to the folder of this file.",
     ),
     key(
         "values",
-        Optional,
+        Optional("only the chart's values.yaml"),
         Shape::List(&Shape::Text(Format::ValuesFile)),
         "[values-dev.yaml]",
-        "Values files; later ones win.",
+        "Values files. A later file overrides an earlier one.",
     ),
     key(
         "set",
-        Optional,
+        Optional("no inline values"),
         Shape::Values,
         "{replicas: 1}",
-        "Inline values, above all files.",
+        "Inline values, which override all files. The keys are dotted paths (`api.image.tag`); a list is set only as a whole, not by `a[0]`.",
     ),
     key(
         "images",
-        Optional,
+        Optional("found in the chart's values.yaml"),
         Shape::Table(Format::Label, &Shape::Object(IMAGE_PATHS)),
         "{api: {repository: image.repository, tag: image.tag}}",
-        "Where the chart's values take a built image; found in values.yaml if absent.",
+        "The values of the chart that take the reference of a built image, by the image's name.",
     ),
     key(
         "generate",
-        Optional,
+        Optional("no secrets"),
         Shape::Table(Format::ValuePath, &Shape::Text(Format::Generator)),
         "{secrets.key: hex64}",
-        "Secrets by value path, made once and kept: hexN, base64N or uuid.",
+        "Secrets by value path, generated once and kept until `devk down --delete`.",
     ),
     key(
         "timeout",
-        Optional,
+        Optional("`180s`"),
         Shape::Text(Format::Duration),
         "3m",
-        "How long the release may take to become ready; 180s if absent.",
+        "How long the release may take to become ready.",
     ),
 ];
 
@@ -345,10 +346,10 @@ const FORWARD: Shape = Shape::Short(
     &[
         key(
             "service",
-            Optional,
+            Optional("the Service with the forward's name, or whose name ends in `-NAME`"),
             Shape::Text(Format::Label),
             "shop-api",
-            "The Service; if absent, the one of the forward's name or whose name ends in `-NAME`.",
+            "The Kubernetes Service.",
         ),
         key(
             "port",
@@ -359,10 +360,10 @@ const FORWARD: Shape = Shape::Short(
         ),
         key(
             "local",
-            Optional,
+            Optional("the Service's port + 10000, or the next choice if that port is taken"),
             Shape::Port,
             "15000",
-            "The port on this machine; the Service's port + 10000 if absent and free.",
+            "The port on this machine. A port that something else holds is an error.",
         ),
     ],
 );
@@ -370,14 +371,14 @@ const FORWARD: Shape = Shape::Short(
 const ALLOW: &[Key] = &[
     key(
         "nodePort",
-        Optional,
+        Optional("`false`"),
         Shape::Flag,
         "true",
         "Services of type NodePort or LoadBalancer may be rendered.",
     ),
     key(
         "remote",
-        Optional,
+        Optional("`false`"),
         Shape::Flag,
         "true",
         "An existing cluster may be on another machine.",

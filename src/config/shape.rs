@@ -34,7 +34,8 @@ pub(super) enum Shape {
 /// When a key must be there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
-    Optional,
+    /// What holds without the key, for people.
+    Optional(&'static str),
     /// In the file, or in the profile it starts from.
     Somewhere,
     /// In every file that has the object.

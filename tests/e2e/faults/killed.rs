@@ -239,7 +239,7 @@ fn a_helm_killed_at_any_step_fails_its_up_and_not_the_next_one() {
     });
 }
 
-/// As the README promises.
+/// As docs/lifecycle.md promises.
 const CTRL_C: Duration = Duration::from_secs(2);
 
 #[test]

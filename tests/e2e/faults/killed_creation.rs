@@ -119,7 +119,7 @@ fn a_kind_killed_while_it_makes_a_node() {
     );
 }
 
-/// As the README promises.
+/// As docs/lifecycle.md promises.
 const CTRL_C: Duration = Duration::from_secs(2);
 
 /// Begins `up`, waits for a moment of it, and ends it by Ctrl-C.

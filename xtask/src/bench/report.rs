@@ -167,10 +167,11 @@ impl Report {
 
     pub(super) fn write(&self) -> Result<()> {
         let text = format!(
-            "# Benchmarks\n\nWritten by `cargo xtask bench`: everything in one run, on one kind cluster with one node. \
-             Figures of different runs do not compare, the ratios of one run do. Below 1× devk is the slower one. A line \
-             through an open exec stream is the least that a sync through the API server can take, no rival. \
-             `cargo xtask bench sync` and the like measure one part; without a registry, `cargo xtask lab` makes the tools and images first.\n\n\
+            "# Benchmarks\n\n`cargo xtask bench` writes this page: it measures everything in one run, on one kind cluster with \
+             one node. Figures of different runs do not compare; the ratios within one run do. A ratio below 1× means \
+             that devk is slower. \"A line through an open exec stream\" is the lower bound for any sync through the API \
+             server, not an alternative to devk. `cargo xtask bench sync` and similar commands measure one part. Without \
+             a container registry, `cargo xtask lab` builds the tools and images first.\n\n\
              Machine: {}\n\n{}",
             machine()?,
             self.markdown()

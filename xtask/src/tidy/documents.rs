@@ -7,8 +7,8 @@ use super::{Finding, Source, find, finding};
 
 const MAP: &str = "docs/architecture.md";
 const CLI: &str = "src/cli.rs";
-const README: &str = "README.md";
-/// The project file that the README shows.
+const CONFIGURATION: &str = "docs/configuration.md";
+/// The project file that the page on devk.yaml shows.
 const EXAMPLE: &str = "profiles/demo/devk.yaml";
 
 pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
@@ -52,12 +52,17 @@ fn unmapped(sources: &[Source]) -> Vec<Finding> {
         .collect()
 }
 
-/// The example in the README is a file that the tests run.
+/// The example in the page on devk.yaml is a file that the tests run.
 fn old_example(sources: &[Source]) -> Option<Finding> {
-    let readme = find(sources, README)?;
+    let page = find(sources, CONFIGURATION)?;
     let example = find(sources, EXAMPLE)?;
-    (!readme.text.contains(&example.text))
-        .then(|| finding(README, 1, format!("does not show `{EXAMPLE}` as it is")))
+    (!page.text.contains(&example.text)).then(|| {
+        finding(
+            CONFIGURATION,
+            1,
+            format!("does not show `{EXAMPLE}` as it is"),
+        )
+    })
 }
 
 /// Links and code that name a file of the repository which is not there.
@@ -251,13 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn the_readme_shows_the_example_as_it_is() {
+    fn the_page_on_the_project_file_shows_the_example_as_it_is() {
         let source = |path: &str, text: &str| Source {
             path: path.to_owned(),
             text: text.to_owned(),
         };
-        let shown = |readme| {
-            old_example(&[source(README, readme), source(EXAMPLE, "name: demo\n")]).is_none()
+        let shown = |page| {
+            let sources = [source(CONFIGURATION, page), source(EXAMPLE, "name: demo\n")];
+            old_example(&sources).is_none()
         };
         assert!(shown("```\nname: demo\n```") && !shown("```\nname: shop\n```"));
     }
