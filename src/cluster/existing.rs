@@ -121,6 +121,7 @@ impl Existing {
 mod tests {
     use super::super::fake::Program;
     use super::*;
+    use crate::config::Provider;
 
     /// A context `dev` that leads to `server`, and one that is current and leads elsewhere.
     async fn existing(server: &str) -> (Program, Existing) {
@@ -202,6 +203,24 @@ mod tests {
         assert_eq!(
             existing.end(End::Delete).await.unwrap_err().code,
             Code::Internal
+        );
+    }
+
+    #[test]
+    fn what_runs_beside_the_nodes_is_none() {
+        let role = |name: &str, key: &str, value: &str| {
+            let labels = [(key.to_owned(), value.to_owned())].into();
+            ROLES.iter().find_map(|role| role(name, &labels))
+        };
+        assert_eq!(
+            role("x", "io.x-k8s.kind.role", "external-load-balancer"),
+            None
+        );
+        assert_eq!(role("x", "k3d.role", "registry"), None);
+        assert_eq!(role("x", "com.docker.compose.service", "db"), None);
+        assert_eq!(
+            role("p-m02", "created_by.minikube.sigs.k8s.io", "true"),
+            Some((Provider::Minikube, false))
         );
     }
 }
