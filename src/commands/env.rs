@@ -4,6 +4,7 @@ use super::Context;
 use super::ports::forwards;
 use crate::config::ClusterConfig;
 use crate::error::{Errors, Exit, Result};
+use crate::process::quote;
 use crate::ui::{self, Format};
 
 /// Prints shell exports: `NAME_HOST`, `NAME_PORT` and `NAME_URL` of every forward, and `KUBECONFIG`.
@@ -30,7 +31,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         }
         Format::Table => variables
             .iter()
-            .for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''")))),
+            .for_each(|(k, v)| ui::out(&format!("export {k}={}\n", quote(v)))),
     }
     Ok(Exit::Ok)
 }

@@ -13,6 +13,7 @@ use crate::config::{Origin, Project};
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee, Taken, listeners};
+use crate::process::quote;
 use crate::session::client;
 
 /// A forward whose port is fixed.
@@ -242,7 +243,7 @@ fn with_containers(
             claim,
             &format!("container `{}`", holder.container),
         );
-        Some(check.hint(format!("docker stop {}", holder.container)))
+        Some(check.hint(format!("docker stop {}", quote(&holder.container))))
     };
     let of_claims = claims
         .iter()

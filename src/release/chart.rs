@@ -17,6 +17,7 @@ use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
 use crate::paths::refused;
+use crate::process::quote;
 
 /// Copies that were not used for this long are removed.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -433,8 +434,8 @@ fn dependency_error(error: Error, local: &Local) -> Error {
         .iter()
         .find(|d| d.repository.starts_with("http"));
     let hint = match remote.filter(|_| unknown_repository) {
-        Some(d) => format!("helm repo add {} {}", d.name, d.repository),
-        None => format!("helm dependency update {}", local.source.display()),
+        Some(d) => format!("helm repo add {} {}", quote(&d.name), quote(&d.repository)),
+        None => format!("helm dependency update {}", quote(&local.source)),
     };
     Error {
         code: Code::ChartDependency,
