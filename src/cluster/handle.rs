@@ -93,7 +93,7 @@ impl Handle {
     /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.
     ///
     /// # Errors
-    /// As [`Self::reader`]; [`Code::DockerUnavailable`].
+    /// As [`Self::reader`]; [`Code::DockerRequest`].
     pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
         let has_own = self.is_brought() && nodes.is_empty();
         let is_lost =

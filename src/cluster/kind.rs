@@ -15,10 +15,10 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::creation;
-use super::nodes::{self, Node, docker_error};
+use super::nodes::{self, Node};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
-use crate::docker::Engine;
+use crate::docker::{Engine, request_failed};
 use crate::error::{Code, Error, Result};
 use crate::paths::{refused, write_atomic};
 use crate::process;
@@ -156,7 +156,7 @@ impl Kind {
                 .docker
                 .stop_container(&node.name, Some(options))
                 .await
-                .map_err(|e| docker_error(&e))?;
+                .map_err(|e| request_failed(&format!("cannot stop node `{}`", node.name), &e))?;
         }
         Ok(())
     }
@@ -176,7 +176,7 @@ impl Kind {
             .docker
             .list_images(Some(options))
             .await
-            .map_err(|e| docker_error(&e))?;
+            .map_err(|e| request_failed("cannot list the images", &e))?;
         Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
     }
 
