@@ -481,7 +481,7 @@ mod tests {
     #[ignore = "a process that other tests start"]
     fn saves_until_killed() {
         let machine = std::path::PathBuf::from(std::env::var_os(MACHINE).unwrap());
-        let leases = Leases::open(&machine.join("state"));
+        let leases = Leases::open(&machine.join("it's a state"));
         let id = std::env::var("DEVK_TEST_PROJECT").unwrap();
         let project = Lessee {
             root: machine.join(&id),
