@@ -11,6 +11,7 @@ pub mod config;
 pub mod database;
 pub mod docker;
 pub mod doctor;
+mod dockerfile;
 pub mod down;
 pub mod environment;
 pub mod error;
