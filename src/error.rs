@@ -294,6 +294,25 @@ impl From<Error> for Errors {
 }
 
 /// The nearest known name within two edits (one for short names), for "did you mean".
+/// Problems as they are found, to be reported together.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<Error>);
+
+impl Problems {
+    /// The value of a result; what is wrong instead is kept.
+    pub(crate) fn keep<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|problems| self.0.extend(problems.into().0))
+            .ok()
+    }
+}
+
+impl From<Problems> for Errors {
+    fn from(problems: Problems) -> Self {
+        Self(problems.0)
+    }
+}
+
 pub fn suggest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let reach = if name.chars().count() <= 4 { 1 } else { 2 };
     known

@@ -2,6 +2,7 @@
 //!
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md).
 
+mod again;
 pub mod bridge;
 pub mod cli;
 pub mod cluster;
@@ -10,8 +11,8 @@ pub mod compose;
 pub mod config;
 pub mod database;
 pub mod docker;
-pub mod doctor;
 mod dockerfile;
+pub mod doctor;
 pub mod down;
 pub mod environment;
 pub mod error;

@@ -5,13 +5,13 @@ use serde::Serialize;
 use super::bridged;
 use super::requests::{Rendered as RenderedService, Skipped, Wanted, skipped};
 use super::taken::{compose, taken};
-use super::{Charts, Own, keep};
+use super::{Charts, Own};
 use crate::bridge::Switch;
 use crate::compose::Compose;
 use crate::config::Project;
 use crate::docker;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors};
+use crate::error::{Code, Error, Errors, Problems};
 use crate::paths::Paths;
 use crate::plan::ForwardFact;
 use crate::ports::{self, Forward, Leases, Lessee, Taken};
@@ -49,11 +49,11 @@ pub async fn table(
     environment: &Environment,
     switch: Switch,
 ) -> Result<Table, Errors> {
-    let mut problems = vec![];
-    let compose = keep(compose(project, environment), &mut problems);
-    let helm = keep(Helm::find(environment).map_err(Errors::from), &mut problems);
+    let mut problems = Problems::default();
+    let compose = problems.keep(compose(project, environment));
+    let helm = problems.keep(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
-        return Err(Errors(problems));
+        return Err(problems.into());
     };
     let (engine, mut unseen) = match docker::connect(environment).await {
         Ok(engine) => (Some(engine), vec![]),

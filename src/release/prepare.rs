@@ -15,7 +15,7 @@ use super::secrets::Secrets;
 use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
@@ -96,23 +96,12 @@ pub async fn prepare(
         resolve,
         decided,
     } = *given;
-    let mut problems = Vec::new();
-    let files = keep(
-        values::resolve_files(&release.values, resolve),
-        &mut problems,
-    );
-    let set = keep(
-        values::resolve_set(&release.set, &release.origin, resolve),
-        &mut problems,
-    );
-    let chart = keep(
-        Chart::open(release, helm, &paths.cache)
-            .await
-            .map_err(Errors::from),
-        &mut problems,
-    );
+    let mut problems = Problems::default();
+    let files = problems.keep(values::resolve_files(&release.values, resolve));
+    let set = problems.keep(values::resolve_set(&release.set, &release.origin, resolve));
+    let chart = problems.keep(Chart::open(release, helm, &paths.cache).await);
     let (Some(files), Some(set), Some(chart)) = (files, set, chart) else {
-        return Err(Errors(problems));
+        return Err(problems.into());
     };
 
     let known = known(&chart, &files);
@@ -146,10 +135,6 @@ impl Prepared {
             .iter()
             .flat_map(|file| [std::ffi::OsStr::new("-f"), file.as_os_str()])
     }
-}
-
-fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.0)).ok()
 }
 
 /// What a chart's values are without devk's own.
