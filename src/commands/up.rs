@@ -15,6 +15,7 @@ use crate::process::last_lines;
 use crate::session::build::Build;
 use crate::session::client;
 use crate::session::control::{Connection, Keep, Outcome, Reply, Request};
+use crate::ui::event::Event;
 use crate::ui::{self, Format, View};
 
 /// Prints the plan.
@@ -42,8 +43,8 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
     let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
-        Format::Json => ui::json(&plan),
-        Format::Table => ui::out(&plan_table(&plan)),
+        Format::Json => ui::json(&plan)?,
+        Format::Table => ui::out(&plan_table(&plan))?,
     }
     Ok(Exit::Ok)
 }
@@ -100,18 +101,21 @@ pub async fn run(
         }
         Heard::Lost => return Err(lost(context, &project.id).into()),
     };
-    summary(context.format, &outcome);
+    let printed = summary(context.format, &outcome);
     match keep {
-        Keep::Detached => {}
-        // When `--once` returns the ports are free.
-        Keep::Once => leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?,
-        Keep::Attached => {
+        Keep::Attached if printed.is_ok() => {
             if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
         }
+        Keep::Detached => {}
+        // When `--once` returns the ports are free. Nobody stays where nobody reads.
+        Keep::Once | Keep::Attached => {
+            leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
+        }
     }
+    ui::even_unread(printed)?;
     Ok(if outcome.ready {
         Exit::Ok
     } else {
@@ -150,8 +154,9 @@ async fn ask(
         // If it cannot be sent, reading finds the end of the conversation.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
+        let show = |event: &Event| ui::even_unread(view.event(event));
         let heard = tokio::select! {
-            heard = settle(&mut connection, view, &mut answered) => heard?,
+            heard = settle(&mut connection, show, &mut answered) => heard?,
             _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
         let was_ending =
@@ -170,14 +175,14 @@ async fn ask(
 /// Shows events until the outcome. `answered`: the session has begun to work.
 async fn settle(
     connection: &mut Connection,
-    view: &mut View,
+    mut show: impl FnMut(&Event) -> Result<()>,
     answered: &mut bool,
 ) -> Result<Heard, Errors> {
     loop {
         match connection.read.next().await? {
             Some(Reply::Event { event }) => {
                 *answered = true;
-                view.event(&event);
+                show(&event)?;
             }
             Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(Box::new(outcome))),
             Some(Reply::Refused { errors }) => return Err(errors),
@@ -188,7 +193,7 @@ async fn settle(
     }
 }
 
-/// Shows logs and events until Ctrl-C (then true) or until `devk down` ends the session.
+/// Shows logs and events until Ctrl-C or until nobody reads them (then true), or until `devk down` ends the session.
 async fn stay(
     context: &Context,
     project: &crate::config::Project,
@@ -200,13 +205,18 @@ async fn stay(
         ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
     }
     let mut answered = true;
-    tokio::select! {
-        ended = settle(connection, view, &mut answered) => match ended? {
+    let show = |event: &Event| view.event(event);
+    let ended = tokio::select! {
+        ended = settle(connection, show, &mut answered) => ended.and_then(|heard| match heard {
             Heard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
-        },
-        () = logs::follow_all(context, project), if context.format == Format::Table => Ok(false),
+        }),
+        error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
         _ = ctrl_c.recv() => Ok(true),
+    };
+    match ended {
+        Err(errors) if errors.is_unread() => Ok(true),
+        ended => ended,
     }
 }
 
@@ -225,7 +235,7 @@ async fn leave(
         loop {
             match connection.read.next().await? {
                 // Every step that was at work ends, and says so.
-                Some(Reply::Event { event }) => view.event(&event),
+                Some(Reply::Event { event }) => ui::even_unread(view.event(&event))?,
                 Some(Reply::Left {
                     session_ends: false,
                 }) => return Ok("the session goes on; `devk down` ends it\n"),
@@ -254,7 +264,7 @@ fn lost(context: &Context, id: &str) -> Error {
         .hint("devk up")
 }
 
-fn summary(format: Format, outcome: &Outcome) {
+fn summary(format: Format, outcome: &Outcome) -> Result<()> {
     match format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "settled": outcome})),
         Format::Table => ui::out(&summary_text(outcome)),
