@@ -15,7 +15,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::graph::{self, Verdict};
 use crate::image;
-use crate::observe::{self, Observed, Own};
+use crate::observe::{self, Observed, Own, Stack};
 use crate::paths::Paths;
 use crate::plan::{Action, ClusterFact, ForwardFact, Plan, PlannedStep};
 use crate::ports::{Forward, Leases, Lessee};
@@ -57,14 +57,14 @@ pub async fn up(
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     session.finished().await;
-    let mut project = session
+    let (mut project, compose) = session
         .read(&asked.source, paths, &asked.environment)
         .await?;
     if project.id != asked.id {
         return Err(other_project(&project, &asked.id).into());
     }
     cluster::settle(&mut project.cluster, paths, &asked.environment);
-    let observed = observe_and_hold(session, paths, &project, asked).await?;
+    let observed = observe_and_hold(session, paths, (&project, compose), asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let run = Run::new(&project, paths, &observed, session, stale);
     let mut failed = run.execute(&Plan::of(&observed.facts)).await;
@@ -84,7 +84,7 @@ pub async fn up(
 async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
-    project: &Project,
+    (project, compose): (&Project, Stack),
     Asked {
         environment,
         bridging,
@@ -97,6 +97,7 @@ async fn observe_and_hold(
     loop {
         let observed = observe::observe(
             project,
+            compose.clone(),
             paths,
             &Own(session.ports()),
             environment,

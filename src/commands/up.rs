@@ -40,7 +40,9 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
         switch: bridge,
         once: false,
     };
-    let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
+    let compose = observe::compose(&project, &environment);
+    let paths = &context.paths;
+    let observed = observe::observe(&project, compose, paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan)?,

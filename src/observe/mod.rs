@@ -9,7 +9,7 @@ pub mod requests;
 pub mod table;
 mod taken;
 
-pub use taken::{compose, numbers};
+pub use taken::{Stack, compose, numbers};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -78,20 +78,22 @@ pub struct Observed {
     pub facts: Facts,
 }
 
-/// Looks at everything, in the environment of whoever asked for it.
+/// Looks at everything, in the environment of whoever asked for it; at the Compose files as they were read with the
+/// project.
 ///
 /// # Errors
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
 pub async fn observe(
     project: &Project,
+    compose: Stack,
     paths: &Paths,
     own: &Own,
     environment: &Environment,
     bridging: Bridging,
 ) -> Result<Observed, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.keep(taken::compose(project, environment));
+    let compose = problems.keep(compose);
     let Some((engine, helm)) = problems.keep(tools(project, paths, environment).await) else {
         return Err(problems.into());
     };

@@ -21,6 +21,7 @@ use crate::config::{Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
+use crate::observe::Stack;
 use crate::paths::Paths;
 use crate::plan::ForwardFact;
 use crate::ui::{self, event::Reporter};
@@ -211,7 +212,7 @@ impl Session {
         self.told.send_replace(self.status());
     }
 
-    /// Reads the project. From before that on, a change of what it is made from is told.
+    /// Reads the project and its Compose files. From before that on, a change of what the plan is made from is told.
     ///
     /// # Errors
     /// As [`crate::config::load`].
@@ -220,7 +221,7 @@ impl Session {
         source: &Source,
         paths: &Paths,
         environment: &Environment,
-    ) -> Result<Project, Errors> {
+    ) -> Result<(Project, Stack), Errors> {
         self.inputs
             .read(source, paths, environment, &self.changed)
             .await
