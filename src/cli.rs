@@ -260,7 +260,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                     .await
             }
             Command::Schema => {
-                ui::json(&config::json_schema());
+                ui::json(&config::json_schema())?;
                 Ok(Exit::Ok)
             }
             Command::Relay => commands::relay().await,

@@ -163,6 +163,8 @@ codes! {
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     StateForeign => "state.foreign", Usage, "a folder that only the user may reach is somebody else's, or open to others";
+    OutputClosed => "output.closed", Ok, "whoever read the output reads no more; it is not shown, and no result changes by it";
+    OutputIo => "output.io", Failed, "the output could not be written";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
 }
@@ -281,9 +283,33 @@ impl Errors {
         }
     }
 
+    /// They say that nobody reads the output, and nothing else.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.0.iter().all(|e| e.code == Code::OutputClosed)
+    }
+
     /// The exit code of the first problem.
     pub fn exit(&self) -> Exit {
         self.0.first().map_or(Exit::Failed, |e| e.code.exit())
+    }
+}
+
+/// Problems as they are found, to be reported together.
+#[derive(Debug, Default)]
+pub(crate) struct Problems(pub(crate) Vec<Error>);
+
+impl Problems {
+    /// The value of a result; what is wrong instead is kept.
+    pub(crate) fn keep<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
+        result
+            .map_err(|problems| self.0.extend(problems.into().0))
+            .ok()
+    }
+}
+
+impl From<Problems> for Errors {
+    fn from(problems: Problems) -> Self {
+        Self(problems.0)
     }
 }
 
@@ -291,11 +317,6 @@ impl From<Error> for Errors {
     fn from(error: Error) -> Self {
         Self(vec![error])
     }
-}
-
-/// The value, or None once its problems stand with the others.
-pub fn keep<T>(result: Result<T, Errors>, problems: &mut Vec<Error>) -> Option<T> {
-    result.map_err(|errors| problems.extend(errors.0)).ok()
 }
 
 /// The nearest known name within two edits (one for short names), for "did you mean".

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::compose::Stack;
 use crate::compose::{self, Compose, ENV_FILE, found_names};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
@@ -132,7 +133,8 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Reads the project, and watches what it is made from before it is read. Changes are told from then on.
+    /// Reads the project and its Compose files, and watches what they are made from before that is read. Changes are
+    /// told from then on.
     ///
     /// # Errors
     /// As [`config::load`].
@@ -142,11 +144,11 @@ impl Inputs {
         paths: &Paths,
         environment: &Environment,
         changes: &Teller,
-    ) -> Result<Project, Errors> {
+    ) -> Result<(Project, Stack), Errors> {
         let read = || {
             let project = config::load(source, paths)?;
             // What is wrong with Compose files is told when the plan is made.
-            let compose = compose::of_project(&project, environment).ok().flatten();
+            let compose = compose::of_project(&project, environment);
             Ok((project, compose))
         };
         self.read_watched(read, changes).await
@@ -155,17 +157,16 @@ impl Inputs {
     /// Reads again as long as it leads to something that was not watched yet while it was read.
     async fn read_watched(
         &mut self,
-        mut read: impl FnMut() -> Result<(Project, Option<Compose>), Errors>,
+        mut read: impl FnMut() -> Result<(Project, Stack), Errors>,
         changes: &Teller,
-    ) -> Result<Project, Errors> {
+    ) -> Result<(Project, Stack), Errors> {
         loop {
             let (project, compose) = read()?;
             // What cannot be watched is tried again, and told, when the plan is made.
-            let (is_more, _) = self
-                .watch(&places(&project, compose.as_ref()), changes)
-                .await;
+            let found = compose.iter().flatten().next();
+            let (is_more, _) = self.watch(&places(&project, found), changes).await;
             if !is_more {
-                return Ok(project);
+                return Ok((project, compose));
             }
         }
     }
@@ -290,6 +291,10 @@ mod tests {
         }
 
         async fn read(&mut self) -> Project {
+            self.read_all().await.0
+        }
+
+        async fn read_all(&mut self) -> (Project, Stack) {
             let source = self.source();
             let paths = self.paths();
             self.inputs
@@ -365,9 +370,9 @@ mod tests {
             if readings == 1 {
                 trial.write("devk.yaml", &devk_yaml("chart", "more.yaml"));
             }
-            Ok((project, None))
+            Ok((project, Ok(None)))
         };
-        let project = inputs.read_watched(read, &trial.changes).await.unwrap();
+        let (project, _) = inputs.read_watched(read, &trial.changes).await.unwrap();
         assert_eq!(project.releases[0].values, [trial.path("more.yaml")]);
         // The second reading led to more.yaml, which may have changed before its watch began.
         assert_eq!(readings, 3);
@@ -383,9 +388,9 @@ mod tests {
         let mut readings = 0;
         let read = || {
             readings += 1;
-            Ok((trial.load()?, None))
+            Ok((trial.load()?, Ok(None)))
         };
-        inputs.read_watched(read, &trial.changes).await.unwrap();
+        let _ = inputs.read_watched(read, &trial.changes).await.unwrap();
         assert_eq!(readings, 1);
         trial.is_quiet().await;
     }
@@ -412,6 +417,29 @@ mod tests {
         trial
             .is_told("compose.yaml", "services: {a: {image: y}}\n")
             .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_handed_on_of_compose_was_read_after_its_watch_began() {
+        let mut trial = Trial::new();
+        trial.write("compose.yaml", "services: {a: {image: x}}\n");
+        let mut inputs = Inputs::default();
+        let mut readings = 0;
+        let read = || {
+            let project = trial.load()?;
+            let compose = compose::of_project(&project, &Environment::default());
+            readings += 1;
+            if readings == 1 {
+                trial.write("compose.yaml", "services: {b: {image: x}}\n");
+            }
+            Ok((project, compose))
+        };
+        let (_, compose) = inputs.read_watched(read, &trial.changes).await.unwrap();
+        let services: Vec<_> = compose.unwrap().unwrap().services.into_keys().collect();
+        assert_eq!(services, ["b"]);
+        trial.write("compose.yaml", "services: [\n");
+        let (_, compose) = trial.read_all().await;
+        assert!(compose.is_err(), "it is told when the plan is made");
     }
 
     #[tokio::test]

@@ -3,6 +3,7 @@
 //! Data flows one way: config → observe → plan → up → session (docs/architecture.md); imports lead downwards only
 //! (xtask/src/tidy/layers.rs).
 
+mod again;
 pub mod bridge;
 pub mod cli;
 pub mod cluster;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod daemon;
 pub mod database;
 pub mod docker;
+mod dockerfile;
 pub mod doctor;
 pub mod down;
 pub mod environment;

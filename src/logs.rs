@@ -12,7 +12,7 @@ use kube::Api;
 use kube::api::{ListParams, LogParams};
 use tokio::task::JoinSet;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Result, internal};
 use crate::log_lines::LogLines;
 use crate::ui::{self, Format};
 
@@ -35,7 +35,7 @@ impl Printed {
         }
     }
 
-    fn print(self, pod: &str, container: &str, line: &str) {
+    fn print(self, pod: &str, container: &str, line: &str) -> Result<()> {
         match self {
             Self::Prefixed => ui::out(&format!("{pod} | {line}\n")),
             Self::Json => ui::json(
@@ -65,6 +65,12 @@ impl std::fmt::Debug for Tail {
     }
 }
 
+/// Why a log was not shown to its end.
+enum Ended {
+    Unread,
+    Unprinted(Error),
+}
+
 /// One run of one container; a restart is another.
 type Run = (String, String, i32);
 
@@ -72,7 +78,7 @@ impl Tail {
     /// Prints the logs; with `follow` it goes on until it is dropped.
     ///
     /// # Errors
-    /// [`Code::ClusterUnreachable`] if the pods cannot be listed. A log that cannot be read (its
+    /// [`Code::ClusterUnreachable`] if the pods cannot be listed; as [`ui::out`]. A log that cannot be read (its
     /// container has not started) is none.
     pub async fn show(&self, follow: bool) -> Result<()> {
         let mut streams = JoinSet::new();
@@ -88,10 +94,14 @@ impl Tail {
             }
             first = false;
             if !follow {
-                streams.join_all().await;
+                while let Some(ended) = streams.join_next().await {
+                    ended.map_err(|e| internal(&e))??;
+                }
                 return Ok(());
             }
-            while streams.try_join_next().is_some() {}
+            while let Some(ended) = streams.try_join_next() {
+                ended.map_err(|e| internal(&e))??;
+            }
             tokio::time::sleep(AGAIN).await;
         }
     }
@@ -102,7 +112,7 @@ impl Tail {
         follow: bool,
         first: bool,
         seen: &Arc<Mutex<HashSet<Run>>>,
-        streams: &mut JoinSet<()>,
+        streams: &mut JoinSet<Result<()>>,
     ) {
         let is_new = seen.lock().is_ok_and(|mut seen| seen.insert(run.clone()));
         if is_new {
@@ -111,9 +121,14 @@ impl Tail {
             let tail = self.clone();
             let seen = seen.clone();
             streams.spawn(async move {
-                if tail.stream(&run, follow, lines).await.is_err() {
+                match tail.stream(&run, follow, lines).await {
                     // Not started yet, or its node is away: another look will find it.
-                    let _ = seen.lock().map(|mut seen| seen.remove(&run));
+                    Err(Ended::Unread) => {
+                        let _ = seen.lock().map(|mut seen| seen.remove(&run));
+                        Ok(())
+                    }
+                    Err(Ended::Unprinted(error)) => Err(error),
+                    Ok(()) => Ok(()),
                 }
             });
         }
@@ -133,7 +148,7 @@ impl Tail {
 
     /// Prints one run's lines. A stream that is cut off (an API server that restarts, hours of silence, a
     /// laptop that slept) is taken up again where it ended.
-    async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> kube::Result<()> {
+    async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> Result<(), Ended> {
         let (pod, container, _) = run;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut params = LogParams {
@@ -142,11 +157,16 @@ impl Tail {
             tail_lines,
             ..LogParams::default()
         };
-        let mut lines = LogLines::new(api.log_stream(pod, &params).await?);
+        let mut lines = LogLines::new(
+            api.log_stream(pod, &params)
+                .await
+                .map_err(|_| Ended::Unread)?,
+        );
         loop {
             let mut last = Timestamp::now();
             while let Ok(Some(line)) = lines.next().await {
-                self.printed.print(pod, container, &line.text);
+                let printed = self.printed.print(pod, container, &line.text);
+                printed.map_err(Ended::Unprinted)?;
                 last = Timestamp::now();
             }
             (params.since_time, params.tail_lines) = (Some(last), None);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
+use crate::process::quote;
 
 /// How often a lock that somebody else has is tried again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -153,12 +154,8 @@ pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
         format!("cannot {what} `{}`: {cause}", path.display()),
     );
     // The nearest folder that is there can be looked at.
-    let folder = path
-        .ancestors()
-        .skip(1)
-        .find(|folder| folder.is_dir())
-        .unwrap_or(Path::new("/"))
-        .display();
+    let folder = path.ancestors().skip(1).find(|folder| folder.is_dir());
+    let folder = quote(folder.unwrap_or(Path::new("/")));
     match cause.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => error.hint(format!("make room there: df -h {folder}")),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => error.hint(format!(
@@ -231,6 +228,12 @@ mod tests {
                 .contains("XDG_STATE_HOME")
         );
         assert_eq!(hint(ErrorKind::NotFound), None);
+        let dir = tempfile::tempdir().unwrap();
+        let odd = dir.path().join("it's a state");
+        std::fs::create_dir(&odd).unwrap();
+        let full = refused("write", &odd.join("x"), &ErrorKind::StorageFull.into());
+        let shown = crate::process::pasted(&full.hint.unwrap(), "df -h ");
+        assert_eq!(Path::new(&shown), odd);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{Bridge, name, overlap};
 use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
 use crate::docker::{Engine, Exec, PublishedPort};
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::owner::Owner;
 use crate::process::Cmd;
 
@@ -51,22 +51,16 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
     let service =
         source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
     let credentials = source::credentials(service);
-    let mut problems = vec![];
+    let mut problems = Problems::default();
     let default = || name::default(&credentials.main, given.project.worktree.as_deref());
     let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database)
         .and_then(|()| overlap::unused(&database, &credentials.main, compose));
-    keep(usable.map_err(|e| located(e, &config)), &mut problems);
-    let chart = keep(
-        chart(&config, given.charts).map_err(|e| located(e, &config)),
-        &mut problems,
-    );
-    let server = keep(
-        reached(&given, compose, service, &credentials).await,
-        &mut problems,
-    );
-    let (Some((release, paths)), Some(server), []) = (chart, server, &problems[..]) else {
-        return Err(Errors(problems));
+    problems.keep(usable.map_err(|e| located(e, &config)));
+    let chart = problems.keep(chart(&config, given.charts).map_err(|e| located(e, &config)));
+    let server = problems.keep(reached(&given, compose, service, &credentials).await);
+    let (Some((release, paths)), Some(server), []) = (chart, server, &problems.0[..]) else {
+        return Err(problems.into());
     };
     let mark = Mark::of(&given.project.id, given.owner);
     let made = is_made(&server, &database, &mark)
@@ -94,10 +88,6 @@ pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
         relay,
         database,
     })
-}
-
-fn keep<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
-    result.map_err(|error| problems.push(error)).ok()
 }
 
 /// `--bridge` without a `bridge:` block.

@@ -7,6 +7,7 @@ use super::source::Published;
 use crate::compose::{Compose, Service};
 use crate::docker::{self, Engine, PublishedPort};
 use crate::error::{Code, Error, Result};
+use crate::process::quote;
 
 /// The container that serves the published port. None: Docker knows of none, and something else may serve it.
 ///
@@ -65,7 +66,8 @@ fn foreign(holder: &PublishedPort, service: &Service) -> Error {
         "port {port} is held by container `{container}`, which is not this Compose's `{}`",
         service.name
     );
-    let error = Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {container}"));
+    let error =
+        Error::new(Code::BridgeUnreachable, text).hint(format!("docker stop {}", quote(container)));
     match compose_service.as_ref().zip(compose_project.as_ref()) {
         Some((service, project)) => error.evidence(format!(
             "it is service `{service}` of Compose project `{project}`"

@@ -18,6 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Code, Error, Result};
+use crate::relay::pump::pump;
 
 /// How old the nodes' addresses may be. A node that restarts may get another one.
 const FRESH: Duration = Duration::from_secs(2);
@@ -157,7 +158,7 @@ async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<G
         let _ =
             set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
     }
-    if tokio::io::copy_bidirectional(&mut inward, &mut outward)
+    if pump(&mut inward, &mut outward, |_| {}, |_| {})
         .await
         .is_err()
     {
@@ -216,6 +217,54 @@ mod tests {
         assert_ne!(relay.address.port(), server.port());
         // The last bytes of a side that has closed arrive, too.
         assert_eq!(says(&relay, &[7; 100_000]).await.unwrap(), [7; 100_000]);
+    }
+
+    #[tokio::test]
+    async fn a_reset_of_either_side_is_a_reset_for_the_other() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = server.local_addr().unwrap();
+        let relay = Relay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
+            .await
+            .unwrap();
+        for by_pod in [true, false] {
+            let mut pod = TcpStream::connect(relay.address).await.unwrap();
+            let (mut database, _) = server.accept().await.unwrap();
+            pod.write_all(b"x").await.unwrap();
+            assert_eq!(database.read(&mut [0; 1]).await.unwrap(), 1);
+            let (breaks, sees) = match by_pod {
+                true => (pod, &mut database),
+                false => (database, &mut pod),
+            };
+            breaks.set_zero_linger().unwrap();
+            drop(breaks);
+            let error = sees.read(&mut [0; 1]).await.unwrap_err();
+            assert_eq!(
+                error.kind(),
+                std::io::ErrorKind::ConnectionReset,
+                "{by_pod}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_side_that_has_closed_still_hears_what_the_other_has_to_say() {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let to = server.local_addr().unwrap();
+        let relay = Relay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
+            .await
+            .unwrap();
+        let mut pod = TcpStream::connect(relay.address).await.unwrap();
+        let (mut database, _) = server.accept().await.unwrap();
+        database.write_all(b"bye").await.unwrap();
+        database.shutdown().await.unwrap();
+        let mut heard = vec![];
+        pod.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"bye");
+        pod.write_all(b"last").await.unwrap();
+        pod.shutdown().await.unwrap();
+        let mut heard = vec![];
+        database.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"last");
     }
 
     #[tokio::test]

@@ -8,9 +8,9 @@ use bollard::query_parameters::InspectContainerOptions;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::nodes::{Node, docker_error};
+use super::nodes::Node;
 use crate::config::Provider;
-use crate::docker::{Engine, Identity, is_not_found};
+use crate::docker::{Engine, Identity, is_not_found, request_failed};
 use crate::error::{Result, internal};
 use crate::paths::{refused, write_atomic};
 use crate::relay::handover;
@@ -72,7 +72,7 @@ impl Creation {
     /// These nodes are what this attempt has made.
     ///
     /// # Errors
-    /// [`Code::DockerUnavailable`](crate::error::Code::DockerUnavailable).
+    /// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
     pub(super) async fn made(
         &self,
         nodes: &[Node],
@@ -89,7 +89,10 @@ impl Creation {
         {
             Ok(found) => found,
             Err(e) if is_not_found(&e) => return Ok(false),
-            Err(e) => return Err(docker_error(&e)),
+            Err(e) => {
+                let what = format!("cannot look at node `{}`", node.name);
+                return Err(request_failed(&what, &e));
+            }
         };
         // Only such an Engine has the folder (src/cluster/kind.rs).
         let shares = node.provider == Provider::Kind && engine.host.starts_with("unix://");

@@ -15,6 +15,7 @@ use super::nodes::{self, Node, Role};
 use super::{Cluster, End, State, k3d, kind, locality, minikube, pin, runtime};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result, internal};
+use crate::process::quote;
 use crate::ui::event::Step;
 
 /// A node may be a container of any provider that makes its nodes of containers.
@@ -96,7 +97,7 @@ impl Existing {
         }
         let forget = format!(
             "if the cluster is gone for good: rm -r {}",
-            self.dir.display()
+            quote(&self.dir)
         );
         match error.hint {
             Some(ref hint) if error.code == Code::ClusterContext => {
@@ -122,6 +123,7 @@ mod tests {
     use super::super::fake::Program;
     use super::*;
     use crate::config::Provider;
+    use crate::process::pasted;
 
     /// A context `dev` that leads to `server`, and one that is current and leads elsewhere.
     async fn existing(server: &str) -> (Program, Existing) {
@@ -186,11 +188,11 @@ mod tests {
         std::fs::write(pin::file(&existing.dir), "{}").unwrap();
         let error = existing.state().await.unwrap_err();
         assert_eq!(error.code, Code::ClusterContext);
-        let forget = format!(
-            "if the cluster is gone for good: rm -r {}",
-            existing.dir.display()
+        let forgotten = pasted(
+            &error.hint.unwrap(),
+            "if the cluster is gone for good: rm -r ",
         );
-        assert!(error.hint.unwrap().ends_with(&forget));
+        assert_eq!(PathBuf::from(forgotten), existing.dir);
     }
 
     #[tokio::test]

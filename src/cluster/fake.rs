@@ -58,9 +58,9 @@ impl Program {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
-    /// A folder for the state of a cluster.
+    /// A folder for the state of a cluster, with a name that has to be quoted in a shell.
     pub(crate) fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
+        self.dir.path().join("it's a state")
     }
 
     /// The calls so far, private paths shortened.

@@ -16,6 +16,7 @@ use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, Identity};
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
+use crate::process::quote;
 use crate::ui::event::Step;
 
 /// The right to change a cluster. One devk at a time has it, together with the programs that it started.
@@ -87,7 +88,7 @@ impl Handle {
     /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.
     ///
     /// # Errors
-    /// As [`Self::reader`]; [`Code::DockerUnavailable`].
+    /// As [`Self::reader`]; [`Code::DockerRequest`].
     pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
         let has_own = self.is_brought() && nodes.is_empty();
         let is_lost =
@@ -164,7 +165,7 @@ impl Handle {
             false => format!(
                 "choose that Engine: `docker context use NAME`, or export DOCKER_HOST={}; or name another cluster \
                  (`cluster: {{name: …}}` in devk.yaml)",
-                kept.host
+                quote(&kept.host)
             ),
         };
         let id = if id.is_empty() { "without an ID" } else { id };
@@ -173,7 +174,7 @@ impl Handle {
             .evidence(format!("found:  Engine {id} at {}", self.engine.host))
             .hint(format!(
                 "{choose}; if that Engine is gone for good: rm -r {}",
-                self.dir.display()
+                quote(&self.dir)
             ))
     }
 
@@ -292,7 +293,7 @@ impl Handle {
                 tool.removal(&self.name)
             ),
             // It is not devk's to remove, and what devk knows of it is of no use then.
-            _ => format!("rm -r {}", self.dir.display()),
+            _ => format!("rm -r {}", quote(&self.dir)),
         };
         error.hint(format!("if the cluster will never answer again: {way}"))
     }
@@ -368,6 +369,7 @@ impl Handle {
 mod tests {
     use std::sync::Mutex;
 
+    use crate::process::pasted;
     use serde_json::json;
 
     use super::super::fake::{ENGINE, Program, api, container, told};
@@ -497,12 +499,7 @@ mod tests {
             error.evidence[1].starts_with(&format!("found:  Engine {ENGINE} at tcp://")),
             "{error:?}"
         );
-        assert!(
-            error
-                .hint
-                .unwrap()
-                .ends_with(&format!("rm -r {}", dir.display()))
-        );
+        assert_eq!(PathBuf::from(pasted(&error.hint.unwrap(), "rm -r ")), dir);
         for same in [
             pinned_on(Some(ENGINE)),
             pinned_on(Some("")),
@@ -611,10 +608,8 @@ mod tests {
             },
         )
         .unwrap();
-        assert!(
-            hint().ends_with(&format!("rm -r {}", dir.display())),
-            "it is not devk's to remove"
-        );
+        let forgotten = pasted(&hint(), "rm -r ");
+        assert_eq!(PathBuf::from(forgotten), dir, "it is not devk's to remove");
     }
 
     #[tokio::test]

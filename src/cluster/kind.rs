@@ -15,11 +15,11 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::creation;
-use super::nodes::{self, Labels, Node, docker_error};
+use super::nodes::{self, Labels, Node};
 use super::tool::{Tool, not_created};
 use super::{Cluster, End, State};
 use crate::config::Provider;
-use crate::docker::Engine;
+use crate::docker::{Engine, request_failed};
 use crate::error::{Code, Error, Result};
 use crate::paths::{refused, write_atomic};
 use crate::process;
@@ -167,7 +167,7 @@ impl Kind {
                 .docker
                 .stop_container(&node.name, Some(options))
                 .await
-                .map_err(|e| docker_error(&e))?;
+                .map_err(|e| request_failed(&format!("cannot stop node `{}`", node.name), &e))?;
         }
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Kind {
             .docker
             .list_images(Some(options))
             .await
-            .map_err(|e| docker_error(&e))?;
+            .map_err(|e| request_failed("cannot list the images", &e))?;
         Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
     }
 

@@ -5,14 +5,15 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use bollard::Docker;
 use bollard::query_parameters::ListContainersOptions;
 
-use super::nodes::{self, docker_error};
+use super::nodes;
+use crate::docker::request_failed;
 use crate::error::{Code, Error, Result};
 
 /// The server's host is this machine or a container of this Engine. A name counts as what it resolves to, and one
 /// that does not resolve is elsewhere.
 ///
 /// # Errors
-/// [`Code::ClusterContext`] if that is no URL, [`Code::DockerUnavailable`].
+/// [`Code::ClusterContext`] if that is no URL, [`Code::DockerRequest`].
 pub(super) async fn is_here(server: &str, docker: &Docker) -> Result<bool> {
     let addresses = addresses(server).await?;
     if addresses.iter().all(is_own) {
@@ -21,7 +22,7 @@ pub(super) async fn is_here(server: &str, docker: &Docker) -> Result<bool> {
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
         .await
-        .map_err(|e| docker_error(&e))?;
+        .map_err(|e| request_failed("cannot list the containers", &e))?;
     let containers: Vec<_> = containers.iter().flat_map(nodes::addresses).collect();
     Ok(addresses
         .iter()

@@ -15,7 +15,6 @@ mod kind;
 mod kubeconfig;
 mod locality;
 mod minikube;
-pub(crate) mod mirror;
 pub mod namespace;
 mod network;
 mod nodes;
@@ -47,7 +46,7 @@ pub trait Cluster: fmt::Debug + Send + Sync {
     /// is started, for an unchanged `up` starts none.
     ///
     /// # Errors
-    /// [`DockerUnavailable`](crate::error::Code::DockerUnavailable).
+    /// [`DockerRequest`](crate::error::Code::DockerRequest).
     fn state(&self) -> BoxFuture<'_, Result<State>>;
 
     /// Makes it run: creates it if it is absent, starts it if it is stopped. Also called for one that runs by

@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use bollard::Docker;
 use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptionsBuilder};
 
-use super::nodes::docker_error;
-use crate::docker::is_not_found;
+use crate::docker::{is_not_found, request_failed};
 use crate::error::Result;
 
 /// It is not there yet: the provider will bring it.
 ///
 /// # Errors
-/// [`Code::DockerUnavailable`](crate::error::Code::DockerUnavailable).
+/// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
 pub(super) async fn is_absent(docker: &Docker, network: &str) -> Result<bool> {
     match docker
         .inspect_network(network, None::<InspectNetworkOptions>)
@@ -20,7 +19,10 @@ pub(super) async fn is_absent(docker: &Docker, network: &str) -> Result<bool> {
     {
         Ok(_) => Ok(false),
         Err(e) if is_not_found(&e) => Ok(true),
-        Err(e) => Err(docker_error(&e)),
+        Err(e) => Err(request_failed(
+            &format!("cannot look at network `{network}`"),
+            &e,
+        )),
     }
 }
 

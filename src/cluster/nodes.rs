@@ -12,7 +12,8 @@ use jiff::Timestamp;
 
 use super::State;
 use crate::config::Provider;
-use crate::error::{Code, Error, Result};
+use crate::docker::request_failed;
+use crate::error::Result;
 
 /// A node container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub(super) struct Wanted {
 /// All node containers with one label (`KEY=VALUE`), control planes first.
 ///
 /// # Errors
-/// [`Code::DockerUnavailable`].
+/// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
 pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result<Vec<Node>> {
     let filters = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListContainersOptionsBuilder::default()
@@ -53,7 +54,7 @@ pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result
     let containers = docker
         .list_containers(Some(options))
         .await
-        .map_err(|e| docker_error(&e))?;
+        .map_err(|e| request_failed("cannot list the node containers", &e))?;
     Ok(sorted(
         containers
             .into_iter()
@@ -66,12 +67,12 @@ pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result
 /// Engine.
 ///
 /// # Errors
-/// [`Code::DockerUnavailable`].
+/// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
 pub(super) async fn among(docker: &Docker, wanted: &[Wanted], roles: &[Role]) -> Result<Vec<Node>> {
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
         .await
-        .map_err(|e| docker_error(&e))?;
+        .map_err(|e| request_failed("cannot list the containers", &e))?;
     Ok(matched(containers, wanted, roles).unwrap_or_default())
 }
 
@@ -152,26 +153,19 @@ pub(super) fn control_plane(nodes: &[Node]) -> String {
 /// When each node was started, by the clock of the machine that Docker runs on, which is the nodes'.
 ///
 /// # Errors
-/// [`Code::DockerUnavailable`].
+/// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
 pub(super) async fn starts(docker: &Docker, nodes: &[Node]) -> Result<BTreeMap<String, Timestamp>> {
     let mut starts = BTreeMap::new();
     for node in nodes {
         let found = docker
             .inspect_container(&node.name, None::<InspectContainerOptions>)
             .await;
-        let state = found.map_err(|e| docker_error(&e))?.state;
+        let failed = |e| request_failed(&format!("cannot look at node `{}`", node.name), &e);
+        let state = found.map_err(failed)?.state;
         let started = state.and_then(|state| state.started_at?.parse().ok());
         starts.extend(started.map(|started| (node.name.clone(), started)));
     }
     Ok(starts)
-}
-
-pub(super) fn docker_error(error: &bollard::errors::Error) -> Error {
-    Error::new(
-        Code::DockerUnavailable,
-        "the Docker Engine refused a request",
-    )
-    .evidence(error.to_string())
 }
 
 #[cfg(test)]
@@ -180,6 +174,8 @@ mod tests {
 
     use super::super::fake;
     use super::*;
+    use crate::docker::fake::Containers;
+    use crate::error::{Code, Exit};
 
     fn container(name: &str, address: &str, labels: &serde_json::Value) -> ContainerSummary {
         serde_json::from_value(fake::container(name, true, address, labels)).unwrap()
@@ -196,6 +192,20 @@ mod tests {
         labels
             .get("role")
             .map(|role| (Provider::Kind, role == "control-plane"))
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_engine_refuses_is_told_in_its_words_and_not_as_an_engine_that_is_away()
+     {
+        let refusing = Containers::start(|_| (String::new(), 0)).await;
+        let error = labelled(&refusing.docker, "a=b", role).await.unwrap_err();
+        assert_eq!(
+            (error.code, error.code.exit()),
+            (Code::DockerRequest, Exit::Failed)
+        );
+        let said = "cannot list the node containers: /";
+        assert!(error.message.starts_with(said), "{error}");
+        assert!(starts(&refusing.docker, &[]).await.unwrap().is_empty());
     }
 
     #[test]

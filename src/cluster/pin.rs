@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::docker::Identity;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
+use crate::process::quote;
 
 /// What devk knows of the cluster it writes to. One file a cluster, `<state>/clusters/<name>/pin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +62,7 @@ fn unreadable(path: &Path, cause: &dyn std::fmt::Display) -> Error {
     )
     .hint(format!(
         "if the cluster is yours to write to: rm {} && devk up",
-        path.display()
+        quote(path)
     ))
 }
 
@@ -119,13 +120,14 @@ pub fn check(
     .evidence(format!("found:  kube-system {uid}{at}"))
     .hint(format!(
         "if this cluster is yours to write to: rm {} && devk up",
-        file(cluster).display()
+        quote(file(cluster))
     )))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::process::pasted;
 
     fn pin() -> Pin {
         let uid = "u1".into();
@@ -169,5 +171,18 @@ mod tests {
         assert_eq!(load(dir.path()), Ok(Some(pin())));
         std::fs::write(file(dir.path()), "{").unwrap();
         assert_eq!(load(dir.path()).unwrap_err().code, Code::StateIo);
+    }
+
+    #[test]
+    fn the_pin_that_is_to_be_removed_is_named_for_a_shell() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().join("it's a state");
+        std::fs::create_dir(&dir).unwrap();
+        std::fs::write(file(&dir), "{").unwrap();
+        let damaged = load(&dir).unwrap_err();
+        let other = check(&pin(), "devk", &dir, "u2", None).unwrap_err();
+        for hint in [damaged.hint.unwrap(), other.hint.unwrap()] {
+            assert_eq!(Path::new(&pasted(&hint, "rm ")), file(&dir), "{hint}");
+        }
     }
 }

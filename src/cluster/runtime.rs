@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, ListParams};
 
 use super::client::refused;
-use super::nodes::{Wanted, docker_error};
+use super::nodes::Wanted;
+use crate::docker::request_failed;
 use crate::error::Result;
 
 /// How Kubernetes names the one runtime that devk brings images to.
@@ -14,12 +15,12 @@ const CONTAINERD: &str = "containerd://";
 /// The nodes run on this very Engine, as Docker Desktop's, Colima's and Rancher Desktop's do: its images are theirs.
 ///
 /// # Errors
-/// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable), [`DockerUnavailable`](crate::error::Code::DockerUnavailable).
+/// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable), [`DockerRequest`](crate::error::Code::DockerRequest).
 pub(super) async fn run_on(docker: &Docker, client: &kube::Client) -> Result<bool> {
     let engine = docker
         .info()
         .await
-        .map_err(|e| docker_error(&e))?
+        .map_err(|e| request_failed("cannot ask Docker about itself", &e))?
         .name
         .unwrap_or_default();
     let nodes = list(client).await?;

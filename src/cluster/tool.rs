@@ -8,7 +8,7 @@ use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::paths::Paths;
-use crate::process::Cmd;
+use crate::process::{Cmd, quote};
 
 /// A provider's program.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Tool {
 
     /// The command by which people remove a cluster.
     pub(super) fn removal(&self, name: &str) -> String {
-        format!("{} {}{name}", self.program, self.remove)
+        format!("{} {}{}", self.program, self.remove, quote(name))
     }
 
     /// The path of the program.

@@ -13,9 +13,9 @@ pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Er
     let compose = compose::load(options)?.ok_or_else(|| missing(options))?;
     let ports: Vec<&Port> = compose.published().collect();
     match format {
-        Format::Json => ui::json(&serde_json::json!({"version": 1, "compose": ports})),
-        Format::Table if markdown => ui::out(&ui::markdown(&list(&ports))),
-        Format::Table => ui::out(&ui::table(&list(&ports))),
+        Format::Json => ui::json(&serde_json::json!({"version": 1, "compose": ports}))?,
+        Format::Table if markdown => ui::out(&ui::markdown(&list(&ports)))?,
+        Format::Table => ui::out(&ui::table(&list(&ports)))?,
     }
     Ok(Exit::Ok)
 }

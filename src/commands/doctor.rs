@@ -26,7 +26,7 @@ pub struct Options {
 /// Prints every check. Outside a project the machine alone is examined.
 ///
 /// # Errors
-/// None: whatever is broken is a finding.
+/// None but those of printing: whatever is broken is a finding.
 pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
     let mut facts = Facts::gather(context.project(), &context.paths, &environment).await;
@@ -36,10 +36,10 @@ pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
     }
     let mut checks = doctor::check(&facts);
     seen_from(&context.source.dir, &mut checks);
-    match context.format {
+    ui::even_unread(match context.format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "checks": checks})),
         Format::Table => ui::out(&text(&checks)),
-    }
+    })?;
     Ok(exit(&checks, options.strict))
 }
 

@@ -7,7 +7,7 @@ use crate::daemon::client;
 use crate::docker;
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
-use crate::error::{Errors, Exit};
+use crate::error::{Errors, Exit, Result};
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
 
@@ -43,10 +43,13 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         cluster,
         reporter,
     };
+    // Whether or not somebody reads of it, it goes on.
     let show = async {
+        let mut shown = Ok(());
         while let Ok(event) = events.recv().await {
-            view.event(&event);
+            shown = shown.and(view.event(&event));
         }
+        shown
     };
     let work = async {
         let ending = down.run(delete).await;
@@ -54,18 +57,26 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         drop(down);
         ending
     };
-    let (ending, ()) = tokio::join!(work, show);
+    let (ending, shown) = tokio::join!(work, show);
+    let ending = ending?;
+    shown?;
     report(
         context.format,
         &project.id,
         delete,
-        &ending?,
+        &ending,
         bridge.as_ref(),
-    );
+    )?;
     Ok(Exit::Ok)
 }
 
-fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: Option<&Record>) {
+fn report(
+    format: Format,
+    project: &str,
+    delete: bool,
+    ending: &Ending,
+    bridge: Option<&Record>,
+) -> Result<()> {
     if format == Format::Json {
         return ui::json(&serde_json::json!({
             "version": 1, "project": project, "ending": ending, "deleted": delete, "bridge": bridge,
@@ -82,8 +93,9 @@ fn report(format: Format, project: &str, delete: bool, ending: &Ending, bridge: 
             format!("it is removed and the cluster left, as {because}")
         }
     };
-    ui::out(&format!("`{project}` is down: {what}\n"));
-    if let Some(bridge) = bridge {
-        ui::out(&format!("{}\n", bridge.stays()));
+    ui::out(&format!("`{project}` is down: {what}\n"))?;
+    match bridge {
+        Some(bridge) => ui::out(&format!("{}\n", bridge.stays())),
+        None => Ok(()),
     }
 }

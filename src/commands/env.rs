@@ -4,6 +4,7 @@ use super::Context;
 use super::ports::forwards;
 use crate::config::ClusterConfig;
 use crate::error::{Errors, Exit, Result};
+use crate::process::quote;
 use crate::ui::{self, Format};
 
 /// Prints shell exports: `NAME_HOST`, `NAME_PORT` and `NAME_URL` of every forward, and `KUBECONFIG`.
@@ -26,11 +27,14 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         Format::Json => {
             let map: serde_json::Map<_, _> =
                 variables.into_iter().map(|(k, v)| (k, v.into())).collect();
-            ui::json(&serde_json::json!({"version": 1, "env": map}));
+            ui::json(&serde_json::json!({"version": 1, "env": map}))?;
         }
-        Format::Table => variables
-            .iter()
-            .for_each(|(k, v)| ui::out(&format!("export {k}='{}'\n", v.replace('\'', r"'\''")))),
+        Format::Table => {
+            let lines = variables
+                .iter()
+                .map(|(k, v)| format!("export {k}={}\n", quote(v)));
+            ui::out(&lines.collect::<String>())?;
+        }
     }
     Ok(Exit::Ok)
 }
@@ -43,8 +47,8 @@ pub fn kubeconfig(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
     let path = kubeconfig_path(context, &project.cluster);
     match context.format {
-        Format::Json => ui::json(&serde_json::json!({"version": 1, "kubeconfig": path})),
-        Format::Table => ui::out(&format!("{path}\n")),
+        Format::Json => ui::json(&serde_json::json!({"version": 1, "kubeconfig": path}))?,
+        Format::Table => ui::out(&format!("{path}\n"))?,
     }
     Ok(Exit::Ok)
 }

@@ -26,7 +26,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 async fn show(connection: &mut Connection, view: &mut View) -> Result<()> {
     while let Some(reply) = connection.read.next::<Reply>().await? {
         if let Reply::Event { event } = reply {
-            view.event(&event);
+            view.event(&event)?;
         }
     }
     Ok(())

@@ -47,8 +47,8 @@ pub async fn run(
 }
 
 /// Follows everything, from now on; for a foreground `up`. Without end: where a cluster could not be
-/// made there are no logs yet, and that is no reason to end the session.
-pub async fn follow_all(context: &Context, project: &Project) {
+/// made there are no logs yet, and that is no reason to end the session. The answer is why they cannot be printed.
+pub async fn follow_all(context: &Context, project: &Project) -> Error {
     loop {
         if let Ok(client) = connect(context, project).await {
             let printed = Printed::of(context.format);
@@ -59,8 +59,13 @@ pub async fn follow_all(context: &Context, project: &Project) {
                 lines: 0,
                 printed,
             };
-            // It returns only if the first look failed.
-            let _ = tail.show(true).await;
+            // Otherwise it returns only if the first look failed.
+            match tail.show(true).await {
+                Err(error) if matches!(error.code, Code::OutputClosed | Code::OutputIo) => {
+                    return error;
+                }
+                _ => {}
+            }
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -22,9 +22,9 @@ pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
     let project = context.project()?;
     let table = shown(context, &project).await?;
     match context.format {
-        Format::Json => ui::json(&document(&table)),
-        Format::Table if markdown => ui::out(&each(&table, ui::markdown)),
-        Format::Table => ui::out(&each(&table, ui::table)),
+        Format::Json => ui::json(&document(&table))?,
+        Format::Table if markdown => ui::out(&each(&table, ui::markdown))?,
+        Format::Table => ui::out(&each(&table, ui::table))?,
     }
     Ok(Exit::Ok)
 }

@@ -96,8 +96,8 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     let status = status(context, &project).await?;
     match context.format {
-        Format::Json => ui::json(&status),
-        Format::Table => ui::out(&text(&status)),
+        Format::Json => ui::json(&status)?,
+        Format::Table => ui::out(&text(&status))?,
     }
     Ok(Exit::Ok)
 }

@@ -16,6 +16,7 @@ use crate::observe;
 use crate::plan::Plan;
 use crate::program::Build;
 use crate::session::outcome::Outcome;
+use crate::ui::event::Event;
 use crate::ui::{self, Format, View};
 
 /// Prints the plan.
@@ -40,11 +41,13 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
         switch: bridge,
         once: false,
     };
-    let observed = observe::observe(&project, &context.paths, &own, &environment, bridging).await?;
+    let compose = crate::compose::of_project(&project, &environment);
+    let paths = &context.paths;
+    let observed = observe::observe(&project, compose, paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
-        Format::Json => ui::json(&plan),
-        Format::Table => ui::out(&plan_table(&plan)),
+        Format::Json => ui::json(&plan)?,
+        Format::Table => ui::out(&plan_table(&plan))?,
     }
     Ok(Exit::Ok)
 }
@@ -101,18 +104,21 @@ pub async fn run(
         }
         Heard::Lost => return Err(lost(context, &project.id).into()),
     };
-    summary(context.format, &outcome);
+    let printed = summary(context.format, &outcome);
     match keep {
-        Keep::Detached => {}
-        // When `--once` returns the ports are free.
-        Keep::Once => leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?,
-        Keep::Attached => {
+        Keep::Attached if printed.is_ok() => {
             if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
         }
+        Keep::Detached => {}
+        // When `--once` returns the ports are free. Nobody stays where nobody reads.
+        Keep::Once | Keep::Attached => {
+            leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
+        }
     }
+    ui::even_unread(printed)?;
     Ok(if outcome.ready {
         Exit::Ok
     } else {
@@ -151,8 +157,9 @@ async fn ask(
         // If it cannot be sent, reading finds the end of the conversation.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
+        let show = |event: &Event| ui::even_unread(view.event(event));
         let heard = tokio::select! {
-            heard = settle(&mut connection, view, &mut answered) => heard?,
+            heard = settle(&mut connection, show, &mut answered) => heard?,
             _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
         let was_ending =
@@ -171,14 +178,14 @@ async fn ask(
 /// Shows events until the outcome. `answered`: the session has begun to work.
 async fn settle(
     connection: &mut Connection,
-    view: &mut View,
+    mut show: impl FnMut(&Event) -> Result<()>,
     answered: &mut bool,
 ) -> Result<Heard, Errors> {
     loop {
         match connection.read.next().await? {
             Some(Reply::Event { event }) => {
                 *answered = true;
-                view.event(&event);
+                show(&event)?;
             }
             Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(Box::new(outcome))),
             Some(Reply::Refused { errors }) => return Err(errors),
@@ -189,7 +196,7 @@ async fn settle(
     }
 }
 
-/// Shows logs and events until Ctrl-C (then true) or until `devk down` ends the session.
+/// Shows logs and events until Ctrl-C or until nobody reads them (then true), or until `devk down` ends the session.
 async fn stay(
     context: &Context,
     project: &crate::config::Project,
@@ -201,13 +208,18 @@ async fn stay(
         ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
     }
     let mut answered = true;
-    tokio::select! {
-        ended = settle(connection, view, &mut answered) => match ended? {
+    let show = |event: &Event| view.event(event);
+    let ended = tokio::select! {
+        ended = settle(connection, show, &mut answered) => ended.and_then(|heard| match heard {
             Heard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
-        },
-        () = logs::follow_all(context, project), if context.format == Format::Table => Ok(false),
+        }),
+        error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
         _ = ctrl_c.recv() => Ok(true),
+    };
+    match ended {
+        Err(errors) if errors.is_unread() => Ok(true),
+        ended => ended,
     }
 }
 
@@ -226,7 +238,7 @@ async fn leave(
         loop {
             match connection.read.next().await? {
                 // Every step that was at work ends, and says so.
-                Some(Reply::Event { event }) => view.event(&event),
+                Some(Reply::Event { event }) => ui::even_unread(view.event(&event))?,
                 Some(Reply::Left {
                     session_ends: false,
                 }) => return Ok("the session goes on; `devk down` ends it\n"),
@@ -255,7 +267,7 @@ fn lost(context: &Context, id: &str) -> Error {
         .hint("devk up")
 }
 
-fn summary(format: Format, outcome: &Outcome) {
+fn summary(format: Format, outcome: &Outcome) -> Result<()> {
     match format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "settled": outcome})),
         Format::Table => ui::out(&summary_text(outcome)),

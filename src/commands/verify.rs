@@ -38,10 +38,10 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         equal: differences.is_empty(),
         differences,
     };
-    match context.format {
+    ui::even_unread(match context.format {
         Format::Json => ui::json(&verified),
         Format::Table => ui::out(&text(&verified)),
-    }
+    })?;
     Ok(if verified.equal {
         Exit::Ok
     } else {

@@ -42,7 +42,7 @@ use crate::config::Origin;
 use crate::database::Named;
 use crate::docker::PublishedPort;
 
-pub use of_project::of_project;
+pub use of_project::{Stack, of_project};
 pub use options::{ENV_FILE, found_names};
 pub use read::load;
 

@@ -5,12 +5,15 @@ use crate::config::Project;
 use crate::environment::Environment;
 use crate::error::Errors;
 
+/// The Compose stack beside a project as it was read, or all that is wrong with its files.
+pub type Stack = Result<Option<Compose>, Errors>;
+
 /// The Compose stack beside the project: the files that devk.yaml names, else what Compose itself would
 /// find from the project's folder. None: there is none.
 ///
 /// # Errors
 /// All that is wrong with the files: as long as they cannot be read, nobody knows what they will take.
-pub fn of_project(project: &Project, environment: &Environment) -> Result<Option<Compose>, Errors> {
+pub fn of_project(project: &Project, environment: &Environment) -> Stack {
     if project.compose.as_ref().is_some_and(Vec::is_empty) {
         return Ok(None);
     }

@@ -11,6 +11,7 @@ use super::{memory, socket};
 use crate::error::{Code, Error, Result};
 use crate::log_lines::last_lines;
 use crate::paths::{Lock, Paths, refused};
+use crate::process::quote;
 use crate::session::status::SessionStatus;
 
 /// How long a new supervisor may take to listen.
@@ -176,7 +177,7 @@ fn not_started(log: &Path) -> Error {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     Error::new(Code::SessionLost, "the session does not start")
         .evidence(last_lines(&text, 20))
-        .hint(format!("less {}", log.display()))
+        .hint(format!("less {}", quote(log)))
 }
 
 /// What the running session tells of itself; None if none runs, or if it ends instead of answering.
@@ -268,6 +269,12 @@ mod tests {
         drop(theirs);
         let status = status_of(ours.into()).await.map_err(|error| error.code)?;
         Ok(status.map(|status| status.pid))
+    }
+
+    #[test]
+    fn the_log_of_a_session_that_does_not_start_is_named_for_a_shell() {
+        let hint = not_started(Path::new("/it's a state/log")).hint.unwrap();
+        assert_eq!(crate::process::pasted(&hint, "less "), "/it's a state/log");
     }
 
     #[tokio::test]

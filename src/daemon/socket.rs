@@ -10,6 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::error::{Code, Error, Result};
 use crate::paths::{Paths, refused};
+use crate::process::quote;
 
 /// The longest path that `sun_path` takes everywhere: it has 104 bytes on macOS and 108 on Linux, one of them for the
 /// end of the text.
@@ -124,8 +125,9 @@ fn is_own(folder: &Path, user: u32) -> Result<bool> {
     };
     let shown = folder.display();
     let mend = format!(
-        "have it removed, or chmod 700 it if it is yours (ls -ld {shown}); or let XDG_STATE_HOME name a shorter folder: \
-         then it is not used"
+        "have it removed, or chmod 700 it if it is yours (ls -ld {}); or let XDG_STATE_HOME name a shorter folder: \
+         then it is not used",
+        quote(folder)
     );
     Err(Error::new(
         Code::StateForeign,

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use super::endpoint::Surroundings;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
-use crate::process::Cmd;
+use crate::process::{Cmd, quote};
 
 /// By registry, as BuildKit names it.
 pub type Credentials = HashMap<String, DockerCredentials>;
@@ -174,7 +174,7 @@ async fn ask(
             format!("`{name}` {what} for registry `{registry}`"),
         )
         .evidence("the image is built without credentials for it")
-        .hint(format!("docker login {registry}"))
+        .hint(format!("docker login {}", quote(registry)))
     };
     let program = environment.find(
         &name,

@@ -14,6 +14,7 @@ use crate::image;
 use crate::owner::Owner;
 use crate::paths::{Lock, Paths, is_gone};
 use crate::ports::{Leases, Lessee};
+use crate::process::quote;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {
@@ -208,7 +209,7 @@ fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>)
         Err(missing) => return skipped(&[id], missing),
     };
     let kubeconfig = cluster
-        .map(|cluster| cluster.kubeconfig.display().to_string())
+        .map(|cluster| quote(&cluster.kubeconfig))
         .unwrap_or_default();
     let finding = |(name, root): &(String, PathBuf)| {
         Check::warning(
@@ -217,7 +218,7 @@ fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>)
         )
         .evidence(root.display().to_string())
         .hint(format!(
-            "kubectl --kubeconfig '{kubeconfig}' delete namespace {name}    # with its data"
+            "kubectl --kubeconfig {kubeconfig} delete namespace {name}    # with its data"
         ))
     };
     findings(

@@ -14,6 +14,7 @@ use crate::daemon::client;
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee, Taken, listeners};
+use crate::process::quote;
 
 /// A forward whose port is fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,7 +243,7 @@ fn with_containers(
             claim,
             &format!("container `{}`", holder.container),
         );
-        Some(check.hint(format!("docker stop {}", holder.container)))
+        Some(check.hint(format!("docker stop {}", quote(&holder.container))))
     };
     let of_claims = claims
         .iter()

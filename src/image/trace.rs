@@ -4,6 +4,8 @@ use std::collections::{HashMap, VecDeque};
 
 use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 
+use crate::dockerfile::{Instruction, instructions};
+
 /// A failing instruction is shown with this many of its last lines.
 const KEPT_LINES: usize = 30;
 
@@ -110,41 +112,22 @@ pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
         .and_then(|rest| rest.split_once("] "))
         .map_or(vertex, |(_, name)| name);
     let wanted = one_line(name);
-    instructions(dockerfile)
-        .into_iter()
-        .find(|(_, text)| same_instruction(text, &wanted))
-        .map(|(line, _)| line)
+    let is_it = |i: &Instruction| {
+        let text = format!("{} {}", i.keyword, one_line(&i.text));
+        same_instruction(text.trim_end(), &wanted)
+    };
+    let mut instructions = instructions(dockerfile).into_iter();
+    instructions.find(is_it).map(|found| found.line)
 }
 
 /// BuildKit shortens a heredoc to its first line: `RUN <<EOF (set -e...)`.
 fn same_instruction(text: &str, wanted: &str) -> bool {
-    let capitalised = |text: &str| match text.split_once(' ') {
+    let wanted = match wanted.split_once(' ') {
         Some((keyword, rest)) => format!("{} {rest}", keyword.to_uppercase()),
-        None => text.to_uppercase(),
+        None => wanted.to_uppercase(),
     };
-    let text = capitalised(text);
-    let wanted = capitalised(wanted);
     let heredoc = wanted.split_once(" (").map_or("", |(start, _)| start);
     text == wanted || (heredoc.contains("<<") && text == heredoc)
-}
-
-/// Each instruction of a Dockerfile with the line it starts on, continuation lines joined.
-fn instructions(dockerfile: &str) -> Vec<(u32, String)> {
-    let mut found: Vec<(u32, String)> = Vec::new();
-    let mut continued = false;
-    for (number, line) in (1u32..).zip(dockerfile.lines()) {
-        let trimmed = line.trim();
-        if trimmed.is_empty() || trimmed.starts_with('#') {
-            continue;
-        }
-        let text = one_line(trimmed.trim_end_matches('\\'));
-        match found.last_mut().filter(|_| continued) {
-            Some((_, instruction)) => *instruction = format!("{instruction} {text}"),
-            None => found.push((number, text)),
-        }
-        continued = trimmed.ends_with('\\');
-    }
-    found
 }
 
 #[cfg(test)]
@@ -235,5 +218,17 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn the_line_is_right_with_another_escape_character_and_around_here_documents() {
+        let dockerfile = "# escape=`\nFROM a\nRUN one && `\n  two\nCOPY x c:\\\nRUN <<EOF\nRUN npm ci\n  COPY a b\nEOF\n\
+                          COPY a b\nRUN npm ci\n";
+        let line = |vertex: &str| line_of(vertex, dockerfile);
+        assert_eq!(line("[2/6] RUN one &&   two"), Some(3));
+        assert_eq!(line("[3/6] COPY x c:\\"), Some(5));
+        assert_eq!(line("[4/6] RUN <<EOF (RUN npm ci...)"), Some(6));
+        assert_eq!(line("[5/6] COPY a b"), Some(10));
+        assert_eq!(line("[6/6] RUN npm ci"), Some(11));
     }
 }

@@ -21,11 +21,11 @@ pub use table::Own;
 
 use crate::bridge::{Bridge, Bridging};
 use crate::cluster::{Access, Handle};
-use crate::compose::{self, Compose};
+use crate::compose::{Compose, Stack};
 use crate::config::Project;
 use crate::docker::{self, Engine};
 use crate::environment::Environment;
-use crate::error::{Errors, Result, keep};
+use crate::error::{Errors, Problems, Result};
 use crate::owner::Owner;
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts};
@@ -57,22 +57,24 @@ pub struct Observed {
     pub facts: Facts,
 }
 
-/// Looks at everything, in the environment of whoever asked for it.
+/// Looks at everything, in the environment of whoever asked for it; at the Compose files as they were read with the
+/// project.
 ///
 /// # Errors
 /// All problems that would keep `up` from its end, as far as they can be seen without changing
 /// anything.
 pub async fn observe(
     project: &Project,
+    compose: Stack,
     paths: &Paths,
     own: &Own,
     environment: &Environment,
     bridging: Bridging,
 ) -> Result<Observed, Errors> {
-    let mut problems = vec![];
-    let compose = keep(compose::of_project(project, environment), &mut problems);
-    let Some((engine, helm)) = keep(tools(project, paths, environment).await, &mut problems) else {
-        return Err(Errors(problems));
+    let mut problems = Problems::default();
+    let compose = problems.keep(compose);
+    let Some((engine, helm)) = problems.keep(tools(project, paths, environment).await) else {
+        return Err(problems.into());
     };
     let handle = Handle::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
@@ -85,21 +87,15 @@ pub async fn observe(
     );
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
     let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
-    let taken = keep(taken, &mut problems);
-    let cluster = keep(cluster, &mut problems);
-    let draft = keep(draft, &mut problems);
+    let taken = problems.keep(taken);
+    let cluster = problems.keep(cluster);
+    let draft = problems.keep(draft);
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
-        (taken, cluster, draft, &problems[..])
+        (taken, cluster, draft, &problems.0[..])
     else {
         // What is wrong with the images is seen without the ports, too.
-        problems.extend(
-            images(project, &stand_in_forwards(project))
-                .await
-                .err()
-                .map(|e| e.0)
-                .unwrap_or_default(),
-        );
-        return Err(Errors(problems));
+        problems.keep(images(project, &stand_in_forwards(project)).await);
+        return Err(problems.into());
     };
     let seen = Seen {
         engine: &engine,
@@ -191,27 +187,18 @@ async fn tools(
     paths: &Paths,
     environment: &Environment,
 ) -> Result<(Engine, Helm), Errors> {
-    let mut problems = vec![];
-    let engine = docker::connect(environment)
-        .await
-        .map_err(|e| problems.push(e));
-    let helm = Helm::find(environment).map_err(|e| problems.push(e));
+    let mut problems = Problems::default();
+    let engine = problems.keep(docker::connect(environment).await);
+    let helm = problems.keep(Helm::find(environment));
     match (engine, helm) {
-        (Ok(engine), Ok(helm)) => Errors::unless_empty(problems, (engine, helm)),
-        (Ok(engine), Err(())) => {
+        (Some(engine), Some(helm)) => Ok((engine, helm)),
+        (Some(engine), None) => {
             // Where helm is missing, so may be what makes the cluster.
             let owner = Owner::of(&project.root, paths).await;
-            keep(
-                cluster(
-                    &Handle::of(&engine, &project.cluster, paths),
-                    project,
-                    &owner,
-                )
-                .await,
-                &mut problems,
-            );
-            Err(Errors(problems))
+            let handle = Handle::of(&engine, &project.cluster, paths);
+            problems.keep(cluster(&handle, project, &owner).await);
+            Err(problems.into())
         }
-        (Err(()), _) => Err(Errors(problems)),
+        (None, _) => Err(problems.into()),
     }
 }

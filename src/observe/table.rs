@@ -13,7 +13,7 @@ use crate::compose::{self, Compose};
 use crate::config::Project;
 use crate::docker;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, keep};
+use crate::error::{Code, Error, Errors, Problems};
 use crate::paths::Paths;
 use crate::plan::{ForwardFact, Skipped};
 use crate::ports::{self, Forward, Leases, Lessee, Taken};
@@ -54,11 +54,11 @@ pub async fn table(
     environment: &Environment,
     switch: Switch,
 ) -> Result<Table, Errors> {
-    let mut problems = vec![];
-    let compose = keep(compose::of_project(project, environment), &mut problems);
-    let helm = keep(Helm::find(environment).map_err(Errors::from), &mut problems);
+    let mut problems = Problems::default();
+    let compose = problems.keep(compose::of_project(project, environment));
+    let helm = problems.keep(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
-        return Err(Errors(problems));
+        return Err(problems.into());
     };
     let (engine, mut unseen) = match docker::connect(environment).await {
         Ok(engine) => (Some(engine), vec![]),

@@ -14,6 +14,7 @@ use super::{Forward, Leased};
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, is_gone, refused, write_atomic};
+use crate::process::quote;
 
 /// The layout of the file; one of another number is not read.
 const VERSION: u32 = 1;
@@ -212,7 +213,8 @@ impl Leases {
         Error::new(Code::StateIo, format!("`{file}` is no list of port leases"))
             .evidence(cause)
             .hint(format!(
-                "rm '{file}'    # only the memory of ports is lost, they are assigned anew"
+                "rm {}    # only the memory of ports is lost, they are assigned anew",
+                quote(&self.file)
             ))
     }
 
@@ -222,7 +224,8 @@ impl Leases {
             "`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}"
         );
         Error::new(Code::StateIo, message).hint(format!(
-            "run the other devk, or rm '{file}'    # the ports of all projects are assigned anew"
+            "run the other devk, or rm {}    # the ports of all projects are assigned anew",
+            quote(&self.file)
         ))
     }
 }
@@ -251,6 +254,7 @@ fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
 mod tests {
     use super::*;
     use crate::ports::{Request, Taken, assign};
+    use crate::process::pasted;
 
     struct Machine {
         dir: tempfile::TempDir,
@@ -259,7 +263,7 @@ mod tests {
 
     fn machine() -> Machine {
         let dir = tempfile::tempdir().unwrap();
-        let leases = Leases::open(&dir.path().join("state"));
+        let leases = Leases::open(&dir.path().join("it's a state"));
         Machine { dir, leases }
     }
 
@@ -402,7 +406,8 @@ mod tests {
             std::fs::write(&machine.leases.file, damage).unwrap();
             let error = machine.leases.of(&shop).unwrap_err();
             assert_eq!(error.code, Code::StateIo, "{damage}");
-            assert!(error.hint.unwrap().starts_with("rm '"), "{damage}");
+            let file = pasted(&error.hint.unwrap(), "rm ");
+            assert_eq!(Path::new(&file), machine.leases.file, "{damage}");
             assert!(
                 machine.leases.save(&shop, &[]).is_err(),
                 "{damage} was overwritten"
@@ -427,12 +432,8 @@ mod tests {
                     .ends_with("was written by another devk: its layout is 9, this devk knows 1"),
                 "{error}"
             );
-            assert!(
-                error
-                    .hint
-                    .unwrap()
-                    .starts_with("run the other devk, or rm '")
-            );
+            let file = pasted(&error.hint.unwrap(), "run the other devk, or rm ");
+            assert_eq!(Path::new(&file), machine.leases.file);
         }
         assert_eq!(
             std::fs::read_to_string(&machine.leases.file).unwrap(),
@@ -480,7 +481,7 @@ mod tests {
     #[ignore = "a process that other tests start"]
     fn saves_until_killed() {
         let machine = std::path::PathBuf::from(std::env::var_os(MACHINE).unwrap());
-        let leases = Leases::open(&machine.join("state"));
+        let leases = Leases::open(&machine.join("it's a state"));
         let id = std::env::var("DEVK_TEST_PROJECT").unwrap();
         let project = Lessee {
             root: machine.join(&id),

@@ -18,6 +18,7 @@ use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
 use crate::paths::refused;
+use crate::process::quote;
 pub use local::folders;
 use local::{Local, archive_version, at_release, collect, missing_chart};
 
@@ -219,8 +220,8 @@ fn dependency_error(error: Error, local: &Local) -> Error {
         .iter()
         .find(|d| d.repository.starts_with("http"));
     let hint = match remote.filter(|_| unknown_repository) {
-        Some(d) => format!("helm repo add {} {}", d.name, d.repository),
-        None => format!("helm dependency update {}", local.source.display()),
+        Some(d) => format!("helm repo add {} {}", quote(&d.name), quote(&d.repository)),
+        None => format!("helm dependency update {}", quote(&local.source)),
     };
     Error {
         code: Code::ChartDependency,

@@ -16,6 +16,8 @@ pub(super) use log::logs;
 const LOG_LINES: usize = 10;
 /// A longer log line is cut: some programs log whole requests.
 const LINE_LENGTH: usize = 400;
+/// The exit code that containerd gives a container that was gone when it was started itself.
+const LOST: i32 = 255;
 /// Probes may fail this often while a program starts.
 const PATIENT_PROBES: i32 = 3;
 
@@ -206,7 +208,13 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> 
     let ended = ended(state)
         .or_else(|| container.last_state.as_ref().and_then(ended))
         .filter(|end| end.exit_code != 0);
+    let lost = ended.is_some_and(is_of_its_node) && is_started_again(pod);
+    let ended = ended.filter(|_| !lost);
     let (reason, detail) = match &state.waiting {
+        // It is on its way back.
+        Some(waiting) if lost && waiting.reason.as_deref() == Some("CrashLoopBackOff") => {
+            return None;
+        }
         Some(waiting) => {
             let detail = waiting.message.clone().unwrap_or_default();
             (waiting_reason(waiting.reason.as_deref()?, ended)?, detail)
@@ -229,6 +237,20 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> 
         image: container.image.clone(),
         ..whole_pod(pod, reason, "")
     })
+}
+
+/// It ended with its node, or with what runs containers there: that was started again and does not know how the
+/// container ended. `devk down` stops nodes, too.
+fn is_of_its_node(end: &ContainerStateTerminated) -> bool {
+    end.exit_code == LOST && end.reason.as_deref() == Some("Unknown")
+}
+
+fn is_started_again(pod: &Pod) -> bool {
+    let policy = pod
+        .spec
+        .iter()
+        .find_map(|spec| spec.restart_policy.as_ref());
+    policy.is_none_or(|policy| policy != "Never")
 }
 
 fn ended(state: &ContainerState) -> Option<&ContainerStateTerminated> {
@@ -471,6 +493,59 @@ mod tests {
         assert_eq!(
             failure(&pod(container(true, 1, state, last)), NO_EVENTS),
             None
+        );
+    }
+
+    #[test]
+    fn a_container_that_ended_with_its_node_has_not_crashed() {
+        let end =
+            |code: i32, reason: &str| json!({"terminated": {"exitCode": code, "reason": reason}});
+        let running = json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
+        let waiting = |reason: &str| json!({"waiting": {"reason": reason}});
+        let lost = end(255, "Unknown");
+        let found = |state: &Value, last: &Value| {
+            summary(&pod(container(false, 3, state.clone(), last.clone())), &[])
+        };
+        let coming = [
+            running.clone(),
+            waiting("ContainerCreating"),
+            waiting("CrashLoopBackOff"),
+        ];
+        for state in &coming {
+            assert_eq!(found(state, &lost), None, "{state}");
+        }
+        assert_eq!(
+            found(&lost, &json!({})),
+            None,
+            "it is not started again yet"
+        );
+        // What keeps it from coming back is told, and so is a crash of its own.
+        let missing = found(&waiting("CreateContainerConfigError"), &lost).unwrap();
+        assert!(missing.contains("cannot be created"), "{missing}");
+        for own in [end(255, "Error"), end(1, "Unknown"), end(1, "Error")] {
+            assert!(
+                found(&running, &own)
+                    .unwrap()
+                    .contains(" ended with exit code ")
+            );
+            assert!(
+                found(&waiting("CrashLoopBackOff"), &own)
+                    .unwrap()
+                    .contains("keeps crashing")
+            );
+        }
+    }
+
+    #[test]
+    fn a_container_that_ended_with_its_node_and_does_not_come_back_is_told() {
+        let end = json!({"terminated": {"exitCode": 255, "reason": "Unknown"}});
+        let mut pod = pod(container(false, 0, end, json!({})));
+        pod.spec =
+            serde_json::from_value(json!({"containers": [], "restartPolicy": "Never"})).unwrap();
+        assert!(
+            summary(&pod, &[])
+                .unwrap()
+                .contains("ended with exit code 255")
         );
     }
 

@@ -16,7 +16,7 @@ use super::orphan;
 use super::prepare::Prepared;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::paths::{refused, write_atomic};
-use crate::process::Cmd;
+use crate::process::{Cmd, quote};
 use crate::ui::event::Step;
 
 /// helm's words for a release that is being worked on, in v3 and v4 alike.
@@ -247,7 +247,8 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
         )
     } else if let Some(owner) = other_owner(&error) {
         let uninstall = on_cluster(format!(
-            "helm uninstall {owner} --namespace {}",
+            "helm uninstall {} --namespace {}",
+            quote(owner),
             prepared.namespace
         ));
         (
@@ -289,7 +290,11 @@ fn refused_object(error: &Error) -> Option<String> {
         .find_map(|line| line.split_once("\" is invalid: "))?
         .0;
     let (before, name) = before.rsplit_once(" \"")?;
-    Some(format!("{} {name}", before.rsplit(' ').next()?))
+    Some(format!(
+        "{} {}",
+        quote(before.rsplit(' ').next()?),
+        quote(name)
+    ))
 }
 
 fn busy(prepared: &Prepared, status: &str) -> Error {

@@ -16,7 +16,7 @@ use super::secrets::Secrets;
 use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
-use crate::error::{Code, Error, Errors, Result, keep};
+use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
@@ -97,23 +97,12 @@ pub async fn prepare(
         resolve,
         decided,
     } = *given;
-    let mut problems = Vec::new();
-    let files = keep(
-        values::resolve_files(&release.values, resolve),
-        &mut problems,
-    );
-    let set = keep(
-        values::resolve_set(&release.set, &release.origin, resolve),
-        &mut problems,
-    );
-    let chart = keep(
-        Chart::open(release, helm, &paths.cache)
-            .await
-            .map_err(Errors::from),
-        &mut problems,
-    );
+    let mut problems = Problems::default();
+    let files = problems.keep(values::resolve_files(&release.values, resolve));
+    let set = problems.keep(values::resolve_set(&release.set, &release.origin, resolve));
+    let chart = problems.keep(Chart::open(release, helm, &paths.cache).await);
     let (Some(files), Some(set), Some(chart)) = (files, set, chart) else {
-        return Err(Errors(problems));
+        return Err(problems.into());
     };
 
     let known = known(&chart, &files);

@@ -1,95 +1,91 @@
 //! One watch a namespace: which pods stand behind which Service, kept current for the whole session.
 
-use futures::{StreamExt, stream};
-use jiff::Timestamp;
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Client};
+use kube::runtime::watcher::{self, watcher};
+use kube::runtime::{WatchStreamExt, reflector};
+use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::target::{Slice, Snapshot};
-use crate::cluster::mirror::{Mirror, Pauses};
+use crate::again::{API_SERVER_PAUSES, restart_on_change};
+use crate::error::chain;
 
 /// Watches a namespace until `cancel`, through whatever client there is. The snapshot is empty while
 /// there is none, and begins anew with every new client.
 pub fn watch(
     namespace: &str,
-    mut clients: watch::Receiver<Option<Client>>,
+    clients: watch::Receiver<Option<Client>>,
     cancel: CancellationToken,
 ) -> watch::Receiver<Snapshot> {
     let (snapshots, receiver) = watch::channel(Snapshot::default());
     let namespace = namespace.to_owned();
-    tokio::spawn(cancel.run_until_cancelled_owned(async move {
-        loop {
-            let client = clients.borrow_and_update().clone();
-            snapshots.send_replace(Snapshot::default());
-            let changed = tokio::select! {
-                changed = clients.changed() => changed,
-                () = follow(client, &namespace, &snapshots) => continue,
-            };
-            if changed.is_err() {
-                return;
-            }
-        }
-    }));
+    restart_on_change(clients, cancel, move |client| {
+        follow(client, namespace.clone(), snapshots.clone())
+    });
     receiver
 }
 
-enum Change {
-    Slices(Result<Event<EndpointSlice>, watcher::Error>),
-    Pods(Result<Event<PartialObjectMeta<Pod>>, watcher::Error>),
-}
-
 /// Publishes every change. Ends only if the streams do, which kube's watchers never do.
-async fn follow(client: Option<Client>, namespace: &str, snapshots: &watch::Sender<Snapshot>) {
+async fn follow(client: Option<Client>, namespace: String, snapshots: watch::Sender<Snapshot>) {
+    snapshots.send_replace(Snapshot::default());
     let Some(client) = client else {
         return std::future::pending().await;
     };
-    let slices = watcher(
-        Api::namespaced(client.clone(), namespace),
+    let (slices, writer) = reflector::store::<EndpointSlice>();
+    let watched = watcher(
+        Api::namespaced(client.clone(), &namespace),
         watcher::Config::default(),
     );
-    let pods = watcher(
-        Api::<PartialObjectMeta<Pod>>::namespaced(client, namespace),
+    let of_slices = watched
+        .backoff(API_SERVER_PAUSES)
+        .reflect(writer)
+        .map_ok(drop);
+    let (pods, writer) = reflector::store::<PartialObjectMeta<Pod>>();
+    let watched = watcher(
+        Api::namespaced(client, &namespace),
         watcher::Config::default(),
     );
-    let mut changes = stream::select(
-        slices
-            .backoff(Pauses::default())
-            .map(Change::Slices)
-            .boxed(),
-        pods.backoff(Pauses::default()).map(Change::Pods).boxed(),
-    );
-    let mut slices = Mirror::<Slice>::default();
-    let mut born = Mirror::<Option<Timestamp>>::default();
+    let of_pods = watched
+        .backoff(API_SERVER_PAUSES)
+        .reflect(writer)
+        .map_ok(drop);
+    let mut changes = stream::select(of_slices.boxed(), of_pods.boxed());
     while let Some(change) = changes.next().await {
-        let trouble = match change {
-            Change::Slices(event) => slices.take(event, Slice::from),
-            Change::Pods(event) => born.take(event, |pod| {
-                pod.metadata.creation_timestamp.map(|time| time.0)
-            }),
-        };
-        let born = born
-            .items
-            .iter()
-            .filter_map(|(pod, time)| Some((pod.clone(), (*time)?)));
-        let now = Snapshot {
-            slices: slices.items.clone(),
-            born: born.collect(),
-            trouble,
-        };
+        // The watcher itself tries again.
+        let trouble = change.err().map(|error| chain(&error));
+        let now = snapshot(&slices.state(), &pods.state(), trouble);
         snapshots.send_if_modified(|snapshot| std::mem::replace(snapshot, now.clone()) != now);
+    }
+}
+
+fn snapshot(
+    slices: &[Arc<EndpointSlice>],
+    pods: &[Arc<PartialObjectMeta<Pod>>],
+    trouble: Option<String>,
+) -> Snapshot {
+    let slices = slices
+        .iter()
+        .map(|slice| (slice.name_any(), Slice::from(EndpointSlice::clone(slice))));
+    let born = pods
+        .iter()
+        .filter_map(|pod| Some((pod.name_any(), pod.metadata.creation_timestamp.as_ref()?.0)));
+    Snapshot {
+        slices: slices.collect(),
+        born: born.collect(),
+        trouble,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::VecDeque;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
     use std::time::Duration;
 
     use kube::client::Body;

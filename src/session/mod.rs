@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::relay::{Guard, Relay};
 use crate::cluster::Access;
 use crate::compose::Compose;
+use crate::compose::Stack;
 use crate::config::{Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result};
@@ -205,7 +206,7 @@ impl Session {
         self.told.send_replace(self.status());
     }
 
-    /// Reads the project. From before that on, a change of what it is made from is told.
+    /// Reads the project and its Compose files. From before that on, a change of what the plan is made from is told.
     ///
     /// # Errors
     /// As [`crate::config::load`].
@@ -214,7 +215,7 @@ impl Session {
         source: &Source,
         paths: &Paths,
         environment: &Environment,
-    ) -> Result<Project, Errors> {
+    ) -> Result<(Project, Stack), Errors> {
         self.inputs
             .read(source, paths, environment, &self.changed)
             .await

@@ -17,9 +17,10 @@ use bollard::query_parameters::InspectContainerOptions;
 use futures::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::again::{Pauses, restart_on_change};
 use crate::docker::{Attached, Exec};
 use crate::error::chain;
 use crate::relay::{self, Address, Orders, Token, handover};
@@ -32,8 +33,9 @@ head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/sel
 const START: Duration = Duration::from_secs(20);
 /// How long the relay may take over one connection before the API server is asked instead.
 const DIAL: Duration = Duration::from_secs(2);
-/// Pauses before a relay that ended is started again; doubled up to the second one.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Pauses before a relay that ended is started again.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Where a relay is to run.
 #[derive(Debug, Clone)]
@@ -82,45 +84,31 @@ pub type State = Result<Relay, String>;
 
 /// Keeps a relay wherever `sites` says, until `cancel`.
 pub fn keep(
-    mut sites: watch::Receiver<Option<Site>>,
+    sites: watch::Receiver<Option<Site>>,
     cancel: CancellationToken,
 ) -> watch::Receiver<State> {
     let (states, state) = watch::channel(Err("not started yet".to_owned()));
-    tokio::spawn(cancel.run_until_cancelled_owned(async move {
-        loop {
-            let site = sites.borrow_and_update().clone();
-            let changed = tokio::select! {
-                changed = sites.changed() => changed,
-                () = keep_at(site, &states) => continue,
-            };
-            if changed.is_err() {
-                return;
-            }
-        }
-    }));
+    restart_on_change(sites, cancel, move |site| keep_at(site, states.clone()));
     state
 }
 
-async fn keep_at(site: Option<Site>, states: &watch::Sender<State>) {
+async fn keep_at(site: Option<Site>, states: watch::Sender<State>) {
     let Some(site) = site else {
         return std::future::pending().await;
     };
-    let mut pause = PAUSES.0;
+    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let began = Instant::now();
         let why = match timeout(START, Running::start(&site)).await {
-            Ok(Ok(running)) => running.tell(states).await,
+            Ok(Ok(running)) => running.tell(&states).await,
             Ok(Err(why)) => why,
             Err(_) => format!("it did not start within {} s", START.as_secs()),
         };
         drop(states.send_replace(Err(why)));
-        pause = if began.elapsed() > PAUSES.1 {
-            PAUSES.0
-        } else {
-            pause
-        };
-        sleep(pause).await;
-        pause = (pause * 2).min(PAUSES.1);
+        if began.elapsed() > LONGEST_PAUSE {
+            pauses.reset();
+        }
+        pauses.rest().await;
     }
 }
 

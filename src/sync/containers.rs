@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exec::Place;
-use crate::cluster::mirror::{Mirror, Pauses};
+use crate::again::{API_SERVER_PAUSES, restart_on_change};
 
 /// Running containers by the id that the runtime gave them: one that is restarted has a new id.
 pub type Containers = BTreeMap<String, Container>;
@@ -28,78 +28,61 @@ pub struct Container {
 /// the last state stays: containers do not end with the way to them.
 pub fn watch(
     namespace: &str,
-    mut clients: watch::Receiver<Option<Client>>,
+    clients: watch::Receiver<Option<Client>>,
     sender: watch::Sender<Containers>,
     cancel: CancellationToken,
 ) {
     let namespace = namespace.to_owned();
-    tokio::spawn(cancel.run_until_cancelled_owned(async move {
-        loop {
-            let client = clients.borrow_and_update().clone();
-            let changed = tokio::select! {
-                changed = clients.changed() => changed,
-                () = follow(client, &namespace, &sender) => continue,
-            };
-            if changed.is_err() {
-                return;
-            }
-        }
-    }));
+    restart_on_change(clients, cancel, move |client| {
+        follow(client, namespace.clone(), sender.clone())
+    });
 }
 
 /// Publishes every change. Ends only if the stream does, which kube's watchers never do.
-async fn follow(client: Option<Client>, namespace: &str, sender: &watch::Sender<Containers>) {
+async fn follow(client: Option<Client>, namespace: String, sender: watch::Sender<Containers>) {
     let Some(client) = client else {
         return std::future::pending().await;
     };
     let pods = watcher(
-        Api::<Pod>::namespaced(client, namespace),
+        Api::<Pod>::namespaced(client, &namespace),
         watcher::Config::default(),
     );
-    let mut pods = pods.backoff(Pauses::default()).boxed();
-    let mut mirror = Mirror::<Vec<(String, Container)>>::default();
+    let (store, writer) = reflector::store();
+    let mut pods = pods.backoff(API_SERVER_PAUSES).reflect(writer).boxed();
     while let Some(event) = pods.next().await {
-        let is_listing = matches!(
-            event,
-            Ok(watcher::Event::Init | watcher::Event::InitApply(_))
-        );
-        if mirror.take(event, running).is_none() && !is_listing {
-            let now: Containers = mirror.items.values().flatten().cloned().collect();
-            sender.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+        // The store of a new client holds nothing before its first list is whole.
+        if matches!(event, Err(_) | Ok(Event::Init | Event::InitApply(_))) {
+            continue;
         }
+        let now: Containers = store.state().iter().flat_map(|pod| running(pod)).collect();
+        sender.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
     }
 }
 
 /// The containers of a pod that run now. One of a pod that is about to end gets nothing more.
-fn running(pod: Pod) -> Vec<(String, Container)> {
+fn running(pod: &Pod) -> Vec<(String, Container)> {
     if pod.metadata.deletion_timestamp.is_some() {
         return vec![];
     }
     let namespace = pod.namespace().unwrap_or_default();
     let name = pod.name_any();
-    let specs = pod.spec.map(|spec| spec.containers).unwrap_or_default();
-    let statuses = pod
-        .status
-        .and_then(|status| status.container_statuses)
-        .unwrap_or_default();
-    let running = statuses.into_iter().filter(|status| {
+    let specs = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let statuses = pod.status.iter().flat_map(|s| &s.container_statuses);
+    let running = statuses.flatten().filter(|status| {
         status
             .state
             .as_ref()
             .is_some_and(|state| state.running.is_some())
     });
     let found = running.filter_map(|status| {
-        let image = specs
-            .iter()
-            .find(|spec| spec.name == status.name)?
-            .image
-            .clone()?;
+        let spec = specs.clone().find(|spec| spec.name == status.name)?;
+        let image = spec.image.clone()?;
         let place = Place {
             namespace: namespace.clone(),
             pod: name.clone(),
-            container: status.name,
+            container: status.name.clone(),
         };
-        Some((status.container_id?, Container { place, image }))
+        Some((status.container_id.clone()?, Container { place, image }))
     });
     found.collect()
 }
@@ -136,16 +119,16 @@ mod tests {
             image: "devk.local/shop/api:1".into(),
         };
         assert_eq!(
-            running(pod(&up, false)),
+            running(&pod(&up, false)),
             [("containerd://a".to_owned(), expected)]
         );
         assert_eq!(
-            running(pod(
+            running(&pod(
                 &serde_json::json!({"waiting": {"reason": "CrashLoopBackOff"}}),
                 false
             )),
             []
         );
-        assert_eq!(running(pod(&up, true)), []);
+        assert_eq!(running(&pod(&up, true)), []);
     }
 }

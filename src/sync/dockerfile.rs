@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-mod lines;
 mod words;
 
+use crate::dockerfile::{self, Instruction};
 use words::{expand, flags, split};
 
 /// One stage with all it builds on inside of the file.
@@ -71,10 +71,11 @@ impl Dockerfile {
     pub fn parse(text: &str, args: &BTreeMap<String, String>) -> Self {
         let mut reading = Reading {
             args,
+            escape: dockerfile::escape(text),
             global: BTreeMap::new(),
             stages: Vec::new(),
         };
-        for instruction in lines::instructions(text) {
+        for instruction in dockerfile::instructions(text) {
             reading.take(&instruction);
         }
         Self {
@@ -160,13 +161,14 @@ fn in_context(path: &str) -> String {
 /// The state of a reader between two instructions.
 struct Reading<'a> {
     args: &'a BTreeMap<String, String>,
+    escape: char,
     /// ARGs before the first FROM.
     global: BTreeMap<String, String>,
     stages: Vec<Stage>,
 }
 
 impl Reading<'_> {
-    fn take(&mut self, instruction: &lines::Instruction) {
+    fn take(&mut self, instruction: &Instruction) {
         let text = instruction.text.as_str();
         let line = instruction.line;
         match instruction.keyword.as_str() {
@@ -189,13 +191,13 @@ impl Reading<'_> {
     }
 
     fn from(&mut self, text: &str) {
-        let words: Vec<_> = split(text)
+        let words: Vec<_> = split(text, self.escape)
             .into_iter()
             .filter(|word| !word.starts_with("--"))
             .collect();
         let base = words
             .first()
-            .map(|base| expand(base, &|name| self.global.get(name).cloned()))
+            .map(|base| expand(base, self.escape, &|name| self.global.get(name).cloned()))
             .unwrap_or_default();
         let parent = self.stages.iter().rfind(|stage| stage.is(&base));
         let mut stage = parent.cloned().unwrap_or_default();
@@ -207,7 +209,7 @@ impl Reading<'_> {
     }
 
     fn arg(&mut self, text: &str) {
-        for word in split(text) {
+        for word in split(text, self.escape) {
             let (name, default) = word
                 .split_once('=')
                 .map_or((word.as_str(), None), |(n, v)| (n, Some(v)));
@@ -226,7 +228,7 @@ impl Reading<'_> {
     }
 
     fn env(&mut self, text: &str) {
-        let words = split(text);
+        let words = split(text, self.escape);
         let is_pairs = words.first().is_some_and(|word| word.contains('='));
         let pairs: Vec<(String, String)> = if is_pairs {
             words
@@ -305,7 +307,7 @@ impl Reading<'_> {
             }
             return;
         }
-        let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest));
+        let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest, self.escape));
         words.iter_mut().for_each(|word| *word = self.expand(word));
         let Some(to) = words.pop() else { return };
         let sources: Vec<_> = words
@@ -360,7 +362,7 @@ impl Reading<'_> {
             .stages
             .last()
             .map_or(&self.global, |stage| &stage.variables);
-        expand(text, &|name| scope.get(name).cloned())
+        expand(text, self.escape, &|name| scope.get(name).cloned())
     }
 }
 

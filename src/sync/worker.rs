@@ -18,6 +18,7 @@ use super::engine::{GONE_FOR, Shared};
 use super::status::ContainerStatus;
 use super::stream::{Applied, Failure, RUN, Stream, Trouble};
 use super::trace::Clock;
+use crate::again::Pauses;
 use crate::error::internal;
 use doubt::Doubt;
 use reading::{Batch, Read};
@@ -100,7 +101,7 @@ impl Worker {
     /// Until the container is gone.
     async fn work(mut self, mut clients: watch::Receiver<Option<Client>>) {
         let roots = self.shared.settings.rules.roots().to_vec();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             let Ok(client) = clients
                 .wait_for(Option::is_some)
@@ -112,7 +113,7 @@ impl Worker {
             let Some(client) = client else { continue };
             let trouble = match Stream::open(&client, &self.container.place, &roots).await {
                 Ok(stream) => {
-                    pause = FIRST_PAUSE;
+                    pauses.reset();
                     let hung = self.hung.first().map(|command| endless(command));
                     self.tell(|status| (status.open, status.trouble) = (true, hung));
                     self.serve(stream).await
@@ -129,8 +130,7 @@ impl Worker {
                     return self.refuse(&why).await;
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pauses.rest().await;
         }
     }
 
@@ -149,7 +149,7 @@ impl Worker {
     /// Brings what is lacking, again and again, until the stream cannot serve any more.
     async fn serve(&mut self, mut stream: Stream) -> Trouble {
         let mut generation = self.shared.generation.subscribe();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
         loop {
             generation.mark_unchanged();
             let batch = match self.batch().await {
@@ -160,10 +160,10 @@ impl Worker {
                 match self.apply(&mut stream, batch).await {
                     Err(trouble) => return trouble,
                     Ok(true) => {
-                        pause = FIRST_PAUSE;
+                        pauses.reset();
                         continue;
                     }
-                    Ok(false) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    Ok(false) => pauses.grow(),
                 }
             }
             tokio::select! {
@@ -171,7 +171,7 @@ impl Worker {
                 changed = generation.changed() => if changed.is_err() {
                     return Trouble::Lost("the session ends".to_owned());
                 },
-                () = tokio::time::sleep(pause), if !self.is_settled() => {}
+                () = tokio::time::sleep(pauses.now()), if !self.is_settled() => {}
             }
         }
     }

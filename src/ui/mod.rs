@@ -1,8 +1,9 @@
 //! What the user sees: a live view on a terminal, plain lines in a pipe, JSON events with `--format json`.
 
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
-use crate::error::{Errors, Exit};
+use crate::error::{Code, Error, Errors, Result, internal};
+use console::Alignment;
 use event::Event;
 use terminal::Terminal;
 
@@ -37,36 +38,53 @@ impl View {
     }
 
     /// Shows one event.
-    pub fn event(&mut self, event: &Event) {
+    ///
+    /// # Errors
+    /// As [`out`].
+    pub fn event(&mut self, event: &Event) -> Result<()> {
         match self {
             Self::Live(terminal) => terminal.event(event),
             Self::Plain => err(&plain::lines(event)),
-            Self::Json => json(event),
+            Self::Json => return json(event),
         }
+        Ok(())
     }
 }
 
 /// Prints a document on one line of stdout.
-pub fn json(document: &impl serde::Serialize) {
-    if let Ok(line) = serde_json::to_string(document) {
-        out(&format!("{line}\n"));
-    }
+///
+/// # Errors
+/// As [`out`].
+pub fn json(document: &impl serde::Serialize) -> Result<()> {
+    let line = serde_json::to_string(document).map_err(|e| internal(&e))?;
+    out(&format!("{line}\n"))
 }
 
-/// Prints to stdout. A reader that has gone away ends the program quietly, as it ends `cat`; a result
-/// that is lost for another reason, such as a full disk, is a failure.
-pub fn out(text: &str) {
-    let mut stdout = std::io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
-        Ok(()) => {}
-        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(Exit::Ok as i32),
-        Err(e) => {
-            err(&format!("devk: cannot write the result: {e}\n"));
-            std::process::exit(Exit::Failed as i32);
-        }
+/// Prints to stdout.
+///
+/// # Errors
+/// [`Code::OutputClosed`] if its reader has gone away, [`Code::OutputIo`] if it is lost for another reason, such as a
+/// full disk.
+pub fn out(text: &str) -> Result<()> {
+    write(&mut std::io::stdout().lock(), text)
+}
+
+fn write(to: &mut impl Write, text: &str) -> Result<()> {
+    let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+    written.map_err(|e| match e.kind() {
+        ErrorKind::BrokenPipe => Error::new(Code::OutputClosed, "nobody reads the output"),
+        _ => Error::new(Code::OutputIo, format!("cannot write the output: {e}")),
+    })
+}
+
+/// For what goes on whether or not somebody reads of it: a reader that has gone away is no error.
+///
+/// # Errors
+/// All others.
+pub fn even_unread(printed: Result<()>) -> Result<()> {
+    match printed {
+        Err(error) if error.code == Code::OutputClosed => Ok(()),
+        printed => printed,
     }
 }
 
@@ -86,7 +104,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
     let width = |at: usize| {
         rows.iter()
             .filter_map(|row| row.get(at))
-            .map(|c| c.chars().count())
+            .map(|cell| console::measure_text_width(cell))
             .max()
             .unwrap_or_default()
     };
@@ -95,7 +113,7 @@ pub fn table(rows: &[Vec<String>]) -> String {
         let cells = row
             .iter()
             .zip(&widths)
-            .map(|(cell, width)| format!("{cell:<width$}"));
+            .map(|(cell, width)| console::pad_str(cell, *width, Alignment::Left, None));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
     };
     rows.iter().map(line).collect()
@@ -118,11 +136,40 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
 
 /// Prints errors to stderr, as text or as one JSON document.
 pub fn errors(errors: &Errors, format: Format) {
+    // Who has closed the output knows it.
+    if errors.is_unread() {
+        return;
+    }
     match format {
         Format::Json => {
             let document = serde_json::json!({"version": 1, "errors": errors.0});
             err(&format!("{document}\n"));
         }
         Format::Table => errors.0.iter().for_each(|error| err(&plain::error(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_away_is_told_from_a_full_disk() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        assert_eq!(write(&mut writer, "x"), Ok(()));
+        drop(reader);
+        let closed = write(&mut writer, "x");
+        assert_eq!(closed.as_ref().unwrap_err().code, Code::OutputClosed);
+        assert_eq!(even_unread(closed), Ok(()));
+        let mut full: &mut [u8] = &mut [];
+        let lost = write(&mut full, "x");
+        assert_eq!(lost.as_ref().unwrap_err().code, Code::OutputIo);
+        assert_eq!(even_unread(lost).unwrap_err().code, Code::OutputIo);
+    }
+
+    #[test]
+    fn columns_are_as_wide_as_a_terminal_shows_them() {
+        let rows = [["é", "x"], ["日本", "y"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(table(&rows), "é     x\n日本  y\n");
     }
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::Bridging;
 use crate::bridge::record::{self, Record};
 use crate::cluster::{self};
+use crate::compose::Stack;
 use crate::config::{Project, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
@@ -51,14 +52,14 @@ pub async fn up(
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     session.finished().await;
-    let mut project = session
+    let (mut project, compose) = session
         .read(&asked.source, paths, &asked.environment)
         .await?;
     if project.id != asked.id {
         return Err(other_project(&project, &asked.id).into());
     }
     cluster::settle(&mut project.cluster, paths, &asked.environment);
-    let observed = observe_and_hold(session, paths, &project, asked).await?;
+    let observed = observe_and_hold(session, paths, (&project, compose), asked).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let run = Run::new(&project, paths, &observed, session, stale);
     let mut failed = run.execute(&Plan::of(&observed.facts)).await;
@@ -78,7 +79,7 @@ pub async fn up(
 async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
-    project: &Project,
+    (project, compose): (&Project, Stack),
     Asked {
         environment,
         bridging,
@@ -91,6 +92,7 @@ async fn observe_and_hold(
     loop {
         let observed = observe::observe(
             project,
+            compose.clone(),
             paths,
             &Own(session.ports()),
             environment,

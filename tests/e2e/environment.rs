@@ -27,11 +27,13 @@ fn a_session_works_in_the_environment_of_the_client_that_asks() {
     assert_ne!(left["local"], before);
     let why =
         format!("was {before} before: {before} is held by Compose service `web` (claim.yaml:4)");
-    assert_eq!(left["moved"], why);
+    // Other tests may hold the port that it would have next.
+    let moved = left["moved"].as_str().unwrap();
+    assert!(moved.starts_with(&why), "{left}");
     let told = up
         .events()
         .into_iter()
-        .any(|event| event["step"] == "forward.open/left" && event["detail"] == why);
+        .any(|event| event["step"] == "forward.open/left" && event["detail"] == moved);
     assert!(told, "{up:?}");
 
     project.set("DOCKER_HOST", NOWHERE);

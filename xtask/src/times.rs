@@ -76,7 +76,11 @@ fn report(tests: &[Test]) -> String {
     slowest.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let mut text = format!("the slowest of {} tests:\n", tests.len());
     for test in slowest.iter().take(SLOWEST) {
-        let _ = writeln!(text, "{:8.1} s  {} {}", test.seconds, test.program, test.name);
+        let _ = writeln!(
+            text,
+            "{:8.1} s  {} {}",
+            test.seconds, test.program, test.name
+        );
     }
     let mut files = BTreeMap::<String, (usize, f64)>::new();
     for test in tests {

@@ -18,6 +18,7 @@ use self::node::Node;
 use self::progress::total;
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
+use crate::process::quote;
 use crate::ui::event::Step;
 
 mod delta;
@@ -161,7 +162,8 @@ impl Loader {
                     .any(|line| line.contains("no space left on device"));
                 let hint = is_full.then(|| {
                     format!(
-                        "make room: docker exec {node} df -h /var/lib/containerd; docker system df"
+                        "make room: docker exec {} df -h /var/lib/containerd; docker system df",
+                        quote(node)
                     )
                 });
                 Error {

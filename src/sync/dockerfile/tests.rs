@@ -188,6 +188,16 @@ fn a_bind_mount_of_the_context_is_seen() {
 }
 
 #[test]
+fn the_escape_directive_is_that_of_the_words_too() {
+    let text = "# escape=`\nFROM x\nWORKDIR /w\nCOPY a` b c:\\d `\n  `$e /to/\n";
+    let file = parse(text);
+    let Step::Copy(copy) = &file.stages[0].steps[0] else {
+        panic!("{:?}", file.stages)
+    };
+    assert_eq!(copy.sources, ["a b", "c:\\d", "$e"]);
+}
+
+#[test]
 fn an_entrypoint_makes_the_bases_cmd_void_and_shell_forms_run_in_a_shell() {
     let text = "FROM x AS a\nCMD [\"old\"]\nFROM a\nENTRYPOINT uvicorn app\n";
     assert_eq!(

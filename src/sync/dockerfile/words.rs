@@ -1,7 +1,7 @@
 //! Words of an instruction: quotes, flags, JSON forms, variables.
 
 /// Words parted by white space; quotes hold words together and are taken off.
-pub(super) fn split(text: &str) -> Vec<String> {
+pub(super) fn split(text: &str, escape: char) -> Vec<String> {
     let mut words = Vec::new();
     let mut word = None::<String>;
     let mut quote = None;
@@ -13,11 +13,15 @@ pub(super) fn split(text: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            ('\\', None | Some('"')) => {
+            (c, None | Some('"')) if c == escape => {
                 let next = chars.next();
                 // [`expand`] has to see that it is no variable.
-                word.get_or_insert_default()
-                    .extend((next == Some('$')).then_some('\\').into_iter().chain(next));
+                word.get_or_insert_default().extend(
+                    (next == Some('$'))
+                        .then_some(escape)
+                        .into_iter()
+                        .chain(next),
+                );
             }
             (c, None) if c.is_whitespace() => words.extend(word.take()),
             (c, _) => word.get_or_insert_default().push(c),
@@ -55,18 +59,18 @@ pub(super) fn json(text: &str) -> Option<Vec<String>> {
 }
 
 /// Replaces `$NAME`, `${NAME}`, `${NAME:-default}` and `${NAME:+other}`. What is not set is empty.
-pub(super) fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> String {
+pub(super) fn expand(text: &str, escape: char, value: &dyn Fn(&str) -> Option<String>) -> String {
     let mut out = String::new();
     let mut rest = text;
-    while let Some(at) = rest.find(['$', '\\']) {
+    while let Some(at) = rest.find(['$', escape]) {
         out.push_str(&rest[..at]);
         let after = &rest[at + 1..];
-        rest = if rest[at..].starts_with('\\') {
+        rest = if rest[at..].starts_with(escape) {
             let next = after.chars().next();
             out.extend(next);
             &after[next.map_or(0, char::len_utf8)..]
         } else {
-            variable(after, value, &mut out)
+            variable(after, escape, value, &mut out)
         };
     }
     out + rest
@@ -75,6 +79,7 @@ pub(super) fn expand(text: &str, value: &dyn Fn(&str) -> Option<String>) -> Stri
 /// What stands behind a `$`; the answer is what follows it.
 fn variable<'a>(
     after: &'a str,
+    escape: char,
     value: &dyn Fn(&str) -> Option<String>,
     out: &mut String,
 ) -> &'a str {
@@ -84,8 +89,10 @@ fn variable<'a>(
         let (name, how) = inside.split_at(end);
         let set = value(name).filter(|value| !value.is_empty() || !how.starts_with(':'));
         match how.trim_start_matches(':').split_at_checked(1) {
-            Some(("-", default)) => out.push_str(&set.unwrap_or_else(|| expand(default, value))),
-            Some(("+", other)) if set.is_some() => out.push_str(&expand(other, value)),
+            Some(("-", default)) => {
+                out.push_str(&set.unwrap_or_else(|| expand(default, escape, value)))
+            }
+            Some(("+", other)) if set.is_some() => out.push_str(&expand(other, escape, value)),
             Some(("+", _)) => {}
             _ => out.push_str(&set.unwrap_or_default()),
         }

@@ -159,7 +159,10 @@ impl Followed {
     pub(crate) fn pods(&self) -> Vec<String> {
         let all: Value =
             serde_json::from_str(&self.kubectl(&["get", "pods", "-o", "json"])).unwrap();
-        let stays = |pod: &&Value| pod["metadata"]["deletionTimestamp"].is_null();
+        // An evicted pod stays as a record of itself: Failed.
+        let stays = |pod: &&Value| {
+            pod["metadata"]["deletionTimestamp"].is_null() && pod["status"]["phase"] != "Failed"
+        };
         let names = all["items"].as_array().unwrap().iter().filter(stays);
         let mut names: Vec<_> = names
             .filter_map(|pod| pod["metadata"]["name"].as_str())

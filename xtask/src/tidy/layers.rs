@@ -8,7 +8,15 @@ use super::{Finding, Source, finding};
 /// The modules at the top of `src/`, the lowest layer first. A module uses those of the layers below its own, and none
 /// beside it.
 const LAYERS: &[&[&str]] = &[
-    &["error", "go_path", "hex", "log_lines", "program"],
+    &[
+        "again",
+        "dockerfile",
+        "error",
+        "go_path",
+        "hex",
+        "log_lines",
+        "program",
+    ],
     &["environment", "limits", "paths", "place"],
     &["process"],
     &["owner", "relay", "ui"],
