@@ -30,9 +30,9 @@ use crate::ui::event::{Reporter, Step};
 /// How long a Service may have no Ready pod after its release has become ready.
 const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
 
-/// What a client asked for.
+/// A client's request to bring a project up.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct UpRequest {
     /// The project whose session it is.
     pub id: String,
     pub source: Source,
@@ -52,19 +52,19 @@ const HOLD_ANEW: u32 = 3;
 pub async fn up(
     session: &mut Session,
     paths: &Paths,
-    asked: &Asked,
+    request: &UpRequest,
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     session.finished().await;
     let mut project = session
-        .read(&asked.source, paths, &asked.environment)
+        .read(&request.source, paths, &request.environment)
         .await?;
-    if project.id != asked.id {
-        return Err(other_project(&project, &asked.id).into());
+    if project.id != request.id {
+        return Err(other_project(&project, &request.id).into());
     }
-    cluster::settle(&mut project.cluster, paths, &asked.environment);
-    let observed = observe_and_hold(session, paths, &project, asked).await?;
+    cluster::settle(&mut project.cluster, paths, &request.environment);
+    let observed = observe_and_hold(session, paths, &project, request).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let run = Run::new(&project, paths, &observed, session, stale);
     let mut failed = run.execute(&Plan::of(&observed.facts)).await;
@@ -85,11 +85,11 @@ async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
     project: &Project,
-    Asked {
+    UpRequest {
         environment,
         bridging,
         ..
-    }: &Asked,
+    }: &UpRequest,
 ) -> Result<Observed, Errors> {
     let leases = Leases::open(&paths.state);
     let mut again = HOLD_ANEW;

@@ -14,14 +14,14 @@ use crate::release::installed;
 use crate::session::build::Build;
 use crate::session::client;
 use crate::session::control::Built;
-use crate::session::status::{ForwardStatus, RelayStatus, SessionStatus};
+use crate::session::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use crate::sync::status::SyncStatus;
 use crate::sync::trace::Latency;
 use crate::ui::{self, Format};
 
 /// The contract of `devk status --format json`.
 #[derive(Debug, Serialize)]
-struct Status {
+pub(super) struct Status {
     version: u32,
     project: String,
     worktree: Option<String>,
@@ -44,7 +44,7 @@ struct Live {
     pid: u32,
     /// It is another devk than this one: `devk up --restart` replaces it.
     outdated: bool,
-    /// An `up` is at work.
+    /// A reconcile is at work.
     busy: bool,
     /// What the last `up` came to; null before it has settled.
     ready: Option<bool>,
@@ -52,6 +52,8 @@ struct Live {
     failed: Vec<String>,
     /// The way of new connections into pods.
     relay: RelayStatus,
+    /// What is at work; null while nothing is.
+    reconcile: Option<ReconcileStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,15 +96,31 @@ struct PodStatus {
 /// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let status = status(context, &project).await?;
-    match context.format {
-        Format::Json => ui::json(&status),
-        Format::Table => ui::out(&text(&status)),
-    }
+    now(context, &project).await?.print(context.format);
     Ok(Exit::Ok)
 }
 
-async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
+/// What runs, by what the session tells of itself at this moment.
+pub(super) async fn now(context: &Context, project: &Project) -> Result<Status, Errors> {
+    let session = client::status(&context.paths, &project.id);
+    status(context, project, session).await
+}
+
+impl Status {
+    pub(super) fn print(&self, format: Format) {
+        match format {
+            Format::Json => ui::json(self),
+            Format::Table => ui::out(&text(self)),
+        }
+    }
+}
+
+/// What runs; `session` tells of itself when the cluster has been looked at.
+pub(super) async fn status(
+    context: &Context,
+    project: &Project,
+    session: impl Future<Output = Result<Option<SessionStatus>>>,
+) -> Result<Status, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
@@ -126,7 +144,7 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
     let (releases, mut pods) = seen
         .map(|seen| (seen.releases, seen.pods))
         .unwrap_or_default();
-    let session = client::status(&context.paths, &project.id).await?;
+    let session = session.await?;
     let sync: Vec<_> = session
         .iter()
         .flat_map(|session| session.sync.clone())
@@ -206,6 +224,7 @@ fn live(session: SessionStatus) -> Live {
         ready: session.outcome.map(|outcome| outcome.ready),
         failed,
         relay: session.relay,
+        reconcile: session.reconcile,
     }
 }
 
@@ -252,7 +271,9 @@ fn pod(pod: &Pod) -> PodStatus {
 fn text(status: &Status) -> String {
     let session = match &status.session {
         None => "none; `devk up` starts one".to_owned(),
-        Some(session) if session.busy => format!("pid {}, an `up` is at work", session.pid),
+        Some(session) if session.busy => {
+            format!("pid {}, {} is at work", session.pid, work(session))
+        }
         Some(session) if !session.failed.is_empty() => {
             format!("pid {}, failed: {}", session.pid, session.failed.join(", "))
         }
@@ -315,6 +336,15 @@ fn text(status: &Status) -> String {
             .map(|bridge| bridge_row(bridge, status.session.is_some())),
     );
     ui::table(&rows)
+}
+
+/// What is at work in a session.
+fn work(session: &Live) -> String {
+    let what = session.reconcile.as_ref().map(|work| work.what.as_str());
+    match what {
+        None | Some("up") => "an `up`".to_owned(),
+        Some(change) => format!("`{change}`"),
+    }
 }
 
 fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {

@@ -43,7 +43,12 @@ pub enum Request {
         #[serde(default)]
         build: Option<Build>,
     },
-    Status,
+    /// How the session stands.
+    Status {
+        /// Tell it anew whenever it has changed, until the client goes.
+        #[serde(default)]
+        follow: bool,
+    },
     Events,
     /// Compare what was synced with what is in the containers.
     Verify,
@@ -82,7 +87,7 @@ pub(super) const RESTART: &str =
     "devk up --restart    # its forwards close for a moment; cluster and data stay";
 
 /// What an `up` came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub ready: bool,
     pub project: String,

@@ -53,7 +53,8 @@ pub struct Surroundings {
     pub containers: watch::Receiver<Containers>,
     /// Where changes are told that sync cannot serve.
     pub rebuilds: mpsc::UnboundedSender<Rebuild>,
-    /// Told whenever a container has come nearer to the working tree.
+    /// Told whenever what an engine's status says may be another, such as when a container has come nearer to the
+    /// working tree.
     pub progress: watch::Sender<()>,
 }
 
@@ -214,6 +215,7 @@ async fn intake(shared: Arc<Shared>, watch: Watch) {
             Ok(changes) => changes,
             Err(error) => {
                 shared.state().trouble = Some(error.to_string());
+                shared.progress.send_replace(());
                 continue;
             }
         };
@@ -221,6 +223,7 @@ async fn intake(shared: Arc<Shared>, watch: Watch) {
         // Long files are read for their hash.
         let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
         later = taken.await.unwrap_or_default();
+        shared.progress.send_replace(());
     }
 }
 
