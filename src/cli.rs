@@ -74,7 +74,12 @@ enum Command {
         delete: bool,
     },
     /// What runs: cluster, releases, pods, forwards
-    Status,
+    Status {
+        /// Print it anew whenever the session changes, until Ctrl-C or the end of the session; with --format json one
+        /// document a line
+        #[arg(long)]
+        watch: bool,
+    },
     /// The logs of all services, or of one
     Logs {
         /// A forward, a Service or a workload; `api` also stands for `shop-api`
@@ -244,7 +249,8 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 commands::up::run(&context, args.keep(), args.bridge(), args.restart).await
             }
             Command::Down { delete } => commands::down::run(&context, delete).await,
-            Command::Status => commands::status::run(&context).await,
+            Command::Status { watch: false } => commands::status::run(&context).await,
+            Command::Status { watch: true } => commands::watch::run(&context).await,
             Command::Logs {
                 service,
                 follow,

@@ -36,7 +36,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
 
-`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk schema` is a JSON Schema and has no version.
+`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk status --watch` prints the document of `devk status` anew whenever the session changes, one a line, until Ctrl-C or the end of the session, and once more at that end; connections and bytes alone are no change. In its `session`, `busy` says that a reconcile is at work, and `reconcile` since when and for what: `up` for a client, or the `change/NAME` that is brought live. `devk schema` is a JSON Schema and has no version.
 ";
 
 const STEPS_HEAD: &str = "

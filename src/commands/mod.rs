@@ -19,6 +19,7 @@ pub mod ports;
 pub mod status;
 pub mod up;
 pub mod verify;
+pub mod watch;
 
 /// What every command starts from.
 #[derive(Debug)]

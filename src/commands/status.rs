@@ -14,14 +14,17 @@ use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::program::Build;
 use crate::release::installed;
 use crate::session::outcome::Built;
-use crate::session::status::{ForwardStatus, RelayStatus, SessionStatus};
+use crate::session::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use crate::sync::status::SyncStatus;
-use crate::sync::trace::Latency;
 use crate::ui::{self, Format};
+
+mod rows;
+
+use rows::{bridge_row, pod_row, release_row, sync_rows, work};
 
 /// The contract of `devk status --format json`.
 #[derive(Debug, Serialize)]
-struct Status {
+pub(super) struct Status {
     version: u32,
     project: String,
     worktree: Option<String>,
@@ -44,7 +47,7 @@ struct Live {
     pid: u32,
     /// It is another devk than this one: `devk up --restart` replaces it.
     outdated: bool,
-    /// An `up` is at work.
+    /// A reconcile is at work.
     busy: bool,
     /// What the last `up` came to; null before it has settled.
     ready: Option<bool>,
@@ -52,6 +55,8 @@ struct Live {
     failed: Vec<String>,
     /// The way of new connections into pods.
     relay: RelayStatus,
+    /// What is at work; null while nothing is.
+    reconcile: Option<ReconcileStatus>,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,15 +99,31 @@ struct PodStatus {
 /// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let status = status(context, &project).await?;
-    match context.format {
-        Format::Json => ui::json(&status)?,
-        Format::Table => ui::out(&text(&status))?,
-    }
+    now(context, &project).await?.print(context.format)?;
     Ok(Exit::Ok)
 }
 
-async fn status(context: &Context, project: &Project) -> Result<Status, Errors> {
+/// What runs, by what the session tells of itself at this moment.
+pub(super) async fn now(context: &Context, project: &Project) -> Result<Status, Errors> {
+    let session = client::status(&context.paths, &project.id);
+    status(context, project, session).await
+}
+
+impl Status {
+    pub(super) fn print(&self, format: Format) -> Result<()> {
+        match format {
+            Format::Json => ui::json(self),
+            Format::Table => ui::out(&text(self)),
+        }
+    }
+}
+
+/// What runs; `session` tells of itself when the cluster has been looked at.
+pub(super) async fn status(
+    context: &Context,
+    project: &Project,
+    session: impl Future<Output = Result<Option<SessionStatus>>>,
+) -> Result<Status, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
@@ -126,7 +147,7 @@ async fn status(context: &Context, project: &Project) -> Result<Status, Errors> 
     let (releases, mut pods) = seen
         .map(|seen| (seen.releases, seen.pods))
         .unwrap_or_default();
-    let session = client::status(&context.paths, &project.id).await?;
+    let session = session.await?;
     let sync: Vec<_> = session
         .iter()
         .flat_map(|session| session.sync.clone())
@@ -206,6 +227,7 @@ fn live(session: SessionStatus) -> Live {
         ready: session.outcome.map(|outcome| outcome.ready),
         failed,
         relay: session.relay,
+        reconcile: session.reconcile,
     }
 }
 
@@ -252,7 +274,9 @@ fn pod(pod: &Pod) -> PodStatus {
 fn text(status: &Status) -> String {
     let session = match &status.session {
         None => "none; `devk up` starts one".to_owned(),
-        Some(session) if session.busy => format!("pid {}, an `up` is at work", session.pid),
+        Some(session) if session.busy => {
+            format!("pid {}, {} is at work", session.pid, work(session))
+        }
         Some(session) if !session.failed.is_empty() => {
             format!("pid {}, failed: {}", session.pid, session.failed.join(", "))
         }
@@ -315,74 +339,4 @@ fn text(status: &Status) -> String {
             .map(|bridge| bridge_row(bridge, status.session.is_some())),
     );
     ui::table(&rows)
-}
-
-fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
-    let down = if bridge.relay && !session {
-        "the relay ended with the session"
-    } else {
-        ""
-    };
-    vec![
-        "bridge".to_owned(),
-        bridge.what(),
-        bridge.way(),
-        down.to_owned(),
-    ]
-}
-
-/// The image's row, and one for everything that keeps it from being live.
-fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
-    let Latency {
-        saves,
-        p50_ms,
-        p95_ms,
-        slowest,
-        ..
-    } = &sync.latency;
-    let took = slowest.as_ref().filter(|_| *saves > 0);
-    let took = took.map(|stage| format!("p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, mostly {stage}"));
-    let state = format!("generation {}, {} paths", sync.generation, sync.paths);
-    let row = |words: [&str; 2]| {
-        vec![
-            "sync".to_owned(),
-            sync.image.clone(),
-            words[0].to_owned(),
-            words[1].to_owned(),
-        ]
-    };
-    let of_containers = sync.containers.iter().filter_map(|c| {
-        let why = c.refused.as_ref().or(c.trouble.as_ref())?;
-        Some(format!("{}: {why}", c.pod))
-    });
-    let troubles = sync.troubles.iter().cloned().chain(of_containers);
-    std::iter::once(row([&state, &took.unwrap_or_default()]))
-        .chain(troubles.map(|why| row([&why, ""])))
-        .collect()
-}
-
-fn release_row(release: &ReleaseStatus) -> Vec<String> {
-    let revision = release
-        .revision
-        .map(|r| format!("revision {r}"))
-        .unwrap_or_default();
-    let status = release
-        .status
-        .clone()
-        .unwrap_or_else(|| "not installed".to_owned());
-    vec!["release".to_owned(), release.name.clone(), status, revision]
-}
-
-fn pod_row(pod: &PodStatus) -> Vec<String> {
-    let ready = if pod.ready {
-        "ready".to_owned()
-    } else {
-        format!("not ready ({})", pod.phase)
-    };
-    let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));
-    let generation = pod
-        .generation
-        .map(|generation| format!("generation {generation}"));
-    let more: Vec<_> = generation.into_iter().chain(restarts).collect();
-    vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
 }

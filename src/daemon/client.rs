@@ -180,6 +180,36 @@ fn not_started(log: &Path) -> Error {
         .hint(format!("less {}", quote(log)))
 }
 
+/// The status of a running session, as it changes.
+#[derive(Debug)]
+pub struct Following(Connection);
+
+/// Follows the status of the running session; None if none runs.
+///
+/// # Errors
+/// As [`running`].
+pub async fn follow(paths: &Paths, id: &str) -> Result<Option<Following>> {
+    let Some(mut connection) = running(paths, id).await? else {
+        return Ok(None);
+    };
+    // If it cannot be sent, reading finds the end of the conversation.
+    let _ = connection
+        .write
+        .send(&Request::Status { follow: true })
+        .await;
+    Ok(Some(Following(connection)))
+}
+
+impl Following {
+    /// The status now the first time, and then the next one; None when the session has ended.
+    ///
+    /// # Errors
+    /// As [`status`].
+    pub async fn next(&mut self) -> Result<Option<SessionStatus>> {
+        told(&mut self.0).await
+    }
+}
+
 /// What the running session tells of itself; None if none runs, or if it ends instead of answering.
 ///
 /// # Errors
@@ -194,7 +224,14 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
 
 async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> {
     // If it cannot be sent, reading finds the end of the conversation.
-    let _ = connection.write.send(&Request::Status).await;
+    let _ = connection
+        .write
+        .send(&Request::Status { follow: false })
+        .await;
+    told(&mut connection).await
+}
+
+async fn told(connection: &mut Connection) -> Result<Option<SessionStatus>> {
     match connection.read.next().await? {
         Some(Reply::Status { status }) => Ok(Some(status)),
         None => Ok(None),

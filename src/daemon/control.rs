@@ -41,7 +41,12 @@ pub enum Request {
         #[serde(default)]
         build: Option<Build>,
     },
-    Status,
+    /// How the session stands.
+    Status {
+        /// Tell it anew whenever it has changed, until the client goes.
+        #[serde(default)]
+        follow: bool,
+    },
     Events,
     /// Compare what was synced with what is in the containers.
     Verify,

@@ -3,8 +3,7 @@
 
 pub mod client;
 pub mod control;
+mod controller;
 mod memory;
-mod renew;
-mod request;
 pub mod socket;
 pub mod supervisor;

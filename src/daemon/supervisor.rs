@@ -1,4 +1,5 @@
-//! The supervisor: one process per project that holds the session; every `up` is its client.
+//! The supervisor: one process per project that holds the session; every `up` is its client. It talks to clients, and
+//! the controller's loop does what they ask for.
 //!
 //! It lives while somebody owns it: an attached client, or `up -d` once that has settled. Its lock is
 //! held for as long as it lives, so that there is never a second one.
@@ -6,33 +7,30 @@
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender};
-use super::request::GoesBy;
+use super::controller::{BringUp, Controller, Queued};
 use super::{memory, socket};
 use crate::bridge::Bridging;
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::program::Build;
-use crate::session::change::{self, Changes, Teller};
-use crate::session::outcome::Outcome;
-use crate::session::status::SessionStatus;
-use crate::session::{Session, sync};
-use crate::sync::gate::Engines;
+use crate::session::view::{Follower, View};
+use crate::session::{Session, change};
 use crate::ui::{
     self,
     event::{Event, Reporter},
 };
-use crate::up::{self, Asked};
+use crate::up::UpRequest;
 
 /// A supervisor that nobody talks to within this time ends itself.
 const LONELY: Duration = Duration::from_secs(10);
@@ -50,9 +48,8 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
         return Ok(());
     };
     let listener = socket::listen(&paths, id)?;
-    let (teller, changes) = change::channel();
-    let supervisor = Arc::new(Supervisor::new(id, paths, teller));
-    supervisor.serve(listener, changes).await;
+    let (supervisor, controller) = Supervisor::new(id, paths);
+    Arc::new(supervisor).serve(listener, controller).await;
     Ok(())
 }
 
@@ -66,17 +63,17 @@ async fn lock(dir: &Path) -> Result<Option<Lock>> {
     })
 }
 
-pub(super) struct Supervisor {
+struct Supervisor {
     /// The project's.
     id: String,
-    pub(super) paths: Paths,
-    pub(super) reporter: Reporter,
-    pub(super) session: Mutex<Session>,
-    pub(super) goes_by: GoesBy,
-    /// Live while an `up` has the session.
-    engines: watch::Receiver<Engines>,
-    /// What the session told last, while an `up` has it.
-    told: watch::Receiver<SessionStatus>,
+    paths: Paths,
+    reporter: Reporter,
+    /// What the session shows of itself.
+    views: watch::Receiver<View>,
+    /// The controller's: all that changes the session goes through it.
+    queue: mpsc::UnboundedSender<Queued>,
+    /// Of the next request in the queue.
+    number: AtomicU64,
     /// Attached clients, and clients whose `up` has not settled.
     owners: AtomicUsize,
     detached: AtomicBool,
@@ -84,37 +81,35 @@ pub(super) struct Supervisor {
 }
 
 impl Supervisor {
-    pub(super) fn new(id: &str, paths: Paths, teller: Teller) -> Self {
+    /// The supervisor, and the loop that it hands requests to.
+    fn new(id: &str, paths: Paths) -> (Self, Controller<BringUp>) {
+        let (teller, changes) = change::channel();
         let reporter = Reporter::default();
         let session = Session::new(reporter.clone(), teller);
-        let told = session.told();
-        let engines = session.syncing.engines();
-        let owners = AtomicUsize::new(0);
-        let detached = AtomicBool::new(false);
-        let goes_by = GoesBy::default();
-        let session = Mutex::new(session);
+        let views = session.view();
+        let (queue, requests) = mpsc::unbounded_channel();
         let end = CancellationToken::new();
-        Self {
+        let bring_up = BringUp {
+            paths: paths.clone(),
+        };
+        let controller = Controller::new(session, bring_up, requests, changes, end.clone());
+        let supervisor = Self {
             id: id.to_owned(),
             paths,
             reporter,
-            session,
-            goes_by,
-            engines,
-            told,
-            owners,
-            detached,
+            views,
+            queue,
+            number: AtomicU64::new(0),
+            owners: AtomicUsize::new(0),
+            detached: AtomicBool::new(false),
             end,
-        }
+        };
+        (supervisor, controller)
     }
 
-    async fn serve(self: Arc<Self>, listener: UnixListener, changes: Changes) {
+    async fn serve(self: Arc<Self>, listener: UnixListener, controller: Controller<BringUp>) {
         let conversations = TaskTracker::new();
-        let renewing = self
-            .end
-            .clone()
-            .run_until_cancelled_owned(self.clone().renew(changes));
-        let renewing = tokio::spawn(renewing);
+        let controlling = tokio::spawn(controller.run());
         let lonely = tokio::time::sleep(LONELY);
         tokio::pin!(lonely);
         let mut signals = std::pin::pin!(termination());
@@ -135,9 +130,10 @@ impl Supervisor {
         self.end.cancel();
         // No new client may reach a session that is ending.
         socket::remove(&self.paths, &self.id);
-        // It gives the session back; that it was cut off is no news.
-        let _ = renewing.await;
-        self.session.lock().await.close().await;
+        // It closes the session.
+        if let Err(error) = controlling.await {
+            ui::log(format_args!("the session's loop ended: {error}"));
+        }
         conversations.close();
         let _ = tokio::time::timeout(ENDING, conversations.wait()).await;
     }
@@ -148,7 +144,7 @@ impl Supervisor {
             mut write,
         } = stream.into();
         let ended = match read.next().await {
-            Ok(Some(Request::Up { build, .. })) if build != self.told.borrow().build => {
+            Ok(Some(Request::Up { build, .. })) if build != self.views.borrow().build => {
                 write
                     .send(&Reply::Refused {
                         errors: self.outdated(build).into(),
@@ -166,13 +162,13 @@ impl Supervisor {
                     switch: bridge,
                     once: keep == Keep::Once,
                 };
-                let asked = Asked {
+                let request = UpRequest {
                     id: self.id.clone(),
                     source,
                     bridging,
                     environment,
                 };
-                let ended = self.up(asked, keep, &mut read, &mut write).await;
+                let ended = self.up(request, keep, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write
                     .send(&Reply::Left {
@@ -181,7 +177,10 @@ impl Supervisor {
                     .await;
                 ended
             }
-            Ok(Some(Request::Status)) => self.status(&mut write).await,
+            Ok(Some(Request::Status { follow: false })) => self.status(&mut write).await,
+            Ok(Some(Request::Status { follow: true })) => {
+                self.until_gone(&mut read, self.follow(&mut write)).await
+            }
             Ok(Some(Request::Events)) => {
                 let mut events = self.reporter.subscribe();
                 self.until_gone(
@@ -222,7 +221,7 @@ impl Supervisor {
         Error::new(Code::SessionOutdated, message)
             .evidence(format!(
                 "the session: {}, pid {}",
-                shown(&self.told.borrow().build),
+                shown(&self.views.borrow().build),
                 std::process::id()
             ))
             .evidence(format!("this one: {}", shown(&asks)))
@@ -231,45 +230,48 @@ impl Supervisor {
 
     async fn up(
         &self,
-        asked: Asked,
-        keep: Keep,
+        request: UpRequest,
+        lifetime: Keep,
         read: &mut Receiver,
         write: &mut Sender,
     ) -> Result<()> {
         let _owner = Owner::of(self);
         let mut events = self.reporter.subscribe();
-        let ended = self
-            .until_gone(read, self.settle(asked, keep, &mut events, write))
-            .await;
-        // What was at work has just been cut off and has failed: a client that took its leave hears of it.
+        let number = self.number.fetch_add(1, Ordering::Relaxed);
+        let settle = self.settle(number, request, lifetime, &mut events, write);
+        let ended = self.until_gone(read, settle).await;
+        // The loop drops an `up` whose client has gone. What was at work has failed then: a client that took its
+        // leave hears of it.
+        let mut views = self.views.clone();
+        let _ = views.wait_for(|view| !view.is_at_work_for(number)).await;
         send_events(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
     async fn settle(
         &self,
-        asked: Asked,
-        keep: Keep,
+        number: u64,
+        request: UpRequest,
+        lifetime: Keep,
         events: &mut Events,
         write: &mut Sender,
     ) -> Result<()> {
-        let (done, finished) = tokio::sync::oneshot::channel::<()>();
-        let work = async {
-            let outcome = self.work(asked, keep).await;
-            drop(done);
-            outcome
-        };
-        let (sent, outcome) = tokio::join!(
-            send_events(events, write, async { drop(finished.await) }),
-            work
-        );
-        sent?;
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(errors) => return write.send(&Reply::Refused { errors }).await,
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Queued::Up {
+            number,
+            request: Arc::new(request),
+            lifetime,
+            answer,
+        });
+        let mut ended = None;
+        send_events(events, write, async { ended = answered.await.ok() }).await?;
+        let outcome = match ended {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(errors)) => return write.send(&Reply::Refused { errors }).await,
+            None => return self.no_answer().await,
         };
         write.send(&Reply::Settled { outcome }).await?;
-        match keep {
+        match lifetime {
             Keep::Detached => self.detached.store(true, Ordering::SeqCst),
             Keep::Attached => send_events(events, write, std::future::pending()).await?,
             Keep::Once => {}
@@ -277,32 +279,38 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn work(&self, asked: Asked, keep: Keep) -> Result<Outcome, Errors> {
-        let mut session = self.session.lock().await;
-        // From the start: what changes while it is at work is brought live after it.
-        let trial = (keep != Keep::Once).then(|| self.goes_by.try_out(asked.clone()));
-        let outcome = up::up(&mut session, &self.paths, &asked, &CancellationToken::new()).await?;
-        if let Some(trial) = trial {
-            trial.pass();
-        }
-        Ok(outcome)
+    /// Puts a request into the loop's queue. It is dropped with its answer if the loop has ended.
+    fn enqueue(&self, queued: Queued) {
+        let _ = self.queue.send(queued);
+    }
+
+    /// Only the end of the session leaves a request without an answer.
+    async fn no_answer(&self) -> Result<()> {
+        self.end.cancelled().await;
+        Ok(())
     }
 
     async fn status(&self, write: &mut Sender) -> Result<()> {
-        let status = match self.session.try_lock() {
-            Ok(session) => session.status(),
-            Err(_) => SessionStatus {
-                busy: true,
-                sync: sync::status(&self.engines.borrow()),
-                ..self.told.borrow().clone()
-            },
-        };
+        let view = self.views.borrow().clone();
+        let status = view.status();
         write.send(&Reply::Status { status }).await
     }
 
+    async fn follow(&self, write: &mut Sender) -> Result<()> {
+        let mut follower = Follower::new(self.views.clone());
+        loop {
+            let status = follower.next().await;
+            write.send(&Reply::Status { status }).await?;
+        }
+    }
+
     async fn verify(&self, write: &mut Sender) -> Result<()> {
-        // An `up` that is at work ends first. Hashing takes its time: the next one does not wait for that.
-        let verifier = self.session.lock().await.syncing.verifier();
+        let (answer, answered) = oneshot::channel();
+        self.enqueue(Queued::Verifier { answer });
+        let Ok(verifier) = answered.await else {
+            return self.no_answer().await;
+        };
+        // Hashing takes its time: the loop does not wait for that.
         match verifier.verify().await {
             Ok(differences) => write.send(&Reply::Verified { differences }).await,
             Err(error) => {
@@ -393,12 +401,16 @@ async fn termination() {
 
 #[cfg(test)]
 mod tests {
-    use super::super::request::tests::from;
+    use super::super::controller::tests::from;
     use super::*;
+    use crate::session::status::SessionStatus;
 
+    /// A supervisor whose loop runs.
     fn supervisor(state: &Path) -> Supervisor {
         let [state, cache, data] = ["state", "cache", "data"].map(|folder| state.join(folder));
-        Supervisor::new("shop", Paths { state, cache, data }, change::channel().0)
+        let (supervisor, controller) = Supervisor::new("shop", Paths { state, cache, data });
+        tokio::spawn(controller.run());
+        supervisor
     }
 
     fn conversation() -> (Connection, Connection) {
@@ -407,28 +419,52 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_up_that_is_refused_leaves_the_session_to_what_it_went_by() {
+    async fn an_up_that_is_refused_is_answered_and_the_session_is_at_rest() {
         let dir = tempfile::tempdir().unwrap();
         let (supervisor, (mut ours, mut theirs)) = (supervisor(dir.path()), conversation());
-        supervisor.goes_by.try_out(from("/before")).pass();
         let mut events = supervisor.reporter.subscribe();
+        let request = from(dir.path());
         supervisor
-            .settle(
-                from(dir.path()),
-                Keep::Attached,
-                &mut events,
-                &mut ours.write,
-            )
+            .settle(0, request, Keep::Attached, &mut events, &mut ours.write)
             .await
             .unwrap();
         assert!(matches!(
             theirs.read.next().await.unwrap(),
             Some(Reply::Refused { .. })
         ));
-        assert_eq!(
-            supervisor.goes_by.now().unwrap().source.dir,
-            Path::new("/before")
-        );
+        assert!(supervisor.views.borrow().status().reconcile.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_follower_is_told_until_it_goes_and_another_one_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let supervisor = Arc::new(supervisor(dir.path()));
+        let mut followers = vec![];
+        for _ in 0..2 {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let conversation = tokio::spawn(supervisor.clone().converse(ours));
+            let mut connection = Connection::from(theirs);
+            let follow = Request::Status { follow: true };
+            connection.write.send(&follow).await.unwrap();
+            followers.push((connection, conversation));
+        }
+        let told = async |connection: &mut Connection| -> SessionStatus {
+            match connection.read.next().await.unwrap() {
+                Some(Reply::Status { status }) => status,
+                other => panic!("{other:?}"),
+            }
+        };
+        for (connection, _) in &mut followers {
+            assert!(!told(connection).await.busy);
+        }
+        let (connection, conversation) = followers.remove(0);
+        drop(connection);
+        conversation.await.unwrap();
+        supervisor.end.cancel();
+        let (mut connection, conversation) = followers.remove(0);
+        conversation.await.unwrap();
+        let ended = connection.read.next::<Reply>().await.unwrap();
+        assert!(ended.is_none(), "{ended:?}");
     }
 
     #[tokio::test]

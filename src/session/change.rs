@@ -78,6 +78,24 @@ impl Changes {
     }
 }
 
+/// The names of what changes make anew.
+pub fn names(seen: &BTreeSet<Change>) -> String {
+    let names: BTreeSet<_> = seen.iter().map(|change| change.what.as_str()).collect();
+    names.into_iter().collect::<Vec<_>>().join("+")
+}
+
+/// Why it is made anew; of many reasons the first.
+pub fn reasons(seen: &BTreeSet<Change>) -> String {
+    let first = seen
+        .first()
+        .map(|change| change.why.clone())
+        .unwrap_or_default();
+    match seen.len() {
+        0 | 1 => first,
+        more => format!("{first}, and {} more", more - 1),
+    }
+}
+
 impl From<Rebuild> for Change {
     fn from(Rebuild { image, path, why }: Rebuild) -> Self {
         let why = path.map_or(why.clone(), |path| {
@@ -142,6 +160,19 @@ mod tests {
         let mut seen = BTreeSet::new();
         tokio::join!(git, changes.burst(&mut seen, dir.path()));
         assert_eq!(seen.len(), 1);
+    }
+
+    #[test]
+    fn many_changes_are_told_in_one_line() {
+        let change = |what: &str, why: &str| Change {
+            what: what.to_owned(),
+            why: why.to_owned(),
+        };
+        let seen = BTreeSet::from([change("web", "c"), change("api", "b"), change("api", "a")]);
+        assert_eq!(
+            (names(&seen).as_str(), reasons(&seen).as_str()),
+            ("api+web", "a, and 2 more")
+        );
     }
 
     #[test]

@@ -108,9 +108,9 @@ impl Forwarder {
         }
     }
 
-    /// The relay that connections take, or why they go over the API server.
-    pub fn relay(&self) -> relay::State {
-        self.relay.borrow().clone()
+    /// The relay that connections take, or why they go over the API server, as it changes.
+    pub fn relay(&self) -> watch::Receiver<relay::State> {
+        self.relay.clone()
     }
 
     /// Serves connections as the forward `name` until the token is cancelled; then the port is free and all

@@ -16,8 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{Guard, Relay};
 use crate::cluster::Access;
-use crate::compose::Compose;
-use crate::compose::Stack;
+use crate::compose::{Compose, Stack};
 use crate::config::{Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result};
@@ -41,6 +40,7 @@ pub mod status;
 pub mod sync;
 pub mod target;
 pub mod tunnel;
+pub mod view;
 pub mod way;
 
 use change::Teller;
@@ -48,14 +48,15 @@ use forward::{Forwarder, Serving};
 use listener::Listener;
 use outcome::Outcome;
 use relay::Site;
-use status::{ForwardStatus, RelayStatus, SessionStatus};
+use status::SessionStatus;
 use sync::Syncing;
 use target::{Snapshot, Target};
+use view::{Purpose, View, Working};
 
 /// How long a session that ends waits for what is unfinished.
 const LAST_WORK: Duration = Duration::from_secs(1);
 
-/// What one supervisor holds.
+/// What one supervisor holds. One loop owns it (`controller.rs`), and nothing else changes it.
 pub struct Session {
     pub reporter: Reporter,
     clients: watch::Sender<Option<kube::Client>>,
@@ -69,10 +70,8 @@ pub struct Session {
     pub syncing: Syncing,
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
-    outcome: Option<Outcome>,
-    told: watch::Sender<SessionStatus>,
-    /// Taken at the start: the program's file may be replaced.
-    build: Option<Build>,
+    /// What it shows of itself.
+    view: watch::Sender<View>,
     loader: OnceCell<Arc<Loader>>,
     /// What the loader learns while nothing else is to be done.
     learning: JoinSet<()>,
@@ -84,7 +83,7 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("held", &self.held)
-            .field("outcome", &self.outcome)
+            .field("outcome", &self.view.borrow().outcome)
             .finish_non_exhaustive()
     }
 }
@@ -110,13 +109,16 @@ impl Session {
             reporter.clone(),
             cancel.clone(),
         );
-        let build = Build::own();
-        let status = SessionStatus {
-            pid: std::process::id(),
-            build: build.clone(),
-            ..SessionStatus::default()
-        };
-        let told = watch::Sender::new(status);
+        let view = watch::Sender::new(View {
+            // Taken at the start: the program's file may be replaced.
+            build: Build::own(),
+            outcome: None,
+            forwards: vec![],
+            at_work: None,
+            relay: forwarder.relay(),
+            engines: syncing.engines(),
+            progress: syncing.progress(),
+        });
         Self {
             reporter,
             clients,
@@ -128,9 +130,7 @@ impl Session {
             syncing,
             inputs: Inputs::default(),
             changed: teller.inputs,
-            outcome: None,
-            told,
-            build,
+            view,
             loader: OnceCell::new(),
             learning: JoinSet::new(),
             unfinished: JoinSet::new(),
@@ -160,7 +160,7 @@ impl Session {
             .collect();
         let bound = bind(&unheld).await?;
         let gone = self.switch(facts, bound);
-        self.told.send_replace(self.status());
+        self.show_forwards();
         futures::future::join_all(gone.into_iter().map(|held| held.serving.ended())).await;
         Ok(())
     }
@@ -202,8 +202,12 @@ impl Session {
 
     /// Keeps what the last `up` came to.
     pub fn settle(&mut self, outcome: Outcome) {
-        self.outcome = Some(outcome);
-        self.told.send_replace(self.status());
+        self.view.send_modify(|view| view.outcome = Some(outcome));
+    }
+
+    /// Shows a reconcile as being at work, for as long as the answer lives.
+    pub fn begin(&self, purpose: Purpose) -> Working {
+        Working::begin(self.view.clone(), purpose)
     }
 
     /// Reads the project and its Compose files. From before that on, a change of what the plan is made from is told.
@@ -268,9 +272,9 @@ impl Session {
         while self.unfinished.join_next().await.is_some() {}
     }
 
-    /// The last status that was told, for those who ask while an `up` has the session.
-    pub fn told(&self) -> watch::Receiver<SessionStatus> {
-        self.told.subscribe()
+    /// What the session shows of itself, for any number of readers.
+    pub fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
     }
 
     /// The cluster that the forwards lead to.
@@ -327,28 +331,14 @@ impl Session {
     }
 
     pub fn status(&self) -> SessionStatus {
-        let forward = |held: &Held| ForwardStatus {
-            forward: held.fact.forward.clone(),
-            numbers: held.serving.numbers.stats(),
-        };
-        SessionStatus {
-            pid: std::process::id(),
-            build: self.build.clone(),
-            busy: false,
-            outcome: self.outcome.clone(),
-            forwards: self.held.iter().map(forward).collect(),
-            sync: sync::status(&self.syncing.engines().borrow()),
-            relay: match self.forwarder.relay() {
-                Ok(_) => RelayStatus {
-                    serves: true,
-                    why: None,
-                },
-                Err(why) => RelayStatus {
-                    serves: false,
-                    why: Some(why),
-                },
-            },
-        }
+        let view = self.view.borrow().clone();
+        view.status()
+    }
+
+    fn show_forwards(&self) {
+        let shown = |held: &Held| (held.fact.forward.clone(), held.serving.numbers.clone());
+        let forwards = self.held.iter().map(shown).collect();
+        self.view.send_modify(|view| view.forwards = forwards);
     }
 
     /// Closes every listener and connection.
@@ -486,11 +476,11 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_leads_elsewhere_stays_and_is_told() {
         let mut session = Session::new(Reporter::default(), change::channel().0);
-        let told = session.told();
+        let view = session.view();
         let port = free_port();
         session.hold(&[fact("api", port)]).await.unwrap();
         session.hold(&[fact("web", port)]).await.unwrap();
-        assert_eq!(told.borrow().forwards[0].forward.service, "web");
+        assert_eq!(view.borrow().status().forwards[0].forward.service, "web");
         session.close().await;
     }
 }

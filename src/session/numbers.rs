@@ -16,7 +16,7 @@ pub struct Numbers {
 }
 
 /// A reading of [`Numbers`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {
     /// Connections now.
     pub open: u64,

@@ -7,7 +7,7 @@ use crate::plan::LeftOut;
 use crate::ports::Forward;
 
 /// What an `up` came to.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub ready: bool,
     pub project: String,

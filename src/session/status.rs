@@ -9,20 +9,31 @@ use crate::program::Build;
 use crate::sync::status::SyncStatus;
 
 /// The session as `devk status` shows it.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
     /// The devk that it is.
     #[serde(default)]
     pub build: Option<Build>,
-    /// An `up` is at work; the rest is as it was told last.
+    /// A reconcile is at work.
     pub busy: bool,
+    /// That reconcile.
+    #[serde(default)]
+    pub reconcile: Option<ReconcileStatus>,
     /// What the last `up` came to.
     pub outcome: Option<Outcome>,
     pub forwards: Vec<ForwardStatus>,
     pub relay: RelayStatus,
     /// One for every image that is followed.
     pub sync: Vec<SyncStatus>,
+}
+
+/// A reconcile that is at work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcileStatus {
+    pub since: jiff::Timestamp,
+    /// `up` for a client's request, or the `change/NAME` that is brought live.
+    pub what: String,
 }
 
 /// Which way new connections take into pods: through a relay in the node, or over the API server.
@@ -34,9 +45,26 @@ pub struct RelayStatus {
 }
 
 /// A forward and its live numbers.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForwardStatus {
     #[serde(flatten)]
     pub forward: Forward,
     pub numbers: Stats,
+}
+
+impl SessionStatus {
+    /// The status with the counters of traffic at zero.
+    pub fn without_traffic(&self) -> Self {
+        let quiet = |status: &ForwardStatus| ForwardStatus {
+            forward: status.forward.clone(),
+            numbers: Stats {
+                last_error: status.numbers.last_error.clone(),
+                ..Stats::default()
+            },
+        };
+        Self {
+            forwards: self.forwards.iter().map(quiet).collect(),
+            ..self.clone()
+        }
+    }
 }

@@ -66,6 +66,11 @@ impl Syncing {
         self.engines.subscribe()
     }
 
+    /// Changes whenever what an engine tells may be another.
+    pub fn progress(&self) -> watch::Receiver<()> {
+        self.around.progress.subscribe()
+    }
+
     /// Follows these images from now on. An engine whose image and rules are as before goes on with its journal; one
     /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
     pub async fn follow(

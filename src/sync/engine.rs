@@ -55,7 +55,8 @@ pub struct Surroundings {
     pub containers: watch::Receiver<Containers>,
     /// Where changes are told that sync cannot serve.
     pub rebuilds: mpsc::UnboundedSender<Rebuild>,
-    /// Told whenever a container has come nearer to the working tree.
+    /// Told whenever what an engine's status says may be another, such as when a container has come nearer to the
+    /// working tree.
     pub progress: watch::Sender<()>,
 }
 

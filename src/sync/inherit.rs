@@ -33,6 +33,8 @@ impl Engine {
             state.journal.note(&path, seen);
         }
         shared.generation.send_replace(state.journal.generation());
+        drop(state);
+        shared.progress.send_replace(());
         Ok(())
     }
 }

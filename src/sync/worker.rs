@@ -125,7 +125,6 @@ impl Worker {
                 Trouble::Lost(why) => self.tell(|status| status.trouble = Some(why)),
                 Trouble::NeedsRebuild(why) => {
                     self.tell(|status| status.refused = Some(why.clone()));
-                    self.shared.progress.send_replace(());
                     // Nothing will change for this container; every later change needs a build.
                     return self.refuse(&why).await;
                 }
@@ -342,6 +341,7 @@ impl Worker {
         if let Some(status) = self.shared.state().containers.get_mut(&self.id) {
             change(status);
         }
+        self.shared.progress.send_replace(());
     }
 }
 

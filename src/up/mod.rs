@@ -25,9 +25,9 @@ use crate::session::outcome::Outcome;
 use crate::ui::event::Reporter;
 use run::Run;
 
-/// What a client asked for.
+/// A client's request to bring a project up.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct UpRequest {
     /// The project whose session it is.
     pub id: String,
     pub source: Source,
@@ -47,19 +47,19 @@ const HOLD_ANEW: u32 = 3;
 pub async fn up(
     session: &mut Session,
     paths: &Paths,
-    asked: &Asked,
+    request: &UpRequest,
     stale: &CancellationToken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
     session.finished().await;
     let (mut project, compose) = session
-        .read(&asked.source, paths, &asked.environment)
+        .read(&request.source, paths, &request.environment)
         .await?;
-    if project.id != asked.id {
-        return Err(other_project(&project, &asked.id).into());
+    if project.id != request.id {
+        return Err(other_project(&project, &request.id).into());
     }
-    cluster::settle(&mut project.cluster, paths, &asked.environment);
-    let observed = observe_and_hold(session, paths, (&project, compose), asked).await?;
+    cluster::settle(&mut project.cluster, paths, &request.environment);
+    let observed = observe_and_hold(session, paths, (&project, compose), request).await?;
     let unfollowed = follow(session, &project, &observed).await;
     let run = Run::new(&project, paths, &observed, session, stale);
     let mut failed = run.execute(&Plan::of(&observed.facts)).await;
@@ -80,11 +80,11 @@ async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
     (project, compose): (&Project, Stack),
-    Asked {
+    UpRequest {
         environment,
         bridging,
         ..
-    }: &Asked,
+    }: &UpRequest,
 ) -> Result<Observed, Errors> {
     let leases = Leases::open(&paths.state);
     let mut again = HOLD_ANEW;

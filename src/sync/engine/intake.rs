@@ -21,6 +21,7 @@ pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
             Ok(changes) => changes,
             Err(error) => {
                 shared.state().trouble = Some(error.to_string());
+                shared.progress.send_replace(());
                 continue;
             }
         };
@@ -28,6 +29,7 @@ pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
         // Long files are read for their hash.
         let taken = tokio::task::spawn_blocking(move || taking.0.take(changes, taking.1));
         later = taken.await.unwrap_or_default();
+        shared.progress.send_replace(());
     }
 }
 

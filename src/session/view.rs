@@ -1,0 +1,246 @@
+//! What a session shows of itself. Any number of readers compute its status from that or follow it, at any moment, and
+//! ask nobody: the status never waits for an `up`.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::numbers::Numbers;
+use super::outcome::Outcome;
+use super::relay;
+use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
+use super::sync;
+use crate::ports::Forward;
+use crate::program::Build;
+use crate::sync::gate::Engines;
+
+/// The least time between two statuses that a follower is told.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A session as it is seen from outside. It is cheap to clone: what changes by itself stands behind receivers and
+/// shared counters, and is read when a status is computed.
+#[derive(Debug, Clone)]
+pub struct View {
+    pub build: Option<Build>,
+    pub(super) outcome: Option<Outcome>,
+    /// The forwards that are held, in the order of the table.
+    pub(super) forwards: Vec<(Forward, Arc<Numbers>)>,
+    pub(super) at_work: Option<AtWork>,
+    pub(super) relay: watch::Receiver<relay::State>,
+    pub(super) engines: watch::Receiver<Engines>,
+    /// Changes whenever what an engine tells may be another.
+    pub(super) progress: watch::Receiver<()>,
+}
+
+/// A reconcile that is at work.
+#[derive(Debug, Clone)]
+pub(super) struct AtWork {
+    since: jiff::Timestamp,
+    purpose: Purpose,
+}
+
+/// What a reconcile is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// The request of a client, by its number.
+    Request(u64),
+    /// Changes, by the names of what they make anew.
+    Changes(String),
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(_) => write!(f, "up"),
+            Self::Changes(names) => write!(f, "change/{names}"),
+        }
+    }
+}
+
+impl View {
+    /// The status at this moment, with live numbers.
+    pub fn status(&self) -> SessionStatus {
+        let forward = |(forward, numbers): &(Forward, Arc<Numbers>)| ForwardStatus {
+            forward: forward.clone(),
+            numbers: numbers.stats(),
+        };
+        let reconcile = self.at_work.as_ref().map(|at_work| ReconcileStatus {
+            since: at_work.since,
+            what: at_work.purpose.to_string(),
+        });
+        let engines = self.engines.borrow().clone();
+        let why = self.relay.borrow().as_ref().err().cloned();
+        SessionStatus {
+            pid: std::process::id(),
+            build: self.build.clone(),
+            busy: reconcile.is_some(),
+            reconcile,
+            outcome: self.outcome.clone(),
+            forwards: self.forwards.iter().map(forward).collect(),
+            relay: RelayStatus {
+                serves: why.is_none(),
+                why,
+            },
+            sync: sync::status(&engines),
+        }
+    }
+
+    /// Whether the reconcile that is at work is for the request of this number.
+    pub fn is_at_work_for(&self, number: u64) -> bool {
+        let purpose = self.at_work.as_ref().map(|at_work| &at_work.purpose);
+        purpose == Some(&Purpose::Request(number))
+    }
+}
+
+/// Shows a reconcile as being at work until it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub struct Working(watch::Sender<View>);
+
+impl Working {
+    pub(super) fn begin(view: watch::Sender<View>, purpose: Purpose) -> Self {
+        let at_work = AtWork {
+            since: jiff::Timestamp::now(),
+            purpose,
+        };
+        view.send_modify(|view| view.at_work = Some(at_work));
+        Self(view)
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.send_modify(|view| view.at_work = None);
+    }
+}
+
+/// Follows the status of a session for one reader.
+#[derive(Debug)]
+pub struct Follower {
+    views: watch::Receiver<View>,
+    relay: watch::Receiver<relay::State>,
+    engines: watch::Receiver<Engines>,
+    progress: watch::Receiver<()>,
+    /// The status that was told last, without its traffic.
+    told: Option<SessionStatus>,
+    /// The moment from which on the next one may be told.
+    next: Instant,
+}
+
+impl Follower {
+    pub fn new(views: watch::Receiver<View>) -> Self {
+        let view = views.borrow().clone();
+        Self {
+            views,
+            relay: view.relay,
+            engines: view.engines,
+            progress: view.progress,
+            told: None,
+            next: Instant::now(),
+        }
+    }
+
+    /// The status now the first time, and then whenever it has changed; the counters of traffic alone are no change.
+    /// What changes faster than a reader may be told comes as one. After the end of the session it pends for ever.
+    pub async fn next(&mut self) -> SessionStatus {
+        loop {
+            sleep_until(self.next).await;
+            let status = self.status();
+            self.next = Instant::now() + PAUSE;
+            let without_traffic = status.without_traffic();
+            if self.told.as_ref() != Some(&without_traffic) {
+                self.told = Some(without_traffic);
+                return status;
+            }
+            self.changed().await;
+        }
+    }
+
+    /// The status; what changes from now on is a change after it.
+    fn status(&mut self) -> SessionStatus {
+        self.relay.mark_unchanged();
+        self.engines.mark_unchanged();
+        self.progress.mark_unchanged();
+        let view = self.views.borrow_and_update().clone();
+        view.status()
+    }
+
+    /// Waits until the status may be another.
+    async fn changed(&mut self) {
+        tokio::select! {
+            Ok(()) = self.views.changed() => {}
+            Ok(()) = self.relay.changed() => {}
+            Ok(()) = self.engines.changed() => {}
+            Ok(()) = self.progress.changed() => {}
+            else => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::super::{Session, change};
+    use super::*;
+    use crate::ui::event::Reporter;
+
+    #[tokio::test]
+    async fn every_follower_is_told_of_a_change_once_and_of_traffic_never() {
+        let session = Session::new(Reporter::default(), change::channel().0);
+        let numbers = Arc::new(Numbers::default());
+        let forward = Forward {
+            name: "api".into(),
+            namespace: "shop".into(),
+            service: "api".into(),
+            remote: 80,
+            local: 8080,
+            url: String::new(),
+            moved: None,
+        };
+        session
+            .view
+            .send_modify(|view| view.forwards = vec![(forward, numbers.clone())]);
+        let mut followers = [(); 2].map(|()| Follower::new(session.view()));
+        for follower in &mut followers {
+            assert!(!follower.next().await.busy);
+        }
+        let connection = numbers.opened();
+        for follower in &mut followers {
+            let told = tokio::time::timeout(PAUSE * 2, follower.next()).await;
+            assert!(told.is_err(), "{told:?}");
+        }
+        let working = session.begin(Purpose::Changes("api+web".to_owned()));
+        for follower in &mut followers {
+            let status = follower.next().await;
+            let reconcile = status.reconcile.unwrap();
+            assert_eq!((status.busy, &*reconcile.what), (true, "change/api+web"));
+            assert_eq!(status.forwards[0].numbers.open, 1, "numbers are live");
+        }
+        drop((connection, working));
+        for follower in &mut followers {
+            assert!(!follower.next().await.busy);
+            assert!(follower.next().now_or_never().is_none());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_follower_is_told_of_many_changes_at_a_time_and_of_the_last_one() {
+        let session = Session::new(Reporter::default(), change::channel().0);
+        let mut follower = Follower::new(session.view());
+        let since = Instant::now();
+        let mut told = 0;
+        for number in 0..50 {
+            let working = session.begin(Purpose::Request(number));
+            let next = tokio::time::timeout(Duration::from_millis(5), follower.next()).await;
+            told += usize::from(next.is_ok());
+            drop(working);
+        }
+        let most = usize::try_from(since.elapsed().as_millis() / PAUSE.as_millis()).unwrap() + 1;
+        assert!((1..=most).contains(&told), "{told} of at most {most}");
+        assert!(!follower.next().await.busy);
+    }
+}
