@@ -163,8 +163,8 @@ impl Cmd {
             .env
             .iter()
             .map(|(k, v)| format!("{}={}", k.to_string_lossy(), quote(v)));
-        let words = std::iter::once(quote(self.program.as_os_str()))
-            .chain(self.args.iter().map(|a| quote(a)));
+        let words =
+            std::iter::once(quote(self.program.as_os_str())).chain(self.args.iter().map(quote));
         env.chain(words).collect::<Vec<_>>().join(" ")
     }
 
