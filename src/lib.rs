@@ -36,6 +36,7 @@ pub mod program;
 pub mod relay;
 pub mod release;
 pub mod session;
+mod shell;
 pub mod sync;
 pub mod ui;
 pub mod up;

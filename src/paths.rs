@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Code, Error, Result};
-use crate::process::quote;
+use crate::shell::quote;
 
 /// How often a lock that somebody else has is tried again.
 const RETRY: Duration = Duration::from_millis(50);
@@ -232,7 +232,7 @@ mod tests {
         let odd = dir.path().join("it's a state");
         std::fs::create_dir(&odd).unwrap();
         let full = refused("write", &odd.join("x"), &ErrorKind::StorageFull.into());
-        let shown = crate::process::pasted(&full.hint.unwrap(), "df -h ");
+        let shown = crate::shell::pasted(&full.hint.unwrap(), "df -h ");
         assert_eq!(Path::new(&shown), odd);
     }
 

@@ -1,5 +1,7 @@
 //! Whoever reads devk's output may stop at any time: that is no panic, no message, and no other exit code.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::{Command, Output, Stdio};
 
 /// What a command says beside its output, and how it ends, if nobody reads that.

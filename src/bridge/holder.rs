@@ -7,7 +7,7 @@ use super::source::Published;
 use crate::compose::{Compose, Service};
 use crate::docker::{self, Engine, PublishedPort};
 use crate::error::{Code, Error, Result};
-use crate::process::quote;
+use crate::shell::quote;
 
 /// The container that serves the published port. None: Docker knows of none, and something else may serve it.
 ///

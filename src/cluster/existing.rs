@@ -15,7 +15,7 @@ use super::nodes::{self, Node, Role};
 use super::{Cluster, End, State, k3d, kind, locality, minikube, pin, runtime};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result, internal};
-use crate::process::quote;
+use crate::shell::quote;
 use crate::ui::event::Step;
 
 /// A node may be a container of any provider that makes its nodes of containers.
@@ -123,7 +123,7 @@ mod tests {
     use super::super::fake::Program;
     use super::*;
     use crate::config::Provider;
-    use crate::process::pasted;
+    use crate::shell::pasted;
 
     /// A context `dev` that leads to `server`, and one that is current and leads elsewhere.
     async fn existing(server: &str) -> (Program, Existing) {

@@ -16,7 +16,7 @@ use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, Identity};
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
-use crate::process::quote;
+use crate::shell::quote;
 use crate::ui::event::Step;
 
 /// The right to change a cluster. One devk at a time has it, together with the programs that it started.
@@ -369,7 +369,7 @@ impl Handle {
 mod tests {
     use std::sync::Mutex;
 
-    use crate::process::pasted;
+    use crate::shell::pasted;
     use serde_json::json;
 
     use super::super::fake::{ENGINE, Program, api, container, told};

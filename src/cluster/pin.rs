@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::docker::Identity;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
-use crate::process::quote;
+use crate::shell::quote;
 
 /// What devk knows of the cluster it writes to. One file a cluster, `<state>/clusters/<name>/pin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,7 +127,7 @@ pub fn check(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::process::pasted;
+    use crate::shell::pasted;
 
     fn pin() -> Pin {
         let uid = "u1".into();

@@ -8,7 +8,8 @@ use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::paths::Paths;
-use crate::process::{Cmd, quote};
+use crate::process::Cmd;
+use crate::shell::quote;
 
 /// A provider's program.
 #[derive(Debug)]

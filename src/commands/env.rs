@@ -4,7 +4,7 @@ use super::Context;
 use super::ports::forwards;
 use crate::config::ClusterConfig;
 use crate::error::{Errors, Exit, Result};
-use crate::process::quote;
+use crate::shell::quote;
 use crate::ui::{self, Format};
 
 /// Prints shell exports: `NAME_HOST`, `NAME_PORT` and `NAME_URL` of every forward, and `KUBECONFIG`.

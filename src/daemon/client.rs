@@ -11,8 +11,8 @@ use super::{memory, socket};
 use crate::error::{Code, Error, Result};
 use crate::log_lines::last_lines;
 use crate::paths::{Lock, Paths, refused};
-use crate::process::quote;
 use crate::session::status::SessionStatus;
+use crate::shell::quote;
 
 /// How long a new supervisor may take to listen.
 const START_DEADLINE: Duration = Duration::from_secs(10);
@@ -311,7 +311,7 @@ mod tests {
     #[test]
     fn the_log_of_a_session_that_does_not_start_is_named_for_a_shell() {
         let hint = not_started(Path::new("/it's a state/log")).hint.unwrap();
-        assert_eq!(crate::process::pasted(&hint, "less "), "/it's a state/log");
+        assert_eq!(crate::shell::pasted(&hint, "less "), "/it's a state/log");
     }
 
     #[tokio::test]

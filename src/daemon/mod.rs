@@ -4,6 +4,7 @@
 pub mod client;
 pub mod control;
 mod controller;
+mod events;
 mod memory;
 pub mod socket;
 pub mod supervisor;

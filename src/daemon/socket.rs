@@ -10,7 +10,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 use crate::error::{Code, Error, Result};
 use crate::paths::{Paths, refused};
-use crate::process::quote;
+use crate::shell::quote;
 
 /// The longest path that `sun_path` takes everywhere: it has 104 bytes on macOS and 108 on Linux, one of them for the
 /// end of the text.

@@ -12,24 +12,21 @@ use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender};
 use super::controller::{BringUp, Controller, Queued};
+use super::events::{Events, send_events};
 use super::{memory, socket};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::program::Build;
-use crate::session::view::{Follower, View};
+use crate::session::view::{Follower, SessionView};
 use crate::session::{Session, change};
-use crate::ui::{
-    self,
-    event::{Event, Reporter},
-};
+use crate::ui::{self, event::Reporter};
 use crate::up::UpRequest;
 
 /// A supervisor that nobody talks to within this time ends itself.
@@ -69,7 +66,7 @@ struct Supervisor {
     paths: Paths,
     reporter: Reporter,
     /// What the session shows of itself.
-    views: watch::Receiver<View>,
+    views: watch::Receiver<SessionView>,
     /// The controller's: all that changes the session goes through it.
     queue: mpsc::UnboundedSender<Queued>,
     /// Of the next request in the queue.
@@ -341,29 +338,6 @@ impl Supervisor {
     }
 }
 
-type Events = tokio::sync::broadcast::Receiver<Event>;
-
-/// Sends events until `until` ends, and those that came before its end. What a client was too slow for is lost: it is
-/// told how much that is, and the session does not keep what nobody may ever read.
-async fn send_events(
-    events: &mut Events,
-    write: &mut Sender,
-    until: impl Future<Output = ()>,
-) -> Result<()> {
-    let mut until = std::pin::pin!(until);
-    loop {
-        tokio::select! {
-            biased;
-            event = events.recv() => match event {
-                Ok(event) => write.send(&Reply::Event { event }).await?,
-                Err(RecvError::Lagged(count)) => write.send(&Reply::Event { event: Event::missed(count) }).await?,
-                Err(RecvError::Closed) => return Ok(()),
-            },
-            () = &mut until => return Ok(()),
-        }
-    }
-}
-
 /// Somebody for whom the session lives. The last one to go ends it.
 struct Owner<'a>(&'a Supervisor);
 
@@ -465,35 +439,5 @@ mod tests {
         conversation.await.unwrap();
         let ended = connection.read.next::<Reply>().await.unwrap();
         assert!(ended.is_none(), "{ended:?}");
-    }
-
-    #[tokio::test]
-    async fn a_client_that_is_too_slow_is_told_that_it_missed_something() {
-        let (reporter, (mut ours, mut theirs)) = (Reporter::default(), conversation());
-        let mut events = reporter.subscribe();
-        (0..5000).for_each(|n| reporter.skipped(format!("step/{n}"), ""));
-        let send = async {
-            let sent = send_events(&mut events, &mut ours.write, std::future::ready(())).await;
-            drop(ours);
-            sent
-        };
-        let hear = async {
-            let mut heard = vec![];
-            while let Some(Reply::Event { event }) = theirs.read.next().await.unwrap() {
-                heard.push(event);
-            }
-            heard
-        };
-        let (sent, heard) = tokio::join!(send, hear);
-        sent.unwrap();
-        assert_eq!(
-            (heard[0].step.as_str(), heard.len()),
-            ("session.events", 1 + 4096)
-        );
-        assert!(
-            heard[0].detail.contains("904 events"),
-            "{}",
-            heard[0].detail
-        );
     }
 }

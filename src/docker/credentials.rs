@@ -15,7 +15,8 @@ use serde::Deserialize;
 use super::endpoint::Surroundings;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
-use crate::process::{Cmd, quote};
+use crate::process::Cmd;
+use crate::shell::quote;
 
 /// By registry, as BuildKit names it.
 pub type Credentials = HashMap<String, DockerCredentials>;

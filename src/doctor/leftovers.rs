@@ -14,7 +14,7 @@ use crate::image;
 use crate::owner::Owner;
 use crate::paths::{Lock, Paths, is_gone};
 use crate::ports::{Leases, Lessee};
-use crate::process::quote;
+use crate::shell::quote;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {

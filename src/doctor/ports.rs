@@ -14,7 +14,7 @@ use crate::daemon::client;
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
 use crate::ports::{Leases, Lessee, Taken, listeners};
-use crate::process::quote;
+use crate::shell::quote;
 
 /// A forward whose port is fixed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::{Forward, Leased};
 use crate::config::Project;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, is_gone, refused, write_atomic};
-use crate::process::quote;
+use crate::shell::quote;
 
 /// The layout of the file; one of another number is not read.
 const VERSION: u32 = 1;
@@ -254,7 +254,7 @@ fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
 mod tests {
     use super::*;
     use crate::ports::{Request, Taken, assign};
-    use crate::process::pasted;
+    use crate::shell::pasted;
 
     struct Machine {
         dir: tempfile::TempDir,

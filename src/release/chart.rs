@@ -18,7 +18,7 @@ use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
 use crate::paths::refused;
-use crate::process::quote;
+use crate::shell::quote;
 pub use local::folders;
 use local::{Local, archive_version, at_release, collect, missing_chart};
 

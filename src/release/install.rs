@@ -16,7 +16,8 @@ use super::orphan;
 use super::prepare::Prepared;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::paths::{refused, write_atomic};
-use crate::process::{Cmd, quote};
+use crate::process::Cmd;
+use crate::shell::quote;
 use crate::ui::event::Step;
 
 /// helm's words for a release that is being worked on, in v3 and v4 alike.

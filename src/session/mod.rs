@@ -51,7 +51,7 @@ use relay::Site;
 use status::SessionStatus;
 use sync::Syncing;
 use target::{Snapshot, Target};
-use view::{Purpose, View, Working};
+use view::{Purpose, SessionView, Working};
 
 /// How long a session that ends waits for what is unfinished.
 const LAST_WORK: Duration = Duration::from_secs(1);
@@ -71,7 +71,7 @@ pub struct Session {
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
     /// What it shows of itself.
-    view: watch::Sender<View>,
+    view: watch::Sender<SessionView>,
     loader: OnceCell<Arc<Loader>>,
     /// What the loader learns while nothing else is to be done.
     learning: JoinSet<()>,
@@ -109,7 +109,7 @@ impl Session {
             reporter.clone(),
             cancel.clone(),
         );
-        let view = watch::Sender::new(View {
+        let view = watch::Sender::new(SessionView {
             // Taken at the start: the program's file may be replaced.
             build: Build::own(),
             outcome: None,
@@ -273,7 +273,7 @@ impl Session {
     }
 
     /// What the session shows of itself, for any number of readers.
-    pub fn view(&self) -> watch::Receiver<View> {
+    pub fn view(&self) -> watch::Receiver<SessionView> {
         self.view.subscribe()
     }
 

@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A session as it is seen from outside. It is cheap to clone: what changes by itself stands behind receivers and
 /// shared counters, and is read when a status is computed.
 #[derive(Debug, Clone)]
-pub struct View {
+pub struct SessionView {
     pub build: Option<Build>,
     pub(super) outcome: Option<Outcome>,
     /// The forwards that are held, in the order of the table.
@@ -60,7 +60,7 @@ impl fmt::Display for Purpose {
     }
 }
 
-impl View {
+impl SessionView {
     /// The status at this moment, with live numbers.
     pub fn status(&self) -> SessionStatus {
         let forward = |(forward, numbers): &(Forward, Arc<Numbers>)| ForwardStatus {
@@ -98,10 +98,10 @@ impl View {
 /// Shows a reconcile as being at work until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Working(watch::Sender<View>);
+pub struct Working(watch::Sender<SessionView>);
 
 impl Working {
-    pub(super) fn begin(view: watch::Sender<View>, purpose: Purpose) -> Self {
+    pub(super) fn begin(view: watch::Sender<SessionView>, purpose: Purpose) -> Self {
         let at_work = AtWork {
             since: jiff::Timestamp::now(),
             purpose,
@@ -120,7 +120,7 @@ impl Drop for Working {
 /// Follows the status of a session for one reader.
 #[derive(Debug)]
 pub struct Follower {
-    views: watch::Receiver<View>,
+    views: watch::Receiver<SessionView>,
     relay: watch::Receiver<relay::State>,
     engines: watch::Receiver<Engines>,
     progress: watch::Receiver<()>,
@@ -131,7 +131,7 @@ pub struct Follower {
 }
 
 impl Follower {
-    pub fn new(views: watch::Receiver<View>) -> Self {
+    pub fn new(views: watch::Receiver<SessionView>) -> Self {
         let view = views.borrow().clone();
         Self {
             views,

@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::*;
 use crate::config::Source;
 use crate::session::change::{self, Teller};
-use crate::session::view::{Follower, View};
+use crate::session::view::{Follower, SessionView};
 use crate::sync::engine::Rebuild;
 use crate::ui::event::{Event, Reporter};
 
@@ -98,7 +98,7 @@ struct Running {
     queue: mpsc::UnboundedSender<Queued>,
     teller: Teller,
     begun: mpsc::UnboundedReceiver<Begun>,
-    views: watch::Receiver<View>,
+    views: watch::Receiver<SessionView>,
     events: broadcast::Receiver<Event>,
     end: CancellationToken,
     task: JoinHandle<()>,

@@ -18,7 +18,7 @@ use self::node::Node;
 use self::progress::total;
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
-use crate::process::quote;
+use crate::shell::quote;
 use crate::ui::event::Step;
 
 mod delta;
