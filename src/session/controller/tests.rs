@@ -42,12 +42,12 @@ impl Begun {
         self.end.send(ended).unwrap();
     }
 
-    fn is_ready(self) {
+    fn ends_well(self) {
         self.ends(Ok(outcome(true)));
     }
 
     /// Waits until the loop has dropped it.
-    async fn is_dropped(mut self) {
+    async fn dropped(mut self) {
         timeout(SOON, self.end.closed()).await.unwrap();
     }
 }
@@ -130,7 +130,7 @@ impl Running {
     async fn up_from(dir: impl AsRef<Path>) -> Self {
         let mut running = Self::start();
         let answer = running.asks(&dir, Keep::Detached);
-        running.begun().await.is_ready();
+        running.begun().await.ends_well();
         answered(answer).await.unwrap();
         running
     }
@@ -190,7 +190,7 @@ async fn requests_are_served_in_the_order_of_their_arrival() {
         assert_eq!(begun.dir, Path::new(dir));
         running.at_rest().await;
         assert!(running.begun.is_empty(), "one after the other");
-        begun.is_ready();
+        begun.ends_well();
         assert!(answered(answer).await.is_ok());
     }
 }
@@ -199,7 +199,7 @@ async fn requests_are_served_in_the_order_of_their_arrival() {
 async fn a_change_is_brought_live_by_the_last_request_that_settled_and_stays() {
     let mut running = Running::up_from("/before").await;
     let up = running.asks("/active", Keep::Attached);
-    running.begun().await.is_ready();
+    running.begun().await.ends_well();
     answered(up).await.unwrap();
 
     let up = running.asks("/refused", Keep::Attached);
@@ -210,15 +210,15 @@ async fn a_change_is_brought_live_by_the_last_request_that_settled_and_stays() {
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/cut-off"));
     drop(up);
-    begun.is_dropped().await;
+    begun.dropped().await;
     let up = running.asks("/once", Keep::Once);
-    running.begun().await.is_ready();
+    running.begun().await.ends_well();
     answered(up).await.unwrap();
 
     running.changes("api");
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/active"));
-    begun.is_ready();
+    begun.ends_well();
     assert_eq!(running.told().await, "change/api it changed");
     assert_eq!(running.told().await, "change/api live");
 }
@@ -234,8 +234,8 @@ async fn newer_changes_give_up_the_builds_of_older_ones_and_are_brought_live_tog
     timeout(SOON, begun.stale.cancelled()).await.unwrap();
     running.at_rest().await;
     assert!(!begun.end.is_closed(), "only its builds and loads end");
-    begun.is_ready();
-    running.begun().await.is_ready();
+    begun.ends_well();
+    running.begun().await.ends_well();
     for told in [
         "change/api it changed",
         "change/api newer changes came meanwhile",
@@ -265,7 +265,7 @@ async fn a_clients_request_gives_up_the_builds_of_changes_and_is_served_next() {
     answered(up).await.unwrap_err();
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/shop"), "the change is not lost");
-    begun.is_ready();
+    begun.ends_well();
     for told in [
         "change/api it changed",
         "change/api a newer `up` came meanwhile",
@@ -284,9 +284,9 @@ async fn changes_during_a_clients_up_do_not_touch_it_and_are_brought_live_after_
     running.changes("api");
     running.at_rest().await;
     assert!(!begun.stale.is_cancelled());
-    begun.is_ready();
+    begun.ends_well();
     answered(up).await.unwrap();
-    running.begun().await.is_ready();
+    running.begun().await.ends_well();
     assert_eq!(running.told().await, "change/api it changed");
 }
 
@@ -301,10 +301,10 @@ async fn changes_before_an_up_has_settled_are_forgotten() {
     running.changes("early");
     running.at_rest().await;
     let up = running.asks("/shop", Keep::Detached);
-    running.begun().await.is_ready();
+    running.begun().await.ends_well();
     answered(up).await.unwrap();
     running.changes("late");
-    running.begun().await.is_ready();
+    running.begun().await.ends_well();
     assert_eq!(running.told().await, "change/late it changed");
 }
 
@@ -320,13 +320,13 @@ async fn a_request_during_a_burst_is_served_at_once_and_the_changes_after_it() {
     let up = running.asks("/meanwhile", Keep::Once);
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/meanwhile"));
-    begun.is_ready();
+    begun.ends_well();
     answered(up).await.unwrap();
     assert!(running.begun.is_empty(), "git is at work");
     std::fs::remove_file(&lock).unwrap();
     let begun = running.begun().await;
     assert_eq!(begun.dir, dir.path());
-    begun.is_ready();
+    begun.ends_well();
     assert_eq!(running.told().await, "change/api it changed");
 }
 
@@ -340,7 +340,7 @@ async fn a_verifier_waits_for_what_is_at_work_and_gives_up_nothing() {
     running.at_rest().await;
     assert!(verifier.try_recv().is_err());
     assert!(!begun.stale.is_cancelled());
-    begun.is_ready();
+    begun.ends_well();
     answered(verifier).await;
 
     let up = running.asks("/shop", Keep::Detached);
@@ -349,7 +349,7 @@ async fn a_verifier_waits_for_what_is_at_work_and_gives_up_nothing() {
     running.queue.send(Queued::Verifier { answer }).unwrap();
     running.at_rest().await;
     assert!(verifier.try_recv().is_err());
-    begun.is_ready();
+    begun.ends_well();
     answered(up).await.unwrap();
     answered(verifier).await;
 }
@@ -369,7 +369,7 @@ async fn the_status_is_there_while_an_up_is_at_work_and_every_follower_sees_it_c
     }
     let status = running.views.borrow().status();
     assert!(status.busy && status.outcome.is_none());
-    begun.is_ready();
+    begun.ends_well();
     answered(up).await.unwrap();
     let status = running.views.borrow().status();
     assert!(!status.busy, "whoever has the answer finds it at rest");
@@ -386,7 +386,7 @@ async fn the_end_of_the_session_drops_what_is_at_work_and_what_waits() {
     let waits = running.asks("/shop", Keep::Attached);
     let begun = running.begun().await;
     running.end.cancel();
-    begun.is_dropped().await;
+    begun.dropped().await;
     assert!(timeout(SOON, up).await.unwrap().is_err());
     assert!(timeout(SOON, waits).await.unwrap().is_err());
     timeout(SOON, running.task).await.unwrap().unwrap();

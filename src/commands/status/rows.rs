@@ -1,0 +1,85 @@
+//! Rows of the text of `devk status`.
+
+use super::{Live, PodStatus, ReleaseStatus};
+use crate::bridge::record::Record;
+use crate::sync::status::SyncStatus;
+use crate::sync::trace::Latency;
+
+/// What is at work in a session.
+pub(super) fn work(session: &Live) -> String {
+    let what = session.reconcile.as_ref().map(|work| work.what.as_str());
+    match what {
+        None | Some("up") => "an `up`".to_owned(),
+        Some(change) => format!("`{change}`"),
+    }
+}
+
+pub(super) fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
+    let down = if bridge.relay && !session {
+        "the relay ended with the session"
+    } else {
+        ""
+    };
+    vec![
+        "bridge".to_owned(),
+        bridge.what(),
+        bridge.way(),
+        down.to_owned(),
+    ]
+}
+
+/// The image's row, and one for everything that keeps it from being live.
+pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
+    let Latency {
+        saves,
+        p50_ms,
+        p95_ms,
+        slowest,
+        ..
+    } = &sync.latency;
+    let took = slowest.as_ref().filter(|_| *saves > 0);
+    let took = took.map(|stage| format!("p50 {p50_ms:.1} ms, p95 {p95_ms:.1} ms, mostly {stage}"));
+    let state = format!("generation {}, {} paths", sync.generation, sync.paths);
+    let row = |words: [&str; 2]| {
+        vec![
+            "sync".to_owned(),
+            sync.image.clone(),
+            words[0].to_owned(),
+            words[1].to_owned(),
+        ]
+    };
+    let of_containers = sync.containers.iter().filter_map(|c| {
+        let why = c.refused.as_ref().or(c.trouble.as_ref())?;
+        Some(format!("{}: {why}", c.pod))
+    });
+    let troubles = sync.troubles.iter().cloned().chain(of_containers);
+    std::iter::once(row([&state, &took.unwrap_or_default()]))
+        .chain(troubles.map(|why| row([&why, ""])))
+        .collect()
+}
+
+pub(super) fn release_row(release: &ReleaseStatus) -> Vec<String> {
+    let revision = release
+        .revision
+        .map(|r| format!("revision {r}"))
+        .unwrap_or_default();
+    let status = release
+        .status
+        .clone()
+        .unwrap_or_else(|| "not installed".to_owned());
+    vec!["release".to_owned(), release.name.clone(), status, revision]
+}
+
+pub(super) fn pod_row(pod: &PodStatus) -> Vec<String> {
+    let ready = if pod.ready {
+        "ready".to_owned()
+    } else {
+        format!("not ready ({})", pod.phase)
+    };
+    let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));
+    let generation = pod
+        .generation
+        .map(|generation| format!("generation {generation}"));
+    let more: Vec<_> = generation.into_iter().chain(restarts).collect();
+    vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
+}
