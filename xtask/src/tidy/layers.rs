@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
         "hex",
         "log_lines",
         "program",
+        "shell",
     ],
     &["environment", "limits", "paths", "place"],
     &["process"],
