@@ -360,16 +360,12 @@ done
 rm -rf "$root"
 "#;
 
+/// Starts it behind a shell that does not wait for it.
 fn start_cleaner(root: &Path, owner: u32) {
-    Command::new("sh")
-        .args(["-c", CLEANER, "cleaner"])
-        .args([root.as_os_str(), CLUSTER.as_ref()])
-        .arg(owner.to_string())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        // Ctrl-C on the tests must not end it.
-        .process_group(0)
-        .spawn()
-        .unwrap();
+    let start = "sh -c \"$0\" \"$@\" </dev/null >/dev/null 2>&1 &";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", start, CLEANER, "cleaner"]);
+    shell.args([root.as_os_str(), CLUSTER.as_ref()]);
+    // Ctrl-C on the tests must not end it.
+    run(shell.arg(owner.to_string()).process_group(0));
 }
