@@ -15,6 +15,7 @@ struct Brought {
     project: Project,
     kubeconfig: PathBuf,
     written: String,
+    context: String,
 }
 
 impl Brought {
@@ -43,6 +44,7 @@ impl Brought {
             project,
             kubeconfig,
             written,
+            context: context.to_owned(),
         }
     }
 
@@ -58,6 +60,14 @@ impl Brought {
             .state()
             .join("clusters")
             .join(format!("existing.{context}"))
+    }
+}
+
+impl Drop for Brought {
+    /// Other projects of devk's live on the cluster, so what devk knows of it by this context stays.
+    fn drop(&mut self) {
+        self.project.devk(&["down", "--delete"]);
+        let _ = std::fs::remove_dir_all(self.state(&self.context));
     }
 }
 
