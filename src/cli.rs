@@ -262,8 +262,11 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Verify => commands::verify::run(&context).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
             Command::Doctor { strict, fix, yes } => {
-                commands::doctor::run(&context, commands::doctor::Options { strict, fix, yes })
-                    .await
+                commands::doctor::run(
+                    &context,
+                    commands::doctor::DoctorOptions { strict, fix, yes },
+                )
+                .await
             }
             Command::Schema => {
                 ui::json(&config::json_schema())?;

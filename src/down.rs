@@ -17,7 +17,7 @@ use crate::owner::Owner;
 use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::Helm;
-use crate::release::install::Target;
+use crate::release::install::InstallTarget;
 use crate::release::{installed, render};
 use crate::ui::event::{Reporter, Step};
 
@@ -276,7 +276,7 @@ impl Down<'_> {
                 }
                 let helm = Helm::find(&self.engine.environment)?;
                 let kubeconfig = self.cluster.kubeconfig();
-                let target = Target {
+                let target = InstallTarget {
                     client,
                     kubeconfig: &kubeconfig,
                     state: &self.paths.project(id),

@@ -26,14 +26,14 @@ type Teller = mpsc::UnboundedSender<PathBuf>;
 
 /// What one watch is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum WatchTarget {
     /// Files of a folder, by their names.
     Files(PathBuf, BTreeSet<PathBuf>),
     /// All that is in the folder of a chart.
     Chart(PathBuf),
 }
 
-impl Place {
+impl WatchTarget {
     async fn watch(&self, changes: &Teller) -> Result<AbortOnDropHandle<()>> {
         match self.clone() {
             Self::Files(folder, names) => {
@@ -58,7 +58,7 @@ impl Place {
     }
 }
 
-fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
+fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<WatchTarget> {
     let mut folders = BTreeMap::<PathBuf, BTreeSet<PathBuf>>::new();
     for file in files(project, compose) {
         let (Some(folder), Some(name)) = (file.parent(), file.file_name()) else {
@@ -73,10 +73,10 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<Place> {
         .releases
         .iter()
         .flat_map(|release| chart::folders(&release.chart))
-        .map(Place::Chart);
+        .map(WatchTarget::Chart);
     folders
         .into_iter()
-        .map(|(folder, names)| Place::Files(folder, names))
+        .map(|(folder, names)| WatchTarget::Files(folder, names))
         .chain(charts)
         .collect()
 }
@@ -129,7 +129,7 @@ fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathB
 /// Watches them. Dropping it ends the watch.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    watched: BTreeMap<Place, AbortOnDropHandle<()>>,
+    watched: BTreeMap<WatchTarget, AbortOnDropHandle<()>>,
 }
 
 impl Inputs {
@@ -189,7 +189,11 @@ impl Inputs {
 
     /// Watches those of the places that are not watched yet. The answer is whether that made more of them, and
     /// the last failure.
-    async fn watch(&mut self, places: &BTreeSet<Place>, changes: &Teller) -> (bool, Result<()>) {
+    async fn watch(
+        &mut self,
+        places: &BTreeSet<WatchTarget>,
+        changes: &Teller,
+    ) -> (bool, Result<()>) {
         let mut is_more = false;
         let mut ended = Ok(());
         for place in places {

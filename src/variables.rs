@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::config::{Origin, Piece, Project, Target, pieces, unknown};
+use crate::config::{Origin, Piece, Project, ReferenceTarget, pieces, unknown};
 use crate::error::{Error, Errors};
 use crate::image::ImageRef;
 use crate::ports::Forward;
@@ -81,9 +81,9 @@ impl Variables {
         Errors::unless_empty(problems, resolved)
     }
 
-    fn value(&self, target: &Target<'_>) -> Result<String, Error> {
+    fn value(&self, target: &ReferenceTarget<'_>) -> Result<String, Error> {
         match *target {
-            Target::Forward(name, property) => {
+            ReferenceTarget::Forward(name, property) => {
                 let forward = self
                     .forwards
                     .get(name)
@@ -94,10 +94,10 @@ impl Variables {
                     _ => host(&forward.url).to_owned(),
                 })
             }
-            Target::Project("name") => Ok(self.project.clone()),
-            Target::Project("id") => Ok(self.id.clone()),
-            Target::Project(_) => Ok(self.namespace.clone()),
-            Target::Image(name, property) => {
+            ReferenceTarget::Project("name") => Ok(self.project.clone()),
+            ReferenceTarget::Project("id") => Ok(self.id.clone()),
+            ReferenceTarget::Project(_) => Ok(self.namespace.clone()),
+            ReferenceTarget::Image(name, property) => {
                 let image = self
                     .images
                     .get(name)

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// A release and the chart's values with the user's over them.
 #[derive(Debug, Clone)]
-pub struct Chart {
+pub struct KnownValues {
     pub release: String,
     pub values: Value,
 }

@@ -19,7 +19,7 @@ const PASSWORD: &[&str] = &["password"];
 
 /// Value paths of a bridge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Paths {
+pub struct ValuePaths {
     /// None: the chart has no database of its own to turn off.
     pub enabled: Option<String>,
     pub host: String,
@@ -41,7 +41,7 @@ pub fn blocks(values: &Value) -> Vec<&str> {
 ///
 /// # Errors
 /// [`Code::BridgeValues`] if a path is neither given nor found, leads nowhere, or several blocks could be meant.
-pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
+pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
     let unknown: Vec<_> = paths_of(given)
         .into_iter()
         .flatten()
@@ -68,7 +68,7 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<Paths, Error> {
             String::new()
         })
     };
-    let paths = Paths {
+    let paths = ValuePaths {
         host: path(&given.host, "host", HOST),
         port: path(&given.port, "port", PORT),
         database: path(&given.database, "database", DATABASE),
@@ -205,7 +205,7 @@ mod tests {
             &json!({"postgresql": {"enabled": true}, "externalPostgresql": block()}),
         );
         let at = |key: &str| format!("externalPostgresql.{key}");
-        let expected = Paths {
+        let expected = ValuePaths {
             enabled: Some("postgresql.enabled".into()),
             host: at("host"),
             port: at("port"),

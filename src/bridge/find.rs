@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use super::chart::Chart;
-use super::convention::{self, Paths};
-use super::gateway::{self, Place};
+use super::chart::KnownValues;
+use super::convention::{self, ValuePaths};
+use super::gateway::{self, EngineLocation};
 use super::holder::holder;
 use super::server::{self, Catalog, Login, Mark};
-use super::source::{self, Credentials, Password, Published, Reach, Secret};
+use super::source::{self, DatabaseCredentials, Password, Published, Reach, Secret};
 use super::{Bridge, name, overlap};
 use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
@@ -24,12 +24,12 @@ const STARTING: Duration = Duration::from_secs(10);
 
 /// What the search starts from.
 #[derive(Debug, Clone, Copy)]
-pub struct Given<'a> {
+pub struct BridgeInputs<'a> {
     pub project: &'a Project,
     pub owner: &'a Owner,
     /// None: the project has no Compose files.
     pub compose: Option<&'a Compose>,
-    pub charts: &'a [Chart],
+    pub charts: &'a [KnownValues],
     pub engine: &'a Engine,
     /// The session ends when it has settled.
     pub once: bool,
@@ -39,7 +39,7 @@ pub struct Given<'a> {
 ///
 /// # Errors
 /// Every precondition that does not hold: the codes that begin with `bridge.`.
-pub async fn find(given: Given<'_>) -> Result<Bridge, Errors> {
+pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
     let config = given
         .project
         .bridge
@@ -127,7 +127,7 @@ fn no_compose(project: &Project) -> Error {
 }
 
 /// The release that takes an external Postgres, and how.
-fn chart(config: &BridgeConfig, charts: &[Chart]) -> Result<(String, Paths)> {
+fn chart(config: &BridgeConfig, charts: &[KnownValues]) -> Result<(String, ValuePaths)> {
     let named: Vec<_> = match &config.release {
         Some(name) => charts
             .iter()
@@ -190,14 +190,14 @@ struct Server {
 }
 
 async fn reached(
-    given: &Given<'_>,
+    given: &BridgeInputs<'_>,
     compose: &Compose,
     service: &Service,
-    as_whom: &Credentials,
+    as_whom: &DatabaseCredentials,
 ) -> Result<Server> {
     let published = source::published(service)?;
-    let relay =
-        published.reach == Reach::Loopback && gateway::place_of(given.engine).await? == Place::Here;
+    let relay = published.reach == Reach::Loopback
+        && gateway::place_of(given.engine).await? == EngineLocation::Here;
     if relay && given.once {
         return Err(ends_with_once(service, published));
     }
@@ -362,16 +362,16 @@ mod tests {
         }
     }
 
-    fn with_block(release: &str) -> Chart {
+    fn with_block(release: &str) -> KnownValues {
         let block = json!({"host": "", "port": 1, "database": "", "username": "", "password": ""});
-        Chart {
+        KnownValues {
             release: release.to_owned(),
             values: json!({ "externalPostgresql": block }),
         }
     }
 
-    fn without(release: &str) -> Chart {
-        Chart {
+    fn without(release: &str) -> KnownValues {
+        KnownValues {
             release: release.to_owned(),
             values: json!({}),
         }

@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 
 /// Where the Engine runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum EngineLocation {
     /// On this machine: its containers' gateways are this machine's addresses.
     Here,
     /// In a virtual machine that passes this machine's loopback on.
@@ -35,10 +35,10 @@ pub enum Rule {
 }
 
 /// The rule for a provider; None if only the user can know.
-pub fn rule(provider: Provider, place: Place) -> Option<Rule> {
+pub fn rule(provider: Provider, place: EngineLocation) -> Option<Rule> {
     match (provider, place) {
-        (Provider::Kind, Place::Here) => Some(Rule::Gateway),
-        (Provider::Kind, Place::Machine) => Some(Rule::Name("host.docker.internal")),
+        (Provider::Kind, EngineLocation::Here) => Some(Rule::Gateway),
+        (Provider::Kind, EngineLocation::Machine) => Some(Rule::Name("host.docker.internal")),
         (Provider::Minikube, _) => Some(Rule::Name("host.minikube.internal")),
         (Provider::K3d, _) => Some(Rule::Name("host.k3d.internal")),
         (Provider::Existing, _) => None,
@@ -46,7 +46,7 @@ pub fn rule(provider: Provider, place: Place) -> Option<Rule> {
 }
 
 /// Where an Engine runs, by the name of its operating system and the address of its socket.
-pub fn place(operating_system: &str, host: &str) -> Place {
+pub fn place(operating_system: &str, host: &str) -> EngineLocation {
     const MACHINES: &[&str] = &["Docker Desktop", "OrbStack"];
     let by_name = MACHINES.iter().any(|name| operating_system.contains(name));
     // A virtual machine's socket, as Colima, Lima and Rancher Desktop call theirs.
@@ -54,9 +54,9 @@ pub fn place(operating_system: &str, host: &str) -> Place {
         .iter()
         .any(|part| host.contains(part));
     if by_name || by_socket || cfg!(not(target_os = "linux")) {
-        Place::Machine
+        EngineLocation::Machine
     } else {
-        Place::Here
+        EngineLocation::Here
     }
 }
 
@@ -64,7 +64,7 @@ pub fn place(operating_system: &str, host: &str) -> Place {
 ///
 /// # Errors
 /// [`Code::DockerRequest`].
-pub async fn place_of(engine: &Engine) -> Result<Place> {
+pub async fn place_of(engine: &Engine) -> Result<EngineLocation> {
     let info = engine
         .docker
         .info()
@@ -158,16 +158,19 @@ mod tests {
 
     #[test]
     fn kind_on_linux_leads_to_the_gateway_and_in_a_virtual_machine_to_a_name() {
-        assert_eq!(rule(Provider::Kind, Place::Here), Some(Rule::Gateway));
         assert_eq!(
-            rule(Provider::Kind, Place::Machine),
+            rule(Provider::Kind, EngineLocation::Here),
+            Some(Rule::Gateway)
+        );
+        assert_eq!(
+            rule(Provider::Kind, EngineLocation::Machine),
             Some(Rule::Name("host.docker.internal"))
         );
     }
 
     #[test]
     fn minikube_and_k3d_have_names_of_their_own_wherever_docker_runs() {
-        for place in [Place::Here, Place::Machine] {
+        for place in [EngineLocation::Here, EngineLocation::Machine] {
             assert_eq!(
                 rule(Provider::Minikube, place),
                 Some(Rule::Name("host.minikube.internal"))
@@ -188,15 +191,15 @@ mod tests {
                 "Debian GNU/Linux 13 (trixie)",
                 "unix:///var/run/docker.sock"
             ),
-            Place::Here
+            EngineLocation::Here
         );
         assert_eq!(
             place("Docker Desktop", "unix://~/.docker/desktop/docker.sock"),
-            Place::Machine
+            EngineLocation::Machine
         );
         assert_eq!(
             place("Ubuntu 24.04 LTS", "unix://~/.colima/default/docker.sock"),
-            Place::Machine
+            EngineLocation::Machine
         );
     }
 

@@ -36,8 +36,8 @@ use crate::plan::{LeftOut, Skipped};
 use crate::ports::Forward;
 use crate::release::databases::databases;
 use crate::release::manifest::Rendered;
-use chart::Chart;
-use convention::Paths;
+use chart::KnownValues;
+use convention::ValuePaths;
 use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
 
@@ -97,9 +97,9 @@ pub struct Bridge {
     pub mark: Mark,
     /// What the server has. The separate database gets the extensions of Compose's.
     pub catalog: Catalog,
-    paths: Paths,
+    paths: ValuePaths,
     /// The values that the charts get without the bridge.
-    charts: Vec<Chart>,
+    charts: Vec<KnownValues>,
     /// How the database is dropped by hand.
     pub(crate) drop: String,
 }
@@ -107,7 +107,7 @@ pub struct Bridge {
 impl Bridge {
     /// What the chart is told, by value path.
     pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
-        let Paths {
+        let ValuePaths {
             enabled,
             host,
             port,

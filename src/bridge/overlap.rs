@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::chart::Chart;
+use super::chart::KnownValues;
 use super::{Bridge, name, server, service};
-use crate::compose::{Compose, Database as ComposeDatabase};
+use crate::compose::{Compose, ComposeDatabase};
 use crate::database::{Kind, MACHINE, Server};
 use crate::error::{Code, Error, Errors, Result};
-use crate::release::databases::Database;
+use crate::release::databases::ManifestDatabase;
 
 /// No service of Compose uses a database of this name; `main` is the server's own.
 ///
@@ -70,7 +70,7 @@ pub fn others(
     bridge: &Bridge,
     compose: &Compose,
     namespace: &str,
-    databases: &[Database],
+    databases: &[ManifestDatabase],
 ) -> Result<BTreeSet<String>, Errors> {
     let mut others = BTreeSet::new();
     let mut problems = Vec::<Error>::new();
@@ -79,7 +79,7 @@ pub fn others(
     let runs_own = databases
         .iter()
         .any(|found| found.named.kind == Kind::Postgres && found.named.server == Server::Own);
-    let there = |found: &&Database| match &found.named.server {
+    let there = |found: &&ManifestDatabase| match &found.named.server {
         Server::Unknown => !runs_own,
         server => leads_there(bridge, server, namespace),
     };
@@ -124,10 +124,10 @@ fn apart(bridge: &Bridge, compose: &Compose, name: &str) -> Result<()> {
     })
 }
 
-fn explained(cause: Error, found: &Database, charts: &[Chart]) -> Error {
+fn explained(cause: Error, found: &ManifestDatabase, charts: &[KnownValues]) -> Error {
     let (
         name,
-        Database {
+        ManifestDatabase {
             object,
             source,
             named,
@@ -193,7 +193,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::convention::Paths;
+    use super::super::convention::ValuePaths;
     use super::super::server::{Catalog, Found, Login, Mark};
     use super::super::source::{Published, Reach, Secret};
     use super::*;
@@ -280,7 +280,7 @@ mod tests {
                 may_create: true,
                 extensions: BTreeSet::new(),
             },
-            paths: Paths {
+            paths: ValuePaths {
                 enabled: None,
                 host: path(),
                 port: path(),
@@ -288,7 +288,7 @@ mod tests {
                 username: path(),
                 password: path(),
             },
-            charts: vec![Chart {
+            charts: vec![KnownValues {
                 release: "shop".into(),
                 values,
             }],
@@ -296,11 +296,11 @@ mod tests {
         }
     }
 
-    fn bridged(name: &str) -> Database {
+    fn bridged(name: &str) -> ManifestDatabase {
         at(name, "devk-bridge-postgres.shop.svc", Some(5439))
     }
 
-    fn at(name: &str, host: &str, port: Option<u16>) -> Database {
+    fn at(name: &str, host: &str, port: Option<u16>) -> ManifestDatabase {
         rendered(named(
             name,
             Server::At {
@@ -310,10 +310,10 @@ mod tests {
         ))
     }
 
-    fn rendered(named: Named) -> Database {
+    fn rendered(named: Named) -> ManifestDatabase {
         let source = "shop/templates/litellm.yaml".into();
         let object = "Deployment/litellm".into();
-        Database {
+        ManifestDatabase {
             named,
             source,
             object,

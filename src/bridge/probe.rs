@@ -142,12 +142,12 @@ impl Probe<'_> {
     }
 }
 
-type Output = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+type ProbeOutput = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 /// What the command writes to standard output.
 fn bytes(
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
-) -> Output {
+) -> ProbeOutput {
     Box::pin(output.filter_map(async |chunk| match chunk {
         Ok(LogOutput::StdErr { .. }) => None,
         Ok(chunk) => Some(Ok(chunk.into_bytes())),

@@ -77,7 +77,7 @@ impl Guard {
 
 /// A relay that is being served until it is closed or dropped.
 #[derive(Debug)]
-pub struct Relay {
+pub struct BridgeRelay {
     /// Where it listens.
     pub address: SocketAddr,
     /// Where it leads.
@@ -85,7 +85,7 @@ pub struct Relay {
     task: JoinHandle<()>,
 }
 
-impl Relay {
+impl BridgeRelay {
     /// Listens at the gateway, on the server's port + 10000 if that is free there, else on any.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Relay {
     }
 }
 
-impl Drop for Relay {
+impl Drop for BridgeRelay {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -200,7 +200,7 @@ mod tests {
     /// Another address of this machine, so that the port of the server is free there.
     const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
-    async fn says(relay: &Relay, text: &[u8]) -> std::io::Result<Vec<u8>> {
+    async fn says(relay: &BridgeRelay, text: &[u8]) -> std::io::Result<Vec<u8>> {
         let mut stream = TcpStream::connect(relay.address).await?;
         stream.write_all(text).await?;
         stream.shutdown().await?;
@@ -211,7 +211,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_reaches_the_server_and_composes_port_stays_free() {
         let server = echo().await;
-        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
+        let relay = BridgeRelay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
             .await
             .unwrap();
         assert_ne!(relay.address.port(), server.port());
@@ -223,7 +223,7 @@ mod tests {
     async fn a_reset_of_either_side_is_a_reset_for_the_other() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = server.local_addr().unwrap();
-        let relay = Relay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
+        let relay = BridgeRelay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
             .await
             .unwrap();
         for by_pod in [true, false] {
@@ -250,7 +250,7 @@ mod tests {
     async fn a_side_that_has_closed_still_hears_what_the_other_has_to_say() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let to = server.local_addr().unwrap();
-        let relay = Relay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
+        let relay = BridgeRelay::open(GATEWAY, to, guard(Ok(vec![[127, 0, 0, 1].into()])))
             .await
             .unwrap();
         let mut pod = TcpStream::connect(relay.address).await.unwrap();
@@ -270,10 +270,10 @@ mod tests {
     #[tokio::test]
     async fn a_port_that_is_taken_is_replaced_by_another() {
         let server = echo().await;
-        let first = Relay::open(GATEWAY, server, guard(Ok(vec![])))
+        let first = BridgeRelay::open(GATEWAY, server, guard(Ok(vec![])))
             .await
             .unwrap();
-        let relay = Relay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
+        let relay = BridgeRelay::open(GATEWAY, server, guard(Ok(vec![[127, 0, 0, 1].into()])))
             .await
             .unwrap();
         assert_ne!(relay.address, first.address);
@@ -284,7 +284,7 @@ mod tests {
     async fn a_foreign_address_is_reset_and_so_is_everybody_while_the_nodes_are_unknown() {
         let unknown = Err(Error::new(Code::DockerRequest, "gone"));
         for answer in [Ok(vec![[10, 0, 0, 9].into()]), Ok(vec![]), unknown] {
-            let relay = Relay::open(GATEWAY, echo().await, guard(answer))
+            let relay = BridgeRelay::open(GATEWAY, echo().await, guard(answer))
                 .await
                 .unwrap();
             let mut stream = TcpStream::connect(relay.address).await.unwrap();
@@ -298,7 +298,7 @@ mod tests {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = server.local_addr().unwrap();
         drop(server);
-        let relay = Relay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()])))
+        let relay = BridgeRelay::open(GATEWAY, address, guard(Ok(vec![[127, 0, 0, 1].into()])))
             .await
             .unwrap();
         assert!(says(&relay, b"x").await.is_err());
@@ -317,7 +317,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_relay_that_is_closed_frees_its_port() {
-        let relay = Relay::open(GATEWAY, echo().await, guard(Ok(vec![])))
+        let relay = BridgeRelay::open(GATEWAY, echo().await, guard(Ok(vec![])))
             .await
             .unwrap();
         let address = relay.address;
@@ -327,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_that_is_not_this_machines_is_an_error() {
-        let error = Relay::open(Ipv4Addr::new(192, 0, 2, 1), echo().await, guard(Ok(vec![])))
+        let error = BridgeRelay::open(Ipv4Addr::new(192, 0, 2, 1), echo().await, guard(Ok(vec![])))
             .await
             .unwrap_err();
         assert_eq!(error.code, Code::BridgeRelay);

@@ -47,7 +47,7 @@ pub enum Password {
 
 /// What the official image makes of its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
+pub struct DatabaseCredentials {
     pub user: String,
     pub password: Password,
     /// The database that Compose's own services use.
@@ -275,7 +275,7 @@ fn fixed(port: &Port) -> Option<Published> {
 }
 
 /// User, password and main database by the rules of the official image, and of Bitnami's.
-pub fn credentials(service: &Service) -> Credentials {
+pub fn credentials(service: &Service) -> DatabaseCredentials {
     let get = |names: &[&str]| {
         let values = names
             .iter()
@@ -292,7 +292,7 @@ pub fn credentials(service: &Service) -> Credentials {
     let file = || get(&["POSTGRES_PASSWORD_FILE", "POSTGRESQL_PASSWORD_FILE"]).map(Password::File);
     // A server that trusts everybody takes any password, and charts want one.
     let any = || Password::Plain(Secret(user.clone()));
-    Credentials {
+    DatabaseCredentials {
         password: plain.or_else(file).unwrap_or_else(any),
         user,
         main,

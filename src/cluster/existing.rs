@@ -10,7 +10,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::client;
-use super::kubeconfig::{self, Found};
+use super::kubeconfig::{self, UserContext};
 use super::nodes::{self, Node, Role};
 use super::{Cluster, End, State, k3d, kind, locality, minikube, pin, runtime};
 use crate::docker::Engine;
@@ -71,7 +71,7 @@ impl Cluster for Existing {
 
 impl Existing {
     /// The error within: there is no such context.
-    async fn find(&self) -> Result<Result<Found>> {
+    async fn find(&self) -> Result<Result<UserContext>> {
         let found = kubeconfig::find(&self.engine.environment, &self.context)?;
         if let Ok(found) = &found
             && !self.remote

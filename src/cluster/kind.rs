@@ -42,7 +42,7 @@ pub(super) fn role(_: &str, labels: &Labels) -> Option<(Provider, bool)> {
 
 /// One kind cluster by name.
 #[derive(Debug)]
-pub(super) struct Kind {
+pub(super) struct KindCluster {
     pub(super) engine: Engine,
     pub(super) name: String,
     /// Where the private kubeconfig is.
@@ -51,7 +51,7 @@ pub(super) struct Kind {
     pub(super) image: Option<String>,
 }
 
-impl Cluster for Kind {
+impl Cluster for KindCluster {
     fn state(&self) -> BoxFuture<'_, Result<State>> {
         async { self.nodes().await.map(nodes::state) }.boxed()
     }
@@ -88,7 +88,7 @@ impl Cluster for Kind {
     }
 }
 
-impl Kind {
+impl KindCluster {
     async fn nodes(&self) -> Result<Vec<Node>> {
         nodes::labelled(
             &self.engine.docker,

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result, chain, internal, suggest};
 
 /// One context, with all that it takes to use it.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct UserContext {
     /// The kubeconfig of this context alone.
     pub(super) text: String,
     /// The API server's URL.
@@ -22,7 +22,7 @@ pub(super) struct Found {
 /// # Errors
 /// [`Code::ClusterContext`] if the kubeconfig cannot be read, or the context leads nowhere. That there is no such
 /// context is the error within.
-pub(super) fn find(environment: &Environment, name: &str) -> Result<Result<Found>> {
+pub(super) fn find(environment: &Environment, name: &str) -> Result<Result<UserContext>> {
     let files = files(environment);
     let mut all = Kubeconfig::default();
     // kubectl, too, passes over files of the list that are not there.
@@ -63,7 +63,7 @@ fn files(environment: &Environment) -> Vec<PathBuf> {
     listed.into_iter().map(|file| folder.join(file)).collect()
 }
 
-fn minified(all: Kubeconfig, context: NamedContext) -> Result<Found> {
+fn minified(all: Kubeconfig, context: NamedContext) -> Result<UserContext> {
     let nowhere = |what: &str| {
         let message = format!(
             "context `{}` of your kubeconfig has no {what}",
@@ -97,7 +97,7 @@ fn minified(all: Kubeconfig, context: NamedContext) -> Result<Found> {
     };
     // JSON is YAML, too.
     let text = serde_json::to_string_pretty(&one).map_err(|e| internal(&e))?;
-    Ok(Found { text, server })
+    Ok(UserContext { text, server })
 }
 
 fn missing(files: &[PathBuf], all: &Kubeconfig, name: &str) -> Error {

@@ -193,7 +193,7 @@ enum Health {
 /// One node of `minikube status --output=json`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Status {
+struct MinikubeStatus {
     host: String,
     kubelet: String,
     #[serde(rename = "APIServer")]
@@ -205,14 +205,14 @@ struct Status {
 /// An object, a list of several nodes, or, where there is no such cluster, anything else.
 fn health(text: &str) -> Health {
     let one = |text: &str| {
-        serde_json::from_str::<Status>(text)
+        serde_json::from_str::<MinikubeStatus>(text)
             .ok()
             .map(|status| vec![status])
     };
     let Some(nodes) = serde_json::from_str(text).ok().or_else(|| one(text)) else {
         return Health::Down;
     };
-    let runs = |node: &Status| {
+    let runs = |node: &MinikubeStatus| {
         let parts = [
             &node.host,
             &node.kubelet,

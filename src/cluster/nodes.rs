@@ -36,7 +36,7 @@ pub(super) type Labels = HashMap<String, String>;
 
 /// A node of a cluster that somebody else made, to be found among the containers.
 #[derive(Debug)]
-pub(super) struct Wanted {
+pub(super) struct SoughtNode {
     pub(super) name: String,
     pub(super) addresses: Vec<IpAddr>,
 }
@@ -68,7 +68,11 @@ pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result
 ///
 /// # Errors
 /// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
-pub(super) async fn among(docker: &Docker, wanted: &[Wanted], roles: &[Role]) -> Result<Vec<Node>> {
+pub(super) async fn among(
+    docker: &Docker,
+    wanted: &[SoughtNode],
+    roles: &[Role],
+) -> Result<Vec<Node>> {
     let containers = docker
         .list_containers(None::<ListContainersOptions>)
         .await
@@ -78,14 +82,14 @@ pub(super) async fn among(docker: &Docker, wanted: &[Wanted], roles: &[Role]) ->
 
 fn matched(
     containers: Vec<ContainerSummary>,
-    wanted: &[Wanted],
+    wanted: &[SoughtNode],
     roles: &[Role],
 ) -> Option<Vec<Node>> {
     let running = containers
         .into_iter()
         .filter_map(|container| Some((addresses(&container), node(container, roles)?)));
     let running: Vec<_> = running.collect();
-    let find = |wanted: &Wanted| {
+    let find = |wanted: &SoughtNode| {
         let is_it = |(addresses, node): &&(Vec<IpAddr>, Node)| {
             node.name == wanted.name
                 && addresses
@@ -181,8 +185,8 @@ mod tests {
         serde_json::from_value(fake::container(name, true, address, labels)).unwrap()
     }
 
-    fn wanted(name: &str, address: &str) -> Wanted {
-        Wanted {
+    fn wanted(name: &str, address: &str) -> SoughtNode {
+        SoughtNode {
             name: name.to_owned(),
             addresses: vec![address.parse().unwrap()],
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Cluster;
 use super::existing::Existing;
 use super::k3d::K3d;
-use super::kind::Kind;
+use super::kind::KindCluster;
 use super::minikube::Minikube;
 use crate::config::{ClusterConfig, Provider};
 use crate::docker::Engine;
@@ -20,7 +20,7 @@ pub(super) fn of_provider(engine: Engine, config: ClusterConfig, dir: PathBuf) -
         ..
     } = config;
     match provider {
-        Provider::Kind => Arc::new(Kind {
+        Provider::Kind => Arc::new(KindCluster {
             engine,
             name,
             dir,

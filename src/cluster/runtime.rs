@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::api::{Api, ListParams};
 
 use super::client::refused;
-use super::nodes::Wanted;
+use super::nodes::SoughtNode;
 use crate::docker::request_failed;
 use crate::error::Result;
 
@@ -68,12 +68,12 @@ pub(super) async fn other_runtime(client: &kube::Client) -> Result<Option<String
 ///
 /// # Errors
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
-pub(super) async fn wanted(client: &kube::Client) -> Result<Option<Vec<Wanted>>> {
+pub(super) async fn wanted(client: &kube::Client) -> Result<Option<Vec<SoughtNode>>> {
     Ok(list(client).await?.iter().map(container).collect())
 }
 
 /// What a container has to be called, and its address, to be this node. None if no container will do.
-fn container(node: &Node) -> Option<Wanted> {
+fn container(node: &Node) -> Option<SoughtNode> {
     let addresses = node
         .status
         .as_ref()?
@@ -84,10 +84,12 @@ fn container(node: &Node) -> Option<Wanted> {
     let addresses = addresses
         .filter_map(|address| address.address.parse().ok())
         .collect();
-    runtime(node)?.starts_with(CONTAINERD).then_some(Wanted {
-        name: node.metadata.name.clone()?,
-        addresses,
-    })
+    runtime(node)?
+        .starts_with(CONTAINERD)
+        .then_some(SoughtNode {
+            name: node.metadata.name.clone()?,
+            addresses,
+        })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use console::style;
 
 use super::Context;
 use crate::doctor::fix::{self, Fix};
-use crate::doctor::{self, Check, Evidence, Facts, Status};
+use crate::doctor::{self, Check, CheckStatus, DoctorFacts, Evidence};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::paths::Paths;
@@ -15,7 +15,7 @@ use crate::ui::{self, Format};
 
 /// What the command line asks for.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct DoctorOptions {
     /// Warnings count as errors.
     pub strict: bool,
     pub fix: bool,
@@ -27,12 +27,12 @@ pub struct Options {
 ///
 /// # Errors
 /// None but those of printing: whatever is broken is a finding.
-pub async fn run(context: &Context, options: Options) -> Result<Exit, Errors> {
+pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
-    let mut facts = Facts::gather(context.project(), &context.paths, &environment).await;
+    let mut facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
     if options.fix {
         mend(&facts, &context.paths, &environment, options.yes).await;
-        facts = Facts::gather(context.project(), &context.paths, &environment).await;
+        facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
     }
     let mut checks = doctor::check(&facts);
     seen_from(&context.source.dir, &mut checks);
@@ -53,7 +53,9 @@ fn seen_from(dir: &Path, checks: &mut [Check]) {
 }
 
 fn exit(checks: &[Check], strict: bool) -> Exit {
-    let bad = |status: Status| status == Status::Error || (strict && status == Status::Warning);
+    let bad = |status: CheckStatus| {
+        status == CheckStatus::Error || (strict && status == CheckStatus::Warning)
+    };
     if checks.iter().any(|check| bad(check.status)) {
         Exit::Found
     } else {
@@ -62,7 +64,7 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
 }
 
 /// Does what can be done and says so on stderr.
-async fn mend(facts: &Facts, paths: &Paths, environment: &Environment, yes: bool) {
+async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes: bool) {
     let fixes = fix::fixes(facts);
     if fixes.is_empty() {
         ui::err("nothing that devk could fix\n");
@@ -106,15 +108,15 @@ fn consent(fix: &Fix) -> bool {
 /// What is wrong first, each with its evidence and its hint; then what is fine, a line a family; then
 /// what could not be looked at; then the count.
 fn text(checks: &[Check]) -> String {
-    let of = |status: Status| checks.iter().filter(move |check| check.status == status);
-    let problems: String = of(Status::Error)
-        .chain(of(Status::Warning))
+    let of = |status: CheckStatus| checks.iter().filter(move |check| check.status == status);
+    let problems: String = of(CheckStatus::Error)
+        .chain(of(CheckStatus::Warning))
         .map(problem)
         .collect();
-    let fine: String = of(Status::Ok)
+    let fine: String = of(CheckStatus::Ok)
         .map(|check| line(style("✓").green(), check))
         .collect();
-    let skipped = skipped(of(Status::Skipped));
+    let skipped = skipped(of(CheckStatus::Skipped));
     let parts = [problems, fine, skipped]
         .into_iter()
         .filter(|part| !part.is_empty());
@@ -143,7 +145,7 @@ fn skipped<'a>(checks: impl Iterator<Item = &'a Check>) -> String {
 
 fn problem(check: &Check) -> String {
     let mark = match check.status {
-        Status::Error => style("✗").red().bold(),
+        CheckStatus::Error => style("✗").red().bold(),
         _ => style("!").yellow().bold(),
     };
     let evidence = check
@@ -175,19 +177,19 @@ fn place(evidence: &Evidence) -> String {
 }
 
 fn count(checks: &[Check]) -> String {
-    let of = |status: Status| checks.iter().filter(|check| check.status == status).count();
+    let of = |status: CheckStatus| checks.iter().filter(|check| check.status == status).count();
     let many =
         |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let errors = many(of(Status::Error), "error");
-    let warnings = many(of(Status::Warning), "warning");
-    let skipped = match of(Status::Skipped) {
+    let errors = many(of(CheckStatus::Error), "error");
+    let warnings = many(of(CheckStatus::Warning), "warning");
+    let skipped = match of(CheckStatus::Skipped) {
         0 => String::new(),
         count => format!(", {count} skipped"),
     };
     format!(
         "{}: {errors}, {warnings}, {} fine{skipped}",
         many(checks.len(), "check"),
-        of(Status::Ok)
+        of(CheckStatus::Ok)
     )
 }
 

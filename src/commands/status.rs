@@ -24,7 +24,7 @@ use rows::{bridge_row, pod_row, release_row, sync_rows, work};
 
 /// The contract of `devk status --format json`.
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
+pub(super) struct StatusDocument {
     version: u32,
     project: String,
     worktree: Option<String>,
@@ -70,7 +70,7 @@ struct ClusterStatus {
 }
 
 /// What a cluster that answers tells.
-struct Seen {
+struct ClusterView {
     created_by_devk: bool,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
@@ -104,12 +104,12 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 }
 
 /// What runs, by what the session tells of itself at this moment.
-pub(super) async fn now(context: &Context, project: &Project) -> Result<Status, Errors> {
+pub(super) async fn now(context: &Context, project: &Project) -> Result<StatusDocument, Errors> {
     let session = client::status(&context.paths, &project.id);
     status(context, project, session).await
 }
 
-impl Status {
+impl StatusDocument {
     pub(super) fn print(&self, format: Format) -> Result<()> {
         match format {
             Format::Json => ui::json(self),
@@ -123,7 +123,7 @@ pub(super) async fn status(
     context: &Context,
     project: &Project,
     session: impl Future<Output = Result<Option<SessionStatus>>>,
-) -> Result<Status, Errors> {
+) -> Result<StatusDocument, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = Handle::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
@@ -159,7 +159,7 @@ pub(super) async fn status(
         .flat_map(|s| &s.outcome)
         .flat_map(|outcome| outcome.images.clone())
         .collect();
-    Ok(Status {
+    Ok(StatusDocument {
         version: 1,
         project: project.name.clone(),
         worktree: project.worktree.clone(),
@@ -177,7 +177,7 @@ pub(super) async fn status(
     })
 }
 
-async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<Seen>> {
+async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<ClusterView>> {
     let State::Running(nodes) = state else {
         return Ok(None);
     };
@@ -186,7 +186,7 @@ async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Opti
         None if cluster.is_pinned(nodes)? => return Err(no_kubeconfig(cluster)),
         None => return Ok(None),
     };
-    Ok(Some(Seen {
+    Ok(Some(ClusterView {
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,
         pods: pods(&access, project).await?,
@@ -271,7 +271,7 @@ fn pod(pod: &Pod) -> PodStatus {
     }
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &StatusDocument) -> String {
     let session = match &status.session {
         None => "none; `devk up` starts one".to_owned(),
         Some(session) if session.busy => {

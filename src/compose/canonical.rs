@@ -2,8 +2,8 @@
 
 use super::merge::dependency;
 use super::pairs::{agent, no_value, pairs};
-use super::trail::{Found, Rules, Trail};
-use super::yaml::{Data, Entry, Node};
+use super::trail::{Trail, TrailMatch, TrailRules};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use super::{ports, volume};
 use crate::error::{Code, Result};
 use crate::place::Place;
@@ -36,7 +36,7 @@ enum Form {
     Volume,
 }
 
-const RULES: &Rules<Form> = &[
+const RULES: &TrailRules<Form> = &[
     (&["services", "*"], Form::Inside),
     (&["services", "*", "build"], Form::Build),
     (
@@ -83,7 +83,7 @@ const MOST_PORTS: usize = 70_000;
 ///
 /// # Errors
 /// The first short form that cannot be read.
-pub(super) fn form(root: &mut Node) -> Result<()> {
+pub(super) fn form(root: &mut YamlNode) -> Result<()> {
     Walk::default().value(root)
 }
 
@@ -95,33 +95,33 @@ struct Walk {
 }
 
 impl Walk {
-    fn value(&mut self, node: &mut Node) -> Result<()> {
+    fn value(&mut self, node: &mut YamlNode) -> Result<()> {
         match self.trail.find(RULES) {
-            Found::Rule(form) => self.apply(form, node),
-            Found::Above => self.inside(node),
-            Found::Nothing => Ok(()),
+            TrailMatch::Rule(form) => self.apply(form, node),
+            TrailMatch::Above => self.inside(node),
+            TrailMatch::Nothing => Ok(()),
         }
     }
 
     /// The short forms within a mapping or a list.
-    fn inside(&mut self, node: &mut Node) -> Result<()> {
+    fn inside(&mut self, node: &mut YamlNode) -> Result<()> {
         match &mut node.data {
-            Data::Map(entries) => entries
+            YamlData::Map(entries) => entries
                 .iter_mut()
                 .try_for_each(|entry| self.below(&entry.key, &mut entry.value)),
-            Data::List(items) => items.iter_mut().try_for_each(|item| self.below("[]", item)),
+            YamlData::List(items) => items.iter_mut().try_for_each(|item| self.below("[]", item)),
             _ => Ok(()),
         }
     }
 
-    fn below(&mut self, key: &str, node: &mut Node) -> Result<()> {
+    fn below(&mut self, key: &str, node: &mut YamlNode) -> Result<()> {
         self.trail.push(key);
         let result = self.value(node);
         self.trail.pop();
         result
     }
 
-    fn apply(&mut self, form: Form, node: &mut Node) -> Result<()> {
+    fn apply(&mut self, form: Form, node: &mut YamlNode) -> Result<()> {
         let trail = &self.trail;
         match form {
             Form::Inside | Form::Build if node.is_map() => return self.inside(node),
@@ -137,7 +137,7 @@ impl Walk {
             Form::Names => names(node, trail)?,
             Form::Pairs => pairs(node, trail, no_value)?,
             Form::Ports => self.published(node)?,
-            Form::Printed => node.data = Data::Text(node.printed()),
+            Form::Printed => node.data = YamlData::Text(node.printed()),
             Form::Ssh => pairs(node, trail, agent)?,
             Form::Texts => texts(node),
             Form::Ulimit if node.is_map() || node.is_whole() => {}
@@ -147,15 +147,15 @@ impl Walk {
         Ok(())
     }
 
-    fn published(&mut self, node: &mut Node) -> Result<()> {
-        let Data::List(items) = &mut node.data else {
+    fn published(&mut self, node: &mut YamlNode) -> Result<()> {
+        let YamlData::List(items) = &mut node.data else {
             return Err(node.mistyped(&self.trail, "a list"));
         };
         let mut ports = Vec::new();
         for item in std::mem::take(items) {
             let short = match &item.data {
-                Data::Map(_) => None,
-                Data::Int(_) | Data::Text(_) => Some(short(&item, &self.trail)?),
+                YamlData::Map(_) => None,
+                YamlData::Int(_) | YamlData::Text(_) => Some(short(&item, &self.trail)?),
                 _ => return Err(item.mistyped(&self.trail, "a list of ports")),
             };
             let more = short.as_ref().map_or(1, ExactSizeIterator::len);
@@ -177,13 +177,13 @@ impl Walk {
 }
 
 /// A text is one key of the mapping.
-fn keyed(node: &mut Node, key: &'static str, trail: &Trail) -> Result<()> {
+fn keyed(node: &mut YamlNode, key: &'static str, trail: &Trail) -> Result<()> {
     match &mut node.data {
-        Data::Map(_) => Ok(()),
-        Data::Text(text) => {
-            *node = Node::map(
+        YamlData::Map(_) => Ok(()),
+        YamlData::Text(text) => {
+            *node = YamlNode::map(
                 &node.place.clone(),
-                [(key, Data::Text(std::mem::take(text)))],
+                [(key, YamlData::Text(std::mem::take(text)))],
             );
             Ok(())
         }
@@ -191,53 +191,57 @@ fn keyed(node: &mut Node, key: &'static str, trail: &Trail) -> Result<()> {
     }
 }
 
-fn depends_on(node: &mut Node, trail: &Trail) -> Result<()> {
+fn depends_on(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     match &mut node.data {
-        Data::Map(entries) => {
+        YamlData::Map(entries) => {
             for entry in entries {
                 if !entry.value.is_map() {
                     return Err(entry.value.mistyped(trail, "a mapping for each service"));
                 }
                 entry
                     .value
-                    .default("condition", Data::Text("service_started".to_owned()));
-                entry.value.default("required", Data::Bool(true));
+                    .default("condition", YamlData::Text("service_started".to_owned()));
+                entry.value.default("required", YamlData::Bool(true));
             }
             Ok(())
         }
-        Data::List(items) => {
-            node.data = Data::Map(keys(items, trail, dependency)?);
+        YamlData::List(items) => {
+            node.data = YamlData::Map(keys(items, trail, dependency)?);
             Ok(())
         }
         _ => Err(node.mistyped(trail, "a list or a mapping")),
     }
 }
 
-fn names(node: &mut Node, trail: &Trail) -> Result<()> {
-    if let Data::List(items) = &node.data {
-        node.data = Data::Map(keys(items, trail, |item| {
-            Node::new(&item.place, Data::Null)
+fn names(node: &mut YamlNode, trail: &Trail) -> Result<()> {
+    if let YamlData::List(items) = &node.data {
+        node.data = YamlData::Map(keys(items, trail, |item| {
+            YamlNode::new(&item.place, YamlData::Null)
         })?);
     }
     Ok(())
 }
 
-fn keys(items: &[Node], trail: &Trail, value: impl Fn(&Node) -> Node) -> Result<Vec<Entry>> {
+fn keys(
+    items: &[YamlNode],
+    trail: &Trail,
+    value: impl Fn(&YamlNode) -> YamlNode,
+) -> Result<Vec<YamlEntry>> {
     let mut seen = std::collections::HashSet::new();
     let mut entries = Vec::new();
     for item in items {
         let key = item.expect_text(trail)?;
         if seen.insert(key) {
-            entries.push(Entry::new(key, value(item)));
+            entries.push(YamlEntry::new(key, value(item)));
         }
     }
     Ok(entries)
 }
 
-fn device(node: &mut Node, trail: &Trail) -> Result<()> {
+fn device(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     let text = match &node.data {
-        Data::Map(_) => return Ok(()),
-        Data::Text(text) => text,
+        YamlData::Map(_) => return Ok(()),
+        YamlData::Text(text) => text,
         _ => return Err(node.mistyped(trail, "a text or a mapping")),
     };
     let parts: Vec<_> = text.split(':').collect();
@@ -258,33 +262,33 @@ fn device(node: &mut Node, trail: &Trail) -> Result<()> {
         ("target", target),
         ("permissions", permissions),
     ];
-    *node = Node::map(
+    *node = YamlNode::map(
         &node.place,
-        fields.map(|(key, text)| (key, Data::Text(text.to_owned()))),
+        fields.map(|(key, text)| (key, YamlData::Text(text.to_owned()))),
     );
     Ok(())
 }
 
-fn env_file(node: &mut Node, trail: &Trail) -> Result<()> {
+fn env_file(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     texts(node);
-    let Data::List(items) = &mut node.data else {
+    let YamlData::List(items) = &mut node.data else {
         return Err(node.mistyped(trail, "a text or a list"));
     };
     for item in items {
         keyed(item, "path", trail)?;
-        item.default("required", Data::Bool(true));
+        item.default("required", YamlData::Bool(true));
     }
     Ok(())
 }
 
-fn texts(node: &mut Node) {
-    if matches!(node.data, Data::Text(_)) {
-        node.data = Data::List(vec![node.clone()]);
+fn texts(node: &mut YamlNode) {
+    if matches!(node.data, YamlData::Text(_)) {
+        node.data = YamlData::List(vec![node.clone()]);
     }
 }
 
 /// `external: {name: x}` is an old form of `external: true` and `name: x`.
-fn external(node: &mut Node, trail: &Trail) -> Result<()> {
+fn external(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     if node.is_null() {
         return Ok(());
     }
@@ -298,7 +302,7 @@ fn external(node: &mut Node, trail: &Trail) -> Result<()> {
     else {
         return Ok(());
     };
-    node.set("external", Node::new(&old.place, Data::Bool(true)));
+    node.set("external", YamlNode::new(&old.place, YamlData::Bool(true)));
     match (old.get("name"), node.get("name")) {
         (Some(old), Some(name)) if !old.same(name) => {
             Err(old.problem(trail, "has two names: use `name` alone"))
@@ -311,12 +315,12 @@ fn external(node: &mut Node, trail: &Trail) -> Result<()> {
     }
 }
 
-fn gpus(node: &mut Node, trail: &Trail) -> Result<()> {
+fn gpus(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     match &node.data {
-        Data::List(_) => Ok(()),
-        Data::Text(_) => {
-            let all = Node::map(&node.place, [("count", Data::Text("all".to_owned()))]);
-            node.data = Data::List(vec![all]);
+        YamlData::List(_) => Ok(()),
+        YamlData::Text(_) => {
+            let all = YamlNode::map(&node.place, [("count", YamlData::Text("all".to_owned()))]);
+            node.data = YamlData::List(vec![all]);
             Ok(())
         }
         _ => Err(node.mistyped(trail, "`all` or a list")),
@@ -324,7 +328,10 @@ fn gpus(node: &mut Node, trail: &Trail) -> Result<()> {
 }
 
 /// Made one by one: a range of all ports is counted before it fills the memory.
-fn short(item: &Node, trail: &Trail) -> Result<impl ExactSizeIterator<Item = Node> + use<>> {
+fn short(
+    item: &YamlNode,
+    trail: &Trail,
+) -> Result<impl ExactSizeIterator<Item = YamlNode> + use<>> {
     let text = item.printed();
     let parsed = ports::parse(&text).map_err(|what| {
         item.place
@@ -339,9 +346,9 @@ fn short(item: &Node, trail: &Trail) -> Result<impl ExactSizeIterator<Item = Nod
 }
 
 /// Compose drops what is empty, a target of 0 too.
-fn long(short: ports::Short, place: &Place) -> Node {
-    let text = |text: String| Data::Text(text);
-    let mut node = Node::map(
+fn long(short: ports::ShortPort, place: &Place) -> YamlNode {
+    let text = |text: String| YamlData::Text(text);
+    let mut node = YamlNode::map(
         place,
         [
             ("mode", text("ingress".to_owned())),
@@ -349,7 +356,7 @@ fn long(short: ports::Short, place: &Place) -> Node {
         ],
     );
     if short.target > 0 {
-        node.default("target", Data::Int(short.target.into()));
+        node.default("target", YamlData::Int(short.target.into()));
     }
     if let Some(published) = short.published {
         node.default("published", text(published));
@@ -360,10 +367,10 @@ fn long(short: ports::Short, place: &Place) -> Node {
     node
 }
 
-fn volume(node: &mut Node, trail: &Trail) -> Result<()> {
+fn volume(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     match &node.data {
-        Data::Map(_) => Ok(()),
-        Data::Text(text) => {
+        YamlData::Map(_) => Ok(()),
+        YamlData::Text(text) => {
             let short = volume::parse(text).map_err(|what| node.problem(trail, &what))?;
             *node = volume::canonical(&short, &node.place);
             Ok(())

@@ -1,8 +1,8 @@
 //! Values that a part of a Compose file has by default, and what is checked before parts meet.
 
 use super::ports::is_address;
-use super::trail::{Found, Rules, Trail};
-use super::yaml::{Data, Node};
+use super::trail::{Trail, TrailMatch, TrailRules};
+use super::yaml::{YamlData, YamlNode};
 use crate::error::{Code, Result};
 
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +17,7 @@ enum Part {
     Watched,
 }
 
-const RULES: &Rules<Part> = &[
+const RULES: &TrailRules<Part> = &[
     (&["services", "*", "build"], Part::Build),
     (
         &[
@@ -50,32 +50,35 @@ const RULES: &Rules<Part> = &[
 ///
 /// # Errors
 /// The first part that Compose refuses.
-pub(super) fn parts(root: &mut Node) -> Result<()> {
+pub(super) fn parts(root: &mut YamlNode) -> Result<()> {
     walk(root, &mut Trail::default())
 }
 
-fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
+fn walk(node: &mut YamlNode, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &mut node.data) {
-        (Found::Rule(part), _) => check(part, node, trail),
-        (Found::Above, Data::Map(entries)) => entries
+        (TrailMatch::Rule(part), _) => check(part, node, trail),
+        (TrailMatch::Above, YamlData::Map(entries)) => entries
             .iter_mut()
             .try_for_each(|entry| trail.within(&entry.key, |trail| walk(&mut entry.value, trail))),
-        (Found::Above, Data::List(items)) => items
+        (TrailMatch::Above, YamlData::List(items)) => items
             .iter_mut()
             .try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
         _ => Ok(()),
     }
 }
 
-fn check(part: Part, node: &mut Node, trail: &Trail) -> Result<()> {
+fn check(part: Part, node: &mut YamlNode, trail: &Trail) -> Result<()> {
     match part {
-        Part::Build => node.default("context", Data::Text(".".to_owned())),
+        Part::Build => node.default("context", YamlData::Text(".".to_owned())),
         Part::Content(keys) => return content(node, keys, trail),
         Part::Gpu => return gpu(node, trail),
         Part::Port => return port(node, trail),
         Part::Secret => {
-            let name = node.get("source").map(Node::printed).unwrap_or_default();
-            node.default("target", Data::Text(format!("/run/secrets/{name}")));
+            let name = node
+                .get("source")
+                .map(YamlNode::printed)
+                .unwrap_or_default();
+            node.default("target", YamlData::Text(format!("/run/secrets/{name}")));
         }
         Part::Volume => return volume(node, trail),
         Part::Watched if node.text() == Some("") => return Err(node.problem(trail, "is empty")),
@@ -84,9 +87,9 @@ fn check(part: Part, node: &mut Node, trail: &Trail) -> Result<()> {
     Ok(())
 }
 
-fn port(node: &mut Node, trail: &Trail) -> Result<()> {
-    node.default("protocol", Data::Text("tcp".to_owned()));
-    node.default("mode", Data::Text("ingress".to_owned()));
+fn port(node: &mut YamlNode, trail: &Trail) -> Result<()> {
+    node.default("protocol", YamlData::Text("tcp".to_owned()));
+    node.default("mode", YamlData::Text("ingress".to_owned()));
     let Some(ip) = node.get("host_ip") else {
         return Ok(());
     };
@@ -101,7 +104,7 @@ fn port(node: &mut Node, trail: &Trail) -> Result<()> {
     Err(error.hint("write an address without brackets, such as 127.0.0.1 or ::1"))
 }
 
-fn gpu(node: &mut Node, trail: &Trail) -> Result<()> {
+fn gpu(node: &mut YamlNode, trail: &Trail) -> Result<()> {
     if !node.is_map() {
         return Err(node.mistyped(trail, "a mapping"));
     }
@@ -111,14 +114,14 @@ fn gpu(node: &mut Node, trail: &Trail) -> Result<()> {
     ) {
         (true, true) => Err(node.problem(trail, "has both `count` and `device_ids`")),
         (false, false) => {
-            node.default("count", Data::Text("all".to_owned()));
+            node.default("count", YamlData::Text("all".to_owned()));
             Ok(())
         }
         _ => Ok(()),
     }
 }
 
-fn content(node: &Node, keys: &[&str], trail: &Trail) -> Result<()> {
+fn content(node: &YamlNode, keys: &[&str], trail: &Trail) -> Result<()> {
     let has = |key: &&&str| node.get(key).is_some();
     match keys.iter().filter(has).count() {
         0 if !["driver", "external"]
@@ -136,8 +139,8 @@ fn content(node: &Node, keys: &[&str], trail: &Trail) -> Result<()> {
 }
 
 /// What is external is configured elsewhere.
-fn volume(node: &Node, trail: &Trail) -> Result<()> {
-    if node.get("external").map(|external| &external.data) != Some(&Data::Bool(true)) {
+fn volume(node: &YamlNode, trail: &Trail) -> Result<()> {
+    if node.get("external").map(|external| &external.data) != Some(&YamlData::Bool(true)) {
         return Ok(());
     }
     let other = |key: &str| !["name", "external"].contains(&key) && !key.starts_with("x-");

@@ -2,15 +2,15 @@
 //! other. Inactive services are not looked at; depending on one is refused.
 
 mod resources;
-
-use std::collections::HashMap;
+mod unique;
 
 use super::project::{Model, check_circles};
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, Result, suggest};
 use resources::{limits, scale};
+use unique::{container_names, mounts};
 
-type Check = fn(&Model, &Entry) -> Result<()>;
+type Check = fn(&Model, &YamlEntry) -> Result<()>;
 
 const CHECKS: &[Check] = &[
     origin,
@@ -39,20 +39,26 @@ pub(super) fn check(model: &Model) -> Result<()> {
     container_names(model)
 }
 
-fn conflict(node: &Node, service: &Entry, what: &str) -> Error {
+fn conflict(node: &YamlNode, service: &YamlEntry, what: &str) -> Error {
     node.place.error(
         Code::ComposeConflict,
         format!("service `{}` {what}", service.key),
     )
 }
 
-fn undefined(node: &Node, service: &Entry, section: &str, name: &str, model: &Model) -> Error {
+fn undefined(
+    node: &YamlNode,
+    service: &YamlEntry,
+    section: &str,
+    name: &str,
+    model: &Model,
+) -> Error {
     let known: Vec<&str> = match section {
         "services" => model.active.iter().map(String::as_str).collect(),
         _ => model
             .root
             .get(section)
-            .map(Node::entries)
+            .map(YamlNode::entries)
             .unwrap_or_default()
             .iter()
             .map(|e| e.key.as_str())
@@ -70,7 +76,7 @@ fn undefined(node: &Node, service: &Entry, section: &str, name: &str, model: &Mo
     node.place.error(Code::ComposeReference, message).hint(hint)
 }
 
-fn texts<'a>(service: &'a Entry, key: &str) -> Vec<(&'a str, &'a Node)> {
+fn texts<'a>(service: &'a YamlEntry, key: &str) -> Vec<(&'a str, &'a YamlNode)> {
     let Some(node) = service.value.get(key) else {
         return Vec::new();
     };
@@ -85,12 +91,12 @@ fn texts<'a>(service: &'a Entry, key: &str) -> Vec<(&'a str, &'a Node)> {
         .collect()
 }
 
-fn filled<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+fn filled<'a>(node: &'a YamlNode, key: &str) -> Option<&'a YamlNode> {
     node.get(key)
         .filter(|value| !value.is_null() && value.text() != Some(""))
 }
 
-fn origin(_: &Model, service: &Entry) -> Result<()> {
+fn origin(_: &Model, service: &YamlEntry) -> Result<()> {
     let node = &service.value;
     if filled(node, "build").is_some()
         || filled(node, "image").is_some()
@@ -105,7 +111,7 @@ fn origin(_: &Model, service: &Entry) -> Result<()> {
     Err(service.place.error(Code::ComposeReference, message))
 }
 
-fn build(model: &Model, service: &Entry) -> Result<()> {
+fn build(model: &Model, service: &YamlEntry) -> Result<()> {
     let Some(build) = service.value.get("build") else {
         return Ok(());
     };
@@ -121,7 +127,7 @@ fn build(model: &Model, service: &Entry) -> Result<()> {
     }
     for context in build
         .get("additional_contexts")
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default()
     {
         let Some(name) = context
@@ -151,7 +157,7 @@ fn build(model: &Model, service: &Entry) -> Result<()> {
     platforms(build, service)
 }
 
-fn platforms(build: &Node, service: &Entry) -> Result<()> {
+fn platforms(build: &YamlNode, service: &YamlEntry) -> Result<()> {
     let (Some(list), Some(own)) = (build.get("platforms"), filled(&service.value, "platform"))
     else {
         return Ok(());
@@ -166,7 +172,7 @@ fn platforms(build: &Node, service: &Entry) -> Result<()> {
     ))
 }
 
-fn networks(model: &Model, service: &Entry) -> Result<()> {
+fn networks(model: &Model, service: &YamlEntry) -> Result<()> {
     let Some(networks) = service.value.get("networks") else {
         return Ok(());
     };
@@ -181,14 +187,14 @@ fn networks(model: &Model, service: &Entry) -> Result<()> {
     }
     for network in networks.entries() {
         if !model.has("networks", &network.key) {
-            let at = Node::new(&network.place, Data::Null);
+            let at = YamlNode::new(&network.place, YamlData::Null);
             return Err(undefined(&at, service, "networks", &network.key, model));
         }
     }
     Ok(())
 }
 
-fn healthcheck(_: &Model, service: &Entry) -> Result<()> {
+fn healthcheck(_: &Model, service: &YamlEntry) -> Result<()> {
     let test = service
         .value
         .get("healthcheck")
@@ -206,17 +212,17 @@ fn healthcheck(_: &Model, service: &Entry) -> Result<()> {
     ))
 }
 
-fn dependencies(model: &Model, service: &Entry) -> Result<()> {
+fn dependencies(model: &Model, service: &YamlEntry) -> Result<()> {
     for dependency in service
         .value
         .get("depends_on")
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default()
     {
         if model.is_active(&dependency.key) {
             continue;
         }
-        let node = Node::new(&dependency.place, Data::Null);
+        let node = YamlNode::new(&dependency.place, YamlData::Null);
         let Some(inactive) = model.services.get(&dependency.key) else {
             return Err(undefined(
                 &node,
@@ -230,7 +236,7 @@ fn dependencies(model: &Model, service: &Entry) -> Result<()> {
             .value
             .get("required")
             .map(|required| &required.data)
-            == Some(&Data::Bool(false))
+            == Some(&YamlData::Bool(false))
         {
             continue;
         }
@@ -254,14 +260,14 @@ fn dependencies(model: &Model, service: &Entry) -> Result<()> {
     Ok(())
 }
 
-fn volumes(model: &Model, service: &Entry) -> Result<()> {
+fn volumes(model: &Model, service: &YamlEntry) -> Result<()> {
     for volume in service
         .value
         .get("volumes")
-        .map(Node::items)
+        .map(YamlNode::items)
         .unwrap_or_default()
     {
-        let named = volume.get("type").and_then(Node::text) == Some("volume");
+        let named = volume.get("type").and_then(YamlNode::text) == Some("volume");
         let Some(source) = filled(volume, "source").filter(|_| named) else {
             continue;
         };
@@ -273,9 +279,17 @@ fn volumes(model: &Model, service: &Entry) -> Result<()> {
     Ok(())
 }
 
-fn references(list: Option<&Node>, section: &str, model: &Model, service: &Entry) -> Result<()> {
-    for item in list.map(Node::items).unwrap_or_default() {
-        let name = item.get("source").map(Node::printed).unwrap_or_default();
+fn references(
+    list: Option<&YamlNode>,
+    section: &str,
+    model: &Model,
+    service: &YamlEntry,
+) -> Result<()> {
+    for item in list.map(YamlNode::items).unwrap_or_default() {
+        let name = item
+            .get("source")
+            .map(YamlNode::printed)
+            .unwrap_or_default();
         if !model.has(section, &name) {
             return Err(undefined(item, service, section, &name, model));
         }
@@ -283,36 +297,36 @@ fn references(list: Option<&Node>, section: &str, model: &Model, service: &Entry
     Ok(())
 }
 
-fn configs(model: &Model, service: &Entry) -> Result<()> {
+fn configs(model: &Model, service: &YamlEntry) -> Result<()> {
     references(service.value.get("configs"), "configs", model, service)
 }
 
-fn secrets(model: &Model, service: &Entry) -> Result<()> {
+fn secrets(model: &Model, service: &YamlEntry) -> Result<()> {
     references(service.value.get("secrets"), "secrets", model, service)
 }
 
-fn models(model: &Model, service: &Entry) -> Result<()> {
+fn models(model: &Model, service: &YamlEntry) -> Result<()> {
     for used in service
         .value
         .get("models")
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default()
     {
         if !model.has("models", &used.key) {
-            let at = Node::new(&used.place, Data::Null);
+            let at = YamlNode::new(&used.place, YamlData::Null);
             return Err(undefined(&at, service, "models", &used.key, model));
         }
     }
     Ok(())
 }
 
-fn watch(_: &Model, service: &Entry) -> Result<()> {
+fn watch(_: &Model, service: &YamlEntry) -> Result<()> {
     let triggers = service
         .value
         .get("develop")
         .and_then(|develop| develop.get("watch"));
-    for trigger in triggers.map(Node::items).unwrap_or_default() {
-        let action = trigger.get("action").and_then(Node::text);
+    for trigger in triggers.map(YamlNode::items).unwrap_or_default() {
+        let action = trigger.get("action").and_then(YamlNode::text);
         if filled(trigger, "target").is_none() && !matches!(action, Some("rebuild" | "restart")) {
             return Err(conflict(
                 trigger,
@@ -324,43 +338,15 @@ fn watch(_: &Model, service: &Entry) -> Result<()> {
     Ok(())
 }
 
-fn mounts(_: &Model, service: &Entry) -> Result<()> {
-    let mut seen = HashMap::new();
-    let tmpfs = texts(service, "tmpfs").into_iter().map(|(text, node)| {
-        let target = text.split_once(':').map_or(text, |(target, _)| target);
-        (target.to_owned(), node)
-    });
-    let volumes = service
-        .value
-        .get("volumes")
-        .map(Node::items)
-        .unwrap_or_default()
-        .iter()
-        .map(|volume| {
-            let target = volume
-                .get("target")
-                .and_then(Node::text)
-                .unwrap_or_default();
-            (crate::go_path::clean(target), volume)
-        });
-    for (target, node) in tmpfs.chain(volumes) {
-        let what = format!("mounts two things at `{target}`");
-        if seen.insert(target, ()).is_some() {
-            return Err(conflict(node, service, &what));
-        }
-    }
-    Ok(())
-}
-
 fn top_secrets(model: &Model) -> Result<()> {
     for secret in model
         .root
         .get("secrets")
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default()
     {
-        let external =
-            secret.value.get("external").map(|external| &external.data) == Some(&Data::Bool(true));
+        let external = secret.value.get("external").map(|external| &external.data)
+            == Some(&YamlData::Bool(true));
         if !external
             && filled(&secret.value, "file").is_none()
             && filled(&secret.value, "environment").is_none()
@@ -370,20 +356,6 @@ fn top_secrets(model: &Model) -> Result<()> {
                 secret.key
             );
             return Err(secret.place.error(Code::ComposeReference, message));
-        }
-    }
-    Ok(())
-}
-
-fn container_names(model: &Model) -> Result<()> {
-    let mut names = HashMap::new();
-    for service in model.active() {
-        let Some(name) = filled(&service.value, "container_name") else {
-            continue;
-        };
-        if let Some(other) = names.insert(name.printed(), service) {
-            let what = format!("has the same `container_name` as service `{}`", other.key);
-            return Err(conflict(name, service, &what));
         }
     }
     Ok(())

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::interpolate::Lookup;
-use super::options::Environment;
-use super::yaml::{Data, Node};
+use super::options::ComposeVariables;
+use super::yaml::{YamlData, YamlNode};
 use super::{Variable, dotenv, raw};
 use crate::config::Origin;
 use crate::error::{Code, Error, Result};
@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 type Named = BTreeMap<String, (Option<String>, Origin)>;
 
 /// The variables of `environment`, those without a value taken from around the project.
-pub(super) fn own(service: &Node, around: &Environment) -> BTreeMap<String, Variable> {
+pub(super) fn own(service: &YamlNode, around: &ComposeVariables) -> BTreeMap<String, Variable> {
     set(&named(service, around))
 }
 
@@ -22,7 +22,10 @@ pub(super) fn own(service: &Node, around: &Environment) -> BTreeMap<String, Vari
 ///
 /// # Errors
 /// An env file or label file that does not exist or that Compose refuses.
-pub(super) fn resolved(service: &Node, around: &Environment) -> Result<BTreeMap<String, Variable>> {
+pub(super) fn resolved(
+    service: &YamlNode,
+    around: &ComposeVariables,
+) -> Result<BTreeMap<String, Variable>> {
     let own = named(service, around);
     let lookup = |name: &str| {
         around
@@ -31,7 +34,11 @@ pub(super) fn resolved(service: &Node, around: &Environment) -> Result<BTreeMap<
             .or_else(|| own.get(name).and_then(|(value, _)| value.clone()))
     };
     let mut found = BTreeMap::new();
-    for file in service.get("env_file").map(Node::items).unwrap_or_default() {
+    for file in service
+        .get("env_file")
+        .map(YamlNode::items)
+        .unwrap_or_default()
+    {
         read(file, &lookup, &mut found)?;
     }
     labels(service)?;
@@ -66,7 +73,7 @@ fn set(named: &Named) -> BTreeMap<String, Variable> {
     set.collect()
 }
 
-fn named(service: &Node, around: &Environment) -> Named {
+fn named(service: &YamlNode, around: &ComposeVariables) -> Named {
     let mut named = Named::new();
     let Some(environment) = service.get("environment") else {
         return named;
@@ -96,8 +103,15 @@ fn named(service: &Node, around: &Environment) -> Named {
 }
 
 /// Reads an env file over what earlier ones have set. It may be missing if it is not required.
-fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::Set>) -> Result<()> {
-    let path = file.get("path").and_then(Node::text).unwrap_or_default();
+fn read(
+    file: &YamlNode,
+    lookup: &Lookup<'_>,
+    found: &mut BTreeMap<String, dotenv::Set>,
+) -> Result<()> {
+    let path = file
+        .get("path")
+        .and_then(YamlNode::text)
+        .unwrap_or_default();
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_required(file) => return Ok(()),
@@ -106,7 +120,7 @@ fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::S
                 .hint("create it, or write `path:` with `required: false` instead of its name"));
         }
     };
-    match file.get("format").and_then(Node::text) {
+    match file.get("format").and_then(YamlNode::text) {
         None | Some("" | ".env") => dotenv::parse(&bytes, Path::new(path), lookup, found),
         Some("raw") => raw::parse(&bytes, Path::new(path), lookup, found),
         Some(format) => Err(file
@@ -119,10 +133,10 @@ fn read(file: &Node, lookup: &Lookup<'_>, found: &mut BTreeMap<String, dotenv::S
     }
 }
 
-fn is_required(file: &Node) -> bool {
+fn is_required(file: &YamlNode) -> bool {
     match file.get("required").map(|required| &required.data) {
-        Some(Data::Bool(required)) => *required,
-        Some(Data::Text(text)) => {
+        Some(YamlData::Bool(required)) => *required,
+        Some(YamlData::Text(text)) => {
             !["false", "n", "no", "off"].contains(&text.to_lowercase().as_str())
         }
         _ => true,
@@ -130,10 +144,10 @@ fn is_required(file: &Node) -> bool {
 }
 
 /// Label files are read only to refuse what Compose refuses.
-fn labels(service: &Node) -> Result<()> {
+fn labels(service: &YamlNode) -> Result<()> {
     for file in service
         .get("label_file")
-        .map(Node::items)
+        .map(YamlNode::items)
         .unwrap_or_default()
     {
         let path = file.text().unwrap_or_default();
@@ -143,7 +157,7 @@ fn labels(service: &Node) -> Result<()> {
     Ok(())
 }
 
-fn unreadable(at: &Node, kind: &str, path: &str, cause: &std::io::Error) -> Error {
+fn unreadable(at: &YamlNode, kind: &str, path: &str, cause: &std::io::Error) -> Error {
     at.place.error(
         Code::ComposeFile,
         format!("the {kind} `{path}` cannot be read: {cause}"),

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::load::{self, Batch, Reader};
-use super::yaml::{Data, Entry, Node, Reset};
+use super::load::{self, FileSet, Reader};
+use super::yaml::{Reset, YamlData, YamlEntry, YamlNode};
 use super::{merge, reset};
 use crate::error::{Code, Error, Result};
 use crate::go_path;
@@ -11,7 +11,7 @@ use crate::go_path;
 /// The services of one file, and what its last document takes away.
 #[derive(Debug)]
 struct Services {
-    by_name: HashMap<String, Entry>,
+    by_name: HashMap<String, YamlEntry>,
     resets: Vec<Reset>,
     /// They are the project's own. In another file Compose minds what is taken away for the service that is
     /// named, not for those that it extends in turn.
@@ -19,7 +19,7 @@ struct Services {
 }
 
 impl Services {
-    fn new(entries: Vec<Entry>, resets: Vec<Reset>, own: bool) -> Self {
+    fn new(entries: Vec<YamlEntry>, resets: Vec<Reset>, own: bool) -> Self {
         Self {
             by_name: entries
                 .into_iter()
@@ -31,14 +31,14 @@ impl Services {
     }
 
     /// A service that is there and not null.
-    fn get(&self, name: &str) -> Option<&Node> {
+    fn get(&self, name: &str) -> Option<&YamlNode> {
         self.by_name
             .get(name)
             .map(|entry| &entry.value)
             .filter(|service| !service.is_null())
     }
 
-    fn put(&mut self, name: &str, service: Node) {
+    fn put(&mut self, name: &str, service: YamlNode) {
         if let Some(entry) = self.by_name.get_mut(name) {
             entry.value = service;
         }
@@ -46,7 +46,7 @@ impl Services {
 }
 
 /// A service on the way from the first that extends to the last that is extended. Files are named as Compose does.
-type Way = Vec<(String, String)>;
+type ExtendsChain = Vec<(String, String)>;
 
 /// Deeper chains are refused; it also bounds the recursion.
 const DEEPEST: usize = 500;
@@ -57,15 +57,15 @@ const DEEPEST: usize = 500;
 /// A service or file that does not exist, a cycle, services that do not go together.
 pub(super) fn apply(
     reader: &mut Reader,
-    root: &mut Node,
+    root: &mut YamlNode,
     file: &str,
     resets: &[Reset],
-    batch: &Batch<'_>,
+    batch: &FileSet<'_>,
 ) -> Result<()> {
     let Some(services) = root.get_mut("services") else {
         return Ok(());
     };
-    let Data::Map(entries) = &mut services.data else {
+    let YamlData::Map(entries) = &mut services.data else {
         return Err(services
             .place
             .error(Code::ComposeValue, "`services` must be a mapping"));
@@ -91,7 +91,7 @@ pub(super) fn apply(
         file,
     };
     for name in &names {
-        if let Some(service) = walk.service(name, &mut own, true, &Way::new())? {
+        if let Some(service) = walk.service(name, &mut own, true, &ExtendsChain::new())? {
             own.put(name, service);
         }
     }
@@ -104,7 +104,7 @@ pub(super) fn apply(
 
 struct Walk<'a, 'b> {
     reader: &'a mut Reader,
-    batch: &'a Batch<'b>,
+    batch: &'a FileSet<'b>,
     /// The file in which the first `extends` stands.
     file: &'a str,
 }
@@ -123,8 +123,8 @@ impl Walk<'_, '_> {
         name: &str,
         services: &mut Services,
         resetting: bool,
-        way: &Way,
-    ) -> Result<Option<Node>> {
+        way: &ExtendsChain,
+    ) -> Result<Option<YamlNode>> {
         let Some(service) = services.get(name) else {
             return Ok(None);
         };
@@ -164,11 +164,11 @@ impl Walk<'_, '_> {
     fn neighbour(
         &mut self,
         service: &str,
-        extends: &Node,
+        extends: &YamlNode,
         name: &str,
         services: &mut Services,
-        way: &Way,
-    ) -> Result<Option<Node>> {
+        way: &ExtendsChain,
+    ) -> Result<Option<YamlNode>> {
         if !services.by_name.contains_key(service) {
             return Err(unknown(extends, name, service, None));
         }
@@ -183,16 +183,22 @@ impl Walk<'_, '_> {
         &mut self,
         file: &str,
         service: &str,
-        extends: &Node,
+        extends: &YamlNode,
         name: &str,
-        way: &Way,
-    ) -> Result<Option<Node>> {
+        way: &ExtendsChain,
+    ) -> Result<Option<YamlNode>> {
         let mut others = self.open(file, service, extends, name)?;
         let completed = self.service(service, &mut others, true, way)?;
         Ok(completed.or_else(|| others.get(service).cloned()))
     }
 
-    fn open(&mut self, file: &str, service: &str, extends: &Node, name: &str) -> Result<Services> {
+    fn open(
+        &mut self,
+        file: &str,
+        service: &str,
+        extends: &YamlNode,
+        name: &str,
+    ) -> Result<Services> {
         load::local(file, &extends.place)?;
         let path = if file.starts_with('/') {
             file.to_owned()
@@ -219,7 +225,7 @@ impl Walk<'_, '_> {
         }
         self.reader.paths(&dir).resolve(&mut root)?;
         match root.remove("services").map(|services| services.value.data) {
-            Some(Data::Map(entries)) => Ok(Services::new(entries, resets, false)),
+            Some(YamlData::Map(entries)) => Ok(Services::new(entries, resets, false)),
             _ => Err(unknown(extends, name, service, Some(file))),
         }
     }
@@ -244,7 +250,7 @@ pub(super) fn folder(reader: &Reader, root: &str, file: &str) -> String {
     go_path::relative(root, &path).unwrap_or(path)
 }
 
-fn reference(extends: &Node, name: &str) -> Result<Reference> {
+fn reference(extends: &YamlNode, name: &str) -> Result<Reference> {
     let bad = |what: &str| {
         extends.place.error(
             Code::ComposeExtends,
@@ -252,19 +258,20 @@ fn reference(extends: &Node, name: &str) -> Result<Reference> {
         )
     };
     match &extends.data {
-        Data::Text(service) => Ok(Reference {
+        YamlData::Text(service) => Ok(Reference {
             service: service.clone(),
             file: None,
         }),
-        Data::Map(_) => {
+        YamlData::Map(_) => {
             let service = extends
                 .get("service")
-                .and_then(Node::text)
+                .and_then(YamlNode::text)
                 .ok_or_else(|| bad("names no service"))?;
             let file = match extends.get("file") {
                 None
-                | Some(Node {
-                    data: Data::Null, ..
+                | Some(YamlNode {
+                    data: YamlData::Null,
+                    ..
                 }) => None,
                 Some(file) => Some(
                     file.text()
@@ -281,7 +288,7 @@ fn reference(extends: &Node, name: &str) -> Result<Reference> {
     }
 }
 
-fn step(way: &Way, file: &str, name: &str, extends: &Node) -> Result<Way> {
+fn step(way: &ExtendsChain, file: &str, name: &str, extends: &YamlNode) -> Result<ExtendsChain> {
     let here = (file.to_owned(), name.to_owned());
     if way.len() >= DEEPEST || way.contains(&here) {
         let names: Vec<_> = way
@@ -295,7 +302,7 @@ fn step(way: &Way, file: &str, name: &str, extends: &Node) -> Result<Way> {
     Ok(way.iter().cloned().chain([here]).collect())
 }
 
-fn unknown(extends: &Node, name: &str, service: &str, file: Option<&str>) -> Error {
+fn unknown(extends: &YamlNode, name: &str, service: &str, file: Option<&str>) -> Error {
     let place = file.map_or_else(|| "this file".to_owned(), |file| format!("`{file}`"));
     extends.place.error(
         Code::ComposeExtends,

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::extends::folder;
-use super::load::{self, Batch, Reader};
-use super::options::{Environment, read_env_files};
-use super::yaml::{Data, Entry, Node};
+use super::load::{self, FileSet, Reader};
+use super::options::{ComposeVariables, read_env_files};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, Errors, Result};
 use crate::go_path::{dir, join};
 use crate::place::Place;
@@ -33,9 +33,9 @@ struct Include {
 /// A file that cannot be read, a cycle, something that both sides define.
 pub(super) fn apply(
     reader: &mut Reader,
-    root: &mut Node,
+    root: &mut YamlNode,
     file: &str,
-    batch: &Batch<'_>,
+    batch: &FileSet<'_>,
 ) -> Result<(), Errors> {
     let Some(list) = root.remove("include") else {
         return Ok(());
@@ -53,25 +53,25 @@ pub(super) fn apply(
     Ok(())
 }
 
-fn includes(list: Node) -> Result<Vec<Include>> {
+fn includes(list: YamlNode) -> Result<Vec<Include>> {
     match list.data {
-        Data::Null => Ok(Vec::new()),
-        Data::List(items) => items.iter().map(one).collect(),
+        YamlData::Null => Ok(Vec::new()),
+        YamlData::List(items) => items.iter().map(one).collect(),
         _ => Err(list
             .place
             .error(Code::ComposeInclude, "`include` must be a list")),
     }
 }
 
-fn one(item: &Node) -> Result<Include> {
+fn one(item: &YamlNode) -> Result<Include> {
     let bad = || {
         let message =
             "an `include` is a path, or a mapping of `path`, `project_directory` and `env_file`";
         item.place.error(Code::ComposeInclude, message)
     };
     let include = match &item.data {
-        Data::Text(path) => Some((vec![path.clone()], Vec::new(), String::new())),
-        Data::Map(_) | Data::Null => texts(item.get("path"))
+        YamlData::Text(path) => Some((vec![path.clone()], Vec::new(), String::new())),
+        YamlData::Map(_) | YamlData::Null => texts(item.get("path"))
             .zip(texts(item.get("env_file")))
             .zip(directory(item))
             .map(|((paths, env_files), directory)| (paths, env_files, directory)),
@@ -86,25 +86,25 @@ fn one(item: &Node) -> Result<Include> {
     })
 }
 
-fn directory(item: &Node) -> Option<String> {
+fn directory(item: &YamlNode) -> Option<String> {
     match item
         .get("project_directory")
         .map(|directory| &directory.data)
     {
-        None | Some(Data::Null) => Some(String::new()),
-        Some(Data::Text(directory)) => Some(directory.clone()),
+        None | Some(YamlData::Null) => Some(String::new()),
+        Some(YamlData::Text(directory)) => Some(directory.clone()),
         // Compose makes a text of a whole number.
-        Some(Data::Int(number)) => Some(number.to_string()),
+        Some(YamlData::Int(number)) => Some(number.to_string()),
         Some(_) => None,
     }
 }
 
 /// A text, a list of texts, or nothing.
-fn texts(node: Option<&Node>) -> Option<Vec<String>> {
+fn texts(node: Option<&YamlNode>) -> Option<Vec<String>> {
     match node.map(|node| &node.data) {
-        None | Some(Data::Null) => Some(Vec::new()),
-        Some(Data::Text(text)) => Some(vec![text.clone()]),
-        Some(Data::List(items)) => items
+        None | Some(YamlData::Null) => Some(Vec::new()),
+        Some(YamlData::Text(text)) => Some(vec![text.clone()]),
+        Some(YamlData::List(items)) => items
             .iter()
             .map(|item| item.text().map(str::to_owned))
             .collect(),
@@ -115,9 +115,9 @@ fn texts(node: Option<&Node>) -> Option<Vec<String>> {
 fn read(
     reader: &mut Reader,
     include: Include,
-    batch: &Batch<'_>,
+    batch: &FileSet<'_>,
     including: &[String],
-) -> Result<Node, Errors> {
+) -> Result<YamlNode, Errors> {
     let absolute = |base: &str, path: &str| {
         if path.starts_with('/') {
             path.to_owned()
@@ -137,7 +137,7 @@ fn read(
         // Nothing is included, but what is wrong with the env files is told. Compose makes the folder relative to the
         // project's only for the sake of a path: here it starts where the command is run.
         environment(reader, &include, &include.project_directory, batch)?;
-        return Ok(Node::new(&include.place, Data::Map(Vec::new())));
+        return Ok(YamlNode::new(&include.place, YamlData::Map(Vec::new())));
     };
     if including.contains(main) || including.len() > DEEPEST {
         return Err(cycle(&include.place, including, main).into());
@@ -148,7 +148,7 @@ fn read(
         path => (folder(reader, batch.root, path), join(batch.dir, path)),
     };
     let environment = environment(reader, &include, &root, batch)?;
-    let inner = Batch {
+    let inner = FileSet {
         files: &files,
         dir: &folder,
         root: &root,
@@ -164,8 +164,8 @@ fn environment(
     reader: &Reader,
     include: &Include,
     root: &str,
-    batch: &Batch<'_>,
-) -> Result<Environment> {
+    batch: &FileSet<'_>,
+) -> Result<ComposeVariables> {
     let mut files = Vec::new();
     for file in &include.env_files {
         let path = if file.starts_with('/') {
@@ -202,18 +202,18 @@ fn cycle(place: &Place, including: &[String], main: &str) -> Error {
     )
 }
 
-fn import(mut imported: Node, root: &mut Node) -> Result<()> {
+fn import(mut imported: YamlNode, root: &mut YamlNode) -> Result<()> {
     for section in SECTIONS {
-        let Some(Entry {
+        let Some(YamlEntry {
             value: from, place, ..
         }) = imported.remove(section)
         else {
             continue;
         };
-        let Data::Map(entries) = from.data else {
+        let YamlData::Map(entries) = from.data else {
             continue;
         };
-        root.default(section, Data::Map(Vec::new()));
+        root.default(section, YamlData::Map(Vec::new()));
         let Some(to) = root.get_mut(section) else {
             continue;
         };
@@ -227,14 +227,14 @@ fn import(mut imported: Node, root: &mut Node) -> Result<()> {
     Ok(())
 }
 
-fn add(entries: Vec<Entry>, to: &mut Node, section: &str, include: &Place) -> Result<()> {
+fn add(entries: Vec<YamlEntry>, to: &mut YamlNode, section: &str, include: &Place) -> Result<()> {
     let known: std::collections::HashMap<String, usize> = to
         .entries()
         .iter()
         .enumerate()
         .map(|(index, entry)| (entry.key.clone(), index))
         .collect();
-    let Data::Map(target) = &mut to.data else {
+    let YamlData::Map(target) = &mut to.data else {
         return Ok(());
     };
     for entry in entries {

@@ -1,7 +1,7 @@
 //! `${VARIABLE}` in values, and the types that values take on afterwards.
 
 use super::cast;
-use super::yaml::{Data, Node};
+use super::yaml::{YamlData, YamlNode};
 use crate::error::{Code, Error, Result};
 use crate::place::Place;
 
@@ -66,7 +66,7 @@ fn set(name: &str) -> String {
 ///
 /// # Errors
 /// The first value that Compose refuses: bad syntax, a required variable, a number that is none.
-pub(super) fn document(root: &mut Node, lookup: &Lookup<'_>) -> Result<()> {
+pub(super) fn document(root: &mut YamlNode, lookup: &Lookup<'_>) -> Result<()> {
     Walk { lookup, length: 0 }.node(root, None)
 }
 
@@ -93,15 +93,15 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn node(&mut self, node: &mut Node, at: Option<&At<'_>>) -> Result<()> {
+    fn node(&mut self, node: &mut YamlNode, at: Option<&At<'_>>) -> Result<()> {
         match &mut node.data {
-            Data::Text(text) => {
+            YamlData::Text(text) => {
                 if let Some(data) = self.text(text, at, &node.place)? {
                     node.data = data;
                 }
                 Ok(())
             }
-            Data::List(items) => items.iter_mut().try_for_each(|item| {
+            YamlData::List(items) => items.iter_mut().try_for_each(|item| {
                 self.node(
                     item,
                     Some(&At {
@@ -110,7 +110,7 @@ impl Walk<'_> {
                     }),
                 )
             }),
-            Data::Map(entries) => entries.iter_mut().try_for_each(|entry| {
+            YamlData::Map(entries) => entries.iter_mut().try_for_each(|entry| {
                 let at = At {
                     key: &entry.key,
                     above: at,
@@ -122,7 +122,7 @@ impl Walk<'_> {
     }
 
     /// What the text becomes, if it is no longer the same.
-    fn text(&mut self, text: &str, at: Option<&At<'_>>, place: &Place) -> Result<Option<Data>> {
+    fn text(&mut self, text: &str, at: Option<&At<'_>>, place: &Place) -> Result<Option<YamlData>> {
         let new = text
             .contains('$')
             .then(|| self::text(text, self.lookup))
@@ -142,7 +142,7 @@ impl Walk<'_> {
                     format!("`{text}` is not {}", wanted.describe()),
                 )),
             },
-            None => Ok(new.map(Data::Text)),
+            None => Ok(new.map(YamlData::Text)),
         }
     }
 }
@@ -410,7 +410,7 @@ mod tests {
         }
     }
 
-    fn document_of(text: &str) -> Result<Node> {
+    fn document_of(text: &str) -> Result<YamlNode> {
         let mut root = crate::compose::yaml::parse(text.as_bytes(), "/shop/compose.yaml".as_ref())?
             .remove(0)
             .root;
@@ -425,10 +425,13 @@ mod tests {
         let root = document_of("$SET: [$SET, {a: '${SET}'}]\nb: 1").unwrap();
         let list = root.get("$SET").unwrap().items();
         assert_eq!(
-            (list[0].text(), list[1].get("a").and_then(Node::text)),
+            (list[0].text(), list[1].get("a").and_then(YamlNode::text)),
             (Some("8080"), Some("8080"))
         );
-        assert_eq!(root.get("b").map(|node| &node.data), Some(&Data::Int(1)));
+        assert_eq!(
+            root.get("b").map(|node| &node.data),
+            Some(&YamlData::Int(1))
+        );
     }
 
     #[test]
@@ -445,14 +448,14 @@ mod tests {
             .get("ports")
             .and_then(|ports| ports.items()[0].get("target"))
             .unwrap();
-        assert_eq!(target.data, Data::Int(8080));
+        assert_eq!(target.data, YamlData::Int(8080));
         assert_eq!(
             web.get("privileged").map(|node| &node.data),
-            Some(&Data::Bool(true))
+            Some(&YamlData::Bool(true))
         );
         assert_eq!(
             web.get("image").map(|node| &node.data),
-            Some(&Data::Text("8080".to_owned()))
+            Some(&YamlData::Text("8080".to_owned()))
         );
     }
 

@@ -6,12 +6,12 @@ mod deploy;
 mod service;
 mod shapes;
 
-use super::shapes::Shape::{self, Either, List, Of};
+use super::shapes::ComposeShape::{self, Either, List, Of};
 use super::shapes::{Rest, Types};
 use service::SERVICE;
 use shapes::*;
 
-pub(super) const ROOT: Shape = object(&[
+pub(super) const ROOT: ComposeShape = object(&[
     ("version", TEXT),
     ("name", TEXT),
     ("include", List(&INCLUDE)),
@@ -23,7 +23,7 @@ pub(super) const ROOT: Shape = object(&[
     ("configs", named(&CONFIG, Rest::Closed)),
 ]);
 
-const INCLUDE: Shape = Either(&[
+const INCLUDE: ComposeShape = Either(&[
     TEXT,
     closed(
         &[
@@ -35,19 +35,19 @@ const INCLUDE: Shape = Either(&[
     ),
 ]);
 
-const EXTERNAL: Shape = Either(&[FLAG, object(&[("name", TEXT)])]);
+const EXTERNAL: ComposeShape = Either(&[FLAG, object(&[("name", TEXT)])]);
 
 /// The same, for what is a file.
-const EXTERNAL_FILE: Shape = Either(&[
+const EXTERNAL_FILE: ComposeShape = Either(&[
     FLAG,
-    Shape::Object {
+    ComposeShape::Object {
         keys: &[("name", TEXT)],
         required: &[],
         rest: Rest::Open,
     },
 ]);
 
-const NETWORK: Shape = Either(&[
+const NETWORK: ComposeShape = Either(&[
     NULL,
     object(&[
         ("name", TEXT),
@@ -63,7 +63,7 @@ const NETWORK: Shape = Either(&[
     ]),
 ]);
 
-const IPAM: Shape = object(&[
+const IPAM: ComposeShape = object(&[
     ("driver", TEXT),
     (
         "config",
@@ -77,7 +77,7 @@ const IPAM: Shape = object(&[
     ("options", OPTIONS),
 ]);
 
-const VOLUME: Shape = Either(&[
+const VOLUME: ComposeShape = Either(&[
     NULL,
     object(&[
         ("name", TEXT),
@@ -88,7 +88,7 @@ const VOLUME: Shape = Either(&[
     ]),
 ]);
 
-const SECRET: Shape = object(&[
+const SECRET: ComposeShape = object(&[
     ("name", TEXT),
     ("environment", TEXT),
     ("file", TEXT),
@@ -99,7 +99,7 @@ const SECRET: Shape = object(&[
     ("template_driver", TEXT),
 ]);
 
-const CONFIG: Shape = object(&[
+const CONFIG: ComposeShape = object(&[
     ("name", TEXT),
     ("content", TEXT),
     ("environment", TEXT),
@@ -109,7 +109,7 @@ const CONFIG: Shape = object(&[
     ("template_driver", TEXT),
 ]);
 
-const MODEL: Shape = object_with(
+const MODEL: ComposeShape = object_with(
     &[
         ("name", TEXT),
         ("model", TEXT),

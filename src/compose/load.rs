@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::options::Environment;
-use super::resolve::{self, Paths};
-use super::yaml::{self, Data, Document, Node};
+use super::options::ComposeVariables;
+use super::resolve::{self, RelativePaths};
+use super::yaml::{self, Document, YamlData, YamlNode};
 use super::{canonical, checks, extends, include, interpolate, merge, reset, schema, unique};
 use crate::error::{Code, Error, Errors, Result};
 use crate::go_path;
@@ -38,13 +38,13 @@ pub(super) struct Reader {
 
 /// Files that are read as one: the project's, or what one `include` names.
 #[derive(Debug, Clone)]
-pub(super) struct Batch<'a> {
+pub(super) struct FileSet<'a> {
     pub(super) files: &'a [String],
     /// The folder that paths in them are relative to. Compose makes it relative itself where it can.
     pub(super) dir: &'a str,
     /// The folder in which files that they include or extend are found.
     pub(super) root: &'a str,
-    pub(super) environment: &'a Environment,
+    pub(super) environment: &'a ComposeVariables,
     /// What names the files; None: the options do.
     pub(super) from: Option<&'a Place>,
     /// The files on the way here, for cycles of `include`.
@@ -52,7 +52,7 @@ pub(super) struct Batch<'a> {
 }
 
 impl Reader {
-    pub(super) fn new(cwd: &str, environment: &Environment) -> Self {
+    pub(super) fn new(cwd: &str, environment: &ComposeVariables) -> Self {
         let home = environment
             .get("HOME")
             .filter(|home| !home.is_empty())
@@ -76,8 +76,8 @@ impl Reader {
         }
     }
 
-    pub(super) fn paths<'a>(&'a self, dir: &'a str) -> Paths<'a> {
-        Paths {
+    pub(super) fn paths<'a>(&'a self, dir: &'a str) -> RelativePaths<'a> {
+        RelativePaths {
             dir,
             home: self.home.as_deref(),
         }
@@ -113,7 +113,7 @@ impl Reader {
     }
 
     /// Counts values that are about to be looked at.
-    fn look_at(&mut self, node: &Node) -> Result<()> {
+    fn look_at(&mut self, node: &YamlNode) -> Result<()> {
         self.work += node.size();
         if self.work > MOST_WORK {
             Err(too_much(node, MOST_WORK))
@@ -126,7 +126,7 @@ impl Reader {
     ///
     /// # Errors
     /// Too many of them.
-    pub(super) fn keep(&mut self, node: &Node) -> Result<()> {
+    pub(super) fn keep(&mut self, node: &YamlNode) -> Result<()> {
         self.values += node.size();
         if self.values > MOST_VALUES {
             Err(too_much(node, MOST_VALUES))
@@ -139,7 +139,7 @@ impl Reader {
     ///
     /// # Errors
     /// The first thing that Compose refuses; all problems of the shape.
-    pub(super) fn batch(&mut self, batch: &Batch<'_>) -> Result<Node, Errors> {
+    pub(super) fn batch(&mut self, batch: &FileSet<'_>) -> Result<YamlNode, Errors> {
         let mut root = None;
         for file in batch.files {
             let documents = self.documents(file, batch.from)?;
@@ -155,8 +155,8 @@ impl Reader {
     pub(super) fn project(
         &mut self,
         files: Vec<Vec<Document>>,
-        batch: &Batch<'_>,
-    ) -> Result<Node, Errors> {
+        batch: &FileSet<'_>,
+    ) -> Result<YamlNode, Errors> {
         let mut root = None;
         for (documents, file) in files.into_iter().zip(batch.files) {
             root = self.file(documents, file, root, batch)?;
@@ -169,16 +169,16 @@ impl Reader {
         &mut self,
         documents: Vec<Document>,
         file: &str,
-        mut root: Option<Node>,
-        batch: &Batch<'_>,
-    ) -> Result<Option<Node>, Errors> {
+        mut root: Option<YamlNode>,
+        batch: &FileSet<'_>,
+    ) -> Result<Option<YamlNode>, Errors> {
         for document in documents {
             root = Some(self.document(document, file, root, batch)?);
         }
         Ok(root)
     }
 
-    fn whole(&self, root: Option<Node>, batch: &Batch<'_>) -> Result<Node, Errors> {
+    fn whole(&self, root: Option<YamlNode>, batch: &FileSet<'_>) -> Result<YamlNode, Errors> {
         let file = batch.files.first().map_or("", String::as_str);
         let mut root = root.unwrap_or_else(|| nothing(file));
         checks::parts(&mut root)?;
@@ -191,15 +191,16 @@ impl Reader {
         &mut self,
         document: Document,
         file: &str,
-        base: Option<Node>,
-        batch: &Batch<'_>,
-    ) -> Result<Node, Errors> {
+        base: Option<YamlNode>,
+        batch: &FileSet<'_>,
+    ) -> Result<YamlNode, Errors> {
         let Document { mut root, resets } = document;
         mapping(&root)?;
         self.keep(&root)?;
         interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
         extends::apply(self, &mut root, file, &resets, batch)?;
-        let mut base = base.unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
+        let mut base =
+            base.unwrap_or_else(|| YamlNode::new(&root.place, YamlData::Map(Vec::new())));
         reset::apply(&mut base, &resets);
         include::apply(self, &mut root, file, batch)?;
         merge::files(&mut base, root)?;
@@ -220,16 +221,16 @@ impl Reader {
         &mut self,
         file: &str,
         from: &Place,
-        environment: &Environment,
-    ) -> Result<(Node, Vec<yaml::Reset>)> {
-        let mut base: Option<Node> = None;
+        environment: &ComposeVariables,
+    ) -> Result<(YamlNode, Vec<yaml::Reset>)> {
+        let mut base: Option<YamlNode> = None;
         let mut last = Vec::new();
         for Document { mut root, resets } in self.documents(file, Some(from))? {
             mapping(&root)?;
             interpolate::document(&mut root, &|name| environment.get(name).cloned())?;
             let mut tree = base
                 .take()
-                .unwrap_or_else(|| Node::new(&root.place, Data::Map(Vec::new())));
+                .unwrap_or_else(|| YamlNode::new(&root.place, YamlData::Map(Vec::new())));
             reset::apply(&mut tree, &resets);
             merge::files(&mut tree, root)?;
             self.look_at(&tree)?;
@@ -264,7 +265,7 @@ pub(super) fn local(path: &str, from: &Place) -> Result<()> {
         .hint("fetch it, and name the local copy"))
 }
 
-fn too_much(node: &Node, most: usize) -> Error {
+fn too_much(node: &YamlNode, most: usize) -> Error {
     let message = format!("the Compose files come to more than {most} values, copies included");
     node.place
         .error(Code::ComposeFile, message)
@@ -272,21 +273,21 @@ fn too_much(node: &Node, most: usize) -> Error {
 }
 
 /// What a file without documents holds.
-fn nothing(file: &str) -> Node {
+fn nothing(file: &str) -> YamlNode {
     let place = Place {
         file: Path::new(file).into(),
         line: 1,
     };
-    Node::new(&place, Data::Map(Vec::new()))
+    YamlNode::new(&place, YamlData::Map(Vec::new()))
 }
 
 /// Ranges can turn out to be the same ports only once they are expanded.
-fn long(root: &mut Node) -> Result<()> {
+fn long(root: &mut YamlNode) -> Result<()> {
     canonical::form(root)?;
     unique::enforce(root)
 }
 
-fn mapping(root: &Node) -> Result<()> {
+fn mapping(root: &YamlNode) -> Result<()> {
     if root.is_map() {
         return Ok(());
     }

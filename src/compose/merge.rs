@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::trail::{Found, Rules, Trail};
-use super::yaml::{Data, Entry, Node};
+use super::trail::{Trail, TrailMatch, TrailRules};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, Result};
 
 /// How two values of one key become one, where it is not "mappings key by key, lists one after the
@@ -28,7 +28,7 @@ enum Rule {
     Pools,
 }
 
-const RULES: &Rules<Rule> = &[
+const RULES: &TrailRules<Rule> = &[
     (&["networks", "*", "ipam", "config"], Rule::Pools),
     (&["networks", "*", "labels"], Rule::Sequence),
     (&["volumes", "*", "labels"], Rule::Sequence),
@@ -66,7 +66,7 @@ const RULES: &Rules<Rule> = &[
 ///
 /// # Errors
 /// Values of two types that do not go together.
-pub(super) fn files(base: &mut Node, over: Node) -> Result<()> {
+pub(super) fn files(base: &mut YamlNode, over: YamlNode) -> Result<()> {
     values(base, over, &mut Trail::default())
 }
 
@@ -74,22 +74,22 @@ pub(super) fn files(base: &mut Node, over: Node) -> Result<()> {
 ///
 /// # Errors
 /// As [`files`].
-pub(super) fn service(base: &mut Node, name: &str, over: Node) -> Result<()> {
+pub(super) fn service(base: &mut YamlNode, name: &str, over: YamlNode) -> Result<()> {
     values(base, over, &mut Trail::of(&["services", name]))
 }
 
-fn values(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
-    if let Found::Rule(rule) = trail.find(RULES) {
+fn values(base: &mut YamlNode, over: YamlNode, trail: &mut Trail) -> Result<()> {
+    if let TrailMatch::Rule(rule) = trail.find(RULES) {
         return apply(rule, base, over, trail);
     }
     match (&mut base.data, over.data) {
-        (_, Data::Null) => {}
-        (Data::Map(entries), Data::Map(others)) => mappings(entries, others, trail)?,
-        (Data::List(items), Data::List(others)) => items.extend(others),
-        (Data::Map(_) | Data::List(_), other) => {
+        (_, YamlData::Null) => {}
+        (YamlData::Map(entries), YamlData::Map(others)) => mappings(entries, others, trail)?,
+        (YamlData::List(items), YamlData::List(others)) => items.extend(others),
+        (YamlData::Map(_) | YamlData::List(_), other) => {
             return Err(contradiction(
                 base,
-                &Node {
+                &YamlNode {
                     place: over.place,
                     data: other,
                 },
@@ -97,7 +97,7 @@ fn values(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
             ));
         }
         (_, data) => {
-            *base = Node {
+            *base = YamlNode {
                 place: over.place,
                 data,
             }
@@ -106,7 +106,7 @@ fn values(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
     Ok(())
 }
 
-fn contradiction(base: &Node, over: &Node, trail: &Trail) -> Error {
+fn contradiction(base: &YamlNode, over: &YamlNode, trail: &Trail) -> Error {
     let message = format!(
         "`{trail}` is {} here, which cannot be laid over {}",
         over.kind(),
@@ -124,7 +124,7 @@ fn contradiction(base: &Node, over: &Node, trail: &Trail) -> Error {
         ))
 }
 
-fn mappings(entries: &mut Vec<Entry>, others: Vec<Entry>, trail: &mut Trail) -> Result<()> {
+fn mappings(entries: &mut Vec<YamlEntry>, others: Vec<YamlEntry>, trail: &mut Trail) -> Result<()> {
     let index: HashMap<String, usize> = entries
         .iter()
         .enumerate()
@@ -143,22 +143,28 @@ fn mappings(entries: &mut Vec<Entry>, others: Vec<Entry>, trail: &mut Trail) -> 
     Ok(())
 }
 
-fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+fn apply(rule: Rule, base: &mut YamlNode, over: YamlNode, trail: &mut Trail) -> Result<()> {
     match rule {
         Rule::Replace => *base = over,
         Rule::Sequence => {
-            let mut items = sequence(std::mem::replace(base, Node::new(&over.place, Data::Null)));
+            let mut items = sequence(std::mem::replace(
+                base,
+                YamlNode::new(&over.place, YamlData::Null),
+            ));
             items.extend(sequence(over));
-            base.data = Data::List(items);
+            base.data = YamlData::List(items);
         }
         Rule::Hosts => {
-            let mut items = sequence(std::mem::replace(base, Node::new(&over.place, Data::Null)));
+            let mut items = sequence(std::mem::replace(
+                base,
+                YamlNode::new(&over.place, YamlData::Null),
+            ));
             let new: Vec<_> = sequence(over)
                 .into_iter()
                 .filter(|host| !items.iter().any(|item| item.same(host)))
                 .collect();
             items.extend(new);
-            base.data = Data::List(items);
+            base.data = YamlData::List(items);
         }
         Rule::Pools => pools(base, over, trail)?,
         Rule::Logging => logging(base, over, trail)?,
@@ -176,84 +182,87 @@ fn apply(rule: Rule, base: &mut Node, over: Node, trail: &mut Trail) -> Result<(
 }
 
 /// `KEY=VALUE` of a mapping, sorted; a list as it is; a text as the only item.
-fn sequence(node: Node) -> Vec<Node> {
-    let text = |value: &Node, text: String| Node::new(&value.place, Data::Text(text));
-    let pair = |key: &str, value: &Node| text(value, format!("{key}={}", value.printed()));
+fn sequence(node: YamlNode) -> Vec<YamlNode> {
+    let text = |value: &YamlNode, text: String| YamlNode::new(&value.place, YamlData::Text(text));
+    let pair = |key: &str, value: &YamlNode| text(value, format!("{key}={}", value.printed()));
     match node.data {
-        Data::Map(entries) => {
+        YamlData::Map(entries) => {
             let mut items: Vec<_> = entries
                 .iter()
                 .flat_map(|entry| match &entry.value.data {
-                    Data::List(values) => {
+                    YamlData::List(values) => {
                         values.iter().map(|value| pair(&entry.key, value)).collect()
                     }
-                    Data::Null => vec![text(&entry.value, entry.key.clone())],
+                    YamlData::Null => vec![text(&entry.value, entry.key.clone())],
                     _ => vec![pair(&entry.key, &entry.value)],
                 })
                 .collect();
             items.sort_by(|a, b| a.text().cmp(&b.text()));
             items
         }
-        Data::List(items) => items,
-        Data::Text(_) => vec![node],
+        YamlData::List(items) => items,
+        YamlData::Text(_) => vec![node],
         _ => Vec::new(),
     }
 }
 
 /// Makes a mapping of the short form that `rule` allows, and an empty one of anything else, which thereby adds
 /// nothing; whether it was one of the two.
-fn mapping(node: &mut Node, rule: Rule, trail: &Trail) -> Result<bool> {
+fn mapping(node: &mut YamlNode, rule: Rule, trail: &Trail) -> Result<bool> {
     let entries = match (&mut node.data, rule) {
-        (Data::Map(_), _) => return Ok(true),
-        (Data::Text(context), Rule::Build) => {
-            let context = Data::Text(std::mem::take(context));
-            vec![Entry::new("context", Node::new(&node.place, context))]
+        (YamlData::Map(_), _) => return Ok(true),
+        (YamlData::Text(context), Rule::Build) => {
+            let context = YamlData::Text(std::mem::take(context));
+            vec![YamlEntry::new(
+                "context",
+                YamlNode::new(&node.place, context),
+            )]
         }
-        (Data::List(items), Rule::DependsOn | Rule::Names | Rule::Pools) => {
+        (YamlData::List(items), Rule::DependsOn | Rule::Names | Rule::Pools) => {
             named(items, rule, trail)?
         }
         _ => {
-            node.data = Data::Map(Vec::new());
+            node.data = YamlData::Map(Vec::new());
             return Ok(false);
         }
     };
-    node.data = Data::Map(entries);
+    node.data = YamlData::Map(entries);
     Ok(true)
 }
 
-fn named(items: &[Node], rule: Rule, trail: &Trail) -> Result<Vec<Entry>> {
-    let mut entries: Vec<Entry> = Vec::new();
+fn named(items: &[YamlNode], rule: Rule, trail: &Trail) -> Result<Vec<YamlEntry>> {
+    let mut entries: Vec<YamlEntry> = Vec::new();
     for item in items {
         let key = item.expect_text(trail)?;
         let value = if rule == Rule::DependsOn {
             dependency(item)
         } else {
-            Node::new(&item.place, Data::Null)
+            YamlNode::new(&item.place, YamlData::Null)
         };
         if !entries.iter().any(|entry| entry.key == key) {
-            entries.push(Entry::new(key, value));
+            entries.push(YamlEntry::new(key, value));
         }
     }
     Ok(entries)
 }
 
 /// What an item of a `depends_on` list stands for.
-pub(super) fn dependency(item: &Node) -> Node {
-    let condition = Data::Text("service_started".to_owned());
-    Node::map(
+pub(super) fn dependency(item: &YamlNode) -> YamlNode {
+    let condition = YamlData::Text("service_started".to_owned());
+    YamlNode::map(
         &item.place,
-        [("condition", condition), ("required", Data::Bool(true))],
+        [("condition", condition), ("required", YamlData::Bool(true))],
     )
 }
 
-fn values_of_mappings(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+fn values_of_mappings(base: &mut YamlNode, over: YamlNode, trail: &mut Trail) -> Result<()> {
     match (&mut base.data, over.data) {
-        (Data::Map(entries), Data::Map(others)) => mappings(entries, others, trail),
+        (YamlData::Map(entries), YamlData::Map(others)) => mappings(entries, others, trail),
         _ => Err(base.mistyped(trail, "a mapping")),
     }
 }
 
-fn logging(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
+fn logging(base: &mut YamlNode, over: YamlNode, trail: &mut Trail) -> Result<()> {
     if !over.is_map() {
         return Err(over.mistyped(trail, "a mapping"));
     }
@@ -268,9 +277,9 @@ fn logging(base: &mut Node, over: Node, trail: &mut Trail) -> Result<()> {
     values_of_mappings(base, over, trail)
 }
 
-fn pools(base: &mut Node, mut over: Node, trail: &mut Trail) -> Result<()> {
-    let (Data::List(pools), Data::List(others)) = (&base.data, &mut over.data) else {
-        let wrong = if matches!(base.data, Data::List(_)) {
+fn pools(base: &mut YamlNode, mut over: YamlNode, trail: &mut Trail) -> Result<()> {
+    let (YamlData::List(pools), YamlData::List(others)) = (&base.data, &mut over.data) else {
+        let wrong = if matches!(base.data, YamlData::List(_)) {
             &over
         } else {
             &*base
@@ -280,7 +289,7 @@ fn pools(base: &mut Node, mut over: Node, trail: &mut Trail) -> Result<()> {
     others
         .iter_mut()
         .try_for_each(|other| mapping(other, Rule::Pools, trail).map(drop))?;
-    let mut merged: Vec<Node> = Vec::new();
+    let mut merged: Vec<YamlNode> = Vec::new();
     for pool in pools {
         let mut pool = pool.clone();
         for other in others.iter() {
@@ -295,10 +304,10 @@ fn pools(base: &mut Node, mut over: Node, trail: &mut Trail) -> Result<()> {
             }
         }
     }
-    base.data = Data::List(merged);
+    base.data = YamlData::List(merged);
     Ok(())
 }
 
-fn same_subnet(one: &Node, other: &Node) -> bool {
+fn same_subnet(one: &YamlNode, other: &YamlNode) -> bool {
     one.get("subnet").map(|subnet| &subnet.data) == other.get("subnet").map(|subnet| &subnet.data)
 }

@@ -104,7 +104,7 @@ pub struct Service {
     pub environment: BTreeMap<String, Variable>,
     pub ports: Vec<Port>,
     /// Every database that the service creates or connects to.
-    pub databases: Vec<Database>,
+    pub databases: Vec<ComposeDatabase>,
     pub origin: Origin,
 }
 
@@ -135,7 +135,7 @@ pub struct Port {
 
 /// A database that a service names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub struct ComposeDatabase {
     pub service: String,
     pub named: Named,
     pub origin: Origin,

@@ -2,7 +2,7 @@
 
 use super::interpolate;
 use super::options::Setup;
-use super::yaml::{Data, Document, Node};
+use super::yaml::{Document, YamlData, YamlNode};
 use crate::error::{Code, Error, Result};
 
 const VARIABLE: &str = "COMPOSE_PROJECT_NAME";
@@ -30,12 +30,12 @@ pub(super) fn project(setup: &Setup, files: &[Vec<Document>]) -> Result<String> 
         .filter_map(|document| document.root.get("name"))
     {
         match &node.data {
-            Data::Map(_) | Data::List(_) => {
+            YamlData::Map(_) | YamlData::List(_) => {
                 return Err(node
                     .place
                     .error(Code::ComposeValue, "`name` must be a text"));
             }
-            Data::Null => {}
+            YamlData::Null => {}
             _ => name = Some(node).filter(|node| node.text() != Some("")).or(name),
         }
     }
@@ -46,7 +46,7 @@ pub(super) fn project(setup: &Setup, files: &[Vec<Document>]) -> Result<String> 
     let first = files
         .iter()
         .filter_map(|documents| documents.first()?.root.get("name"));
-    let by_first = first.map(Node::text).any(|name| name != Some(""));
+    let by_first = first.map(YamlNode::text).any(|name| name != Some(""));
     let name = match normalized(&named) {
         empty if empty.is_empty() && !by_first => {
             normalized(setup.dir.rsplit('/').next().unwrap_or_default())
@@ -62,7 +62,7 @@ pub(super) fn project(setup: &Setup, files: &[Vec<Document>]) -> Result<String> 
     Ok(name)
 }
 
-fn interpolated(node: &Node, setup: &Setup) -> Result<String> {
+fn interpolated(node: &YamlNode, setup: &Setup) -> Result<String> {
     let mut node = node.clone();
     interpolate::document(&mut node, &|name| setup.environment.get(name).cloned())?;
     Ok(node.printed())

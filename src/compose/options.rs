@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::go_path;
 
 /// Variables by name.
-pub(super) type Environment = BTreeMap<String, String>;
+pub(super) type ComposeVariables = BTreeMap<String, String>;
 
 /// The names under which a Compose file is found; the first that exists counts.
 const FILES: [&str; 4] = [
@@ -41,7 +41,7 @@ pub(super) struct Setup {
     /// The project's folder: the first file's.
     pub(super) dir: String,
     /// What `${…}` sees.
-    pub(super) environment: Environment,
+    pub(super) environment: ComposeVariables,
     pub(super) profiles: Vec<String>,
 }
 
@@ -79,9 +79,9 @@ struct Finder<'a> {
     /// The env files in use: the named ones, or the last `.env` that was found.
     env_files: Vec<String>,
     /// The environment of the process, with the `COMPOSE_…` variables of the first `.env`.
-    process: Environment,
+    process: ComposeVariables,
     /// The same with all variables of the env files.
-    environment: Environment,
+    environment: ComposeVariables,
 }
 
 impl<'a> Finder<'a> {
@@ -112,7 +112,7 @@ impl<'a> Finder<'a> {
             .collect::<Result<_>>()?;
         let named_env_files = env_files.iter().map(|file| absolute(file)).collect();
         let env_files = Vec::new();
-        let environment = Environment::new();
+        let environment = ComposeVariables::new();
         let mut finder = Self {
             cwd,
             files,
@@ -320,7 +320,10 @@ fn named(file: &str) -> Result<&str> {
 ///
 /// # Errors
 /// A file that does not exist or that Compose refuses.
-pub(super) fn read_env_files(files: &[String], current: &Environment) -> Result<Environment> {
+pub(super) fn read_env_files(
+    files: &[String],
+    current: &ComposeVariables,
+) -> Result<ComposeVariables> {
     let mut found = BTreeMap::new();
     for file in files {
         let path = Path::new(file);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 /// One container port of a short form. A range of targets gives one each.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Short {
+pub(super) struct ShortPort {
     pub(super) host_ip: Option<String>,
     /// A port or a range; None: Docker picks one.
     pub(super) published: Option<String>,
@@ -17,7 +17,7 @@ pub(super) struct Short {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Vec<Short>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<ShortPort>, String> {
     let (ip, host, container) = split(text);
     let (container, protocol) = container.split_once('/').unwrap_or((container, ""));
     let protocol = protocol_of(container, protocol)?;
@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Short>, String> {
         format!("the host ports `{host}` and the container ports `{container}` differ in number")
     })?;
     ports.sort_by_cached_key(|(target, _)| format!("{target}/{protocol}"));
-    let short = |(target, published)| Short {
+    let short = |(target, published)| ShortPort {
         host_ip: host_ip.clone(),
         published,
         target,
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str) -> Vec<String> {
-        let show = |port: Short| {
+        let show = |port: ShortPort| {
             let ip = port.host_ip.map(|ip| format!("{ip} ")).unwrap_or_default();
             format!(
                 "{ip}{}→{}/{}",

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::merge::dependency;
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Result};
 
 /// A merged project, its services told apart.
 #[derive(Debug)]
 pub(super) struct Model {
-    pub(super) services: BTreeMap<String, Entry>,
+    pub(super) services: BTreeMap<String, YamlEntry>,
     /// Which of the services no profile keeps out.
     pub(super) active: Vec<String>,
     /// The sections other than `services`.
-    pub(super) root: Node,
+    pub(super) root: YamlNode,
 }
 
 impl Model {
@@ -21,7 +21,7 @@ impl Model {
     ///
     /// # Errors
     /// A tree with nothing in it.
-    pub(super) fn new(mut root: Node, profiles: &[String]) -> Result<Self> {
+    pub(super) fn new(mut root: YamlNode, profiles: &[String]) -> Result<Self> {
         if root.entries().is_empty() {
             return Err(root
                 .place
@@ -30,9 +30,9 @@ impl Model {
         }
         let services = root
             .remove("services")
-            .map_or(Data::Null, |entry| entry.value.data);
-        let mut services: BTreeMap<String, Entry> = match services {
-            Data::Map(entries) => entries
+            .map_or(YamlData::Null, |entry| entry.value.data);
+        let mut services: BTreeMap<String, YamlEntry> = match services {
+            YamlData::Map(entries) => entries
                 .into_iter()
                 .map(|entry| (entry.key.clone(), entry))
                 .collect(),
@@ -53,7 +53,7 @@ impl Model {
         })
     }
 
-    pub(super) fn active(&self) -> impl Iterator<Item = &Entry> {
+    pub(super) fn active(&self) -> impl Iterator<Item = &YamlEntry> {
         self.active
             .iter()
             .filter_map(|name| self.services.get(name))
@@ -74,7 +74,7 @@ impl Model {
 }
 
 /// A service without networks is on the default one, which then exists.
-fn default_network<'a>(root: &mut Node, services: impl Iterator<Item = &'a mut Entry>) {
+fn default_network<'a>(root: &mut YamlNode, services: impl Iterator<Item = &'a mut YamlEntry>) {
     let mut used = false;
     for service in services.map(|entry| &mut entry.value) {
         if service.get("provider").is_some() || service.get("network_mode").is_some() {
@@ -82,22 +82,26 @@ fn default_network<'a>(root: &mut Node, services: impl Iterator<Item = &'a mut E
         }
         let networks = service
             .get("networks")
-            .map(Node::entries)
+            .map(YamlNode::entries)
             .unwrap_or_default();
         used |= networks.is_empty() || networks.iter().any(|network| network.key == "default");
     }
     if used {
-        root.default("networks", Data::Map(Vec::new()));
+        root.default("networks", YamlData::Map(Vec::new()));
         if let Some(networks) = root.get_mut("networks") {
-            networks.default("default", Data::Null);
+            networks.default("default", YamlData::Null);
         }
     }
 }
 
 /// Links, shared namespaces and shared volumes are dependencies too.
-fn implied_dependencies(service: &mut Node) {
-    let mut implied: Vec<(String, Node)> = Vec::new();
-    for link in service.get("links").map(Node::items).unwrap_or_default() {
+fn implied_dependencies(service: &mut YamlNode) {
+    let mut implied: Vec<(String, YamlNode)> = Vec::new();
+    for link in service
+        .get("links")
+        .map(YamlNode::items)
+        .unwrap_or_default()
+    {
         let Some(text) = link.text() else { continue };
         let name = match text.split(':').collect::<Vec<_>>().as_slice() {
             [name, _] => name,
@@ -115,7 +119,7 @@ fn implied_dependencies(service: &mut Node) {
     }
     for source in service
         .get("volumes_from")
-        .map(Node::items)
+        .map(YamlNode::items)
         .unwrap_or_default()
     {
         let name = source
@@ -127,7 +131,7 @@ fn implied_dependencies(service: &mut Node) {
     if implied.is_empty() {
         return;
     }
-    service.default("depends_on", Data::Map(Vec::new()));
+    service.default("depends_on", YamlData::Map(Vec::new()));
     let Some(dependencies) = service.get_mut("depends_on") else {
         return;
     };
@@ -138,12 +142,15 @@ fn implied_dependencies(service: &mut Node) {
     }
 }
 
-fn is_active(service: &Node, profiles: &[String]) -> bool {
-    let own = service.get("profiles").map(Node::items).unwrap_or_default();
+fn is_active(service: &YamlNode, profiles: &[String]) -> bool {
+    let own = service
+        .get("profiles")
+        .map(YamlNode::items)
+        .unwrap_or_default();
     own.is_empty()
         || own
             .iter()
-            .filter_map(Node::text)
+            .filter_map(YamlNode::text)
             .any(|own| profiles.iter().any(|chosen| chosen == "*" || chosen == own))
 }
 
@@ -179,11 +186,11 @@ pub(super) fn check_circles(model: &Model) -> Result<()> {
     Ok(())
 }
 
-fn dependencies<'a>(model: &'a Model, entry: &Entry) -> Vec<&'a Entry> {
+fn dependencies<'a>(model: &'a Model, entry: &YamlEntry) -> Vec<&'a YamlEntry> {
     let names = entry
         .value
         .get("depends_on")
-        .map(Node::entries)
+        .map(YamlNode::entries)
         .unwrap_or_default();
     let active = names.iter().filter(|name| model.is_active(&name.key));
     active
@@ -191,7 +198,7 @@ fn dependencies<'a>(model: &'a Model, entry: &Entry) -> Vec<&'a Entry> {
         .collect()
 }
 
-fn circle(stack: &[(&Entry, Vec<&Entry>)], next: &Entry) -> crate::error::Error {
+fn circle(stack: &[(&YamlEntry, Vec<&YamlEntry>)], next: &YamlEntry) -> crate::error::Error {
     let names: Vec<_> = stack
         .iter()
         .map(|(entry, _)| entry.key.as_str())

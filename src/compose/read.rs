@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::load::{Batch, Reader};
-use super::options::{Environment, setup};
+use super::load::{FileSet, Reader};
+use super::options::{ComposeVariables, setup};
 use super::project::Model;
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use super::{
-    Compose, Database, Options, Port, Service, Variable, consistency, environment, name, types,
+    Compose, ComposeDatabase, Options, Port, Service, Variable, consistency, environment, name,
+    types,
 };
 use crate::config::Origin;
 use crate::database::{self, Named};
@@ -33,7 +34,7 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
     setup
         .environment
         .insert("COMPOSE_PROJECT_NAME".to_owned(), name.clone());
-    let batch = Batch {
+    let batch = FileSet {
         files: &setup.files,
         dir: &setup.dir,
         root: &setup.dir,
@@ -54,17 +55,26 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
     }))
 }
 
-fn services(model: &Model, around: &Environment, dir: &Path) -> Result<BTreeMap<String, Service>> {
-    let service = |entry: &Entry| Ok((entry.key.clone(), service(entry, model, around, dir)?));
+fn services(
+    model: &Model,
+    around: &ComposeVariables,
+    dir: &Path,
+) -> Result<BTreeMap<String, Service>> {
+    let service = |entry: &YamlEntry| Ok((entry.key.clone(), service(entry, model, around, dir)?));
     model.services.values().map(service).collect()
 }
 
-fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Result<Service> {
+fn service(
+    entry: &YamlEntry,
+    model: &Model,
+    around: &ComposeVariables,
+    dir: &Path,
+) -> Result<Service> {
     let text = |key: &str| {
         entry
             .value
             .get(key)
-            .and_then(Node::text)
+            .and_then(YamlNode::text)
             .filter(|text| !text.is_empty())
             .map(str::to_owned)
     };
@@ -86,23 +96,28 @@ fn service(entry: &Entry, model: &Model, around: &Environment, dir: &Path) -> Re
 }
 
 /// The databases that the environment and the command name; those of a command stand at its line.
-fn databases(entry: &Entry, environment: &BTreeMap<String, Variable>) -> Vec<Database> {
-    let image = entry.value.get("image").and_then(Node::text);
+fn databases(entry: &YamlEntry, environment: &BTreeMap<String, Variable>) -> Vec<ComposeDatabase> {
+    let image = entry.value.get("image").and_then(YamlNode::text);
     let variables = environment
         .iter()
         .map(|(key, variable)| (key.as_str(), variable.value.as_str()))
         .collect();
     let mut named = database::in_environment(image, &variables);
-    let words = ["entrypoint", "command"]
-        .map(|key| entry.value.get(key).map(Node::items).unwrap_or_default());
+    let words = ["entrypoint", "command"].map(|key| {
+        entry
+            .value
+            .get(key)
+            .map(YamlNode::items)
+            .unwrap_or_default()
+    });
     let words: Vec<_> = words
         .iter()
         .copied()
         .flatten()
-        .filter_map(Node::text)
+        .filter_map(YamlNode::text)
         .collect();
     named.extend(database::in_command(image, &words, &variables, "command"));
-    let texts = ["entrypoint", "command"].map(|key| entry.value.get(key).and_then(Node::text));
+    let texts = ["entrypoint", "command"].map(|key| entry.value.get(key).and_then(YamlNode::text));
     named.extend(
         texts
             .iter()
@@ -118,7 +133,7 @@ fn databases(entry: &Entry, environment: &BTreeMap<String, Variable>) -> Vec<Dat
                 .map_or(&entry.place, |node| &node.place),
         ),
     };
-    let database = |named: Named| Database {
+    let database = |named: Named| ComposeDatabase {
         service: entry.key.clone(),
         origin: origin(&named.via),
         named,
@@ -126,11 +141,11 @@ fn databases(entry: &Entry, environment: &BTreeMap<String, Variable>) -> Vec<Dat
     named.into_iter().map(database).collect()
 }
 
-fn ports(entry: &Entry, dir: &Path) -> Vec<Port> {
+fn ports(entry: &YamlEntry, dir: &Path) -> Vec<Port> {
     let items = entry
         .value
         .get("ports")
-        .map(Node::items)
+        .map(YamlNode::items)
         .unwrap_or_default();
     items
         .iter()
@@ -139,7 +154,7 @@ fn ports(entry: &Entry, dir: &Path) -> Vec<Port> {
 }
 
 /// `docker compose config` doubles each `$`, so that its output can be read again.
-fn port(item: &Node, service: &str, dir: &Path) -> Port {
+fn port(item: &YamlNode, service: &str, dir: &Path) -> Port {
     let text = |key: &str| {
         item.get(key)
             .map(|value| value.printed().replace('$', "$$"))
@@ -163,10 +178,10 @@ fn port(item: &Node, service: &str, dir: &Path) -> Port {
 
 /// Compose keeps the lower 32 bits.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn target(node: &Node) -> u32 {
+fn target(node: &YamlNode) -> u32 {
     match node.data {
-        Data::Int(number) => number as u32,
-        Data::Float(number) if number < u64::MAX as f64 => number as u64 as u32,
+        YamlData::Int(number) => number as u32,
+        YamlData::Float(number) if number < u64::MAX as f64 => number as u64 as u32,
         _ => 0,
     }
 }

@@ -1,14 +1,14 @@
 //! Relative paths in a Compose file, seen from the folder they are relative to; and variables that
 //! `environment` names without a value.
 
-use super::options::Environment;
-use super::trail::{Found, Rules, Trail};
-use super::yaml::{Data, Node};
+use super::options::ComposeVariables;
+use super::trail::{Trail, TrailMatch, TrailRules};
+use super::yaml::{YamlData, YamlNode};
 use crate::error::{Code, Result};
 use crate::go_path::join;
 
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum PathKind {
     /// A file or folder.
     Path,
     /// A build context, which may be remote.
@@ -22,69 +22,73 @@ enum Kind {
     Volume,
 }
 
-const RULES: &Rules<Kind> = &[
-    (&["services", "*", "build", "context"], Kind::Context),
+const RULES: &TrailRules<PathKind> = &[
+    (&["services", "*", "build", "context"], PathKind::Context),
     (
         &["services", "*", "build", "additional_contexts", "*"],
-        Kind::Context,
+        PathKind::Context,
     ),
-    (&["services", "*", "build", "ssh", "*"], Kind::Host),
-    (&["services", "*", "env_file", "*", "path"], Kind::Path),
-    (&["services", "*", "label_file", "*"], Kind::Path),
-    (&["services", "*", "extends", "file"], Kind::Path),
+    (&["services", "*", "build", "ssh", "*"], PathKind::Host),
+    (&["services", "*", "env_file", "*", "path"], PathKind::Path),
+    (&["services", "*", "label_file", "*"], PathKind::Path),
+    (&["services", "*", "extends", "file"], PathKind::Path),
     (
         &["services", "*", "develop", "watch", "*", "path"],
-        Kind::Real,
+        PathKind::Real,
     ),
-    (&["services", "*", "volumes", "*"], Kind::Mount),
-    (&["configs", "*", "file"], Kind::Host),
-    (&["secrets", "*", "file"], Kind::Host),
-    (&["volumes", "*"], Kind::Volume),
+    (&["services", "*", "volumes", "*"], PathKind::Mount),
+    (&["configs", "*", "file"], PathKind::Host),
+    (&["secrets", "*", "file"], PathKind::Host),
+    (&["volumes", "*"], PathKind::Volume),
 ];
 
 /// Makes the paths of a file relative to what `dir` is relative to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Paths<'a> {
+pub(super) struct RelativePaths<'a> {
     /// The folder that the paths are relative to; itself absolute or not.
     pub(super) dir: &'a str,
     /// What `~` stands for.
     pub(super) home: Option<&'a str>,
 }
 
-impl Paths<'_> {
+impl RelativePaths<'_> {
     /// # Errors
     /// A bind mount without a source, a watched path behind a broken link.
-    pub(super) fn resolve(self, root: &mut Node) -> Result<()> {
+    pub(super) fn resolve(self, root: &mut YamlNode) -> Result<()> {
         self.walk(root, &mut Trail::default())
     }
 
-    fn walk(self, node: &mut Node, trail: &mut Trail) -> Result<()> {
+    fn walk(self, node: &mut YamlNode, trail: &mut Trail) -> Result<()> {
         match (trail.find(RULES), &mut node.data) {
-            (Found::Rule(kind), _) => self.apply(kind, node, trail),
-            (Found::Above, Data::Map(entries)) => entries.iter_mut().try_for_each(|entry| {
-                trail.within(&entry.key, |trail| self.walk(&mut entry.value, trail))
-            }),
-            (Found::Above, Data::List(items)) => items
+            (TrailMatch::Rule(kind), _) => self.apply(kind, node, trail),
+            (TrailMatch::Above, YamlData::Map(entries)) => {
+                entries.iter_mut().try_for_each(|entry| {
+                    trail.within(&entry.key, |trail| self.walk(&mut entry.value, trail))
+                })
+            }
+            (TrailMatch::Above, YamlData::List(items)) => items
                 .iter_mut()
                 .try_for_each(|item| trail.within("[]", |trail| self.walk(item, trail))),
             _ => Ok(()),
         }
     }
 
-    fn apply(self, kind: Kind, node: &mut Node, trail: &Trail) -> Result<()> {
+    fn apply(self, kind: PathKind, node: &mut YamlNode, trail: &Trail) -> Result<()> {
         match (kind, &mut node.data) {
-            (Kind::Path, Data::Text(text)) => *text = self.path(text),
-            (Kind::Context, Data::Text(text)) if !is_remote(text) => *text = self.path(text),
-            (Kind::Host, Data::Text(text)) => *text = self.host(text),
-            (Kind::Real, Data::Text(text)) => {
+            (PathKind::Path, YamlData::Text(text)) => *text = self.path(text),
+            (PathKind::Context, YamlData::Text(text)) if !is_remote(text) => {
+                *text = self.path(text)
+            }
+            (PathKind::Host, YamlData::Text(text)) => *text = self.host(text),
+            (PathKind::Real, YamlData::Text(text)) => {
                 *text = self.path(text);
                 real(node, trail)?;
             }
-            (Kind::Mount, Data::Map(_)) => self.mount(node, trail)?,
-            (Kind::Volume, Data::Map(_)) => self.volume(node),
+            (PathKind::Mount, YamlData::Map(_)) => self.mount(node, trail)?,
+            (PathKind::Volume, YamlData::Map(_)) => self.volume(node),
             (
-                Kind::Path | Kind::Context | Kind::Real,
-                Data::Map(_) | Data::List(_) | Data::Null,
+                PathKind::Path | PathKind::Context | PathKind::Real,
+                YamlData::Map(_) | YamlData::List(_) | YamlData::Null,
             ) => {
                 return Err(node.mistyped(trail, "a path"));
             }
@@ -118,13 +122,13 @@ impl Paths<'_> {
         }
     }
 
-    fn mount(self, node: &mut Node, trail: &Trail) -> Result<()> {
-        if node.get("type").and_then(Node::text) != Some("bind") {
+    fn mount(self, node: &mut YamlNode, trail: &Trail) -> Result<()> {
+        if node.get("type").and_then(YamlNode::text) != Some("bind") {
             return Ok(());
         }
         match node.get_mut("source") {
-            Some(Node {
-                data: Data::Text(source),
+            Some(YamlNode {
+                data: YamlData::Text(source),
                 ..
             }) => *source = self.host(source),
             _ => return Err(node.problem(trail, "has a bind mount without a `source`")),
@@ -132,16 +136,16 @@ impl Paths<'_> {
         Ok(())
     }
 
-    fn volume(self, node: &mut Node) {
-        let local = node.get("driver").and_then(Node::text) == Some("local");
+    fn volume(self, node: &mut YamlNode) {
+        let local = node.get("driver").and_then(YamlNode::text) == Some("local");
         let Some(options) = node.get_mut("driver_opts").filter(|_| local) else {
             return;
         };
-        if options.get("o").and_then(Node::text) != Some("bind") {
+        if options.get("o").and_then(YamlNode::text) != Some("bind") {
             return;
         }
-        if let Some(Node {
-            data: Data::Text(device),
+        if let Some(YamlNode {
+            data: YamlData::Text(device),
             ..
         }) = options.get_mut("device")
         {
@@ -172,8 +176,8 @@ fn is_windows(path: &str) -> bool {
 }
 
 /// Follows the first link on the way; Compose stops at one that leads nowhere.
-fn real(node: &mut Node, trail: &Trail) -> Result<()> {
-    let Data::Text(text) = &node.data else {
+fn real(node: &mut YamlNode, trail: &Trail) -> Result<()> {
+    let YamlData::Text(text) = &node.data else {
         return Ok(());
     };
     let path = std::path::Path::new(text);
@@ -182,7 +186,7 @@ fn real(node: &mut Node, trail: &Trail) -> Result<()> {
     match link.canonicalize() {
         Ok(target) => {
             let rest = path.strip_prefix(link).unwrap_or(std::path::Path::new(""));
-            node.data = Data::Text(target.join(rest).to_string_lossy().into_owned());
+            node.data = YamlData::Text(target.join(rest).to_string_lossy().into_owned());
             Ok(())
         }
         Err(e) => Err(node
@@ -193,7 +197,7 @@ fn real(node: &mut Node, trail: &Trail) -> Result<()> {
 
 /// Gives variables that a list names alone the value they have around the project. (Where `environment`
 /// is a mapping, Compose does so at the end, with the main project's variables.)
-pub(super) fn variables(root: &mut Node, environment: &Environment) {
+pub(super) fn variables(root: &mut YamlNode, environment: &ComposeVariables) {
     let Some(services) = root.get_mut("services") else {
         return;
     };
@@ -202,11 +206,11 @@ pub(super) fn variables(root: &mut Node, environment: &Environment) {
             continue;
         };
         for item in list.items_mut() {
-            let Data::Text(name) = &item.data else {
+            let YamlData::Text(name) = &item.data else {
                 continue;
             };
             if let Some(value) = environment.get(name) {
-                item.data = Data::Text(format!("{name}={value}"));
+                item.data = YamlData::Text(format!("{name}={value}"));
             }
         }
     }
@@ -214,7 +218,7 @@ pub(super) fn variables(root: &mut Node, environment: &Environment) {
 }
 
 /// A config's content may stand in a variable.
-fn configs(root: &mut Node, environment: &Environment) {
+fn configs(root: &mut YamlNode, environment: &ComposeVariables) {
     let Some(configs) = root.get_mut("configs") else {
         return;
     };
@@ -222,10 +226,10 @@ fn configs(root: &mut Node, environment: &Environment) {
         let value = config
             .value
             .get("environment")
-            .and_then(Node::text)
+            .and_then(YamlNode::text)
             .and_then(|name| environment.get(name));
         if let Some(value) = value.cloned() {
-            let content = Node::new(&config.place, Data::Text(value));
+            let content = YamlNode::new(&config.place, YamlData::Text(value));
             config.value.set("content", content);
         }
     }

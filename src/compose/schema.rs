@@ -5,35 +5,35 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::keys::ROOT;
-use super::shapes::{Rest, Shape, Types};
-use super::yaml::{Data, Entry, Node};
+use super::shapes::{ComposeShape, Rest, Types};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, suggest};
 
 /// Every problem of the merged files, at its line.
-pub(super) fn check(root: &Node) -> Vec<Error> {
+pub(super) fn check(root: &YamlNode) -> Vec<Error> {
     let mut problems = vec![];
     visit(root, &ROOT, "", &mut problems);
     problems
 }
 
-fn visit(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
+fn visit(node: &YamlNode, shape: &ComposeShape, path: &str, problems: &mut Vec<Error>) {
     match shape {
-        Shape::Of(types) => {
+        ComposeShape::Of(types) => {
             if !has_type(node, *types) {
                 problems.push(wrong_type(node, *types, path));
             }
         }
-        Shape::Word(words) => word(
+        ComposeShape::Word(words) => word(
             node,
             path,
             problems,
             |text| words.contains(&text),
             &words.join("`, `"),
         ),
-        Shape::Text { fits, looks } => word(node, path, problems, fits, looks),
-        Shape::Range(least, most) => range(node, (*least, *most), path, problems),
-        Shape::Map { names, value, rest } => match &node.data {
-            Data::Map(entries) => {
+        ComposeShape::Text { fits, looks } => word(node, path, problems, fits, looks),
+        ComposeShape::Range(least, most) => range(node, (*least, *most), path, problems),
+        ComposeShape::Map { names, value, rest } => match &node.data {
+            YamlData::Map(entries) => {
                 let known = |name: &str| names(name).then_some(*value);
                 entries
                     .iter()
@@ -41,25 +41,27 @@ fn visit(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
             }
             _ => problems.push(wrong_type(node, Types::MAP, path)),
         },
-        Shape::Object {
+        ComposeShape::Object {
             keys,
             required,
             rest,
         } => match &node.data {
-            Data::Map(entries) => object(node, entries, (keys, required, *rest), path, problems),
+            YamlData::Map(entries) => {
+                object(node, entries, (keys, required, *rest), path, problems)
+            }
             _ => problems.push(wrong_type(node, Types::MAP, path)),
         },
-        Shape::List(item) => list(node, item, path, problems),
-        Shape::Set(item) => {
+        ComposeShape::List(item) => list(node, item, path, problems),
+        ComposeShape::Set(item) => {
             list(node, item, path, problems);
             repeated(node, path, problems);
         }
-        Shape::Either(shapes) => either(node, shapes, path, problems),
+        ComposeShape::Either(shapes) => either(node, shapes, path, problems),
     }
 }
 
 /// The alternative of the value's type is the one that was meant: its problems are told.
-fn either(node: &Node, shapes: &[Shape], path: &str, problems: &mut Vec<Error>) {
+fn either(node: &YamlNode, shapes: &[ComposeShape], path: &str, problems: &mut Vec<Error>) {
     match shapes.iter().find(|shape| has_type(node, shape.types())) {
         Some(shape) => visit(node, shape, path, problems),
         None => {
@@ -72,9 +74,9 @@ fn either(node: &Node, shapes: &[Shape], path: &str, problems: &mut Vec<Error>) 
 }
 
 fn object(
-    node: &Node,
-    entries: &[Entry],
-    (keys, required, rest): (&[(&str, Shape)], &[&str], Rest),
+    node: &YamlNode,
+    entries: &[YamlEntry],
+    (keys, required, rest): (&[(&str, ComposeShape)], &[&str], Rest),
     path: &str,
     problems: &mut Vec<Error>,
 ) {
@@ -96,8 +98,8 @@ fn object(
 
 /// One `key: value`; `known` is the value's shape where the key has one.
 fn member(
-    entry: &Entry,
-    known: Option<&Shape>,
+    entry: &YamlEntry,
+    known: Option<&ComposeShape>,
     rest: Rest,
     names: &[&str],
     path: &str,
@@ -111,7 +113,7 @@ fn member(
     }
 }
 
-fn unknown(entry: &Entry, names: &[&str], path: &str) -> Error {
+fn unknown(entry: &YamlEntry, names: &[&str], path: &str) -> Error {
     let within = if path.is_empty() {
         String::new()
     } else {
@@ -127,11 +129,12 @@ fn unknown(entry: &Entry, names: &[&str], path: &str) -> Error {
     }
 }
 
-fn list(node: &Node, item: &Shape, path: &str, problems: &mut Vec<Error>) {
+fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut Vec<Error>) {
     match &node.data {
-        Data::List(items) => {
-            let each =
-                |(at, node): (usize, &Node)| visit(node, item, &format!("{path}[{at}]"), problems);
+        YamlData::List(items) => {
+            let each = |(at, node): (usize, &YamlNode)| {
+                visit(node, item, &format!("{path}[{at}]"), problems)
+            };
             items.iter().enumerate().for_each(each);
         }
         _ => problems.push(wrong_type(node, Types::LIST, path)),
@@ -141,7 +144,7 @@ fn list(node: &Node, item: &Shape, path: &str, problems: &mut Vec<Error>) {
 /// Lists of up to so many items are compared pair by pair, longer ones by what items are made of.
 const PAIRS: usize = 20;
 
-fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
+fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
     let items = node.items();
     let mut seen = HashSet::new();
     let again = items
@@ -161,37 +164,36 @@ fn repeated(node: &Node, path: &str, problems: &mut Vec<Error>) {
 
 /// Equal as JSON: numbers by value, mappings in any order. Where pairs are compared, Compose also takes a
 /// number for the same as an earlier text that looks like it.
-fn same(later: &Node, earlier: &Node) -> bool {
+fn same(later: &YamlNode, earlier: &YamlNode) -> bool {
     match (&later.data, &earlier.data) {
-        (Data::List(a), Data::List(b)) => {
+        (YamlData::List(a), YamlData::List(b)) => {
             a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
         }
-        (Data::Map(entries), Data::Map(others)) => {
-            let has = |entry: &Entry| {
+        (YamlData::Map(entries), YamlData::Map(others)) => {
+            let has = |entry: &YamlEntry| {
                 earlier
                     .get(&entry.key)
                     .is_some_and(|other| same(&entry.value, other))
             };
             entries.len() == others.len() && entries.iter().all(has)
         }
-        (Data::Int(int), Data::Float(float)) | (Data::Float(float), Data::Int(int)) => {
-            *int as f64 == *float
-        }
-        (Data::Int(int), Data::Text(text)) => text.parse() == Ok(*int as f64),
-        (Data::Float(float), Data::Text(text)) => text.parse() == Ok(*float),
+        (YamlData::Int(int), YamlData::Float(float))
+        | (YamlData::Float(float), YamlData::Int(int)) => *int as f64 == *float,
+        (YamlData::Int(int), YamlData::Text(text)) => text.parse() == Ok(*int as f64),
+        (YamlData::Float(float), YamlData::Text(text)) => text.parse() == Ok(*float),
         (a, b) => a == b,
     }
 }
 
 /// A text that two values share if they are equal as JSON.
-fn made_of(node: &Node) -> String {
+fn made_of(node: &YamlNode) -> String {
     match &node.data {
-        Data::Text(text) => format!("{text:?}"),
-        Data::List(items) => format!(
+        YamlData::Text(text) => format!("{text:?}"),
+        YamlData::List(items) => format!(
             "[{}]",
             items.iter().map(made_of).collect::<Vec<_>>().join(",")
         ),
-        Data::Map(entries) => {
+        YamlData::Map(entries) => {
             let entries: BTreeMap<_, _> = entries
                 .iter()
                 .map(|entry| (&entry.key, made_of(&entry.value)))
@@ -203,7 +205,7 @@ fn made_of(node: &Node) -> String {
 }
 
 fn word(
-    node: &Node,
+    node: &YamlNode,
     path: &str,
     problems: &mut Vec<Error>,
     fits: impl Fn(&str) -> bool,
@@ -219,10 +221,12 @@ fn word(
     }
 }
 
-fn range(node: &Node, (least, most): (i128, i128), path: &str, problems: &mut Vec<Error>) {
+fn range(node: &YamlNode, (least, most): (i128, i128), path: &str, problems: &mut Vec<Error>) {
     let within = match node.data {
-        Data::Int(int) => (least..=most).contains(&int),
-        Data::Float(float) if float.fract() == 0.0 => (least as f64..=most as f64).contains(&float),
+        YamlData::Int(int) => (least..=most).contains(&int),
+        YamlData::Float(float) if float.fract() == 0.0 => {
+            (least as f64..=most as f64).contains(&float)
+        }
         _ => return problems.push(wrong_type(node, Types::INTEGER, path)),
     };
     if !within {
@@ -235,37 +239,37 @@ fn range(node: &Node, (least, most): (i128, i128), path: &str, problems: &mut Ve
     }
 }
 
-fn has_type(node: &Node, types: Types) -> bool {
+fn has_type(node: &YamlNode, types: Types) -> bool {
     types.has(match &node.data {
-        Data::Null => Types::NULL,
-        Data::Bool(_) => Types::FLAG,
-        Data::Int(_) => Types::INTEGER,
+        YamlData::Null => Types::NULL,
+        YamlData::Bool(_) => Types::FLAG,
+        YamlData::Int(_) => Types::INTEGER,
         // JSON Schema: a number without a fraction is an integer.
-        Data::Float(float) if float.fract() == 0.0 => Types::INTEGER,
-        Data::Float(_) => Types::FRACTION,
-        Data::Time(_) => return false,
-        Data::Text(_) => Types::TEXT,
-        Data::List(_) => Types::LIST,
-        Data::Map(_) => Types::MAP,
+        YamlData::Float(float) if float.fract() == 0.0 => Types::INTEGER,
+        YamlData::Float(_) => Types::FRACTION,
+        YamlData::Time(_) => return false,
+        YamlData::Text(_) => Types::TEXT,
+        YamlData::List(_) => Types::LIST,
+        YamlData::Map(_) => Types::MAP,
     })
 }
 
-fn wrong_type(node: &Node, wanted: Types, path: &str) -> Error {
+fn wrong_type(node: &YamlNode, wanted: Types, path: &str) -> Error {
     let found = match &node.data {
-        Data::Null => "nothing".to_owned(),
-        Data::Bool(flag) => format!("`{flag}`"),
-        Data::Int(int) => format!("the number {int}"),
-        Data::Float(float) => format!("the number {float}"),
-        Data::Time(text) => format!("the date `{text}`"),
-        Data::Text(text) => format!("the text `{}`", text.chars().take(60).collect::<String>()),
-        Data::List(_) => "a list".to_owned(),
-        Data::Map(_) => "a mapping".to_owned(),
+        YamlData::Null => "nothing".to_owned(),
+        YamlData::Bool(flag) => format!("`{flag}`"),
+        YamlData::Int(int) => format!("the number {int}"),
+        YamlData::Float(float) => format!("the number {float}"),
+        YamlData::Time(text) => format!("the date `{text}`"),
+        YamlData::Text(text) => format!("the text `{}`", text.chars().take(60).collect::<String>()),
+        YamlData::List(_) => "a list".to_owned(),
+        YamlData::Map(_) => "a mapping".to_owned(),
     };
     let path = if path.is_empty() { "the file" } else { path };
     problem(node, format!("`{path}` must be {wanted}, found {found}"))
 }
 
-fn problem(node: &Node, message: String) -> Error {
+fn problem(node: &YamlNode, message: String) -> Error {
     node.place.error(Code::ComposeSchema, message)
 }
 
@@ -287,28 +291,28 @@ mod tests {
     use super::*;
     use crate::place::Place;
 
-    fn node(value: &Value) -> Node {
+    fn node(value: &Value) -> YamlNode {
         let place = Place {
             file: Arc::from(Path::new("compose.yaml")),
             line: 1,
         };
-        let entry = |(key, value): (&String, &Value)| Entry {
+        let entry = |(key, value): (&String, &Value)| YamlEntry {
             key: key.clone(),
             place: place.clone(),
             value: node(value),
         };
         let data = match value {
-            Value::Null => Data::Null,
-            Value::Bool(flag) => Data::Bool(*flag),
+            Value::Null => YamlData::Null,
+            Value::Bool(flag) => YamlData::Bool(*flag),
             Value::Number(number) => match number.as_i64() {
-                Some(int) => Data::Int(int.into()),
-                None => Data::Float(number.as_f64().unwrap()),
+                Some(int) => YamlData::Int(int.into()),
+                None => YamlData::Float(number.as_f64().unwrap()),
             },
-            Value::String(text) => Data::Text(text.clone()),
-            Value::Array(items) => Data::List(items.iter().map(node).collect()),
-            Value::Object(entries) => Data::Map(entries.iter().map(entry).collect()),
+            Value::String(text) => YamlData::Text(text.clone()),
+            Value::Array(items) => YamlData::List(items.iter().map(node).collect()),
+            Value::Object(entries) => YamlData::Map(entries.iter().map(entry).collect()),
         };
-        Node { place, data }
+        YamlNode { place, data }
     }
 
     /// The messages about one service's keys.

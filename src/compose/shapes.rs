@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What a value looks like.
-pub(super) enum Shape {
+pub(super) enum ComposeShape {
     /// A value of one of these types.
     Of(Types),
     /// One of these texts.
@@ -18,22 +18,22 @@ pub(super) enum Shape {
     /// Any names that `names` takes, with values of one shape.
     Map {
         names: fn(&str) -> bool,
-        value: &'static Shape,
+        value: &'static ComposeShape,
         rest: Rest,
     },
     Object {
-        keys: &'static [(&'static str, Shape)],
+        keys: &'static [(&'static str, ComposeShape)],
         required: &'static [&'static str],
         rest: Rest,
     },
-    List(&'static Shape),
+    List(&'static ComposeShape),
     /// A list without repetitions.
-    Set(&'static Shape),
+    Set(&'static ComposeShape),
     /// One of these, told apart by their types.
-    Either(&'static [Shape]),
+    Either(&'static [ComposeShape]),
 }
 
-impl Shape {
+impl ComposeShape {
     /// The types that a value of this shape may have.
     pub(super) fn types(&self) -> Types {
         match self {

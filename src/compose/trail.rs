@@ -3,15 +3,15 @@
 use std::fmt;
 
 /// What is done at the keys that a pattern names. In a pattern `*` stands for any key or list item.
-pub(super) type Rules<T> = [(&'static [&'static str], T)];
+pub(super) type TrailRules<T> = [(&'static [&'static str], T)];
 
 /// The keys from the root to a value; `[]` stands for a list's items.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Trail(Vec<String>);
 
-/// What [`Rules`] say about a place.
+/// What [`TrailRules`] say about a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Found<T> {
+pub(super) enum TrailMatch<T> {
     Rule(T),
     /// A rule applies further down.
     Above,
@@ -49,8 +49,8 @@ impl Trail {
         }
     }
 
-    pub(super) fn find<T: Copy>(&self, rules: &Rules<T>) -> Found<T> {
-        let mut found = Found::Nothing;
+    pub(super) fn find<T: Copy>(&self, rules: &TrailRules<T>) -> TrailMatch<T> {
+        let mut found = TrailMatch::Nothing;
         for (pattern, rule) in rules {
             if pattern.len() < self.0.len()
                 || !self
@@ -62,9 +62,9 @@ impl Trail {
                 continue;
             }
             if pattern.len() == self.0.len() {
-                return Found::Rule(*rule);
+                return TrailMatch::Rule(*rule);
             }
-            found = Found::Above;
+            found = TrailMatch::Above;
         }
         found
     }
@@ -82,15 +82,15 @@ mod tests {
 
     #[test]
     fn finds_rules_at_and_below_a_place() {
-        let rules: &Rules<u8> = &[
+        let rules: &TrailRules<u8> = &[
             (&["services", "*", "ports"], 1),
             (&["services", "*", "ports", "*"], 2),
         ];
         let at = |keys: &[&str]| Trail::of(keys).find(rules);
-        assert_eq!(at(&["services", "db", "ports"]), Found::Rule(1));
-        assert_eq!(at(&["services", "db", "ports", "[]"]), Found::Rule(2));
-        assert_eq!(at(&["services", "db"]), Found::Above);
-        assert_eq!(at(&["services", "db", "image"]), Found::Nothing);
-        assert_eq!(at(&["x-services"]), Found::Nothing);
+        assert_eq!(at(&["services", "db", "ports"]), TrailMatch::Rule(1));
+        assert_eq!(at(&["services", "db", "ports", "[]"]), TrailMatch::Rule(2));
+        assert_eq!(at(&["services", "db"]), TrailMatch::Above);
+        assert_eq!(at(&["services", "db", "image"]), TrailMatch::Nothing);
+        assert_eq!(at(&["x-services"]), TrailMatch::Nothing);
     }
 }

@@ -1,12 +1,12 @@
 //! Changing trees, and the text that Go prints for their values.
 
 use super::trail::Trail;
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, Result};
 use crate::place::Place;
 
-impl Node {
-    pub(super) fn new(place: &Place, data: Data) -> Self {
+impl YamlNode {
+    pub(super) fn new(place: &Place, data: YamlData) -> Self {
         Self {
             place: place.clone(),
             data,
@@ -15,25 +15,25 @@ impl Node {
 
     pub(super) fn map(
         place: &Place,
-        entries: impl IntoIterator<Item = (&'static str, Data)>,
+        entries: impl IntoIterator<Item = (&'static str, YamlData)>,
     ) -> Self {
         let entries = entries
             .into_iter()
-            .map(|(key, data)| Entry::new(key, Self::new(place, data)));
-        Self::new(place, Data::Map(entries.collect()))
+            .map(|(key, data)| YamlEntry::new(key, Self::new(place, data)));
+        Self::new(place, YamlData::Map(entries.collect()))
     }
 
     pub(super) fn is_null(&self) -> bool {
-        self.data == Data::Null
+        self.data == YamlData::Null
     }
 
     pub(super) fn is_map(&self) -> bool {
-        matches!(self.data, Data::Map(_))
+        matches!(self.data, YamlData::Map(_))
     }
 
     /// Whether it is a whole number of 64 bits with a sign, the only kind that Compose calls one.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self.data, Data::Int(number) if i64::try_from(number).is_ok())
+        matches!(self.data, YamlData::Int(number) if i64::try_from(number).is_ok())
     }
 
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Self> {
@@ -44,8 +44,8 @@ impl Node {
     }
 
     /// The entries of a map; none for anything else.
-    pub(super) fn entries_mut(&mut self) -> &mut [Entry] {
-        if let Data::Map(entries) = &mut self.data {
+    pub(super) fn entries_mut(&mut self) -> &mut [YamlEntry] {
+        if let YamlData::Map(entries) = &mut self.data {
             entries
         } else {
             &mut []
@@ -54,7 +54,7 @@ impl Node {
 
     /// The items of a list; none for anything else.
     pub(super) fn items_mut(&mut self) -> &mut [Self] {
-        if let Data::List(items) = &mut self.data {
+        if let YamlData::List(items) = &mut self.data {
             items
         } else {
             &mut []
@@ -62,8 +62,8 @@ impl Node {
     }
 
     /// Takes a key out of a map.
-    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
-        let Data::Map(entries) = &mut self.data else {
+    pub(super) fn remove(&mut self, key: &str) -> Option<YamlEntry> {
+        let YamlData::Map(entries) = &mut self.data else {
             return None;
         };
         let index = entries.iter().position(|entry| entry.key == key)?;
@@ -72,17 +72,17 @@ impl Node {
 
     /// Sets a key of a map.
     pub(super) fn set(&mut self, key: &str, value: Self) {
-        let Data::Map(entries) = &mut self.data else {
+        let YamlData::Map(entries) = &mut self.data else {
             return;
         };
         match entries.iter_mut().find(|entry| entry.key == key) {
             Some(entry) => entry.value = value,
-            None => entries.push(Entry::new(key, value)),
+            None => entries.push(YamlEntry::new(key, value)),
         }
     }
 
     /// Gives a key of a map its value unless it has one.
-    pub(super) fn default(&mut self, key: &str, data: Data) {
+    pub(super) fn default(&mut self, key: &str, data: YamlData) {
         if self.get(key).is_none() {
             let value = Self::new(&self.place.clone(), data);
             self.set(key, value);
@@ -109,21 +109,21 @@ impl Node {
 
     pub(super) fn kind(&self) -> &'static str {
         match self.data {
-            Data::Null => "null",
-            Data::Bool(_) => "a boolean",
-            Data::Int(_) | Data::Float(_) => "a number",
-            Data::Time(_) => "a date",
-            Data::Text(_) => "a text",
-            Data::List(_) => "a list",
-            Data::Map(_) => "a mapping",
+            YamlData::Null => "null",
+            YamlData::Bool(_) => "a boolean",
+            YamlData::Int(_) | YamlData::Float(_) => "a number",
+            YamlData::Time(_) => "a date",
+            YamlData::Text(_) => "a text",
+            YamlData::List(_) => "a list",
+            YamlData::Map(_) => "a mapping",
         }
     }
 
     /// How many values it consists of.
     pub(super) fn size(&self) -> usize {
         let below = match &self.data {
-            Data::Map(entries) => entries.iter().map(|entry| entry.value.size()).sum(),
-            Data::List(items) => items.iter().map(Self::size).sum(),
+            YamlData::Map(entries) => entries.iter().map(|entry| entry.value.size()).sum(),
+            YamlData::List(items) => items.iter().map(Self::size).sum(),
             _ => 0,
         };
         below + 1
@@ -132,16 +132,16 @@ impl Node {
     /// A value as Go's `%v` prints it, which is how Compose makes `KEY=VALUE` of a mapping.
     pub(super) fn printed(&self) -> String {
         match &self.data {
-            Data::Null => "<nil>".to_owned(),
-            Data::Bool(value) => value.to_string(),
-            Data::Int(value) => value.to_string(),
-            Data::Float(value) => float(*value),
-            Data::Time(text) | Data::Text(text) => text.clone(),
-            Data::List(items) => {
+            YamlData::Null => "<nil>".to_owned(),
+            YamlData::Bool(value) => value.to_string(),
+            YamlData::Int(value) => value.to_string(),
+            YamlData::Float(value) => float(*value),
+            YamlData::Time(text) | YamlData::Text(text) => text.clone(),
+            YamlData::List(items) => {
                 let items: Vec<_> = items.iter().map(Self::printed).collect();
                 format!("[{}]", items.join(" "))
             }
-            Data::Map(entries) => {
+            YamlData::Map(entries) => {
                 let mut entries: Vec<_> = entries
                     .iter()
                     .map(|entry| format!("{}:{}", entry.key, entry.value.printed()))
@@ -155,10 +155,10 @@ impl Node {
     /// Whether two values are the same, wherever they stand and in whatever order their keys do.
     pub(super) fn same(&self, other: &Self) -> bool {
         match (&self.data, &other.data) {
-            (Data::List(a), Data::List(b)) => {
+            (YamlData::List(a), YamlData::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b))
             }
-            (Data::Map(a), Data::Map(b)) => {
+            (YamlData::Map(a), YamlData::Map(b)) => {
                 a.len() == b.len()
                     && a.iter()
                         .all(|a| other.get(&a.key).is_some_and(|b| a.value.same(b)))
@@ -168,8 +168,8 @@ impl Node {
     }
 }
 
-impl Entry {
-    pub(super) fn new(key: &str, value: Node) -> Self {
+impl YamlEntry {
+    pub(super) fn new(key: &str, value: YamlNode) -> Self {
         Self {
             key: key.to_owned(),
             place: value.place.clone(),

@@ -3,15 +3,15 @@
 
 mod rules;
 
-use super::trail::{Found, Trail};
+use super::trail::{Trail, TrailMatch};
 use super::units;
-use super::yaml::{Data, Node};
+use super::yaml::{YamlData, YamlNode};
 use crate::error::Result;
-use rules::{Kind, RULES};
+use rules::{RULES, ValueKind};
 
 /// # Errors
 /// The first value that Compose cannot read.
-pub(super) fn check(root: &Node) -> Result<()> {
+pub(super) fn check(root: &YamlNode) -> Result<()> {
     walk(root, &mut Trail::default())?;
     match root
         .entries()
@@ -31,25 +31,25 @@ pub(super) fn check(root: &Node) -> Result<()> {
 }
 
 /// A number in it that JSON does not have.
-fn endless(node: &Node) -> Option<&Node> {
+fn endless(node: &YamlNode) -> Option<&YamlNode> {
     match &node.data {
-        Data::Float(number) if !number.is_finite() => Some(node),
-        Data::List(items) => items.iter().find_map(endless),
-        Data::Map(entries) => entries.iter().find_map(|entry| endless(&entry.value)),
+        YamlData::Float(number) if !number.is_finite() => Some(node),
+        YamlData::List(items) => items.iter().find_map(endless),
+        YamlData::Map(entries) => entries.iter().find_map(|entry| endless(&entry.value)),
         _ => None,
     }
 }
 
-fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
+fn walk(node: &YamlNode, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &node.data) {
-        (Found::Rule(kind), Data::Null) if kind != Kind::Present => Ok(()),
-        (Found::Rule(kind), _) => match unread(kind, node) {
+        (TrailMatch::Rule(kind), YamlData::Null) if kind != ValueKind::Present => Ok(()),
+        (TrailMatch::Rule(kind), _) => match unread(kind, node) {
             Some(wanted) => {
                 Err(node.problem(trail, &format!("is `{}`, not {wanted}", node.printed())))
             }
             None => Ok(()),
         },
-        (Found::Above, Data::Map(entries)) => {
+        (TrailMatch::Above, YamlData::Map(entries)) => {
             let extensions = !trail.names_keys();
             let inside = |key: &str| !(extensions && key.starts_with("x-"));
             entries
@@ -57,7 +57,7 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
                 .filter(|entry| inside(&entry.key))
                 .try_for_each(|entry| trail.within(&entry.key, |trail| walk(&entry.value, trail)))
         }
-        (Found::Above, Data::List(items)) => items
+        (TrailMatch::Above, YamlData::List(items)) => items
             .iter()
             .try_for_each(|item| trail.within("[]", |trail| walk(item, trail))),
         _ => Ok(()),
@@ -65,50 +65,50 @@ fn walk(node: &Node, trail: &mut Trail) -> Result<()> {
 }
 
 /// What the value should have been; None: Compose reads it.
-fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
+fn unread(kind: ValueKind, node: &YamlNode) -> Option<&'static str> {
     let text = node.text();
     let (read, wanted) = match kind {
-        Kind::Text => (is_text(node), "a text"),
-        Kind::Flag => (
-            matches!(node.data, Data::Bool(_)) || text.is_some_and(is_flag),
+        ValueKind::Text => (is_text(node), "a text"),
+        ValueKind::Flag => (
+            matches!(node.data, YamlData::Bool(_)) || text.is_some_and(is_flag),
             "`true` or `false`",
         ),
-        Kind::Whole => (
+        ValueKind::Whole => (
             text.is_none_or(|text| text.parse::<i64>().is_ok()),
             "a whole number",
         ),
-        Kind::Exact => (node.is_whole(), "a whole number"),
-        Kind::Count => (is_count(node), "a number of 0 or more"),
-        Kind::Number => (is_printed(node), "a number"),
-        Kind::Share => (
-            (node.is_whole() || !matches!(node.data, Data::Int(_))) && is_printed(node),
+        ValueKind::Exact => (node.is_whole(), "a whole number"),
+        ValueKind::Count => (is_count(node), "a number of 0 or more"),
+        ValueKind::Number => (is_printed(node), "a number"),
+        ValueKind::Share => (
+            (node.is_whole() || !matches!(node.data, YamlData::Int(_))) && is_printed(node),
             "a number",
         ),
-        Kind::Memory => (
+        ValueKind::Memory => (
             text.is_none() || units::bytes(node).is_some(),
             "an amount of memory such as `64m`",
         ),
-        Kind::Duration => (
+        ValueKind::Duration => (
             text.is_some_and(units::is_duration),
             "a duration such as `1m30s`",
         ),
-        Kind::Command => (
+        ValueKind::Command => (
             text.is_none_or(is_command),
             "a command: a quote or bracket is not closed",
         ),
-        Kind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
-        Kind::Mode => (is_mode(node), "permission bits such as 0440"),
-        Kind::Devices => (is_devices(node), "`all` or a number"),
-        Kind::Names => (
+        ValueKind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
+        ValueKind::Mode => (is_mode(node), "permission bits such as 0440"),
+        ValueKind::Devices => (is_devices(node), "`all` or a number"),
+        ValueKind::Names => (
             !extends_names(node),
             "a mapping of names that do not begin with `x-`",
         ),
-        Kind::Texts => (
+        ValueKind::Texts => (
             !extends_names(node) && are_texts(node),
             "a mapping of names to texts",
         ),
-        Kind::Present | Kind::Path => (text.is_some(), "a text"),
-        Kind::Pairs => (
+        ValueKind::Present | ValueKind::Path => (text.is_some(), "a text"),
+        ValueKind::Pairs => (
             !node.items().iter().any(is_spaced),
             "a list of names without a space behind them",
         ),
@@ -116,11 +116,11 @@ fn unread(kind: Kind, node: &Node) -> Option<&'static str> {
     (!read).then_some(wanted)
 }
 
-fn is_text(node: &Node) -> bool {
+fn is_text(node: &YamlNode) -> bool {
     node.text().is_some() || node.is_whole()
 }
 
-fn are_texts(node: &Node) -> bool {
+fn are_texts(node: &YamlNode) -> bool {
     node.entries()
         .iter()
         .all(|entry| entry.value.is_null() || is_text(&entry.value))
@@ -132,36 +132,36 @@ fn is_flag(text: &str) -> bool {
 
 /// A number that is still one in single precision.
 #[allow(clippy::cast_possible_truncation)]
-fn is_printed(node: &Node) -> bool {
+fn is_printed(node: &YamlNode) -> bool {
     units::number(node).is_some_and(|number| (number as f32).is_finite())
 }
 
-fn is_count(node: &Node) -> bool {
+fn is_count(node: &YamlNode) -> bool {
     match node.data {
-        Data::Int(number) => number >= 0,
-        Data::Float(number) => number.is_nan() || number >= 0.0,
+        YamlData::Int(number) => number >= 0,
+        YamlData::Float(number) => number.is_nan() || number >= 0.0,
         _ => false,
     }
 }
 
-fn is_mode(node: &Node) -> bool {
+fn is_mode(node: &YamlNode) -> bool {
     match &node.data {
-        Data::Int(_) => node.is_whole(),
-        Data::Text(text) => i64::from_str_radix(text, 8).is_ok(),
+        YamlData::Int(_) => node.is_whole(),
+        YamlData::Text(text) => i64::from_str_radix(text, 8).is_ok(),
         _ => false,
     }
 }
 
-fn is_devices(node: &Node) -> bool {
+fn is_devices(node: &YamlNode) -> bool {
     match &node.data {
-        Data::Int(_) => node.is_whole(),
-        Data::Text(text) => text.to_lowercase() == "all" || text.parse::<i64>().is_ok(),
+        YamlData::Int(_) => node.is_whole(),
+        YamlData::Text(text) => text.to_lowercase() == "all" || text.parse::<i64>().is_ok(),
         _ => false,
     }
 }
 
 /// Compose looks at the name's last byte, which for some letters is that of a space in Latin-1.
-fn is_spaced(item: &Node) -> bool {
+fn is_spaced(item: &YamlNode) -> bool {
     let text = item.printed();
     let name = text.split_once('=').map_or(text.as_str(), |(name, _)| name);
     matches!(
@@ -170,17 +170,20 @@ fn is_spaced(item: &Node) -> bool {
     )
 }
 
-fn extends_names(node: &Node) -> bool {
+fn extends_names(node: &YamlNode) -> bool {
     node.entries()
         .iter()
         .any(|entry| entry.key.starts_with("x-"))
 }
 
-fn are_hosts(node: &Node) -> bool {
+fn are_hosts(node: &YamlNode) -> bool {
     let is_host = |host: &str| !host.is_empty() && !host.contains([':', '=']);
     let keys = node.entries().iter().all(|entry| {
         is_host(&entry.key)
-            && matches!(entry.value.data, Data::Null | Data::Text(_) | Data::List(_))
+            && matches!(
+                entry.value.data,
+                YamlData::Null | YamlData::Text(_) | YamlData::List(_)
+            )
     });
     keys && !extends_names(node)
         && node.items().iter().all(|item| {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::trail::{Found, Rules, Trail};
+use super::trail::{Trail, TrailMatch, TrailRules};
 use super::volume;
-use super::yaml::{Data, Node};
+use super::yaml::{YamlData, YamlNode};
 use crate::error::Result;
 
 /// What makes two items the same.
@@ -21,7 +21,7 @@ enum Identity {
     Volume,
 }
 
-const RULES: &Rules<Identity> = &[
+const RULES: &TrailRules<Identity> = &[
     (&["networks", "*", "labels"], Identity::Key),
     (&["networks", "*", "ipam", "options"], Identity::Key),
     (&["services", "*", "annotations"], Identity::Key),
@@ -69,16 +69,16 @@ const RULES: &Rules<Identity> = &[
 ///
 /// # Errors
 /// An item without an identity.
-pub(super) fn enforce(node: &mut Node) -> Result<()> {
+pub(super) fn enforce(node: &mut YamlNode) -> Result<()> {
     walk(node, &mut Trail::default())
 }
 
-fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
+fn walk(node: &mut YamlNode, trail: &mut Trail) -> Result<()> {
     match (trail.find(RULES), &mut node.data) {
-        (Found::Rule(identity), Data::List(items)) => {
+        (TrailMatch::Rule(identity), YamlData::List(items)) => {
             *items = distinct(std::mem::take(items), identity, trail)?;
         }
-        (Found::Above | Found::Rule(_), Data::Map(entries)) => {
+        (TrailMatch::Above | TrailMatch::Rule(_), YamlData::Map(entries)) => {
             for entry in entries {
                 trail.within(&entry.key, |trail| walk(&mut entry.value, trail))?;
             }
@@ -88,8 +88,8 @@ fn walk(node: &mut Node, trail: &mut Trail) -> Result<()> {
     Ok(())
 }
 
-fn distinct(items: Vec<Node>, identity: Identity, trail: &Trail) -> Result<Vec<Node>> {
-    let mut kept: Vec<Node> = Vec::with_capacity(items.len());
+fn distinct(items: Vec<YamlNode>, identity: Identity, trail: &Trail) -> Result<Vec<YamlNode>> {
+    let mut kept: Vec<YamlNode> = Vec::with_capacity(items.len());
     let mut places = HashMap::with_capacity(items.len());
     for item in items {
         match places.entry(identity_of(&item, identity, trail)?) {
@@ -103,7 +103,7 @@ fn distinct(items: Vec<Node>, identity: Identity, trail: &Trail) -> Result<Vec<N
     Ok(kept)
 }
 
-fn identity_of(item: &Node, identity: Identity, trail: &Trail) -> Result<String> {
+fn identity_of(item: &YamlNode, identity: Identity, trail: &Trail) -> Result<String> {
     match identity {
         Identity::Key => {
             let text = item.expect_text(trail)?;
@@ -113,8 +113,8 @@ fn identity_of(item: &Node, identity: Identity, trail: &Trail) -> Result<String>
         Identity::Device => device(item, trail),
         Identity::EnvFile => env_file(item, trail),
         Identity::Expose => match &item.data {
-            Data::Text(text) => Ok(text.clone()),
-            Data::Int(port) if i64::try_from(*port).is_ok() => Ok(port.to_string()),
+            YamlData::Text(text) => Ok(text.clone()),
+            YamlData::Int(port) if i64::try_from(*port).is_ok() => Ok(port.to_string()),
             _ => Err(item.mistyped(trail, "a list of ports")),
         },
         Identity::Port => port(item, trail),
@@ -122,49 +122,51 @@ fn identity_of(item: &Node, identity: Identity, trail: &Trail) -> Result<String>
     }
 }
 
-fn mount(item: &Node, folder: &str, trail: &Trail) -> Result<String> {
+fn mount(item: &YamlNode, folder: &str, trail: &Trail) -> Result<String> {
     match &item.data {
-        Data::Text(name) => Ok(format!("{folder}/{name}")),
-        Data::Map(_) => match item.get("target") {
+        YamlData::Text(name) => Ok(format!("{folder}/{name}")),
+        YamlData::Map(_) => match item.get("target") {
             Some(target) => target.expect_text(trail).map(str::to_owned),
             None => Ok(format!(
                 "{folder}/{}",
-                item.get("source").map(Node::printed).unwrap_or_default()
+                item.get("source")
+                    .map(YamlNode::printed)
+                    .unwrap_or_default()
             )),
         },
         _ => Err(item.mistyped(trail, "a list of names or mappings")),
     }
 }
 
-fn device(item: &Node, trail: &Trail) -> Result<String> {
+fn device(item: &YamlNode, trail: &Trail) -> Result<String> {
     match &item.data {
-        Data::Map(_) => target(item, trail),
-        Data::Text(text) => Ok(text.split(':').nth(1).unwrap_or(text).to_owned()),
+        YamlData::Map(_) => target(item, trail),
+        YamlData::Text(text) => Ok(text.split(':').nth(1).unwrap_or(text).to_owned()),
         _ => Ok(String::new()),
     }
 }
 
-fn volume_target(item: &Node, trail: &Trail) -> Result<String> {
+fn volume_target(item: &YamlNode, trail: &Trail) -> Result<String> {
     match &item.data {
-        Data::Map(_) => target(item, trail),
-        Data::Text(text) => volume::parse(text)
+        YamlData::Map(_) => target(item, trail),
+        YamlData::Text(text) => volume::parse(text)
             .map(|volume| volume.target)
             .map_err(|what| item.problem(trail, &what)),
         _ => Ok(String::new()),
     }
 }
 
-fn target(item: &Node, trail: &Trail) -> Result<String> {
-    let target = item.get("target").and_then(Node::text);
+fn target(item: &YamlNode, trail: &Trail) -> Result<String> {
+    let target = item.get("target").and_then(YamlNode::text);
     target
         .map(str::to_owned)
         .ok_or_else(|| item.problem(trail, "has an item without a `target`"))
 }
 
-fn env_file(item: &Node, trail: &Trail) -> Result<String> {
+fn env_file(item: &YamlNode, trail: &Trail) -> Result<String> {
     match &item.data {
-        Data::Text(path) => Ok(path.clone()),
-        Data::Map(_) => {
+        YamlData::Text(path) => Ok(path.clone()),
+        YamlData::Map(_) => {
             let path = item
                 .get("path")
                 .ok_or_else(|| item.problem(trail, "has an item without a `path`"))?;
@@ -175,16 +177,17 @@ fn env_file(item: &Node, trail: &Trail) -> Result<String> {
 }
 
 /// Address, published, target and protocol. A published number and the same as a text are two ports to Compose.
-fn port(item: &Node, trail: &Trail) -> Result<String> {
+fn port(item: &YamlNode, trail: &Trail) -> Result<String> {
     match &item.data {
-        Data::Int(port) => Ok(port.to_string()),
-        Data::Text(text) => Ok(text.clone()),
-        Data::Map(_) => {
+        YamlData::Int(port) => Ok(port.to_string()),
+        YamlData::Text(text) => Ok(text.clone()),
+        YamlData::Map(_) => {
             let target = item
                 .get("target")
                 .ok_or_else(|| item.problem(trail, "has a port without a `target`"))?;
-            let field =
-                |key: &str, default: &str| item.get(key).map_or(default.to_owned(), Node::printed);
+            let field = |key: &str, default: &str| {
+                item.get(key).map_or(default.to_owned(), YamlNode::printed)
+            };
             let published = match item.get("published") {
                 Some(number) if number.text().is_none() => format!("number {}", number.printed()),
                 _ => field("published", ""),

@@ -1,24 +1,24 @@
 //! Numbers as Compose reads them from texts: amounts of memory, processor shares.
 
-use super::yaml::{Data, Node};
+use super::yaml::{YamlData, YamlNode};
 
 /// An amount of memory in bytes: a whole number, or a text such as `1.5g`. None for other texts, and for fractions,
 /// which Compose leaves out.
-pub(super) fn bytes(node: &Node) -> Option<f64> {
+pub(super) fn bytes(node: &YamlNode) -> Option<f64> {
     match &node.data {
-        Data::Text(text) => ram(text),
-        Data::Int(number) if i64::try_from(*number).is_ok() => Some(*number as f64),
+        YamlData::Text(text) => ram(text),
+        YamlData::Int(number) if i64::try_from(*number).is_ok() => Some(*number as f64),
         _ => None,
     }
 }
 
 /// A number, also as text. None if it is none.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn number(node: &Node) -> Option<f64> {
+pub(super) fn number(node: &YamlNode) -> Option<f64> {
     match &node.data {
-        Data::Int(number) => Some(*number as f64),
-        Data::Float(number) => Some(*number),
-        Data::Text(text) => float(text),
+        YamlData::Int(number) => Some(*number as f64),
+        YamlData::Float(number) => Some(*number),
+        YamlData::Text(text) => float(text),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
 //! The short syntax of `volumes`: `[SOURCE:]TARGET[:OPTIONS]`.
 
-use super::yaml::{Data, Node};
+use super::yaml::{YamlData, YamlNode};
 use crate::go_path::clean;
 use crate::place::Place;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Short {
+pub(super) struct ShortVolume {
     pub(super) source: Option<String>,
     pub(super) target: String,
     pub(super) options: String,
@@ -15,11 +15,11 @@ pub(super) struct Short {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(text: &str) -> Result<Short, String> {
+pub(super) fn parse(text: &str) -> Result<ShortVolume, String> {
     if text.is_empty() {
         return Err("has an empty volume".to_owned());
     }
-    let whole = |text: &str| Short {
+    let whole = |text: &str| ShortVolume {
         source: None,
         target: text.to_owned(),
         options: String::new(),
@@ -34,12 +34,12 @@ pub(super) fn parse(text: &str) -> Result<Short, String> {
     }
     match parts.as_slice() {
         [target] => Ok(whole(target)),
-        [source, target] => Ok(Short {
+        [source, target] => Ok(ShortVolume {
             source: Some(source.clone()),
             target: target.clone(),
             options: String::new(),
         }),
-        [source, target, options] => Ok(Short {
+        [source, target, options] => Ok(ShortVolume {
             source: Some(source.clone()),
             target: target.clone(),
             options: options.clone(),
@@ -82,10 +82,10 @@ fn is_drive(part: &str) -> bool {
 }
 
 /// The long form of a short one, as Compose makes it.
-pub(super) fn canonical(short: &Short, place: &Place) -> Node {
-    let text = |text: &str| Data::Text(text.to_owned());
+pub(super) fn canonical(short: &ShortVolume, place: &Place) -> YamlNode {
+    let text = |text: &str| YamlData::Text(text.to_owned());
     let bind = short.source.as_deref().is_some_and(is_path);
-    let mut node = Node::map(
+    let mut node = YamlNode::map(
         place,
         [("type", text(if bind { "bind" } else { "volume" }))],
     );
@@ -100,17 +100,17 @@ pub(super) fn canonical(short: &Short, place: &Place) -> Node {
         .find(|option| ["ro", "rw"].contains(option))
         == Some(&"ro")
     {
-        node.default("read_only", Data::Bool(true));
+        node.default("read_only", YamlData::Bool(true));
     }
     let details = details(&options, bind, place);
     node.default(if bind { "bind" } else { "volume" }, details.data);
     node
 }
 
-fn details(options: &[&str], bind: bool, place: &Place) -> Node {
-    let mut node = Node::map(place, []);
+fn details(options: &[&str], bind: bool, place: &Place) -> YamlNode {
+    let mut node = YamlNode::map(place, []);
     if bind {
-        node.default("create_host_path", Data::Bool(true));
+        node.default("create_host_path", YamlData::Bool(true));
         let propagation = [
             "rprivate", "private", "rshared", "shared", "rslave", "slave",
         ];
@@ -119,17 +119,17 @@ fn details(options: &[&str], bind: bool, place: &Place) -> Node {
             .rev()
             .find(|option| propagation.contains(option))
         {
-            node.default("propagation", Data::Text((*chosen).to_owned()));
+            node.default("propagation", YamlData::Text((*chosen).to_owned()));
         }
         if let Some(chosen) = options
             .iter()
             .rev()
             .find(|option| ["z", "Z"].contains(option))
         {
-            node.default("selinux", Data::Text((*chosen).to_owned()));
+            node.default("selinux", YamlData::Text((*chosen).to_owned()));
         }
     } else if options.contains(&"nocopy") {
-        node.default("nocopy", Data::Bool(true));
+        node.default("nocopy", YamlData::Bool(true));
     }
     node
 }

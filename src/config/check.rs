@@ -1,14 +1,14 @@
 //! Compares a tree with the table of keys: unknown, missing and wrongly typed values, each at its line.
 
-use super::format::{Format, did_you_mean, no_list_index};
+use super::format::{ValueFormat, did_you_mean, no_list_index};
 use super::scalar::{self, describe};
 use super::schema::{Key, Need, Shape};
-use super::yaml::{Data, Node, Place};
+use super::yaml::{ConfigData, ConfigNode, Place};
 use crate::error::{Code, Error};
 
 /// Adds what is wrong with `node` to `problems`. `path` names the node, such as `images.api`; the
 /// root's is empty.
-pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
+pub(super) fn check(node: &ConfigNode, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
     match shape {
         Shape::Text(format) => text(node, *format, path, problems),
         Shape::Scalar => {
@@ -36,7 +36,7 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
         Shape::Word(word, shape) => {
             let is_word = node.text() == Some(*word);
             match &node.data {
-                Data::List(_) => check(node, shape, path, problems),
+                ConfigData::List(_) => check(node, shape, path, problems),
                 _ if is_word => {}
                 _ => problems.push(wrong_type(node, &format!("`{word}` or a list"), path)),
             }
@@ -52,7 +52,7 @@ pub(super) fn check(node: &Node, shape: &Shape, path: &str, problems: &mut Vec<E
     }
 }
 
-fn text(node: &Node, format: Format, path: &str, problems: &mut Vec<Error>) {
+fn text(node: &ConfigNode, format: ValueFormat, path: &str, problems: &mut Vec<Error>) {
     let Some(text) = node.text() else {
         return problems.push(wrong_type(node, "a text", path));
     };
@@ -64,16 +64,16 @@ fn text(node: &Node, format: Format, path: &str, problems: &mut Vec<Error>) {
     }
 }
 
-fn flag(node: &Node, path: &str, problems: &mut Vec<Error>) {
-    if !matches!(&node.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "false"))
+fn flag(node: &ConfigNode, path: &str, problems: &mut Vec<Error>) {
+    if !matches!(&node.data, ConfigData::Scalar { text, plain: true } if matches!(text.as_str(), "true" | "false"))
     {
         problems.push(wrong_type(node, "`true` or `false`", path));
     }
 }
 
-fn port(node: &Node, path: &str, problems: &mut Vec<Error>) {
+fn port(node: &ConfigNode, path: &str, problems: &mut Vec<Error>) {
     let number = match &node.data {
-        Data::Scalar { text, plain: true } => scalar::plain(text)
+        ConfigData::Scalar { text, plain: true } => scalar::plain(text)
             .ok()
             .filter(serde_json::Value::is_number),
         _ => None,
@@ -93,8 +93,8 @@ fn port(node: &Node, path: &str, problems: &mut Vec<Error>) {
     }
 }
 
-fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Vec<Error>) {
-    let Data::Map(entries) = &node.data else {
+fn object(node: &ConfigNode, keys: &[Key], wanted: &str, path: &str, problems: &mut Vec<Error>) {
+    let ConfigData::Map(entries) = &node.data else {
         return problems.push(wrong_type(node, wanted, path));
     };
     for entry in entries {
@@ -106,7 +106,7 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
         }
     }
     let missing = keys.iter().filter(|key| {
-        !matches!(key.need, Need::Optional(_)) && node.get(key.name).is_none_or(Node::is_null)
+        !matches!(key.need, Need::Optional(_)) && node.get(key.name).is_none_or(ConfigNode::is_null)
     });
     problems.extend(missing.map(|key| {
         node.place
@@ -119,7 +119,7 @@ fn object(node: &Node, keys: &[Key], wanted: &str, path: &str, problems: &mut Ve
 }
 
 /// Checks a key's value; a problem without a hint gets the key's example as one.
-fn known_key(value: &Node, key: &Key, path: &str, problems: &mut Vec<Error>) {
+fn known_key(value: &ConfigNode, key: &Key, path: &str, problems: &mut Vec<Error>) {
     let before = problems.len();
     check(value, &key.shape, path, problems);
     for problem in problems[before..]
@@ -133,8 +133,14 @@ fn known_key(value: &Node, key: &Key, path: &str, problems: &mut Vec<Error>) {
     }
 }
 
-fn table(node: &Node, names: Format, shape: &Shape, path: &str, problems: &mut Vec<Error>) {
-    let Data::Map(entries) = &node.data else {
+fn table(
+    node: &ConfigNode,
+    names: ValueFormat,
+    shape: &Shape,
+    path: &str,
+    problems: &mut Vec<Error>,
+) {
+    let ConfigData::Map(entries) = &node.data else {
         return problems.push(wrong_type(node, "a mapping", path));
     };
     for entry in entries {
@@ -144,12 +150,12 @@ fn table(node: &Node, names: Format, shape: &Shape, path: &str, problems: &mut V
 }
 
 fn list(
-    node: &Node,
+    node: &ConfigNode,
     path: &str,
     problems: &mut Vec<Error>,
-    mut item: impl FnMut(&Node, &str, &mut Vec<Error>),
+    mut item: impl FnMut(&ConfigNode, &str, &mut Vec<Error>),
 ) {
-    let Data::List(items) = &node.data else {
+    let ConfigData::List(items) = &node.data else {
         return problems.push(wrong_type(node, "a list", path));
     };
     for (index, node) in items.iter().enumerate() {
@@ -157,8 +163,8 @@ fn list(
     }
 }
 
-fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
-    let Data::Map(entries) = &node.data else {
+fn values(node: &ConfigNode, path: &str, problems: &mut Vec<Error>) {
+    let ConfigData::Map(entries) = &node.data else {
         // What stands there instead is not shown: values may be secret.
         return problems.push(
             node.place
@@ -173,7 +179,7 @@ fn values(node: &Node, path: &str, problems: &mut Vec<Error>) {
     scalar::json(node, problems);
 }
 
-fn wrong_type(node: &Node, wanted: &str, path: &str) -> Error {
+fn wrong_type(node: &ConfigNode, wanted: &str, path: &str) -> Error {
     let subject = if path.is_empty() {
         "the file".to_owned()
     } else {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::format::{self, did_you_mean};
 use super::variables::References;
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
     BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin,
     Provider, ReleaseConfig, Sync, SyncRule, scalar,
@@ -34,7 +34,7 @@ pub(super) struct Draft {
     pub(super) bridge: Option<BridgeConfig>,
 }
 
-pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
+pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
     let forwards = root.get("forwards").filter(|node| !node.is_null());
     let references = References {
         forwards: forwards.map(|node| {
@@ -69,14 +69,14 @@ pub(super) fn decode(root: &Node, problems: &mut Vec<Error>) -> Draft {
     }
 }
 
-fn bridge(node: &Node) -> BridgeConfig {
+fn bridge(node: &ConfigNode) -> BridgeConfig {
     let postgres = node.get("postgres").filter(|node| !node.is_null());
     let text = |key| postgres.and_then(|node| text(node, key)).map(str::to_owned);
     let values = postgres.and_then(|node| node.get("values"));
     let path = |key| {
         values
             .and_then(|node| node.get(key))
-            .and_then(Node::text)
+            .and_then(ConfigNode::text)
             .map(str::to_owned)
     };
     BridgeConfig {
@@ -95,24 +95,24 @@ fn bridge(node: &Node) -> BridgeConfig {
     }
 }
 
-fn entries<'a>(node: &'a Node, key: &str) -> &'a [Entry] {
-    node.get(key).map_or(&[], Node::entries)
+fn entries<'a>(node: &'a ConfigNode, key: &str) -> &'a [ConfigEntry] {
+    node.get(key).map_or(&[], ConfigNode::entries)
 }
 
-fn text<'a>(node: &'a Node, key: &str) -> Option<&'a str> {
-    node.get(key).and_then(Node::text)
+fn text<'a>(node: &'a ConfigNode, key: &str) -> Option<&'a str> {
+    node.get(key).and_then(ConfigNode::text)
 }
 
-fn path(node: &Node, key: &str) -> Option<PathBuf> {
+fn path(node: &ConfigNode, key: &str) -> Option<PathBuf> {
     let value = node.get(key)?;
     value.text().map(|text| value.place.path(text))
 }
 
-fn allows(root: &Node, key: &str) -> bool {
+fn allows(root: &ConfigNode, key: &str) -> bool {
     root.get("allow").and_then(|allow| text(allow, key)) == Some("true")
 }
 
-fn cluster(root: &Node, problems: &mut Vec<Error>) -> ClusterConfig {
+fn cluster(root: &ConfigNode, problems: &mut Vec<Error>) -> ClusterConfig {
     let node = root.get("cluster");
     let text = |key| node.and_then(|node| text(node, key));
     let provider = text("provider")
@@ -135,7 +135,7 @@ fn cluster(root: &Node, problems: &mut Vec<Error>) -> ClusterConfig {
 
 /// A key of the cluster that its provider cannot do without, or does not have. What stands in a profile below is no
 /// problem of the file above it.
-fn unfitting(cluster: &Node, provider: Provider) -> Option<Error> {
+fn unfitting(cluster: &ConfigNode, provider: Provider) -> Option<Error> {
     let given = |key| cluster.get(key).filter(|node| !node.is_null());
     let is_existing = provider == Provider::Existing;
     let Some(context) = given("context") else {
@@ -164,7 +164,7 @@ fn unfitting(cluster: &Node, provider: Provider) -> Option<Error> {
     Some(error.hint("remove the key; `context` says which one it is"))
 }
 
-fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> ImageConfig {
+fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>) -> ImageConfig {
     let node = &entry.value;
     let context = path(node, "context");
     let dockerfile = path(node, "dockerfile");
@@ -191,19 +191,19 @@ fn image(entry: &Entry, references: &References, problems: &mut Vec<Error>) -> I
     }
 }
 
-fn sync(node: &Node) -> Sync {
-    let Data::List(rules) = &node.data else {
+fn sync(node: &ConfigNode) -> Sync {
+    let ConfigData::List(rules) = &node.data else {
         return Sync::Auto;
     };
     Sync::Rules(rules.iter().map(sync_rule).collect())
 }
 
-fn sync_rule(node: &Node) -> SyncRule {
+fn sync_rule(node: &ConfigNode) -> SyncRule {
     let texts = |key| {
         node.get(key)
-            .map_or(&[][..], Node::items)
+            .map_or(&[][..], ConfigNode::items)
             .iter()
-            .filter_map(Node::text)
+            .filter_map(ConfigNode::text)
             .map(str::to_owned)
     };
     SyncRule {
@@ -220,7 +220,7 @@ fn sync_rule(node: &Node) -> SyncRule {
 }
 
 /// The problem if the Dockerfile, named or not, is not there.
-fn missing_dockerfile(image: &Node) -> Option<Error> {
+fn missing_dockerfile(image: &ConfigNode) -> Option<Error> {
     let Some(node) = image.get("dockerfile").filter(|node| !node.is_null()) else {
         return missing_default_dockerfile(image.get("context")?);
     };
@@ -245,7 +245,7 @@ fn missing_dockerfile(image: &Node) -> Option<Error> {
     })
 }
 
-fn missing_default_dockerfile(context: &Node) -> Option<Error> {
+fn missing_default_dockerfile(context: &ConfigNode) -> Option<Error> {
     let text = context.text()?;
     let folder = context.place.path(text);
     if !folder.is_dir() || folder.join("Dockerfile").is_file() {
@@ -260,9 +260,13 @@ fn missing_default_dockerfile(context: &Node) -> Option<Error> {
     )
 }
 
-fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> Vec<ReleaseConfig> {
+fn releases(
+    root: &ConfigNode,
+    references: &References,
+    problems: &mut Vec<Error>,
+) -> Vec<ReleaseConfig> {
     let mut lines = HashMap::new();
-    let nodes = root.get("releases").map_or(&[][..], Node::items);
+    let nodes = root.get("releases").map_or(&[][..], ConfigNode::items);
     for name in nodes.iter().filter_map(|node| node.get("name")) {
         let Some(text) = name.text() else { continue };
         if let Some(first) = lines.insert(text, name.place.line) {
@@ -281,7 +285,7 @@ fn releases(root: &Node, references: &References, problems: &mut Vec<Error>) -> 
         .collect()
 }
 
-fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> ReleaseConfig {
+fn release(node: &ConfigNode, references: &References, problems: &mut Vec<Error>) -> ReleaseConfig {
     for entry in entries(node, "images") {
         problems.extend(references.unknown_image(&entry.key, &entry.place));
     }
@@ -309,14 +313,14 @@ fn release(node: &Node, references: &References, problems: &mut Vec<Error>) -> R
     }
 }
 
-fn paths(list: &Node) -> Vec<PathBuf> {
+fn paths(list: &ConfigNode) -> Vec<PathBuf> {
     list.items()
         .iter()
         .filter_map(|item| item.text().map(|text| item.place.path(text)))
         .collect()
 }
 
-fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {
+fn image_paths(entry: &ConfigEntry) -> Option<(String, ImagePaths)> {
     let text = |key| text(&entry.value, key).map(str::to_owned);
     Some((
         entry.key.clone(),
@@ -327,14 +331,14 @@ fn image_paths(entry: &Entry) -> Option<(String, ImagePaths)> {
     ))
 }
 
-fn generators(node: &Node) -> BTreeMap<String, super::Generator> {
+fn generators(node: &ConfigNode) -> BTreeMap<String, super::Generator> {
     let pairs = entries(node, "generate").iter();
     pairs
         .filter_map(|entry| Some((entry.key.clone(), format::generator(entry.value.text()?)?)))
         .collect()
 }
 
-fn forward(entry: &Entry) -> ForwardConfig {
+fn forward(entry: &ConfigEntry) -> ForwardConfig {
     ForwardConfig {
         name: entry.key.clone(),
         service: text(&entry.value, "service").map(str::to_owned),
@@ -344,13 +348,13 @@ fn forward(entry: &Entry) -> ForwardConfig {
     }
 }
 
-fn port(node: &Node, key: &str) -> Option<u16> {
+fn port(node: &ConfigNode, key: &str) -> Option<u16> {
     let number = scalar::plain(text(node, key)?).ok()?.as_u64()?;
     u16::try_from(number).ok()
 }
 
-fn duplicate_locals(forwards: &[Entry], problems: &mut Vec<Error>) {
-    let mut first = HashMap::<u16, &Entry>::new();
+fn duplicate_locals(forwards: &[ConfigEntry], problems: &mut Vec<Error>) {
+    let mut first = HashMap::<u16, &ConfigEntry>::new();
     for entry in forwards {
         let (Some(local), Some(node)) = (port(&entry.value, "local"), entry.value.get("local"))
         else {

@@ -28,7 +28,7 @@ const PROVIDERS: &[(&str, Provider)] = &[
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(super) enum ValueFormat {
     /// Any text. No format takes the empty one.
     Text,
     /// A DNS label (RFC 1123): what Kubernetes takes as a name everywhere.
@@ -53,7 +53,7 @@ pub(super) enum Format {
     Inside,
 }
 
-impl Format {
+impl ValueFormat {
     /// Checks a text; `place` is where it stands and what relative paths start from.
     pub(super) fn check(self, text: &str, place: &Place) -> Result<()> {
         match self {

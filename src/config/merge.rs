@@ -1,36 +1,36 @@
 //! A user's file over the profile it starts from.
 
 use super::schema::{Key, Shape};
-use super::yaml::{Data, Entry, Node};
+use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 
 /// Writes scalars that are short for a mapping as that mapping (`api: 5000` as `api: {port: 5000}`), so
 /// that there is one form to merge, check and read.
-pub(super) fn expand(node: &mut Node, shape: &Shape) {
-    let scalar = matches!(node.data, Data::Scalar { .. }) && !node.is_null();
+pub(super) fn expand(node: &mut ConfigNode, shape: &Shape) {
+    let scalar = matches!(node.data, ConfigData::Scalar { .. }) && !node.is_null();
     if let Shape::Short(main, _) = shape
         && scalar
     {
         let place = node.place.clone();
         let value = node.clone();
-        node.data = Data::Map(vec![Entry {
+        node.data = ConfigData::Map(vec![ConfigEntry {
             key: (*main).to_owned(),
             place,
             value,
         }]);
     }
     match (&mut node.data, shape) {
-        (Data::Map(entries), Shape::Object(keys) | Shape::Short(_, keys)) => {
+        (ConfigData::Map(entries), Shape::Object(keys) | Shape::Short(_, keys)) => {
             expand_keys(entries, keys)
         }
-        (Data::Map(entries), Shape::Table(_, shape)) => {
+        (ConfigData::Map(entries), Shape::Table(_, shape)) => {
             entries
                 .iter_mut()
                 .for_each(|entry| expand(&mut entry.value, shape));
         }
-        (Data::List(items), Shape::List(shape)) => {
+        (ConfigData::List(items), Shape::List(shape)) => {
             items.iter_mut().for_each(|item| expand(item, shape))
         }
-        (Data::List(items), Shape::Named(keys)) => {
+        (ConfigData::List(items), Shape::Named(keys)) => {
             items
                 .iter_mut()
                 .for_each(|item| expand(item, &Shape::Object(keys)));
@@ -39,7 +39,7 @@ pub(super) fn expand(node: &mut Node, shape: &Shape) {
     }
 }
 
-fn expand_keys(entries: &mut [Entry], keys: &[Key]) {
+fn expand_keys(entries: &mut [ConfigEntry], keys: &[Key]) {
     for entry in entries {
         if let Some(shape) = shape_of(keys, &entry.key) {
             expand(&mut entry.value, shape);
@@ -50,21 +50,27 @@ fn expand_keys(entries: &mut [Entry], keys: &[Key]) {
 /// `over` on top of `base`: mappings merge by key, releases by name, anything else is replaced. A key
 /// with nothing behind it takes the profile's away, as in Helm values (where, within `set`, it must
 /// reach Helm). Each value keeps the file and line it was written at.
-pub(super) fn merge(base: Node, over: Node, shape: &Shape) -> Node {
+pub(super) fn merge(base: ConfigNode, over: ConfigNode, shape: &Shape) -> ConfigNode {
     let data = match (base.data, over.data, shape) {
-        (Data::Map(base), Data::Map(over), _) => Data::Map(merge_maps(base, over, shape)),
-        (Data::List(base), Data::List(over), Shape::Named(keys)) => {
-            Data::List(merge_named(base, over, keys))
+        (ConfigData::Map(base), ConfigData::Map(over), _) => {
+            ConfigData::Map(merge_maps(base, over, shape))
+        }
+        (ConfigData::List(base), ConfigData::List(over), Shape::Named(keys)) => {
+            ConfigData::List(merge_named(base, over, keys))
         }
         (_, over, _) => over,
     };
-    Node {
+    ConfigNode {
         place: over.place,
         data,
     }
 }
 
-fn merge_maps(mut base: Vec<Entry>, over: Vec<Entry>, shape: &Shape) -> Vec<Entry> {
+fn merge_maps(
+    mut base: Vec<ConfigEntry>,
+    over: Vec<ConfigEntry>,
+    shape: &Shape,
+) -> Vec<ConfigEntry> {
     for entry in over {
         let index = base.iter().position(|other| other.key == entry.key);
         let inner = inner_shape(shape, &entry.key);
@@ -76,7 +82,7 @@ fn merge_maps(mut base: Vec<Entry>, over: Vec<Entry>, shape: &Shape) -> Vec<Entr
                 let old = base.remove(index);
                 base.insert(
                     index,
-                    Entry {
+                    ConfigEntry {
                         value: merge(old.value, entry.value, inner),
                         ..entry
                     },
@@ -88,8 +94,16 @@ fn merge_maps(mut base: Vec<Entry>, over: Vec<Entry>, shape: &Shape) -> Vec<Entr
     base
 }
 
-fn merge_named(base: Vec<Node>, mut over: Vec<Node>, keys: &'static [Key]) -> Vec<Node> {
-    let name = |node: &Node| node.get("name").and_then(Node::text).map(str::to_owned);
+fn merge_named(
+    base: Vec<ConfigNode>,
+    mut over: Vec<ConfigNode>,
+    keys: &'static [Key],
+) -> Vec<ConfigNode> {
+    let name = |node: &ConfigNode| {
+        node.get("name")
+            .and_then(ConfigNode::text)
+            .map(str::to_owned)
+    };
     let mut merged = Vec::new();
     for old in base {
         let index = over

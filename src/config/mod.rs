@@ -30,7 +30,7 @@ pub use describe::{KeyDoc, json_schema, keys};
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
 pub use variables::names as forward_names;
-pub(crate) use variables::{Piece, Target, pieces, unknown};
+pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
 
 /// A project: one devk.yaml in one worktree. All paths are absolute.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use include_dir::Dir;
 
 use super::decode::{Draft, decode};
-use super::yaml::{Data, Entry, Node, parse};
+use super::yaml::{ConfigData, ConfigEntry, ConfigNode, parse};
 use super::{Project, check, identity, merge, profile, schema};
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
@@ -119,7 +119,7 @@ fn find(dir: &Path) -> Result<PathBuf> {
 
 /// Incomplete if it adds to `problems`.
 fn project(
-    tree: &Node,
+    tree: &ConfigNode,
     file: &Path,
     worktree: Option<String>,
     problems: &mut Vec<Error>,
@@ -137,7 +137,7 @@ fn project(
     let root = root_of(file).to_owned();
     let name = tree
         .get("name")
-        .and_then(Node::text)
+        .and_then(ConfigNode::text)
         .map(str::to_owned)
         .or_else(|| default_name(&root));
     let name = name.unwrap_or_else(|| {
@@ -194,11 +194,11 @@ fn reserved(id: &str) -> Error {
 /// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
 /// that of the profile as a project of its own. None if the profile cannot be had.
 fn over_profile(
-    tree: Node,
+    tree: ConfigNode,
     paths: &Paths,
     profiles: &Dir<'_>,
     problems: &mut Vec<Error>,
-) -> Option<Node> {
+) -> Option<ConfigNode> {
     let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else {
         return Some(tree);
     };
@@ -216,7 +216,7 @@ fn over_profile(
 }
 
 /// Checks a file whose profile is not there for what no profile could mend.
-fn check_alone(tree: &Node, problems: &mut Vec<Error>) {
+fn check_alone(tree: &ConfigNode, problems: &mut Vec<Error>) {
     let mut found = Vec::new();
     check::check(tree, &schema::ROOT, "", &mut found);
     problems.extend(
@@ -232,7 +232,7 @@ fn profile_tree(
     paths: &Paths,
     profiles: &Dir<'_>,
     problems: &mut Vec<Error>,
-) -> Result<(PathBuf, Option<Node>)> {
+) -> Result<(PathBuf, Option<ConfigNode>)> {
     let file = profile::materialise(profiles, name, &paths.data)?.join(FILE);
     let tree = tree(&file, problems)?;
     if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
@@ -245,17 +245,17 @@ fn profile_tree(
 }
 
 /// A profile as a project of its own is named after the profile, whatever its file says.
-fn named(tree: Node, name: &str) -> Node {
+fn named(tree: ConfigNode, name: &str) -> ConfigNode {
     let mut tree = without(tree, "name");
-    if let Data::Map(entries) = &mut tree.data {
+    if let ConfigData::Map(entries) = &mut tree.data {
         let place = tree.place.clone();
-        let data = Data::Scalar {
+        let data = ConfigData::Scalar {
             text: name.to_owned(),
             plain: false,
         };
-        entries.push(Entry {
+        entries.push(ConfigEntry {
             key: "name".to_owned(),
-            value: Node {
+            value: ConfigNode {
                 place: place.clone(),
                 data,
             },
@@ -265,15 +265,15 @@ fn named(tree: Node, name: &str) -> Node {
     tree
 }
 
-fn without(mut tree: Node, key: &str) -> Node {
-    if let Data::Map(entries) = &mut tree.data {
+fn without(mut tree: ConfigNode, key: &str) -> ConfigNode {
+    if let ConfigData::Map(entries) = &mut tree.data {
         entries.retain(|entry| entry.key != key);
     }
     tree
 }
 
 /// The file as a tree; None, with the problem in the list, if it is no YAML.
-fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<Node>> {
+fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<ConfigNode>> {
     let text = read(file)?;
     let mut tree = parse(&text, file, problems);
     if let Some(tree) = &mut tree {

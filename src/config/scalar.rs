@@ -3,22 +3,22 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::yaml::{Data, Node};
+use super::yaml::{ConfigData, ConfigNode};
 use crate::error::{Code, Error};
 
 /// The JSON form of a node. A scalar that has none, or that YAML 1.1 readers take for something
 /// else, is a problem and becomes null.
-pub(super) fn json(node: &Node, problems: &mut Vec<Error>) -> Value {
+pub(super) fn json(node: &ConfigNode, problems: &mut Vec<Error>) -> Value {
     match &node.data {
-        Data::List(items) => items.iter().map(|item| json(item, problems)).collect(),
-        Data::Map(entries) => {
+        ConfigData::List(items) => items.iter().map(|item| json(item, problems)).collect(),
+        ConfigData::Map(entries) => {
             let pairs = entries
                 .iter()
                 .map(|entry| (entry.key.clone(), json(&entry.value, problems)));
             Value::Object(pairs.collect::<Map<_, _>>())
         }
-        Data::Scalar { text, plain: false } => Value::String(text.clone()),
-        Data::Scalar { text, plain: true } => plain(text).unwrap_or_else(|why| {
+        ConfigData::Scalar { text, plain: false } => Value::String(text.clone()),
+        ConfigData::Scalar { text, plain: true } => plain(text).unwrap_or_else(|why| {
             // It is not shown: values may be secret.
             let hint =
                 "put it in quotes for the text, or write the boolean or number that is meant";
@@ -98,17 +98,17 @@ fn integer(text: &str) -> Option<Result<Value, &'static str>> {
 }
 
 /// Whether a scalar is a boolean or a number, unquoted.
-pub(super) fn is_typed(node: &Node) -> bool {
-    matches!(&node.data, Data::Scalar { text, plain: true } if matches!(plain(text), Ok(Value::Bool(_) | Value::Number(_))))
+pub(super) fn is_typed(node: &ConfigNode) -> bool {
+    matches!(&node.data, ConfigData::Scalar { text, plain: true } if matches!(plain(text), Ok(Value::Bool(_) | Value::Number(_))))
 }
 
 /// What stands there, for "must be …, found …".
-pub(super) fn describe(node: &Node) -> String {
+pub(super) fn describe(node: &ConfigNode) -> String {
     match &node.data {
-        Data::List(_) => "a list".to_owned(),
-        Data::Map(_) => "a mapping".to_owned(),
-        Data::Scalar { text, plain: false } => format!("the text `{text}`"),
-        Data::Scalar { text, plain: true } => match plain(text) {
+        ConfigData::List(_) => "a list".to_owned(),
+        ConfigData::Map(_) => "a mapping".to_owned(),
+        ConfigData::Scalar { text, plain: false } => format!("the text `{text}`"),
+        ConfigData::Scalar { text, plain: true } => match plain(text) {
             Ok(Value::Null) => "nothing".to_owned(),
             Ok(Value::Bool(_)) => format!("the boolean `{text}`"),
             Ok(Value::Number(_)) => format!("the number `{text}`"),

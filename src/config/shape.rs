@@ -1,11 +1,11 @@
 //! What a key of devk.yaml may be: the words of the table in `schema.rs`.
 
-use super::format::Format;
+use super::format::ValueFormat;
 
 /// What a value looks like.
 #[derive(Debug)]
 pub(super) enum Shape {
-    Text(Format),
+    Text(ValueFormat),
     /// Any text, number or boolean, taken as it is written.
     Scalar,
     Flag,
@@ -16,7 +16,7 @@ pub(super) enum Shape {
     /// The same, or a scalar that stands for its `.0`.
     Short(&'static str, &'static [Key]),
     /// A mapping from names to values of one shape.
-    Table(Format, &'static Shape),
+    Table(ValueFormat, &'static Shape),
     List(&'static Shape),
     /// A list of objects that are told apart by `name`.
     Named(&'static [Key]),

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::format::did_you_mean;
-use super::yaml::{Data, Node};
+use super::yaml::{ConfigData, ConfigNode};
 use crate::error::{Code, Error};
 
 const NAMESPACES: &[&str] = &["forward", "project", "image"];
@@ -19,7 +19,7 @@ const IMAGE: &[&str] = &["reference", "repository", "tag"];
 pub fn names(text: &str) -> BTreeSet<String> {
     let references = pieces(text).into_iter().filter_map(|piece| match piece {
         Piece::Reference(reference) => reference.target().ok().and_then(|target| match target {
-            Target::Forward(name, _) => Some(name.to_owned()),
+            ReferenceTarget::Forward(name, _) => Some(name.to_owned()),
             _ => None,
         }),
         Piece::Literal(_) => None,
@@ -37,20 +37,20 @@ pub(super) struct References {
 
 impl References {
     /// Checks the references in all texts below a node.
-    pub(super) fn check(&self, node: &Node, problems: &mut Vec<Error>) {
+    pub(super) fn check(&self, node: &ConfigNode, problems: &mut Vec<Error>) {
         match &node.data {
-            Data::List(items) => items.iter().for_each(|item| self.check(item, problems)),
-            Data::Map(entries) => entries
+            ConfigData::List(items) => items.iter().for_each(|item| self.check(item, problems)),
+            ConfigData::Map(entries) => entries
                 .iter()
                 .for_each(|entry| self.check(&entry.value, problems)),
-            Data::Scalar { text, .. } => self.check_text(text, node, |_| Ok(()), problems),
+            ConfigData::Scalar { text, .. } => self.check_text(text, node, |_| Ok(()), problems),
         }
     }
 
     /// The same for a build argument, which is fixed before any image is.
-    pub(super) fn check_argument(&self, node: &Node, problems: &mut Vec<Error>) {
-        let no_image = |target: &Target<'_>| match target {
-            Target::Image(..) => Err(Error::new(
+    pub(super) fn check_argument(&self, node: &ConfigNode, problems: &mut Vec<Error>) {
+        let no_image = |target: &ReferenceTarget<'_>| match target {
+            ReferenceTarget::Image(..) => Err(Error::new(
                 Code::ConfigVariable,
                 "a build argument cannot name an image: its tag depends on them",
             )
@@ -63,8 +63,8 @@ impl References {
     fn check_text(
         &self,
         text: &str,
-        node: &Node,
-        also: impl Fn(&Target<'_>) -> Result<(), Error>,
+        node: &ConfigNode,
+        also: impl Fn(&ReferenceTarget<'_>) -> Result<(), Error>,
         problems: &mut Vec<Error>,
     ) {
         for piece in pieces(text) {
@@ -82,12 +82,12 @@ impl References {
         }
     }
 
-    fn known(&self, target: &Target<'_>) -> Result<(), Error> {
+    fn known(&self, target: &ReferenceTarget<'_>) -> Result<(), Error> {
         match (target, &self.forwards) {
-            (Target::Forward(name, _), Some(all)) if !all.contains(*name) => {
+            (ReferenceTarget::Forward(name, _), Some(all)) if !all.contains(*name) => {
                 Err(unknown(name, "forwards", all))
             }
-            (Target::Image(name, _), _) if !self.images.contains(*name) => {
+            (ReferenceTarget::Image(name, _), _) if !self.images.contains(*name) => {
                 Err(unknown(name, "images", &self.images))
             }
             _ => Ok(()),
@@ -96,7 +96,7 @@ impl References {
 }
 
 /// A reference that is well formed; the property is one of its namespace's.
-pub(crate) enum Target<'a> {
+pub(crate) enum ReferenceTarget<'a> {
     Forward(&'a str, &'static str),
     Project(&'static str),
     Image(&'a str, &'static str),
@@ -117,7 +117,7 @@ pub(crate) struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
-    pub(crate) fn target(&self) -> Result<Target<'a>, Error> {
+    pub(crate) fn target(&self) -> Result<ReferenceTarget<'a>, Error> {
         let inner = self
             .raw
             .strip_prefix("${")
@@ -130,9 +130,9 @@ impl<'a> Reference<'a> {
                 .hint("add `}`")
             })?;
         match inner.split('.').collect::<Vec<_>>()[..] {
-            ["forward", name, property] => Ok(Target::Forward(name, self.property(property, FORWARD)?)),
-            ["project", property] => Ok(Target::Project(self.property(property, PROJECT)?)),
-            ["image", name, property] => Ok(Target::Image(name, self.property(property, IMAGE)?)),
+            ["forward", name, property] => Ok(ReferenceTarget::Forward(name, self.property(property, FORWARD)?)),
+            ["project", property] => Ok(ReferenceTarget::Project(self.property(property, PROJECT)?)),
+            ["image", name, property] => Ok(ReferenceTarget::Image(name, self.property(property, IMAGE)?)),
             _ => Err(Error::new(Code::ConfigVariable, format!("`{}` is not a reference that devk knows", self.raw))
                 .hint("write `${forward.NAME.url}`, `${project.name}` or `${image.NAME.reference}`; `$${…}` for the text itself")),
         }

@@ -20,35 +20,35 @@ const DEPTH: usize = 64;
 const NODES: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Node {
+pub(super) struct ConfigNode {
     pub(super) place: Place,
-    pub(super) data: Data,
+    pub(super) data: ConfigData,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Data {
+pub(super) enum ConfigData {
     /// `plain`: written without quotes, so that it may also be a number, a boolean or nothing.
     Scalar {
         text: String,
         plain: bool,
     },
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<ConfigNode>),
+    Map(Vec<ConfigEntry>),
 }
 
 /// One `key: value`. Keys of one map are unique.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ConfigEntry {
     pub(super) key: String,
     /// The key's place.
     pub(super) place: Place,
-    pub(super) value: Node,
+    pub(super) value: ConfigNode,
 }
 
-impl Node {
+impl ConfigNode {
     /// The entries of a map; none for anything else.
-    pub(super) fn entries(&self) -> &[Entry] {
-        if let Data::Map(entries) = &self.data {
+    pub(super) fn entries(&self) -> &[ConfigEntry] {
+        if let ConfigData::Map(entries) = &self.data {
             entries
         } else {
             &[]
@@ -56,8 +56,8 @@ impl Node {
     }
 
     /// The items of a list; none for anything else.
-    pub(super) fn items(&self) -> &[Node] {
-        if let Data::List(items) = &self.data {
+    pub(super) fn items(&self) -> &[ConfigNode] {
+        if let ConfigData::List(items) = &self.data {
             items
         } else {
             &[]
@@ -65,7 +65,7 @@ impl Node {
     }
 
     /// The value of a map's key.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&ConfigNode> {
         self.entries()
             .iter()
             .find(|entry| entry.key == key)
@@ -75,21 +75,21 @@ impl Node {
     /// The text of a scalar, as it was written, unless it is null.
     pub(super) fn text(&self) -> Option<&str> {
         match &self.data {
-            Data::Scalar { text, .. } if !self.is_null() => Some(text),
+            ConfigData::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
         }
     }
 
     /// Nothing, `~` or `null`, unquoted (YAML 1.2 core schema).
     pub(super) fn is_null(&self) -> bool {
-        matches!(&self.data, Data::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+        matches!(&self.data, ConfigData::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 }
 
 /// Reads a file's text into a tree. An empty file is an empty map. Problems that leave a tree, such
 /// as duplicate keys, are added to `problems` and the first of the keys is kept; None if the text is
 /// no YAML, which is a problem too.
-pub(super) fn parse(text: &str, file: &Path, problems: &mut Vec<Error>) -> Option<Node> {
+pub(super) fn parse(text: &str, file: &Path, problems: &mut Vec<Error>) -> Option<ConfigNode> {
     let options = granit_parser::options! { emit_comments: false };
     let mut builder = Builder {
         events: Parser::new_from_str_with_options(text, options),
@@ -108,14 +108,14 @@ struct Builder<'a, 'p> {
     events: Parser<'a, StrInput<'a>>,
     file: Arc<Path>,
     /// Finished anchored nodes by the parser's anchor id.
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, ConfigNode>,
     nodes: usize,
     problems: &'p mut Vec<Error>,
 }
 
 impl<'a> Builder<'a, '_> {
     /// The first document; a second one is a problem.
-    fn document(&mut self) -> Result<Node> {
+    fn document(&mut self) -> Result<ConfigNode> {
         let mut root = None;
         loop {
             let (event, place) = self.next()?;
@@ -133,9 +133,9 @@ impl<'a> Builder<'a, '_> {
                 _ => break,
             }
         }
-        let nothing = Node {
+        let nothing = ConfigNode {
             place: self.place(1),
-            data: Data::Map(Vec::new()),
+            data: ConfigData::Map(Vec::new()),
         };
         Ok(root.filter(|node| !node.is_null()).unwrap_or(nothing))
     }
@@ -166,7 +166,7 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<Node> {
+    fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<ConfigNode> {
         self.count(1, &place)?;
         if depth > DEPTH {
             return Err(place.error(
@@ -178,15 +178,15 @@ impl<'a> Builder<'a, '_> {
         let tag = event.tag().cloned();
         let data = match event {
             Event::Alias(id) => return self.alias(id, &place),
-            Event::Scalar(text, style, ..) => Data::Scalar {
+            Event::Scalar(text, style, ..) => ConfigData::Scalar {
                 text: text.into_owned(),
                 plain: style == ScalarStyle::Plain,
             },
-            Event::SequenceStart(..) => Data::List(self.list(depth)?),
-            Event::MappingStart(..) => Data::Map(self.map(depth)?),
+            Event::SequenceStart(..) => ConfigData::List(self.list(depth)?),
+            Event::MappingStart(..) => ConfigData::Map(self.map(depth)?),
             _ => return Err(place.error(Code::ConfigSyntax, "not valid YAML: a value is missing")),
         };
-        let node = Node {
+        let node = ConfigNode {
             data: self.tagged(data, tag.as_ref(), &place),
             place,
         };
@@ -208,7 +208,7 @@ impl<'a> Builder<'a, '_> {
         ))
     }
 
-    fn alias(&mut self, id: usize, place: &Place) -> Result<Node> {
+    fn alias(&mut self, id: usize, place: &Place) -> Result<ConfigNode> {
         let Some(node) = self.anchors.get(&id).cloned() else {
             return Err(place.error(
                 Code::ConfigSyntax,
@@ -219,7 +219,7 @@ impl<'a> Builder<'a, '_> {
         Ok(node)
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Node>> {
+    fn list(&mut self, depth: usize) -> Result<Vec<ConfigNode>> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -229,8 +229,8 @@ impl<'a> Builder<'a, '_> {
         }
     }
 
-    fn map(&mut self, depth: usize) -> Result<Vec<Entry>> {
-        let mut entries = Vec::<Entry>::new();
+    fn map(&mut self, depth: usize) -> Result<Vec<ConfigEntry>> {
+        let mut entries = Vec::<ConfigEntry>::new();
         let mut merged = Vec::new();
         // A set beside the list keeps a huge map linear.
         let mut lines = HashMap::<String, u32>::new();
@@ -242,12 +242,12 @@ impl<'a> Builder<'a, '_> {
             let (event, place) = self.next()?;
             let value = self.node(event, place, depth + 1)?;
             match key.data {
-                Data::Scalar { text, plain: true } if text == "<<" => merged.push(value),
-                Data::Scalar { text, .. } => match lines.get(&text) {
+                ConfigData::Scalar { text, plain: true } if text == "<<" => merged.push(value),
+                ConfigData::Scalar { text, .. } => match lines.get(&text) {
                     Some(line) => self.problems.push(duplicate(&text, &key.place, *line)),
                     None => {
                         lines.insert(text.clone(), key.place.line);
-                        entries.push(Entry {
+                        entries.push(ConfigEntry {
                             key: text,
                             place: key.place,
                             value,
@@ -268,12 +268,12 @@ impl<'a> Builder<'a, '_> {
     /// `<<: *other`: the other map's keys, where this one has none of its own (YAML 1.1 merge type).
     fn merge_key(
         &mut self,
-        entries: &mut Vec<Entry>,
+        entries: &mut Vec<ConfigEntry>,
         lines: &mut HashMap<String, u32>,
-        value: Node,
+        value: ConfigNode,
     ) {
         match value.data {
-            Data::Map(others) => {
+            ConfigData::Map(others) => {
                 for other in others {
                     if !lines.contains_key(&other.key) {
                         lines.insert(other.key.clone(), other.place.line);
@@ -281,10 +281,10 @@ impl<'a> Builder<'a, '_> {
                     }
                 }
             }
-            Data::List(maps) => maps
+            ConfigData::List(maps) => maps
                 .into_iter()
                 .for_each(|map| self.merge_key(entries, lines, map)),
-            Data::Scalar { .. } => {
+            ConfigData::Scalar { .. } => {
                 self.problems.push(
                     value
                         .place
@@ -295,11 +295,11 @@ impl<'a> Builder<'a, '_> {
     }
 
     /// `!!str 5` is the text `5`; no other tag means anything to devk.
-    fn tagged(&mut self, data: Data, tag: Option<&Tag>, place: &Place) -> Data {
+    fn tagged(&mut self, data: ConfigData, tag: Option<&Tag>, place: &Place) -> ConfigData {
         let Some(tag) = tag else { return data };
         match data {
-            Data::Scalar { text, .. } if tag.is_yaml_core_schema_tag("str") => {
-                Data::Scalar { text, plain: false }
+            ConfigData::Scalar { text, .. } if tag.is_yaml_core_schema_tag("str") => {
+                ConfigData::Scalar { text, plain: false }
             }
             data => {
                 let message = format!("the YAML tag `{}` is not supported", tag.original());
@@ -319,11 +319,11 @@ fn duplicate(key: &str, place: &Place, first: u32) -> Error {
         .hint(format!("the first is in line {first}; keep one of them"))
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &ConfigNode) -> usize {
     let below: usize = match &node.data {
-        Data::Scalar { .. } => 0,
-        Data::List(items) => items.iter().map(size).sum(),
-        Data::Map(entries) => entries.iter().map(|entry| size(&entry.value) + 1).sum(),
+        ConfigData::Scalar { .. } => 0,
+        ConfigData::List(items) => items.iter().map(size).sum(),
+        ConfigData::Map(entries) => entries.iter().map(|entry| size(&entry.value) + 1).sum(),
     };
     below + 1
 }

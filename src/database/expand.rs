@@ -1,11 +1,11 @@
 //! References to variables in a value: `$(NAME)` as Kubernetes has them, `$NAME`, `${NAME}` and
 //! `${NAME:-default}` as the shell has them.
 
-use super::Variables;
+use super::ContainerEnv;
 
 /// Puts in the variables that are known; a reference to any other stays as it is. Only one round: what
 /// is put in is not looked at again, so nothing refers to itself for ever.
-pub fn expand(text: &str, variables: &Variables) -> String {
+pub fn expand(text: &str, variables: &ContainerEnv) -> String {
     let mut out = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn references_of_kubernetes_and_of_the_shell_are_resolved() {
-        let variables = Variables::from([("DB", "app"), ("HOST", "db")]);
+        let variables = ContainerEnv::from([("DB", "app"), ("HOST", "db")]);
         assert_eq!(
             expand("postgres://$(HOST)/${DB}", &variables),
             "postgres://db/app"
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_is_not_known_stays() {
-        let variables = Variables::from([("A", "$A")]);
+        let variables = ContainerEnv::from([("A", "$A")]);
         for text in [
             "$",
             "$$",

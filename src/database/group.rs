@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Kind, Named, Server, Variables, is_literal, url};
+use super::{ContainerEnv, Kind, Named, Server, is_literal, url};
 
 /// Words of a name that say that it is about a database, beside those of a kind.
 const DATABASE_WORDS: [&str; 7] = ["DB", "DATABASE", "SQL", "DATASOURCE", "JDBC", "DBS", "DSN"];
@@ -70,7 +70,7 @@ type Normal<'a> = BTreeMap<String, (&'a str, &'a str)>;
 
 /// Every database that a variable names by itself, its server and user taken from the variables beside
 /// it, and the database that a server's own image makes by default.
-pub(super) fn named(served: Option<Kind>, variables: &Variables) -> Vec<Named> {
+pub(super) fn named(served: Option<Kind>, variables: &ContainerEnv) -> Vec<Named> {
     let normal: Normal = variables
         .iter()
         .map(|(key, value)| (normalise(key), (*key, *value)))
@@ -86,7 +86,7 @@ pub(super) fn named(served: Option<Kind>, variables: &Variables) -> Vec<Named> {
 }
 
 /// The server of a variable of this name, such as `POSTGRES_DATABASES`.
-pub(super) fn server_of(kind: Kind, key: &str, variables: &Variables) -> Server {
+pub(super) fn server_of(kind: Kind, key: &str, variables: &ContainerEnv) -> Server {
     let normal: Normal = variables
         .iter()
         .map(|(key, value)| (normalise(key), (*key, *value)))

@@ -2,7 +2,7 @@
 //! none; init scripts of this kind are everywhere, and so are these names.
 
 use super::group::server_of;
-use super::{Kind, Named, Variables, is_literal};
+use super::{ContainerEnv, Kind, Named, is_literal};
 
 /// The databases of a variable whose name says that it lists them. Items are parted by commas,
 /// semicolons or spaces; one may be `name:owner`, or `name:owner:password`, of which the last is dropped.
@@ -10,7 +10,7 @@ pub(super) fn named(
     served: Option<Kind>,
     key: &str,
     value: &str,
-    variables: &Variables,
+    variables: &ContainerEnv,
 ) -> Vec<Named> {
     let upper = key.to_ascii_uppercase();
     let last = upper.rsplit('_').next().unwrap_or_default();
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     fn read(key: &str, value: &str) -> Vec<String> {
-        let found = named(None, key, value, &Variables::new());
+        let found = named(None, key, value, &ContainerEnv::new());
         found
             .into_iter()
             .map(|n| {

@@ -131,17 +131,17 @@ pub struct Named {
 }
 
 /// A container's environment, values after interpolation.
-pub type Variables<'a> = BTreeMap<&'a str, &'a str>;
+pub type ContainerEnv<'a> = BTreeMap<&'a str, &'a str>;
 
 /// The databases that a container's environment names; `via` is the variable. `image` tells whether the
 /// container is itself a database server, whose own database may come without any variable (`via` is then
 /// `image`). Values may refer to other variables as `$(NAME)` or `${NAME}`.
-pub fn in_environment(image: Option<&str>, variables: &Variables) -> Vec<Named> {
+pub fn in_environment(image: Option<&str>, variables: &ContainerEnv) -> Vec<Named> {
     let expanded: BTreeMap<&str, String> = variables
         .iter()
         .map(|(key, value)| (*key, expand(value, variables)))
         .collect();
-    let variables: Variables = expanded
+    let variables: ContainerEnv = expanded
         .iter()
         .map(|(key, value)| (*key, value.as_str()))
         .collect();
@@ -176,7 +176,7 @@ pub fn in_text(image: Option<&str>, text: &str, via: &str) -> Vec<Named> {
 pub fn in_command(
     image: Option<&str>,
     words: &[&str],
-    variables: &Variables,
+    variables: &ContainerEnv,
     via: &str,
 ) -> Vec<Named> {
     let words: Vec<_> = words.iter().map(|word| expand(word, variables)).collect();
@@ -192,7 +192,7 @@ pub fn in_command(
 }
 
 /// Where libpq goes if a command does not say (PostgreSQL manual, "Environment Variables").
-fn by_libpq(named: &mut Named, variables: &Variables) {
+fn by_libpq(named: &mut Named, variables: &ContainerEnv) {
     let port = variables.get("PGPORT").and_then(|port| port.parse().ok());
     match &mut named.server {
         _ if named.kind != Kind::Postgres => {}

@@ -287,7 +287,7 @@ fn an_init_script_in_a_server_image_makes_that_servers_databases() {
 
 #[test]
 fn commands_are_read_as_words_and_as_a_shells_line() {
-    let variables = Variables::from([("DB", "app")]);
+    let variables = ContainerEnv::from([("DB", "app")]);
     let read = |words: &[&str]| show(in_command(None, words, &variables, "command"));
     assert_eq!(
         read(&["createdb", "-h", "db", "$(DB)"]),
@@ -305,7 +305,7 @@ fn commands_are_read_as_words_and_as_a_shells_line() {
 
 #[test]
 fn a_command_goes_where_libpqs_variables_lead() {
-    let variables = Variables::from([("PGHOST", "db"), ("PGPORT", "5439")]);
+    let variables = ContainerEnv::from([("PGHOST", "db"), ("PGPORT", "5439")]);
     let read = |words: &[&str]| show(in_command(None, words, &variables, "command"));
     assert_eq!(
         read(&["psql", "-d", "app"]),
@@ -337,7 +337,7 @@ proptest! {
     fn no_text_makes_it_panic(text in "(?s).{0,200}", image in ".{0,20}") {
         in_text(Some(&image), &text, "x");
         settings(&text);
-        in_environment(Some(&image), &Variables::from([(text.as_str(), image.as_str()), ("A_DB", &text)]));
+        in_environment(Some(&image), &ContainerEnv::from([(text.as_str(), image.as_str()), ("A_DB", &text)]));
     }
 
     #[test]
@@ -350,8 +350,8 @@ proptest! {
         let text = words.concat();
         in_text(None, &text, "x");
         let list: Vec<_> = words.iter().map(String::as_str).collect();
-        in_command(Some("postgres"), &list, &Variables::from([("é", text.as_str())]), "x");
-        in_environment(None, &Variables::from([(text.as_str(), text.as_str()), ("POSTGRES_DBS", &text), ("PGHOST", &text), ("PGUSER", "x")]));
+        in_command(Some("postgres"), &list, &ContainerEnv::from([("é", text.as_str())]), "x");
+        in_environment(None, &ContainerEnv::from([(text.as_str(), text.as_str()), ("POSTGRES_DBS", &text), ("PGHOST", &text), ("PGUSER", "x")]));
         settings(&text);
     }
 

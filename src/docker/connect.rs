@@ -8,7 +8,7 @@ use std::time::Duration;
 use bollard::{API_DEFAULT_VERSION, Docker};
 use tokio::sync::OnceCell;
 
-use super::endpoint::{Endpoint, Surroundings, candidates};
+use super::endpoint::{EndpointInputs, EngineAddress, candidates};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 
@@ -64,15 +64,15 @@ impl Engine {
 /// # Errors
 /// [`Code::DockerUnavailable`] with every address that was tried and what it answered.
 pub async fn connect(environment: &Environment) -> Result<Engine> {
-    first_answering(&candidates(&Surroundings::of(environment))?, environment).await
+    first_answering(&candidates(&EndpointInputs::of(environment))?, environment).await
 }
 
-async fn first_answering(endpoints: &[Endpoint], environment: &Environment) -> Result<Engine> {
+async fn first_answering(endpoints: &[EngineAddress], environment: &Environment) -> Result<Engine> {
     let mut tried = Vec::new();
     for endpoint in endpoints {
         match answer_of(endpoint).await {
             Ok(docker) => {
-                let Endpoint { host, tls, .. } = endpoint.clone();
+                let EngineAddress { host, tls, .. } = endpoint.clone();
                 return Ok(Engine {
                     docker,
                     host,
@@ -93,7 +93,7 @@ async fn first_answering(endpoints: &[Endpoint], environment: &Environment) -> R
 }
 
 /// The connection, after one round trip on it.
-async fn answer_of(endpoint: &Endpoint) -> Result<Docker, String> {
+async fn answer_of(endpoint: &EngineAddress) -> Result<Docker, String> {
     let docker = client(endpoint).map_err(|e| e.to_string())?;
     match tokio::time::timeout(FIRST_ANSWER, docker.negotiate_version()).await {
         Ok(Ok(docker)) => Ok(docker.with_timeout(ANY_REQUEST)),
@@ -105,7 +105,7 @@ async fn answer_of(endpoint: &Endpoint) -> Result<Docker, String> {
     }
 }
 
-fn client(endpoint: &Endpoint) -> Result<Docker, bollard::errors::Error> {
+fn client(endpoint: &EngineAddress) -> Result<Docker, bollard::errors::Error> {
     let host = endpoint.host.as_str();
     let seconds = FIRST_ANSWER.as_secs();
     match &endpoint.tls {
@@ -144,8 +144,8 @@ fn hint(tried: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn at(host: String) -> Endpoint {
-        Endpoint {
+    fn at(host: String) -> EngineAddress {
+        EngineAddress {
             host,
             tls: None,
             source: "DOCKER_HOST".to_owned(),

@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use bollard::auth::DockerCredentials;
 use serde::Deserialize;
 
-use super::endpoint::Surroundings;
+use super::endpoint::EndpointInputs;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::process::Cmd;
@@ -73,8 +73,12 @@ struct Told {
 /// The credentials for the registries that a build may ask: Docker Hub, and those that `text` names. Beside them what
 /// kept others from being found; a build may well do without.
 pub async fn credentials(environment: &Environment, text: &str) -> (Credentials, Vec<Error>) {
-    let file = std::fs::read(Surroundings::of(environment).config_dir.join("config.json"))
-        .unwrap_or_default();
+    let file = std::fs::read(
+        EndpointInputs::of(environment)
+            .config_dir
+            .join("config.json"),
+    )
+    .unwrap_or_default();
     // Whoever needs more of that file says what is wrong with it.
     let config: ConfigFile = serde_json::from_slice(&file).unwrap_or_default();
     let wanted = config

@@ -12,7 +12,7 @@ use crate::hex::hex;
 
 /// Where an Engine may be listening.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Endpoint {
+pub(super) struct EngineAddress {
     /// In the form of DOCKER_HOST: `unix:///var/run/docker.sock`, `tcp://10.0.0.1:2376`.
     pub host: String,
     /// The folder with `ca.pem`, `cert.pem` and `key.pem`, if the Engine is spoken to by TLS.
@@ -23,7 +23,7 @@ pub(super) struct Endpoint {
 
 /// What the resolution depends on; a value of its own so that it can be tested without touching the process.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Surroundings {
+pub(super) struct EndpointInputs {
     pub docker_host: Option<String>,
     pub docker_context: Option<String>,
     /// `DOCKER_TLS_VERIFY` is set and not empty.
@@ -35,7 +35,7 @@ pub(super) struct Surroundings {
     pub runtime_dir: Option<PathBuf>,
 }
 
-impl Surroundings {
+impl EndpointInputs {
     pub(super) fn of(environment: &Environment) -> Self {
         let text = |key| {
             environment
@@ -64,7 +64,7 @@ impl Surroundings {
 ///
 /// # Errors
 /// [`Code::DockerUnavailable`] if the chosen context does not exist or cannot be read.
-pub(super) fn candidates(around: &Surroundings) -> Result<Vec<Endpoint>> {
+pub(super) fn candidates(around: &EndpointInputs) -> Result<Vec<EngineAddress>> {
     if let Some(host) = &around.docker_host {
         return Ok(vec![from_docker_host(around, host)]);
     }
@@ -74,14 +74,14 @@ pub(super) fn candidates(around: &Surroundings) -> Result<Vec<Endpoint>> {
     }
 }
 
-fn from_docker_host(around: &Surroundings, host: &str) -> Endpoint {
+fn from_docker_host(around: &EndpointInputs, host: &str) -> EngineAddress {
     let certificates = || {
         around
             .cert_path
             .clone()
             .unwrap_or_else(|| around.config_dir.clone())
     };
-    Endpoint {
+    EngineAddress {
         host: host.to_owned(),
         tls: around.tls_verify.then(certificates),
         source: "DOCKER_HOST".to_owned(),
@@ -89,7 +89,7 @@ fn from_docker_host(around: &Surroundings, host: &str) -> Endpoint {
 }
 
 /// DOCKER_CONTEXT, else `currentContext` of config.json. `default` means: no context.
-fn chosen_context(around: &Surroundings) -> Result<Option<String>> {
+fn chosen_context(around: &EndpointInputs) -> Result<Option<String>> {
     #[derive(Deserialize)]
     struct ConfigFile {
         #[serde(rename = "currentContext")]
@@ -111,7 +111,7 @@ fn chosen_context(around: &Surroundings) -> Result<Option<String>> {
 }
 
 /// A context is stored below the SHA-256 of its name (docker/cli, cli/context/store).
-fn from_context(config_dir: &Path, name: &str) -> Result<Endpoint> {
+fn from_context(config_dir: &Path, name: &str) -> Result<EngineAddress> {
     #[derive(Deserialize)]
     struct Meta {
         #[serde(rename = "Endpoints")]
@@ -133,7 +133,7 @@ fn from_context(config_dir: &Path, name: &str) -> Result<Endpoint> {
     let host = host.ok_or_else(|| missing_context(name, &file))?;
     let tls =
         Some(config_dir.join("contexts/tls").join(&id).join("docker")).filter(|dir| dir.is_dir());
-    Ok(Endpoint {
+    Ok(EngineAddress {
         host,
         tls,
         source: format!("context `{name}`"),
@@ -158,7 +158,7 @@ fn unreadable(file: &Path, cause: &serde_json::Error) -> Error {
 }
 
 /// The default socket first, then Docker Desktop's, Colima's, OrbStack's, Rancher's and the rootless one.
-fn sockets(around: &Surroundings) -> Vec<Endpoint> {
+fn sockets(around: &EndpointInputs) -> Vec<EngineAddress> {
     let home = |path: &str| Some(around.home.join(path));
     let known = [
         (
@@ -183,7 +183,7 @@ fn sockets(around: &Surroundings) -> Vec<Endpoint> {
     ];
     let endpoint = |(source, path): (&str, Option<PathBuf>)| {
         let host = format!("unix://{}", path?.display());
-        Some(Endpoint {
+        Some(EngineAddress {
             host,
             tls: None,
             source: source.to_owned(),
@@ -196,7 +196,7 @@ fn sockets(around: &Surroundings) -> Vec<Endpoint> {
 mod tests {
     use super::*;
 
-    fn with_context(name: &str, meta: &str) -> (tempfile::TempDir, Surroundings) {
+    fn with_context(name: &str, meta: &str) -> (tempfile::TempDir, EndpointInputs) {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir
             .path()
@@ -204,7 +204,7 @@ mod tests {
             .join(hex(Sha256::digest(name)));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("meta.json"), meta).unwrap();
-        let around = Surroundings {
+        let around = EndpointInputs {
             config_dir: dir.path().to_owned(),
             home: "/home/ann".into(),
             ..Default::default()
@@ -212,7 +212,7 @@ mod tests {
         (dir, around)
     }
 
-    fn hosts(around: &Surroundings) -> Vec<String> {
+    fn hosts(around: &EndpointInputs) -> Vec<String> {
         candidates(around)
             .unwrap()
             .into_iter()

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compose::claims;
 use super::localhost::localhosts;
 use super::missing::of_project;
-use super::{Check, Facts, Id, Missing, Seen, findings, skipped, template};
+use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped, template};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;
 use crate::error::{Errors, Result};
@@ -20,7 +20,7 @@ use crate::release::{Prepared, effective_values};
 
 /// A rendered release.
 #[derive(Debug, Clone)]
-pub struct Chart {
+pub struct RenderedChart {
     pub release: String,
     pub namespace: String,
     pub rendered: Rendered,
@@ -32,7 +32,7 @@ pub struct Chart {
     pub origin: Origin,
 }
 
-impl Chart {
+impl RenderedChart {
     fn new(prepared: &Prepared, rendered: Rendered) -> Result<Self> {
         let sources: BTreeSet<_> = rendered
             .manifests
@@ -56,7 +56,13 @@ impl Chart {
 
     /// Adds the template of an object, at the first line that holds one of these words, or the release in
     /// devk.yaml where the template is in an archive.
-    pub fn show(&self, check: Check, of: Place, words: &[&str], text: impl Into<String>) -> Check {
+    pub fn show(
+        &self,
+        check: Check,
+        of: TemplateRef,
+        words: &[&str],
+        text: impl Into<String>,
+    ) -> Check {
         let Some((file, template)) = self.templates.get(of.source) else {
             return check.at(
                 &self.origin.file,
@@ -106,7 +112,7 @@ impl Chart {
 
 /// The template that a rendered object comes from.
 #[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
+pub struct TemplateRef<'a> {
     /// helm's name of the template.
     pub source: &'a str,
     /// `Deployment/api`.
@@ -136,7 +142,7 @@ pub(super) async fn look(
     project: Result<&Project, &Missing>,
     paths: &Paths,
     environment: &Environment,
-) -> Seen<Vec<Chart>> {
+) -> Looked<Vec<RenderedChart>> {
     let project = of_project(project)?;
     if project.releases.is_empty() {
         return Err(Missing::Skipped("devk.yaml names no charts".to_owned()));
@@ -155,11 +161,11 @@ pub(super) async fn look(
     };
     let charts = releases
         .into_iter()
-        .map(|release| Chart::new(&release.prepared, release.rendered));
+        .map(|release| RenderedChart::new(&release.prepared, release.rendered));
     Ok(charts.collect::<Result<Vec<_>>>().map_err(Errors::from)?)
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let ids = [
         Id::ChartsRender,
         Id::ChartsServices,
@@ -190,8 +196,9 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
         .project
         .as_ref()
         .is_ok_and(|project| project.allow_node_port);
-    let each =
-        |find: &dyn Fn(&Chart) -> Vec<Check>| charts.iter().flat_map(find).collect::<Vec<_>>();
+    let each = |find: &dyn Fn(&RenderedChart) -> Vec<Check>| {
+        charts.iter().flat_map(find).collect::<Vec<_>>()
+    };
     checks.extend(findings(
         Id::ChartsServices,
         each(&|chart| services(chart, allowed)),
@@ -230,10 +237,10 @@ pub(super) fn object(manifest: &Manifest) -> String {
     )
 }
 
-fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
+fn services(chart: &RenderedChart, allowed: bool) -> Vec<Check> {
     let open = chart.rendered.services(&chart.namespace).into_iter();
     let open = open.filter(|service| matches!(service.kind.as_str(), "NodePort" | "LoadBalancer"));
-    let finding = |service: crate::release::manifest::Service| {
+    let finding = |service: crate::release::manifest::ManifestService| {
         let text = format!("Service `{}` has type {}", service.name, service.kind);
         let check = if allowed {
             Check::warning(
@@ -245,7 +252,7 @@ fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
         };
         let type_line = format!("type: {}", service.kind);
         let object = format!("Service/{}", service.name);
-        let of = Place {
+        let of = TemplateRef {
             source: &service.source,
             object: &object,
         };
@@ -255,7 +262,7 @@ fn services(chart: &Chart, allowed: bool) -> Vec<Check> {
     open.map(finding).collect()
 }
 
-fn host_ports(chart: &Chart) -> Vec<Check> {
+fn host_ports(chart: &RenderedChart) -> Vec<Check> {
     let mut found = vec![];
     for pod in pods::pods(&chart.rendered) {
         for port in pod
@@ -271,7 +278,7 @@ fn host_ports(chart: &Chart) -> Vec<Check> {
                 format!("`{owner}` takes port {number} of its node"),
             );
             let line = format!("hostPort: {number}");
-            let of = Place {
+            let of = TemplateRef {
                 source: &pod.manifest.source,
                 object: &owner,
             };
@@ -284,7 +291,7 @@ fn host_ports(chart: &Chart) -> Vec<Check> {
     found
 }
 
-fn host_networks(chart: &Chart) -> Vec<Check> {
+fn host_networks(chart: &RenderedChart) -> Vec<Check> {
     let pods = pods::pods(&chart.rendered)
         .into_iter()
         .filter(|pod| pod.spec["hostNetwork"] == true);
@@ -294,7 +301,7 @@ fn host_networks(chart: &Chart) -> Vec<Check> {
             Id::ChartsHostNetwork,
             format!("`{owner}` uses its node's network"),
         );
-        let of = Place {
+        let of = TemplateRef {
             source: &pod.manifest.source,
             object: &owner,
         };
@@ -315,7 +322,7 @@ mod tests {
             "postgresql": {"auth": {"database": "shop", "username": "shop"}},
             "external": {"host": "db.example", "database": "shop", "port": 5432},
         });
-        let chart = Chart {
+        let chart = RenderedChart {
             release: String::new(),
             namespace: String::new(),
             rendered: Rendered::default(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::missing::of_project;
-use super::{Check, Id, Missing, Seen, skipped};
+use super::{Check, Id, Looked, Missing, skipped};
 use crate::cluster::namespace::{self, Resident};
 use crate::cluster::{Access, Handle, State};
 use crate::config::Project;
@@ -13,13 +13,13 @@ use crate::paths::Paths;
 
 /// The cluster that the project names.
 #[derive(Debug, Clone, Default)]
-pub struct Cluster {
+pub struct ClusterFacts {
     pub name: String,
     /// As devk.yaml spells it.
     pub provider: &'static str,
     /// [`State::word`].
     pub state: &'static str,
-    pub pin: Pin,
+    pub pin: PinFacts,
     /// Of the API server: `v1.36.3`. None if it was not asked.
     pub version: Option<String>,
     /// The projects on it.
@@ -28,7 +28,7 @@ pub struct Cluster {
 }
 
 #[derive(Debug, Clone, Default)]
-pub enum Pin {
+pub enum PinFacts {
     /// There is nothing to pin.
     #[default]
     None,
@@ -43,7 +43,7 @@ pub(super) async fn look(
     engine: &Result<Engine>,
     project: Result<&Project, &Missing>,
     paths: &Paths,
-) -> Seen<Cluster> {
+) -> Looked<ClusterFacts> {
     let project = of_project(project)?;
     let Ok(engine) = engine else {
         return Err(Missing::Skipped(
@@ -52,28 +52,28 @@ pub(super) async fn look(
     };
     let handle = Handle::of(engine, &project.cluster, paths);
     let state = handle.state().await?;
-    let mut cluster = Cluster {
+    let mut cluster = ClusterFacts {
         name: project.cluster.name.clone(),
         provider: project.cluster.provider.word(),
         state: state.word(),
         kubeconfig: handle.kubeconfig(),
-        ..Cluster::default()
+        ..ClusterFacts::default()
     };
     if let State::Running(nodes) = &state {
         cluster.pin = match handle.pinned(nodes).await {
             Ok(Some(access)) => {
                 ask(&access, &mut cluster).await;
-                Pin::Pinned(access.pin.uid)
+                PinFacts::Pinned(access.pin.uid)
             }
-            Ok(None) => Pin::Foreign,
-            Err(error) => Pin::Broken(error),
+            Ok(None) => PinFacts::Foreign,
+            Err(error) => PinFacts::Broken(error),
         };
     }
     Ok(cluster)
 }
 
 /// What is not answered is left out: that the cluster answers at all is said by its pin.
-async fn ask(access: &Access, cluster: &mut Cluster) {
+async fn ask(access: &Access, cluster: &mut ClusterFacts) {
     let (version, residents) = tokio::join!(
         access.client.apiserver_version(),
         namespace::projects(&access.client)
@@ -82,7 +82,7 @@ async fn ask(access: &Access, cluster: &mut Cluster) {
     cluster.residents = residents.unwrap_or_default();
 }
 
-pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
+pub(super) fn checks(cluster: &Looked<ClusterFacts>) -> Vec<Check> {
     let ids = [Id::ClusterState, Id::ClusterPin];
     match cluster {
         Ok(cluster) => vec![state(cluster), pin(cluster)],
@@ -97,8 +97,8 @@ pub(super) fn checks(cluster: &Seen<Cluster>) -> Vec<Check> {
     }
 }
 
-fn state(cluster: &Cluster) -> Check {
-    let Cluster {
+fn state(cluster: &ClusterFacts) -> Check {
+    let ClusterFacts {
         name,
         provider,
         state,
@@ -122,20 +122,22 @@ fn state(cluster: &Cluster) -> Check {
     )
 }
 
-fn pin(cluster: &Cluster) -> Check {
+fn pin(cluster: &ClusterFacts) -> Check {
     let id = Id::ClusterPin;
     match &cluster.pin {
-        Pin::Pinned(uid) => Check::ok(id, format!("pinned: kube-system {uid}")),
-        Pin::Foreign => Check::warning(
+        PinFacts::Pinned(uid) => Check::ok(id, format!("pinned: kube-system {uid}")),
+        PinFacts::Foreign => Check::warning(
             id,
             format!("cluster `{}` runs and devk has not pinned it", cluster.name),
         )
         .evidence("devk writes to no cluster but the one it pinned")
         .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
-        Pin::Broken(error) if error.code == Code::ClusterUnreachable => Check::failed(id, error)
-            .hint("devk down && devk up -d    # stops its nodes, and starts them anew"),
-        Pin::Broken(error) => Check::failed(id, error),
-        Pin::None => Check::skipped(
+        PinFacts::Broken(error) if error.code == Code::ClusterUnreachable => {
+            Check::failed(id, error)
+                .hint("devk down && devk up -d    # stops its nodes, and starts them anew")
+        }
+        PinFacts::Broken(error) => Check::failed(id, error),
+        PinFacts::None => Check::skipped(
             id,
             format!("cluster `{}` is {}", cluster.name, cluster.state),
         ),

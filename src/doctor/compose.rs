@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Check, Facts, Id, Missing, findings, skipped};
+use super::{Check, DoctorFacts, Id, Missing, findings, skipped};
 use crate::compose::{Compose, Port, Service};
 use crate::docker::PublishedPort;
 use crate::observe::numbers;
@@ -101,7 +101,7 @@ fn meet(one: Option<&str>, two: Option<&str>) -> bool {
     any(one) || any(two) || one == two
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let ids = [Id::ComposeFiles, Id::ComposePorts];
     match &facts.compose {
         Err(missing @ Missing::Failed(errors)) => {

@@ -3,17 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use super::charts::{Chart, Place};
+use super::charts::{RenderedChart, TemplateRef};
 use super::compose::{Claim, claims};
 use super::pod_databases::{inside_pods, is_loopback};
-use super::{Check, Facts, Id, Missing, findings, skipped};
+use super::{Check, DoctorFacts, Id, Missing, findings, skipped};
 use crate::bridge::service;
-use crate::compose::{Compose, Database as ComposeDatabase, Service};
+use crate::compose::{Compose, ComposeDatabase, Service};
 use crate::database::{self, Kind, MACHINE, Named, Server};
-use crate::release::databases::{self as rendered, Database};
+use crate::release::databases::{self as rendered, ManifestDatabase};
 use crate::release::outside::Outside;
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let beside = [
         Id::DatabasesShared,
         Id::DatabasesPort,
@@ -65,15 +65,15 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 
 /// A database that a chart looks for on this machine.
 struct Meeting<'a> {
-    chart: &'a Chart,
-    database: Database,
+    chart: &'a RenderedChart,
+    database: ManifestDatabase,
     port: u16,
     /// What Compose publishes there; None: nothing.
     claim: Option<Claim<'a>>,
 }
 
 fn meetings<'a>(
-    charts: &'a [Chart],
+    charts: &'a [RenderedChart],
     compose: &'a Compose,
     here: &BTreeSet<IpAddr>,
 ) -> Vec<Meeting<'a>> {
@@ -106,7 +106,10 @@ fn meetings<'a>(
 
 /// Names without an address, as init scripts have them, may be on any server of Compose's that the charts use
 /// otherwise, unless they run one of their own.
-fn assumed<'a>(unaddressed: &[(&'a Chart, Database)], met: &[Meeting<'a>]) -> Vec<Meeting<'a>> {
+fn assumed<'a>(
+    unaddressed: &[(&'a RenderedChart, ManifestDatabase)],
+    met: &[Meeting<'a>],
+) -> Vec<Meeting<'a>> {
     let runs_own = |kind: Kind| {
         unaddressed
             .iter()
@@ -158,7 +161,7 @@ impl Meeting<'_> {
 
     /// Adds where the manifests name it.
     fn show(&self, check: Check) -> Check {
-        let Database {
+        let ManifestDatabase {
             named,
             source,
             object,
@@ -176,7 +179,7 @@ impl Meeting<'_> {
             &[key][..]
         };
         self.chart
-            .show(check, Place { source, object }, words, text)
+            .show(check, TemplateRef { source, object }, words, text)
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::network::Subnet;
-use super::{Check, Id, Missing, Seen, skipped};
+use super::{Check, Id, Looked, Missing, skipped};
 use crate::docker::{Engine, PublishedPort, published_ports};
 use crate::environment::Environment;
 use crate::error::Result;
@@ -63,7 +63,7 @@ pub struct Choice {
     pub context: Option<String>,
 }
 
-pub(super) async fn look(engine: &Result<Engine>, environment: &Environment) -> Seen<Docker> {
+pub(super) async fn look(engine: &Result<Engine>, environment: &Environment) -> Looked<Docker> {
     let engine = engine.as_ref().map_err(|error| error.clone())?;
     let refused =
         |e: bollard::errors::Error| crate::docker::request_failed("the Engine is not well", &e);
@@ -169,7 +169,7 @@ fn choice(environment: &Environment) -> Choice {
     }
 }
 
-pub(super) fn checks(docker: &Seen<Docker>) -> Vec<Check> {
+pub(super) fn checks(docker: &Looked<Docker>) -> Vec<Check> {
     let ids = [
         Id::DockerEngine,
         Id::DockerBuildkit,
@@ -288,14 +288,14 @@ fn forwarding(docker: &Docker) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
+    use super::super::CheckStatus;
     use super::*;
 
     #[test]
     fn buildkit_needs_api_1_39() {
-        assert_eq!(buildkit("1.38").status, Status::Error);
-        assert_eq!(buildkit("1.41").status, Status::Ok);
-        assert_eq!(buildkit("").status, Status::Error);
+        assert_eq!(buildkit("1.38").status, CheckStatus::Error);
+        assert_eq!(buildkit("1.41").status, CheckStatus::Ok);
+        assert_eq!(buildkit("").status, CheckStatus::Error);
     }
 
     #[test]
@@ -344,19 +344,19 @@ mod tests {
             command: "/usr/bin/dockerd --userland-proxy=false".into(),
             ..Docker::default()
         };
-        assert_eq!(forwarding(&by_flag).status, Status::Warning);
+        assert_eq!(forwarding(&by_flag).status, CheckStatus::Warning);
         let no_rules = Docker {
             command: "dockerd --iptables=false".into(),
             ..Docker::default()
         };
-        assert_eq!(forwarding(&no_rules).status, Status::Error);
+        assert_eq!(forwarding(&no_rules).status, CheckStatus::Error);
         assert_eq!(
             forwarding(&Docker {
                 forwards: Some(true),
                 ..Docker::default()
             })
             .status,
-            Status::Ok
+            CheckStatus::Ok
         );
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::charts::Chart;
-use super::cluster::Cluster;
+use super::charts::RenderedChart;
+use super::cluster::ClusterFacts;
 use super::docker::Docker;
 use super::leftovers::Leftovers;
 use super::machine::Machine;
-use super::missing::{Missing, Seen, of_project};
+use super::missing::{Looked, Missing, of_project};
 use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
@@ -24,21 +24,21 @@ use crate::paths::Paths;
 
 /// Everything that the checks go by.
 #[derive(Debug)]
-pub struct Facts {
-    pub project: Seen<Project>,
+pub struct DoctorFacts {
+    pub project: Looked<Project>,
     /// None: there is no Compose stack.
-    pub compose: Seen<Option<Compose>>,
-    pub charts: Seen<Vec<Chart>>,
-    pub ports: Seen<Ports>,
-    pub docker: Seen<Docker>,
+    pub compose: Looked<Option<Compose>>,
+    pub charts: Looked<Vec<RenderedChart>>,
+    pub ports: Looked<Ports>,
+    pub docker: Looked<Docker>,
     pub tools: Tools,
-    pub cluster: Seen<Cluster>,
+    pub cluster: Looked<ClusterFacts>,
     pub network: Network,
     pub machine: Machine,
     pub leftovers: Leftovers,
 }
 
-impl Facts {
+impl DoctorFacts {
     /// Looks at everything and writes nothing but devk's cache of rendered charts.
     pub async fn gather(
         project: Result<Project, Errors>,
@@ -105,12 +105,12 @@ fn no_project(errors: Errors) -> Missing {
 fn compose(
     project: Result<&Project, &Missing>,
     environment: &Environment,
-) -> Seen<Option<Compose>> {
+) -> Looked<Option<Compose>> {
     Ok(compose::of_project(of_project(project)?, environment)?)
 }
 
 /// The check of the project file itself.
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     match &facts.project {
         Ok(project) => findings(
             Id::ProjectConfig,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::leftovers::is_dead;
-use super::{Facts, machine};
+use super::{DoctorFacts, machine};
 use crate::cluster::{Handle, State};
 use crate::config::ClusterConfig;
 use crate::docker;
@@ -25,7 +25,7 @@ pub enum Fix {
     /// Give back the ports of folders that are gone.
     Leases,
     /// Forget a cluster that is gone, by the name of its folder.
-    Cluster(String),
+    ClusterFacts(String),
     /// Raise a limit of the kernel.
     Limit {
         name: &'static str,
@@ -36,7 +36,7 @@ pub enum Fix {
 
 /// Everything that can be mended, in the order in which that is done. Images go before the leases that
 /// tell whose they are.
-pub fn fixes(facts: &Facts) -> Vec<Fix> {
+pub fn fixes(facts: &DoctorFacts) -> Vec<Fix> {
     let left = &facts.leftovers;
     let mut fixes: Vec<_> = left.sockets.iter().cloned().map(Fix::Socket).collect();
     fixes.extend(
@@ -52,7 +52,13 @@ pub fn fixes(facts: &Facts) -> Vec<Fix> {
             .filter(|leases| !leases.is_empty())
             .map(|_| Fix::Leases),
     );
-    fixes.extend(left.clusters.iter().flatten().cloned().map(Fix::Cluster));
+    fixes.extend(
+        left.clusters
+            .iter()
+            .flatten()
+            .cloned()
+            .map(Fix::ClusterFacts),
+    );
     let short = machine::short(&facts.machine.inotify);
     fixes.extend(
         short
@@ -71,7 +77,7 @@ impl Fix {
                 format!("remove the images of project `{project}`, whose folder is gone")
             }
             Self::Leases => "give back the ports of folders that are gone".to_owned(),
-            Self::Cluster(name) => format!("forget cluster `{name}`, which is gone"),
+            Self::ClusterFacts(name) => format!("forget cluster `{name}`, which is gone"),
             Self::Limit { name, is, wanted } => {
                 format!("raise fs.inotify.{name} from {is} to {wanted} until the next boot")
             }
@@ -83,7 +89,7 @@ impl Fix {
         match self {
             Self::Limit { name, is, .. } => Some(format!("sudo sysctl -w fs.inotify.{name}={is}")),
             Self::Images(_) => Some("devk up    # in a new checkout builds them again".to_owned()),
-            Self::Socket(_) | Self::Leases | Self::Cluster(_) => None,
+            Self::Socket(_) | Self::Leases | Self::ClusterFacts(_) => None,
         }
     }
 
@@ -106,7 +112,7 @@ impl Fix {
                     .map(drop)
             }
             Self::Leases => Leases::open(&paths.state).prune(),
-            Self::Cluster(folder) => forget(folder, paths, environment).await,
+            Self::ClusterFacts(folder) => forget(folder, paths, environment).await,
             Self::Limit { name, wanted, .. } => raise(name, *wanted, environment).await,
         }
     }

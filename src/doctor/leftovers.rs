@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::cluster::Cluster;
-use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
+use super::cluster::ClusterFacts;
+use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::cluster::namespace::Resident;
 use crate::cluster::{Handle, State};
 use crate::config::ClusterConfig;
@@ -23,15 +23,19 @@ pub struct Leftovers {
     /// Leases of folders that are gone.
     pub leases: Result<Vec<Lessee>>,
     /// Clusters of this Engine's that devk keeps notes of and Docker does not have.
-    pub clusters: Seen<Vec<String>>,
+    pub clusters: Looked<Vec<String>>,
     /// Project, and its folder that is gone.
-    pub namespaces: Seen<Vec<(String, PathBuf)>>,
+    pub namespaces: Looked<Vec<(String, PathBuf)>>,
     /// Project whose folder is gone, and its images.
-    pub images: Seen<Vec<(String, Vec<String>)>>,
+    pub images: Looked<Vec<(String, Vec<String>)>>,
 }
 
 /// Looks through devk's state, and at what Docker and the cluster have of it.
-pub async fn look(paths: &Paths, engine: Option<&Engine>, cluster: Option<&Cluster>) -> Leftovers {
+pub async fn look(
+    paths: &Paths,
+    engine: Option<&Engine>,
+    cluster: Option<&ClusterFacts>,
+) -> Leftovers {
     let lessees = Leases::open(&paths.state).lessees();
     let (alive, gone): (Vec<_>, Vec<_>) = lessees
         .iter()
@@ -63,7 +67,7 @@ pub(super) fn is_dead(socket: &Path) -> bool {
     refused.is_err_and(|e| e.kind() == std::io::ErrorKind::ConnectionRefused)
 }
 
-async fn clusters(engine: &Engine, paths: &Paths) -> Seen<Vec<String>> {
+async fn clusters(engine: &Engine, paths: &Paths) -> Looked<Vec<String>> {
     let folders = std::fs::read_dir(paths.state.join("clusters"))
         .into_iter()
         .flatten()
@@ -92,7 +96,7 @@ fn is_busy(folder: &Path) -> bool {
 }
 
 /// Those of other users and machines are theirs to look after.
-fn namespaces(cluster: Option<&Cluster>, own: &Owner) -> Seen<Vec<(String, PathBuf)>> {
+fn namespaces(cluster: Option<&ClusterFacts>, own: &Owner) -> Looked<Vec<(String, PathBuf)>> {
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
@@ -111,7 +115,7 @@ async fn images(
     engine: &Engine,
     gone: &[Lessee],
     alive: &[Lessee],
-) -> Seen<Vec<(String, Vec<String>)>> {
+) -> Looked<Vec<(String, Vec<String>)>> {
     let mut found = vec![];
     for lessee in gone
         .iter()
@@ -127,7 +131,7 @@ async fn images(
 
 const FIX: &str = "devk doctor --fix";
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let left = &facts.leftovers;
     let mut checks = sockets(&left.sockets);
     checks.extend(leases(&left.leases));
@@ -150,7 +154,7 @@ pub(super) fn checks(facts: &Facts) -> Vec<Check> {
 }
 
 /// One finding for all of a kind, which `--fix` removes.
-fn of<T>(id: Id, left: &Seen<Vec<T>>, what: &str, text: impl Fn(&T) -> String) -> Vec<Check> {
+fn of<T>(id: Id, left: &Looked<Vec<T>>, what: &str, text: impl Fn(&T) -> String) -> Vec<Check> {
     let left = match left {
         Ok(left) => left,
         Err(missing) => return skipped(&[id], missing),
@@ -202,7 +206,10 @@ fn leases(left: &Result<Vec<Lessee>>) -> Vec<Check> {
 }
 
 /// Their volumes may hold the only copy of something: they are the user's to remove.
-fn in_namespaces(left: &Seen<Vec<(String, PathBuf)>>, cluster: Option<&Cluster>) -> Vec<Check> {
+fn in_namespaces(
+    left: &Looked<Vec<(String, PathBuf)>>,
+    cluster: Option<&ClusterFacts>,
+) -> Vec<Check> {
     let id = Id::LeftoversNamespaces;
     let left = match left {
         Ok(left) => left,
@@ -277,10 +284,10 @@ mod tests {
             resident("other", note("m2", gone)),
             resident("there", note("m1", "/")),
         ];
-        let cluster = Cluster {
+        let cluster = ClusterFacts {
             version: Some("v1".into()),
             residents,
-            ..Cluster::default()
+            ..ClusterFacts::default()
         };
         let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();
         assert_eq!(found, [("own".to_owned(), PathBuf::from(gone))]);

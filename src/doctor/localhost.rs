@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::charts::{Chart, Place, object};
+use super::charts::{RenderedChart, TemplateRef, object};
 use super::compose::Claim;
-use super::{Check, Facts, Id};
+use super::{Check, DoctorFacts, Id};
 use crate::release::manifest::Manifest;
 use crate::release::pods;
 
@@ -64,7 +64,11 @@ fn collect(value: &Value, key: &str, own: bool, found: &mut Vec<Text>) {
     }
 }
 
-pub(super) fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<Check> {
+pub(super) fn localhosts(
+    chart: &RenderedChart,
+    claims: &[Claim],
+    facts: &DoctorFacts,
+) -> Vec<Check> {
     let pods = pods::pods(&chart.rendered);
     let mut found = vec![];
     for manifest in &chart.rendered.manifests {
@@ -91,12 +95,12 @@ pub(super) fn localhosts(chart: &Chart, claims: &[Claim], facts: &Facts) -> Vec<
 }
 
 fn localhost(
-    chart: &Chart,
+    chart: &RenderedChart,
     manifest: &Manifest,
     text: &Text,
     host: &str,
     claim: &Claim,
-    facts: &Facts,
+    facts: &DoctorFacts,
 ) -> Check {
     let address = format!("{host}:{}", claim.number);
     let key = &text.key;
@@ -106,7 +110,7 @@ fn localhost(
         claim.service.name
     );
     let check = Check::warning(Id::ChartsLocalhost, summary);
-    let of = Place {
+    let of = TemplateRef {
         source: &manifest.source,
         object: &owner,
     };

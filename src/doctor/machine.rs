@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::docker::Docker;
-use super::{Check, Facts, Id, Missing};
+use super::{Check, DoctorFacts, Id, Missing};
 
 const GIB: u64 = 1 << 30;
 
@@ -97,7 +97,7 @@ pub(super) fn short(inotify: &[(&'static str, u64)]) -> Vec<(&'static str, u64, 
         .collect()
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     vec![
         disk(&facts.machine),
         memory(facts),
@@ -131,7 +131,7 @@ fn disk(machine: &Machine) -> Check {
     }
 }
 
-fn memory(facts: &Facts) -> Check {
+fn memory(facts: &DoctorFacts) -> Check {
     let docker = facts.docker.as_ref().ok().and_then(|docker| docker.memory);
     // A cluster that runs has its memory already.
     let runs = facts
@@ -213,7 +213,7 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
+    use super::super::CheckStatus;
     use super::*;
 
     #[test]
@@ -226,16 +226,16 @@ mod tests {
             ..Machine::default()
         };
         let check = limits(&machine(dir.path()));
-        assert_eq!(check.status, Status::Warning);
+        assert_eq!(check.status, CheckStatus::Warning);
         assert_eq!(
             check.hint.as_deref(),
             Some("sudo sysctl -w fs.inotify.max_user_watches=524288")
         );
         std::fs::write(dir.path().join("max_user_watches"), "1048576\n").unwrap();
-        assert_eq!(limits(&machine(dir.path())).status, Status::Ok);
+        assert_eq!(limits(&machine(dir.path())).status, CheckStatus::Ok);
         assert_eq!(
             limits(&machine(Path::new("/nowhere"))).status,
-            Status::Skipped
+            CheckStatus::Skipped
         );
     }
 
@@ -259,7 +259,7 @@ mod tests {
         };
         assert_eq!(
             (status(GIB), status(5 * GIB), status(50 * GIB)),
-            (Status::Error, Status::Warning, Status::Ok)
+            (CheckStatus::Error, CheckStatus::Warning, CheckStatus::Ok)
         );
     }
 }

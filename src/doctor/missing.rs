@@ -33,10 +33,10 @@ impl<E: Into<Errors>> From<E> for Missing {
 }
 
 /// Something that was looked at.
-pub type Seen<T> = Result<T, Missing>;
+pub type Looked<T> = Result<T, Missing>;
 
 /// What depends on the project is skipped without one; its problems are told once.
-pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Seen<&'a Project> {
+pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Looked<&'a Project> {
     project.map_err(|missing| match missing {
         Missing::Skipped(why) => Missing::Skipped(why.clone()),
         Missing::Failed(_) => Missing::Skipped("devk.yaml cannot be read".to_owned()),

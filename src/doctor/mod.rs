@@ -1,7 +1,7 @@
 //! What is wrong with this machine and this project: checks with stable ids, each with evidence and
 //! one hint that can be pasted. One file a family.
 //!
-//! Everything is looked at first ([`Facts::gather`]); the checks are pure functions of what was seen
+//! Everything is looked at first ([`DoctorFacts::gather`]); the checks are pure functions of what was seen
 //! ([`check`]), and only [`fix`] changes anything.
 
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ pub mod ports;
 mod template;
 pub mod tools;
 
-pub use facts::Facts;
+pub use facts::DoctorFacts;
 pub use id::Id;
-pub use missing::{Missing, Seen};
+pub use missing::{Looked, Missing};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum CheckStatus {
     Ok,
     Warning,
     Error,
@@ -55,14 +55,14 @@ pub struct Evidence {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
     pub id: Id,
-    pub status: Status,
+    pub status: CheckStatus,
     pub summary: String,
     pub hint: Option<String>,
     pub evidence: Vec<Evidence>,
 }
 
 impl Check {
-    pub fn new(id: Id, status: Status, summary: impl Into<String>) -> Self {
+    pub fn new(id: Id, status: CheckStatus, summary: impl Into<String>) -> Self {
         Self {
             id,
             status,
@@ -73,20 +73,20 @@ impl Check {
     }
 
     pub fn ok(id: Id, summary: impl Into<String>) -> Self {
-        Self::new(id, Status::Ok, summary)
+        Self::new(id, CheckStatus::Ok, summary)
     }
 
     pub fn warning(id: Id, summary: impl Into<String>) -> Self {
-        Self::new(id, Status::Warning, summary)
+        Self::new(id, CheckStatus::Warning, summary)
     }
 
     pub fn error(id: Id, summary: impl Into<String>) -> Self {
-        Self::new(id, Status::Error, summary)
+        Self::new(id, CheckStatus::Error, summary)
     }
 
     /// It could not be looked at.
     pub fn skipped(id: Id, why: impl Into<String>) -> Self {
-        Self::new(id, Status::Skipped, why)
+        Self::new(id, CheckStatus::Skipped, why)
     }
 
     /// An error met on the way is the finding.
@@ -181,7 +181,7 @@ fn skipped(ids: &[Id], why: &Missing) -> Vec<Check> {
 }
 
 /// All checks, in the order of [`Id::ALL`]. Pure.
-pub fn check(facts: &Facts) -> Vec<Check> {
+pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     let mut checks = facts::checks(facts);
     checks.extend(compose::checks(facts));
     checks.extend(ports::checks(facts));

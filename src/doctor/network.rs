@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::{Check, Facts, Id, findings};
+use super::{Check, DoctorFacts, Id, findings};
 
 /// kind's own ranges (kind, "Configuration", Networking); devk changes neither.
 const RANGES: [(&str, &str); 2] = [("pods", "10.244.0.0/16"), ("Services", "10.96.0.0/16")];
@@ -110,7 +110,7 @@ pub fn addresses(text: &str) -> BTreeSet<IpAddr> {
         .collect()
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let id = Id::NetworkSubnets;
     if facts.network.routes.is_empty() {
         return vec![Check::skipped(

@@ -2,15 +2,15 @@
 
 use std::net::IpAddr;
 
-use super::charts::{Chart, Place};
+use super::charts::{RenderedChart, TemplateRef};
 use super::{Check, Id};
 use crate::database::{self, Kind, Named, Server};
 use crate::release::databases as rendered;
-use crate::release::pods::{self, Settings};
+use crate::release::pods::{self, ConfigSources};
 
 /// `localhost` in a pod is the pod itself.
-pub(super) fn inside_pods(chart: &Chart) -> Vec<Check> {
-    let settings = Settings::of(&chart.rendered, &chart.namespace);
+pub(super) fn inside_pods(chart: &RenderedChart) -> Vec<Check> {
+    let settings = ConfigSources::of(&chart.rendered, &chart.namespace);
     let mut found = vec![];
     for pod in pods::pods(&chart.rendered) {
         for container in pod.containers() {
@@ -22,7 +22,7 @@ pub(super) fn inside_pods(chart: &Chart) -> Vec<Check> {
     found
 }
 
-fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
+fn inside_pod(chart: &RenderedChart, pod: &pods::Pod, named: Named) -> Option<Check> {
     let Server::At { host, port } = &named.server else {
         return None;
     };
@@ -40,7 +40,7 @@ fn inside_pod(chart: &Chart, pod: &pods::Pod, named: Named) -> Option<Check> {
         named.name
     );
     let check = Check::error(Id::DatabasesLocalhost, summary);
-    let of = Place {
+    let of = TemplateRef {
         source: &pod.manifest.source,
         object: &object,
     };

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::compose::{Claim, claims};
 use super::missing::of_project;
-use super::{Check, Facts, Id, Missing, Seen, findings, skipped};
+use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::compose::Compose;
 use crate::config::{Origin, Project};
 use crate::daemon::client;
@@ -45,7 +45,7 @@ pub async fn look(
     paths: &Paths,
     compose: Option<&Compose>,
     containers: Option<&[PublishedPort]>,
-) -> Seen<Ports> {
+) -> Looked<Ports> {
     let project = of_project(project)?;
     let session = client::status(paths, &project.id).await.ok().flatten();
     let own: BTreeSet<u16> = session
@@ -110,7 +110,7 @@ async fn listening(wanted: &BTreeSet<u16>, own: &BTreeSet<u16>) -> BTreeMap<u16,
         .collect()
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let ids = [
         Id::PortsCompose,
         Id::PortsContainers,

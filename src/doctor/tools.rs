@@ -1,6 +1,6 @@
 //! The programs devk runs, and kubectl, which people run beside it: are they there, will their versions do.
 
-use super::{Check, Facts, Id};
+use super::{Check, DoctorFacts, Id};
 use crate::config::Provider;
 use crate::environment::Environment;
 use crate::error::Result;
@@ -73,7 +73,7 @@ async fn ask(tool: &Tool, environment: &Environment) -> Result<String> {
         .stdout)
 }
 
-pub(super) fn checks(facts: &Facts) -> Vec<Check> {
+pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let told = |tool: &Tool, output: &Result<String>| match output {
         Ok(text) => judge(tool, text),
         Err(error) => Check::failed(tool.id, error),
@@ -149,19 +149,22 @@ fn version(text: &str) -> Option<((u32, u32), &str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Status;
+    use super::super::CheckStatus;
     use super::*;
 
     #[test]
     fn an_old_tool_is_an_error_and_a_new_one_is_fine() {
-        assert_eq!(judge(&HELM, "v3.7.2+g663a896").status, Status::Error);
-        assert_eq!(judge(&HELM, "v3.12.3+g3a31588").status, Status::Warning);
-        assert_eq!(judge(&HELM, "v4.3.1").status, Status::Ok);
+        assert_eq!(judge(&HELM, "v3.7.2+g663a896").status, CheckStatus::Error);
+        assert_eq!(
+            judge(&HELM, "v3.12.3+g3a31588").status,
+            CheckStatus::Warning
+        );
+        assert_eq!(judge(&HELM, "v4.3.1").status, CheckStatus::Ok);
         assert_eq!(
             judge(&KIND, "kind v0.33.0 go1.26 linux/amd64").summary,
             "kind v0.33.0"
         );
-        assert_eq!(judge(&KIND, "?").status, Status::Warning);
+        assert_eq!(judge(&KIND, "?").status, CheckStatus::Warning);
     }
 
     #[test]
@@ -179,11 +182,11 @@ mod tests {
                 status(Some("v1.33.9")),
                 status(None)
             ),
-            (Status::Ok, Status::Ok, Status::Ok)
+            (CheckStatus::Ok, CheckStatus::Ok, CheckStatus::Ok)
         );
         assert_eq!(
             (status(Some("v1.36.0")), status(Some("v1.32.0"))),
-            (Status::Warning, Status::Warning)
+            (CheckStatus::Warning, CheckStatus::Warning)
         );
     }
 }

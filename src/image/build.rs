@@ -15,7 +15,7 @@ use futures::{Stream, StreamExt};
 use tokio::sync::mpsc;
 
 use super::context::{dockerfile_in_tar, read_dockerfile};
-use super::trace::{Trace, line_of};
+use super::trace::{BuildTrace, line_of};
 use super::upload::{UploadState, upload};
 use super::{ImageRef, USER_LABEL, own_user};
 use crate::config::ImageConfig;
@@ -58,7 +58,7 @@ pub async fn build(
         image,
         state,
         step,
-        trace: Trace::default(),
+        trace: BuildTrace::default(),
         classic: String::new(),
         unshown: None,
     };
@@ -191,7 +191,7 @@ struct Run<'a> {
     image: &'a ImageConfig,
     state: UploadState,
     step: &'a Step,
-    trace: Trace,
+    trace: BuildTrace,
     /// What a builder that is not BuildKit (Podman's) printed.
     classic: String,
     /// What happened since the last tick: the last of it is shown at the next one.
@@ -273,7 +273,7 @@ impl Run<'_> {
 }
 
 /// The error for a build that BuildKit ended, `said` being its own words.
-fn explain(image: &str, file: &Path, dockerfile: &str, trace: &Trace, said: &str) -> Error {
+fn explain(image: &str, file: &Path, dockerfile: &str, trace: &BuildTrace, said: &str) -> Error {
     let short = said.rsplit("failed to solve: ").next().unwrap_or(said);
     let short = short
         .rsplit("failed to solve with frontend gateway.v0: ")

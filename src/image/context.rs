@@ -17,18 +17,18 @@ const OUTSIDE_DOCKERFILE: &str = ".devk.Dockerfile";
 
 /// One entry of the context.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ContextEntry {
     /// Relative to the context.
     pub path: PathBuf,
     /// Where it is read from.
     pub disk: PathBuf,
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// The permission bits, 0o7777.
     pub mode: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     Folder,
     File,
     /// A symbolic link is sent as one; where it points to is for the image to say.
@@ -46,7 +46,7 @@ pub(super) fn dockerfile_in_tar(image: &ImageConfig) -> PathBuf {
 /// # Errors
 /// [`Code::ImageContext`] naming the file that cannot be read, or pointing at devk.yaml if the
 /// context or the Dockerfile is not there; what `each` says.
-pub fn walk(image: &ImageConfig, mut each: impl FnMut(Entry) -> Result<()>) -> Result<()> {
+pub fn walk(image: &ImageConfig, mut each: impl FnMut(ContextEntry) -> Result<()>) -> Result<()> {
     if !image.context.is_dir() {
         return Err(missing(image, "build context", &image.context));
     }
@@ -131,8 +131,8 @@ struct Walk<'a> {
     ignore: Ignore,
     dockerfile: PathBuf,
     /// The folders on the way that are ignored themselves: sent with what an exception kept of their content.
-    waiting: Vec<Entry>,
-    each: &'a mut dyn FnMut(Entry) -> Result<()>,
+    waiting: Vec<ContextEntry>,
+    each: &'a mut dyn FnMut(ContextEntry) -> Result<()>,
 }
 
 impl Walk<'_> {
@@ -166,7 +166,7 @@ impl Walk<'_> {
         let Some(entry) = entry(path.clone(), disk)? else {
             return Ok(());
         };
-        let is_folder = entry.kind == Kind::Folder;
+        let is_folder = entry.kind == EntryKind::Folder;
         let depth = self.waiting.len();
         if ignored {
             self.waiting.push(entry);
@@ -180,7 +180,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn send(&mut self, entry: Entry) -> Result<()> {
+    fn send(&mut self, entry: ContextEntry) -> Result<()> {
         self.waiting
             .drain(..)
             .chain([entry])
@@ -189,21 +189,21 @@ impl Walk<'_> {
 }
 
 /// None for what is neither file, folder nor link, and for what has just vanished.
-fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<Entry>> {
+fn entry(path: PathBuf, disk: PathBuf) -> Result<Option<ContextEntry>> {
     let metadata = match std::fs::symlink_metadata(&disk) {
         Ok(metadata) => metadata,
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(unreadable(&disk, &cause)),
     };
     let kind = match metadata.file_type() {
-        kind if kind.is_dir() => Kind::Folder,
-        kind if kind.is_file() => Kind::File,
+        kind if kind.is_dir() => EntryKind::Folder,
+        kind if kind.is_file() => EntryKind::File,
         kind if kind.is_symlink() => {
-            Kind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?)
+            EntryKind::Link(std::fs::read_link(&disk).map_err(|e| vanished(&disk, &e))?)
         }
         _ => return Ok(None),
     };
-    Ok(Some(Entry {
+    Ok(Some(ContextEntry {
         path,
         disk,
         kind,
@@ -266,7 +266,7 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn entries(image: &ImageConfig) -> Result<Vec<Entry>> {
+    pub(crate) fn entries(image: &ImageConfig) -> Result<Vec<ContextEntry>> {
         let mut entries = vec![];
         walk(image, |entry| {
             entries.push(entry);
@@ -347,7 +347,7 @@ pub(crate) mod tests {
         std::os::unix::fs::symlink("/", dir.path().join("root")).unwrap();
         let entries = entries(&image(dir.path())).unwrap();
         assert_eq!(entries.len(), 2);
-        assert_eq!(entries[1].kind, Kind::Link("/".into()));
+        assert_eq!(entries[1].kind, EntryKind::Link("/".into()));
     }
 
     #[test]

@@ -128,10 +128,10 @@ fn anchor(path: &str) -> String {
 /// One pattern, as a chain of tokens. It is matched by following all positions of the path that the
 /// tokens so far can have reached, so no pattern takes more than tokens × characters steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Pattern(Vec<Token>);
+struct Pattern(Vec<PatternToken>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Token {
+enum PatternToken {
     Char(char),
     /// `?`: any character but `/`.
     One,
@@ -160,10 +160,10 @@ impl Pattern {
             let after = &rest[first.len_utf8()..];
             let (token, remaining) = match first {
                 '*' => stars(after, tokens.is_empty()),
-                '?' => (Token::One, after),
+                '?' => (PatternToken::One, after),
                 '[' => class(after)?,
-                '\\' => escaped(after).map(|(c, remaining)| (Token::Char(c), remaining))?,
-                plain => (Token::Char(plain), after),
+                '\\' => escaped(after).map(|(c, remaining)| (PatternToken::Char(c), remaining))?,
+                plain => (PatternToken::Char(plain), after),
             };
             tokens.push(token);
             rest = remaining;
@@ -183,7 +183,8 @@ impl Pattern {
     fn may_match_longer(&self, inside: &[char]) -> bool {
         let mut from = start(inside);
         for token in &self.0 {
-            let runs_on = matches!(token, Token::Folders | Token::Anything) && from.contains(&true);
+            let runs_on = matches!(token, PatternToken::Folders | PatternToken::Anything)
+                && from.contains(&true);
             if runs_on || from[inside.len()] {
                 return true;
             }
@@ -199,7 +200,7 @@ fn start(path: &[char]) -> Reached {
     reached
 }
 
-impl Token {
+impl PatternToken {
     fn advance(&self, from: &Reached, path: &[char]) -> Reached {
         let mut to = vec![false; from.len()];
         let mut open = false;
@@ -233,24 +234,24 @@ impl Token {
 
 /// What follows a first `*`. A leading `**` before plain text is a suffix match in moby, so
 /// `**file` covers `afile`; with any other special character in it, it stands for whole folders.
-fn stars(after: &str, leading: bool) -> (Token, &str) {
+fn stars(after: &str, leading: bool) -> (PatternToken, &str) {
     let Some(after) = after.strip_prefix('*') else {
-        return (Token::Star, after);
+        return (PatternToken::Star, after);
     };
     let is_plain = !after.contains(['*', '?', '[', ']', '\\']);
     let rest = after.strip_prefix('/').unwrap_or(after);
     let anything = rest.is_empty() || (leading && is_plain && rest.len() == after.len());
     (
         if anything {
-            Token::Anything
+            PatternToken::Anything
         } else {
-            Token::Folders
+            PatternToken::Folders
         },
         rest,
     )
 }
 
-fn class(after: &str) -> Option<(Token, &str)> {
+fn class(after: &str) -> Option<(PatternToken, &str)> {
     let (negated, mut rest) = after
         .strip_prefix('^')
         .map_or((false, after), |rest| (true, rest));
@@ -267,7 +268,7 @@ fn class(after: &str) -> Option<(Token, &str)> {
         ranges.push((low, high));
         rest = after_high;
     }
-    Some((Token::Class { negated, ranges }, &rest[1..]))
+    Some((PatternToken::Class { negated, ranges }, &rest[1..]))
 }
 
 /// A bare `-` or `]` has to be escaped in a class.

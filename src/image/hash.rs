@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::ImageRef;
-use super::context::{self, Entry, Kind, dockerfile_in_tar, walk};
+use super::context::{self, ContextEntry, EntryKind, dockerfile_in_tar, walk};
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
@@ -70,7 +70,7 @@ fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result
     Ok(recipe.tag())
 }
 
-fn add_all(recipe: &mut Recipe, entries: &mut Vec<Entry>) -> Result<()> {
+fn add_all(recipe: &mut Recipe, entries: &mut Vec<ContextEntry>) -> Result<()> {
     for (entry, digest) in entries.iter().zip(digests(entries)?) {
         recipe.add(entry, digest);
     }
@@ -79,7 +79,7 @@ fn add_all(recipe: &mut Recipe, entries: &mut Vec<Entry>) -> Result<()> {
 }
 
 /// The digests of all files, in the order of the entries, read by a few threads.
-fn digests(entries: &[Entry]) -> Result<Vec<Option<FileDigest>>> {
+fn digests(entries: &[ContextEntry]) -> Result<Vec<Option<FileDigest>>> {
     let next = AtomicUsize::new(0);
     let take_work = || {
         let mut done = Vec::new();
@@ -107,8 +107,8 @@ fn joined<T>(worker: std::thread::ScopedJoinHandle<'_, Result<T>>) -> Result<T> 
         .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-fn digest(entry: &Entry) -> Result<Option<FileDigest>> {
-    if entry.kind != Kind::File {
+fn digest(entry: &ContextEntry) -> Result<Option<FileDigest>> {
+    if entry.kind != EntryKind::File {
         return Ok(None);
     }
     let mut content = HashingReader::new(context::open(&entry.disk)?);
@@ -139,16 +139,16 @@ impl Recipe {
     }
 
     /// Adds an entry; `digest` is that of a file's content.
-    pub(super) fn add(&mut self, entry: &Entry, digest: Option<FileDigest>) {
+    pub(super) fn add(&mut self, entry: &ContextEntry, digest: Option<FileDigest>) {
         self.field(entry.path.as_os_str().as_encoded_bytes());
         self.field(entry.mode.to_le_bytes());
         match (&entry.kind, digest) {
-            (Kind::Folder, _) => self.field("folder"),
-            (Kind::Link(target), _) => {
+            (EntryKind::Folder, _) => self.field("folder"),
+            (EntryKind::Link(target), _) => {
                 self.field("link");
                 self.field(target.as_os_str().as_encoded_bytes());
             }
-            (Kind::File, digest) => {
+            (EntryKind::File, digest) => {
                 self.field("file");
                 self.field(digest.unwrap_or_default());
             }

@@ -64,14 +64,14 @@ pub async fn remove_from_node(
 
 /// A tag that devk gave an image, and when the image was made, in seconds of Unix.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Built {
+pub struct BuiltTag {
     pub tag: String,
     pub made: i64,
 }
 
 /// What is `needed` and, of each image, the newest of its tags beside that.
-pub fn staying(built: &[Built], needed: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut newest = BTreeMap::<&str, &Built>::new();
+pub fn staying(built: &[BuiltTag], needed: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut newest = BTreeMap::<&str, &BuiltTag>::new();
     for image in built.iter().filter(|image| !needed.contains(&image.tag)) {
         let repository = image
             .tag
@@ -105,7 +105,7 @@ pub async fn project_images(docker: &Docker, project_id: &str) -> Result<Vec<Str
 ///
 /// # Errors
 /// As [`project_images`].
-pub async fn built(docker: &Docker, project_id: &str) -> Result<Vec<Built>> {
+pub async fn built(docker: &Docker, project_id: &str) -> Result<Vec<BuiltTag>> {
     let listed = docker.list_images(None::<ListImagesOptions>).await;
     let listed = listed.map_err(|e| request_failed("cannot list the images", &e))?;
     let user = own_user();
@@ -113,7 +113,7 @@ pub async fn built(docker: &Docker, project_id: &str) -> Result<Vec<Built>> {
         .into_iter()
         .filter(|image| !is_of_another(image, &user));
     let tags = own.flat_map(|image| {
-        image.repo_tags.into_iter().map(move |tag| Built {
+        image.repo_tags.into_iter().map(move |tag| BuiltTag {
             tag,
             made: image.created,
         })
@@ -129,7 +129,7 @@ fn is_of_another(image: &ImageSummary, user: &str) -> bool {
         .is_some_and(|builder| builder != user)
 }
 
-fn of_project(images: impl Iterator<Item = Built>, project_id: &str) -> Vec<Built> {
+fn of_project(images: impl Iterator<Item = BuiltTag>, project_id: &str) -> Vec<BuiltTag> {
     let prefix = repository(project_id, "");
     let mut images: Vec<_> = images
         .filter(|image| image.tag.starts_with(&prefix))
@@ -174,8 +174,8 @@ mod tests {
         );
     }
 
-    fn made(tag: &str, made: i64) -> Built {
-        Built {
+    fn made(tag: &str, made: i64) -> BuiltTag {
+        BuiltTag {
             tag: tag.to_owned(),
             made,
         }

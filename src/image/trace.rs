@@ -11,7 +11,7 @@ const KEPT_LINES: usize = 30;
 
 /// The state of one build, fed with BuildKit's status messages.
 #[derive(Debug, Default)]
-pub(super) struct Trace {
+pub(super) struct BuildTrace {
     logs: HashMap<String, Log>,
     failed: Option<Failed>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Failed {
     digest: String,
 }
 
-impl Trace {
+impl BuildTrace {
     /// Takes in a message; returns what is worth showing as the step that runs now.
     pub(super) fn absorb(&mut self, status: &StatusResponse) -> Option<String> {
         for log in &status.logs {
@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_running_instruction_is_what_is_shown() {
-        let mut trace = Trace::default();
+        let mut trace = BuildTrace::default();
         let status = StatusResponse {
             vertexes: vec![vertex("a", "[2/3] RUN  npm   ci", "")],
             ..Default::default()
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn the_failing_instruction_is_the_cause_and_not_what_was_cancelled_with_it() {
-        let mut trace = Trace::default();
+        let mut trace = BuildTrace::default();
         let vertexes = vec![
             vertex("a", "[base 1/1] RUN sleep 9", "context canceled"),
             vertex("b", "[2/3] RUN npm ci", "exit code: 1"),

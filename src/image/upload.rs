@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::Stream;
 use tokio::sync::{mpsc, oneshot};
 
-use super::context::{Entry, Kind, changed, open, unreadable, walk};
+use super::context::{ContextEntry, EntryKind, changed, open, unreadable, walk};
 use super::hash::{FileDigest, HashingReader, Recipe};
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
@@ -138,32 +138,32 @@ fn interrupted(cause: &io::Error) -> Error {
 
 /// Appends one entry with a header that depends on nothing but its path, kind, mode and content:
 /// times and owners are zero, as from the docker CLI.
-fn append(tar: &mut tar::Builder<BlockWriter>, entry: &Entry) -> Result<Option<FileDigest>> {
+fn append(tar: &mut tar::Builder<BlockWriter>, entry: &ContextEntry) -> Result<Option<FileDigest>> {
     let mut header = tar::Header::new_gnu();
     header.set_mode(entry.mode);
     header.set_mtime(0);
     header.set_size(0);
     match &entry.kind {
-        Kind::Folder => {
+        EntryKind::Folder => {
             header.set_entry_type(tar::EntryType::Directory);
             tar.append_data(&mut header, &entry.path, io::empty())
                 .map_err(|e| interrupted(&e))?;
             Ok(None)
         }
-        Kind::Link(target) => {
+        EntryKind::Link(target) => {
             header.set_entry_type(tar::EntryType::Symlink);
             tar.append_link(&mut header, &entry.path, target)
                 .map_err(|e| interrupted(&e))?;
             Ok(None)
         }
-        Kind::File => append_file(tar, header, entry).map(Some),
+        EntryKind::File => append_file(tar, header, entry).map(Some),
     }
 }
 
 fn append_file(
     tar: &mut tar::Builder<BlockWriter>,
     mut header: tar::Header,
-    entry: &Entry,
+    entry: &ContextEntry,
 ) -> Result<FileDigest> {
     let file = open(&entry.disk)?;
     let length = file
@@ -268,8 +268,8 @@ mod tests {
             })
             .collect();
         let listed: Vec<_> = entries(&config).unwrap();
-        let size = |entry: &Entry| {
-            if entry.kind == Kind::File {
+        let size = |entry: &ContextEntry| {
+            if entry.kind == EntryKind::File {
                 entry.disk.metadata().unwrap().len()
             } else {
                 0

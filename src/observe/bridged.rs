@@ -2,9 +2,9 @@
 //! their own, and forwards to what is then missing are left out.
 
 use super::charts::Charts;
-use super::requests::{self, Wanted, services};
-use crate::bridge::chart::Chart;
-use crate::bridge::find::Given;
+use super::requests::{self, RequestedForward, services};
+use crate::bridge::chart::KnownValues;
+use crate::bridge::find::BridgeInputs;
 use crate::bridge::{self, Bridge, Bridging, record, service};
 use crate::cluster::Access;
 use crate::compose::Compose;
@@ -57,13 +57,13 @@ pub(super) async fn find(
     let mut known = vec![];
     for release in &project.releases {
         let values = known_values(release, &resolve, charts.helm, charts.paths).await?;
-        known.push(Chart {
+        known.push(KnownValues {
             release: release.name.clone(),
             values,
         });
     }
     let owner = &Owner::of(&project.root, charts.paths).await;
-    bridge::find(Given {
+    bridge::find(BridgeInputs {
         project,
         owner,
         compose,
@@ -78,7 +78,7 @@ pub(super) async fn find(
 pub(super) async fn wanted(
     charts: &Charts<'_>,
     draft: &Draft,
-) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+) -> Result<(Vec<RequestedForward>, Vec<ForwardConfig>), Errors> {
     let there = services(charts.project, draft);
     let found = requests::wanted(charts.project, &there, &[]);
     if found.is_ok() || charts.bridge.is_none() {

@@ -11,13 +11,13 @@ use crate::plan::ClusterFact;
 /// None if Docker cannot bring images to the cluster.
 pub(super) type Nodes = Option<Vec<Node>>;
 
-pub(super) type Found = (ClusterFact, Option<Access>, Nodes);
+pub(super) type ObservedCluster = (ClusterFact, Option<Access>, Nodes);
 
 pub(super) async fn cluster(
     handle: &Handle,
     project: &Project,
     owner: &Owner,
-) -> Result<Found, Errors> {
+) -> Result<ObservedCluster, Errors> {
     let fact = match handle.state().await? {
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {

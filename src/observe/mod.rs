@@ -97,7 +97,7 @@ pub async fn observe(
         problems.keep(images(project, &stand_in_forwards(project)).await);
         return Err(problems.into());
     };
-    let seen = Seen {
+    let seen = FirstLook {
         engine: &engine,
         charts: &charts,
         own,
@@ -125,7 +125,7 @@ pub async fn observe(
 }
 
 /// What was looked at first, and what the rest follows from.
-struct Seen<'a> {
+struct FirstLook<'a> {
     engine: &'a Engine,
     charts: &'a Charts<'a>,
     own: &'a Own,
@@ -136,7 +136,7 @@ struct Seen<'a> {
     nodes: Nodes,
 }
 
-impl Seen<'_> {
+impl FirstLook<'_> {
     async fn facts(self) -> Result<(Vec<BuiltImage>, Vec<PreparedRelease>, Facts), Errors> {
         let Self {
             engine,

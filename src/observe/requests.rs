@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use crate::config::{ForwardConfig, Project};
 use crate::error::{Code, Error, Errors, suggest};
 use crate::plan::Skipped;
-use crate::ports::Request;
-use crate::release::manifest::{Rendered, Service, ServicePort};
+use crate::ports::PortRequest;
+use crate::release::manifest::{ManifestService, Rendered, ServicePort};
 
 /// A rendered Service and the release it belongs to.
 #[derive(Debug, Clone)]
 pub struct RenderedService {
     pub release: String,
-    pub service: Service,
+    pub service: ManifestService,
 }
 
 /// Every Service that the charts render.
@@ -33,8 +33,8 @@ pub(super) fn services(project: &Project, draft: &[(String, Rendered)]) -> Vec<R
 
 /// A request and the release that renders its Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub request: Request,
+pub struct RequestedForward {
+    pub request: PortRequest,
     pub release: String,
 }
 
@@ -51,7 +51,7 @@ pub fn skipped(project: &Project, services: &[RenderedService]) -> Vec<Skipped> 
     }
 }
 
-fn unforwarded(service: &Service) -> Vec<Skipped> {
+fn unforwarded(service: &ManifestService) -> Vec<Skipped> {
     let skipped = |port: Option<u16>, reason: String| Skipped {
         namespace: service.namespace.clone(),
         service: service.name.clone(),
@@ -83,7 +83,7 @@ pub fn wanted(
     project: &Project,
     services: &[RenderedService],
     gone: &[RenderedService],
-) -> Result<(Vec<Wanted>, Vec<ForwardConfig>), Errors> {
+) -> Result<(Vec<RequestedForward>, Vec<ForwardConfig>), Errors> {
     let Some(listed) = &project.forwards else {
         return Ok((all(services), vec![]));
     };
@@ -100,7 +100,11 @@ pub fn wanted(
     Errors::unless_empty(problems, (wanted, left_out))
 }
 
-fn request(forward: &ForwardConfig, rendered: &RenderedService, port: &ServicePort) -> Wanted {
+fn request(
+    forward: &ForwardConfig,
+    rendered: &RenderedService,
+    port: &ServicePort,
+) -> RequestedForward {
     let mut wanted = every(&forward.name, rendered, port);
     wanted.request.local = forward.local;
     wanted.request.listed = true;
@@ -184,7 +188,7 @@ fn unknown_service(forward: &ForwardConfig, services: &[RenderedService]) -> Err
     .hint(hint)
 }
 
-fn unknown_port(forward: &ForwardConfig, service: &Service) -> Error {
+fn unknown_port(forward: &ForwardConfig, service: &ManifestService) -> Error {
     let ports: Vec<_> = service
         .ports
         .iter()
@@ -201,7 +205,7 @@ fn unknown_port(forward: &ForwardConfig, service: &Service) -> Error {
 }
 
 /// Why a Service cannot be forwarded.
-fn unfit(service: &Service) -> Option<&'static str> {
+fn unfit(service: &ManifestService) -> Option<&'static str> {
     match service.kind.as_str() {
         "ExternalName" => Some("of type ExternalName, which has no pods"),
         _ if service.headless => Some("headless; forward the Service beside it"),
@@ -211,7 +215,7 @@ fn unfit(service: &Service) -> Option<&'static str> {
 
 /// Every TCP port of every Service that can be forwarded, under names that are unique and short: the
 /// Service's without the release's in front, with the port's behind it where there are several.
-fn all(services: &[RenderedService]) -> Vec<Wanted> {
+fn all(services: &[RenderedService]) -> Vec<RequestedForward> {
     let fit = services.iter().filter(|r| unfit(&r.service).is_none());
     let ports: Vec<_> = fit
         .flat_map(|r| tcp(&r.service).map(move |port| (r, port)))
@@ -230,7 +234,7 @@ fn all(services: &[RenderedService]) -> Vec<Wanted> {
         .collect()
 }
 
-fn tcp(service: &Service) -> impl Iterator<Item = &ServicePort> {
+fn tcp(service: &ManifestService) -> impl Iterator<Item = &ServicePort> {
     service.ports.iter().filter(|port| port.protocol == "TCP")
 }
 
@@ -253,14 +257,14 @@ fn long(base: &str, port: &ServicePort) -> String {
     )
 }
 
-fn every(name: &str, rendered: &RenderedService, port: &ServicePort) -> Wanted {
+fn every(name: &str, rendered: &RenderedService, port: &ServicePort) -> RequestedForward {
     let service = &rendered.service;
-    let request = Request {
+    let request = PortRequest {
         container_port: port.target,
         port_name: port.name.clone().unwrap_or_default(),
-        ..Request::new(name, &service.namespace, &service.name, port.port)
+        ..PortRequest::new(name, &service.namespace, &service.name, port.port)
     };
-    Wanted {
+    RequestedForward {
         request,
         release: rendered.release.clone(),
     }
@@ -278,7 +282,7 @@ mod tests {
             target: None,
             protocol: "TCP".into(),
         };
-        let service = Service {
+        let service = ManifestService {
             name: name.into(),
             namespace: "shop".into(),
             kind: "ClusterIP".into(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::bridged;
 use super::charts::Charts;
 use super::occupied::taken;
-use super::requests::{Wanted, services, skipped};
+use super::requests::{RequestedForward, services, skipped};
 use crate::bridge::Switch;
 use crate::compose::{self, Compose};
 use crate::config::Project;
@@ -104,7 +104,7 @@ pub async fn table(
 pub(super) async fn forwards(
     project: &Project,
     paths: &Paths,
-    wanted: &[Wanted],
+    wanted: &[RequestedForward],
     taken: Taken,
     own: &Own,
 ) -> Result<Vec<ForwardFact>, Errors> {
@@ -117,7 +117,7 @@ pub(super) async fn forwards(
         .collect())
 }
 
-fn fact(forward: Forward, wanted: &[Wanted]) -> Option<ForwardFact> {
+fn fact(forward: Forward, wanted: &[RequestedForward]) -> Option<ForwardFact> {
     let wanted = wanted.iter().find(|w| w.request.name == forward.name)?;
     Some(ForwardFact {
         forward,

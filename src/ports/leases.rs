@@ -253,7 +253,7 @@ fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{Request, Taken, assign};
+    use crate::ports::{PortRequest, Taken, assign};
     use crate::shell::pasted;
 
     struct Machine {
@@ -280,7 +280,7 @@ mod tests {
 
     fn forwards(remote: u16) -> Vec<Forward> {
         assign(
-            &[Request::new("api", "ns", "api", remote)],
+            &[PortRequest::new("api", "ns", "api", remote)],
             &Taken::default(),
             &[],
         )

@@ -14,7 +14,7 @@ pub mod listeners;
 pub mod table;
 
 pub use leases::{Leases, Lessee};
-pub use table::{Leased, Request, Taken, assign};
+pub use table::{Leased, PortRequest, Taken, assign};
 
 /// One row of the table (the contract of `devk ports --format json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,7 +42,7 @@ pub struct Forward {
 /// # Errors
 /// Those of [`assign`].
 pub async fn place(
-    requests: &[Request],
+    requests: &[PortRequest],
     mut taken: Taken,
     lease: &[Leased],
     own: &BTreeSet<u16>,
@@ -73,7 +73,7 @@ mod tests {
     async fn a_foreign_listener_moves_the_forward_and_is_named() {
         let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = foreign.local_addr().unwrap().port();
-        let requests = [Request::new("api", "shop", "api", port - table::OFFSET)];
+        let requests = [PortRequest::new("api", "shop", "api", port - table::OFFSET)];
         let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new())
             .await
             .unwrap();
@@ -89,9 +89,9 @@ mod tests {
     async fn the_listener_of_the_own_session_is_no_obstacle() {
         let own = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = own.local_addr().unwrap().port();
-        let requests = [Request {
+        let requests = [PortRequest {
             local: Some(port),
-            ..Request::new("api", "shop", "api", 5000)
+            ..PortRequest::new("api", "shop", "api", 5000)
         }];
         let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port]))
             .await

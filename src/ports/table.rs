@@ -25,7 +25,7 @@ const BROWSER_BLOCKED: &[u16] = &[
 
 /// A Service port that wants a host port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct PortRequest {
     /// The name in devk.yaml, or the Service's.
     pub name: String,
     pub namespace: String,
@@ -44,7 +44,7 @@ pub struct Request {
     pub origin: Option<Origin>,
 }
 
-impl Request {
+impl PortRequest {
     /// An unlisted forward of a Service port.
     pub fn new(
         name: impl Into<String>,
@@ -127,7 +127,7 @@ impl From<&Forward> for Leased {
 }
 
 impl Leased {
-    fn is_of(&self, request: &Request) -> bool {
+    fn is_of(&self, request: &PortRequest) -> bool {
         (&self.namespace, &self.service, self.remote)
             == (&request.namespace, &request.service, request.remote)
     }
@@ -135,7 +135,7 @@ impl Leased {
 
 /// Each request's port of before. A lease stands for a Service port: it stays with it when the forward
 /// is renamed. Where several forwards lead to one Service port, the name tells whose it is.
-fn leased(rows: &[&Request], lease: &[Leased]) -> Vec<Option<u16>> {
+fn leased(rows: &[&PortRequest], lease: &[Leased]) -> Vec<Option<u16>> {
     let mut left: Vec<&Leased> = lease.iter().collect();
     let mut take = |fits: &dyn Fn(&Leased) -> bool| {
         let at = left.iter().position(|leased| fits(leased))?;
@@ -179,7 +179,7 @@ impl Taken {
 
 /// The ports that [`assign`] tries before it looks for the lowest free one: those whose holder is
 /// worth knowing by name.
-pub fn candidates(requests: &[Request], lease: &[Leased]) -> BTreeSet<u16> {
+pub fn candidates(requests: &[PortRequest], lease: &[Leased]) -> BTreeSet<u16> {
     let slots = requests
         .iter()
         .flat_map(|r| r.slots().into_iter().flatten().chain(r.local));
@@ -196,7 +196,7 @@ pub fn candidates(requests: &[Request], lease: &[Leased]) -> BTreeSet<u16> {
 /// All at once: [`Code::PortHeld`] for an explicit port that somebody has, [`Code::PortNone`] where
 /// nothing is left.
 pub fn assign(
-    requests: &[Request],
+    requests: &[PortRequest],
     taken: &Taken,
     lease: &[Leased],
 ) -> Result<Vec<Forward>, Errors> {
@@ -228,7 +228,7 @@ pub fn assign(
     Errors::unless_empty(table.problems, forwards.collect())
 }
 
-fn ordered(requests: &[Request]) -> Vec<&Request> {
+fn ordered(requests: &[PortRequest]) -> Vec<&PortRequest> {
     let (mut rows, mut others): (Vec<_>, Vec<_>) =
         requests.iter().partition(|request| request.listed);
     others.sort_by_key(|request| request.rank());
@@ -236,7 +236,7 @@ fn ordered(requests: &[Request]) -> Vec<&Request> {
     rows
 }
 
-fn forward(request: &Request, local: u16, moved: Option<String>) -> Forward {
+fn forward(request: &PortRequest, local: u16, moved: Option<String>) -> Forward {
     Forward {
         name: request.name.clone(),
         namespace: request.namespace.clone(),
@@ -250,7 +250,7 @@ fn forward(request: &Request, local: u16, moved: Option<String>) -> Forward {
 
 /// A request and its port of before.
 struct Row<'a> {
-    request: &'a Request,
+    request: &'a PortRequest,
     leased: Option<u16>,
 }
 
@@ -340,7 +340,7 @@ impl Table {
     }
 }
 
-fn held(request: &Request, local: u16, reason: &str) -> Error {
+fn held(request: &PortRequest, local: u16, reason: &str) -> Error {
     let error = Error::new(
         Code::PortHeld,
         format!(
@@ -355,7 +355,7 @@ fn held(request: &Request, local: u16, reason: &str) -> Error {
     }
 }
 
-fn none_left(request: &Request) -> Error {
+fn none_left(request: &PortRequest) -> Error {
     Error::new(
         Code::PortNone,
         format!(
@@ -368,7 +368,7 @@ fn none_left(request: &Request) -> Error {
 
 /// The scheme of an address, by the IANA service registry's number or name of the Service's port; most
 /// services of a stack speak HTTP.
-fn scheme(request: &Request) -> &'static str {
+fn scheme(request: &PortRequest) -> &'static str {
     match request.remote {
         443 | 8443 => "https",
         3306 => "mysql",

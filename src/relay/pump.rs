@@ -36,22 +36,22 @@ pub async fn pump(
         one_way(near_read, far_write, to_far)
             .await
             .map_err(|end| match end {
-                End::Source(e) => Broken::Near(e),
-                End::Sink(e) => Broken::Far(e),
+                PumpEnd::Source(e) => Broken::Near(e),
+                PumpEnd::Sink(e) => Broken::Far(e),
             })
     };
     let down = async {
         one_way(far_read, near_write, to_near)
             .await
             .map_err(|end| match end {
-                End::Source(e) => Broken::Far(e),
-                End::Sink(e) => Broken::Near(e),
+                PumpEnd::Source(e) => Broken::Far(e),
+                PumpEnd::Sink(e) => Broken::Near(e),
             })
     };
     tokio::try_join!(up, down).map(|((), ())| ())
 }
 
-enum End {
+enum PumpEnd {
     Source(Error),
     Sink(Error),
 }
@@ -60,14 +60,16 @@ async fn one_way(
     mut from: ReadHalf<'_>,
     mut to: WriteHalf<'_>,
     carried: impl Fn(usize),
-) -> Result<(), End> {
+) -> Result<(), PumpEnd> {
     let mut buffer = vec![0; FIRST];
     loop {
-        let count = from.read(&mut buffer).await.map_err(End::Source)?;
+        let count = from.read(&mut buffer).await.map_err(PumpEnd::Source)?;
         if count == 0 {
-            return to.shutdown().await.map_err(End::Sink);
+            return to.shutdown().await.map_err(PumpEnd::Sink);
         }
-        to.write_all(&buffer[..count]).await.map_err(End::Sink)?;
+        to.write_all(&buffer[..count])
+            .await
+            .map_err(PumpEnd::Sink)?;
         carried(count);
         if count == buffer.len() && count < LARGEST {
             buffer = vec![0; count * 4];

@@ -42,7 +42,7 @@ pub enum Reason {
 
 /// What is wrong with a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct PodFailure {
     pub pod: String,
     pub namespace: String,
     /// None if the whole pod is concerned.
@@ -71,7 +71,7 @@ impl Report {
     }
 }
 
-impl Failure {
+impl PodFailure {
     /// One line: what happened to whom.
     pub fn summary(&self) -> String {
         let who = match &self.container {
@@ -122,7 +122,7 @@ fn restarts(count: i32) -> String {
 }
 
 /// What is wrong with a pod, most telling first; None if nothing is.
-pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Failure> {
+pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<PodFailure> {
     let events: Vec<&Event> = events
         .iter()
         .map(Borrow::borrow)
@@ -137,7 +137,7 @@ pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<Failure> {
 }
 
 /// Puts a failure, the pod's warnings and its logs together.
-pub fn explain<E: Borrow<Event>>(failure: &Failure, events: &[E], logs: &str) -> Report {
+pub fn explain<E: Borrow<Event>>(failure: &PodFailure, events: &[E], logs: &str) -> Report {
     let mut lines = Vec::new();
     for line in crate::log_lines::last_lines(logs, LOG_LINES).lines() {
         lines.push(format!(
@@ -203,7 +203,7 @@ pub async fn reports(client: &kube::Client, namespace: &str) -> Vec<Report> {
     reports
 }
 
-fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> {
+fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<PodFailure> {
     let state = container.state.as_ref()?;
     let ended = ended(state)
         .or_else(|| container.last_state.as_ref().and_then(ended))
@@ -228,7 +228,7 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<Failure> 
                 .unwrap_or_default(),
         ),
     };
-    Some(Failure {
+    Some(PodFailure {
         container: Some(container.name.clone()),
         reason,
         detail: detail.trim().to_owned(),
@@ -284,7 +284,7 @@ fn end_reason(end: &ContainerStateTerminated, other: Reason) -> Reason {
     }
 }
 
-fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<Failure> {
+fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
     let status = pod.status.as_ref()?;
     let condition = |kind: &str| status.conditions.iter().flatten().find(|c| c.type_ == kind);
     if status.reason.as_deref() == Some("Evicted") {
@@ -337,8 +337,8 @@ fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<Failure> {
     ))
 }
 
-fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> Failure {
-    Failure {
+fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> PodFailure {
+    PodFailure {
         pod: pod.name_any(),
         namespace: pod.namespace().unwrap_or_default(),
         container: None,

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::manifest::{Manifest, Rendered};
-use super::pods::{self, Pod, Settings};
-use crate::database::{self, Named, Variables};
+use super::pods::{self, ConfigSources, Pod};
+use crate::database::{self, ContainerEnv, Named};
 
 /// A database that a manifest names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Database {
+pub struct ManifestDatabase {
     pub named: Named,
     /// helm's name of the template: `shop/templates/api.yaml`.
     pub source: String,
@@ -21,8 +21,8 @@ pub struct Database {
 }
 
 /// Every database of a release. `namespace` is where objects go that name none.
-pub fn databases(rendered: &Rendered, namespace: &str) -> Vec<Database> {
-    let settings = Settings::of(rendered, namespace);
+pub fn databases(rendered: &Rendered, namespace: &str) -> Vec<ManifestDatabase> {
+    let settings = ConfigSources::of(rendered, namespace);
     let mut found = vec![];
     for pod in pods::pods(rendered) {
         for container in pod.containers() {
@@ -50,12 +50,12 @@ pub fn databases(rendered: &Rendered, namespace: &str) -> Vec<Database> {
 pub fn of_container(
     pod: &Pod,
     container: &Value,
-    settings: &Settings,
+    settings: &ConfigSources,
     namespace: &str,
 ) -> Vec<Named> {
     let image = container["image"].as_str();
     let environment = settings.environment(container, &pod.manifest.namespace(namespace));
-    let variables: Variables = environment
+    let variables: ContainerEnv = environment
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
@@ -85,7 +85,7 @@ fn in_store(manifest: &Manifest) -> Vec<Named> {
         return vec![];
     }
     let data = pods::data(manifest);
-    let variables: Variables = data
+    let variables: ContainerEnv = data
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
@@ -99,7 +99,7 @@ fn in_store(manifest: &Manifest) -> Vec<Named> {
 
 fn in_file(key: &str, text: &str) -> Vec<Named> {
     let settings: BTreeMap<String, String> = database::settings(text);
-    let variables: Variables = settings
+    let variables: ContainerEnv = settings
         .iter()
         .map(|(key, value)| (key.as_str(), value.as_str()))
         .collect();
@@ -119,13 +119,13 @@ fn in_file(key: &str, text: &str) -> Vec<Named> {
     found
 }
 
-fn database(named: Named, manifest: &Manifest, container: Option<String>) -> Database {
+fn database(named: Named, manifest: &Manifest, container: Option<String>) -> ManifestDatabase {
     let object = format!(
         "{}/{}",
         manifest.kind(),
         manifest.name().unwrap_or_default()
     );
-    Database {
+    ManifestDatabase {
         named,
         source: manifest.source.clone(),
         object,
@@ -141,7 +141,7 @@ mod tests {
     /// `name@host:port <- object via` of each finding.
     fn read(text: &str) -> Vec<String> {
         let rendered = Rendered::parse(text).unwrap();
-        let show = |found: Database| {
+        let show = |found: ManifestDatabase| {
             let server = match found.named.server {
                 Server::At { host, port } => {
                     format!("{host}:{}", port.map_or("-".into(), |p| p.to_string()))

@@ -25,7 +25,7 @@ const BUSY: &str = "another operation (install/upgrade/rollback) is in progress"
 
 /// Where to install: the cluster that devk pinned.
 #[derive(Clone, Copy)]
-pub struct Target<'a> {
+pub struct InstallTarget<'a> {
     pub client: &'a kube::Client,
     /// devk's private kubeconfig.
     pub kubeconfig: &'a Path,
@@ -33,7 +33,7 @@ pub struct Target<'a> {
     pub state: &'a Path,
 }
 
-impl fmt::Debug for Target<'_> {
+impl fmt::Debug for InstallTarget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Target")
             .field("kubeconfig", &self.kubeconfig)
@@ -60,7 +60,7 @@ impl Helm {
     pub async fn apply(
         &self,
         prepared: &Prepared,
-        target: &Target<'_>,
+        target: &InstallTarget<'_>,
         step: &Step,
     ) -> Result<u32> {
         let version = self.version().await?;
@@ -100,7 +100,7 @@ impl Helm {
         &self,
         release: &str,
         namespace: &str,
-        target: &Target<'_>,
+        target: &InstallTarget<'_>,
     ) -> Result<()> {
         if read_intent(&intent_file(target.state, release)).is_some() {
             // One that does not end finds that its release is gone.
@@ -127,7 +127,7 @@ impl Helm {
     fn upgrade(
         &self,
         prepared: &Prepared,
-        target: &Target<'_>,
+        target: &InstallTarget<'_>,
         revision: u32,
         version: Version,
     ) -> Cmd {
@@ -160,7 +160,7 @@ impl Helm {
     async fn settled(
         &self,
         prepared: &Prepared,
-        target: &Target<'_>,
+        target: &InstallTarget<'_>,
         step: &Step,
     ) -> Result<Option<Installed>> {
         let intent = read_intent(&intent_file(target.state, &prepared.name));
@@ -189,7 +189,12 @@ impl Helm {
         find().await
     }
 
-    async fn explain(&self, error: Error, prepared: &Prepared, target: &Target<'_>) -> Error {
+    async fn explain(
+        &self,
+        error: Error,
+        prepared: &Prepared,
+        target: &InstallTarget<'_>,
+    ) -> Error {
         let evidence = error
             .evidence
             .iter()
@@ -367,7 +372,7 @@ mod tests {
         let client =
             kube::Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap()))
                 .unwrap();
-        let target = Target {
+        let target = InstallTarget {
             client: &client,
             kubeconfig: Path::new("/s/kc"),
             state: Path::new("/s"),

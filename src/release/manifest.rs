@@ -24,7 +24,7 @@ pub struct Rendered {
 
 /// A rendered Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Service {
+pub struct ManifestService {
     pub name: String,
     pub namespace: String,
     /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
@@ -101,7 +101,7 @@ impl Rendered {
     }
 
     /// All Services that are no hooks.
-    pub fn services(&self, namespace: &str) -> Vec<Service> {
+    pub fn services(&self, namespace: &str) -> Vec<ManifestService> {
         let services = self
             .manifests
             .iter()
@@ -139,12 +139,12 @@ impl Rendered {
             .any(|m| any_string(&m.object, &|text| has_reference(text, reference)))
     }
 
-    fn service(&self, manifest: &Manifest, namespace: &str) -> Option<Service> {
+    fn service(&self, manifest: &Manifest, namespace: &str) -> Option<ManifestService> {
         let spec = &manifest.object["spec"];
         let namespace = manifest.namespace(namespace);
         let pods = self.selected(&spec["selector"], &namespace);
         let ports = spec["ports"].as_array().into_iter().flatten();
-        Some(Service {
+        Some(ManifestService {
             name: manifest.name()?.to_owned(),
             kind: spec["type"].as_str().unwrap_or("ClusterIP").to_owned(),
             headless: spec["clusterIP"] == "None",

@@ -68,9 +68,9 @@ pub fn list(value: &Value) -> impl Iterator<Item = &Value> {
 
 /// What stands in the ConfigMaps and Secrets of a rendering, decoded.
 #[derive(Debug, Default)]
-pub struct Settings<'a>(BTreeMap<(&'a str, String, &'a str), BTreeMap<String, String>>);
+pub struct ConfigSources<'a>(BTreeMap<(&'a str, String, &'a str), BTreeMap<String, String>>);
 
-impl<'a> Settings<'a> {
+impl<'a> ConfigSources<'a> {
     pub fn of(rendered: &'a Rendered, namespace: &str) -> Self {
         let stores = rendered
             .manifests
@@ -198,7 +198,7 @@ stringData: {k: other}
     #[test]
     fn a_containers_environment_follows_its_references() {
         let rendered = Rendered::parse(RENDERED).unwrap();
-        let settings = Settings::of(&rendered, "shop");
+        let settings = ConfigSources::of(&rendered, "shop");
         let pods = pods(&rendered);
         let api = pods[0].containers().nth(1).unwrap();
         let environment: Vec<_> = settings.environment(api, "shop").into_iter().collect();

@@ -13,12 +13,12 @@ use futures::stream::SelectAll;
 use kube::Client;
 use tokio::time::Instant;
 
-use super::crash::{self, Failure, Reason, Report};
+use super::crash::{self, PodFailure, Reason, Report};
 use super::manifest::Workload;
-use super::workload::State;
+use super::workload::WorkloadState;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
-use snapshot::{Assessment, Heard, Snapshot, Watched};
+use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 
 /// A missing Secret may be created by another part of the release a moment later.
 const CONFIG_PATIENCE: Duration = Duration::from_secs(10);
@@ -176,7 +176,11 @@ impl Wait<'_> {
         ));
     }
 
-    async fn tell_failures(&mut self, assessments: &[Assessment<'_>], snapshots: &[Snapshot]) {
+    async fn tell_failures(
+        &mut self,
+        assessments: &[Assessment<'_>],
+        snapshots: &[NamespaceSnapshot],
+    ) {
         for assessment in assessments {
             for failure in &assessment.failures {
                 // The loop that follows a crash is the same crash.
@@ -215,7 +219,7 @@ impl Wait<'_> {
         }
     }
 
-    async fn report(&self, failure: &Failure, snapshots: &[Snapshot]) -> Report {
+    async fn report(&self, failure: &PodFailure, snapshots: &[NamespaceSnapshot]) -> Report {
         let logs = crash::logs(self.client, failure).await;
         let snapshot = snapshots.iter().find(|s| s.namespace == failure.namespace);
         crash::explain(failure, snapshot.map_or(&[][..], |s| &s.events), &logs)
@@ -252,7 +256,7 @@ impl Wait<'_> {
     async fn not_ready(
         &self,
         assessments: &[Assessment<'_>],
-        snapshots: &[Snapshot],
+        snapshots: &[NamespaceSnapshot],
         when: String,
     ) -> Error {
         let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
@@ -287,7 +291,7 @@ impl Wait<'_> {
                 workload.namespace
             ))),
             Some(Assessment {
-                state: State::Missing,
+                state: WorkloadState::Missing,
                 ..
             }) => error.hint("devk up"),
             Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
@@ -295,7 +299,11 @@ impl Wait<'_> {
         }
     }
 
-    async fn evidence(&self, assessment: &Assessment<'_>, snapshots: &[Snapshot]) -> String {
+    async fn evidence(
+        &self,
+        assessment: &Assessment<'_>,
+        snapshots: &[NamespaceSnapshot],
+    ) -> String {
         let mut lines: Vec<String> = assessment.cause().into_iter().collect();
         if let Some(failure) = assessment.failures.first() {
             lines.extend(self.report(failure, snapshots).await.lines);
@@ -309,7 +317,7 @@ impl Wait<'_> {
     }
 }
 
-fn assess<'a>(workloads: &'a [Workload], snapshots: &[Snapshot]) -> Vec<Assessment<'a>> {
+fn assess<'a>(workloads: &'a [Workload], snapshots: &[NamespaceSnapshot]) -> Vec<Assessment<'a>> {
     let of = |workload: &'a Workload| {
         snapshots
             .iter()
@@ -334,9 +342,9 @@ fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
 /// of the last run be on its way.
 fn is_gone(assessment: &Assessment<'_>) -> bool {
     match assessment.state {
-        State::Missing => true,
-        State::Failed(_) => assessment.workload.expires,
-        State::Ready | State::Waiting { .. } => false,
+        WorkloadState::Missing => true,
+        WorkloadState::Failed(_) => assessment.workload.expires,
+        WorkloadState::Ready | WorkloadState::Waiting { .. } => false,
     }
 }
 
@@ -353,10 +361,12 @@ fn hopeless(
             .is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE)
     };
     let certain = |a: &Assessment<'_>| match &a.state {
-        State::Ready => false,
-        State::Failed(_) if !is_gone(a) => true,
-        State::Failed(_) | State::Missing => lasts(&(a.workload.name.clone(), None)),
-        State::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
+        WorkloadState::Ready => false,
+        WorkloadState::Failed(_) if !is_gone(a) => true,
+        WorkloadState::Failed(_) | WorkloadState::Missing => {
+            lasts(&(a.workload.name.clone(), None))
+        }
+        WorkloadState::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
             Reason::InvalidImage => true,
             Reason::ImagePull => f.image.starts_with(OURS),
             Reason::Config => lasts(&(
@@ -413,16 +423,20 @@ mod tests {
         )
     }
 
-    fn snapshot(deployments: Vec<Arc<Deployment>>, pods: Vec<Arc<Pod>>) -> Vec<Snapshot> {
-        vec![Snapshot {
+    fn snapshot(deployments: Vec<Arc<Deployment>>, pods: Vec<Arc<Pod>>) -> Vec<NamespaceSnapshot> {
+        vec![NamespaceSnapshot {
             namespace: "shop".into(),
             deployments,
             pods,
-            ..Snapshot::default()
+            ..NamespaceSnapshot::default()
         }]
     }
 
-    fn is_hopeless(workloads: &[Workload], snapshots: &[Snapshot], lasted: Duration) -> bool {
+    fn is_hopeless(
+        workloads: &[Workload],
+        snapshots: &[NamespaceSnapshot],
+        lasted: Duration,
+    ) -> bool {
         let assessments = assess(workloads, snapshots);
         let now = Instant::now();
         let since = assessments
@@ -507,27 +521,34 @@ mod tests {
             expires: true,
             ..workload("seed")
         };
-        let with = |events| Snapshot {
+        let with = |events| NamespaceSnapshot {
             namespace: "shop".into(),
             events,
-            ..Snapshot::default()
+            ..NamespaceSnapshot::default()
         };
         let state = |events| with(events).assess(&expires).state;
         let failed = job_event("BackoffLimitExceeded", "Warning", 2);
-        assert_eq!(state(vec![]), State::Ready, "its events may be gone, too");
+        assert_eq!(
+            state(vec![]),
+            WorkloadState::Ready,
+            "its events may be gone, too"
+        );
         assert_eq!(
             state(vec![job_event("FailedCreate", "Warning", 1)]),
-            State::Ready,
+            WorkloadState::Ready,
             "that was tried again"
         );
-        assert_eq!(state(vec![failed.clone()]), State::Failed("told".into()));
+        assert_eq!(
+            state(vec![failed.clone()]),
+            WorkloadState::Failed("told".into())
+        );
         assert_eq!(
             state(vec![job_event("Completed", "Normal", 1), failed.clone()]),
-            State::Failed("told".into())
+            WorkloadState::Failed("told".into())
         );
         assert_eq!(
             state(vec![failed.clone(), job_event("Completed", "Normal", 3)]),
-            State::Ready,
+            WorkloadState::Ready,
             "it ran again"
         );
         let workloads = [expires];
@@ -545,7 +566,10 @@ mod tests {
             kind: WorkloadKind::Job,
             ..workload("seed")
         };
-        assert_eq!(Snapshot::default().assess(&job).state, State::Missing);
+        assert_eq!(
+            NamespaceSnapshot::default().assess(&job).state,
+            WorkloadState::Missing
+        );
     }
 
     #[tokio::test]
@@ -582,10 +606,10 @@ mod tests {
         let mut pod = (*waiting_pod("db", "CrashLoopBackOff", 9, "x")).clone();
         pod.labels_mut()
             .insert("controller-revision-hash".into(), "a".into());
-        let snapshot = Snapshot {
+        let snapshot = NamespaceSnapshot {
             stateful_sets: vec![Arc::new(set)],
             pods: vec![Arc::new(pod)],
-            ..Snapshot::default()
+            ..NamespaceSnapshot::default()
         };
         let workload = Workload {
             kind: WorkloadKind::StatefulSet,

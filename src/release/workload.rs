@@ -15,7 +15,7 @@ use super::crash::last_seen;
 
 /// How far a workload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum WorkloadState {
     Ready,
     Waiting {
         ready: i32,
@@ -29,10 +29,10 @@ pub(super) enum State {
 
 /// The rule of `kubectl rollout status`: the newest spec was seen, all replicas are of it and
 /// available, and none of an older one is left.
-pub(super) fn deployment(object: &Deployment) -> State {
+pub(super) fn deployment(object: &Deployment) -> WorkloadState {
     let wanted = object.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
     let Some(status) = object.status.as_ref() else {
-        return State::Waiting { ready: 0, wanted };
+        return WorkloadState::Waiting { ready: 0, wanted };
     };
     let counts = [
         status.replicas,
@@ -52,7 +52,7 @@ pub(super) fn deployment(object: &Deployment) -> State {
 }
 
 /// As a Deployment, below the partition and with `OnDelete` older pods are fine.
-pub(super) fn stateful_set(object: &StatefulSet) -> State {
+pub(super) fn stateful_set(object: &StatefulSet) -> WorkloadState {
     let spec = object.spec.as_ref();
     let wanted = spec.and_then(|s| s.replicas).unwrap_or(1);
     let strategy = spec.and_then(|s| s.update_strategy.as_ref());
@@ -62,7 +62,7 @@ pub(super) fn stateful_set(object: &StatefulSet) -> State {
         .unwrap_or(0);
     let on_delete = strategy.and_then(|s| s.type_.as_deref()) == Some("OnDelete");
     let Some(status) = object.status.as_ref() else {
-        return State::Waiting { ready: 0, wanted };
+        return WorkloadState::Waiting { ready: 0, wanted };
     };
     let ready = status
         .ready_replicas
@@ -81,14 +81,14 @@ pub(super) fn stateful_set(object: &StatefulSet) -> State {
 }
 
 /// Available on every node it wants, in the newest version unless the strategy is `OnDelete`.
-pub(super) fn daemon_set(object: &DaemonSet) -> State {
+pub(super) fn daemon_set(object: &DaemonSet) -> WorkloadState {
     let strategy = object
         .spec
         .as_ref()
         .and_then(|s| s.update_strategy.as_ref());
     let on_delete = strategy.and_then(|s| s.type_.as_deref()) == Some("OnDelete");
     let Some(status) = object.status.as_ref() else {
-        return State::Waiting {
+        return WorkloadState::Waiting {
             ready: 0,
             wanted: 1,
         };
@@ -104,7 +104,7 @@ pub(super) fn daemon_set(object: &DaemonSet) -> State {
 }
 
 /// Complete, or suspended on purpose.
-pub(super) fn job(object: &Job) -> State {
+pub(super) fn job(object: &Job) -> WorkloadState {
     let wanted = object
         .spec
         .as_ref()
@@ -117,9 +117,9 @@ pub(super) fn job(object: &Job) -> State {
         .flatten();
     for condition in conditions.filter(|c| c.status == "True") {
         match condition.type_.as_str() {
-            "Complete" | "SuccessCriteriaMet" | "Suspended" => return State::Ready,
+            "Complete" | "SuccessCriteriaMet" | "Suspended" => return WorkloadState::Ready,
             "Failed" => {
-                return State::Failed(
+                return WorkloadState::Failed(
                     condition
                         .message
                         .clone()
@@ -129,7 +129,7 @@ pub(super) fn job(object: &Job) -> State {
             _ => {}
         }
     }
-    State::Waiting {
+    WorkloadState::Waiting {
         ready: status.and_then(|s| s.succeeded).unwrap_or(0),
         wanted,
     }
@@ -145,23 +145,23 @@ const GIVEN_UP: [&str; 5] = [
 ];
 
 /// How a Job that is gone has ended, by its events; without any it counts as done.
-pub(super) fn ended_job<'a>(events: impl Iterator<Item = &'a Event>) -> State {
+pub(super) fn ended_job<'a>(events: impl Iterator<Item = &'a Event>) -> WorkloadState {
     let is_end = |event: &&Event| {
         let reason = event.reason.as_deref().unwrap_or_default();
         reason == "Completed" || GIVEN_UP.contains(&reason)
     };
     match events.filter(is_end).max_by_key(|event| last_seen(event)) {
-        Some(last) if last.type_.as_deref() == Some("Warning") => State::Failed(
+        Some(last) if last.type_.as_deref() == Some("Warning") => WorkloadState::Failed(
             last.message
                 .clone()
                 .unwrap_or_else(|| "the job failed".to_owned()),
         ),
-        _ => State::Ready,
+        _ => WorkloadState::Ready,
     }
 }
 
 /// Ready, or run to its end.
-pub(super) fn pod(object: &Pod) -> State {
+pub(super) fn pod(object: &Pod) -> WorkloadState {
     let status = object.status.as_ref();
     let conditions = status
         .and_then(|s| s.conditions.as_ref())
@@ -171,8 +171,8 @@ pub(super) fn pod(object: &Pod) -> State {
         .clone()
         .any(|c| c.type_ == "Ready" && c.status == "True");
     match status.and_then(|s| s.phase.as_deref()) {
-        Some("Succeeded") => State::Ready,
-        Some("Failed") => State::Failed(
+        Some("Succeeded") => WorkloadState::Ready,
+        Some("Failed") => WorkloadState::Failed(
             status
                 .and_then(|s| s.message.clone())
                 .unwrap_or_else(|| "the pod failed".into()),
@@ -227,18 +227,21 @@ pub(super) fn job_pods(object: &Job, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>> {
 
 /// Pods know of a crash before their controller counts it: a workload is ready only if its pods are.
 /// Pods that have ended for good (evicted ones stay for a while) do not count.
-pub(super) fn confirmed(state: State, pods: &[Arc<Pod>]) -> State {
+pub(super) fn confirmed(state: WorkloadState, pods: &[Arc<Pod>]) -> WorkloadState {
     let states: Vec<_> = pods
         .iter()
         .map(|object| pod(object))
-        .filter(|s| !matches!(s, State::Failed(_)))
+        .filter(|s| !matches!(s, WorkloadState::Failed(_)))
         .collect();
-    let ready = states.iter().filter(|s| **s == State::Ready).count();
-    if state != State::Ready || ready == states.len() {
+    let ready = states
+        .iter()
+        .filter(|s| **s == WorkloadState::Ready)
+        .count();
+    if state != WorkloadState::Ready || ready == states.len() {
         return state;
     }
     let count = |n: usize| i32::try_from(n).unwrap_or(i32::MAX);
-    State::Waiting {
+    WorkloadState::Waiting {
         ready: count(ready),
         wanted: count(states.len()),
     }
@@ -309,11 +312,11 @@ pub(super) fn is_outdated(object: &StatefulSet, pod: &Pod) -> bool {
     newest.is_some() && pod.labels().get("controller-revision-hash") != newest
 }
 
-fn verdict(settled: bool, ready: i32, wanted: i32) -> State {
+fn verdict(settled: bool, ready: i32, wanted: i32) -> WorkloadState {
     if settled {
-        State::Ready
+        WorkloadState::Ready
     } else {
-        State::Waiting { ready, wanted }
+        WorkloadState::Waiting { ready, wanted }
     }
 }
 
@@ -367,17 +370,17 @@ mod tests {
 
     #[test]
     fn a_deployment_is_ready_when_only_new_pods_are_left_and_available() {
-        assert_eq!(deployment(&rollout(5, [2, 2, 2])), State::Ready);
+        assert_eq!(deployment(&rollout(5, [2, 2, 2])), WorkloadState::Ready);
         assert_eq!(
             deployment(&rollout(5, [2, 2, 1])),
-            State::Waiting {
+            WorkloadState::Waiting {
                 ready: 1,
                 wanted: 2
             }
         );
         assert_eq!(
             deployment(&rollout(5, [3, 2, 3])),
-            State::Waiting {
+            WorkloadState::Waiting {
                 ready: 2,
                 wanted: 2
             },
@@ -385,7 +388,7 @@ mod tests {
         );
         assert_eq!(
             deployment(&rollout(6, [2, 2, 2])),
-            State::Waiting {
+            WorkloadState::Waiting {
                 ready: 2,
                 wanted: 2
             },
@@ -403,15 +406,15 @@ mod tests {
                            "updatedReplicas": updated, "currentRevision": "a", "updateRevision": "b"},
             }))
         };
-        assert_eq!(stateful_set(&set(2, 0)), State::Ready);
+        assert_eq!(stateful_set(&set(2, 0)), WorkloadState::Ready);
         assert_eq!(
             stateful_set(&set(1, 0)),
-            State::Waiting {
+            WorkloadState::Waiting {
                 ready: 2,
                 wanted: 2
             }
         );
-        assert_eq!(stateful_set(&set(1, 1)), State::Ready);
+        assert_eq!(stateful_set(&set(1, 1)), WorkloadState::Ready);
     }
 
     #[test]
@@ -420,7 +423,7 @@ mod tests {
             json!({"status": {"currentNumberScheduled": 0, "desiredNumberScheduled": 0,
             "numberMisscheduled": 0, "numberReady": 0}}),
         );
-        assert_eq!(daemon_set(&set), State::Ready);
+        assert_eq!(daemon_set(&set), WorkloadState::Ready);
     }
 
     #[test]
@@ -430,11 +433,14 @@ mod tests {
                 json!({"status": {"conditions": [{"type": kind, "status": "True", "message": "no more tries"}]}}),
             )
         };
-        assert_eq!(job(&with("Complete")), State::Ready);
-        assert_eq!(job(&with("Failed")), State::Failed("no more tries".into()));
+        assert_eq!(job(&with("Complete")), WorkloadState::Ready);
+        assert_eq!(
+            job(&with("Failed")),
+            WorkloadState::Failed("no more tries".into())
+        );
         assert_eq!(
             job(&Job::default()),
-            State::Waiting {
+            WorkloadState::Waiting {
                 ready: 0,
                 wanted: 1
             }
@@ -508,12 +514,12 @@ mod tests {
             pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}));
         let evicted = pod(json!({"phase": "Failed"}));
         assert_eq!(
-            confirmed(State::Ready, &[ready.clone(), evicted]),
-            State::Ready
+            confirmed(WorkloadState::Ready, &[ready.clone(), evicted]),
+            WorkloadState::Ready
         );
         assert_eq!(
-            confirmed(State::Ready, &[ready, crashed]),
-            State::Waiting {
+            confirmed(WorkloadState::Ready, &[ready, crashed]),
+            WorkloadState::Waiting {
                 ready: 1,
                 wanted: 2
             }

@@ -22,7 +22,7 @@ use super::listener::Listener;
 use super::numbers::Numbers;
 use super::relay::{self, Site};
 use super::target::{Endpoint, Snapshot, Target, choose};
-use super::tunnel::{End, Sent};
+use super::tunnel::{ConnectionEnd, SentBytes};
 use super::way::Way;
 use crate::error::{Code, Error, Result};
 use crate::sync::gate::Gate;
@@ -49,7 +49,7 @@ const CLOSE: Duration = Duration::from_secs(2);
 /// All forwards of a session. They share one watch a namespace, and the client of the moment.
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
-    relay: watch::Receiver<relay::State>,
+    relay: watch::Receiver<relay::RelayState>,
     gate: Gate,
     reporter: Reporter,
     cancel: CancellationToken,
@@ -109,7 +109,7 @@ impl Forwarder {
     }
 
     /// The relay that connections take, or why they go over the API server, as it changes.
-    pub fn relay(&self) -> watch::Receiver<relay::State> {
+    pub fn relay(&self) -> watch::Receiver<relay::RelayState> {
         self.relay.clone()
     }
 
@@ -169,7 +169,7 @@ struct Route {
     name: String,
     target: Target,
     clients: watch::Receiver<Option<Client>>,
-    relay: watch::Receiver<relay::State>,
+    relay: watch::Receiver<relay::RelayState>,
     pods: watch::Receiver<Snapshot>,
     gate: Gate,
     numbers: Arc<Numbers>,
@@ -179,7 +179,7 @@ struct Route {
 }
 
 /// Why an attempt failed, and whether another one may succeed without doing anything twice.
-struct Failure {
+struct DialFailure {
     error: Error,
     again: bool,
 }
@@ -201,7 +201,7 @@ impl Route {
 
     async fn carry(&self, local: &mut TcpStream) -> Result<()> {
         let deadline = Instant::now() + self.patience;
-        let mut sent = Sent::default();
+        let mut sent = SentBytes::default();
         let mut tried = BTreeSet::new();
         let mut pauses = PAUSES.iter();
         loop {
@@ -218,18 +218,18 @@ impl Route {
     async fn attempt(
         &self,
         local: &mut TcpStream,
-        sent: &mut Sent,
+        sent: &mut SentBytes,
         tried: &mut BTreeSet<String>,
         deadline: Instant,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), DialFailure> {
         let (way, endpoint) = self.open(tried, deadline).await?;
         match way.carry(local, sent, &self.numbers).await {
-            End::Finished => {
+            ConnectionEnd::Finished => {
                 close(local).await;
                 Ok(())
             }
-            End::Abandoned => Ok(()),
-            End::Failed(text) => Err(Failure {
+            ConnectionEnd::Abandoned => Ok(()),
+            ConnectionEnd::Failed(text) => Err(DialFailure {
                 error: self.broken(&endpoint, &text),
                 again: sent.may_repeat(&text),
             }),
@@ -241,13 +241,13 @@ impl Route {
         &self,
         tried: &mut BTreeSet<String>,
         deadline: Instant,
-    ) -> Result<(Way, Endpoint), Failure> {
+    ) -> Result<(Way, Endpoint), DialFailure> {
         let in_turn = async {
             let turn = self.opening.acquire().await;
             (turn, self.ready(tried).await)
         };
         let waited = timeout_at(deadline, in_turn).await;
-        let (_turn, (client, endpoint)) = waited.map_err(|_| Failure {
+        let (_turn, (client, endpoint)) = waited.map_err(|_| DialFailure {
             error: self.nowhere(),
             again: false,
         })?;
@@ -259,7 +259,7 @@ impl Route {
         .await;
         let opened =
             opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
-        let way = opened.map_err(|text| Failure {
+        let way = opened.map_err(|text| DialFailure {
             error: self.broken(&endpoint, &text),
             again: true,
         })?;

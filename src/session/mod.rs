@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, OnceCell, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bridge::relay::{Guard, Relay};
+use crate::bridge::relay::{BridgeRelay, Guard};
 use crate::cluster::Access;
 use crate::compose::{Compose, Stack};
 use crate::config::{Project, Source};
@@ -66,7 +66,7 @@ pub struct Session {
     /// In the order of the table.
     held: Vec<Held>,
     /// To Compose's database, where it is published on loopback alone.
-    relay: Mutex<Option<Relay>>,
+    relay: Mutex<Option<BridgeRelay>>,
     pub syncing: Syncing,
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
@@ -319,7 +319,7 @@ impl Session {
             relay.close().await;
         }
         Ok(held
-            .insert(Relay::open(gateway, to, guard()).await?)
+            .insert(BridgeRelay::open(gateway, to, guard()).await?)
             .address)
     }
 

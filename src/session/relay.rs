@@ -80,19 +80,19 @@ impl Relay {
 }
 
 /// The relay of the moment, or why there is none.
-pub type State = Result<Relay, String>;
+pub type RelayState = Result<Relay, String>;
 
 /// Keeps a relay wherever `sites` says, until `cancel`.
 pub fn keep(
     sites: watch::Receiver<Option<Site>>,
     cancel: CancellationToken,
-) -> watch::Receiver<State> {
+) -> watch::Receiver<RelayState> {
     let (states, state) = watch::channel(Err("not started yet".to_owned()));
     restart_on_change(sites, cancel, move |site| keep_at(site, states.clone()));
     state
 }
 
-async fn keep_at(site: Option<Site>, states: watch::Sender<State>) {
+async fn keep_at(site: Option<Site>, states: watch::Sender<RelayState>) {
     let Some(site) = site else {
         return std::future::pending().await;
     };
@@ -120,7 +120,7 @@ struct Running {
 
 impl Running {
     async fn start(site: &Site) -> Result<Self, String> {
-        let Place { listen, folder } = Place::of(site).await?;
+        let NodeAddress { listen, folder } = NodeAddress::of(site).await?;
         let token = Token::random().map_err(|e| e.to_string())?;
         let (program, size) = program()
             .await
@@ -153,7 +153,7 @@ impl Running {
     }
 
     /// Publishes the relay until it is gone, and says how it went.
-    async fn tell(mut self, states: &watch::Sender<State>) -> String {
+    async fn tell(mut self, states: &watch::Sender<RelayState>) -> String {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;
@@ -170,14 +170,14 @@ impl Running {
 }
 
 /// Where a node can be met.
-struct Place {
+struct NodeAddress {
     /// Its address on its Docker network.
     listen: IpAddr,
     /// The folder that it shares with this machine, if the Engine runs here; whether it does is not known.
     folder: Option<PathBuf>,
 }
 
-impl Place {
+impl NodeAddress {
     async fn of(site: &Site) -> Result<Self, String> {
         let inspected = site
             .docker

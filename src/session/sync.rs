@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::observe::{BuiltImage, PreparedRelease};
-use crate::release::pods::{self, Settings as Stores, list};
+use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
-use crate::sync::engine::{Engine, Rebuild, Settings, Surroundings};
+use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
 use crate::sync::gate::{Engines, Gate};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
@@ -126,7 +126,7 @@ impl Syncing {
         namespace: &str,
         image: &BuiltImage,
         releases: &[PreparedRelease],
-    ) -> Result<Arc<Engine>> {
+    ) -> Result<Arc<SyncEngine>> {
         let reference = image.target.reference();
         let rules = Rules::read(
             &image.config,
@@ -152,9 +152,9 @@ impl Syncing {
             engine.retire(false);
             return Ok(engine);
         }
-        let is_replaced = |old: &&Arc<Engine>| old.settings().reference == settings.reference;
+        let is_replaced = |old: &&Arc<SyncEngine>| old.settings().reference == settings.reference;
         let replaced = self.engines.borrow().iter().find(is_replaced).cloned();
-        let engine = Engine::start(settings, image.seen.clone(), self.around.clone()).await?;
+        let engine = SyncEngine::start(settings, image.seen.clone(), self.around.clone()).await?;
         if let Some(replaced) = replaced {
             engine.inherit(&replaced).await?;
         }
@@ -228,7 +228,7 @@ pub fn status(engines: &Engines) -> Vec<SyncStatus> {
 /// How the charts run an image. The first container that does counts.
 fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usage {
     for release in releases {
-        let stores = Stores::of(&release.rendered, namespace);
+        let stores = ConfigSources::of(&release.rendered, namespace);
         for pod in pods::pods(&release.rendered) {
             let Some(container) = pod
                 .containers()
@@ -266,7 +266,7 @@ mod tests {
     use crate::image::context::tests::{image, write};
     use crate::image::image_ref;
     use crate::sync::containers::Container;
-    use crate::sync::exec::Place;
+    use crate::sync::exec::ContainerRef;
     use crate::sync::watch::Baseline;
 
     /// An image whose folder `app` is synced to a target.
@@ -297,7 +297,7 @@ mod tests {
             mpsc::unbounded_channel().0,
             CancellationToken::new(),
         );
-        let place = Place {
+        let place = ContainerRef {
             namespace: "shop".into(),
             pod: "api-1".into(),
             container: "api".into(),

@@ -61,7 +61,7 @@ impl std::fmt::Debug for Tunnel {
 
 /// How a connection ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum ConnectionEnd {
     /// The pod's side ended, and the client has all of it.
     Finished,
     /// The local client went away.
@@ -72,13 +72,13 @@ pub enum End {
 
 /// What the local client has sent so far, for an attempt on another pod.
 #[derive(Debug, Default)]
-pub struct Sent {
+pub struct SentBytes {
     bytes: Vec<u8>,
     too_much: bool,
     answered: bool,
 }
 
-impl Sent {
+impl SentBytes {
     pub(super) fn keep(&mut self, bytes: &[u8]) {
         self.too_much |= self.bytes.len() + bytes.len() > KEPT;
         if self.too_much {
@@ -138,7 +138,12 @@ impl Tunnel {
     }
 
     /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
-    pub async fn relay(mut self, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> End {
+    pub async fn relay(
+        mut self,
+        local: &mut TcpStream,
+        sent: &mut SentBytes,
+        numbers: &Numbers,
+    ) -> ConnectionEnd {
         let (mut read, mut write) = local.split();
         let talk = Talk::default();
         let end = {
@@ -149,8 +154,8 @@ impl Tunnel {
                 end = &mut down => end,
                 side = up => match side {
                     Side::LocalEnded => { talk.client_ended(); down.await }
-                    Side::LocalGone => End::Abandoned,
-                    Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(End::Failed(error)),
+                    Side::LocalGone => ConnectionEnd::Abandoned,
+                    Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(ConnectionEnd::Failed(error)),
                 },
             }
         };
@@ -203,7 +208,7 @@ enum Side {
 async fn upload(
     local: &mut ReadHalf<'_>,
     pod: &mut Outgoing,
-    sent: &mut Sent,
+    sent: &mut SentBytes,
     talk: &Talk,
     numbers: &Numbers,
 ) -> Side {
@@ -236,26 +241,28 @@ async fn download(
     local: &mut WriteHalf<'_>,
     talk: &Talk,
     numbers: &Numbers,
-) -> End {
+) -> ConnectionEnd {
     loop {
         let frame = tokio::select! {
             frame = next(frames) => frame,
-            () = talk.silence() => return End::Abandoned,
+            () = talk.silence() => return ConnectionEnd::Abandoned,
         };
         let frame = match frame {
             Ok(Some(frame)) => frame,
-            Ok(None) => return End::Finished,
-            Err(text) => return End::Failed(text),
+            Ok(None) => return ConnectionEnd::Finished,
+            Err(text) => return ConnectionEnd::Failed(text),
         };
         match frame.split_first() {
             Some((&DATA, data)) => {
                 talk.pod_spoke();
                 numbers.received(data.len());
                 if local.write_all(data).await.is_err() {
-                    return End::Abandoned;
+                    return ConnectionEnd::Abandoned;
                 }
             }
-            Some((_, text)) => return End::Failed(String::from_utf8_lossy(text).trim().to_owned()),
+            Some((_, text)) => {
+                return ConnectionEnd::Failed(String::from_utf8_lossy(text).trim().to_owned());
+            }
             None => {}
         }
     }

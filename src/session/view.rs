@@ -29,7 +29,7 @@ pub struct SessionView {
     /// The forwards that are held, in the order of the table.
     pub(super) forwards: Vec<(Forward, Arc<Numbers>)>,
     pub(super) at_work: Option<AtWork>,
-    pub(super) relay: watch::Receiver<relay::State>,
+    pub(super) relay: watch::Receiver<relay::RelayState>,
     pub(super) engines: watch::Receiver<Engines>,
     /// Changes whenever what an engine tells may be another.
     pub(super) progress: watch::Receiver<()>,
@@ -121,7 +121,7 @@ impl Drop for Working {
 #[derive(Debug)]
 pub struct Follower {
     views: watch::Receiver<SessionView>,
-    relay: watch::Receiver<relay::State>,
+    relay: watch::Receiver<relay::RelayState>,
     engines: watch::Receiver<Engines>,
     progress: watch::Receiver<()>,
     /// The status that was told last, without its traffic.

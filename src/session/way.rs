@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::numbers::Numbers;
 use super::relay;
 use super::target::Endpoint;
-use super::tunnel::{self, End, Sent, Tunnel};
+use super::tunnel::{self, ConnectionEnd, SentBytes, Tunnel};
 use crate::relay::pump::{Broken, pump};
 
 /// An open way into a pod. Dropping it ends it.
@@ -31,7 +31,7 @@ impl Way {
     /// # Errors
     /// A text: the pod's refusal, or that of the API server, the kubelet or the network.
     pub async fn open(
-        relay: &watch::Receiver<relay::State>,
+        relay: &watch::Receiver<relay::RelayState>,
         client: &Client,
         namespace: &str,
         endpoint: &Endpoint,
@@ -51,21 +51,26 @@ impl Way {
     }
 
     /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
-    pub async fn carry(self, local: &mut TcpStream, sent: &mut Sent, numbers: &Numbers) -> End {
+    pub async fn carry(
+        self,
+        local: &mut TcpStream,
+        sent: &mut SentBytes,
+        numbers: &Numbers,
+    ) -> ConnectionEnd {
         match self {
             Self::Api(tunnel) => tunnel.relay(local, sent, numbers).await,
             Self::Relay { mut stream, gone } => {
                 let carried = tokio::select! {
                     carried = through(&mut stream, local, sent, numbers) => carried,
-                    () = gone.cancelled() => return End::Failed("the relay in the node ended".to_owned()),
+                    () = gone.cancelled() => return ConnectionEnd::Failed("the relay in the node ended".to_owned()),
                 };
                 match carried {
-                    Ok(()) => End::Finished,
-                    Err(Broken::Far(e)) => End::Failed(e.to_string()),
+                    Ok(()) => ConnectionEnd::Finished,
+                    Err(Broken::Far(e)) => ConnectionEnd::Failed(e.to_string()),
                     Err(Broken::Near(_)) => {
                         // The pod sees what the client did.
                         let _ = stream.set_zero_linger();
-                        End::Abandoned
+                        ConnectionEnd::Abandoned
                     }
                 }
             }
@@ -76,7 +81,7 @@ impl Way {
 async fn through(
     pod: &mut TcpStream,
     local: &mut TcpStream,
-    sent: &mut Sent,
+    sent: &mut SentBytes,
     numbers: &Numbers,
 ) -> Result<(), Broken> {
     // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
@@ -123,7 +128,7 @@ mod tests {
         Relay::at(address, token)
     }
 
-    async fn open(relay: relay::State, api: &FakeApi, to: SocketAddr) -> Result<Way, String> {
+    async fn open(relay: relay::RelayState, api: &FakeApi, to: SocketAddr) -> Result<Way, String> {
         let endpoint = Endpoint {
             pod: "pod".into(),
             port: to.port(),
@@ -141,7 +146,7 @@ mod tests {
 
     async fn says(way: Way) -> String {
         let ((mut client, mut local), mut said) = (client().await, String::new());
-        let mut sent = Sent::default();
+        let mut sent = SentBytes::default();
         let numbers = Numbers::default();
         let carried = async {
             let end = way.carry(&mut local, &mut sent, &numbers).await;
@@ -153,7 +158,7 @@ mod tests {
             said
         };
         let (end, said) = tokio::join!(carried, read);
-        assert_eq!(end, End::Finished);
+        assert_eq!(end, ConnectionEnd::Finished);
         assert_eq!(numbers.stats().bytes_in, said.len() as u64);
         said
     }
@@ -200,7 +205,7 @@ mod tests {
     async fn what_a_client_said_before_the_relay_came_up_is_sent_through_it_first() {
         let ((server, to), api) = (listen().await, FakeApi::start(&[]).await);
         let way = open(Ok(served().await), &api, to).await.unwrap();
-        let ((mut client, mut local), mut sent) = (client().await, Sent::default());
+        let ((mut client, mut local), mut sent) = (client().await, SentBytes::default());
         sent.keep(b"GET / HTTP/1.1\r\n");
         client.write_all(b"host: shop\r\n\r\n").await.unwrap();
         client.shutdown().await.unwrap();
@@ -220,7 +225,10 @@ mod tests {
         let (end, heard) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), pod);
         assert_eq!(
             (end, heard.as_str()),
-            (End::Finished, "GET / HTTP/1.1\r\nhost: shop\r\n\r\n")
+            (
+                ConnectionEnd::Finished,
+                "GET / HTTP/1.1\r\nhost: shop\r\n\r\n"
+            )
         );
         assert!(!sent.may_repeat("connection refused"));
     }
@@ -232,12 +240,12 @@ mod tests {
         let api = FakeApi::start(&[]).await;
         let way = open(Ok(relay.clone()), &api, to).await.unwrap();
         let _silent = server.accept().await.unwrap();
-        let ((_client, mut local), mut sent) = (client().await, Sent::default());
+        let ((_client, mut local), mut sent) = (client().await, SentBytes::default());
         let numbers = Numbers::default();
         let (end, ()) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), async {
             relay.gone.cancel()
         });
-        let End::Failed(text) = end else {
+        let ConnectionEnd::Failed(text) = end else {
             panic!("{end:?}")
         };
         assert!(!sent.may_repeat(&text));

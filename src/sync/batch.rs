@@ -16,7 +16,7 @@ pub(super) const SMALL: u64 = 64 * 1024;
 
 /// A path in a container, told by a target folder and the way from there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Target {
+pub struct ContainerPath {
     /// The target folder, an index into the list that the stream was opened with.
     pub root: usize,
     /// The folders on the way, none of them `..`.
@@ -24,7 +24,7 @@ pub struct Target {
     pub name: OsString,
 }
 
-impl Target {
+impl ContainerPath {
     /// None for a path that is not simply below its root: absolute, empty, or with a `..` in it.
     pub fn below(root: usize, path: &Path) -> Option<Self> {
         let normal = |part: Component<'_>| match part {
@@ -44,7 +44,7 @@ impl Target {
 /// What is to be at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    File(Source),
+    File(SourceFile),
     /// A symbolic link, and what it says.
     Link(PathBuf),
     Folder,
@@ -53,7 +53,7 @@ pub enum Wanted {
 
 /// A file of the working tree, as it was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
+pub struct SourceFile {
     pub disk: PathBuf,
     /// The permission bits, 0o777.
     pub mode: u32,
@@ -106,7 +106,7 @@ fn found(disk: &Path) -> io::Result<Wanted> {
     } else {
         metadata.len()
     };
-    Ok(Wanted::File(Source {
+    Ok(Wanted::File(SourceFile {
         disk: disk.to_owned(),
         mode,
         len,
@@ -149,7 +149,7 @@ fn print(parts: &[&[u8]]) -> Print {
     print
 }
 
-impl Source {
+impl SourceFile {
     /// The SHA-256 of the content, as `sha256sum` prints it.
     ///
     /// # Errors
@@ -183,7 +183,7 @@ impl io::Write for Sink<'_> {
 /// One path and what is to be there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    pub target: Target,
+    pub target: ContainerPath,
     pub wanted: Wanted,
     /// `user:group` as in `COPY --chown`, where the container's user may give files away.
     pub owner: Option<String>,
@@ -191,7 +191,7 @@ pub struct Item {
 
 impl Item {
     /// The file that is to be there, if it is one.
-    pub(super) fn source(&self) -> Option<&Source> {
+    pub(super) fn source(&self) -> Option<&SourceFile> {
         match &self.wanted {
             Wanted::File(source) => Some(source),
             _ => None,
@@ -205,13 +205,13 @@ mod tests {
 
     #[test]
     fn a_target_is_below_its_root_or_none() {
-        let target = Target::below(0, Path::new("a/./b/c.py")).unwrap();
+        let target = ContainerPath::below(0, Path::new("a/./b/c.py")).unwrap();
         assert_eq!(
             (target.folders, target.name),
             (vec!["a".into(), "b".into()], "c.py".into())
         );
         for path in ["", ".", "/etc/passwd", "../x", "a/../../x", "a/.."] {
-            assert_eq!(Target::below(0, Path::new(path)), None, "{path}");
+            assert_eq!(ContainerPath::below(0, Path::new(path)), None, "{path}");
         }
     }
 
@@ -249,7 +249,7 @@ mod tests {
         let Wanted::File(kept) = look(&disk).unwrap() else {
             panic!("a file")
         };
-        let streamed = Source {
+        let streamed = SourceFile {
             content: None,
             ..kept.clone()
         };

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
 
-use super::batch::{Item, Source, Target};
-use super::exec::{Exec, Output, Place, Said};
+use super::batch::{ContainerPath, Item, SourceFile};
+use super::exec::{ContainerExec, ContainerRef, ProcessOutput, Said};
 use super::script::{CARRIED, Carried, Group, carried_to};
 use super::stream::Failure;
 
@@ -32,14 +32,14 @@ const HEAD: &str = r#"mkdir -p "$2" && head -c "$1" >"$2/$3""#;
 
 /// A file to be carried.
 #[derive(Debug)]
-pub(super) struct Piece<'a> {
+pub(super) struct UploadPiece<'a> {
     pub(super) root: usize,
     group: usize,
     item: &'a Item,
-    source: &'a Source,
+    source: &'a SourceFile,
 }
 
-impl Piece<'_> {
+impl UploadPiece<'_> {
     /// It is read while it is sent.
     fn is_long(&self) -> bool {
         self.source.content.is_none()
@@ -47,11 +47,11 @@ impl Piece<'_> {
 }
 
 /// What of a batch is to be carried.
-pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<Piece<'a>> {
+pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<UploadPiece<'a>> {
     let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
         content.items.iter().filter_map(move |item| {
             let source = item.source()?;
-            Some(Piece {
+            Some(UploadPiece {
                 root: item.target.root,
                 group,
                 item,
@@ -71,11 +71,11 @@ pub(super) type Sent = Option<[u8; 32]>;
 /// failed.
 pub(super) async fn carry(
     client: &Client,
-    place: &Place,
+    place: &ContainerRef,
     stage: &Path,
-    pieces: &[&Piece<'_>],
+    pieces: &[&UploadPiece<'_>],
     tar: bool,
-) -> (Vec<(Target, Sent)>, Vec<Failure>) {
+) -> (Vec<(ContainerPath, Sent)>, Vec<Failure>) {
     let mut carried = vec![];
     let mut failures = vec![];
     let parts: Vec<_> = if tar {
@@ -90,7 +90,7 @@ pub(super) async fn carry(
                 .map(|sent| vec![sent]),
             part => carry_tar(client, place, stage, part).await,
         };
-        let target = |piece: &&Piece<'_>| piece.item.target.clone();
+        let target = |piece: &&UploadPiece<'_>| piece.item.target.clone();
         match sent {
             Ok(sent) => carried.extend(
                 part.iter()
@@ -109,9 +109,9 @@ pub(super) async fn carry(
 
 async fn carry_tar(
     client: &Client,
-    place: &Place,
+    place: &ContainerRef,
     stage: &Path,
-    pieces: &[&Piece<'_>],
+    pieces: &[&UploadPiece<'_>],
 ) -> Result<Vec<Sent>, String> {
     let headers = pieces
         .iter()
@@ -148,7 +148,7 @@ async fn carry_tar(
 }
 
 /// The header of a file, with what long names need before it.
-fn header(piece: &Piece<'_>) -> io::Result<Vec<u8>> {
+fn header(piece: &UploadPiece<'_>) -> io::Result<Vec<u8>> {
     let mut header = tar::Header::new_gnu();
     header.set_size(piece.source.len);
     header.set_mode(piece.source.mode);
@@ -161,9 +161,9 @@ fn header(piece: &Piece<'_>) -> io::Result<Vec<u8>> {
 
 async fn carry_one(
     client: &Client,
-    place: &Place,
+    place: &ContainerRef,
     stage: &Path,
-    piece: &Piece<'_>,
+    piece: &UploadPiece<'_>,
 ) -> Result<Sent, String> {
     let folder = stage.join(carried_to(piece.group));
     let name = text(&piece.item.target.name)?;
@@ -192,7 +192,7 @@ fn text(word: &OsStr) -> Result<&str, String> {
 
 /// A process on its way.
 struct Sending {
-    exec: Exec,
+    exec: ContainerExec,
     frame: Vec<u8>,
     said: Vec<u8>,
 }
@@ -200,12 +200,12 @@ struct Sending {
 impl Sending {
     async fn start(
         client: &Client,
-        place: &Place,
+        place: &ContainerRef,
         script: &str,
         words: &[&str],
     ) -> Result<Self, String> {
         let command = [&["sh", "-c", script, "sh"], words].concat();
-        let exec = Exec::start(client, place, &command).await?;
+        let exec = ContainerExec::start(client, place, &command).await?;
         Ok(Self {
             exec,
             frame: Vec::with_capacity(FRAME),
@@ -223,7 +223,7 @@ impl Sending {
     }
 
     /// Exactly `len` bytes; a file that has become shorter is filled with zeros.
-    async fn content(&mut self, source: &Source, len: u64) -> Result<Sent, String> {
+    async fn content(&mut self, source: &SourceFile, len: u64) -> Result<Sent, String> {
         let mut left = usize::try_from(len).map_err(|_| "the file is too long".to_owned())?;
         let padding =
             usize::try_from(len - source.len).map_err(|_| "the file is too long".to_owned())?;
@@ -285,7 +285,7 @@ fn silent() -> String {
 }
 
 /// Waits for the end of a process. An error is the last it said.
-async fn end(output: &mut Output, said: &mut Vec<u8>) -> Result<(), String> {
+async fn end(output: &mut ProcessOutput, said: &mut Vec<u8>) -> Result<(), String> {
     loop {
         match output.next().await {
             Some(Said::Ended(None)) => return Ok(()),

@@ -10,7 +10,7 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::exec::Place;
+use super::exec::ContainerRef;
 use crate::again::{API_SERVER_PAUSES, restart_on_change};
 
 /// Running containers by the id that the runtime gave them: one that is restarted has a new id.
@@ -19,7 +19,7 @@ pub type Containers = BTreeMap<String, Container>;
 /// A running container.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Container {
-    pub place: Place,
+    pub place: ContainerRef,
     /// The image's reference in the pod's spec.
     pub image: String,
 }
@@ -77,7 +77,7 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
     let found = running.filter_map(|status| {
         let spec = specs.clone().find(|spec| spec.name == status.name)?;
         let image = spec.image.clone()?;
-        let place = Place {
+        let place = ContainerRef {
             namespace: namespace.clone(),
             pod: name.clone(),
             container: status.name.clone(),
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_container_is_there_while_it_runs_by_the_image_of_its_spec() {
         let up = serde_json::json!({"running": {"startedAt": "2026-01-01T00:00:00Z"}});
-        let place = Place {
+        let place = ContainerRef {
             namespace: "shop".into(),
             pod: "api-1".into(),
             container: "api".into(),

@@ -10,12 +10,12 @@ use crate::image::dockerignore::Ignore;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Copied {
     copy: Copy,
-    sources: Vec<Source>,
+    sources: Vec<CopySource>,
     exclude: Ignore,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Source {
+struct CopySource {
     path: PathBuf,
     /// For a path with wildcards.
     pattern: Option<Ignore>,
@@ -29,7 +29,7 @@ const UNKNOWN_EXCLUDE: &str =
     "whether `--exclude` of its COPY means a file that is named is not plain";
 
 /// The way of a path from the target folder, or why it cannot be told.
-pub(super) type Way = Result<PathBuf, &'static str>;
+pub(super) type PathInTarget = Result<PathBuf, &'static str>;
 
 impl Copied {
     /// Looks into the context which sources are folders.
@@ -41,7 +41,7 @@ impl Copied {
         let source = |source: &String| {
             let wild = source.contains(['*', '?', '[']);
             let pattern = wild.then(|| Ignore::parse(source, file)).transpose()?;
-            Ok(Source {
+            Ok(CopySource {
                 path: source.into(),
                 pattern,
                 is_folder: !wild && context.join(source).is_dir(),
@@ -57,7 +57,7 @@ impl Copied {
 
     /// The ways of a path from [`Copied::root`], one for each source of this COPY that takes it: Docker writes it to
     /// all of them.
-    pub(super) fn takes(&self, path: &Path) -> Vec<Way> {
+    pub(super) fn takes(&self, path: &Path) -> Vec<PathInTarget> {
         let taking = self
             .sources
             .iter()
@@ -69,7 +69,12 @@ impl Copied {
 
     /// What is excluded is told by its way from the source, and a source that is a file has none. `--parents` copies
     /// out of the context as a whole.
-    fn unless_excluded(&self, source: &Source, path: &Path, below: PathBuf) -> Option<Way> {
+    fn unless_excluded(
+        &self,
+        source: &CopySource,
+        path: &Path,
+        below: PathBuf,
+    ) -> Option<PathInTarget> {
         let excludes = |path: &Path| self.exclude.ignores(&path.to_string_lossy());
         if self.copy.parents {
             return (!excludes(path)).then(|| self.place(source, path, below));
@@ -81,7 +86,7 @@ impl Copied {
     }
 
     /// What is in a folder goes into the target; a file goes into it under its own name, or becomes it.
-    fn place(&self, source: &Source, path: &Path, below: PathBuf) -> Way {
+    fn place(&self, source: &CopySource, path: &Path, below: PathBuf) -> PathInTarget {
         let in_folder = !below.as_os_str().is_empty();
         let into_folder = self.copy.into_folder;
         match &source.pattern {
@@ -108,13 +113,13 @@ impl Copied {
         else {
             return vec![];
         };
-        let path = |source: &Source| match &source.pattern {
+        let path = |source: &CopySource| match &source.pattern {
             _ if self.copy.parents => Some(below.to_owned()),
             Some(_) => Some(source.path.parent()?.join(below)),
             None if source.is_folder => Some(source.path.join(below)),
             None => Some(source.path.clone()),
         };
-        let is_there = |way: &Way| {
+        let is_there = |way: &PathInTarget| {
             way.as_ref()
                 .is_ok_and(|way| Path::new(&root).join(way) == place)
         };
@@ -132,7 +137,7 @@ impl Copied {
     /// The target folder: of a single file that becomes the target, the folder it is in.
     pub(super) fn root(&self) -> Option<String> {
         let to = self.to()?;
-        let is_one_file = |source: &Source| source.pattern.is_none() && !source.is_folder;
+        let is_one_file = |source: &CopySource| source.pattern.is_none() && !source.is_folder;
         let becomes_file =
             !self.copy.into_folder && !self.copy.parents && self.sources.iter().all(is_one_file);
         let root = if becomes_file {
@@ -157,7 +162,7 @@ impl Copied {
     }
 }
 
-impl Source {
+impl CopySource {
     /// The way of a path from this source; empty if it is the source.
     fn below(&self, path: &Path) -> Option<PathBuf> {
         let Some(pattern) = &self.pattern else {

@@ -16,7 +16,7 @@ use words::{expand, flags, split};
 pub struct Stage {
     name: Option<String>,
     /// In the order in which they take effect, those of its base first.
-    pub steps: Vec<Step>,
+    pub steps: Vec<CopyStep>,
     /// The stages that it takes something from, by index.
     pub uses: Vec<usize>,
     /// None until a WORKDIR says it: the base image may have one.
@@ -28,7 +28,7 @@ pub struct Stage {
 
 /// What a stage does with files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum CopyStep {
     Copy(Copy),
     /// The words of a RUN, and its 1-based line.
     Run {
@@ -284,7 +284,7 @@ impl Reading<'_> {
         let text = words::json(rest).map_or_else(|| rest.to_owned(), |words| words.join(" "));
         if let Some(stage) = self.stages.last_mut() {
             stage.uses.extend(uses);
-            stage.steps.push(Step::Run {
+            stage.steps.push(CopyStep::Run {
                 text,
                 line,
                 mounts: folders,
@@ -335,7 +335,7 @@ impl Reading<'_> {
             exclude,
         };
         if let Some(stage) = self.stages.last_mut() {
-            stage.steps.push(Step::Copy(copy));
+            stage.steps.push(CopyStep::Copy(copy));
         }
     }
 
@@ -372,7 +372,7 @@ impl Stage {
         let Ok(path) = self.absolute(path) else {
             return false;
         };
-        let copied = |step: &Step| matches!(step, Step::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
+        let copied = |step: &CopyStep| matches!(step, CopyStep::Copy(copy) if copy.into_folder && copy.to.as_ref() == Ok(&path));
         self.workdir.as_ref() == Some(&path) || self.steps.iter().any(copied)
     }
 }

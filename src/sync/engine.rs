@@ -19,13 +19,13 @@ use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{Item, Target, Wanted, look};
+use super::batch::{ContainerPath, Item, Wanted, look};
 use super::containers::Containers;
 use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
 use super::status::{ContainerStatus, SyncStatus};
 use super::trace::Traces;
-use super::watch::{Baseline, Change, Changes, Watch, all_known, merge};
+use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
 use super::worker;
 use crate::error::{Result, internal};
 use intake::intake;
@@ -81,7 +81,7 @@ pub struct Rebuild {
 
 /// A running engine. Dropping it ends it.
 #[derive(Debug)]
-pub struct Engine {
+pub struct SyncEngine {
     shared: Arc<Shared>,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
@@ -90,7 +90,7 @@ pub struct Engine {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) settings: Settings,
-    state: Mutex<State>,
+    state: Mutex<EngineState>,
     /// The journal's.
     pub(super) generation: watch::Sender<u64>,
     rebuilds: mpsc::UnboundedSender<Rebuild>,
@@ -100,7 +100,7 @@ pub(super) struct Shared {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct EngineState {
     pub(super) journal: Journal,
     /// When the last generations began and were taken down, for the trace.
     times: BTreeMap<u64, (Instant, Instant)>,
@@ -116,7 +116,7 @@ pub(super) struct State {
 /// Generations whose times are kept.
 const TIMES: usize = 4096;
 
-impl Engine {
+impl SyncEngine {
     /// Watches the build context and keeps the containers of the image current. `built` is what was in the tree
     /// no later than the image's content was taken from it.
     ///
@@ -210,7 +210,7 @@ fn is_passing(error: &std::io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|error| passing.contains(&error))
 }
 
-impl State {
+impl EngineState {
     /// A generation was taken down now; its first event was at `at`.
     fn timed(&mut self, generation: u64, at: Instant) {
         self.times.insert(generation, (at, Instant::now()));
@@ -239,20 +239,21 @@ impl Shared {
         }
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, EngineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes changes down. The answer is what is to be looked at again.
-    fn take(&self, mut changes: Changes, later: Changes) -> Changes {
+    fn take(&self, mut changes: ChangedPaths, later: ChangedPaths) -> ChangedPaths {
         let now = Instant::now();
         if changes.remove(Path::new("")).is_some() {
             self.doubt_all(&mut changes, now);
         }
-        let is_due = |(path, change): &(PathBuf, Change)| {
+        let is_due = |(path, change): &(PathBuf, PathChange)| {
             now >= change.at + GONE_FOR || changes.contains_key(path)
         };
-        let (mut all, mut later): (Changes, Changes) = later.into_iter().partition(is_due);
+        let (mut all, mut later): (ChangedPaths, ChangedPaths) =
+            later.into_iter().partition(is_due);
         changes
             .into_iter()
             .for_each(|(path, change)| merge(&mut all, path, change));
@@ -269,7 +270,7 @@ impl Shared {
     }
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
-    fn doubt_all(&self, changes: &mut Changes, now: Instant) {
+    fn doubt_all(&self, changes: &mut ChangedPaths, now: Instant) {
         let mut state = self.state();
         state.trouble = None;
         all_known(changes, state.journal.present().map(Path::to_owned), now);
@@ -277,7 +278,7 @@ impl Shared {
 
     /// Takes down what is at a path. Some if it is to be looked at again: it is gone and may come back in a moment,
     /// or the machine has no room to read it now.
-    fn note(&self, path: &Path, change: Change, now: Instant) -> Option<Change> {
+    fn note(&self, path: &Path, change: PathChange, now: Instant) -> Option<PathChange> {
         let found = look(&self.settings.context.join(path));
         if matches!(found, Ok(Wanted::Gone)) && now < change.at + GONE_FOR {
             return Some(change);
@@ -299,7 +300,7 @@ impl Shared {
             }
             Err(why) => {
                 state.unreadable.insert(path.to_owned(), why.to_string());
-                return is_passing(&why).then_some(Change { at: now, ..change });
+                return is_passing(&why).then_some(PathChange { at: now, ..change });
             }
         }
         None
@@ -325,7 +326,7 @@ impl Shared {
         let Verdict::Sync(to) = self.settings.rules.verdict(path) else {
             return Ok(None);
         };
-        let Some(target) = Target::below(to.root, &to.path) else {
+        let Some(target) = ContainerPath::below(to.root, &to.path) else {
             return Ok(None);
         };
         let found = look(&self.settings.context.join(path))?;

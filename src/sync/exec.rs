@@ -37,13 +37,13 @@ type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
 
 /// A container of a pod.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub struct ContainerRef {
     pub namespace: String,
     pub pod: String,
     pub container: String,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for ContainerRef {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.pod, self.container)
     }
@@ -60,9 +60,9 @@ pub(super) enum Said {
 
 /// A running process. Dropping it closes its standard input.
 #[derive(Debug)]
-pub(super) struct Exec {
+pub(super) struct ContainerExec {
     pub(super) input: Input,
-    pub(super) output: Output,
+    pub(super) output: ProcessOutput,
 }
 
 /// The standard input of a process.
@@ -73,7 +73,7 @@ pub(super) struct Input {
 
 /// What a process says.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(super) struct ProcessOutput {
     said: mpsc::UnboundedReceiver<Said>,
     _reader: AbortOnDropHandle<()>,
 }
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Input {
     }
 }
 
-impl Exec {
+impl ContainerExec {
     /// Starts a process.
     ///
     /// # Errors
@@ -94,7 +94,7 @@ impl Exec {
     /// [`Said::Ended`].
     pub(super) async fn start(
         client: &Client,
-        place: &Place,
+        place: &ContainerRef,
         command: &[&str],
     ) -> Result<Self, String> {
         let pods = Request::new(Pod::url_path(&(), Some(&place.namespace)));
@@ -117,7 +117,7 @@ impl Exec {
         };
         Ok(Self {
             input,
-            output: Output {
+            output: ProcessOutput {
                 said,
                 _reader: reader,
             },
@@ -153,7 +153,7 @@ impl Input {
     }
 }
 
-impl Output {
+impl ProcessOutput {
     /// The next thing it says. None after its end.
     pub(super) async fn next(&mut self) -> Option<Said> {
         self.said.recv().await

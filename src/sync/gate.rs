@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::containers::Containers;
-use super::engine::Engine;
+use super::engine::SyncEngine;
 
 /// The engines of a session; replaced as a whole.
-pub type Engines = Vec<Arc<Engine>>;
+pub type Engines = Vec<Arc<SyncEngine>>;
 
 /// Looked through by forwards, before they choose a pod.
 #[derive(Debug, Clone)]

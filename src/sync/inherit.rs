@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::batch::look;
-use super::engine::Engine;
+use super::engine::SyncEngine;
 use super::journal::Seen;
 use super::rules::Verdict;
 use crate::error::{Result, internal};
 
-impl Engine {
+impl SyncEngine {
     /// Takes down what is now at each path that another engine has taken down, as far as the rules sync it.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ pub enum Seen {
 
 /// One path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Entry {
+struct JournalEntry {
     /// When it changed last.
     generation: u64,
     seen: Seen,
@@ -30,7 +30,7 @@ struct Entry {
 #[derive(Debug, Clone, Default)]
 pub struct Journal {
     generation: u64,
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: BTreeMap<PathBuf, JournalEntry>,
     by_generation: BTreeMap<u64, PathBuf>,
 }
 
@@ -60,7 +60,7 @@ impl Journal {
         }
         self.entries.insert(
             path.to_owned(),
-            Entry {
+            JournalEntry {
                 generation: self.generation,
                 seen,
             },

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use super::batch::{Item, Source, Target, Wanted};
+use super::batch::{ContainerPath, Item, SourceFile, Wanted};
 
 const FUNCTIONS: &[u8] = include_bytes!("container.sh");
 
@@ -226,7 +226,7 @@ pub(super) fn run(number: u64, command: &[String]) -> Vec<u8> {
 pub(super) struct Expected {
     /// Relative to the build context.
     pub(super) path: PathBuf,
-    pub(super) target: Target,
+    pub(super) target: ContainerPath,
     /// The SHA-256, in hexadecimal digits.
     pub(super) sum: String,
 }
@@ -234,7 +234,7 @@ pub(super) struct Expected {
 /// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing.
 pub(super) fn sums(number: u64, files: &[Expected]) -> Vec<u8> {
     let mut text = Text::default();
-    for Target {
+    for ContainerPath {
         root,
         folders,
         name,
@@ -304,7 +304,7 @@ impl Text {
     }
 
     /// Writes a file with `printf`, which takes any byte as an escape of three octal digits.
-    fn file(&mut self, name: &OsStr, source: &Source) {
+    fn file(&mut self, name: &OsStr, source: &SourceFile) {
         // No new file has a bit to execute, the others come from the umask: most files need no `chmod`.
         self.and()
             .add(&format!("umask {:03o}", !source.mode & 0o777));
@@ -318,7 +318,7 @@ impl Text {
         }
     }
 
-    fn mode(&mut self, name: &OsStr, source: &Source) {
+    fn mode(&mut self, name: &OsStr, source: &SourceFile) {
         self.and()
             .add(&format!("chmod {:03o} ", source.mode))
             .made(name);
@@ -398,7 +398,7 @@ mod tests {
 
     fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
         Item {
-            target: Target::below(0, path.as_ref()).unwrap(),
+            target: ContainerPath::below(0, path.as_ref()).unwrap(),
             wanted,
             owner: None,
         }
@@ -410,7 +410,7 @@ mod tests {
 
     fn with_mode(path: impl AsRef<Path>, content: impl AsRef<[u8]>, mode: u32) -> Item {
         let content = content.as_ref().to_vec();
-        let source = Source {
+        let source = SourceFile {
             disk: PathBuf::new(),
             mode,
             len: content.len() as u64,
@@ -684,7 +684,7 @@ mod tests {
         fs::write(container.path("app/x"), "text").unwrap();
         let file = |path: &str| Expected {
             path: path.into(),
-            target: Target::below(0, Path::new(path)).unwrap(),
+            target: ContainerPath::below(0, Path::new(path)).unwrap(),
             sum: String::new(),
         };
         let said = container

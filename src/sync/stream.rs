@@ -9,9 +9,9 @@ use std::time::Duration;
 use kube::Client;
 use tokio::time::timeout;
 
-use super::batch::{Item, Target};
+use super::batch::{ContainerPath, Item};
 use super::carry;
-use super::exec::{Exec, Place, Said};
+use super::exec::{ContainerExec, ContainerRef, Said};
 use super::script::{self, Carried, Expected};
 use crate::hex::hex;
 
@@ -41,7 +41,7 @@ pub enum Trouble {
 /// A path that could not be brought to what it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    pub target: Target,
+    pub target: ContainerPath,
     pub why: String,
 }
 
@@ -50,7 +50,7 @@ pub struct Failure {
 pub struct Applied {
     pub failures: Vec<Failure>,
     /// Of files that were read while they were sent: the SHA-256 of what was sent, None if that is not whole.
-    pub streamed: BTreeMap<Target, Option<[u8; 32]>>,
+    pub streamed: BTreeMap<ContainerPath, Option<[u8; 32]>>,
 }
 
 /// How a command in a container ended.
@@ -74,8 +74,8 @@ struct Tools {
 /// An open shell in a container.
 pub struct Stream {
     client: Client,
-    place: Place,
-    exec: Exec,
+    place: ContainerRef,
+    exec: ContainerExec,
     /// By target folder, where files are made.
     stages: Vec<PathBuf>,
     /// By target folder, how many folders for files in the making there are.
@@ -101,8 +101,12 @@ impl Stream {
     ///
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if there is no shell or a folder cannot be written.
-    pub async fn open(client: &Client, place: &Place, roots: &[String]) -> Result<Self, Trouble> {
-        let exec = Exec::start(client, place, &["sh"])
+    pub async fn open(
+        client: &Client,
+        place: &ContainerRef,
+        roots: &[String],
+    ) -> Result<Self, Trouble> {
+        let exec = ContainerExec::start(client, place, &["sh"])
             .await
             .map_err(Trouble::Lost)?;
         let mut stream = Self {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
-use super::engine::{Engine, Settings, Shared};
+use super::engine::{Settings, Shared, SyncEngine};
 use super::script::Expected;
 use super::stream::{Stream, Trouble};
 use crate::hex::hex;
@@ -24,7 +24,7 @@ pub struct Difference {
     pub why: String,
 }
 
-impl Engine {
+impl SyncEngine {
     /// Compares every file that was synced since the image was built, in every container that runs it.
     pub async fn verify(
         self: &Arc<Self>,
@@ -148,7 +148,7 @@ mod tests {
     use tokio::sync::{mpsc, watch};
 
     use super::super::engine::Surroundings;
-    use super::super::exec::Place;
+    use super::super::exec::ContainerRef;
     use super::super::journal::Seen;
     use super::super::rules::{Rules, Usage};
     use super::super::watch::Baseline;
@@ -157,7 +157,7 @@ mod tests {
     use crate::image::context::tests::{image, write};
 
     /// An engine that syncs all of a folder to `/app`.
-    async fn engine(dir: &Path) -> Engine {
+    async fn engine(dir: &Path) -> SyncEngine {
         let origin = Origin {
             file: "devk.yaml".into(),
             line: 1,
@@ -191,7 +191,7 @@ mod tests {
             rebuilds: mpsc::unbounded_channel().0,
             progress: watch::Sender::default(),
         };
-        Engine::start(settings, Baseline::look(dir, |_| true).into(), around)
+        SyncEngine::start(settings, Baseline::look(dir, |_| true).into(), around)
             .await
             .unwrap()
     }
@@ -214,7 +214,7 @@ mod tests {
                 .note(Path::new(path), Seen::Leaf([1; 16]));
         }
         let here = engine.shared().here();
-        let place = Place {
+        let place = ContainerRef {
             namespace: "shop".to_owned(),
             pod: "api-1".to_owned(),
             container: "api".to_owned(),

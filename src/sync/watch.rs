@@ -30,11 +30,11 @@ const GONE: Duration = Duration::from_millis(250);
 
 /// Changed paths, relative to the tree's root. With the root itself (the empty path) among them anything may
 /// have changed: events were lost, or another folder has its name.
-pub type Changes = BTreeMap<PathBuf, Change>;
+pub type ChangedPaths = BTreeMap<PathBuf, PathChange>;
 
 /// What is known of a changed path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct PathChange {
     /// The time of its first event.
     pub at: Instant,
     /// It is there, or was when its folder was last listed. Another one came and went between two looks.
@@ -68,7 +68,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    changes: Changes,
+    changes: ChangedPaths,
     trouble: Option<Error>,
 }
 
@@ -129,7 +129,7 @@ impl Watch {
         let changed = since
             .map(|Baseline(before)| before.changed(&eyes.tree))
             .unwrap_or_default();
-        let mut changes = Changes::new();
+        let mut changes = ChangedPaths::new();
         all_known(&mut changes, changed, Instant::now());
         eyes.publish(changes, None);
         let name = "watch".to_owned();
@@ -141,7 +141,7 @@ impl Watch {
     }
 
     /// Waits for changes and takes them all. An error says what is not watched any more; the rest is.
-    pub async fn next(&self) -> Result<Changes> {
+    pub async fn next(&self) -> Result<ChangedPaths> {
         loop {
             let news = self.shared.news.notified();
             {
@@ -212,17 +212,17 @@ fn matters(kind: &EventKind) -> Option<Hint> {
 
 /// Adds paths that are there, or were when their folders were last listed.
 pub(super) fn all_known(
-    changes: &mut Changes,
+    changes: &mut ChangedPaths,
     paths: impl IntoIterator<Item = PathBuf>,
     at: Instant,
 ) {
     paths
         .into_iter()
-        .for_each(|path| merge(changes, path, Change { at, known: true }));
+        .for_each(|path| merge(changes, path, PathChange { at, known: true }));
 }
 
 /// Adds a change. The first event of a path counts.
-pub(super) fn merge(changes: &mut Changes, path: PathBuf, change: Change) {
+pub(super) fn merge(changes: &mut ChangedPaths, path: PathBuf, change: PathChange) {
     changes
         .entry(path)
         .and_modify(|before| before.known |= change.known)
@@ -256,7 +256,7 @@ impl Eyes {
                     Err(RecvTimeoutError::Disconnected) => return,
                     first => first.ok(),
                 };
-            let mut changes = Changes::new();
+            let mut changes = ChangedPaths::new();
             // All that is there already: a checkout makes thousands.
             for raw in first
                 .into_iter()
@@ -269,7 +269,7 @@ impl Eyes {
                     Raw::Stop => return,
                 };
                 if let Err(error) = seen {
-                    self.publish(Changes::new(), Some(error));
+                    self.publish(ChangedPaths::new(), Some(error));
                 }
             }
             let trouble = self.keep_root(&mut changes).err();
@@ -277,7 +277,7 @@ impl Eyes {
         }
     }
 
-    fn publish(&self, changes: Changes, trouble: Option<Error>) {
+    fn publish(&self, changes: ChangedPaths, trouble: Option<Error>) {
         if changes.is_empty() && trouble.is_none() {
             return;
         }
@@ -294,7 +294,13 @@ impl Eyes {
         self.shared.news.notify_one();
     }
 
-    fn see(&mut self, disk: &Path, at: Instant, hint: Hint, changes: &mut Changes) -> Result<()> {
+    fn see(
+        &mut self,
+        disk: &Path,
+        at: Instant,
+        hint: Hint,
+        changes: &mut ChangedPaths,
+    ) -> Result<()> {
         let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
         if path.as_os_str().is_empty() {
             self.doubted |= hint == Hint::Moved;
@@ -310,7 +316,7 @@ impl Eyes {
         let is_folder = metadata.as_ref().is_some_and(Metadata::is_dir);
         let was_folder = self.tree.has_folder(path);
         let known = metadata.is_some() || was_folder || self.tree.lists(path);
-        merge(changes, path.to_owned(), Change { at, known });
+        merge(changes, path.to_owned(), PathChange { at, known });
         if was_folder && (moved || !is_folder) {
             let gone = self.forget(path);
             all_known(changes, gone.paths(), at);
@@ -324,7 +330,7 @@ impl Eyes {
     }
 
     /// Goes on with whatever folder has the root's name: a folder that is moved or removed takes its watches along.
-    fn keep_root(&mut self, changes: &mut Changes) -> Result<()> {
+    fn keep_root(&mut self, changes: &mut ChangedPaths) -> Result<()> {
         let now = identity(&self.root);
         let is_another = std::mem::take(&mut self.doubted) || self.identity != now;
         if !is_another {
@@ -373,7 +379,7 @@ impl Eyes {
         taken
     }
 
-    fn look_again(&mut self, changes: &mut Changes) -> Result<()> {
+    fn look_again(&mut self, changes: &mut ChangedPaths) -> Result<()> {
         let now = self.look(Path::new(""))?;
         let changed = self.tree.changed(&now).into_iter().chain([PathBuf::new()]);
         all_known(changes, changed, Instant::now());
@@ -603,7 +609,7 @@ mod tests {
     #[tokio::test]
     async fn what_came_and_went_between_two_looks_is_not_known() {
         let trial = Trial::new(&["there"]);
-        let mut changes = Changes::new();
+        let mut changes = ChangedPaths::new();
         while changes.len() < 2 {
             for name in ["there", "fleeting"] {
                 fs::write(trial.path("temporary"), "").unwrap();

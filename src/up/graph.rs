@@ -10,7 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum StepVerdict {
     Ok,
     Failed,
     /// Something it needs did not end well.
@@ -18,15 +18,15 @@ pub enum Verdict {
 }
 
 /// A node of the graph: `(id, ids it needs)`.
-pub type Node = (String, Vec<String>);
+pub type GraphNode = (String, Vec<String>);
 
 /// Runs `run(id)` for every node whose needs ended well and `blocked(id, need)` for the others.
 /// A need that is no node counts as unmet. Dropping the future stops everything.
 pub async fn run<F, R>(
-    nodes: &[Node],
+    nodes: &[GraphNode],
     mut run: F,
     mut blocked: impl FnMut(&str, &str),
-) -> BTreeMap<String, Verdict>
+) -> BTreeMap<String, StepVerdict>
 where
     F: FnMut(String) -> R,
     R: Future<Output = bool>,
@@ -45,7 +45,7 @@ where
                 Decision::Start => running.push(supervised(id.clone(), run(id))),
                 Decision::Block(need) => {
                     blocked(&id, &need);
-                    verdicts.insert(id, Verdict::Blocked);
+                    verdicts.insert(id, StepVerdict::Blocked);
                 }
             }
         }
@@ -62,12 +62,12 @@ enum Decision {
 }
 
 fn decide(
-    (_, needs): &Node,
-    nodes: &[Node],
-    verdicts: &BTreeMap<String, Verdict>,
+    (_, needs): &GraphNode,
+    nodes: &[GraphNode],
+    verdicts: &BTreeMap<String, StepVerdict>,
 ) -> Option<Decision> {
     let unmet = |need: &&String| match verdicts.get(*need) {
-        Some(verdict) => *verdict != Verdict::Ok,
+        Some(verdict) => *verdict != StepVerdict::Ok,
         None => !nodes.iter().any(|(id, _)| id == *need),
     };
     if let Some(need) = needs.iter().find(unmet) {
@@ -80,10 +80,10 @@ fn decide(
 }
 
 /// A step that panics has failed; its neighbours go on.
-async fn supervised(id: String, step: impl Future<Output = bool>) -> (String, Verdict) {
+async fn supervised(id: String, step: impl Future<Output = bool>) -> (String, StepVerdict) {
     match AssertUnwindSafe(step).catch_unwind().await {
-        Ok(true) => (id, Verdict::Ok),
-        Ok(false) | Err(_) => (id, Verdict::Failed),
+        Ok(true) => (id, StepVerdict::Ok),
+        Ok(false) | Err(_) => (id, StepVerdict::Failed),
     }
 }
 
@@ -92,7 +92,7 @@ mod tests {
     use super::*;
     use std::sync::Mutex;
 
-    fn nodes(edges: &[(&str, &[&str])]) -> Vec<Node> {
+    fn nodes(edges: &[(&str, &[&str])]) -> Vec<GraphNode> {
         edges
             .iter()
             .map(|(id, needs)| {
@@ -116,9 +116,9 @@ mod tests {
         let blocked = Mutex::new(vec![]);
         let note = |id: &str, need: &str| blocked.lock().unwrap().push(format!("{id} for {need}"));
         let verdicts = run(&nodes, |id| async move { id != "a" }, note).await;
-        assert_eq!(verdicts["a"], Verdict::Failed);
-        assert_eq!(verdicts["c"], Verdict::Blocked);
-        assert_eq!(verdicts["e"], Verdict::Ok);
+        assert_eq!(verdicts["a"], StepVerdict::Failed);
+        assert_eq!(verdicts["c"], StepVerdict::Blocked);
+        assert_eq!(verdicts["e"], StepVerdict::Ok);
         assert_eq!(*blocked.lock().unwrap(), ["b for a", "c for b"]);
     }
 
@@ -137,7 +137,7 @@ mod tests {
         let verdicts = tokio::time::timeout(std::time::Duration::from_secs(5), both)
             .await
             .unwrap();
-        assert!(verdicts.values().all(|v| *v == Verdict::Ok));
+        assert!(verdicts.values().all(|v| *v == StepVerdict::Ok));
     }
 
     #[tokio::test]
@@ -153,7 +153,7 @@ mod tests {
         let verdicts = run(&nodes, |_| async { panic!("on purpose") }, |_, _| {}).await;
         assert_eq!(
             (verdicts["a"], verdicts["b"]),
-            (Verdict::Failed, Verdict::Blocked)
+            (StepVerdict::Failed, StepVerdict::Blocked)
         );
     }
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::graph::{self, Verdict};
+use super::graph::{self, StepVerdict};
 use super::image_gc::Superseded;
 use super::{bridge, recorded, rows};
 use crate::bridge::service::Lead;
@@ -100,7 +100,7 @@ impl<'a> Run<'a> {
         let verdicts = graph::run(&nodes, run, blocked).await;
         // What is blocked by a failure is no failure of its own.
         let ids = plan.steps.iter().map(|step| step.id.clone());
-        ids.filter(|id| verdicts.get(id) == Some(&Verdict::Failed))
+        ids.filter(|id| verdicts.get(id) == Some(&StepVerdict::Failed))
             .collect()
     }
 

@@ -32,7 +32,7 @@ async fn two_hundred_compose_services_are_examined() {
     assert!(
         checks
             .iter()
-            .all(|check| check.status == doctor::Status::Ok),
+            .all(|check| check.status == doctor::CheckStatus::Ok),
         "{checks:#?}"
     );
 }

@@ -2,8 +2,8 @@
 
 use devk::cluster::namespace::Resident;
 use devk::docker::PublishedPort;
-use devk::doctor::Facts;
-use devk::doctor::cluster::Pin;
+use devk::doctor::DoctorFacts;
+use devk::doctor::cluster::PinFacts;
 use devk::doctor::network::{Route, Subnet};
 use devk::owner::Owner;
 use devk::ports::{Forward, Leases, Lessee};
@@ -165,7 +165,7 @@ pub(crate) const PLANTS: &[Plant] = &[
     plant("cluster.pin", "devk has not pinned it", |world| {
         world
             .changes
-            .push(|facts, _| facts.cluster.as_mut().unwrap().pin = Pin::Foreign);
+            .push(|facts, _| facts.cluster.as_mut().unwrap().pin = PinFacts::Foreign);
     }),
     plant(
         "network.subnets",
@@ -254,7 +254,7 @@ pub(crate) const PLANTS: &[Plant] = &[
     }),
 ];
 
-fn container(facts: &mut Facts, port: u16) {
+fn container(facts: &mut DoctorFacts, port: u16) {
     let container = PublishedPort {
         port,
         protocol: "tcp".into(),
@@ -314,7 +314,7 @@ fn lease_own(world: &World, port: u16) {
         .unwrap();
 }
 
-fn route(facts: &mut Facts, interface: &str, to: &str) {
+fn route(facts: &mut DoctorFacts, interface: &str, to: &str) {
     facts.network.routes.push(Route {
         interface: interface.into(),
         to: Subnet::parse(to).unwrap(),

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use devk::compose;
 use devk::config::{self, Origin, Source};
 use devk::docker::PublishedPort;
-use devk::doctor::charts::Chart;
-use devk::doctor::cluster::{Cluster, Pin};
+use devk::doctor::charts::RenderedChart;
+use devk::doctor::cluster::{ClusterFacts, PinFacts};
 use devk::doctor::docker::Docker;
 use devk::doctor::leftovers;
 use devk::doctor::machine::Machine;
 use devk::doctor::network::{Network, Route, Subnet};
 use devk::doctor::tools::Tools;
-use devk::doctor::{self, Check, Facts, Status};
+use devk::doctor::{self, Check, CheckStatus, DoctorFacts};
 use devk::environment::Environment;
 use devk::paths::Paths;
 use devk::release::manifest::Rendered;
@@ -25,7 +25,7 @@ const PROJECT: &str = include_str!("../../profiles/demo/devk.yaml");
 const GIB: u64 = 1 << 30;
 
 /// A change of what was seen, for what cannot be planted in files.
-pub(crate) type Change = fn(&mut Facts, &Path);
+pub(crate) type Change = fn(&mut DoctorFacts, &Path);
 
 /// A change of a container's port; the path is the project's.
 pub(crate) type Edit = fn(&mut PublishedPort, &Path);
@@ -99,7 +99,7 @@ impl World {
     }
 
     /// Looks at the files as devk does, and at a healthy machine.
-    pub(crate) async fn facts(&self) -> Facts {
+    pub(crate) async fn facts(&self) -> DoctorFacts {
         std::fs::write(self.root().join("devk.yaml"), &self.project).unwrap();
         std::fs::write(self.root().join("compose.yaml"), &self.compose).unwrap();
         let paths = self.paths();
@@ -130,7 +130,7 @@ impl World {
         let cluster = cluster();
         let mut left = leftovers::look(&paths, None, Some(&cluster)).await;
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
-        let mut facts = Facts {
+        let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),
             ports: Ok(ports),
             docker: Ok(docker()),
@@ -152,7 +152,7 @@ impl World {
         let checks = doctor::check(&self.facts().await);
         checks
             .into_iter()
-            .filter(|check| matches!(check.status, Status::Warning | Status::Error))
+            .filter(|check| matches!(check.status, CheckStatus::Warning | CheckStatus::Error))
             .collect()
     }
 
@@ -162,7 +162,7 @@ impl World {
         port
     }
 
-    fn chart(&self, origin: &Origin) -> Chart {
+    fn chart(&self, origin: &Origin) -> RenderedChart {
         let rendered = Rendered::parse(&self.rendered).unwrap();
         let template = |source: &String| {
             let file = self
@@ -173,7 +173,7 @@ impl World {
             Some((source.clone(), (file, text)))
         };
         let values = std::fs::read_to_string(self.root().join("chart/values.yaml")).unwrap();
-        Chart {
+        RenderedChart {
             release: "demo".to_owned(),
             namespace: "demo".to_owned(),
             values: serde_saphyr::from_str(&values).unwrap(),
@@ -219,13 +219,13 @@ fn docker() -> Docker {
     }
 }
 
-fn cluster() -> Cluster {
-    Cluster {
+fn cluster() -> ClusterFacts {
+    ClusterFacts {
         name: "devk".into(),
         state: "running",
-        pin: Pin::Pinned("u1".into()),
+        pin: PinFacts::Pinned("u1".into()),
         version: Some("v1.36.3".into()),
-        ..Cluster::default()
+        ..ClusterFacts::default()
     }
 }
 

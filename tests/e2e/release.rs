@@ -9,7 +9,7 @@ use devk::error::{Code, Error};
 use devk::image::{self, ImageRef};
 use devk::paths::Paths;
 use devk::release::helm::Helm;
-use devk::release::install::Target;
+use devk::release::install::InstallTarget;
 use devk::release::installed::installed;
 use devk::release::manifest::Rendered;
 use devk::release::secrets::Secrets;
@@ -134,7 +134,7 @@ impl Bench {
 
     async fn apply(&self) -> Result<u32, Error> {
         let state = self.paths().project(&self.project.id);
-        let target = Target {
+        let target = InstallTarget {
             client: &self.client,
             kubeconfig: &self.kubeconfig,
             state: &state,
@@ -464,7 +464,7 @@ async fn secrets_are_on_no_command_line_and_uninstall_twice_is_fine() {
     assert!(!format!("{error:?}").contains(&password));
 
     let state = bench.paths().project("rel-secret");
-    let target = Target {
+    let target = InstallTarget {
         client: &bench.client,
         kubeconfig: &bench.kubeconfig,
         state: &state,

@@ -3,16 +3,16 @@
 use super::{conflict, filled};
 use crate::compose::project::Model;
 use crate::compose::units;
-use crate::compose::yaml::{Data, Entry, Node};
+use crate::compose::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::Result;
 
-pub(super) fn scale(_: &Model, service: &Entry) -> Result<()> {
+pub(super) fn scale(_: &Model, service: &YamlEntry) -> Result<()> {
     // As Go makes 64 bits with a sign of them: what is too large becomes negative.
     #[allow(clippy::cast_possible_truncation)]
-    let number = |node: Option<&Node>| match node.map(|node| &node.data) {
-        Some(Data::Int(number)) => Some(*number as i64),
-        Some(Data::Float(number)) if number.abs() < i64::MAX as f64 => Some(*number as i64),
-        Some(Data::Float(_)) => Some(i64::MIN),
+    let number = |node: Option<&YamlNode>| match node.map(|node| &node.data) {
+        Some(YamlData::Int(number)) => Some(*number as i64),
+        Some(YamlData::Float(number)) if number.abs() < i64::MAX as f64 => Some(*number as i64),
+        Some(YamlData::Float(_)) => Some(i64::MIN),
         _ => None,
     };
     let scale = number(service.value.get("scale"));
@@ -48,7 +48,7 @@ pub(super) fn scale(_: &Model, service: &Entry) -> Result<()> {
 }
 
 /// Limits that stand in two places must be the same.
-pub(super) fn limits(_: &Model, service: &Entry) -> Result<()> {
+pub(super) fn limits(_: &Model, service: &YamlEntry) -> Result<()> {
     let resources = service
         .value
         .get("deploy")

@@ -2,11 +2,11 @@
 
 use super::service::HOOK;
 use super::shapes::*;
-use crate::compose::shapes::Shape::{self, Either, List, Word};
+use crate::compose::shapes::ComposeShape::{self, Either, List, Word};
 
-pub(super) const DEVELOPMENT: Shape = Either(&[NULL, object(&[("watch", List(&WATCH))])]);
+pub(super) const DEVELOPMENT: ComposeShape = Either(&[NULL, object(&[("watch", List(&WATCH))])]);
 
-const WATCH: Shape = object_with(
+const WATCH: ComposeShape = object_with(
     &[
         ("ignore", TEXT_OR_SET),
         ("include", TEXT_OR_SET),
@@ -22,7 +22,7 @@ const WATCH: Shape = object_with(
     &["path", "action"],
 );
 
-const ROLLOUT: Shape = object(&[
+const ROLLOUT: ComposeShape = object(&[
     ("parallelism", INTEGER),
     ("delay", TEXT),
     ("failure_action", TEXT),
@@ -31,7 +31,7 @@ const ROLLOUT: Shape = object(&[
     ("order", Word(&["start-first", "stop-first"])),
 ]);
 
-pub(super) const DEPLOYMENT: Shape = Either(&[
+pub(super) const DEPLOYMENT: ComposeShape = Either(&[
     NULL,
     object(&[
         ("mode", TEXT),
@@ -61,7 +61,7 @@ pub(super) const DEPLOYMENT: Shape = Either(&[
     ]),
 ]);
 
-const RESOURCES: Shape = object(&[
+const RESOURCES: ComposeShape = object(&[
     (
         "limits",
         object(&[("cpus", NUMBER), ("memory", TEXT), ("pids", INTEGER)]),
@@ -83,7 +83,7 @@ const RESOURCES: Shape = object(&[
     ),
 ]);
 
-const RESERVED_DEVICE: Shape = object_with(
+const RESERVED_DEVICE: ComposeShape = object_with(
     &[
         ("capabilities", TEXT_SET),
         ("count", INTEGER),

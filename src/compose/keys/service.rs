@@ -2,10 +2,10 @@
 
 use super::deploy::{DEPLOYMENT, DEVELOPMENT};
 use super::shapes::*;
-use crate::compose::shapes::Shape::{self, Either, List, Of, Range, Set, Word};
+use crate::compose::shapes::ComposeShape::{self, Either, List, Of, Range, Set, Word};
 use crate::compose::shapes::{Rest, Types};
 
-pub(super) const SERVICE: Shape = object(&[
+pub(super) const SERVICE: ComposeShape = object(&[
     ("develop", DEVELOPMENT),
     ("deploy", DEPLOYMENT),
     ("annotations", LIST_OR_DICT),
@@ -20,7 +20,7 @@ pub(super) const SERVICE: Shape = object(&[
     ("configs", List(&FILE_GRANT)),
     (
         "container_name",
-        Shape::Text {
+        ComposeShape::Text {
             fits: has_container_name,
             looks: "letters, digits, _, . and -",
         },
@@ -100,7 +100,7 @@ pub(super) const SERVICE: Shape = object(&[
     ("profiles", TEXT_SET),
     (
         "pull_policy",
-        Shape::Text {
+        ComposeShape::Text {
             fits: has_pull_policy,
             looks: "always`, `never`, `build`, `missing`, `every_1d",
         },
@@ -130,7 +130,7 @@ pub(super) const SERVICE: Shape = object(&[
     ("working_dir", TEXT),
 ]);
 
-const BUILD: Shape = object(&[
+const BUILD: ComposeShape = object(&[
     ("context", TEXT),
     ("dockerfile", TEXT),
     ("dockerfile_inline", TEXT),
@@ -157,9 +157,9 @@ const BUILD: Shape = object(&[
     ("platforms", TEXTS),
 ]);
 
-const BLKIO_LIMITS: Shape = List(&closed(&[("path", TEXT), ("rate", INTEGER)], &[]));
+const BLKIO_LIMITS: ComposeShape = List(&closed(&[("path", TEXT), ("rate", INTEGER)], &[]));
 
-const BLKIO: Shape = closed(
+const BLKIO: ComposeShape = closed(
     &[
         ("device_read_bps", BLKIO_LIMITS),
         ("device_read_iops", BLKIO_LIMITS),
@@ -174,7 +174,7 @@ const BLKIO: Shape = closed(
     &[],
 );
 
-const DEPENDENCY: Shape = object_with(
+const DEPENDENCY: ComposeShape = object_with(
     &[
         ("restart", FLAG),
         ("required", BARE_FLAG),
@@ -190,7 +190,7 @@ const DEPENDENCY: Shape = object_with(
     &["condition"],
 );
 
-const DEVICE: Shape = Either(&[
+const DEVICE: ComposeShape = Either(&[
     TEXT,
     object_with(
         &[("source", TEXT), ("target", TEXT), ("permissions", TEXT)],
@@ -198,7 +198,7 @@ const DEVICE: Shape = Either(&[
     ),
 ]);
 
-const ENV_FILE: Shape = Either(&[
+const ENV_FILE: ComposeShape = Either(&[
     TEXT,
     closed(
         &[("path", TEXT), ("format", TEXT), ("required", FLAG)],
@@ -206,12 +206,12 @@ const ENV_FILE: Shape = Either(&[
     ),
 ]);
 
-const PROVIDER: Shape = object_with(
+const PROVIDER: ComposeShape = object_with(
     &[
         ("type", TEXT),
         (
             "options",
-            Shape::Map {
+            ComposeShape::Map {
                 names: is_a_line,
                 value: &Either(&[SCALAR, List(&SCALAR)]),
                 rest: Rest::Open,
@@ -221,7 +221,7 @@ const PROVIDER: Shape = object_with(
     &["type"],
 );
 
-const GPU: Shape = Shape::Object {
+const GPU: ComposeShape = ComposeShape::Object {
     keys: &[
         ("capabilities", TEXT_SET),
         ("count", INTEGER),
@@ -233,7 +233,7 @@ const GPU: Shape = Shape::Object {
     rest: Rest::Open,
 };
 
-const HEALTHCHECK: Shape = object(&[
+const HEALTHCHECK: ComposeShape = object(&[
     ("disable", FLAG),
     ("interval", TEXT),
     ("retries", NUMBER),
@@ -243,11 +243,11 @@ const HEALTHCHECK: Shape = object(&[
     ("start_interval", TEXT),
 ]);
 
-const LOGGING: Shape = object(&[
+const LOGGING: ComposeShape = object(&[
     ("driver", TEXT),
     (
         "options",
-        Shape::Map {
+        ComposeShape::Map {
             names: is_a_line,
             value: &Of(Types::TEXT.or(Types::NUMBER).or(Types::NULL)),
             rest: Rest::Open,
@@ -255,9 +255,10 @@ const LOGGING: Shape = object(&[
     ),
 ]);
 
-const MODEL_GRANT: Shape = Either(&[object(&[("endpoint_var", TEXT), ("model_var", TEXT)]), NULL]);
+const MODEL_GRANT: ComposeShape =
+    Either(&[object(&[("endpoint_var", TEXT), ("model_var", TEXT)]), NULL]);
 
-const NETWORK_GRANT: Shape = Either(&[
+const NETWORK_GRANT: ComposeShape = Either(&[
     object(&[
         ("aliases", TEXT_SET),
         ("interface_name", TEXT),
@@ -272,7 +273,7 @@ const NETWORK_GRANT: Shape = Either(&[
     NULL,
 ]);
 
-const PORT: Shape = Either(&[
+const PORT: ComposeShape = Either(&[
     NUMBER,
     object(&[
         ("name", TEXT),
@@ -285,7 +286,7 @@ const PORT: Shape = Either(&[
     ]),
 ]);
 
-const MOUNT: Shape = Either(&[
+const MOUNT: ComposeShape = Either(&[
     TEXT,
     object_with(
         &[
@@ -330,7 +331,7 @@ const MOUNT: Shape = Either(&[
     ),
 ]);
 
-const ULIMITS: Shape = Shape::Map {
+const ULIMITS: ComposeShape = ComposeShape::Map {
     names: is_lower,
     value: &Either(&[
         INTEGER,
@@ -340,7 +341,7 @@ const ULIMITS: Shape = Shape::Map {
 };
 
 /// Of a config or a secret, to a service.
-const FILE_GRANT: Shape = Either(&[
+const FILE_GRANT: ComposeShape = Either(&[
     TEXT,
     object(&[
         ("source", TEXT),
@@ -351,7 +352,7 @@ const FILE_GRANT: Shape = Either(&[
     ]),
 ]);
 
-pub(super) const HOOK: Shape = object_with(
+pub(super) const HOOK: ComposeShape = object_with(
     &[
         ("command", COMMAND),
         ("user", TEXT),

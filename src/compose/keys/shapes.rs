@@ -1,47 +1,47 @@
 //! Shapes that many keys have.
 
-use crate::compose::shapes::Shape::{self, Either, List, Of, Set};
+use crate::compose::shapes::ComposeShape::{self, Either, List, Of, Set};
 use crate::compose::shapes::{Rest, Types};
 
-pub(super) const TEXT: Shape = Of(Types::TEXT);
+pub(super) const TEXT: ComposeShape = Of(Types::TEXT);
 /// A flag that may come from a variable.
-pub(super) const FLAG: Shape = Of(Types::FLAG.or(Types::TEXT));
-pub(super) const INTEGER: Shape = Of(Types::INTEGER.or(Types::TEXT));
-pub(super) const NUMBER: Shape = Of(Types::NUMBER.or(Types::TEXT));
-pub(super) const NUMBER_ONLY: Shape = Of(Types::NUMBER);
-pub(super) const BARE_FLAG: Shape = Of(Types::FLAG);
-pub(super) const SCALAR: Shape = Of(Types::TEXT.or(Types::NUMBER).or(Types::FLAG));
-pub(super) const SCALAR_OR_NULL: Shape = Of(Types::TEXT
+pub(super) const FLAG: ComposeShape = Of(Types::FLAG.or(Types::TEXT));
+pub(super) const INTEGER: ComposeShape = Of(Types::INTEGER.or(Types::TEXT));
+pub(super) const NUMBER: ComposeShape = Of(Types::NUMBER.or(Types::TEXT));
+pub(super) const NUMBER_ONLY: ComposeShape = Of(Types::NUMBER);
+pub(super) const BARE_FLAG: ComposeShape = Of(Types::FLAG);
+pub(super) const SCALAR: ComposeShape = Of(Types::TEXT.or(Types::NUMBER).or(Types::FLAG));
+pub(super) const SCALAR_OR_NULL: ComposeShape = Of(Types::TEXT
     .or(Types::NUMBER)
     .or(Types::FLAG)
     .or(Types::NULL));
-pub(super) const TEXTS: Shape = List(&TEXT);
-pub(super) const TEXT_SET: Shape = Set(&TEXT);
-pub(super) const TEXT_OR_SET: Shape = Either(&[TEXT, TEXT_SET]);
-pub(super) const TEXT_OR_LIST: Shape = Either(&[TEXT, TEXTS]);
-pub(super) const COMMAND: Shape = Either(&[Of(Types::NULL.or(Types::TEXT)), TEXTS]);
-pub(super) const LIST_OR_DICT: Shape = Either(&[
-    Shape::Map {
+pub(super) const TEXTS: ComposeShape = List(&TEXT);
+pub(super) const TEXT_SET: ComposeShape = Set(&TEXT);
+pub(super) const TEXT_OR_SET: ComposeShape = Either(&[TEXT, TEXT_SET]);
+pub(super) const TEXT_OR_LIST: ComposeShape = Either(&[TEXT, TEXTS]);
+pub(super) const COMMAND: ComposeShape = Either(&[Of(Types::NULL.or(Types::TEXT)), TEXTS]);
+pub(super) const LIST_OR_DICT: ComposeShape = Either(&[
+    ComposeShape::Map {
         names: has_a_line,
         value: &SCALAR_OR_NULL,
         rest: Rest::Closed,
     },
     TEXT_SET,
 ]);
-pub(super) const EXTRA_HOSTS: Shape = Either(&[
-    Shape::Map {
+pub(super) const EXTRA_HOSTS: ComposeShape = Either(&[
+    ComposeShape::Map {
         names: has_a_line,
         value: &TEXT_OR_LIST,
         rest: Rest::Closed,
     },
     TEXT_SET,
 ]);
-pub(super) const DRIVER_OPTS: Shape = Shape::Map {
+pub(super) const DRIVER_OPTS: ComposeShape = ComposeShape::Map {
     names: is_a_line,
     value: &NUMBER,
     rest: Rest::Open,
 };
-pub(super) const OPTIONS: Shape = Shape::Map {
+pub(super) const OPTIONS: ComposeShape = ComposeShape::Map {
     names: is_a_line,
     value: &TEXT,
     rest: Rest::Closed,
@@ -99,8 +99,8 @@ pub(super) fn has_pull_policy(text: &str) -> bool {
 }
 
 /// A mapping with these keys, and `x-…`.
-pub(super) const fn object(keys: &'static [(&'static str, Shape)]) -> Shape {
-    Shape::Object {
+pub(super) const fn object(keys: &'static [(&'static str, ComposeShape)]) -> ComposeShape {
+    ComposeShape::Object {
         keys,
         required: &[],
         rest: Rest::Extensions,
@@ -108,10 +108,10 @@ pub(super) const fn object(keys: &'static [(&'static str, Shape)]) -> Shape {
 }
 
 pub(super) const fn object_with(
-    keys: &'static [(&'static str, Shape)],
+    keys: &'static [(&'static str, ComposeShape)],
     required: &'static [&'static str],
-) -> Shape {
-    Shape::Object {
+) -> ComposeShape {
+    ComposeShape::Object {
         keys,
         required,
         rest: Rest::Extensions,
@@ -120,22 +120,22 @@ pub(super) const fn object_with(
 
 /// A mapping with these keys and no others.
 pub(super) const fn closed(
-    keys: &'static [(&'static str, Shape)],
+    keys: &'static [(&'static str, ComposeShape)],
     required: &'static [&'static str],
-) -> Shape {
-    Shape::Object {
+) -> ComposeShape {
+    ComposeShape::Object {
         keys,
         required,
         rest: Rest::Closed,
     }
 }
 
-pub(super) const fn named(value: &'static Shape, rest: Rest) -> Shape {
-    Shape::Map {
+pub(super) const fn named(value: &'static ComposeShape, rest: Rest) -> ComposeShape {
+    ComposeShape::Map {
         names: is_name,
         value,
         rest,
     }
 }
 
-pub(super) const NULL: Shape = Of(Types::NULL);
+pub(super) const NULL: ComposeShape = Of(Types::NULL);

@@ -1,10 +1,10 @@
 //! Where which kind of value stands.
 
-use crate::compose::trail::Rules;
+use crate::compose::trail::TrailRules;
 
 /// What a value is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     /// A text; Compose makes one of a whole number, but not of a fraction or a boolean.
     Text,
     Flag,
@@ -37,11 +37,11 @@ pub(super) enum Kind {
     Path,
 }
 
-pub(super) const RULES: &Rules<Kind> = &[
-    (&["services", "*", "attach"], Kind::Flag),
+pub(super) const RULES: &TrailRules<ValueKind> = &[
+    (&["services", "*", "attach"], ValueKind::Flag),
     (
         &["services", "*", "blkio_config", "*", "*", "rate"],
-        Kind::Memory,
+        ValueKind::Memory,
     ),
     (
         &[
@@ -52,32 +52,38 @@ pub(super) const RULES: &Rules<Kind> = &[
             "*",
             "weight",
         ],
-        Kind::Count,
+        ValueKind::Count,
     ),
-    (&["services", "*", "blkio_config", "weight"], Kind::Count),
+    (
+        &["services", "*", "blkio_config", "weight"],
+        ValueKind::Count,
+    ),
     (
         &["services", "*", "build", "additional_contexts", "*"],
-        Kind::Path,
+        ValueKind::Path,
     ),
-    (&["services", "*", "build", "args"], Kind::Pairs),
-    (&["services", "*", "build", "extra_hosts"], Kind::Hosts),
-    (&["services", "*", "build", "no_cache"], Kind::Flag),
-    (&["services", "*", "build", "privileged"], Kind::Flag),
-    (&["services", "*", "build", "pull"], Kind::Flag),
+    (&["services", "*", "build", "args"], ValueKind::Pairs),
+    (&["services", "*", "build", "extra_hosts"], ValueKind::Hosts),
+    (&["services", "*", "build", "no_cache"], ValueKind::Flag),
+    (&["services", "*", "build", "privileged"], ValueKind::Flag),
+    (&["services", "*", "build", "pull"], ValueKind::Flag),
     (
         &["services", "*", "build", "secrets", "*", "mode"],
-        Kind::Mode,
+        ValueKind::Mode,
     ),
-    (&["services", "*", "build", "shm_size"], Kind::Memory),
+    (&["services", "*", "build", "shm_size"], ValueKind::Memory),
     (
         &["services", "*", "build", "ulimits", "*", "*"],
-        Kind::Exact,
+        ValueKind::Exact,
     ),
-    (&["services", "*", "command"], Kind::Command),
-    (&["services", "*", "configs", "*", "mode"], Kind::Mode),
-    (&["services", "*", "cpu_percent"], Kind::Number),
-    (&["services", "*", "cpus"], Kind::Number),
-    (&["services", "*", "depends_on", "*", "restart"], Kind::Flag),
+    (&["services", "*", "command"], ValueKind::Command),
+    (&["services", "*", "configs", "*", "mode"], ValueKind::Mode),
+    (&["services", "*", "cpu_percent"], ValueKind::Number),
+    (&["services", "*", "cpus"], ValueKind::Number),
+    (
+        &["services", "*", "depends_on", "*", "restart"],
+        ValueKind::Flag,
+    ),
     (
         &[
             "services",
@@ -86,19 +92,19 @@ pub(super) const RULES: &Rules<Kind> = &[
             "placement",
             "max_replicas_per_node",
         ],
-        Kind::Count,
+        ValueKind::Count,
     ),
     (
         &["services", "*", "deploy", "resources", "limits", "cpus"],
-        Kind::Share,
+        ValueKind::Share,
     ),
     (
         &["services", "*", "deploy", "resources", "limits", "memory"],
-        Kind::Memory,
+        ValueKind::Memory,
     ),
     (
         &["services", "*", "deploy", "resources", "limits", "pids"],
-        Kind::Whole,
+        ValueKind::Whole,
     ),
     (
         &[
@@ -109,7 +115,7 @@ pub(super) const RULES: &Rules<Kind> = &[
             "reservations",
             "cpus",
         ],
-        Kind::Share,
+        ValueKind::Share,
     ),
     (
         &[
@@ -122,7 +128,7 @@ pub(super) const RULES: &Rules<Kind> = &[
             "*",
             "count",
         ],
-        Kind::Devices,
+        ValueKind::Devices,
     ),
     (
         &[
@@ -136,7 +142,7 @@ pub(super) const RULES: &Rules<Kind> = &[
             "*",
             "value",
         ],
-        Kind::Whole,
+        ValueKind::Whole,
     ),
     (
         &[
@@ -147,23 +153,23 @@ pub(super) const RULES: &Rules<Kind> = &[
             "reservations",
             "memory",
         ],
-        Kind::Memory,
+        ValueKind::Memory,
     ),
     (
         &["services", "*", "deploy", "restart_policy", "delay"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &["services", "*", "deploy", "restart_policy", "max_attempts"],
-        Kind::Count,
+        ValueKind::Count,
     ),
     (
         &["services", "*", "deploy", "restart_policy", "window"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &["services", "*", "deploy", "rollback_config", "delay"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &[
@@ -173,19 +179,19 @@ pub(super) const RULES: &Rules<Kind> = &[
             "rollback_config",
             "max_failure_ratio",
         ],
-        Kind::Number,
+        ValueKind::Number,
     ),
     (
         &["services", "*", "deploy", "rollback_config", "monitor"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &["services", "*", "deploy", "rollback_config", "parallelism"],
-        Kind::Count,
+        ValueKind::Count,
     ),
     (
         &["services", "*", "deploy", "update_config", "delay"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &[
@@ -195,19 +201,19 @@ pub(super) const RULES: &Rules<Kind> = &[
             "update_config",
             "max_failure_ratio",
         ],
-        Kind::Number,
+        ValueKind::Number,
     ),
     (
         &["services", "*", "deploy", "update_config", "monitor"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &["services", "*", "deploy", "update_config", "parallelism"],
-        Kind::Count,
+        ValueKind::Count,
     ),
     (
         &["services", "*", "develop", "watch", "*", "exec", "command"],
-        Kind::Command,
+        ValueKind::Command,
     ),
     (
         &[
@@ -219,7 +225,7 @@ pub(super) const RULES: &Rules<Kind> = &[
             "exec",
             "environment",
         ],
-        Kind::Pairs,
+        ValueKind::Pairs,
     ),
     (
         &[
@@ -231,78 +237,90 @@ pub(super) const RULES: &Rules<Kind> = &[
             "exec",
             "privileged",
         ],
-        Kind::Flag,
+        ValueKind::Flag,
     ),
-    (&["services", "*", "entrypoint"], Kind::Command),
-    (&["services", "*", "env_file", "*", "required"], Kind::Flag),
-    (&["services", "*", "environment"], Kind::Pairs),
-    (&["services", "*", "extra_hosts"], Kind::Hosts),
-    (&["services", "*", "gpus", "*", "count"], Kind::Devices),
-    (&["services", "*", "group_add", "*"], Kind::Text),
+    (&["services", "*", "entrypoint"], ValueKind::Command),
+    (
+        &["services", "*", "env_file", "*", "required"],
+        ValueKind::Flag,
+    ),
+    (&["services", "*", "environment"], ValueKind::Pairs),
+    (&["services", "*", "extra_hosts"], ValueKind::Hosts),
+    (&["services", "*", "gpus", "*", "count"], ValueKind::Devices),
+    (&["services", "*", "group_add", "*"], ValueKind::Text),
     (
         &["services", "*", "healthcheck", "interval"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
-    (&["services", "*", "healthcheck", "retries"], Kind::Count),
+    (
+        &["services", "*", "healthcheck", "retries"],
+        ValueKind::Count,
+    ),
     (
         &["services", "*", "healthcheck", "start_interval"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
     (
         &["services", "*", "healthcheck", "start_period"],
-        Kind::Duration,
+        ValueKind::Duration,
     ),
-    (&["services", "*", "healthcheck", "timeout"], Kind::Duration),
-    (&["services", "*", "mem_limit"], Kind::Memory),
-    (&["services", "*", "mem_reservation"], Kind::Memory),
-    (&["services", "*", "mem_swappiness"], Kind::Memory),
-    (&["services", "*", "memswap_limit"], Kind::Memory),
-    (&["services", "*", "models"], Kind::Names),
-    (&["services", "*", "networks"], Kind::Names),
-    (&["services", "*", "pid"], Kind::Present),
-    (&["services", "*", "ports", "*", "published"], Kind::Text),
-    (&["services", "*", "ports", "*", "target"], Kind::Count),
+    (
+        &["services", "*", "healthcheck", "timeout"],
+        ValueKind::Duration,
+    ),
+    (&["services", "*", "mem_limit"], ValueKind::Memory),
+    (&["services", "*", "mem_reservation"], ValueKind::Memory),
+    (&["services", "*", "mem_swappiness"], ValueKind::Memory),
+    (&["services", "*", "memswap_limit"], ValueKind::Memory),
+    (&["services", "*", "models"], ValueKind::Names),
+    (&["services", "*", "networks"], ValueKind::Names),
+    (&["services", "*", "pid"], ValueKind::Present),
+    (
+        &["services", "*", "ports", "*", "published"],
+        ValueKind::Text,
+    ),
+    (&["services", "*", "ports", "*", "target"], ValueKind::Count),
     (
         &["services", "*", "post_start", "*", "command"],
-        Kind::Command,
+        ValueKind::Command,
     ),
     (
         &["services", "*", "post_start", "*", "environment"],
-        Kind::Pairs,
+        ValueKind::Pairs,
     ),
     (
         &["services", "*", "post_start", "*", "privileged"],
-        Kind::Flag,
+        ValueKind::Flag,
     ),
     (
         &["services", "*", "pre_stop", "*", "command"],
-        Kind::Command,
+        ValueKind::Command,
     ),
     (
         &["services", "*", "pre_stop", "*", "environment"],
-        Kind::Pairs,
+        ValueKind::Pairs,
     ),
     (
         &["services", "*", "pre_stop", "*", "privileged"],
-        Kind::Flag,
+        ValueKind::Flag,
     ),
-    (&["services", "*", "secrets", "*", "mode"], Kind::Mode),
-    (&["services", "*", "shm_size"], Kind::Memory),
-    (&["services", "*", "stop_grace_period"], Kind::Duration),
-    (&["services", "*", "storage_opt"], Kind::Texts),
-    (&["services", "*", "ulimits", "*", "*"], Kind::Exact),
+    (&["services", "*", "secrets", "*", "mode"], ValueKind::Mode),
+    (&["services", "*", "shm_size"], ValueKind::Memory),
+    (&["services", "*", "stop_grace_period"], ValueKind::Duration),
+    (&["services", "*", "storage_opt"], ValueKind::Texts),
+    (&["services", "*", "ulimits", "*", "*"], ValueKind::Exact),
     (
         &["services", "*", "volumes", "*", "bind", "create_host_path"],
-        Kind::Flag,
+        ValueKind::Flag,
     ),
     (
         &["services", "*", "volumes", "*", "tmpfs", "mode"],
-        Kind::Count,
+        ValueKind::Count,
     ),
     (
         &["services", "*", "volumes", "*", "tmpfs", "size"],
-        Kind::Memory,
+        ValueKind::Memory,
     ),
-    (&["configs", "*", "driver_opts", "*"], Kind::Text),
-    (&["secrets", "*", "driver_opts", "*"], Kind::Text),
+    (&["configs", "*", "driver_opts", "*"], ValueKind::Text),
+    (&["secrets", "*", "driver_opts", "*"], ValueKind::Text),
 ];

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::graph::{Graph, Id, Raw, RawKind, check_count};
+use super::graph::{Graph, NodeId, Raw, RawKind, check_count};
 use super::reset::check_keys;
 use super::scan::too_deep;
-use super::{DEPTH, Data, Entry, Fallible, Node, fault, scalar};
+use super::{DEPTH, Fallible, YamlData, YamlEntry, YamlNode, fault, scalar};
 use crate::place::Place;
 
 /// # Errors
 /// Keys that are no texts, merge keys without a map, values that their tags contradict.
-pub(super) fn tree(graph: &Graph, root: Id, file: &Arc<Path>) -> Fallible<Node> {
+pub(super) fn tree(graph: &Graph, root: NodeId, file: &Arc<Path>) -> Fallible<YamlNode> {
     Builder {
         graph,
         file,
@@ -32,13 +32,13 @@ struct Builder<'a> {
 /// A map in the making.
 #[derive(Default)]
 struct Entries {
-    list: Vec<Entry>,
+    list: Vec<YamlEntry>,
     /// A set beside the list keeps a huge map linear.
     at: HashMap<String, usize>,
 }
 
 impl Entries {
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, entry: YamlEntry) {
         match self.at.get(&entry.key) {
             // Only an alias can name a key that is there already: the last one wins.
             Some(at) => self.list[*at] = entry,
@@ -51,7 +51,7 @@ impl Entries {
 }
 
 impl<'a> Builder<'a> {
-    fn node(&mut self, id: Id) -> Fallible<Node> {
+    fn node(&mut self, id: NodeId) -> Fallible<YamlNode> {
         let raw = self.graph.get(id);
         self.count(1, raw.line)?;
         self.depth += 1;
@@ -61,16 +61,16 @@ impl<'a> Builder<'a> {
         let data = match &raw.kind {
             RawKind::Alias { target, .. } => self.node(*target)?.data,
             RawKind::Scalar { text, plain } => self.scalar(raw, text, *plain)?,
-            RawKind::List(items) => Data::List(
+            RawKind::List(items) => YamlData::List(
                 items
                     .iter()
                     .map(|item| self.node(*item))
                     .collect::<Fallible<_>>()?,
             ),
-            RawKind::Map(entries) => Data::Map(self.map(entries)?),
+            RawKind::Map(entries) => YamlData::Map(self.map(entries)?),
         };
         self.depth -= 1;
-        Ok(Node {
+        Ok(YamlNode {
             place: self.place(raw),
             data,
         })
@@ -81,9 +81,9 @@ impl<'a> Builder<'a> {
         check_count(self.nodes, line)
     }
 
-    fn scalar(&self, raw: &Raw, text: &str, plain: bool) -> Fallible<Data> {
+    fn scalar(&self, raw: &Raw, text: &str, plain: bool) -> Fallible<YamlData> {
         if raw.is_merge() {
-            return Ok(Data::Text(text.to_owned()));
+            return Ok(YamlData::Text(text.to_owned()));
         }
         scalar::value(raw.tag.as_deref(), text, plain).or_else(|message| fault(raw.line, message))
     }
@@ -95,13 +95,13 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn map(&mut self, entries: &[(Id, Id)]) -> Fallible<Vec<Entry>> {
+    fn map(&mut self, entries: &[(NodeId, NodeId)]) -> Fallible<Vec<YamlEntry>> {
         check_keys(self.graph, entries)?;
         let mut built = Entries::default();
         for (key, value) in self.own(entries) {
             let name = self.key(key)?;
             let place = self.place(self.graph.get(key));
-            built.put(Entry {
+            built.put(YamlEntry {
                 key: name,
                 place,
                 value: self.node(value)?,
@@ -112,7 +112,7 @@ impl<'a> Builder<'a> {
     }
 
     /// The entries but for the merge key.
-    fn own(&self, entries: &[(Id, Id)]) -> Vec<(Id, Id)> {
+    fn own(&self, entries: &[(NodeId, NodeId)]) -> Vec<(NodeId, NodeId)> {
         entries
             .iter()
             .filter(|(key, _)| !self.graph.get(*key).is_merge())
@@ -121,7 +121,7 @@ impl<'a> Builder<'a> {
     }
 
     /// Adds what `<<` brings: the keys that are not there yet.
-    fn merge(&mut self, entries: &[(Id, Id)], into: &mut Entries) -> Fallible<()> {
+    fn merge(&mut self, entries: &[(NodeId, NodeId)], into: &mut Entries) -> Fallible<()> {
         let Some((_, value)) = entries
             .iter()
             .find(|(key, _)| self.graph.get(*key).is_merge())
@@ -138,7 +138,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn merge_map(&mut self, id: Id, into: &mut Entries) -> Fallible<()> {
+    fn merge_map(&mut self, id: NodeId, into: &mut Entries) -> Fallible<()> {
         let raw = self.target(id);
         let RawKind::Map(entries) = &raw.kind else {
             return fault(
@@ -159,7 +159,7 @@ impl<'a> Builder<'a> {
             // A value that is not taken is not looked at: Compose lets its mistakes pass.
             if !into.at.contains_key(&name) {
                 let place = self.place(self.graph.get(key));
-                into.put(Entry {
+                into.put(YamlEntry {
                     key: name,
                     place,
                     value: self.node(value)?,
@@ -171,17 +171,17 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    fn target(&self, id: Id) -> &'a Raw {
+    fn target(&self, id: NodeId) -> &'a Raw {
         match &self.graph.get(id).kind {
             RawKind::Alias { target, .. } => self.graph.get(*target),
             _ => self.graph.get(id),
         }
     }
 
-    fn key(&mut self, id: Id) -> Fallible<String> {
+    fn key(&mut self, id: NodeId) -> Fallible<String> {
         let raw = self.target(id);
         if let RawKind::Scalar { text, plain } = &raw.kind
-            && let Data::Text(text) = self.scalar(raw, text, *plain)?
+            && let YamlData::Text(text) = self.scalar(raw, text, *plain)?
         {
             return Ok(text);
         }
@@ -194,14 +194,14 @@ impl<'a> Builder<'a> {
 
     /// A key of a map that is written out below `<<`: there, and only there, a number is as good as its text,
     /// and a key that is nothing is passed over.
-    fn merged_key(&mut self, id: Id) -> Fallible<Option<String>> {
+    fn merged_key(&mut self, id: NodeId) -> Fallible<Option<String>> {
         let raw = self.target(id);
         let RawKind::Scalar { text, plain } = &raw.kind else {
             return self.key(id).map(Some);
         };
         Ok(match self.scalar(raw, text, *plain)? {
-            Data::Null => None,
-            Data::Text(text) => Some(text),
+            YamlData::Null => None,
+            YamlData::Text(text) => Some(text),
             _ => Some(text.clone()),
         })
     }

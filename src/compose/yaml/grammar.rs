@@ -4,8 +4,8 @@ mod flow;
 
 use std::collections::HashMap;
 
-use super::graph::{Graph, Id, Raw, RawKind};
-use super::scan::{Kind, Scanner, Token, too_deep};
+use super::graph::{Graph, NodeId, Raw, RawKind};
+use super::scan::{Scanner, TokenKind, YamlToken, too_deep};
 use super::{DEPTH, Fallible, fault};
 
 const STANDARD_TAGS: &str = "tag:yaml.org,2002:";
@@ -15,7 +15,7 @@ pub(super) struct Grammar<'a> {
     scanner: Scanner<'a>,
     graph: Graph,
     /// They outlive their document, in Compose's library.
-    anchors: HashMap<String, Id>,
+    anchors: HashMap<String, NodeId>,
     /// What `%TAG` made of tags' handles, for one document.
     handles: HashMap<String, String>,
     first: bool,
@@ -41,13 +41,13 @@ enum Opening {
 }
 
 /// The collection that the token begins. `compact`: a list may begin without indentation.
-fn opening(token: &Kind, block: bool, compact: bool) -> Option<Opening> {
+fn opening(token: &TokenKind, block: bool, compact: bool) -> Option<Opening> {
     match token {
-        Kind::Item if compact => Some(Opening::CompactList),
-        Kind::BlockList if block => Some(Opening::BlockList),
-        Kind::BlockMap if block => Some(Opening::BlockMap),
-        Kind::FlowList => Some(Opening::FlowList),
-        Kind::FlowMap => Some(Opening::FlowMap),
+        TokenKind::Item if compact => Some(Opening::CompactList),
+        TokenKind::BlockList if block => Some(Opening::BlockList),
+        TokenKind::BlockMap if block => Some(Opening::BlockMap),
+        TokenKind::FlowList => Some(Opening::FlowList),
+        TokenKind::FlowMap => Some(Opening::FlowMap),
         _ => None,
     }
 }
@@ -70,16 +70,16 @@ impl<'a> Grammar<'a> {
     }
 
     /// The next document; None at the end.
-    pub(super) fn document(&mut self) -> Fallible<Option<Id>> {
+    pub(super) fn document(&mut self) -> Fallible<Option<NodeId>> {
         let first = std::mem::replace(&mut self.first, false);
-        while !first && self.scanner.peek()?.kind == Kind::DocumentEnd {
+        while !first && self.scanner.peek()?.kind == TokenKind::DocumentEnd {
             self.scanner.skip();
         }
-        if self.scanner.peek()?.kind == Kind::End {
+        if self.scanner.peek()?.kind == TokenKind::End {
             return Ok(None);
         }
         let directives = self.directives()?;
-        let explicit = self.scanner.peek()?.kind == Kind::DocumentStart;
+        let explicit = self.scanner.peek()?.kind == TokenKind::DocumentStart;
         if explicit {
             self.scanner.skip();
         } else if !first || directives {
@@ -93,7 +93,7 @@ impl<'a> Grammar<'a> {
         } else {
             self.node(true, false)?
         };
-        if self.scanner.peek()?.kind == Kind::DocumentEnd {
+        if self.scanner.peek()?.kind == TokenKind::DocumentEnd {
             self.scanner.skip();
         }
         Ok(Some(root))
@@ -107,13 +107,13 @@ impl<'a> Grammar<'a> {
         loop {
             let line = self.scanner.peek()?.line;
             match self.scanner.peek()?.kind.clone() {
-                Kind::Version { supported } => {
+                TokenKind::Version { supported } => {
                     versions += 1;
                     if !supported || versions > 1 {
                         return fault(line, "Compose reads YAML 1.1 alone; remove the %YAML line");
                     }
                 }
-                Kind::TagPrefix { handle, prefix } => {
+                TokenKind::TagPrefix { handle, prefix } => {
                     if self.handles.insert(handle, prefix).is_some() {
                         return fault(line, "a %TAG directive stands here a second time");
                     }
@@ -126,10 +126,10 @@ impl<'a> Grammar<'a> {
     }
 
     /// A value; it must be there. `compact`: see [`opening`].
-    fn node(&mut self, block: bool, compact: bool) -> Fallible<Id> {
+    fn node(&mut self, block: bool, compact: bool) -> Fallible<NodeId> {
         let token = self.scanner.peek()?;
         let line = token.line;
-        if let Kind::Alias(name) = &token.kind {
+        if let TokenKind::Alias(name) = &token.kind {
             let name = name.clone();
             self.scanner.skip();
             let Some(target) = self.anchors.get(&name).copied() else {
@@ -158,11 +158,11 @@ impl<'a> Grammar<'a> {
             let token = self.scanner.peek()?;
             let line = token.line;
             match &token.kind {
-                Kind::Anchor(name) if properties.anchor.is_none() => {
+                TokenKind::Anchor(name) if properties.anchor.is_none() => {
                     properties.anchor = Some(name.clone())
                 }
-                Kind::Tag { .. } if properties.tag.is_none() => {
-                    let Kind::Tag { handle, suffix } = token.kind.clone() else {
+                TokenKind::Tag { .. } if properties.tag.is_none() => {
+                    let TokenKind::Tag { handle, suffix } = token.kind.clone() else {
                         return Ok(properties);
                     };
                     properties.tag = Some(self.tag(&handle, &suffix, line)?);
@@ -190,10 +190,10 @@ impl<'a> Grammar<'a> {
             .unwrap_or(tag))
     }
 
-    fn content(&mut self, properties: Properties, block: bool, compact: bool) -> Fallible<Id> {
+    fn content(&mut self, properties: Properties, block: bool, compact: bool) -> Fallible<NodeId> {
         let token = self.scanner.peek()?;
         let opening = opening(&token.kind, block, compact);
-        let is_scalar = matches!(token.kind, Kind::Scalar { .. });
+        let is_scalar = matches!(token.kind, TokenKind::Scalar { .. });
         if opening.is_none() && !is_scalar && properties.line.is_none() {
             return fault(token.line, "a value is missing here");
         }
@@ -228,34 +228,42 @@ impl<'a> Grammar<'a> {
     fn scalar(&mut self) -> Fallible<RawKind> {
         let token = self.scanner.next()?;
         match token.kind {
-            Kind::Scalar { text, plain } => Ok(RawKind::Scalar { text, plain }),
+            TokenKind::Scalar { text, plain } => Ok(RawKind::Scalar { text, plain }),
             _ => Ok(Raw::nothing(token.line).kind),
         }
     }
 
-    fn block_list(&mut self, id: Id) -> Fallible<()> {
+    fn block_list(&mut self, id: NodeId) -> Fallible<()> {
         self.scanner.skip();
         loop {
             let token = self.scanner.next()?;
             match token.kind {
-                Kind::Item => {
-                    let item =
-                        self.node_unless(token.line, &[Kind::Item, Kind::BlockEnd], false)?;
+                TokenKind::Item => {
+                    let item = self.node_unless(
+                        token.line,
+                        &[TokenKind::Item, TokenKind::BlockEnd],
+                        false,
+                    )?;
                     self.add_item(id, item);
                 }
-                Kind::BlockEnd => return Ok(()),
+                TokenKind::BlockEnd => return Ok(()),
                 _ => return fault(token.line, "a `-` is missing: the lines above are a list"),
             }
         }
     }
 
     /// A list whose `-` stand in the column of the key that it belongs to.
-    fn compact_list(&mut self, id: Id) -> Fallible<()> {
-        while self.scanner.peek()?.kind == Kind::Item {
+    fn compact_list(&mut self, id: NodeId) -> Fallible<()> {
+        while self.scanner.peek()?.kind == TokenKind::Item {
             let line = self.scanner.next()?.line;
             let item = self.node_unless(
                 line,
-                &[Kind::Item, Kind::Key, Kind::Value, Kind::BlockEnd],
+                &[
+                    TokenKind::Item,
+                    TokenKind::Key,
+                    TokenKind::Value,
+                    TokenKind::BlockEnd,
+                ],
                 false,
             )?;
             self.add_item(id, item);
@@ -263,21 +271,21 @@ impl<'a> Grammar<'a> {
         Ok(())
     }
 
-    fn block_map(&mut self, id: Id) -> Fallible<()> {
-        const NEXT: &[Kind] = &[Kind::Key, Kind::Value, Kind::BlockEnd];
+    fn block_map(&mut self, id: NodeId) -> Fallible<()> {
+        const NEXT: &[TokenKind] = &[TokenKind::Key, TokenKind::Value, TokenKind::BlockEnd];
         self.scanner.skip();
         loop {
             let token = self.scanner.next()?;
             match token.kind {
-                Kind::Key => {
+                TokenKind::Key => {
                     let key = self.node_unless(token.line, NEXT, true)?;
-                    let value = match self.take(&Kind::Value)? {
+                    let value = match self.take(&TokenKind::Value)? {
                         Some(line) => self.node_unless(line, NEXT, true)?,
                         None => self.nothing()?,
                     };
                     self.add_entry(id, key, value);
                 }
-                Kind::BlockEnd => return Ok(()),
+                TokenKind::BlockEnd => return Ok(()),
                 _ => {
                     return fault(
                         token.line,
@@ -289,7 +297,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// Takes the next token if it is that one; its line.
-    fn take(&mut self, kind: &Kind) -> Fallible<Option<u32>> {
+    fn take(&mut self, kind: &TokenKind) -> Fallible<Option<u32>> {
         let token = self.scanner.peek()?;
         let line = token.line;
         if token.kind != *kind {
@@ -300,7 +308,7 @@ impl<'a> Grammar<'a> {
     }
 
     /// A value in the block style; nothing, at `line`, if one of `ends` is next.
-    fn node_unless(&mut self, line: u32, ends: &[Kind], compact: bool) -> Fallible<Id> {
+    fn node_unless(&mut self, line: u32, ends: &[TokenKind], compact: bool) -> Fallible<NodeId> {
         if ends.contains(&self.scanner.peek()?.kind) {
             self.graph.add(Raw::nothing(line))
         } else {
@@ -308,31 +316,31 @@ impl<'a> Grammar<'a> {
         }
     }
 
-    fn nothing(&mut self) -> Fallible<Id> {
+    fn nothing(&mut self) -> Fallible<NodeId> {
         let line = self.scanner.peek()?.line;
         self.graph.add(Raw::nothing(line))
     }
 
-    fn add_item(&mut self, list: Id, item: Id) {
+    fn add_item(&mut self, list: NodeId, item: NodeId) {
         if let RawKind::List(items) = &mut self.graph.get_mut(list).kind {
             items.push(item);
         }
     }
 
-    fn add_entry(&mut self, map: Id, key: Id, value: Id) {
+    fn add_entry(&mut self, map: NodeId, key: NodeId, value: NodeId) {
         if let RawKind::Map(entries) = &mut self.graph.get_mut(map).kind {
             entries.push((key, value));
         }
     }
 }
 
-fn ends_document(token: &Token) -> bool {
+fn ends_document(token: &YamlToken) -> bool {
     matches!(
         token.kind,
-        Kind::Version { .. }
-            | Kind::TagPrefix { .. }
-            | Kind::DocumentStart
-            | Kind::DocumentEnd
-            | Kind::End
+        TokenKind::Version { .. }
+            | TokenKind::TagPrefix { .. }
+            | TokenKind::DocumentStart
+            | TokenKind::DocumentEnd
+            | TokenKind::End
     )
 }

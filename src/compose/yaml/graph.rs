@@ -4,7 +4,7 @@ use super::{Fallible, NODES, fault};
 
 /// Of a node in its [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Id(u32);
+pub(super) struct NodeId(u32);
 
 #[derive(Debug)]
 pub(super) struct Raw {
@@ -20,12 +20,12 @@ pub(super) enum RawKind {
         text: String,
         plain: bool,
     },
-    List(Vec<Id>),
+    List(Vec<NodeId>),
     /// Keys and their values.
-    Map(Vec<(Id, Id)>),
+    Map(Vec<(NodeId, NodeId)>),
     Alias {
         name: String,
-        target: Id,
+        target: NodeId,
     },
 }
 
@@ -34,18 +34,18 @@ pub(super) enum RawKind {
 pub(super) struct Graph(Vec<Raw>);
 
 impl Graph {
-    pub(super) fn add(&mut self, raw: Raw) -> Fallible<Id> {
+    pub(super) fn add(&mut self, raw: Raw) -> Fallible<NodeId> {
         let id = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
         check_count(self.0.len(), raw.line)?;
         self.0.push(raw);
-        Ok(Id(id))
+        Ok(NodeId(id))
     }
 
-    pub(super) fn get(&self, id: Id) -> &Raw {
+    pub(super) fn get(&self, id: NodeId) -> &Raw {
         &self.0[id.0 as usize]
     }
 
-    pub(super) fn get_mut(&mut self, id: Id) -> &mut Raw {
+    pub(super) fn get_mut(&mut self, id: NodeId) -> &mut Raw {
         &mut self.0[id.0 as usize]
     }
 }

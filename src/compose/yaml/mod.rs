@@ -42,7 +42,7 @@ const NODES: usize = 200_000;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Document {
     /// Values under `!reset` are gone; values under `!override` are here.
-    pub(super) root: Node,
+    pub(super) root: YamlNode,
     /// What `!reset` and `!override` remove from all that was read before this document.
     pub(super) resets: Vec<Reset>,
 }
@@ -52,13 +52,13 @@ pub(super) struct Document {
 pub(super) struct Reset(pub(super) Vec<String>);
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Node {
+pub(super) struct YamlNode {
     pub(super) place: Place,
-    pub(super) data: Data,
+    pub(super) data: YamlData,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Data {
+pub(super) enum YamlData {
     Null,
     Bool(bool),
     /// Of -2⁶³ to 2⁶⁴-1.
@@ -67,23 +67,23 @@ pub(super) enum Data {
     /// An unquoted date.
     Time(String),
     Text(String),
-    List(Vec<Node>),
-    Map(Vec<Entry>),
+    List(Vec<YamlNode>),
+    Map(Vec<YamlEntry>),
 }
 
 /// One `key: value`. Keys of one map are unique.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
+pub(super) struct YamlEntry {
     pub(super) key: String,
     /// The key's place.
     pub(super) place: Place,
-    pub(super) value: Node,
+    pub(super) value: YamlNode,
 }
 
-impl Node {
+impl YamlNode {
     /// The entries of a map; none for anything else.
-    pub(super) fn entries(&self) -> &[Entry] {
-        if let Data::Map(entries) = &self.data {
+    pub(super) fn entries(&self) -> &[YamlEntry] {
+        if let YamlData::Map(entries) = &self.data {
             entries
         } else {
             &[]
@@ -91,8 +91,8 @@ impl Node {
     }
 
     /// The items of a list; none for anything else.
-    pub(super) fn items(&self) -> &[Node] {
-        if let Data::List(items) = &self.data {
+    pub(super) fn items(&self) -> &[YamlNode] {
+        if let YamlData::List(items) = &self.data {
             items
         } else {
             &[]
@@ -100,7 +100,7 @@ impl Node {
     }
 
     /// The value of a map's key.
-    pub(super) fn get(&self, key: &str) -> Option<&Node> {
+    pub(super) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.entries()
             .iter()
             .find(|entry| entry.key == key)
@@ -109,7 +109,7 @@ impl Node {
 
     /// The text of a text.
     pub(super) fn text(&self) -> Option<&str> {
-        if let Data::Text(text) = &self.data {
+        if let YamlData::Text(text) = &self.data {
             Some(text)
         } else {
             None

@@ -1,11 +1,11 @@
 //! Names, tags and directives: what stands before a value and says something about it.
 
-use super::scan::{Kind, Scanner};
+use super::scan::{Scanner, TokenKind};
 use super::{Fallible, fault};
 
 impl Scanner<'_> {
     /// `&name` or `*name`.
-    pub(super) fn scan_name(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_name(&mut self) -> Fallible<TokenKind> {
         let line = self.cursor.line;
         let is_alias = self.cursor.skip() == Some('*');
         let name = self.scan_word();
@@ -17,14 +17,14 @@ impl Scanner<'_> {
             );
         }
         Ok(if is_alias {
-            Kind::Alias(name)
+            TokenKind::Alias(name)
         } else {
-            Kind::Anchor(name)
+            TokenKind::Anchor(name)
         })
     }
 
     /// `!tag`, `!!tag`, `!handle!tag` or `!<uri>`.
-    pub(super) fn scan_tag(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_tag(&mut self) -> Fallible<TokenKind> {
         let line = self.cursor.line;
         let kind = if self.cursor.byte(1) == b'<' {
             self.scan_verbatim_tag()?
@@ -38,12 +38,12 @@ impl Scanner<'_> {
         }
     }
 
-    fn scan_verbatim_tag(&mut self) -> Fallible<Kind> {
+    fn scan_verbatim_tag(&mut self) -> Fallible<TokenKind> {
         self.cursor.skip();
         self.cursor.skip();
         let suffix = self.scan_uri(String::new(), false)?;
         if self.cursor.skip() == Some('>') {
-            Ok(Kind::Tag {
+            Ok(TokenKind::Tag {
                 handle: String::new(),
                 suffix,
             })
@@ -55,27 +55,27 @@ impl Scanner<'_> {
         }
     }
 
-    fn scan_short_tag(&mut self) -> Fallible<Kind> {
+    fn scan_short_tag(&mut self) -> Fallible<TokenKind> {
         let handle = self.scan_handle(false)?;
         if handle.len() > 1 && handle.ends_with('!') {
             let suffix = self.scan_uri(String::new(), false)?;
-            return Ok(Kind::Tag { handle, suffix });
+            return Ok(TokenKind::Tag { handle, suffix });
         }
         let suffix = self.scan_uri(handle.trim_start_matches('!').to_owned(), true)?;
         if suffix.is_empty() {
-            return Ok(Kind::Tag {
+            return Ok(TokenKind::Tag {
                 handle: String::new(),
                 suffix: "!".to_owned(),
             });
         }
-        Ok(Kind::Tag {
+        Ok(TokenKind::Tag {
             handle: "!".to_owned(),
             suffix,
         })
     }
 
     /// `%YAML 1.1` or `%TAG !e! prefix`.
-    pub(super) fn scan_directive(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_directive(&mut self) -> Fallible<TokenKind> {
         let line = self.cursor.line;
         self.cursor.skip();
         let name = self.scan_word();
@@ -99,17 +99,17 @@ impl Scanner<'_> {
         Ok(kind)
     }
 
-    fn scan_version(&mut self) -> Fallible<Kind> {
+    fn scan_version(&mut self) -> Fallible<TokenKind> {
         let mut version = String::new();
         while self.cursor.byte(0).is_ascii_digit() || self.cursor.is(b'.') {
             self.cursor.read(&mut version);
         }
-        Ok(Kind::Version {
+        Ok(TokenKind::Version {
             supported: matches!(version.as_str(), "1.1" | "01.1" | "1.01" | "01.01"),
         })
     }
 
-    fn scan_tag_prefix(&mut self) -> Fallible<Kind> {
+    fn scan_tag_prefix(&mut self) -> Fallible<TokenKind> {
         let line = self.cursor.line;
         let handle = self.scan_handle(true)?;
         if !self.cursor.is_blank(0) {
@@ -123,7 +123,7 @@ impl Scanner<'_> {
                 "a %TAG directive has a character that no prefix may have",
             );
         }
-        Ok(Kind::TagPrefix { handle, prefix })
+        Ok(TokenKind::TagPrefix { handle, prefix })
     }
 
     fn scan_word(&mut self) -> String {

@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::graph::{Graph, Id, Raw, RawKind, check_count};
+use super::graph::{Graph, NodeId, Raw, RawKind, check_count};
 use super::scan::too_deep;
 use super::{DEPTH, Fallible, Reset, fault};
 
@@ -14,7 +14,7 @@ use super::{DEPTH, Fallible, Reset, fault};
 ///
 /// # Errors
 /// Keys that stand twice, and aliases that lead back to themselves.
-pub(super) fn resolve(graph: &mut Graph, root: Id) -> Fallible<(Id, Vec<Reset>)> {
+pub(super) fn resolve(graph: &mut Graph, root: NodeId) -> Fallible<(NodeId, Vec<Reset>)> {
     let mut walk = Walk {
         graph,
         path: Vec::new(),
@@ -40,7 +40,7 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// What stands in this node's place; None if it is reset.
-    fn node(&mut self, id: Id) -> Fallible<Option<Id>> {
+    fn node(&mut self, id: NodeId) -> Fallible<Option<NodeId>> {
         let line = self.graph.get(id).line;
         self.count(1, line)?;
         self.depth += 1;
@@ -52,7 +52,7 @@ impl Walk<'_> {
         Ok(resolved)
     }
 
-    fn resolved(&mut self, id: Id, line: u32) -> Fallible<Option<Id>> {
+    fn resolved(&mut self, id: NodeId, line: u32) -> Fallible<Option<NodeId>> {
         let raw = self.graph.get(id);
         if let RawKind::Alias { name, target } = &raw.kind {
             let name = name.clone();
@@ -77,7 +77,7 @@ impl Walk<'_> {
         Ok(Some(id))
     }
 
-    fn children(&mut self, id: Id) -> Fallible<()> {
+    fn children(&mut self, id: NodeId) -> Fallible<()> {
         let kind = match &self.graph.get(id).kind {
             RawKind::List(items) => RawKind::List(self.items(items.clone())?),
             RawKind::Map(entries) => {
@@ -91,7 +91,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn items(&mut self, items: Vec<Id>) -> Fallible<Vec<Id>> {
+    fn items(&mut self, items: Vec<NodeId>) -> Fallible<Vec<NodeId>> {
         let mut kept = Vec::with_capacity(items.len());
         for (index, item) in items.into_iter().enumerate() {
             self.path.push(index.to_string());
@@ -101,7 +101,7 @@ impl Walk<'_> {
         Ok(kept)
     }
 
-    fn entries(&mut self, entries: Vec<(Id, Id)>) -> Fallible<Vec<(Id, Id)>> {
+    fn entries(&mut self, entries: Vec<(NodeId, NodeId)>) -> Fallible<Vec<(NodeId, NodeId)>> {
         let mut kept = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let name = self.graph.get(key).key_text();
@@ -131,7 +131,7 @@ impl Walk<'_> {
 
 /// # Errors
 /// If a key stands twice.
-pub(super) fn check_keys(graph: &Graph, entries: &[(Id, Id)]) -> Fallible<()> {
+pub(super) fn check_keys(graph: &Graph, entries: &[(NodeId, NodeId)]) -> Fallible<()> {
     let mut seen = std::collections::HashMap::new();
     for (key, _) in entries {
         let key: &Raw = graph.get(*key);
@@ -149,14 +149,14 @@ pub(super) fn check_keys(graph: &Graph, entries: &[(Id, Id)]) -> Fallible<()> {
 /// The paths at which aliases to a node were met, as hashes.
 #[derive(Default)]
 struct Visits {
-    at: HashSet<(Id, u64)>,
-    above: HashSet<(Id, u64)>,
+    at: HashSet<(NodeId, u64)>,
+    above: HashSet<(NodeId, u64)>,
 }
 
 impl Visits {
     /// Compose takes it for a cycle if a node is reached at a path and again below that path, even where it
     /// is none: a map that is merged into a service and used again as one of the service's values.
-    fn is_cycle(&mut self, target: Id, path: &[String]) -> bool {
+    fn is_cycle(&mut self, target: NodeId, path: &[String]) -> bool {
         // An alias merged into the whole document is exempt.
         if path.first().is_some_and(|key| key == "<<") {
             return false;

@@ -6,40 +6,40 @@ use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::Data;
+use super::YamlData;
 use super::instant::is_instant;
 
 /// The value of a scalar.
 ///
 /// # Errors
 /// If the tag asks for a type that the text is not of; says which.
-pub(super) fn value(tag: Option<&str>, text: &str, plain: bool) -> Result<Data, String> {
+pub(super) fn value(tag: Option<&str>, text: &str, plain: bool) -> Result<YamlData, String> {
     let data = match tag {
         None if plain => resolve(text, true),
-        None | Some("!!str") => return Ok(Data::Text(text.to_owned())),
+        None | Some("!!str") => return Ok(YamlData::Text(text.to_owned())),
         Some("!!binary") => return binary(text),
         Some("!!bool" | "!!int" | "!!float" | "!!null" | "!!timestamp") => {
             resolve(text, tag == Some("!!timestamp"))
         }
         // Compose's own tags, and those that nobody knows.
-        Some(_) => return Ok(Data::Text(text.to_owned())),
+        Some(_) => return Ok(YamlData::Text(text.to_owned())),
     };
     let Some(tag) = tag else { return Ok(data) };
     match (tag, data) {
-        ("!!bool", data @ Data::Bool(_))
-        | ("!!int", data @ Data::Int(_))
-        | ("!!float", data @ Data::Float(_))
-        | ("!!null", data @ Data::Null)
-        | ("!!timestamp", data @ Data::Time(_)) => Ok(data),
+        ("!!bool", data @ YamlData::Bool(_))
+        | ("!!int", data @ YamlData::Int(_))
+        | ("!!float", data @ YamlData::Float(_))
+        | ("!!null", data @ YamlData::Null)
+        | ("!!timestamp", data @ YamlData::Time(_)) => Ok(data),
         #[expect(clippy::cast_precision_loss, reason = "a float was asked for")]
-        ("!!float", Data::Int(int)) => Ok(Data::Float(int as f64)),
+        ("!!float", YamlData::Int(int)) => Ok(YamlData::Float(int as f64)),
         _ => Err(format!(
             "`{text}` is not of the type that its tag `{tag}` says"
         )),
     }
 }
 
-fn binary(text: &str) -> Result<Data, String> {
+fn binary(text: &str) -> Result<YamlData, String> {
     let lines: String = text
         .chars()
         .filter(|char| !matches!(char, '\r' | '\n'))
@@ -48,33 +48,37 @@ fn binary(text: &str) -> Result<Data, String> {
         .with_decode_allow_trailing_bits(true)
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical);
     match GeneralPurpose::new(&alphabet::STANDARD, config).decode(lines) {
-        Ok(bytes) => Ok(Data::Text(String::from_utf8_lossy(&bytes).into_owned())),
+        Ok(bytes) => Ok(YamlData::Text(String::from_utf8_lossy(&bytes).into_owned())),
         Err(_) => Err("a value tagged `!!binary` is not base64".to_owned()),
     }
 }
 
-fn resolve(text: &str, dates: bool) -> Data {
+fn resolve(text: &str, dates: bool) -> YamlData {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Data::Null,
-        "true" | "True" | "TRUE" => return Data::Bool(true),
-        "false" | "False" | "FALSE" => return Data::Bool(false),
-        ".nan" | ".NaN" | ".NAN" => return Data::Float(f64::NAN),
+        "" | "~" | "null" | "Null" | "NULL" => return YamlData::Null,
+        "true" | "True" | "TRUE" => return YamlData::Bool(true),
+        "false" | "False" | "FALSE" => return YamlData::Bool(false),
+        ".nan" | ".NaN" | ".NAN" => return YamlData::Float(f64::NAN),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => {
-            return Data::Float(f64::INFINITY);
+            return YamlData::Float(f64::INFINITY);
         }
-        "-.inf" | "-.Inf" | "-.INF" => return Data::Float(f64::NEG_INFINITY),
+        "-.inf" | "-.Inf" | "-.INF" => return YamlData::Float(f64::NEG_INFINITY),
         _ => {}
     }
     let number = match text.as_bytes()[0] {
         b'.' => float(text),
-        b'0'..=b'9' | b'+' | b'-' if dates && is_instant(text) => Some(Data::Time(text.to_owned())),
+        b'0'..=b'9' | b'+' | b'-' if dates && is_instant(text) => {
+            Some(YamlData::Time(text.to_owned()))
+        }
         b'0'..=b'9' | b'+' | b'-' => {
             let digits = text.replace('_', "");
-            integer(&digits).map(Data::Int).or_else(|| float(&digits))
+            integer(&digits)
+                .map(YamlData::Int)
+                .or_else(|| float(&digits))
         }
         _ => None,
     };
-    number.unwrap_or_else(|| Data::Text(text.to_owned()))
+    number.unwrap_or_else(|| YamlData::Text(text.to_owned()))
 }
 
 /// An integer as Go writes them, of 64 bits: `12`, `0x1F`, `0o17`, `017`, `0b11`.
@@ -108,12 +112,12 @@ pub(in crate::compose) fn integer(text: &str) -> Option<i128> {
 }
 
 /// Digits with at most a point and an exponent.
-fn float(text: &str) -> Option<Data> {
+fn float(text: &str) -> Option<YamlData> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let decimal = unsigned
         .bytes()
         .all(|byte| byte.is_ascii_digit() || b".eE+-".contains(&byte));
     let begins = unsigned.starts_with(|char: char| char.is_ascii_digit() || char == '.');
     let number: f64 = text.parse().ok().filter(|_| decimal && begins)?;
-    number.is_finite().then_some(Data::Float(number))
+    number.is_finite().then_some(YamlData::Float(number))
 }

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 
 use super::cursor::Cursor;
 use super::key::{Candidate, Candidates, Spot};
-pub(super) use super::token::{Kind, Token};
+pub(super) use super::token::{TokenKind, YamlToken};
 use super::{DEPTH, Fallible, fault};
 
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
     pub(super) cursor: Cursor<'a>,
     /// Scanned and not yet taken.
-    tokens: VecDeque<Token>,
+    tokens: VecDeque<YamlToken>,
     /// How many tokens were taken before them.
     taken: usize,
     keys: Candidates,
@@ -36,7 +36,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token; it stays the next one.
-    pub(super) fn peek(&mut self) -> Fallible<&Token> {
+    pub(super) fn peek(&mut self) -> Fallible<&YamlToken> {
         // A token that may be a key waits for its `:`, since a `Key` token would go before it.
         while self.tokens.is_empty() || self.keys.may_be_key(self.taken, self.spot())? {
             self.fetch()?;
@@ -45,11 +45,11 @@ impl<'a> Scanner<'a> {
     }
 
     /// Takes the next token. The end can be taken for ever.
-    pub(super) fn next(&mut self) -> Fallible<Token> {
+    pub(super) fn next(&mut self) -> Fallible<YamlToken> {
         let line = self.peek()?.line;
         self.taken += 1;
-        Ok(self.tokens.pop_front().unwrap_or(Token {
-            kind: Kind::End,
+        Ok(self.tokens.pop_front().unwrap_or(YamlToken {
+            kind: TokenKind::End,
             line,
         }))
     }
@@ -78,8 +78,8 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    fn push(&mut self, kind: Kind, line: u32) {
-        self.tokens.push_back(Token { kind, line });
+    fn push(&mut self, kind: TokenKind, line: u32) {
+        self.tokens.push_back(YamlToken { kind, line });
     }
 
     fn fetch(&mut self) -> Fallible<()> {
@@ -92,10 +92,10 @@ impl<'a> Scanner<'a> {
             return self.fetch_directive();
         }
         if self.cursor.is_document_mark("---") {
-            return self.fetch_document_mark(Kind::DocumentStart);
+            return self.fetch_document_mark(TokenKind::DocumentStart);
         }
         if self.cursor.is_document_mark("...") {
-            return self.fetch_document_mark(Kind::DocumentEnd);
+            return self.fetch_document_mark(TokenKind::DocumentEnd);
         }
         self.fetch_content()?;
         self.skip_trailing_comment();
@@ -106,10 +106,10 @@ impl<'a> Scanner<'a> {
         let in_flow = self.in_flow();
         let before_space = self.cursor.is_space(1);
         match self.cursor.byte(0) {
-            b'[' => self.fetch_open(Kind::FlowList),
-            b'{' => self.fetch_open(Kind::FlowMap),
-            b']' => self.fetch_close(Kind::FlowListEnd),
-            b'}' => self.fetch_close(Kind::FlowMapEnd),
+            b'[' => self.fetch_open(TokenKind::FlowList),
+            b'{' => self.fetch_open(TokenKind::FlowMap),
+            b']' => self.fetch_close(TokenKind::FlowListEnd),
+            b'}' => self.fetch_close(TokenKind::FlowMapEnd),
             b',' => self.fetch_comma(),
             b'-' if before_space => self.fetch_item(),
             b'?' if in_flow || before_space => self.fetch_key(),
@@ -179,7 +179,7 @@ impl<'a> Scanner<'a> {
         if self
             .tokens
             .back()
-            .is_some_and(|token| token.kind != Kind::Item && token.line == line)
+            .is_some_and(|token| token.kind != TokenKind::Item && token.line == line)
         {
             let blanks = (0..)
                 .take_while(|ahead| self.cursor.is_blank(*ahead))
@@ -194,7 +194,7 @@ impl<'a> Scanner<'a> {
         self.close_blocks(-1);
         self.keys.drop_last()?;
         self.key_allowed = false;
-        self.push(Kind::End, self.cursor.line);
+        self.push(TokenKind::End, self.cursor.line);
         self.cursor.end_line();
         Ok(())
     }
@@ -209,7 +209,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_document_mark(&mut self, kind: Kind) -> Fallible<()> {
+    fn fetch_document_mark(&mut self, kind: TokenKind) -> Fallible<()> {
         self.close_blocks(-1);
         self.keys.drop_last()?;
         self.key_allowed = false;
@@ -218,7 +218,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_open(&mut self, kind: Kind) -> Fallible<()> {
+    fn fetch_open(&mut self, kind: TokenKind) -> Fallible<()> {
         self.save_key()?;
         self.keys.open();
         if self.keys.level() > DEPTH {
@@ -229,7 +229,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_close(&mut self, kind: Kind) -> Fallible<()> {
+    fn fetch_close(&mut self, kind: TokenKind) -> Fallible<()> {
         self.keys.drop_last()?;
         self.keys.close();
         self.key_allowed = false;
@@ -240,23 +240,23 @@ impl<'a> Scanner<'a> {
     fn fetch_comma(&mut self) -> Fallible<()> {
         self.keys.drop_last()?;
         self.key_allowed = true;
-        self.fetch_indicator(Kind::Comma);
+        self.fetch_indicator(TokenKind::Comma);
         Ok(())
     }
 
     fn fetch_item(&mut self) -> Fallible<()> {
-        self.open_block(Kind::BlockList, "a list item")?;
+        self.open_block(TokenKind::BlockList, "a list item")?;
         self.keys.drop_last()?;
         self.key_allowed = true;
-        self.fetch_indicator(Kind::Item);
+        self.fetch_indicator(TokenKind::Item);
         Ok(())
     }
 
     fn fetch_key(&mut self) -> Fallible<()> {
-        self.open_block(Kind::BlockMap, "a key")?;
+        self.open_block(TokenKind::BlockMap, "a key")?;
         self.keys.drop_last()?;
         self.key_allowed = !self.in_flow();
-        self.fetch_indicator(Kind::Key);
+        self.fetch_indicator(TokenKind::Key);
         Ok(())
     }
 
@@ -266,26 +266,26 @@ impl<'a> Scanner<'a> {
             let at = key.token.saturating_sub(self.taken);
             self.tokens.insert(
                 at,
-                Token {
-                    kind: Kind::Key,
+                YamlToken {
+                    kind: TokenKind::Key,
                     line: key.spot.line,
                 },
             );
             if !self.in_flow() && self.indent_to(key.spot.column)? {
                 self.tokens.insert(
                     at,
-                    Token {
-                        kind: Kind::BlockMap,
+                    YamlToken {
+                        kind: TokenKind::BlockMap,
                         line: key.spot.line,
                     },
                 );
             }
             self.key_allowed = false;
         } else {
-            self.open_block(Kind::BlockMap, "a `:`")?;
+            self.open_block(TokenKind::BlockMap, "a `:`")?;
             self.key_allowed = !self.in_flow();
         }
-        self.fetch_indicator(Kind::Value);
+        self.fetch_indicator(TokenKind::Value);
         Ok(())
     }
 
@@ -299,7 +299,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A scalar, or one of its properties: anything that may be or begin a key.
-    fn fetch_scalar(&mut self, scan: fn(&mut Self) -> Fallible<Kind>) -> Fallible<()> {
+    fn fetch_scalar(&mut self, scan: fn(&mut Self) -> Fallible<TokenKind>) -> Fallible<()> {
         self.save_key()?;
         self.key_allowed = false;
         let line = self.cursor.line;
@@ -308,7 +308,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn fetch_indicator(&mut self, kind: Kind) {
+    fn fetch_indicator(&mut self, kind: TokenKind) {
         self.push(kind, self.cursor.line);
         self.cursor.skip();
     }
@@ -327,7 +327,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Begins a block collection at this column unless it has begun. Nothing in the flow style.
-    fn open_block(&mut self, kind: Kind, what: &str) -> Fallible<()> {
+    fn open_block(&mut self, kind: TokenKind, what: &str) -> Fallible<()> {
         if self.in_flow() {
             return Ok(());
         }
@@ -357,7 +357,7 @@ impl<'a> Scanner<'a> {
     /// Ends the block collections that are indented deeper than this column.
     fn close_blocks(&mut self, column: isize) {
         while !self.in_flow() && self.indent > column {
-            self.push(Kind::BlockEnd, self.cursor.line);
+            self.push(TokenKind::BlockEnd, self.cursor.line);
             self.indent = self.outer_indents.pop().unwrap_or(-1);
         }
     }

@@ -1,6 +1,6 @@
 //! The text of scalars in their five styles.
 
-use super::scan::{Kind, Scanner};
+use super::scan::{Scanner, TokenKind};
 use super::{Fallible, fault};
 
 /// What stands between two words of a scalar, on one line or several.
@@ -34,7 +34,7 @@ enum Chomp {
 }
 
 impl Scanner<'_> {
-    pub(super) fn scan_plain(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_plain(&mut self) -> Fallible<TokenKind> {
         let mut text = String::new();
         let mut gap = Gap::default();
         let indent = self.scalar_indent();
@@ -57,7 +57,7 @@ impl Scanner<'_> {
         if !gap.first.is_empty() {
             self.key_allowed = true;
         }
-        Ok(Kind::Scalar { text, plain: true })
+        Ok(TokenKind::Scalar { text, plain: true })
     }
 
     fn ends_plain(&self) -> bool {
@@ -98,7 +98,7 @@ impl Scanner<'_> {
     }
 
     /// `'…'` or `"…"`.
-    pub(super) fn scan_quoted(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_quoted(&mut self) -> Fallible<TokenKind> {
         let line = self.cursor.line;
         let quote = self.cursor.byte(0);
         self.cursor.skip();
@@ -111,7 +111,7 @@ impl Scanner<'_> {
             let joined = self.scan_quoted_word(quote, &mut text)?;
             if self.cursor.is(quote) {
                 self.cursor.skip();
-                return Ok(Kind::Scalar { text, plain: false });
+                return Ok(TokenKind::Scalar { text, plain: false });
             }
             if joined {
                 self.skip_joined(&mut gap)?;
@@ -200,7 +200,7 @@ impl Scanner<'_> {
     }
 
     /// `|` or `>`, its indicators, and the lines below.
-    pub(super) fn scan_block(&mut self) -> Fallible<Kind> {
+    pub(super) fn scan_block(&mut self) -> Fallible<TokenKind> {
         let literal = self.cursor.skip() == Some('|');
         let (chomp, given) = self.scan_block_header()?;
         let mut indent = given.map(|given| self.scalar_indent().max(1) - 1 + given);
@@ -231,7 +231,7 @@ impl Scanner<'_> {
         if chomp == Chomp::Keep {
             text.push_str(&breaks);
         }
-        Ok(Kind::Scalar { text, plain: false })
+        Ok(TokenKind::Scalar { text, plain: false })
     }
 
     /// `+` or `-` and a digit, in either order, and the rest of the line.

@@ -16,20 +16,20 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn show(node: &Node) -> String {
+fn show(node: &YamlNode) -> String {
     match &node.data {
-        Data::Null => "null".to_owned(),
-        Data::Bool(flag) => flag.to_string(),
-        Data::Int(int) => int.to_string(),
-        Data::Float(float) => format!("{float:?}"),
-        Data::Time(text) => format!("time({text})"),
-        Data::Text(text) => format!("{text:?}"),
-        Data::List(items) => format!(
+        YamlData::Null => "null".to_owned(),
+        YamlData::Bool(flag) => flag.to_string(),
+        YamlData::Int(int) => int.to_string(),
+        YamlData::Float(float) => format!("{float:?}"),
+        YamlData::Time(text) => format!("time({text})"),
+        YamlData::Text(text) => format!("{text:?}"),
+        YamlData::List(items) => format!(
             "[{}]",
             items.iter().map(show).collect::<Vec<_>>().join(", ")
         ),
-        Data::Map(entries) => {
-            let show = |entry: &Entry| format!("{}: {}", entry.key, show(&entry.value));
+        YamlData::Map(entries) => {
+            let show = |entry: &YamlEntry| format!("{}: {}", entry.key, show(&entry.value));
             format!(
                 "{{{}}}",
                 entries.iter().map(show).collect::<Vec<_>>().join(", ")

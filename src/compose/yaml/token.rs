@@ -1,7 +1,7 @@
 //! What the text of a YAML file is made of.
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TokenKind {
     End,
     /// `%YAML 1.1`
     Version {
@@ -44,7 +44,7 @@ pub(super) enum Kind {
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
+pub(super) struct YamlToken {
+    pub(super) kind: TokenKind,
     pub(super) line: u32,
 }

@@ -43,13 +43,13 @@ fn pass(text: &str) -> Vec<Error> {
 
 /// One change to a text: bytes from `at` cut, and something put in their place.
 #[derive(Debug, Clone)]
-struct Change {
+struct Edit {
     at: prop::sample::Index,
     cut: usize,
     put: String,
 }
 
-fn change() -> impl Strategy<Value = Change> {
+fn change() -> impl Strategy<Value = Edit> {
     let put = prop_oneof![
         "[-\\[\\]{}:,&*!|>'\"%@`#?~ \n\t]{0,3}",
         any::<char>().prop_map(String::from),
@@ -57,14 +57,10 @@ fn change() -> impl Strategy<Value = Change> {
         Just("<<: *api".to_owned()),
         Just("\u{feff}---\n".to_owned()),
     ];
-    (any::<prop::sample::Index>(), 0usize..12, put).prop_map(|(at, cut, put)| Change {
-        at,
-        cut,
-        put,
-    })
+    (any::<prop::sample::Index>(), 0usize..12, put).prop_map(|(at, cut, put)| Edit { at, cut, put })
 }
 
-fn apply(text: &str, change: &Change) -> String {
+fn apply(text: &str, change: &Edit) -> String {
     let chars: Vec<char> = text.chars().collect();
     let at = change.at.index(chars.len() + 1);
     let end = (at + change.cut).min(chars.len());

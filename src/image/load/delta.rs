@@ -13,11 +13,11 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, watch};
 
-use super::endpoint::{Awaited, Endpoint};
+use super::endpoint::{Awaited, PushListener};
 use super::layers::{chain_ids, diff_ids, spared};
-use super::layout::{Expected, Image, Layout};
+use super::layout::{ExpectedImage, Image, Layout};
 use super::memory::{Layer, Memory};
-use super::node::{Images, Node};
+use super::node::{Images, NodeContainer};
 use super::progress::{Progress, total};
 use super::push::{Offer, Push, Received};
 use super::{engine, verify};
@@ -50,9 +50,9 @@ impl From<Error> for Stop {
 
 /// One load of one image into one node.
 pub(super) struct Delta<'a> {
-    pub endpoint: &'a Endpoint,
+    pub endpoint: &'a PushListener,
     pub memory: &'a Memory,
-    pub node: Node<'a>,
+    pub node: NodeContainer<'a>,
     pub snapshotter: &'a str,
     pub reference: &'a str,
     /// The reference in full.
@@ -101,9 +101,9 @@ impl Delta<'_> {
         Ok(Attempt::Loaded(bytes))
     }
 
-    fn expected(&self) -> Expected {
+    fn expected(&self) -> ExpectedImage {
         let id = self.image.id.clone().unwrap_or_default();
-        Expected {
+        ExpectedImage {
             name: self.name.to_owned(),
             id,
             diff_ids: diff_ids(self.image).to_vec(),

@@ -30,7 +30,7 @@ const PREFIX: &str = "devk-push-";
 
 /// The listener; it closes when this is dropped.
 #[derive(Debug)]
-pub(super) struct Endpoint {
+pub(super) struct PushListener {
     port: u16,
     pushes: Arc<Pushes>,
     _server: JoinSet<()>,
@@ -55,7 +55,7 @@ pub(super) struct Awaited {
     pushes: Arc<Pushes>,
 }
 
-impl Endpoint {
+impl PushListener {
     /// Listens on a free port.
     ///
     /// # Errors
@@ -196,7 +196,7 @@ mod tests {
     use crate::image::load::layers::{Blob, Spared};
 
     struct Server {
-        endpoint: Endpoint,
+        endpoint: PushListener,
         awaited: Awaited,
         received: mpsc::Receiver<Received>,
         offer: watch::Sender<Option<Offer>>,
@@ -204,7 +204,7 @@ mod tests {
     }
 
     async fn server(offer: Option<Offer>) -> Server {
-        let endpoint = Endpoint::open().await.unwrap();
+        let endpoint = PushListener::open().await.unwrap();
         let (offer, offered) = watch::channel(offer);
         let (awaited, received) = endpoint.expect(offered).unwrap();
         let docker = FakeDocker::new(&awaited.repository);

@@ -26,7 +26,7 @@ const RECORD: u64 = 512;
 
 /// An image as Docker knows it, to compare what it pushes with.
 #[derive(Debug, Clone)]
-pub(super) struct Expected {
+pub(super) struct ExpectedImage {
     /// The full reference, as containerd names it.
     pub name: String,
     /// Docker's image ID: the digest of the configuration (graph drivers), or of the manifest or index
@@ -39,7 +39,7 @@ pub(super) struct Expected {
 /// The layout in the making.
 #[derive(Debug)]
 pub(super) struct Layout {
-    expected: Expected,
+    expected: ExpectedImage,
     spared: Spared,
     blobs: BTreeSet<String>,
     manifests: Vec<(String, Manifest)>,
@@ -75,7 +75,7 @@ struct Descriptor {
 type Part = BoxStream<'static, Result<Bytes>>;
 
 impl Layout {
-    pub(super) fn new(expected: Expected) -> Self {
+    pub(super) fn new(expected: ExpectedImage) -> Self {
         let spared = Spared::default();
         let blobs = BTreeSet::new();
         let manifests = vec![];
@@ -299,7 +299,7 @@ mod tests {
 
     fn layout() -> Layout {
         let diff_ids = vec!["sha256:base".to_owned(), "sha256:top".to_owned()];
-        let mut layout = Layout::new(Expected {
+        let mut layout = Layout::new(ExpectedImage {
             name: "devk.local/shop/api:1".to_owned(),
             id: ID.to_owned(),
             diff_ids,

@@ -7,20 +7,20 @@
 use bollard::models::ImageInspect;
 use tokio::sync::{mpsc, watch};
 
-use super::endpoint::Endpoint;
+use super::endpoint::PushListener;
 use super::engine;
 use super::layers::{chain_ids, diff_ids, spared};
 use super::layout::layers_of;
 use super::memory::{Layer, Memory};
-use super::node::Node;
+use super::node::NodeContainer;
 use super::push::{Offer, Received};
 use crate::error::Result;
 
 /// One lesson, about an image that the node has.
 pub(super) struct Lesson<'a> {
-    pub endpoint: &'a Endpoint,
+    pub endpoint: &'a PushListener,
     pub memory: &'a Memory,
-    pub node: Node<'a>,
+    pub node: NodeContainer<'a>,
     pub snapshotter: &'a str,
     pub reference: &'a str,
     pub image: &'a ImageInspect,

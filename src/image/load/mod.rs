@@ -11,10 +11,10 @@ use bollard::Docker;
 use bollard::models::ImageInspect;
 
 use self::delta::{Attempt, Delta};
-use self::endpoint::Endpoint;
+use self::endpoint::PushListener;
 use self::learn::Lesson;
 use self::memory::Memory;
-use self::node::Node;
+use self::node::NodeContainer;
 use self::progress::total;
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
@@ -45,7 +45,7 @@ pub use reference::normalise;
 /// # Errors
 /// [`Code::CommandFailed`] if `ctr` fails in the node.
 pub async fn on_node(docker: &Docker, node: &str) -> Result<BTreeMap<String, String>> {
-    let images = Node {
+    let images = NodeContainer {
         docker,
         container: node,
     }
@@ -66,7 +66,7 @@ pub(super) async fn remove(
     node: &str,
     is_gone: impl Fn(&str) -> bool,
 ) -> Result<()> {
-    let node = Node {
+    let node = NodeContainer {
         docker,
         container: node,
     };
@@ -94,7 +94,7 @@ pub struct Loader {
 #[derive(Debug)]
 enum Route {
     /// A delta where it is worth while.
-    Delta(Endpoint),
+    Delta(PushListener),
     /// The whole image always, and why.
     Stream(&'static str),
 }
@@ -133,7 +133,7 @@ impl Loader {
     /// listen.
     pub async fn new(docker: &Docker, cache: &Path) -> Result<Self> {
         let route = match engine::shares_loopback(docker).await? {
-            Ok(()) => Route::Delta(Endpoint::open().await?),
+            Ok(()) => Route::Delta(PushListener::open().await?),
             Err(why) => Route::Stream(why),
         };
         Ok(Self {
@@ -191,7 +191,7 @@ impl Loader {
     ) -> Result<Loaded> {
         let since = Instant::now();
         let name = normalise(reference);
-        let node = Node {
+        let node = NodeContainer {
             docker: &self.docker,
             container: node,
         };
@@ -248,7 +248,7 @@ impl Loader {
         let next = || lock(&self.unlearnt).pop_first();
         while let Some((reference, container)) = next() {
             let image = self.inspect(&reference).await?;
-            let node = Node {
+            let node = NodeContainer {
                 docker: &self.docker,
                 container: &container,
             };
@@ -270,7 +270,7 @@ impl Loader {
         Ok(())
     }
 
-    async fn snapshotter(&self, node: Node<'_>) -> Result<String> {
+    async fn snapshotter(&self, node: NodeContainer<'_>) -> Result<String> {
         if let Some(known) = lock(&self.snapshotters).get(node.container) {
             return Ok(known.clone());
         }

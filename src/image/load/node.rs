@@ -47,13 +47,13 @@ pub(super) type Images = BTreeMap<String, Listed>;
 
 /// A node container and what is asked of it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Node<'a> {
+pub(super) struct NodeContainer<'a> {
     pub docker: &'a Docker,
     /// The name or ID of the container.
     pub container: &'a str,
 }
 
-impl Node<'_> {
+impl NodeContainer<'_> {
     pub(super) fn ctr<const N: usize>(&self, args: [&str; N]) -> Exec {
         Exec::new(
             self.container,
@@ -72,7 +72,7 @@ impl Node<'_> {
     /// The chain IDs of everything unpacked.
     ///
     /// # Errors
-    /// As [`Node::images`].
+    /// As [`NodeContainer::images`].
     pub(super) async fn snapshots(&self, snapshotter: &str) -> Result<BTreeSet<String>> {
         let listed = self
             .ctr(["snapshots", "--snapshotter", snapshotter, "ls"])
@@ -84,7 +84,7 @@ impl Node<'_> {
     /// What layers take on the node, given by diffID and chain ID.
     ///
     /// # Errors
-    /// As [`Node::images`]; also if one of the chains is not there.
+    /// As [`NodeContainer::images`]; also if one of the chains is not there.
     pub(super) async fn usage(
         &self,
         snapshotter: &str,
@@ -144,7 +144,7 @@ impl Node<'_> {
     /// Takes these names away, and waits until what only they kept is gone: the next load asks what is there.
     ///
     /// # Errors
-    /// As [`Node::images`].
+    /// As [`NodeContainer::images`].
     pub(super) async fn remove(&self, names: &[String]) -> Result<()> {
         let rm = ["ctr", "--namespace=k8s.io", "images", "rm", "--sync"].map(str::to_owned);
         Exec::new(self.container, rm.into_iter().chain(names.iter().cloned()))

@@ -4,7 +4,7 @@ use bollard::models::ImageInspect;
 use bytes::Bytes;
 use futures::{Stream, TryStreamExt};
 
-use super::node::Node;
+use super::node::NodeContainer;
 use super::progress::Progress;
 use super::verify;
 use crate::docker::request_failed;
@@ -17,7 +17,7 @@ use crate::ui::event::Step;
 /// [`crate::error::Code::CommandFailed`] if the import fails, [`crate::error::Code::ImageLoad`] if
 /// something else arrived.
 pub(super) async fn load(
-    node: Node<'_>,
+    node: NodeContainer<'_>,
     snapshotter: &str,
     (reference, name): (&str, &str),
     image: &ImageInspect,
@@ -60,7 +60,7 @@ fn lacks_platforms(error: &Error) -> bool {
 
 /// The image as `docker save` writes it.
 fn archive<'a>(
-    node: Node<'a>,
+    node: NodeContainer<'a>,
     reference: &'a str,
     progress: &'a Progress<'a>,
 ) -> impl Stream<Item = Result<Bytes>> + Send + 'a {

@@ -5,7 +5,7 @@ use bollard::models::ImageInspect;
 use serde::Deserialize;
 
 use super::layers::diff_ids;
-use super::node::{Images, Node};
+use super::node::{Images, NodeContainer};
 use crate::error::{Code, Error, Result};
 
 /// A manifest, an index or an image configuration: the fields that tell which image it is.
@@ -41,7 +41,7 @@ impl Blob {
 /// # Errors
 /// [`Code::ImageLoad`] saying which of that is not so; then the node has no image of that name.
 pub(super) async fn arrived(
-    node: Node<'_>,
+    node: NodeContainer<'_>,
     name: &str,
     images: Images,
     image: &ImageInspect,
@@ -49,7 +49,12 @@ pub(super) async fn arrived(
     trusted(node, name, same(node, name, images, image).await).await
 }
 
-async fn same(node: Node<'_>, name: &str, images: Images, image: &ImageInspect) -> Result<()> {
+async fn same(
+    node: NodeContainer<'_>,
+    name: &str,
+    images: Images,
+    image: &ImageInspect,
+) -> Result<()> {
     let listed = node.noticed(name, images).await?;
     if is_same(node, &listed.digest, image).await? {
         return Ok(());
@@ -61,7 +66,11 @@ async fn same(node: Node<'_>, name: &str, images: Images, image: &ImageInspect) 
 ///
 /// # Errors
 /// That of `verified`.
-pub(super) async fn trusted(node: Node<'_>, name: &str, verified: Result<()>) -> Result<()> {
+pub(super) async fn trusted(
+    node: NodeContainer<'_>,
+    name: &str,
+    verified: Result<()>,
+) -> Result<()> {
     let Err(error) = verified else { return Ok(()) };
     let remove = node.ctr(["images", "rm", name]);
     Err(match remove.run(node.docker).await {
@@ -81,7 +90,7 @@ pub(super) fn changed(digest: &str, image: &ImageInspect) -> Error {
 
 /// Docker's image ID is the digest of the configuration (graph drivers), or of the manifest or index
 /// (containerd store). An import may keep only one manifest of an index, and then the layers tell.
-async fn is_same(node: Node<'_>, target: &str, image: &ImageInspect) -> Result<bool> {
+async fn is_same(node: NodeContainer<'_>, target: &str, image: &ImageInspect) -> Result<bool> {
     let id = image.id.as_deref().unwrap_or_default();
     if target == id {
         return Ok(true);
@@ -106,7 +115,11 @@ async fn is_same(node: Node<'_>, target: &str, image: &ImageInspect) -> Result<b
     Ok(containerd_store && any_has_layers(node, &manifests, image).await?)
 }
 
-async fn any_has_layers(node: Node<'_>, manifests: &[Blob], image: &ImageInspect) -> Result<bool> {
+async fn any_has_layers(
+    node: NodeContainer<'_>,
+    manifests: &[Blob],
+    image: &ImageInspect,
+) -> Result<bool> {
     let expected = diff_ids(image);
     for digest in manifests.iter().filter_map(Blob::config_digest) {
         let config = blob(node, digest).await?.unwrap_or_default();
@@ -121,7 +134,7 @@ async fn any_has_layers(node: Node<'_>, manifests: &[Blob], image: &ImageInspect
 }
 
 /// None if the node has no such blob.
-async fn blob(node: Node<'_>, digest: &str) -> Result<Option<Blob>> {
+async fn blob(node: NodeContainer<'_>, digest: &str) -> Result<Option<Blob>> {
     let output = node
         .ctr(["content", "get", digest])
         .output(node.docker)
@@ -160,7 +173,7 @@ mod tests {
             },
         )]);
         let result = arrived(
-            Node {
+            NodeContainer {
                 docker: &node.docker,
                 container: "n",
             },

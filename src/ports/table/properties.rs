@@ -22,19 +22,19 @@ fn slot(drawn: u32) -> u16 {
 }
 
 /// One number a request: 10,000 cases must not take minutes.
-fn request(drawn: u32) -> Request {
+fn request(drawn: u32) -> PortRequest {
     let remote = port(drawn);
     let service = format!("s{}", drawn >> 30);
     let name = format!("{service}-{remote}-{}", drawn >> 27 & 1);
-    Request {
+    PortRequest {
         container_port: (drawn & 1 << 28 > 0).then(|| port(drawn >> 7)),
         listed: drawn & 1 << 29 > 0,
-        ..Request::new(name, "ns", service, remote)
+        ..PortRequest::new(name, "ns", service, remote)
     }
 }
 
 /// Forwards of distinct names, two of which may lead to one Service port.
-fn requests() -> impl Strategy<Value = Vec<Request>> {
+fn requests() -> impl Strategy<Value = Vec<PortRequest>> {
     proptest::collection::vec(any::<u32>(), 0..12).prop_map(|drawn| {
         let unique: BTreeMap<_, _> = drawn
             .into_iter()
@@ -46,7 +46,7 @@ fn requests() -> impl Strategy<Value = Vec<Request>> {
 }
 
 /// The same, and some of them ask for a port of their own.
-fn explicit_requests() -> impl Strategy<Value = Vec<Request>> {
+fn explicit_requests() -> impl Strategy<Value = Vec<PortRequest>> {
     (requests(), proptest::collection::vec(any::<u32>(), 12)).prop_map(|(mut requests, drawn)| {
         for (request, drawn) in requests
             .iter_mut()
@@ -84,7 +84,7 @@ fn taken() -> impl Strategy<Value = Taken> {
 fn lease() -> impl Strategy<Value = Vec<Leased>> {
     proptest::collection::vec((any::<u32>(), any::<u32>()), 0..12).prop_map(|drawn| {
         let leased = |(of, at): (u32, u32)| {
-            let Request {
+            let PortRequest {
                 name,
                 namespace,
                 service,
@@ -104,7 +104,7 @@ fn lease() -> impl Strategy<Value = Vec<Leased>> {
 }
 
 /// Requests and leases for most of them.
-fn leased_requests() -> impl Strategy<Value = (Vec<Request>, Vec<Leased>)> {
+fn leased_requests() -> impl Strategy<Value = (Vec<PortRequest>, Vec<Leased>)> {
     (
         explicit_requests(),
         lease(),
@@ -116,7 +116,7 @@ fn leased_requests() -> impl Strategy<Value = (Vec<Request>, Vec<Leased>)> {
                 .zip(drawn)
                 .filter(|(_, drawn)| drawn % 3 > 0)
             {
-                let Request {
+                let PortRequest {
                     name,
                     namespace,
                     service,
@@ -136,7 +136,7 @@ fn leased_requests() -> impl Strategy<Value = (Vec<Request>, Vec<Leased>)> {
 }
 
 /// In the order of `keys`, but for those that devk.yaml lists, whose own order counts.
-fn shuffled(requests: &[Request], keys: &[u32]) -> Vec<Request> {
+fn shuffled(requests: &[PortRequest], keys: &[u32]) -> Vec<PortRequest> {
     let mut drawn: Vec<_> = keys.iter().zip(requests).collect();
     drawn.sort_by_key(|(key, _)| **key);
     let mut listed = requests.iter().filter(|request| request.listed);
@@ -152,14 +152,14 @@ fn shuffled(requests: &[Request], keys: &[u32]) -> Vec<Request> {
 
 /// A table, and what it was made from.
 struct Made<'a> {
-    requests: &'a [Request],
+    requests: &'a [PortRequest],
     taken: &'a Taken,
     lease: &'a [Leased],
     forwards: &'a [Forward],
 }
 
 impl Made<'_> {
-    fn request(&self, forward: &Forward) -> &Request {
+    fn request(&self, forward: &Forward) -> &PortRequest {
         self.requests
             .iter()
             .find(|r| r.name == forward.name)
@@ -221,7 +221,7 @@ impl Made<'_> {
 }
 
 /// Why an explicit port of these requests cannot be had, if one cannot.
-fn refused(requests: &[Request], taken: &Taken) -> bool {
+fn refused(requests: &[PortRequest], taken: &Taken) -> bool {
     let explicit: Vec<u16> = requests
         .iter()
         .filter_map(|request| request.local)
@@ -282,7 +282,7 @@ proptest! {
         let elsewhere = Taken(later.0.into_iter().filter(|(p, _)| !lease.iter().any(|l| l.local == *p)).collect());
         let known: BTreeSet<&str> = before.iter().map(|r| r.name.as_str()).collect();
         let new: Vec<_> = added.into_iter().filter(|r| !known.contains(r.name.as_str())).collect();
-        let all: Vec<Request> = new.into_iter().chain(before.iter().cloned()).collect();
+        let all: Vec<PortRequest> = new.into_iter().chain(before.iter().cloned()).collect();
         let second = assign(&all, &elsewhere, &lease).unwrap();
         for forward in first {
             let after = second.iter().find(|f| f.name == forward.name).unwrap();

@@ -10,10 +10,10 @@ fn taken(ports: &[u16]) -> Taken {
     taken
 }
 
-fn listed(name: &str, remote: u16) -> Request {
-    Request {
+fn listed(name: &str, remote: u16) -> PortRequest {
+    PortRequest {
         listed: true,
-        ..Request::new(name, "ns", name, remote)
+        ..PortRequest::new(name, "ns", name, remote)
     }
 }
 
@@ -39,7 +39,7 @@ fn geniros_table_comes_out_as_documented() {
         listed("api", 5000),
         listed("web", 4173),
         listed("litellm", 4000),
-        Request {
+        PortRequest {
             container_port: Some(8080),
             ..listed("keycloak", 80)
         },
@@ -66,7 +66,7 @@ fn geniros_table_comes_out_as_documented() {
 #[test]
 fn a_slot_above_65535_goes_to_the_lowest_free_port() {
     let forwards = assign(
-        &[Request::new("a", "ns", "a", 60000)],
+        &[PortRequest::new("a", "ns", "a", 60000)],
         &taken(&[10001]),
         &[],
     )
@@ -80,7 +80,12 @@ fn a_slot_above_65535_goes_to_the_lowest_free_port() {
 
 #[test]
 fn a_port_that_browsers_block_is_never_given() {
-    let forwards = assign(&[Request::new("a", "ns", "a", 80)], &Taken::default(), &[]).unwrap();
+    let forwards = assign(
+        &[PortRequest::new("a", "ns", "a", 80)],
+        &Taken::default(),
+        &[],
+    )
+    .unwrap();
     assert_eq!(forwards[0].local, 20080);
     assert_eq!(
         forwards[0].moved.as_deref(),
@@ -94,7 +99,7 @@ fn an_explicit_port_that_is_taken_names_its_holder_where_devk_yaml_says_it() {
         file: "/p/devk.yaml".into(),
         line: 7,
     };
-    let request = Request {
+    let request = PortRequest {
         local: Some(5439),
         origin: Some(origin),
         ..listed("db", 5432)
@@ -115,7 +120,7 @@ fn an_explicit_port_that_is_taken_names_its_holder_where_devk_yaml_says_it() {
 
 #[test]
 fn two_explicit_forwards_of_one_port_and_a_blocked_one_are_reported_together() {
-    let explicit = |name: &str, local| Request {
+    let explicit = |name: &str, local| PortRequest {
         local: Some(local),
         ..listed(name, 80)
     };
@@ -142,7 +147,7 @@ fn a_lease_outranks_devk_yaml_and_an_explicit_port_outranks_the_lease() {
     let forwards = assign(&requests, &Taken::default(), &lease).unwrap();
     assert_eq!((forwards[0].local, forwards[1].local), (25000, 15000));
     let requests = [
-        Request {
+        PortRequest {
             local: Some(15000),
             ..listed("new", 9)
         },
@@ -154,7 +159,7 @@ fn a_lease_outranks_devk_yaml_and_an_explicit_port_outranks_the_lease() {
 
 #[test]
 fn a_moved_forward_keeps_its_port_when_the_slot_is_free_again() {
-    let requests = [Request::new("a", "ns", "a", 5000)];
+    let requests = [PortRequest::new("a", "ns", "a", 5000)];
     let moved = assign(&requests, &taken(&[15000]), &[]).unwrap();
     let later = assign(&requests, &Taken::default(), &leases(&moved)).unwrap();
     assert_eq!(later[0].local, 25000);
@@ -167,7 +172,7 @@ fn a_moved_forward_keeps_its_port_when_the_slot_is_free_again() {
 #[test]
 fn no_port_left_is_an_error() {
     let all: Vec<u16> = (1..=u16::MAX).collect();
-    let errors = assign(&[Request::new("a", "ns", "a", 5000)], &taken(&all), &[]).unwrap_err();
+    let errors = assign(&[PortRequest::new("a", "ns", "a", 5000)], &taken(&all), &[]).unwrap_err();
     assert_eq!(errors.0[0].code, Code::PortNone);
 }
 
@@ -204,7 +209,7 @@ fn a_lease_that_is_lost_in_favour_of_the_usual_port_is_told_too() {
 
 #[test]
 fn an_explicit_port_in_place_of_a_leased_one_says_so() {
-    let request = Request {
+    let request = PortRequest {
         local: Some(15000),
         ..listed("api", 5000)
     };
@@ -218,7 +223,7 @@ fn an_explicit_port_in_place_of_a_leased_one_says_so() {
 #[test]
 fn two_forwards_of_one_service_port_keep_a_port_each_and_a_renamed_one_keeps_its_own() {
     let both = |names: [&str; 2]| {
-        names.map(|name| Request {
+        names.map(|name| PortRequest {
             service: "api".into(),
             ..listed(name, 5000)
         })

@@ -5,12 +5,12 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 
-use super::{Failure, LOG_LINES, Reason};
+use super::{LOG_LINES, PodFailure, Reason};
 use crate::log_lines::LogLines;
 
 /// The last log lines of a failing container: of the run that ended, if there was one. Empty if
 /// there are none (yet) or the API server does not give them in time.
-pub(in crate::release) async fn logs(client: &kube::Client, failure: &Failure) -> String {
+pub(in crate::release) async fn logs(client: &kube::Client, failure: &PodFailure) -> String {
     if !failure.has_logs() {
         return String::new();
     }

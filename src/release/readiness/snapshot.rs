@@ -17,9 +17,9 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::RESTARTS;
-use crate::release::crash::{self, Failure, Reason};
+use crate::release::crash::{self, PodFailure, Reason};
 use crate::release::manifest::{Workload, WorkloadKind};
-use crate::release::workload::{self, State};
+use crate::release::workload::{self, WorkloadState};
 
 /// The live view of one namespace.
 pub(super) struct Watched {
@@ -63,8 +63,8 @@ impl Watched {
             && self.events.wait_until_ready().now_or_never().is_some()
     }
 
-    pub(super) fn snapshot(&self) -> Snapshot {
-        Snapshot {
+    pub(super) fn snapshot(&self) -> NamespaceSnapshot {
+        NamespaceSnapshot {
             namespace: self.name.clone(),
             deployments: self.deployments.state(),
             stateful_sets: self.stateful_sets.state(),
@@ -99,7 +99,7 @@ where
 
 /// One namespace at one moment.
 #[derive(Debug, Default)]
-pub(super) struct Snapshot {
+pub(super) struct NamespaceSnapshot {
     pub(super) namespace: String,
     pub(super) deployments: Vec<Arc<Deployment>>,
     pub(super) stateful_sets: Vec<Arc<StatefulSet>>,
@@ -116,15 +116,15 @@ type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
 #[derive(Debug)]
 pub(super) struct Assessment<'a> {
     pub(super) workload: &'a Workload,
-    pub(super) state: State,
-    pub(super) failures: Vec<Failure>,
+    pub(super) state: WorkloadState,
+    pub(super) failures: Vec<PodFailure>,
     /// A broken pod that its StatefulSet will not replace.
     pub(super) stuck: Option<String>,
     /// Container runs that are too young to be trusted, and how long they still have to last.
     pub(super) unproven: Vec<(String, Duration)>,
 }
 
-impl Snapshot {
+impl NamespaceSnapshot {
     pub(super) fn assess<'a>(&self, workload: &'a Workload) -> Assessment<'a> {
         let mut stuck = None;
         let (state, pods) = match workload.kind {
@@ -150,7 +150,7 @@ impl Snapshot {
             WorkloadKind::Pod => {
                 let pod = find(&self.pods, workload);
                 (
-                    pod.map_or(State::Missing, |pod| workload::pod(pod)),
+                    pod.map_or(WorkloadState::Missing, |pod| workload::pod(pod)),
                     pod.cloned().into_iter().collect(),
                 )
             }
@@ -160,7 +160,7 @@ impl Snapshot {
         } else {
             workload::confirmed(state, &pods)
         };
-        if state == State::Ready {
+        if state == WorkloadState::Ready {
             let is_job = workload.kind == WorkloadKind::Job;
             let unproven = pods
                 .iter()
@@ -190,17 +190,17 @@ impl Snapshot {
     fn assess_with<K>(
         &self,
         object: Option<&Arc<K>>,
-        state: fn(&K) -> State,
+        state: fn(&K) -> WorkloadState,
         pods: PodsOf<K>,
-    ) -> (State, Vec<Arc<Pod>>) {
-        object.map_or((State::Missing, Vec::new()), |object| {
+    ) -> (WorkloadState, Vec<Arc<Pod>>) {
+        object.map_or((WorkloadState::Missing, Vec::new()), |object| {
             (state(object), pods(object, &self.pods))
         })
     }
 
     /// How a Job ended that Kubernetes has removed since, as its manifest asks. helm made it before anybody waited
     /// for it, so it did exist. Its last event tells; events are kept for an hour, and without one it counts as done.
-    pub(super) fn expired(&self, workload: &Workload) -> State {
+    pub(super) fn expired(&self, workload: &Workload) -> WorkloadState {
         let about = |event: &&Event| {
             let object = &event.involved_object;
             object.kind.as_deref() == Some("Job") && object.name.as_ref() == Some(&workload.name)
@@ -235,23 +235,23 @@ fn find<'a, K: ResourceExt>(objects: &'a [Arc<K>], workload: &Workload) -> Optio
 
 impl Assessment<'_> {
     pub(super) fn is_ready(&self) -> bool {
-        self.state == State::Ready
+        self.state == WorkloadState::Ready
     }
 
     /// `api (0/1)`
     pub(super) fn short(&self) -> String {
         match &self.state {
-            State::Waiting { ready, wanted } => {
+            WorkloadState::Waiting { ready, wanted } => {
                 format!("{} ({ready}/{wanted})", self.workload.name)
             }
-            State::Missing => format!("{} (does not exist)", self.workload.name),
-            State::Failed(_) => format!("{} (failed)", self.workload.name),
-            State::Ready => self.workload.name.clone(),
+            WorkloadState::Missing => format!("{} (does not exist)", self.workload.name),
+            WorkloadState::Failed(_) => format!("{} (failed)", self.workload.name),
+            WorkloadState::Ready => self.workload.name.clone(),
         }
     }
 
     pub(super) fn loops(&self) -> bool {
-        let counts = |f: &Failure| {
+        let counts = |f: &PodFailure| {
             matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS
         };
         self.failures.iter().any(counts)
@@ -261,9 +261,13 @@ impl Assessment<'_> {
     pub(super) fn cause(&self) -> Option<String> {
         let kind = self.workload.kind.noun();
         match &self.state {
-            State::Failed(why) => Some(format!("{kind} `{}` failed: {why}", self.workload.name)),
-            State::Missing => Some(format!("{kind} `{}` does not exist", self.workload.name)),
-            _ => self.failures.first().map(Failure::summary),
+            WorkloadState::Failed(why) => {
+                Some(format!("{kind} `{}` failed: {why}", self.workload.name))
+            }
+            WorkloadState::Missing => {
+                Some(format!("{kind} `{}` does not exist", self.workload.name))
+            }
+            _ => self.failures.first().map(PodFailure::summary),
         }
     }
 }

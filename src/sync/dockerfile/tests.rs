@@ -11,8 +11,8 @@ fn copies(text: &str) -> Vec<(Vec<String>, Result<String, &'static str>)> {
         .map(|stage| stage.steps.clone())
         .unwrap_or_default();
     let copy = |step| match step {
-        Step::Copy(copy) => Some((copy.sources, copy.to)),
-        Step::Run { .. } => None,
+        CopyStep::Copy(copy) => Some((copy.sources, copy.to)),
+        CopyStep::Run { .. } => None,
     };
     steps.into_iter().filter_map(copy).collect()
 }
@@ -90,8 +90,8 @@ fn variables_are_replaced_by_scope() {
     let file = Dockerfile::parse(text, &args);
     let stage = file.stage(None).unwrap();
     let found = stage.steps.iter().map(|step| match step {
-        Step::Copy(copy) => (copy.sources[0].clone(), copy.to.clone().unwrap()),
-        Step::Run { .. } => panic!("no RUN"),
+        CopyStep::Copy(copy) => (copy.sources[0].clone(), copy.to.clone().unwrap()),
+        CopyStep::Run { .. } => panic!("no RUN"),
     });
     let expected = [
         ("src", "/srv/given/sub"),
@@ -112,15 +112,15 @@ fn continuations_comments_and_here_documents_do_not_confuse() {
     let file = parse(text);
     let stage = file.stage(None).unwrap();
     assert!(
-        matches!(&stage.steps[0], Step::Run { text, line: 4, .. } if text == "one &&   two"),
+        matches!(&stage.steps[0], CopyStep::Run { text, line: 4, .. } if text == "one &&   two"),
         "{:?}",
         stage.steps[0]
     );
-    let Step::Copy(here) = &stage.steps[2] else {
+    let CopyStep::Copy(here) = &stage.steps[2] else {
         panic!("{:?}", stage.steps)
     };
     assert_eq!(here.sources, Vec::<String>::new());
-    let Step::Copy(last) = &stage.steps[3] else {
+    let CopyStep::Copy(last) = &stage.steps[3] else {
         panic!("{:?}", stage.steps)
     };
     assert_eq!(
@@ -140,7 +140,7 @@ fn another_escape_character_is_honoured() {
 fn flags_are_kept() {
     let text = "FROM x\nCOPY --link --parents --chmod=0755 --chown=app --exclude=*.md --exclude=docs src /app/\n";
     let file = parse(text);
-    let Step::Copy(copy) = &file.stage(None).unwrap().steps[0] else {
+    let CopyStep::Copy(copy) = &file.stage(None).unwrap().steps[0] else {
         panic!("a COPY")
     };
     assert_eq!(
@@ -160,7 +160,7 @@ fn folders_are_known_by_slash_dot_working_folder_and_earlier_copies() {
         .unwrap()
         .steps
         .iter()
-        .map(|step| matches!(step, Step::Copy(c) if c.into_folder));
+        .map(|step| matches!(step, CopyStep::Copy(c) if c.into_folder));
     assert_eq!(
         known.collect::<Vec<_>>(),
         [true, true, true, true, false, true]
@@ -178,8 +178,8 @@ fn a_bind_mount_of_the_context_is_seen() {
         .steps
         .iter()
         .map(|step| match step {
-            Step::Run { mounts, .. } => mounts.clone(),
-            Step::Copy(_) => vec![],
+            CopyStep::Run { mounts, .. } => mounts.clone(),
+            CopyStep::Copy(_) => vec![],
         });
     assert_eq!(
         mounts.collect::<Vec<_>>(),
@@ -191,7 +191,7 @@ fn a_bind_mount_of_the_context_is_seen() {
 fn the_escape_directive_is_that_of_the_words_too() {
     let text = "# escape=`\nFROM x\nWORKDIR /w\nCOPY a` b c:\\d `\n  `$e /to/\n";
     let file = parse(text);
-    let Step::Copy(copy) = &file.stages[0].steps[0] else {
+    let CopyStep::Copy(copy) = &file.stages[0].steps[0] else {
         panic!("{:?}", file.stages)
     };
     assert_eq!(copy.sources, ["a b", "c:\\d", "$e"]);

@@ -6,16 +6,16 @@ use std::time::Instant;
 use tokio::time::sleep_until;
 
 use super::{GONE_FOR, Shared};
-use crate::sync::watch::{Changes, Watch};
+use crate::sync::watch::{ChangedPaths, Watch};
 
 pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
     // What is to be looked at again: what is gone, and since when.
-    let mut later = Changes::new();
+    let mut later = ChangedPaths::new();
     loop {
         let due = later.values().map(|change| change.at + GONE_FOR).min();
         let changes = tokio::select! {
             changes = watch.next() => changes,
-            () = until(due) => Ok(Changes::new()),
+            () = until(due) => Ok(ChangedPaths::new()),
         };
         let changes = match changes {
             Ok(changes) => changes,

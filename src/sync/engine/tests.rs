@@ -38,14 +38,14 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
     )
 }
 
-fn long_ago(known: bool) -> Change {
-    Change {
+fn long_ago(known: bool) -> PathChange {
+    PathChange {
         at: Instant::now().checked_sub(2 * GONE_FOR).unwrap(),
         known,
     }
 }
 
-fn changes(paths: &[(&str, Change)]) -> Changes {
+fn changes(paths: &[(&str, PathChange)]) -> ChangedPaths {
     paths
         .iter()
         .map(|(path, change)| (PathBuf::from(path), *change))
@@ -57,9 +57,9 @@ fn a_name_that_came_and_went_unseen_is_not_taken_down() {
     let (_dir, shared) = shared(&[]);
     let later = shared.take(
         changes(&[("a.py.tmp.1", long_ago(false)), ("b.py", long_ago(true))]),
-        Changes::new(),
+        ChangedPaths::new(),
     );
-    assert_eq!(later, Changes::new());
+    assert_eq!(later, ChangedPaths::new());
     let journal = &shared.state().journal;
     assert_eq!(journal.seen(Path::new("a.py.tmp.1")), None);
     assert_eq!(journal.seen(Path::new("b.py")), Some(Seen::Gone));
@@ -68,11 +68,11 @@ fn a_name_that_came_and_went_unseen_is_not_taken_down() {
 #[test]
 fn what_is_gone_is_looked_at_again_before_it_is_believed() {
     let (_dir, shared) = shared(&[]);
-    let change = Change {
+    let change = PathChange {
         at: Instant::now(),
         known: true,
     };
-    let later = shared.take(changes(&[("a.py", change)]), Changes::new());
+    let later = shared.take(changes(&[("a.py", change)]), ChangedPaths::new());
     assert_eq!(later, changes(&[("a.py", change)]));
     assert!(shared.state().journal.is_empty());
 }
@@ -89,11 +89,11 @@ fn when_anything_may_have_changed_all_of_the_journal_is_looked_at() {
         .state()
         .journal
         .note(Path::new("a.py"), Seen::Leaf([1; 16]));
-    let everything = Change {
+    let everything = PathChange {
         at: Instant::now(),
         known: true,
     };
-    let later = shared.take(changes(&[("", everything)]), Changes::new());
+    let later = shared.take(changes(&[("", everything)]), ChangedPaths::new());
     // It is there, with other content; the other one is not, and may come back in a moment.
     assert_eq!(
         later.into_keys().collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use crate::config::ImageConfig;
 use crate::error::Result;
 use crate::image::dockerignore::Ignore;
 use crate::sync::copied::Copied;
-use crate::sync::dockerfile::{Copy, Dockerfile, Stage, Step};
+use crate::sync::dockerfile::{Copy, CopyStep, Dockerfile, Stage};
 use crate::sync::reloader::reloader;
 
 /// What the Dockerfile says.
@@ -94,17 +94,17 @@ fn found_reloader(image: &ImageConfig, stage: &Stage, usage: &Usage) -> Option<&
 
 impl Auto {
     /// What another stage copies or mounts it builds with.
-    fn behind(&mut self, steps: &[Step], context: &Path) -> Result<()> {
+    fn behind(&mut self, steps: &[CopyStep], context: &Path) -> Result<()> {
         for step in steps {
             match step {
-                Step::Copy(copy) => {
+                CopyStep::Copy(copy) => {
                     let why = format!(
                         "another stage of the Dockerfile builds with it (line {})",
                         copy.line
                     );
                     self.copies.push((Copied::new(copy, context)?, Some(why)));
                 }
-                Step::Run { mounts, line, .. } => self.mount(mounts, *line),
+                CopyStep::Run { mounts, line, .. } => self.mount(mounts, *line),
             }
         }
         Ok(())
@@ -116,14 +116,14 @@ impl Auto {
     }
 
     /// A RUN consumes whatever was copied before it, unless it is known to read no content.
-    fn steps(&mut self, steps: &[Step], context: &Path) -> Result<()> {
+    fn steps(&mut self, steps: &[CopyStep], context: &Path) -> Result<()> {
         let first = self.copies.len();
         for step in steps {
             match step {
-                Step::Copy(copy) => self
+                CopyStep::Copy(copy) => self
                     .copies
                     .push((Copied::new(copy, context)?, reads_archive(copy))),
-                Step::Run { text, line, mounts } => {
+                CopyStep::Run { text, line, mounts } => {
                     self.mount(mounts, *line);
                     if !is_harmless(text) {
                         let why =

@@ -1,7 +1,7 @@
 //! What a worker makes of files that change while it reads them, without a container.
 
 use super::super::engine::tests::shared;
-use super::super::exec::Place;
+use super::super::exec::ContainerRef;
 use super::reading::LOOK;
 use super::*;
 use crate::sync::batch::Wanted;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 fn worker(files: &[&str]) -> (tempfile::TempDir, Worker) {
     let (dir, shared) = shared(files);
-    let place = Place {
+    let place = ContainerRef {
         namespace: "ns".to_owned(),
         pod: "pod".to_owned(),
         container: "api".to_owned(),

@@ -11,7 +11,7 @@ use crate::error::{Code, Error, Result, internal};
 use crate::image;
 use crate::observe::{self, Observed};
 use crate::plan::{ClusterFact, ForwardFact};
-use crate::release::install::Target;
+use crate::release::install::InstallTarget;
 use crate::release::readiness::wait_ready;
 use crate::session;
 use crate::session::target::choose;
@@ -178,7 +178,7 @@ impl Run<'_> {
         }
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
-        let target = Target {
+        let target = InstallTarget {
             client: &access.client,
             kubeconfig: &kubeconfig,
             state: &state,

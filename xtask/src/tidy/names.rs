@@ -7,85 +7,15 @@ use super::{Finding, Source, finding};
 
 const KEYWORDS: [&str; 4] = ["struct ", "enum ", "trait ", "type "];
 
-/// Names that several types have today. The list only gets shorter.
-const TWINS: &[&str] = &[
-    "Batch",
-    "Built",
-    "Change",
-    "Changes",
-    "Chart",
-    "Cluster",
-    "Credentials",
-    "Data",
-    "Database",
-    "End",
-    "Endpoint",
-    "Engine",
-    "Entry",
-    "Environment",
-    "Exec",
-    "Expected",
-    "Facts",
-    "Failure",
-    "Format",
-    "Found",
-    "Given",
-    "Id",
-    "Kind",
-    "Node",
-    "Options",
-    "Output",
-    "Paths",
-    "Piece",
-    "Pin",
-    "Place",
-    "Relay",
-    "Request",
-    "Rules",
-    "Seen",
-    "Sent",
-    "Service",
-    "Settings",
-    "Shape",
-    "Short",
-    "Snapshot",
-    "Source",
-    "State",
-    "Status",
-    "Step",
-    "Surroundings",
-    "Target",
-    "Token",
-    "Trace",
-    "Variables",
-    "Verdict",
-    "Wanted",
-    "Way",
-];
-
 pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
-    judged(sources, TWINS)
-}
-
-fn judged(sources: &[Source], twins: &[&str]) -> Vec<Finding> {
-    let found = types(sources);
-    let is_twin = |name: &str| found.get(name).is_some_and(|places| places.len() > 1);
     let mut findings = vec![];
-    for (name, places) in &found {
-        if twins.contains(name) {
-            continue;
-        }
+    for (name, places) in types(sources) {
         let (first, first_line) = places[0];
         for (path, line) in &places[1..] {
             let what = format!("type `{name}` has the name of another, {first}:{first_line}");
             findings.push(finding(path, *line, what));
         }
     }
-    let old = twins.iter().filter(|name| !is_twin(name));
-    findings.extend(old.map(|name| {
-        let what = format!("`{name}` has no twin any more: take it out of TWINS");
-        finding("xtask/src/tidy/names.rs", 1, what)
-    }));
     findings
 }
 
@@ -123,13 +53,13 @@ fn public_type(line: &str) -> Option<&str> {
 mod tests {
     use super::*;
 
-    fn found(files: &[(&str, &str)], twins: &[&str]) -> Vec<String> {
+    fn found(files: &[(&str, &str)]) -> Vec<String> {
         let source = |(path, text): &(&str, &str)| Source {
             path: (*path).to_owned(),
             text: (*text).to_owned(),
         };
         let sources: Vec<_> = files.iter().map(source).collect();
-        let findings = judged(&sources, twins);
+        let findings = check(&sources);
         findings.iter().map(ToString::to_string).collect()
     }
 
@@ -140,17 +70,8 @@ mod tests {
             ("src/b.rs", "pub enum Place {\n}\n"),
         ];
         assert_eq!(
-            found(&files, &[]),
+            found(&files),
             ["src/b.rs:1: type `Place` has the name of another, src/a.rs:2"]
-        );
-        assert_eq!(found(&files, &["Place"]), [""; 0]);
-    }
-
-    #[test]
-    fn a_name_that_has_no_twin_any_more_leaves_the_list() {
-        assert_eq!(
-            found(&[("src/a.rs", "pub type Place = u8;")], &["Place"]),
-            ["xtask/src/tidy/names.rs:1: `Place` has no twin any more: take it out of TWINS"]
         );
     }
 
@@ -164,6 +85,6 @@ mod tests {
             ),
             ("xtask/src/c.rs", "pub struct Place;\n"),
         ];
-        assert_eq!(found(&files, &[]), [""; 0]);
+        assert_eq!(found(&files), [""; 0]);
     }
 }
