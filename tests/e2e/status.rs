@@ -11,8 +11,8 @@ use crate::support::tell;
 
 /// How often the status is asked for.
 const ASKED: usize = 100;
-/// Longer than one answer takes on a slow machine, and much shorter than an `up`.
-const ANSWER: Duration = Duration::from_secs(2);
+/// Longer than one answer takes on a machine that is busy with other tests, and shorter than the build.
+const ANSWER: Duration = Duration::from_secs(15);
 
 /// Waits for a document of `devk status --watch` with such a session.
 fn sees(watch: &mut Running, is_so: impl Fn(&Value) -> bool) -> Value {

@@ -65,6 +65,20 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
     );
     knocker.was_never_refused();
     pair.is_equal();
+    controllers_work(pair);
+}
+
+/// Waits until a new pod stands behind its Service: Kubernetes' controllers may come back later than its API server does,
+/// and the next test's forwards need them.
+fn controllers_work(pair: &Followed) {
+    let old = pair.pod();
+    pair.kubectl(&["delete", "pod", &old, "--wait=false"]);
+    let ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}";
+    let is_new = |name: &str| name.starts_with(pair.deployment) && name != old;
+    eventually("no new pod stands behind its Service", NODE_BACK, || {
+        let names = pair.kubectl(&["get", "endpointslices", "-o", ready]);
+        names.split_whitespace().any(is_new)
+    });
 }
 
 /// Says that it is over when it is dropped.

@@ -2,11 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::eventually;
 use super::machine::{CLUSTER, cluster, run};
 use super::project::Project;
 use super::run::Running;
@@ -125,12 +124,15 @@ impl Followed {
 
     /// Waits until `devk status` says this of the image's sync.
     pub(crate) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
-        let mut sync = Value::Null;
-        eventually(what, PATIENCE, || {
-            sync = self.sync();
-            is_so(&sync)
-        });
-        sync
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let sync = self.sync();
+            if is_so(&sync) {
+                return sync;
+            }
+            assert!(Instant::now() < deadline, "{what}: {sync}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Waits until every replica has all of the working tree.
