@@ -360,8 +360,13 @@ impl Shared {
         }
     }
 
-    /// When the changes after a generation began, and when the last of them was taken down.
+    /// When the changes after a generation began, and when the last of them was taken down. None if there are none:
+    /// a path that failed is tried again without a new generation.
     pub(super) fn began(&self, after: u64, reached: u64) -> Option<(Instant, Instant)> {
+        // A range that ends before it begins is a panic.
+        if reached <= after {
+            return None;
+        }
         let state = self.state();
         let mut times = state
             .times

@@ -106,3 +106,12 @@ fn when_anything_may_have_changed_all_of_the_journal_is_looked_at() {
     );
     assert_eq!(state.trouble, None);
 }
+
+#[test]
+fn a_path_that_is_tried_again_without_a_new_generation_has_no_times() {
+    let (_dir, shared) = shared(&["a"]);
+    let now = Instant::now();
+    shared.state().times.insert(3, (now, now));
+    assert_eq!(shared.began(2, 3), Some((now, now)));
+    assert_eq!(shared.began(3, 3), None);
+}
