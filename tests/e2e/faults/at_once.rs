@@ -148,8 +148,8 @@ fn a_down_during_a_build_ends_the_build() {
 
 #[test]
 fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
-    const SHARED: &str = "devk-e2e-shared";
-    let before = Snapshot::of(&["leaver", "builder", "shared"]);
+    const SHARED: &str = "devk-e2e-together";
+    let before = Snapshot::of(&["leaver", "builder", "together"]);
     let leaver = half_on(SHARED, "leaver");
     let builder = half_on(SHARED, "builder");
     leaver.devk(&["up", "-d"]).well();
