@@ -22,6 +22,8 @@ mod upgrade;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::support::followed::Followed;
 use crate::support::knocker::Knocker;
 use crate::support::wire::get;
@@ -73,12 +75,21 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
 fn controllers_work(pair: &Followed) {
     let old = pair.pod();
     pair.kubectl(&["delete", "pod", &old, "--wait=false"]);
-    let ready = "jsonpath={.items[*].endpoints[?(@.conditions.ready==true)].targetRef.name}";
     let is_new = |name: &str| name.starts_with(pair.deployment) && name != old;
     eventually("no new pod stands behind its Service", NODE_BACK, || {
-        let names = pair.kubectl(&["get", "endpointslices", "-o", ready]);
-        names.split_whitespace().any(is_new)
+        let slices = pair.kubectl(&["get", "endpointslices", "-o", "json"]);
+        let slices = serde_json::from_str(&slices).expect("kubectl prints JSON");
+        ready_targets(&slices).any(is_new)
     });
+}
+
+/// The names of the pods that EndpointSlices have as ready. A slice of a Service without pods has `endpoints: null`.
+fn ready_targets(slices: &Value) -> impl Iterator<Item = &str> {
+    let endpoints = slices["items"].as_array().into_iter().flatten();
+    endpoints
+        .flat_map(|slice| slice["endpoints"].as_array().into_iter().flatten())
+        .filter(|endpoint| endpoint["conditions"]["ready"] == true)
+        .filter_map(|endpoint| endpoint["targetRef"]["name"].as_str())
 }
 
 /// Says that it is over when it is dropped.
