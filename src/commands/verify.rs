@@ -6,19 +6,21 @@ use super::{Context, no_session};
 use crate::daemon::client;
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
-use crate::sync::verify::Difference;
+use crate::sync::status::Covered;
+use crate::sync::verify::{Comparison, Difference, LeftOut};
 use crate::ui::{self, Format};
 
 /// The contract of `devk verify --format json`.
 #[derive(Debug, Serialize)]
 struct Verified {
     version: u32,
-    /// Every synced file is in every container as it is in the working tree.
+    /// Every compared file is in every container as it is in the working tree, and a container was compared.
     equal: bool,
-    differences: Vec<Difference>,
+    #[serde(flatten)]
+    comparison: Comparison,
 }
 
-/// Prints every file that differs; exit code 1 if there is one.
+/// Prints every file that differs; exit code 1 if there is one, or if no container could be compared.
 ///
 /// # Errors
 /// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ClusterUnreachable`], or as
@@ -28,15 +30,15 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let connection = client::running(&context.paths, &project.id).await?;
     let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
     connection.write.send(&Request::Verify).await?;
-    let differences = match connection.read.next::<Reply>().await? {
-        Some(Reply::Verified { differences }) => differences,
+    let comparison = match connection.read.next::<Reply>().await? {
+        Some(Reply::Verified { comparison }) => comparison,
         Some(Reply::Refused { errors }) => return Err(errors),
         _ => return Err(no_session(&project.name).into()),
     };
     let verified = Verified {
         version: 1,
-        equal: differences.is_empty(),
-        differences,
+        equal: comparison.is_equal(),
+        comparison,
     };
     ui::even_unread(match context.format {
         Format::Json => ui::json(&verified),
@@ -50,20 +52,46 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
 }
 
 fn text(verified: &Verified) -> String {
-    if verified.equal {
-        return "every synced file is in every container as it is here\n".to_owned();
-    }
-    let row = |difference: &Difference| {
+    let Comparison {
+        containers,
+        files,
+        differences,
+        ..
+    } = &verified.comparison;
+    let difference = |difference: &Difference| {
         let path = difference
             .path
             .as_ref()
-            .map(|path| path.display().to_string())
-            .unwrap_or_default();
+            .map(|path| path.display().to_string());
         vec![
             format!("{}/{}", difference.pod, difference.container),
-            path,
+            path.unwrap_or_default(),
             difference.why.clone(),
         ]
     };
-    ui::table(&verified.differences.iter().map(row).collect::<Vec<_>>())
+    let left_out = |left: &LeftOut| {
+        let Covered {
+            path,
+            mount,
+            volume,
+        } = &left.covered;
+        vec![
+            format!("{}/{}", left.pod, left.container),
+            path.display().to_string(),
+            format!("left out: {volume} is mounted at `{mount}`"),
+        ]
+    };
+    let rows: Vec<_> = differences.iter().map(difference).collect();
+    let outside: Vec<_> = verified.comparison.left_out.iter().map(left_out).collect();
+    let summary = match containers {
+        0 => "nothing was compared: no container that runs could be asked\n".to_owned(),
+        _ if differences.is_empty() => {
+            format!("equal: {files} file(s) in {containers} container(s) are as they are here\n")
+        }
+        _ => format!(
+            "{} difference(s) in {files} file(s) of {containers} container(s)\n",
+            differences.len()
+        ),
+    };
+    format!("{}{}{summary}", ui::table(&rows), ui::table(&outside))
 }

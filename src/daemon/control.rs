@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Errors, Result};
 use crate::program::Build;
 use crate::session::outcome::Outcome;
 use crate::session::status::SessionStatus;
-use crate::sync::verify::Difference;
+use crate::sync::verify::Comparison;
 use crate::ui::event::Event;
 
 /// How long the session outlives the client that asked for `up`.
@@ -73,7 +73,7 @@ pub enum Reply {
         status: SessionStatus,
     },
     Verified {
-        differences: Vec<Difference>,
+        comparison: Comparison,
     },
     Left {
         session_ends: bool,

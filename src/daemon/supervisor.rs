@@ -309,7 +309,7 @@ impl Supervisor {
         };
         // Hashing takes its time: the loop does not wait for that.
         match verifier.verify().await {
-            Ok(differences) => write.send(&Reply::Verified { differences }).await,
+            Ok(comparison) => write.send(&Reply::Verified { comparison }).await,
             Err(error) => {
                 write
                     .send(&Reply::Refused {

@@ -17,7 +17,7 @@ use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
 use crate::sync::gate::{Engines, Gate};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
-use crate::sync::verify::Difference;
+use crate::sync::verify::Comparison;
 
 /// Keeps the containers of a session current.
 #[derive(Debug)]
@@ -199,7 +199,7 @@ impl Verifier {
     ///
     /// # Errors
     /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
-    pub async fn verify(&self) -> Result<Vec<Difference>> {
+    pub async fn verify(&self) -> Result<Comparison> {
         let Some(client) = self.clients.borrow().clone() else {
             return Err(Error::new(
                 crate::error::Code::ClusterUnreachable,
@@ -212,7 +212,9 @@ impl Verifier {
         let verified = engines
             .iter()
             .map(|engine| engine.verify(&client, &containers));
-        Ok(futures::future::join_all(verified).await.concat())
+        let mut all = Comparison::default();
+        all.extend(futures::future::join_all(verified).await);
+        Ok(all)
     }
 }
 
@@ -303,8 +305,8 @@ mod tests {
             container: "api".into(),
         };
         let container = Container {
-            place,
             image: built.target.reference(),
+            ..Container::of_test(place)
         };
         syncing
             .containers

@@ -98,10 +98,10 @@ pub(super) async fn carry(
                     .map(target)
                     .zip(sent),
             ),
-            Err(why) => failures.extend(part.iter().map(target).map(|target| Failure {
-                target,
-                why: why.clone(),
-            })),
+            Err(why) => {
+                let failed = part.iter().map(target);
+                failures.extend(failed.map(|target| Failure::new(target, why.clone())));
+            }
         }
     }
     (carried, failures)

@@ -2,16 +2,55 @@
 # devk writes commands: most saves cost one process here, the `mv` that puts the file in place.
 #
 # R is the target folder, D the folder on the same file system in which files are made. Both are absolute.
+# P, set before, is where the pod's spec mounts something: a path a line, and an empty line first.
 unset CDPATH
+set -f
+L='
+' I=$IFS
 
-# M: what is mounted somewhere. N: the same, below target folders: what goes there changes the file system.
-M='' N=''
+# C: mounts that are not the image's, and nothing is written there. V: the volumes that the runtime made of an
+# image's VOLUME; they are the container's own. K and N: the same, below target folders. A path a line.
+C='' V='' K='' N=''
 if [ -r /proc/self/mountinfo ]; then
-	while read -r _ _ _ _ p _; do M="$M $p"; done </proc/self/mountinfo
+	while read -r _ _ _ r p _; do
+		case $p in / | /proc | /proc/* | /sys | /sys/*) continue ;; esac
+		while :; do
+			case $p in *'\040'*) p="${p%%'\040'*} ${p#*'\040'}" ;; *) break ;; esac
+		done
+		case $P$L in *"$L$p$L"*) C=$C$p$L && continue ;; esac
+		# containerd's, and Docker's.
+		case $r in
+		*/io.containerd.grpc.v1.cri/containers/*/volumes/* | */volumes/*/_data) V=$V$p$L ;;
+		*) C=$C$p$L ;;
+		esac
+	done </proc/self/mountinfo
+else
+	C=${P#"$L"}$L
 fi
 
+# k PATH: looks for PATH among the mounts of K. 0: it is at or below one, 2: one is below it, 1: neither. Sets p.
+k() {
+	[ "$K" ] || return 1
+	IFS=$L
+	for p in $K; do
+		case $1/ in "$p"/*) IFS=$I && return 0 ;; esac
+		case $p in "$1"/*) IFS=$I && return 2 ;; esac
+	done
+	IFS=$I
+	return 1
+}
+
+# c NAME...: 4 if a mount covers one of these names in the current folder, or is below one.
+c() {
+	[ "$K" ] || return 0
+	for n do
+		k "${PWD%/}/$n"
+		[ $? = 1 ] || return 4
+	done
+}
+
 # f MAKE FOLDER...: goes into a folder below R, one step at a time, making what is missing if MAKE is 1.
-# 2: it is missing. 3: the way leads out of R.
+# 2: it is missing. 3: the way leads out of R. 4: it leads into a mount.
 f() {
 	cd -P "$R/" || return 1
 	make=$1
@@ -19,17 +58,20 @@ f() {
 	for c do
 		if [ ! -d "./$c" ]; then
 			[ "$make" = 1 ] || return 2
+			c "$c" || return 4
 			if [ -e "./$c" ] || [ -L "./$c" ]; then rm -f "./$c" || return 1; fi
 			mkdir "./$c" || return 1
 		fi
 		cd -P "./$c" || return 1
 		case $PWD/ in "$R"/*) ;; *) return 3 ;; esac
+		if k "$PWD"; then return 4; fi
 	done
 }
 
 # m NAME...: puts files of these names from D into the current folder. What stands there is replaced, a
 # link itself and not what it points to.
 m() {
+	c "$@" || return 4
 	for n do
 		shift
 		if [ -d "./$n" ]; then rm -rf "./$n" || return 1; fi
@@ -47,31 +89,56 @@ m() {
 	rmdir "./$T"
 }
 
+# w MODE NAME...: as m, for programs that watch a file and not its name: a file that stands there is written, and
+# stays the same one.
+w() {
+	c "$2" || return 4
+	if [ -f "./$2" ] && [ ! -L "./$2" ] && [ -f "$D/$2" ] && [ ! -L "$D/$2" ] && [ -w "./$2" ]; then
+		cat "$D/$2" >"./$2" && chmod "$1" "./$2" && rm -f "$D/$2"
+	else
+		m "$2"
+	fi
+}
+
 # o: the current folder is on another file system than D.
 o() {
+	IFS=$L
 	for p in $N; do
-		case $PWD/ in "$p"/*) return 0 ;; esac
+		case $PWD/ in "$p"/*) IFS=$I && return 0 ;; esac
 	done
+	IFS=$I
 	return 1
+}
+
+# h NAME: prints the SHA-256 of a file.
+h() {
+	c "$1" || return 4
+	[ -f "./$1" ] && printf 'sum %s\n' "$(sha256sum <"./$1")"
 }
 
 # n GROUP STATUS: a group failed, and leaves nothing behind.
 n() {
-	printf 'no %s %s\n' "$1" "$2"
+	[ "$2" = 4 ] || p=
+	printf 'no %s %s\n' "$1" "$2${p:+ $p}"
 	umask 022
 	rm -rf "$D"
 	mkdir "$D"
 }
 
 # s TARGET TOKEN: finds R for a target folder, and D: where a rename into R is one, and outside of R if
-# there is such a place, so that nothing that watches R sees files in the making.
+# there is such a place, so that nothing that watches R sees files in the making. 4: it is in the mount p.
 s() {
-	mkdir -p "$1" && cd -P "$1" || return 1
-	R=$PWD
-	[ "$R" = / ] && R=
-	for p in $M; do
-		case $p in "$R"/?*) N="$N $p" ;; esac
-	done
+	t=${1%/} b=
+	while [ ! -d "$t/" ]; do b=/${t##*/}$b t=${t%/*}; done
+	cd -P "$t/" || return 1
+	R=${PWD%/}$b K=$C
+	if k "$R"; then
+		K=
+		return 4
+	fi
+	K=
+	mkdir -p "$R/" && cd -P "$R/" || return 1
+	R=${PWD%/}
 	printf '' >"$R/$2" && rm -f "$R/$2" || return 1
 	on=$(stat -c %d . 2>/dev/null)
 	for b in /tmp /var/tmp "$R"; do
@@ -83,4 +150,34 @@ s() {
 	done
 	echo "no folder for files in the making" >&2
 	return 1
+}
+
+# a R: adds to K and N what is mounted below a target folder.
+a() {
+	IFS=$L
+	for p in $C; do
+		case $p in "$1"/*) K=$K$p$L ;; esac
+	done
+	for p in $V; do
+		case $p in "$1"/*) N=$N$p$L ;; esac
+	done
+	IFS=$I
+}
+
+# q: prints the processes of this container, each as `proc` and its words, which the byte 037 parts. Flask's switch is
+# a variable as well.
+q() {
+	U=$(printf '\037')
+	read -r own </proc/self/cgroup
+	set +f
+	for d in /proc/[0-9]*; do
+		[ "$d" != "/proc/$$" ] || continue
+		{ read -r r <"$d/cgroup" && w=$(tr '\0\n' '\037 ' <"$d/cmdline"); } 2>/dev/null || continue
+		[ "$w" ] && [ "$r" = "$own" ] || continue
+		case $w in
+		*flask*) w=$w$({ tr '\0' '\n' <"$d/environ" | grep '^FLASK_DEBUG='; } 2>/dev/null) ;;
+		esac
+		printf 'proc %s\n' "$w"
+	done
+	set -f
 }

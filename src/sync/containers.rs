@@ -1,9 +1,10 @@
 //! The running containers of a namespace, as they come and go.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use futures::StreamExt;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Volume, VolumeMount};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::runtime::{WatchStreamExt, reflector};
 use kube::{Api, Client, ResourceExt};
@@ -11,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exec::ContainerRef;
+use super::status::Covered;
 use crate::again::{API_SERVER_PAUSES, restart_on_change};
 
 /// Running containers by the id that the runtime gave them: one that is restarted has a new id.
@@ -22,6 +24,48 @@ pub struct Container {
     pub place: ContainerRef,
     /// The image's reference in the pod's spec.
     pub image: String,
+    /// What the pod mounts into it, in the spec's order.
+    pub mounts: Vec<Mount>,
+    /// What made the pod, such as a ReplicaSet, by its name: pods of one owner run the same. Its own name if nothing did.
+    pub owner: String,
+    /// When it was started, in seconds since 1970 by the node's clock.
+    pub started: i64,
+}
+
+impl Container {
+    /// One without mounts, of an image `api:1`.
+    #[cfg(test)]
+    pub(crate) fn of_test(place: ContainerRef) -> Self {
+        Self {
+            image: "api:1".to_owned(),
+            mounts: vec![],
+            owner: place.pod.clone(),
+            started: 0,
+            place,
+        }
+    }
+
+    /// What to tell of a path of the build context that goes where something is mounted.
+    pub(super) fn covered(&self, path: &Path, mount: &str) -> Covered {
+        let volume = self
+            .mounts
+            .iter()
+            .find(|known| known.path.trim_end_matches('/') == mount);
+        Covered {
+            path: path.to_owned(),
+            mount: mount.to_owned(),
+            volume: volume.map_or_else(|| "a mount".to_owned(), |known| known.volume.clone()),
+        }
+    }
+}
+
+/// A `volumeMount` of a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Absolute, as the spec has it: links on the way are not followed.
+    pub path: String,
+    /// What is mounted there, in words for the user, such as "claim `data`".
+    pub volume: String,
 }
 
 /// Publishes the containers of a namespace until `cancel`, through whatever client there is. While there is none,
@@ -67,14 +111,14 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
     let namespace = pod.namespace().unwrap_or_default();
     let name = pod.name_any();
     let specs = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let volumes = pod.spec.iter().flat_map(|spec| &spec.volumes).flatten();
+    let volumes: Vec<_> = volumes.collect();
     let statuses = pod.status.iter().flat_map(|s| &s.container_statuses);
-    let running = statuses.flatten().filter(|status| {
-        status
-            .state
-            .as_ref()
-            .is_some_and(|state| state.running.is_some())
-    });
-    let found = running.filter_map(|status| {
+    let owner = pod.owner_references().first();
+    let owner = owner.map_or_else(|| name.clone(), |owner| owner.name.clone());
+    let found = statuses.flatten().filter_map(|status| {
+        let running = status.state.as_ref()?.running.as_ref()?;
+        let started = running.started_at.as_ref();
         let spec = specs.clone().find(|spec| spec.name == status.name)?;
         let image = spec.image.clone()?;
         let place = ContainerRef {
@@ -82,9 +126,48 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
             pod: name.clone(),
             container: status.name.clone(),
         };
-        Some((status.container_id.clone()?, Container { place, image }))
+        let mounts = spec.volume_mounts.iter().flatten();
+        let container = Container {
+            place,
+            image,
+            mounts: mounts.map(|mount| mounted(mount, &volumes)).collect(),
+            owner: owner.clone(),
+            started: started.map_or(0, |time| time.0.as_second()),
+        };
+        Some((status.container_id.clone()?, container))
     });
     found.collect()
+}
+
+fn mounted(mount: &VolumeMount, volumes: &[&Volume]) -> Mount {
+    let volume = volumes.iter().find(|volume| volume.name == mount.name);
+    Mount {
+        path: mount.mount_path.clone(),
+        volume: volume.map_or_else(
+            || format!("volume `{}`", mount.name),
+            |volume| named(volume),
+        ),
+    }
+}
+
+/// What a volume brings, in words for the user.
+fn named(volume: &Volume) -> String {
+    let claim = volume.persistent_volume_claim.as_ref();
+    let claim = claim.map(|claim| format!("claim `{}`", claim.claim_name));
+    let config_map = volume.config_map.as_ref();
+    let config_map = config_map.map(|map| format!("ConfigMap `{}`", map.name));
+    let secret = volume
+        .secret
+        .as_ref()
+        .and_then(|secret| secret.secret_name.as_ref());
+    let secret = secret.map(|name| format!("Secret `{name}`"));
+    let host_path = volume.host_path.as_ref();
+    let host_path = host_path.map(|host| format!("the node's `{}`", host.path));
+    claim
+        .or(config_map)
+        .or(secret)
+        .or(host_path)
+        .unwrap_or_else(|| format!("volume `{}`", volume.name))
 }
 
 #[cfg(test)]
@@ -94,7 +177,21 @@ mod tests {
     fn pod(state: &serde_json::Value, ending: bool) -> Pod {
         let mut pod = serde_json::json!({
             "metadata": {"name": "api-1", "namespace": "shop"},
-            "spec": {"containers": [{"name": "api", "image": "devk.local/shop/api:1"}, {"name": "side", "image": "x"}]},
+            "spec": {
+                "containers": [
+                    {"name": "api", "image": "devk.local/shop/api:1", "volumeMounts": [
+                        {"name": "data", "mountPath": "/data"},
+                        {"name": "config", "mountPath": "/app/x.yaml", "subPath": "x.yaml"},
+                        {"name": "scratch", "mountPath": "/tmp"},
+                    ]},
+                    {"name": "side", "image": "x"},
+                ],
+                "volumes": [
+                    {"name": "data", "persistentVolumeClaim": {"claimName": "api-data"}},
+                    {"name": "config", "configMap": {"name": "api"}},
+                    {"name": "scratch", "emptyDir": {}},
+                ],
+            },
             "status": {"containerStatuses": [
                 {"name": "api", "containerID": "containerd://a", "image": "sha256:1", "imageID": "", "ready": false, "restartCount": 0, "state": state},
                 {"name": "side", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": {"waiting": {}}},
@@ -117,6 +214,18 @@ mod tests {
         let expected = Container {
             place,
             image: "devk.local/shop/api:1".into(),
+            mounts: [
+                ("/data", "claim `api-data`"),
+                ("/app/x.yaml", "ConfigMap `api`"),
+                ("/tmp", "volume `scratch`"),
+            ]
+            .map(|(path, volume)| Mount {
+                path: path.into(),
+                volume: volume.into(),
+            })
+            .into(),
+            owner: "api-1".into(),
+            started: 1_767_225_600,
         };
         assert_eq!(
             running(&pod(&up, false)),

@@ -23,10 +23,11 @@ use super::batch::{ContainerPath, Item, Wanted, look};
 use super::containers::Containers;
 use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
+use super::serving::Serving;
 use super::status::{ContainerStatus, SyncStatus};
 use super::trace::Traces;
 use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
-use super::worker;
+use super::worker::{self, NO_RELOADER};
 use crate::error::{Result, internal};
 use intake::intake;
 
@@ -106,6 +107,8 @@ pub(super) struct EngineState {
     times: BTreeMap<u64, (Instant, Instant)>,
     /// By container id.
     pub(super) containers: BTreeMap<String, ContainerStatus>,
+    /// What notices saves in the pods of an owner ([`super::containers::Container::owner`]).
+    pub(super) serving: BTreeMap<String, Serving>,
     pub(super) traces: Traces,
     /// Paths that cannot be read, with the reason.
     unreadable: BTreeMap<PathBuf, String>,
@@ -261,12 +264,23 @@ impl Shared {
             match self.settings.rules.verdict(&path) {
                 Verdict::Ignore(_) => {}
                 Verdict::Rebuild(why) => self.rebuild(Some(path), why),
-                Verdict::Sync(_) => {
+                Verdict::Sync(to) => {
+                    if to.rule.is_none() && self.is_unserved() {
+                        self.rebuild(Some(path.clone()), NO_RELOADER.to_owned());
+                    }
                     later.extend(self.note(&path, change, now).map(|again| (path, again)));
                 }
             }
         }
         later
+    }
+
+    /// Nothing runs, and nothing is expected to, that would notice a file.
+    fn is_unserved(&self) -> bool {
+        let state = self.state();
+        state.containers.is_empty()
+            && state.serving.is_empty()
+            && !self.settings.rules.expects_reloader()
     }
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
@@ -350,6 +364,11 @@ impl Shared {
     /// If it cannot be read.
     pub(super) fn item(&self, path: &Path) -> std::io::Result<Option<Item>> {
         Ok(self.read(path)?.map(|(item, _)| item))
+    }
+
+    /// Whether a rule of devk.yaml says where a path goes.
+    pub(super) fn has_rule(&self, path: &Path) -> bool {
+        matches!(self.settings.rules.verdict(path), Verdict::Sync(to) if to.rule.is_some())
     }
 
     /// The command of the rule that a path goes by; empty for none.

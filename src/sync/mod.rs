@@ -16,6 +16,7 @@ pub mod journal;
 pub mod reloader;
 pub mod rules;
 mod script;
+mod serving;
 pub mod status;
 pub mod stream;
 pub mod trace;

@@ -1,4 +1,6 @@
 //! Programs that notice changed files by themselves, by the words they are started with. Pure.
+//!
+//! The words are those of a command that is to be run, or of a process that runs ([`super::serving`]).
 
 /// A program, the words that make it reload, and those that make it do something else.
 struct Known {
@@ -26,7 +28,7 @@ const KNOWN: &[Known] = &[
     known("hypercorn", &["--reload"], &[]),
     known("granian", &["--reload"], &[]),
     known("fastapi", &["dev"], &[]),
-    known("flask", &["--debug", "--reload"], &["--no-reload"]),
+    known("flask", &["--debug", "--reload", SWITCH], &["--no-reload"]),
     known("manage.py", &["runserver"], &["--noreload"]),
     known("watchfiles", &[], &[]),
     known("watchmedo", &["auto-restart"], &[]),
@@ -54,6 +56,17 @@ const KNOWN: &[Known] = &[
     known("rerun", &[], &[]),
 ];
 
+/// The variable that makes Flask reload. A process that has it set is shown with it as its last word.
+const SWITCH: &str = "FLASK_DEBUG";
+
+/// Programs that watch a file itself and not its name: they never see what takes its place.
+const BY_FILE: [&str; 1] = ["node"];
+
+/// Whether a reloader notices a new content only in the file that it has seen.
+pub(super) fn needs_same_file(program: &str) -> bool {
+    BY_FILE.contains(&program)
+}
+
 /// Starters that run a script of package.json.
 const RUNNERS: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 
@@ -73,6 +86,39 @@ pub fn reloader(
         .map(plain)
         .collect();
     in_words(&words, script, DEEPEST).or_else(|| by_variable(&words, variable))
+}
+
+/// The words of a process that may name its program: of an interpreter's those that name the script, too.
+const NAMING: usize = 5;
+
+/// The reloader that a process is, by its words.
+pub(super) fn of_process(words: &[String]) -> Option<&'static str> {
+    let words: Vec<_> = words
+        .iter()
+        .flat_map(|word| word.split_whitespace())
+        .collect();
+    let has = |some: &[&str]| {
+        let names = |word: &&str| some.contains(&word.split('=').next().unwrap_or_default());
+        words.iter().any(names)
+    };
+    let found = KNOWN.iter().find(|known| {
+        names_program(&words, known.program)
+            && (known.with.is_empty() || has(known.with))
+            && !has(known.without)
+    });
+    found.map(|known| known.program)
+}
+
+/// Whether one of the first words is a program, a script of it, or a file of its package.
+pub(super) fn names_program(words: &[&str], program: &str) -> bool {
+    let package = format!("/node_modules/{program}/");
+    words.iter().take(NAMING).any(|word| {
+        let name = word.rsplit('/').next().unwrap_or_default();
+        let stem = [".js", ".mjs", ".cjs", ".py", ":"]
+            .iter()
+            .find_map(|end| name.strip_suffix(end));
+        name == program || stem == Some(program) || word.contains(&package)
+    })
 }
 
 fn in_words(
@@ -202,6 +248,51 @@ mod tests {
         let wrong: Vec<_> = cases
             .iter()
             .filter(|(command, expected)| of(command) != *expected)
+            .collect();
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
+
+    #[test]
+    fn a_process_that_reloads_is_known_by_its_words() {
+        let cases: &[(&str, Option<&str>)] = &[
+            (
+                "python /usr/local/bin/uvicorn app:app --reload",
+                Some("uvicorn"),
+            ),
+            ("python /usr/local/bin/uvicorn app:app", None),
+            ("python -m uvicorn app:app --reload", Some("uvicorn")),
+            (
+                "python /usr/local/bin/watchfiles python app.py .",
+                Some("watchfiles"),
+            ),
+            ("node --watch server.js", Some("node")),
+            ("node server.js", None),
+            ("node /srv/node_modules/.bin/next dev", Some("next")),
+            ("next-server (v15.1.0)", None),
+            (
+                "node /srv/node_modules/vite/bin/vite.js --host",
+                Some("vite"),
+            ),
+            (
+                "node /srv/node_modules/tsx/dist/cli.mjs watch src/x.ts",
+                Some("tsx"),
+            ),
+            ("npm run dev", None),
+            ("python manage.py runserver 0.0.0.0:8000", Some("manage.py")),
+            ("python manage.py migrate", None),
+            ("python /usr/local/bin/flask run", None),
+            (
+                "python /usr/local/bin/flask run FLASK_DEBUG=1",
+                Some("flask"),
+            ),
+            ("/go/bin/air -c .air.toml", Some("air")),
+            ("python app.py --provider somewhere --medium air", None),
+            ("", None),
+        ];
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let wrong: Vec<_> = cases
+            .iter()
+            .filter(|(text, expected)| of_process(&words(text)) != *expected)
             .collect();
         assert!(wrong.is_empty(), "{wrong:?}");
     }

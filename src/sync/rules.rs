@@ -137,6 +137,12 @@ impl Rules {
         }
     }
 
+    /// Whether the command of the image, or of the chart, is known to notice changed files: for as long as no container
+    /// runs that could tell.
+    pub(super) fn expects_reloader(&self) -> bool {
+        matches!(&self.ways, Ways::Auto(auto) if auto.reloader.is_some())
+    }
+
     pub fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -4,18 +4,20 @@
 //! is part of every shell, so a save costs no process but the `mv` that puts the file in place. The
 //! functions that the commands call are in `container.sh`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::batch::{ContainerPath, Item, SourceFile, Wanted};
+use super::containers::Mount;
 
 const FUNCTIONS: &[u8] = include_bytes!("container.sh");
 
 /// Which files other processes have brought into the container, into the folders of [`carried_to`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Carried {
+    #[default]
     Nothing,
     /// Those that are not kept in memory.
     Long,
@@ -31,6 +33,27 @@ pub(super) const CARRIED: &str = "t";
 
 /// The status of a group whose way leads out of the target folder.
 pub(super) const OUTSIDE: i32 = 3;
+/// The status of a group that a mount of the pod covers.
+pub(super) const MOUNTED: i32 = 4;
+
+/// How a file that is there already gets its new content.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Writing {
+    /// A new file takes its place: whoever reads sees the old content or the new one, whole.
+    #[default]
+    Rename,
+    /// It stays the same file, for programs that watch that and not its name.
+    InPlace,
+}
+
+/// What of the container the commands depend on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Manner {
+    pub(super) carried: Carried,
+    pub(super) writing: Writing,
+    /// The container's user may give files away.
+    pub(super) gives: bool,
+}
 
 /// The paths of a batch that have the same parent folder, and fail or succeed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,17 +86,26 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
         .collect()
 }
 
-/// The first words to a new shell: the functions, the target folders, and what is there to work with.
-/// It answers with lines that [`super::answer`] reads.
-pub(super) fn hello(roots: &[String], token: &str) -> Vec<u8> {
-    let mut text = Text(FUNCTIONS.to_vec());
+/// The first words to a new shell: the functions, where the pod mounts something, the target folders, and what is
+/// there to work with. It answers with lines that [`super::answer`] reads.
+pub(super) fn hello(roots: &[String], mounts: &[Mount], token: &str) -> Vec<u8> {
+    let mut text = Text::default();
+    let points: Vec<_> = mounts
+        .iter()
+        .flat_map(|mount| ["\n", mount.path.trim_end_matches('/')])
+        .collect();
+    text.add("P=").quote(points.concat().as_ref()).add("\n");
+    text.0.extend_from_slice(FUNCTIONS);
     text.add(&format!("W=$PWD T={token}\n"));
     for (n, root) in roots.iter().enumerate() {
-        text.add("if s ")
+        text.add("s ")
             .quote(root.as_ref())
-            .add(&format!(" {token}.{n} 2>&1; then R{n}=$R S{n}=$S; "));
+            .add(&format!(" {token}.{n} 2>&1\n"));
         text.add(&format!(
-            "printf 'root {n} %s\\n' \"$S\"; else printf 'end refused {n}\\n'; fi\n"
+            "case $? in 0) R{n}=$R S{n}=$S; a \"$R\"; printf 'root {n} %s\\n' \"$S\" ;;\n"
+        ));
+        text.add(&format!(
+            "4) printf 'mounted {n} %s\\n' \"$p\" ;; *) printf 'end refused {n}\\n' ;; esac\n"
         ));
     }
     let stages: Vec<_> = (0..roots.len()).map(|n| format!("\"$S{n}\"")).collect();
@@ -88,15 +120,15 @@ pub(super) fn hello(roots: &[String], token: &str) -> Vec<u8> {
 }
 
 /// The commands that apply a batch. `folders` says how many folders for files in the making each root has
-/// already; `gives` whether the container's user may give files away.
+/// already.
 pub(super) fn apply(
     number: u64,
     groups: &[Group<'_>],
-    carried: Carried,
+    manner: Manner,
     folders: &mut [usize],
-    gives: bool,
 ) -> Vec<u8> {
     let mut text = Text::default();
+    let carried = manner.carried;
     make_folders(&mut text, groups, carried, folders);
     for (n, group) in groups.iter().enumerate() {
         let folder = if carried == Carried::Nothing {
@@ -111,11 +143,13 @@ pub(super) fn apply(
         if group.items.iter().all(|item| item.wanted == Wanted::Gone) {
             remove(&mut text, group, n);
         } else {
-            place(&mut text, group, n, carried, gives);
+            place(&mut text, group, n, manner);
         }
     }
     if carried != Carried::Nothing {
-        for n in 0..folders.len() {
+        // Of a root that is in a mount there is no S.
+        let roots: BTreeSet<_> = groups.iter().map(|group| group.root).collect();
+        for n in roots {
             text.add(&format!("rm -rf \"$S{n}/{CARRIED}\"\n"));
         }
     }
@@ -143,15 +177,21 @@ fn make_folders(text: &mut Text, groups: &[Group<'_>], carried: Carried, folders
 }
 
 fn remove(text: &mut Text, group: &Group<'_>, n: usize) {
-    text.add("{ ").enter(group.folders, false).add(" && rm -rf");
-    for item in &group.items {
-        text.add(" ./").quote(&item.target.name);
+    let names = || group.items.iter().map(|item| item.target.name.as_os_str());
+    text.add("{ ").enter(group.folders, false).add(" && c");
+    for name in names() {
+        text.add(" ").quote(name);
+    }
+    text.add(" && rm -rf");
+    for name in names() {
+        text.add(" ./").quote(name);
     }
     // What is in a folder that is not there is gone.
     text.add(&format!("; }} || {{ e=$?; [ $e = 2 ] || n {n} $e; }}\n"));
 }
 
-fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: bool) {
+fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
+    let carried = manner.carried;
     let is_made = |item: &&&Item| item.wanted != Wanted::Folder;
     let names: Vec<_> = group
         .items
@@ -183,17 +223,28 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, carried: Carried, gives: 
         .items
         .first()
         .and_then(|item| item.owner.as_ref())
-        .filter(|_| gives && !names.is_empty())
+        .filter(|_| manner.gives && !names.is_empty())
     {
         text.and().add("chown -h ").quote(owner.as_ref());
         for name in &names {
             text.add(" ").made(name);
         }
     }
-    if !names.is_empty() {
-        text.and().add("m");
-        for name in &names {
-            text.add(" ").quote(name);
+    match manner.writing {
+        Writing::Rename if !names.is_empty() => {
+            text.and().add("m");
+            for name in &names {
+                text.add(" ").quote(name);
+            }
+        }
+        Writing::Rename => {}
+        Writing::InPlace => {
+            for item in group.items.iter().filter(is_made) {
+                let mode = item.source().map_or(0, |source| source.mode);
+                text.and()
+                    .add(&format!("w {mode:03o} "))
+                    .quote(&item.target.name);
+            }
         }
     }
     text.add(&format!(" || n {n} $?\n"));
@@ -231,21 +282,27 @@ pub(super) struct Expected {
     pub(super) sum: String,
 }
 
-/// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing.
-pub(super) fn sums(number: u64, files: &[Expected]) -> Vec<u8> {
+/// Asks for the words of all processes of the container, a line for each.
+pub(super) fn processes(number: u64) -> Vec<u8> {
+    format!("q\nprintf 'ok {number}\\n'\n").into_bytes()
+}
+
+/// What parts the words of a process in a line.
+pub(super) const BETWEEN_WORDS: char = '\u{1f}';
+
+/// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing; or `mounted` and the
+/// mount that covers it.
+pub(super) fn sums<'a>(number: u64, targets: impl Iterator<Item = &'a ContainerPath>) -> Vec<u8> {
     let mut text = Text::default();
     for ContainerPath {
         root,
         folders,
         name,
-    } in files.iter().map(|file| &file.target)
+    } in targets
     {
         text.add(&format!("R=$R{root}; ")).enter(folders, false);
-        text.add(" && [ -f ./")
-            .quote(name)
-            .add(" ] && printf 'sum %s\\n' \"$(sha256sum <./")
-            .quote(name)
-            .add(")\" || echo sum\n");
+        text.add(" && h ").quote(name);
+        text.add(" || { [ $? = 4 ] && printf 'mounted %s\\n' \"$p\" || echo sum; }\n");
     }
     text.add(&format!("printf 'ok {number}\\n'\n"));
     text.0
@@ -371,7 +428,7 @@ mod tests {
         /// What this machine's shell says to the commands.
         async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
-            let text = [hello(&[root], &self.token()), commands(&mut [1])].concat();
+            let text = [hello(&[root], &[], &self.token()), commands(&mut [1])].concat();
             let script = self.path("script");
             fs::write(&script, text).unwrap();
             Cmd::new("sh")
@@ -386,7 +443,7 @@ mod tests {
         /// The lines after the greeting.
         async fn apply(&self, items: &[Item]) -> Vec<String> {
             let said = self
-                .says(|folders| apply(7, &groups(items), Carried::Nothing, folders, false))
+                .says(|folders| apply(7, &groups(items), Manner::default(), folders))
                 .await;
             said.lines()
                 .skip_while(|line| *line != "ready")
@@ -602,12 +659,8 @@ mod tests {
         let first = [with_mode("x", "1", 0o600)];
         let next = [file("a/x", "2"), file("b/x", "2"), file("c/x", "2")];
         let both = |folders: &mut [usize]| {
-            let first = apply(1, &groups(&first), Carried::Nothing, folders, false);
-            [
-                first,
-                apply(2, &groups(&next), Carried::Nothing, folders, false),
-            ]
-            .concat()
+            let first = apply(1, &groups(&first), Manner::default(), folders);
+            [first, apply(2, &groups(&next), Manner::default(), folders)].concat()
         };
         let said = container.says(both).await;
         assert!(said.ends_with("ready\nok 1\nok 2\n"), "{said}");
@@ -624,8 +677,8 @@ mod tests {
         ];
         let mounted = |folders: &mut [usize]| {
             [
-                b"N=\" $R0/mounted\"\n".to_vec(),
-                apply(7, &groups(&items), Carried::Nothing, folders, false),
+                b"N=\"$R0/mounted$L\"\n".to_vec(),
+                apply(7, &groups(&items), Manner::default(), folders),
             ]
             .concat()
         };
@@ -638,6 +691,128 @@ mod tests {
             fs::read_dir(container.path("app/mounted")).unwrap().count(),
             3
         );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_at_below_or_above_a_mount_of_the_pod() {
+        let container = Container::new();
+        for (file, text) in [("data/app.db", "precious"), ("config.yaml", "cluster")] {
+            let path = container.path("app").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        symlink("data", container.path("app/link")).unwrap();
+        let items = [
+            file("data/app.db", "local"),
+            file("data/new", "local"),
+            file("data/deep/new", "local"),
+            file("link/app.db", "local"),
+            item("data/folder", Wanted::Folder),
+            file("config.yaml", "file"),
+        ];
+        let gone = ["data", "config.yaml", "data/app.db", "link/app.db"]
+            .map(|path| item(path, Wanted::Gone));
+        let replaced = file("data", "a file");
+        let mut batches: Vec<_> = items.iter().chain(&gone).chain([&replaced]).collect();
+        batches.push(&items[0]);
+        for wanted in batches {
+            for writing in [Writing::Rename, Writing::InPlace] {
+                let manner = Manner {
+                    writing,
+                    ..Manner::default()
+                };
+                let mounted = |folders: &mut [usize]| {
+                    let one = [wanted.clone()];
+                    let text = apply(7, &groups(&one), manner, folders);
+                    [b"K=$R0/data$L$R0/config.yaml$L\n".to_vec(), text].concat()
+                };
+                let said = container.says(mounted).await;
+                let refused = format!("no 0 {MOUNTED} {}", container.path("app").display());
+                assert!(said.contains(&refused), "{wanted:?}: {said}");
+            }
+        }
+        let read = |path: &str| fs::read_to_string(container.path("app").join(path)).unwrap();
+        assert_eq!(
+            ["data/app.db", "config.yaml"].map(read),
+            ["precious", "cluster"]
+        );
+        assert_eq!(fs::read_dir(container.path("app/data")).unwrap().count(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_target_in_a_mount_is_not_touched() {
+        let container = Container::new();
+        let root = container.path("app/made/here").display().to_string();
+        let mount = Mount {
+            path: container.path("app").display().to_string(),
+            volume: "claim `x`".to_owned(),
+        };
+        // As where the mounts cannot be read: then the pod's spec tells.
+        let text = hello(&[root], &[mount], &container.token());
+        let text = String::from_utf8(text)
+            .unwrap()
+            .replace("/proc/self/mountinfo", "/nowhere");
+        let script = container.path("script");
+        fs::write(&script, text).unwrap();
+        let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
+        let mounted = format!("mounted 0 {}\n", container.path("app").display());
+        assert!(said.contains(&mounted), "{said}");
+        assert_eq!(fs::read_dir(container.path("app")).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_written_in_place_stays_the_same_one() {
+        use std::os::unix::fs::MetadataExt;
+        let container = Container::new();
+        fs::write(container.path("app/x"), "a longer text than what comes").unwrap();
+        symlink("nowhere", container.path("app/link")).unwrap();
+        let number = |path: &str| fs::metadata(container.path(path)).unwrap().ino();
+        let before = number("app/x");
+        let items = [
+            with_mode("x", "text", 0o755),
+            file("new", "new"),
+            file("link", "no link"),
+            item("folder", Wanted::Folder),
+            item("other", Wanted::Link("x".into())),
+        ];
+        let manner = Manner {
+            writing: Writing::InPlace,
+            ..Manner::default()
+        };
+        let said = container
+            .says(|folders| apply(7, &groups(&items), manner, folders))
+            .await;
+        assert!(said.ends_with("ready\nok 7\n"), "{said}");
+        assert_eq!(number("app/x"), before);
+        let read = |path: &str| fs::read_to_string(container.path("app").join(path)).unwrap();
+        assert_eq!(
+            ["x", "new", "link", "other"].map(read),
+            ["text", "new", "no link", "text"]
+        );
+        let mode = fs::metadata(container.path("app/x"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o755);
+    }
+
+    #[tokio::test]
+    async fn the_processes_are_told_by_their_words() {
+        let container = Container::new();
+        let mut sleeper = std::process::Command::new("sleep")
+            .arg("61")
+            .spawn()
+            .unwrap();
+        let said = container.says(|_| processes(3)).await;
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+        let words = format!("proc sleep{BETWEEN_WORDS}61");
+        assert!(
+            said.lines()
+                .any(|line| line.trim_end_matches(BETWEEN_WORDS) == words),
+            "{said}"
+        );
+        assert!(said.ends_with("ok 3\n"), "{said}");
     }
 
     #[tokio::test]
@@ -673,7 +848,11 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let script = dir.path().join("script");
-        fs::write(&script, hello(&[file.display().to_string()], ".devk-x")).unwrap();
+        fs::write(
+            &script,
+            hello(&[file.display().to_string()], &[], ".devk-x"),
+        )
+        .unwrap();
         let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
         assert!(said.contains("end refused 0\n"), "{said}");
     }
@@ -682,20 +861,18 @@ mod tests {
     async fn sums_are_told_in_order_with_gaps() {
         let container = Container::new();
         fs::write(container.path("app/x"), "text").unwrap();
-        let file = |path: &str| Expected {
-            path: path.into(),
-            target: ContainerPath::below(0, Path::new(path)).unwrap(),
-            sum: String::new(),
-        };
+        let targets = ["gone", "x", "no/folder", "covered"]
+            .map(|path| ContainerPath::below(0, Path::new(path)).unwrap());
         let said = container
-            .says(|_| sums(1, &["gone", "x", "no/folder"].map(file)))
+            .says(|_| [b"K=$R0/covered$L\n".to_vec(), sums(1, targets.iter())].concat())
             .await;
         let sums: Vec<_> = said
             .lines()
-            .filter(|line| line.starts_with("sum"))
+            .filter(|line| line.starts_with("sum") || line.starts_with("mounted"))
             .collect();
         let digest = "982d9e3eb996f559e633f4d194def3761d909f5a3b647d1a851fead67c32c9d1";
-        assert_eq!(sums, ["sum", &format!("sum {digest}  -"), "sum"]);
+        let mounted = format!("mounted {}", container.path("app/covered").display());
+        assert_eq!(sums, ["sum", &format!("sum {digest}  -"), "sum", &mounted]);
     }
 
     #[tokio::test]

@@ -1,5 +1,7 @@
 //! What `devk status` tells of sync.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::trace::Latency;
@@ -35,6 +37,21 @@ pub struct ContainerStatus {
     pub refused: Option<String>,
     /// What failed last, and is tried again.
     pub trouble: Option<String>,
+    /// How saves reach the program in it, in words for the user; null before that was looked at.
+    pub serving: Option<String>,
+    /// Saved paths that something which the pod mounts covers: nothing is written there, and no build changes it.
+    pub covered: Vec<Covered>,
+}
+
+/// A saved path that is not the image's in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Covered {
+    /// Relative to the build context.
+    pub path: PathBuf,
+    /// Where the mount is, an absolute path in the container.
+    pub mount: String,
+    /// What is mounted, in words for the user.
+    pub volume: String,
 }
 
 impl ContainerStatus {

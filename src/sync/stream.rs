@@ -2,7 +2,7 @@
 //!
 //! Opened once and kept: a line through an open stream takes 2 ms, a new one more than ten times that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,8 +11,9 @@ use tokio::time::timeout;
 
 use super::batch::{ContainerPath, Item};
 use super::carry;
+use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
-use super::script::{self, Carried, Expected};
+use super::script::{self, Carried, Expected, Manner, Writing};
 use crate::hex::hex;
 
 /// How long a shell may take to answer, beyond what the bytes it was sent explain.
@@ -25,6 +26,8 @@ pub(super) const RUN: Duration = Duration::from_secs(300);
 const LAST_WORDS: Duration = Duration::from_millis(50);
 /// Bytes kept of what is said.
 const KEPT: usize = 16 * 1024;
+/// A batch of which something fails is sent in at most this many parts; what is left fails, and is tried again.
+const MOST_PARTS: usize = 64;
 /// Batches with more content than this, in bytes, are carried by a process of their own: the shell reads
 /// 7 MB a second, `tar` as much as the API server moves.
 const INLINE: u64 = 128 * 1024;
@@ -43,6 +46,18 @@ pub enum Trouble {
 pub struct Failure {
     pub target: ContainerPath,
     pub why: String,
+    /// The mount of the pod that covers the path, an absolute path in the container. Trying again is of no use.
+    pub mount: Option<String>,
+}
+
+impl Failure {
+    pub(super) fn new(target: ContainerPath, why: impl Into<String>) -> Self {
+        Self {
+            target,
+            why: why.into(),
+            mount: None,
+        }
+    }
 }
 
 /// What came of a batch.
@@ -51,6 +66,38 @@ pub struct Applied {
     pub failures: Vec<Failure>,
     /// Of files that were read while they were sent: the SHA-256 of what was sent, None if that is not whole.
     pub streamed: BTreeMap<ContainerPath, Option<[u8; 32]>>,
+}
+
+/// What stands at a path of the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Sum {
+    /// A file of this SHA-256, in hexadecimal digits.
+    Of(String),
+    NoFile,
+    /// Whatever stands there, this mount of the pod has brought it.
+    Mounted(String),
+}
+
+/// A group of paths that failed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FailedGroup {
+    number: usize,
+    status: i32,
+    /// The mount that covers it; empty for none.
+    mount: String,
+}
+
+impl FailedGroup {
+    /// Reads `no NUMBER STATUS MOUNT`. A program may have printed something before it in the same line.
+    fn read(line: &str) -> Option<Self> {
+        let (_, rest) = line.split_once("no ")?;
+        let mut words = rest.splitn(3, ' ');
+        Some(Self {
+            number: words.next()?.parse().ok()?,
+            status: words.next()?.parse().ok()?,
+            mount: words.next().unwrap_or_default().to_owned(),
+        })
+    }
 }
 
 /// How a command in a container ended.
@@ -78,6 +125,8 @@ pub struct Stream {
     exec: ContainerExec,
     /// By target folder, where files are made.
     stages: Vec<PathBuf>,
+    /// Target folders that are in a mount of the pod, with that.
+    mounted: BTreeMap<usize, String>,
     /// By target folder, how many folders for files in the making there are.
     folders: Vec<usize>,
     tools: Tools,
@@ -97,15 +146,17 @@ impl std::fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Opens a shell in a container, for files below the target folders `roots` (absolute paths there).
+    /// Opens a shell in a container, for files below the target folders `roots` (absolute paths there). Nothing is ever
+    /// written where the pod mounts something.
     ///
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if there is no shell or a folder cannot be written.
     pub async fn open(
         client: &Client,
-        place: &ContainerRef,
+        container: &Container,
         roots: &[String],
     ) -> Result<Self, Trouble> {
+        let Container { place, mounts, .. } = container;
         let exec = ContainerExec::start(client, place, &["sh"])
             .await
             .map_err(Trouble::Lost)?;
@@ -114,13 +165,16 @@ impl Stream {
             place: place.clone(),
             exec,
             stages: vec![PathBuf::new(); roots.len()],
+            mounted: BTreeMap::new(),
             folders: vec![1; roots.len()],
             tools: Tools::default(),
             number: 0,
             partial: Vec::new(),
             errors: Vec::new(),
         };
-        stream.send(&script::hello(roots, &token()?)).await?;
+        stream
+            .send(&script::hello(roots, mounts, &token()?))
+            .await?;
         timeout(ANSWER, stream.greeting(roots))
             .await
             .map_err(|_| silent())??;
@@ -134,8 +188,8 @@ impl Stream {
             let line = String::from_utf8_lossy(&line).into_owned();
             match line.split_once(' ').unwrap_or((&line, "")) {
                 ("ready", "") => return Ok(()),
-                ("root", rest) => self
-                    .stage(rest)
+                ("root" | "mounted", rest) => self
+                    .root(line.starts_with("mounted"), rest)
                     .ok_or_else(|| Trouble::Lost(format!("the shell said `{line}`")))?,
                 ("has", "tar") => self.tools.tar = true,
                 ("has", "head") => self.tools.head = true,
@@ -147,20 +201,69 @@ impl Stream {
         }
     }
 
-    fn stage(&mut self, rest: &str) -> Option<()> {
+    fn root(&mut self, is_mounted: bool, rest: &str) -> Option<()> {
         let (n, path) = rest.split_once(' ')?;
-        *self.stages.get_mut(n.parse::<usize>().ok()?)? = PathBuf::from(path);
+        let n = n.parse::<usize>().ok()?;
+        if is_mounted {
+            self.mounted.insert(n, path.to_owned());
+        } else {
+            *self.stages.get_mut(n)? = PathBuf::from(path);
+        }
         Some(())
     }
 
-    /// Brings every path of a batch to what it should be, each of them at once or not at all.
+    /// Brings every path of a batch to what it should be, each of them at once or not at all. One that fails does not
+    /// keep the others from it.
     ///
     /// # Errors
     /// [`Trouble::Lost`]: nothing is known of the batch.
-    pub async fn apply(&mut self, items: &[Item]) -> Result<Applied, Trouble> {
+    pub(super) async fn apply(
+        &mut self,
+        items: &[Item],
+        writing: Writing,
+    ) -> Result<Applied, Trouble> {
+        let (mounted, items): (Vec<Item>, Vec<Item>) = items
+            .iter()
+            .cloned()
+            .partition(|item| self.mounted.contains_key(&item.target.root));
+        let mut applied = Applied::default();
+        let mut parts = vec![items];
+        for number in 0.. {
+            let Some(part) = parts.pop() else { break };
+            let mut of_part = self.apply_groups(&part, writing).await?;
+            let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
+            // Paths of one folder fail together: halving tells which of them it was.
+            if failed.len() > 1 && number < MOST_PARTS {
+                of_part.failures.clear();
+                of_part
+                    .streamed
+                    .retain(|target, _| !failed.contains(target));
+                let again = part
+                    .into_iter()
+                    .filter(|item| failed.contains(&item.target));
+                let mut first: Vec<_> = again.collect();
+                let second = first.split_off(first.len() / 2);
+                parts.extend([first, second]);
+            }
+            applied.streamed.extend(of_part.streamed);
+            applied.failures.extend(of_part.failures);
+        }
+        for item in mounted {
+            applied.failures.push(Failure {
+                mount: self.mounted.get(&item.target.root).cloned(),
+                ..Failure::new(item.target, MOUNTED)
+            });
+        }
+        Ok(applied)
+    }
+
+    async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
+        let mut applied = Applied::default();
+        if items.is_empty() {
+            return Ok(applied);
+        }
         let groups = script::groups(items);
         let carried = self.carried(items);
-        let mut applied = Applied::default();
         if carried != Carried::Nothing {
             let cargo = carry::cargo(&groups, carried);
             for (root, stage) in self.stages.iter().enumerate() {
@@ -173,33 +276,38 @@ impl Stream {
         }
         self.number += 1;
         self.errors.clear();
-        let text = script::apply(
-            self.number,
-            &groups,
+        let manner = Manner {
             carried,
-            &mut self.folders,
-            self.tools.root,
-        );
+            writing,
+            gives: self.tools.root,
+        };
+        let text = script::apply(self.number, &groups, manner, &mut self.folders);
         let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
         self.send(&text).await?;
         let failed = timeout(patience, self.verdict(self.number))
             .await
             .map_err(|_| silent())??;
-        if !failed.is_empty() {
-            let said = self.last_words().await;
-            for (group, status) in failed {
-                let items = groups.get(group).map_or(&[][..], |group| &group.items);
-                let why = if status == script::OUTSIDE {
-                    LEADS_OUT
-                } else {
-                    said.as_str()
-                };
-                let failure = |item: &&Item| Failure {
-                    target: item.target.clone(),
-                    why: why.to_owned(),
-                };
-                applied.failures.extend(items.iter().map(failure));
-            }
+        if failed.is_empty() {
+            return Ok(applied);
+        }
+        let said = self.last_words().await;
+        for FailedGroup {
+            number,
+            status,
+            mount,
+        } in failed
+        {
+            let items = groups.get(number).map_or(&[][..], |group| &group.items);
+            let why = match status {
+                script::OUTSIDE => LEADS_OUT,
+                script::MOUNTED => MOUNTED,
+                _ => said.as_str(),
+            };
+            let failure = |item: &&Item| Failure {
+                mount: (status == script::MOUNTED).then(|| mount.clone()),
+                ..Failure::new(item.target.clone(), why)
+            };
+            applied.failures.extend(items.iter().map(failure));
         }
         Ok(applied)
     }
@@ -219,8 +327,8 @@ impl Stream {
         }
     }
 
-    /// The groups that failed, with their status.
-    async fn verdict(&mut self, number: u64) -> Result<Vec<(usize, i32)>, Trouble> {
+    /// The groups that failed.
+    async fn verdict(&mut self, number: u64) -> Result<Vec<FailedGroup>, Trouble> {
         let mut failed = Vec::new();
         let end = format!("ok {number}");
         loop {
@@ -229,11 +337,30 @@ impl Stream {
             if line == end {
                 return Ok(failed);
             }
-            let mut words = line.split(' ').skip_while(|word| *word != "no").skip(1);
-            if let (Some(Ok(group)), Some(Ok(status))) =
-                (words.next().map(str::parse), words.next().map(str::parse))
-            {
-                failed.push((group, status));
+            failed.extend(FailedGroup::read(&line));
+        }
+    }
+
+    /// The words of every process of the container, this shell's left out.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`].
+    pub(super) async fn processes(&mut self) -> Result<Vec<Vec<String>>, Trouble> {
+        self.number += 1;
+        let text = script::processes(self.number);
+        self.send(&text).await?;
+        let end = format!("ok {}", self.number);
+        let mut processes = Vec::new();
+        loop {
+            let line = timeout(ANSWER, self.line()).await.map_err(|_| silent())??;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line == end {
+                return Ok(processes);
+            }
+            if let Some(words) = line.strip_prefix("proc ") {
+                let words = words.split(script::BETWEEN_WORDS);
+                let words = words.filter(|word| !word.is_empty());
+                processes.push(words.map(str::to_owned).collect());
             }
         }
     }
@@ -267,35 +394,49 @@ impl Stream {
         }
     }
 
-    /// The SHA-256 of files in the container, in hexadecimal digits, in their order; None where there is
-    /// no file.
+    /// The SHA-256 of files in the container, in their order.
     ///
     /// # Errors
     /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
-    pub(super) async fn sums(
-        &mut self,
-        files: &[Expected],
-    ) -> Result<Vec<Option<String>>, Trouble> {
+    pub(super) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Sum>, Trouble> {
         if !self.tools.sha256sum {
             return Err(Trouble::NeedsRebuild(
                 "the image has no `sha256sum`, so nothing can be compared".to_owned(),
             ));
         }
         self.number += 1;
-        let text = script::sums(self.number, files);
+        let asked = files
+            .iter()
+            .map(|file| &file.target)
+            .filter(|target| !self.mounted.contains_key(&target.root));
+        let text = script::sums(self.number, asked);
         self.send(&text).await?;
         let mut sums = Vec::new();
-        while sums.len() < files.len() {
-            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            if let Some(sum) = line.strip_prefix("sum") {
-                sums.push(sum.split_whitespace().next().map(str::to_owned));
-            }
+        for file in files {
+            let sum = match self.mounted.get(&file.target.root) {
+                Some(mount) => Sum::Mounted(mount.clone()),
+                None => self.sum().await?,
+            };
+            sums.push(sum);
         }
         timeout(ANSWER, self.verdict(self.number))
             .await
             .map_err(|_| silent())??;
         Ok(sums)
+    }
+
+    async fn sum(&mut self) -> Result<Sum, Trouble> {
+        loop {
+            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if let Some(mount) = line.strip_prefix("mounted ") {
+                return Ok(Sum::Mounted(mount.to_owned()));
+            }
+            if let Some(sum) = line.strip_prefix("sum") {
+                let sum = sum.split_whitespace().next();
+                return Ok(sum.map_or(Sum::NoFile, |sum| Sum::Of(sum.to_owned())));
+            }
+        }
     }
 
     /// Waits until the shell is gone, and tells why. To be asked while there is nothing to send.
@@ -350,6 +491,7 @@ impl Stream {
     }
 }
 
+const MOUNTED: &str = "the pod mounts something over it";
 const LEADS_OUT: &str = "a symbolic link in the container leads out of the target folder";
 
 /// What tells this stream's files in the making from another's.

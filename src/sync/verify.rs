@@ -10,8 +10,48 @@ use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
 use super::engine::{Settings, Shared, SyncEngine};
 use super::script::Expected;
-use super::stream::{Stream, Trouble};
+use super::status::Covered;
+use super::stream::{Stream, Sum, Trouble};
 use crate::hex::hex;
+
+/// What was compared, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Comparison {
+    /// How many containers were asked.
+    pub containers: usize,
+    /// How many files were compared, in all of them together.
+    pub files: usize,
+    pub differences: Vec<Difference>,
+    /// What is not the image's in a container, and was not compared.
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A path of the build context that is covered in a container by what the pod mounts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub pod: String,
+    pub container: String,
+    #[serde(flatten)]
+    pub covered: Covered,
+}
+
+impl Comparison {
+    /// Everything that was compared is equal, and that is not nothing.
+    pub fn is_equal(&self) -> bool {
+        self.differences.is_empty() && self.containers > 0
+    }
+}
+
+impl Extend<Self> for Comparison {
+    fn extend<T: IntoIterator<Item = Self>>(&mut self, others: T) {
+        for other in others {
+            self.containers += other.containers;
+            self.files += other.files;
+            self.differences.extend(other.differences);
+            self.left_out.extend(other.left_out);
+        }
+    }
+}
 
 /// A path that is not in a container as it is in the working tree, or a container that cannot be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,29 +66,31 @@ pub struct Difference {
 
 impl SyncEngine {
     /// Compares every file that was synced since the image was built, in every container that runs it.
-    pub async fn verify(
-        self: &Arc<Self>,
-        client: &Client,
-        containers: &Containers,
-    ) -> Vec<Difference> {
+    pub async fn verify(self: &Arc<Self>, client: &Client, containers: &Containers) -> Comparison {
         let Settings {
             reference, rules, ..
         } = self.settings();
-        let ours = containers
+        let ours: Vec<_> = containers
             .values()
-            .filter(|container| container.image == *reference);
+            .filter(|container| container.image == *reference)
+            .collect();
         let engine = self.clone();
+        let mut all = Comparison::default();
         // Files of any size are read for their hash.
-        let here = match tokio::task::spawn_blocking(move || engine.shared().here()).await {
-            Ok(here) => here,
-            Err(why) => {
-                return ours
-                    .map(|container| difference(container, None, why.to_string()))
-                    .collect();
+        match tokio::task::spawn_blocking(move || engine.shared().here()).await {
+            Ok(here) => {
+                let compared = ours
+                    .iter()
+                    .map(|container| compare(client, rules.roots(), container, &here));
+                all.extend(futures::future::join_all(compared).await);
             }
-        };
-        let verified = ours.map(|container| verify(client, rules.roots(), container, &here));
-        futures::future::join_all(verified).await.concat()
+            Err(why) => {
+                let difference =
+                    |container: &&Container| difference(container, None, why.to_string());
+                all.differences = ours.iter().map(difference).collect();
+            }
+        }
+        all
     }
 }
 
@@ -93,42 +135,57 @@ impl Shared {
     }
 }
 
-async fn verify(
+async fn compare(
     client: &Client,
     roots: &[String],
     container: &Container,
     here: &Here,
-) -> Vec<Difference> {
+) -> Comparison {
     let sums = async {
-        Stream::open(client, &container.place, roots)
+        Stream::open(client, container, roots)
             .await?
             .sums(&here.expected)
             .await
     };
     match sums.await {
-        Ok(sums) => differences(container, here, sums),
-        Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => {
-            vec![difference(container, None, why)]
-        }
+        Ok(sums) => compared(container, here, sums),
+        Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => Comparison {
+            differences: vec![difference(container, None, why)],
+            ..Comparison::default()
+        },
     }
 }
 
 /// `sums` are what the container has of the expected files, in their order.
-fn differences(container: &Container, here: &Here, sums: Vec<Option<String>>) -> Vec<Difference> {
-    let wrong = here
-        .expected
-        .iter()
-        .zip(sums)
-        .filter_map(|(expected, sum)| match sum {
-            Some(sum) if sum == expected.sum => None,
-            Some(_) => Some((expected, "its content differs")),
-            None => Some((expected, "it is not there")),
-        });
-    let wrong = wrong.map(|(expected, why)| (expected.path.clone(), why.to_owned()));
-    wrong
-        .chain(here.unreadable.clone())
-        .map(|(path, why)| difference(container, Some(path), why))
-        .collect()
+fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
+    let mut found = Comparison {
+        containers: 1,
+        ..Comparison::default()
+    };
+    for (expected, sum) in here.expected.iter().zip(sums) {
+        let why = match sum {
+            Sum::Mounted(mount) => {
+                found.left_out.push(LeftOut {
+                    pod: container.place.pod.clone(),
+                    container: container.place.container.clone(),
+                    covered: container.covered(&expected.path, &mount),
+                });
+                continue;
+            }
+            Sum::Of(sum) if sum == expected.sum => None,
+            Sum::Of(_) => Some("its content differs"),
+            Sum::NoFile => Some("it is not there"),
+        };
+        found.files += 1;
+        let path = || Some(expected.path.clone());
+        found
+            .differences
+            .extend(why.map(|why| difference(container, path(), why.to_owned())));
+    }
+    let unreadable = here.unreadable.iter().cloned();
+    let unreadable = unreadable.map(|(path, why)| difference(container, Some(path), why));
+    found.differences.extend(unreadable);
+    found
 }
 
 fn difference(container: &Container, path: Option<PathBuf>, why: String) -> Difference {
@@ -147,6 +204,8 @@ mod tests {
 
     use tokio::sync::{mpsc, watch};
 
+    use super::super::batch::ContainerPath;
+    use super::super::containers::Mount;
     use super::super::engine::Surroundings;
     use super::super::exec::ContainerRef;
     use super::super::journal::Seen;
@@ -196,6 +255,40 @@ mod tests {
             .unwrap()
     }
 
+    #[test]
+    fn what_a_mount_covers_is_left_out_and_nothing_compared_is_not_equal() {
+        let place = ContainerRef {
+            namespace: "shop".to_owned(),
+            pod: "api-1".to_owned(),
+            container: "api".to_owned(),
+        };
+        let container = Container {
+            mounts: vec![Mount {
+                path: "/app/data/".to_owned(),
+                volume: "claim `data`".to_owned(),
+            }],
+            ..Container::of_test(place)
+        };
+        let expected = |path: &str| Expected {
+            path: path.into(),
+            target: ContainerPath::below(0, Path::new(path)).unwrap(),
+            sum: "1".to_owned(),
+        };
+        let here = Here {
+            expected: vec![expected("data/x"), expected("y")],
+            unreadable: vec![],
+        };
+        let sums = vec![
+            Sum::Mounted("/app/data".to_owned()),
+            Sum::Of("1".to_owned()),
+        ];
+        let found = compared(&container, &here, sums);
+        assert!(found.is_equal());
+        assert_eq!((found.files, found.left_out.len()), (1, 1));
+        assert_eq!(found.left_out[0].covered.volume, "claim `data`");
+        assert!(!Comparison::default().is_equal());
+    }
+
     #[tokio::test]
     async fn a_file_that_cannot_be_read_does_not_hide_the_others() {
         let dir = tempfile::tempdir().unwrap();
@@ -220,15 +313,14 @@ mod tests {
             container: "api".to_owned(),
         };
         let container = Container {
-            place,
             image: engine.settings().reference.clone(),
+            ..Container::of_test(place)
         };
-        let found = differences(
-            &container,
-            &here,
-            vec![Some(here.expected[0].sum.clone()), None],
-        );
-        let found: Vec<_> = found
+        let sums = vec![Sum::Of(here.expected[0].sum.clone()), Sum::NoFile];
+        let comparison = compared(&container, &here, sums);
+        assert_eq!((comparison.containers, comparison.files), (1, 2));
+        let found: Vec<_> = comparison
+            .differences
             .iter()
             .map(|one| (one.path.as_deref().unwrap(), one.why.as_str()))
             .collect();

@@ -2,6 +2,7 @@
 
 mod doubt;
 mod reading;
+mod served;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::batch::Item;
 use super::containers::{Container, Containers};
 use super::engine::{GONE_FOR, Shared};
+use super::serving::Serving;
 use super::status::ContainerStatus;
 use super::stream::{Applied, Failure, RUN, Stream, Trouble};
 use super::trace::Clock;
@@ -22,12 +24,15 @@ use crate::again::Pauses;
 use crate::error::internal;
 use doubt::Doubt;
 use reading::{Batch, Read};
+pub(super) use served::NO_RELOADER;
 
 /// Paths in a batch.
 const MOST: usize = 2000;
 /// Pauses between attempts.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// Between two looks at the processes of a container that has just been started.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Keeps a worker for every container that runs the image.
 pub(super) async fn keep(
@@ -81,6 +86,8 @@ struct Worker {
     doubts: BTreeMap<PathBuf, Doubt>,
     /// Commands that did not end.
     hung: BTreeSet<Vec<String>>,
+    /// What was seen to notice saves in it.
+    serving: Option<Serving>,
 }
 
 impl Worker {
@@ -95,6 +102,7 @@ impl Worker {
             failed,
             doubts,
             hung,
+            serving: None,
         }
     }
 
@@ -111,7 +119,7 @@ impl Worker {
                 return;
             };
             let Some(client) = client else { continue };
-            let trouble = match Stream::open(&client, &self.container.place, &roots).await {
+            let trouble = match Stream::open(&client, &self.container, &roots).await {
                 Ok(stream) => {
                     pauses.reset();
                     let hung = self.hung.first().map(|command| endless(command));
@@ -149,6 +157,9 @@ impl Worker {
     async fn serve(&mut self, mut stream: Stream) -> Trouble {
         let mut generation = self.shared.generation.subscribe();
         let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        if let Err(trouble) = self.look(&mut stream).await {
+            return trouble;
+        }
         loop {
             generation.mark_unchanged();
             let batch = match self.batch().await {
@@ -171,6 +182,11 @@ impl Worker {
                     return Trouble::Lost("the session ends".to_owned());
                 },
                 () = tokio::time::sleep(pauses.now()), if !self.is_settled() => {}
+                () = tokio::time::sleep(LOOK_AGAIN), if self.may_be_starting() => {
+                    if let Err(trouble) = self.look(&mut stream).await {
+                        return trouble;
+                    }
+                }
             }
         }
     }
@@ -221,12 +237,17 @@ impl Worker {
 
     /// Whether all of it is in place.
     async fn apply(&mut self, stream: &mut Stream, batch: Batch) -> Result<bool, Trouble> {
-        let items: Vec<Item> = batch.items.iter().map(|read| read.item.clone()).collect();
-        let applied = if items.is_empty() {
+        let (serving, unserved) = self.unserved(stream, &batch).await?;
+        let is_sent = |read: &&Read| !unserved.contains(&read.path);
+        let sent: Vec<_> = batch.items.iter().filter(is_sent).collect();
+        let items: Vec<Item> = sent.iter().map(|read| read.item.clone()).collect();
+        let writing = serving.map_or_else(Default::default, Serving::writing);
+        let mut applied = if items.is_empty() {
             Applied::default()
         } else {
-            stream.apply(&items).await?
+            stream.apply(&items, writing).await?
         };
+        let covered = self.take_covered(&sent, &mut applied);
         let at = Instant::now();
         let is_failed = |read: &&Read| {
             applied
@@ -234,7 +255,10 @@ impl Worker {
                 .iter()
                 .any(|failure| failure.target == read.item.target)
         };
-        let (failed, done): (Vec<_>, Vec<_>) = batch.items.iter().partition(is_failed);
+        let (failed, done): (Vec<_>, Vec<_>) = sent
+            .into_iter()
+            .filter(|read| !covered.contains(&read.path))
+            .partition(is_failed);
         let unread = batch
             .unread
             .first()
@@ -318,6 +342,29 @@ impl Worker {
             wrong = wrong.or((ran.code != 0).then(failed));
         }
         Ok((wrong, false))
+    }
+
+    /// Takes what a mount of the pod covers out of the failures, and tells it. The answer is those paths.
+    fn take_covered(&self, sent: &[&Read], applied: &mut Applied) -> BTreeSet<PathBuf> {
+        let mut covered = vec![];
+        applied.failures.retain(|failure| {
+            let Some(mount) = &failure.mount else {
+                return true;
+            };
+            let of_target = sent
+                .iter()
+                .filter(|read| read.item.target == failure.target);
+            covered.extend(of_target.map(|read| self.container.covered(&read.path, mount)));
+            false
+        });
+        let paths = covered.iter().map(|covered| covered.path.clone()).collect();
+        if !covered.is_empty() {
+            self.tell(|status| {
+                status.covered.retain(|old| !covered.contains(old));
+                status.covered.extend(covered);
+            });
+        }
+        paths
     }
 
     fn failure(&self, failure: &Failure) -> String {

@@ -24,6 +24,7 @@ mod relay;
 mod release;
 mod reload;
 mod results;
+mod saves;
 mod status;
 mod stray_environment;
 mod support;

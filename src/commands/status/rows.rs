@@ -2,7 +2,7 @@
 
 use super::{Live, PodStatus, ReleaseStatus};
 use crate::bridge::record::Record;
-use crate::sync::status::SyncStatus;
+use crate::sync::status::{Covered, SyncStatus};
 use crate::sync::trace::Latency;
 
 /// What is at work in a session.
@@ -48,9 +48,21 @@ pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
             words[1].to_owned(),
         ]
     };
-    let of_containers = sync.containers.iter().filter_map(|c| {
-        let why = c.refused.as_ref().or(c.trouble.as_ref())?;
-        Some(format!("{}: {why}", c.pod))
+    let of_containers = sync.containers.iter().flat_map(|c| {
+        let why = c.refused.iter().chain(&c.trouble).cloned();
+        let covered = c.covered.iter().map(|covered| {
+            let Covered {
+                path,
+                mount,
+                volume,
+            } = covered;
+            format!(
+                "`{}` stays here: {volume} is mounted at `{mount}`",
+                path.display()
+            )
+        });
+        let lines = c.serving.iter().cloned().chain(why).chain(covered);
+        lines.map(|line| format!("{}: {line}", c.pod))
     });
     let troubles = sync.troubles.iter().cloned().chain(of_containers);
     std::iter::once(row([&state, &took.unwrap_or_default()]))

@@ -21,7 +21,7 @@ pub(super) struct Auto {
     pub(super) elsewhere: usize,
     /// Folders and files that a RUN mounts, with its line.
     pub(super) mounted: Vec<(PathBuf, u32)>,
-    /// None: nothing would notice a changed file.
+    /// What the command starts that is known to notice changed files.
     pub(super) reloader: Option<&'static str>,
     /// The root of each of `copies`.
     pub(super) roots: Vec<Option<usize>>,
@@ -151,10 +151,7 @@ impl Auto {
         match self.destination(path, rules) {
             Err(why) => Verdict::Rebuild(why),
             Ok(None) => Verdict::Ignore("no COPY takes it"),
-            Ok(Some(to)) if self.reloader.is_some() => Verdict::Sync(to),
-            Ok(Some(_)) => Verdict::Rebuild(
-                "no known reloader runs in the container; name what follows with `run:`".to_owned(),
-            ),
+            Ok(Some(to)) => Verdict::Sync(to),
         }
     }
 

@@ -15,11 +15,10 @@ fn worker(files: &[&str]) -> (tempfile::TempDir, Worker) {
         pod: "pod".to_owned(),
         container: "api".to_owned(),
     };
-    let container = Container {
-        image: "api:1".to_owned(),
-        place,
-    };
-    (dir, Worker::new(shared, "id".to_owned(), container))
+    (
+        dir,
+        Worker::new(shared, "id".to_owned(), Container::of_test(place)),
+    )
 }
 
 fn seen(worker: &Worker, path: &str) -> Seen {

@@ -1,0 +1,195 @@
+//! How saves reach the program that runs in a container, by what runs there. Pure.
+
+use std::path::Path;
+
+use super::reloader;
+use super::script::Writing;
+
+/// What notices saved files in a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Serving {
+    /// A program that notices changed files by itself.
+    Reloader(&'static str),
+    /// A server that reads a file for each request.
+    FileServer(&'static str),
+}
+
+/// Servers that do nothing but read files, and PHP, whose scripts are read for each request.
+const FILE_SERVERS: [&str; 9] = [
+    "httpd",
+    "apache2",
+    "nginx",
+    "lighttpd",
+    "caddy",
+    "php",
+    "php-fpm",
+    "http.server",
+    "http-server",
+];
+
+/// What runs beside a program and serves nothing: shells, what starts and reaps others, and what devk runs itself.
+const ASIDE: [&str; 14] = [
+    "sh",
+    "bash",
+    "ash",
+    "dash",
+    "tini",
+    "docker-init",
+    "dumb-init",
+    "pause",
+    "sleep",
+    "tail",
+    "tr",
+    "tar",
+    "head",
+    "cat",
+];
+
+impl Serving {
+    /// What the processes of a container are, each told by its words. None: nothing there is known to notice a file.
+    pub(super) fn of(processes: &[Vec<String>]) -> Option<Self> {
+        let reloader = processes
+            .iter()
+            .find_map(|words| reloader::of_process(&switched(words)));
+        reloader
+            .map(Self::Reloader)
+            .or_else(|| file_server(processes))
+    }
+
+    /// Whether a save of this path, absolute in the container, reaches the program. A server reads its own settings
+    /// once.
+    pub(super) fn takes(self, path: &Path) -> bool {
+        match self {
+            Self::Reloader(_) => true,
+            Self::FileServer(_) => !is_configuration(path),
+        }
+    }
+
+    pub(super) fn writing(self) -> Writing {
+        match self {
+            Self::Reloader(program) if reloader::needs_same_file(program) => Writing::InPlace,
+            _ => Writing::Rename,
+        }
+    }
+
+    /// In words for the user.
+    pub(super) fn told(self) -> String {
+        match (self, self.writing()) {
+            (Self::Reloader(program), Writing::InPlace) => {
+                format!("`{program}` restarts with each save, written in place")
+            }
+            (Self::Reloader(program), Writing::Rename) => format!("`{program}` reloads"),
+            (Self::FileServer(program), _) => format!("`{program}` reads files at each request"),
+        }
+    }
+}
+
+/// A switch that is off is none.
+fn switched(words: &[String]) -> Vec<String> {
+    let is_off = |word: &&String| {
+        word.split_once('=').is_some_and(|(name, value)| {
+            name == "FLASK_DEBUG" && matches!(value, "" | "0" | "false")
+        })
+    };
+    words.iter().filter(|word| !is_off(word)).cloned().collect()
+}
+
+/// The server, if nothing but servers runs: beside another program it is a proxy, and does not read that one's files.
+fn file_server(processes: &[Vec<String>]) -> Option<Serving> {
+    let mut found = None;
+    for words in processes {
+        let words: Vec<_> = words
+            .iter()
+            .flat_map(|word| word.split_whitespace())
+            .collect();
+        let names = |program: &&str| reloader::names_program(&words[..words.len().min(3)], program);
+        let is_aside = words.first().is_none_or(|word| {
+            let name = word
+                .trim_start_matches('-')
+                .rsplit('/')
+                .next()
+                .unwrap_or_default();
+            ASIDE.contains(&name)
+        });
+        if is_aside {
+            continue;
+        }
+        found = Some(FILE_SERVERS.into_iter().find(names)?);
+    }
+    found.map(Serving::FileServer)
+}
+
+fn is_configuration(path: &Path) -> bool {
+    let is_named = |name: &str| matches!(name, "etc" | "conf" | "conf.d" | "Caddyfile");
+    let names = || path.iter().filter_map(|part| part.to_str());
+    let end = path.extension().and_then(|end| end.to_str());
+    names().any(is_named) || matches!(end, Some("conf" | "ini"))
+}
+
+/// The programs of a container, for a user who asks why none of them reloads.
+pub(super) fn programs(processes: &[Vec<String>]) -> String {
+    /// Characters shown.
+    const MOST: usize = 60;
+    let first = processes.iter().map(|words| words.join(" ")).find(|words| {
+        let name = words.split(' ').next().unwrap_or_default();
+        !ASIDE.contains(&name.rsplit('/').next().unwrap_or_default())
+    });
+    let all = first.or_else(|| processes.first().map(|words| words.join(" ")));
+    all.unwrap_or_default().chars().take(MOST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(processes: &[&str]) -> Option<Serving> {
+        let words = |text: &&str| text.split(' ').map(str::to_owned).collect();
+        Serving::of(&processes.iter().map(words).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_reloader_counts_wherever_it_runs() {
+        let script = [
+            "/bin/sh ./start.sh",
+            "python /usr/local/bin/watchfiles python_app.py .",
+        ];
+        assert_eq!(of(&script), Some(Serving::Reloader("watchfiles")));
+        let flask = |switch: &str| of(&[&format!("python /usr/local/bin/flask run {switch}")]);
+        assert_eq!(flask("FLASK_DEBUG=1"), Some(Serving::Reloader("flask")));
+        assert_eq!(flask("FLASK_DEBUG=0"), None);
+        assert_eq!(of(&["python -u app.py"]), None);
+        assert_eq!(of(&[]), None);
+    }
+
+    #[test]
+    fn a_file_server_counts_if_nothing_else_runs() {
+        let nginx = [
+            "nginx: master process nginx -g daemon off;",
+            "nginx: worker process",
+        ];
+        assert_eq!(of(&nginx), Some(Serving::FileServer("nginx")));
+        assert_eq!(
+            of(&["sh", "httpd -f -p 8080"]),
+            Some(Serving::FileServer("httpd"))
+        );
+        assert_eq!(
+            of(&["python -m http.server 8000"]),
+            Some(Serving::FileServer("http.server"))
+        );
+        assert_eq!(of(&[nginx[0], "python app.py"]), None);
+        assert_eq!(of(&["sh", "sleep 1"]), None);
+    }
+
+    #[test]
+    fn the_settings_of_a_file_server_are_read_once() {
+        let nginx = Serving::FileServer("nginx");
+        assert!(nginx.takes(Path::new("/usr/share/nginx/html/index.html")));
+        for path in [
+            "/etc/nginx/conf.d/default.conf",
+            "/srv/site.conf",
+            "/usr/local/etc/php/x",
+        ] {
+            assert!(!nginx.takes(Path::new(path)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Whether the program in the container notices a save, as far as its processes tell.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::Worker;
+use super::reading::{Batch, Read};
+use crate::sync::serving::{Serving, programs};
+use crate::sync::stream::{Stream, Trouble};
+
+/// A start script may take its time before it starts the reloader: for this long after its start a container is looked
+/// at again.
+const STARTING: Duration = Duration::from_secs(30);
+/// A save waits for a reloader that is yet to start for this long, then a build serves it.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks while a save waits.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Worker {
+    /// Looks at what runs in the container, unless it is known.
+    pub(super) async fn look(&mut self, stream: &mut Stream) -> Result<Option<Serving>, Trouble> {
+        if self.serving.is_some() {
+            return Ok(self.serving);
+        }
+        let processes = stream.processes().await?;
+        self.serving = Serving::of(&processes);
+        let mut state = self.shared.state();
+        let owner = &self.container.owner;
+        if let Some(serving) = self.serving {
+            state.serving.insert(owner.clone(), serving);
+        }
+        // What runs in another pod of that owner is about to run in this one.
+        let serving = self.serving.or_else(|| state.serving.get(owner).copied());
+        drop(state);
+        let told = serving.map_or_else(|| by_builds(&programs(&processes)), Serving::told);
+        self.tell(|status| status.serving = Some(told));
+        Ok(serving)
+    }
+
+    /// Whether what notices saves may be yet to start.
+    pub(super) fn may_be_starting(&self) -> bool {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let started = Duration::from_secs(self.container.started.try_into().unwrap_or(0));
+        self.serving.is_none() && now < started + STARTING
+    }
+
+    /// What notices saves in the container, and the paths of a batch that it does not notice: a build is asked for, and
+    /// they stay as they are. A rule of devk.yaml says itself what follows.
+    pub(super) async fn unserved(
+        &mut self,
+        stream: &mut Stream,
+        batch: &Batch,
+    ) -> Result<(Option<Serving>, BTreeSet<PathBuf>), Trouble> {
+        let is_derived = |read: &&Read| !self.shared.has_rule(&read.path);
+        let derived: Vec<_> = batch.items.iter().filter(is_derived).collect();
+        if derived.is_empty() {
+            return Ok((self.serving, BTreeSet::new()));
+        }
+        let until = Instant::now() + PATIENCE;
+        let mut serving = self.look(stream).await?;
+        while serving.is_none() && self.may_be_starting() && Instant::now() < until {
+            tokio::time::sleep(LOOK).await;
+            serving = self.look(stream).await?;
+        }
+        let mut unserved = BTreeSet::new();
+        for read in derived {
+            let why = match serving {
+                Some(serving) if serving.takes(&self.place(read)) => continue,
+                Some(Serving::FileServer(program)) => {
+                    format!("`{program}` reads its settings when it starts")
+                }
+                _ => NO_RELOADER.to_owned(),
+            };
+            self.shared.rebuild(Some(read.path.clone()), why);
+            unserved.insert(read.path.clone());
+        }
+        Ok((serving, unserved))
+    }
+
+    /// Where a path goes in the container.
+    fn place(&self, read: &Read) -> PathBuf {
+        let target = &read.item.target;
+        let roots = self.shared.settings.rules.roots();
+        let root = Path::new(roots.get(target.root).map_or("", String::as_str));
+        target
+            .folders
+            .iter()
+            .chain([&target.name])
+            .fold(root.to_owned(), |path, part| path.join(part))
+    }
+}
+
+/// Why a build serves a save.
+pub(in crate::sync) const NO_RELOADER: &str =
+    "no known reloader runs in the container; name what follows with `run:`";
+
+fn by_builds(programs: &str) -> String {
+    format!(
+        "by builds: `{programs}` is no known reloader; `sync:` rules with `run:` in devk.yaml avoid it"
+    )
+}
