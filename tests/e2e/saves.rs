@@ -1,6 +1,7 @@
 //! A save is live, or devk says why it is not, whatever the chart mounts and whatever program runs.
 
 mod mounts;
+mod programs;
 mod reloaders;
 
 use std::time::Duration;

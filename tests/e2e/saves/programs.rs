@@ -1,0 +1,282 @@
+//! Each program that devk knows to notice saves gets twenty of them, saved as editors do, and serves every one.
+//!
+//! A run takes some of the programs; `scripts/test --all` takes all (docs/saves.md has the table).
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::{page, pod, project, serving, up};
+use crate::support::sample::sample;
+use crate::support::tell;
+
+const SAVES: usize = 20;
+/// A development server may compile for some seconds.
+const SEEN: Duration = Duration::from_secs(20);
+/// What stands in the saved file and changes with each save.
+const MARK: &str = "save-0-";
+
+/// A program, and a file that it shows.
+struct Program {
+    name: &'static str,
+    dockerfile: String,
+    files: &'static [(&'static str, &'static str)],
+    /// The file that is saved.
+    saved: &'static str,
+    path: &'static str,
+    /// A word of what `devk status` says of it.
+    told: &'static str,
+}
+
+const ASGI: &str = "async def app(scope, receive, send):
+    if scope['type'] != 'http': return
+    await send({'type': 'http.response.start', 'status': 200, 'headers': []})
+    await send({'type': 'http.response.body', 'body': b'save-0-'})
+";
+const WSGI: &str = "def app(environ, start):
+    start('200 OK', [])
+    return [b'save-0-']
+";
+const PLAIN: &str = "import http.server
+class H(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200); self.end_headers(); self.wfile.write(b'save-0-')
+http.server.HTTPServer(('', 8000), H).serve_forever()
+";
+const FASTAPI: &str = "from fastapi import FastAPI
+app = FastAPI()
+@app.get('/')
+def root(): return 'save-0-'
+";
+const FLASK: &str = "from flask import Flask
+app = Flask(__name__)
+@app.route('/')
+def root(): return 'save-0-'
+";
+const DJANGO: &str = "import sys
+from django.conf import settings
+settings.configure(DEBUG=True, ROOT_URLCONF='views', ALLOWED_HOSTS=['*'], SECRET_KEY='x')
+from django.core.management import execute_from_command_line
+execute_from_command_line(sys.argv)
+";
+const VIEWS: &str = "from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path('', lambda request: HttpResponse('save-0-'))]
+";
+const NODE: &str =
+    "require('http').createServer((_, answer) => answer.end('save-0-')).listen(8000)\n";
+const BUN: &str = "Bun.serve({port: 8000, fetch: () => new Response('save-0-')})\n";
+const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
+const NEXT: &str = "export default function Page() { return 'save-0-' }
+export const getServerSideProps = async () => ({props: {}})
+";
+const WEBPACK: &str = "module.exports = {mode: 'development', entry: './src/main.js',
+devServer: {host: '0.0.0.0', port: 8000, allowedHosts: 'all'}}
+";
+
+fn python(install: &str, command: &str) -> String {
+    let install = match install {
+        "" => String::new(),
+        names => format!("RUN pip install {names}\n"),
+    };
+    format!("FROM python:3.11-slim\n{install}WORKDIR /srv\nCOPY . .\nCMD {command}\n")
+}
+
+fn node(install: &str, command: &str) -> String {
+    let install = match install {
+        "" => String::new(),
+        names => format!("RUN npm install --no-audit --no-fund {names}\n"),
+    };
+    format!("FROM node:20-slim\nWORKDIR /srv\n{install}COPY . .\nCMD {command}\n")
+}
+
+fn debian(install: &str, command: &str) -> String {
+    format!(
+        "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends {install}\n\
+         WORKDIR /srv\nCOPY . .\nCMD {command}\n"
+    )
+}
+
+type Files = &'static [(&'static str, &'static str)];
+
+/// A program that serves its only file at `/`.
+fn simple(name: &'static str, dockerfile: String, files: Files, told: &'static str) -> Program {
+    Program {
+        name,
+        dockerfile,
+        files,
+        saved: files[0].0,
+        path: "/",
+        told,
+    }
+}
+
+fn programs() -> Vec<Program> {
+    let app = |text| -> Files { Box::leak(Box::new([("app.py", text)])) };
+    let js: Files = &[("server.js", NODE)];
+    vec![
+        simple("uvicorn", python("uvicorn", "uvicorn app:app --host 0.0.0.0 --reload"), app(ASGI), "uvicorn"),
+        simple(
+            "uvicorn-watchfiles",
+            python("uvicorn watchfiles", "uvicorn app:app --host 0.0.0.0 --reload"),
+            app(ASGI),
+            "uvicorn",
+        ),
+        simple("hypercorn", python("hypercorn", "hypercorn app:app -b 0.0.0.0:8000 --reload"), app(ASGI), "hypercorn"),
+        simple("gunicorn", python("gunicorn", "gunicorn app:app -b 0.0.0.0:8000 --reload"), app(WSGI), "gunicorn"),
+        simple(
+            "fastapi",
+            python("'fastapi[standard]'", "fastapi dev app.py --host 0.0.0.0 --port 8000"),
+            app(FASTAPI),
+            "fastapi",
+        ),
+        simple("flask", python("flask", "flask run --debug -h 0.0.0.0 -p 8000"), app(FLASK), "flask"),
+        simple(
+            "flask-variable",
+            python("flask", "FLASK_DEBUG=1 flask run -h 0.0.0.0 -p 8000"),
+            app(FLASK),
+            "flask",
+        ),
+        simple(
+            "django",
+            python("django", "python manage.py runserver 0.0.0.0:8000"),
+            &[("views.py", VIEWS), ("manage.py", DJANGO)],
+            "manage.py",
+        ),
+        simple(
+            "watchmedo",
+            python("'watchdog[watchmedo]'", "watchmedo auto-restart -p '*.py' -- python app.py"),
+            app(PLAIN),
+            "watchmedo",
+        ),
+        simple("node-watch", node("", "node --watch server.js"), js, "node"),
+        simple("node-watch-path", node("", "node --watch-path=. server.js"), js, "node"),
+        simple("nodemon", node("nodemon", "npx nodemon server.js"), js, "nodemon"),
+        simple("tsx", node("tsx", "npx tsx watch server.js"), js, "tsx"),
+        simple(
+            "ts-node-dev",
+            node("ts-node-dev typescript", "npx ts-node-dev --respawn server.ts"),
+            &[("server.ts", "declare const require: any\nrequire('http').createServer((_: any, answer: any) => answer.end('save-0-')).listen(8000)\n")],
+            "ts-node-dev",
+        ),
+        simple("bun-watch", node("bun", "npx bun --watch server.js"), &[("server.js", BUN)], "bun"),
+        simple("deno", node("deno", "npx deno run -A --watch server.js"), &[("server.js", DENO)], "deno"),
+        Program {
+            name: "vite",
+            dockerfile: node("vite@5", "npx vite --host 0.0.0.0 --port 8000"),
+            files: &[("main.js", "export const text = 'save-0-'\n"), ("index.html", "<script type=module src=/main.js></script>\n")],
+            saved: "main.js",
+            path: "/main.js",
+            told: "vite",
+        },
+        Program {
+            name: "next",
+            dockerfile: node("next@14 react@18 react-dom@18", "npx next dev -H 0.0.0.0 -p 8000"),
+            files: &[("pages/index.js", NEXT)],
+            saved: "pages/index.js",
+            path: "/",
+            told: "next",
+        },
+        Program {
+            name: "webpack",
+            dockerfile: node("webpack webpack-cli webpack-dev-server", "npx webpack serve"),
+            files: &[("src/main.js", "console.log('save-0-')\n"), ("webpack.config.js", WEBPACK)],
+            saved: "src/main.js",
+            path: "/main.js",
+            told: "webpack",
+        },
+        simple(
+            "entr",
+            debian("entr python3", "ls *.py | entr -nr python3 app.py"),
+            app(PLAIN),
+            "entr",
+        ),
+        Program {
+            name: "nginx",
+            dockerfile: debian("nginx", "nginx -g 'daemon off;'").replace(
+                "COPY . .",
+                "RUN sed -i 's/listen 80/listen 8000/' /etc/nginx/sites-available/default\nCOPY site /var/www/html",
+            ),
+            files: &[("site/page.html", "save-0-\n")],
+            saved: "site/page.html",
+            path: "/page.html",
+            told: "nginx",
+        },
+        simple(
+            "php",
+            debian("php-cli", "php -S 0.0.0.0:8000"),
+            &[("index.php", "<?php echo 'save-0-';\n")],
+            "php",
+        ),
+    ]
+}
+
+/// Saves as editors do: into the file, by a new one in its place, and by a new one after the old one was moved away.
+fn save(file: &Path, number: usize, text: &str) {
+    let beside = file.with_extension("saved");
+    match number % 3 {
+        0 => fs::write(file, text).unwrap(),
+        1 => {
+            fs::write(&beside, text).unwrap();
+            fs::rename(&beside, file).unwrap();
+        }
+        _ => {
+            fs::rename(file, &beside).unwrap();
+            fs::write(file, text).unwrap();
+            fs::remove_file(&beside).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_program_that_notices_saves_shows_each_of_twenty() {
+    let programs = programs();
+    let names: Vec<_> = programs.iter().map(|program| program.name).collect();
+    let taken = sample(&names, 1);
+    let wrong: Vec<_> = taken
+        .into_iter()
+        .filter_map(|(at, name)| Some((name, shows_every_save(&programs[at])?)))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+/// What is wrong with it, if anything.
+fn shows_every_save(program: &Program) -> Option<String> {
+    let name = format!("by-{}", program.name);
+    let project = project(&name, &program.dockerfile, program.files);
+    up(&project);
+    let shown = || page(&project, "app", program.path);
+    let original = program
+        .files
+        .iter()
+        .find(|(file, _)| *file == program.saved)
+        .unwrap()
+        .1;
+    crate::support::eventually("the program does not begin", super::PATIENCE, || {
+        shown().contains(MARK)
+    });
+    let before = pod(&project, "app");
+    let mut seen = 0;
+    let began = Instant::now();
+    for number in 1..=SAVES {
+        let mark = format!("save-{number}-");
+        save(
+            &project.path("app").join(program.saved),
+            number,
+            &original.replace(MARK, &mark),
+        );
+        let since = Instant::now();
+        while since.elapsed() < SEEN {
+            if shown().contains(&mark) {
+                seen += 1;
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+    let told = serving(&project, "app");
+    let is_same = pod(&project, "app") == before;
+    let found = format!("{seen} of {SAVES} saves seen; {told}; the same pod: {is_same}");
+    tell(&format!("{}: {found}", program.name), began.elapsed());
+    (seen != SAVES || !is_same || !told.contains(program.told)).then_some(found)
+}
