@@ -29,7 +29,7 @@ impl Exit {
         (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
         (
             Self::Failed,
-            "a step failed, or `verify` found a difference",
+            "a step failed, or `verify` found a difference, or nothing to compare",
         ),
         (
             Self::Usage,

@@ -86,7 +86,7 @@ images:
       - {from: templates, to: /srv/templates, exclude: [\"**/*.md\"]}
 ```
 
-More about these keys: `cluster` in [clusters.md](clusters.md), `forwards` in [ports.md](ports.md), `sync` in [lifecycle.md](lifecycle.md), `bridge` in [bridge.md](bridge.md).
+More about these keys: `cluster` in [clusters.md](clusters.md), `forwards` in [ports.md](ports.md), `sync` in [saves.md](saves.md), `bridge` in [bridge.md](bridge.md).
 ";
 
 fn is_top(row: &KeyDoc) -> bool {

@@ -27,7 +27,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk up -d` | `version`, `settled` |
 | `devk up --dry-run` | `version`, `steps` |
 | `devk status` | `version`, `project`, `worktree`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
-| `devk verify` | `version`, `equal`, `differences` |
+| `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
 | `devk ports` | `version`, `forwards`, `compose`, `skipped`, `unseen` |
 | `devk ports --compose-only` | `version`, `compose` |
 | `devk env` | `version`, `env` |

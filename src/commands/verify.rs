@@ -6,7 +6,6 @@ use super::{Context, no_session};
 use crate::daemon::client;
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
-use crate::sync::status::Covered;
 use crate::sync::verify::{Comparison, Difference, LeftOut};
 use crate::ui::{self, Format};
 
@@ -56,7 +55,7 @@ fn text(verified: &Verified) -> String {
         containers,
         files,
         differences,
-        ..
+        left_out: left,
     } = &verified.comparison;
     let difference = |difference: &Difference| {
         let path = difference
@@ -70,19 +69,13 @@ fn text(verified: &Verified) -> String {
         ]
     };
     let left_out = |left: &LeftOut| {
-        let Covered {
-            path,
-            mount,
-            volume,
-        } = &left.covered;
         vec![
             format!("{}/{}", left.pod, left.container),
-            path.display().to_string(),
-            format!("left out: {volume} is mounted at `{mount}`"),
+            left.covered.to_string(),
         ]
     };
     let rows: Vec<_> = differences.iter().map(difference).collect();
-    let outside: Vec<_> = verified.comparison.left_out.iter().map(left_out).collect();
+    let outside: Vec<_> = left.iter().map(left_out).collect();
     let summary = match containers {
         0 => "nothing was compared: no container that runs could be asked\n".to_owned(),
         _ if differences.is_empty() => {

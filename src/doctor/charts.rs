@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::compose::claims;
 use super::localhost::localhosts;
 use super::missing::of_project;
-use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped, template};
+use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::config::{Origin, Project};
 use crate::environment::Environment;
 use crate::error::{Errors, Result};
@@ -16,7 +16,7 @@ use crate::observe;
 use crate::paths::Paths;
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::pods::{self, list};
-use crate::release::{Prepared, effective_values};
+use crate::release::{Prepared, effective_values, template};
 
 /// A rendered release.
 #[derive(Debug, Clone)]

@@ -25,7 +25,6 @@ mod missing;
 pub mod network;
 mod pod_databases;
 pub mod ports;
-mod template;
 pub mod tools;
 
 pub use facts::DoctorFacts;

@@ -53,6 +53,10 @@ pub const STEPS: &[(&str, &str)] = &[
         "watch the build context of an image, or `inputs`: devk.yaml, charts, values and Compose files; reported only if it fails",
     ),
     (
+        "sync.covered/NAME",
+        "a saved file of an image is not the image's in a container: the pod mounts something over it, and nothing is written there",
+    ),
+    (
         "change/NAME",
         "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
     ),

@@ -23,6 +23,7 @@ pub mod prepare;
 pub mod readiness;
 pub mod render;
 pub mod secrets;
+pub mod template;
 mod tree;
 pub mod values;
 mod workload;

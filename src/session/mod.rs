@@ -33,6 +33,7 @@ pub mod endpoints;
 mod fake_api;
 pub mod forward;
 pub mod listener;
+mod mounts;
 pub mod numbers;
 pub mod outcome;
 pub mod relay;
@@ -101,7 +102,12 @@ impl Session {
         let (clients, watched) = watch::channel(None);
         let cancel = CancellationToken::new();
         let sites = watch::Sender::default();
-        let syncing = Syncing::new(watched.clone(), teller.rebuilds, cancel.clone());
+        let syncing = Syncing::new(
+            watched.clone(),
+            teller.rebuilds,
+            reporter.clone(),
+            cancel.clone(),
+        );
         let forwarder = Forwarder::new(
             watched,
             sites.subscribe(),

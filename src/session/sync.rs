@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::mounts::mount_places;
 use crate::error::{Error, Result};
 use crate::observe::{BuiltImage, PreparedRelease};
 use crate::release::pods::{self, ConfigSources, list};
@@ -18,6 +19,7 @@ use crate::sync::gate::{Engines, Gate};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
 use crate::sync::verify::Comparison;
+use crate::ui::event::Reporter;
 
 /// Keeps the containers of a session current.
 #[derive(Debug)]
@@ -34,6 +36,7 @@ impl Syncing {
     pub fn new(
         clients: watch::Receiver<Option<Client>>,
         rebuilds: mpsc::UnboundedSender<Rebuild>,
+        reporter: Reporter,
         cancel: CancellationToken,
     ) -> Self {
         let containers = watch::Sender::default();
@@ -43,6 +46,7 @@ impl Syncing {
             containers: containers.subscribe(),
             rebuilds,
             progress,
+            reporter,
         };
         Self {
             engines: watch::Sender::default(),
@@ -138,6 +142,7 @@ impl Syncing {
         let settings = Settings {
             image: name,
             namespace: namespace.to_owned(),
+            mount_places: mount_places(&reference, releases),
             reference,
             context,
             rules,
@@ -297,6 +302,7 @@ mod tests {
         let syncing = Syncing::new(
             watch::channel(None).1,
             mpsc::unbounded_channel().0,
+            Reporter::default(),
             CancellationToken::new(),
         );
         let place = ContainerRef {

@@ -45,8 +45,14 @@ impl Container {
         }
     }
 
-    /// What to tell of a path of the build context that goes where something is mounted.
-    pub(super) fn covered(&self, path: &Path, mount: &str) -> Covered {
+    /// What to tell of a path of the build context that goes where something is mounted. `places` are the templates
+    /// that mount it, by the path in the container.
+    pub(super) fn covered(
+        &self,
+        path: &Path,
+        mount: &str,
+        places: &BTreeMap<String, String>,
+    ) -> Covered {
         let volume = self
             .mounts
             .iter()
@@ -54,7 +60,8 @@ impl Container {
         Covered {
             path: path.to_owned(),
             mount: mount.to_owned(),
-            volume: volume.map_or_else(|| "a mount".to_owned(), |known| known.volume.clone()),
+            volume: volume.map_or_else(|| "a volume".to_owned(), |known| known.volume.clone()),
+            place: places.get(mount).cloned(),
         }
     }
 }

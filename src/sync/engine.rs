@@ -8,7 +8,7 @@
 
 mod intake;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,11 +24,12 @@ use super::containers::Containers;
 use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
 use super::serving::Serving;
-use super::status::{ContainerStatus, SyncStatus};
+use super::status::{ContainerStatus, Covered, SyncStatus};
 use super::trace::Traces;
 use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
 use super::worker::{self, NO_RELOADER};
 use crate::error::{Result, internal};
+use crate::ui::event::Reporter;
 use intake::intake;
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
@@ -47,6 +48,8 @@ pub struct Settings {
     /// The build context, an absolute path.
     pub context: PathBuf,
     pub rules: Rules,
+    /// By the path in the container, the template that mounts something there, as `FILE:LINE`.
+    pub mount_places: BTreeMap<String, String>,
 }
 
 /// What an engine has to do with.
@@ -59,6 +62,8 @@ pub struct Surroundings {
     /// Told whenever what an engine's status says may be another, such as when a container has come nearer to the
     /// working tree.
     pub progress: watch::Sender<()>,
+    /// Hears of saves that go nowhere.
+    pub reporter: Reporter,
 }
 
 impl std::fmt::Debug for Surroundings {
@@ -96,6 +101,7 @@ pub(super) struct Shared {
     pub(super) generation: watch::Sender<u64>,
     rebuilds: mpsc::UnboundedSender<Rebuild>,
     pub(super) progress: watch::Sender<()>,
+    reporter: Reporter,
     /// A newer image takes its place.
     retired: AtomicBool,
 }
@@ -107,6 +113,8 @@ pub(super) struct EngineState {
     times: BTreeMap<u64, (Instant, Instant)>,
     /// By container id.
     pub(super) containers: BTreeMap<String, ContainerStatus>,
+    /// What was told to be covered, once for each path and mount.
+    covered: BTreeSet<(PathBuf, String)>,
     /// What notices saves in the pods of an owner ([`super::containers::Container::owner`]).
     pub(super) serving: BTreeMap<String, Serving>,
     pub(super) traces: Traces,
@@ -142,8 +150,9 @@ impl SyncEngine {
             containers,
             rebuilds,
             progress,
+            reporter,
         } = around;
-        let shared = Arc::new(Shared::new(settings, rebuilds, progress));
+        let shared = Arc::new(Shared::new(settings, rebuilds, progress, reporter));
         let intake = tokio::spawn(intake(shared.clone(), watch));
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
         Ok(Self {
@@ -228,6 +237,7 @@ impl Shared {
         settings: Settings,
         rebuilds: mpsc::UnboundedSender<Rebuild>,
         progress: watch::Sender<()>,
+        reporter: Reporter,
     ) -> Self {
         let state = Mutex::default();
         let generation = watch::Sender::new(0);
@@ -238,6 +248,7 @@ impl Shared {
             generation,
             rebuilds,
             progress,
+            reporter,
             retired,
         }
     }
@@ -330,6 +341,15 @@ impl Shared {
             path,
             why,
         });
+    }
+
+    /// Tells that a save goes nowhere, since the pod mounts something over the path.
+    pub(super) fn tell_covered(&self, covered: &Covered) {
+        let once = (covered.path.clone(), covered.mount.clone());
+        if self.state().covered.insert(once) {
+            let step = format!("sync.covered/{}", self.settings.image);
+            self.reporter.skipped(step, covered.to_string());
+        }
     }
 
     /// What is to be at a path of the container now, and what it was made from; None if it does not go there.

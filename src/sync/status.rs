@@ -52,6 +52,25 @@ pub struct Covered {
     pub mount: String,
     /// What is mounted, in words for the user.
     pub volume: String,
+    /// The template that mounts it, as `FILE:LINE`; null if it is in an archive.
+    pub place: Option<String>,
+}
+
+impl std::fmt::Display for Covered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            path,
+            mount,
+            volume,
+            place,
+        } = self;
+        write!(
+            f,
+            "`{}` stays here: {volume} is mounted at `{mount}`",
+            path.display()
+        )?;
+        place.iter().try_for_each(|place| write!(f, " ({place})"))
+    }
 }
 
 impl ContainerStatus {

@@ -1,5 +1,6 @@
 //! Whether containers have what was synced: by hash, not by what the journal says.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -67,12 +68,10 @@ pub struct Difference {
 impl SyncEngine {
     /// Compares every file that was synced since the image was built, in every container that runs it.
     pub async fn verify(self: &Arc<Self>, client: &Client, containers: &Containers) -> Comparison {
-        let Settings {
-            reference, rules, ..
-        } = self.settings();
+        let settings = self.settings();
         let ours: Vec<_> = containers
             .values()
-            .filter(|container| container.image == *reference)
+            .filter(|container| container.image == settings.reference)
             .collect();
         let engine = self.clone();
         let mut all = Comparison::default();
@@ -81,7 +80,7 @@ impl SyncEngine {
             Ok(here) => {
                 let compared = ours
                     .iter()
-                    .map(|container| compare(client, rules.roots(), container, &here));
+                    .map(|container| compare(client, settings, container, &here));
                 all.extend(futures::future::join_all(compared).await);
             }
             Err(why) => {
@@ -137,18 +136,18 @@ impl Shared {
 
 async fn compare(
     client: &Client,
-    roots: &[String],
+    settings: &Settings,
     container: &Container,
     here: &Here,
 ) -> Comparison {
     let sums = async {
-        Stream::open(client, container, roots)
+        Stream::open(client, container, settings.rules.roots())
             .await?
             .sums(&here.expected)
             .await
     };
     match sums.await {
-        Ok(sums) => compared(container, here, sums),
+        Ok(sums) => compared(container, &settings.mount_places, here, sums),
         Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => Comparison {
             differences: vec![difference(container, None, why)],
             ..Comparison::default()
@@ -157,7 +156,12 @@ async fn compare(
 }
 
 /// `sums` are what the container has of the expected files, in their order.
-fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
+fn compared(
+    container: &Container,
+    places: &BTreeMap<String, String>,
+    here: &Here,
+    sums: Vec<Sum>,
+) -> Comparison {
     let mut found = Comparison {
         containers: 1,
         ..Comparison::default()
@@ -168,7 +172,7 @@ fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
                 found.left_out.push(LeftOut {
                     pod: container.place.pod.clone(),
                     container: container.place.container.clone(),
-                    covered: container.covered(&expected.path, &mount),
+                    covered: container.covered(&expected.path, &mount, places),
                 });
                 continue;
             }
@@ -200,8 +204,6 @@ fn difference(container: &Container, path: Option<PathBuf>, why: String) -> Diff
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use tokio::sync::{mpsc, watch};
 
     use super::super::batch::ContainerPath;
@@ -214,6 +216,7 @@ mod tests {
     use super::*;
     use crate::config::{ImageConfig, Origin, Sync, SyncRule};
     use crate::image::context::tests::{image, write};
+    use crate::ui::event::Reporter;
 
     /// An engine that syncs all of a folder to `/app`.
     async fn engine(dir: &Path) -> SyncEngine {
@@ -243,12 +246,14 @@ mod tests {
             reference,
             context: dir.to_owned(),
             rules,
+            mount_places: BTreeMap::new(),
         };
         let around = Surroundings {
             clients: watch::channel(None).1,
             containers: watch::channel(Containers::new()).1,
             rebuilds: mpsc::unbounded_channel().0,
             progress: watch::Sender::default(),
+            reporter: Reporter::default(),
         };
         SyncEngine::start(settings, Baseline::look(dir, |_| true).into(), around)
             .await
@@ -282,7 +287,7 @@ mod tests {
             Sum::Mounted("/app/data".to_owned()),
             Sum::Of("1".to_owned()),
         ];
-        let found = compared(&container, &here, sums);
+        let found = compared(&container, &BTreeMap::new(), &here, sums);
         assert!(found.is_equal());
         assert_eq!((found.files, found.left_out.len()), (1, 1));
         assert_eq!(found.left_out[0].covered.volume, "claim `data`");
@@ -317,7 +322,7 @@ mod tests {
             ..Container::of_test(place)
         };
         let sums = vec![Sum::Of(here.expected[0].sum.clone()), Sum::NoFile];
-        let comparison = compared(&container, &here, sums);
+        let comparison = compared(&container, &BTreeMap::new(), &here, sums);
         assert_eq!((comparison.containers, comparison.files), (1, 2));
         let found: Vec<_> = comparison
             .differences

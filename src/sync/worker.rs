@@ -354,10 +354,12 @@ impl Worker {
             let of_target = sent
                 .iter()
                 .filter(|read| read.item.target == failure.target);
-            covered.extend(of_target.map(|read| self.container.covered(&read.path, mount)));
+            let places = &self.shared.settings.mount_places;
+            covered.extend(of_target.map(|read| self.container.covered(&read.path, mount, places)));
             false
         });
         let paths = covered.iter().map(|covered| covered.path.clone()).collect();
+        covered.iter().for_each(|one| self.shared.tell_covered(one));
         if !covered.is_empty() {
             self.tell(|status| {
                 status.covered.retain(|old| !covered.contains(old));

@@ -2,7 +2,7 @@
 
 use super::{Live, PodStatus, ReleaseStatus};
 use crate::bridge::record::Record;
-use crate::sync::status::{Covered, SyncStatus};
+use crate::sync::status::SyncStatus;
 use crate::sync::trace::Latency;
 
 /// What is at work in a session.
@@ -50,17 +50,7 @@ pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
     };
     let of_containers = sync.containers.iter().flat_map(|c| {
         let why = c.refused.iter().chain(&c.trouble).cloned();
-        let covered = c.covered.iter().map(|covered| {
-            let Covered {
-                path,
-                mount,
-                volume,
-            } = covered;
-            format!(
-                "`{}` stays here: {volume} is mounted at `{mount}`",
-                path.display()
-            )
-        });
+        let covered = c.covered.iter().map(ToString::to_string);
         let lines = c.serving.iter().cloned().chain(why).chain(covered);
         lines.map(|line| format!("{}: {line}", c.pod))
     });

@@ -27,6 +27,7 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
         reference: "api:1".to_owned(),
         context: dir.path().to_owned(),
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),
+        mount_places: BTreeMap::new(),
     };
     (
         dir,
@@ -34,6 +35,7 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
             settings,
             mpsc::unbounded_channel().0,
             watch::Sender::default(),
+            Reporter::default(),
         )),
     )
 }

@@ -13,6 +13,9 @@ use crate::support::tell;
 const SAVES: usize = 20;
 /// A development server may compile for some seconds.
 const SEEN: Duration = Duration::from_secs(20);
+/// Between two saves. Reloaders that look at times of change miss one that comes right after their restart, also without
+/// devk: they look anew a quarter of a second later.
+const PAUSE: Duration = Duration::from_secs(1);
 /// What stands in the saved file and changes with each save.
 const MARK: &str = "save-0-";
 
@@ -260,6 +263,7 @@ fn shows_every_save(program: &Program) -> Option<String> {
     let began = Instant::now();
     for number in 1..=SAVES {
         let mark = format!("save-{number}-");
+        std::thread::sleep(PAUSE);
         save(
             &project.path("app").join(program.saved),
             number,

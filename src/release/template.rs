@@ -1,13 +1,13 @@
 //! Which line of a template a rendered object comes from, as far as its text tells. Pure.
 
-use crate::release::manifest::Rendered;
+use super::manifest::Rendered;
 
 /// Lines of a template with their numbers, from 1.
 type Lines<'a> = Vec<(usize, &'a str)>;
 
 /// The first line that holds one of these words, in the document of the template that `object`
 /// (`Service/api`) comes from, else in the others.
-pub(super) fn line_of(
+pub fn line_of(
     template: &str,
     rendered: &Rendered,
     source: &str,

@@ -1,0 +1,50 @@
+//! Where the charts say what is mounted into the containers of an image.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::observe::PreparedRelease;
+use crate::release::pods::{self, list};
+use crate::release::template::line_of;
+
+/// By the path in the container, the template that mounts something there: `FILE:LINE`, the file relative to the
+/// folder of devk.yaml. Templates in archives are not told.
+pub(super) fn mount_places(
+    reference: &str,
+    releases: &[PreparedRelease],
+) -> BTreeMap<String, String> {
+    let mut places = BTreeMap::new();
+    for PreparedRelease { prepared, rendered } in releases {
+        let root = prepared.origin.file.parent().unwrap_or(Path::new(""));
+        for pod in pods::pods(rendered) {
+            let source = &pod.manifest.source;
+            let Some(file) = prepared.chart.user_file(source) else {
+                continue;
+            };
+            // Only the line is lost.
+            let template = std::fs::read_to_string(&file).unwrap_or_default();
+            let object = format!(
+                "{}/{}",
+                pod.manifest.kind(),
+                pod.manifest.name().unwrap_or_default()
+            );
+            let shown = file.strip_prefix(root).unwrap_or(&file).display();
+            let ours = pod
+                .containers()
+                .filter(|container| container["image"] == reference);
+            for mount in ours.flat_map(|container| list(&container["volumeMounts"])) {
+                let Some(path) = mount["mountPath"].as_str() else {
+                    continue;
+                };
+                let words = [path, "volumeMounts"];
+                let line = line_of(&template, rendered, source, &object, &words);
+                let line = line.map(|line| format!(":{line}")).unwrap_or_default();
+                places.insert(
+                    path.trim_end_matches('/').to_owned(),
+                    format!("{shown}{line}"),
+                );
+            }
+        }
+    }
+    places
+}
