@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::followed::Followed;
-use crate::support::machine::{NODE, cluster, command_line, docker, images_of};
+use crate::support::machine::{cluster, command_line, docker, images_of};
 use crate::support::project::Project;
 use crate::support::small_disk::SmallDisk;
 use crate::support::wire::get;
@@ -110,13 +110,15 @@ fn a_state_folder_that_cannot_be_written_is_told_and_needs_no_repair_afterwards(
 }
 
 /// Little room for what comes to containerd's content, beside what is there: a small disk above it (overlayfs).
-struct SmallNode;
+struct SmallNode {
+    node: String,
+}
 
 impl SmallNode {
     const ROOM: &str = "/mnt/devk-small";
     const CONTENT: &str = "/var/lib/containerd/io.containerd.content.v1.content";
 
-    fn mount() -> Self {
+    fn mount(node: String) -> Self {
         let room = Self::ROOM;
         let content = Self::CONTENT;
         let layers = format!("lowerdir={content},upperdir={room}/upper,workdir={room}/work");
@@ -125,30 +127,32 @@ impl SmallNode {
         );
         let script =
             format!("mkdir -p {room} && mount -t tmpfs -o size=64k tmpfs {room} && {above}");
-        docker(&["exec", NODE, "sh", "-c", &script]);
-        Self
+        docker(&["exec", &node, "sh", "-c", &script]);
+        Self { node }
     }
 
     /// Makes room, and keeps what is there: containerd remembers each blob that came in whole.
     fn make_room(&self) {
-        docker(&["exec", NODE, "mount", "-o", "remount,size=64m", Self::ROOM]);
+        let words = ["mount", "-o", "remount,size=64m", Self::ROOM];
+        docker(&[&["exec", &self.node][..], &words].concat());
     }
 }
 
 /// To be dropped after the images whose blobs came here.
 impl Drop for SmallNode {
     fn drop(&mut self) {
-        docker(&["exec", NODE, "umount", Self::CONTENT, Self::ROOM]);
+        docker(&["exec", &self.node, "umount", Self::CONTENT, Self::ROOM]);
     }
 }
 
 #[test]
 fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
-    let pair = Followed::pair_not_up("full-node");
+    let pair = Followed::frail_not_up("full-node");
+    let node = pair.node();
     let mut noise = vec![0; 1 << 20];
     getrandom(&mut noise);
     pair.save("noise", &noise);
-    let small = SmallNode::mount();
+    let small = SmallNode::mount(node.clone());
     let up = pair.project.devk(&["up", "-d"]).exits(1);
     let error = up.end_of("image.load/left")["error"].clone();
     assert_eq!(error["code"], "image.load", "{error}");
@@ -162,7 +166,7 @@ fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
         error["hint"]
             .as_str()
             .unwrap()
-            .contains(&format!("docker exec {NODE} df -h")),
+            .contains(&format!("docker exec {node} df -h")),
         "{error}"
     );
     assert_eq!(up.verdict("release.apply/pair"), "skipped");
@@ -172,7 +176,7 @@ fn a_full_disk_in_the_node_is_told_and_no_pod_runs_what_did_not_arrive() {
         .unwrap();
     let listed = docker(&[
         "exec",
-        NODE,
+        &node,
         "ctr",
         "--namespace=k8s.io",
         "images",

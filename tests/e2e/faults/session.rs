@@ -6,7 +6,7 @@ use rustix::process::Signal;
 
 use super::survives;
 use crate::support::followed::Followed;
-use crate::support::machine::{NODE, docker, machine};
+use crate::support::machine::{docker, machine};
 use crate::support::run::kill;
 use crate::support::wire::get;
 use crate::support::{eventually, tell};
@@ -49,7 +49,8 @@ fn night() -> Duration {
 
 #[test]
 fn a_laptop_that_slept_ends_no_forward_and_loses_no_file() {
-    let pair = Followed::pair("night");
+    let pair = Followed::frail("night");
+    let node = pair.node();
     let supervisors = machine().supervisors("night");
     survives(
         &pair,
@@ -57,9 +58,9 @@ fn a_laptop_that_slept_ends_no_forward_and_loses_no_file() {
         || {
             let all = |signal| supervisors.iter().for_each(|pid| kill(*pid, signal));
             all(Signal::STOP);
-            docker(&["pause", NODE]);
+            docker(&["pause", &node]);
             std::thread::sleep(night());
-            docker(&["unpause", NODE]);
+            docker(&["unpause", &node]);
             all(Signal::CONT);
         },
     );

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::machine::{CLUSTER, cluster, run};
+use super::machine::{CLUSTER, FRAIL, cluster, frail, machine, run};
 use super::project::Project;
 use super::run::Running;
 
@@ -42,6 +42,7 @@ pub(crate) struct Followed {
     /// The followed image and its Deployment.
     pub(crate) image: &'static str,
     pub(crate) deployment: &'static str,
+    pub(crate) cluster: &'static str,
     /// A folder of the project, and the same one in the containers.
     here: &'static str,
     there: &'static str,
@@ -57,12 +58,27 @@ impl Followed {
     /// The same before its first `up`.
     pub(crate) fn pair_not_up(name: &str) -> Self {
         cluster();
-        let project = Project::pair(name);
+        Self::pair_on(CLUSTER, name)
+    }
+
+    /// [`Self::pair`] on the cluster whose node may be stopped.
+    pub(crate) fn frail(name: &str) -> Self {
+        Self::frail_not_up(name).up()
+    }
+
+    pub(crate) fn frail_not_up(name: &str) -> Self {
+        frail();
+        Self::pair_on(FRAIL, name)
+    }
+
+    fn pair_on(cluster: &'static str, name: &str) -> Self {
+        let project = Project::pair_on(cluster, name);
         project.edit("devk.yaml", SYNCED.0, SYNCED.1);
         Self {
             project,
             image: "left",
             deployment: "pair-left",
+            cluster,
             here: "left/www",
             there: "/www",
         }
@@ -76,6 +92,7 @@ impl Followed {
             project,
             image: "api",
             deployment: "demo-api",
+            cluster: CLUSTER,
             here: "api/app",
             there: "/srv/app",
         };
@@ -103,7 +120,12 @@ impl Followed {
     }
 
     pub(crate) fn kubectl(&self, words: &[&str]) -> String {
-        cluster().kubectl(CLUSTER, &[&["-n", &self.project.name], words].concat())
+        machine().kubectl(self.cluster, &[&["-n", &self.project.name], words].concat())
+    }
+
+    /// The node of its cluster.
+    pub(crate) fn node(&self) -> String {
+        format!("{}-control-plane", self.cluster)
     }
 
     pub(crate) fn exec(&self, pod: &str, command: &[&str]) -> String {

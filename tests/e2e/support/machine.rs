@@ -21,6 +21,11 @@ use super::project::Project;
 pub(crate) const CLUSTER: &str = "devk-e2e";
 /// Its node.
 pub(crate) const NODE: &str = "devk-e2e-control-plane";
+/// The cluster of the tests that stop its node, its API server or its etcd, or fill its disk: they run one after
+/// another, beside those on the other cluster.
+pub(crate) const FRAIL: &str = "devk-e2e-frail";
+/// The project that holds it.
+const FRAIL_ANCHOR: &str = "frail-anchor";
 
 pub(crate) struct Machine {
     root: PathBuf,
@@ -46,6 +51,27 @@ pub(crate) fn cluster() -> &'static Machine {
         });
     });
     machine
+}
+
+/// The cluster [`FRAIL`], made by the first test of the run that asks.
+pub(crate) fn frail() -> &'static Machine {
+    // What is there before it is what has to be left in the end.
+    let machine = cluster();
+    once(&machine.root.join("frail-made"), || {
+        let anchor = Project::new("tests/e2e/fixtures/anchor", FRAIL_ANCHOR, FRAIL);
+        anchor.devk(&["up", "--once"]).well();
+        anchor.leave();
+    });
+    machine
+}
+
+/// Has devk remove the cluster [`FRAIL`], if a test has made it.
+pub(crate) fn remove_frail() {
+    if machine().root.join("frail-made").exists() {
+        let anchor = Project::new("tests/e2e/fixtures/anchor", FRAIL_ANCHOR, FRAIL);
+        anchor.devk(&["down", "--delete"]).well();
+        anchor.leave();
+    }
 }
 
 /// Does something if the file that says so is not there yet. Tests are processes of their own, and
