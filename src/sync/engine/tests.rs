@@ -28,14 +28,15 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
         context: dir.path().to_owned(),
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),
     };
-    (
-        dir,
-        Arc::new(Shared::new(
-            settings,
-            mpsc::unbounded_channel().0,
-            watch::Sender::default(),
-        )),
-    )
+    let shared = Shared::new(
+        settings,
+        mpsc::unbounded_channel().0,
+        watch::Sender::default(),
+    );
+    shared
+        .check
+        .send_replace(Some(Check::new(Ok(Checked::all(1)))));
+    (dir, Arc::new(shared))
 }
 
 fn long_ago(known: bool) -> PathChange {
