@@ -170,7 +170,8 @@ impl Random {
         lines.push("FROM busybox:1 AS base".to_owned());
         lines.push("WORKDIR /srv".to_owned());
         lines.push("ENV D=/opt/app".to_owned());
-        for _ in 0..self.below(3) {
+        let simple = self.chance(50);
+        for _ in 0..if simple { 0 } else { self.below(3) } {
             let step = self.step();
             let is_one = !step.contains('\n') && !step.contains("--from");
             let prefix = if is_one && self.chance(50) {
@@ -188,8 +189,11 @@ impl Random {
         if self.chance(50) {
             lines.push("ARG SRC=app".to_owned());
         }
-        for _ in 0..=self.below(4) {
-            lines.push(self.step());
+        if simple {
+            let only: Vec<_> = (0..=self.below(2)).map(|_| self.copy()).collect();
+            lines.extend(only);
+        } else {
+            lines.extend((0..=self.below(4)).map(|_| self.step()).collect::<Vec<_>>());
         }
         lines.push("CMD [\"nodemon\"]\n".to_owned());
         lines.join("\n")
