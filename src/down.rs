@@ -112,6 +112,9 @@ impl Down<'_> {
             Reach::Answers(access) => self.end_stack(&ending, access, &turn).await,
         };
         let mut problems: Vec<_> = ended.err().into_iter().collect();
+        // What a session that was killed looked into.
+        let looks = image::remove_looks(&self.engine.docker, &self.project.id);
+        problems.extend(looks.await.err());
         if delete {
             // Those of a cluster that is gone went with it.
             let stays = reach

@@ -152,6 +152,7 @@ codes! {
     BridgeService => "bridge.service", Failed, "a Service of the name that devk uses is somebody else's";
     BridgeProbe => "bridge.probe", Failed, "pods would not reach the database";
     // sync
+    SyncUnchecked => "sync.unchecked", Failed, "an image that is synced into could not be looked at yet";
     SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
     NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";

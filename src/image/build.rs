@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use super::context::{dockerfile_in_tar, read_dockerfile};
 use super::trace::{BuildTrace, line_of};
 use super::upload::{UploadState, upload};
-use super::{ImageRef, USER_LABEL, own_user};
+use super::{ImageRef, PROJECT_LABEL, USER_LABEL, own_user};
 use crate::config::ImageConfig;
 use crate::docker::{Credentials, Engine, credentials, is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
@@ -118,7 +118,7 @@ fn options(
 ) -> Result<BuildImageOptions> {
     let user = own_user();
     let labels = [
-        ("dev.devk.project", project_id),
+        (PROJECT_LABEL, project_id),
         ("dev.devk.image", image.name.as_str()),
         (USER_LABEL, &user),
     ];

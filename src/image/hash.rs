@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
@@ -30,12 +31,40 @@ const MOST_THREADS: usize = 8;
 /// The SHA-256 of a file's content.
 pub(super) type FileDigest = [u8; 32];
 
+/// What is at a path, of a build context or of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    Folder,
+    File(FileDigest),
+    /// A symbolic link, and what it says.
+    Link(PathBuf),
+}
+
+/// One entry of a build context.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ManifestEntry {
+    pub content: Content,
+    /// The permission bits, 0o7777.
+    pub mode: u32,
+}
+
+/// All that a build context held when it was hashed, by the path relative to it.
+pub type Manifest = BTreeMap<PathBuf, ManifestEntry>;
+
+/// What the hash of a build context came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    /// The tag of the image.
+    pub tag: String,
+    pub manifest: Manifest,
+}
+
 /// The tag of an image: the first 16 hexadecimal digits of the SHA-256 over the Dockerfile, every
 /// entry of the context that is sent, the build arguments (resolved) and the target. Blocks on the disk.
 ///
 /// # Errors
 /// [`Code::ImageContext`] if the context cannot be read, [`Code::ImageChanged`] if files keep vanishing.
-pub fn content_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<String> {
+pub fn content_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<Hashed> {
     let mut last = walk_and_hash(image, args);
     for _ in 1..WALKS {
         match &last {
@@ -55,27 +84,43 @@ pub fn image_ref(project_id: &str, image: &str, hash: &str) -> ImageRef {
     }
 }
 
-fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<String> {
+fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<Hashed> {
     let mut recipe = Recipe::new(image, args);
+    let mut manifest = Manifest::new();
     let mut entries = Vec::with_capacity(AT_ONCE);
+    let mut add_all = |entries: &mut Vec<ContextEntry>| {
+        let digests = digests(entries)?;
+        for (entry, digest) in entries.drain(..).zip(digests) {
+            recipe.add(&entry, digest);
+            manifest.insert(entry.path.clone(), listed(entry, digest));
+        }
+        Ok(())
+    };
     walk(image, |entry| {
         entries.push(entry);
         if entries.len() == AT_ONCE {
-            add_all(&mut recipe, &mut entries)
+            add_all(&mut entries)
         } else {
             Ok(())
         }
     })?;
-    add_all(&mut recipe, &mut entries)?;
-    Ok(recipe.tag())
+    add_all(&mut entries)?;
+    Ok(Hashed {
+        tag: recipe.tag(),
+        manifest,
+    })
 }
 
-fn add_all(recipe: &mut Recipe, entries: &mut Vec<ContextEntry>) -> Result<()> {
-    for (entry, digest) in entries.iter().zip(digests(entries)?) {
-        recipe.add(entry, digest);
+fn listed(entry: ContextEntry, digest: Option<FileDigest>) -> ManifestEntry {
+    let content = match entry.kind {
+        EntryKind::Folder => Content::Folder,
+        EntryKind::Link(target) => Content::Link(target),
+        EntryKind::File => Content::File(digest.unwrap_or_default()),
+    };
+    ManifestEntry {
+        content,
+        mode: entry.mode,
     }
-    entries.clear();
-    Ok(())
 }
 
 /// The digests of all files, in the order of the entries, read by a few threads.
@@ -207,7 +252,7 @@ mod tests {
     use crate::image::context::tests::{image, write};
 
     fn hash(image: &ImageConfig) -> String {
-        content_hash(image, &BTreeMap::new()).unwrap()
+        content_hash(image, &BTreeMap::new()).unwrap().tag
     }
 
     #[test]
@@ -242,7 +287,7 @@ mod tests {
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
                 .collect();
-            let tag = content_hash(config, &args).unwrap();
+            let tag = content_hash(config, &args).unwrap().tag;
             assert!(!seen.contains(&tag), "{what} does not change the tag");
             seen.push(tag);
         };

@@ -6,20 +6,25 @@ pub mod dockerignore;
 mod hash;
 mod instructions;
 mod load;
+mod look;
 mod remove;
 mod trace;
 mod upload;
 
 pub use build::{build, present};
-pub use hash::{content_hash, image_ref};
+pub use hash::{Content, Hashed, Manifest, ManifestEntry, content_hash, image_ref};
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
+pub use look::{Found, ImageSettings, Looked, Places, look, remove_looks, triggers};
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";
+
+/// Says for which project devk made something in Docker.
+const PROJECT_LABEL: &str = "dev.devk.project";
 
 /// Says whose devk built an image.
 const USER_LABEL: &str = "dev.devk.user";

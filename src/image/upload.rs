@@ -249,7 +249,7 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("large", dir.path().join("link")).unwrap();
         let config = image(dir.path());
-        let tag = content_hash(&config, &BTreeMap::new()).unwrap();
+        let tag = content_hash(&config, &BTreeMap::new()).unwrap().tag;
         let (bytes, failure) = sent(&config, &tag).await;
         assert_eq!(failure, None);
         let bytes = bytes.unwrap();
@@ -287,7 +287,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(dir.path(), &[("Dockerfile", "FROM x"), ("a", "1")]);
         let config = image(dir.path());
-        let tag = content_hash(&config, &BTreeMap::new()).unwrap();
+        let tag = content_hash(&config, &BTreeMap::new()).unwrap().tag;
         write(dir.path(), &[("a", "2")]);
         let (bytes, failure) = sent(&config, &tag).await;
         assert!(bytes.is_err());

@@ -9,7 +9,7 @@ use crate::cluster::Node;
 use crate::config::{ImageConfig, Project};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors};
-use crate::image::{self, ImageRef};
+use crate::image::{self, ImageRef, Manifest};
 use crate::plan::ImageFact;
 use crate::ports::Forward;
 use crate::sync::rules::Scope;
@@ -24,6 +24,8 @@ pub struct BuiltImage {
     pub target: ImageRef,
     /// What was in the build context before its content was hashed: a later change is not in the image.
     pub seen: Arc<Baseline>,
+    /// What was in the build context when it was hashed.
+    pub manifest: Arc<Manifest>,
 }
 
 /// Resolves the arguments and hashes the contents, each image on its own thread.
@@ -42,13 +44,14 @@ pub(super) async fn images(
             let seen = Arc::new(Baseline::look(&config.context, |folder| {
                 scope.enters(folder)
             }));
-            let hash = image::content_hash(&config, &args)?;
-            let target = image::image_ref(&project, &config.name, &hash);
+            let hashed = image::content_hash(&config, &args)?;
+            let target = image::image_ref(&project, &config.name, &hashed.tag);
             Ok::<_, Errors>(BuiltImage {
                 config,
                 args,
                 target,
                 seen,
+                manifest: Arc::new(hashed.manifest),
             })
         })
     });

@@ -3,14 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use bollard::Docker;
 use kube::Client;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::mounts::mount_places;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
+use crate::image;
 use crate::observe::{BuiltImage, PreparedRelease};
 use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
@@ -19,7 +23,11 @@ use crate::sync::gate::{Engines, Gate};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
 use crate::sync::verify::Comparison;
+use crate::ui;
 use crate::ui::event::Reporter;
+
+/// An image that Docker has is looked at within this time.
+const LOOK: Duration = Duration::from_secs(30);
 
 /// Keeps the containers of a session current.
 #[derive(Debug)]
@@ -79,6 +87,7 @@ impl Syncing {
     /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
     pub async fn follow(
         &mut self,
+        docker: &Docker,
         namespace: &str,
         images: &[BuiltImage],
         releases: &[PreparedRelease],
@@ -87,11 +96,20 @@ impl Syncing {
             let clients = self.around.clients.clone();
             let sender = self.containers.clone();
             containers::watch(namespace, clients, sender, self.cancel.clone());
+            // Before anything is looked at anew.
+            if let Err(error) = image::remove_looks(docker, namespace).await {
+                ui::log(format_args!(
+                    "removing what an earlier session left: {error}"
+                ));
+            }
         }
         let mut now = Engines::new();
         let mut answers = vec![];
         for image in images {
             let engine = self.engine(namespace, image, releases).await;
+            if let Ok(engine) = &engine {
+                engine.check(docker, image.manifest.clone());
+            }
             answers.push((
                 image.target.name.clone(),
                 engine.map(|engine| now.push(engine)),
@@ -161,9 +179,18 @@ impl Syncing {
         let replaced = self.engines.borrow().iter().find(is_replaced).cloned();
         let engine = SyncEngine::start(settings, image.seen.clone(), self.around.clone()).await?;
         if let Some(replaced) = replaced {
-            engine.inherit(&replaced).await?;
+            engine.inherit(&replaced);
         }
         Ok(Arc::new(engine))
+    }
+
+    /// A build of this image has ended, well or not.
+    pub fn built(&self, reference: &str) {
+        let engines = self.engines.borrow();
+        engines
+            .iter()
+            .filter(|engine| engine.settings().reference == reference)
+            .for_each(|engine| engine.built());
     }
 
     fn is_run(&self, reference: &str) -> bool {
@@ -206,14 +233,20 @@ impl Verifier {
     /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
     pub async fn verify(&self) -> Result<Comparison> {
         let Some(client) = self.clients.borrow().clone() else {
-            return Err(Error::new(
-                crate::error::Code::ClusterUnreachable,
-                "the cluster is away",
-            )
-            .hint("devk up"));
+            return Err(Error::new(Code::ClusterUnreachable, "the cluster is away").hint("devk up"));
         };
         let engines = self.engines.borrow().clone();
         let containers = self.containers.borrow().clone();
+        for engine in &engines {
+            let settings = engine.settings();
+            if containers
+                .values()
+                .any(|container| container.image == settings.reference)
+            {
+                let decided = timeout(LOOK, engine.decided()).await;
+                decided.map_err(|_| unseen(settings))?;
+            }
+        }
         let verified = engines
             .iter()
             .map(|engine| engine.verify(&client, &containers));
@@ -221,6 +254,17 @@ impl Verifier {
         all.extend(futures::future::join_all(verified).await);
         Ok(all)
     }
+}
+
+fn unseen(Settings { image, .. }: &Settings) -> Error {
+    Error::new(
+        Code::SyncUnchecked,
+        format!("what of image `{image}` is synced is not known yet"),
+    )
+    .evidence(
+        "Docker does not have the image, so its files cannot be compared with the build context",
+    )
+    .hint("devk up -d")
 }
 
 /// What `devk status` tells of engines: those of earlier images only while containers run them.
@@ -266,7 +310,6 @@ fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usag
 #[cfg(test)]
 mod tests {
     use std::path::Path;
-    use std::time::Duration;
 
     use super::*;
     use crate::config::{ImageConfig, Sync, SyncRule};
@@ -294,6 +337,7 @@ mod tests {
             args: BTreeMap::new(),
             target: image_ref("shop", "api", &"0".repeat(64)),
             seen: Arc::new(Baseline::look(context, |_| true)),
+            manifest: Arc::default(),
         }
     }
 
@@ -326,8 +370,20 @@ mod tests {
         dir
     }
 
+    /// Waits until an engine has taken down one path.
+    async fn noted(engine: &SyncEngine) {
+        let noted = async {
+            while engine.status().paths != 1 {
+                tokio::time::sleep(Duration::from_millis(5)).await
+            }
+        };
+        timeout(Duration::from_secs(5), noted).await.unwrap();
+    }
+
     async fn follow(syncing: &mut Syncing, built: BuiltImage) -> Result<()> {
-        syncing.follow("shop", &[built], &[]).await.remove(0).1
+        let docker = Docker::connect_with_http_defaults().unwrap();
+        let mut followed = syncing.follow(&docker, "shop", &[built], &[]).await;
+        followed.remove(0).1
     }
 
     #[tokio::test]
@@ -339,14 +395,7 @@ mod tests {
         follow(&mut syncing, one).await.unwrap();
         let before = syncing.engines.borrow()[0].clone();
         write(dir.path(), &[("app/x", "new")]);
-        let noted = async {
-            while before.status().paths == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(5), noted)
-            .await
-            .unwrap();
+        noted(&before).await;
         // The tree has what the image has again, and the container may not.
         write(dir.path(), &[("app/x", "old")]);
         follow(&mut syncing, built(dir.path(), "/two"))
@@ -358,7 +407,7 @@ mod tests {
             .map(|engine| engine.settings().rules.roots())
             .collect();
         assert_eq!(roots, [["/two"]]);
-        assert_eq!(engines[0].status().paths, 1);
+        noted(&engines[0]).await;
     }
 
     #[tokio::test]

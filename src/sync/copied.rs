@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::dockerfile::Copy;
+use super::links::{matches, resolve};
 use crate::error::Result;
 use crate::image::dockerignore::Ignore;
 
@@ -12,11 +13,17 @@ pub(super) struct Copied {
     copy: Copy,
     sources: Vec<CopySource>,
     exclude: Ignore,
+    context: PathBuf,
+    /// The symbolic links that it goes through, and what those lead to that a wildcard names.
+    linked: Vec<PathBuf>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct CopySource {
+    /// Without symbolic links, but for a path with wildcards.
     path: PathBuf,
+    /// What it is called in the target, if it is a file.
+    name: Option<PathBuf>,
     /// For a path with wildcards.
     pattern: Option<Ignore>,
     is_folder: bool,
@@ -28,6 +35,8 @@ const UNKNOWN: &str =
 const UNKNOWN_EXCLUDE: &str =
     "whether `--exclude` of its COPY means a file that is named is not plain";
 
+const LINK: &str = "its COPY goes through a symbolic link";
+
 /// The way of a path from the target folder, or why it cannot be told.
 pub(super) type PathInTarget = Result<PathBuf, &'static str>;
 
@@ -38,26 +47,46 @@ impl Copied {
     /// [`crate::error::Code::ImageContext`] for a malformed pattern.
     pub(super) fn new(copy: &Copy, context: &Path) -> Result<Self> {
         let file = Path::new("Dockerfile");
-        let source = |source: &String| {
+        let mut linked = Vec::new();
+        let mut sources = Vec::new();
+        for source in &copy.sources {
             let wild = source.contains(['*', '?', '[']);
             let pattern = wild.then(|| Ignore::parse(source, file)).transpose()?;
-            Ok(CopySource {
-                path: source.into(),
+            let written = Path::new(source);
+            let path = if wild {
+                for found in matches(context, written)? {
+                    let (_, links) = resolve(context, &found);
+                    linked.extend(links.iter().map(|link| resolve(context, link).0));
+                    linked.extend(links);
+                }
+                written.to_owned()
+            } else {
+                let (path, links) = resolve(context, written);
+                linked.extend(links);
+                path
+            };
+            sources.push(CopySource {
+                is_folder: !wild && context.join(&path).is_dir(),
+                path,
+                name: written.file_name().map(PathBuf::from),
                 pattern,
-                is_folder: !wild && context.join(source).is_dir(),
-            })
-        };
-        let sources = copy.sources.iter().map(source).collect::<Result<_>>()?;
+            });
+        }
         Ok(Self {
             copy: copy.clone(),
             sources,
             exclude: Ignore::parse(&copy.exclude.join("\n"), file)?,
+            context: context.to_owned(),
+            linked,
         })
     }
 
     /// The ways of a path from [`Copied::root`], one for each source of this COPY that takes it: Docker writes it to
     /// all of them.
     pub(super) fn takes(&self, path: &Path) -> Vec<PathInTarget> {
+        if self.goes_through(path) {
+            return vec![Err(LINK)];
+        }
         let taking = self
             .sources
             .iter()
@@ -65,6 +94,15 @@ impl Copied {
         taking
             .filter_map(|(source, below)| self.unless_excluded(source, path, below))
             .collect()
+    }
+
+    /// A link that is a source itself, or on the way to one, is followed; what it says does not get into the image.
+    fn goes_through(&self, path: &Path) -> bool {
+        let on_the_way = |source: &CopySource| {
+            source.path.starts_with(path) || source.below(path) == Some(PathBuf::new())
+        };
+        self.linked.iter().any(|link| path.starts_with(link))
+            || (self.sources.iter().any(on_the_way) && self.context.join(path).is_symlink())
     }
 
     /// What is excluded is told by its way from the source, and a source that is a file has none. `--parents` copies
@@ -90,6 +128,7 @@ impl Copied {
         let in_folder = !below.as_os_str().is_empty();
         let into_folder = self.copy.into_folder;
         match &source.pattern {
+            _ if self.copy.parents && !self.linked.is_empty() => Err(LINK),
             _ if self.copy.parents => Ok(path.to_owned()),
             Some(_) if !into_folder => Err(UNKNOWN),
             Some(_) if in_folder => Ok(below),
@@ -100,7 +139,8 @@ impl Copied {
                 .and_then(Path::file_name)
                 .map(PathBuf::from)
                 .ok_or(UNKNOWN),
-            _ => path.file_name().map(PathBuf::from).ok_or(UNKNOWN),
+            Some(_) => path.file_name().map(PathBuf::from).ok_or(UNKNOWN),
+            None => source.name.clone().ok_or(UNKNOWN),
         }
     }
 

@@ -4,6 +4,7 @@
 //! and their scopes, JSON and shell forms. What devk does not know it leaves out; what it cannot know, as
 //! a base image's WORKDIR, it says.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod words;
@@ -15,6 +16,12 @@ use words::{expand, flags, split};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stage {
     name: Option<String>,
+    /// The image that it begins with, as the file names it.
+    pub base: String,
+    /// The first variable that only the builder knows and that decides where something comes from or goes to.
+    pub unset: Option<Unset>,
+    /// What a stage runs first that begins with this one (ONBUILD).
+    triggers: Vec<Instruction>,
     /// In the order in which they take effect, those of its base first.
     pub steps: Vec<CopyStep>,
     /// The stages that it takes something from, by index.
@@ -24,6 +31,14 @@ pub struct Stage {
     variables: BTreeMap<String, String>,
     entrypoint: Vec<String>,
     cmd: Vec<String>,
+}
+
+/// A variable that is set nowhere in the file: a base image or the builder may set it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unset {
+    pub name: String,
+    /// 1-based.
+    pub line: u32,
 }
 
 /// What a stage does with files.
@@ -74,6 +89,7 @@ impl Dockerfile {
             escape: dockerfile::escape(text),
             global: BTreeMap::new(),
             stages: Vec::new(),
+            missing: Cell::default(),
         };
         for instruction in dockerfile::instructions(text) {
             reading.take(&instruction);
@@ -165,6 +181,8 @@ struct Reading<'a> {
     /// ARGs before the first FROM.
     global: BTreeMap<String, String>,
     stages: Vec<Stage>,
+    /// The variable that was last asked for in vain.
+    missing: Cell<Option<String>>,
 }
 
 impl Reading<'_> {
@@ -172,9 +190,10 @@ impl Reading<'_> {
         let text = instruction.text.as_str();
         let line = instruction.line;
         match instruction.keyword.as_str() {
-            "FROM" => self.from(text),
+            "FROM" => self.from(text, line),
             "ARG" => self.arg(text),
             "ENV" => self.env(text),
+            "ONBUILD" => self.on_build(text, line),
             "WORKDIR" => self.workdir(text),
             "COPY" | "ADD" => self.copy(text, line, instruction.keyword == "ADD"),
             "RUN" => self.run(text, line),
@@ -190,22 +209,48 @@ impl Reading<'_> {
         }
     }
 
-    fn from(&mut self, text: &str) {
+    fn from(&mut self, text: &str, line: u32) {
         let words: Vec<_> = split(text, self.escape)
             .into_iter()
             .filter(|word| !word.starts_with("--"))
             .collect();
         let base = words
             .first()
-            .map(|base| expand(base, self.escape, &|name| self.global.get(name).cloned()))
+            .map(|base| self.expand_in(&self.global, base))
             .unwrap_or_default();
         let parent = self.stages.iter().rfind(|stage| stage.is(&base));
-        let mut stage = parent.cloned().unwrap_or_default();
+        let mut stage = parent.cloned().unwrap_or_else(|| Stage {
+            base,
+            ..Stage::default()
+        });
+        let triggers = std::mem::take(&mut stage.triggers);
         let named = words
             .get(1)
             .is_some_and(|word| word.eq_ignore_ascii_case("as"));
         stage.name = words.get(2).filter(|_| named).cloned();
         self.stages.push(stage);
+        self.note_missing(line);
+        triggers.iter().for_each(|trigger| self.take(trigger));
+    }
+
+    fn on_build(&mut self, text: &str, line: u32) {
+        let (keyword, text) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+        let trigger = Instruction {
+            keyword: keyword.to_ascii_uppercase(),
+            text: text.trim().to_owned(),
+            line,
+        };
+        if let Some(stage) = self.stages.last_mut() {
+            stage.triggers.push(trigger);
+        }
+    }
+
+    /// What was expanded last decides what the stage takes from where.
+    fn note_missing(&mut self, line: u32) {
+        let missing = self.missing.take();
+        if let Some((name, stage)) = missing.zip(self.stages.last_mut()) {
+            stage.unset.get_or_insert(Unset { name, line });
+        }
     }
 
     fn arg(&mut self, text: &str) {
@@ -216,14 +261,13 @@ impl Reading<'_> {
             let given = self.args.get(name).cloned();
             let inherited = || self.global.get(name).cloned();
             let default = default.map(|text| self.expand(text));
-            let Some(value) = given.or(default).or_else(inherited) else {
-                continue;
-            };
+            let default = default.filter(|_| self.missing.take().is_none());
+            let value = given.or(default).or_else(inherited);
             let scope = self
                 .stages
                 .last_mut()
                 .map_or(&mut self.global, |stage| &mut stage.variables);
-            scope.insert(name.to_owned(), value);
+            scope.extend(value.map(|value| (name.to_owned(), value)));
         }
     }
 
@@ -241,19 +285,26 @@ impl Reading<'_> {
             let (name, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
             vec![(name.to_owned(), value.trim().to_owned())]
         };
+        // As they were before this line.
         let pairs: Vec<_> = pairs
             .into_iter()
-            .map(|(name, value)| (name, self.expand(&value)))
+            .map(|(name, value)| (name, self.expand_known(&value)))
             .collect();
-        if let Some(stage) = self.stages.last_mut() {
-            stage.variables.extend(pairs);
+        let Some(stage) = self.stages.last_mut() else {
+            return;
+        };
+        for (name, value) in pairs {
+            match value {
+                Some(value) => stage.variables.insert(name, value),
+                None => stage.variables.remove(&name),
+            };
         }
     }
 
     fn workdir(&mut self, text: &str) {
-        let folder = self.expand(text.trim().trim_matches(['"', '\'']));
+        let folder = self.expand_known(text.trim().trim_matches(['"', '\'']));
         if let Some(stage) = self.stages.last_mut() {
-            stage.workdir = stage.absolute(&folder).ok();
+            stage.workdir = folder.and_then(|folder| stage.absolute(&folder).ok());
         }
     }
 
@@ -290,6 +341,7 @@ impl Reading<'_> {
                 mounts: folders,
             });
         }
+        self.note_missing(line);
     }
 
     fn copy(&mut self, text: &str, line: u32, unpacks: bool) {
@@ -300,12 +352,18 @@ impl Reading<'_> {
                 .find(|(n, _)| n == name)
                 .map(|(_, value)| self.expand(value))
         };
-        if let Some(from) = flag("from") {
+        let parents = flag("parents").is_some_and(|value| value != "false");
+        let owner = flag("chown");
+        let mode = flag("chmod").and_then(|mode| u32::from_str_radix(&mode, 8).ok());
+        // The image shows whose the files are.
+        self.missing.take();
+        let from = flag("from");
+        if let Some(from) = from {
             let number = self.number(&from);
             if let Some(stage) = self.stages.last_mut() {
                 stage.uses.extend(number);
             }
-            return;
+            return self.note_missing(line);
         }
         let mut words: Vec<_> = words::json(rest).unwrap_or_else(|| split(rest, self.escape));
         words.iter_mut().for_each(|word| *word = self.expand(word));
@@ -318,8 +376,9 @@ impl Reading<'_> {
         let exclude = flags
             .iter()
             .filter(|(name, _)| name == "exclude")
-            .map(|(_, value)| value.clone())
+            .map(|(_, value)| self.expand(value))
             .collect();
+        self.note_missing(line);
         let Some(stage) = self.stages.last() else {
             return;
         };
@@ -329,9 +388,9 @@ impl Reading<'_> {
             sources,
             to: stage.absolute(&to),
             unpacks,
-            parents: flag("parents").is_some_and(|value| value != "false"),
-            owner: flag("chown"),
-            mode: flag("chmod").and_then(|mode| u32::from_str_radix(&mode, 8).ok()),
+            parents,
+            owner,
+            mode,
             exclude,
         };
         if let Some(stage) = self.stages.last_mut() {
@@ -362,7 +421,25 @@ impl Reading<'_> {
             .stages
             .last()
             .map_or(&self.global, |stage| &stage.variables);
-        expand(text, self.escape, &|name| scope.get(name).cloned())
+        self.expand_in(scope, text)
+    }
+
+    /// None if a variable in it is not known.
+    fn expand_known(&self, text: &str) -> Option<String> {
+        self.missing.take();
+        let expanded = self.expand(text);
+        self.missing.take().is_none().then_some(expanded)
+    }
+
+    fn expand_in(&self, scope: &BTreeMap<String, String>, text: &str) -> String {
+        let value = |name: &str| {
+            let value = scope.get(name).cloned();
+            if value.is_none() {
+                self.missing.set(Some(name.to_owned()));
+            }
+            value
+        };
+        expand(text, self.escape, &value)
     }
 }
 

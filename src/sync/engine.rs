@@ -6,12 +6,13 @@
 //! container gets all of the journal by the same way. What a worker has sent is compared with what the intake
 //! sees in the end: a file that both saw at different moments is sent again.
 
+mod checking;
 mod intake;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::{ContainerPath, Item, Wanted, look};
+use super::checked::Checked;
 use super::containers::Containers;
 use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
@@ -30,6 +32,7 @@ use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
 use super::worker::{self, NO_RELOADER};
 use crate::error::{Result, internal};
 use crate::ui::event::Reporter;
+use checking::{Check, Looking};
 use intake::intake;
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
@@ -89,6 +92,8 @@ pub struct Rebuild {
 #[derive(Debug)]
 pub struct SyncEngine {
     shared: Arc<Shared>,
+    /// Once the image can be looked at.
+    looking: OnceLock<Looking>,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -102,6 +107,8 @@ pub(super) struct Shared {
     rebuilds: mpsc::UnboundedSender<Rebuild>,
     pub(super) progress: watch::Sender<()>,
     reporter: Reporter,
+    /// The rules as the image has proved them. None while it was not looked at; what changes meanwhile waits.
+    pub(super) check: watch::Sender<Option<Check>>,
     /// A newer image takes its place.
     retired: AtomicBool,
 }
@@ -109,6 +116,8 @@ pub(super) struct Shared {
 #[derive(Debug, Default)]
 pub(super) struct EngineState {
     pub(super) journal: Journal,
+    /// Changes that wait for the check.
+    undecided: ChangedPaths,
     /// When the last generations began and were taken down, for the trace.
     times: BTreeMap<u64, (Instant, Instant)>,
     /// By container id.
@@ -157,6 +166,7 @@ impl SyncEngine {
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
         Ok(Self {
             shared,
+            looking: OnceLock::new(),
             _tasks: [
                 AbortOnDropHandle::new(intake),
                 AbortOnDropHandle::new(workers),
@@ -181,7 +191,8 @@ impl SyncEngine {
 
     /// Nothing was synced since the image was built.
     pub fn is_pristine(&self) -> bool {
-        self.shared.state().journal.is_empty()
+        let state = self.shared.state();
+        state.journal.is_empty() && state.undecided.is_empty()
     }
 
     /// What runs where.
@@ -195,6 +206,7 @@ impl SyncEngine {
             image: self.shared.settings.image.clone(),
             generation: state.journal.generation(),
             paths: state.journal.len(),
+            undecided: state.undecided.len(),
             containers: state.containers.values().cloned().collect(),
             latency: state.traces.latency(),
             troubles: state.trouble.iter().cloned().chain(unreadable).collect(),
@@ -204,11 +216,9 @@ impl SyncEngine {
     /// Whether a container has what was synced before it started. One that cannot be synced into counts as
     /// having it: only a rebuild makes it current.
     pub fn is_current(&self, container_id: &str) -> bool {
-        self.shared
-            .state()
-            .containers
-            .get(container_id)
-            .is_some_and(|container| !container.is_behind())
+        let state = self.shared.state();
+        let container = state.containers.get(container_id);
+        state.undecided.is_empty() && container.is_some_and(|container| !container.is_behind())
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -242,6 +252,8 @@ impl Shared {
         let state = Mutex::default();
         let generation = watch::Sender::new(0);
         let retired = AtomicBool::new(false);
+        let proved = (!settings.rules.are_read()).then(|| Check::new(Ok(Checked::default())));
+        let check = watch::Sender::new(proved);
         Self {
             settings,
             state,
@@ -249,6 +261,7 @@ impl Shared {
             rebuilds,
             progress,
             reporter,
+            check,
             retired,
         }
     }
@@ -263,6 +276,10 @@ impl Shared {
         if changes.remove(Path::new("")).is_some() {
             self.doubt_all(&mut changes, now);
         }
+        let decided = self.decided();
+        for (path, change) in &decided {
+            merge(&mut changes, path.clone(), *change);
+        }
         let is_due = |(path, change): &(PathBuf, PathChange)| {
             now >= change.at + GONE_FOR || changes.contains_key(path)
         };
@@ -272,10 +289,12 @@ impl Shared {
             .into_iter()
             .for_each(|(path, change)| merge(&mut all, path, change));
         for (path, change) in all {
-            match self.settings.rules.verdict(&path) {
-                Verdict::Ignore(_) => {}
-                Verdict::Rebuild(why) => self.rebuild(Some(path), why),
-                Verdict::Sync(to) => {
+            match self.verdict(&path) {
+                None => merge(&mut self.state().undecided, path, change),
+                Some(Verdict::Ignore(_)) => {}
+                Some(Verdict::Rebuild(_)) if self.came_and_went(&path, change) => {}
+                Some(Verdict::Rebuild(why)) => self.rebuild(Some(path), why),
+                Some(Verdict::Sync(to)) => {
                     if to.rule.is_none() && self.is_unserved() {
                         self.rebuild(Some(path.clone()), NO_RELOADER.to_owned());
                     }
@@ -283,6 +302,10 @@ impl Shared {
                 }
             }
         }
+        let mut state = self.state();
+        state
+            .undecided
+            .retain(|path, _| !decided.contains_key(path));
         later
     }
 
@@ -357,7 +380,7 @@ impl Shared {
     /// # Errors
     /// If it cannot be read.
     pub(super) fn read(&self, path: &Path) -> std::io::Result<Option<(Item, Wanted)>> {
-        let Verdict::Sync(to) = self.settings.rules.verdict(path) else {
+        let Some(Verdict::Sync(to)) = self.verdict(path) else {
             return Ok(None);
         };
         let Some(target) = ContainerPath::below(to.root, &to.path) else {
@@ -393,8 +416,8 @@ impl Shared {
 
     /// The command of the rule that a path goes by; empty for none.
     pub(super) fn command(&self, path: &Path) -> &[String] {
-        match self.settings.rules.verdict(path) {
-            Verdict::Sync(to) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
+        match self.verdict(path) {
+            Some(Verdict::Sync(to)) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
             _ => &[],
         }
     }

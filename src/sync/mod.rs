@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod carry;
+pub mod checked;
 pub mod containers;
 mod copied;
 pub mod dockerfile;
@@ -13,6 +14,7 @@ pub mod exec;
 pub mod gate;
 mod inherit;
 pub mod journal;
+mod links;
 pub mod reloader;
 pub mod rules;
 mod script;

@@ -3,7 +3,7 @@
 
 mod auto;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::config::{ImageConfig, Sync, SyncRule};
@@ -34,6 +34,8 @@ pub struct Destination {
     pub mode: Option<u32>,
     /// The rule of devk.yaml that says so, an index into [`Rules::run`]'s.
     pub rule: Option<usize>,
+    /// The COPY of the Dockerfile that says so, by its number; None for a rule of devk.yaml.
+    pub copy: Option<usize>,
 }
 
 /// What of a build context can mean anything at all.
@@ -143,6 +145,19 @@ impl Rules {
         matches!(&self.ways, Ways::Auto(auto) if auto.reloader.is_some())
     }
 
+    /// Whether they are read off the Dockerfile, and so have to be checked against the image.
+    pub fn are_read(&self) -> bool {
+        matches!(self.ways, Ways::Auto(_))
+    }
+
+    /// The images that the image is built on, as the Dockerfile names them.
+    pub fn bases(&self) -> BTreeSet<String> {
+        match &self.ways {
+            Ways::Auto(auto) => auto.bases.clone(),
+            Ways::None(_) | Ways::Written(_) => BTreeSet::new(),
+        }
+    }
+
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
@@ -189,6 +204,7 @@ fn by_rules(rules: &[Written], path: &Path) -> Verdict {
             owner: None,
             mode: None,
             rule: Some(number),
+            copy: None,
         };
         return Verdict::Sync(to);
     }

@@ -15,6 +15,8 @@ pub struct SyncStatus {
     pub generation: u64,
     /// Paths that differ from the image.
     pub paths: usize,
+    /// Changed paths that wait until the image can be looked at: whether a sync or a build serves them is not known yet.
+    pub undecided: usize,
     pub containers: Vec<ContainerStatus>,
     #[serde(flatten)]
     pub latency: Latency,

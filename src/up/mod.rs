@@ -135,7 +135,12 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
     );
     for (image, followed) in session
         .syncing
-        .follow(&project.id, &observed.images, &observed.releases)
+        .follow(
+            &observed.engine.docker,
+            &project.id,
+            &observed.images,
+            &observed.releases,
+        )
         .await
     {
         tell(format!("watch/{image}"), followed);

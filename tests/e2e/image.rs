@@ -127,7 +127,7 @@ impl Project {
         image::image_ref(
             self.id,
             "api",
-            &image::content_hash(&self.image(), args).unwrap(),
+            &image::content_hash(&self.image(), args).unwrap().tag,
         )
     }
 

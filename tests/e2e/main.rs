@@ -7,6 +7,7 @@
 mod beside_compose;
 mod bridge;
 mod builds;
+mod copies;
 mod crash;
 mod data;
 mod doctor;
@@ -14,6 +15,7 @@ mod environment;
 mod existing;
 mod faults;
 mod forwards;
+mod generated;
 mod geniro;
 mod image;
 mod killed_install;

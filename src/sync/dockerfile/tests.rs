@@ -105,6 +105,48 @@ fn variables_are_replaced_by_scope() {
     assert_eq!(stage.variable("SUB"), Some("a b"));
 }
 
+/// The variable that is noted as one that only the builder knows, with its line.
+fn unset(text: &str) -> Option<(String, u32)> {
+    let file = parse(text);
+    let unset = file.stage(None)?.unset.clone()?;
+    Some((unset.name, unset.line))
+}
+
+#[test]
+fn a_variable_that_only_the_builder_knows_is_noted_where_it_decides_something() {
+    let noted = |name: &str, line| Some((name.to_owned(), line));
+    for text in [
+        "FROM base-$TARGETARCH",
+        "FROM x\nENV A=$HOME/a\nCOPY a $A/",
+        "FROM x AS base\nARG TARGETARCH\nCOPY bin-$TARGETARCH /b\nFROM base",
+    ] {
+        assert!(unset(text).is_some(), "{text}");
+    }
+    assert_eq!(unset("FROM x\nCOPY --from=build-$A /a /b"), noted("A", 2));
+    assert_eq!(
+        unset("FROM x\nRUN --mount=source=$A,target=/a make"),
+        noted("A", 2)
+    );
+    for text in [
+        "FROM x\nENV PATH=/venv/bin:$PATH\nCOPY --chown=$UID . /w",
+        "FROM x\nRUN make $TARGETARCH",
+        "FROM x AS a\nCOPY $A /w\nFROM y",
+    ] {
+        assert_eq!(unset(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_a_stage_has_its_children_run_is_run_by_them_and_not_by_their_children() {
+    let text = "FROM x AS base\nWORKDIR /srv\nONBUILD COPY app app\nONBUILD RUN make\nFROM base AS one\nCOPY a .\nFROM one\n";
+    let steps = |stage: usize| parse(text).stages[stage].steps.len();
+    assert_eq!((steps(0), steps(1), steps(2)), (0, 3, 3));
+    let CopyStep::Copy(first) = &parse(text).stages[1].steps[0] else {
+        panic!("the COPY of the trigger")
+    };
+    assert_eq!((first.to.clone(), first.line), (to("/srv/app"), 3));
+}
+
 #[test]
 fn continuations_comments_and_here_documents_do_not_confuse() {
     let text = "# syntax=docker/dockerfile:1\nFROM x\nWORKDIR /w\nRUN one && \\\n  # a comment\n\n  two\nRUN <<EOF\nCOPY not a copy\nEOF\n\

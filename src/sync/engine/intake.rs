@@ -11,11 +11,16 @@ use crate::sync::watch::{ChangedPaths, Watch};
 pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
     // What is to be looked at again: what is gone, and since when.
     let mut later = ChangedPaths::new();
+    let mut check = shared.check.subscribe();
+    // Something may wait already.
+    check.mark_changed();
     loop {
         let due = later.values().map(|change| change.at + GONE_FOR).min();
         let changes = tokio::select! {
             changes = watch.next() => changes,
             () = until(due) => Ok(ChangedPaths::new()),
+            // The engine has the other end.
+            _ = check.changed() => Ok(ChangedPaths::new()),
         };
         let changes = match changes {
             Ok(changes) => changes,

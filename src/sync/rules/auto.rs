@@ -1,6 +1,6 @@
 //! Rules that the Dockerfile says: what its last stage copies, and whether the program in it reloads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::{Destination, Rules, Usage, Verdict, Ways, number};
@@ -8,7 +8,8 @@ use crate::config::ImageConfig;
 use crate::error::Result;
 use crate::image::dockerignore::Ignore;
 use crate::sync::copied::Copied;
-use crate::sync::dockerfile::{Copy, CopyStep, Dockerfile, Stage};
+use crate::sync::dockerfile::{Copy, CopyStep, Dockerfile, Stage, Unset};
+use crate::sync::links::resolve;
 use crate::sync::reloader::reloader;
 
 /// What the Dockerfile says.
@@ -25,6 +26,8 @@ pub(super) struct Auto {
     pub(super) reloader: Option<&'static str>,
     /// The root of each of `copies`.
     pub(super) roots: Vec<Option<usize>>,
+    /// The images that its stages begin with.
+    pub(super) bases: BTreeSet<String>,
 }
 
 pub(super) fn auto(
@@ -40,6 +43,14 @@ pub(super) fn auto(
             vec![],
         ));
     };
+    let behind = file.behind(stage);
+    let stages = || behind.iter().copied().chain([stage]);
+    if let Some(Unset { name, line }) = stages().find_map(|stage| stage.unset.as_ref()) {
+        let why =
+            format!("line {line} of the Dockerfile goes by `${name}`, which is set outside of it");
+        return Ok((Ways::None(why), vec![]));
+    }
+    let bases = stages().map(|stage| stage.base.clone()).collect();
     let context = image.context.clone();
     let reloader = found_reloader(image, stage, usage);
     let mut auto = Auto {
@@ -49,8 +60,9 @@ pub(super) fn auto(
         mounted: vec![],
         reloader,
         roots: vec![],
+        bases,
     };
-    for behind in file.behind(stage) {
+    for behind in &behind {
         auto.behind(&behind.steps, &image.context)?;
     }
     auto.elsewhere = auto.copies.len();
@@ -104,15 +116,18 @@ impl Auto {
                     );
                     self.copies.push((Copied::new(copy, context)?, Some(why)));
                 }
-                CopyStep::Run { mounts, line, .. } => self.mount(mounts, *line),
+                CopyStep::Run { mounts, line, .. } => self.mount(mounts, *line, context),
             }
         }
         Ok(())
     }
 
-    fn mount(&mut self, mounts: &[String], line: u32) {
-        self.mounted
-            .extend(mounts.iter().map(|mount| (PathBuf::from(mount), line)));
+    fn mount(&mut self, mounts: &[String], line: u32, context: &Path) {
+        for mount in mounts {
+            let (path, links) = resolve(context, Path::new(mount));
+            let all = links.into_iter().chain([path]);
+            self.mounted.extend(all.map(|path| (path, line)));
+        }
     }
 
     /// A RUN consumes whatever was copied before it, unless it is known to read no content.
@@ -124,7 +139,7 @@ impl Auto {
                     .copies
                     .push((Copied::new(copy, context)?, reads_archive(copy))),
                 CopyStep::Run { text, line, mounts } => {
-                    self.mount(mounts, *line);
+                    self.mount(mounts, *line, context);
                     if !is_harmless(text) {
                         let why =
                             format!("the RUN in line {line} of the Dockerfile may build with it");
@@ -150,7 +165,9 @@ impl Auto {
         }
         match self.destination(path, rules) {
             Err(why) => Verdict::Rebuild(why),
-            Ok(None) => Verdict::Ignore("no COPY takes it"),
+            Ok(None) => Verdict::Rebuild(
+                "no COPY of the Dockerfile takes it, as far as devk can tell".to_owned(),
+            ),
             Ok(Some(to)) => Verdict::Sync(to),
         }
     }
@@ -159,7 +176,7 @@ impl Auto {
     /// says whose the file is.
     fn destination(&self, path: &Path, rules: &Rules) -> Result<Option<Destination>, String> {
         let mut last: Option<(PathBuf, Destination)> = None;
-        for ((copied, consumed), root) in self.copies.iter().zip(&self.roots) {
+        for (copy, ((copied, consumed), root)) in self.copies.iter().zip(&self.roots).enumerate() {
             for below in copied.takes(path) {
                 if let Some(why) = consumed {
                     return Err(why.clone());
@@ -182,6 +199,7 @@ impl Auto {
                         owner,
                         mode,
                         rule: None,
+                        copy: Some(copy),
                     },
                 ));
             }
@@ -233,10 +251,10 @@ fn reads_archive(copy: &Copy) -> Option<String> {
         .then(|| format!("the ADD in line {} unpacks it", copy.line))
 }
 
-/// Commands that make users, packages and folders, and look at no file's content.
-const HARMLESS: [&str; 14] = [
+/// Commands that make users and folders, and look at no file's content.
+const HARMLESS: [&str; 11] = [
     "chown", "chmod", "chgrp", "mkdir", "useradd", "adduser", "groupadd", "addgroup", "usermod",
-    "set", "true", "apk", "apt-get", "apt",
+    "set", "true",
 ];
 
 fn is_harmless(run: &str) -> bool {

@@ -3,6 +3,8 @@ use crate::image::context::tests::{image, write};
 
 const UVICORN: &str = "CMD [\"uvicorn\", \"app:app\", \"--reload\"]\n";
 
+const NOT_TAKEN: &str = "no COPY of the Dockerfile takes it, as far as devk can tell";
+
 struct Case {
     dir: tempfile::TempDir,
     image: ImageConfig,
@@ -70,10 +72,7 @@ fn what_is_copied_after_the_last_run_is_synced_and_what_a_run_consumes_is_not() 
         case.of("Dockerfile").unwrap_err(),
         "`Dockerfile` says how the image is built"
     );
-    assert_eq!(
-        case.of("notes.md").unwrap_err(),
-        "ignored: no COPY takes it"
-    );
+    assert_eq!(case.of("notes.md").unwrap_err(), NOT_TAKEN);
 }
 
 #[test]
@@ -195,10 +194,7 @@ fn the_last_copy_to_a_place_says_whose_the_file_is() {
 #[test]
 fn what_a_copy_excludes_is_told_by_its_way_from_the_source() {
     let case = Case::dockerfile("FROM x\nCOPY --exclude=*.md --exclude=src/b src /w");
-    assert_eq!(
-        case.of("src/a.md").unwrap_err(),
-        "ignored: no COPY takes it"
-    );
+    assert_eq!(case.of("src/a.md").unwrap_err(), NOT_TAKEN);
     assert_eq!(
         (case.of("src/b"), case.of("src/deep/a.md")),
         (to("/w/b"), to("/w/deep/a.md"))
@@ -253,8 +249,8 @@ fn excluded_ignored_and_temporary_files_are_left_alone() {
         case.dir.path(),
         &[(".dockerignore", "node_modules\n*.log\n!keep.log\n")],
     );
+    assert_eq!(case.of("readme.md").unwrap_err(), NOT_TAKEN);
     for path in [
-        "readme.md",
         "node_modules/a",
         "a.log",
         ".git/index",

@@ -125,7 +125,7 @@ impl Run<'_> {
         else {
             return Err(unplanned(name));
         };
-        image::build(
+        let ended = image::build(
             &self.observed.engine,
             &self.project.id,
             &built.config,
@@ -133,7 +133,9 @@ impl Run<'_> {
             &built.target,
             step,
         )
-        .await?;
+        .await;
+        self.session.syncing.built(&built.target.reference());
+        ended?;
         Ok(Done::Worked(built.target.reference()))
     }
 

@@ -84,6 +84,25 @@ impl Followed {
         }
     }
 
+    /// A project of one image, `app`, whose Dockerfile and files the test writes; its pods listen on port 8080. What is
+    /// synced is read off the Dockerfile.
+    pub(crate) fn copies(name: &str, files: &[(&str, &str)]) -> Self {
+        cluster();
+        let project = Project::new("tests/e2e/fixtures/copies", name, CLUSTER);
+        for (file, text) in files {
+            let path = project.path("app").join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self {
+            project,
+            image: "app",
+            deployment: "copies",
+            here: "app",
+            there: "/www",
+        }
+    }
+
     /// The demo, whose API reloads itself: what is synced is read off its Dockerfile.
     pub(crate) fn demo(name: &str) -> Self {
         cluster();
@@ -175,7 +194,7 @@ impl Followed {
             let mut current: Vec<_> = current.filter_map(|c| c["pod"].as_str()).collect();
             current.sort_unstable();
             // A build that ends now brings others.
-            current == self.pods()
+            sync["undecided"] == 0 && current == self.pods()
         })
     }
 
