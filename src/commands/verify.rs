@@ -13,13 +13,13 @@ use crate::ui::{self, Format};
 #[derive(Debug, Serialize)]
 struct Verified {
     version: u32,
-    /// Every compared file is in every container as it is in the working tree, and a container was compared.
+    /// Every compared file is in every container as it is in the working tree, and there was one to compare.
     equal: bool,
     #[serde(flatten)]
     comparison: Comparison,
 }
 
-/// Prints every file that differs; exit code 1 if there is one, or if no container could be compared.
+/// Prints every file that differs; exit code 1 if there is one, or if nothing could be compared.
 ///
 /// # Errors
 /// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ClusterUnreachable`], or as
@@ -78,6 +78,11 @@ fn text(verified: &Verified) -> String {
     let outside: Vec<_> = left.iter().map(left_out).collect();
     let summary = match containers {
         0 => "nothing was compared: no container that runs could be asked\n".to_owned(),
+        _ if *files == 0 && differences.is_empty() => {
+            format!(
+                "nothing was compared: {containers} container(s) have no file of a build context as it is there\n"
+            )
+        }
         _ if differences.is_empty() => {
             format!("equal: {files} file(s) in {containers} container(s) are as they are here\n")
         }

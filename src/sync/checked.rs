@@ -126,6 +126,12 @@ impl Checked {
         }
     }
 
+    /// The paths that the image has where they go.
+    pub fn proved(&self) -> impl Iterator<Item = &Path> {
+        let proved = self.paths.iter().filter(|(_, made)| made.is_ok());
+        proved.map(|(path, _)| path.as_path())
+    }
+
     /// An image that has all that `copies` COPYs took.
     #[cfg(test)]
     pub(super) fn all(copies: usize) -> Self {

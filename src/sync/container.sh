@@ -113,7 +113,7 @@ o() {
 # h NAME: prints the SHA-256 of a file.
 h() {
 	c "$1" || return 4
-	[ -f "./$1" ] && printf 'sum %s\n' "$(sha256sum <"./$1")"
+	[ -f "./$1" ] && printf 'sum ' && { sha256sum <"./$1" || echo; }
 }
 
 # n GROUP STATUS: a group failed, and leaves nothing behind.

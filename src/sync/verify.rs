@@ -1,6 +1,6 @@
 //! Whether containers have what was synced: by hash, not by what the journal says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
 use super::engine::{Settings, Shared, SyncEngine};
+use super::journal::Seen;
 use super::script::Expected;
 use super::status::Covered;
 use super::stream::{Stream, Sum, Trouble};
@@ -39,7 +40,7 @@ pub struct LeftOut {
 impl Comparison {
     /// Everything that was compared is equal, and that is not nothing.
     pub fn is_equal(&self) -> bool {
-        self.differences.is_empty() && self.containers > 0
+        self.differences.is_empty() && self.files > 0
     }
 }
 
@@ -66,7 +67,8 @@ pub struct Difference {
 }
 
 impl SyncEngine {
-    /// Compares every file that was synced since the image was built, in every container that runs it.
+    /// Compares every file that the image had when it was built and every one that was synced since, in every container
+    /// that runs it.
     pub async fn verify(self: &Arc<Self>, client: &Client, containers: &Containers) -> Comparison {
         let settings = self.settings();
         let ours: Vec<_> = containers
@@ -93,7 +95,7 @@ impl SyncEngine {
     }
 }
 
-/// What the working tree has of the journal's files.
+/// What the working tree has of the files that go into the containers.
 #[derive(Debug, Default)]
 struct Here {
     expected: Vec<Expected>,
@@ -103,7 +105,12 @@ struct Here {
 
 impl Shared {
     fn here(&self) -> Here {
-        let paths: Vec<_> = self.state().journal.present().map(Path::to_owned).collect();
+        let mut paths: BTreeSet<_> = self.proved().into_iter().collect();
+        let state = self.state();
+        // What is gone is not to be there.
+        paths.retain(|path| state.journal.seen(path) != Some(Seen::Gone));
+        paths.extend(state.journal.present().map(Path::to_owned));
+        drop(state);
         let mut here = Here::default();
         for path in paths {
             match self.expected(&path) {
@@ -210,7 +217,6 @@ mod tests {
     use super::super::containers::Mount;
     use super::super::engine::Surroundings;
     use super::super::exec::ContainerRef;
-    use super::super::journal::Seen;
     use super::super::rules::{Rules, Usage};
     use super::super::watch::Baseline;
     use super::*;

@@ -27,11 +27,9 @@ pub(super) struct Looking {
 }
 
 impl SyncEngine {
-    /// Looks at the image as soon as Docker has it. `manifest` is what the build context held when it was hashed.
+    /// Looks at the image as soon as Docker has it. `manifest` is what the build context held when it was hashed. What the
+    /// rules of devk.yaml sync waits for nothing; of that the image only tells what can be compared later.
     pub fn check(&self, docker: &Docker, manifest: Arc<Manifest>) {
-        if !self.settings().rules.are_read() {
-            return;
-        }
         self.looking.get_or_init(|| {
             let built = Arc::new(Notify::new());
             let task = checking(self.shared.clone(), docker.clone(), manifest, built.clone());
@@ -133,6 +131,14 @@ impl Shared {
                 (Verdict::Sync(_), Some(Err(why))) => Some(Verdict::Rebuild(why.clone())),
                 (verdict, _) => Some(verdict),
             },
+        }
+    }
+
+    /// The paths that the image had where they go.
+    pub(in crate::sync) fn proved(&self) -> Vec<PathBuf> {
+        match self.check.borrow().as_deref() {
+            Some(Ok(checked)) => checked.proved().map(Path::to_owned).collect(),
+            _ => vec![],
         }
     }
 
