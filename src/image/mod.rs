@@ -7,6 +7,7 @@ mod hash;
 mod instructions;
 mod load;
 mod remove;
+mod same;
 mod trace;
 mod upload;
 
@@ -17,6 +18,7 @@ pub use load::{Loaded, Loader, normalise, on_node};
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };
+pub use same::SameImages;
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";
