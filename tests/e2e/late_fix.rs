@@ -121,6 +121,21 @@ fn a_fix_does_not_wait_for_the_values_that_broke_the_release() {
 }
 
 #[test]
+fn a_fix_of_a_stateful_set_does_not_wait_for_its_broken_pod() {
+    let project = not_up("late-set");
+    let chart = "chart/templates/all.yaml";
+    project.edit(chart, "kind: Deployment", "kind: StatefulSet");
+    project.devk(&["up", "-d"]).well();
+    let mut late = Late::of(project);
+    let file = "app/app.py";
+    let alone = late.live(file, &program("alone"), "alone");
+    late.settled();
+    let crashes = program("broken").replace("import os", "import os os");
+    let fix = late.fixed((file, &crashes), &program("mended"), "mended");
+    compare("a syntax error in a StatefulSet", fix, alone);
+}
+
+#[test]
 fn an_up_that_waits_for_what_is_broken_settles_on_the_fix() {
     let project = not_up("late-up");
     let file = "app/app.py";
