@@ -115,7 +115,6 @@ codes! {
     // images
     ImageContext => "image.context", Usage, "the build context or Dockerfile cannot be read";
     ImageBuild => "image.build", Failed, "an image did not build";
-    BuildStale => "image.stale", Failed, "a build or load was given up, for a newer change makes it out of date";
     ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageRegistry => "image.registry", Usage, "an image cannot be brought to the nodes of the cluster: they are out of Docker's reach, or run no containerd";

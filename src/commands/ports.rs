@@ -73,7 +73,10 @@ async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
         .flat_map(|s| s.forwards)
         .map(|held| held.forward)
         .collect();
-    let own = Own(held.iter().map(|forward| forward.local).collect());
+    let own = Own {
+        ports: held.iter().map(|forward| forward.local).collect(),
+        images: vec![],
+    };
     let planned = table(
         project,
         &context.paths,

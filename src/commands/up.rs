@@ -29,13 +29,11 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
     let session = client::status(&context.paths, &project.id)
         .await?
         .unwrap_or_default();
-    let own = observe::Own(
-        session
-            .forwards
-            .iter()
-            .map(|held| held.forward.local)
-            .collect(),
-    );
+    let held = session.forwards.iter();
+    let own = observe::Own {
+        ports: held.map(|held| held.forward.local).collect(),
+        images: vec![],
+    };
     let environment = Environment::of_process();
     let bridging = Bridging {
         switch: bridge,

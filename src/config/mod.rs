@@ -124,7 +124,7 @@ impl ClusterConfig {
     }
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageConfig {
     pub name: String,
     pub context: PathBuf,

@@ -2,7 +2,8 @@
 //! changes the session.
 //!
 //! Requests of clients are served in the order of their arrival, and before changes. A change that sync cannot serve is
-//! brought live by the same reconcile that a client's `up` is; what is newer gives up its builds and loads.
+//! brought live by the same reconcile that a client's `up` is; what is newer overtakes it. A client's `up` is overtaken
+//! only while it waits for the cluster, and begins anew: the fix of what it waits for must not wait for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -19,7 +20,11 @@ use crate::session::outcome::Outcome;
 use crate::session::sync::Verifier;
 use crate::session::view::Purpose;
 use crate::ui::event::Step;
-use crate::up::{self, UpRequest};
+use crate::up::{self, Overtaken, UpRequest};
+
+/// How often a client's `up` begins anew for newer changes: a program that always writes into a build context must not
+/// keep it from its answer.
+const ANEW: usize = 10;
 
 /// What an `up` came to, or why nothing was touched.
 pub(super) type Ended = Result<Outcome, Errors>;
@@ -38,13 +43,15 @@ pub(super) enum Queued {
     Verifier { answer: oneshot::Sender<Verifier> },
 }
 
-/// What brings a session to what a request asks for. Builds and loads end when they are `stale`.
+/// What brings a session to what a request asks for.
 pub(super) trait Reconcile {
+    /// As [`up::up`].
     async fn reconcile(
         &self,
         session: &mut Session,
         request: &UpRequest,
-        stale: &CancellationToken,
+        changes: Option<&BTreeSet<Change>>,
+        overtaken: &Overtaken,
     ) -> Ended;
 }
 
@@ -59,9 +66,10 @@ impl Reconcile for BringUp {
         &self,
         session: &mut Session,
         request: &UpRequest,
-        stale: &CancellationToken,
+        changes: Option<&BTreeSet<Change>>,
+        overtaken: &Overtaken,
     ) -> Ended {
-        up::up(session, &self.paths, request, stale).await
+        up::up(session, &self.paths, request, changes, overtaken).await
     }
 }
 
@@ -149,7 +157,7 @@ impl<R: Reconcile> Controller<R> {
         }
     }
 
-    /// Serves a client's request. Changes that arrive meanwhile are brought live after it.
+    /// Serves a client's request. Changes that arrive meanwhile are brought live by it or after it.
     async fn up(
         &mut self,
         number: u64,
@@ -161,21 +169,65 @@ impl<R: Reconcile> Controller<R> {
             return;
         }
         let working = self.session.begin(Purpose::Request(number));
-        let never = CancellationToken::new();
+        let mut seen = BTreeSet::new();
         let ended = tokio::select! {
             biased;
-            () = answer.closed() => return,
-            ended = self.reconciler.reconcile(&mut self.session, &request, &never) => ended,
+            () = answer.closed() => None,
+            ended = self.settle(&request, &mut seen) => Some(ended),
         };
-        if ended.is_ok() && lifetime != Keep::Once {
+        if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Keep::Once {
             self.active = Some(request);
+        } else {
+            // They are yet to be brought live by the request that the session goes by.
+            self.pending.append(&mut seen);
         }
         // Whoever has the answer finds a session at rest.
         drop(working);
-        let _ = answer.send(ended);
+        if let Some(ended) = ended {
+            let _ = answer.send(ended);
+        }
     }
 
-    /// Does what `up` would. A newer change makes this out of date, and so does a client's request.
+    /// Brings the session to what a client asks for, and to the changes that come while it waits for that. `seen` is
+    /// what it has brought live then.
+    async fn settle(&mut self, request: &UpRequest, seen: &mut BTreeSet<Change>) -> Ended {
+        for _ in 0..ANEW {
+            let (ended, is_overtaken) = self.reconcile_request(request).await;
+            if !is_overtaken || is_ready(&ended) || ended.is_err() {
+                return ended;
+            }
+            self.changes
+                .burst(&mut self.pending, &request.source.dir)
+                .await;
+            let step = format!("change/{}", names(&self.pending));
+            let step = self.session.reporter.start(step, reasons(&self.pending));
+            step.done("the `up` that waits begins anew with it");
+            seen.append(&mut self.pending);
+        }
+        self.reconciler
+            .reconcile(&mut self.session, request, None, &Overtaken::default())
+            .await
+    }
+
+    /// Its waiting ends when a change comes; the answer is also whether one came.
+    async fn reconcile_request(&mut self, request: &UpRequest) -> (Ended, bool) {
+        let overtaken = Overtaken::default();
+        let work = self
+            .reconciler
+            .reconcile(&mut self.session, request, None, &overtaken);
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                ended = &mut work => return (ended, overtaken.waits.is_cancelled()),
+                change = self.changes.next() => {
+                    overtaken.waits.cancel();
+                    self.pending.insert(change);
+                }
+            }
+        }
+    }
+
+    /// Does what `up` would. A newer change overtakes this, and so does a client's request.
     async fn bring_live(&mut self, seen: BTreeSet<Change>) {
         let Some(request) = self.active.clone() else {
             return;
@@ -185,30 +237,9 @@ impl<R: Reconcile> Controller<R> {
             .session
             .reporter
             .start(format!("change/{}", names(&seen)), reasons(&seen));
-        let stale = CancellationToken::new();
-        let mut is_overtaken = false;
-        let work = self
-            .reconciler
-            .reconcile(&mut self.session, &request, &stale);
-        let mut work = std::pin::pin!(work);
-        let ended = loop {
-            tokio::select! {
-                ended = &mut work => break ended,
-                change = self.changes.next() => {
-                    stale.cancel();
-                    self.pending.insert(change);
-                }
-                Some(queued) = self.requests.recv() => {
-                    if matches!(queued, Queued::Up { .. }) {
-                        stale.cancel();
-                        is_overtaken = true;
-                    }
-                    self.waiting.push_back(queued);
-                }
-            }
-        };
+        let (ended, is_overtaken) = self.reconcile_changes(&request, &seen).await;
         match ended {
-            // What comes next looks at everything anew.
+            // What comes next brings both live: what has changed was looked at, or is looked at then.
             _ if !self.pending.is_empty() => step.skip("newer changes came meanwhile"),
             ended if is_overtaken && !is_ready(&ended) => {
                 step.skip("a newer `up` came meanwhile");
@@ -216,6 +247,35 @@ impl<R: Reconcile> Controller<R> {
                 self.pending = seen;
             }
             ended => tell(step, ended),
+        }
+    }
+    /// Anything newer ends it; the answer is also whether a client's request did.
+    async fn reconcile_changes(
+        &mut self,
+        request: &UpRequest,
+        seen: &BTreeSet<Change>,
+    ) -> (Ended, bool) {
+        let overtaken = Overtaken::default();
+        let mut by_request = false;
+        let work = self
+            .reconciler
+            .reconcile(&mut self.session, request, Some(seen), &overtaken);
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                ended = &mut work => return (ended, by_request),
+                change = self.changes.next() => {
+                    overtaken.all();
+                    self.pending.insert(change);
+                }
+                Some(queued) = self.requests.recv() => {
+                    if matches!(queued, Queued::Up { .. }) {
+                        overtaken.all();
+                        by_request = true;
+                    }
+                    self.waiting.push_back(queued);
+                }
+            }
         }
     }
 }

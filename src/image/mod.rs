@@ -8,6 +8,7 @@ mod instructions;
 mod load;
 mod look;
 mod remove;
+mod same;
 mod trace;
 mod upload;
 
@@ -19,6 +20,7 @@ pub use look::{Found, ImageSettings, Looked, Places, look, remove_looks, trigger
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };
+pub use same::SameImages;
 
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::charts::{Charts, PreparedRelease};
 use crate::cluster::Node;
-use crate::config::{ImageConfig, Project};
+use crate::config::{ImageConfig, Project, Sync, SyncRule};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors};
-use crate::image::{self, ImageRef, Manifest};
+use crate::image::{self, ImageRef, Manifest, SameImages};
 use crate::plan::ImageFact;
 use crate::ports::Forward;
 use crate::sync::rules::Scope;
@@ -28,42 +28,133 @@ pub struct BuiltImage {
     pub manifest: Arc<Manifest>,
 }
 
-/// Resolves the arguments and hashes the contents, each image on its own thread.
-pub(super) async fn images(
-    project: &Project,
-    forwards: &[Forward],
-) -> Result<Vec<BuiltImage>, Errors> {
-    let variables = Variables::new(project, &project.id, forwards, &[]);
-    let hashed = project.images.iter().map(|config| {
-        let args = resolve_args(config, &variables);
-        let config = config.clone();
-        let project = project.id.clone();
-        tokio::task::spawn_blocking(move || {
-            let args = args?;
-            let scope = Scope::read(&config)?;
-            let seen = Arc::new(Baseline::look(&config.context, |folder| {
-                scope.enters(folder)
-            }));
-            let hashed = image::content_hash(&config, &args)?;
-            let target = image::image_ref(&project, &config.name, &hashed.tag);
-            Ok::<_, Errors>(BuiltImage {
+/// What is known of a project's images before their contents are looked at.
+pub(super) struct Known<'a> {
+    pub engine: &'a Engine,
+    pub nodes: &'a [Node],
+    /// Images that have not changed since they were looked at.
+    pub unchanged: &'a [BuiltImage],
+    pub same: SameImages,
+}
+
+impl Known<'_> {
+    /// Resolves the arguments and hashes the contents, each image on its own thread.
+    pub(super) async fn images(
+        &self,
+        project: &Project,
+        forwards: &[Forward],
+    ) -> Result<Vec<BuiltImage>, Errors> {
+        let variables = Variables::new(project, &project.id, forwards, &[]);
+        let looked_at = project
+            .images
+            .iter()
+            .map(|config| self.image(&project.id, config, &variables));
+        let mut images = vec![];
+        let mut problems = vec![];
+        for image in futures::future::join_all(looked_at).await {
+            match image {
+                Ok(image) => images.push(image),
+                Err(errors) => problems.extend(errors.0),
+            }
+        }
+        Errors::unless_empty(problems, images)
+    }
+
+    async fn image(
+        &self,
+        project: &str,
+        config: &ImageConfig,
+        variables: &Variables,
+    ) -> Result<BuiltImage, Errors> {
+        let args = resolve_args(config, variables)?;
+        let mut unchanged = self.unchanged.iter();
+        if let Some(known) = unchanged.find(|known| known.is_of(config, &args))
+            && self.is_there(&known.target, None).await?
+        {
+            let config = config.clone();
+            return Ok(BuiltImage {
                 config,
-                args,
-                target,
-                seen,
-                manifest: Arc::new(hashed.manifest),
-            })
+                ..known.clone()
+            });
+        }
+        let mut image = hashed(project, config, args).await?;
+        if let Some((before, id)) = self.same.before(&image.target)
+            && self.is_there(&before, Some(&id)).await?
+        {
+            image.target = before;
+        }
+        Ok(image)
+    }
+
+    /// Docker has it, by this ID, or every node has what Docker has forgotten: it need not be built.
+    async fn is_there(&self, target: &ImageRef, id: Option<&str>) -> Result<bool, Error> {
+        let docker = &self.engine.docker;
+        let reference = target.reference();
+        if let Some(found) = image::present(docker, &reference).await? {
+            return Ok(id.is_none_or(|id| id == found));
+        }
+        for node in self.nodes {
+            if !image::on_node(docker, &node.name)
+                .await?
+                .contains_key(&image::normalise(&reference))
+            {
+                return Ok(false);
+            }
+        }
+        Ok(!self.nodes.is_empty())
+    }
+}
+
+impl BuiltImage {
+    /// It is built and synced by these instructions, wherever they stand in devk.yaml.
+    fn is_of(&self, config: &ImageConfig, args: &BTreeMap<String, String>) -> bool {
+        let moved = |sync: &Sync| match sync {
+            Sync::Auto => Sync::Auto,
+            Sync::Rules(rules) => Sync::Rules(
+                rules
+                    .iter()
+                    .map(|rule| SyncRule {
+                        origin: config.origin.clone(),
+                        ..rule.clone()
+                    })
+                    .collect(),
+            ),
+        };
+        let moved = |image: &ImageConfig| ImageConfig {
+            sync: moved(&image.sync),
+            origin: config.origin.clone(),
+            args: BTreeMap::new(),
+            ..image.clone()
+        };
+        self.args == *args && moved(&self.config) == moved(config)
+    }
+}
+
+async fn hashed(
+    project: &str,
+    config: &ImageConfig,
+    args: BTreeMap<String, String>,
+) -> Result<BuiltImage, Errors> {
+    let config = config.clone();
+    let project = project.to_owned();
+    let hashed = tokio::task::spawn_blocking(move || {
+        let scope = Scope::read(&config)?;
+        let seen = Arc::new(Baseline::look(&config.context, |folder| {
+            scope.enters(folder)
+        }));
+        let hashed = image::content_hash(&config, &args)?;
+        let target = image::image_ref(&project, &config.name, &hashed.tag);
+        Ok::<_, Errors>(BuiltImage {
+            config,
+            args,
+            target,
+            seen,
+            manifest: Arc::new(hashed.manifest),
         })
     });
-    let mut images = vec![];
-    let mut problems = vec![];
-    for image in futures::future::join_all(hashed).await {
-        match image.unwrap_or_else(|panic| Err(crate::error::internal(&panic).into())) {
-            Ok(image) => images.push(image),
-            Err(errors) => problems.extend(errors.0),
-        }
-    }
-    Errors::unless_empty(problems, images)
+    hashed
+        .await
+        .unwrap_or_else(|panic| Err(crate::error::internal(&panic).into()))
 }
 
 fn resolve_args(

@@ -26,6 +26,7 @@ use crate::config::Project;
 use crate::docker::{self, Engine};
 use crate::environment::Environment;
 use crate::error::{Errors, Problems, Result};
+use crate::image::SameImages;
 use crate::owner::Owner;
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts};
@@ -34,7 +35,7 @@ use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
-use images::{image_facts, images, out_of_reach};
+use images::{Known, image_facts, out_of_reach};
 use releases::{left_over, release_facts};
 
 /// What the plan is made of, and what its execution needs besides.
@@ -94,7 +95,13 @@ pub async fn observe(
         (taken, cluster, draft, &problems.0[..])
     else {
         // What is wrong with the images is seen without the ports, too.
-        problems.keep(images(project, &stand_in_forwards(project)).await);
+        let known = Known {
+            engine: &engine,
+            nodes: &[],
+            unchanged: &[],
+            same: SameImages::of(&paths.project(&project.id)),
+        };
+        problems.keep(known.images(project, &stand_in_forwards(project)).await);
         return Err(problems.into());
     };
     let seen = FirstLook {
@@ -149,7 +156,13 @@ impl FirstLook<'_> {
         let (wanted, absent) = bridged::wanted(charts, &self.draft).await?;
         let forwards = table::forwards(project, paths, &wanted, self.taken, self.own).await?;
         let rows = bridged::rows(charts, &forwards, &absent);
-        let images = images(project, &rows).await?;
+        let known = Known {
+            engine,
+            nodes: self.nodes.as_deref().unwrap_or_default(),
+            unchanged: &self.own.images,
+            same: SameImages::of(&paths.project(&project.id)),
+        };
+        let images = known.images(project, &rows).await?;
         let targets: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let releases = charts.rendered(&rows, &targets).await?;
         let (image_facts, release_facts, left_over) = tokio::try_join!(

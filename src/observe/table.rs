@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::bridged;
 use super::charts::Charts;
+use super::images::BuiltImage;
 use super::occupied::taken;
 use super::requests::{RequestedForward, services, skipped};
 use crate::bridge::Switch;
@@ -30,9 +31,14 @@ pub struct Table {
     pub unseen: Vec<Unseen>,
 }
 
-/// Host ports that the project's own session listens on: no obstacle to itself.
+/// What the project's own session has.
 #[derive(Debug, Clone, Default)]
-pub struct Own(pub BTreeSet<u16>);
+pub struct Own {
+    /// Host ports that it listens on: no obstacle to itself.
+    pub ports: BTreeSet<u16>,
+    /// Images that have not changed since they were looked at.
+    pub images: Vec<BuiltImage>,
+}
 
 /// Something that the table does not take into account.
 #[derive(Debug, Serialize)]
@@ -110,7 +116,7 @@ pub(super) async fn forwards(
 ) -> Result<Vec<ForwardFact>, Errors> {
     let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
     let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
-    let forwards = ports::place(&requests, taken, &lease, &own.0).await?;
+    let forwards = ports::place(&requests, taken, &lease, &own.ports).await?;
     Ok(forwards
         .into_iter()
         .filter_map(|forward| fact(forward, wanted))

@@ -4,6 +4,7 @@
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
 
 mod snapshot;
+mod stuck;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -62,6 +63,7 @@ pub async fn wait_ready(
         told: HashSet::new(),
         progress: String::new(),
         proving: HashMap::new(),
+        replaced: HashSet::new(),
         away: None,
     };
     let deadline = tokio::time::sleep(timeout);
@@ -93,6 +95,8 @@ struct Wait<'a> {
     progress: String,
     /// Container runs without a probe, and when each has lasted long enough.
     proving: HashMap<String, Instant>,
+    /// The UIDs of pods that stood in the way of a newer revision.
+    replaced: HashSet<String>,
     /// The API server's last error, while it is away.
     away: Option<String>,
 }
@@ -121,6 +125,7 @@ impl Wait<'_> {
         }
         self.tell_progress(&assessments);
         self.tell_failures(&assessments, &snapshots).await;
+        self.replace_stuck(&assessments).await;
         self.remember(&assessments, Instant::now());
         if hopeless(&assessments, &self.since, Instant::now()) {
             return Err(self
@@ -210,6 +215,16 @@ impl Wait<'_> {
         }
     }
 
+    /// Removes the broken pods that their StatefulSets wait for, each once.
+    async fn replace_stuck(&mut self, assessments: &[Assessment<'_>]) {
+        let stuck = assessments.iter().filter_map(|a| a.stuck.as_ref());
+        for pod in stuck.filter(|pod| pod.is_replaced) {
+            if self.replaced.insert(pod.uid.clone()) {
+                pod.remove(self.client, self.step).await;
+            }
+        }
+    }
+
     /// Keeps the first moment of every condition that still holds.
     fn remember(&mut self, assessments: &[Assessment<'_>], now: Instant) {
         let lasting: HashSet<Lasting> = assessments.iter().flat_map(lasting).collect();
@@ -287,8 +302,8 @@ impl Wait<'_> {
                 workload,
                 ..
             }) => error.hint(on_cluster(format!(
-                "kubectl delete pod {pod} --namespace {}",
-                workload.namespace
+                "kubectl delete pod {} --namespace {}",
+                pod.name, workload.namespace
             ))),
             Some(Assessment {
                 state: WorkloadState::Missing,
@@ -615,6 +630,6 @@ mod tests {
             kind: WorkloadKind::StatefulSet,
             ..workload("db")
         };
-        assert_eq!(snapshot.assess(&workload).stuck.as_deref(), Some("db-1"));
+        assert_eq!(snapshot.assess(&workload).stuck.unwrap().name, "db-1");
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::config::ImageConfig;
+use crate::image::Instructions;
 use crate::sync::engine::Rebuild;
 
 /// A burst is over when nothing has come for this time. Only what is built waits for it, never a sync.
@@ -45,6 +47,8 @@ pub struct Change {
     /// What is made anew: an image by its name in devk.yaml, or the plan.
     pub what: String,
     pub why: String,
+    /// The file that the plan is made from; None for a change of an image's build context.
+    pub input: Option<PathBuf>,
 }
 
 impl Changes {
@@ -53,7 +57,8 @@ impl Changes {
         tokio::select! {
             Some(rebuild) = self.rebuilds.recv() => rebuild.into(),
             Some(path) = self.inputs.recv() => {
-                Change { what: "plan".to_owned(), why: format!("`{}` changed", path.display()) }
+                let why = format!("`{}` changed", path.display());
+                Change { what: "plan".to_owned(), why, input: Some(path) }
             }
             else => std::future::pending().await,
         }
@@ -75,6 +80,24 @@ impl Changes {
             }
             sleep(QUIET).await;
         }
+    }
+}
+
+/// Whether the image may be another one by the changes.
+pub fn concern(changes: &BTreeSet<Change>, image: &ImageConfig) -> bool {
+    changes.iter().any(|change| change.concerns(image))
+}
+
+impl Change {
+    fn concerns(&self, image: &ImageConfig) -> bool {
+        let Some(input) = &self.input else {
+            return self.what == image.name;
+        };
+        // A save goes to what a link leads to.
+        let is_input = |file: &PathBuf| {
+            file == input || file.canonicalize().is_ok_and(|linked| linked == *input)
+        };
+        Instructions::of(image).outside.iter().any(is_input)
     }
 }
 
@@ -101,7 +124,11 @@ impl From<Rebuild> for Change {
         let why = path.map_or(why.clone(), |path| {
             format!("`{}` changed: {why}", path.display())
         });
-        Self { what: image, why }
+        Self {
+            what: image,
+            why,
+            input: None,
+        }
     }
 }
 
@@ -122,6 +149,7 @@ fn git_folder(root: &Path) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::context::tests::{image, write};
 
     fn rebuild(image: &str) -> Rebuild {
         Rebuild {
@@ -129,6 +157,34 @@ mod tests {
             path: Some("Dockerfile".into()),
             why: "says how".to_owned(),
         }
+    }
+
+    #[test]
+    fn a_dockerfile_outside_of_the_context_concerns_its_image_and_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        write(
+            dir.path(),
+            &[("shared.Dockerfile", "FROM x"), ("api/a", "")],
+        );
+        let inside = image(&dir.path().join("api"));
+        let outside = ImageConfig {
+            name: "web".to_owned(),
+            dockerfile: dir.path().join("web.Dockerfile"),
+            ..inside.clone()
+        };
+        // Which of the two is changed, an editor decides.
+        let file = dir.path().join("shared.Dockerfile");
+        std::os::unix::fs::symlink(&file, &outside.dockerfile).unwrap();
+        for input in [&file, &outside.dockerfile] {
+            let changes = BTreeSet::from([Change {
+                what: "plan".to_owned(),
+                why: String::new(),
+                input: Some(input.canonicalize().unwrap()),
+            }]);
+            assert!(concern(&changes, &outside) && !concern(&changes, &inside));
+        }
+        let changes = BTreeSet::from([rebuild("api").into()]);
+        assert!(concern(&changes, &inside) && !concern(&changes, &outside));
     }
 
     #[tokio::test]
@@ -167,6 +223,7 @@ mod tests {
         let change = |what: &str, why: &str| Change {
             what: what.to_owned(),
             why: why.to_owned(),
+            input: None,
         };
         let seen = BTreeSet::from([change("web", "c"), change("api", "b"), change("api", "a")]);
         assert_eq!(

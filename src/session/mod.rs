@@ -22,6 +22,7 @@ use crate::environment::Environment;
 use crate::error::{Errors, Result};
 use crate::image::Loader;
 use crate::inputs::Inputs;
+use crate::observe::{BuiltImage, Own};
 use crate::paths::Paths;
 use crate::plan::ForwardFact;
 use crate::program::Build;
@@ -44,7 +45,7 @@ pub mod tunnel;
 pub mod view;
 pub mod way;
 
-use change::Teller;
+use change::{Change, Teller, concern};
 use forward::{Forwarder, Serving};
 use listener::Listener;
 use outcome::Outcome;
@@ -69,6 +70,8 @@ pub struct Session {
     /// To Compose's database, where it is published on loopback alone.
     relay: Mutex<Option<BridgeRelay>>,
     pub syncing: Syncing,
+    /// As they were looked at last; those that are to be looked at anew are not among them.
+    pub images: Vec<BuiltImage>,
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
     /// What it shows of itself.
@@ -134,6 +137,7 @@ impl Session {
             held: vec![],
             relay: Mutex::default(),
             syncing,
+            images: vec![],
             inputs: Inputs::default(),
             changed: teller.inputs,
             view,
@@ -141,6 +145,21 @@ impl Session {
             learning: JoinSet::new(),
             unfinished: JoinSet::new(),
         }
+    }
+
+    /// What this session has that the next look at everything takes as it is.
+    pub fn own(&self) -> Own {
+        Own {
+            ports: self.ports(),
+            images: self.images.clone(),
+        }
+    }
+
+    /// From now on the images that the changes concern count as unknown; None: all of them.
+    pub fn look_anew(&mut self, changes: Option<&BTreeSet<Change>>) {
+        self.images
+            .retain(|image| changes.is_some_and(|changes| !concern(changes, &image.config)));
+        self.syncing.tell_all();
     }
 
     /// The host ports that this session listens on.

@@ -83,6 +83,14 @@ impl Syncing {
         self.around.progress.subscribe()
     }
 
+    /// Until the next [`Self::follow`] every engine says what has to be rebuilt: the image of an earlier one may become
+    /// the current one again.
+    pub fn tell_all(&self) {
+        let engines = self.engines.borrow();
+        let running = engines.iter().filter(|engine| !engine.is_over());
+        running.for_each(|engine| engine.retire(false));
+    }
+
     /// Follows these images from now on. An engine whose image and rules are as before goes on with its journal; one
     /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
     pub async fn follow(

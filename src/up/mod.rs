@@ -5,6 +5,7 @@ pub mod graph;
 mod image_gc;
 mod run;
 
+use std::collections::BTreeSet;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
@@ -16,11 +17,12 @@ use crate::compose::Stack;
 use crate::config::{Project, Source};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
-use crate::observe::{self, Observed, Own};
+use crate::observe::{self, Observed};
 use crate::paths::Paths;
 use crate::plan::Plan;
 use crate::ports::{Forward, Leases, Lessee};
 use crate::session::Session;
+use crate::session::change::Change;
 use crate::session::outcome::Outcome;
 use crate::ui::event::Reporter;
 use run::Run;
@@ -39,8 +41,27 @@ pub struct UpRequest {
 /// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
 const HOLD_ANEW: u32 = 3;
 
+/// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is begun
+/// to be written after that.
+#[derive(Debug, Default)]
+pub struct Overtaken {
+    /// Builds and loads.
+    pub builds: CancellationToken,
+    /// Waiting for what the cluster makes of a release.
+    pub waits: CancellationToken,
+}
+
+impl Overtaken {
+    /// Something newer ends all of it.
+    pub fn all(&self) {
+        self.builds.cancel();
+        self.waits.cancel();
+    }
+}
+
 /// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
-/// listener is bound. Builds and loads end when they are `stale`.
+/// listener is bound. Of `changes` only the images are looked at that they concern: another one keeps its reference, and
+/// so its containers with all that was synced into them. None: every image is looked at.
 ///
 /// # Errors
 /// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
@@ -48,9 +69,11 @@ pub async fn up(
     session: &mut Session,
     paths: &Paths,
     request: &UpRequest,
-    stale: &CancellationToken,
+    changes: Option<&BTreeSet<Change>>,
+    overtaken: &Overtaken,
 ) -> Result<Outcome, Errors> {
     let since = Instant::now();
+    session.look_anew(changes);
     session.finished().await;
     let (mut project, compose) = session
         .read(&request.source, paths, &request.environment)
@@ -59,19 +82,27 @@ pub async fn up(
         return Err(other_project(&project, &request.id).into());
     }
     cluster::settle(&mut project.cluster, paths, &request.environment);
-    let observed = observe_and_hold(session, paths, (&project, compose), request).await?;
-    let unfollowed = follow(session, &project, &observed).await;
-    let run = Run::new(&project, paths, &observed, session, stale);
-    let mut failed = run.execute(&Plan::of(&observed.facts)).await;
-    failed.splice(0..0, unfollowed);
-    let outcome = run.outcome(failed, since);
-    let superseded = run.superseded(&outcome);
-    session.settle(outcome.clone());
-    session.learn_images();
-    if let Some(superseded) = superseded {
-        session.finish_later(superseded.remove());
+    loop {
+        let observed =
+            observe_and_hold(session, paths, (&project, compose.clone()), request).await?;
+        let unfollowed = follow(session, &project, &observed).await;
+        let run = Run::new(&project, paths, &observed, session, overtaken);
+        let mut failed = run.execute(&Plan::of(&observed.facts)).await;
+        if run.is_to_be_planned_anew() {
+            continue;
+        }
+        failed.splice(0..0, unfollowed);
+        let outcome = run.outcome(failed, since);
+        let superseded = run.superseded(&outcome);
+        if outcome.ready || !overtaken.waits.is_cancelled() {
+            session.settle(outcome.clone());
+        }
+        session.learn_images();
+        if let Some(superseded) = superseded {
+            session.finish_later(superseded.remove());
+        }
+        return Ok(outcome);
     }
-    Ok(outcome)
 }
 
 /// Looks at everything, opens every listener and leases its port. Whoever takes one of the ports in
@@ -94,7 +125,7 @@ async fn observe_and_hold(
             project,
             compose.clone(),
             paths,
-            &Own(session.ports()),
+            &session.own(),
             environment,
             *bridging,
         )
@@ -120,6 +151,7 @@ async fn observe_and_hold(
 /// the steps that failed.
 async fn follow(session: &mut Session, project: &Project, observed: &Observed) -> Vec<String> {
     let reporter = session.reporter.clone();
+    session.images = observed.images.clone();
     let mut failed = vec![];
     let mut tell = |id: String, followed: Result<()>| {
         if let Err(error) = followed {

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OnceCell, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::Overtaken;
 use super::graph::{self, StepVerdict};
 use super::image_gc::Superseded;
 use super::{bridge, recorded, rows};
 use crate::bridge::service::Lead;
 use crate::cluster::Access;
 use crate::config::Project;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::observe::{self, Observed};
 use crate::paths::Paths;
 use crate::plan::{Action, ClusterFact, Plan, PlannedStep};
@@ -39,8 +40,9 @@ pub(super) struct Run<'a> {
     worked: watch::Sender<BTreeMap<String, u64>>,
     /// Where devk's Service leads, once it does.
     lead: watch::Sender<Option<Lead>>,
-    /// Cancelled when what is built is out of date.
-    stale: &'a CancellationToken,
+    overtaken: &'a Overtaken,
+    /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made anew.
+    waits: CancellationToken,
 }
 
 impl<'a> Run<'a> {
@@ -49,7 +51,7 @@ impl<'a> Run<'a> {
         paths: &'a Paths,
         observed: &'a Observed,
         session: &'a mut Session,
-        stale: &'a CancellationToken,
+        overtaken: &'a Overtaken,
     ) -> Self {
         let pods = session.pods(&project.id);
         if let Some(access) = &observed.access {
@@ -72,7 +74,8 @@ impl<'a> Run<'a> {
             ready: watch::Sender::default(),
             worked: watch::Sender::default(),
             lead: watch::Sender::default(),
-            stale,
+            overtaken,
+            waits: overtaken.waits.child_token(),
         }
     }
 
@@ -94,8 +97,13 @@ impl<'a> Run<'a> {
             if let Some(step) = step(id) {
                 self.end(&step.action, false);
             }
-            self.reporter
-                .skipped(id, format!("`{need}` did not end well"));
+            let why = match self.waits.is_cancelled() {
+                // It comes again in the next plan.
+                true if self.is_to_be_planned_anew() => return,
+                true => self.why_ended().to_owned(),
+                false => format!("`{need}` did not end well"),
+            };
+            self.reporter.skipped(id, why);
         };
         let verdicts = graph::run(&nodes, run, blocked).await;
         // What is blocked by a failure is no failure of its own.
@@ -144,10 +152,14 @@ impl<'a> Run<'a> {
                 worked.insert(planned.id.clone(), millis(since.elapsed()));
             });
         }
-        let is_ok = result.is_ok();
+        let is_ok = matches!(result, Ok(Done::Worked(_) | Done::Nothing(_)));
         match result {
             Ok(Done::Worked(detail)) => step.done(detail),
             Ok(Done::Nothing(why)) => step.skip(why),
+            Ok(Done::AsBefore(reference)) => {
+                step.done(format!("it is the same image as `{reference}`"))
+            }
+            Ok(Done::Ended) => step.skip(self.why_ended()),
             Err(error) => step.failed(error),
         }
         self.end(&planned.action, is_ok);
@@ -166,16 +178,22 @@ impl<'a> Run<'a> {
     async fn act(&self, action: &Action, step: &Step) -> Result<Done> {
         match action {
             Action::Cluster => self.cluster(step).await,
-            Action::Build { image } => self.unless_stale(self.build(image, step)).await,
-            Action::Load { reference } => self.unless_stale(self.load(reference, step)).await,
+            Action::Build { image } => {
+                unless(&self.overtaken.builds, self.build(image, step)).await
+            }
+            Action::Load { reference } => {
+                unless(&self.overtaken.builds, self.load(reference, step)).await
+            }
+            // What helm has begun to write it writes to its end.
+            Action::Apply { .. } if self.waits.is_cancelled() => Ok(Done::Ended),
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
-            Action::Open { forward } => self.open(forward).await,
+            Action::Open { forward } => unless(&self.waits, self.open(forward)).await,
             Action::BridgeDatabase => bridge::database(self.bridge()?, step)
                 .await
                 .map(Done::Worked),
             Action::BridgeService => self.lead().await,
-            Action::BridgeProbe => self.probe(step).await,
+            Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
         }
     }
@@ -209,13 +227,27 @@ impl<'a> Run<'a> {
             })
     }
 
-    async fn unless_stale(&self, work: impl Future<Output = Result<Done>>) -> Result<Done> {
-        let stale = || Error::new(Code::BuildStale, "a newer change makes it out of date");
-        self.stale
-            .run_until_cancelled(work)
-            .await
-            .unwrap_or_else(|| Err(stale()))
+    /// Whether a build gave an image that was there before: then the plan is made anew with the reference of that.
+    pub(super) fn is_to_be_planned_anew(&self) -> bool {
+        self.waits.is_cancelled() && !self.overtaken.waits.is_cancelled()
     }
+
+    fn why_ended(&self) -> &'static str {
+        match self.is_to_be_planned_anew() {
+            true => "an image is the same as before: this is planned anew",
+            false => "newer changes came meanwhile",
+        }
+    }
+}
+
+async fn unless(
+    ended: &CancellationToken,
+    work: impl Future<Output = Result<Done>>,
+) -> Result<Done> {
+    ended
+        .run_until_cancelled(work)
+        .await
+        .unwrap_or(Ok(Done::Ended))
 }
 
 fn built(image: &observe::BuiltImage) -> Built {
@@ -225,11 +257,15 @@ fn built(image: &observe::BuiltImage) -> Built {
     }
 }
 
-/// How a step ended well.
+/// How a step ended without an error.
 pub(super) enum Done {
     Worked(String),
     /// It turned out that there was nothing to do.
     Nothing(String),
+    /// The build gave the image of this reference, and nothing else is to be done with it.
+    AsBefore(String),
+    /// It was given up, and so is what needs it.
+    Ended,
 }
 
 fn millis(duration: Duration) -> u64 {

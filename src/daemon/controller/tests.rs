@@ -12,6 +12,8 @@ use crate::session::view::{Follower, SessionView};
 use crate::sync::engine::Rebuild;
 use crate::ui::event::{Event, Reporter};
 
+mod overtaken;
+
 /// Longer than anything takes here.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -33,7 +35,12 @@ pub(crate) fn from(dir: impl AsRef<Path>) -> UpRequest {
 /// A reconcile that has begun, and ends as the test says.
 struct Begun {
     dir: PathBuf,
-    stale: CancellationToken,
+    /// The names of what is looked at anew; None: everything.
+    changed: Option<String>,
+    /// Its builds and loads are given up.
+    builds: CancellationToken,
+    /// Its waiting for the cluster is.
+    waits: CancellationToken,
     end: oneshot::Sender<Ended>,
 }
 
@@ -59,12 +66,15 @@ impl Reconcile for Scripted {
         &self,
         session: &mut Session,
         request: &UpRequest,
-        stale: &CancellationToken,
+        changes: Option<&BTreeSet<Change>>,
+        overtaken: &Overtaken,
     ) -> Ended {
         let (end, ended) = oneshot::channel();
         let begun = Begun {
             dir: request.source.dir.clone(),
-            stale: stale.clone(),
+            changed: changes.map(names),
+            builds: overtaken.builds.clone(),
+            waits: overtaken.waits.clone(),
             end,
         };
         self.0.send(begun).unwrap();
@@ -224,73 +234,6 @@ async fn a_change_is_brought_live_by_the_last_request_that_settled_and_stays() {
 }
 
 #[tokio::test]
-async fn newer_changes_give_up_the_builds_of_older_ones_and_are_brought_live_together() {
-    let mut running = Running::up_from("/shop").await;
-    running.changes("api");
-    let begun = running.begun().await;
-    assert!(!begun.stale.is_cancelled());
-    running.changes("web");
-    running.changes("worker");
-    timeout(SOON, begun.stale.cancelled()).await.unwrap();
-    running.at_rest().await;
-    assert!(!begun.end.is_closed(), "only its builds and loads end");
-    begun.ends_well();
-    running.begun().await.ends_well();
-    for told in [
-        "change/api it changed",
-        "change/api newer changes came meanwhile",
-        "change/web+worker it changed, and 1 more",
-        "change/web+worker live",
-    ] {
-        assert_eq!(running.told().await, told);
-    }
-}
-
-#[tokio::test]
-async fn a_clients_request_gives_up_the_builds_of_changes_and_is_served_next() {
-    let mut running = Running::up_from("/shop").await;
-    running.changes("api");
-    let begun = running.begun().await;
-    let up = running.asks("/newer", Keep::Attached);
-    timeout(SOON, begun.stale.cancelled()).await.unwrap();
-    let not_ready = Outcome {
-        failed: vec!["image.build/api".to_owned()],
-        ..outcome(false)
-    };
-    begun.ends(Ok(not_ready));
-    let begun = running.begun().await;
-    assert_eq!(begun.dir, Path::new("/newer"));
-    assert!(!begun.stale.is_cancelled());
-    begun.ends(refused());
-    answered(up).await.unwrap_err();
-    let begun = running.begun().await;
-    assert_eq!(begun.dir, Path::new("/shop"), "the change is not lost");
-    begun.ends_well();
-    for told in [
-        "change/api it changed",
-        "change/api a newer `up` came meanwhile",
-        "change/api it changed",
-        "change/api live",
-    ] {
-        assert_eq!(running.told().await, told);
-    }
-}
-
-#[tokio::test]
-async fn changes_during_a_clients_up_do_not_touch_it_and_are_brought_live_after_it() {
-    let mut running = Running::start();
-    let up = running.asks("/shop", Keep::Detached);
-    let begun = running.begun().await;
-    running.changes("api");
-    running.at_rest().await;
-    assert!(!begun.stale.is_cancelled());
-    begun.ends_well();
-    answered(up).await.unwrap();
-    running.begun().await.ends_well();
-    assert_eq!(running.told().await, "change/api it changed");
-}
-
-#[tokio::test]
 async fn changes_before_an_up_has_settled_are_forgotten() {
     let mut running = Running::start();
     let up = running.asks("/refused", Keep::Attached);
@@ -339,7 +282,7 @@ async fn a_verifier_waits_for_what_is_at_work_and_gives_up_nothing() {
     running.queue.send(Queued::Verifier { answer }).unwrap();
     running.at_rest().await;
     assert!(verifier.try_recv().is_err());
-    assert!(!begun.stale.is_cancelled());
+    assert!(!begun.builds.is_cancelled());
     begun.ends_well();
     answered(verifier).await;
 

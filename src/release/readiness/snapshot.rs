@@ -17,6 +17,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::RESTARTS;
+use super::stuck::StuckPod;
 use crate::release::crash::{self, PodFailure, Reason};
 use crate::release::manifest::{Workload, WorkloadKind};
 use crate::release::workload::{self, WorkloadState};
@@ -119,7 +120,7 @@ pub(super) struct Assessment<'a> {
     pub(super) state: WorkloadState,
     pub(super) failures: Vec<PodFailure>,
     /// A broken pod that its StatefulSet will not replace.
-    pub(super) stuck: Option<String>,
+    pub(super) stuck: Option<StuckPod>,
     /// Container runs that are too young to be trusted, and how long they still have to last.
     pub(super) unproven: Vec<(String, Duration)>,
 }
@@ -208,12 +209,12 @@ impl NamespaceSnapshot {
         workload::ended_job(self.events.iter().map(AsRef::as_ref).filter(about))
     }
 
-    pub(super) fn stuck_pod(&self, set: &StatefulSet) -> Option<String> {
+    pub(super) fn stuck_pod(&self, set: &StatefulSet) -> Option<StuckPod> {
         let pods = workload::stateful_set_pods(set, &self.pods);
         let broken = |pod: &&Arc<Pod>| {
             workload::is_outdated(set, pod) && crash::failure(pod, &self.events).is_some()
         };
-        pods.iter().find(broken).map(|pod| pod.name_any())
+        pods.iter().find(broken).map(|pod| StuckPod::of(set, pod))
     }
 
     /// Warnings about anything that carries the workload's name: its pods, its ReplicaSets, itself.

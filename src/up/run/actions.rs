@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Done, Run};
+use super::{Done, Run, unless};
 use crate::bridge::service::{self};
 use crate::bridge::{Bridge, record};
 use crate::cluster::{Access, namespace, sleep};
 use crate::config::ReleaseConfig;
 use crate::error::{Code, Error, Result, internal};
-use crate::image;
+use crate::image::{self, SameImages};
 use crate::observe::{self, Observed};
 use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
@@ -125,18 +125,25 @@ impl Run<'_> {
         else {
             return Err(unplanned(name));
         };
-        let ended = image::build(
-            &self.observed.engine,
-            &self.project.id,
-            &built.config,
-            &built.args,
-            &built.target,
-            step,
-        )
-        .await;
-        self.session.syncing.built(&built.target.reference());
-        ended?;
-        Ok(Done::Worked(built.target.reference()))
+        let (config, target) = (&built.config, &built.target);
+        let Observed { engine, .. } = self.observed;
+        let same = SameImages::of(&self.paths.project(&self.project.id));
+        let kept = async {
+            let id = image::build(engine, &self.project.id, config, &built.args, target, step);
+            same.keep(&engine.docker, target, &id.await?).await
+        };
+        let kept = kept.await;
+        // The tag that is not kept is no image to look at.
+        if !matches!(kept, Ok(Some(_))) {
+            self.session.syncing.built(&target.reference());
+        }
+        match kept? {
+            None => Ok(Done::Worked(target.reference())),
+            Some(before) => {
+                self.waits.cancel();
+                Ok(Done::AsBefore(before.reference()))
+            }
+        }
     }
 
     pub(super) async fn load(&self, reference: &str, step: &Step) -> Result<Done> {
@@ -199,15 +206,18 @@ impl Run<'_> {
         // A release that is unchanged was not applied.
         self.wake(access, step).await?;
         let workloads = release.rendered.workloads(&self.project.id);
-        wait_ready(
+        let ready = wait_ready(
             &access.client,
             &self.project.id,
             &workloads,
             config.timeout,
             step,
-        )
-        .await?;
-        Ok(Done::Worked(format!("{} workload(s)", workloads.len())))
+        );
+        let said = format!("{} workload(s)", workloads.len());
+        unless(&self.waits, async {
+            ready.await.map(|()| Done::Worked(said))
+        })
+        .await
     }
 
     async fn wake(&self, access: &Access, step: &Step) -> Result<()> {

@@ -93,7 +93,7 @@ fn pod_or_none(project: &crate::support::project::Project) -> Option<String> {
 #[test]
 fn where_one_of_two_deployments_of_an_image_reloads_the_other_is_built() {
     let dockerfile = "FROM python:3.11-slim\nRUN pip install watchfiles\nWORKDIR /srv\nCOPY . .\nCMD [\"python\", \"app.py\"]\n";
-    let project = project("one-of-two", dockerfile, &[("app.py", SERVER)]);
+    let project = project("one-reloads", dockerfile, &[("app.py", SERVER)]);
     project.write(
         "values-dev.yaml",
         "deployments:\n  app: {command: [watchfiles, python app.py, .]}\n  plain: {}\n",
