@@ -49,14 +49,14 @@ pub struct ManifestEntry {
 }
 
 /// All that a build context held when it was hashed, by the path relative to it.
-pub type Manifest = BTreeMap<PathBuf, ManifestEntry>;
+pub type ContextManifest = BTreeMap<PathBuf, ManifestEntry>;
 
 /// What the hash of a build context came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     /// The tag of the image.
     pub tag: String,
-    pub manifest: Manifest,
+    pub manifest: ContextManifest,
 }
 
 /// The tag of an image: the first 16 hexadecimal digits of the SHA-256 over the Dockerfile, every
@@ -86,7 +86,7 @@ pub fn image_ref(project_id: &str, image: &str, hash: &str) -> ImageRef {
 
 fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<Hashed> {
     let mut recipe = Recipe::new(image, args);
-    let mut manifest = Manifest::new();
+    let mut manifest = ContextManifest::new();
     let mut entries = Vec::with_capacity(AT_ONCE);
     let mut add_all = |entries: &mut Vec<ContextEntry>| {
         let digests = digests(entries)?;

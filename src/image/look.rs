@@ -45,7 +45,7 @@ pub struct Places {
 
 /// One path of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundPath {
     pub content: Content,
     /// The permission bits, 0o7777.
     pub mode: u32,
@@ -66,8 +66,8 @@ pub struct ImageSettings {
 
 /// What an image has at the places that were asked for. One behind a symbolic link of the image is not among them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Looked {
-    pub found: BTreeMap<PathBuf, Found>,
+pub struct ImageLook {
+    pub found: BTreeMap<PathBuf, FoundPath>,
     pub settings: ImageSettings,
 }
 
@@ -80,7 +80,7 @@ pub async fn look(
     project_id: &str,
     reference: &str,
     places: Places,
-) -> Result<Option<Looked>> {
+) -> Result<Option<ImageLook>> {
     let Some(image) = inspect(docker, reference).await? else {
         return Ok(None);
     };
@@ -88,7 +88,7 @@ pub async fn look(
     let id = image.id.unwrap_or_else(|| reference.to_owned());
     if places.paths.is_empty() {
         let found = BTreeMap::new();
-        return Ok(Some(Looked { found, settings }));
+        return Ok(Some(ImageLook { found, settings }));
     }
     let made = make(docker.clone(), id, project_id.to_owned());
     // Should nobody wait for it any more, it removes what it makes.
@@ -102,7 +102,7 @@ pub async fn look(
         .find(places)
         .await
         .map_err(|e| failed(reference, &e))?;
-    Ok(Some(Looked { found, settings }))
+    Ok(Some(ImageLook { found, settings }))
 }
 
 /// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have it.
@@ -208,7 +208,7 @@ impl Drop for Unstarted {
 }
 
 impl Unstarted {
-    async fn find(&self, places: Places) -> Result<BTreeMap<PathBuf, Found>, DockerError> {
+    async fn find(&self, places: Places) -> Result<BTreeMap<PathBuf, FoundPath>, DockerError> {
         let mut next = tops(&places);
         let wanted = Arc::new(places.paths);
         let mut found = BTreeMap::new();
@@ -277,7 +277,7 @@ impl Unstarted {
 /// What one archive held.
 #[derive(Default)]
 struct Part {
-    found: BTreeMap<PathBuf, Found>,
+    found: BTreeMap<PathBuf, FoundPath>,
     /// A folder that holds too much else.
     unread: Option<PathBuf>,
 }
@@ -320,7 +320,7 @@ impl Part {
                 }
                 _ => None,
             };
-            let found = content.map(|content| Found {
+            let found = content.map(|content| FoundPath {
                 content,
                 mode,
                 uid,

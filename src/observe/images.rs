@@ -9,7 +9,7 @@ use crate::cluster::Node;
 use crate::config::{ImageConfig, Project, Sync, SyncRule};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors};
-use crate::image::{self, ImageRef, Manifest, SameImages};
+use crate::image::{self, ContextManifest, ImageRef, SameImages};
 use crate::plan::ImageFact;
 use crate::ports::Forward;
 use crate::sync::rules::Scope;
@@ -25,7 +25,7 @@ pub struct BuiltImage {
     /// What was in the build context before its content was hashed: a later change is not in the image.
     pub seen: Arc<Baseline>,
     /// What was in the build context when it was hashed.
-    pub manifest: Arc<Manifest>,
+    pub manifest: Arc<ContextManifest>,
 }
 
 /// What is known of a project's images before their contents are looked at.

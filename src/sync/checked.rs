@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::rules::{Destination, Rules, Verdict};
-use crate::image::{Content, Found, Looked, Manifest, ManifestEntry, Places};
+use crate::image::{Content, ContextManifest, FoundPath, ImageLook, ManifestEntry, Places};
 
 /// What an image says to its rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,7 +26,7 @@ struct Made {
 }
 
 /// Where the image has to be looked at.
-pub fn places(rules: &Rules, manifest: &Manifest) -> Places {
+pub fn places(rules: &Rules, manifest: &ContextManifest) -> Places {
     let mut places = Places::default();
     for path in manifest.keys() {
         if let Verdict::Sync(to) = rules.verdict(path) {
@@ -44,7 +44,7 @@ fn place(rules: &Rules, to: &Destination) -> (PathBuf, PathBuf) {
 }
 
 /// Compares the image with what its build context held.
-pub fn check(rules: &Rules, manifest: &Manifest, looked: &Looked) -> Checked {
+pub fn check(rules: &Rules, manifest: &ContextManifest, looked: &ImageLook) -> Checked {
     let mut checked = Checked::default();
     for (path, entry) in manifest {
         let Verdict::Sync(to) = rules.verdict(path) else {
@@ -82,7 +82,7 @@ pub fn check(rules: &Rules, manifest: &Manifest, looked: &Looked) -> Checked {
 /// How the image has an entry of the context, or why it counts as not having it.
 fn made(
     entry: &ManifestEntry,
-    found: Option<&Found>,
+    found: Option<&FoundPath>,
     to: &Destination,
     place: &Path,
 ) -> Result<Made, String> {
@@ -167,8 +167,8 @@ mod tests {
     struct Case {
         dir: tempfile::TempDir,
         rules: Rules,
-        manifest: Manifest,
-        looked: Looked,
+        manifest: ContextManifest,
+        looked: ImageLook,
     }
 
     impl Case {
@@ -190,10 +190,10 @@ mod tests {
             };
             let rules = Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap();
             let manifest = content_hash(&image, &BTreeMap::new()).unwrap().manifest;
-            let mut looked = Looked::default();
+            let mut looked = ImageLook::default();
             for (path, entry) in &manifest {
                 if let Verdict::Sync(to) = rules.verdict(path) {
-                    let found = Found {
+                    let found = FoundPath {
                         content: entry.content.clone(),
                         mode: to.mode.unwrap_or(entry.mode),
                         uid: 7,
@@ -210,7 +210,7 @@ mod tests {
             }
         }
 
-        fn found(&mut self, place: &str) -> &mut Found {
+        fn found(&mut self, place: &str) -> &mut FoundPath {
             self.looked.found.get_mut(Path::new(place)).unwrap()
         }
 

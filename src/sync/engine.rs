@@ -16,7 +16,6 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use kube::Client;
-use rustix::io::Errno;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -32,8 +31,8 @@ use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
 use super::worker::{self, NO_RELOADER};
 use crate::error::{Result, internal};
 use crate::ui::event::Reporter;
-use checking::{Check, Looking};
-use intake::intake;
+use checking::{Looking, RulesCheck};
+use intake::{intake, is_passing};
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
 /// its place, and no program may see it missing in between.
@@ -108,7 +107,7 @@ pub(super) struct Shared {
     pub(super) progress: watch::Sender<()>,
     reporter: Reporter,
     /// The rules as the image has proved them. None while it was not looked at; what changes meanwhile waits.
-    pub(super) check: watch::Sender<Option<Check>>,
+    pub(super) check: watch::Sender<Option<RulesCheck>>,
     /// A newer image takes its place.
     retired: AtomicBool,
 }
@@ -226,12 +225,6 @@ impl SyncEngine {
     }
 }
 
-/// Nothing tells when it is over: too many open files, of the process or the machine, or no memory.
-fn is_passing(error: &std::io::Error) -> bool {
-    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
-    Errno::from_io_error(error).is_some_and(|error| passing.contains(&error))
-}
-
 impl EngineState {
     /// A generation was taken down now; its first event was at `at`.
     fn timed(&mut self, generation: u64, at: Instant) {
@@ -252,7 +245,7 @@ impl Shared {
         let state = Mutex::default();
         let generation = watch::Sender::new(0);
         let retired = AtomicBool::new(false);
-        let proved = (!settings.rules.are_read()).then(|| Check::new(Ok(Checked::default())));
+        let proved = (!settings.rules.are_read()).then(|| RulesCheck::new(Ok(Checked::default())));
         let check = watch::Sender::new(proved);
         Self {
             settings,

@@ -49,7 +49,7 @@ pub(super) fn matches(context: &Path, pattern: &Path) -> Result<Vec<PathBuf>> {
     for part in pattern.components() {
         let text = part.as_os_str().to_string_lossy();
         if !text.contains(['*', '?', '[']) {
-            found.iter_mut().for_each(|path| path.push(&part));
+            found.iter_mut().for_each(|path| path.push(part));
             continue;
         }
         let pattern = Ignore::parse(&text, Path::new("Dockerfile"))?;

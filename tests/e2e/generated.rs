@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use devk::config::{ImageConfig, Origin, Sync};
 use devk::docker::Engine;
-use devk::image::{self, Manifest};
+use devk::image::{self, ContextManifest};
 use devk::sync::checked::{Checked, check, places};
 use devk::sync::rules::{Rules, Usage, Verdict};
 
@@ -251,7 +251,7 @@ impl Case {
     }
 
     /// Builds; None if the Dockerfile is none that builds.
-    async fn build(&self, engine: &Engine) -> Option<(String, Manifest)> {
+    async fn build(&self, engine: &Engine) -> Option<(String, ContextManifest)> {
         let none = BTreeMap::new();
         let hashed = image::content_hash(&self.image, &none).unwrap();
         let target = image::image_ref(PROJECT, "api", &hashed.tag);

@@ -11,13 +11,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{Shared, SyncEngine};
 use crate::error::{Result, internal};
-use crate::image::{self, Manifest};
+use crate::image::{self, ContextManifest};
 use crate::sync::checked::{self, Checked};
 use crate::sync::rules::Verdict;
 use crate::sync::watch::{ChangedPaths, PathChange, all_known};
 
 /// What the image says to the rules, or why it says nothing.
-pub(in crate::sync) type Check = Arc<Result<Checked, String>>;
+pub(in crate::sync) type RulesCheck = Arc<Result<Checked, String>>;
 
 /// The look at the image.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Looking {
 impl SyncEngine {
     /// Looks at the image as soon as Docker has it. `manifest` is what the build context held when it was hashed. What the
     /// rules of devk.yaml sync waits for nothing; of that the image only tells what can be compared later.
-    pub fn check(&self, docker: &Docker, manifest: Arc<Manifest>) {
+    pub fn check(&self, docker: &Docker, manifest: Arc<ContextManifest>) {
         self.looking.get_or_init(|| {
             let built = Arc::new(Notify::new());
             let task = checking(self.shared.clone(), docker.clone(), manifest, built.clone());
@@ -58,7 +58,7 @@ impl SyncEngine {
 async fn checking(
     shared: Arc<Shared>,
     docker: Docker,
-    manifest: Arc<Manifest>,
+    manifest: Arc<ContextManifest>,
     built: Arc<Notify>,
 ) {
     let mut is_built = false;
@@ -86,7 +86,7 @@ async fn checking(
 async fn look(
     shared: &Arc<Shared>,
     docker: &Docker,
-    manifest: &Arc<Manifest>,
+    manifest: &Arc<ContextManifest>,
 ) -> Result<Option<Result<Checked, String>>> {
     let settings = &shared.settings;
     let (engine, listed) = (shared.clone(), manifest.clone());

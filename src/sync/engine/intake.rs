@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::io::Errno;
 use tokio::time::sleep_until;
 
 use super::{GONE_FOR, Shared};
@@ -43,4 +44,10 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// Nothing tells when it is over: too many open files, of the process or the machine, or no memory.
+pub(super) fn is_passing(error: &std::io::Error) -> bool {
+    let passing = [Errno::MFILE, Errno::NFILE, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|error| passing.contains(&error))
 }

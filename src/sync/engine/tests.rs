@@ -37,7 +37,7 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
     );
     shared
         .check
-        .send_replace(Some(Check::new(Ok(Checked::all(1)))));
+        .send_replace(Some(RulesCheck::new(Ok(Checked::all(1)))));
     (dir, Arc::new(shared))
 }
 
