@@ -6,7 +6,7 @@ use super::{Context, no_session};
 use crate::daemon::client;
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
-use crate::sync::verify::{Comparison, Difference, LeftOut};
+use crate::sync::verify::{Comparison, Difference, NotCompared};
 use crate::ui::{self, Format};
 
 /// The contract of `devk verify --format json`.
@@ -68,7 +68,7 @@ fn text(verified: &Verified) -> String {
             difference.why.clone(),
         ]
     };
-    let left_out = |left: &LeftOut| {
+    let left_out = |left: &NotCompared| {
         vec![
             format!("{}/{}", left.pod, left.container),
             left.covered.to_string(),

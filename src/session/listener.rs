@@ -8,8 +8,9 @@ use rustix::io::Errno;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Errors, Result};
 use crate::limits;
+use crate::plan::ForwardFact;
 use crate::ports::{Forward, listeners};
 
 /// How long a listener rests when the machine is out of file descriptors.
@@ -21,6 +22,22 @@ pub struct Listener {
     pub(super) v4: TcpListener,
     /// None on a host without IPv6.
     pub(super) v6: Option<TcpListener>,
+}
+
+/// Listeners for all of these forwards, by their ports.
+///
+/// # Errors
+/// All that keeps one of them from being bound.
+pub(super) async fn bind_all(facts: &[&ForwardFact]) -> Result<Vec<(u16, Listener)>, Errors> {
+    let mut bound = vec![];
+    let mut problems = vec![];
+    for fact in facts {
+        match Listener::bind(&fact.forward).await {
+            Ok(listener) => bound.push((fact.forward.local, listener)),
+            Err(error) => problems.push(error),
+        }
+    }
+    Errors::unless_empty(problems, bound)
 }
 
 impl Listener {

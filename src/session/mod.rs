@@ -183,7 +183,7 @@ impl Session {
             .iter()
             .filter(|fact| !own.contains(&fact.forward.local))
             .collect();
-        let bound = bind(&unheld).await?;
+        let bound = listener::bind_all(&unheld).await?;
         let gone = self.switch(facts, bound);
         self.show_forwards();
         futures::future::join_all(gone.into_iter().map(|held| held.serving.ended())).await;
@@ -378,19 +378,6 @@ impl Session {
             held.serving.ended().await;
         }
     }
-}
-
-/// Listeners for all of them, by their ports, or all that keeps them from being bound.
-async fn bind(facts: &[&ForwardFact]) -> Result<Vec<(u16, Listener)>, Errors> {
-    let mut bound = vec![];
-    let mut problems = vec![];
-    for fact in facts {
-        match Listener::bind(&fact.forward).await {
-            Ok(listener) => bound.push((fact.forward.local, listener)),
-            Err(error) => problems.push(error),
-        }
-    }
-    Errors::unless_empty(problems, bound)
 }
 
 /// What a forward leads to.

@@ -8,6 +8,7 @@
 
 mod checking;
 mod intake;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -19,12 +20,12 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{ContainerPath, Item, Wanted, look};
+use super::batch::{Wanted, look};
 use super::checked::Checked;
 use super::containers::Containers;
 use super::journal::{Journal, Seen};
 use super::rules::{Rules, Verdict};
-use super::serving::Serving;
+use super::served_by::ServedBy;
 use super::status::{ContainerStatus, Covered, SyncStatus};
 use super::trace::Traces;
 use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
@@ -124,7 +125,7 @@ pub(super) struct EngineState {
     /// What was told to be covered, once for each path and mount.
     covered: BTreeSet<(PathBuf, String)>,
     /// What notices saves in the pods of an owner ([`super::containers::Container::owner`]).
-    pub(super) serving: BTreeMap<String, Serving>,
+    pub(super) serving: BTreeMap<String, ServedBy>,
     pub(super) traces: Traces,
     /// Paths that cannot be read, with the reason.
     unreadable: BTreeMap<PathBuf, String>,
@@ -365,53 +366,6 @@ impl Shared {
         if self.state().covered.insert(once) {
             let step = format!("sync.covered/{}", self.settings.image);
             self.reporter.skipped(step, covered.to_string());
-        }
-    }
-
-    /// What is to be at a path of the container now, and what it was made from; None if it does not go there.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(super) fn read(&self, path: &Path) -> std::io::Result<Option<(Item, Wanted)>> {
-        let Some(Verdict::Sync(to)) = self.verdict(path) else {
-            return Ok(None);
-        };
-        let Some(target) = ContainerPath::below(to.root, &to.path) else {
-            return Ok(None);
-        };
-        let found = look(&self.settings.context.join(path))?;
-        let mut wanted = found.clone();
-        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
-            source.mode = mode;
-        }
-        Ok(Some((
-            Item {
-                target,
-                wanted,
-                owner: to.owner,
-            },
-            found,
-        )))
-    }
-
-    /// What is to be at a path of the container now; None if it does not go there.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    pub(super) fn item(&self, path: &Path) -> std::io::Result<Option<Item>> {
-        Ok(self.read(path)?.map(|(item, _)| item))
-    }
-
-    /// Whether a rule of devk.yaml says where a path goes.
-    pub(super) fn has_rule(&self, path: &Path) -> bool {
-        matches!(self.settings.rules.verdict(path), Verdict::Sync(to) if to.rule.is_some())
-    }
-
-    /// The command of the rule that a path goes by; empty for none.
-    pub(super) fn command(&self, path: &Path) -> &[String] {
-        match self.verdict(path) {
-            Some(Verdict::Sync(to)) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
-            _ => &[],
         }
     }
 

@@ -18,7 +18,7 @@ mod links;
 pub mod reloader;
 pub mod rules;
 mod script;
-mod serving;
+mod served_by;
 pub mod status;
 pub mod stream;
 pub mod trace;

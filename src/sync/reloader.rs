@@ -1,6 +1,6 @@
 //! Programs that notice changed files by themselves, by the words they are started with. Pure.
 //!
-//! The words are those of a command that is to be run, or of a process that runs ([`super::serving`]).
+//! The words are those of a command that is to be run, or of a process that runs ([`super::served_by`]).
 
 /// A program, the words that make it reload, and those that make it do something else.
 struct Known {

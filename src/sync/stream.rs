@@ -2,19 +2,24 @@
 //!
 //! Opened once and kept: a line through an open stream takes 2 ms, a new one more than ten times that.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod applying;
+mod asking;
+
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use kube::Client;
 use tokio::time::timeout;
 
-use super::batch::{ContainerPath, Item};
+use super::batch::ContainerPath;
 use super::carry;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
-use super::script::{self, Carried, Expected, Manner, Writing};
+use super::script;
 use crate::hex::hex;
+
+pub(super) use asking::Sum;
 
 /// How long a shell may take to answer, beyond what the bytes it was sent explain.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -66,16 +71,6 @@ pub struct Applied {
     pub failures: Vec<Failure>,
     /// Of files that were read while they were sent: the SHA-256 of what was sent, None if that is not whole.
     pub streamed: BTreeMap<ContainerPath, Option<[u8; 32]>>,
-}
-
-/// What stands at a path of the container.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Sum {
-    /// A file of this SHA-256, in hexadecimal digits.
-    Of(String),
-    NoFile,
-    /// Whatever stands there, this mount of the pod has brought it.
-    Mounted(String),
 }
 
 /// A group of paths that failed together.
@@ -212,121 +207,6 @@ impl Stream {
         Some(())
     }
 
-    /// Brings every path of a batch to what it should be, each of them at once or not at all. One that fails does not
-    /// keep the others from it.
-    ///
-    /// # Errors
-    /// [`Trouble::Lost`]: nothing is known of the batch.
-    pub(super) async fn apply(
-        &mut self,
-        items: &[Item],
-        writing: Writing,
-    ) -> Result<Applied, Trouble> {
-        let (mounted, items): (Vec<Item>, Vec<Item>) = items
-            .iter()
-            .cloned()
-            .partition(|item| self.mounted.contains_key(&item.target.root));
-        let mut applied = Applied::default();
-        let mut parts = vec![items];
-        for number in 0.. {
-            let Some(part) = parts.pop() else { break };
-            let mut of_part = self.apply_groups(&part, writing).await?;
-            let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
-            // Paths of one folder fail together: halving tells which of them it was.
-            if failed.len() > 1 && number < MOST_PARTS {
-                of_part.failures.clear();
-                of_part
-                    .streamed
-                    .retain(|target, _| !failed.contains(target));
-                let again = part
-                    .into_iter()
-                    .filter(|item| failed.contains(&item.target));
-                let mut first: Vec<_> = again.collect();
-                let second = first.split_off(first.len() / 2);
-                parts.extend([first, second]);
-            }
-            applied.streamed.extend(of_part.streamed);
-            applied.failures.extend(of_part.failures);
-        }
-        for item in mounted {
-            applied.failures.push(Failure {
-                mount: self.mounted.get(&item.target.root).cloned(),
-                ..Failure::new(item.target, MOUNTED)
-            });
-        }
-        Ok(applied)
-    }
-
-    async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
-        let mut applied = Applied::default();
-        if items.is_empty() {
-            return Ok(applied);
-        }
-        let groups = script::groups(items);
-        let carried = self.carried(items);
-        if carried != Carried::Nothing {
-            let cargo = carry::cargo(&groups, carried);
-            for (root, stage) in self.stages.iter().enumerate() {
-                let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
-                let (sent, failed) =
-                    carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
-                applied.streamed.extend(sent);
-                applied.failures.extend(failed);
-            }
-        }
-        self.number += 1;
-        self.errors.clear();
-        let manner = Manner {
-            carried,
-            writing,
-            gives: self.tools.root,
-        };
-        let text = script::apply(self.number, &groups, manner, &mut self.folders);
-        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
-        self.send(&text).await?;
-        let failed = timeout(patience, self.verdict(self.number))
-            .await
-            .map_err(|_| silent())??;
-        if failed.is_empty() {
-            return Ok(applied);
-        }
-        let said = self.last_words().await;
-        for FailedGroup {
-            number,
-            status,
-            mount,
-        } in failed
-        {
-            let items = groups.get(number).map_or(&[][..], |group| &group.items);
-            let why = match status {
-                script::OUTSIDE => LEADS_OUT,
-                script::MOUNTED => MOUNTED,
-                _ => said.as_str(),
-            };
-            let failure = |item: &&Item| Failure {
-                mount: (status == script::MOUNTED).then(|| mount.clone()),
-                ..Failure::new(item.target.clone(), why)
-            };
-            applied.failures.extend(items.iter().map(failure));
-        }
-        Ok(applied)
-    }
-
-    fn carried(&self, items: &[Item]) -> Carried {
-        let sources = || items.iter().filter_map(Item::source);
-        let has_long = sources().any(|source| source.content.is_none());
-        let total: u64 = sources().map(|source| source.len).sum();
-        match (
-            self.tools.head && self.tools.tar,
-            has_long || total > INLINE,
-        ) {
-            (_, false) => Carried::Nothing,
-            (true, true) => Carried::All,
-            (false, true) if has_long => Carried::Long,
-            (false, true) => Carried::Nothing,
-        }
-    }
-
     /// The groups that failed.
     async fn verdict(&mut self, number: u64) -> Result<Vec<FailedGroup>, Trouble> {
         let mut failed = Vec::new();
@@ -338,104 +218,6 @@ impl Stream {
                 return Ok(failed);
             }
             failed.extend(FailedGroup::read(&line));
-        }
-    }
-
-    /// The words of every process of the container, this shell's left out.
-    ///
-    /// # Errors
-    /// [`Trouble::Lost`].
-    pub(super) async fn processes(&mut self) -> Result<Vec<Vec<String>>, Trouble> {
-        self.number += 1;
-        let text = script::processes(self.number);
-        self.send(&text).await?;
-        let end = format!("ok {}", self.number);
-        let mut processes = Vec::new();
-        loop {
-            let line = timeout(ANSWER, self.line()).await.map_err(|_| silent())??;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            if line == end {
-                return Ok(processes);
-            }
-            if let Some(words) = line.strip_prefix("proc ") {
-                let words = words.split(script::BETWEEN_WORDS);
-                let words = words.filter(|word| !word.is_empty());
-                processes.push(words.map(str::to_owned).collect());
-            }
-        }
-    }
-
-    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN`]: it goes on,
-    /// and the shell waits for it and serves nothing more.
-    ///
-    /// # Errors
-    /// [`Trouble::Lost`].
-    pub async fn run(&mut self, command: &[String]) -> Result<Option<Ran>, Trouble> {
-        self.number += 1;
-        let text = script::run(self.number, command);
-        self.send(&text).await?;
-        timeout(RUN, self.ran(self.number)).await.ok().transpose()
-    }
-
-    async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {
-        let mut output = Vec::new();
-        let end = format!("end {number} ");
-        loop {
-            let line = self.line().await?;
-            if let Some(code) = line.strip_prefix(end.as_bytes()) {
-                let code = String::from_utf8_lossy(code).parse().unwrap_or(-1);
-                return Ok(Ran {
-                    code,
-                    output: String::from_utf8_lossy(&output).trim_end().to_owned(),
-                });
-            }
-            keep(&mut output, &line);
-            output.push(b'\n');
-        }
-    }
-
-    /// The SHA-256 of files in the container, in their order.
-    ///
-    /// # Errors
-    /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
-    pub(super) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Sum>, Trouble> {
-        if !self.tools.sha256sum {
-            return Err(Trouble::NeedsRebuild(
-                "the image has no `sha256sum`, so nothing can be compared".to_owned(),
-            ));
-        }
-        self.number += 1;
-        let asked = files
-            .iter()
-            .map(|file| &file.target)
-            .filter(|target| !self.mounted.contains_key(&target.root));
-        let text = script::sums(self.number, asked);
-        self.send(&text).await?;
-        let mut sums = Vec::new();
-        for file in files {
-            let sum = match self.mounted.get(&file.target.root) {
-                Some(mount) => Sum::Mounted(mount.clone()),
-                None => self.sum().await?,
-            };
-            sums.push(sum);
-        }
-        timeout(ANSWER, self.verdict(self.number))
-            .await
-            .map_err(|_| silent())??;
-        Ok(sums)
-    }
-
-    async fn sum(&mut self) -> Result<Sum, Trouble> {
-        loop {
-            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
-            let line = String::from_utf8_lossy(&line).into_owned();
-            if let Some(mount) = line.strip_prefix("mounted ") {
-                return Ok(Sum::Mounted(mount.to_owned()));
-            }
-            if let Some(sum) = line.strip_prefix("sum") {
-                let sum = sum.split_whitespace().next();
-                return Ok(sum.map_or(Sum::NoFile, |sum| Sum::Of(sum.to_owned())));
-            }
         }
     }
 

@@ -25,12 +25,12 @@ pub struct Comparison {
     pub files: usize,
     pub differences: Vec<Difference>,
     /// What is not the image's in a container, and was not compared.
-    pub left_out: Vec<LeftOut>,
+    pub left_out: Vec<NotCompared>,
 }
 
 /// A path of the build context that is covered in a container by what the pod mounts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub struct NotCompared {
     pub pod: String,
     pub container: String,
     #[serde(flatten)]
@@ -176,7 +176,7 @@ fn compared(
     for (expected, sum) in here.expected.iter().zip(sums) {
         let why = match sum {
             Sum::Mounted(mount) => {
-                found.left_out.push(LeftOut {
+                found.left_out.push(NotCompared {
                     pod: container.place.pod.clone(),
                     container: container.place.container.clone(),
                     covered: container.covered(&expected.path, &mount, places),

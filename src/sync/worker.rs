@@ -1,5 +1,6 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
+mod covered;
 mod doubt;
 mod reading;
 mod served;
@@ -16,7 +17,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::batch::Item;
 use super::containers::{Container, Containers};
 use super::engine::{GONE_FOR, Shared};
-use super::serving::Serving;
+use super::served_by::ServedBy;
 use super::status::ContainerStatus;
 use super::stream::{Applied, Failure, RUN, Stream, Trouble};
 use super::trace::Clock;
@@ -87,7 +88,7 @@ struct Worker {
     /// Commands that did not end.
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
-    serving: Option<Serving>,
+    serving: Option<ServedBy>,
 }
 
 impl Worker {
@@ -241,7 +242,7 @@ impl Worker {
         let is_sent = |read: &&Read| !unserved.contains(&read.path);
         let sent: Vec<_> = batch.items.iter().filter(is_sent).collect();
         let items: Vec<Item> = sent.iter().map(|read| read.item.clone()).collect();
-        let writing = serving.map_or_else(Default::default, Serving::writing);
+        let writing = serving.map_or_else(Default::default, ServedBy::writing);
         let mut applied = if items.is_empty() {
             Applied::default()
         } else {
@@ -342,31 +343,6 @@ impl Worker {
             wrong = wrong.or((ran.code != 0).then(failed));
         }
         Ok((wrong, false))
-    }
-
-    /// Takes what a mount of the pod covers out of the failures, and tells it. The answer is those paths.
-    fn take_covered(&self, sent: &[&Read], applied: &mut Applied) -> BTreeSet<PathBuf> {
-        let mut covered = vec![];
-        applied.failures.retain(|failure| {
-            let Some(mount) = &failure.mount else {
-                return true;
-            };
-            let of_target = sent
-                .iter()
-                .filter(|read| read.item.target == failure.target);
-            let places = &self.shared.settings.mount_places;
-            covered.extend(of_target.map(|read| self.container.covered(&read.path, mount, places)));
-            false
-        });
-        let paths = covered.iter().map(|covered| covered.path.clone()).collect();
-        covered.iter().for_each(|one| self.shared.tell_covered(one));
-        if !covered.is_empty() {
-            self.tell(|status| {
-                status.covered.retain(|old| !covered.contains(old));
-                status.covered.extend(covered);
-            });
-        }
-        paths
     }
 
     fn failure(&self, failure: &Failure) -> String {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Worker;
 use super::reading::{Batch, Read};
-use crate::sync::serving::{Serving, programs};
+use crate::sync::served_by::{ServedBy, programs};
 use crate::sync::stream::{Stream, Trouble};
 
 /// A start script may take its time before it starts the reloader: for this long after its start a container is looked
@@ -19,12 +19,12 @@ const LOOK: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Looks at what runs in the container, unless it is known.
-    pub(super) async fn look(&mut self, stream: &mut Stream) -> Result<Option<Serving>, Trouble> {
+    pub(super) async fn look(&mut self, stream: &mut Stream) -> Result<Option<ServedBy>, Trouble> {
         if self.serving.is_some() {
             return Ok(self.serving);
         }
         let processes = stream.processes().await?;
-        self.serving = Serving::of(&processes);
+        self.serving = ServedBy::of(&processes);
         let mut state = self.shared.state();
         let owner = &self.container.owner;
         if let Some(serving) = self.serving {
@@ -33,7 +33,7 @@ impl Worker {
         // What runs in another pod of that owner is about to run in this one.
         let serving = self.serving.or_else(|| state.serving.get(owner).copied());
         drop(state);
-        let told = serving.map_or_else(|| by_builds(&programs(&processes)), Serving::told);
+        let told = serving.map_or_else(|| by_builds(&programs(&processes)), ServedBy::told);
         self.tell(|status| status.serving = Some(told));
         Ok(serving)
     }
@@ -53,7 +53,7 @@ impl Worker {
         &mut self,
         stream: &mut Stream,
         batch: &Batch,
-    ) -> Result<(Option<Serving>, BTreeSet<PathBuf>), Trouble> {
+    ) -> Result<(Option<ServedBy>, BTreeSet<PathBuf>), Trouble> {
         let is_derived = |read: &&Read| !self.shared.has_rule(&read.path);
         let derived: Vec<_> = batch.items.iter().filter(is_derived).collect();
         if derived.is_empty() {
@@ -69,7 +69,7 @@ impl Worker {
         for read in derived {
             let why = match serving {
                 Some(serving) if serving.takes(&self.place(read)) => continue,
-                Some(Serving::FileServer(program)) => {
+                Some(ServedBy::FileServer(program)) => {
                     format!("`{program}` reads its settings when it starts")
                 }
                 _ => NO_RELOADER.to_owned(),

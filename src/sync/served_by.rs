@@ -7,7 +7,7 @@ use super::script::Writing;
 
 /// What notices saved files in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Serving {
+pub(super) enum ServedBy {
     /// A program that notices changed files by itself.
     Reloader(&'static str),
     /// A server that reads a file for each request.
@@ -45,7 +45,7 @@ const ASIDE: [&str; 14] = [
     "cat",
 ];
 
-impl Serving {
+impl ServedBy {
     /// What the processes of a container are, each told by its words. None: nothing there is known to notice a file.
     pub(super) fn of(processes: &[Vec<String>]) -> Option<Self> {
         let reloader = processes
@@ -95,7 +95,7 @@ fn switched(words: &[String]) -> Vec<String> {
 }
 
 /// The server, if nothing but servers runs: beside another program it is a proxy, and does not read that one's files.
-fn file_server(processes: &[Vec<String>]) -> Option<Serving> {
+fn file_server(processes: &[Vec<String>]) -> Option<ServedBy> {
     let mut found = None;
     for words in processes {
         let words: Vec<_> = words
@@ -116,7 +116,7 @@ fn file_server(processes: &[Vec<String>]) -> Option<Serving> {
         }
         found = Some(FILE_SERVERS.into_iter().find(names)?);
     }
-    found.map(Serving::FileServer)
+    found.map(ServedBy::FileServer)
 }
 
 fn is_configuration(path: &Path) -> bool {
@@ -142,9 +142,9 @@ pub(super) fn programs(processes: &[Vec<String>]) -> String {
 mod tests {
     use super::*;
 
-    fn of(processes: &[&str]) -> Option<Serving> {
+    fn of(processes: &[&str]) -> Option<ServedBy> {
         let words = |text: &&str| text.split(' ').map(str::to_owned).collect();
-        Serving::of(&processes.iter().map(words).collect::<Vec<_>>())
+        ServedBy::of(&processes.iter().map(words).collect::<Vec<_>>())
     }
 
     #[test]
@@ -153,9 +153,9 @@ mod tests {
             "/bin/sh ./start.sh",
             "python /usr/local/bin/watchfiles python_app.py .",
         ];
-        assert_eq!(of(&script), Some(Serving::Reloader("watchfiles")));
+        assert_eq!(of(&script), Some(ServedBy::Reloader("watchfiles")));
         let flask = |switch: &str| of(&[&format!("python /usr/local/bin/flask run {switch}")]);
-        assert_eq!(flask("FLASK_DEBUG=1"), Some(Serving::Reloader("flask")));
+        assert_eq!(flask("FLASK_DEBUG=1"), Some(ServedBy::Reloader("flask")));
         assert_eq!(flask("FLASK_DEBUG=0"), None);
         assert_eq!(of(&["python -u app.py"]), None);
         assert_eq!(of(&[]), None);
@@ -167,14 +167,14 @@ mod tests {
             "nginx: master process nginx -g daemon off;",
             "nginx: worker process",
         ];
-        assert_eq!(of(&nginx), Some(Serving::FileServer("nginx")));
+        assert_eq!(of(&nginx), Some(ServedBy::FileServer("nginx")));
         assert_eq!(
             of(&["sh", "httpd -f -p 8080"]),
-            Some(Serving::FileServer("httpd"))
+            Some(ServedBy::FileServer("httpd"))
         );
         assert_eq!(
             of(&["python -m http.server 8000"]),
-            Some(Serving::FileServer("http.server"))
+            Some(ServedBy::FileServer("http.server"))
         );
         assert_eq!(of(&[nginx[0], "python app.py"]), None);
         assert_eq!(of(&["sh", "sleep 1"]), None);
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn the_settings_of_a_file_server_are_read_once() {
-        let nginx = Serving::FileServer("nginx");
+        let nginx = ServedBy::FileServer("nginx");
         assert!(nginx.takes(Path::new("/usr/share/nginx/html/index.html")));
         for path in [
             "/etc/nginx/conf.d/default.conf",

@@ -1,0 +1,56 @@
+//! What is to be in the containers, read from the working tree by the rules.
+
+use std::path::Path;
+
+use super::Shared;
+use crate::sync::batch::{ContainerPath, Item, Wanted, look};
+use crate::sync::rules::Verdict;
+
+impl Shared {
+    /// What is to be at a path of the container now, and what it was made from; None if it does not go there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(in crate::sync) fn read(&self, path: &Path) -> std::io::Result<Option<(Item, Wanted)>> {
+        let Some(Verdict::Sync(to)) = self.verdict(path) else {
+            return Ok(None);
+        };
+        let Some(target) = ContainerPath::below(to.root, &to.path) else {
+            return Ok(None);
+        };
+        let found = look(&self.settings.context.join(path))?;
+        let mut wanted = found.clone();
+        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
+            source.mode = mode;
+        }
+        Ok(Some((
+            Item {
+                target,
+                wanted,
+                owner: to.owner,
+            },
+            found,
+        )))
+    }
+
+    /// What is to be at a path of the container now; None if it does not go there.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub(in crate::sync) fn item(&self, path: &Path) -> std::io::Result<Option<Item>> {
+        Ok(self.read(path)?.map(|(item, _)| item))
+    }
+
+    /// Whether a rule of devk.yaml says where a path goes.
+    pub(in crate::sync) fn has_rule(&self, path: &Path) -> bool {
+        matches!(self.settings.rules.verdict(path), Verdict::Sync(to) if to.rule.is_some())
+    }
+
+    /// The command of the rule that a path goes by; empty for none.
+    pub(in crate::sync) fn command(&self, path: &Path) -> &[String] {
+        match self.verdict(path) {
+            Some(Verdict::Sync(to)) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Batches: every path becomes what it should be, and one that fails keeps none of the others from it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::{
+    ANSWER, Applied, FailedGroup, Failure, INLINE, LEADS_OUT, MOST_PARTS, MOUNTED, SLOWEST, Stream,
+    Trouble, silent,
+};
+use crate::sync::batch::Item;
+use crate::sync::carry;
+use crate::sync::script::{self, Carried, Manner, Writing};
+
+impl Stream {
+    /// Brings every path of a batch to what it should be, each of them at once or not at all. One that fails does not
+    /// keep the others from it.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`]: nothing is known of the batch.
+    pub(in crate::sync) async fn apply(
+        &mut self,
+        items: &[Item],
+        writing: Writing,
+    ) -> Result<Applied, Trouble> {
+        let (mounted, items): (Vec<Item>, Vec<Item>) = items
+            .iter()
+            .cloned()
+            .partition(|item| self.mounted.contains_key(&item.target.root));
+        let mut applied = Applied::default();
+        let mut parts = vec![items];
+        for number in 0.. {
+            let Some(part) = parts.pop() else { break };
+            let mut of_part = self.apply_groups(&part, writing).await?;
+            let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
+            // Paths of one folder fail together: halving tells which of them it was.
+            if failed.len() > 1 && number < MOST_PARTS {
+                of_part.failures.clear();
+                of_part
+                    .streamed
+                    .retain(|target, _| !failed.contains(target));
+                let again = part
+                    .into_iter()
+                    .filter(|item| failed.contains(&item.target));
+                let mut first: Vec<_> = again.collect();
+                let second = first.split_off(first.len() / 2);
+                parts.extend([first, second]);
+            }
+            applied.streamed.extend(of_part.streamed);
+            applied.failures.extend(of_part.failures);
+        }
+        for item in mounted {
+            applied.failures.push(Failure {
+                mount: self.mounted.get(&item.target.root).cloned(),
+                ..Failure::new(item.target, MOUNTED)
+            });
+        }
+        Ok(applied)
+    }
+
+    async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
+        let mut applied = Applied::default();
+        if items.is_empty() {
+            return Ok(applied);
+        }
+        let groups = script::groups(items);
+        let carried = self.carried(items);
+        if carried != Carried::Nothing {
+            let cargo = carry::cargo(&groups, carried);
+            for (root, stage) in self.stages.iter().enumerate() {
+                let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
+                let (sent, failed) =
+                    carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
+                applied.streamed.extend(sent);
+                applied.failures.extend(failed);
+            }
+        }
+        self.number += 1;
+        self.errors.clear();
+        let manner = Manner {
+            carried,
+            writing,
+            gives: self.tools.root,
+        };
+        let text = script::apply(self.number, &groups, manner, &mut self.folders);
+        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        self.send(&text).await?;
+        let failed = timeout(patience, self.verdict(self.number))
+            .await
+            .map_err(|_| silent())??;
+        if failed.is_empty() {
+            return Ok(applied);
+        }
+        let said = self.last_words().await;
+        for FailedGroup {
+            number,
+            status,
+            mount,
+        } in failed
+        {
+            let items = groups.get(number).map_or(&[][..], |group| &group.items);
+            let why = match status {
+                script::OUTSIDE => LEADS_OUT,
+                script::MOUNTED => MOUNTED,
+                _ => said.as_str(),
+            };
+            let failure = |item: &&Item| Failure {
+                mount: (status == script::MOUNTED).then(|| mount.clone()),
+                ..Failure::new(item.target.clone(), why)
+            };
+            applied.failures.extend(items.iter().map(failure));
+        }
+        Ok(applied)
+    }
+
+    fn carried(&self, items: &[Item]) -> Carried {
+        let sources = || items.iter().filter_map(Item::source);
+        let has_long = sources().any(|source| source.content.is_none());
+        let total: u64 = sources().map(|source| source.len).sum();
+        match (
+            self.tools.head && self.tools.tar,
+            has_long || total > INLINE,
+        ) {
+            (_, false) => Carried::Nothing,
+            (true, true) => Carried::All,
+            (false, true) if has_long => Carried::Long,
+            (false, true) => Carried::Nothing,
+        }
+    }
+}

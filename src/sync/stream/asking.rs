@@ -1,0 +1,116 @@
+//! Questions: what runs in the container, how a command ends, what stands in files.
+
+use tokio::time::timeout;
+
+use super::{ANSWER, RUN, Ran, Stream, Trouble, keep, silent};
+use crate::sync::script::{self, Expected};
+
+/// What stands at a path of the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sync) enum Sum {
+    /// A file of this SHA-256, in hexadecimal digits.
+    Of(String),
+    NoFile,
+    /// Whatever stands there, this mount of the pod has brought it.
+    Mounted(String),
+}
+
+impl Stream {
+    /// The words of every process of the container, this shell's left out.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`].
+    pub(in crate::sync) async fn processes(&mut self) -> Result<Vec<Vec<String>>, Trouble> {
+        self.number += 1;
+        let text = script::processes(self.number);
+        self.send(&text).await?;
+        let end = format!("ok {}", self.number);
+        let mut processes = Vec::new();
+        loop {
+            let line = timeout(ANSWER, self.line()).await.map_err(|_| silent())??;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if line == end {
+                return Ok(processes);
+            }
+            if let Some(words) = line.strip_prefix("proc ") {
+                let words = words.split(script::BETWEEN_WORDS);
+                let words = words.filter(|word| !word.is_empty());
+                processes.push(words.map(str::to_owned).collect());
+            }
+        }
+    }
+
+    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN`]: it goes on,
+    /// and the shell waits for it and serves nothing more.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`].
+    pub async fn run(&mut self, command: &[String]) -> Result<Option<Ran>, Trouble> {
+        self.number += 1;
+        let text = script::run(self.number, command);
+        self.send(&text).await?;
+        timeout(RUN, self.ran(self.number)).await.ok().transpose()
+    }
+
+    async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {
+        let mut output = Vec::new();
+        let end = format!("end {number} ");
+        loop {
+            let line = self.line().await?;
+            if let Some(code) = line.strip_prefix(end.as_bytes()) {
+                let code = String::from_utf8_lossy(code).parse().unwrap_or(-1);
+                return Ok(Ran {
+                    code,
+                    output: String::from_utf8_lossy(&output).trim_end().to_owned(),
+                });
+            }
+            keep(&mut output, &line);
+            output.push(b'\n');
+        }
+    }
+
+    /// The SHA-256 of files in the container, in their order.
+    ///
+    /// # Errors
+    /// [`Trouble::NeedsRebuild`] if the image has no `sha256sum`.
+    pub(in crate::sync) async fn sums(&mut self, files: &[Expected]) -> Result<Vec<Sum>, Trouble> {
+        if !self.tools.sha256sum {
+            return Err(Trouble::NeedsRebuild(
+                "the image has no `sha256sum`, so nothing can be compared".to_owned(),
+            ));
+        }
+        self.number += 1;
+        let asked = files
+            .iter()
+            .map(|file| &file.target)
+            .filter(|target| !self.mounted.contains_key(&target.root));
+        let text = script::sums(self.number, asked);
+        self.send(&text).await?;
+        let mut sums = Vec::new();
+        for file in files {
+            let sum = match self.mounted.get(&file.target.root) {
+                Some(mount) => Sum::Mounted(mount.clone()),
+                None => self.sum().await?,
+            };
+            sums.push(sum);
+        }
+        timeout(ANSWER, self.verdict(self.number))
+            .await
+            .map_err(|_| silent())??;
+        Ok(sums)
+    }
+
+    async fn sum(&mut self) -> Result<Sum, Trouble> {
+        loop {
+            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if let Some(mount) = line.strip_prefix("mounted ") {
+                return Ok(Sum::Mounted(mount.to_owned()));
+            }
+            if let Some(sum) = line.strip_prefix("sum") {
+                let sum = sum.split_whitespace().next();
+                return Ok(sum.map_or(Sum::NoFile, |sum| Sum::Of(sum.to_owned())));
+            }
+        }
+    }
+}
