@@ -1,7 +1,10 @@
 //! What serves a save is decided by what runs in each container.
 
+use std::time::{Duration, Instant};
+
 use super::{PATIENCE, page, pod, project, serves, serving, up};
-use crate::support::eventually;
+use crate::support::sample::{p95, times};
+use crate::support::{eventually, tell};
 
 const SERVER: &str = "import http.server
 class H(http.server.BaseHTTPRequestHandler):
@@ -79,6 +82,29 @@ fn a_plain_file_server_needs_no_reloader_and_its_settings_are_built() {
         pod_or_none(&project).is_some_and(|pod| pod != before)
     });
     serves(&project, "app", "/", "two");
+}
+
+#[test]
+fn a_fix_by_sync_is_as_fast_as_a_save() {
+    let dockerfile = "FROM python:3.11-slim\nRUN pip install watchfiles\nWORKDIR /srv\nCOPY . .\nCMD [\"watchfiles\", \"python app.py\", \".\"]\n";
+    let project = project("late-sync", dockerfile, &[("app.py", SERVER)]);
+    up(&project);
+    let live = |text: &str| {
+        let since = Instant::now();
+        project.write("app/app.py", &answering(text));
+        serves(&project, "app", "/", text);
+        since.elapsed()
+    };
+    let (mut alone, mut fixes) = (vec![], vec![]);
+    for number in 0..times(20) {
+        alone.push(live(&format!("alone {number}")));
+        project.write("app/app.py", "import nothing_of_that_name\n");
+        std::thread::sleep(Duration::from_secs(5));
+        fixes.push(live(&format!("mended {number}")));
+    }
+    tell("a save alone, by sync", p95(&alone));
+    tell("a fix, 5 s after the broken save, by sync", p95(&fixes));
+    assert!(p95(&fixes) <= p95(&alone) * 2 + Duration::from_secs(3));
 }
 
 /// None while an old and a new one are there.

@@ -98,6 +98,7 @@ impl Followed {
             project,
             image: "app",
             deployment: "copies",
+            cluster: CLUSTER,
             here: "app",
             there: "/www",
         }

@@ -2,6 +2,22 @@
 
 use std::io::Write;
 use std::process::Command;
+use std::time::Duration;
+
+/// How often to repeat what a run does once; `DEVK_E2E_ALL=1` repeats it `all` times.
+pub(crate) fn times(all: usize) -> usize {
+    match std::env::var_os("DEVK_E2E_ALL") {
+        Some(_) => all,
+        None => 1,
+    }
+}
+
+/// The 95th of a hundred, by rank.
+pub(crate) fn p95(took: &[Duration]) -> Duration {
+    let mut took = took.to_vec();
+    took.sort_unstable();
+    took[(took.len() * 95).div_ceil(100) - 1]
+}
 
 /// Some of the cases with their numbers, evenly spread; `DEVK_E2E_ALL=1` (`scripts/test --all`) takes all.
 pub(crate) fn sample<T: Copy + std::fmt::Debug>(cases: &[T], count: usize) -> Vec<(usize, T)> {
