@@ -395,6 +395,9 @@ impl Text {
 }
 
 #[cfg(test)]
+mod mounts;
+
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -404,19 +407,19 @@ mod tests {
     use crate::process::Cmd;
 
     /// A target folder, apart from the folder that the test keeps outside of it.
-    struct Container {
+    pub(super) struct Container {
         dir: tempfile::TempDir,
     }
 
     impl Container {
-        fn new() -> Self {
+        pub(super) fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join("app")).unwrap();
             fs::create_dir_all(dir.path().join("outside")).unwrap();
             Self { dir }
         }
 
-        fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
             self.dir.path().join(path)
         }
 
@@ -426,7 +429,7 @@ mod tests {
         }
 
         /// What this machine's shell says to the commands.
-        async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
+        pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
             let text = [hello(&[root], &[], &self.token()), commands(&mut [1])].concat();
             let script = self.path("script");
@@ -453,7 +456,7 @@ mod tests {
         }
     }
 
-    fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
+    pub(super) fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
         Item {
             target: ContainerPath::below(0, path.as_ref()).unwrap(),
             wanted,
@@ -461,7 +464,7 @@ mod tests {
         }
     }
 
-    fn file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Item {
+    pub(super) fn file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Item {
         with_mode(path, content, 0o644)
     }
 
