@@ -116,7 +116,7 @@ fn holds(case: &Case) {
         .map(|(path, kind)| match kind {
             0 => file(path, "new"),
             1 => item(path, Wanted::Gone),
-            2 => item(path, Wanted::Folder),
+            2 => item(path, Wanted::Folder(0o755)),
             _ => item(path, Wanted::Link("nowhere".into())),
         })
         .collect();
