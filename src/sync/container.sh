@@ -171,7 +171,6 @@ a() {
 # q: prints the processes of this container, each as `proc` and its words, which the byte 037 parts. Flask's switch is
 # a variable as well.
 q() {
-	U=$(printf '\037')
 	read -r own </proc/self/cgroup
 	set +f
 	for d in /proc/[0-9]*; do
