@@ -44,12 +44,14 @@ fn a_pod_deleted_20_times_during_a_stream_of_saves_has_the_working_tree_in_the_e
     pair.is_equal();
 }
 
-/// Kills the pod's httpd from the node: within its container the first process cannot be killed.
-fn kill_httpd(pair: &Followed, pod: &str) {
+/// Does something with `$pid`, the pod's httpd, from the node.
+fn with_httpd(pair: &Followed, pod: &str, command: &str) {
     let uid = pair.kubectl(&["get", "pod", pod, "-o", "jsonpath={.metadata.uid}"]);
-    let script = "for pid in $(pgrep -f '^httpd -f -p 8080'); do
-        grep -q \"$0\" /proc/$pid/cgroup && kill -9 $pid && exit; done; exit 1";
-    docker(&["exec", NODE, "sh", "-c", script, &uid]);
+    let script = format!(
+        "for pid in $(pgrep -f '^httpd -f -p 8080'); do
+        grep -q \"$0\" /proc/$pid/cgroup && {command} && exit; done; exit 1"
+    );
+    docker(&["exec", NODE, "sh", "-c", &script, &uid]);
 }
 
 #[test]
@@ -60,7 +62,8 @@ fn a_killed_container_gets_what_its_predecessor_had() {
     pair.settled();
     let pod = pair.pod();
     let port = pair.project.port("left");
-    kill_httpd(&pair, &pod);
+    // Within its container the first process cannot be killed.
+    with_httpd(&pair, &pod, "kill -9 $pid");
     let restarted = [
         "get",
         "pod",
@@ -78,59 +81,36 @@ fn a_killed_container_gets_what_its_predecessor_had() {
     assert_eq!(pair.pod(), pod);
 }
 
-/// Puts a volume of 1 MiB in memory where `www/small` is synced to.
-fn with_small_volume(pair: &Followed) {
-    let chart = std::fs::read_to_string(pair.project.path("chart/templates/pair.yaml")).unwrap();
-    let mounted = chart.replace(
-        "          readinessProbe:",
-        "          volumeMounts: [{name: small, mountPath: /www/small}]\n          readinessProbe:",
-    );
-    let with = mounted.replace(
-        "      containers:",
-        "      volumes: [{name: small, emptyDir: {medium: Memory, sizeLimit: 1Mi}}]\n      containers:",
-    );
-    assert_ne!(mounted, with);
-    pair.project.write("chart/templates/pair.yaml", &with);
-}
-
 #[test]
-fn a_full_disk_in_the_container_is_told_and_a_file_that_fits_mends_it() {
-    let pair = Followed::pair_not_up("full");
-    with_small_volume(&pair);
-    let pair = pair.up();
+fn a_file_that_cannot_be_written_is_told_holds_back_no_other_and_comes_when_it_can() {
+    let pair = Followed::pair("busy");
     std::fs::create_dir_all(pair.file("small")).unwrap();
-    pair.save("small/x", "fits");
+    pair.save("small/x", "first");
     pair.is_equal();
-    pair.save("small/x", vec![b'x'; 3 << 20]);
-    let full = |sync: &serde_json::Value| {
-        sync["containers"][0]["trouble"]
-            .as_str()
-            .is_some_and(|why| why.contains("No space left on device"))
+    let pod = pair.pod();
+    let in_container = |command: &str| {
+        let command = format!("nsenter --target $pid --mount {command}");
+        with_httpd(&pair, &pod, &command);
     };
-    let sync = pair.until("the full disk is not told", full);
-    assert!(
-        sync["containers"][0]["trouble"]
-            .as_str()
-            .unwrap()
-            .contains("/www/small/x"),
-        "{sync}"
-    );
-    // Nothing else waits for it, and what was there stays whole.
+    // Nothing takes the place of a mountpoint, and this one came after the session had looked at the mounts.
+    in_container("mount -o bind /etc/hostname /www/small/x");
+    pair.save("small/x", "second");
+    pair.save("small/beside", "beside");
+    let told = pair.until("the busy file is not told", |sync| {
+        let why = sync["containers"][0]["trouble"].as_str();
+        why.is_some_and(|why| why.contains("/www/small/x"))
+    });
+    assert!(told.to_string().contains("busy"), "{told}");
+    let port = pair.project.port("left");
     pair.save("index.html", "meanwhile\n");
-    let page = || {
-        get(pair.project.port("left"), "/index.html")
-            .unwrap()
-            .well()
-            == "meanwhile\n"
-    };
-    eventually(
-        "other files wait for the one that does not fit",
-        Duration::from_secs(10),
-        page,
-    );
-    assert_eq!(pair.exec(&pair.pod(), &["cat", "/www/small/x"]), "fits");
-    pair.save("small/x", "fits again");
+    for (path, text) in [("/index.html", "meanwhile\n"), ("/small/beside", "beside")] {
+        let page = || get(port, path).is_ok_and(|answer| answer.body == text);
+        let why = format!("{path} waits for the file that cannot be written");
+        eventually(&why, Duration::from_secs(10), page);
+    }
+    in_container("umount /www/small/x");
     pair.is_equal();
+    assert_eq!(pair.exec(&pod, &["cat", "/www/small/x"]), "second");
 }
 
 #[test]
