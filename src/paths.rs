@@ -9,7 +9,7 @@ use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 
 /// How often a lock that somebody else has is tried again.
-const RETRY: Duration = Duration::from_millis(50);
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// devk's folders on this machine.
 #[derive(Debug, Clone)]
@@ -97,7 +97,7 @@ impl Lock {
         loop {
             match Self::try_take(path)? {
                 Some(lock) => return Ok(lock),
-                None => std::thread::sleep(RETRY),
+                None => std::thread::sleep(LOCK_INTERVAL),
             }
         }
     }
@@ -113,7 +113,7 @@ impl Lock {
         }
         waiting();
         loop {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(LOCK_INTERVAL).await;
             if let Some(lock) = Self::try_take(path)? {
                 return Ok(lock);
             }

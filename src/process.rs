@@ -52,12 +52,12 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Evidence keeps this many of the last lines a failing program printed.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// How many bytes a program may print into a pipe that nobody reads any more before it has to wait for ever: as many as
 /// Linux lets anybody have (pipe(7)).
 #[cfg(target_os = "linux")]
-const KEPT_PIPE: usize = 1 << 20;
+const PIPE_BYTES: usize = 1 << 20;
 
 /// What a program printed.
 #[derive(Debug)]
@@ -262,8 +262,8 @@ impl Cmd {
         };
         error
             .evidence(format!("$ {}", self.pasteable()))
-            .evidence(last_lines(&output.stdout, KEPT_LINES))
-            .evidence(last_lines(&output.stderr, KEPT_LINES))
+            .evidence(last_lines(&output.stdout, MAX_EVIDENCE_LINES))
+            .evidence(last_lines(&output.stderr, MAX_EVIDENCE_LINES))
     }
 
     fn command(&self) -> tokio::process::Command {
@@ -330,7 +330,7 @@ fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(
         rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
         // Smaller ones do the same until they are full, which few programs' output makes them.
         #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, KEPT_PIPE);
+        let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_BYTES);
         Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
     };
     let ((stdout, out), (stderr, err)) = (kept()?, kept()?);

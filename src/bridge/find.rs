@@ -20,7 +20,7 @@ use crate::owner::Owner;
 use crate::process::Cmd;
 
 /// How long a server may take to start in a container that runs.
-const STARTING: Duration = Duration::from_secs(10);
+const SERVER_START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the search starts from.
 #[derive(Debug, Clone, Copy)]
@@ -229,7 +229,7 @@ async fn reached(
 
 /// Looks at the server; one whose container `runs` may have been started a moment ago.
 async fn look(login: &Login, runs: bool) -> Result<Catalog> {
-    let deadline = tokio::time::Instant::now() + STARTING;
+    let deadline = tokio::time::Instant::now() + SERVER_START_TIMEOUT;
     loop {
         match server::look(login).await {
             Err(e)
@@ -237,7 +237,7 @@ async fn look(login: &Login, runs: bool) -> Result<Catalog> {
                     && runs
                     && tokio::time::Instant::now() < deadline =>
             {
-                tokio::time::sleep(STARTING / 40).await;
+                tokio::time::sleep(SERVER_START_TIMEOUT / 40).await;
             }
             found => return found,
         }

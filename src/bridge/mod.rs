@@ -44,7 +44,7 @@ use source::{Published, Reach};
 pub use find::find;
 
 /// Postgres' own port.
-const POSTGRES: u16 = 5432;
+const POSTGRES_PORT: u16 = 5432;
 
 /// What an `up` was told of bridge mode.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ impl Bridge {
 
     /// The forward of the chart's own database, as `${forward.…}` has it when Compose's is used instead.
     pub fn stands_for(&self, forward: &ForwardConfig) -> Option<Forward> {
-        (forward.port == POSTGRES).then(|| Forward {
+        (forward.port == POSTGRES_PORT).then(|| Forward {
             name: forward.name.clone(),
             namespace: String::new(),
             service: self.service.clone(),
@@ -148,7 +148,7 @@ impl Bridge {
     pub fn left_out(&self, forward: &ForwardConfig) -> LeftOut {
         let service = forward.service.as_ref().unwrap_or(&forward.name);
         let instead = match forward.port {
-            POSTGRES => format!("; Compose's is on {}", self.local()),
+            POSTGRES_PORT => format!("; Compose's is on {}", self.local()),
             _ => String::new(),
         };
         LeftOut {

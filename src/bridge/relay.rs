@@ -21,13 +21,13 @@ use crate::error::{Code, Error, Result};
 use crate::relay::pump::pump;
 
 /// How old the nodes' addresses may be. A node that restarts may get another one.
-const FRESH: Duration = Duration::from_secs(2);
+const MAX_ADDRESS_AGE: Duration = Duration::from_secs(2);
 /// How long the server may take to accept. It is on this machine.
-const DIAL: Duration = Duration::from_secs(5);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the listener rests when the machine is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 /// A pod that went without a word is noticed after this time and some unanswered probes.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// The relay's port is the server's and this, as with forwards: always the same, for those who open a
 /// firewall for it. On the server's own, Compose could not publish it on every address any more.
 const OFFSET: u16 = crate::ports::table::OFFSET;
@@ -61,7 +61,7 @@ impl Guard {
     async fn admits(&self, peer: IpAddr) -> bool {
         let mut known = self.known.lock().await;
         if let Some((at, addresses)) = known.as_ref()
-            && at.elapsed() < FRESH
+            && at.elapsed() < MAX_ADDRESS_AGE
         {
             return addresses.contains(&peer);
         }
@@ -136,7 +136,7 @@ async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => drop(connections.spawn(carry(stream, peer.ip(), to, Arc::clone(&guard)))),
                 Err(e) if e.kind() == std::io::ErrorKind::ConnectionAborted => {}
-                Err(_) => sleep(REST).await,
+                Err(_) => sleep(OUT_OF_FILES_DELAY).await,
             },
             Some(_) = connections.join_next() => {}
         }
@@ -149,14 +149,14 @@ async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<G
         let _ = inward.set_zero_linger();
         return;
     }
-    let Ok(Ok(mut outward)) = timeout(DIAL, TcpStream::connect(to)).await else {
+    let Ok(Ok(mut outward)) = timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await else {
         let _ = inward.set_zero_linger();
         return;
     };
     for stream in [&inward, &outward] {
         let _ = stream.set_nodelay(true);
-        let _ =
-            set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
+        let _ = set_socket_keepalive(stream, true)
+            .and_then(|()| set_tcp_keepidle(stream, KEEPALIVE_INTERVAL));
     }
     if pump(&mut inward, &mut outward, |_| {}, |_| {})
         .await

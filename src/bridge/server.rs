@@ -18,11 +18,11 @@ use super::source::Secret;
 use crate::error::{Code, Error, Result, chain};
 
 /// How long the server may take to answer a login. One on this machine needs milliseconds.
-const ANSWER: Duration = Duration::from_secs(5);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long another devk that makes the same database, or a session that keeps a template from being
 /// copied, is waited for.
-const TURN: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(100);
+const CREATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const CREATION_LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where and as whom to log in.
 #[derive(Debug, Clone)]
@@ -65,8 +65,8 @@ pub async fn connect(login: &Login, database: &str) -> Result<Client> {
     config
         .host(login.address.ip().to_string())
         .port(login.address.port())
-        .connect_timeout(ANSWER);
-    let connected = tokio::time::timeout(ANSWER, config.connect(NoTls)).await;
+        .connect_timeout(LOGIN_TIMEOUT);
+    let connected = tokio::time::timeout(LOGIN_TIMEOUT, config.connect(NoTls)).await;
     let (client, connection) = connected
         .map_err(|_| silent(login))?
         .map_err(|e| refused(login, database, &e))?;
@@ -90,7 +90,7 @@ fn silent(login: &Login) -> Error {
     let text = format!(
         "Compose's Postgres on {} does not answer within {} s",
         login.address,
-        ANSWER.as_secs()
+        LOGIN_TIMEOUT.as_secs()
     );
     Error::new(Code::BridgeUnreachable, text)
 }
@@ -284,7 +284,7 @@ async fn take_turn(client: &Client, name: &str) -> Result<()> {
         .iter()
         .take(8)
         .fold(0i64, |key, byte| key << 8 | i64::from(*byte));
-    let deadline = tokio::time::Instant::now() + TURN;
+    let deadline = tokio::time::Instant::now() + CREATION_LOCK_TIMEOUT;
     loop {
         let row = client
             .query_one("select pg_try_advisory_lock($1)", &[&key])
@@ -296,27 +296,27 @@ async fn take_turn(client: &Client, name: &str) -> Result<()> {
         if tokio::time::Instant::now() > deadline {
             let text = format!(
                 "another devk has been making database `{name}` for {} s",
-                TURN.as_secs()
+                CREATION_LOCK_TIMEOUT.as_secs()
             );
             return Err(
                 Error::new(Code::BridgeDatabase, text).hint("wait for it, then `devk up` again")
             );
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(CREATION_LOCK_INTERVAL).await;
     }
 }
 
 /// Runs a statement that needs a database without other sessions, such as one that is copied or renamed;
 /// a session that has just been closed stays for a moment.
 async fn until_free(client: &Client, statement: &str) -> Result<(), tokio_postgres::Error> {
-    let deadline = tokio::time::Instant::now() + TURN;
+    let deadline = tokio::time::Instant::now() + CREATION_LOCK_TIMEOUT;
     loop {
         match client.batch_execute(statement).await {
             Err(e)
                 if e.code() == Some(&SqlState::OBJECT_IN_USE)
                     && tokio::time::Instant::now() < deadline =>
             {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(CREATION_LOCK_INTERVAL).await;
             }
             result => return result,
         }

@@ -16,7 +16,7 @@ use crate::paths::{refused, write_atomic};
 use crate::relay::handover;
 
 /// How long after its beginning an attempt may still bring its first node: as long as a node's image takes to come.
-const FIRST_NODE: SignedDuration = SignedDuration::from_mins(15);
+const FIRST_NODE_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
 
 /// What is kept while a cluster is being created. What an older devk did not keep is none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +112,7 @@ impl Creation {
             .since
             .zip(made)
             .map(|(since, made)| made.duration_since(since));
-        age.is_some_and(|age| (SignedDuration::ZERO..FIRST_NODE).contains(&age))
+        age.is_some_and(|age| (SignedDuration::ZERO..FIRST_NODE_TIMEOUT).contains(&age))
     }
 }
 

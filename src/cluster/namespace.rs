@@ -24,7 +24,7 @@ const USER_ANNOTATION: &str = "devk.dev/user";
 const MACHINE_ANNOTATION: &str = "devk.dev/machine";
 
 /// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
-const GONE: Duration = Duration::from_secs(180);
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Finds the project's namespace; None if it is not there.
 ///
@@ -258,7 +258,7 @@ pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
 
 async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let deadline = tokio::time::Instant::now() + GONE;
+    let deadline = tokio::time::Instant::now() + REMOVAL_TIMEOUT;
     while let Some(left) = api.get_opt(project).await.map_err(|e| refused(&e))? {
         if tokio::time::Instant::now() > deadline {
             return Err(stuck(project, &left));
@@ -281,7 +281,7 @@ fn stuck(project: &str, left: &Namespace) -> Error {
         Code::ClusterUnreachable,
         format!(
             "namespace `{project}` is not gone after {} s",
-            GONE.as_secs()
+            REMOVAL_TIMEOUT.as_secs()
         ),
     )
     .evidence(reasons.collect::<Vec<_>>().join("\n"))

@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
 
 /// How long the kubelet may take to report every container anew.
-const DEADLINE: Duration = Duration::from_secs(90);
+const KUBELET_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// When each node was started, by name.
 pub(super) type Starts = BTreeMap<String, Timestamp>;
@@ -28,7 +28,7 @@ pub(super) async fn wait_until_fresh(
     starts: &Starts,
     step: &Step,
 ) -> Result<()> {
-    let waited = tokio::time::timeout(DEADLINE, async {
+    let waited = tokio::time::timeout(KUBELET_TIMEOUT, async {
         while !is_fresh(client, starts).await.unwrap_or(false) {
             step.progress("waiting for the node to report its containers");
             tokio::time::sleep(Duration::from_millis(250)).await;

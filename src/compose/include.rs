@@ -16,7 +16,7 @@ const SECTIONS: [&str; 6] = [
 ];
 
 /// Deeper nesting is refused; it also bounds the recursion.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// One item of `include`.
 #[derive(Debug)]
@@ -139,7 +139,7 @@ fn read(
         environment(reader, &include, &include.project_directory, batch)?;
         return Ok(YamlNode::new(&include.place, YamlData::Map(Vec::new())));
     };
-    if including.contains(main) || including.len() > DEEPEST {
+    if including.contains(main) || including.len() > MAX_DEPTH {
         return Err(cycle(&include.place, including, main).into());
     }
     let (folder, root) = match include.project_directory.as_str() {

@@ -15,13 +15,13 @@ use crate::place::Place;
 
 /// More files than this, counted each time one is read, are refused: `include` and `extends` can name the
 /// same ones over and over.
-const MOST_FILES: usize = 10_000;
+const MAX_FILES: usize = 10_000;
 
 /// More values than this in what is kept, copies by `extends` included, are refused. It bounds the memory.
-const MOST_VALUES: usize = 400_000;
+const MAX_VALUES: usize = 400_000;
 
 /// More values than this to look at, all files and documents together, are refused. It bounds the time.
-const MOST_WORK: usize = 3_000_000;
+const MAX_VISITED_VALUES: usize = 3_000_000;
 
 /// Reads files, and remembers them.
 #[derive(Debug)]
@@ -101,7 +101,7 @@ impl Reader {
         };
         let text = std::fs::read(&path).map_err(|e| blame(e.to_string()))?;
         self.count += 1;
-        if self.count > MOST_FILES {
+        if self.count > MAX_FILES {
             return Err(blame("the project names too many files".to_owned()));
         }
         let documents = yaml::parse(&text, &path)?;
@@ -115,8 +115,8 @@ impl Reader {
     /// Counts values that are about to be looked at.
     fn look_at(&mut self, node: &YamlNode) -> Result<()> {
         self.work += node.size();
-        if self.work > MOST_WORK {
-            Err(too_much(node, MOST_WORK))
+        if self.work > MAX_VISITED_VALUES {
+            Err(too_much(node, MAX_VISITED_VALUES))
         } else {
             Ok(())
         }
@@ -128,8 +128,8 @@ impl Reader {
     /// Too many of them.
     pub(super) fn keep(&mut self, node: &YamlNode) -> Result<()> {
         self.values += node.size();
-        if self.values > MOST_VALUES {
-            Err(too_much(node, MOST_VALUES))
+        if self.values > MAX_VALUES {
+            Err(too_much(node, MAX_VALUES))
         } else {
             Ok(())
         }

@@ -142,7 +142,7 @@ fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut Vec<Err
 }
 
 /// Lists of up to so many items are compared pair by pair, longer ones by what items are made of.
-const PAIRS: usize = 20;
+const MAX_PAIRWISE_ITEMS: usize = 20;
 
 fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
     let items = node.items();
@@ -151,7 +151,7 @@ fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
         .iter()
         .enumerate()
         .find(|(at, item)| match items.len() {
-            ..=PAIRS => items[..*at].iter().any(|before| same(item, before)),
+            ..=MAX_PAIRWISE_ITEMS => items[..*at].iter().any(|before| same(item, before)),
             _ => !seen.insert(made_of(item)),
         });
     if let Some((at, item)) = again {

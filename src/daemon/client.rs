@@ -15,13 +15,13 @@ use crate::session::status::SessionStatus;
 use crate::shell::quote;
 
 /// How long a new supervisor may take to listen.
-const START_DEADLINE: Duration = Duration::from_secs(10);
+const START_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked for.
-const RETRY: Duration = Duration::from_millis(5);
+const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
 /// A session that just ends is not worth a word.
-const UNTOLD: Duration = Duration::from_secs(1);
+const ENDING_NOTICE_DELAY: Duration = Duration::from_secs(1);
 /// Bytes of earlier sessions' log that the next one goes on with.
-const LONGEST_LOG: u64 = 1 << 20;
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// A connection to the running supervisor; None if none runs.
 ///
@@ -66,11 +66,11 @@ async fn running_or_free(
         if is_free(paths, id)? {
             return Ok(None);
         }
-        if !told && since.elapsed() > UNTOLD {
+        if !told && since.elapsed() > ENDING_NOTICE_DELAY {
             waiting();
             told = true;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 
@@ -102,7 +102,7 @@ impl Drop for Begun {
 }
 
 async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Result<Start> {
-    let deadline = Instant::now() + START_DEADLINE;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
         if let Some(connection) = running(paths, id).await? {
             begun.0 = None;
@@ -114,7 +114,7 @@ async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Result<S
             None if Instant::now() > deadline => return Ok(Start::Failed),
             None => {}
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 
@@ -144,7 +144,7 @@ fn opened(log: &Path) -> std::io::Result<File> {
     if let Some(dir) = log.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+    if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
         std::fs::remove_file(log)?;
     }
     OpenOptions::new()
@@ -267,7 +267,7 @@ async fn stop(paths: &Paths, id: &str) -> Error {
             Ok(None) => {}
             Err(error) => return error,
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 

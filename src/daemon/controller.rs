@@ -24,7 +24,7 @@ use crate::up::{self, Overtaken, UpRequest};
 
 /// How often a client's `up` begins anew for newer changes: a program that always writes into a build context must not
 /// keep it from its answer.
-const ANEW: usize = 10;
+const MAX_OVERTAKES: usize = 10;
 
 /// What an `up` came to, or why nothing was touched.
 pub(super) type Ended = Result<Outcome, Errors>;
@@ -191,7 +191,7 @@ impl<R: Reconcile> Controller<R> {
     /// Brings the session to what a client asks for, and to the changes that come while it waits for that. `seen` is
     /// what it has brought live then.
     async fn settle(&mut self, request: &UpRequest, seen: &mut BTreeSet<Change>) -> Ended {
-        for _ in 0..ANEW {
+        for _ in 0..MAX_OVERTAKES {
             let (ended, is_overtaken) = self.reconcile_request(request).await;
             if !is_overtaken || is_ready(&ended) || ended.is_err() {
                 return ended;

@@ -14,13 +14,13 @@ use crate::shell::quote;
 
 /// The longest path that `sun_path` takes everywhere: it has 104 bytes on macOS and 108 on Linux, one of them for the
 /// end of the text.
-const LONGEST: usize = 100;
+const MAX_PATH_BYTES: usize = 100;
 
 /// Where a project's supervisor listens: in its state folder, or, where that path is too long, in a folder of the
 /// user's own below /tmp.
 fn socket(paths: &Paths, id: &str) -> PathBuf {
     let usual = paths.project(id).join("supervisor.sock");
-    if usual.as_os_str().len() <= LONGEST {
+    if usual.as_os_str().len() <= MAX_PATH_BYTES {
         return usual;
     }
     let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(
@@ -177,7 +177,8 @@ mod tests {
         let usual = socket(&paths(Path::new("/s")), "shop");
         assert_eq!(usual, Path::new("/s/projects/shop/supervisor.sock"));
         assert!(
-            short.starts_with(format!("/tmp/devk-{}", user())) && short.as_os_str().len() < LONGEST
+            short.starts_with(format!("/tmp/devk-{}", user()))
+                && short.as_os_str().len() < MAX_PATH_BYTES
         );
         assert_ne!(short, socket(&long, "other"));
     }

@@ -30,10 +30,10 @@ use crate::ui::{self, event::Reporter};
 use crate::up::UpRequest;
 
 /// A supervisor that nobody talks to within this time ends itself.
-const LONELY: Duration = Duration::from_secs(10);
+const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a session that ends may take.
-const ENDING: Duration = Duration::from_secs(5);
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs the supervisor of project `id` until nobody owns it.
 ///
@@ -54,7 +54,7 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
 async fn lock(dir: &Path) -> Result<Option<Lock>> {
     // A session that is just ending gives its lock up soon.
     let file = dir.join("supervisor.lock");
-    let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
+    let lock = tokio::time::timeout(END_TIMEOUT, Lock::take(&file, || {}));
     lock.await.map_or(Ok(None), |lock| {
         lock.map(Some).map_err(|e| refused("lock", &file, &e))
     })
@@ -107,7 +107,7 @@ impl Supervisor {
     async fn serve(self: Arc<Self>, listener: UnixListener, controller: Controller<BringUp>) {
         let conversations = TaskTracker::new();
         let controlling = tokio::spawn(controller.run());
-        let lonely = tokio::time::sleep(LONELY);
+        let lonely = tokio::time::sleep(FIRST_CLIENT_TIMEOUT);
         tokio::pin!(lonely);
         let mut signals = std::pin::pin!(termination());
         loop {
@@ -118,7 +118,7 @@ impl Supervisor {
                 () = &mut lonely => {
                     if conversations.is_empty() && self.is_unowned() { break }
                     memory::give_back();
-                    lonely.as_mut().reset(tokio::time::Instant::now() + LONELY);
+                    lonely.as_mut().reset(tokio::time::Instant::now() + FIRST_CLIENT_TIMEOUT);
                 }
                 () = self.end.cancelled() => break,
                 () = &mut signals => break,
@@ -132,7 +132,7 @@ impl Supervisor {
             ui::log(format_args!("the session's loop ended: {error}"));
         }
         conversations.close();
-        let _ = tokio::time::timeout(ENDING, conversations.wait()).await;
+        let _ = tokio::time::timeout(END_TIMEOUT, conversations.wait()).await;
     }
 
     async fn converse(self: Arc<Self>, stream: UnixStream) {

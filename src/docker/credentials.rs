@@ -26,7 +26,7 @@ const HUB_LOGIN: &str = "https://index.docker.io/v1/";
 const HUB: &str = "registry-1.docker.io";
 
 /// A helper may ask somebody for a passphrase, and there may be nobody.
-const PATIENCE: Duration = Duration::from_secs(30);
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What helpers go by, beside the variables that every program sees: the key rings, `pass`, the clouds.
 const HELPER_VARIABLES: [&str; 10] = [
@@ -193,9 +193,13 @@ async fn ask(
         .envs(variables)
         .arg("get")
         .input(registry);
-    let answer = tokio::time::timeout(PATIENCE, cmd.answer(|_| {})).await;
-    let answer = answer
-        .map_err(|_| failed(&format!("gave no answer within {} s", PATIENCE.as_secs())))??;
+    let answer = tokio::time::timeout(HELPER_TIMEOUT, cmd.answer(|_| {})).await;
+    let answer = answer.map_err(|_| {
+        failed(&format!(
+            "gave no answer within {} s",
+            HELPER_TIMEOUT.as_secs()
+        ))
+    })??;
     if !answer.status.success() {
         let has_none = answer.output.stdout.contains("credentials not found");
         return if has_none {

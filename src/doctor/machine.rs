@@ -22,7 +22,7 @@ pub(super) const INOTIFY: [(&str, u64); 2] =
     [("max_user_watches", 524_288), ("max_user_instances", 512)];
 
 /// Certificates and tokens are judged by the clock; a second or two are the time that asking takes.
-const CLOCK: Duration = Duration::from_secs(5);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// What the machine has. None where it cannot be seen.
 #[derive(Debug, Clone, Default)]
@@ -197,7 +197,7 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
     let Some(offset) = offset else {
         return Check::skipped(Id::MachineClock, "the Engine does not tell its time");
     };
-    if offset.unsigned_abs() <= CLOCK.as_secs() {
+    if offset.unsigned_abs() <= MAX_CLOCK_SKEW.as_secs() {
         return Check::ok(Id::MachineClock, "the nodes' clock is this machine's");
     }
     let way = if offset > 0 { "ahead of" } else { "behind" };

@@ -26,13 +26,13 @@ use crate::log_lines::last_lines;
 use crate::ui::event::Step;
 
 /// Progress is shown at most this often.
-const SHOW_EVERY: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Messages that may wait to be looked at.
-const MESSAGES_AHEAD: usize = 64;
+const MAX_QUEUED_MESSAGES: usize = 64;
 
 /// Evidence keeps this many of the last lines of a builder that is not BuildKit.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// Builds `image` and tags it as `target`; returns the ID that the Engine gave it.
 ///
@@ -154,7 +154,7 @@ fn messages(
         .build();
     let runtime =
         runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
-    let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
+    let (to, mut from) = mpsc::channel(MAX_QUEUED_MESSAGES);
     tokio::task::spawn_blocking(move || {
         let forward = async {
             let body = bollard::body_try_stream(body);
@@ -204,7 +204,7 @@ impl Run<'_> {
         messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
     ) -> Result<()> {
         let mut messages = pin!(messages);
-        let mut tick = tokio::time::interval(SHOW_EVERY);
+        let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
         let mut sending = true;
         loop {
             tokio::select! {
@@ -268,7 +268,7 @@ impl Run<'_> {
             &self.trace,
             &said,
         )
-        .evidence(last_lines(&self.classic, KEPT_LINES))
+        .evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES))
     }
 }
 

@@ -28,13 +28,13 @@ use crate::error::{Result, internal};
 const LOOK_LABEL: &str = "dev.devk.look";
 
 /// Archives that are read at once.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_ARCHIVES: usize = 4;
 
 /// Blocks of an archive that may wait to be read.
-const BLOCKS_AHEAD: usize = 16;
+const MAX_QUEUED_BLOCKS: usize = 16;
 
 /// A folder that holds more bytes than these beside what is wanted of it, as one with packages does, is read in parts.
-const MOST_UNWANTED: u64 = 32 * 1024 * 1024;
+const MAX_UNWANTED_BYTES: u64 = 32 * 1024 * 1024;
 
 /// What is wanted of an image: absolute paths, and the folders that they were put into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -214,7 +214,7 @@ impl Unstarted {
         let mut found = BTreeMap::new();
         let mut reading = FuturesUnordered::new();
         loop {
-            while reading.len() < AT_ONCE
+            while reading.len() < MAX_CONCURRENT_ARCHIVES
                 && let Some(path) = next.pop_first()
             {
                 reading.push(self.part(path, wanted.clone()));
@@ -240,7 +240,7 @@ impl Unstarted {
             .path(&path.to_string_lossy())
             .build();
         let mut stream = self.docker.download_from_container(&self.id, Some(options));
-        let (to, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        let (to, blocks) = mpsc::channel(MAX_QUEUED_BLOCKS);
         let reading = tokio::task::spawn_blocking(move || {
             let mut part = Part::default();
             let blocks = Blocks {
@@ -298,7 +298,7 @@ impl Part {
             let path = joined(parent, &entry.path()?);
             if !wanted.contains(&path) {
                 unwanted += entry.size();
-                if unwanted > MOST_UNWANTED {
+                if unwanted > MAX_UNWANTED_BYTES {
                     return Ok(true);
                 }
                 continue;
@@ -452,7 +452,7 @@ mod tests {
 
     #[test]
     fn a_folder_with_much_else_in_it_is_read_in_parts() {
-        let (names, unread, _) = read(&archive(MOST_UNWANTED + 1));
+        let (names, unread, _) = read(&archive(MAX_UNWANTED_BYTES + 1));
         assert_eq!((names.len(), unread), (4, true));
     }
 

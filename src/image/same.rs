@@ -12,7 +12,7 @@ use crate::error::{Result, internal};
 use crate::paths::write_atomic;
 
 /// The contents that are remembered, those built last.
-const KEPT: usize = 200;
+const MAX_CONTENTS: usize = 200;
 
 /// A content, by the tag that names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,7 +91,7 @@ impl SameImages {
         let mut contents = self.contents();
         contents.retain(|known| (&known.repository, &known.tag) != (&new.repository, &new.tag));
         contents.push(new);
-        let forgotten = contents.len().saturating_sub(KEPT);
+        let forgotten = contents.len().saturating_sub(MAX_CONTENTS);
         let text = serde_json::to_vec(&contents[forgotten..]).map_err(|e| internal(&e))?;
         write_atomic(&self.file, &text, 0o644)
     }
@@ -146,7 +146,7 @@ mod tests {
         same.note(content("2", "1")).unwrap();
         assert_eq!(before("api", "2").unwrap(), "devk.local/shop/api:1");
         assert_eq!(before("web", "2"), None, "of another image");
-        for tag in 0..KEPT {
+        for tag in 0..MAX_CONTENTS {
             same.note(content(&format!("n{tag}"), "1")).unwrap();
         }
         assert_eq!(before("api", "2"), None);

@@ -7,7 +7,7 @@ use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 use crate::dockerfile::{Instruction, instructions};
 
 /// A failing instruction is shown with this many of its last lines.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// The state of one build, fed with BuildKit's status messages.
 #[derive(Debug, Default)]
@@ -86,7 +86,7 @@ impl Log {
         while let Some(end) = self.open.find('\n') {
             let line: String = self.open.drain(..=end).collect();
             self.complete.push_back(shown(&line));
-            if self.complete.len() > KEPT_LINES {
+            if self.complete.len() > MAX_EVIDENCE_LINES {
                 self.complete.pop_front();
             }
         }
@@ -191,7 +191,7 @@ mod tests {
         let mut all = Log::default();
         (0..1000).for_each(|n| all.push(&format!("line {n}\n")));
         all.push("10%\r50%\r100%\n");
-        assert_eq!(all.lines().len(), KEPT_LINES);
+        assert_eq!(all.lines().len(), MAX_EVIDENCE_LINES);
         assert_eq!(all.lines().last().unwrap(), "100%");
     }
 

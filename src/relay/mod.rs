@@ -27,7 +27,7 @@ const CONNECTED: u8 = 0;
 const REFUSED: u8 = 1;
 
 /// A refusal is one line of text.
-const LONGEST_REFUSAL: usize = 1024;
+const MAX_REFUSAL_BYTES: usize = 1024;
 
 /// What proves that a connection comes from the session that started the relay.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,14 +165,14 @@ impl Hello {
 }
 
 async fn refuse(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()> {
-    let text = &text.as_bytes()[..text.len().min(LONGEST_REFUSAL)];
+    let text = &text.as_bytes()[..text.len().min(MAX_REFUSAL_BYTES)];
     let length = u16::try_from(text.len()).unwrap_or_default();
     let answer = [&[REFUSED], &length.to_be_bytes()[..], text].concat();
     stream.write_all(&answer).await
 }
 
 async fn refusal(stream: &mut (impl AsyncRead + Unpin)) -> Result<String> {
-    let length = usize::from(stream.read_u16().await?).min(LONGEST_REFUSAL);
+    let length = usize::from(stream.read_u16().await?).min(MAX_REFUSAL_BYTES);
     let mut text = vec![0; length];
     stream.read_exact(&mut text).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -189,12 +189,12 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
 /// No delay for small writes; and a peer whose network is gone without a word (a deleted pod, a killed
 /// node) is noticed within half a minute.
 fn tune(stream: &TcpStream) -> Result<()> {
-    const IDLE: Duration = Duration::from_secs(15);
-    const AGAIN: Duration = Duration::from_secs(5);
+    const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+    const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, AGAIN)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(stream, 3)?;
     Ok(())
 }

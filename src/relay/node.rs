@@ -17,11 +17,11 @@ use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
 use crate::limits;
 
 /// How long a caller may take to say who it is.
-const HELLO: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pod may take to accept.
-const DIAL: Duration = Duration::from_secs(5);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the listener rests when the process is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves until standard input ends.
 ///
@@ -53,7 +53,7 @@ pub(crate) async fn serve(listener: TcpListener, token: Token) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(carry(stream, token))),
-            Err(_) => tokio::time::sleep(REST).await,
+            Err(_) => tokio::time::sleep(OUT_OF_FILES_DELAY).await,
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) async fn serve_at(door: &Door, token: Token) {
     loop {
         match door.listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(hand_over(stream, token))),
-            Err(_) => tokio::time::sleep(REST).await,
+            Err(_) => tokio::time::sleep(OUT_OF_FILES_DELAY).await,
         }
     }
 }
@@ -95,7 +95,7 @@ async fn open(
     near: &mut (impl AsyncRead + AsyncWrite + Unpin),
     token: &Token,
 ) -> Result<Option<TcpStream>> {
-    let Ok(hello) = timeout(HELLO, Hello::read(near)).await else {
+    let Ok(hello) = timeout(HANDSHAKE_TIMEOUT, Hello::read(near)).await else {
         return Ok(None);
     };
     let hello = hello?;
@@ -109,16 +109,16 @@ async fn open(
             // Ended in order, or the text would be lost.
             near.shutdown().await?;
             let mut rest = [0; 64];
-            let _ = timeout(HELLO, near.read(&mut rest)).await;
+            let _ = timeout(HANDSHAKE_TIMEOUT, near.read(&mut rest)).await;
             Ok(None)
         }
     }
 }
 
 async fn dial(to: SocketAddr) -> std::result::Result<TcpStream, String> {
-    let connected = timeout(DIAL, TcpStream::connect(to)).await;
+    let connected = timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await;
     let stream = connected
-        .map_err(|_| format!("{to} did not answer within {} s", DIAL.as_secs()))?
+        .map_err(|_| format!("{to} did not answer within {} s", DIAL_TIMEOUT.as_secs()))?
         .map_err(|e| format!("{to}: {e}"))?;
     tune(&stream).map_err(|e| format!("{to}: {e}"))?;
     Ok(stream)

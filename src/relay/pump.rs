@@ -8,9 +8,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{ReadHalf, WriteHalf};
 
 /// Bytes read at once in the beginning: most connections are small talk.
-const FIRST: usize = 8 * 1024;
+const MIN_BUFFER_BYTES: usize = 8 * 1024;
 /// A connection that fills its buffer gets larger ones, up to here: fewer turns for the same bytes.
-const LARGEST: usize = 512 * 1024;
+const MAX_BUFFER_BYTES: usize = 512 * 1024;
 
 /// A side that broke: it was reset, or timed out.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ async fn one_way(
     mut to: WriteHalf<'_>,
     carried: impl Fn(usize),
 ) -> Result<(), PumpEnd> {
-    let mut buffer = vec![0; FIRST];
+    let mut buffer = vec![0; MIN_BUFFER_BYTES];
     loop {
         let count = from.read(&mut buffer).await.map_err(PumpEnd::Source)?;
         if count == 0 {
@@ -71,7 +71,7 @@ async fn one_way(
             .await
             .map_err(PumpEnd::Sink)?;
         carried(count);
-        if count == buffer.len() && count < LARGEST {
+        if count == buffer.len() && count < MAX_BUFFER_BYTES {
             buffer = vec![0; count * 4];
         }
     }

@@ -23,7 +23,7 @@ pub use local::folders;
 use local::{Local, archive_version, at_release, collect, missing_chart};
 
 /// Copies that were not used for this long are removed.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A chart that is ready to render.
 #[derive(Debug, Clone)]
@@ -61,7 +61,7 @@ impl Chart {
             tree::touch(&home);
         } else {
             build(&charts, &ancestor, helm, &home).await?;
-            tree::forget_old(&cache.join("charts"), KEPT);
+            tree::forget_old(&cache.join("charts"), MAX_UNUSED_AGE);
         }
         let dir = mirrored(root, &ancestor, &home);
         let defaults = defaults(&dir)?;
@@ -399,7 +399,7 @@ mod tests {
                 .unwrap()
                 .to_owned()
         };
-        let long_ago = std::time::SystemTime::now() - KEPT * 2;
+        let long_ago = std::time::SystemTime::now() - MAX_UNUSED_AGE * 2;
         let mut homes = vec![];
         for chart in [unused, used] {
             let home = open(chart).await;

@@ -7,12 +7,12 @@ use super::layout::values_dir;
 use crate::process;
 
 /// How long devk waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const HELM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Waits for the end of whatever upgrades this release; false if that does not come. `state` is the project's
 /// state folder, `waiting` is told again and again.
 pub(super) async fn ended(state: &Path, release: &str, waiting: impl Fn()) -> bool {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + HELM_TIMEOUT;
     while runs(state, release).await {
         if tokio::time::Instant::now() > deadline {
             return false;

@@ -21,7 +21,7 @@ use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
 /// Values hold secrets: those of other inputs are removed when no `up` can be about to install them.
-const VALUES_KEPT: Duration = Duration::from_secs(24 * 3600);
+const MAX_VALUES_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// A release that is ready to render and install.
 #[derive(Debug, Clone)]
@@ -205,7 +205,7 @@ fn write_values(
         written.push(file);
         sources.push(source.clone());
     }
-    tree::forget_old(&all, VALUES_KEPT);
+    tree::forget_old(&all, MAX_VALUES_AGE);
     Ok((written, sources))
 }
 

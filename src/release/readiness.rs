@@ -22,9 +22,9 @@ use crate::ui::event::Step;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 
 /// A missing Secret may be created by another part of the release a moment later.
-const CONFIG_PATIENCE: Duration = Duration::from_secs(10);
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(10);
 /// So many restarts are a loop, once there is nothing left that the program could be waiting for.
-const RESTARTS: i32 = 3;
+const CRASH_LOOP_RESTARTS: i32 = 3;
 /// The registry that does not exist: an image of it is on the node or nowhere.
 const OURS: &str = "devk.local/";
 
@@ -373,7 +373,7 @@ fn hopeless(
     let lasts = |key: &Lasting| {
         since
             .get(key)
-            .is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE)
+            .is_some_and(|start| now.duration_since(*start) >= CONFIG_TIMEOUT)
     };
     let certain = |a: &Assessment<'_>| match &a.state {
         WorkloadState::Ready => false,

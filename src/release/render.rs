@@ -12,7 +12,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::{remove_dir, write_atomic};
 
 /// Renderings hold secrets: those not used for this long are removed.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Renders a release. `kube_version` is what the chart's templates see as the cluster's version;
 /// without it helm's own default. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
@@ -42,7 +42,7 @@ pub async fn render(
         .flatten()
         .flatten()
     {
-        tree::forget_old(&project.path(), KEPT);
+        tree::forget_old(&project.path(), MAX_UNUSED_AGE);
     }
     Ok(rendered)
 }

@@ -12,9 +12,9 @@ use crate::image::Instructions;
 use crate::sync::engine::Rebuild;
 
 /// A burst is over when nothing has come for this time. Only what is built waits for it, never a sync.
-const QUIET: Duration = Duration::from_millis(50);
+const QUIET_DELAY: Duration = Duration::from_millis(50);
 /// A git that was killed leaves its lock behind: it is believed for this long.
-const GIT: Duration = Duration::from_secs(10);
+const MAX_GIT_LOCK_AGE: Duration = Duration::from_secs(10);
 
 /// Where changes are told.
 #[derive(Debug, Clone)]
@@ -67,9 +67,9 @@ impl Changes {
     /// Adds what comes until the burst is over. What git does is one change, however long it takes.
     pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
         let git = git_folder(root);
-        let deadline = Instant::now() + GIT;
+        let deadline = Instant::now() + MAX_GIT_LOCK_AGE;
         loop {
-            while let Ok(change) = timeout(QUIET, self.next()).await {
+            while let Ok(change) = timeout(QUIET_DELAY, self.next()).await {
                 seen.insert(change);
             }
             let at_work = git
@@ -78,7 +78,7 @@ impl Changes {
             if !at_work || Instant::now() > deadline {
                 return;
             }
-            sleep(QUIET).await;
+            sleep(QUIET_DELAY).await;
         }
     }
 }
@@ -208,9 +208,9 @@ mod tests {
         std::fs::write(&lock, "").unwrap();
         let (teller, mut changes) = channel();
         let git = async {
-            sleep(QUIET * 4).await;
+            sleep(QUIET_DELAY * 4).await;
             teller.rebuilds.send(rebuild("late")).unwrap();
-            sleep(QUIET * 2).await;
+            sleep(QUIET_DELAY * 2).await;
             std::fs::remove_file(&lock).unwrap();
         };
         let mut seen = BTreeSet::new();

@@ -29,22 +29,22 @@ use crate::sync::gate::Gate;
 use crate::ui::event::Reporter;
 
 /// How long a connection waits for a client of the cluster and a Ready pod.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const READY_POD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the way into a pod may take to open.
-const DIAL: Duration = Duration::from_secs(5);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections of one forward that open their ways at once: all that waited for a pod come at the same moment, and a
 /// server's queue of those it has not accepted yet is short (listen(2): 128 for many).
-const OPENING: usize = 64;
+const MAX_OPENING: usize = 64;
 /// Pauses before the attempts after the first: a server that its reloader restarts refuses
 /// connections for about a second while its pod stays Ready.
-const PAUSES: [Duration; 3] = [
+const DIAL_DELAYS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
     Duration::from_secs(1),
 ];
 /// How long a client may take to close after the pod has: closing first would reset it if it has
 /// just sent something, and a reset discards what it has not read yet.
-const CLOSE: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All forwards of a session. They share one watch a namespace, and the client of the moment.
 pub struct Forwarder {
@@ -127,8 +127,8 @@ impl Forwarder {
             gate: self.gate.clone(),
             numbers: Arc::clone(&numbers),
             reporter: self.reporter.clone(),
-            patience: PATIENCE,
-            opening: Semaphore::new(OPENING),
+            patience: READY_POD_TIMEOUT,
+            opening: Semaphore::new(MAX_OPENING),
         };
         let task = tokio::spawn(serve(
             listener.clone(),
@@ -203,7 +203,7 @@ impl Route {
         let deadline = Instant::now() + self.patience;
         let mut sent = SentBytes::default();
         let mut tried = BTreeSet::new();
-        let mut pauses = PAUSES.iter();
+        let mut pauses = DIAL_DELAYS.iter();
         loop {
             let Err(failure) = self.attempt(local, &mut sent, &mut tried, deadline).await else {
                 return Ok(());
@@ -253,12 +253,12 @@ impl Route {
         })?;
         tried.insert(endpoint.pod.clone());
         let opened = timeout(
-            DIAL,
+            DIAL_TIMEOUT,
             Way::open(&self.relay, &client, &self.target.namespace, &endpoint),
         )
         .await;
-        let opened =
-            opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
+        let opened = opened
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL_TIMEOUT.as_secs())));
         let way = opened.map_err(|text| DialFailure {
             error: self.broken(&endpoint, &text),
             again: true,
@@ -342,7 +342,7 @@ async fn close(local: &mut TcpStream) {
     if local.shutdown().await.is_ok() {
         let mut rest = [0; 4096];
         let drain = async { while local.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
-        let _ = timeout(CLOSE, drain).await;
+        let _ = timeout(CLOSE_TIMEOUT, drain).await;
     }
 }
 

@@ -14,7 +14,7 @@ use crate::plan::ForwardFact;
 use crate::ports::{Forward, listeners};
 
 /// How long a listener rests when the machine is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 
 /// The bound host port of a forward. Dropping it frees the port.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Listener {
                 Ok((stream, _)) => return stream,
                 // A client that is gone again is no reason to rest; too many open files are.
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
-                Err(_) => sleep(REST).await,
+                Err(_) => sleep(OUT_OF_FILES_DELAY).await,
             }
         }
     }

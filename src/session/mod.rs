@@ -56,7 +56,7 @@ use target::{Snapshot, Target};
 use view::{Purpose, SessionView, Working};
 
 /// How long a session that ends waits for what is unfinished.
-const LAST_WORK: Duration = Duration::from_secs(1);
+const LAST_WORK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What one supervisor holds. One loop owns it (`controller.rs`), and nothing else changes it.
 pub struct Session {
@@ -372,7 +372,7 @@ impl Session {
         self.no_relay().await;
         self.learning.shutdown().await;
         // After `up --once` there is no next time.
-        let _ = tokio::time::timeout(LAST_WORK, self.finished()).await;
+        let _ = tokio::time::timeout(LAST_WORK_TIMEOUT, self.finished()).await;
         self.unfinished.shutdown().await;
         for held in std::mem::take(&mut self.held) {
             held.serving.ended().await;

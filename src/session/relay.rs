@@ -30,12 +30,12 @@ const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
 head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/self/fd/3 relay"#;
 
 /// How long a relay may take to come up; most of it is the way of the program into the node.
-const START: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the relay may take over one connection before the API server is asked instead.
-const DIAL: Duration = Duration::from_secs(2);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pauses before a relay that ended is started again.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_RESTART_DELAY: Duration = Duration::from_millis(500);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(30);
 
 /// Where a relay is to run.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Relay {
     /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
     /// the relay's own failure, and says nothing about the other side.
     pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
-        match timeout(DIAL, relay::connect(&self.address, &self.token, to)).await {
+        match timeout(DIAL_TIMEOUT, relay::connect(&self.address, &self.token, to)).await {
             Ok(Ok(stream)) => Some(Ok(stream)),
             Ok(Err(e))
                 if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused =>
@@ -96,16 +96,16 @@ async fn keep_at(site: Option<Site>, states: watch::Sender<RelayState>) {
     let Some(site) = site else {
         return std::future::pending().await;
     };
-    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut pauses = Pauses::new(FIRST_RESTART_DELAY, MAX_RESTART_DELAY);
     loop {
         let began = Instant::now();
-        let why = match timeout(START, Running::start(&site)).await {
+        let why = match timeout(START_TIMEOUT, Running::start(&site)).await {
             Ok(Ok(running)) => running.tell(&states).await,
             Ok(Err(why)) => why,
-            Err(_) => format!("it did not start within {} s", START.as_secs()),
+            Err(_) => format!("it did not start within {} s", START_TIMEOUT.as_secs()),
         };
         drop(states.send_replace(Err(why)));
-        if began.elapsed() > LONGEST_PAUSE {
+        if began.elapsed() > MAX_RESTART_DELAY {
             pauses.reset();
         }
         pauses.rest().await;

@@ -27,7 +27,7 @@ use crate::ui;
 use crate::ui::event::Reporter;
 
 /// An image that Docker has is looked at within this time.
-const LOOK: Duration = Duration::from_secs(30);
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Keeps the containers of a session current.
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl Verifier {
                 .values()
                 .any(|container| container.image == settings.reference)
             {
-                let decided = timeout(LOOK, engine.decided()).await;
+                let decided = timeout(CHECK_TIMEOUT, engine.decided()).await;
                 decided.map_err(|_| unseen(settings))?;
             }
         }

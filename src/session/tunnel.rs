@@ -33,16 +33,16 @@ use crate::error::chain;
 const DATA: u8 = 0;
 const ERROR: u8 = 1;
 /// Bytes read from the local client at once: the size of an upload frame.
-const CHUNK: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes kept for a second attempt; a client that sent more before the first answer gets none.
-const KEPT: usize = 64 * 1024;
+const MAX_REPEATED_BYTES: usize = 64 * 1024;
 /// How long a pod may be silent after the client ended its side with an answer outstanding. There is
 /// an end, since a client that was killed looks no different, and its database session must not stay.
-const UNANSWERED: Duration = Duration::from_secs(30);
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same after an answer: connections that are done must not pile up.
-const ANSWERED: Duration = Duration::from_secs(1);
+const ANSWERED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the pod's last word may take once it accepts no more data.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_DATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Frames = BoxStream<'static, Result<Message, WsError>>;
 type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
@@ -80,7 +80,7 @@ pub struct SentBytes {
 
 impl SentBytes {
     pub(super) fn keep(&mut self, bytes: &[u8]) {
-        self.too_much |= self.bytes.len() + bytes.len() > KEPT;
+        self.too_much |= self.bytes.len() + bytes.len() > MAX_REPEATED_BYTES;
         if self.too_much {
             self.bytes = Vec::new();
         } else {
@@ -155,7 +155,7 @@ impl Tunnel {
                 side = up => match side {
                     Side::LocalEnded => { talk.client_ended(); down.await }
                     Side::LocalGone => ConnectionEnd::Abandoned,
-                    Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(ConnectionEnd::Failed(error)),
+                    Side::PodGone(error) => timeout(LAST_DATA_TIMEOUT, down).await.unwrap_or(ConnectionEnd::Failed(error)),
                 },
             }
         };
@@ -183,9 +183,9 @@ impl Talk {
 
     fn client_ended(&self) {
         let patience = if self.pod_last.load(Relaxed) {
-            ANSWERED
+            ANSWERED_TIMEOUT
         } else {
-            UNANSWERED
+            UNANSWERED_TIMEOUT
         };
         // It ends once.
         let _ = self.ended.set(patience);
@@ -212,7 +212,7 @@ async fn upload(
     talk: &Talk,
     numbers: &Numbers,
 ) -> Side {
-    let mut frame = vec![DATA; 1 + CHUNK];
+    let mut frame = vec![DATA; 1 + CHUNK_BYTES];
     if !sent.bytes.is_empty() {
         let again = [&[DATA], sent.bytes.as_slice()].concat();
         if let Err(error) = pod.send(Message::binary(again)).await {

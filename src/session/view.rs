@@ -18,7 +18,7 @@ use crate::program::Build;
 use crate::sync::gate::Engines;
 
 /// The least time between two statuses that a follower is told.
-const PAUSE: Duration = Duration::from_millis(100);
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A session as it is seen from outside. It is cheap to clone: what changes by itself stands behind receivers and
 /// shared counters, and is read when a status is computed.
@@ -149,7 +149,7 @@ impl Follower {
         loop {
             sleep_until(self.next).await;
             let status = self.status();
-            self.next = Instant::now() + PAUSE;
+            self.next = Instant::now() + STATUS_INTERVAL;
             let without_traffic = status.without_traffic();
             if self.told.as_ref() != Some(&without_traffic) {
                 self.told = Some(without_traffic);
@@ -210,7 +210,7 @@ mod tests {
         }
         let connection = numbers.opened();
         for follower in &mut followers {
-            let told = tokio::time::timeout(PAUSE * 2, follower.next()).await;
+            let told = tokio::time::timeout(STATUS_INTERVAL * 2, follower.next()).await;
             assert!(told.is_err(), "{told:?}");
         }
         let working = session.begin(Purpose::Changes("api+web".to_owned()));
@@ -239,7 +239,8 @@ mod tests {
             told += usize::from(next.is_ok());
             drop(working);
         }
-        let most = usize::try_from(since.elapsed().as_millis() / PAUSE.as_millis()).unwrap() + 1;
+        let most =
+            usize::try_from(since.elapsed().as_millis() / STATUS_INTERVAL.as_millis()).unwrap() + 1;
         assert!((1..=most).contains(&told), "{told} of at most {most}");
         assert!(!follower.next().await.busy);
     }

@@ -18,11 +18,11 @@ use super::script::{CARRIED, Carried, Group, carried_to};
 use super::stream::Failure;
 
 /// Bytes in a frame.
-const FRAME: usize = 256 * 1024;
+const FRAME_BYTES: usize = 256 * 1024;
 /// How long a container may take for a frame, or to end after the last one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// A tar is made of blocks of this many bytes, and ends with two that are empty.
-const BLOCK: u64 = 512;
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// `$1` bytes of a tar, unpacked below `$2`. `head` ends it: not every server can close an input, and some
 /// `tar` read on to the end.
@@ -118,14 +118,14 @@ async fn carry_tar(
         .map(|piece| header(piece))
         .collect::<io::Result<Vec<_>>>()
         .map_err(|e| e.to_string())?;
-    let padded = |len: u64| len.next_multiple_of(BLOCK);
+    let padded = |len: u64| len.next_multiple_of(TAR_BLOCK_BYTES);
     let content: u64 = pieces.iter().map(|piece| padded(piece.source.len)).sum();
     let total = content
         + headers
             .iter()
             .map(|header| header.len() as u64)
             .sum::<u64>()
-        + 2 * BLOCK;
+        + 2 * TAR_BLOCK_BYTES;
     let stage = stage.join(CARRIED);
     let mut sending = Sending::start(
         client,
@@ -142,7 +142,7 @@ async fn carry_tar(
             .await?;
         sent.extend(piece.is_long().then_some(content));
     }
-    sending.bytes(&[0; 2 * BLOCK as usize]).await?;
+    sending.bytes(&[0; 2 * TAR_BLOCK_BYTES as usize]).await?;
     sending.finish().await?;
     Ok(sent)
 }
@@ -208,14 +208,14 @@ impl Sending {
         let exec = ContainerExec::start(client, place, &command).await?;
         Ok(Self {
             exec,
-            frame: Vec::with_capacity(FRAME),
+            frame: Vec::with_capacity(FRAME_BYTES),
             said: Vec::new(),
         })
     }
 
     async fn bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.frame.extend_from_slice(bytes);
-        if self.frame.len() >= FRAME {
+        if self.frame.len() >= FRAME_BYTES {
             self.flush().await
         } else {
             Ok(())
@@ -238,7 +238,7 @@ impl Sending {
                     .await
                     .map_err(|e| e.to_string())?;
                 let mut file = file.take(source.len);
-                let mut buffer = vec![0; FRAME];
+                let mut buffer = vec![0; FRAME_BYTES];
                 loop {
                     let count = file.read(&mut buffer).await.map_err(|e| e.to_string())?;
                     if count == 0 {
@@ -252,7 +252,7 @@ impl Sending {
         }
         let is_whole = left == padding;
         while left > 0 {
-            let count = left.min(FRAME);
+            let count = left.min(FRAME_BYTES);
             self.bytes(&vec![0; count]).await?;
             left -= count;
         }
@@ -265,7 +265,7 @@ impl Sending {
         tokio::select! {
             sent = exec.input.send(frame) => sent?,
             ended = end(&mut exec.output, said) => return Err(ended.err().unwrap_or_else(|| "ended early".to_owned())),
-            () = sleep(PATIENCE) => return Err(silent()),
+            () = sleep(FRAME_TIMEOUT) => return Err(silent()),
         }
         self.frame.clear();
         Ok(())
@@ -274,14 +274,17 @@ impl Sending {
     async fn finish(mut self) -> Result<(), String> {
         self.flush().await?;
         self.exec.input.close().await;
-        timeout(PATIENCE, end(&mut self.exec.output, &mut self.said))
+        timeout(FRAME_TIMEOUT, end(&mut self.exec.output, &mut self.said))
             .await
             .map_err(|_| silent())?
     }
 }
 
 fn silent() -> String {
-    format!("the container took nothing for {} s", PATIENCE.as_secs())
+    format!(
+        "the container took nothing for {} s",
+        FRAME_TIMEOUT.as_secs()
+    )
 }
 
 /// Waits for the end of a process. An error is the last it said.

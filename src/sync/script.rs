@@ -32,9 +32,9 @@ pub(super) fn carried_to(group: usize) -> String {
 pub(super) const CARRIED: &str = "t";
 
 /// The status of a group whose way leads out of the target folder.
-pub(super) const OUTSIDE: i32 = 3;
+pub(super) const OUTSIDE_STATUS: i32 = 3;
 /// The status of a group that a mount of the pod covers.
-pub(super) const MOUNTED: i32 = 4;
+pub(super) const MOUNTED_STATUS: i32 = 4;
 
 /// How a file that is there already gets its new content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -558,9 +558,9 @@ mod tests {
             file("file", "replaced"),
         ];
         let said = container.apply(&items).await;
-        let refused = said
-            .iter()
-            .filter(|line| line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE}")));
+        let refused = said.iter().filter(|line| {
+            line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE_STATUS}"))
+        });
         assert_eq!(
             (refused.count(), said.last().unwrap().as_str()),
             (3, "ok 7"),
@@ -727,7 +727,7 @@ mod tests {
                     [b"K=$R0/data$L$R0/config.yaml$L\n".to_vec(), text].concat()
                 };
                 let said = container.says(mounted).await;
-                let refused = format!("no 0 {MOUNTED} {}", container.path("app").display());
+                let refused = format!("no 0 {MOUNTED_STATUS} {}", container.path("app").display());
                 assert!(said.contains(&refused), "{wanted:?}: {said}");
             }
         }

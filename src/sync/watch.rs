@@ -25,8 +25,8 @@ use refusal::{refused, unwatched};
 
 /// How often the root is looked at, and how often while it is gone: nothing tells of a folder above it that
 /// was renamed.
-const REST: Duration = Duration::from_secs(2);
-const GONE: Duration = Duration::from_millis(250);
+const RESCAN_DELAY: Duration = Duration::from_secs(2);
+const MISSING_ROOT_DELAY: Duration = Duration::from_millis(250);
 
 /// Changed paths, relative to the tree's root. With the root itself (the empty path) among them anything may
 /// have changed: events were lost, or another folder has its name.
@@ -251,11 +251,14 @@ struct Eyes {
 impl Eyes {
     fn run(mut self, received: &Receiver<Raw>) {
         loop {
-            let first =
-                match received.recv_timeout(if self.identity.is_some() { REST } else { GONE }) {
-                    Err(RecvTimeoutError::Disconnected) => return,
-                    first => first.ok(),
-                };
+            let first = match received.recv_timeout(if self.identity.is_some() {
+                RESCAN_DELAY
+            } else {
+                MISSING_ROOT_DELAY
+            }) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                first => first.ok(),
+            };
             let mut changes = ChangedPaths::new();
             // All that is there already: a checkout makes thousands.
             for raw in first

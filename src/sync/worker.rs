@@ -16,10 +16,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Item;
 use super::containers::{Container, Containers};
-use super::engine::{GONE_FOR, Shared};
+use super::engine::{REMOVAL_DELAY, Shared};
 use super::served_by::ServedBy;
 use super::status::ContainerStatus;
-use super::stream::{Applied, Failure, RUN, Stream, Trouble};
+use super::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
 use super::trace::Clock;
 use crate::again::Pauses;
 use crate::error::internal;
@@ -28,12 +28,12 @@ use reading::{Batch, Read};
 pub(super) use served::NO_RELOADER;
 
 /// Paths in a batch.
-const MOST: usize = 2000;
+const MAX_BATCH_PATHS: usize = 2000;
 /// Pauses between attempts.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// Between two looks at the processes of a container that has just been started.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const PROCESS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps a worker for every container that runs the image.
 pub(super) async fn keep(
@@ -110,7 +110,7 @@ impl Worker {
     /// Until the container is gone.
     async fn work(mut self, mut clients: watch::Receiver<Option<Client>>) {
         let roots = self.shared.settings.rules.roots().to_vec();
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         loop {
             let Ok(client) = clients
                 .wait_for(Option::is_some)
@@ -157,7 +157,7 @@ impl Worker {
     /// Brings what is lacking, again and again, until the stream cannot serve any more.
     async fn serve(&mut self, mut stream: Stream) -> Trouble {
         let mut generation = self.shared.generation.subscribe();
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         if let Err(trouble) = self.look(&mut stream).await {
             return trouble;
         }
@@ -183,7 +183,7 @@ impl Worker {
                     return Trouble::Lost("the session ends".to_owned());
                 },
                 () = tokio::time::sleep(pauses.now()), if !self.is_settled() => {}
-                () = tokio::time::sleep(LOOK_AGAIN), if self.may_be_starting() => {
+                () = tokio::time::sleep(PROCESS_CHECK_INTERVAL), if self.may_be_starting() => {
                     if let Err(trouble) = self.look(&mut stream).await {
                         return trouble;
                     }
@@ -209,13 +209,13 @@ impl Worker {
                 .containers
                 .get(&id)
                 .map_or(0, |status| status.generation);
-            let (new, reached) = state.journal.since(after, MOST);
+            let (new, reached) = state.journal.since(after, MAX_BATCH_PATHS);
             drop(state);
             let new: BTreeSet<_> = new.into_iter().collect();
             let mut items = Vec::new();
             let mut unread = Vec::new();
             for path in new.union(&again) {
-                match shared.read_whole(path, taken + GONE_FOR) {
+                match shared.read_whole(path, taken + REMOVAL_DELAY) {
                     Ok(Some((item, found))) => items.push(Read::new(path.clone(), item, &found)),
                     Ok(None) => {}
                     Err(why) => unread.push((path.clone(), why.to_string())),
@@ -373,7 +373,7 @@ impl Worker {
 /// It goes on in the container: started again with every save it would be there many times.
 fn endless(command: &[String]) -> String {
     let command = command.join(" ");
-    let seconds = RUN.as_secs();
+    let seconds = RUN_TIMEOUT.as_secs();
     format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
 }
 

@@ -14,7 +14,7 @@ use crate::image;
 use crate::ui;
 
 /// The next `up` waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const GC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The images of a project, and where they are.
 #[derive(Debug)]
@@ -33,10 +33,10 @@ impl Superseded {
         let late = || {
             Err(Error::new(
                 Code::DockerRequest,
-                format!("not done within {} s", PATIENCE.as_secs()),
+                format!("not done within {} s", GC_TIMEOUT.as_secs()),
             ))
         };
-        let removed = tokio::time::timeout(PATIENCE, self.try_remove()).await;
+        let removed = tokio::time::timeout(GC_TIMEOUT, self.try_remove()).await;
         if let Err(error) = removed.unwrap_or_else(|_| late()) {
             ui::log(format_args!("removing superseded images: {error}"));
         }

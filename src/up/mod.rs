@@ -39,7 +39,7 @@ pub struct UpRequest {
 }
 
 /// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
-const HOLD_ANEW: u32 = 3;
+const MAX_HOLD_RETRIES: u32 = 3;
 
 /// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is begun
 /// to be written after that.
@@ -118,7 +118,7 @@ async fn observe_and_hold(
     }: &UpRequest,
 ) -> Result<Observed, Errors> {
     let leases = Leases::open(&paths.state);
-    let mut again = HOLD_ANEW;
+    let mut again = MAX_HOLD_RETRIES;
     let mut opening = None;
     loop {
         let observed = observe::observe(

@@ -13,7 +13,7 @@ use crate::paths::write_atomic;
 use crate::ui::event::Step;
 
 /// How long an API server may take to answer after its node was started.
-const API_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
+const API_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
 impl Handle {
     fn network(&self) -> Option<&'static str> {
@@ -167,7 +167,7 @@ impl Handle {
         self.cluster
             .start(&State::Running(nodes.to_vec()), step)
             .await?;
-        let deadline = tokio::time::Instant::now() + API_DEADLINE;
+        let deadline = tokio::time::Instant::now() + API_TIMEOUT;
         loop {
             match client::client(&self.kubeconfig()).await {
                 Ok(_) => return Ok(true),

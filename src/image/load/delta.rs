@@ -25,7 +25,7 @@ use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
 
 /// A Docker that can reach devk asks for the first thing within milliseconds.
-const REACHED_WITHIN: Duration = Duration::from_secs(5);
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What became of an attempt.
 #[derive(Debug, PartialEq, Eq)]
@@ -194,7 +194,7 @@ fn lock(layout: &Mutex<Layout>) -> MutexGuard<'_, Layout> {
 
 /// Ends if Docker has asked for nothing in time.
 async fn unreached(push: &Push) {
-    if tokio::time::timeout(REACHED_WITHIN, push.reached())
+    if tokio::time::timeout(FIRST_REQUEST_TIMEOUT, push.reached())
         .await
         .is_ok()
     {
@@ -207,7 +207,7 @@ fn not_reached() -> Error {
         Code::ImageLoad,
         format!(
             "Docker has not reached devk on 127.0.0.1 within {} s",
-            REACHED_WITHIN.as_secs()
+            FIRST_REQUEST_TIMEOUT.as_secs()
         ),
     )
 }

@@ -19,10 +19,10 @@ use super::push::Received;
 use crate::error::{Code, Error, Result};
 
 /// Bytes that are read from a file at once.
-const BLOCK: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// A tar is made of records of this size.
-const RECORD: u64 = 512;
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// An image as Docker knows it, to compare what it pushes with.
 #[derive(Debug, Clone)]
@@ -226,7 +226,7 @@ impl Layout {
             tar.extend_from_slice(content.as_bytes());
             tar.extend_from_slice(&padding(size));
         }
-        tar.extend_from_slice(&[0; 2 * RECORD as usize]);
+        tar.extend_from_slice(&[0; 2 * TAR_BLOCK_BYTES as usize]);
         Ok(tar.into())
     }
 }
@@ -264,7 +264,7 @@ fn file(content: File) -> Part {
             format!("cannot read back what Docker pushed: {e}"),
         )
     };
-    ReaderStream::with_capacity(content, BLOCK)
+    ReaderStream::with_capacity(content, BLOCK_BYTES)
         .map_err(broken)
         .boxed()
 }
@@ -282,8 +282,8 @@ fn header(path: &str, size: u64) -> Result<Bytes> {
 
 /// What fills the last record of an entry.
 fn padding(size: u64) -> Bytes {
-    Bytes::from_static(&[0; RECORD as usize])
-        .split_to((size.next_multiple_of(RECORD) - size) as usize)
+    Bytes::from_static(&[0; TAR_BLOCK_BYTES as usize])
+        .split_to((size.next_multiple_of(TAR_BLOCK_BYTES) - size) as usize)
 }
 
 #[cfg(test)]

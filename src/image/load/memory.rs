@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::paths::{Lock, refused, write_atomic};
 
 /// The layers that are remembered, those learnt last: a few hundred images.
-const KEPT: usize = 2000;
+const MAX_LAYERS: usize = 2000;
 
 /// What is known of a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +60,7 @@ impl Memory {
                 .map(|at| layers.remove(at));
             layers.push(merged(old.unwrap_or_default(), new));
         }
-        let forgotten = layers.len().saturating_sub(KEPT);
+        let forgotten = layers.len().saturating_sub(MAX_LAYERS);
         let text =
             serde_json::to_vec(&layers[forgotten..]).map_err(|e| crate::error::internal(&e))?;
         write_atomic(&self.file, &text, 0o644)
@@ -128,7 +128,7 @@ mod tests {
     fn what_was_learnt_first_is_forgotten_first() {
         let dir = tempfile::tempdir().unwrap();
         let memory = Memory::in_cache(dir.path());
-        let all: Vec<_> = (0..KEPT)
+        let all: Vec<_> = (0..MAX_LAYERS)
             .map(|n| layer(&n.to_string(), &[], None))
             .collect();
         memory.learn(all).unwrap();
@@ -136,7 +136,7 @@ mod tests {
             .learn([layer("0", &[], None), layer("new", &[], None)])
             .unwrap();
         let layers = memory.layers();
-        assert_eq!(layers.len(), KEPT);
+        assert_eq!(layers.len(), MAX_LAYERS);
         assert!(
             layers.iter().any(|layer| layer.diff_id == "0"),
             "learnt again just now"

@@ -18,8 +18,8 @@ const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 const NOTICED: &str = "io.cri-containerd.image=managed";
 
 /// How long it may take to notice one. It is told by an event, which takes milliseconds.
-const NOTICING: Duration = Duration::from_secs(10);
-const NOTICE_POLL: Duration = Duration::from_millis(100);
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
+const NOTICE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Imports, sees to it that the uppermost layer is unpacked, and tells what image there is then: to start
 /// a process in a container costs as much as the import of a small layer. A layer that is missing after all
@@ -158,7 +158,7 @@ impl NodeContainer<'_> {
     /// # Errors
     /// [`Code::ImageLoad`] if there is none of that name, or it stays unnoticed.
     pub(super) async fn noticed(&self, name: &str, mut images: Images) -> Result<Listed> {
-        let deadline = Instant::now() + NOTICING;
+        let deadline = Instant::now() + NOTICE_TIMEOUT;
         loop {
             let hint = || self.ctr(["images", "ls"]).pasteable();
             match images.remove(name) {
@@ -173,7 +173,7 @@ impl NodeContainer<'_> {
                     return Err(Error::new(Code::ImageLoad, message).hint(hint()));
                 }
             }
-            tokio::time::sleep(NOTICE_POLL).await;
+            tokio::time::sleep(NOTICE_INTERVAL).await;
             images = self.images().await?;
         }
     }

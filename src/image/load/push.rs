@@ -19,10 +19,10 @@ use super::layers::Spared;
 use crate::hex::hex;
 
 /// Manifests are a few kilobytes; the specification asks registries for 4 MiB.
-const MANIFEST_LIMIT: usize = 4 << 20;
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
 /// What waits to be taken over by the reader.
-const WAITING: usize = 64;
+const MAX_QUEUED_CHUNKS: usize = 64;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
@@ -98,7 +98,7 @@ type Refusal = (StatusCode, &'static str);
 impl Push {
     /// The push and what comes of it.
     pub(super) fn new(offer: watch::Receiver<Option<Offer>>) -> (Self, mpsc::Receiver<Received>) {
-        let (to, received) = mpsc::channel(WAITING);
+        let (to, received) = mpsc::channel(MAX_QUEUED_CHUNKS);
         let received_by = Mutex::new(Some(to));
         let push = Self {
             offer,
@@ -236,7 +236,7 @@ impl Push {
         request: Request<Incoming>,
     ) -> Result<Reply, Refusal> {
         let media_type = media_type(request.headers());
-        let body = Limited::new(request.into_body(), MANIFEST_LIMIT)
+        let body = Limited::new(request.into_body(), MAX_MANIFEST_BYTES)
             .collect()
             .await;
         let content = body

@@ -87,7 +87,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         numbers: Arc::clone(&numbers),
         reporter: reporter.clone(),
         patience,
-        opening: Semaphore::new(OPENING),
+        opening: Semaphore::new(MAX_OPENING),
     };
     let task = tokio::spawn(serve(Arc::new(listener), Arc::new(route), cancel.clone()));
     Session {
@@ -102,7 +102,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
 }
 
 async fn session_with(api: &FakeApi, pods: &[&str]) -> Session {
-    session(Some(api.client()), ready(pods), PATIENCE).await
+    session(Some(api.client()), ready(pods), READY_POD_TIMEOUT).await
 }
 
 /// A server in a pod; `answer` gets each connection.
@@ -270,7 +270,7 @@ async fn a_request_that_a_pod_may_have_seen_is_never_sent_twice() {
 #[tokio::test]
 async fn a_connection_waits_for_a_client_and_a_ready_pod() {
     let api = FakeApi::start(&[("pod", server(answer_a_line).await)]).await;
-    let session = session(None, Snapshot::default(), PATIENCE).await;
+    let session = session(None, Snapshot::default(), READY_POD_TIMEOUT).await;
     let start = async {
         sleep(Duration::from_millis(50)).await;
         session.clients.send_replace(Some(api.client()));

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    ANSWER, Applied, FailedGroup, Failure, INLINE, LEADS_OUT, MOST_PARTS, MOUNTED, SLOWEST, Stream,
-    Trouble, silent,
+    ANSWER_TIMEOUT, Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS,
+    MIN_BYTES_PER_SECOND, MOUNTED, Stream, Trouble, silent,
 };
 use crate::sync::batch::Item;
 use crate::sync::carry;
@@ -35,7 +35,7 @@ impl Stream {
             let mut of_part = self.apply_groups(&part, writing).await?;
             let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
             // Paths of one folder fail together: halving tells which of them it was.
-            if failed.len() > 1 && number < MOST_PARTS {
+            if failed.len() > 1 && number < MAX_PARTS {
                 of_part.failures.clear();
                 of_part
                     .streamed
@@ -84,7 +84,8 @@ impl Stream {
             gives: self.tools.root,
         };
         let text = script::apply(self.number, &groups, manner, &mut self.folders);
-        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        let patience =
+            ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);
         self.send(&text).await?;
         let failed = timeout(patience, self.verdict(self.number))
             .await
@@ -101,12 +102,12 @@ impl Stream {
         {
             let items = groups.get(number).map_or(&[][..], |group| &group.items);
             let why = match status {
-                script::OUTSIDE => LEADS_OUT,
-                script::MOUNTED => MOUNTED,
+                script::OUTSIDE_STATUS => LEADS_OUT,
+                script::MOUNTED_STATUS => MOUNTED,
                 _ => said.as_str(),
             };
             let failure = |item: &&Item| Failure {
-                mount: (status == script::MOUNTED).then(|| mount.clone()),
+                mount: (status == script::MOUNTED_STATUS).then(|| mount.clone()),
                 ..Failure::new(item.target.clone(), why)
             };
             applied.failures.extend(items.iter().map(failure));
@@ -120,7 +121,7 @@ impl Stream {
         let total: u64 = sources().map(|source| source.len).sum();
         match (
             self.tools.head && self.tools.tar,
-            has_long || total > INLINE,
+            has_long || total > MAX_INLINE_BYTES,
         ) {
             (_, false) => Carried::Nothing,
             (true, true) => Carried::All,

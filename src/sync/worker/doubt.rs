@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::reading::{Batch, Read};
-use super::{FIRST_PAUSE, Worker};
+use super::{FIRST_RETRY_DELAY, Worker};
 use crate::sync::journal::Seen;
 use crate::sync::stream::Applied;
 
 /// How long a path is sent again that is never as the intake saw it.
-const DOUBTED_FOR: Duration = Duration::from_secs(20);
+const RECHECK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A path that the worker read at another moment than the intake, and that may have been as it was before ever
 /// since: no new generation would bring it then.
@@ -30,7 +30,7 @@ impl Worker {
         let due = self
             .doubts
             .iter()
-            .filter(|(_, doubt)| now >= doubt.tried + FIRST_PAUSE);
+            .filter(|(_, doubt)| now >= doubt.tried + FIRST_RETRY_DELAY);
         due.map(|(path, _)| path.clone()).collect()
     }
 
@@ -48,7 +48,7 @@ impl Worker {
             .filter(|_| !batch.new.contains(&read.path));
         let since = before.map_or(now, |doubt| doubt.since);
         // A file that is written all the time, and never closed, is never the same twice.
-        if now < since + DOUBTED_FOR {
+        if now < since + RECHECK_TIMEOUT {
             self.doubts.insert(
                 read.path.clone(),
                 Doubt {

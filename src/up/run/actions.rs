@@ -19,7 +19,7 @@ use crate::ui::event::Step;
 use crate::up::bridge;
 
 /// How long a Service may have no Ready pod after its release has become ready.
-const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
+const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
     pub(super) fn bridge(&self) -> Result<&Bridge> {
@@ -262,7 +262,7 @@ impl Run<'_> {
             .map(|ready| ready[release]);
         let is_ready = verdict.unwrap_or(false);
         if is_ready {
-            tokio::time::sleep(ENDPOINT_GRACE).await;
+            tokio::time::sleep(ENDPOINT_TIMEOUT).await;
         }
         is_ready
     }

@@ -119,7 +119,7 @@ async fn a_clients_up_that_is_cut_off_leaves_the_changes_to_the_request_of_befor
 async fn changes_without_end_do_not_keep_a_client_from_its_answer() {
     let mut running = Running::start();
     let up = running.asks("/shop", Keep::Detached);
-    for _ in 0..ANEW {
+    for _ in 0..MAX_OVERTAKES {
         let begun = running.begun().await;
         running.changes("api");
         timeout(SOON, begun.waits.cancelled()).await.unwrap();
