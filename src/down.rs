@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::cluster::{Access, Handle, Node, State, Turn, namespace, sleep};
+use crate::cluster::{Access, ClusterLock, ManagedCluster, Node, State, namespace, sleep};
 use crate::config::Project;
 use crate::daemon::socket;
 use crate::docker::Engine;
@@ -86,7 +86,7 @@ pub struct Down<'a> {
     pub project: &'a Project,
     pub paths: &'a Paths,
     pub engine: &'a Engine,
-    pub cluster: Handle,
+    pub cluster: ManagedCluster,
     pub reporter: Reporter,
 }
 
@@ -96,8 +96,8 @@ impl Down<'_> {
     /// # Errors
     /// Whatever could not be stopped or removed; the rest is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
-        let turn = self.turn(delete).await?;
-        let reach = self.reach(delete, &turn).await?;
+        let lock = self.lock(delete).await?;
+        let reach = self.reach(delete, &lock).await?;
         let others = match reach.access() {
             Some(access) => self.others(access, delete).await?,
             None => vec![],
@@ -108,8 +108,8 @@ impl Down<'_> {
         };
         let ended = match &reach {
             Reach::Nothing => Ok(()),
-            Reach::Silent => self.stop(&turn).await,
-            Reach::Answers(access) => self.end_stack(&ending, access, &turn).await,
+            Reach::Silent => self.stop(&lock).await,
+            Reach::Answers(access) => self.end_stack(&ending, access, &lock).await,
         };
         let mut problems: Vec<_> = ended.err().into_iter().collect();
         // What a session that was killed looked into.
@@ -128,7 +128,7 @@ impl Down<'_> {
             );
             // Kept if something is left, so that the next `down --delete` knows what it is about.
             if problems.is_empty() {
-                problems.extend(self.forget_all(&turn, others.is_empty()).await);
+                problems.extend(self.forget_all(&lock, others.is_empty()).await);
             }
         }
         Errors::unless_empty(problems, ending)
@@ -136,17 +136,17 @@ impl Down<'_> {
 
     /// What devk knows of the project, and with the last project what it knows of a cluster of the user's own: its copy
     /// of the user's credentials. The answer is what could not be removed.
-    async fn forget_all(&self, turn: &Turn, is_last: bool) -> Vec<Error> {
+    async fn forget_all(&self, lock: &ClusterLock, is_last: bool) -> Vec<Error> {
         let mut problems = vec![];
         if self.cluster.is_brought() && is_last {
-            problems.extend(self.cluster.forget(turn).await.err());
+            problems.extend(self.cluster.forget(lock).await.err());
         }
         problems.extend(self.forget().err());
         problems
     }
 
     /// From here to the end nobody else starts, adopts or ends the cluster.
-    async fn turn(&self, delete: bool) -> Result<Turn> {
+    async fn lock(&self, delete: bool) -> Result<ClusterLock> {
         let mut step = None;
         let id = if delete {
             "cluster.delete"
@@ -159,16 +159,16 @@ impl Down<'_> {
                     .start(id, "waiting for another devk that works on this cluster"),
             )
         };
-        let turn = self.cluster.turn(wait).await?;
+        let lock = self.cluster.lock(wait).await?;
         if let Some(step) = step {
             step.done("the other devk has ended");
         }
-        Ok(turn)
+        Ok(lock)
     }
 
     /// What there is to end. Removing from a stopped cluster needs it started: what else lives on it stands nowhere
     /// but in it.
-    async fn reach(&self, delete: bool, turn: &Turn) -> Result<Reach> {
+    async fn reach(&self, delete: bool, lock: &ClusterLock) -> Result<Reach> {
         if self.cluster.is_untouched()? {
             return Ok(Reach::Nothing);
         }
@@ -176,29 +176,29 @@ impl Down<'_> {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
                 // It may have been started a moment ago.
                 Err(e) if e.code == Code::ClusterUnreachable => {
-                    self.ensure(delete, &nodes, turn).await
+                    self.ensure(delete, &nodes, lock).await
                 }
                 // Its kubeconfig was lost, and with the pin it is fetched again.
                 Ok(None) if self.cluster.is_pinned(&nodes)? => {
-                    self.ensure(delete, &nodes, turn).await
+                    self.ensure(delete, &nodes, lock).await
                 }
                 // None: never pinned, so devk has not written to it.
                 found => Ok(found?.map_or(Reach::Nothing, Reach::answers)),
             },
             State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => {
-                self.ensure(delete, &nodes, turn).await
+                self.ensure(delete, &nodes, lock).await
             }
             State::Stopped(nodes) if nodes.iter().any(|node| node.running) => {
                 self.in_part(&nodes).await
             }
             // Nothing lives on it, and it would run on.
             State::HalfMade => {
-                let delete = self.cluster.delete(turn);
+                let delete = self.cluster.delete(lock);
                 self.step("cluster.delete", "a half-made cluster", delete)
                     .await
                     .map(|()| Reach::Nothing)
             }
-            State::Absent if delete => self.cluster.forget(turn).await.map(|()| Reach::Nothing),
+            State::Absent if delete => self.cluster.forget(lock).await.map(|()| Reach::Nothing),
             State::Stopped(_) | State::Absent => Ok(Reach::Nothing),
         }
     }
@@ -213,17 +213,19 @@ impl Down<'_> {
         }
     }
 
-    async fn ensure(&self, delete: bool, nodes: &[Node], turn: &Turn) -> Result<Reach> {
+    async fn ensure(&self, delete: bool, nodes: &[Node], lock: &ClusterLock) -> Result<Reach> {
         let step = self
             .reporter
             .start("cluster.create", "to see what lives on it");
-        match self.cluster.ensure_in(turn, &step).await {
+        match self.cluster.ensure_locked(lock, &step).await {
             Ok(access) => {
                 step.done("it answers");
                 Ok(Reach::answers(access))
             }
             Err(error)
-                if !delete && Handle::is_silence(&error) && self.cluster.is_made(nodes)? =>
+                if !delete
+                    && ManagedCluster::is_silence(&error)
+                    && self.cluster.is_made(nodes)? =>
             {
                 step.skip(format!("{error}; its nodes can be stopped all the same"));
                 Ok(Reach::Silent)
@@ -236,8 +238,8 @@ impl Down<'_> {
         }
     }
 
-    async fn stop(&self, turn: &Turn) -> Result<()> {
-        self.step("cluster.stop", "its data stays", self.cluster.stop(turn))
+    async fn stop(&self, lock: &ClusterLock) -> Result<()> {
+        self.step("cluster.stop", "its data stays", self.cluster.stop(lock))
             .await
     }
 
@@ -255,12 +257,12 @@ impl Down<'_> {
         Ok(others.map(|p| p.name).collect())
     }
 
-    async fn end_stack(&self, ending: &Ending, access: &Access, turn: &Turn) -> Result<()> {
+    async fn end_stack(&self, ending: &Ending, access: &Access, lock: &ClusterLock) -> Result<()> {
         let client = &access.client;
         let id = self.project.id.as_str();
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.stop(turn).await,
+            Ending::StopCluster => self.stop(lock).await,
             Ending::Sleep { because } => {
                 self.step("workloads.sleep", because, sleep::sleep(client, id))
                     .await
@@ -269,7 +271,7 @@ impl Down<'_> {
                 self.step(
                     "cluster.delete",
                     "cluster, volumes and network",
-                    self.cluster.delete(turn),
+                    self.cluster.delete(lock),
                 )
                 .await
             }
@@ -444,7 +446,7 @@ mod tests {
         });
         let engine = engine.await;
         let project = project(&paths);
-        let cluster = Handle::of(&engine, &project.cluster, &paths);
+        let cluster = ManagedCluster::of(&engine, &project.cluster, &paths);
         let project = &project;
         let reporter = Reporter::default();
         let down = Down {

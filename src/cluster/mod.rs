@@ -1,6 +1,6 @@
 //! Local clusters: create, adopt, start, stop, delete, and the pin that says which one devk may write to.
 //!
-//! What all have in common — lock, pin, private kubeconfig, waiting — is [`Handle`]'s; what a provider does
+//! What all have in common — lock, pin, private kubeconfig, waiting — is [`ManagedCluster`]'s; what a provider does
 //! in its own way stands behind [`Cluster`].
 
 mod buffered;
@@ -9,11 +9,11 @@ mod creation;
 mod existing;
 #[cfg(test)]
 pub(crate) mod fake;
-mod handle;
 mod k3d;
 mod kind;
 mod kubeconfig;
 mod locality;
+mod managed;
 mod minikube;
 pub mod namespace;
 mod network;
@@ -29,7 +29,7 @@ use std::fmt;
 
 use futures::future::BoxFuture;
 
-pub use handle::{Handle, Turn};
+pub use managed::{ClusterLock, ManagedCluster};
 pub use nodes::Node;
 pub use tool::settle;
 
@@ -39,7 +39,7 @@ use pin::Pin;
 
 /// One cluster of one provider.
 ///
-/// Contract: nobody but a [`Handle`] calls it, and whatever changes the cluster only in that cluster's turn.
+/// Contract: nobody but a [`ManagedCluster`] calls it, and what changes the cluster only under its [`ClusterLock`].
 /// It touches no cluster but the one it was made for, and no kubeconfig of the user's.
 pub trait Cluster: fmt::Debug + Send + Sync {
     /// What there is of it; changes nothing. `HalfMade` is not its to tell. Where Docker can say it no process

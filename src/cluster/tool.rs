@@ -73,7 +73,7 @@ impl Tool {
     }
 
     /// The program, sent to the Engine that devk found, and to the end of its work even if devk is killed: one
-    /// that dies in the middle may leave a child of its own behind that keeps the turn for ever.
+    /// that dies in the middle may leave a child of its own behind that keeps the lock for ever.
     ///
     /// These programs enter their clusters in the user's kubeconfig unless `KUBECONFIG` names another.
     ///

@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::bridge::record::{self, Record};
-use crate::cluster::Handle;
+use crate::cluster::ManagedCluster;
 use crate::daemon::client;
 use crate::docker;
 use crate::down::{Down, Ending};
@@ -20,7 +20,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     // Until all is ended no other session begins: its state and its listeners would be left to nobody.
     let _locked_out = client::end(&context.paths, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!(
             "removing `{}`: releases, volumes, namespace, secrets, lease, images; ",

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, logs};
 use crate::bridge::record::{self, Record};
-use crate::cluster::{Access, Handle, State};
+use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
 use crate::daemon::client;
 use crate::docker;
@@ -125,7 +125,7 @@ pub(super) async fn status(
     session: impl Future<Output = Result<Option<SessionStatus>>>,
 ) -> Result<StatusDocument, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
     let (state, seen) = match cluster.state().await {
         Ok(state) => (state.word(), look(&cluster, &state, project).await),
@@ -177,7 +177,11 @@ pub(super) async fn status(
     })
 }
 
-async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<ClusterView>> {
+async fn look(
+    cluster: &ManagedCluster,
+    state: &State,
+    project: &Project,
+) -> Result<Option<ClusterView>> {
     let State::Running(nodes) = state else {
         return Ok(None);
     };
@@ -193,7 +197,7 @@ async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Opti
     }))
 }
 
-fn no_kubeconfig(cluster: &Handle) -> Error {
+fn no_kubeconfig(cluster: &ManagedCluster) -> Error {
     let kubeconfig = cluster.kubeconfig();
     Error::new(
         Code::ClusterUnreachable,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::missing::of_project;
 use super::{Check, Id, Looked, Missing, skipped};
 use crate::cluster::namespace::{self, Resident};
-use crate::cluster::{Access, Handle, State};
+use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::{Code, Result};
@@ -50,7 +50,7 @@ pub(super) async fn look(
             "the Docker Engine does not answer".to_owned(),
         ));
     };
-    let handle = Handle::of(engine, &project.cluster, paths);
+    let handle = ManagedCluster::of(engine, &project.cluster, paths);
     let state = handle.state().await?;
     let mut cluster = ClusterFacts {
         name: project.cluster.name.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::cluster::ClusterFacts;
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::cluster::namespace::Resident;
-use crate::cluster::{Handle, State};
+use crate::cluster::{ManagedCluster, State};
 use crate::config::ClusterConfig;
 use crate::daemon::socket;
 use crate::docker::Engine;
@@ -80,7 +80,7 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Looked<Vec<String>> {
         let Some(config) = ClusterConfig::of_folder(&name) else {
             continue;
         };
-        match Handle::of(engine, &config, paths).state().await {
+        match ManagedCluster::of(engine, &config, paths).state().await {
             Ok(State::Absent) => gone.push(name),
             // It is on another Engine, which is not asked.
             Err(e) if e.code != Code::ClusterPin => return Err(e.into()),

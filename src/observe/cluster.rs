@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::cluster::{Access, Handle, Node, State, namespace};
+use crate::cluster::{Access, ManagedCluster, Node, State, namespace};
 use crate::config::Project;
 use crate::error::{Code, Errors, Result};
 use crate::owner::Owner;
@@ -14,7 +14,7 @@ pub(super) type Nodes = Option<Vec<Node>>;
 pub(super) type ObservedCluster = (ClusterFact, Option<Access>, Nodes);
 
 pub(super) async fn cluster(
-    handle: &Handle,
+    handle: &ManagedCluster,
     project: &Project,
     owner: &Owner,
 ) -> Result<ObservedCluster, Errors> {

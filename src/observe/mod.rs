@@ -20,7 +20,7 @@ pub use releases::standing;
 pub use table::Own;
 
 use crate::bridge::{Bridge, Bridging};
-use crate::cluster::{Access, Handle};
+use crate::cluster::{Access, ManagedCluster};
 use crate::compose::{Compose, Stack};
 use crate::config::Project;
 use crate::docker::{self, Engine};
@@ -43,7 +43,7 @@ use releases::{left_over, release_facts};
 pub struct Observed {
     pub engine: Engine,
     pub helm: Helm,
-    pub cluster: Handle,
+    pub cluster: ManagedCluster,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
     /// As what is the project's is marked on the cluster.
@@ -77,7 +77,7 @@ pub async fn observe(
     let Some((engine, helm)) = problems.keep(tools(project, paths, environment).await) else {
         return Err(problems.into());
     };
-    let handle = Handle::of(&engine, &project.cluster, paths);
+    let handle = ManagedCluster::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
     let charts = Charts::new(project, paths, &helm)?;
     let taken = occupied::taken(
@@ -208,7 +208,7 @@ async fn tools(
         (Some(engine), None) => {
             // Where helm is missing, so may be what makes the cluster.
             let owner = Owner::of(&project.root, paths).await;
-            let handle = Handle::of(&engine, &project.cluster, paths);
+            let handle = ManagedCluster::of(&engine, &project.cluster, paths);
             problems.keep(cluster(&handle, project, &owner).await);
             Err(problems.into())
         }

@@ -8,7 +8,7 @@ use crate::bridge::record::{self, Record};
 use crate::bridge::relay::Guard;
 use crate::bridge::service::Lead;
 use crate::bridge::{Bridge, gateway, server, service};
-use crate::cluster::{Access, Handle};
+use crate::cluster::{Access, ManagedCluster};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::session::Session;
@@ -51,7 +51,7 @@ pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
 /// [`Code::BridgeGateway`], [`Code::BridgeRelay`], [`Code::BridgeService`], [`Code::ClusterUnreachable`].
 pub async fn lead(
     bridge: &Bridge,
-    cluster: &Handle,
+    cluster: &ManagedCluster,
     access: &Access,
     session: &Session,
     project: &str,
@@ -78,7 +78,7 @@ pub async fn lead(
 
 async fn at_gateway(
     bridge: &Bridge,
-    cluster: &Handle,
+    cluster: &ManagedCluster,
     access: &Access,
     session: &Session,
 ) -> Result<(Ipv4Addr, u16)> {
@@ -93,7 +93,7 @@ async fn at_gateway(
 }
 
 /// Lets the nodes of the cluster in, those of the moment.
-fn nodes(cluster: Handle) -> Guard {
+fn nodes(cluster: ManagedCluster) -> Guard {
     Guard::new(move || {
         let cluster = cluster.clone();
         Box::pin(async move {

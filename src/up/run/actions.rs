@@ -86,12 +86,12 @@ impl Run<'_> {
             engine,
             ..
         } = self.observed;
-        let (turn, access) = cluster.ensure(step).await?;
+        let (lock, access) = cluster.ensure(step).await?;
         self.is_as_observed(&access)?;
-        // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
+        // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the images
         // take.
         namespace::ensure(&access.client, &self.project.id, owner).await?;
-        drop(turn);
+        drop(lock);
         self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
         // Nobody else sets it: the step runs once, and only where there was none.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Handle;
+use super::ManagedCluster;
 use crate::cluster::creation::{self, Creation};
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::pin::{self, Pin};
@@ -15,7 +15,7 @@ use crate::ui::event::Step;
 /// How long an API server may take to answer after its node was started.
 const API_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
-impl Handle {
+impl ManagedCluster {
     fn network(&self) -> Option<&'static str> {
         Tool::of(self.provider)?.network
     }

@@ -19,13 +19,13 @@ use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::shell::quote;
 use crate::ui::event::Step;
 
-/// The right to change a cluster. One devk at a time has it, together with the programs that it started.
+/// The lock of a cluster: one devk at a time may change the cluster, together with the programs that this devk started.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held for as long as the turn lasts")] Lock);
+pub struct ClusterLock(#[expect(dead_code, reason = "held until the guard is dropped")] Lock);
 
 /// The cluster of a project.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub struct ManagedCluster {
     pub engine: Engine,
     pub name: String,
     provider: Provider,
@@ -34,7 +34,7 @@ pub struct Handle {
     cluster: Arc<dyn Cluster>,
 }
 
-impl Handle {
+impl ManagedCluster {
     /// The cluster that devk.yaml names.
     pub fn of(engine: &Engine, config: &ClusterConfig, paths: &Paths) -> Self {
         let engine = engine.clone();
@@ -106,12 +106,12 @@ impl Handle {
     ///
     /// # Errors
     /// [`Code::StateIo`].
-    pub async fn turn(&self, waiting: impl FnOnce()) -> Result<Turn> {
+    pub async fn lock(&self, waiting: impl FnOnce()) -> Result<ClusterLock> {
         let file = self.dir.join("lock");
         let io = |e: std::io::Error| refused("lock", &file, &e);
         let lock = Lock::take(&file, waiting).await.map_err(io)?;
         lock.inherit().map_err(io)?;
-        Ok(Turn(lock))
+        Ok(ClusterLock(lock))
     }
 
     /// What there is of the cluster.
@@ -299,23 +299,23 @@ impl Handle {
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
-    /// do this at once take turns; until the turn is dropped nobody else ends the cluster.
+    /// do this at once wait for each other; until the lock is dropped nobody else ends the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
-    pub async fn ensure(&self, step: &Step) -> Result<(Turn, Access)> {
-        let turn = self
-            .turn(|| step.progress("waiting for another devk that works on this cluster"))
+    pub async fn ensure(&self, step: &Step) -> Result<(ClusterLock, Access)> {
+        let lock = self
+            .lock(|| step.progress("waiting for another devk that works on this cluster"))
             .await?;
-        let access = self.ensure_in(&turn, step).await?;
-        Ok((turn, access))
+        let access = self.ensure_locked(&lock, step).await?;
+        Ok((lock, access))
     }
 
-    /// [`Self::ensure`] in a turn that is taken already.
+    /// [`Self::ensure`] under a lock that the caller holds.
     ///
     /// # Errors
     /// As there.
-    pub async fn ensure_in(&self, _turn: &Turn, step: &Step) -> Result<Access> {
+    pub async fn ensure_locked(&self, _lock: &ClusterLock, step: &Step) -> Result<Access> {
         match self.state().await? {
             State::Absent => self.create(step).await,
             State::HalfMade => {
@@ -335,7 +335,7 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Cluster::end`].
-    pub async fn stop(&self, _turn: &Turn) -> Result<()> {
+    pub async fn stop(&self, _lock: &ClusterLock) -> Result<()> {
         self.cluster.end(End::Stop).await
     }
 
@@ -343,16 +343,16 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Cluster::end`]; [`Code::StateIo`].
-    pub async fn delete(&self, turn: &Turn) -> Result<()> {
+    pub async fn delete(&self, lock: &ClusterLock) -> Result<()> {
         self.cluster.end(End::Delete).await?;
-        self.forget(turn).await
+        self.forget(lock).await
     }
 
     /// Removes what is left of a cluster that is gone: its state, and the network as in [`Self::delete`].
     ///
     /// # Errors
     /// [`Code::StateIo`].
-    pub async fn forget(&self, _turn: &Turn) -> Result<()> {
+    pub async fn forget(&self, _lock: &ClusterLock) -> Result<()> {
         // A damaged pin does not keep what it stands for from being removed.
         let pinned = pin::load(&self.dir)
             .ok()
@@ -392,7 +392,7 @@ mod tests {
     }
 
     /// A cluster of the user's own, the user's kubeconfig, and the UID that answers.
-    async fn brought() -> (Program, Handle, PathBuf, Arc<Mutex<String>>) {
+    async fn brought() -> (Program, ManagedCluster, PathBuf, Arc<Mutex<String>>) {
         let mut program = Program::new("kubectl", &[], "exit 1");
         let uid = Arc::new(Mutex::new("u1".to_owned()));
         let answer = uid.clone();
@@ -402,7 +402,7 @@ mod tests {
         std::fs::write(&file, kubeconfig(&server, "first")).unwrap();
         program.set("KUBECONFIG", file.to_str().unwrap());
         let config = ClusterConfig::new(Provider::Existing, "dev");
-        let handle = Handle::of(&program.engine(vec![]).await, &config, &paths(&program));
+        let handle = ManagedCluster::of(&program.engine(vec![]).await, &config, &paths(&program));
         (program, handle, file, uid)
     }
 
@@ -470,13 +470,13 @@ mod tests {
         program: &Program,
         containers: Vec<serde_json::Value>,
         pin: &Pin,
-    ) -> (Handle, PathBuf) {
+    ) -> (ManagedCluster, PathBuf) {
         let config = ClusterConfig::new(Provider::Minikube, "p");
         let paths = paths(program);
         let engine = program.engine(containers).await;
         let dir = paths.cluster(&config.folder());
         pin::save(&dir, pin).unwrap();
-        (Handle::of(&engine, &config, &paths), dir)
+        (ManagedCluster::of(&engine, &config, &paths), dir)
     }
 
     fn node_of_p() -> Vec<serde_json::Value> {
@@ -543,14 +543,14 @@ mod tests {
             kubeconfig(&server, "t").replace("current-context: other", "current-context: dev");
         std::fs::write(handle.kubeconfig(), own).unwrap();
         let nodes = handle.nodes().await.unwrap();
-        let turn = handle.turn(|| {}).await.unwrap();
+        let lock = handle.lock(|| {}).await.unwrap();
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
         assert_eq!(
             pin::load(&dir).unwrap().unwrap().engine,
             None,
-            "whoever has the turn may pin anew"
+            "whoever holds the lock may pin anew"
         );
-        drop(turn);
+        drop(lock);
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
         assert_eq!(pin::load(&dir).unwrap().unwrap().engine.unwrap().id, ENGINE);
     }
@@ -565,7 +565,7 @@ mod tests {
                 _ => node_of_p().into(),
             };
             let config = ClusterConfig::new(Provider::Minikube, "p");
-            let handle = Handle::of(
+            let handle = ManagedCluster::of(
                 &program.engine_that(answer).await,
                 &config,
                 &paths(&program),
@@ -635,14 +635,14 @@ mod tests {
             }
         };
         let config = ClusterConfig::new(Provider::Minikube, "p");
-        let handle = Handle::of(
+        let handle = ManagedCluster::of(
             &program.engine_with(containers).await,
             &config,
             &paths(&program),
         );
 
         assert_eq!(handle.state().await.unwrap(), State::Absent);
-        let (turn, access) = told(async |step| handle.ensure(step).await)
+        let (lock, access) = told(async |step| handle.ensure(step).await)
             .await
             .0
             .unwrap();
@@ -666,8 +666,8 @@ mod tests {
             "an unchanged cluster starts no process"
         );
 
-        handle.stop(&turn).await.unwrap();
-        handle.delete(&turn).await.unwrap();
+        handle.stop(&lock).await.unwrap();
+        handle.delete(&lock).await.unwrap();
         let words: Vec<_> = program
             .calls()
             .iter()
