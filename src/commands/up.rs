@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
 use crate::daemon::client;
-use crate::daemon::control::{Connection, Keep, Reply, Request};
+use crate::daemon::control::{Connection, Lifetime, Reply, Request};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::limits;
@@ -75,7 +75,7 @@ enum Heard {
 /// Whatever kept it from starting; a step that fails is no error but exit code 1.
 pub async fn run(
     context: &Context,
-    keep: Keep,
+    lifetime: Lifetime,
     bridge: Switch,
     restart: bool,
 ) -> Result<Exit, Errors> {
@@ -88,7 +88,7 @@ pub async fn run(
     // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
-    let asked = ask(context, &project.id, (keep, bridge), &mut view, &mut ctrl_c).await?;
+    let asked = ask(context, &project.id, (lifetime, bridge), &mut view, &mut ctrl_c).await?;
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
     };
@@ -103,16 +103,16 @@ pub async fn run(
         Heard::Lost => return Err(lost(context, &project.id).into()),
     };
     let printed = summary(context.format, &outcome);
-    match keep {
-        Keep::Attached if printed.is_ok() => {
+    match lifetime {
+        Lifetime::Attached if printed.is_ok() => {
             if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
         }
-        Keep::Detached => {}
+        Lifetime::Detached => {}
         // When `--once` returns the ports are free. Nobody stays where nobody reads.
-        Keep::Once | Keep::Attached => {
+        Lifetime::Once | Lifetime::Attached => {
             leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
         }
     }
@@ -129,7 +129,7 @@ pub async fn run(
 async fn ask(
     context: &Context,
     id: &str,
-    (keep, bridge): (Keep, Switch),
+    (lifetime, bridge): (Lifetime, Switch),
     view: &mut View,
     ctrl_c: &mut Signal,
 ) -> Result<Option<(Connection, Heard)>, Errors> {
@@ -147,7 +147,7 @@ async fn ask(
         let environment = Environment::of_process();
         let request = Request::Up {
             source,
-            keep,
+            lifetime,
             bridge,
             environment,
             build: Build::own(),

@@ -19,7 +19,7 @@ use crate::ui::event::Event;
 /// How long the session outlives the client that asked for `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keep {
+pub enum Lifetime {
     /// As long as the client stays (`up`).
     Attached,
     /// Until `down` (`up -d`), once it has settled.
@@ -33,7 +33,8 @@ pub enum Keep {
 pub enum Request {
     Up {
         source: Source,
-        keep: Keep,
+        #[serde(rename = "keep")]
+        lifetime: Lifetime,
         bridge: Switch,
         /// The client's: the session works in it.
         environment: Environment,

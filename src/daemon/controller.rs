@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::control::Keep;
+use super::control::Lifetime;
 use crate::error::{Code, Error, Errors};
 use crate::paths::Paths;
 use crate::session::Session;
@@ -36,7 +36,7 @@ pub(super) enum Queued {
         /// By which the session's view tells it from others.
         number: u64,
         request: Arc<UpRequest>,
-        lifetime: Keep,
+        lifetime: Lifetime,
         answer: oneshot::Sender<Ended>,
     },
     /// Answered between two reconciles.
@@ -162,7 +162,7 @@ impl<R: Reconcile> Controller<R> {
         &mut self,
         number: u64,
         request: Arc<UpRequest>,
-        lifetime: Keep,
+        lifetime: Lifetime,
         mut answer: oneshot::Sender<Ended>,
     ) {
         if answer.is_closed() {
@@ -175,7 +175,7 @@ impl<R: Reconcile> Controller<R> {
             () = answer.closed() => None,
             ended = self.settle(&request, &mut seen) => Some(ended),
         };
-        if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Keep::Once {
+        if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Lifetime::Once {
             self.active = Some(request);
         } else {
             // They are yet to be brought live by the request that the session goes by.

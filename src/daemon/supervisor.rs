@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender};
+use super::control::{Connection, Lifetime, RESTART, Receiver, Reply, Request, Sender};
 use super::controller::{BringUp, Controller, Queued};
 use super::events::{Events, send_events};
 use super::{memory, socket};
@@ -150,14 +150,14 @@ impl Supervisor {
             }
             Ok(Some(Request::Up {
                 source,
-                keep,
+                lifetime,
                 bridge,
                 environment,
                 ..
             })) => {
                 let bridging = Bridging {
                     switch: bridge,
-                    once: keep == Keep::Once,
+                    once: lifetime == Lifetime::Once,
                 };
                 let request = UpRequest {
                     id: self.id.clone(),
@@ -165,7 +165,7 @@ impl Supervisor {
                     bridging,
                     environment,
                 };
-                let ended = self.up(request, keep, &mut read, &mut write).await;
+                let ended = self.up(request, lifetime, &mut read, &mut write).await;
                 // A client that was killed does not hear this.
                 let _ = write
                     .send(&Reply::Left {
@@ -228,7 +228,7 @@ impl Supervisor {
     async fn up(
         &self,
         request: UpRequest,
-        lifetime: Keep,
+        lifetime: Lifetime,
         read: &mut Receiver,
         write: &mut Sender,
     ) -> Result<()> {
@@ -249,7 +249,7 @@ impl Supervisor {
         &self,
         number: u64,
         request: UpRequest,
-        lifetime: Keep,
+        lifetime: Lifetime,
         events: &mut Events,
         write: &mut Sender,
     ) -> Result<()> {
@@ -269,9 +269,9 @@ impl Supervisor {
         };
         write.send(&Reply::Settled { outcome }).await?;
         match lifetime {
-            Keep::Detached => self.detached.store(true, Ordering::SeqCst),
-            Keep::Attached => send_events(events, write, std::future::pending()).await?,
-            Keep::Once => {}
+            Lifetime::Detached => self.detached.store(true, Ordering::SeqCst),
+            Lifetime::Attached => send_events(events, write, std::future::pending()).await?,
+            Lifetime::Once => {}
         }
         Ok(())
     }
@@ -399,7 +399,7 @@ mod tests {
         let mut events = supervisor.reporter.subscribe();
         let request = from(dir.path());
         supervisor
-            .settle(0, request, Keep::Attached, &mut events, &mut ours.write)
+            .settle(0, request, Lifetime::Attached, &mut events, &mut ours.write)
             .await
             .unwrap();
         assert!(matches!(
