@@ -88,7 +88,14 @@ pub async fn run(
     // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
-    let asked = ask(context, &project.id, (lifetime, bridge), &mut view, &mut ctrl_c).await?;
+    let asked = ask(
+        context,
+        &project.id,
+        (lifetime, bridge),
+        &mut view,
+        &mut ctrl_c,
+    )
+    .await?;
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
     };

@@ -12,7 +12,7 @@ use super::Overtaken;
 use super::graph::{self, StepVerdict};
 use super::image_gc::Superseded;
 use super::{bridge, recorded, rows};
-use crate::bridge::service::Lead;
+use crate::bridge::service::Backend;
 use crate::cluster::Access;
 use crate::config::Project;
 use crate::error::Result;
@@ -38,8 +38,8 @@ pub(super) struct Run<'a> {
     ready: watch::Sender<BTreeMap<String, bool>>,
     /// Step -> milliseconds of work.
     worked: watch::Sender<BTreeMap<String, u64>>,
-    /// Where devk's Service leads, once it does.
-    lead: watch::Sender<Option<Lead>>,
+    /// The backend of devk's Service, once the Service has one.
+    backend: watch::Sender<Option<Backend>>,
     overtaken: &'a Overtaken,
     /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made anew.
     waits: CancellationToken,
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
             pods,
             ready: watch::Sender::default(),
             worked: watch::Sender::default(),
-            lead: watch::Sender::default(),
+            backend: watch::Sender::default(),
             overtaken,
             waits: overtaken.waits.child_token(),
         }
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
             Action::BridgeDatabase => bridge::database(self.bridge()?, step)
                 .await
                 .map(Done::Worked),
-            Action::BridgeService => self.lead().await,
+            Action::BridgeService => self.expose_backend().await,
             Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
         }

@@ -29,15 +29,15 @@ impl Run<'_> {
             .ok_or_else(|| unplanned("bridge"))
     }
 
-    pub(super) async fn lead(&self) -> Result<Done> {
+    pub(super) async fn expose_backend(&self) -> Result<Done> {
         let bridge = self.bridge()?;
         let access = self.access()?;
         let id = self.project.id.as_str();
         namespace::ensure(&access.client, id, &self.observed.owner).await?;
-        let (lead, changed) =
-            bridge::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
-        record::save(&self.paths.project(id), &bridge::record(bridge, lead))?;
-        self.lead.send_replace(Some(lead));
+        let (backend, changed) =
+            bridge::expose(bridge, &self.observed.cluster, access, self.session, id).await?;
+        record::save(&self.paths.project(id), &bridge::record(bridge, backend))?;
+        self.backend.send_replace(Some(backend));
         let how = if bridge.relay {
             "devk's relay"
         } else {
@@ -46,8 +46,8 @@ impl Run<'_> {
         let said = format!(
             "{} → {}:{}, {how}",
             service::host(id),
-            lead.address,
-            lead.target
+            backend.address,
+            backend.target
         );
         Ok(if changed {
             Done::Worked(said)
@@ -57,15 +57,15 @@ impl Run<'_> {
     }
 
     pub(super) async fn probe(&self, step: &Step) -> Result<Done> {
-        let lead = self
-            .lead
+        let backend = self
+            .backend
             .borrow()
             .ok_or_else(|| unplanned("bridge.service"))?;
         bridge::probe(
             self.bridge()?,
             &self.observed.engine,
             self.access()?,
-            lead,
+            backend,
             step,
         )
         .await
