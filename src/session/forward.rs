@@ -23,14 +23,14 @@ use super::numbers::Numbers;
 use super::relay::{self, Site};
 use super::target::{Endpoint, Snapshot, Target, choose};
 use super::tunnel::{ConnectionEnd, SentBytes};
-use super::way::Way;
+use super::upstream::Upstream;
 use crate::error::{Code, Error, Result};
-use crate::sync::gate::Gate;
+use crate::sync::readiness::SyncReadiness;
 use crate::ui::event::Reporter;
 
 /// How long a connection waits for a client of the cluster and a Ready pod.
 pub const READY_POD_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the way into a pod may take to open.
+/// How long a connection into a pod may take to open.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections of one forward that open their ways at once: all that waited for a pod come at the same moment, and a
 /// server's queue of those it has not accepted yet is short (listen(2): 128 for many).
@@ -50,7 +50,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::RelayState>,
-    gate: Gate,
+    readiness: SyncReadiness,
     reporter: Reporter,
     cancel: CancellationToken,
     namespaces: BTreeMap<String, watch::Receiver<Snapshot>>,
@@ -93,7 +93,7 @@ impl Forwarder {
     pub fn new(
         clients: watch::Receiver<Option<Client>>,
         sites: watch::Receiver<Option<Site>>,
-        gate: Gate,
+        readiness: SyncReadiness,
         reporter: Reporter,
         cancel: CancellationToken,
     ) -> Self {
@@ -101,7 +101,7 @@ impl Forwarder {
         Self {
             clients,
             relay,
-            gate,
+            readiness,
             reporter,
             cancel,
             namespaces: BTreeMap::new(),
@@ -124,7 +124,7 @@ impl Forwarder {
             clients: self.clients.clone(),
             relay: self.relay.clone(),
             pods,
-            gate: self.gate.clone(),
+            readiness: self.readiness.clone(),
             numbers: Arc::clone(&numbers),
             reporter: self.reporter.clone(),
             patience: READY_POD_TIMEOUT,
@@ -164,14 +164,14 @@ async fn serve(listener: Arc<Listener>, route: Arc<Route>, cancel: CancellationT
     }
 }
 
-/// What a connection needs to find its way.
+/// All that a connection needs to reach its pod.
 struct Route {
     name: String,
     target: Target,
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::RelayState>,
     pods: watch::Receiver<Snapshot>,
-    gate: Gate,
+    readiness: SyncReadiness,
     numbers: Arc<Numbers>,
     reporter: Reporter,
     patience: Duration,
@@ -222,8 +222,8 @@ impl Route {
         tried: &mut BTreeSet<String>,
         deadline: Instant,
     ) -> Result<(), DialFailure> {
-        let (way, endpoint) = self.open(tried, deadline).await?;
-        match way.carry(local, sent, &self.numbers).await {
+        let (upstream, endpoint) = self.open(tried, deadline).await?;
+        match upstream.carry(local, sent, &self.numbers).await {
             ConnectionEnd::Finished => {
                 close(local).await;
                 Ok(())
@@ -236,12 +236,12 @@ impl Route {
         }
     }
 
-    /// A way into a Ready pod, in turn with the others that want one.
+    /// A connection into a Ready pod. Connections of one forward open at most [`MAX_OPENING`] at once.
     async fn open(
         &self,
         tried: &mut BTreeSet<String>,
         deadline: Instant,
-    ) -> Result<(Way, Endpoint), DialFailure> {
+    ) -> Result<(Upstream, Endpoint), DialFailure> {
         let in_turn = async {
             let turn = self.opening.acquire().await;
             (turn, self.ready(tried).await)
@@ -254,26 +254,26 @@ impl Route {
         tried.insert(endpoint.pod.clone());
         let opened = timeout(
             DIAL_TIMEOUT,
-            Way::open(&self.relay, &client, &self.target.namespace, &endpoint),
+            Upstream::open(&self.relay, &client, &self.target.namespace, &endpoint),
         )
         .await;
         let opened = opened
             .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL_TIMEOUT.as_secs())));
-        let way = opened.map_err(|text| DialFailure {
+        let upstream = opened.map_err(|text| DialFailure {
             error: self.broken(&endpoint, &text),
             again: true,
         })?;
-        Ok((way, endpoint))
+        Ok((upstream, endpoint))
     }
 
-    /// A client and a Ready pod that has what was synced, as soon as there are both.
+    /// A client and a Ready pod that is synced, as soon as there are both.
     async fn ready(&self, tried: &BTreeSet<String>) -> (Client, Endpoint) {
         let mut clients = self.clients.clone();
         let mut pods = self.pods.clone();
-        let mut gate = self.gate.clone();
+        let mut readiness = self.readiness.clone();
         loop {
-            let admits = |pod: &str| self.gate.admits(&self.target.namespace, pod);
-            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, admits);
+            let is_synced = |pod: &str| self.readiness.is_synced(&self.target.namespace, pod);
+            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, is_synced);
             let client = clients.borrow_and_update().clone();
             if let (Some(client), Some(endpoint)) = (client, endpoint) {
                 return (client, endpoint);
@@ -281,7 +281,7 @@ impl Route {
             let changed = tokio::select! {
                 changed = clients.changed() => changed,
                 changed = pods.changed() => changed,
-                () = gate.changed() => Ok(()),
+                () = readiness.changed() => Ok(()),
             };
             if changed.is_err() {
                 // The session is ending, and will end this connection.

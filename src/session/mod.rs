@@ -42,8 +42,8 @@ pub mod status;
 pub mod sync;
 pub mod target;
 pub mod tunnel;
+pub mod upstream;
 pub mod view;
-pub mod way;
 
 use change::{Change, Teller, concern};
 use forward::{Forwarder, Serving};
@@ -114,7 +114,7 @@ impl Session {
         let forwarder = Forwarder::new(
             watched,
             sites.subscribe(),
-            syncing.gate(),
+            syncing.readiness(),
             reporter.clone(),
             cancel.clone(),
         );

@@ -19,7 +19,7 @@ use crate::observe::{BuiltImage, PreparedRelease};
 use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
 use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
-use crate::sync::gate::{Engines, Gate};
+use crate::sync::readiness::{Engines, SyncReadiness};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
 use crate::sync::verify::Comparison;
@@ -65,8 +65,8 @@ impl Syncing {
         }
     }
 
-    pub fn gate(&self) -> Gate {
-        Gate::new(
+    pub fn readiness(&self) -> SyncReadiness {
+        SyncReadiness::new(
             self.engines.subscribe(),
             self.containers.subscribe(),
             self.around.progress.subscribe(),

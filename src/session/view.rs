@@ -15,7 +15,7 @@ use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use super::sync;
 use crate::ports::Forward;
 use crate::program::Build;
-use crate::sync::gate::Engines;
+use crate::sync::readiness::Engines;
 
 /// The least time between two statuses that a follower is told.
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);

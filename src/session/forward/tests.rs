@@ -79,7 +79,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         clients: clients.subscribe(),
         relay: watch::channel(Err("no relay".to_owned())).1,
         pods: pods.subscribe(),
-        gate: Gate::new(
+        readiness: SyncReadiness::new(
             watch::channel(vec![]).1,
             watch::channel(Default::default()).1,
             watch::channel(()).1,
