@@ -327,7 +327,7 @@ fn text(status: &StatusDocument) -> String {
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
     rows.extend(status.forwards.iter().map(|f| {
-        let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
+        let open = format!("{} open, {} in all", f.stats.open, f.stats.total);
         vec![
             "forward".to_owned(),
             f.forward.name.clone(),

@@ -19,8 +19,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoints;
 use super::listener::Listener;
-use super::numbers::Numbers;
 use super::relay::{self, Site};
+use super::stats::ForwardCounters;
 use super::target::{Endpoint, Snapshot, Target, choose};
 use super::tunnel::{ConnectionEnd, SentBytes};
 use super::upstream::Upstream;
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Forwarder {
 /// A forward that is being served, until the session's token is cancelled. Dropping it ends it soon.
 #[derive(Debug)]
 pub struct Serving {
-    pub numbers: Arc<Numbers>,
+    pub counters: Arc<ForwardCounters>,
     /// Another forward may go on with it.
     pub listener: Arc<Listener>,
     task: AbortOnDropHandle<()>,
@@ -117,7 +117,7 @@ impl Forwarder {
     /// connections end.
     pub fn serve(&mut self, name: &str, listener: Arc<Listener>, target: Target) -> Serving {
         let pods = self.pods(&target.namespace);
-        let numbers = Arc::new(Numbers::default());
+        let counters = Arc::new(ForwardCounters::default());
         let route = Route {
             name: name.to_owned(),
             target,
@@ -125,7 +125,7 @@ impl Forwarder {
             relay: self.relay.clone(),
             pods,
             readiness: self.readiness.clone(),
-            numbers: Arc::clone(&numbers),
+            counters: Arc::clone(&counters),
             reporter: self.reporter.clone(),
             patience: READY_POD_TIMEOUT,
             opening: Semaphore::new(MAX_OPENING),
@@ -136,7 +136,7 @@ impl Forwarder {
             self.cancel.clone(),
         ));
         Serving {
-            numbers,
+            counters,
             listener,
             task: AbortOnDropHandle::new(task),
         }
@@ -172,7 +172,7 @@ struct Route {
     relay: watch::Receiver<relay::RelayState>,
     pods: watch::Receiver<Snapshot>,
     readiness: SyncReadiness,
-    numbers: Arc<Numbers>,
+    counters: Arc<ForwardCounters>,
     reporter: Reporter,
     patience: Duration,
     opening: Semaphore,
@@ -186,11 +186,11 @@ struct DialFailure {
 
 impl Route {
     async fn connection(self: Arc<Self>, mut local: TcpStream) {
-        let _open = self.numbers.opened();
+        let _open = self.counters.opened();
         // It would only cost time: the client is on this machine.
         let _ = local.set_nodelay(true);
         match self.carry(&mut local).await {
-            Ok(()) => self.numbers.succeeded(),
+            Ok(()) => self.counters.succeeded(),
             Err(error) => {
                 // A reset, as the client would see it from the server itself.
                 let _ = local.set_zero_linger();
@@ -223,7 +223,7 @@ impl Route {
         deadline: Instant,
     ) -> Result<(), DialFailure> {
         let (upstream, endpoint) = self.open(tried, deadline).await?;
-        match upstream.carry(local, sent, &self.numbers).await {
+        match upstream.carry(local, sent, &self.counters).await {
             ConnectionEnd::Finished => {
                 close(local).await;
                 Ok(())
@@ -329,7 +329,7 @@ impl Route {
 
     /// One event for a row of equal failures: a page that polls would fill the log.
     fn report(&self, error: Error) {
-        if self.numbers.failed(&error.to_string()) {
+        if self.counters.failed(&error.to_string()) {
             self.reporter
                 .start(format!("forward.connect/{}", self.name), "")
                 .failed(error);

@@ -35,9 +35,9 @@ mod fake_api;
 pub mod forward;
 pub mod listener;
 mod mounts;
-pub mod numbers;
 pub mod outcome;
 pub mod relay;
+pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod target;
@@ -361,7 +361,7 @@ impl Session {
     }
 
     fn show_forwards(&self) {
-        let shown = |held: &Held| (held.fact.forward.clone(), held.serving.numbers.clone());
+        let shown = |held: &Held| (held.fact.forward.clone(), held.serving.counters.clone());
         let forwards = self.held.iter().map(shown).collect();
         self.view.send_modify(|view| view.forwards = forwards);
     }
@@ -448,7 +448,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         session.hold(&[fact("web", port)]).await.unwrap();
         let taken = async {
-            while session.status().forwards[0].numbers.open == 0 {
+            while session.status().forwards[0].stats.open == 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::numbers::Stats;
 use super::outcome::Outcome;
+use super::stats::ForwardStats;
 use crate::ports::Forward;
 use crate::program::Build;
 use crate::sync::status::SyncStatus;
@@ -44,12 +44,13 @@ pub struct RelayStatus {
     pub why: Option<String>,
 }
 
-/// A forward and its live numbers.
+/// A forward and its live statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForwardStatus {
     #[serde(flatten)]
     pub forward: Forward,
-    pub numbers: Stats,
+    #[serde(rename = "numbers")]
+    pub stats: ForwardStats,
 }
 
 impl SessionStatus {
@@ -57,9 +58,9 @@ impl SessionStatus {
     pub fn without_traffic(&self) -> Self {
         let quiet = |status: &ForwardStatus| ForwardStatus {
             forward: status.forward.clone(),
-            numbers: Stats {
-                last_error: status.numbers.last_error.clone(),
-                ..Stats::default()
+            stats: ForwardStats {
+                last_error: status.stats.last_error.clone(),
+                ..ForwardStats::default()
             },
         };
         Self {

@@ -26,7 +26,7 @@ use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
-use super::numbers::Numbers;
+use super::stats::ForwardCounters;
 use super::target::Endpoint;
 use crate::error::chain;
 
@@ -142,13 +142,13 @@ impl Tunnel {
         mut self,
         local: &mut TcpStream,
         sent: &mut SentBytes,
-        numbers: &Numbers,
+        counters: &ForwardCounters,
     ) -> ConnectionEnd {
         let (mut read, mut write) = local.split();
         let talk = Talk::default();
         let end = {
-            let down = download(&mut self.frames, &mut write, &talk, numbers);
-            let up = upload(&mut read, &mut self.outgoing, sent, &talk, numbers);
+            let down = download(&mut self.frames, &mut write, &talk, counters);
+            let up = upload(&mut read, &mut self.outgoing, sent, &talk, counters);
             tokio::pin!(down);
             tokio::select! {
                 end = &mut down => end,
@@ -210,7 +210,7 @@ async fn upload(
     pod: &mut Outgoing,
     sent: &mut SentBytes,
     talk: &Talk,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> Side {
     let mut frame = vec![DATA; 1 + CHUNK_BYTES];
     if !sent.bytes.is_empty() {
@@ -232,7 +232,7 @@ async fn upload(
         if let Err(error) = pod.send(Message::binary(frame[..=count].to_vec())).await {
             return Side::PodGone(chain(&error));
         }
-        numbers.sent(count);
+        counters.sent(count);
     }
 }
 
@@ -240,7 +240,7 @@ async fn download(
     frames: &mut Frames,
     local: &mut WriteHalf<'_>,
     talk: &Talk,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> ConnectionEnd {
     loop {
         let frame = tokio::select! {
@@ -255,7 +255,7 @@ async fn download(
         match frame.split_first() {
             Some((&DATA, data)) => {
                 talk.pod_spoke();
-                numbers.received(data.len());
+                counters.received(data.len());
                 if local.write_all(data).await.is_err() {
                     return ConnectionEnd::Abandoned;
                 }

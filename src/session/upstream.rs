@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::numbers::Numbers;
 use super::relay;
+use super::stats::ForwardCounters;
 use super::target::Endpoint;
 use super::tunnel::{self, ConnectionEnd, SentBytes, Tunnel};
 use crate::relay::pump::{Broken, pump};
@@ -55,13 +55,13 @@ impl Upstream {
         self,
         local: &mut TcpStream,
         sent: &mut SentBytes,
-        numbers: &Numbers,
+        counters: &ForwardCounters,
     ) -> ConnectionEnd {
         match self {
-            Self::Api(tunnel) => tunnel.relay(local, sent, numbers).await,
+            Self::Api(tunnel) => tunnel.relay(local, sent, counters).await,
             Self::Relay { mut stream, gone } => {
                 let carried = tokio::select! {
-                    carried = through(&mut stream, local, sent, numbers) => carried,
+                    carried = through(&mut stream, local, sent, counters) => carried,
                     () = gone.cancelled() => return ConnectionEnd::Failed("the relay in the node ended".to_owned()),
                 };
                 match carried {
@@ -82,12 +82,12 @@ async fn through(
     pod: &mut TcpStream,
     local: &mut TcpStream,
     sent: &mut SentBytes,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> Result<(), Broken> {
     // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
     let before = sent.hand_over();
     pod.write_all(&before).await.map_err(Broken::Far)?;
-    pump(local, pod, |n| numbers.sent(n), |n| numbers.received(n)).await
+    pump(local, pod, |n| counters.sent(n), |n| counters.received(n)).await
 }
 
 #[cfg(test)]
@@ -151,9 +151,9 @@ mod tests {
     async fn says(upstream: Upstream) -> String {
         let ((mut client, mut local), mut said) = (client().await, String::new());
         let mut sent = SentBytes::default();
-        let numbers = Numbers::default();
+        let counters = ForwardCounters::default();
         let carried = async {
-            let end = upstream.carry(&mut local, &mut sent, &numbers).await;
+            let end = upstream.carry(&mut local, &mut sent, &counters).await;
             drop(local);
             end
         };
@@ -163,7 +163,7 @@ mod tests {
         };
         let (end, said) = tokio::join!(carried, read);
         assert_eq!(end, ConnectionEnd::Finished);
-        assert_eq!(numbers.stats().bytes_in, said.len() as u64);
+        assert_eq!(counters.stats().bytes_in, said.len() as u64);
         said
     }
 
@@ -225,8 +225,8 @@ mod tests {
                 .unwrap();
             heard
         };
-        let numbers = Numbers::default();
-        let (end, heard) = tokio::join!(upstream.carry(&mut local, &mut sent, &numbers), pod);
+        let counters = ForwardCounters::default();
+        let (end, heard) = tokio::join!(upstream.carry(&mut local, &mut sent, &counters), pod);
         assert_eq!(
             (end, heard.as_str()),
             (
@@ -245,8 +245,8 @@ mod tests {
         let upstream = open(Ok(relay.clone()), &api, to).await.unwrap();
         let _silent = server.accept().await.unwrap();
         let ((_client, mut local), mut sent) = (client().await, SentBytes::default());
-        let numbers = Numbers::default();
-        let (end, ()) = tokio::join!(upstream.carry(&mut local, &mut sent, &numbers), async {
+        let counters = ForwardCounters::default();
+        let (end, ()) = tokio::join!(upstream.carry(&mut local, &mut sent, &counters), async {
             relay.gone.cancel()
         });
         let ConnectionEnd::Failed(text) = end else {

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::numbers::Numbers;
 use super::outcome::Outcome;
 use super::relay;
+use super::stats::ForwardCounters;
 use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use super::sync;
 use crate::ports::Forward;
@@ -27,7 +27,7 @@ pub struct SessionView {
     pub build: Option<Build>,
     pub(super) outcome: Option<Outcome>,
     /// The forwards that are held, in the order of the table.
-    pub(super) forwards: Vec<(Forward, Arc<Numbers>)>,
+    pub(super) forwards: Vec<(Forward, Arc<ForwardCounters>)>,
     pub(super) at_work: Option<AtWork>,
     pub(super) relay: watch::Receiver<relay::RelayState>,
     pub(super) engines: watch::Receiver<Engines>,
@@ -61,11 +61,11 @@ impl fmt::Display for Purpose {
 }
 
 impl SessionView {
-    /// The status at this moment, with live numbers.
+    /// The status at this moment, with live statistics.
     pub fn status(&self) -> SessionStatus {
-        let forward = |(forward, numbers): &(Forward, Arc<Numbers>)| ForwardStatus {
+        let forward = |(forward, counters): &(Forward, Arc<ForwardCounters>)| ForwardStatus {
             forward: forward.clone(),
-            numbers: numbers.stats(),
+            stats: counters.stats(),
         };
         let reconcile = self.at_work.as_ref().map(|at_work| ReconcileStatus {
             since: at_work.since,
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn every_follower_is_told_of_a_change_once_and_of_traffic_never() {
         let session = Session::new(Reporter::default(), change::channel().0);
-        let numbers = Arc::new(Numbers::default());
+        let counters = Arc::new(ForwardCounters::default());
         let forward = Forward {
             name: "api".into(),
             namespace: "shop".into(),
@@ -203,12 +203,12 @@ mod tests {
         };
         session
             .view
-            .send_modify(|view| view.forwards = vec![(forward, numbers.clone())]);
+            .send_modify(|view| view.forwards = vec![(forward, counters.clone())]);
         let mut followers = [(); 2].map(|()| Follower::new(session.view()));
         for follower in &mut followers {
             assert!(!follower.next().await.busy);
         }
-        let connection = numbers.opened();
+        let connection = counters.opened();
         for follower in &mut followers {
             let told = tokio::time::timeout(STATUS_INTERVAL * 2, follower.next()).await;
             assert!(told.is_err(), "{told:?}");
@@ -218,7 +218,7 @@ mod tests {
             let status = follower.next().await;
             let reconcile = status.reconcile.unwrap();
             assert_eq!((status.busy, &*reconcile.what), (true, "change/api+web"));
-            assert_eq!(status.forwards[0].numbers.open, 1, "numbers are live");
+            assert_eq!(status.forwards[0].stats.open, 1, "statistics are live");
         }
         drop((connection, working));
         for follower in &mut followers {
