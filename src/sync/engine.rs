@@ -268,7 +268,7 @@ impl Shared {
     fn take(&self, mut changes: ChangedPaths, later: ChangedPaths) -> ChangedPaths {
         let now = Instant::now();
         if changes.remove(Path::new("")).is_some() {
-            self.doubt_all(&mut changes, now);
+            self.recheck_all(&mut changes, now);
         }
         let decided = self.decided();
         for (path, change) in &decided {
@@ -312,7 +312,7 @@ impl Shared {
     }
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
-    fn doubt_all(&self, changes: &mut ChangedPaths, now: Instant) {
+    fn recheck_all(&self, changes: &mut ChangedPaths, now: Instant) {
         let mut state = self.state();
         state.trouble = None;
         all_known(changes, state.journal.present().map(Path::to_owned), now);

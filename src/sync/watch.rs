@@ -119,7 +119,7 @@ impl Watch {
         let mut eyes = Eyes {
             root,
             identity,
-            doubted: false,
+            may_be_another: false,
             enters,
             watcher,
             tree,
@@ -241,7 +241,7 @@ struct Eyes {
     /// Of the root that is watched.
     identity: Option<(u64, u64)>,
     /// The root was removed or renamed, whatever stands there now.
-    doubted: bool,
+    may_be_another: bool,
     enters: Box<dyn Fn(&Path) -> bool + Send>,
     watcher: RecommendedWatcher,
     tree: Tree,
@@ -306,7 +306,7 @@ impl Eyes {
     ) -> Result<()> {
         let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
         if path.as_os_str().is_empty() {
-            self.doubted |= hint == Hint::Moved;
+            self.may_be_another |= hint == Hint::Moved;
             return Ok(());
         }
         let metadata = std::fs::symlink_metadata(disk).ok();
@@ -335,7 +335,7 @@ impl Eyes {
     /// Goes on with whatever folder has the root's name: a folder that is moved or removed takes its watches along.
     fn keep_root(&mut self, changes: &mut ChangedPaths) -> Result<()> {
         let now = identity(&self.root);
-        let is_another = std::mem::take(&mut self.doubted) || self.identity != now;
+        let is_another = std::mem::take(&mut self.may_be_another) || self.identity != now;
         if !is_another {
             return Ok(());
         }

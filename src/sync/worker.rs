@@ -1,9 +1,9 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
 mod covered;
-mod doubt;
 mod reading;
 mod served;
+mod unverified;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,9 +23,9 @@ use super::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
 use super::trace::Clock;
 use crate::again::Pauses;
 use crate::error::internal;
-use doubt::Doubt;
 use reading::{Batch, Read};
 pub(super) use served::NO_RELOADER;
+use unverified::Unverified;
 
 /// Paths in a batch.
 const MAX_BATCH_PATHS: usize = 2000;
@@ -84,7 +84,7 @@ struct Worker {
     /// What could not be read or applied, and is tried again.
     failed: BTreeSet<PathBuf>,
     /// What was not sent as the intake saw it.
-    doubts: BTreeMap<PathBuf, Doubt>,
+    unverified: BTreeMap<PathBuf, Unverified>,
     /// Commands that did not end.
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
@@ -94,14 +94,14 @@ struct Worker {
 impl Worker {
     fn new(shared: Arc<Shared>, id: String, container: Container) -> Self {
         let failed = BTreeSet::new();
-        let doubts = BTreeMap::new();
+        let unverified = BTreeMap::new();
         let hung = BTreeSet::new();
         Self {
             shared,
             id,
             container,
             failed,
-            doubts,
+            unverified,
             hung,
             serving: None,
         }
@@ -193,7 +193,7 @@ impl Worker {
     }
 
     fn is_settled(&self) -> bool {
-        self.failed.is_empty() && self.doubts.is_empty()
+        self.failed.is_empty() && self.unverified.is_empty()
     }
 
     /// What the container lacks, read from the disk.
@@ -202,7 +202,7 @@ impl Worker {
         let shared = self.shared.clone();
         let id = self.id.clone();
         let mut again = self.failed.clone();
-        again.extend(self.doubted(taken));
+        again.extend(self.due_for_resending(taken));
         let read = move || {
             let state = shared.state();
             let after = state
@@ -276,7 +276,7 @@ impl Worker {
             .chain(batch.unread.iter().map(|(path, _)| path));
         self.failed = failed.cloned().collect();
         done.iter()
-            .for_each(|read| self.doubt(read, &batch, &applied));
+            .for_each(|read| self.verify_sent(read, &batch, &applied));
         self.record(&batch, done.len(), at, trouble.or(wrong.clone()));
         if is_lost {
             return Err(Trouble::Lost(wrong.unwrap_or_default()));
