@@ -4,7 +4,6 @@
 //! [`journal`] what containers must have, [`stream`] brings it there, and [`engine`] ties them together.
 
 pub mod batch;
-mod carry;
 pub mod checked;
 pub mod containers;
 mod copied;
@@ -23,6 +22,7 @@ pub mod status;
 pub mod stream;
 pub mod trace;
 mod tree;
+mod upload;
 pub mod verify;
 pub mod watch;
 mod worker;

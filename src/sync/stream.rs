@@ -13,10 +13,10 @@ use kube::Client;
 use tokio::time::timeout;
 
 use super::batch::ContainerPath;
-use super::carry;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
 use super::script;
+use super::upload;
 use crate::hex::hex;
 
 pub(super) use asking::Sum;
@@ -33,7 +33,7 @@ const STDERR_TIMEOUT: Duration = Duration::from_millis(50);
 const MAX_OUTPUT_BYTES: usize = 16 * 1024;
 /// A batch of which something fails is sent in at most this many parts; what is left fails, and is tried again.
 const MAX_PARTS: usize = 64;
-/// Batches with more content than this, in bytes, are carried by a process of their own: the shell reads
+/// Batches with more content than this, in bytes, are uploaded by a process of their own: the shell reads
 /// 7 MB a second, `tar` as much as the API server moves.
 const MAX_INLINE_BYTES: u64 = 128 * 1024;
 
@@ -168,7 +168,7 @@ impl Stream {
             errors: Vec::new(),
         };
         stream
-            .send(&script::hello(roots, mounts, &token()?))
+            .send(&script::handshake(roots, mounts, &token()?))
             .await?;
         timeout(ANSWER_TIMEOUT, stream.greeting(roots))
             .await
@@ -270,7 +270,7 @@ impl Stream {
                 Said::Ended(_) => break,
             }
         }
-        carry::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
+        upload::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
     }
 }
 

@@ -116,7 +116,7 @@ impl Watch {
         let tree = Tree::default();
         let identity = identity(&root);
         let enters = Box::new(enters);
-        let mut eyes = Eyes {
+        let mut eyes = WatchThread {
             root,
             identity,
             may_be_another: false,
@@ -236,7 +236,7 @@ fn identity(folder: &Path) -> Option<(u64, u64)> {
 }
 
 /// The watching thread.
-struct Eyes {
+struct WatchThread {
     root: PathBuf,
     /// Of the root that is watched.
     identity: Option<(u64, u64)>,
@@ -248,7 +248,7 @@ struct Eyes {
     shared: Arc<Shared>,
 }
 
-impl Eyes {
+impl WatchThread {
     fn run(mut self, received: &Receiver<Raw>) {
         loop {
             let first = match received.recv_timeout(if self.identity.is_some() {

@@ -52,7 +52,7 @@ pub(super) async fn keep(
             .retain(|id, _| workers.contains_key(id));
         for (id, container) in now.into_iter().filter(|(_, container)| ours(container)) {
             workers.entry(id.clone()).or_insert_with(|| {
-                shared.welcome(&id, &container);
+                shared.register(&id, &container);
                 let worker = Worker::new(shared.clone(), id, container);
                 AbortOnDropHandle::new(tokio::spawn(worker.work(clients.clone())))
             });
@@ -65,7 +65,7 @@ pub(super) async fn keep(
 }
 
 impl Shared {
-    fn welcome(&self, id: &str, container: &Container) {
+    fn register(&self, id: &str, container: &Container) {
         let mut state = self.state();
         let status = ContainerStatus {
             pod: container.place.pod.clone(),

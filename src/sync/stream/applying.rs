@@ -10,8 +10,8 @@ use super::{
     MIN_BYTES_PER_SECOND, MOUNTED, Stream, Trouble, silent,
 };
 use crate::sync::batch::Item;
-use crate::sync::carry;
-use crate::sync::script::{self, Carried, Manner, Writing};
+use crate::sync::script::{self, Manner, Uploaded, Writing};
+use crate::sync::upload;
 
 impl Stream {
     /// Brings every path of a batch to what it should be, each of them at once or not at all. One that fails does not
@@ -65,13 +65,13 @@ impl Stream {
             return Ok(applied);
         }
         let groups = script::groups(items);
-        let carried = self.carried(items);
-        if carried != Carried::Nothing {
-            let cargo = carry::cargo(&groups, carried);
+        let uploaded = self.uploaded(items);
+        if uploaded != Uploaded::Nothing {
+            let pieces = upload::pieces(&groups, uploaded);
             for (root, stage) in self.stages.iter().enumerate() {
-                let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
+                let part: Vec<_> = pieces.iter().filter(|piece| piece.root == root).collect();
                 let (sent, failed) =
-                    carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
+                    upload::upload(&self.client, &self.place, stage, &part, self.tools.tar).await;
                 applied.streamed.extend(sent);
                 applied.failures.extend(failed);
             }
@@ -79,7 +79,7 @@ impl Stream {
         self.number += 1;
         self.errors.clear();
         let manner = Manner {
-            carried,
+            uploaded,
             writing,
             gives: self.tools.root,
         };
@@ -115,7 +115,7 @@ impl Stream {
         Ok(applied)
     }
 
-    fn carried(&self, items: &[Item]) -> Carried {
+    fn uploaded(&self, items: &[Item]) -> Uploaded {
         let sources = || items.iter().filter_map(Item::source);
         let has_long = sources().any(|source| source.content.is_none());
         let total: u64 = sources().map(|source| source.len).sum();
@@ -123,10 +123,10 @@ impl Stream {
             self.tools.head && self.tools.tar,
             has_long || total > MAX_INLINE_BYTES,
         ) {
-            (_, false) => Carried::Nothing,
-            (true, true) => Carried::All,
-            (false, true) if has_long => Carried::Long,
-            (false, true) => Carried::Nothing,
+            (_, false) => Uploaded::Nothing,
+            (true, true) => Uploaded::All,
+            (false, true) if has_long => Uploaded::Long,
+            (false, true) => Uploaded::Nothing,
         }
     }
 }

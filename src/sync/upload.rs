@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use super::batch::{ContainerPath, Item, SourceFile};
 use super::exec::{ContainerExec, ContainerRef, ProcessOutput, Said};
-use super::script::{CARRIED, Carried, Group, carried_to};
+use super::script::{Group, UPLOAD_DIR, Uploaded, upload_dir};
 use super::stream::Failure;
 
 /// Bytes in a frame.
@@ -30,7 +30,7 @@ const TAR: &str = r#"mkdir -p "$2" && head -c "$1" | tar -xopf - -C "$2""#;
 /// `$1` bytes into the file `$3` in the folder `$2`.
 const HEAD: &str = r#"mkdir -p "$2" && head -c "$1" >"$2/$3""#;
 
-/// A file to be carried.
+/// A file to be uploaded.
 #[derive(Debug)]
 pub(super) struct UploadPiece<'a> {
     pub(super) root: usize,
@@ -46,8 +46,8 @@ impl UploadPiece<'_> {
     }
 }
 
-/// What of a batch is to be carried.
-pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<UploadPiece<'a>> {
+/// The files of a batch that are to be uploaded.
+pub(super) fn pieces<'a>(groups: &[Group<'a>], uploaded: Uploaded) -> Vec<UploadPiece<'a>> {
     let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
         content.items.iter().filter_map(move |item| {
             let source = item.source()?;
@@ -60,23 +60,23 @@ pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<UploadPie
         })
     });
     pieces
-        .filter(|piece| carried == Carried::All || piece.is_long())
+        .filter(|piece| uploaded == Uploaded::All || piece.is_long())
         .collect()
 }
 
 /// What was sent of a file that was read meanwhile: the SHA-256 of its content, or None if it became shorter.
 pub(super) type Sent = Option<[u8; 32]>;
 
-/// Carries the pieces that belong below one target folder. The answer is what was sent of the long ones, and what
+/// Uploads the pieces that belong below one target folder. The answer is what was sent of the long ones, and what
 /// failed.
-pub(super) async fn carry(
+pub(super) async fn upload(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
     pieces: &[&UploadPiece<'_>],
     tar: bool,
 ) -> (Vec<(ContainerPath, Sent)>, Vec<Failure>) {
-    let mut carried = vec![];
+    let mut uploaded = vec![];
     let mut failures = vec![];
     let parts: Vec<_> = if tar {
         vec![pieces]
@@ -85,14 +85,14 @@ pub(super) async fn carry(
     };
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         let sent = match part {
-            [piece] if !tar => carry_one(client, place, stage, piece)
+            [piece] if !tar => upload_one(client, place, stage, piece)
                 .await
                 .map(|sent| vec![sent]),
-            part => carry_tar(client, place, stage, part).await,
+            part => upload_tar(client, place, stage, part).await,
         };
         let target = |piece: &&UploadPiece<'_>| piece.item.target.clone();
         match sent {
-            Ok(sent) => carried.extend(
+            Ok(sent) => uploaded.extend(
                 part.iter()
                     .filter(|piece| piece.is_long())
                     .map(target)
@@ -104,10 +104,10 @@ pub(super) async fn carry(
             }
         }
     }
-    (carried, failures)
+    (uploaded, failures)
 }
 
-async fn carry_tar(
+async fn upload_tar(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
@@ -126,7 +126,7 @@ async fn carry_tar(
             .map(|header| header.len() as u64)
             .sum::<u64>()
         + 2 * TAR_BLOCK_BYTES;
-    let stage = stage.join(CARRIED);
+    let stage = stage.join(UPLOAD_DIR);
     let mut sending = Sending::start(
         client,
         place,
@@ -159,13 +159,13 @@ fn header(piece: &UploadPiece<'_>) -> io::Result<Vec<u8>> {
     Ok(builder.get_ref().clone())
 }
 
-async fn carry_one(
+async fn upload_one(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
     piece: &UploadPiece<'_>,
 ) -> Result<Sent, String> {
-    let folder = stage.join(carried_to(piece.group));
+    let folder = stage.join(upload_dir(piece.group));
     let name = text(&piece.item.target.name)?;
     let len = piece.source.len.to_string();
     let mut sending = Sending::start(
