@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Code, Error, Result};
-use crate::relay::pump::pump;
+use crate::relay::copy::copy_bidirectional;
 
 /// How old the nodes' addresses may be. A node that restarts may get another one.
 const MAX_ADDRESS_AGE: Duration = Duration::from_secs(2);
@@ -134,7 +134,7 @@ async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => drop(connections.spawn(carry(stream, peer.ip(), to, Arc::clone(&guard)))),
+                Ok((stream, peer)) => drop(connections.spawn(serve_connection(stream, peer.ip(), to, Arc::clone(&guard)))),
                 Err(e) if e.kind() == std::io::ErrorKind::ConnectionAborted => {}
                 Err(_) => sleep(OUT_OF_FILES_DELAY).await,
             },
@@ -144,7 +144,7 @@ async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
 }
 
 /// One connection. Whatever goes wrong, the pod sees a reset, as from a server that is down.
-async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<Guard>) {
+async fn serve_connection(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<Guard>) {
     if !guard.admits(peer).await {
         let _ = inward.set_zero_linger();
         return;
@@ -158,7 +158,7 @@ async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<G
         let _ = set_socket_keepalive(stream, true)
             .and_then(|()| set_tcp_keepidle(stream, KEEPALIVE_INTERVAL));
     }
-    if pump(&mut inward, &mut outward, |_| {}, |_| {})
+    if copy_bidirectional(&mut inward, &mut outward, |_| {}, |_| {})
         .await
         .is_err()
     {

@@ -16,9 +16,9 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+pub mod copy;
 pub mod handover;
 pub mod node;
-pub mod pump;
 
 #[cfg(test)]
 mod tests;

@@ -12,8 +12,9 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::copy::copy_bidirectional;
 use super::handover::{self, Door, FOLDER};
-use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
+use super::{CONNECTED, Hello, Orders, Token, refuse, tune};
 use crate::limits;
 
 /// How long a caller may take to say who it is.
@@ -52,7 +53,7 @@ pub async fn run() -> Result<()> {
 pub(crate) async fn serve(listener: TcpListener, token: Token) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(carry(stream, token))),
+            Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, token))),
             Err(_) => tokio::time::sleep(OUT_OF_FILES_DELAY).await,
         }
     }
@@ -68,14 +69,17 @@ pub(super) async fn serve_at(door: &Door, token: Token) {
     }
 }
 
-async fn carry(mut near: TcpStream, token: Token) {
+async fn serve_connection(mut near: TcpStream, token: Token) {
     let Ok(Some(mut far)) = open(&mut near, &token).await else {
         return reset(&near);
     };
     if tune(&near).is_err() || near.write_u8(CONNECTED).await.is_err() {
         return reset(&far);
     }
-    if pump::pump(&mut near, &mut far, drop, drop).await.is_err() {
+    if copy_bidirectional(&mut near, &mut far, drop, drop)
+        .await
+        .is_err()
+    {
         reset(&near);
         reset(&far);
     }

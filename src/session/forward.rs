@@ -189,7 +189,7 @@ impl Route {
         let _open = self.counters.opened();
         // It would only cost time: the client is on this machine.
         let _ = local.set_nodelay(true);
-        match self.carry(&mut local).await {
+        match self.connect(&mut local).await {
             Ok(()) => self.counters.succeeded(),
             Err(error) => {
                 // A reset, as the client would see it from the server itself.
@@ -199,7 +199,7 @@ impl Route {
         }
     }
 
-    async fn carry(&self, local: &mut TcpStream) -> Result<()> {
+    async fn connect(&self, local: &mut TcpStream) -> Result<()> {
         let deadline = Instant::now() + self.patience;
         let mut sent = SentBytes::default();
         let mut tried = BTreeSet::new();
@@ -223,7 +223,7 @@ impl Route {
         deadline: Instant,
     ) -> Result<(), DialFailure> {
         let (upstream, endpoint) = self.open(tried, deadline).await?;
-        match upstream.carry(local, sent, &self.counters).await {
+        match upstream.copy(local, sent, &self.counters).await {
             ConnectionEnd::Finished => {
                 close(local).await;
                 Ok(())

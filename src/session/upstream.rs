@@ -13,7 +13,7 @@ use super::relay;
 use super::stats::ForwardCounters;
 use super::target::Endpoint;
 use super::tunnel::{self, ConnectionEnd, SentBytes, Tunnel};
-use crate::relay::pump::{Broken, pump};
+use crate::relay::copy::{Broken, copy_bidirectional};
 
 /// An open connection into a pod. Dropping the value closes the connection.
 #[derive(Debug)]
@@ -51,7 +51,7 @@ impl Upstream {
     }
 
     /// Copies bytes in both directions until one side is done. The bytes that an earlier attempt `sent` go first.
-    pub async fn carry(
+    pub async fn copy(
         self,
         local: &mut TcpStream,
         sent: &mut SentBytes,
@@ -87,7 +87,7 @@ async fn through(
     // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
     let before = sent.hand_over();
     pod.write_all(&before).await.map_err(Broken::Far)?;
-    pump(local, pod, |n| counters.sent(n), |n| counters.received(n)).await
+    copy_bidirectional(local, pod, |n| counters.sent(n), |n| counters.received(n)).await
 }
 
 #[cfg(test)]
@@ -153,7 +153,7 @@ mod tests {
         let mut sent = SentBytes::default();
         let counters = ForwardCounters::default();
         let carried = async {
-            let end = upstream.carry(&mut local, &mut sent, &counters).await;
+            let end = upstream.copy(&mut local, &mut sent, &counters).await;
             drop(local);
             end
         };
@@ -226,7 +226,7 @@ mod tests {
             heard
         };
         let counters = ForwardCounters::default();
-        let (end, heard) = tokio::join!(upstream.carry(&mut local, &mut sent, &counters), pod);
+        let (end, heard) = tokio::join!(upstream.copy(&mut local, &mut sent, &counters), pod);
         assert_eq!(
             (end, heard.as_str()),
             (
@@ -246,7 +246,7 @@ mod tests {
         let _silent = server.accept().await.unwrap();
         let ((_client, mut local), mut sent) = (client().await, SentBytes::default());
         let counters = ForwardCounters::default();
-        let (end, ()) = tokio::join!(upstream.carry(&mut local, &mut sent, &counters), async {
+        let (end, ()) = tokio::join!(upstream.copy(&mut local, &mut sent, &counters), async {
             relay.gone.cancel()
         });
         let ConnectionEnd::Failed(text) = end else {
