@@ -309,7 +309,7 @@ impl Down<'_> {
             .iter()
             .rev()
             .map(|release| release.name.clone());
-        Ok(installed::left_over(client, self.project)
+        Ok(installed::orphaned_releases(client, self.project)
             .await?
             .into_iter()
             .chain(named)

@@ -31,7 +31,7 @@ use futures::future::BoxFuture;
 
 pub use managed::{ClusterLock, ManagedCluster};
 pub use nodes::Node;
-pub use tool::settle;
+pub use tool::resolve_provider;
 
 use crate::error::Result;
 use crate::ui::event::Step;

@@ -122,7 +122,7 @@ fn rests(namespace: &ObjectMeta) -> bool {
 }
 
 /// The project lives there: no other project's `down` takes the cluster for nobody's.
-pub fn is_lived_in(namespace: &ObjectMeta) -> bool {
+pub fn is_in_use(namespace: &ObjectMeta) -> bool {
     namespace.deletion_timestamp.is_none() && !rests(namespace)
 }
 
@@ -180,7 +180,7 @@ async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>
         .map_err(|e| refused(&e))
 }
 
-/// A project that lives in a cluster.
+/// A project that has a namespace in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resident {
     pub name: String,
@@ -399,10 +399,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sleeping_project_that_comes_up_is_lived_in_before_its_workloads_are_awake() {
+    async fn a_sleeping_project_that_comes_up_is_in_use_before_its_workloads_are_awake() {
         let own = owner(Path::new("/p"), "m1");
         let asleep = shop(&own, &[(ASLEEP_ANNOTATION, "true")]);
-        assert!(!is_lived_in(&asleep));
+        assert!(!is_in_use(&asleep));
         let (sleeping, requests) = client(whole(&asleep));
         ensure(&sleeping, "shop", &own).await.unwrap();
         let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
@@ -412,7 +412,7 @@ mod tests {
             &own,
             &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")],
         );
-        assert!(is_lived_in(&waking));
+        assert!(is_in_use(&waking));
         let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
             "items": [whole(&waking)]});
         let resident = projects(&client(list).0).await.unwrap().remove(0);

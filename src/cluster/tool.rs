@@ -96,9 +96,9 @@ impl Tool {
     }
 }
 
-/// Settles `provider: auto`: whose cluster of this name devk has pinned already, else the first whose program there
-/// is. Where there is none it stays with the first, whose absence is then told.
-pub fn settle(config: &mut ClusterConfig, paths: &Paths, environment: &Environment) {
+/// Resolves `provider: auto` to the provider whose cluster of this name devk has pinned, else to the first provider
+/// whose program is installed. If no program is installed, the first provider stays, and its absence is the error.
+pub fn resolve_provider(config: &mut ClusterConfig, paths: &Paths, environment: &Environment) {
     if !config.auto {
         return;
     }
@@ -148,7 +148,7 @@ mod tests {
                 auto: true,
                 ..ClusterConfig::new(Provider::Kind, "devk")
             };
-            settle(&mut config, &paths, &program.environment());
+            resolve_provider(&mut config, &paths, &program.environment());
             config.provider
         };
         assert_eq!(settled(), Provider::K3d);
@@ -171,7 +171,7 @@ mod tests {
             data: program.state(),
         };
         let mut config = ClusterConfig::new(Provider::Kind, "devk");
-        settle(&mut config, &paths, &program.environment());
+        resolve_provider(&mut config, &paths, &program.environment());
         assert_eq!(config.provider, Provider::Kind);
     }
 }

@@ -57,7 +57,7 @@ impl Context {
     }
 
     fn settled(&self, mut project: Project) -> Project {
-        cluster::settle(
+        cluster::resolve_provider(
             &mut project.cluster,
             &self.paths,
             &Environment::of_process(),

@@ -164,7 +164,7 @@ async fn ask(
         let mut answered = false;
         let show = |event: &Event| ui::even_unread(view.event(event));
         let heard = tokio::select! {
-            heard = settle(&mut connection, show, &mut answered) => heard?,
+            heard = await_outcome(&mut connection, show, &mut answered) => heard?,
             _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
         let was_ending =
@@ -181,7 +181,7 @@ async fn ask(
 }
 
 /// Shows events until the outcome. `answered`: the session has begun to work.
-async fn settle(
+async fn await_outcome(
     connection: &mut Connection,
     mut show: impl FnMut(&Event) -> Result<()>,
     answered: &mut bool,
@@ -215,7 +215,7 @@ async fn stay(
     let mut answered = true;
     let show = |event: &Event| view.event(event);
     let ended = tokio::select! {
-        ended = settle(connection, show, &mut answered) => ended.and_then(|heard| match heard {
+        ended = await_outcome(connection, show, &mut answered) => ended.and_then(|heard| match heard {
             Heard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),

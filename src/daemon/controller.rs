@@ -173,7 +173,7 @@ impl<R: Reconcile> Controller<R> {
         let ended = tokio::select! {
             biased;
             () = answer.closed() => None,
-            ended = self.settle(&request, &mut seen) => Some(ended),
+            ended = self.reconcile_until_current(&request, &mut seen) => Some(ended),
         };
         if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Lifetime::Once {
             self.active = Some(request);
@@ -190,7 +190,11 @@ impl<R: Reconcile> Controller<R> {
 
     /// Brings the session to what a client asks for, and to the changes that come while it waits for that. `seen` is
     /// what it has brought live then.
-    async fn settle(&mut self, request: &UpRequest, seen: &mut BTreeSet<Change>) -> Ended {
+    async fn reconcile_until_current(
+        &mut self,
+        request: &UpRequest,
+        seen: &mut BTreeSet<Change>,
+    ) -> Ended {
         for _ in 0..MAX_OVERTAKES {
             let (ended, is_overtaken) = self.reconcile_request(request).await;
             if !is_overtaken || is_ready(&ended) || ended.is_err() {

@@ -235,8 +235,8 @@ impl Supervisor {
         let _owner = Owner::of(self);
         let mut events = self.reporter.subscribe();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let settle = self.settle(number, request, lifetime, &mut events, write);
-        let ended = self.until_gone(read, settle).await;
+        let await_outcome = self.await_outcome(number, request, lifetime, &mut events, write);
+        let ended = self.until_gone(read, await_outcome).await;
         // The loop drops an `up` whose client has gone. What was at work has failed then: a client that took its
         // leave hears of it.
         let mut views = self.views.clone();
@@ -245,7 +245,7 @@ impl Supervisor {
         ended
     }
 
-    async fn settle(
+    async fn await_outcome(
         &self,
         number: u64,
         request: UpRequest,
@@ -399,7 +399,7 @@ mod tests {
         let mut events = supervisor.reporter.subscribe();
         let request = from(dir.path());
         supervisor
-            .settle(0, request, Lifetime::Attached, &mut events, &mut ours.write)
+            .await_outcome(0, request, Lifetime::Attached, &mut events, &mut ours.write)
             .await
             .unwrap();
         assert!(matches!(

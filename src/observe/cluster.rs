@@ -22,7 +22,7 @@ pub(super) async fn cluster(
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 let home = namespace::find_own(&access.client, &project.id, owner).await?;
-                let (fact, access) = lived_in(home.as_ref(), access);
+                let (fact, access) = in_use(home.as_ref(), access);
                 return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
@@ -52,10 +52,10 @@ pub(super) async fn cluster(
 }
 
 /// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing.
-fn lived_in(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
+fn in_use(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
     match home {
-        Some(home) if namespace::is_lived_in(home) => (ClusterFact::Ready, Some(access)),
-        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Vacant, None),
-        _ => (ClusterFact::Vacant, Some(access)),
+        Some(home) if namespace::is_in_use(home) => (ClusterFact::Ready, Some(access)),
+        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Unclaimed, None),
+        _ => (ClusterFact::Unclaimed, Some(access)),
     }
 }

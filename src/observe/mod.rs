@@ -36,7 +36,7 @@ use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
-use releases::{left_over, release_facts};
+use releases::{orphaned_releases, release_facts};
 
 /// What the plan is made of, and what its execution needs besides.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ impl FirstLook<'_> {
         let images = known.images(project, &rows).await?;
         let targets: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let releases = charts.rendered(&rows, &targets).await?;
-        let (image_facts, release_facts, left_over) = tokio::try_join!(
+        let (image_facts, release_facts, orphaned_releases) = tokio::try_join!(
             image_facts(
                 engine,
                 self.nodes.as_deref().unwrap_or_default(),
@@ -173,7 +173,7 @@ impl FirstLook<'_> {
                 &releases
             ),
             release_facts(access, project, &releases),
-            left_over(access, project)
+            orphaned_releases(access, project)
         )?;
         let image_facts = if self.nodes.is_some() {
             image_facts
@@ -185,7 +185,7 @@ impl FirstLook<'_> {
             cluster: self.cluster,
             images: image_facts,
             releases: release_facts,
-            left_over,
+            orphaned_releases,
             left_out: bridged::left_out(charts, &absent),
             bridge: bridged::fact(charts, access).await?,
             forwards,

@@ -14,8 +14,8 @@ pub enum ClusterFact {
     Foreign,
     /// Its nodes run, and its API server does not answer yet.
     Silent,
-    /// It runs, and to other projects nobody of this one lives on it: they may stop or remove it.
-    Vacant,
+    /// It runs, but this project has no active namespace there, so another project's `down` may stop or remove it.
+    Unclaimed,
     Ready,
 }
 
@@ -46,8 +46,9 @@ pub struct ReleaseFact {
     pub uses: Vec<String>,
     /// The cluster holds exactly this release. False if the cluster cannot be asked.
     pub installed: bool,
-    /// What of it somebody changed by hand: the reason why it is not so, or what an upgrade would leave alone.
-    pub by_hand: Vec<String>,
+    /// Fields and objects of the release that were changed by hand, in words. If `installed` is false, an upgrade restores
+    /// them; otherwise an upgrade would leave them alone.
+    pub drift: Vec<String>,
 }
 
 /// A forward and the release that renders its Service.
@@ -94,7 +95,8 @@ pub enum BridgeFact {
     Leaving,
 }
 
-/// What is not as devk.yaml lets expect, such as a forward that is not opened, and why.
+/// Something that devk.yaml asks for and that devk deliberately does not do, such as opening a forward, with the
+/// reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub name: String,
@@ -119,8 +121,8 @@ pub struct Facts {
     pub images: Vec<ImageFact>,
     /// In the order of devk.yaml.
     pub releases: Vec<ReleaseFact>,
-    /// Releases that were devk's and are not named any more.
-    pub left_over: Vec<LeftOut>,
+    /// Releases that devk installed and that devk.yaml does not name any more.
+    pub orphaned_releases: Vec<LeftOut>,
     pub forwards: Vec<ForwardFact>,
     pub left_out: Vec<LeftOut>,
     pub bridge: BridgeFact,

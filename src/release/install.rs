@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::crash;
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
-use super::orphan;
 use super::prepare::Prepared;
+use super::stray_helm;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
@@ -104,7 +104,7 @@ impl Helm {
     ) -> Result<()> {
         if read_intent(&intent_file(target.state, release)).is_some() {
             // One that does not end finds that its release is gone.
-            orphan::ended(target.state, release, || {}).await;
+            stray_helm::ended(target.state, release, || {}).await;
         }
         let cmd = self
             .cmd("uninstall")
@@ -167,7 +167,7 @@ impl Helm {
         let waiting =
             || step.progress("waiting for the helm that an interrupted devk left running");
         // It may not have come to its revision yet.
-        if intent.is_some() && !orphan::ended(target.state, &prepared.name, waiting).await {
+        if intent.is_some() && !stray_helm::ended(target.state, &prepared.name, waiting).await {
             return Err(busy(
                 prepared,
                 "the helm that an interrupted devk left running",

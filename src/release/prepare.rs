@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::chart::Chart;
-use super::digest::Digest;
 use super::effective::over;
+use super::files;
+use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::layout::values_dir;
 use super::secrets::Secrets;
-use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
@@ -161,14 +161,14 @@ fn inputs(
     files: &[ResolvedFile],
     own: &Value,
 ) -> String {
-    let head = Digest::default()
+    let head = PartsHasher::default()
         .part(&release.name)
         .part(&project.id)
         .part(&chart.hash)
         .part(own.to_string());
     files
         .iter()
-        .fold(head, |digest, file| digest.part(&file.text))
+        .fold(head, |hasher, file| hasher.part(&file.text))
         .hex()
 }
 
@@ -185,7 +185,7 @@ fn write_values(
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let all = values_dir(&paths.project(&project.id), &release.name);
     let dir = all.join(inputs);
-    tree::private_dir(&dir)?;
+    files::private_dir(&dir)?;
     let own = serde_json::to_string_pretty(own).map_err(|e| {
         Error::new(
             Code::StateIo,
@@ -205,7 +205,7 @@ fn write_values(
         written.push(file);
         sources.push(source.clone());
     }
-    tree::forget_old(&all, MAX_VALUES_AGE);
+    files::forget_old(&all, MAX_VALUES_AGE);
     Ok((written, sources))
 }
 

@@ -77,8 +77,8 @@ pub struct Session {
     /// What it shows of itself.
     view: watch::Sender<SessionView>,
     loader: OnceCell<Arc<Loader>>,
-    /// What the loader learns while nothing else is to be done.
-    learning: JoinSet<()>,
+    /// The warming of the layer cache, in the background.
+    warming: JoinSet<()>,
     /// What the last `up` left to be done before the next one looks at anything.
     unfinished: JoinSet<()>,
 }
@@ -142,7 +142,7 @@ impl Session {
             changed: teller.inputs,
             view,
             loader: OnceCell::new(),
-            learning: JoinSet::new(),
+            warming: JoinSet::new(),
             unfinished: JoinSet::new(),
         }
     }
@@ -225,8 +225,8 @@ impl Session {
         gone
     }
 
-    /// Keeps what the last `up` came to.
-    pub fn settle(&mut self, outcome: Outcome) {
+    /// Keeps the outcome of the last `up`.
+    pub fn record_outcome(&mut self, outcome: Outcome) {
         self.view.send_modify(|view| view.outcome = Some(outcome));
     }
 
@@ -273,16 +273,16 @@ impl Session {
         loader.await.map(Arc::as_ref)
     }
 
-    /// Lets the loader learn from what it loaded, in the background: Docker may compress for half a minute.
-    pub fn learn_images(&mut self) {
+    /// Adds the layers of loaded images to the layer cache, in the background: Docker may compress for half a minute.
+    pub fn warm_layer_cache(&mut self) {
         let Some(loader) = self.loader.get().cloned() else {
             return;
         };
-        while self.learning.try_join_next().is_some() {}
-        self.learning.spawn(async move {
+        while self.warming.try_join_next().is_some() {}
+        self.warming.spawn(async move {
             // Nothing but speed is lost; the log tells why.
-            if let Err(error) = loader.learn().await {
-                ui::log(format_args!("learning from loaded images: {error}"));
+            if let Err(error) = loader.warm_cache().await {
+                ui::log(format_args!("warming the layer cache: {error}"));
             }
         });
     }
@@ -370,7 +370,7 @@ impl Session {
     pub async fn close(&mut self) {
         self.cancel.cancel();
         self.no_relay().await;
-        self.learning.shutdown().await;
+        self.warming.shutdown().await;
         // After `up --once` there is no next time.
         let _ = tokio::time::timeout(LAST_WORK_TIMEOUT, self.finished()).await;
         self.unfinished.shutdown().await;

@@ -81,7 +81,7 @@ pub async fn up(
     if project.id != request.id {
         return Err(other_project(&project, &request.id).into());
     }
-    cluster::settle(&mut project.cluster, paths, &request.environment);
+    cluster::resolve_provider(&mut project.cluster, paths, &request.environment);
     loop {
         let observed =
             observe_and_hold(session, paths, (&project, compose.clone()), request).await?;
@@ -95,9 +95,9 @@ pub async fn up(
         let outcome = run.outcome(failed, since);
         let superseded = run.superseded(&outcome);
         if outcome.ready || !overtaken.waits.is_cancelled() {
-            session.settle(outcome.clone());
+            session.record_outcome(outcome.clone());
         }
-        session.learn_images();
+        session.warm_layer_cache();
         if let Some(superseded) = superseded {
             session.finish_later(superseded.remove());
         }

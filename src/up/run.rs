@@ -213,7 +213,7 @@ impl<'a> Run<'a> {
             .filter(|_| is_new && outcome.ready)?;
         self.observed
             .facts
-            .left_over
+            .orphaned_releases
             .is_empty()
             .then(|| Superseded {
                 docker: self.observed.engine.docker.clone(),

@@ -79,7 +79,7 @@ impl Reconcile for Scripted {
         };
         self.0.send(begun).unwrap();
         let outcome = ended.await.unwrap()?;
-        session.settle(outcome.clone());
+        session.record_outcome(outcome.clone());
         Ok(outcome)
     }
 }

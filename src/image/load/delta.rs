@@ -14,9 +14,9 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::endpoint::{Awaited, PushListener};
+use super::layer_cache::{Layer, LayerCache};
 use super::layers::{chain_ids, diff_ids, spared};
 use super::layout::{ExpectedImage, Image, Layout};
-use super::memory::{Layer, Memory};
 use super::node::{Images, NodeContainer};
 use super::progress::{Progress, total};
 use super::push::{Offer, Push, Received};
@@ -51,7 +51,7 @@ impl From<Error> for Stop {
 /// One load of one image into one node.
 pub(super) struct Delta<'a> {
     pub endpoint: &'a PushListener,
-    pub memory: &'a Memory,
+    pub cache: &'a LayerCache,
     pub node: NodeContainer<'a>,
     pub snapshotter: &'a str,
     pub reference: &'a str,
@@ -69,9 +69,11 @@ impl Delta<'_> {
     /// [`Code::DockerRequest`] or [`Code::CommandFailed`] if Docker or the node fails, [`Code::ImageLoad`]
     /// if a layer is missing after all.
     pub(super) async fn load(&self) -> Result<Attempt> {
-        let known = self.memory.layers();
+        let known = self.cache.layers();
         if !spared(diff_ids(self.image), &known, None).is_worthwhile(total(self.image)) {
-            return Ok(Attempt::Declined("its layers are not learnt yet"));
+            return Ok(Attempt::Declined(
+                "its layers are not in the layer cache yet",
+            ));
         }
         let (offer, offered) = watch::channel(None);
         let (awaited, received) = self.endpoint.expect(offered)?;
@@ -97,7 +99,7 @@ impl Delta<'_> {
         // A layout that was given up explains why the importer failed.
         let (image, bytes) = pushed?;
         self.arrived(&image, imported?).await?;
-        self.memory.learn(image.layers)?;
+        self.cache.add(image.layers)?;
         Ok(Attempt::Loaded(bytes))
     }
 

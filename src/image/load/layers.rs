@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bollard::models::ImageInspect;
 use sha2::{Digest, Sha256};
 
-use super::memory::Layer;
+use super::layer_cache::Layer;
 use crate::hex::hex;
 
 /// A delta must spare this share of the image's bytes, in percent: Docker compresses what it pushes at a

@@ -13,8 +13,8 @@ use serde_json::json;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
+use super::layer_cache::Layer;
 use super::layers::Spared;
-use super::memory::Layer;
 use super::push::Received;
 use crate::error::{Code, Error, Result};
 

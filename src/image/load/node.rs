@@ -7,7 +7,7 @@ use bollard::Docker;
 use bytes::Bytes;
 use futures::Stream;
 
-use super::memory::Layer;
+use super::layer_cache::Layer;
 use crate::docker::Exec;
 use crate::error::{Code, Error, Result};
 
