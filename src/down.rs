@@ -138,7 +138,7 @@ impl Down<'_> {
     /// of the user's credentials. The answer is what could not be removed.
     async fn forget_all(&self, lock: &ClusterLock, is_last: bool) -> Vec<Error> {
         let mut problems = vec![];
-        if self.cluster.is_brought() && is_last {
+        if self.cluster.is_existing() && is_last {
             problems.extend(self.cluster.forget(lock).await.err());
         }
         problems.extend(self.forget().err());

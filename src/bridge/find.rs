@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::chart::KnownValues;
 use super::convention::{self, ValuePaths};
+use super::database_container::database_container;
 use super::gateway::{self, EngineLocation};
-use super::holder::holder;
 use super::server::{self, Catalog, Login, Mark};
 use super::source::{self, DatabaseCredentials, Password, Published, Reach, Secret};
 use super::{Bridge, name, overlap};
@@ -209,16 +209,16 @@ async fn reached(
         ),
         _ => e,
     };
-    let holder = holder(given.engine, compose, service, published).await?;
+    let container = database_container(given.engine, compose, service, published).await?;
     let login = Login {
         address: SocketAddr::new(published.local, published.port),
         user: as_whom.user.clone(),
-        password: password(given.engine, &as_whom.password, holder.as_ref())
+        password: password(given.engine, &as_whom.password, container.as_ref())
             .await
             .map_err(down)?,
         main: as_whom.main.clone(),
     };
-    let catalog = look(&login, holder.is_some()).await.map_err(down)?;
+    let catalog = look(&login, container.is_some()).await.map_err(down)?;
     Ok(Server {
         login,
         published,
@@ -262,7 +262,7 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
 async fn password(
     engine: &Engine,
     password: &Password,
-    holder: Option<&PublishedPort>,
+    container: Option<&PublishedPort>,
 ) -> Result<Secret> {
     let file = match password {
         Password::Plain(secret) => return Ok(secret.clone()),
@@ -274,8 +274,9 @@ async fn password(
             format!("the password in `{file}` cannot be read: {why}"),
         )
     };
-    let holder = holder.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
-    let output = Exec::new(&holder.container, ["cat", file])
+    let container =
+        container.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
+    let output = Exec::new(&container.container, ["cat", file])
         .output(&engine.docker)
         .await?;
     match output.code {

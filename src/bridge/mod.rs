@@ -11,9 +11,9 @@
 
 pub mod chart;
 pub mod convention;
+mod database_container;
 pub mod find;
 pub mod gateway;
-mod holder;
 pub mod mark;
 pub mod name;
 pub mod overlap;

@@ -36,7 +36,7 @@ pub struct Login {
 
 /// A database of the server and what its comment says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct CatalogDatabase {
     pub mark: Option<Mark>,
 }
 
@@ -50,7 +50,7 @@ pub struct Extension {
 /// What the server has.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
-    pub databases: BTreeMap<String, Found>,
+    pub databases: BTreeMap<String, CatalogDatabase>,
     pub may_create: bool,
     /// Of the main database.
     pub extensions: BTreeSet<Extension>,
@@ -136,13 +136,15 @@ pub async fn look(login: &Login) -> Result<Catalog> {
     })
 }
 
-async fn databases(client: &Client) -> Result<BTreeMap<String, Found>, tokio_postgres::Error> {
+async fn databases(
+    client: &Client,
+) -> Result<BTreeMap<String, CatalogDatabase>, tokio_postgres::Error> {
     let all = "select datname::text, shobj_description(oid, 'pg_database') from pg_database";
     let found = |row: tokio_postgres::Row| {
         let comment: Option<String> = row.get(1);
         (
             row.get(0),
-            Found {
+            CatalogDatabase {
                 mark: comment.as_deref().and_then(Mark::read),
             },
         )
@@ -251,7 +253,7 @@ pub async fn make(
 ///
 /// # Errors
 /// [`Code::BridgeInUse`] naming the owner.
-pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
+pub fn check_owner(name: &str, found: &CatalogDatabase, own: &Mark) -> Result<()> {
     let error = |text: String| Error::new(Code::BridgeInUse, text);
     match &found.mark {
         Some(mark) if own.is_own(mark) => Ok(()),
@@ -437,7 +439,7 @@ mod tests {
         let own = mark(Path::new("/p"));
         let other = mark(there.path());
         assert!(own.is_own(&own) && !own.is_own(&other));
-        let found = Found {
+        let found = CatalogDatabase {
             mark: Some(other.clone()),
         };
         assert!(
@@ -464,7 +466,7 @@ mod tests {
     #[test]
     fn a_database_that_devk_did_not_make_is_refused_with_the_way_to_hand_it_over() {
         let own = mark(Path::new("/p"));
-        let error = check_owner("shop_k8s", &Found::default(), &own).unwrap_err();
+        let error = check_owner("shop_k8s", &CatalogDatabase::default(), &own).unwrap_err();
         assert_eq!(error.code, Code::BridgeInUse);
         assert!(
             error

@@ -49,20 +49,20 @@ impl ManagedCluster {
         }
     }
 
-    /// The user brings it: devk neither makes nor ends it, and there is nothing to wait for.
-    pub fn is_brought(&self) -> bool {
+    /// It is an existing cluster of the user: devk neither creates nor removes it, and waits for no start of it.
+    pub fn is_existing(&self) -> bool {
         self.provider == Provider::Existing
     }
 
-    /// There can be nothing of devk's on it.
+    /// It is an existing cluster on which devk has never worked.
     ///
     /// # Errors
     /// [`Code::StateIo`].
     pub fn is_untouched(&self) -> Result<bool> {
-        Ok(self.is_brought() && pin::load(&self.dir)?.is_none())
+        Ok(self.is_existing() && pin::load(&self.dir)?.is_none())
     }
 
-    /// What creating or adopting it takes is there.
+    /// Checks that the program or the context is there that creating or adopting the cluster takes.
     ///
     /// # Errors
     /// [`Code::ToolMissing`], [`Code::ClusterContext`].
@@ -90,7 +90,7 @@ impl ManagedCluster {
     /// # Errors
     /// As [`Self::reader`]; [`Code::DockerRequest`].
     pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
-        let has_own = self.is_brought() && nodes.is_empty();
+        let has_own = self.is_existing() && nodes.is_empty();
         let is_lost =
             has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
         Ok((!is_lost).then_some(nodes))
@@ -114,13 +114,13 @@ impl ManagedCluster {
         Ok(ClusterLock(lock))
     }
 
-    /// What there is of the cluster.
+    /// The state of the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if devk knows a cluster of this name on another Engine; as [`Cluster::state`].
     pub async fn state(&self) -> Result<State> {
         let state = self.cluster.state().await?;
-        if self.is_brought() {
+        if self.is_existing() {
             return Ok(state);
         }
         let creation = creation::load(&self.dir);
@@ -196,7 +196,7 @@ impl ManagedCluster {
         let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else {
             return Ok(None);
         };
-        if self.is_brought() {
+        if self.is_existing() {
             return self.pinned_by(pin, nodes).await.map(Some);
         }
         if !client::is_whole(&self.kubeconfig()).await {
@@ -253,7 +253,7 @@ impl ManagedCluster {
 
     /// What the pin knows of the nodes.
     fn node(&self, nodes: &[Node]) -> String {
-        if self.is_brought() {
+        if self.is_existing() {
             String::new()
         } else {
             nodes::control_plane(nodes)
@@ -392,7 +392,7 @@ mod tests {
     }
 
     /// A cluster of the user's own, the user's kubeconfig, and the UID that answers.
-    async fn brought() -> (Program, ManagedCluster, PathBuf, Arc<Mutex<String>>) {
+    async fn existing() -> (Program, ManagedCluster, PathBuf, Arc<Mutex<String>>) {
         let mut program = Program::new("kubectl", &[], "exit 1");
         let uid = Arc::new(Mutex::new("u1".to_owned()));
         let answer = uid.clone();
@@ -408,7 +408,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cluster_of_the_users_is_pinned_and_no_other_is_written_to_in_its_place() {
-        let (_program, handle, file, uid) = brought().await;
+        let (_program, handle, file, uid) = existing().await;
         let before = std::fs::read(&file).unwrap();
         assert!(handle.is_untouched().unwrap());
         let (access, _) = told(async |step| handle.ensure(step).await).await;
@@ -430,7 +430,7 @@ mod tests {
 
     #[tokio::test]
     async fn new_credentials_are_taken_over_and_a_new_endpoint_is_not() {
-        let (_program, handle, file, _) = brought().await;
+        let (_program, handle, file, _) = existing().await;
         told(async |step| handle.ensure(step).await)
             .await
             .0

@@ -182,7 +182,7 @@ async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>
 
 /// A project that has a namespace in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resident {
+pub struct ProjectNamespace {
     pub name: String,
     /// Its workloads are scaled to zero, and no `up` is about to wake them.
     pub asleep: bool,
@@ -194,16 +194,16 @@ pub struct Resident {
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`].
-pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
+pub async fn projects(client: &kube::Client) -> Result<Vec<ProjectNamespace>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api
         .list_metadata(&ListParams::default().labels(PROJECT_LABEL))
         .await
         .map_err(|e| refused(&e))?;
-    let resident = |metadata: ObjectMeta| {
+    let project = |metadata: ObjectMeta| {
         let asleep = rests(&metadata);
         let owner = noted(&metadata);
-        Some(Resident {
+        Some(ProjectNamespace {
             name: metadata.name?,
             asleep,
             owner,
@@ -212,7 +212,7 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     Ok(found
         .items
         .into_iter()
-        .filter_map(|namespace| resident(namespace.metadata))
+        .filter_map(|namespace| project(namespace.metadata))
         .collect())
 }
 
@@ -415,12 +415,12 @@ mod tests {
         assert!(is_in_use(&waking));
         let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
             "items": [whole(&waking)]});
-        let resident = projects(&client(list).0).await.unwrap().remove(0);
+        let project = projects(&client(list).0).await.unwrap().remove(0);
         assert!(
-            !resident.asleep,
+            !project.asleep,
             "another project's `down` leaves the cluster running"
         );
-        assert_eq!(resident.owner, Some(own));
+        assert_eq!(project.owner, Some(own));
         assert!(
             is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(),
             "a wake that is cut off is done again"

@@ -232,7 +232,7 @@ impl Supervisor {
         read: &mut Receiver,
         write: &mut Sender,
     ) -> Result<()> {
-        let _owner = Owner::of(self);
+        let _owner = SessionGuard::of(self);
         let mut events = self.reporter.subscribe();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let await_outcome = self.await_outcome(number, request, lifetime, &mut events, write);
@@ -338,17 +338,17 @@ impl Supervisor {
     }
 }
 
-/// Somebody for whom the session lives. The last one to go ends it.
-struct Owner<'a>(&'a Supervisor);
+/// Keeps the session alive. When the last guard is dropped, the session ends, unless it is detached.
+struct SessionGuard<'a>(&'a Supervisor);
 
-impl<'a> Owner<'a> {
+impl<'a> SessionGuard<'a> {
     fn of(supervisor: &'a Supervisor) -> Self {
         supervisor.owners.fetch_add(1, Ordering::SeqCst);
         Self(supervisor)
     }
 }
 
-impl Drop for Owner<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
         self.0.owners.fetch_sub(1, Ordering::SeqCst);
         if self.0.is_unowned() {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::missing::of_project;
 use super::{Check, Id, Looked, Missing, skipped};
-use crate::cluster::namespace::{self, Resident};
+use crate::cluster::namespace::{self, ProjectNamespace};
 use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
 use crate::docker::Engine;
@@ -23,7 +23,7 @@ pub struct ClusterFacts {
     /// Of the API server: `v1.36.3`. None if it was not asked.
     pub version: Option<String>,
     /// The projects on it.
-    pub residents: Vec<Resident>,
+    pub projects: Vec<ProjectNamespace>,
     pub kubeconfig: PathBuf,
 }
 
@@ -74,12 +74,12 @@ pub(super) async fn look(
 
 /// What is not answered is left out: that the cluster answers at all is said by its pin.
 async fn ask(access: &Access, cluster: &mut ClusterFacts) {
-    let (version, residents) = tokio::join!(
+    let (version, projects) = tokio::join!(
         access.client.apiserver_version(),
         namespace::projects(&access.client)
     );
     cluster.version = version.ok().map(|info| info.git_version);
-    cluster.residents = residents.unwrap_or_default();
+    cluster.projects = projects.unwrap_or_default();
 }
 
 pub(super) fn checks(cluster: &Looked<ClusterFacts>) -> Vec<Check> {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::cluster::ClusterFacts;
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
-use crate::cluster::namespace::Resident;
+use crate::cluster::namespace::ProjectNamespace;
 use crate::cluster::{ManagedCluster, State};
 use crate::config::ClusterConfig;
 use crate::daemon::socket;
@@ -100,14 +100,11 @@ fn namespaces(cluster: Option<&ClusterFacts>, own: &Owner) -> Looked<Vec<(String
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
-    let gone = |resident: &Resident| {
-        let owner = resident
-            .owner
-            .as_ref()
-            .filter(|owner| own.has_lost(owner))?;
-        Some((resident.name.clone(), owner.root.clone()))
+    let gone = |project: &ProjectNamespace| {
+        let owner = project.owner.as_ref().filter(|owner| own.has_lost(owner))?;
+        Some((project.name.clone(), owner.root.clone()))
     };
-    Ok(cluster.residents.iter().filter_map(gone).collect())
+    Ok(cluster.projects.iter().filter_map(gone).collect())
 }
 
 /// Two clones of a project build under one name: its images go with the last of them.
@@ -273,20 +270,20 @@ mod tests {
             user: Some(1),
             machine: Some(machine.into()),
         };
-        let resident = |name: &str, owner| Resident {
+        let project = |name: &str, owner| ProjectNamespace {
             name: name.into(),
             asleep: false,
             owner: Some(owner),
         };
         let gone = "/ann/vanished";
-        let residents = vec![
-            resident("own", note("m1", gone)),
-            resident("other", note("m2", gone)),
-            resident("there", note("m1", "/")),
+        let projects = vec![
+            project("own", note("m1", gone)),
+            project("other", note("m2", gone)),
+            project("there", note("m1", "/")),
         ];
         let cluster = ClusterFacts {
             version: Some("v1".into()),
-            residents,
+            projects,
             ..ClusterFacts::default()
         };
         let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();

@@ -13,7 +13,7 @@ use crate::config::{Origin, Project};
 use crate::daemon::client;
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
-use crate::ports::{Leases, Lessee, Taken, listeners};
+use crate::ports::{Leases, Lessee, OccupiedPorts, listeners};
 use crate::shell::quote;
 
 /// A forward whose port is fixed.
@@ -102,7 +102,7 @@ fn rows(project: &Project, leased: impl Iterator<Item = (String, u16)>) -> Vec<R
 
 /// Looks, and binds nothing: a port that Compose wants is never taken, not even for a moment.
 async fn listening(wanted: &BTreeSet<u16>, own: &BTreeSet<u16>) -> BTreeMap<u16, String> {
-    let mut taken = Taken::default();
+    let mut taken = OccupiedPorts::default();
     listeners::add(&mut taken, wanted, own).await;
     wanted
         .iter()

@@ -26,7 +26,7 @@ pub(super) async fn cluster(
                 return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
-            Ok(None) if handle.is_brought() => {
+            Ok(None) if handle.is_existing() => {
                 namespace::find_own(&handle.reader().await?, &project.id, owner).await?;
                 return Ok((
                     ClusterFact::Foreign,

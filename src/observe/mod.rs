@@ -30,7 +30,7 @@ use crate::image::SameImages;
 use crate::owner::Owner;
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts};
-use crate::ports::Taken;
+use crate::ports::OccupiedPorts;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
@@ -137,7 +137,7 @@ struct FirstLook<'a> {
     charts: &'a Charts<'a>,
     own: &'a Own,
     draft: Vec<(String, Rendered)>,
-    taken: Taken,
+    taken: OccupiedPorts,
     cluster: ClusterFact,
     access: Option<&'a Access>,
     nodes: Nodes,

@@ -253,7 +253,7 @@ fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{PortRequest, Taken, assign};
+    use crate::ports::{OccupiedPorts, PortRequest, assign};
     use crate::shell::pasted;
 
     struct Machine {
@@ -281,7 +281,7 @@ mod tests {
     fn forwards(remote: u16) -> Vec<Forward> {
         assign(
             &[PortRequest::new("api", "ns", "api", remote)],
-            &Taken::default(),
+            &OccupiedPorts::default(),
             &[],
         )
         .unwrap()

@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-use super::Taken;
+use super::OccupiedPorts;
 #[cfg(not(target_os = "linux"))]
 use crate::process::Cmd;
 
@@ -15,7 +15,7 @@ const SOMEBODY: &str = "another program of this machine";
 
 /// Adds every listening port to `taken`. Holders are looked up by name for `named` ports only (the
 /// look-up walks all processes); `own` ports and ports with a known holder are left alone.
-pub async fn add(taken: &mut Taken, named: &BTreeSet<u16>, own: &BTreeSet<u16>) {
+pub async fn add(taken: &mut OccupiedPorts, named: &BTreeSet<u16>, own: &BTreeSet<u16>) {
     let ports = listening().await;
     let foreign: BTreeSet<u16> = ports
         .into_iter()
@@ -330,7 +330,7 @@ mod tests {
     async fn the_holder_is_named_and_a_container_is_not_overwritten() {
         let (_listener, port) = listen("127.0.0.1");
         let (_published, container) = listen("0.0.0.0");
-        let mut taken = Taken::default();
+        let mut taken = OccupiedPorts::default();
         taken.add(container, "container `shop-db-1`");
         add(
             &mut taken,
@@ -361,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn ports_nobody_asked_for_are_taken_too_and_own_ones_are_not() {
         let ((_a, foreign), (_b, own)) = (listen("::1"), listen("127.0.0.1"));
-        let mut taken = Taken::default();
+        let mut taken = OccupiedPorts::default();
         add(&mut taken, &BTreeSet::new(), &BTreeSet::from([own])).await;
         assert_eq!(taken.holder(foreign), Some(SOMEBODY));
         assert_eq!(taken.holder(own), None);

@@ -1,7 +1,7 @@
 //! The offset table: which host port stands for which Service port.
 //!
 //! [`table`] is pure, [`leases`] keeps what was shown once, [`listeners`] tells what this machine
-//! holds, and [`place`] puts the three together.
+//! holds, and [`allocate`] puts the three together.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub mod listeners;
 pub mod table;
 
 pub use leases::{Leases, Lessee};
-pub use table::{Leased, PortRequest, Taken, assign};
+pub use table::{Leased, OccupiedPorts, PortRequest, assign};
 
 /// One row of the table (the contract of `devk ports --format json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,9 +41,9 @@ pub struct Forward {
 ///
 /// # Errors
 /// Those of [`assign`].
-pub async fn place(
+pub async fn allocate(
     requests: &[PortRequest],
-    mut taken: Taken,
+    mut taken: OccupiedPorts,
     lease: &[Leased],
     own: &BTreeSet<u16>,
 ) -> Result<Vec<Forward>, Errors> {
@@ -74,7 +74,7 @@ mod tests {
         let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = foreign.local_addr().unwrap().port();
         let requests = [PortRequest::new("api", "shop", "api", port - table::OFFSET)];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new())
+        let forwards = allocate(&requests, OccupiedPorts::default(), &[], &BTreeSet::new())
             .await
             .unwrap();
         assert_ne!(forwards[0].local, port);
@@ -93,11 +93,16 @@ mod tests {
             local: Some(port),
             ..PortRequest::new("api", "shop", "api", 5000)
         }];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port]))
-            .await
-            .unwrap();
+        let forwards = allocate(
+            &requests,
+            OccupiedPorts::default(),
+            &[],
+            &BTreeSet::from([port]),
+        )
+        .await
+        .unwrap();
         assert_eq!(forwards[0].local, port);
-        let refused = place(&requests, Taken::default(), &[], &BTreeSet::new())
+        let refused = allocate(&requests, OccupiedPorts::default(), &[], &BTreeSet::new())
             .await
             .unwrap_err();
         assert_eq!(refused.0[0].code, Code::PortHeld);

@@ -154,9 +154,9 @@ fn leased(rows: &[&PortRequest], lease: &[Leased]) -> Vec<Option<u16>> {
 /// Ports that cannot be had, and who has them, as a message names it: "container `shop-db-1`",
 /// "process `node` (pid 4242)", "project `foo`".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken(BTreeMap<u16, String>);
+pub struct OccupiedPorts(BTreeMap<u16, String>);
 
-impl Taken {
+impl OccupiedPorts {
     /// Adds a holder; the first one named stays, since the caller begins with the most telling: the
     /// Compose file before its container, the container before the `docker-proxy` that listens for it.
     pub fn add(&mut self, port: u16, holder: impl Into<String>) {
@@ -197,7 +197,7 @@ pub fn candidates(requests: &[PortRequest], lease: &[Leased]) -> BTreeSet<u16> {
 /// nothing is left.
 pub fn assign(
     requests: &[PortRequest],
-    taken: &Taken,
+    taken: &OccupiedPorts,
     lease: &[Leased],
 ) -> Result<Vec<Forward>, Errors> {
     let requests = ordered(requests);
@@ -256,7 +256,7 @@ struct Row<'a> {
 
 /// The table while it is being filled.
 struct Table {
-    taken: Taken,
+    taken: OccupiedPorts,
     /// row → (local port, why it moved). Complete if there are no problems.
     placed: BTreeMap<usize, (u16, Option<String>)>,
     problems: Vec<Error>,

@@ -30,4 +30,4 @@ mod workload;
 mod yaml;
 
 pub use effective::effective_values;
-pub use prepare::{Given, Prepared, known_values, prepare};
+pub use prepare::{Prepared, ValuesContext, known_values, prepare};

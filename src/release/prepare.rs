@@ -42,19 +42,19 @@ pub struct Prepared {
     pub origin: Origin,
 }
 
-/// What the values of a release are made of, beside its own entry in devk.yaml.
+/// All that the values of a release are made from, beside its own entry in devk.yaml.
 #[derive(Clone, Copy)]
-pub struct Given<'a> {
+pub struct ValuesContext<'a> {
     pub images: &'a [ImageRef],
     pub resolve: &'a Resolve<'a>,
     /// By value path; above everything else.
     pub decided: &'a [(String, Value)],
 }
 
-impl std::fmt::Debug for Given<'_> {
+impl std::fmt::Debug for ValuesContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What is decided may be secret.
-        f.debug_struct("Given")
+        f.debug_struct("ValuesContext")
             .field("images", &self.images)
             .finish_non_exhaustive()
     }
@@ -87,12 +87,12 @@ pub async fn known_values(
 pub async fn prepare(
     project: &Project,
     release: &ReleaseConfig,
-    given: &Given<'_>,
+    given: &ValuesContext<'_>,
     secrets: &mut Secrets,
     helm: &Helm,
     paths: &Paths,
 ) -> Result<Prepared, Errors> {
-    let Given {
+    let ValuesContext {
         images,
         resolve,
         decided,
@@ -322,7 +322,7 @@ mod tests {
         let resolve = |text: &str, _: &Path| {
             Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")))
         };
-        let given = Given {
+        let given = ValuesContext {
             images: &[image],
             resolve: &resolve,
             decided: &[],

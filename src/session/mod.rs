@@ -119,7 +119,7 @@ impl Session {
             cancel.clone(),
         );
         let view = watch::Sender::new(SessionView {
-            // Taken at the start: the program's file may be replaced.
+            // OccupiedPorts at the start: the program's file may be replaced.
             build: Build::own(),
             outcome: None,
             forwards: vec![],

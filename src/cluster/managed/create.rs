@@ -121,14 +121,14 @@ impl ManagedCluster {
         network_created: bool,
     ) -> Result<Access> {
         let client = client::client(&self.kubeconfig()).await?;
-        if !self.is_brought()
+        if !self.is_existing()
             && let Some(runtime) = runtime::other_runtime(&client).await?
         {
             return Err(self.not_containerd(&runtime));
         }
         let uid = pin::uid(&client).await?;
         let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let engine = if self.is_brought() {
+        let engine = if self.is_existing() {
             None
         } else {
             Some(self.engine.identity().await?.0)
@@ -161,7 +161,7 @@ impl ManagedCluster {
     /// True if it had to be waited for: then somebody has just started the nodes.
     pub(super) async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
         // The state of one that the user brings comes from its API server.
-        if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
+        if self.is_existing() || client::client(&self.kubeconfig()).await.is_ok() {
             return Ok(false);
         }
         self.cluster
