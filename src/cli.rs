@@ -75,7 +75,7 @@ enum Command {
     },
     /// What runs: cluster, releases, pods, forwards
     Status {
-        /// Print it anew whenever the session changes, until Ctrl-C or the end of the session; with --format json one
+        /// Print it again whenever the session changes, until Ctrl-C or the end of the session; with --format json one
         /// document a line
         #[arg(long)]
         watch: bool,

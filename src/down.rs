@@ -1,7 +1,7 @@
 //! Ends a project's stack: stops it with its data kept, or removes it with all that devk made.
 //!
-//! Works from whatever state a crash left: what there is to end stands in Docker and in the cluster. Of
-//! devk's own files it needs the pin alone: a cluster that devk never pinned is left as it is.
+//! `down` works after any crash, since Docker and the cluster say what there is to end. Of devk's own files `down`
+//! needs only the pin: a cluster that devk never pinned is not changed.
 
 use std::collections::BTreeSet;
 
@@ -27,17 +27,17 @@ use crate::ui::event::{Reporter, Step};
 pub enum Ending {
     /// Nothing runs.
     Nothing,
-    /// Stop the node containers; nobody else lives there.
+    /// Stop the node containers; no other project is on the cluster.
     StopCluster,
-    /// Scale the project's workloads to zero; somebody else lives there.
+    /// Scale the project's workloads to zero; another project is on the cluster.
     Sleep { because: String },
-    /// Remove the whole cluster; devk made it and nobody else lives there.
+    /// Remove the whole cluster; devk created it and no other project is on it.
     DeleteCluster,
     /// Uninstall the releases and remove the namespace.
     DeleteNamespace { because: String },
 }
 
-/// What there is to end of a cluster.
+/// The part of a cluster that `down` can reach.
 #[derive(Debug)]
 enum Reach {
     Nothing,
@@ -145,7 +145,7 @@ impl Down<'_> {
         problems
     }
 
-    /// From here to the end nobody else starts, adopts or ends the cluster.
+    /// While the lock is held, no other devk starts, adopts or ends the cluster.
     async fn lock(&self, delete: bool) -> Result<ClusterLock> {
         let mut step = None;
         let id = if delete {
@@ -166,8 +166,8 @@ impl Down<'_> {
         Ok(lock)
     }
 
-    /// What there is to end. Removing from a stopped cluster needs it started: what else lives on it stands nowhere
-    /// but in it.
+    /// What there is to end. A removal needs a stopped cluster started: only the cluster itself knows which other
+    /// projects are on it.
     async fn reach(&self, delete: bool, lock: &ClusterLock) -> Result<Reach> {
         if self.cluster.is_untouched()? {
             return Ok(Reach::Nothing);
@@ -191,7 +191,7 @@ impl Down<'_> {
             State::Stopped(nodes) if nodes.iter().any(|node| node.running) => {
                 self.in_part(&nodes).await
             }
-            // Nothing lives on it, and it would run on.
+            // No project is on it, and it would keep running.
             State::HalfMade => {
                 let delete = self.cluster.delete(lock);
                 self.step("cluster.delete", "a half-made cluster", delete)
@@ -246,7 +246,7 @@ impl Down<'_> {
     /// Other projects on the cluster; those that sleep count for removal only.
     ///
     /// # Errors
-    /// Also if the namespace is somebody else's: then there is nothing to end.
+    /// Also true if the namespace is not devk's: then there is nothing to end.
     async fn others(&self, access: &Access, delete: bool) -> Result<Vec<String>> {
         let owner = Owner::of(&self.project.root, self.paths).await;
         namespace::find_own(&access.client, &self.project.id, &owner).await?;

@@ -148,21 +148,21 @@ codes! {
     BridgeDatabase => "bridge.database", Failed, "the separate database could not be made";
     BridgeGateway => "bridge.gateway", Failed, "the address by which pods reach this machine is not found";
     BridgeRelay => "bridge.relay", Failed, "the relay cannot listen at the gateway address";
-    BridgeService => "bridge.service", Failed, "a Service of the name that devk uses is somebody else's";
+    BridgeService => "bridge.service", Failed, "the Service that devk would create exists and is not devk's";
     BridgeProbe => "bridge.probe", Failed, "pods would not reach the database";
     // sync
     SyncUnchecked => "sync.unchecked", Failed, "an image that is synced into could not be looked at yet";
     SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
-    NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
+    NotLive => "session.not-live", Failed, "a change was not brought live; the pods that ran before keep running";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
-    SessionMissed => "session.missed", Failed, "a client read too slowly to be told of every step";
+    SessionMissed => "session.missed", Failed, "a client read too slowly and missed steps";
     SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
     SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
-    StateForeign => "state.foreign", Usage, "a folder that only the user may reach is somebody else's, or open to others";
+    StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";
     OutputClosed => "output.closed", Ok, "whoever read the output reads no more; it is not shown, and no result changes by it";
     OutputIo => "output.io", Failed, "the output could not be written";
     Internal => "internal", Failed, "a mistake in devk itself";
@@ -219,7 +219,7 @@ impl Error {
         self
     }
 
-    /// Where in the user's files the cause stands.
+    /// File and line of the cause in the user's files.
     #[must_use]
     pub fn at(mut self, file: impl AsRef<Path>, line: impl Into<Option<u32>>) -> Self {
         self.file = Some(file.as_ref().to_owned());
@@ -255,8 +255,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     })
 }
 
-/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint would
-/// go to whatever the user's current context is.
+/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint
+/// would go to whatever the user's current context is.
 pub fn on_cluster(command: impl fmt::Display) -> String {
     format!("{command} --kubeconfig \"$(devk kubeconfig)\"")
 }
@@ -283,7 +283,7 @@ impl Errors {
         }
     }
 
-    /// They say that nobody reads the output, and nothing else.
+    /// True if every error says only that nobody reads the output.
     pub(crate) fn is_unread(&self) -> bool {
         self.0.iter().all(|e| e.code == Code::OutputClosed)
     }

@@ -1,8 +1,8 @@
 //! The files that the plan is made from: devk.yaml and its profile, values, charts, Compose files and their variables,
 //! and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
 //!
-//! Invariant: what counts was read after its watch began. What there is to watch stands in devk.yaml and in what it
-//! names, so these are read again until they lead to nothing new.
+//! Invariant: the content that is used was read after its watch began. devk.yaml and the files that it names say what
+//! to watch, so devk reads these files again until they name no new file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::release::chart;
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
-/// Where changed paths are told.
+/// The channel for changed paths.
 type Teller = mpsc::UnboundedSender<PathBuf>;
 
 /// What one watch is for.
@@ -147,7 +147,7 @@ impl Inputs {
     ) -> Result<(Project, Stack), Errors> {
         let read = || {
             let project = config::load(source, paths)?;
-            // What is wrong with Compose files is told when the plan is made.
+            // Problems of Compose files are reported when the plan is made.
             let compose = compose::of_project(&project, environment);
             Ok((project, compose))
         };
@@ -307,7 +307,7 @@ mod tests {
                 .unwrap()
         }
 
-        /// Writes to a file, and waits until it is told.
+        /// Writes to a file, and waits until it is reported.
         async fn is_told(&mut self, path: &str, text: &str) {
             self.write(path, text);
             let file = self.path(path);

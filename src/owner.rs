@@ -1,7 +1,6 @@
-//! Whose a thing is that devk made outside of its own folders, such as a namespace: which folder's, of which user, on
-//! which machine. It is noted on the thing itself, which may be seen from elsewhere: a cluster on another machine, or
-//! an Engine there, has several users. That a folder is not there says something only to the user and on the machine
-//! that it was noted by.
+//! Ownership records on what devk creates outside of its own folders, such as namespaces: folder, user and machine. The
+//! record is on the object itself, since others may see the object too: a cluster or an Engine on another machine has
+//! several users. Only the recorded user on the recorded machine believes that the folder is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -88,7 +87,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
             .is_some_and(|(one, other)| one == other)
 }
 
-/// What tells this machine from others, for as long as it lives: neither a host name, which follows the network that a
+/// The identity of this machine, which never changes: neither a host name, which follows the network that a
 /// laptop is in, nor anything in devk's state, which may be lost. None where there is nothing of the kind, as in many
 /// containers: their names and files go with them, and the next one is the same to its user.
 async fn machine(paths: &Paths) -> Option<String> {
@@ -100,7 +99,7 @@ async fn machine(paths: &Paths) -> Option<String> {
         None if cfg!(target_os = "macos") => hardware(&paths.cache.join("machine")).await?,
         None => return None,
     };
-    // The ID itself is to be shown to nobody (machine-id(5)).
+    // The ID itself must not be exposed (machine-id(5)).
     Some(hex(&Sha256::digest(format!("devk machine {id}"))[..8]))
 }
 

@@ -1,4 +1,4 @@
-//! Where devk keeps what it cannot derive: XDG folders, all of them overridable by the environment.
+//! The folders for the state that devk cannot derive: XDG folders, all of them set by environment variables.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 
-/// How often a lock that somebody else has is tried again.
+/// How often devk tries again to take a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// devk's folders on this machine.
@@ -67,7 +67,7 @@ fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the lock on a file, which is made if it is missing; None while somebody else has it.
+    /// Takes the lock on a file, which is made if it is missing; None while another process holds it.
     ///
     /// # Errors
     /// What the system says.
@@ -102,8 +102,8 @@ impl Lock {
         }
     }
 
-    /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is told once if
-    /// somebody else has it.
+    /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is called once if
+    /// another process holds the lock.
     ///
     /// # Errors
     /// What the system says.

@@ -54,7 +54,7 @@ const ALLOWED: &[&str] = &[
 /// Evidence keeps this many of the last lines a failing program printed.
 const MAX_EVIDENCE_LINES: usize = 30;
 
-/// How many bytes a program may print into a pipe that nobody reads any more before it has to wait for ever: as many as
+/// How many bytes a program may print into a pipe that is not read any more before the program blocks: as many as
 /// Linux lets anybody have (pipe(7)).
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;

@@ -1,5 +1,5 @@
-//! Finds out whether a bridge can be had, and what it takes. Everything is looked at, nothing touched, and
-//! all problems are told together.
+//! Finds out whether bridge mode is possible, and which database, release and values it uses. The search changes
+//! nothing and reports all problems together.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -258,7 +258,7 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
         .at(&service.origin.file, service.origin.line)
 }
 
-/// A password that stands in a file is read where it stands: in the container.
+/// A password in a file is read from that file in the container.
 async fn password(
     engine: &Engine,
     password: &Password,

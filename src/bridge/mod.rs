@@ -46,7 +46,7 @@ pub use find::find;
 /// Postgres' own port.
 const POSTGRES_PORT: u16 = 5432;
 
-/// What an `up` was told of bridge mode.
+/// The bridge options of an `up`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
@@ -70,7 +70,7 @@ impl Switch {
     }
 }
 
-/// What an `up` was told, and whether a session stays behind it.
+/// The bridge options of an `up`, and whether its session stays.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bridging {
     pub switch: Switch,
@@ -105,7 +105,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// What the chart is told, by value path.
+    /// The values that devk sets in the chart, by value path.
     pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
         let ValuePaths {
             enabled,

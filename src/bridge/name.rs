@@ -10,7 +10,7 @@ const MAX_NAME_BYTES: usize = 63;
 /// Every server has these, for its own use.
 const RESERVED: &[&str] = &["postgres", "template0", "template1"];
 
-/// What a separate database is called if nobody says: beside `shop` it is `shop_k8s`, and in a linked git
+/// The default name of a separate database: beside `shop` it is `shop_k8s`, and in a linked git
 /// worktree `shop_login_k8s`. Always valid.
 pub fn default(main: &str, worktree: Option<&str>) -> String {
     let whole = match worktree {

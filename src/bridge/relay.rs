@@ -1,9 +1,9 @@
-//! Where Compose publishes on this machine's loopback alone: a listener at the gateway address that
-//! carries connections there, for as long as the session lives.
+//! The bridge's relay, for a Compose stack that publishes on this machine's loopback only: a listener at the gateway
+//! address that copies connections to the loopback port, as long as the session lives.
 //!
 //! Invariant: a connection from any address but those of the cluster's nodes is reset before a byte of it
-//! is read. The addresses are asked for anew while they are older than a moment, and nobody is let in
-//! while they cannot be had.
+//! is read. devk asks for the nodes' addresses again once they are 2 s old, and refuses every connection while the
+//! addresses cannot be read.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -34,7 +34,7 @@ const OFFSET: u16 = crate::ports::table::OFFSET;
 
 type Addresses = Box<dyn Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync>;
 
-/// Who may connect: the addresses that `ask` tells, at most a moment old.
+/// Who may connect: the addresses that `ask` returns, at most [`MAX_ADDRESS_AGE`] old.
 pub struct Guard {
     ask: Addresses,
     known: Mutex<Option<(Instant, BTreeSet<IpAddr>)>>,
@@ -80,7 +80,7 @@ impl Guard {
 pub struct BridgeRelay {
     /// Where it listens.
     pub address: SocketAddr,
-    /// Where it leads.
+    /// The address that connections are copied to.
     pub to: SocketAddr,
     task: JoinHandle<()>,
 }

@@ -189,7 +189,7 @@ pub async fn lacks(
         .collect())
 }
 
-/// What [`make`] came to.
+/// The result of [`make`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
     /// It was not there before.
@@ -279,7 +279,7 @@ fn draft(name: &str) -> String {
     )
 }
 
-/// Waits for another devk that makes the same database. The turn ends with the connection.
+/// Waits for another devk that makes the same database. The lock ends with the connection.
 async fn take_turn(client: &Client, name: &str) -> Result<()> {
     let digest = Sha256::digest(format!("devk bridge {name}"));
     let key = digest
@@ -325,7 +325,7 @@ async fn until_free(client: &Client, statement: &str) -> Result<(), tokio_postgr
     }
 }
 
-/// Creates what the database lacks of the extensions; what cannot be had is told. Some exist once a server
+/// Creates the extensions that the database lacks, and reports those that cannot be created. Some exist once a server
 /// (pg_cron) or for superusers only, and the cluster may do without.
 async fn extend(
     login: &Login,

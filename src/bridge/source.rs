@@ -38,7 +38,7 @@ pub enum Reach {
     At(IpAddr),
 }
 
-/// A password, or where it stands in the container.
+/// A password, or the file in the container that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Password {
     Plain(Secret),

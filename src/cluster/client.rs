@@ -71,7 +71,7 @@ pub async fn endpoint(kubeconfig: &Path) -> Result<String> {
     Ok(config(kubeconfig).await?.cluster_url.to_string())
 }
 
-/// The API server's URL in the text of a kubeconfig; as [`endpoint`] tells it of a file.
+/// The API server's URL in the text of a kubeconfig; [`endpoint`] does the same for a file.
 ///
 /// # Errors
 /// As there.

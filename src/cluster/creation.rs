@@ -1,5 +1,5 @@
-//! The mark of a creation that is under way, and which nodes are that creation's. A creation that was cut off leaves
-//! its mark; under the name that it had somebody may have made a cluster by hand since, which is not devk's to remove.
+//! The mark of a running creation, and which nodes belong to it. An interrupted creation leaves its mark. A cluster
+//! that the user has created since under the same name is not devk's to remove.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,8 @@
-//! A cluster that the user brings: a context of an own kubeconfig, named in devk.yaml.
+//! An existing cluster: a context of the user's kubeconfig that devk.yaml names.
 //!
 //! Invariants: the context is the one that devk.yaml names, never the current one; the user's kubeconfig is read
-//! and never written; devk neither makes such a cluster nor stops or removes it; one that is not on this machine
-//! is not even asked without `allow: {remote: true}`.
+//! and never written; devk neither creates nor stops nor removes an existing cluster; without
+//! `allow: {remote: true}` devk sends no request to an existing cluster on another machine.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! What devk does with a cluster of whatever provider: one devk at a time, pinned before anything is written
-//! to it, through a private kubeconfig.
+//! The part of a cluster that is the same for every provider: one devk at a time changes the cluster, devk pins the
+//! cluster before it writes to it, and uses a private kubeconfig.
 
 mod create;
 
@@ -102,7 +102,7 @@ impl ManagedCluster {
     }
 
     /// Waits until no other devk works on this cluster, nor a program that a killed one left running.
-    /// `waiting` is told if that is not at once.
+    /// `waiting` is called if the lock is not free at once.
     ///
     /// # Errors
     /// [`Code::StateIo`].
@@ -137,7 +137,7 @@ impl ManagedCluster {
     /// pinned node is on one Engine alone, whatever that calls itself today; only where it is missing is the Engine
     /// asked.
     async fn on_its_engine(&self, creation: Option<&Creation>, nodes: &[Node]) -> Result<()> {
-        // A damaged pin is told by whoever needs it.
+        // A damaged pin is reported where the pin is needed.
         let pinned = || {
             pin::load(&self.dir)
                 .ok()
@@ -159,7 +159,7 @@ impl ManagedCluster {
             "cluster `{}` is on another Docker Engine than the one that answers",
             self.name
         );
-        // The same place with another Engine behind it: Docker was installed anew.
+        // Another Engine at the same address: Docker was installed again.
         let choose = match kept.host == self.engine.host {
             true => "name another cluster (`cluster: {name: …}` in devk.yaml)".to_owned(),
             false => format!(
@@ -215,7 +215,7 @@ impl ManagedCluster {
         }))
     }
 
-    /// Keeps with the pin which Engine it is about, unless another devk is at work and may pin anew.
+    /// Records the Engine in the pin, unless another devk works on the cluster and may pin it again.
     async fn complete(&self, pin: &Pin) -> Result<()> {
         let file = self.dir.join("lock");
         let Some(_turn) = Lock::try_take(&file).map_err(|e| refused("lock", &file, &e))? else {
@@ -289,7 +289,7 @@ impl ManagedCluster {
         };
         let way = match self.is_made(nodes) {
             Ok(true) => format!(
-                "{} && devk down --delete    # with all that lives there",
+                "{} && devk down --delete    # with everything in it",
                 tool.removal(&self.name)
             ),
             // It is not devk's to remove, and what devk knows of it is of no use then.
@@ -339,7 +339,7 @@ impl ManagedCluster {
         self.cluster.end(End::Stop).await
     }
 
-    /// Removes the cluster, its state, and the provider's network if devk brought it and nobody else uses it.
+    /// Removes the cluster, its state, and the provider's network if devk created it and nothing else uses it.
     ///
     /// # Errors
     /// As [`Cluster::end`]; [`Code::StateIo`].
@@ -353,7 +353,7 @@ impl ManagedCluster {
     /// # Errors
     /// [`Code::StateIo`].
     pub async fn forget(&self, _lock: &ClusterLock) -> Result<()> {
-        // A damaged pin does not keep what it stands for from being removed.
+        // A damaged pin does not prevent the removal of its cluster.
         let pinned = pin::load(&self.dir)
             .ok()
             .flatten()
@@ -598,7 +598,7 @@ mod tests {
                 .unwrap()
         };
         assert!(hint().ends_with(
-            "minikube delete --profile p && devk down --delete    # with all that lives there"
+            "minikube delete --profile p && devk down --delete    # with everything in it"
         ));
         pin::save(
             &dir,

@@ -1,9 +1,9 @@
 //! minikube, with nodes that are Docker containers and containerd in them.
 //!
-//! Docker tells whether the containers run, so an unchanged `up` starts no process; what else may keep the API
-//! server from answering (a paused cluster, a container that was started by hand) `minikube status` tells, and
-//! `minikube start` mends. What minikube does ends well only by its exit code: it prints errors and warnings on
-//! success, too. Invariant: its `KUBECONFIG` is devk's private one always.
+//! Docker reports whether the containers run, so an unchanged `up` starts no process. `minikube status` reports what
+//! else may keep the API server from answering (a paused cluster, a container that was started by hand), and
+//! `minikube start` repairs it. Only the exit code says whether minikube succeeded: it prints errors and warnings on
+//! success, too. Invariant: minikube always gets devk's private kubeconfig as `KUBECONFIG`.
 
 use std::path::{Path, PathBuf};
 

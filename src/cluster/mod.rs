@@ -1,7 +1,7 @@
 //! Local clusters: create, adopt, start, stop, delete, and the pin that says which one devk may write to.
 //!
-//! What all have in common — lock, pin, private kubeconfig, waiting — is [`ManagedCluster`]'s; what a provider does
-//! in its own way stands behind [`Cluster`].
+//! [`ManagedCluster`] has what all clusters share: lock, pin, private kubeconfig, waiting. [`Cluster`] is the trait for
+//! what each provider does in its own way.
 
 mod buffered;
 pub mod client;
@@ -42,8 +42,8 @@ use pin::Pin;
 /// Contract: nobody but a [`ManagedCluster`] calls it, and what changes the cluster only under its [`ClusterLock`].
 /// It touches no cluster but the one it was made for, and no kubeconfig of the user's.
 pub trait Cluster: fmt::Debug + Send + Sync {
-    /// What there is of it; changes nothing. `HalfMade` is not its to tell. Where Docker can say it no process
-    /// is started, for an unchanged `up` starts none.
+    /// The state of the cluster; changes nothing and never returns `HalfMade`, which [`ManagedCluster`] decides. Where
+    /// Docker can say it no process is started, for an unchanged `up` starts none.
     ///
     /// # Errors
     /// [`DockerRequest`](crate::error::Code::DockerRequest).

@@ -1,4 +1,4 @@
-//! A project's namespace: made by devk, labelled, and never taken from somebody else.
+//! A project's namespace: created and labelled by devk, and never taken over from another owner.
 
 use std::time::Duration;
 
@@ -116,18 +116,18 @@ fn has(namespace: &ObjectMeta, annotation: &str) -> bool {
         .any(|(key, _)| key == annotation)
 }
 
-/// The workloads are scaled to zero, and nobody is about to wake them.
+/// The workloads are scaled to zero, and no `up` is about to wake them.
 fn rests(namespace: &ObjectMeta) -> bool {
     has(namespace, ASLEEP_ANNOTATION) && !has(namespace, WAKING_ANNOTATION)
 }
 
-/// The project lives there: no other project's `down` takes the cluster for nobody's.
+/// The project is active in the namespace, so that no other project's `down` ends the cluster.
 pub fn is_in_use(namespace: &ObjectMeta) -> bool {
     namespace.deletion_timestamp.is_none() && !rests(namespace)
 }
 
 /// Makes the namespace if it is missing, and marks it as lived in. One that an interrupted `down --delete` is still
-/// removing is waited for and made anew.
+/// removing is waited for and made again.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
@@ -268,7 +268,7 @@ async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
     Ok(())
 }
 
-/// Kubernetes' own words on what is left, such as finalizers that nobody answers.
+/// Kubernetes' own message on what is left, such as finalizers that no controller removes.
 fn stuck(project: &str, left: &Namespace) -> Error {
     let conditions = left
         .status

@@ -26,7 +26,7 @@ pub(super) async fn is_absent(docker: &Docker, network: &str) -> Result<bool> {
     }
 }
 
-/// Removes it if no container is attached, running or not. It stays if that cannot be told.
+/// Removes the network if no container is attached, running or not. The network stays if Docker cannot say so.
 pub(super) async fn remove_unused(docker: &Docker, network: &str) {
     if is_unused(docker, network).await {
         // Whoever came meanwhile keeps it.

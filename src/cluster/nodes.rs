@@ -1,4 +1,4 @@
-//! Nodes that are Docker containers, told by the labels that their provider puts on them.
+//! Nodes that are Docker containers, recognised by the labels of their provider.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -34,7 +34,7 @@ pub(super) type Role = fn(name: &str, labels: &Labels) -> Option<(Provider, bool
 /// A container's labels.
 pub(super) type Labels = HashMap<String, String>;
 
-/// A node of a cluster that somebody else made, to be found among the containers.
+/// A node of an existing cluster, to be found among the containers.
 #[derive(Debug)]
 pub(super) struct SoughtNode {
     pub(super) name: String,
@@ -145,7 +145,7 @@ pub(super) fn state(nodes: Vec<Node>) -> State {
     }
 }
 
-/// The container id of the first control plane, which is another one when somebody made the cluster anew.
+/// The container id of the first control plane. A cluster that was created again has another one.
 pub(super) fn control_plane(nodes: &[Node]) -> String {
     nodes
         .iter()

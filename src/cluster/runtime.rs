@@ -1,4 +1,4 @@
-//! What Kubernetes says of a cluster's nodes: which containers they could be, and what runs containers in them.
+//! The nodes as Kubernetes reports them: their names and addresses, and their container runtimes.
 
 use bollard::Docker;
 use k8s_openapi::api::core::v1::Node;

@@ -1,5 +1,5 @@
-//! Putting a project's workloads to sleep on a shared cluster: scaled to zero with the old number
-//! noted on them, so that `up` brings back exactly what was there.
+//! Puts a project's workloads to sleep on a shared cluster: scales them to zero and notes the old replicas as an
+//! annotation, so that `up` restores the same numbers.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Namespace;

@@ -43,7 +43,7 @@ pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Erro
     Ok(exit(&checks, options.strict))
 }
 
-/// Files below the folder are told relative to it.
+/// Paths of files below the folder are shown relative to the folder.
 fn seen_from(dir: &Path, checks: &mut [Check]) {
     for evidence in checks.iter_mut().flat_map(|check| &mut check.evidence) {
         if let Some(Ok(below)) = evidence.file.as_ref().map(|file| file.strip_prefix(dir)) {
@@ -94,7 +94,7 @@ async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes
     ui::err("\n");
 }
 
-/// Asks on a terminal; nobody answers in a script.
+/// Asks on a terminal; a script gets no question.
 fn consent(fix: &Fix) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;

@@ -1,4 +1,4 @@
-//! `devk ports`: the offset table, what Compose publishes beside it, and what was left out.
+//! `devk ports`: the offset table, the ports that Compose publishes, and the Services that cannot be forwarded.
 
 use super::{Context, compose_ports};
 use crate::bridge::Switch;
@@ -57,7 +57,7 @@ async fn held(context: &Context, project: &Project) -> Result<Vec<Forward>> {
         .collect())
 }
 
-/// What a session holds is true whatever has become of the files: what they say stands beside it, if they
+/// The ports of a running session are shown whatever the files say now; what the files say is shown beside, if they
 /// still can be read.
 async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
     let session = client::status(&context.paths, &project.id).await?;

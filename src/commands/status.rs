@@ -45,11 +45,11 @@ pub(super) struct StatusDocument {
 #[derive(Debug, Serialize)]
 struct Live {
     pid: u32,
-    /// It is another devk than this one: `devk up --restart` replaces it.
+    /// The session runs another build of devk: `devk up --restart` replaces it.
     outdated: bool,
     /// A reconcile is at work.
     busy: bool,
-    /// What the last `up` came to; null before it has settled.
+    /// The outcome of the last `up`; null before it has settled.
     ready: Option<bool>,
     /// The steps that failed in it.
     failed: Vec<String>,
@@ -65,11 +65,11 @@ struct ClusterStatus {
     state: &'static str,
     pinned: bool,
     created_by_devk: bool,
-    /// Why releases and pods are not told, if the cluster runs and does not answer.
+    /// Why releases and pods are missing, if the cluster runs and does not answer.
     error: Option<Error>,
 }
 
-/// What a cluster that answers tells.
+/// The state of a cluster that answers.
 struct ClusterView {
     created_by_devk: bool,
     releases: Vec<ReleaseStatus>,
@@ -103,7 +103,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-/// What runs, by what the session tells of itself at this moment.
+/// The status, with the current status of the session.
 pub(super) async fn now(context: &Context, project: &Project) -> Result<StatusDocument, Errors> {
     let session = client::status(&context.paths, &project.id);
     status(context, project, session).await
@@ -118,7 +118,7 @@ impl StatusDocument {
     }
 }
 
-/// What runs; `session` tells of itself when the cluster has been looked at.
+/// The status; `session` is read after the cluster.
 pub(super) async fn status(
     context: &Context,
     project: &Project,
@@ -129,7 +129,7 @@ pub(super) async fn status(
     // The session and its forwards are there whether or not the cluster answers.
     let (state, seen) = match cluster.state().await {
         Ok(state) => (state.word(), look(&cluster, &state, project).await),
-        // Of a cluster that the user brings only its API server can tell.
+        // Only its API server knows the state of an existing cluster.
         Err(error) => ("unknown", Err(error)),
     };
     let (seen, error) = match seen {
@@ -291,7 +291,7 @@ fn text(status: &StatusDocument) -> String {
         .as_ref()
         .is_some_and(|session| session.outdated);
     let outdated = if outdated {
-        "another devk than this one; `devk up --restart` replaces it"
+        "runs another build of devk; `devk up --restart` replaces it"
     } else {
         ""
     };

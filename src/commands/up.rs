@@ -85,7 +85,7 @@ pub async fn run(
         drop(client::end(&context.paths, &project.id).await?);
     }
     let mut view = View::of(context.format);
-    // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
+    // Before the session starts: a session whose client goes without notice would wait for another client.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
     let asked = ask(
@@ -118,7 +118,7 @@ pub async fn run(
             return Ok(Exit::Ok);
         }
         Lifetime::Detached => {}
-        // When `--once` returns the ports are free. Nobody stays where nobody reads.
+        // When `--once` returns, the ports are free. A client whose output nobody reads ends.
         Lifetime::Once | Lifetime::Attached => {
             leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
         }
@@ -132,7 +132,7 @@ pub async fn run(
 }
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
-/// anew, once. None: Ctrl-C, before anybody was asked.
+/// again, once. None: Ctrl-C, before anybody was asked.
 async fn ask(
     context: &Context,
     id: &str,
@@ -180,7 +180,7 @@ async fn ask(
     }
 }
 
-/// Shows events until the outcome. `answered`: the session has begun to work.
+/// Shows events until the outcome. `answered` becomes true when the session has begun to work.
 async fn await_outcome(
     connection: &mut Connection,
     mut show: impl FnMut(&Event) -> Result<()>,

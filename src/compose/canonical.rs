@@ -1,4 +1,4 @@
-//! Short forms become long ones: what comes after reads one form only.
+//! Rewrites short forms as long ones, so that all later code reads one form only.
 
 use super::merge::dependency;
 use super::pairs::{agent, no_value, pairs};

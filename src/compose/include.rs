@@ -134,8 +134,8 @@ fn read(
         .map(|path| absolute(batch.root, path))
         .collect();
     let Some(main) = files.first() else {
-        // Nothing is included, but what is wrong with the env files is told. Compose makes the folder relative to the
-        // project's only for the sake of a path: here it starts where the command is run.
+        // Nothing is included, but what is wrong with the env files is reported. Compose makes the folder relative to
+        // the project's only for the sake of a path: here it starts where the command is run.
         environment(reader, &include, &include.project_directory, batch)?;
         return Ok(YamlNode::new(&include.place, YamlData::Map(Vec::new())));
     };

@@ -1,6 +1,5 @@
-//! The way of the files through the pipeline, in Compose's order: for each document variables, what its
-//! services extend, what it takes away, what it includes; then over what was read before, checked and
-//! brought into the long form.
+//! The pipeline that the files go through, in Compose's order: for each document variables, `extends`, `!reset`,
+//! `include`; then the merge over the documents read before, the checks and the long form.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -16,9 +16,9 @@ use crate::shell::quote;
 
 /// How long a new supervisor may take to listen.
 const START_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked for.
+/// How often the client tries to connect.
 const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
-/// A session that just ends is not worth a word.
+/// A client that waits for an ending session prints nothing for this long.
 const ENDING_NOTICE_DELAY: Duration = Duration::from_secs(1);
 /// Bytes of earlier sessions' log that the next one goes on with.
 const MAX_LOG_BYTES: u64 = 1 << 20;
@@ -32,7 +32,7 @@ pub async fn running(paths: &Paths, id: &str) -> Result<Option<Connection>> {
 }
 
 /// A connection to the supervisor, which is started if none runs. While a `devk down` of the project is at work that is
-/// waited for; `waiting` is told. Dropping the future ends a supervisor that it has started.
+/// waited for; `waiting` is called. Dropping the future ends a supervisor that it has started.
 ///
 /// # Errors
 /// [`Code::SessionLost`] with the end of its log if it does not come up, or as [`running`].
@@ -82,7 +82,8 @@ enum Start {
     Failed,
 }
 
-/// A supervisor that nobody talks to yet. One that is given up is ended: it would wait for somebody to come.
+/// A supervisor that has no client yet. Dropping the value ends the supervisor, which would otherwise wait for a
+/// client.
 struct Begun(Option<Child>);
 
 impl Begun {
@@ -167,7 +168,7 @@ fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
-        // Ctrl-C in the client's terminal is the client's; it tells the supervisor itself.
+        // Ctrl-C in the client's terminal reaches the client only; the client tells the supervisor.
         command.process_group(0);
     }
     command.spawn()
@@ -210,7 +211,7 @@ impl Following {
     }
 }
 
-/// What the running session tells of itself; None if none runs, or if it ends instead of answering.
+/// The status of the running session; None if no session runs, or if it ends instead of answering.
 ///
 /// # Errors
 /// [`Code::SessionLost`] if it is another devk that does not know the question, or whose answer is not known here;
@@ -236,7 +237,7 @@ async fn told(connection: &mut Connection) -> Result<Option<SessionStatus>> {
         Some(Reply::Status { status }) => Ok(Some(status)),
         None => Ok(None),
         Some(_) => Err(
-            Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART),
+            Error::new(Code::SessionLost, "the session does not report its status").hint(RESTART),
         ),
     }
 }

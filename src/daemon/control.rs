@@ -42,9 +42,9 @@ pub enum Request {
         #[serde(default)]
         build: Option<Build>,
     },
-    /// How the session stands.
+    /// The status of the session.
     Status {
-        /// Tell it anew whenever it has changed, until the client goes.
+        /// Send the status again whenever it has changed, until the client goes.
         #[serde(default)]
         follow: bool,
     },

@@ -1,9 +1,10 @@
 //! The controller: one loop that owns the session. Clients and watches put requests into its queue, and nothing else
 //! changes the session.
 //!
-//! Requests of clients are served in the order of their arrival, and before changes. A change that sync cannot serve is
-//! brought live by the same reconcile that a client's `up` is; what is newer overtakes it. A client's `up` is overtaken
-//! only while it waits for the cluster, and begins anew: the fix of what it waits for must not wait for it.
+//! The loop serves clients' requests in the order of their arrival, and before changes. The reconcile that serves a
+//! client's `up` also brings a change live that sync cannot serve; a newer change or request overtakes the reconcile of
+//! a change. A client's `up` is overtaken only while it waits for the cluster, and then starts again: a fix of the
+//! thing it waits for must not wait for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -22,18 +23,18 @@ use crate::session::view::Purpose;
 use crate::ui::event::Step;
 use crate::up::{self, Overtaken, UpRequest};
 
-/// How often a client's `up` begins anew for newer changes: a program that always writes into a build context must not
+/// How often a client's `up` starts again for newer changes: a program that always writes into a build context must not
 /// keep it from its answer.
 const MAX_OVERTAKES: usize = 10;
 
-/// What an `up` came to, or why nothing was touched.
+/// The outcome of an `up`, or why nothing was touched.
 pub(super) type Ended = Result<Outcome, Errors>;
 
-/// A request in the queue. One whose answer nobody waits for any more is dropped, even while it is being served.
+/// A request in the queue. A request whose client is gone is dropped, even while it is being served.
 #[derive(Debug)]
 pub(super) enum Queued {
     Up {
-        /// By which the session's view tells it from others.
+        /// The number of the request in the session's view.
         number: u64,
         request: Arc<UpRequest>,
         lifetime: Lifetime,
@@ -76,7 +77,7 @@ impl Reconcile for BringUp {
 pub(super) struct Controller<R> {
     session: Session,
     reconciler: R,
-    /// The request that changes are brought live by: the last one that settled, and that the session goes on with.
+    /// The active request, with which changes are brought live: the last request that settled.
     active: Option<Arc<UpRequest>>,
     requests: mpsc::UnboundedReceiver<Queued>,
     /// Requests that arrived while changes were being brought live.
@@ -178,7 +179,7 @@ impl<R: Reconcile> Controller<R> {
         if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Lifetime::Once {
             self.active = Some(request);
         } else {
-            // They are yet to be brought live by the request that the session goes by.
+            // The active request brings them live.
             self.pending.append(&mut seen);
         }
         // Whoever has the answer finds a session at rest.
@@ -188,8 +189,8 @@ impl<R: Reconcile> Controller<R> {
         }
     }
 
-    /// Brings the session to what a client asks for, and to the changes that come while it waits for that. `seen` is
-    /// what it has brought live then.
+    /// Serves a client's request, and the changes that arrive while the request waits for the cluster. The changes that
+    /// were brought live with it are added to `seen`.
     async fn reconcile_until_current(
         &mut self,
         request: &UpRequest,
@@ -205,7 +206,7 @@ impl<R: Reconcile> Controller<R> {
                 .await;
             let step = format!("change/{}", names(&self.pending));
             let step = self.session.reporter.start(step, reasons(&self.pending));
-            step.done("the `up` that waits begins anew with it");
+            step.done("the waiting `up` starts again with this change");
             seen.append(&mut self.pending);
         }
         self.reconciler
@@ -213,7 +214,7 @@ impl<R: Reconcile> Controller<R> {
             .await
     }
 
-    /// Its waiting ends when a change comes; the answer is also whether one came.
+    /// Reconciles once. A change ends the waiting for the cluster; the second value says whether a change came.
     async fn reconcile_request(&mut self, request: &UpRequest) -> (Ended, bool) {
         let overtaken = Overtaken::default();
         let work = self
@@ -302,14 +303,15 @@ fn is_ready(ended: &Ended) -> bool {
     ended.as_ref().is_ok_and(|outcome| outcome.ready)
 }
 
-/// Ends the step of changes with what their reconcile came to.
+/// Ends the step of changes with the result of their reconcile.
 fn tell(step: Step, ended: Ended) {
     match ended {
         Ok(outcome) if outcome.ready => step.done("live"),
         Ok(outcome) => {
             let failed = format!("not live: {} failed", outcome.failed.join(", "));
             step.failed(
-                Error::new(Code::NotLive, failed).hint("mend it and save; what ran before goes on"),
+                Error::new(Code::NotLive, failed)
+                    .hint("fix the file and save again; the pods that ran before keep running"),
             );
         }
         Err(mut errors) => {

@@ -1,5 +1,5 @@
-//! Where the control socket of a project stands. Whoever reaches it commands the session and is told the environment
-//! of its clients: nobody but the user may have a hand on the folder that it stands in.
+//! The path of a project's control socket. Whoever can open the socket commands the session and can read the
+//! environment of its clients, so only the user may have access to the folder of the socket.
 
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -95,7 +95,7 @@ pub fn remove(paths: &Paths, id: &str) {
     }
 }
 
-/// Whether there is a way to a socket that nobody else has laid. Everybody may make folders in /tmp.
+/// Checks that no other user can have created the folder of a socket: every user may create folders in /tmp.
 fn leads_to(socket: &Path) -> Result<bool> {
     match socket.parent() {
         Some(folder) if folder == short() => is_own(folder, user()),
@@ -131,12 +131,12 @@ fn is_own(folder: &Path, user: u32) -> Result<bool> {
     );
     Err(Error::new(
         Code::StateForeign,
-        format!("the session's socket cannot stand in `{shown}`: {why}"),
+        format!("the session's socket cannot be created in `{shown}`: {why}"),
     )
     .hint(mend))
 }
 
-/// Why somebody else may have filled a folder.
+/// Why another user may have filled a folder.
 fn fault(folder: &Metadata, user: u32) -> Option<String> {
     let mode = folder.mode() & 0o777;
     if !folder.is_dir() {

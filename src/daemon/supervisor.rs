@@ -1,8 +1,8 @@
-//! The supervisor: one process per project that holds the session; every `up` is its client. It talks to clients, and
-//! the controller's loop does what they ask for.
+//! The supervisor: one process per project that holds the session; every `up` is its client. The supervisor
+//! talks to clients, and the controller's loop serves their requests.
 //!
-//! It lives while somebody owns it: an attached client, or `up -d` once that has settled. Its lock is
-//! held for as long as it lives, so that there is never a second one.
+//! The supervisor lives while the session has an owner: an attached client, or `up -d` once that has settled. The
+//! supervisor holds the project's lock as long as it lives, so that a project never has two.
 
 use std::future::Future;
 use std::path::Path;
@@ -29,13 +29,13 @@ use crate::session::{Session, change};
 use crate::ui::{self, event::Reporter};
 use crate::up::UpRequest;
 
-/// A supervisor that nobody talks to within this time ends itself.
+/// A supervisor without a first client ends itself after this time.
 const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a session that ends may take.
+/// How long the end of a session may take.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs the supervisor of project `id` until nobody owns it.
+/// Runs the supervisor of project `id` until its session has no owner.
 ///
 /// # Errors
 /// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
@@ -212,7 +212,7 @@ impl Supervisor {
                 .map_or("another devk".to_owned(), ToString::to_string)
         };
         let message = format!(
-            "the session of `{}` is another devk than this one, and was left as it is",
+            "the session of `{}` runs another build of devk, and was not changed",
             self.id
         );
         Error::new(Code::SessionOutdated, message)

@@ -1,8 +1,8 @@
-//! What `docker login` has kept: a build needs it for base images of private registries.
+//! The credentials that `docker login` stored: a build needs them for base images of private registries.
 //!
 //! The docker CLI's rules (docker/cli, cli/config): a registry's own helper (`credHelpers`), else the common one
-//! (`credsStore`), else what stands in `auths`. Nothing of it is shown or logged, not even what a helper says when it
-//! fails.
+//! (`credsStore`), else the entry in `auths`. devk neither shows nor logs credentials, nor the output of a
+//! helper that fails.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Which Engine it is, whatever address it is found at: what has a name on one may have a namesake on another.
+//! The identity of an Engine, whatever its address: a cluster of one name may exist on several Engines.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,4 +1,4 @@
-//! The host ports that containers claim, running or stopped: a stopped one takes its ports back when it starts.
+//! The host ports that containers claim, running or stopped: a stopped container takes its ports back when it starts.
 
 use std::collections::HashMap;
 use std::path::Path;

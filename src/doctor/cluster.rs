@@ -110,7 +110,7 @@ fn state(cluster: &ClusterFacts) -> Check {
             Id::ClusterState,
             format!("creating {provider} cluster `{name}` was cut off"),
         )
-        .hint("devk up    # makes it anew; devk down --delete removes it");
+        .hint("devk up    # creates it again; devk down --delete removes it");
     }
     let version = version
         .as_ref()
@@ -134,7 +134,7 @@ fn pin(cluster: &ClusterFacts) -> Check {
         .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
         PinFacts::Broken(error) if error.code == Code::ClusterUnreachable => {
             Check::failed(id, error)
-                .hint("devk down && devk up -d    # stops its nodes, and starts them anew")
+                .hint("devk down && devk up -d    # stops its nodes, and starts them again")
         }
         PinFacts::Broken(error) => Check::failed(id, error),
         PinFacts::None => Check::skipped(

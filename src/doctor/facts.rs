@@ -1,5 +1,5 @@
-//! What the checks look at, seen once and all at the same time. Anything may be missing: the rest is
-//! looked at all the same.
+//! The facts that the checks use, gathered once and concurrently. If one fact cannot be had, the others are gathered
+//! all the same.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

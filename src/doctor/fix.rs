@@ -1,5 +1,5 @@
-//! `devk doctor --fix`: what can be mended without losing anything. Only what is devk's own goes, and
-//! limits of the kernel are raised with consent.
+//! `devk doctor --fix`: repairs that lose nothing. `--fix` removes only things of devk's own, and raises limits of the
+//! kernel after asking.
 
 use std::path::PathBuf;
 

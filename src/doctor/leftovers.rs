@@ -1,4 +1,4 @@
-//! What sessions that were killed and folders that are gone have left behind. All of it is devk's own.
+//! Leftovers of killed sessions and of deleted folders, all made by devk.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::shell::quote;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {
-    /// Sockets on which nobody listens any more.
+    /// Sockets without a listener.
     pub sockets: Vec<PathBuf>,
     /// Leases of folders that are gone.
     pub leases: Result<Vec<Lessee>>,
@@ -76,7 +76,7 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Looked<Vec<String>> {
         folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
     let mut gone = vec![];
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
-        // A cluster of the user's own is never told to be gone: it may be only out of reach.
+        // An existing cluster never counts as gone: it may only be out of reach.
         let Some(config) = ClusterConfig::of_folder(&name) else {
             continue;
         };

@@ -195,7 +195,7 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
         Err(missing) => return Check::skipped(Id::MachineClock, missing.to_string()),
     };
     let Some(offset) = offset else {
-        return Check::skipped(Id::MachineClock, "the Engine does not tell its time");
+        return Check::skipped(Id::MachineClock, "the Engine does not report its time");
     };
     if offset.unsigned_abs() <= MAX_CLOCK_SKEW.as_secs() {
         return Check::ok(Id::MachineClock, "the nodes' clock is this machine's");
@@ -208,7 +208,7 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
             offset.unsigned_abs()
         ),
     )
-    .hint("restart Docker's virtual machine: its clock stands still while the computer sleeps")
+    .hint("restart Docker's virtual machine: its clock stops while the computer sleeps")
 }
 
 #[cfg(test)]

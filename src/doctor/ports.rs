@@ -1,7 +1,7 @@
-//! Forwards against everybody else who wants their ports: Compose, containers, programs, other projects.
+//! Conflicts between forwards and others that use the same ports: Compose, containers, programs, other projects.
 //!
-//! Only ports that are fixed can conflict: those that devk.yaml asks for and those that were shown once.
-//! Everything else moves out of the way by itself (`devk ports` says why).
+//! Only ports that are fixed can conflict: those that devk.yaml asks for and those that a lease keeps. devk moves
+//! every other forward to a free port (`devk ports` gives the reason).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::shell::quote;
 pub struct Row {
     pub name: String,
     pub local: u16,
-    /// Where `local:` stands in devk.yaml; None: the port was given before.
+    /// The place of `local:` in devk.yaml; None if the port comes from the lease.
     pub origin: Option<Origin>,
 }
 
@@ -214,7 +214,7 @@ fn with_containers(
         .collect();
     let is_own =
         |container: &PublishedPort| compose.is_some_and(|compose| compose.has_started(container));
-    // What the project's own Compose stack publishes is told with its file.
+    // What the project's own Compose stack publishes is reported with its file.
     let is_told = |container: &PublishedPort| {
         is_own(container) && claims.iter().any(|claim| claim.number == container.port)
     };
@@ -284,7 +284,7 @@ fn with_listeners(ports: &Ports, claims: &[Claim]) -> Vec<Check> {
             .listeners
             .get(&port)
             .filter(|_| !ports.own.contains(&port) && !running(port))?;
-        // Without Docker's word nobody knows for which container it listens.
+        // Without Docker the container behind it is unknown.
         (!holder.contains("`docker-proxy`") && !holder.contains("`rootlessport`")).then_some(holder)
     };
     let of_row = |row: &Row| Some(conflict(Id::PortsListeners, row, foreign(row.local)?));

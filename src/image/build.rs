@@ -36,7 +36,8 @@ const MAX_EVIDENCE_LINES: usize = 30;
 
 /// Builds `image` and tags it as `target`; returns the ID that the Engine gave it.
 ///
-/// Base images are pulled with what `docker login` has kept. `args` are the build arguments with every `${…}` resolved, the same that `target` was hashed with.
+/// Base images are pulled with what `docker login` has kept. `args` are the build arguments with every `${…}` resolved,
+/// the same that `target` was hashed with.
 ///
 /// # Errors
 /// [`Code::ImageBuild`] naming the failing instruction, with its last lines and its place in the

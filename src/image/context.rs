@@ -1,7 +1,7 @@
 //! The build context: which entries are sent.
 //!
-//! They are exactly what `COPY` can see: for an uploaded context BuildKit reads no ignore file
-//! itself. The Dockerfile is always among them, for BuildKit takes it from there.
+//! These entries are exactly what `COPY` can see, since BuildKit reads no ignore file for an uploaded context. The
+//! Dockerfile is always one of them: BuildKit reads it from the context.
 
 use std::fs::{File, Metadata};
 use std::io;

@@ -1,5 +1,5 @@
-//! What is in a built image, seen without running it: Docker makes a container of it that is never started, and hands out
-//! its files as an archive.
+//! Reads the files of a built image without running it: Docker creates a container of the image, which is never
+//! started, and returns the files of the container as an archive.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read};
@@ -105,7 +105,8 @@ pub async fn look(
     Ok(Some(ImageLook { found, settings }))
 }
 
-/// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have it.
+/// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have
+/// it.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.

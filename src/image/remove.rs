@@ -1,5 +1,5 @@
-//! Taking away what devk built: the tags of one project, and no image of anybody else. Another user of the machine
-//! may have a project of the same name.
+//! Removes the images that devk built for one project, and no image of another user, who may have a project of the same
+//! name on this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,5 @@
-//! Contents whose build gave an image that was there before. A file that no COPY takes changes the content hash and not the
-//! image: it keeps the reference that it has, and so its pods.
+//! Contents whose build gave an image that existed before. A file that no COPY takes changes the content hash but not
+//! the image: the image keeps its reference, so its pods stay.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What the cluster is to the project.
+//! The state of the cluster, as a fact of the plan.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 

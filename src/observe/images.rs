@@ -1,5 +1,5 @@
-//! The images of a project: what those that devk builds are made of, and which of all that the charts use are where
-//! they have to be.
+//! The images of a project: the content hashes of those that devk builds, and for every image that the charts use
+//! whether Docker and the nodes have it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

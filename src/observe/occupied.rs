@@ -1,5 +1,5 @@
-//! Which host ports are taken before anybody listens: those of Compose files, containers and other
-//! projects. Listeners are looked at where a port is placed.
+//! Host ports that are reserved whether or not a program listens on them: those of Compose files, containers and other
+//! projects. `ports::allocate` looks at listeners.
 
 use crate::compose::{Compose, Port, Service};
 use crate::config::Project;

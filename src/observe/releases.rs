@@ -1,4 +1,4 @@
-//! What the cluster holds of the releases.
+//! The releases as they are installed in the cluster.
 
 use super::charts::PreparedRelease;
 use crate::cluster::Access;
@@ -33,7 +33,7 @@ pub(super) async fn release_facts(
     futures::future::try_join_all(standing).await
 }
 
-/// Whether the cluster holds exactly this release, put there by devk, and what of it somebody changed by hand.
+/// Whether the cluster holds exactly this release, installed by devk, and the drift of the release.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
@@ -74,7 +74,7 @@ pub(super) async fn orphaned_releases(
         LeftOut {
             name,
             why: format!(
-                "devk.yaml does not name it any more, and it runs on; to remove it: {remove}"
+                "devk.yaml does not name this release any more, and the release keeps running; to remove it: {remove}"
             ),
         }
     };

@@ -1,10 +1,10 @@
-//! What the plan depends on.
+//! The facts that the plan depends on.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Forward;
 
-/// What the cluster is like.
+/// The state of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterFact {
     Absent,
@@ -46,8 +46,8 @@ pub struct ReleaseFact {
     pub uses: Vec<String>,
     /// The cluster holds exactly this release. False if the cluster cannot be asked.
     pub installed: bool,
-    /// Fields and objects of the release that were changed by hand, in words. If `installed` is false, an upgrade restores
-    /// them; otherwise an upgrade would leave them alone.
+    /// Fields and objects of the release that were changed by hand, in words. If `installed` is false, an upgrade
+    /// restores them; otherwise an upgrade would leave them alone.
     pub drift: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ pub struct ForwardFact {
 }
 
 impl ForwardFact {
-    /// Both have one name, stand on the same host port and lead to the same Service port.
+    /// Both have the same name, host port and Service port.
     pub fn leads_as(&self, other: &Self) -> bool {
         let lead = |fact: &Self| {
             let forward = fact.forward.clone();
@@ -78,10 +78,10 @@ impl ForwardFact {
     }
 }
 
-/// What becomes of the bridge to Compose's database.
+/// Whether the bridge to Compose's database is to be made or removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum BridgeFact {
-    /// There is none, and was none.
+    /// There is no bridge, and there was none.
     #[default]
     None,
     Wanted {
@@ -91,7 +91,7 @@ pub enum BridgeFact {
         /// The database is there and whole.
         made: bool,
     },
-    /// There was one, and there is to be none.
+    /// There was a bridge, and it is to be removed.
     Leaving,
 }
 

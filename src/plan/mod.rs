@@ -40,7 +40,7 @@ pub struct PlannedStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     pub version: u32,
-    /// Every step stands behind those it needs.
+    /// Every step follows the steps that it needs.
     pub steps: Vec<PlannedStep>,
 }
 
@@ -81,7 +81,7 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
         ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
         ClusterFact::Unclaimed => {
-            format!("cluster `{name}` runs, and nothing of this project does there")
+            format!("cluster `{name}` runs, and no workload of this project runs there")
         }
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };
@@ -126,7 +126,7 @@ fn load(image: &ImageFact) -> PlannedStep {
 
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
-    // Releases stand in the order in which they need each other.
+    // Releases are listed in the order in which they need each other.
     needs.extend(
         at.checked_sub(1)
             .map(|before| apply_id(&facts.releases[before].name)),
@@ -253,7 +253,7 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
         BRIDGE_SERVICE.to_owned(),
     ];
     let lead = "pods find Compose's server by devk's Service".to_owned();
-    let probe = "what pods will do is tried first".to_owned();
+    let probe = "devk connects first as the pods will".to_owned();
     vec![
         step(
             BRIDGE_DATABASE.to_owned(),

@@ -1,8 +1,9 @@
-//! Leases: which ports a project was given, so that an address once shown stays. One file for the
-//! whole machine, since two projects must not be given the same port.
+//! Leases: the record of the ports of each project, so that an address once shown stays. One file for the whole
+//! machine, since two projects must not get the same port.
 //!
 //! Invariants: the file is read and replaced under the lock of `leases.lock` beside it, and a crash leaves the old or
-//! the new file (paths::write_atomic). One project at a time opens listeners and leases their ports ([`Leases::opening`]).
+//! the new file (paths::write_atomic). One project at a time opens listeners and leases their ports
+//! ([`Leases::opening`]).
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -37,7 +38,7 @@ impl From<&Project> for Lessee {
     }
 }
 
-/// The machine's leases, `<state>/leases.json`. Every method reads the file anew.
+/// The machine's leases, `<state>/leases.json`. Every method reads the file again.
 #[derive(Debug, Clone)]
 pub struct Leases {
     file: PathBuf,
@@ -213,7 +214,7 @@ impl Leases {
         Error::new(Code::StateIo, format!("`{file}` is no list of port leases"))
             .evidence(cause)
             .hint(format!(
-                "rm {}    # only the memory of ports is lost, they are assigned anew",
+                "rm {}    # only the record of ports is lost; devk assigns the ports again",
                 quote(&self.file)
             ))
     }
@@ -224,7 +225,7 @@ impl Leases {
             "`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}"
         );
         Error::new(Code::StateIo, message).hint(format!(
-            "run the other devk, or rm {}    # the ports of all projects are assigned anew",
+            "run the other devk, or rm {}    # devk assigns the ports of all projects again",
             quote(&self.file)
         ))
     }

@@ -10,7 +10,7 @@ use super::OccupiedPorts;
 #[cfg(not(target_os = "linux"))]
 use crate::process::Cmd;
 
-/// A port that somebody listens on and whose holder nobody asked for, or may know.
+/// The holder of a port in use whose process is unknown.
 const SOMEBODY: &str = "another program of this machine";
 
 /// Adds every listening port to `taken`. Holders are looked up by name for `named` ports only (the

@@ -1,7 +1,7 @@
-//! The offset table: which host port stands for which Service port.
+//! The offset table: which host port belongs to which Service port.
 //!
-//! [`table`] is pure, [`leases`] keeps what was shown once, [`listeners`] tells what this machine
-//! holds, and [`allocate`] puts the three together.
+//! [`table`] is pure, [`leases`] keeps the ports that were given before, [`listeners`] finds the ports in
+//! use on this machine, and [`allocate`] combines the three.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The table itself: a pure function of what is wanted, what is taken, and what was leased before.
+//! The table itself: a pure function of the requested ports, the occupied ports, and the lease.
 //!
 //! Invariant: the result does not depend on the order of requests that devk.yaml does not list, and
 //! a row that has a lease keeps its port whatever is added around it.
@@ -260,8 +260,8 @@ struct Table {
     /// row → (local port, why it moved). Complete if there are no problems.
     placed: BTreeMap<usize, (u16, Option<String>)>,
     problems: Vec<Error>,
-    /// All below it are taken, for what is taken stays so: with thousands of forwards a search from the start would take
-    /// a minute.
+    /// All below it are taken, for what is taken stays so: with thousands of forwards a search from the start would
+    /// take a minute.
     lowest: u16,
 }
 
@@ -320,7 +320,7 @@ impl Table {
         }
     }
 
-    /// `why` is told if the row does not stand where it would alone, or not where it stood before.
+    /// `why` is reported if the row does not stand where it would alone, or not where it stood before.
     fn put(&mut self, at: usize, row: &Row, local: u16, why: Vec<String>) {
         let before = row.leased.filter(|before| *before != local);
         let usual = row.request.slots()[0] == Some(local);

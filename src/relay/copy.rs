@@ -1,4 +1,4 @@
-//! Bytes both ways between two sockets, each end passed on as what it was: a half-close as a half-close,
+//! Copies bytes in both directions between two sockets, and passes each end on unchanged: a half-close as a half-close,
 //! a reset as a reset.
 
 use std::io::Error;

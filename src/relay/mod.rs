@@ -4,8 +4,8 @@
 //!
 //! A connection begins with a [`Hello`]: the session's token and where to dial. The relay answers with
 //! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text. Then bytes flow through
-//! the relay as they are; or the socket into the pod came with the answer, and the relay has no part in it
-//! any more ([`handover`]). Whoever lacks the token hears nothing.
+//! the relay as they are; or the socket into the pod came with the answer, and the relay is out of the path
+//! ([`handover`]). A caller without the token gets no answer.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};

@@ -1,6 +1,6 @@
-//! The side that runs in the node: `devk relay`, started by the session through a Docker exec. It gets
-//! its orders on standard input, says on standard output which port it has, and ends when standard input
-//! does: with the session, however that ends.
+//! The side that runs in the node: `devk relay`, started by the session through a Docker exec. It reads
+//! its orders from standard input, prints its port on standard output, and ends when standard input ends, that is with
+//! the session, however the session ends.
 
 use std::io::Result;
 use std::net::SocketAddr;

@@ -519,7 +519,7 @@ mod tests {
             None,
             "it is not started again yet"
         );
-        // What keeps it from coming back is told, and so is a crash of its own.
+        // What keeps it from coming back is reported, and so is a crash of its own.
         let missing = found(&waiting("CreateContainerConfigError"), &lost).unwrap();
         assert!(missing.contains("cannot be created"), "{missing}");
         for own in [end(255, "Error"), end(1, "Unknown"), end(1, "Error")] {

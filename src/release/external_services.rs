@@ -1,5 +1,5 @@
-//! Services that stand for something outside of the cluster: of type ExternalName, or without pods and
-//! with endpoints that somebody wrote down.
+//! Services that point out of the cluster: of type ExternalName, or without a selector and with endpoints in a
+//! manifest.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ impl ExternalServices {
         Self(targets_by_name)
     }
 
-    /// The host and port that a host and port stand for, as a pod sees them.
+    /// The host and port that a pod reaches when it dials this host and port.
     pub fn resolve(&self, host: &str, port: u16) -> (String, u16) {
         match self.0.get(host) {
             Some(target) => (

@@ -58,7 +58,7 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
     })
 }
 
-/// Removes the files and folders in `dir` that nobody wrote to for `kept`. What resists is forgotten
+/// Removes the files and folders in `dir` that were not written for `kept`. What resists is forgotten
 /// another time.
 pub(super) fn forget_old(dir: &Path, kept: Duration) {
     for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {

@@ -2,7 +2,7 @@
 //!
 //! v4 applies server-side: after anybody's `kubectl patch` an upgrade would conflict, so devk takes
 //! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
-//! upgrades again, which is slower but right.
+//! upgrades again, which is slower but correct.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -277,8 +277,8 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     .at(&prepared.origin.file, prepared.origin.line)
 }
 
-/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current value
-/// is "a"`.
+/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current
+/// value is "a"`.
 fn other_owner(error: &Error) -> Option<&str> {
     let after = error
         .evidence

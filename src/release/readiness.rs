@@ -1,4 +1,4 @@
-//! Waits until a release's workloads are ready, and says on the way why they are not.
+//! Waits until a release's workloads are ready, and reports meanwhile why they are not.
 //!
 //! Watches instead of `helm --wait`: every failing pod is explained as it fails, a crash that
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
@@ -353,8 +353,8 @@ fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
         .collect()
 }
 
-/// There is no such object, or none to tell how it ended. An expired Job's last event may be of an earlier run, and that
-/// of the last run be on its way.
+/// There is no such object, or none to tell how it ended. An expired Job's last event may be of an earlier run, and
+/// that of the last run be on its way.
 fn is_gone(assessment: &Assessment<'_>) -> bool {
     match assessment.state {
         WorkloadState::Missing => true,

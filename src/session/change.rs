@@ -1,4 +1,4 @@
-//! Changes that need more than a sync, and when a burst of them is over.
+//! Changes that sync cannot serve, gathered in bursts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const QUIET_DELAY: Duration = Duration::from_millis(50);
 /// A git that was killed leaves its lock behind: it is believed for this long.
 const MAX_GIT_LOCK_AGE: Duration = Duration::from_secs(10);
 
-/// Where changes are told.
+/// The channel for changes.
 #[derive(Debug, Clone)]
 pub struct Teller {
     pub rebuilds: UnboundedSender<Rebuild>,
@@ -44,7 +44,7 @@ pub fn channel() -> (Teller, Changes) {
 /// One change, in words for the user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
-    /// What is made anew: an image by its name in devk.yaml, or the plan.
+    /// What a change concerns: an image by its name in devk.yaml, or the plan.
     pub what: String,
     pub why: String,
     /// The file that the plan is made from; None for a change of an image's build context.
@@ -52,7 +52,7 @@ pub struct Change {
 }
 
 impl Changes {
-    /// Waits for the next one; pends for ever when nobody can tell any more.
+    /// Waits for the next change; pends for ever once all senders are gone.
     pub async fn next(&mut self) -> Change {
         tokio::select! {
             Some(rebuild) = self.rebuilds.recv() => rebuild.into(),
@@ -101,13 +101,13 @@ impl Change {
     }
 }
 
-/// The names of what changes make anew.
+/// The images and the plan that changes concern, by name.
 pub fn names(seen: &BTreeSet<Change>) -> String {
     let names: BTreeSet<_> = seen.iter().map(|change| change.what.as_str()).collect();
     names.into_iter().collect::<Vec<_>>().join("+")
 }
 
-/// Why it is made anew; of many reasons the first.
+/// The reason for the reconcile; of many reasons the first.
 pub fn reasons(seen: &BTreeSet<Change>) -> String {
     let first = seen
         .first()

@@ -88,7 +88,7 @@ impl Serving {
 }
 
 impl Forwarder {
-    /// `clients` holds None while the cluster is away. A new client restarts the watches; connections
+    /// `clients` holds None while the cluster does not answer. A new client restarts the watches; connections
     /// wait for both.
     pub fn new(
         clients: watch::Receiver<Option<Client>>,
@@ -299,7 +299,7 @@ impl Route {
             true
         }) {
             Some(Endpoint { pod, .. }) => {
-                format!("no pod but `{pod}`, which lacks what was synced before it started,")
+                format!("no pod but `{pod}`, which lacks files that were synced before it started,")
             }
             None => "no Ready pod".to_owned(),
         };
@@ -310,7 +310,7 @@ impl Route {
             self.clients
                 .borrow()
                 .is_none()
-                .then(|| "the cluster is away".to_owned())
+                .then(|| "the cluster does not answer".to_owned())
         });
         Error::new(Code::ForwardNoPod, text)
             .evidence(trouble.unwrap_or_default())

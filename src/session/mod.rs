@@ -70,16 +70,16 @@ pub struct Session {
     /// To Compose's database, where it is published on loopback alone.
     relay: Mutex<Option<BridgeRelay>>,
     pub syncing: Syncing,
-    /// As they were looked at last; those that are to be looked at anew are not among them.
+    /// The images that were looked at last, except those that have to be looked at again.
     pub images: Vec<BuiltImage>,
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
-    /// What it shows of itself.
+    /// The view that readers compute the status from.
     view: watch::Sender<SessionView>,
     loader: OnceCell<Arc<Loader>>,
     /// The warming of the layer cache, in the background.
     warming: JoinSet<()>,
-    /// What the last `up` left to be done before the next one looks at anything.
+    /// Work of the last `up` that has to end before the next `up` looks at anything.
     unfinished: JoinSet<()>,
 }
 
@@ -235,7 +235,7 @@ impl Session {
         Working::begin(self.view.clone(), purpose)
     }
 
-    /// Reads the project and its Compose files. From before that on, a change of what the plan is made from is told.
+    /// Reads the project and its Compose files. Their watch begins before, so every later change is reported.
     ///
     /// # Errors
     /// As [`crate::config::load`].
@@ -250,7 +250,7 @@ impl Session {
             .await
     }
 
-    /// Follows the files that the plan was made from: a change of one is told.
+    /// Watches the files that the plan was made from, and reports their changes.
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`].
@@ -280,7 +280,7 @@ impl Session {
         };
         while self.warming.try_join_next().is_some() {}
         self.warming.spawn(async move {
-            // Nothing but speed is lost; the log tells why.
+            // Nothing but speed is lost; the log says why.
             if let Err(error) = loader.warm_cache().await {
                 ui::log(format_args!("warming the layer cache: {error}"));
             }

@@ -1,10 +1,11 @@
-//! Keeps a relay running in a node for as long as the session lives: brought there and started through
-//! one Docker exec, started again when it ends. While there is none, connections go over the API server.
+//! Keeps a relay running in a node for as long as the session lives: one Docker exec copies the program into the node
+//! and starts it, and devk starts it again when it ends. While no relay runs, connections go over the API server.
 //!
-//! Invariant: nothing of it stays in the node. The program is unlinked before it runs, and it ends when
-//! its standard input does, which even a kill -9 of this process closes.
+//! Invariant: nothing of the relay stays in the node. The program is unlinked before it runs, and it ends when its
+//! standard input ends, which even a kill -9 of this process closes.
 //!
-//! Connections through it end with it: it ends with its node, whose pods may not have said goodbye.
+//! Connections through the relay end with the relay: the relay ends with its node, and the pods of a killed node may
+//! not have sent their FIN.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! What the session tells of itself.
+//! The status of a session, as it is sent to clients.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ pub struct SessionStatus {
     /// That reconcile.
     #[serde(default)]
     pub reconcile: Option<ReconcileStatus>,
-    /// What the last `up` came to.
+    /// The outcome of the last `up`.
     pub outcome: Option<Outcome>,
     pub forwards: Vec<ForwardStatus>,
     pub relay: RelayStatus,

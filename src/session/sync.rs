@@ -1,5 +1,5 @@
-//! The session's engines: one for every image that devk builds, and for the image before it as long as
-//! containers run that.
+//! The session's engines: one for every image that devk builds, and one for the previous image as long as
+//! containers run it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Syncing {
         self.engines.subscribe()
     }
 
-    /// Changes whenever what an engine tells may be another.
+    /// Changes whenever the status of an engine may have changed.
     pub fn progress(&self) -> watch::Receiver<()> {
         self.around.progress.subscribe()
     }
@@ -104,7 +104,7 @@ impl Syncing {
             let clients = self.around.clients.clone();
             let sender = self.containers.clone();
             containers::watch(namespace, clients, sender, self.cancel.clone());
-            // Before anything is looked at anew.
+            // Before anything is looked at again.
             if let Err(error) = image::remove_looks(docker, namespace).await {
                 ui::log(format_args!(
                     "removing what an earlier session left: {error}"
@@ -238,10 +238,12 @@ impl Verifier {
     /// Compares all of it as it is now.
     ///
     /// # Errors
-    /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
+    /// [`crate::error::Code::ClusterUnreachable`] while the cluster does not answer.
     pub async fn verify(&self) -> Result<Comparison> {
         let Some(client) = self.clients.borrow().clone() else {
-            return Err(Error::new(Code::ClusterUnreachable, "the cluster is away").hint("devk up"));
+            return Err(
+                Error::new(Code::ClusterUnreachable, "the cluster does not answer").hint("devk up"),
+            );
         };
         let engines = self.engines.borrow().clone();
         let containers = self.containers.borrow().clone();
@@ -267,7 +269,7 @@ impl Verifier {
 fn unseen(Settings { image, .. }: &Settings) -> Error {
     Error::new(
         Code::SyncUnchecked,
-        format!("what of image `{image}` is synced is not known yet"),
+        format!("the sync rules of image `{image}` are not checked yet"),
     )
     .evidence(
         "Docker does not have the image, so its files cannot be compared with the build context",
@@ -275,7 +277,7 @@ fn unseen(Settings { image, .. }: &Settings) -> Error {
     .hint("devk up -d")
 }
 
-/// What `devk status` tells of engines: those of earlier images only while containers run them.
+/// The engines that `devk status` shows: those of earlier images only while containers run them.
 pub fn status(engines: &Engines) -> Vec<SyncStatus> {
     engines
         .iter()

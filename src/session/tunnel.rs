@@ -6,9 +6,9 @@
 //! broken connection as a clean end.
 //!
 //! The protocol has no half-close. When the local client ends its side, the pod's side stays open for
-//! as long as the pod answers: closing it would drop the answer. What the client meant is read off who
-//! spoke last: one that ended right after it spoke awaits an answer, one that ended after it was
-//! answered is done.
+//! as long as the pod answers: closing it would drop the answer. Who sent last decides how long devk
+//! waits: a client that ended right after it sent something awaits an answer; a client that ended after an answer is
+//! done.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};

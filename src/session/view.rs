@@ -1,5 +1,5 @@
-//! What a session shows of itself. Any number of readers compute its status from that or follow it, at any moment, and
-//! ask nobody: the status never waits for an `up`.
+//! The view of a session: a snapshot behind a watch channel. Any number of readers compute the status from the view or
+//! follow it, at any moment, so the status never waits for an `up`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::ports::Forward;
 use crate::program::Build;
 use crate::sync::readiness::Engines;
 
-/// The least time between two statuses that a follower is told.
+/// The least time between two statuses that a follower gets.
 const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A session as it is seen from outside. It is cheap to clone: what changes by itself stands behind receivers and
+/// A session as it is seen from outside. It is cheap to clone: what changes by itself is behind receivers and
 /// shared counters, and is read when a status is computed.
 #[derive(Debug, Clone)]
 pub struct SessionView {
@@ -31,7 +31,7 @@ pub struct SessionView {
     pub(super) at_work: Option<AtWork>,
     pub(super) relay: watch::Receiver<relay::RelayState>,
     pub(super) engines: watch::Receiver<Engines>,
-    /// Changes whenever what an engine tells may be another.
+    /// Changes whenever the status of an engine may have changed.
     pub(super) progress: watch::Receiver<()>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct AtWork {
 pub enum Purpose {
     /// The request of a client, by its number.
     Request(u64),
-    /// Changes, by the names of what they make anew.
+    /// Changes that are not live yet, by the names of images, or `plan`.
     Changes(String),
 }
 
@@ -124,9 +124,9 @@ pub struct Follower {
     relay: watch::Receiver<relay::RelayState>,
     engines: watch::Receiver<Engines>,
     progress: watch::Receiver<()>,
-    /// The status that was told last, without its traffic.
+    /// The last status that the follower got, without its traffic.
     told: Option<SessionStatus>,
-    /// The moment from which on the next one may be told.
+    /// The moment from which on the follower may get the next status.
     next: Instant,
 }
 
@@ -144,7 +144,7 @@ impl Follower {
     }
 
     /// The status now the first time, and then whenever it has changed; the counters of traffic alone are no change.
-    /// What changes faster than a reader may be told comes as one. After the end of the session it pends for ever.
+    /// Several changes within [`STATUS_INTERVAL`] come as one. After the end of the session the call pends for ever.
     pub async fn next(&mut self) -> SessionStatus {
         loop {
             sleep_until(self.next).await;

@@ -1,4 +1,4 @@
-//! What the steps `bridge.…` of an `up` do.
+//! The steps `bridge.…` of an `up`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;

@@ -38,11 +38,12 @@ pub struct UpRequest {
     pub environment: Environment,
 }
 
-/// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
+/// How often the port table is made again because another process took a port first. From the second time on, no other
+/// devk can take one.
 const MAX_HOLD_RETRIES: u32 = 3;
 
-/// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is begun
-/// to be written after that.
+/// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is
+/// begun to be written after that.
 #[derive(Debug, Default)]
 pub struct Overtaken {
     /// Builds and loads.
@@ -59,9 +60,9 @@ impl Overtaken {
     }
 }
 
-/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
-/// listener is bound. Of `changes` only the images are looked at that they concern: another one keeps its reference, and
-/// so its containers with all that was synced into them. None: every image is looked at.
+/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every listener is bound.
+/// Of `changes` only the images are looked at that they concern: another one keeps its reference, and so its containers
+/// with all that was synced into them. None: every image is looked at.
 ///
 /// # Errors
 /// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
@@ -217,12 +218,12 @@ fn rows(observed: &Observed) -> Vec<Forward> {
 /// A session is one project's: its lock, its ports and its namespace are.
 fn other_project(now: &Project, id: &str) -> Error {
     let message = format!(
-        "devk.yaml is project `{}` now, and this is the session of `{id}`",
+        "devk.yaml names project `{}` now, and this session is that of `{id}`",
         now.id
     );
     Error::new(Code::SessionProject, message)
         .at(&now.file, None)
-        .evidence(format!("what runs of `{id}` goes on as it was"))
+        .evidence(format!("the stack of `{id}` keeps running unchanged"))
         .hint(format!(
             "devk up -d    # a session of its own for `{}`",
             now.id

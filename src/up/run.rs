@@ -1,4 +1,4 @@
-//! One run of a plan: its steps, and what came of each.
+//! One run of a plan: its steps and their results.
 
 mod actions;
 
@@ -41,7 +41,7 @@ pub(super) struct Run<'a> {
     /// The backend of devk's Service, once the Service has one.
     backend: watch::Sender<Option<Backend>>,
     overtaken: &'a Overtaken,
-    /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made anew.
+    /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made again.
     waits: CancellationToken,
 }
 
@@ -112,7 +112,7 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    /// What it came to. `since` is when it began.
+    /// The outcome of the run, which began at `since`.
     pub(super) fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
         let Self {
             project,
@@ -227,14 +227,14 @@ impl<'a> Run<'a> {
             })
     }
 
-    /// Whether a build gave an image that was there before: then the plan is made anew with the reference of that.
+    /// Whether a build gave an image that existed before: then the plan is made again with the reference of that image.
     pub(super) fn is_to_be_planned_anew(&self) -> bool {
         self.waits.is_cancelled() && !self.overtaken.waits.is_cancelled()
     }
 
     fn why_ended(&self) -> &'static str {
         match self.is_to_be_planned_anew() {
-            true => "an image is the same as before: this is planned anew",
+            true => "an image is the same as before: devk plans again",
             false => "newer changes came meanwhile",
         }
     }

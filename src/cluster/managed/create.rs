@@ -1,4 +1,4 @@
-//! How a cluster comes to be devk's: made by its provider, or adopted; then pinned.
+//! Creates a cluster with its provider, or adopts one; then pins the cluster.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ impl ManagedCluster {
 
     /// Leaves the mark of an attempt, whatever becomes of it.
     async fn begin(&self) -> Result<Creation> {
-        // A creation that was cut off had brought the network.
+        // An interrupted creation had created the network.
         let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
         let (lacks_network, (engine, now)) =
             tokio::try_join!(self.lacks_network(), self.engine.identity())?;
@@ -69,13 +69,13 @@ impl ManagedCluster {
         let access = self
             .pin_now(&self.nodes().await?, true, network_created)
             .await?;
-        // After the pin: a cluster that devk made must not be taken for somebody else's.
+        // After the pin: a cluster that devk created must not count as adopted.
         creation::forget(&self.dir)?;
         Ok(access)
     }
 
     /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
-    /// anew has another node container; it is adopted, and no longer devk's to remove.
+    /// again has another node container; it is adopted, and no longer devk's to remove.
     pub(super) async fn adopt(
         &self,
         nodes: &[Node],
@@ -155,7 +155,7 @@ impl ManagedCluster {
         let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
         Error::new(Code::ImageRegistry, message)
             .evidence("devk brings images to containerd alone")
-            .hint("remove that cluster, and `devk up` makes it anew; or `cluster: {name: …}` in devk.yaml for another")
+            .hint("remove that cluster, and `devk up` creates it again; or `cluster: {name: …}` in devk.yaml for another")
     }
 
     /// True if it had to be waited for: then somebody has just started the nodes.

@@ -1,4 +1,4 @@
-//! Keys without `?`: what stands before a `:` turns out to be a key only when the `:` is seen, so the
+//! Keys without `?`: the text before a `:` turns out to be a key only when the `:` is read, so the
 //! scanner remembers, for each open bracket, the token that may be one.
 
 use super::{Fallible, fault};

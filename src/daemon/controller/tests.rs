@@ -35,7 +35,7 @@ pub(crate) fn from(dir: impl AsRef<Path>) -> UpRequest {
 /// A reconcile that has begun, and ends as the test says.
 struct Begun {
     dir: PathBuf,
-    /// The names of what is looked at anew; None: everything.
+    /// The names of what is looked at again; None: everything.
     changed: Option<String>,
     /// Its builds and loads are given up.
     builds: CancellationToken,

@@ -1,7 +1,8 @@
-//! Only what the node lacks: Docker pushes to devk, which pipes it straight into the node's `ctr import`.
+//! Loads only the layers that the node lacks: Docker pushes to devk, and devk pipes the layers into the node's
+//! `ctr import`.
 //!
-//! Everything that takes long overlaps: the node lists what it has and starts its importer while Docker
-//! begins to push, and what Docker has compressed is on its way while it compresses the next layer.
+//! Slow work overlaps: the node lists its layers and starts its importer while Docker begins to push, and devk sends
+//! one layer to the node while Docker compresses the next one.
 
 use std::future::ready;
 use std::pin::pin;

@@ -1,9 +1,9 @@
-//! Where Docker pushes to: a listener on the loopback device that knows nothing but the pushes under way.
+//! The listener that Docker pushes to, on the loopback device. It answers only for pushes under way.
 //!
-//! Docker speaks plain HTTP to 127.0.0.0/8, but tries TLS first and only gives it up for an answer that
-//! begins like HTTP: hyper's answer to what it cannot read does. Each push has a name that nobody can guess.
-//! Names are used again, since Docker asks more readily for blobs that it sent to the same name before, and
-//! remembers only so many names.
+//! Docker speaks plain HTTP to 127.0.0.0/8, but tries TLS first, and falls back only if the answer begins like HTTP;
+//! hyper's answer to a request that it cannot parse does. Each push has a random repository name. devk uses a name
+//! again, since Docker first asks whether blobs are there that it sent to the same name before, and remembers only so
+//! many names.
 
 use std::collections::HashMap;
 use std::convert::Infallible;

@@ -1,4 +1,4 @@
-//! What devk asks of the Engine: push an image to devk, and forget the name that this needed.
+//! Requests to the Engine: push an image to devk, and remove the tag that the push needed.
 
 use bollard::Docker;
 use bollard::models::SystemInfo;

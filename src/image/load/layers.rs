@@ -1,4 +1,4 @@
-//! The layers of an image, and what of them a load can leave out.
+//! The layers of an image, and which of them a load can leave out.
 //!
 //! A layer has three names: the digest of its content (`diffID`), the digest of the compressed blob that
 //! carries it, and the name of the file system that it makes together with all the layers below it (chain

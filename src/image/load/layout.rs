@@ -1,7 +1,8 @@
-//! What Docker pushed, as the tar of an OCI image layout without the blobs that the node can do without.
+//! The pushed blobs as the tar of an OCI image layout, without the blobs that the node does not need.
 //!
 //! The index that makes an image of the blobs comes last, and only if every layer is accounted for:
-//! it was pushed just now, or the node has unpacked it. An importer that gets no index makes no image.
+//! a layer counts if it was pushed just now, or if the node has unpacked it. An importer that gets no index creates no
+//! image.
 
 use std::collections::BTreeSet;
 

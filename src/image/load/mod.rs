@@ -1,5 +1,5 @@
-//! Loading images into nodes: of an image that devk builds, only what the node lacks; else all of it.
-//! Either way the node is asked afterwards what arrived.
+//! Loads images into nodes: only the missing layers of an image that devk builds, and all layers of other images. In
+//! both cases devk asks the node afterwards what arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

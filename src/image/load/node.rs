@@ -165,7 +165,7 @@ impl NodeContainer<'_> {
                 Some(image) if image.noticed => return Ok(image),
                 Some(_) if Instant::now() < deadline => {}
                 Some(_) => {
-                    let message = "containerd has it, and the kubelet's side of it takes no notice";
+                    let message = "containerd has the image, and its CRI plugin, which the kubelet asks, does not list it";
                     return Err(Error::new(Code::ImageLoad, message).hint(hint()));
                 }
                 None => {

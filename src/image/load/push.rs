@@ -1,7 +1,7 @@
 //! One push from Docker to devk: the push half of the OCI distribution protocol, as far as Engines speak it.
 //!
-//! What Docker is told to be there it does not send; what it does send is handed on as it completes,
-//! the tagged manifest last. Blobs wait in files without a name, for their size is only known at their end.
+//! Docker does not send a blob that devk reports as present. devk passes each blob on as soon as it is complete, the
+//! tagged manifest last. Until then the blob is in an unnamed file, since its size is known only at its end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

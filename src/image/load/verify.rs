@@ -1,5 +1,5 @@
-//! Whether what a node has is what Docker has. Importers have reported success for images that never came
-//! or came changed.
+//! Compares the image in a node with the image in Docker. Importers have reported success for images that never arrived
+//! or arrived changed.
 
 use bollard::models::ImageInspect;
 use serde::Deserialize;

@@ -1,4 +1,4 @@
-//! The charts that stand in folders of the user's: a release's own, and those that it reaches through `file://`.
+//! Charts in folders of the user: a release's own chart, and the charts that it depends on through `file://`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

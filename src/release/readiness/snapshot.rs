@@ -113,7 +113,7 @@ pub(super) struct NamespaceSnapshot {
 /// Finds the pods that speak for a workload.
 type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
 
-/// How a workload stands.
+/// The state of a workload.
 #[derive(Debug)]
 pub(super) struct Assessment<'a> {
     pub(super) workload: &'a Workload,

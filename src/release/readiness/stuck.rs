@@ -1,6 +1,6 @@
-//! A broken pod that its StatefulSet waits for: in the default order it replaces no pod by a newer revision before that pod
-//! is ready, so the fix of what broke it would never come. Kubernetes leaves it to whoever applied the fix to remove the
-//! pod ("forced rollback" in its documentation of StatefulSets).
+//! A broken pod that its StatefulSet waits for: in the default order it replaces no pod by a newer revision before that
+//! pod is ready, so the fix of what broke it would never come. Kubernetes leaves it to whoever applied the fix to
+//! remove the pod ("forced rollback" in its documentation of StatefulSets).
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -30,7 +30,7 @@ impl StuckPod {
         }
     }
 
-    /// Removes it. What the API server refuses is told, and left to the user.
+    /// Removes the broken pod. If the API server refuses, devk reports the error and leaves the pod to the user.
     pub(super) async fn remove(&self, client: &Client, step: &Step) {
         let Self {
             name,

@@ -300,7 +300,7 @@ async fn a_connection_that_waited_in_vain_is_reset_and_says_why() {
         error.message,
         "no Ready pod behind Service `api` in namespace `ns` for 0 s"
     );
-    assert_eq!(error.evidence, ["the cluster is away"]);
+    assert_eq!(error.evidence, ["the cluster does not answer"]);
 }
 
 #[tokio::test]

@@ -42,8 +42,8 @@ impl Stream {
         }
     }
 
-    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN_TIMEOUT`]: it goes on,
-    /// and the shell waits for it and serves nothing more.
+    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN_TIMEOUT`]: it goes
+    /// on, and the shell waits for it and serves nothing more.
     ///
     /// # Errors
     /// [`Trouble::Lost`].

@@ -88,8 +88,8 @@ impl Run<'_> {
         } = self.observed;
         let (lock, access) = cluster.ensure(step).await?;
         self.is_as_observed(&access)?;
-        // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the images
-        // take.
+        // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the
+        // images take.
         namespace::ensure(&access.client, &self.project.id, owner).await?;
         drop(lock);
         self.session.lead_to(&engine.docker, &access);
@@ -107,7 +107,7 @@ impl Run<'_> {
         match &self.observed.access {
             Some(seen) if seen.pin.uid != access.pin.uid => {
                 let text = format!(
-                    "cluster `{}` was made anew while this was planned",
+                    "cluster `{}` was replaced while devk made the plan",
                     self.project.cluster.name
                 );
                 Err(Error::new(Code::ClusterPin, text).hint("devk up"))
@@ -247,7 +247,7 @@ impl Run<'_> {
             }
             ready = self.given_up(&fact.release) => match ready {
                 true => Err(no_pod(fact)),
-                // That is told already, and this is what follows from it.
+                // The failed step is reported already; this error follows from it.
                 false => Ok(Done::Nothing(format!("`release.ready/{}` did not end well; it waits for a pod", fact.release))),
             },
         }
@@ -292,7 +292,7 @@ fn no_pod(fact: &ForwardFact) -> Error {
     let forward = &fact.forward;
     Error::new(
         Code::ForwardNoPod,
-        format!("no Ready pod stands behind Service `{}`", forward.service),
+        format!("Service `{}` has no Ready pod", forward.service),
     )
     .evidence(format!(
         "{} is held; connections wait for a pod",
@@ -303,6 +303,6 @@ fn no_pod(fact: &ForwardFact) -> Error {
 
 fn unplanned(name: &str) -> Error {
     internal(&format!(
-        "`{name}` stands in the plan and not in the project"
+        "the plan names `{name}`, and the project does not"
     ))
 }
