@@ -299,8 +299,8 @@ impl Errors {
 pub(crate) struct Problems(pub(crate) Vec<Error>);
 
 impl Problems {
-    /// The value of a result; what is wrong instead is kept.
-    pub(crate) fn keep<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
+    /// The value of a result; the problems of a failed one are collected.
+    pub(crate) fn collect<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
         result
             .map_err(|problems| self.0.extend(problems.into().0))
             .ok()

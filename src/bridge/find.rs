@@ -56,9 +56,9 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
     let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database)
         .and_then(|()| overlap::unused(&database, &credentials.main, compose));
-    problems.keep(usable.map_err(|e| located(e, &config)));
-    let chart = problems.keep(chart(&config, given.charts).map_err(|e| located(e, &config)));
-    let server = problems.keep(reached(&given, compose, service, &credentials).await);
+    problems.collect(usable.map_err(|e| located(e, &config)));
+    let chart = problems.collect(chart(&config, given.charts).map_err(|e| located(e, &config)));
+    let server = problems.collect(reached(&given, compose, service, &credentials).await);
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems.0[..]) else {
         return Err(problems.into());
     };
@@ -218,7 +218,9 @@ async fn reached(
             .map_err(down)?,
         main: as_whom.main.clone(),
     };
-    let catalog = look(&login, container.is_some()).await.map_err(down)?;
+    let catalog = read_catalog(&login, container.is_some())
+        .await
+        .map_err(down)?;
     Ok(Server {
         login,
         published,
@@ -228,10 +230,10 @@ async fn reached(
 }
 
 /// Looks at the server; one whose container `runs` may have been started a moment ago.
-async fn look(login: &Login, runs: bool) -> Result<Catalog> {
+async fn read_catalog(login: &Login, runs: bool) -> Result<Catalog> {
     let deadline = tokio::time::Instant::now() + SERVER_START_TIMEOUT;
     loop {
-        match server::look(login).await {
+        match server::read_catalog(login).await {
             Err(e)
                 if e.code == Code::BridgeUnreachable
                     && runs

@@ -122,7 +122,7 @@ pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Err
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn look(login: &Login) -> Result<Catalog> {
+pub async fn read_catalog(login: &Login) -> Result<Catalog> {
     let client = connect(login, &login.main).await?;
     let failed = |e: tokio_postgres::Error| refused(login, &login.main, &e);
     let databases = databases(&client).await.map_err(failed)?;
@@ -389,7 +389,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let error = look(&login(closed)).await.unwrap_err();
+        let error = read_catalog(&login(closed)).await.unwrap_err();
         assert_eq!(error.code, Code::BridgeUnreachable);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
@@ -401,7 +401,7 @@ mod tests {
         let address = proxy.local_addr().unwrap();
         tokio::spawn(async move { while proxy.accept().await.is_ok() {} });
         assert_eq!(
-            look(&login(address)).await.unwrap_err().code,
+            read_catalog(&login(address)).await.unwrap_err().code,
             Code::BridgeUnreachable
         );
     }

@@ -9,6 +9,7 @@ mod creation;
 mod existing;
 #[cfg(test)]
 pub(crate) mod fake;
+mod freshness;
 mod k3d;
 mod kind;
 mod kubeconfig;
@@ -20,7 +21,6 @@ mod network;
 mod nodes;
 pub mod pin;
 mod provider;
-mod restart;
 mod runtime;
 pub mod sleep;
 mod tool;

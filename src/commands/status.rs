@@ -128,7 +128,7 @@ pub(super) async fn status(
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
     let (state, seen) = match cluster.state().await {
-        Ok(state) => (state.word(), look(&cluster, &state, project).await),
+        Ok(state) => (state.word(), read_cluster(&cluster, &state, project).await),
         // Only its API server knows the state of an existing cluster.
         Err(error) => ("unknown", Err(error)),
     };
@@ -177,7 +177,7 @@ pub(super) async fn status(
     })
 }
 
-async fn look(
+async fn read_cluster(
     cluster: &ManagedCluster,
     state: &State,
     project: &Project,

@@ -151,7 +151,7 @@ impl Walk<'_, '_> {
         let (Some(mut base), Some(service)) = (base, services.get(name).cloned()) else {
             return Ok(None);
         };
-        self.reader.keep(&base)?;
+        self.reader.count_kept(&base)?;
         if resetting {
             reset::apply_to_service(&mut base, name, &services.resets);
         }

@@ -121,11 +121,11 @@ impl Reader {
         }
     }
 
-    /// Counts values that stay.
+    /// Counts the values of the result.
     ///
     /// # Errors
     /// Too many of them.
-    pub(super) fn keep(&mut self, node: &YamlNode) -> Result<()> {
+    pub(super) fn count_kept(&mut self, node: &YamlNode) -> Result<()> {
         self.values += node.size();
         if self.values > MAX_VALUES {
             Err(too_much(node, MAX_VALUES))
@@ -195,7 +195,7 @@ impl Reader {
     ) -> Result<YamlNode, Errors> {
         let Document { mut root, resets } = document;
         mapping(&root)?;
-        self.keep(&root)?;
+        self.count_kept(&root)?;
         interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
         extends::apply(self, &mut root, file, &resets, batch)?;
         let mut base =

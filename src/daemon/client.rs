@@ -207,7 +207,7 @@ impl Following {
     /// # Errors
     /// As [`status`].
     pub async fn next(&mut self) -> Result<Option<SessionStatus>> {
-        told(&mut self.0).await
+        request_status(&mut self.0).await
     }
 }
 
@@ -229,10 +229,10 @@ async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> 
         .write
         .send(&Request::Status { follow: false })
         .await;
-    told(&mut connection).await
+    request_status(&mut connection).await
 }
 
-async fn told(connection: &mut Connection) -> Result<Option<SessionStatus>> {
+async fn request_status(connection: &mut Connection) -> Result<Option<SessionStatus>> {
     match connection.read.next().await? {
         Some(Reply::Status { status }) => Ok(Some(status)),
         None => Ok(None),

@@ -251,7 +251,7 @@ impl<R: Reconcile> Controller<R> {
                 // That one may be refused or cut off.
                 self.pending = seen;
             }
-            ended => tell(step, ended),
+            ended => report(step, ended),
         }
     }
     /// Anything newer ends it; the answer is also whether a client's request did.
@@ -304,7 +304,7 @@ fn is_ready(ended: &Ended) -> bool {
 }
 
 /// Ends the step of changes with the result of their reconcile.
-fn tell(step: Step, ended: Ended) {
+fn report(step: Step, ended: Ended) {
     match ended {
         Ok(outcome) if outcome.ready => step.done("live"),
         Ok(outcome) => {

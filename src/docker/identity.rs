@@ -22,7 +22,7 @@ impl Engine {
     /// [`DockerRequest`](crate::error::Code::DockerRequest).
     pub async fn id(&self) -> Result<&str> {
         self.id
-            .get_or_try_init(|| async { Ok(self.told().await?.0) })
+            .get_or_try_init(|| async { Ok(self.query().await?.0) })
             .await
             .map(String::as_str)
     }
@@ -32,7 +32,7 @@ impl Engine {
     /// # Errors
     /// As [`Self::id`].
     pub async fn identity(&self) -> Result<(Identity, Timestamp)> {
-        let (first, (again, clock)) = tokio::try_join!(self.id(), self.told())?;
+        let (first, (again, clock)) = tokio::try_join!(self.id(), self.query())?;
         let id = if first == again { again } else { String::new() };
         Ok((
             Identity {
@@ -51,7 +51,7 @@ impl Engine {
         Ok(kept.id.is_empty() || self.id().await? == kept.id)
     }
 
-    async fn told(&self) -> Result<(String, Timestamp)> {
+    async fn query(&self) -> Result<(String, Timestamp)> {
         let refused = |e| request_failed("the Engine does not say which one it is", &e);
         let info = self.docker.info().await.map_err(refused)?;
         let clock = info

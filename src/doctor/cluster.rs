@@ -39,7 +39,7 @@ pub enum PinFacts {
     Broken(crate::error::Error),
 }
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     engine: &Result<Engine>,
     project: Result<&Project, &Missing>,
     paths: &Paths,

@@ -31,7 +31,7 @@ pub struct Leftovers {
 }
 
 /// Looks through devk's state, and at what Docker and the cluster have of it.
-pub async fn look(
+pub async fn inspect(
     paths: &Paths,
     engine: Option<&Engine>,
     cluster: Option<&ClusterFacts>,

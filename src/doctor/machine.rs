@@ -38,7 +38,7 @@ pub struct Machine {
 /// The folder with the kernel's inotify limits.
 pub(super) const INOTIFY_DIR: &str = "/proc/sys/fs/inotify";
 
-pub(super) fn look(docker: Option<&Docker>) -> Machine {
+pub(super) fn inspect(docker: Option<&Docker>) -> Machine {
     let root = docker
         .and_then(|docker| docker.root.clone())
         .filter(|dir| dir.is_dir());

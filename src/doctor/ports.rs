@@ -40,7 +40,7 @@ pub struct Ports {
 }
 
 /// Looks at leases, the running session and listeners. `containers` and `compose` are seen already.
-pub async fn look(
+pub async fn inspect(
     project: Result<&Project, &Missing>,
     paths: &Paths,
     compose: Option<&Compose>,

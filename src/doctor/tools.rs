@@ -54,7 +54,7 @@ pub struct Tools {
     pub kubectl: Result<String>,
 }
 
-pub(super) async fn look(environment: &Environment) -> Tools {
+pub(super) async fn inspect(environment: &Environment) -> Tools {
     let ask = |tool| ask(tool, environment);
     let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
     Tools {

@@ -52,12 +52,12 @@ impl SameImages {
         Some((before, known.id))
     }
 
-    /// Looks whether what has just been built was there before, by another tag. That one is the answer then: the new
-    /// tag is taken away, and noted to mean the same.
+    /// Returns the earlier reference of an image that was just built, if the image existed before by another tag. Then
+    /// the new tag is removed, and noted as a name of the same image.
     ///
     /// # Errors
     /// [`crate::error::Code::DockerRequest`], [`crate::error::Code::StateIo`].
-    pub async fn keep(
+    pub async fn reuse(
         &self,
         docker: &Docker,
         built: &ImageRef,

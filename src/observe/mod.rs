@@ -73,8 +73,8 @@ pub async fn observe(
     bridging: Bridging,
 ) -> Result<Observed, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.keep(compose);
-    let Some((engine, helm)) = problems.keep(tools(project, paths, environment).await) else {
+    let compose = problems.collect(compose);
+    let Some((engine, helm)) = problems.collect(tools(project, paths, environment).await) else {
         return Err(problems.into());
     };
     let handle = ManagedCluster::of(&engine, &project.cluster, paths);
@@ -88,9 +88,9 @@ pub async fn observe(
     );
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
     let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
-    let taken = problems.keep(taken);
-    let cluster = problems.keep(cluster);
-    let draft = problems.keep(draft);
+    let taken = problems.collect(taken);
+    let cluster = problems.collect(cluster);
+    let draft = problems.collect(draft);
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
         (taken, cluster, draft, &problems.0[..])
     else {
@@ -101,7 +101,7 @@ pub async fn observe(
             unchanged: &[],
             same: SameImages::of(&paths.project(&project.id)),
         };
-        problems.keep(known.images(project, &stand_in_forwards(project)).await);
+        problems.collect(known.images(project, &stand_in_forwards(project)).await);
         return Err(problems.into());
     };
     let seen = FirstLook {
@@ -201,15 +201,15 @@ async fn tools(
     environment: &Environment,
 ) -> Result<(Engine, Helm), Errors> {
     let mut problems = Problems::default();
-    let engine = problems.keep(docker::connect(environment).await);
-    let helm = problems.keep(Helm::find(environment));
+    let engine = problems.collect(docker::connect(environment).await);
+    let helm = problems.collect(Helm::find(environment));
     match (engine, helm) {
         (Some(engine), Some(helm)) => Ok((engine, helm)),
         (Some(engine), None) => {
             // Where helm is missing, so may be what makes the cluster.
             let owner = Owner::of(&project.root, paths).await;
             let handle = ManagedCluster::of(&engine, &project.cluster, paths);
-            problems.keep(cluster(&handle, project, &owner).await);
+            problems.collect(cluster(&handle, project, &owner).await);
             Err(problems.into())
         }
         (None, _) => Err(problems.into()),

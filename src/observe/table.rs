@@ -61,8 +61,8 @@ pub async fn table(
     switch: Switch,
 ) -> Result<Table, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.keep(compose::of_project(project, environment));
-    let helm = problems.keep(Helm::find(environment));
+    let compose = problems.collect(compose::of_project(project, environment));
+    let helm = problems.collect(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
         return Err(problems.into());
     };

@@ -98,9 +98,9 @@ pub async fn prepare(
         decided,
     } = *given;
     let mut problems = Problems::default();
-    let files = problems.keep(values::resolve_files(&release.values, resolve));
-    let set = problems.keep(values::resolve_set(&release.set, &release.origin, resolve));
-    let chart = problems.keep(Chart::open(release, helm, &paths.cache).await);
+    let files = problems.collect(values::resolve_files(&release.values, resolve));
+    let set = problems.collect(values::resolve_set(&release.set, &release.origin, resolve));
+    let chart = problems.collect(Chart::open(release, helm, &paths.cache).await);
     let (Some(files), Some(set), Some(chart)) = (files, set, chart) else {
         return Err(problems.into());
     };

@@ -75,7 +75,7 @@ pub async fn wait_ready(
             _ = tick.tick() => {}
             () = &mut deadline => return wait.timed_out(timeout, workloads, &watched).await,
         }
-        if watched.iter().all(Watched::is_synced) && wait.look(workloads, &watched).await? {
+        if watched.iter().all(Watched::is_synced) && wait.poll(workloads, &watched).await? {
             return Ok(());
         }
     }
@@ -117,7 +117,7 @@ impl Wait<'_> {
     }
 
     /// Judges the present state; true when all is ready.
-    async fn look(&mut self, workloads: &[Workload], watched: &[Watched]) -> Result<bool> {
+    async fn poll(&mut self, workloads: &[Workload], watched: &[Watched]) -> Result<bool> {
         let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
         let assessments = assess(workloads, &snapshots);
         if assessments.iter().all(Assessment::is_ready) {

@@ -97,7 +97,7 @@ impl Forwarder {
         reporter: Reporter,
         cancel: CancellationToken,
     ) -> Self {
-        let relay = relay::keep(sites, cancel.clone());
+        let relay = relay::keep_running(sites, cancel.clone());
         Self {
             clients,
             relay,

@@ -84,7 +84,7 @@ impl Relay {
 pub type RelayState = Result<Relay, String>;
 
 /// Keeps a relay wherever `sites` says, until `cancel`.
-pub fn keep(
+pub fn keep_running(
     sites: watch::Receiver<Option<Site>>,
     cancel: CancellationToken,
 ) -> watch::Receiver<RelayState> {
@@ -101,7 +101,7 @@ async fn keep_at(site: Option<Site>, states: watch::Sender<RelayState>) {
     loop {
         let began = Instant::now();
         let why = match timeout(START_TIMEOUT, Running::start(&site)).await {
-            Ok(Ok(running)) => running.tell(&states).await,
+            Ok(Ok(running)) => running.report(&states).await,
             Ok(Err(why)) => why,
             Err(_) => format!("it did not start within {} s", START_TIMEOUT.as_secs()),
         };
@@ -154,7 +154,7 @@ impl Running {
     }
 
     /// Publishes the relay until it is gone, and says how it went.
-    async fn tell(mut self, states: &watch::Sender<RelayState>) -> String {
+    async fn report(mut self, states: &watch::Sender<RelayState>) -> String {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;

@@ -79,7 +79,7 @@ pub struct SentBytes {
 }
 
 impl SentBytes {
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
+    pub(super) fn record(&mut self, bytes: &[u8]) {
         self.too_much |= self.bytes.len() + bytes.len() > MAX_REPEATED_BYTES;
         if self.too_much {
             self.bytes = Vec::new();
@@ -227,7 +227,7 @@ async fn upload(
         };
         talk.pod_last.store(false, Relaxed);
         if !talk.answered.load(Relaxed) {
-            sent.keep(&frame[1..=count]);
+            sent.record(&frame[1..=count]);
         }
         if let Err(error) = pod.send(Message::binary(frame[..=count].to_vec())).await {
             return Side::PodGone(chain(&error));

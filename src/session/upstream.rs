@@ -210,7 +210,7 @@ mod tests {
         let ((server, to), api) = (listen().await, FakeApi::start(&[]).await);
         let upstream = open(Ok(served().await), &api, to).await.unwrap();
         let ((mut client, mut local), mut sent) = (client().await, SentBytes::default());
-        sent.keep(b"GET / HTTP/1.1\r\n");
+        sent.record(b"GET / HTTP/1.1\r\n");
         client.write_all(b"host: shop\r\n\r\n").await.unwrap();
         client.shutdown().await.unwrap();
         let pod = async {

@@ -7,7 +7,7 @@ use crate::cluster::creation::{self, Creation};
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::pin::{self, Pin};
 use crate::cluster::tool::Tool;
-use crate::cluster::{Access, State, client, network, restart, runtime};
+use crate::cluster::{Access, State, client, freshness, network, runtime};
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 use crate::ui::event::Step;
@@ -109,7 +109,7 @@ impl ManagedCluster {
         creation::forget(&self.dir)?;
         if restarted {
             let starts = nodes::starts(&self.engine.docker, nodes).await?;
-            restart::wait_until_fresh(&access.client, &starts, step).await?;
+            freshness::wait_until_fresh(&access.client, &starts, step).await?;
         }
         Ok(access)
     }

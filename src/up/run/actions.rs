@@ -130,7 +130,7 @@ impl Run<'_> {
         let same = SameImages::of(&self.paths.project(&self.project.id));
         let kept = async {
             let id = image::build(engine, &self.project.id, config, &built.args, target, step);
-            same.keep(&engine.docker, target, &id.await?).await
+            same.reuse(&engine.docker, target, &id.await?).await
         };
         let kept = kept.await;
         // The tag that is not kept is no image to look at.
