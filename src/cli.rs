@@ -210,7 +210,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// All problems that kept it from its work.
+    /// All problems because of which the command did not do its work.
     pub fn run(self) -> Result<Exit, Errors> {
         let markdown = self.project.format == FormatArg::Markdown;
         if markdown && !matches!(self.command, Command::Ports(_)) {
