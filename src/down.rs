@@ -94,7 +94,7 @@ impl Down<'_> {
     /// Stops the stack, or with `delete` removes it. The session has ended before.
     ///
     /// # Errors
-    /// Whatever could not be stopped or removed; the rest is done all the same.
+    /// Everything that could not be stopped or removed; all other work is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
         let lock = self.lock(delete).await?;
         let reach = self.reach(delete, &lock).await?;
@@ -112,11 +112,11 @@ impl Down<'_> {
             Reach::Answers(access) => self.end_stack(&ending, access, &lock).await,
         };
         let mut problems: Vec<_> = ended.err().into_iter().collect();
-        // What a session that was killed looked into.
+        // Containers by which a killed session looked into images.
         let looks = image::remove_looks(&self.engine.docker, &self.project.id);
         problems.extend(looks.await.err());
         if delete {
-            // Those of a cluster that is gone went with it.
+            // Images in the nodes of a removed cluster are gone with it.
             let stays = reach
                 .access()
                 .filter(|_| matches!(ending, Ending::DeleteNamespace { .. }));
@@ -126,7 +126,7 @@ impl Down<'_> {
                     .await
                     .err(),
             );
-            // Kept if something is left, so that the next `down --delete` knows what it is about.
+            // Kept if something is left, so that the next `down --delete` finds it.
             if problems.is_empty() {
                 problems.extend(self.forget_all(&lock, others.is_empty()).await);
             }
@@ -134,8 +134,8 @@ impl Down<'_> {
         Errors::unless_empty(problems, ending)
     }
 
-    /// What devk knows of the project, and with the last project what it knows of a cluster of the user's own: its copy
-    /// of the user's credentials. The answer is what could not be removed.
+    /// Removes devk's state of the project, and with the last project of an existing cluster devk's copy of the user's
+    /// credentials. Returns the errors.
     async fn forget_all(&self, lock: &ClusterLock, is_last: bool) -> Vec<Error> {
         let mut problems = vec![];
         if self.cluster.is_existing() && is_last {
@@ -174,11 +174,11 @@ impl Down<'_> {
         }
         match self.cluster.state().await? {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
-                // It may have been started a moment ago.
+                // The cluster may have been started a moment ago.
                 Err(e) if e.code == Code::ClusterUnreachable => {
                     self.ensure(delete, &nodes, lock).await
                 }
-                // Its kubeconfig was lost, and with the pin it is fetched again.
+                // The kubeconfig was lost; with the pin devk fetches it again.
                 Ok(None) if self.cluster.is_pinned(&nodes)? => {
                     self.ensure(delete, &nodes, lock).await
                 }
@@ -301,7 +301,7 @@ impl Down<'_> {
         }
     }
 
-    /// Those that devk.yaml does not name any more, then its own, the last one first.
+    /// The orphaned releases, then those of devk.yaml, the last one first.
     async fn releases(&self, client: &kube::Client) -> Result<Vec<String>> {
         let named = self
             .project
@@ -316,12 +316,12 @@ impl Down<'_> {
             .collect())
     }
 
-    /// From Docker, and from the nodes of a cluster that stays.
+    /// Removes the project's images from Docker, and from the nodes of a cluster that stays.
     async fn remove_images(&self, stays: Option<&Access>) -> Result<()> {
         let docker = &self.engine.docker;
         let id = &self.project.id;
         let tags = image::remove_project_images(docker, id).await?;
-        // Where devk never built anything the nodes need not even have `ctr`.
+        // If devk never built an image, the nodes may lack `ctr`.
         let is_built = !(tags.is_empty() && self.project.images.is_empty());
         for node in stays
             .into_iter()
@@ -337,7 +337,7 @@ impl Down<'_> {
     fn forget(&self) -> Result<()> {
         Leases::open(&self.paths.state).release(&Lessee::from(self.project))?;
         render::forget(&self.paths.cache, &self.project.id)?;
-        // It lies elsewhere if the usual path is too long; a supervisor that was killed left it.
+        // The socket is in another folder if the usual path is too long; a killed supervisor leaves it there.
         socket::remove(self.paths, &self.project.id);
         remove_dir(&self.paths.project(&self.project.id))
     }

@@ -24,7 +24,7 @@ use crate::ui::event::Step;
 use crate::up::{self, Overtaken, UpRequest};
 
 /// How often a client's `up` starts again for newer changes: a program that always writes into a build context must not
-/// keep it from its answer.
+/// keep the client from its answer.
 const MAX_OVERTAKES: usize = 10;
 
 /// The outcome of an `up`, or why nothing was touched.
@@ -44,7 +44,7 @@ pub(super) enum Queued {
     Verifier { answer: oneshot::Sender<Verifier> },
 }
 
-/// What brings a session to what a request asks for.
+/// Brings a session to the state that a request asks for.
 pub(super) trait Reconcile {
     /// As [`up::up`].
     async fn reconcile(
@@ -56,7 +56,7 @@ pub(super) trait Reconcile {
     ) -> Ended;
 }
 
-/// The reconcile of a devk that is no test.
+/// The reconcile of the real devk.
 #[derive(Debug)]
 pub(super) struct BringUp {
     pub(super) paths: Paths,
@@ -120,7 +120,7 @@ impl<R: Reconcile> Controller<R> {
         let _end = self.end.clone().drop_guard();
         let end = self.end.clone();
         end.run_until_cancelled(self.work()).await;
-        // Who waits for an answer hears now that there will be none.
+        // Clients that wait for an answer see now that none will come.
         drop((self.requests, self.waiting));
         self.session.close().await;
     }

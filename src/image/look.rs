@@ -24,7 +24,7 @@ use super::{PROJECT_LABEL, USER_LABEL, own_user};
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Result, internal};
 
-/// Marks the containers that are made to be looked at.
+/// Marks the containers that devk creates to look into images.
 const LOOK_LABEL: &str = "dev.devk.look";
 
 /// Archives that are read at once.
@@ -33,10 +33,10 @@ const MAX_CONCURRENT_ARCHIVES: usize = 4;
 /// Blocks of an archive that may wait to be read.
 const MAX_QUEUED_BLOCKS: usize = 16;
 
-/// A folder that holds more bytes than these beside what is wanted of it, as one with packages does, is read in parts.
+/// A folder with more unwanted bytes than this, such as one with packages, is read in parts.
 const MAX_UNWANTED_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What is wanted of an image: absolute paths, and the folders that they were put into.
+/// The wanted paths of an image, absolute, and the folders that they were copied into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     pub roots: BTreeSet<PathBuf>,
@@ -53,7 +53,7 @@ pub struct FoundPath {
     pub gid: u64,
 }
 
-/// How an image says that it is run.
+/// The settings by which an image is run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageSettings {
     pub entrypoint: Vec<String>,
@@ -64,7 +64,7 @@ pub struct ImageSettings {
     pub volumes: Vec<String>,
 }
 
-/// What an image has at the places that were asked for. One behind a symbolic link of the image is not among them.
+/// What an image has at the wanted paths. Paths behind a symbolic link of the image are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageLook {
     pub found: BTreeMap<PathBuf, FoundPath>,
@@ -91,7 +91,7 @@ pub async fn look(
         return Ok(Some(ImageLook { found, settings }));
     }
     let made = make(docker.clone(), id, project_id.to_owned());
-    // Should nobody wait for it any more, it removes what it makes.
+    // If the caller drops the future, the task still removes the container.
     let made = tokio::spawn(made).await.map_err(|e| internal(&e))?;
     let container = match made {
         Ok(container) => container,
@@ -116,7 +116,7 @@ pub async fn triggers(docker: &Docker, reference: &str) -> Result<Option<Vec<Str
     Ok(image.map(|image| on_build(image).unwrap_or_default()))
 }
 
-/// Removes what a killed devk of this user left of its looks. Only whoever holds the project may do that.
+/// Removes the containers that a killed devk of this user left. The caller holds the project's lock.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
@@ -170,7 +170,7 @@ async fn make(docker: Docker, image: String, project_id: String) -> Result<Unsta
     let labels = labels(&project_id).map(|(label, value)| (label.to_owned(), value));
     let body = ContainerCreateBody {
         image: Some(image),
-        // An image that says no command makes no container.
+        // Docker creates no container of an image without a command.
         cmd: Some(vec!["none".to_owned()]),
         labels: Some(labels.into()),
         ..ContainerCreateBody::default()
@@ -190,11 +190,11 @@ async fn remove(docker: &Docker, id: &str) {
         .force(true)
         .v(true)
         .build();
-    // If it stays, the next session or `devk down` finds it.
+    // If the container stays, the next session or `devk down` removes it.
     let _ = docker.remove_container(id, Some(options)).await;
 }
 
-/// A container that is never started. Dropping it removes it.
+/// A container that is never started. Dropping the value removes the container.
 struct Unstarted {
     docker: Docker,
     id: String,
@@ -231,7 +231,7 @@ impl Unstarted {
         }
     }
 
-    /// Reads one path and all below it. What Docker does not give is not there.
+    /// Reads one path and all below it. A path that Docker does not return does not exist.
     async fn part(
         &self,
         path: PathBuf,
@@ -257,7 +257,7 @@ impl Unstarted {
         let mut ended = Ok(());
         while let Some(block) = stream.next().await {
             let goes_on = match block {
-                // Else nobody reads any more.
+                // Otherwise the reader is gone.
                 Ok(block) => to.send(block).await.is_ok(),
                 Err(DockerError::DockerResponseServerError { .. }) => false,
                 Err(error) => {
@@ -341,7 +341,7 @@ fn joined(parent: &Path, name: &Path) -> PathBuf {
     parent.join(normal.collect::<PathBuf>())
 }
 
-/// What to ask for first: the first step below each folder, so that what else is in the folder is not read.
+/// The paths to ask for first: one level below each folder, so that unwanted content of the folder is not read.
 fn tops(places: &Places) -> BTreeSet<PathBuf> {
     let firsts = places
         .roots

@@ -11,7 +11,7 @@ use crate::docker::request_failed;
 use crate::error::{Result, internal};
 use crate::paths::write_atomic;
 
-/// The contents that are remembered, those built last.
+/// The contents that the file holds, those built last.
 const MAX_CONTENTS: usize = 200;
 
 /// A content, by the tag that names it.
@@ -25,7 +25,7 @@ struct Content {
     id: String,
 }
 
-/// What a project's builds have shown.
+/// The record of contents whose builds gave the same image, one for each project.
 #[derive(Debug, Clone)]
 pub struct SameImages {
     file: PathBuf,
@@ -39,7 +39,7 @@ impl SameImages {
         }
     }
 
-    /// The image that the build of this content has given, and its ID in Docker, whether it is still there or not.
+    /// The image that the build of this content gave, and its ID in Docker; the image may be gone.
     pub fn before(&self, content: &ImageRef) -> Option<(ImageRef, String)> {
         let known = self
             .contents()
@@ -81,7 +81,7 @@ impl SameImages {
         Ok(Some(before))
     }
 
-    /// A file that is missing or broken is no knowledge: what is not known is built.
+    /// A missing or broken file counts as empty: unknown contents are built.
     fn contents(&self) -> Vec<Content> {
         let text = std::fs::read(&self.file).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()

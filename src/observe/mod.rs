@@ -38,7 +38,7 @@ use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
 use releases::{orphaned_releases, release_facts};
 
-/// What the plan is made of, and what its execution needs besides.
+/// The facts of the plan, and what its execution needs besides.
 #[derive(Debug)]
 pub struct Observed {
     pub engine: Engine,
@@ -46,24 +46,22 @@ pub struct Observed {
     pub cluster: ManagedCluster,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
-    /// As what is the project's is marked on the cluster.
+    /// The ownership record that marks the project's objects on the cluster.
     pub owner: Owner,
-    /// The stack beside it. None: there is no Compose file.
+    /// The Compose stack of the project. None: there is no Compose file.
     pub compose: Option<Compose>,
     pub images: Vec<BuiltImage>,
     /// In the order of devk.yaml.
     pub releases: Vec<PreparedRelease>,
-    /// To Compose's database, if the cluster is to use it.
+    /// The bridge to Compose's database, if the cluster is to use that database.
     pub bridge: Option<Bridge>,
     pub facts: Facts,
 }
 
-/// Looks at everything, in the environment of whoever asked for it; at the Compose files as they were read with the
-/// project.
+/// Observes everything, with the environment of the client that asked; the Compose files were read with the project.
 ///
 /// # Errors
-/// All problems that would keep `up` from its end, as far as they can be seen without changing
-/// anything.
+/// All problems that would make `up` fail, as far as they can be seen without changing anything.
 pub async fn observe(
     project: &Project,
     compose: Stack,
@@ -94,7 +92,7 @@ pub async fn observe(
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
         (taken, cluster, draft, &problems.0[..])
     else {
-        // What is wrong with the images is seen without the ports, too.
+        // Problems of images are found without the ports, too.
         let known = Known {
             engine: &engine,
             nodes: &[],
@@ -131,7 +129,7 @@ pub async fn observe(
     })
 }
 
-/// What was looked at first, and what the rest follows from.
+/// The facts that are gathered first; the others depend on them.
 struct FirstLook<'a> {
     engine: &'a Engine,
     charts: &'a Charts<'a>,
@@ -206,7 +204,7 @@ async fn tools(
     match (engine, helm) {
         (Some(engine), Some(helm)) => Ok((engine, helm)),
         (Some(engine), None) => {
-            // Where helm is missing, so may be what makes the cluster.
+            // If helm is missing, the provider's program may be missing, too.
             let owner = Owner::of(&project.root, paths).await;
             let handle = ManagedCluster::of(&engine, &project.cluster, paths);
             problems.collect(cluster(&handle, project, &owner).await);

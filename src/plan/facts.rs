@@ -22,16 +22,16 @@ pub enum ClusterFact {
 /// One image that a chart uses.
 #[derive(Debug, Clone)]
 pub struct ImageFact {
-    /// The name in devk.yaml; None for an image of somebody else's that Docker happens to have.
+    /// The name in devk.yaml; None for an image that devk does not build and that Docker happens to have.
     pub built_as: Option<String>,
     pub reference: String,
     pub in_docker: bool,
-    /// Every node has it. False if the nodes cannot be asked.
+    /// Every node has the image. False if the nodes cannot be asked.
     pub on_nodes: bool,
 }
 
 impl ImageFact {
-    /// `name@sha256:…`. Docker saves such an image without a name, and in its own form: what a node makes of that has
+    /// `name@sha256:…`. Docker saves such an image without a name and in another format, so the imported image has
     /// another digest.
     pub(super) fn is_pinned(&self) -> bool {
         self.reference.contains('@')
@@ -88,7 +88,7 @@ pub enum BridgeFact {
         /// The release that uses it.
         release: String,
         database: String,
-        /// The database is there and whole.
+        /// The database exists with all its extensions.
         made: bool,
     },
     /// There was a bridge, and it is to be removed.

@@ -279,7 +279,7 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
     ]
 }
 
-/// The way back, when every release does without the bridge.
+/// The removal of the bridge, once no release uses it.
 fn unbridge(facts: &Facts) -> Option<PlannedStep> {
     let needs = facts
         .releases

@@ -11,9 +11,9 @@ use crate::config::ImageConfig;
 use crate::image::Instructions;
 use crate::sync::engine::Rebuild;
 
-/// A burst is over when nothing has come for this time. Only what is built waits for it, never a sync.
+/// A burst is over when no change has come for this time. Only builds wait for the end of a burst, never a sync.
 const QUIET_DELAY: Duration = Duration::from_millis(50);
-/// A git that was killed leaves its lock behind: it is believed for this long.
+/// How long a lock of git counts: a git that was killed leaves its lock behind.
 const MAX_GIT_LOCK_AGE: Duration = Duration::from_secs(10);
 
 /// The channel for changes.
@@ -23,7 +23,7 @@ pub struct Teller {
     pub inputs: UnboundedSender<PathBuf>,
 }
 
-/// Where they arrive.
+/// The receiving end of the channel.
 #[derive(Debug)]
 pub struct Changes {
     rebuilds: UnboundedReceiver<Rebuild>,
@@ -64,7 +64,7 @@ impl Changes {
         }
     }
 
-    /// Adds what comes until the burst is over. What git does is one change, however long it takes.
+    /// Adds changes until the burst is over. One run of git is one burst, however long it takes.
     pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
         let git = git_folder(root);
         let deadline = Instant::now() + MAX_GIT_LOCK_AGE;
@@ -83,7 +83,7 @@ impl Changes {
     }
 }
 
-/// Whether the image may be another one by the changes.
+/// Whether one of the changes may change the image.
 pub fn concern(changes: &BTreeSet<Change>, image: &ImageConfig) -> bool {
     changes.iter().any(|change| change.concerns(image))
 }
@@ -93,7 +93,7 @@ impl Change {
         let Some(input) = &self.input else {
             return self.what == image.name;
         };
-        // A save goes to what a link leads to.
+        // A save changes the file that a symbolic link points to.
         let is_input = |file: &PathBuf| {
             file == input || file.canonicalize().is_ok_and(|linked| linked == *input)
         };

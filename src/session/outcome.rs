@@ -12,7 +12,7 @@ pub struct Outcome {
     pub ready: bool,
     pub project: String,
     pub cluster: String,
-    /// What the images that devk builds are called now.
+    /// The current references of the images that devk builds.
     pub images: Vec<Built>,
     pub forwards: Vec<Forward>,
     /// Forwards of devk.yaml that are not open.

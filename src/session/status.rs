@@ -12,7 +12,7 @@ use crate::sync::status::SyncStatus;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
-    /// The devk that it is.
+    /// The build of devk that the session runs.
     #[serde(default)]
     pub build: Option<Build>,
     /// A reconcile is at work.
@@ -36,11 +36,11 @@ pub struct ReconcileStatus {
     pub what: String,
 }
 
-/// Which way new connections take into pods: through a relay in the node, or over the API server.
+/// The upstream of new connections: a relay in the node, or the API server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayStatus {
     pub serves: bool,
-    /// Why it does not.
+    /// Why no relay serves.
     pub why: Option<String>,
 }
 

@@ -26,7 +26,7 @@ use crate::sync::verify::Comparison;
 use crate::ui;
 use crate::ui::event::Reporter;
 
-/// An image that Docker has is looked at within this time.
+/// How long `devk verify` waits for the check of an image that Docker has.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Keeps the containers of a session current.
@@ -36,7 +36,7 @@ pub struct Syncing {
     containers: watch::Sender<Containers>,
     around: Surroundings,
     cancel: CancellationToken,
-    /// The containers are being watched.
+    /// Whether the watch of the containers has started.
     watching: bool,
 }
 
@@ -83,16 +83,17 @@ impl Syncing {
         self.around.progress.subscribe()
     }
 
-    /// Until the next [`Self::follow`] every engine says what has to be rebuilt: the image of an earlier one may become
-    /// the current one again.
+    /// Until the next [`Self::follow`] every engine reports rebuilds: the image of an earlier engine may become the
+    /// current one again.
     pub fn tell_all(&self) {
         let engines = self.engines.borrow();
         let running = engines.iter().filter(|engine| !engine.is_over());
         running.for_each(|engine| engine.retire(false));
     }
 
-    /// Follows these images from now on. An engine whose image and rules are as before goes on with its journal; one
-    /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
+    /// Follows these images from now on. An engine whose image and rules are unchanged keeps its journal; an engine
+    /// whose rules have changed hands its journal to its successor. Returns the images that are followed, and the
+    /// errors.
     pub async fn follow(
         &mut self,
         docker: &Docker,
@@ -104,7 +105,7 @@ impl Syncing {
             let clients = self.around.clients.clone();
             let sender = self.containers.clone();
             containers::watch(namespace, clients, sender, self.cancel.clone());
-            // Before anything is looked at again.
+            // Before any image is looked at again.
             if let Err(error) = image::remove_looks(docker, namespace).await {
                 ui::log(format_args!(
                     "removing what an earlier session left: {error}"

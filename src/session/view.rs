@@ -159,7 +159,7 @@ impl Follower {
         }
     }
 
-    /// The status; what changes from now on is a change after it.
+    /// The status; later changes count as changes of it.
     fn status(&mut self) -> SessionStatus {
         self.relay.mark_unchanged();
         self.engines.mark_unchanged();
@@ -168,7 +168,7 @@ impl Follower {
         view.status()
     }
 
-    /// Waits until the status may be another.
+    /// Waits until the status may have changed.
     async fn changed(&mut self) {
         tokio::select! {
             Ok(()) = self.views.changed() => {}

@@ -34,7 +34,7 @@ pub struct UpRequest {
     pub id: String,
     pub source: Source,
     pub bridging: Bridging,
-    /// The client's.
+    /// The client's environment.
     pub environment: Environment,
 }
 
@@ -42,8 +42,8 @@ pub struct UpRequest {
 /// devk can take one.
 const MAX_HOLD_RETRIES: u32 = 3;
 
-/// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is
-/// begun to be written after that.
+/// The parts of an `up` that a newer change or request ends. A write to the cluster that has begun is completed, and no
+/// further write begins.
 #[derive(Debug, Default)]
 pub struct Overtaken {
     /// Builds and loads.
@@ -53,19 +53,19 @@ pub struct Overtaken {
 }
 
 impl Overtaken {
-    /// Something newer ends all of it.
+    /// Ends all of these parts.
     pub fn all(&self) {
         self.builds.cancel();
         self.waits.cancel();
     }
 }
 
-/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every listener is bound.
-/// Of `changes` only the images are looked at that they concern: another one keeps its reference, and so its containers
-/// with all that was synced into them. None: every image is looked at.
+/// Brings the project up, or finds that it is up. devk changes nothing before the plan is complete and every listener
+/// is bound. With `changes`, only the images that they concern are looked at: every other image keeps its reference,
+/// and so its containers with all synced files. None: every image is looked at.
 ///
 /// # Errors
-/// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
+/// Everything that prevents the plan. A step that fails later is part of the outcome.
 pub async fn up(
     session: &mut Session,
     paths: &Paths,
@@ -106,8 +106,8 @@ pub async fn up(
     }
 }
 
-/// Looks at everything, opens every listener and leases its port. Whoever takes one of the ports in
-/// between, such as a second worktree that is brought up at the same moment, is seen the next time.
+/// Observes everything, opens every listener and leases its port. If another process takes one of the ports in between,
+/// such as a second worktree that comes up at the same moment, the next attempt sees that process.
 async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
@@ -140,7 +140,7 @@ async fn observe_and_hold(
                 if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) =>
             {
                 again -= 1;
-                // Kept while it looks again: of many that come up at once each would be too late each time.
+                // Hold the lock while observing again: otherwise concurrent `up`s lose the race every time.
                 opening = Some(alone);
             }
             held => return held.map(|()| observed),
@@ -148,8 +148,8 @@ async fn observe_and_hold(
     }
 }
 
-/// Follows the working tree from now on: before anything is built, so that no change falls between. The answer is
-/// the steps that failed.
+/// Starts to watch the working tree, before anything is built, so that no change is missed. Returns the steps that
+/// failed.
 async fn follow(session: &mut Session, project: &Project, observed: &Observed) -> Vec<String> {
     let reporter = session.reporter.clone();
     session.images = observed.images.clone();
@@ -181,7 +181,8 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
     failed
 }
 
-/// The record of the bridge. All else is done by now: one that cannot be read is a step that failed, and no more.
+/// The record of the bridge. A record that cannot be read is a failed step and stops nothing, since all other steps
+/// have ended.
 fn recorded(
     reporter: &Reporter,
     paths: &Paths,
@@ -215,7 +216,7 @@ fn rows(observed: &Observed) -> Vec<Forward> {
         .collect()
 }
 
-/// A session is one project's: its lock, its ports and its namespace are.
+/// A session belongs to one project, as do its lock, its ports and its namespace.
 fn other_project(now: &Project, id: &str) -> Error {
     let message = format!(
         "devk.yaml names project `{}` now, and this session is that of `{id}`",

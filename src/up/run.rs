@@ -79,7 +79,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The answer is the steps that failed, in the plan's order.
+    /// Returns the steps that failed, in the plan's order.
     pub(super) async fn execute(&self, plan: &Plan) -> Vec<String> {
         let nodes: Vec<_> = plan
             .steps
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
                 self.end(&step.action, false);
             }
             let why = match self.waits.is_cancelled() {
-                // It comes again in the next plan.
+                // The step is part of the next plan.
                 true if self.is_to_be_planned_anew() => return,
                 true => self.why_ended().to_owned(),
                 false => format!("`{need}` did not end well"),
@@ -106,7 +106,7 @@ impl<'a> Run<'a> {
             self.reporter.skipped(id, why);
         };
         let verdicts = graph::run(&nodes, run, blocked).await;
-        // What is blocked by a failure is no failure of its own.
+        // A step that a failure blocks is no failure of its own.
         let ids = plan.steps.iter().map(|step| step.id.clone());
         ids.filter(|id| verdicts.get(id) == Some(&StepVerdict::Failed))
             .collect()
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         is_ok
     }
 
-    /// Tells the forwards of a release what became of it.
+    /// Tells the forwards of a release whether the release became ready.
     fn end(&self, action: &Action, is_ok: bool) {
         if let Action::Ready { release } = action {
             self.ready.send_modify(|ready| {
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             Action::Load { reference } => {
                 unless(&self.overtaken.builds, self.load(reference, step)).await
             }
-            // What helm has begun to write it writes to its end.
+            // A write that helm has begun is completed.
             Action::Apply { .. } if self.waits.is_cancelled() => Ok(Done::Ended),
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
@@ -260,11 +260,11 @@ fn built(image: &observe::BuiltImage) -> Built {
 /// How a step ended without an error.
 pub(super) enum Done {
     Worked(String),
-    /// It turned out that there was nothing to do.
+    /// There was nothing to do.
     Nothing(String),
-    /// The build gave the image of this reference, and nothing else is to be done with it.
+    /// The build gave the image of this earlier reference; the new reference is not used.
     AsBefore(String),
-    /// It was given up, and so is what needs it.
+    /// The step was given up, and so are the steps that need it.
     Ended,
 }
 

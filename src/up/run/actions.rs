@@ -94,7 +94,7 @@ impl Run<'_> {
         drop(lock);
         self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
-        // Nobody else sets it: the step runs once, and only where there was none.
+        // No other code sets the access: the step runs once, and only where there was none.
         let _ = self.access.set(access);
         Ok(Done::Worked(format!(
             "cluster `{}` runs on {nodes} node(s)",
@@ -102,7 +102,7 @@ impl Run<'_> {
         )))
     }
 
-    /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
+    /// The plan skips loads by what it saw on the nodes, so a cluster that was replaced since needs a new plan.
     fn is_as_observed(&self, access: &Access) -> Result<()> {
         match &self.observed.access {
             Some(seen) if seen.pin.uid != access.pin.uid => {
@@ -133,7 +133,7 @@ impl Run<'_> {
             same.reuse(&engine.docker, target, &id.await?).await
         };
         let kept = kept.await;
-        // The tag that is not kept is no image to look at.
+        // A tag that was removed is no image to look at.
         if !matches!(kept, Ok(Some(_))) {
             self.session.syncing.built(&target.reference());
         }
@@ -176,7 +176,7 @@ impl Run<'_> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
         namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
-        // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
+        // First, since hooks may need workloads that sleep, and since the replicas of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != ClusterFact::Ready
             && observe::standing(access, self.project, release).await?.0
