@@ -59,7 +59,7 @@ const MAX_EVIDENCE_LINES: usize = 30;
 #[cfg(target_os = "linux")]
 const PIPE_BYTES: usize = 1 << 20;
 
-/// What a program printed.
+/// The output of a program.
 #[derive(Debug)]
 pub struct Output {
     pub stdout: String,
@@ -77,7 +77,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Cmd {
     program: PathBuf,
-    /// What the allowed variables are taken from; None: this process's.
+    /// The source of the allowed variables; None: this process's environment.
     inherited: Option<Environment>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -151,8 +151,8 @@ impl Cmd {
         self
     }
 
-    /// If this process is killed, the program goes on to its own end. Otherwise the next line that it
-    /// prints would end it, at a point where what it started may be left without anybody who ends that.
+    /// If this process is killed, the program runs on to its own end. Otherwise the next line that it prints would end
+    /// the program, perhaps while its own child processes still run.
     #[must_use]
     pub fn outlives(mut self) -> Self {
         self.outlives = true;
@@ -214,10 +214,10 @@ impl Cmd {
             None
         };
         let mut child = command.spawn().map_err(not_started)?;
-        // It holds the writing ends too, and the reading would have no end.
+        // The command holds the writing ends too, so reading would never end.
         drop(command);
         if let (Some(input), Some(mut stdin)) = (&self.input, child.stdin.take()) {
-            // A program that does not read it says so by its end.
+            // A program that does not read its input fails by itself.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
         let (stdout, stderr, status) = match kept {
@@ -296,7 +296,7 @@ impl Cmd {
 
     fn not_started(&self, cause: &std::io::Error) -> Error {
         match &self.dir {
-            // The system does not say which of the two it did not find.
+            // The system does not say which of the two was not found.
             Some(dir) if !dir.is_dir() => self.not_run("start", cause).hint(format!(
                 "it is to run in `{}`, which is no folder",
                 dir.display()

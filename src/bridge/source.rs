@@ -45,7 +45,7 @@ pub enum Password {
     File(String),
 }
 
-/// What the official image makes of its variables.
+/// The settings that the official image derives from its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseCredentials {
     pub user: String,
@@ -54,7 +54,7 @@ pub struct DatabaseCredentials {
     pub main: String,
 }
 
-/// The service that `named` means, or the only one that serves Postgres.
+/// The service with the name `named`, or the only one that serves Postgres.
 ///
 /// # Errors
 /// [`Code::BridgeServer`] if there is none, or several.

@@ -26,7 +26,7 @@ pub struct DoctorOptions {
 /// Prints every check. Outside a project the machine alone is examined.
 ///
 /// # Errors
-/// None but those of printing: whatever is broken is a finding.
+/// Only errors of printing: everything broken is a finding.
 pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
     let mut facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
@@ -63,7 +63,7 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
     }
 }
 
-/// Does what can be done and says so on stderr.
+/// Applies the fixes and reports them on stderr.
 async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes: bool) {
     let fixes = fix::fixes(facts);
     if fixes.is_empty() {
@@ -105,8 +105,8 @@ fn consent(fix: &Fix) -> bool {
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// What is wrong first, each with its evidence and its hint; then what is fine, a line a family; then
-/// what could not be looked at; then the count.
+/// Prints the findings first, each with its evidence and hint; then the families without findings, one line each; then
+/// the skipped checks; then the count.
 fn text(checks: &[Check]) -> String {
     let of = |status: CheckStatus| checks.iter().filter(move |check| check.status == status);
     let problems: String = of(CheckStatus::Error)

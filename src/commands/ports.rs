@@ -17,7 +17,7 @@ use crate::ui::{self, Format};
 /// Prints the table; with `markdown`, as tables for a README or a pull request.
 ///
 /// # Errors
-/// Whatever keeps the table from being made, if no session has one.
+/// Every problem that prevents the table, if no session has one.
 pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
     let project = context.project()?;
     let table = shown(context, &project).await?;
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
 /// The running session's rows, or else those that `up` would make now.
 ///
 /// # Errors
-/// Whatever keeps the table from being made, if no session has one.
+/// Every problem that prevents the table, if no session has one.
 pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forward>, Errors> {
     match held(context, project).await? {
         held if !held.is_empty() => Ok(held),
@@ -162,7 +162,7 @@ fn forward_row(forward: &Forward) -> [String; 4] {
 }
 
 fn why(forward: &Forward) -> String {
-    // A row without a reason stands at its base port + 10000.
+    // A row without a reason is at its base port + 10000.
     let base = forward.local.saturating_sub(OFFSET);
     match &forward.moved {
         Some(moved) => moved.clone(),

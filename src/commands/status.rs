@@ -33,7 +33,7 @@ pub(super) struct StatusDocument {
     images: Vec<Built>,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
-    /// Those that the session holds.
+    /// The forwards that the session holds.
     forwards: Vec<ForwardStatus>,
     /// Compose's database that the cluster uses.
     bridge: Option<Record>,
@@ -51,11 +51,11 @@ struct Live {
     busy: bool,
     /// The outcome of the last `up`; null before it has settled.
     ready: Option<bool>,
-    /// The steps that failed in it.
+    /// The steps of the last `up` that failed.
     failed: Vec<String>,
     /// The way of new connections into pods.
     relay: RelayStatus,
-    /// What is at work; null while nothing is.
+    /// The reconcile that is at work; null while none is.
     reconcile: Option<ReconcileStatus>,
 }
 
@@ -89,11 +89,11 @@ struct PodStatus {
     ready: bool,
     phase: String,
     restarts: i32,
-    /// The generation of the working tree that it runs; null without a session, or if nothing is synced there.
+    /// The generation of the working tree that the pod has; null without a session, or if nothing is synced there.
     generation: Option<u64>,
 }
 
-/// Prints what runs.
+/// Prints the status.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].

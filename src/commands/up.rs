@@ -25,7 +25,7 @@ use crate::ui::{self, Format, View};
 /// Whatever would keep `up` from starting.
 pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
-    // What the session holds is no obstacle to the `up` that it would run.
+    // The session's own ports are no obstacle to its next `up`.
     let session = client::status(&context.paths, &project.id)
         .await?
         .unwrap_or_default();
@@ -69,10 +69,10 @@ enum Heard {
     Lost,
 }
 
-/// Asks the session for `up` and shows what it does; with `restart` a new session.
+/// Asks the session for `up`, with `restart` a new session, and shows its events.
 ///
 /// # Errors
-/// Whatever kept it from starting; a step that fails is no error but exit code 1.
+/// Every problem because of which `up` did not start; a failed step is no error but exit code 1.
 pub async fn run(
     context: &Context,
     lifetime: Lifetime,
@@ -159,7 +159,7 @@ async fn ask(
             environment,
             build: Build::own(),
         };
-        // If it cannot be sent, reading finds the end of the conversation.
+        // If the request cannot be sent, the read below sees the end of the connection.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
         let show = |event: &Event| ui::even_unread(view.event(event));
@@ -238,11 +238,11 @@ async fn leave(
     ctrl_c: &mut Signal,
 ) -> Result<()> {
     let bye = async {
-        // A session that is gone already needs no leave.
+        // A session that is gone needs no notice.
         let _ = connection.write.send(&Request::Leave).await;
         loop {
             match connection.read.next().await? {
-                // Every step that was at work ends, and says so.
+                // Every step that was at work ends with an event.
                 Some(Reply::Event { event }) => ui::even_unread(view.event(&event))?,
                 Some(Reply::Left {
                     session_ends: false,

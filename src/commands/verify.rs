@@ -13,7 +13,7 @@ use crate::ui::{self, Format};
 #[derive(Debug, Serialize)]
 struct Verified {
     version: u32,
-    /// Every compared file is in every container as it is in the working tree, and there was one to compare.
+    /// At least one file was compared, and every compared file is the same in every container and in the working tree.
     equal: bool,
     #[serde(flatten)]
     comparison: Comparison,

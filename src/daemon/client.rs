@@ -20,7 +20,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
 /// A client that waits for an ending session prints nothing for this long.
 const ENDING_NOTICE_DELAY: Duration = Duration::from_secs(1);
-/// Bytes of earlier sessions' log that the next one goes on with.
+/// How many bytes of log of earlier sessions a new session keeps.
 const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// A connection to the running supervisor; None if none runs.
@@ -31,8 +31,8 @@ pub async fn running(paths: &Paths, id: &str) -> Result<Option<Connection>> {
     Ok(socket::connect(paths, id).await?.map(Connection::from))
 }
 
-/// A connection to the supervisor, which is started if none runs. While a `devk down` of the project is at work that is
-/// waited for; `waiting` is called. Dropping the future ends a supervisor that it has started.
+/// A connection to the supervisor, which is started if none runs. If a `devk down` of the project is at work, the call
+/// waits for its end and calls `waiting`. Dropping the future ends a supervisor that the call has started.
 ///
 /// # Errors
 /// [`Code::SessionLost`] with the end of its log if it does not come up, or as [`running`].
@@ -74,10 +74,10 @@ async fn running_or_free(
     }
 }
 
-/// What became of a new supervisor.
+/// How the start of a supervisor ended.
 enum Start {
     Listens(Connection),
-    /// Somebody else has its lock.
+    /// Another process holds the lock of the project.
     GaveWay,
     Failed,
 }
@@ -95,7 +95,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may have ended by itself.
+            // The supervisor may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -157,7 +157,7 @@ fn opened(log: &Path) -> std::io::Result<File> {
 
 fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    // It may outlive the folder that it is started from.
+    // The supervisor may outlive the folder that it is started from.
     command
         .args(["supervise", id])
         .current_dir("/")
@@ -193,7 +193,7 @@ pub async fn follow(paths: &Paths, id: &str) -> Result<Option<Following>> {
     let Some(mut connection) = running(paths, id).await? else {
         return Ok(None);
     };
-    // If it cannot be sent, reading finds the end of the conversation.
+    // If the request cannot be sent, the read below sees the end of the connection.
     let _ = connection
         .write
         .send(&Request::Status { follow: true })
@@ -224,7 +224,7 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
 }
 
 async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> {
-    // If it cannot be sent, reading finds the end of the conversation.
+    // If the request cannot be sent, the read below sees the end of the connection.
     let _ = connection
         .write
         .send(&Request::Status { follow: false })
@@ -248,15 +248,15 @@ async fn request_status(connection: &mut Connection) -> Result<Option<SessionSta
 /// As [`running`], if one runs or may run; [`Code::StateIo`].
 pub async fn end(paths: &Paths, id: &str) -> Result<Lock> {
     tokio::select! {
-        // Where no session runs, it does not matter who has laid the way to it.
+        // Without a session it does not matter who created the folder of the socket.
         biased;
         locked_out = locked_out(paths, id) => locked_out,
         error = stop(paths, id) => Err(error),
     }
 }
 
-/// Stops every session that listens: one that has just begun does so after it has taken its lock. Ends only with what
-/// keeps it from that.
+/// Stops every session that listens, again and again, since a new session listens only after it has taken its lock.
+/// Returns only an error.
 async fn stop(paths: &Paths, id: &str) -> Error {
     loop {
         match running(paths, id).await {

@@ -64,7 +64,8 @@ pub(super) async fn connect(paths: &Paths, id: &str) -> Result<Option<UnixStream
     })
 }
 
-/// Listens as the supervisor of a project. The caller has its lock, so that a socket that is there is a dead session's.
+/// Listens as the supervisor of a project. The caller holds the project's lock, so a socket that exists belongs to a
+/// dead session.
 ///
 /// # Errors
 /// [`Code::StateForeign`] if somebody else may reach the socket or put another one in its place, [`Code::StateIo`].
@@ -90,7 +91,7 @@ pub(super) fn listen(paths: &Paths, id: &str) -> Result<UnixListener> {
 pub fn remove(paths: &Paths, id: &str) {
     let socket = socket(paths, id);
     if leads_to(&socket).unwrap_or(false) {
-        // One that stays is dead, and in nobody's way.
+        // A socket that stays is dead and does no harm.
         let _ = std::fs::remove_file(socket);
     }
 }

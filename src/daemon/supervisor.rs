@@ -50,9 +50,9 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// The lock, or None if another supervisor keeps it: then the client will find that one.
+/// The lock, or None if another supervisor holds it: the client then connects to that supervisor.
 async fn lock(dir: &Path) -> Result<Option<Lock>> {
-    // A session that is just ending gives its lock up soon.
+    // A session that is ending releases its lock soon.
     let file = dir.join("supervisor.lock");
     let lock = tokio::time::timeout(END_TIMEOUT, Lock::take(&file, || {}));
     lock.await.map_or(Ok(None), |lock| {
@@ -65,9 +65,9 @@ struct Supervisor {
     id: String,
     paths: Paths,
     reporter: Reporter,
-    /// What the session shows of itself.
+    /// The views of the session.
     views: watch::Receiver<SessionView>,
-    /// The controller's: all that changes the session goes through it.
+    /// The queue of the controller: every change of the session goes through the queue.
     queue: mpsc::UnboundedSender<Queued>,
     /// Of the next request in the queue.
     number: AtomicU64,
@@ -127,7 +127,7 @@ impl Supervisor {
         self.end.cancel();
         // No new client may reach a session that is ending.
         socket::remove(&self.paths, &self.id);
-        // It closes the session.
+        // The loop closes the session.
         if let Err(error) = controlling.await {
             ui::log(format_args!("the session's loop ended: {error}"));
         }
@@ -166,7 +166,7 @@ impl Supervisor {
                     environment,
                 };
                 let ended = self.up(request, lifetime, &mut read, &mut write).await;
-                // A client that was killed does not hear this.
+                // A killed client does not get this reply.
                 let _ = write
                     .send(&Reply::Left {
                         session_ends: self.end.is_cancelled(),
@@ -237,8 +237,8 @@ impl Supervisor {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let await_outcome = self.await_outcome(number, request, lifetime, &mut events, write);
         let ended = self.until_gone(read, await_outcome).await;
-        // The loop drops an `up` whose client has gone. What was at work has failed then: a client that took its
-        // leave hears of it.
+        // The loop drops an `up` whose client has gone. The steps that were at work have failed then, and a client
+        // that announced its end still gets their events.
         let mut views = self.views.clone();
         let _ = views.wait_for(|view| !view.is_at_work_for(number)).await;
         send_events(&mut events, write, std::future::ready(())).await?;
@@ -276,7 +276,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Puts a request into the loop's queue. It is dropped with its answer if the loop has ended.
+    /// Puts a request into the loop's queue. If the loop has ended, the request and its answer channel are dropped.
     fn enqueue(&self, queued: Queued) {
         let _ = self.queue.send(queued);
     }
@@ -307,7 +307,7 @@ impl Supervisor {
         let Ok(verifier) = answered.await else {
             return self.no_answer().await;
         };
-        // Hashing takes its time: the loop does not wait for that.
+        // Hashing takes time, and the loop does not wait for it.
         match verifier.verify().await {
             Ok(comparison) => write.send(&Reply::Verified { comparison }).await,
             Err(error) => {

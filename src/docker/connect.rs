@@ -26,14 +26,14 @@ pub struct Engine {
     /// In the form of DOCKER_HOST, such as `unix:///var/run/docker.sock`.
     pub host: String,
     tls: Option<PathBuf>,
-    /// The ID it gives itself, once it was asked.
+    /// The ID that the Engine reports, once it was asked.
     pub(super) id: Arc<OnceCell<String>>,
-    /// What it was found by, and what programs that talk to it run in.
+    /// How the Engine was found, and the environment for programs that talk to it.
     pub environment: Environment,
 }
 
 impl Engine {
-    /// A stand-in's.
+    /// For tests.
     #[cfg(test)]
     pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
         Self {
@@ -97,7 +97,7 @@ async fn answer_of(endpoint: &EngineAddress) -> Result<Docker, String> {
     let docker = client(endpoint).map_err(|e| e.to_string())?;
     match tokio::time::timeout(FIRST_ANSWER_TIMEOUT, docker.negotiate_version()).await {
         Ok(Ok(docker)) => Ok(docker.with_timeout(REQUEST_TIMEOUT)),
-        // bollard's own timer may be the first to see it.
+        // bollard's own timer may end first.
         Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => Err(format!(
             "no answer within {} s",
             FIRST_ANSWER_TIMEOUT.as_secs()

@@ -25,10 +25,10 @@ pub type Credentials = HashMap<String, DockerCredentials>;
 const HUB_LOGIN: &str = "https://index.docker.io/v1/";
 const HUB: &str = "registry-1.docker.io";
 
-/// A helper may ask somebody for a passphrase, and there may be nobody.
+/// How long a helper may take: it may ask for a passphrase, and nobody may be there to type it.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What helpers go by, beside the variables that every program sees: the key rings, `pass`, the clouds.
+/// The environment variables that helpers get, beside those of every program: the key rings, `pass`, the clouds.
 const HELPER_VARIABLES: [&str; 10] = [
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
@@ -42,7 +42,7 @@ const HELPER_VARIABLES: [&str; 10] = [
     "AZURE_CONFIG_DIR",
 ];
 
-/// Docker's config.json, as far as it tells of registries.
+/// The part of Docker's config.json about registries.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ConfigFile {
@@ -53,7 +53,7 @@ struct ConfigFile {
     store: Option<String>,
 }
 
-/// What stands in `auths`. It is empty where a helper has the rest.
+/// An entry of `auths`. The entry is empty if a helper has the credentials.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Login {
@@ -62,7 +62,7 @@ struct Login {
     identitytoken: Option<String>,
 }
 
-/// What a helper prints.
+/// The output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Told {
@@ -79,7 +79,7 @@ pub async fn credentials(environment: &Environment, text: &str) -> (Credentials,
             .join("config.json"),
     )
     .unwrap_or_default();
-    // Whoever needs more of that file says what is wrong with it.
+    // The code that needs the rest of the file reports its problems.
     let config: ConfigFile = serde_json::from_slice(&file).unwrap_or_default();
     let wanted = config
         .registries()
@@ -147,7 +147,7 @@ impl Login {
     }
 }
 
-/// What stands behind a registry, by whichever of its names.
+/// One name for a registry that has several.
 fn of<'a, T>(map: &'a Option<BTreeMap<String, T>>, wanted: &str) -> Option<&'a T> {
     map.iter()
         .flatten()

@@ -140,7 +140,7 @@ impl Exec {
         Ok(collected)
     }
 
-    /// Starts the command and leaves the talking to the caller. Its standard input closes when the answer's
+    /// Starts the command; the caller handles input and output. Its standard input closes when the answer's
     /// `stdin` is dropped or shut down.
     ///
     /// # Errors
@@ -214,7 +214,7 @@ impl Exec {
 /// A running command.
 pub struct Attached {
     id: String,
-    /// What it prints, as it prints it; ends with the command.
+    /// The output of the command, as it is printed; ends with the command.
     pub output: Pin<Box<dyn Stream<Item = EngineResult<LogOutput>> + Send>>,
     pub stdin: Stdin,
 }

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, request_failed};
 use crate::error::Result;
 
-/// An Engine as it is kept.
+/// The record of an Engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Empty where it has none to go by.
+    /// Empty if the Engine has no lasting ID.
     pub id: String,
-    /// Where it was found, for people; in the form of DOCKER_HOST.
+    /// The address at which the Engine was found, for messages; in the form of DOCKER_HOST.
     pub host: String,
 }
 
 impl Engine {
-    /// The ID that the Engine gives itself. It is asked once.
+    /// The ID that the Engine reports. devk asks once.
     ///
     /// # Errors
     /// [`DockerRequest`](crate::error::Code::DockerRequest).
@@ -27,7 +27,7 @@ impl Engine {
             .map(String::as_str)
     }
 
-    /// What is kept of it, and its clock. Podman invents another ID for every request: that is none.
+    /// The record of the Engine, and its clock. Podman invents a new ID for every request, which counts as none.
     ///
     /// # Errors
     /// As [`Self::id`].
@@ -43,7 +43,7 @@ impl Engine {
         ))
     }
 
-    /// It is this one, as far as that one can be told from others.
+    /// Whether the other record is of this Engine, as far as the two can be compared.
     ///
     /// # Errors
     /// As [`Self::id`].

@@ -17,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, is_gone, refused, write_atomic};
 use crate::shell::quote;
 
-/// The layout of the file; one of another number is not read.
+/// The version of the file's layout; devk reads no other version.
 const VERSION: u32 = 1;
 
 /// Who leases: a project id is unique within one repository only, the folder on the whole machine.
@@ -57,7 +57,7 @@ struct Lease {
     ports: Vec<Leased>,
 }
 
-/// What every version of the file has.
+/// The field that every version of the file has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -71,7 +71,7 @@ impl Leases {
         }
     }
 
-    /// What this project was given before.
+    /// The ports that this project got before.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -84,7 +84,8 @@ impl Leases {
         Ok(mine.map(|lease| lease.ports).unwrap_or_default())
     }
 
-    /// What all other projects hold: port → "project `foo` in `/src/foo`". Projects whose folder is gone hold nothing.
+    /// The ports of all other projects: port → "project `foo` in `/src/foo`". Projects whose folder is gone hold
+    /// nothing.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -92,8 +93,8 @@ impl Leases {
         Ok(held_by_others(&self.read()?, lessee))
     }
 
-    /// Waits until no other project is between opening its listeners and leasing their ports: one that looks meanwhile
-    /// would see half a set held, and two that each opened half would both step back.
+    /// Waits until no other project is between opening its listeners and leasing their ports. Otherwise a project would
+    /// see half of the other's ports held, and two projects with half of their ports each would both give up.
     ///
     /// # Errors
     /// [`Code::StateIo`].
@@ -142,7 +143,7 @@ impl Leases {
         self.write(&store)
     }
 
-    /// Everybody who holds a lease, those whose folder is gone included.
+    /// All lessees, including those whose folder is gone.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.

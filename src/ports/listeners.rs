@@ -58,7 +58,7 @@ fn try_bind(address: IpAddr, port: u16) -> std::io::Result<()> {
     socket.bind(SocketAddr::new(address, port))
 }
 
-/// Who listens on the port, as a message names it: "process `node` (pid 4242)".
+/// The process that listens on the port, as a message names it: "process `node` (pid 4242)".
 pub async fn holder(port: u16) -> String {
     holders(&BTreeSet::from([port]))
         .await
@@ -88,7 +88,7 @@ async fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
     }
 }
 
-/// What lsof sees: without root, the user's own processes. The bind test of [`super::place`] finds
+/// The listeners that lsof sees: without root, the user's own processes. The bind test of [`super::allocate`] finds
 /// the rest.
 #[cfg(not(target_os = "linux"))]
 async fn listening() -> BTreeSet<u16> {

@@ -27,13 +27,13 @@ pub struct Forward {
     pub remote: u16,
     /// The host port devk listens on.
     pub local: u16,
-    /// `http://127.0.0.1:15000`; another scheme where the Service's port tells it, such as `postgres`.
+    /// `http://127.0.0.1:15000`; another scheme where the Service's port implies one, such as `postgres`.
     pub url: String,
     /// Why `local` is not the base port + 10000, if it is not.
     pub moved: Option<String>,
 }
 
-/// Assigns a port to every request, against what `taken` holds and what listens on this machine.
+/// Assigns a port to every request. Ports in `taken` and ports in use on this machine are not assigned.
 /// `own` are the ports of this project's running session: its listeners are no obstacle.
 ///
 /// Every port of the answer was bindable a moment ago. Where the list of listeners is incomplete

@@ -32,8 +32,8 @@ use crate::ui::event::Reporter;
 pub const READY_POD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection into a pod may take to open.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections of one forward that open their ways at once: all that waited for a pod come at the same moment, and a
-/// server's queue of those it has not accepted yet is short (listen(2): 128 for many).
+/// How many connections of one forward may be opening at once: all connections that waited for a pod open at the same
+/// moment, and the accept queue of a server is short (listen(2): 128 for many).
 const MAX_OPENING: usize = 64;
 /// Pauses before the attempts after the first: a server that its reloader restarts refuses
 /// connections for about a second while its pod stays Ready.
@@ -42,11 +42,11 @@ const DIAL_DELAYS: [Duration; 3] = [
     Duration::from_millis(400),
     Duration::from_secs(1),
 ];
-/// How long a client may take to close after the pod has: closing first would reset it if it has
-/// just sent something, and a reset discards what it has not read yet.
+/// How long a client may take to close after the pod has closed. If devk closed first while the client sends, the
+/// client would get a reset, which discards data that the client has not read yet.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// All forwards of a session. They share one watch a namespace, and the client of the moment.
+/// All forwards of a session. The forwards share one watch a namespace, and the current Kubernetes client.
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::RelayState>,
@@ -64,25 +64,25 @@ impl std::fmt::Debug for Forwarder {
     }
 }
 
-/// A forward that is being served, until the session's token is cancelled. Dropping it ends it soon.
+/// A forward that is being served, until the session's token is cancelled. Dropping the value ends the forward soon.
 #[derive(Debug)]
 pub struct Serving {
     pub counters: Arc<ForwardCounters>,
-    /// Another forward may go on with it.
+    /// Another forward may take the listener over.
     pub listener: Arc<Listener>,
     task: AbortOnDropHandle<()>,
 }
 
 impl Serving {
-    /// From now on it takes no connection, and those it has end.
+    /// Stops accepting connections, and ends the open ones.
     pub fn stop(&self) {
         self.task.abort();
     }
 
-    /// Waits until it has been stopped, or the token cancelled. Then its port is free, unless another forward goes on
-    /// with it.
+    /// Waits until the forward has been stopped, or the token cancelled. Then its port is free, unless another forward
+    /// took the listener over.
     pub async fn ended(self) {
-        // That it was aborted is no news.
+        // The only error is the abort itself.
         let _ = self.task.await;
     }
 }
@@ -178,7 +178,7 @@ struct Route {
     opening: Semaphore,
 }
 
-/// Why an attempt failed, and whether another one may succeed without doing anything twice.
+/// Why an attempt failed, and whether another attempt may succeed without sending anything twice.
 struct DialFailure {
     error: Error,
     again: bool,
@@ -187,7 +187,7 @@ struct DialFailure {
 impl Route {
     async fn connection(self: Arc<Self>, mut local: TcpStream) {
         let _open = self.counters.opened();
-        // It would only cost time: the client is on this machine.
+        // Delaying small packets would only cost time: the client is on this machine.
         let _ = local.set_nodelay(true);
         match self.connect(&mut local).await {
             Ok(()) => self.counters.succeeded(),
@@ -327,7 +327,7 @@ impl Route {
         .hint(format!("devk logs {}", self.target.service))
     }
 
-    /// One event for a row of equal failures: a page that polls would fill the log.
+    /// One event for consecutive equal failures: a page that polls would fill the log.
     fn report(&self, error: Error) {
         if self.counters.failed(&error.to_string()) {
             self.reporter

@@ -26,11 +26,11 @@ use crate::docker::{Attached, Exec};
 use crate::error::chain;
 use crate::relay::{self, Address, Orders, Token, handover};
 
-/// Takes N bytes of program from standard input, and becomes it. What follows is the program's to read.
+/// Reads N bytes of program from standard input and executes them. The program reads the rest of the input.
 const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
 head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/self/fd/3 relay"#;
 
-/// How long a relay may take to come up; most of it is the way of the program into the node.
+/// How long a relay may take to start; most of the time copies the program into the node.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the relay may take over one connection before the API server is asked instead.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ pub struct Site {
 pub struct Relay {
     address: Address,
     token: Token,
-    /// Cancelled when it is gone, and its connections with it.
+    /// Cancelled when the relay is gone, and its connections with it.
     pub gone: CancellationToken,
 }
 
@@ -131,7 +131,7 @@ impl Running {
             .attach(&site.docker)
             .await
             .map_err(|e| e.to_string())?;
-        // A shell that fails reads nothing more: its last words are the cause, not the broken pipe.
+        // A shell that fails reads no further input: its output is the cause, not the broken pipe.
         let sent = send(program, &Orders { token, listen }, &mut attached.stdin).await;
         let port = port(&mut attached).await.map_err(|words| match &sent {
             Err(e) if words.is_empty() => e.to_string(),
@@ -145,7 +145,7 @@ impl Running {
                 token,
                 gone: CancellationToken::new(),
             };
-            // It dials itself: a way there and back.
+            // The relay dials itself, to test both directions.
             if let Some(Ok(_)) = relay.dial(network).await {
                 return Ok(Self { attached, relay });
             }
@@ -153,12 +153,12 @@ impl Running {
         Err(format!("{network} cannot be reached from this machine"))
     }
 
-    /// Publishes the relay until it is gone, and says how it went.
+    /// Publishes the relay until it is gone, and returns the reason.
     async fn report(mut self, states: &watch::Sender<RelayState>) -> String {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;
-        // One that was killed could not take its socket along.
+        // A relay that was killed leaves its socket file.
         if let Address::Shared(socket) = &self.relay.address {
             let _ = std::fs::remove_file(socket);
         }
@@ -172,9 +172,9 @@ impl Running {
 
 /// Where a node can be met.
 struct NodeAddress {
-    /// Its address on its Docker network.
+    /// The node's address on its Docker network.
     listen: IpAddr,
-    /// The folder that it shares with this machine, if the Engine runs here; whether it does is not known.
+    /// The folder that the node shares with this machine, if the Engine runs here, which devk does not know.
     folder: Option<PathBuf>,
 }
 
@@ -230,7 +230,7 @@ async fn send(
     stdin.flush().await
 }
 
-/// The first two bytes on its standard output, or its last words.
+/// The first two bytes on the relay's standard output, or its error output.
 async fn port(attached: &mut Attached) -> Result<u16, String> {
     let mut bytes = Vec::new();
     let mut words = String::new();

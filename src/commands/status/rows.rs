@@ -5,7 +5,7 @@ use crate::bridge::record::Record;
 use crate::sync::status::SyncStatus;
 use crate::sync::trace::Latency;
 
-/// What is at work in a session.
+/// The reconcile that is at work in a session.
 pub(super) fn work(session: &Live) -> String {
     let what = session.reconcile.as_ref().map(|work| work.what.as_str());
     match what {
