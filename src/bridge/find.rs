@@ -22,7 +22,7 @@ use crate::process::Cmd;
 /// How long a server may take to start in a container that runs.
 const SERVER_START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the search starts from.
+/// The inputs of the search.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeInputs<'a> {
     pub project: &'a Project,

@@ -30,7 +30,7 @@ pub enum EngineLocation {
 pub enum Rule {
     /// The gateway of the node's Docker network.
     Gateway,
-    /// What this name means within the node.
+    /// The address that this name has within the node.
     Name(&'static str),
 }
 

@@ -20,7 +20,7 @@ use super::server::{self, Login};
 use crate::docker::{Attached, Exec};
 use crate::error::{Code, Error, Result};
 
-/// How long the way to the port may take. On one machine it needs milliseconds.
+/// How long the connection to the port may take. On one machine it needs milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long login and first answer may take.
 const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ pub struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Goes the whole way and names its hops.
+    /// Makes the whole connection and names its hops.
     ///
     /// # Errors
     /// [`Code::BridgeProbe`] naming the hop at which it ended.
@@ -147,7 +147,7 @@ impl Probe<'_> {
 
 type ProbeOutput = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
-/// What the command writes to standard output.
+/// The standard output of the command.
 fn bytes(
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
 ) -> ProbeOutput {

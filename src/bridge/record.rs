@@ -63,7 +63,7 @@ pub fn forget(state: &Path) -> Result<()> {
 }
 
 impl Record {
-    /// What pods use.
+    /// The database that pods use.
     pub fn what(&self) -> String {
         format!(
             "database `{}` on Compose's `{}`",
@@ -71,7 +71,7 @@ impl Record {
         )
     }
 
-    /// By which way they reach it.
+    /// How pods reach the database.
     pub fn way(&self) -> String {
         let how = if self.relay { "devk's relay" } else { "direct" };
         format!("{} ({how})", self.address)

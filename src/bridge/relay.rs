@@ -22,7 +22,7 @@ use crate::relay::copy::copy_bidirectional;
 
 /// How old the nodes' addresses may be. A node that restarts may get another one.
 const MAX_ADDRESS_AGE: Duration = Duration::from_secs(2);
-/// How long the server may take to accept. It is on this machine.
+/// How long the server, which is on this machine, may take to accept a connection.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the listener rests when the machine is out of file descriptors.
 const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
@@ -78,7 +78,7 @@ impl Guard {
 /// A relay that is being served until it is closed or dropped.
 #[derive(Debug)]
 pub struct BridgeRelay {
-    /// Where it listens.
+    /// The address that the relay listens on.
     pub address: SocketAddr,
     /// The address that connections are copied to.
     pub to: SocketAddr,
@@ -104,10 +104,10 @@ impl BridgeRelay {
         Ok(Self { address, to, task })
     }
 
-    /// Ends it with all its connections; then the port is free.
+    /// Ends the relay with all its connections; then the port is free.
     pub async fn close(mut self) {
         self.task.abort();
-        // What counts is that the task is gone; that it was aborted is no news.
+        // The task is gone; the only error is the abort itself.
         let _ = (&mut self.task).await;
     }
 }

@@ -34,7 +34,7 @@ pub struct Login {
     pub main: String,
 }
 
-/// A database of the server and what its comment says.
+/// A database of the server and the mark in its comment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CatalogDatabase {
     pub mark: Option<Mark>,
@@ -47,7 +47,7 @@ pub struct Extension {
     pub schema: String,
 }
 
-/// What the server has.
+/// The databases and extensions of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
     pub databases: BTreeMap<String, CatalogDatabase>,
@@ -70,7 +70,7 @@ pub async fn connect(login: &Login, database: &str) -> Result<Client> {
     let (client, connection) = connected
         .map_err(|_| silent(login))?
         .map_err(|e| refused(login, database, &e))?;
-    // It ends with its client.
+    // The connection task ends with its client.
     tokio::spawn(connection);
     Ok(client)
 }
@@ -95,7 +95,7 @@ fn silent(login: &Login) -> Error {
     Error::new(Code::BridgeUnreachable, text)
 }
 
-/// What the server, or the way to it, said.
+/// The error of the server, or of the connection to it.
 pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Error) -> Error {
     let Login { address, user, .. } = login;
     let state = cause.code();
@@ -118,7 +118,7 @@ pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Err
     )
 }
 
-/// What the server has, and what the user may do there.
+/// The catalog of the server, and whether the user may create databases.
 ///
 /// # Errors
 /// As [`connect`].
@@ -192,7 +192,7 @@ pub async fn lacks(
 /// The result of [`make`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
-    /// It was not there before.
+    /// The database was not there before.
     pub created: bool,
     /// The extensions that could not be had, each with the server's reason.
     pub without: Vec<String>,
@@ -271,7 +271,7 @@ pub fn check_owner(name: &str, found: &CatalogDatabase, own: &Mark) -> Result<()
     }
 }
 
-/// What a database is called until it is whole. Nobody else would choose that name.
+/// The name of a database until the database is complete; no other program would choose that name.
 fn draft(name: &str) -> String {
     format!(
         "devk_making_{}",

@@ -58,7 +58,7 @@ async fn answering(config: Config, what: &str) -> Result<Client> {
     }
 }
 
-/// The file is there and whole, whether or not what it leads to answers.
+/// Whether the file exists and is complete, whether or not its API server answers.
 pub async fn is_whole(kubeconfig: &Path) -> bool {
     config(kubeconfig).await.is_ok()
 }
@@ -153,7 +153,7 @@ fn unreachable(what: &str, cause: &dyn std::error::Error) -> Error {
     .hint("devk doctor")
 }
 
-/// A request that the API server refused, for no reason devk knows better than its own words.
+/// A request that the API server refused for a reason that devk does not know; the error quotes the server.
 pub(super) fn refused(error: &kube::Error) -> Error {
     Error::new(
         Code::ClusterUnreachable,

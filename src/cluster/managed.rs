@@ -133,9 +133,8 @@ impl ManagedCluster {
         Ok(if is_half_made { State::HalfMade } else { state })
     }
 
-    /// What is known of a cluster says nothing of a namesake on another Engine, nor of its absence there. The
-    /// pinned node is on one Engine alone, whatever that calls itself today; only where it is missing is the Engine
-    /// asked.
+    /// The recorded state of a cluster does not apply to a cluster of the same name on another Engine. The pinned node
+    /// is on one Engine alone, whatever ID that Engine reports; only where the node is missing is the Engine asked.
     async fn on_its_engine(&self, creation: Option<&Creation>, nodes: &[Node]) -> Result<()> {
         // A damaged pin is reported where the pin is needed.
         let pinned = || {
@@ -188,7 +187,7 @@ impl ManagedCluster {
 
     /// Access to a running cluster that is pinned already; None if it has to be adopted first, or if devk's copy of
     /// the kubeconfig was lost.
-    /// Writes nothing but the private copy of a kubeconfig that has changed, and what a pin of an older devk lacks.
+    /// Writes only the private copy of a kubeconfig that has changed, and fields that a pin of an older devk lacks.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
@@ -205,7 +204,7 @@ impl ManagedCluster {
         let client = client::client(&self.kubeconfig()).await?;
         pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, None)?;
         if pin.engine.is_none() {
-            // Nothing depends on it yet; what fails is tried at the next use.
+            // Nothing depends on it yet; a failure is tried again at the next use.
             let _ = self.complete(&pin).await;
         }
         Ok(Some(Access {
@@ -251,7 +250,7 @@ impl ManagedCluster {
         })
     }
 
-    /// What the pin knows of the nodes.
+    /// The control-plane container as the pin records it; empty for an existing cluster.
     fn node(&self, nodes: &[Node]) -> String {
         if self.is_existing() {
             String::new()
@@ -276,7 +275,7 @@ impl ManagedCluster {
         Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.created && pin.node == self.node(nodes)))
     }
 
-    /// It is about an API server that does not answer, and may never do so again.
+    /// Whether the error says that the API server does not answer, and may never answer again.
     pub fn is_silence(error: &Error) -> bool {
         matches!(error.code, Code::ClusterUnreachable | Code::ClusterCreate)
     }
@@ -292,14 +291,14 @@ impl ManagedCluster {
                 "{} && devk down --delete    # with everything in it",
                 tool.removal(&self.name)
             ),
-            // It is not devk's to remove, and what devk knows of it is of no use then.
+            // devk may not remove the cluster, so only devk's own state of it can go.
             _ => format!("rm -r {}", quote(&self.dir)),
         };
         error.hint(format!("if the cluster will never answer again: {way}"))
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
-    /// do this at once wait for each other; until the lock is dropped nobody else ends the cluster.
+    /// do this at once wait for each other; until the lock is dropped no other devk ends the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].

@@ -23,7 +23,7 @@ const ROOT_ANNOTATION: &str = "devk.dev/root";
 const USER_ANNOTATION: &str = "devk.dev/user";
 const MACHINE_ANNOTATION: &str = "devk.dev/machine";
 
-/// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
+/// How long the removal of a namespace may take: the grace periods of its pods, and some more.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Finds the project's namespace; None if it is not there.
@@ -126,8 +126,8 @@ pub fn is_in_use(namespace: &ObjectMeta) -> bool {
     namespace.deletion_timestamp.is_none() && !rests(namespace)
 }
 
-/// Makes the namespace if it is missing, and marks it as lived in. One that an interrupted `down --delete` is still
-/// removing is waited for and made again.
+/// Makes the namespace if it is missing, and marks it as in use. If an interrupted `down --delete` is still removing
+/// the namespace, the call waits and creates it again.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
@@ -163,7 +163,7 @@ fn missing(found: &ObjectMeta, owner: &Owner) -> Map<String, Value> {
             .collect(),
     };
     if rests(found) {
-        // Until all of it is awake it stays marked as asleep, too: what is cut off is done again.
+        // Until every workload is awake, the namespace stays marked as asleep, so that an interrupted wake is repeated.
         notes.insert(WAKING_ANNOTATION.to_owned(), json!("true"));
     }
     notes
@@ -186,7 +186,7 @@ pub struct ProjectNamespace {
     pub name: String,
     /// Its workloads are scaled to zero, and no `up` is about to wake them.
     pub asleep: bool,
-    /// If it was noted.
+    /// None if the namespace has no record of it.
     pub owner: Option<Owner>,
 }
 

@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 use crate::shell::quote;
 
-/// What devk knows of the cluster it writes to. One file a cluster, `<state>/clusters/<name>/pin.json`.
+/// The recorded identity of a cluster. One file a cluster, `<state>/clusters/<name>/pin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     pub version: u32,

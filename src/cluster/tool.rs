@@ -16,11 +16,11 @@ use crate::shell::quote;
 pub(super) struct Tool {
     program: &'static str,
     install: &'static str,
-    /// The words with which it removes the cluster that is named next.
+    /// The arguments that remove a cluster, before its name.
     remove: &'static str,
-    /// How the variables begin by which users set it up.
+    /// The prefix of the variables by which users configure the program.
     settings: Option<&'static str>,
-    /// A Docker network that it makes with its first cluster and never removes.
+    /// A Docker network that the program creates with its first cluster and never removes.
     pub(super) network: Option<&'static str>,
 }
 
@@ -72,8 +72,8 @@ impl Tool {
         engine.environment.find(self.program, self.install)
     }
 
-    /// The program, sent to the Engine that devk found, and to the end of its work even if devk is killed: one
-    /// that dies in the middle may leave a child of its own behind that keeps the lock for ever.
+    /// The command, for the Engine that devk found. The program runs to its end even if devk is killed: if it died
+    /// midway, a child process of its own might hold the lock for ever.
     ///
     /// These programs enter their clusters in the user's kubeconfig unless `KUBECONFIG` names another.
     ///

@@ -33,7 +33,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// For tests.
+    /// An Engine for tests.
     #[cfg(test)]
     pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
         Self {

@@ -147,7 +147,7 @@ impl Login {
     }
 }
 
-/// One name for a registry that has several.
+/// The entry of a registry, by whichever of its names.
 fn of<'a, T>(map: &'a Option<BTreeMap<String, T>>, wanted: &str) -> Option<&'a T> {
     map.iter()
         .flatten()

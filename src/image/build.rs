@@ -175,7 +175,7 @@ fn messages(
     }))
 }
 
-/// BuildKit tells builds apart by it.
+/// BuildKit tells builds apart by this ID.
 fn session_id() -> Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|e| {
@@ -193,9 +193,9 @@ struct Run<'a> {
     state: UploadState,
     step: &'a Step,
     trace: BuildTrace,
-    /// What a builder that is not BuildKit (Podman's) printed.
+    /// The output of a builder that is not BuildKit (Podman's).
     classic: String,
-    /// What happened since the last tick: the last of it is shown at the next one.
+    /// The messages since the last tick: the last one is shown at the next tick.
     unshown: Option<String>,
 }
 
@@ -327,7 +327,7 @@ const REFUSED: [&str; 4] = [
     "authorization failed",
 ];
 
-/// `said` is BuildKit's, `printed` what the failing instruction said last.
+/// `said` is BuildKit's message, `printed` the last output of the failing instruction.
 fn hint(said: &str, printed: &str) -> &'static str {
     let printed = printed.to_lowercase();
     if said.contains("no active session") || said.contains("buildkit not supported") {

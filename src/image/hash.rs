@@ -31,12 +31,12 @@ const MAX_THREADS: usize = 8;
 /// The SHA-256 of a file's content.
 pub(super) type FileDigest = [u8; 32];
 
-/// What is at a path, of a build context or of an image.
+/// The entry at a path of a build context or of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Folder,
     File(FileDigest),
-    /// A symbolic link, and what it says.
+    /// A symbolic link, and its target.
     Link(PathBuf),
 }
 
@@ -51,7 +51,7 @@ pub struct ManifestEntry {
 /// All that a build context held when it was hashed, by the path relative to it.
 pub type ContextManifest = BTreeMap<PathBuf, ManifestEntry>;
 
-/// What the hash of a build context came to.
+/// The result of hashing a build context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     /// The tag of the image.
@@ -213,7 +213,7 @@ impl Recipe {
     }
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes the bytes that pass through it.
 pub(super) struct HashingReader<R> {
     inner: R,
     hash: Sha256,

@@ -121,7 +121,7 @@ pub async fn built(docker: &Docker, project_id: &str) -> Result<Vec<BuiltTag>> {
     Ok(of_project(tags, project_id))
 }
 
-/// One that does not say who built it comes from a devk that did not note that.
+/// An image without a user was built by an older devk.
 fn is_of_another(image: &ImageSummary, user: &str) -> bool {
     image
         .labels

@@ -27,7 +27,7 @@ pub(super) struct Failed {
 }
 
 impl BuildTrace {
-    /// Takes in a message; returns what is worth showing as the step that runs now.
+    /// Takes in a message; returns the text to show for the instruction that runs now.
     pub(super) fn absorb(&mut self, status: &StatusResponse) -> Option<String> {
         for log in &status.logs {
             self.logs
@@ -73,7 +73,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The last lines of what one instruction printed; chunks may end inside of a line.
+/// The last lines that one instruction printed; chunks may end inside of a line.
 #[derive(Debug, Default)]
 struct Log {
     complete: VecDeque<String>,
@@ -98,14 +98,14 @@ impl Log {
     }
 }
 
-/// What a terminal would show of a line that was overwritten by carriage returns.
+/// The text that a terminal shows of a line with carriage returns.
 fn shown(line: &str) -> String {
     let line = line.trim_end_matches(['\n', '\r']);
     line.rsplit('\r').next().unwrap_or(line).to_owned()
 }
 
-/// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` stands for: the first
-/// instruction with the same words. None for vertices that no instruction stands for.
+/// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` belongs to: the first
+/// instruction with the same words. None for vertices without an instruction.
 pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
     let name = vertex
         .strip_prefix('[')

@@ -66,12 +66,12 @@ pub(super) fn upload(
     };
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_tar(&image, &args, &expected, writer) {
-            // The Engine hung up, or the build was dropped: that has its own error, or needs none.
+            // The Engine hung up, which has its own error, or the build was dropped, which needs none.
             if blocks.is_closed() {
                 return;
             }
             let message = error.message.clone();
-            // The cause is left first, so that whoever sees the broken stream finds it.
+            // The cause is stored first, so that the reader of the broken stream finds it.
             let _ = failed.send(error);
             let _ = blocks.blocking_send(Err(io::Error::other(message)));
         }

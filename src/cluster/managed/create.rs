@@ -34,7 +34,7 @@ impl ManagedCluster {
         }
     }
 
-    /// Leaves the mark of an attempt, whatever becomes of it.
+    /// Leaves the mark of an attempt, whether or not the attempt succeeds.
     async fn begin(&self) -> Result<Creation> {
         // An interrupted creation had created the network.
         let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
@@ -55,7 +55,7 @@ impl ManagedCluster {
             network_created, ..
         } = self.begin().await?;
         if let Err(error) = self.cluster.start(&State::Absent, step).await {
-            // The provider has removed its nodes. What a provider that was killed has begun may yet bring a node.
+            // The provider has removed its nodes. A killed provider may still have a node in creation.
             if error.code != Code::CommandKilled
                 && self.nodes().await.is_ok_and(|nodes| nodes.is_empty())
             {
@@ -74,8 +74,8 @@ impl ManagedCluster {
         Ok(access)
     }
 
-    /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
-    /// again has another node container; it is adopted, and no longer devk's to remove.
+    /// A cluster that runs: pinned already, or to be pinned now. A cluster that was deleted and
+    /// created again by hand has another node container; devk adopts it and may not remove it any more.
     pub(super) async fn adopt(
         &self,
         nodes: &[Node],
@@ -99,7 +99,7 @@ impl ManagedCluster {
                     0o600,
                 )?;
                 restarted |= self.wait_for_api(nodes, step).await?;
-                // Only the kubeconfig was lost: what devk made stays devk's.
+                // Only the kubeconfig was lost: a cluster that devk created stays devk's.
                 let (created, network) =
                     pin.map_or((false, false), |pin| (pin.created, pin.network_created));
                 self.pin_now(nodes, created, network).await?
@@ -150,7 +150,7 @@ impl ManagedCluster {
         })
     }
 
-    /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
+    /// A cluster that was created by hand may use another container runtime, which would not find loaded images.
     fn not_containerd(&self, runtime: &str) -> Error {
         let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
         Error::new(Code::ImageRegistry, message)
@@ -158,9 +158,9 @@ impl ManagedCluster {
             .hint("remove that cluster, and `devk up` creates it again; or `cluster: {name: …}` in devk.yaml for another")
     }
 
-    /// True if it had to be waited for: then somebody has just started the nodes.
+    /// True if the call had to wait: then the nodes have just been started.
     pub(super) async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
-        // The state of one that the user brings comes from its API server.
+        // The state of an existing cluster comes from its API server.
         if self.is_existing() || client::client(&self.kubeconfig()).await.is_ok() {
             return Ok(false);
         }

@@ -28,7 +28,7 @@ use crate::ui::event::Step;
 /// A Docker that can reach devk asks for the first thing within milliseconds.
 const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// The bytes that were sent.
@@ -113,7 +113,7 @@ impl Delta<'_> {
         }
     }
 
-    /// Finds what the node can do without, which Docker's first question waits for.
+    /// Finds the layers that the node does not need; Docker's first request waits for them.
     async fn offer(
         &self,
         known: &[Layer],
@@ -143,7 +143,7 @@ impl Delta<'_> {
             Ok(())
         };
         let sent = futures::future::try_join(offering, pushing).await;
-        // However it ended: the importer waits for more.
+        // However the push ended: the importer waits for more.
         awaited.push.end();
         sent.map(drop)
     }

@@ -28,7 +28,7 @@ use crate::hex::hex;
 /// How the last part of the name of each push begins.
 const PREFIX: &str = "devk-push-";
 
-/// The listener; it closes when this is dropped.
+/// The listener; it closes when the value is dropped.
 #[derive(Debug)]
 pub(super) struct PushListener {
     port: u16,
@@ -45,7 +45,7 @@ struct Names {
     free: Vec<String>,
 }
 
-/// A push that may come; its name is forgotten when this is dropped.
+/// An expected push; its name is released when the value is dropped.
 #[derive(Debug)]
 pub(super) struct Awaited {
     /// `127.0.0.1:PORT/NAME`, to be pushed with any tag.
@@ -162,7 +162,7 @@ async fn converse(stream: TcpStream, pushes: Arc<Pushes>) {
         let pushes = pushes.clone();
         async move { Ok::<_, Infallible>(answer(&pushes, request).await) }
     });
-    // A connection that breaks is for Docker to tell: its push fails.
+    // A broken connection needs no report here: Docker's push fails.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), answer)
         .await;

@@ -14,14 +14,14 @@ use crate::paths::{Lock, refused, write_atomic};
 /// The layers that the file holds, the newest ones: those of a few hundred images.
 const MAX_LAYERS: usize = 2000;
 
-/// What is known of a layer.
+/// The entry of a layer.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Layer {
     pub diff_id: String,
     /// The blobs that carry it: digest -> size in bytes, 0 if unknown.
     #[serde(default)]
     pub blobs: BTreeMap<String, u64>,
-    /// What it takes on a node, in bytes.
+    /// The size of the unpacked layer on a node, in bytes.
     #[serde(default)]
     pub unpacked: Option<u64>,
 }

@@ -16,10 +16,10 @@ use crate::hex::hex;
 /// little more than half of the speed at which a whole image streams (measured, 30 and 52 MB/s).
 const WORTHWHILE: u64 = 40;
 
-/// What of an image a node need not be sent.
+/// The layers of an image that need not be sent to a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Spared {
-    /// Digest of a compressed blob -> what it carries.
+    /// Digest of a compressed blob -> the layer that it carries.
     pub blobs: BTreeMap<String, Blob>,
     /// Unpacked, in bytes.
     pub bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Spared {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blob {
     pub diff_id: String,
-    /// Of the compressed blob, in bytes; 0 if nobody ever told.
+    /// Of the compressed blob, in bytes; 0 if unknown.
     pub size: u64,
 }
 

@@ -54,11 +54,11 @@ pub(super) struct Layout {
 pub(super) struct Image {
     /// The digest of its manifest or index.
     pub digest: String,
-    /// What its manifest told of its layers.
+    /// The layers as the manifest lists them.
     pub layers: Vec<Layer>,
 }
 
-/// The fields of a manifest or an index that tell what it is made of.
+/// The fields of a manifest or an index that list its parts.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Manifest {
@@ -90,7 +90,7 @@ impl Layout {
         }
     }
 
-    /// Tells what the node can do without; it must be told before anything is received.
+    /// Sets the layers that the node does not need; must be called before anything is received.
     pub(super) fn spare(&mut self, spared: Spared) {
         self.spared = spared;
     }
@@ -206,7 +206,7 @@ impl Layout {
         })
     }
 
-    /// What makes a layout of the blobs, and the end of the tar.
+    /// The files that make an image layout of the blobs, and the end of the tar.
     fn end(&self, root: &str, media_type: &str, size: u64) -> Result<Bytes> {
         let index = json!({
             "schemaVersion": 2,
@@ -281,7 +281,7 @@ fn header(path: &str, size: u64) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(header.as_bytes()))
 }
 
-/// What fills the last record of an entry.
+/// The padding of the last block of an entry.
 fn padding(size: u64) -> Bytes {
     Bytes::from_static(&[0; TAR_BLOCK_BYTES as usize])
         .split_to((size.next_multiple_of(TAR_BLOCK_BYTES) - size) as usize)

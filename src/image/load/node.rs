@@ -17,7 +17,7 @@ const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 /// By this label the kubelet's side of containerd marks the images that it has noticed.
 const NOTICED: &str = "io.cri-containerd.image=managed";
 
-/// How long it may take to notice one. It is told by an event, which takes milliseconds.
+/// How long the CRI plugin may take to notice an image. It gets an event, which takes milliseconds.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
 const NOTICE_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -30,7 +30,7 @@ $ctr images import --all-platforms --snapshotter="$0" - >&2 && $ctr snapshots --
 { $ctr images rm "$1" >&2; exit 1; }
 $ctr images ls "name==$1""#;
 
-/// Tells containerd's configuration. k3s keeps its own where `containerd` does not look for it.
+/// Prints containerd's configuration. k3s keeps its own where `containerd` does not look for it.
 const CONFIG: &str = "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 2>/dev/null || containerd config dump";
 
 /// An image in a node.
@@ -38,14 +38,14 @@ const CONFIG: &str = "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 
 pub(super) struct Listed {
     /// Of the manifest or index.
     pub digest: String,
-    /// The kubelet can use it.
+    /// Whether the kubelet can use the image.
     pub noticed: bool,
 }
 
 /// Full reference, as containerd names it -> what it stands for.
 pub(super) type Images = BTreeMap<String, Listed>;
 
-/// A node container and what is asked of it.
+/// A node container, and the requests to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeContainer<'a> {
     pub docker: &'a Docker,
@@ -81,7 +81,7 @@ impl NodeContainer<'_> {
         Ok(parse_snapshots(&listed.text()))
     }
 
-    /// What layers take on the node, given by diffID and chain ID.
+    /// The sizes of layers on the node, by diffID and chain ID.
     ///
     /// # Errors
     /// As [`NodeContainer::images`]; also if one of the chains is not there.

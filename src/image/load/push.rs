@@ -21,12 +21,12 @@ use crate::hex::hex;
 /// Manifests are a few kilobytes; the specification asks registries for 4 MiB.
 const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
-/// What waits to be taken over by the reader.
+/// How many chunks may wait for the reader.
 const MAX_QUEUED_CHUNKS: usize = 64;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-/// What Docker pushed.
+/// A part of a push.
 #[derive(Debug)]
 pub(super) enum Received {
     Blob {
@@ -44,7 +44,7 @@ pub(super) enum Received {
     },
 }
 
-/// What Docker is told to be there already.
+/// The blobs that devk reports as present.
 #[derive(Debug, Clone)]
 pub(super) enum Offer {
     /// The blobs that the node can do without.
@@ -96,7 +96,7 @@ type Reply = Response<Full<Bytes>>;
 type Refusal = (StatusCode, &'static str);
 
 impl Push {
-    /// The push and what comes of it.
+    /// The push and its results.
     pub(super) fn new(offer: watch::Receiver<Option<Offer>>) -> (Self, mpsc::Receiver<Received>) {
         let (to, received) = mpsc::channel(MAX_QUEUED_CHUNKS);
         let received_by = Mutex::new(Some(to));
@@ -158,10 +158,10 @@ impl Push {
         }
     }
 
-    /// Waits until it is known what is there.
+    /// Waits until devk knows which blobs are present.
     async fn offered(&self, digest: &str) -> Option<u64> {
         let mut offer = self.offer.clone();
-        // Whoever would have known is gone: nothing is there.
+        // The sender is gone, so no blob is reported as present.
         let offer = offer.wait_for(Option::is_some).await.ok()?;
         offer.as_ref()?.size_of(digest)
     }

@@ -31,7 +31,7 @@ impl CacheWarming<'_> {
     /// Adds what the cache lacks of the layers of the image.
     ///
     /// # Errors
-    /// What Docker or the node says.
+    /// The error of Docker or the node.
     pub(super) async fn run(&self) -> Result<()> {
         let known = self.cache.layers();
         let diff_ids = diff_ids(self.image);
@@ -67,7 +67,7 @@ impl CacheWarming<'_> {
         pushed.map(|()| layers)
     }
 
-    /// What the image's manifest says; nothing if there are several that it may be.
+    /// The layers of the image's manifest; none if several manifests may be the image's.
     async fn manifest(&self, mut received: mpsc::Receiver<Received>) -> Vec<Layer> {
         let mut found = vec![];
         while let Some(received) = received.recv().await {
