@@ -53,22 +53,10 @@ pub struct FoundPath {
     pub gid: u64,
 }
 
-/// The settings by which an image is run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImageSettings {
-    pub entrypoint: Vec<String>,
-    pub command: Vec<String>,
-    pub user: String,
-    pub working_dir: String,
-    /// Paths that are volumes wherever it runs.
-    pub volumes: Vec<String>,
-}
-
 /// What an image has at the wanted paths. Paths behind a symbolic link of the image are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageLook {
     pub found: BTreeMap<PathBuf, FoundPath>,
-    pub settings: ImageSettings,
 }
 
 /// Looks at places of an image. None if the Engine does not have it.
@@ -84,11 +72,10 @@ pub async fn look(
     let Some(image) = inspect(docker, reference).await? else {
         return Ok(None);
     };
-    let settings = settings(&image);
     let id = image.id.unwrap_or_else(|| reference.to_owned());
     if places.paths.is_empty() {
         let found = BTreeMap::new();
-        return Ok(Some(ImageLook { found, settings }));
+        return Ok(Some(ImageLook { found }));
     }
     let made = make(docker.clone(), id, project_id.to_owned());
     // If the caller drops the future, the task still removes the container.
@@ -102,7 +89,7 @@ pub async fn look(
         .find(places)
         .await
         .map_err(|e| failed(reference, &e))?;
-    Ok(Some(ImageLook { found, settings }))
+    Ok(Some(ImageLook { found }))
 }
 
 /// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have
@@ -152,17 +139,6 @@ async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect
         Ok(image) => Ok(Some(image)),
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(failed(reference, &error)),
-    }
-}
-
-fn settings(image: &ImageInspect) -> ImageSettings {
-    let config = image.config.clone().unwrap_or_default();
-    ImageSettings {
-        entrypoint: config.entrypoint.unwrap_or_default(),
-        command: config.cmd.unwrap_or_default(),
-        user: config.user.unwrap_or_default(),
-        working_dir: config.working_dir.unwrap_or_default(),
-        volumes: config.volumes.unwrap_or_default(),
     }
 }
 

@@ -16,7 +16,7 @@ pub use build::{build, present};
 pub use hash::{Content, ContextManifest, Hashed, ManifestEntry, content_hash, image_ref};
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
-pub use look::{FoundPath, ImageLook, ImageSettings, Places, look, remove_looks, triggers};
+pub use look::{FoundPath, ImageLook, Places, look, remove_looks, triggers};
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };

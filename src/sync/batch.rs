@@ -47,7 +47,8 @@ pub enum Wanted {
     File(SourceFile),
     /// A symbolic link, and what it says.
     Link(PathBuf),
-    Folder,
+    /// A folder, and the permission bits that it gets if it has to be made, 0o777.
+    Folder(u32),
     Gone,
 }
 
@@ -89,7 +90,7 @@ fn found(disk: &Path) -> io::Result<Wanted> {
         return Ok(Wanted::Link(std::fs::read_link(disk)?));
     }
     if kind.is_dir() {
-        return Ok(Wanted::Folder);
+        return Ok(Wanted::Folder(metadata.permissions().mode() & 0o777));
     }
     if !kind.is_file() {
         return Ok(Wanted::Gone);
@@ -128,7 +129,7 @@ impl Wanted {
     pub fn seen(&self) -> io::Result<Seen> {
         Ok(match self {
             Self::Gone => Seen::Gone,
-            Self::Folder => Seen::Folder,
+            Self::Folder(_) => Seen::Folder,
             Self::Link(target) => {
                 Seen::Leaf(print(&[b"link", target.as_os_str().as_encoded_bytes()]))
             }

@@ -49,18 +49,22 @@ c() {
 	done
 }
 
-# f MAKE FOLDER...: goes into a folder below R, one step at a time, making what is missing if MAKE is 1.
+# f MAKE FOLDER...: goes into a folder below R, one step at a time, making what is missing if MAKE is 1, and giving it
+# to O unless that is empty. Sets made if it had to make the last one.
 # 2: it is missing. 3: the way leads out of R. 4: it leads into a mount.
 f() {
 	cd -P "$R/" || return 1
-	make=$1
+	make=$1 made=
 	shift
 	for c do
+		made=
 		if [ ! -d "./$c" ]; then
 			[ "$make" = 1 ] || return 2
 			c "$c" || return 4
 			if [ -e "./$c" ] || [ -L "./$c" ]; then rm -f "./$c" || return 1; fi
 			mkdir "./$c" || return 1
+			[ -z "$O" ] || chown "$O" "./$c" || return 1
+			made=1
 		fi
 		cd -P "./$c" || return 1
 		case $PWD/ in "$R"/*) ;; *) return 3 ;; esac
@@ -167,7 +171,6 @@ a() {
 # q: prints the processes of this container, each as `proc` and its words, which the byte 037 parts. Flask's switch is
 # a variable as well.
 q() {
-	U=$(printf '\037')
 	read -r own </proc/self/cgroup
 	set +f
 	for d in /proc/[0-9]*; do

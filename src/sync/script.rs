@@ -51,8 +51,6 @@ pub(super) enum Writing {
 pub(super) struct Manner {
     pub(super) uploaded: Uploaded,
     pub(super) writing: Writing,
-    /// The container's user may give files away.
-    pub(super) gives: bool,
 }
 
 /// The paths of a batch that have the same parent folder, and fail or succeed together.
@@ -115,7 +113,7 @@ pub(super) fn handshake(roots: &[String], mounts: &[Mount], token: &str) -> Vec<
         stages.join(" ")
     ));
     text.add("for t in tar head sha256sum; do command -v \"$t\" >/dev/null 2>&1 && printf 'has %s\\n' \"$t\"; done\n");
-    text.add("printf 'user %s\\nready\\n' \"$(id -u)\"\n");
+    text.add("printf 'user %s:%s\\nready\\n' \"$(id -u)\" \"$(id -g)\"\n");
     text.0
 }
 
@@ -137,9 +135,11 @@ pub(super) fn apply(
             upload_dir(n)
         };
         text.add(&format!(
-            "umask 022; R=$R{root} D=$S{root}/{folder}\n",
+            "umask 022; R=$R{root} D=$S{root}/{folder} O=",
             root = group.root
         ));
+        let owner = group.items.first().and_then(|item| item.owner.as_deref());
+        text.quote(owner.unwrap_or_default().as_ref()).add("\n");
         if group.items.iter().all(|item| item.wanted == Wanted::Gone) {
             remove(&mut text, group, n);
         } else {
@@ -192,7 +192,7 @@ fn remove(text: &mut Text, group: &Group<'_>, n: usize) {
 
 fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
     let uploaded = manner.uploaded;
-    let is_made = |item: &&&Item| item.wanted != Wanted::Folder;
+    let is_made = |item: &&&Item| !matches!(item.wanted, Wanted::Folder(_));
     let names: Vec<_> = group
         .items
         .iter()
@@ -215,7 +215,7 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
                     .add(" ")
                     .made(&item.target.name);
             }
-            Wanted::Folder => text.folder(group.folders, &item.target.name),
+            Wanted::Folder(mode) => text.folder(group.folders, &item.target.name, *mode),
             Wanted::Gone => {}
         }
     }
@@ -223,7 +223,7 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
         .items
         .first()
         .and_then(|item| item.owner.as_ref())
-        .filter(|_| manner.gives && !names.is_empty())
+        .filter(|_| !names.is_empty())
     {
         text.and().add("chown -h ").quote(owner.as_ref());
         for name in &names {
@@ -346,13 +346,14 @@ impl Text {
     }
 
     /// A folder is made on the way to what is in it.
-    fn folder(&mut self, folders: &[OsString], name: &OsStr) {
-        self.and()
-            .enter(folders, true)
-            .add(" ")
-            .quote(name)
-            .and()
-            .enter(folders, true);
+    fn folder(&mut self, folders: &[OsString], name: &OsStr, mode: u32) {
+        self.and().enter(folders, true).add(" ").quote(name);
+        // Most are as the umask makes them.
+        if mode != 0o755 {
+            self.and()
+                .add(&format!("{{ [ -z \"$made\" ] || chmod {mode:03o} .; }}"));
+        }
+        self.and().enter(folders, true);
     }
 
     /// A file in the making.
@@ -395,6 +396,9 @@ impl Text {
 }
 
 #[cfg(test)]
+mod mounts;
+
+#[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
@@ -404,19 +408,19 @@ mod tests {
     use crate::process::Cmd;
 
     /// A target folder, apart from the folder that the test keeps outside of it.
-    struct Container {
+    pub(super) struct Container {
         dir: tempfile::TempDir,
     }
 
     impl Container {
-        fn new() -> Self {
+        pub(super) fn new() -> Self {
             let dir = tempfile::tempdir().unwrap();
             fs::create_dir_all(dir.path().join("app")).unwrap();
             fs::create_dir_all(dir.path().join("outside")).unwrap();
             Self { dir }
         }
 
-        fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
             self.dir.path().join(path)
         }
 
@@ -426,7 +430,7 @@ mod tests {
         }
 
         /// What this machine's shell says to the commands.
-        async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
+        pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
             let text = [handshake(&[root], &[], &self.token()), commands(&mut [1])].concat();
             let script = self.path("script");
@@ -453,7 +457,7 @@ mod tests {
         }
     }
 
-    fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
+    pub(super) fn item(path: impl AsRef<Path>, wanted: Wanted) -> Item {
         Item {
             target: ContainerPath::below(0, path.as_ref()).unwrap(),
             wanted,
@@ -461,7 +465,7 @@ mod tests {
         }
     }
 
-    fn file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Item {
+    pub(super) fn file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> Item {
         with_mode(path, content, 0o644)
     }
 
@@ -553,7 +557,7 @@ mod tests {
         let items = [
             file("link/new", "x"),
             file("link/deep/new", "x"),
-            item("link/folder", Wanted::Folder),
+            item("link/folder", Wanted::Folder(0o755)),
             item("link/kept", Wanted::Gone),
             file("file", "replaced"),
         ];
@@ -608,7 +612,7 @@ mod tests {
         let swapped = [
             file("a", "now a file"),
             file("c/now/a", "folder"),
-            item("d", Wanted::Folder),
+            item("d", Wanted::Folder(0o755)),
         ];
         assert_eq!(container.apply(&swapped).await, ["ok 7"]);
         assert_eq!(fs::read(container.path("app/a")).unwrap(), b"now a file");
@@ -651,6 +655,30 @@ mod tests {
             ["app/tool", "app/own", "app/new/x", "app/new"].map(mode),
             [0o755, 0o600, 0o440, 0o755]
         );
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_is_made_gets_its_mode_and_owner_and_one_that_is_there_keeps_them() {
+        let container = Container::new();
+        fs::create_dir(container.path("app/old")).unwrap();
+        let own = rustix::process::getuid().as_raw();
+        let group = rustix::process::getgid().as_raw();
+        let mut items = [
+            item("new", Wanted::Folder(0o770)),
+            item("old", Wanted::Folder(0o700)),
+            file("new/deep/x", "x"),
+        ];
+        for item in &mut items {
+            item.owner = Some(format!("{own}:{group}"));
+        }
+        assert_eq!(container.apply(&items).await, ["ok 7"]);
+        let mode = |path: &str| {
+            let found = fs::metadata(container.path(path)).unwrap();
+            found.permissions().mode() & 0o777
+        };
+        assert_eq!(["app/new", "app/new/deep"].map(mode), [0o770, 0o755]);
+        assert_ne!(mode("app/old"), 0o700);
+        assert_eq!(fs::read(container.path("app/new/deep/x")).unwrap(), b"x");
     }
 
     #[tokio::test]
@@ -707,7 +735,7 @@ mod tests {
             file("data/new", "local"),
             file("data/deep/new", "local"),
             file("link/app.db", "local"),
-            item("data/folder", Wanted::Folder),
+            item("data/folder", Wanted::Folder(0o755)),
             file("config.yaml", "file"),
         ];
         let gone = ["data", "config.yaml", "data/app.db", "link/app.db"]
@@ -772,7 +800,7 @@ mod tests {
             with_mode("x", "text", 0o755),
             file("new", "new"),
             file("link", "no link"),
-            item("folder", Wanted::Folder),
+            item("folder", Wanted::Folder(0o755)),
             item("other", Wanted::Link("x".into())),
         ];
         let manner = Manner {

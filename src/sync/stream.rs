@@ -109,8 +109,6 @@ struct Tools {
     tar: bool,
     head: bool,
     sha256sum: bool,
-    /// Its user is root.
-    root: bool,
 }
 
 /// An open shell in a container.
@@ -125,6 +123,8 @@ pub struct Stream {
     /// By target folder, how many folders for files in the making there are.
     folders: Vec<usize>,
     tools: Tools,
+    /// Whose the files are that the shell makes, `uid:gid`.
+    user: String,
     number: u64,
     /// What came after the last whole line.
     partial: Vec<u8>,
@@ -163,6 +163,7 @@ impl Stream {
             mounted: BTreeMap::new(),
             folders: vec![1; roots.len()],
             tools: Tools::default(),
+            user: String::new(),
             number: 0,
             partial: Vec::new(),
             errors: Vec::new(),
@@ -189,7 +190,7 @@ impl Stream {
                 ("has", "tar") => self.tools.tar = true,
                 ("has", "head") => self.tools.head = true,
                 ("has", "sha256sum") => self.tools.sha256sum = true,
-                ("user", id) => self.tools.root = id == "0",
+                ("user", id) => self.user = id.to_owned(),
                 ("end", refused) => return Err(unwritable(refused, roots, &words)),
                 _ => words.push(line),
             }

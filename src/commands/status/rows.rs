@@ -1,8 +1,10 @@
 //! Rows of the text of `devk status`.
 
+use std::collections::BTreeMap;
+
 use super::{Live, PodStatus, ReleaseStatus};
 use crate::bridge::record::Record;
-use crate::sync::status::SyncStatus;
+use crate::sync::status::{Covered, SyncStatus};
 use crate::sync::trace::Latency;
 
 /// The reconcile that is at work in a session.
@@ -50,7 +52,7 @@ pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
     };
     let of_containers = sync.containers.iter().flat_map(|c| {
         let why = c.refused.iter().chain(&c.trouble).cloned();
-        let covered = c.covered.iter().map(ToString::to_string);
+        let covered = covered_lines(&c.covered);
         let lines = c.serving.iter().cloned().chain(why).chain(covered);
         lines.map(|line| format!("{}: {line}", c.pod))
     });
@@ -58,6 +60,20 @@ pub(super) fn sync_rows(sync: &SyncStatus) -> Vec<Vec<String>> {
     std::iter::once(row([&state, &took.unwrap_or_default()]))
         .chain(troubles.map(|why| row([&why, ""])))
         .collect()
+}
+
+/// One line for each mount: a folder that it covers may have many files.
+fn covered_lines(covered: &[Covered]) -> Vec<String> {
+    let mut by_mount = BTreeMap::<&str, Vec<&Covered>>::new();
+    for one in covered {
+        by_mount.entry(&one.mount).or_default().push(one);
+    }
+    let line = |paths: &Vec<&Covered>| match &paths[..] {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first, others @ ..] => format!("{first}; so do {} more", others.len()),
+    };
+    by_mount.values().map(line).collect()
 }
 
 pub(super) fn release_row(release: &ReleaseStatus) -> Vec<String> {

@@ -20,8 +20,10 @@ impl Shared {
         };
         let found = look(&self.settings.context.join(path))?;
         let mut wanted = found.clone();
-        if let (Wanted::File(source), Some(mode)) = (&mut wanted, to.mode) {
-            source.mode = mode;
+        match (&mut wanted, to.mode) {
+            (Wanted::File(source), Some(mode)) => source.mode = mode,
+            (Wanted::Folder(folder), Some(mode)) => *folder = mode,
+            _ => {}
         }
         Ok(Some((
             Item {

@@ -28,6 +28,7 @@ impl Stream {
             .iter()
             .cloned()
             .partition(|item| self.mounted.contains_key(&item.target.root));
+        let items: Vec<_> = items.into_iter().map(|item| self.owned(item)).collect();
         let mut applied = Applied::default();
         let mut parts = vec![items];
         for number in 0.. {
@@ -59,6 +60,13 @@ impl Stream {
         Ok(applied)
     }
 
+    /// Without an owner that the file has anyway, or that only root could give it.
+    fn owned(&self, item: Item) -> Item {
+        let is_root = self.user.starts_with("0:");
+        let owner = item.owner.filter(|owner| is_root && *owner != self.user);
+        Item { owner, ..item }
+    }
+
     async fn apply_groups(&mut self, items: &[Item], writing: Writing) -> Result<Applied, Trouble> {
         let mut applied = Applied::default();
         if items.is_empty() {
@@ -78,11 +86,7 @@ impl Stream {
         }
         self.number += 1;
         self.errors.clear();
-        let manner = Manner {
-            uploaded,
-            writing,
-            gives: self.tools.root,
-        };
+        let manner = Manner { uploaded, writing };
         let text = script::apply(self.number, &groups, manner, &mut self.folders);
         let patience =
             ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);

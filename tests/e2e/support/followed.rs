@@ -246,7 +246,7 @@ impl Followed {
             .spawn()
             .unwrap();
         let pipe = tar.stdin.take().unwrap();
-        let kubeconfig = cluster().kubeconfig(CLUSTER);
+        let kubeconfig = machine().kubeconfig(self.cluster);
         let mut fetch = Command::new("kubectl");
         fetch.arg("--kubeconfig").arg(kubeconfig).args([
             "-n",

@@ -70,6 +70,7 @@ pub(crate) fn remove_frail() {
     if machine().root.join("frail-made").exists() {
         let anchor = Project::new("tests/e2e/fixtures/anchor", FRAIL_ANCHOR, FRAIL);
         anchor.devk(&["down", "--delete"]).well();
+        std::fs::remove_file(machine().root.join("frail-made")).unwrap();
         anchor.leave();
     }
 }
