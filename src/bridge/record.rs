@@ -72,7 +72,7 @@ impl Record {
     }
 
     /// How pods reach the database.
-    pub fn way(&self) -> String {
+    pub fn upstream(&self) -> String {
         let how = if self.relay { "devk's relay" } else { "direct" };
         format!("{} ({how})", self.address)
     }

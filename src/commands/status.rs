@@ -295,7 +295,7 @@ fn text(status: &StatusDocument) -> String {
     } else {
         ""
     };
-    let way = status
+    let upstream = status
         .session
         .as_ref()
         .map(|session| match &session.relay.why {
@@ -317,7 +317,7 @@ fn text(status: &StatusDocument) -> String {
         vec!["cluster".to_owned(), cluster],
         vec!["session".to_owned(), session, outdated.to_owned()],
     ];
-    rows.extend(way.map(|way| vec!["way".to_owned(), way]));
+    rows.extend(upstream.map(|upstream| vec!["upstream".to_owned(), upstream]));
     rows.extend(
         status
             .images

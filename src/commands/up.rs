@@ -316,7 +316,7 @@ fn summary_text(outcome: &Outcome) -> String {
         outcome
             .bridge
             .iter()
-            .map(|bridge| vec!["  bridge".to_owned(), bridge.way(), bridge.what()]),
+            .map(|bridge| vec!["  bridge".to_owned(), bridge.upstream(), bridge.what()]),
     );
     let times = format!(
         "{} of work in {}",

@@ -25,7 +25,7 @@ pub(super) fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
     vec![
         "bridge".to_owned(),
         bridge.what(),
-        bridge.way(),
+        bridge.upstream(),
         down.to_owned(),
     ]
 }
