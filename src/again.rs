@@ -1,4 +1,4 @@
-//! What is begun again: work that depends on a value that changes, and attempts with growing pauses between them.
+//! Work that starts again: when a value that it depends on changes, and after failed attempts, with growing pauses.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use kube::runtime::utils::Backoff;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Does `work` with the value of the moment, and drops it and does it anew with every change, until `cancel` or until
-/// nobody can change the value any more. Work that ends by itself is begun again.
+/// Runs `work` with the current value. With every change of the value the running work is dropped and started again,
+/// until `cancel` or until the sender is gone. Work that ends by itself is started again, too.
 pub(crate) fn restart_on_change<T, F>(
     mut values: watch::Receiver<T>,
     cancel: CancellationToken,

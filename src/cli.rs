@@ -8,7 +8,7 @@ use crate::bridge::Switch;
 use crate::commands::{self, Context};
 use crate::compose;
 use crate::config::{self, Source};
-use crate::daemon::control::Keep;
+use crate::daemon::control::Lifetime;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit};
 use crate::ui::{self, Format};
@@ -75,7 +75,7 @@ enum Command {
     },
     /// What runs: cluster, releases, pods, forwards
     Status {
-        /// Print it anew whenever the session changes, until Ctrl-C or the end of the session; with --format json one
+        /// Print it again whenever the session changes, until Ctrl-C or the end of the session; with --format json one
         /// document a line
         #[arg(long)]
         watch: bool,
@@ -197,11 +197,11 @@ impl UpArgs {
         }
     }
 
-    fn keep(&self) -> Keep {
+    fn lifetime(&self) -> Lifetime {
         match (self.detach, self.once) {
-            (true, _) => Keep::Detached,
-            (_, true) => Keep::Once,
-            _ => Keep::Attached,
+            (true, _) => Lifetime::Detached,
+            (_, true) => Lifetime::Once,
+            _ => Lifetime::Attached,
         }
     }
 }
@@ -210,7 +210,7 @@ impl Cli {
     /// Runs the command.
     ///
     /// # Errors
-    /// All problems that kept it from its work.
+    /// All problems because of which the command did not do its work.
     pub fn run(self) -> Result<Exit, Errors> {
         let markdown = self.project.format == FormatArg::Markdown;
         if markdown && !matches!(self.command, Command::Ports(_)) {
@@ -246,7 +246,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 commands::up::dry_run(&context, args.bridge()).await
             }
             Command::Up(args) => {
-                commands::up::run(&context, args.keep(), args.bridge(), args.restart).await
+                commands::up::run(&context, args.lifetime(), args.bridge(), args.restart).await
             }
             Command::Down { delete } => commands::down::run(&context, delete).await,
             Command::Status { watch: false } => commands::status::run(&context).await,

@@ -1,13 +1,13 @@
 //! Ends a project's stack: stops it with its data kept, or removes it with all that devk made.
 //!
-//! Works from whatever state a crash left: what there is to end stands in Docker and in the cluster. Of
-//! devk's own files it needs the pin alone: a cluster that devk never pinned is left as it is.
+//! `down` works after any crash, since Docker and the cluster say what there is to end. Of devk's own files `down`
+//! needs only the pin: a cluster that devk never pinned is not changed.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use crate::cluster::{Access, Handle, Node, State, Turn, namespace, sleep};
+use crate::cluster::{Access, ClusterLock, ManagedCluster, Node, State, namespace, sleep};
 use crate::config::Project;
 use crate::daemon::socket;
 use crate::docker::Engine;
@@ -27,17 +27,17 @@ use crate::ui::event::{Reporter, Step};
 pub enum Ending {
     /// Nothing runs.
     Nothing,
-    /// Stop the node containers; nobody else lives there.
+    /// Stop the node containers; no other project is on the cluster.
     StopCluster,
-    /// Scale the project's workloads to zero; somebody else lives there.
+    /// Scale the project's workloads to zero; another project is on the cluster.
     Sleep { because: String },
-    /// Remove the whole cluster; devk made it and nobody else lives there.
+    /// Remove the whole cluster; devk created it and no other project is on it.
     DeleteCluster,
     /// Uninstall the releases and remove the namespace.
     DeleteNamespace { because: String },
 }
 
-/// What there is to end of a cluster.
+/// The part of a cluster that `down` can reach.
 #[derive(Debug)]
 enum Reach {
     Nothing,
@@ -86,7 +86,7 @@ pub struct Down<'a> {
     pub project: &'a Project,
     pub paths: &'a Paths,
     pub engine: &'a Engine,
-    pub cluster: Handle,
+    pub cluster: ManagedCluster,
     pub reporter: Reporter,
 }
 
@@ -94,10 +94,10 @@ impl Down<'_> {
     /// Stops the stack, or with `delete` removes it. The session has ended before.
     ///
     /// # Errors
-    /// Whatever could not be stopped or removed; the rest is done all the same.
+    /// Everything that could not be stopped or removed; all other work is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
-        let turn = self.turn(delete).await?;
-        let reach = self.reach(delete, &turn).await?;
+        let lock = self.lock(delete).await?;
+        let reach = self.reach(delete, &lock).await?;
         let others = match reach.access() {
             Some(access) => self.others(access, delete).await?,
             None => vec![],
@@ -108,15 +108,15 @@ impl Down<'_> {
         };
         let ended = match &reach {
             Reach::Nothing => Ok(()),
-            Reach::Silent => self.stop(&turn).await,
-            Reach::Answers(access) => self.end_stack(&ending, access, &turn).await,
+            Reach::Silent => self.stop(&lock).await,
+            Reach::Answers(access) => self.end_stack(&ending, access, &lock).await,
         };
         let mut problems: Vec<_> = ended.err().into_iter().collect();
-        // What a session that was killed looked into.
+        // Containers by which a killed session looked into images.
         let looks = image::remove_looks(&self.engine.docker, &self.project.id);
         problems.extend(looks.await.err());
         if delete {
-            // Those of a cluster that is gone went with it.
+            // Images in the nodes of a removed cluster are gone with it.
             let stays = reach
                 .access()
                 .filter(|_| matches!(ending, Ending::DeleteNamespace { .. }));
@@ -126,27 +126,27 @@ impl Down<'_> {
                     .await
                     .err(),
             );
-            // Kept if something is left, so that the next `down --delete` knows what it is about.
+            // Kept if something is left, so that the next `down --delete` finds it.
             if problems.is_empty() {
-                problems.extend(self.forget_all(&turn, others.is_empty()).await);
+                problems.extend(self.forget_all(&lock, others.is_empty()).await);
             }
         }
         Errors::unless_empty(problems, ending)
     }
 
-    /// What devk knows of the project, and with the last project what it knows of a cluster of the user's own: its copy
-    /// of the user's credentials. The answer is what could not be removed.
-    async fn forget_all(&self, turn: &Turn, is_last: bool) -> Vec<Error> {
+    /// Removes devk's state of the project, and with the last project of an existing cluster devk's copy of the user's
+    /// credentials. Returns the errors.
+    async fn forget_all(&self, lock: &ClusterLock, is_last: bool) -> Vec<Error> {
         let mut problems = vec![];
-        if self.cluster.is_brought() && is_last {
-            problems.extend(self.cluster.forget(turn).await.err());
+        if self.cluster.is_existing() && is_last {
+            problems.extend(self.cluster.forget(lock).await.err());
         }
         problems.extend(self.forget().err());
         problems
     }
 
-    /// From here to the end nobody else starts, adopts or ends the cluster.
-    async fn turn(&self, delete: bool) -> Result<Turn> {
+    /// While the lock is held, no other devk starts, adopts or ends the cluster.
+    async fn lock(&self, delete: bool) -> Result<ClusterLock> {
         let mut step = None;
         let id = if delete {
             "cluster.delete"
@@ -159,46 +159,46 @@ impl Down<'_> {
                     .start(id, "waiting for another devk that works on this cluster"),
             )
         };
-        let turn = self.cluster.turn(wait).await?;
+        let lock = self.cluster.lock(wait).await?;
         if let Some(step) = step {
             step.done("the other devk has ended");
         }
-        Ok(turn)
+        Ok(lock)
     }
 
-    /// What there is to end. Removing from a stopped cluster needs it started: what else lives on it stands nowhere
-    /// but in it.
-    async fn reach(&self, delete: bool, turn: &Turn) -> Result<Reach> {
+    /// What there is to end. A removal needs a stopped cluster started: only the cluster itself knows which other
+    /// projects are on it.
+    async fn reach(&self, delete: bool, lock: &ClusterLock) -> Result<Reach> {
         if self.cluster.is_untouched()? {
             return Ok(Reach::Nothing);
         }
         match self.cluster.state().await? {
             State::Running(nodes) => match self.cluster.pinned(&nodes).await {
-                // It may have been started a moment ago.
+                // The cluster may have been started a moment ago.
                 Err(e) if e.code == Code::ClusterUnreachable => {
-                    self.ensure(delete, &nodes, turn).await
+                    self.ensure(delete, &nodes, lock).await
                 }
-                // Its kubeconfig was lost, and with the pin it is fetched again.
+                // The kubeconfig was lost; with the pin devk fetches it again.
                 Ok(None) if self.cluster.is_pinned(&nodes)? => {
-                    self.ensure(delete, &nodes, turn).await
+                    self.ensure(delete, &nodes, lock).await
                 }
                 // None: never pinned, so devk has not written to it.
                 found => Ok(found?.map_or(Reach::Nothing, Reach::answers)),
             },
             State::Stopped(nodes) if delete && self.cluster.is_pinned(&nodes)? => {
-                self.ensure(delete, &nodes, turn).await
+                self.ensure(delete, &nodes, lock).await
             }
             State::Stopped(nodes) if nodes.iter().any(|node| node.running) => {
                 self.in_part(&nodes).await
             }
-            // Nothing lives on it, and it would run on.
+            // No project is on it, and it would keep running.
             State::HalfMade => {
-                let delete = self.cluster.delete(turn);
+                let delete = self.cluster.delete(lock);
                 self.step("cluster.delete", "a half-made cluster", delete)
                     .await
                     .map(|()| Reach::Nothing)
             }
-            State::Absent if delete => self.cluster.forget(turn).await.map(|()| Reach::Nothing),
+            State::Absent if delete => self.cluster.forget(lock).await.map(|()| Reach::Nothing),
             State::Stopped(_) | State::Absent => Ok(Reach::Nothing),
         }
     }
@@ -213,17 +213,19 @@ impl Down<'_> {
         }
     }
 
-    async fn ensure(&self, delete: bool, nodes: &[Node], turn: &Turn) -> Result<Reach> {
+    async fn ensure(&self, delete: bool, nodes: &[Node], lock: &ClusterLock) -> Result<Reach> {
         let step = self
             .reporter
             .start("cluster.create", "to see what lives on it");
-        match self.cluster.ensure_in(turn, &step).await {
+        match self.cluster.ensure_locked(lock, &step).await {
             Ok(access) => {
                 step.done("it answers");
                 Ok(Reach::answers(access))
             }
             Err(error)
-                if !delete && Handle::is_silence(&error) && self.cluster.is_made(nodes)? =>
+                if !delete
+                    && ManagedCluster::is_silence(&error)
+                    && self.cluster.is_made(nodes)? =>
             {
                 step.skip(format!("{error}; its nodes can be stopped all the same"));
                 Ok(Reach::Silent)
@@ -236,15 +238,15 @@ impl Down<'_> {
         }
     }
 
-    async fn stop(&self, turn: &Turn) -> Result<()> {
-        self.step("cluster.stop", "its data stays", self.cluster.stop(turn))
+    async fn stop(&self, lock: &ClusterLock) -> Result<()> {
+        self.step("cluster.stop", "its data stays", self.cluster.stop(lock))
             .await
     }
 
     /// Other projects on the cluster; those that sleep count for removal only.
     ///
     /// # Errors
-    /// Also if the namespace is somebody else's: then there is nothing to end.
+    /// Also true if the namespace is not devk's: then there is nothing to end.
     async fn others(&self, access: &Access, delete: bool) -> Result<Vec<String>> {
         let owner = Owner::of(&self.project.root, self.paths).await;
         namespace::find_own(&access.client, &self.project.id, &owner).await?;
@@ -255,12 +257,12 @@ impl Down<'_> {
         Ok(others.map(|p| p.name).collect())
     }
 
-    async fn end_stack(&self, ending: &Ending, access: &Access, turn: &Turn) -> Result<()> {
+    async fn end_stack(&self, ending: &Ending, access: &Access, lock: &ClusterLock) -> Result<()> {
         let client = &access.client;
         let id = self.project.id.as_str();
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.stop(turn).await,
+            Ending::StopCluster => self.stop(lock).await,
             Ending::Sleep { because } => {
                 self.step("workloads.sleep", because, sleep::sleep(client, id))
                     .await
@@ -269,7 +271,7 @@ impl Down<'_> {
                 self.step(
                     "cluster.delete",
                     "cluster, volumes and network",
-                    self.cluster.delete(turn),
+                    self.cluster.delete(lock),
                 )
                 .await
             }
@@ -299,7 +301,7 @@ impl Down<'_> {
         }
     }
 
-    /// Those that devk.yaml does not name any more, then its own, the last one first.
+    /// The orphaned releases, then those of devk.yaml, the last one first.
     async fn releases(&self, client: &kube::Client) -> Result<Vec<String>> {
         let named = self
             .project
@@ -307,19 +309,19 @@ impl Down<'_> {
             .iter()
             .rev()
             .map(|release| release.name.clone());
-        Ok(installed::left_over(client, self.project)
+        Ok(installed::orphaned_releases(client, self.project)
             .await?
             .into_iter()
             .chain(named)
             .collect())
     }
 
-    /// From Docker, and from the nodes of a cluster that stays.
+    /// Removes the project's images from Docker, and from the nodes of a cluster that stays.
     async fn remove_images(&self, stays: Option<&Access>) -> Result<()> {
         let docker = &self.engine.docker;
         let id = &self.project.id;
         let tags = image::remove_project_images(docker, id).await?;
-        // Where devk never built anything the nodes need not even have `ctr`.
+        // If devk never built an image, the nodes may lack `ctr`.
         let is_built = !(tags.is_empty() && self.project.images.is_empty());
         for node in stays
             .into_iter()
@@ -335,7 +337,7 @@ impl Down<'_> {
     fn forget(&self) -> Result<()> {
         Leases::open(&self.paths.state).release(&Lessee::from(self.project))?;
         render::forget(&self.paths.cache, &self.project.id)?;
-        // It lies elsewhere if the usual path is too long; a supervisor that was killed left it.
+        // The socket is in another folder if the usual path is too long; a killed supervisor leaves it there.
         socket::remove(self.paths, &self.project.id);
         remove_dir(&self.paths.project(&self.project.id))
     }
@@ -444,7 +446,7 @@ mod tests {
         });
         let engine = engine.await;
         let project = project(&paths);
-        let cluster = Handle::of(&engine, &project.cluster, &paths);
+        let cluster = ManagedCluster::of(&engine, &project.cluster, &paths);
         let project = &project;
         let reporter = Reporter::default();
         let down = Down {

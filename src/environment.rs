@@ -1,8 +1,8 @@
-//! The variables that a command goes by: PATH, DOCKER_HOST, those of Compose files.
+//! The environment variables that a command uses: PATH, DOCKER_HOST, those of Compose files.
 //!
-//! They are those of the process that a user started. The supervisor works for its clients, one after
-//! the other, and goes by what each of them sends, not by its own, which are those of the client that
-//! happened to start it.
+//! The variables are those of the process that a user started. The supervisor serves one client after the other and
+//! uses the variables that each client sends. Its own variables are those of the client that happened to start it, and
+//! are not used.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

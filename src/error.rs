@@ -86,13 +86,13 @@ codes! {
     ComposeMissing => "compose.missing", Usage, "there is no Compose file in this folder or above it";
     ComposeFile => "compose.file", Usage, "a Compose file, or a file that one names, cannot be read";
     ComposeName => "compose.name", Usage, "the Compose project has no valid name";
-    ComposeValue => "compose.value", Usage, "a value in a Compose file is not what belongs there";
+    ComposeValue => "compose.value", Usage, "a value in a Compose file has the wrong form";
     ComposePort => "compose.port", Usage, "a port in a Compose file cannot be read";
-    ComposeMerge => "compose.merge", Usage, "two Compose files do not go together";
+    ComposeMerge => "compose.merge", Usage, "two Compose files cannot be merged";
     ComposeExtends => "compose.extends", Usage, "`extends` names a service that does not exist";
-    ComposeInclude => "compose.include", Usage, "`include` cannot be read, or brings what is defined already";
+    ComposeInclude => "compose.include", Usage, "`include` cannot be read, or defines a name that is defined already";
     ComposeCycle => "compose.cycle", Usage, "Compose files or services lead back to themselves";
-    ComposeReference => "compose.reference", Usage, "a Compose service refers to what is not defined or not active";
+    ComposeReference => "compose.reference", Usage, "a Compose service refers to something that is not defined or not active";
     ComposeConflict => "compose.conflict", Usage, "two settings of a Compose service contradict each other";
     ComposeSyntax => "compose.syntax", Usage, "a Compose file or an env file is not valid YAML or `KEY=value` text";
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
@@ -103,7 +103,7 @@ codes! {
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
     DockerRequest => "docker.request", Failed, "the Docker Engine refused a request or broke off";
     ToolMissing => "tool.missing", Usage, "a program that devk runs is not on PATH";
-    CommandNotRun => "command.not-run", Failed, "a program that devk runs could not be started, or its end not be waited for";
+    CommandNotRun => "command.not-run", Failed, "a program that devk runs could not be started, or devk could not wait for its end";
     CommandFailed => "command.failed", Failed, "a program that devk ran ended with an error";
     CommandKilled => "command.killed", Failed, "a program that devk ran was killed";
     // ports
@@ -132,7 +132,7 @@ codes! {
     ClusterCreate => "cluster.create", Failed, "the cluster could not be created or started";
     ClusterPin => "cluster.pin", Usage, "the cluster is not the one that devk pinned";
     ClusterUnreachable => "cluster.unreachable", Failed, "the cluster's API server does not answer";
-    ClusterContext => "cluster.context", Usage, "your kubeconfig has no such context, or it leads nowhere";
+    ClusterContext => "cluster.context", Usage, "your kubeconfig has no such context, or the context has no usable cluster";
     ClusterRemote => "cluster.remote", Usage, "an existing cluster is on another machine, and devk.yaml does not allow that";
     NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
     // bridge
@@ -140,30 +140,30 @@ codes! {
     BridgePort => "bridge.port", Usage, "Compose publishes no fixed port of its Postgres";
     BridgeUnreachable => "bridge.unreachable", Usage, "Compose's Postgres does not answer";
     BridgeLogin => "bridge.login", Usage, "Compose's Postgres refuses the login, or the user may not create databases";
-    BridgeName => "bridge.name", Usage, "the separate database's name does not survive charts, URLs or Postgres";
-    BridgeInUse => "bridge.in-use", Usage, "the separate database's name is used by Compose, or not this project's";
+    BridgeName => "bridge.name", Usage, "charts, URLs or Postgres cannot take the name of the separate database unchanged";
+    BridgeInUse => "bridge.in-use", Usage, "Compose or another project uses the name of the separate database";
     BridgeShared => "bridge.shared", Usage, "a chart would share another database with Compose";
     BridgeValues => "bridge.values", Usage, "the chart's values for an external database are not found";
     BridgeOnce => "bridge.once", Usage, "the relay would end with `up --once`";
     BridgeDatabase => "bridge.database", Failed, "the separate database could not be made";
-    BridgeGateway => "bridge.gateway", Failed, "the address by which pods reach this machine is not found";
+    BridgeGateway => "bridge.gateway", Failed, "devk cannot find the address by which pods reach this machine";
     BridgeRelay => "bridge.relay", Failed, "the relay cannot listen at the gateway address";
-    BridgeService => "bridge.service", Failed, "a Service of the name that devk uses is somebody else's";
+    BridgeService => "bridge.service", Failed, "the Service that devk would create exists and is not devk's";
     BridgeProbe => "bridge.probe", Failed, "pods would not reach the database";
     // sync
-    SyncUnchecked => "sync.unchecked", Failed, "an image that is synced into could not be looked at yet";
+    SyncUnchecked => "sync.unchecked", Failed, "devk could not yet compare an image with its sync rules";
     SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
-    NotLive => "session.not-live", Failed, "a change was not brought live; what ran before goes on";
+    NotLive => "session.not-live", Failed, "a change was not brought live; the pods that ran before keep running";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
-    SessionMissed => "session.missed", Failed, "a client read too slowly to be told of every step";
-    SessionOutdated => "session.outdated", Usage, "the session is another build of devk than the one that asks";
-    SessionProject => "session.project", Usage, "devk.yaml names another project than the one whose session this is";
+    SessionMissed => "session.missed", Failed, "a client read too slowly and missed steps";
+    SessionOutdated => "session.outdated", Usage, "the session runs another build of devk than the client";
+    SessionProject => "session.project", Usage, "devk.yaml names another project than the running session";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
-    StateForeign => "state.foreign", Usage, "a folder that only the user may reach is somebody else's, or open to others";
-    OutputClosed => "output.closed", Ok, "whoever read the output reads no more; it is not shown, and no result changes by it";
+    StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";
+    OutputClosed => "output.closed", Ok, "the reader of the output has closed it; devk prints no error, and no result changes";
     OutputIo => "output.io", Failed, "the output could not be written";
     Internal => "internal", Failed, "a mistake in devk itself";
     Interrupted => "interrupted", Interrupted, "stopped by Ctrl-C before settling";
@@ -219,7 +219,7 @@ impl Error {
         self
     }
 
-    /// Where in the user's files the cause stands.
+    /// File and line of the cause in the user's files.
     #[must_use]
     pub fn at(mut self, file: impl AsRef<Path>, line: impl Into<Option<u32>>) -> Self {
         self.file = Some(file.as_ref().to_owned());
@@ -255,8 +255,8 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     })
 }
 
-/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint would
-/// go to whatever the user's current context is.
+/// A `kubectl` or `helm` command for the cluster that devk pinned. Without it a command that is pasted from a hint
+/// would go to whatever the user's current context is.
 pub fn on_cluster(command: impl fmt::Display) -> String {
     format!("{command} --kubeconfig \"$(devk kubeconfig)\"")
 }
@@ -283,7 +283,7 @@ impl Errors {
         }
     }
 
-    /// They say that nobody reads the output, and nothing else.
+    /// True if every error says only that nobody reads the output.
     pub(crate) fn is_unread(&self) -> bool {
         self.0.iter().all(|e| e.code == Code::OutputClosed)
     }
@@ -299,8 +299,8 @@ impl Errors {
 pub(crate) struct Problems(pub(crate) Vec<Error>);
 
 impl Problems {
-    /// The value of a result; what is wrong instead is kept.
-    pub(crate) fn keep<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
+    /// The value of a result; the problems of a failed one are collected.
+    pub(crate) fn collect<T, E: Into<Errors>>(&mut self, result: Result<T, E>) -> Option<T> {
         result
             .map_err(|problems| self.0.extend(problems.into().0))
             .ok()

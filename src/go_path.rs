@@ -1,5 +1,5 @@
-//! Paths as Go's standard library sees them: by their text alone. Docker and Compose are written in it,
-//! and what they take for the same path follows from that.
+//! Paths as Go's standard library compares them: by their text alone. Docker and Compose are written in Go, so devk has
+//! to agree with Go on which paths are the same.
 
 /// Go's `path.Clean`: no `.` and `//`, `..` resolved where it can be, no trailing `/`.
 pub(crate) fn clean(path: &str) -> String {

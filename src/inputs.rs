@@ -1,8 +1,8 @@
 //! The files that the plan is made from: devk.yaml and its profile, values, charts, Compose files and their variables,
 //! and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
 //!
-//! Invariant: what counts was read after its watch began. What there is to watch stands in devk.yaml and in what it
-//! names, so these are read again until they lead to nothing new.
+//! Invariant: the content that is used was read after its watch began. devk.yaml and the files that it names say what
+//! to watch, so devk reads these files again until they name no new file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -21,10 +21,10 @@ use crate::release::chart;
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
-/// Where changed paths are told.
+/// The channel for changed paths.
 type Teller = mpsc::UnboundedSender<PathBuf>;
 
-/// What one watch is for.
+/// The subject of one watch.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum WatchTarget {
     /// Files of a folder, by their names.
@@ -84,17 +84,17 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<WatchTarget>
 fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     let mut files = BTreeSet::from([project.file.clone()]);
     for release in &project.releases {
-        // What comes from a profile stands in the profile's file.
+        // Values of a profile are in the profile's file.
         files.insert(release.origin.file.clone());
         files.extend(release.values.iter().cloned());
     }
     for image in &project.images {
         files.insert(image.origin.file.clone());
-        // An engine sees what is in the build context, and nothing else.
+        // A sync engine watches the build context, and nothing else.
         files.extend(Instructions::of(image).outside);
     }
     files.extend(compose_files(project, compose));
-    // A save goes to what a link leads to.
+    // A save changes the file that a symbolic link points to.
     let linked: Vec<_> = files
         .iter()
         .filter(|file| file.is_symlink())
@@ -104,7 +104,7 @@ fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     files
 }
 
-/// The files of the stack beside the project, and the places where one may come.
+/// The files of the project's Compose stack, and the paths where one may be created.
 fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
     // Those that devk.yaml names, also while they cannot be read.
     let mut files: BTreeSet<_> = project.compose.iter().flatten().cloned().collect();
@@ -126,15 +126,15 @@ fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathB
     files
 }
 
-/// Watches them. Dropping it ends the watch.
+/// The watch of the input files. Dropping the value ends the watch.
 #[derive(Debug, Default)]
 pub struct Inputs {
     watched: BTreeMap<WatchTarget, AbortOnDropHandle<()>>,
 }
 
 impl Inputs {
-    /// Reads the project and its Compose files, and watches what they are made from before that is read. Changes are
-    /// told from then on.
+    /// Reads the project and its Compose files, and watches their files before it reads them. Changes are
+    /// reported from then on.
     ///
     /// # Errors
     /// As [`config::load`].
@@ -147,14 +147,14 @@ impl Inputs {
     ) -> Result<(Project, Stack), Errors> {
         let read = || {
             let project = config::load(source, paths)?;
-            // What is wrong with Compose files is told when the plan is made.
+            // Problems of Compose files are reported when the plan is made.
             let compose = compose::of_project(&project, environment);
             Ok((project, compose))
         };
         self.read_watched(read, changes).await
     }
 
-    /// Reads again as long as it leads to something that was not watched yet while it was read.
+    /// Reads again as long as the read files name a file that was not watched yet.
     async fn read_watched(
         &mut self,
         mut read: impl FnMut() -> Result<(Project, Stack), Errors>,
@@ -162,7 +162,7 @@ impl Inputs {
     ) -> Result<(Project, Stack), Errors> {
         loop {
             let (project, compose) = read()?;
-            // What cannot be watched is tried again, and told, when the plan is made.
+            // A failed watch is tried again, and reported, when the plan is made.
             let found = compose.iter().flatten().next();
             let (is_more, _) = self.watch(&places(&project, found), changes).await;
             if !is_more {
@@ -171,10 +171,10 @@ impl Inputs {
         }
     }
 
-    /// Watches what a plan was made from, and lets go of the rest.
+    /// Watches the files that a plan was made from, and ends the other watches.
     ///
     /// # Errors
-    /// [`crate::error::Code::SyncWatch`]; then what was watched still is.
+    /// [`crate::error::Code::SyncWatch`]; then the earlier watches stay.
     pub async fn follow(
         &mut self,
         project: &Project,
@@ -223,7 +223,7 @@ async fn follow(
     let watch = watch.map_err(|e| internal(&e))??;
     Ok(AbortOnDropHandle::new(tokio::spawn(async move {
         loop {
-            // A limit that is reached later costs some new folders of the chart; the rest is watched.
+            // If a limit is reached later, some new folders of the chart are not watched; the others are.
             let Ok(changed) = watch.next().await else {
                 continue;
             };
@@ -307,7 +307,7 @@ mod tests {
                 .unwrap()
         }
 
-        /// Writes to a file, and waits until it is told.
+        /// Writes to a file, and waits until it is reported.
         async fn is_told(&mut self, path: &str, text: &str) {
             self.write(path, text);
             let file = self.path(path);

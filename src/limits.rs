@@ -9,13 +9,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::error::{Code, Error, Result};
 
 /// Enough for a thousand connections; more than macOS takes.
-const WANTED: u64 = 10_240;
+const WANTED_FILES: u64 = 10_240;
 
 /// With less a session of a few services does not come up.
-const NEEDED: u64 = 256;
+const MIN_FILES: u64 = 256;
 
 /// Connections that a listener keeps until they are accepted; the system may allow fewer (listen(2)).
-const BACKLOG: i32 = 4096;
+const LISTEN_BACKLOG: i32 = 4096;
 
 /// Raises the soft limit as far as it is of use; the session that this process starts has it, too.
 ///
@@ -23,7 +23,7 @@ const BACKLOG: i32 = 4096;
 /// [`Code::LimitFiles`] if the hard limit is too low for a session.
 pub fn raise_files() -> Result<()> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    let wanted = maximum.unwrap_or(WANTED).min(WANTED);
+    let wanted = maximum.unwrap_or(WANTED_FILES).min(WANTED_FILES);
     if current.is_some_and(|current| current < wanted) {
         // What counts is what it is then.
         let _ = setrlimit(
@@ -35,7 +35,7 @@ pub fn raise_files() -> Result<()> {
         );
     }
     match getrlimit(Resource::Nofile).current {
-        Some(now) if now < NEEDED => Err(too_few(now)),
+        Some(now) if now < MIN_FILES => Err(too_few(now)),
         _ => Ok(()),
     }
 }
@@ -46,11 +46,11 @@ pub fn raise_files() -> Result<()> {
 /// # Errors
 /// It is no listener.
 pub fn raise_backlog(listener: impl AsFd) -> std::io::Result<()> {
-    Ok(listen(listener, BACKLOG)?)
+    Ok(listen(listener, LISTEN_BACKLOG)?)
 }
 
 fn too_few(now: u64) -> Error {
-    Error::new(Code::LimitFiles, format!("devk may open only {now} files here, and a session needs {NEEDED}"))
+    Error::new(Code::LimitFiles, format!("devk may open only {now} files here, and a session needs {MIN_FILES}"))
         .evidence(format!("ulimit -Hn is {now}"))
         .hint("raise the hard limit (in /etc/security/limits.conf, or --ulimit nofile=4096 of the container), then: ulimit -n 4096")
 }
@@ -63,7 +63,10 @@ mod tests {
     fn the_soft_limit_is_raised() {
         raise_files().unwrap();
         let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-        assert!(current.is_none_or(|current| current >= maximum.unwrap_or(WANTED).min(WANTED)));
+        assert!(
+            current
+                .is_none_or(|current| current >= maximum.unwrap_or(WANTED_FILES).min(WANTED_FILES))
+        );
     }
 
     /// Each of them waits for its place in vain otherwise, and fails.

@@ -5,7 +5,7 @@ use std::io;
 use futures::io::{AsyncBufRead, AsyncBufReadExt};
 
 /// A longer line comes in pieces of at most so many bytes.
-const PIECE: usize = 64 * 1024;
+const MAX_PIECE_BYTES: usize = 64 * 1024;
 
 /// A line, or a piece of one.
 #[derive(Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl<R: AsyncBufRead + Unpin> LogLines<R> {
             if chunk.is_empty() {
                 return Ok((!self.bytes.is_empty()).then(|| self.whole()));
             }
-            let taken = chunk.len().min(PIECE - self.bytes.len());
+            let taken = chunk.len().min(MAX_PIECE_BYTES - self.bytes.len());
             let end = chunk[..taken].iter().position(|byte| *byte == b'\n');
             self.bytes.extend_from_slice(&chunk[..end.unwrap_or(taken)]);
             self.reader.consume_unpin(end.map_or(taken, |at| at + 1));
@@ -52,7 +52,7 @@ impl<R: AsyncBufRead + Unpin> LogLines<R> {
             match end {
                 Some(_) if is_line => return Ok(Some(self.whole())),
                 Some(_) => self.continues = false,
-                None if self.bytes.len() == PIECE => return Ok(Some(self.piece())),
+                None if self.bytes.len() == MAX_PIECE_BYTES => return Ok(Some(self.piece())),
                 None => {}
             }
         }
@@ -125,9 +125,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_overlong_line_comes_in_pieces_and_no_character_is_cut() {
-        let long = format!("{}ü", "x".repeat(PIECE - 1));
+        let long = format!("{}ü", "x".repeat(MAX_PIECE_BYTES - 1));
         let found = lines(format!("{long}end\nnext\n").as_bytes()).await;
-        assert_eq!(found[0], ("x".repeat(PIECE - 1), false));
+        assert_eq!(found[0], ("x".repeat(MAX_PIECE_BYTES - 1), false));
         assert_eq!(
             found[1..],
             [("üend".to_owned(), true), ("next".to_owned(), false)]
@@ -136,7 +136,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_that_is_as_long_as_a_piece_is_one_line() {
-        let long = "x".repeat(PIECE);
+        let long = "x".repeat(MAX_PIECE_BYTES);
         assert_eq!(
             lines(format!("{long}\n\nnext").as_bytes()).await,
             [

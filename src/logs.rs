@@ -17,7 +17,7 @@ use crate::log_lines::LogLines;
 use crate::ui::{self, Format};
 
 /// Pause before the pods, or a log that was cut off, are looked at again.
-const AGAIN: Duration = Duration::from_millis(500);
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// How lines are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ impl Tail {
             while let Some(ended) = streams.try_join_next() {
                 ended.map_err(|e| internal(&e))??;
             }
-            tokio::time::sleep(AGAIN).await;
+            tokio::time::sleep(RETRY_DELAY).await;
         }
     }
 
@@ -180,7 +180,7 @@ impl Tail {
                 if !runs {
                     return Ok(());
                 }
-                tokio::time::sleep(AGAIN).await;
+                tokio::time::sleep(RETRY_DELAY).await;
                 if let Ok(stream) = api.log_stream(pod, &params).await {
                     break LogLines::new(stream);
                 }

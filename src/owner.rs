@@ -1,7 +1,6 @@
-//! Whose a thing is that devk made outside of its own folders, such as a namespace: which folder's, of which user, on
-//! which machine. It is noted on the thing itself, which may be seen from elsewhere: a cluster on another machine, or
-//! an Engine there, has several users. That a folder is not there says something only to the user and on the machine
-//! that it was noted by.
+//! Ownership records on what devk creates outside of its own folders, such as namespaces: folder, user and machine. The
+//! record is on the object itself, since others may see the object too: a cluster or an Engine on another machine has
+//! several users. Only the recorded user on the recorded machine believes that the folder is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +14,7 @@ use crate::process::Cmd;
 /// Where systems keep the ID of a machine that machine-id(5) describes.
 const MACHINE_IDS: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
 
-/// The owner of something, as it is noted there. A devk of older days noted the folder alone.
+/// The owner of an object, as the record on the object names it. Older builds of devk recorded the folder only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The project's folder.
@@ -29,7 +28,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Whoever runs this devk, for the project in the folder `root`.
+    /// The owner for the user and machine of this process, and the project in the folder `root`.
     pub async fn of(root: &Path, paths: &Paths) -> Self {
         let user = Some(rustix::process::getuid().as_raw());
         Self {
@@ -39,7 +38,7 @@ impl Owner {
         }
     }
 
-    /// What is noted as `other`'s is this owner's: the same folder's, or that of a folder that is gone.
+    /// Whether this owner may use an object of `other`: both have the same folder, or the other's folder is gone.
     pub fn has(&self, other: &Self) -> bool {
         self.may_be(other) && is_same(&self.root, &other.root) || self.has_lost(other)
     }
@@ -49,7 +48,7 @@ impl Owner {
         self.is_here(other) && is_gone(&other.root)
     }
 
-    /// The folder with what sets its owner apart, for people.
+    /// The folder, with user and machine if they differ, for messages.
     pub fn apart(&self, from: &Self) -> String {
         let root = format!("`{}`", self.root.display());
         let user = self
@@ -61,12 +60,12 @@ impl Owner {
         root + &user.unwrap_or_default() + machine.unwrap_or_default()
     }
 
-    /// Nothing says that the other is another user, or on another machine.
+    /// Whether the record does not show another user or another machine.
     fn may_be(&self, other: &Self) -> bool {
         !differ(self.user, other.user) && !differ(self.machine.as_ref(), other.machine.as_ref())
     }
 
-    /// The other is this user on this machine. What an older devk noted is taken for it.
+    /// Whether the other is this user on this machine. A record of an older devk counts as that.
     fn is_here(&self, other: &Self) -> bool {
         let is_old = other.user.is_none() && other.machine.is_none();
         let is_known =
@@ -88,7 +87,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
             .is_some_and(|(one, other)| one == other)
 }
 
-/// What tells this machine from others, for as long as it lives: neither a host name, which follows the network that a
+/// The identity of this machine, which never changes: neither a host name, which follows the network that a
 /// laptop is in, nor anything in devk's state, which may be lost. None where there is nothing of the kind, as in many
 /// containers: their names and files go with them, and the next one is the same to its user.
 async fn machine(paths: &Paths) -> Option<String> {
@@ -100,7 +99,7 @@ async fn machine(paths: &Paths) -> Option<String> {
         None if cfg!(target_os = "macos") => hardware(&paths.cache.join("machine")).await?,
         None => return None,
     };
-    // The ID itself is to be shown to nobody (machine-id(5)).
+    // The ID itself must not be exposed (machine-id(5)).
     Some(hex(&Sha256::digest(format!("devk machine {id}"))[..8]))
 }
 
@@ -111,7 +110,7 @@ fn id(text: &str) -> Option<String> {
         .then(|| text.to_ascii_lowercase())
 }
 
-/// The hardware's UUID, which macOS tells by a program only. It is kept, so that an unchanged `up` starts none.
+/// The hardware's UUID. On macOS only a program prints it, so devk keeps it: an unchanged `up` starts no program.
 async fn hardware(kept: &Path) -> Option<String> {
     if let Some(id) = std::fs::read_to_string(kept)
         .ok()

@@ -1,4 +1,4 @@
-//! Where devk keeps what it cannot derive: XDG folders, all of them overridable by the environment.
+//! The folders for the state that devk cannot derive: XDG folders, all of them set by environment variables.
 
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 
-/// How often a lock that somebody else has is tried again.
-const RETRY: Duration = Duration::from_millis(50);
+/// How often devk tries again to take a lock that another process holds.
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
 /// devk's folders on this machine.
 #[derive(Debug, Clone)]
@@ -62,15 +62,15 @@ fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
         })
 }
 
-/// A lock between processes: it falls with the process that has it, however that ends.
+/// A lock between processes: the system releases it when the process that holds it ends, however it ends.
 #[derive(Debug)]
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the lock on a file, which is made if it is missing; None while somebody else has it.
+    /// Takes the lock on a file, which is made if it is missing; None while another process holds it.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
         loop {
             path.parent().map_or(Ok(()), std::fs::create_dir_all)?;
@@ -81,7 +81,7 @@ impl Lock {
                 .open(path)?;
             match file.try_lock() {
                 Ok(()) if is_at(&file, path) => return Ok(Some(Self(file))),
-                // Whoever had it removed it with its folder: it keeps nobody out any more.
+                // The holder removed the lock file with its folder, so this lock excludes no other process.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(e)) => return Err(e),
@@ -89,31 +89,31 @@ impl Lock {
         }
     }
 
-    /// Blocks until the lock is free: for what takes a moment only.
+    /// Blocks until the lock is free, for locks that are held for a moment only.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub fn block(path: &Path) -> std::io::Result<Self> {
         loop {
             match Self::try_take(path)? {
                 Some(lock) => return Ok(lock),
-                None => std::thread::sleep(RETRY),
+                None => std::thread::sleep(LOCK_INTERVAL),
             }
         }
     }
 
-    /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is told once if
-    /// somebody else has it.
+    /// Waits for the lock. Unlike a blocking call this can be given up, and `waiting` is called once if
+    /// another process holds the lock.
     ///
     /// # Errors
-    /// What the system says.
+    /// The error of the system.
     pub async fn take(path: &Path, waiting: impl FnOnce()) -> std::io::Result<Self> {
         if let Some(lock) = Self::try_take(path)? {
             return Ok(lock);
         }
         waiting();
         loop {
-            tokio::time::sleep(RETRY).await;
+            tokio::time::sleep(LOCK_INTERVAL).await;
             if let Some(lock) = Self::try_take(path)? {
                 return Ok(lock);
             }
@@ -147,7 +147,7 @@ fn is_at(_: &File, _: &Path) -> bool {
     true
 }
 
-/// The error of a file or folder of devk's own that the system refuses, with what mends that.
+/// The error for a file or folder of devk's own that the system refuses, with a hint to repair it.
 pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
     let error = Error::new(
         Code::StateIo,
@@ -166,8 +166,8 @@ pub fn refused(what: &str, path: &Path, cause: &std::io::Error) -> Error {
     }
 }
 
-/// The system says that there is nothing at this path. Whatever else keeps it from being looked at, such as a missing
-/// right or a disk that fails, says nothing of the kind.
+/// Whether the system says that there is nothing at this path. Other errors, such as a missing permission or a failing
+/// disk, do not mean that.
 pub fn is_gone(path: &Path) -> bool {
     std::fs::metadata(path).is_err_and(|e| e.kind() == ErrorKind::NotFound)
 }

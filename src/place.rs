@@ -1,11 +1,11 @@
-//! Where something stands in a user's file: kept from reading to the last message about it.
+//! File and line of a key or value of a user's file, kept from reading to the last message about it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Code, Error};
 
-/// Where a key or value stands.
+/// The file and line of a key or value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) file: Arc<Path>,
@@ -27,7 +27,7 @@ impl Place {
     }
 }
 
-/// Where a value stands in the user's files.
+/// The file and line of a value in the user's files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
     pub file: PathBuf,

@@ -52,14 +52,14 @@ const ALLOWED: &[&str] = &[
 ];
 
 /// Evidence keeps this many of the last lines a failing program printed.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
-/// How many bytes a program may print into a pipe that nobody reads any more before it has to wait for ever: as many as
+/// How many bytes a program may print into a pipe that is not read any more before the program blocks: as many as
 /// Linux lets anybody have (pipe(7)).
 #[cfg(target_os = "linux")]
-const KEPT_PIPE: usize = 1 << 20;
+const PIPE_BYTES: usize = 1 << 20;
 
-/// What a program printed.
+/// The output of a program.
 #[derive(Debug)]
 pub struct Output {
     pub stdout: String,
@@ -77,7 +77,7 @@ pub struct Answer {
 #[derive(Debug, Clone)]
 pub struct Cmd {
     program: PathBuf,
-    /// What the allowed variables are taken from; None: this process's.
+    /// The source of the allowed variables; None: this process's environment.
     inherited: Option<Environment>,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
@@ -151,8 +151,8 @@ impl Cmd {
         self
     }
 
-    /// If this process is killed, the program goes on to its own end. Otherwise the next line that it
-    /// prints would end it, at a point where what it started may be left without anybody who ends that.
+    /// If this process is killed, the program runs on to its own end. Otherwise the next line that it prints would end
+    /// the program, perhaps while its own child processes still run.
     #[must_use]
     pub fn outlives(mut self) -> Self {
         self.outlives = true;
@@ -214,10 +214,10 @@ impl Cmd {
             None
         };
         let mut child = command.spawn().map_err(not_started)?;
-        // It holds the writing ends too, and the reading would have no end.
+        // The command holds the writing ends too, so reading would never end.
         drop(command);
         if let (Some(input), Some(mut stdin)) = (&self.input, child.stdin.take()) {
-            // A program that does not read it says so by its end.
+            // A program that does not read its input fails by itself.
             let _ = stdin.write_all(input.as_bytes()).await;
         }
         let (stdout, stderr, status) = match kept {
@@ -262,8 +262,8 @@ impl Cmd {
         };
         error
             .evidence(format!("$ {}", self.pasteable()))
-            .evidence(last_lines(&output.stdout, KEPT_LINES))
-            .evidence(last_lines(&output.stderr, KEPT_LINES))
+            .evidence(last_lines(&output.stdout, MAX_EVIDENCE_LINES))
+            .evidence(last_lines(&output.stderr, MAX_EVIDENCE_LINES))
     }
 
     fn command(&self) -> tokio::process::Command {
@@ -296,7 +296,7 @@ impl Cmd {
 
     fn not_started(&self, cause: &std::io::Error) -> Error {
         match &self.dir {
-            // The system does not say which of the two it did not find.
+            // The system does not say which of the two was not found.
             Some(dir) if !dir.is_dir() => self.not_run("start", cause).hint(format!(
                 "it is to run in `{}`, which is no folder",
                 dir.display()
@@ -330,7 +330,7 @@ fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(
         rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
         // Smaller ones do the same until they are full, which few programs' output makes them.
         #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, KEPT_PIPE);
+        let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_BYTES);
         Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
     };
     let ((stdout, out), (stderr, err)) = (kept()?, kept()?);

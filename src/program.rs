@@ -1,5 +1,5 @@
-//! Which devk a process is. An upgrade replaces the program's file, and a session that runs goes on with the old one:
-//! what the new one has mended would not be so, and nobody would know.
+//! Identifies the build of devk that a process runs. After an upgrade a running session is still the old program, so
+//! the fixes of the new one would silently not apply.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-/// A build of devk, told from others by what the system says of the program's file.
+/// A build of devk, identified by version, size and time of the program's file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     pub version: String,
@@ -17,7 +17,7 @@ pub struct Build {
 }
 
 impl Build {
-    /// This process's own; None if the system does not tell.
+    /// The build of this process; None if the system does not provide it.
     pub fn own() -> Option<Self> {
         let file = std::fs::metadata(program().ok()?).ok()?;
         let modified = file

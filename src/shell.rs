@@ -1,4 +1,4 @@
-//! Words for a shell: hints and evidence are pasted into one.
+//! Quotes words for a shell, since users paste hints and evidence into one.
 
 use std::ffi::OsStr;
 

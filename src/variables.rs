@@ -1,5 +1,5 @@
-//! What `${forward.api.url}` and its kin stand for, once ports and images are fixed (src/config/variables.rs says which
-//! there are).
+//! The values of `${forward.api.url}` and similar variables, once ports and images are fixed (src/config/variables.rs
+//! lists the variables).
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -12,7 +12,7 @@ const HEAD: &str = "\
 
 Made from the code by `tests/configuration_doc.rs`; after a change there: `UPDATE=1 cargo test --test configuration_doc`.
 
-devk.yaml stands at the root of a project. devk reads the devk.yaml of the folder in which it is started, or else of the nearest folder above. The smallest devk.yaml names a chart and the images that devk builds for the chart:
+devk.yaml is the file at the root of a project. devk reads the devk.yaml of the folder in which it is started, or else of the nearest folder above. The smallest devk.yaml names a chart and the images that devk builds for the chart:
 
 ```yaml
 images:

@@ -9,7 +9,7 @@ const HEAD: &str = "\
 # Results, errors, steps and exit codes
 
 Made from the code by `tests/errors_doc.rs`; after a change there: `UPDATE=1 cargo test --test errors_doc`.
-Everything below is a contract: scripts and agents may rely on it, and what is here keeps its meaning.
+Everything below is a contract: scripts and agents may rely on it, and no entry changes its meaning.
 
 ## Exit codes
 
@@ -36,7 +36,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
 
-`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk status --watch` prints the document of `devk status` anew whenever the session changes, one a line, until Ctrl-C or the end of the session, and once more at that end; connections and bytes alone are no change. In its `session`, `busy` says that a reconcile is at work, and `reconcile` since when and for what: `up` for a client, or the `change/NAME` that is brought live. `devk schema` is a JSON Schema and has no version.
+`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk status --watch` prints the document of `devk status` again whenever the session changes, one a line, until Ctrl-C or the end of the session, and once more at that end; a change of connection and byte counts alone prints nothing. In the `session` of that document, `busy` says that a reconcile is at work; `reconcile` gives its start and its purpose: `up` for a client, or the `change/NAME` that is brought live. `devk schema` is a JSON Schema and has no version.
 ";
 
 const STEPS_HEAD: &str = "
@@ -58,14 +58,14 @@ Every step that was started ends as `done`, `failed` or `skipped`. A `progress` 
 const ERRORS_HEAD: &str = "
 ## Errors
 
-An error says what failed (`message`), what shows it (`evidence`) and what to type next (`hint`). `file` and `line` say where in your files the cause stands.
+An error says what failed (`message`), what shows it (`evidence`) and what to type next (`hint`). `file` and `line` name the place of the cause in your files.
 With `--format json` all errors found at once come as one document on stderr:
 
 ```json
 {\"version\":1,\"errors\":[{\"code\":\"config.unknown-key\",\"message\":\"…\",\"evidence\":[],\"hint\":\"…\",\"file\":\"devk.yaml\",\"line\":3}]}
 ```
 
-The exit code is that of the first error. A step that fails makes `up -d` and `up --once` exit with 1, whatever its error; an `up` in the foreground stays.
+The exit code of the command is the exit code of the first error. A failed step makes `up -d` and `up --once` exit with 1, whatever the error of the step; an `up` in the foreground keeps running.
 
 | Error | Exit code | Meaning |
 |---|---|---|

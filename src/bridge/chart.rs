@@ -1,4 +1,4 @@
-//! What the charts say before a bridge is in them.
+//! The rendered charts without a bridge.
 
 use serde_json::Value;
 

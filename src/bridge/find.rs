@@ -1,5 +1,5 @@
-//! Finds out whether a bridge can be had, and what it takes. Everything is looked at, nothing touched, and
-//! all problems are told together.
+//! Finds out whether bridge mode is possible, and which database, release and values it uses. The search changes
+//! nothing and reports all problems together.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::chart::KnownValues;
 use super::convention::{self, ValuePaths};
+use super::database_container::database_container;
 use super::gateway::{self, EngineLocation};
-use super::holder::holder;
 use super::server::{self, Catalog, Login, Mark};
 use super::source::{self, DatabaseCredentials, Password, Published, Reach, Secret};
 use super::{Bridge, name, overlap};
@@ -20,9 +20,9 @@ use crate::owner::Owner;
 use crate::process::Cmd;
 
 /// How long a server may take to start in a container that runs.
-const STARTING: Duration = Duration::from_secs(10);
+const SERVER_START_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the search starts from.
+/// The inputs of the search.
 #[derive(Debug, Clone, Copy)]
 pub struct BridgeInputs<'a> {
     pub project: &'a Project,
@@ -56,9 +56,9 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
     let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database)
         .and_then(|()| overlap::unused(&database, &credentials.main, compose));
-    problems.keep(usable.map_err(|e| located(e, &config)));
-    let chart = problems.keep(chart(&config, given.charts).map_err(|e| located(e, &config)));
-    let server = problems.keep(reached(&given, compose, service, &credentials).await);
+    problems.collect(usable.map_err(|e| located(e, &config)));
+    let chart = problems.collect(chart(&config, given.charts).map_err(|e| located(e, &config)));
+    let server = problems.collect(reached(&given, compose, service, &credentials).await);
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems.0[..]) else {
         return Err(problems.into());
     };
@@ -209,16 +209,18 @@ async fn reached(
         ),
         _ => e,
     };
-    let holder = holder(given.engine, compose, service, published).await?;
+    let container = database_container(given.engine, compose, service, published).await?;
     let login = Login {
         address: SocketAddr::new(published.local, published.port),
         user: as_whom.user.clone(),
-        password: password(given.engine, &as_whom.password, holder.as_ref())
+        password: password(given.engine, &as_whom.password, container.as_ref())
             .await
             .map_err(down)?,
         main: as_whom.main.clone(),
     };
-    let catalog = look(&login, holder.is_some()).await.map_err(down)?;
+    let catalog = read_catalog(&login, container.is_some())
+        .await
+        .map_err(down)?;
     Ok(Server {
         login,
         published,
@@ -228,16 +230,16 @@ async fn reached(
 }
 
 /// Looks at the server; one whose container `runs` may have been started a moment ago.
-async fn look(login: &Login, runs: bool) -> Result<Catalog> {
-    let deadline = tokio::time::Instant::now() + STARTING;
+async fn read_catalog(login: &Login, runs: bool) -> Result<Catalog> {
+    let deadline = tokio::time::Instant::now() + SERVER_START_TIMEOUT;
     loop {
-        match server::look(login).await {
+        match server::read_catalog(login).await {
             Err(e)
                 if e.code == Code::BridgeUnreachable
                     && runs
                     && tokio::time::Instant::now() < deadline =>
             {
-                tokio::time::sleep(STARTING / 40).await;
+                tokio::time::sleep(SERVER_START_TIMEOUT / 40).await;
             }
             found => return found,
         }
@@ -258,11 +260,11 @@ fn ends_with_once(service: &Service, published: Published) -> Error {
         .at(&service.origin.file, service.origin.line)
 }
 
-/// A password that stands in a file is read where it stands: in the container.
+/// A password in a file is read from that file in the container.
 async fn password(
     engine: &Engine,
     password: &Password,
-    holder: Option<&PublishedPort>,
+    container: Option<&PublishedPort>,
 ) -> Result<Secret> {
     let file = match password {
         Password::Plain(secret) => return Ok(secret.clone()),
@@ -274,8 +276,9 @@ async fn password(
             format!("the password in `{file}` cannot be read: {why}"),
         )
     };
-    let holder = holder.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
-    let output = Exec::new(&holder.container, ["cat", file])
+    let container =
+        container.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
+    let output = Exec::new(&container.container, ["cat", file])
         .output(&engine.docker)
         .await?;
     match output.code {

@@ -1,8 +1,8 @@
 //! The address by which pods reach this machine.
 //!
-//! Where Docker runs on this machine it is the gateway of the node container's network. Where Docker runs
-//! in a virtual machine (Docker Desktop, OrbStack, Colima) that gateway is inside the machine, and a name
-//! leads out of it. minikube and k3d give their nodes such a name on either.
+//! If Docker runs on this machine, the address is the gateway of the node container's network. If Docker runs in a
+//! virtual machine (Docker Desktop, OrbStack, Colima), that gateway is inside the virtual machine, and nodes reach this
+//! machine by a host name. minikube and k3d give their nodes such a host name in both cases.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,7 +30,7 @@ pub enum EngineLocation {
 pub enum Rule {
     /// The gateway of the node's Docker network.
     Gateway,
-    /// What this name means within the node.
+    /// The address that this name has within the node.
     Name(&'static str),
 }
 
@@ -136,7 +136,7 @@ async fn resolved(docker: &Docker, node: &Node, name: &str) -> Result<Ipv4Addr> 
         .output(docker)
         .await?;
     first_address(&lookup.text())
-        .ok_or_else(|| unknown(&format!("`{name}` means nothing in node `{}`", node.name)))
+        .ok_or_else(|| unknown(&format!("node `{}` cannot resolve `{name}`", node.name)))
 }
 
 /// Of the output of `getent ahostsv4`, `192.168.65.254  STREAM host.docker.internal`, or of a line of /etc/hosts.

@@ -7,7 +7,7 @@ use crate::owner::Owner;
 /// How a comment begins that devk wrote.
 const MARK: &str = "devk ";
 
-/// Whose database it is; kept as its comment.
+/// The owner of a database; stored as the comment of the database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     pub project: String,

@@ -11,9 +11,9 @@
 
 pub mod chart;
 pub mod convention;
+mod database_container;
 pub mod find;
 pub mod gateway;
-mod holder;
 pub mod mark;
 pub mod name;
 pub mod overlap;
@@ -44,9 +44,9 @@ use source::{Published, Reach};
 pub use find::find;
 
 /// Postgres' own port.
-const POSTGRES: u16 = 5432;
+const POSTGRES_PORT: u16 = 5432;
 
-/// What an `up` was told of bridge mode.
+/// The bridge options of an `up`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Switch {
@@ -70,7 +70,7 @@ impl Switch {
     }
 }
 
-/// What an `up` was told, and whether a session stays behind it.
+/// The bridge options of an `up`, and whether its session stays.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Bridging {
     pub switch: Switch,
@@ -105,7 +105,7 @@ pub struct Bridge {
 }
 
 impl Bridge {
-    /// What the chart is told, by value path.
+    /// The values that devk sets in the chart, by value path.
     pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
         let ValuePaths {
             enabled,
@@ -133,7 +133,7 @@ impl Bridge {
 
     /// The forward of the chart's own database, as `${forward.…}` has it when Compose's is used instead.
     pub fn stands_for(&self, forward: &ForwardConfig) -> Option<Forward> {
-        (forward.port == POSTGRES).then(|| Forward {
+        (forward.port == POSTGRES_PORT).then(|| Forward {
             name: forward.name.clone(),
             namespace: String::new(),
             service: self.service.clone(),
@@ -148,7 +148,7 @@ impl Bridge {
     pub fn left_out(&self, forward: &ForwardConfig) -> LeftOut {
         let service = forward.service.as_ref().unwrap_or(&forward.name);
         let instead = match forward.port {
-            POSTGRES => format!("; Compose's is on {}", self.local()),
+            POSTGRES_PORT => format!("; Compose's is on {}", self.local()),
             _ => String::new(),
         };
         LeftOut {

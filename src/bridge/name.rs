@@ -5,12 +5,12 @@ use sha2::{Digest, Sha256};
 use crate::error::{Code, Error, Result};
 
 /// Postgres cuts longer names (NAMEDATALEN - 1), in bytes.
-const LONGEST: usize = 63;
+const MAX_NAME_BYTES: usize = 63;
 
 /// Every server has these, for its own use.
 const RESERVED: &[&str] = &["postgres", "template0", "template1"];
 
-/// What a separate database is called if nobody says: beside `shop` it is `shop_k8s`, and in a linked git
+/// The default name of a separate database: beside `shop` it is `shop_k8s`, and in a linked git
 /// worktree `shop_login_k8s`. Always valid.
 pub fn default(main: &str, worktree: Option<&str>) -> String {
     let whole = match worktree {
@@ -24,9 +24,9 @@ pub fn default(main: &str, worktree: Option<&str>) -> String {
     if !name.starts_with(is_first) {
         name.insert(0, '_');
     }
-    if name.len() > LONGEST {
+    if name.len() > MAX_NAME_BYTES {
         let hash = crate::hex::hex(Sha256::digest(&whole));
-        name = format!("{}_{}", &name[..LONGEST - 9], &hash[..8]);
+        name = format!("{}_{}", &name[..MAX_NAME_BYTES - 9], &hash[..8]);
     }
     name
 }
@@ -36,9 +36,9 @@ pub fn default(main: &str, worktree: Option<&str>) -> String {
 /// # Errors
 /// [`Code::BridgeName`] with the rule that it breaks.
 pub fn check(name: &str) -> Result<()> {
-    let broken = if name.is_empty() || name.len() > LONGEST {
+    let broken = if name.is_empty() || name.len() > MAX_NAME_BYTES {
         format!(
-            "it has {} bytes, and Postgres takes 1 to {LONGEST}",
+            "it has {} bytes, and Postgres takes 1 to {MAX_NAME_BYTES}",
             name.len()
         )
     } else if let Some(c) = name.chars().find(|c| !is_allowed(*c)) {
@@ -96,7 +96,7 @@ mod tests {
         ];
         names.iter().for_each(|name| check(name).unwrap());
         assert_ne!(names[0], names[1]);
-        assert_eq!(names[0].len(), LONGEST);
+        assert_eq!(names[0].len(), MAX_NAME_BYTES);
     }
 
     #[test]

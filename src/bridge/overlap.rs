@@ -194,7 +194,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::convention::ValuePaths;
-    use super::super::server::{Catalog, Found, Login, Mark};
+    use super::super::server::{Catalog, CatalogDatabase, Login, Mark};
     use super::super::source::{Published, Reach, Secret};
     use super::*;
     use crate::compose::Service;
@@ -253,7 +253,7 @@ mod tests {
             ("postgres", None),
         ];
         let databases = there
-            .map(|(name, mark)| (name.to_owned(), Found { mark }))
+            .map(|(name, mark)| (name.to_owned(), CatalogDatabase { mark }))
             .into();
         let path = String::new;
         Bridge {

@@ -20,10 +20,10 @@ use super::server::{self, Login};
 use crate::docker::{Attached, Exec};
 use crate::error::{Code, Error, Result};
 
-/// How long the way to the port may take. On one machine it needs milliseconds.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How long the connection to the port may take. On one machine it needs milliseconds.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long login and first answer may take.
-const ANSWER: Duration = Duration::from_secs(10);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Both directions of a TCP connection, from within the node.
 const STREAM: &str = "exec 3<>\"/dev/tcp/$0/$1\" || exit 1; cat <&3 & exec cat >&3";
@@ -42,12 +42,12 @@ pub struct Probe<'a> {
 }
 
 impl Probe<'_> {
-    /// Goes the whole way and names its hops.
+    /// Makes the whole connection and names its hops.
     ///
     /// # Errors
     /// [`Code::BridgeProbe`] naming the hop at which it ended.
     pub async fn run(&self) -> Result<String> {
-        let asked = tokio::time::timeout(ANSWER, self.ask()).await;
+        let asked = tokio::time::timeout(LOGIN_TIMEOUT, self.ask()).await;
         let database = match asked.unwrap_or_else(|_| Err(self.silent())) {
             Ok(database) => database,
             // The way may have ended before the login.
@@ -62,7 +62,10 @@ impl Probe<'_> {
     }
 
     fn silent(&self) -> Error {
-        let why = format!("no answer to the login within {} s", ANSWER.as_secs());
+        let why = format!(
+            "no answer to the login within {} s",
+            LOGIN_TIMEOUT.as_secs()
+        );
         self.ended(&format!("{} accepts and says nothing", self.target()), &why)
     }
 
@@ -80,7 +83,7 @@ impl Probe<'_> {
 
     /// The first two hops: address and port.
     async fn reach(&self) -> Result<()> {
-        let seconds = CONNECT.as_secs().to_string();
+        let seconds = CONNECT_TIMEOUT.as_secs().to_string();
         let command = [
             vec!["timeout".to_owned(), seconds.clone()],
             self.command(TRY),
@@ -144,7 +147,7 @@ impl Probe<'_> {
 
 type ProbeOutput = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
-/// What the command writes to standard output.
+/// The standard output of the command.
 fn bytes(
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
 ) -> ProbeOutput {

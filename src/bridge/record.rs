@@ -1,5 +1,5 @@
-//! What devk keeps of a bridge beside the project's other state: which database stays behind, and how it
-//! can be dropped by hand, once nothing in the cluster tells any more.
+//! devk's record of a bridge, kept beside the project's other state: which database stays on Compose's server, and the
+//! command that drops the database, for the time after the cluster is gone.
 
 use std::path::{Path, PathBuf};
 
@@ -32,7 +32,7 @@ fn file(state: &Path) -> PathBuf {
 /// [`Code::StateIo`].
 pub fn load(state: &Path) -> Result<Option<Record>> {
     match std::fs::read(file(state)) {
-        // A damaged one is as good as none: it only tells what to say.
+        // A damaged record counts as none: it only serves messages.
         Ok(text) => Ok(serde_json::from_slice(&text).ok()),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(failed("read", state, &e)),
@@ -63,7 +63,7 @@ pub fn forget(state: &Path) -> Result<()> {
 }
 
 impl Record {
-    /// What pods use.
+    /// The database that pods use.
     pub fn what(&self) -> String {
         format!(
             "database `{}` on Compose's `{}`",
@@ -71,13 +71,13 @@ impl Record {
         )
     }
 
-    /// By which way they reach it.
-    pub fn way(&self) -> String {
+    /// How pods reach the database.
+    pub fn upstream(&self) -> String {
         let how = if self.relay { "devk's relay" } else { "direct" };
         format!("{} ({how})", self.address)
     }
 
-    /// What people are told when the bridge goes.
+    /// The text for the user when the bridge is removed.
     pub fn stays(&self) -> String {
         format!(
             "database `{}` stays on Compose's `{}`; to drop it by hand: {}",

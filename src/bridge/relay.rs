@@ -1,9 +1,9 @@
-//! Where Compose publishes on this machine's loopback alone: a listener at the gateway address that
-//! carries connections there, for as long as the session lives.
+//! The bridge's relay, for a Compose stack that publishes on this machine's loopback only: a listener at the gateway
+//! address that copies connections to the loopback port, as long as the session lives.
 //!
 //! Invariant: a connection from any address but those of the cluster's nodes is reset before a byte of it
-//! is read. The addresses are asked for anew while they are older than a moment, and nobody is let in
-//! while they cannot be had.
+//! is read. devk asks for the nodes' addresses again once they are 2 s old, and refuses every connection while the
+//! addresses cannot be read.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -18,23 +18,23 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Code, Error, Result};
-use crate::relay::pump::pump;
+use crate::relay::copy::copy_bidirectional;
 
 /// How old the nodes' addresses may be. A node that restarts may get another one.
-const FRESH: Duration = Duration::from_secs(2);
-/// How long the server may take to accept. It is on this machine.
-const DIAL: Duration = Duration::from_secs(5);
+const MAX_ADDRESS_AGE: Duration = Duration::from_secs(2);
+/// How long the server, which is on this machine, may take to accept a connection.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the listener rests when the machine is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 /// A pod that went without a word is noticed after this time and some unanswered probes.
-const KEEPALIVE: Duration = Duration::from_secs(60);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(60);
 /// The relay's port is the server's and this, as with forwards: always the same, for those who open a
 /// firewall for it. On the server's own, Compose could not publish it on every address any more.
 const OFFSET: u16 = crate::ports::table::OFFSET;
 
 type Addresses = Box<dyn Fn() -> BoxFuture<'static, Result<BTreeSet<IpAddr>>> + Send + Sync>;
 
-/// Who may connect: the addresses that `ask` tells, at most a moment old.
+/// Who may connect: the addresses that `ask` returns, at most [`MAX_ADDRESS_AGE`] old.
 pub struct Guard {
     ask: Addresses,
     known: Mutex<Option<(Instant, BTreeSet<IpAddr>)>>,
@@ -61,7 +61,7 @@ impl Guard {
     async fn admits(&self, peer: IpAddr) -> bool {
         let mut known = self.known.lock().await;
         if let Some((at, addresses)) = known.as_ref()
-            && at.elapsed() < FRESH
+            && at.elapsed() < MAX_ADDRESS_AGE
         {
             return addresses.contains(&peer);
         }
@@ -78,9 +78,9 @@ impl Guard {
 /// A relay that is being served until it is closed or dropped.
 #[derive(Debug)]
 pub struct BridgeRelay {
-    /// Where it listens.
+    /// The address that the relay listens on.
     pub address: SocketAddr,
-    /// Where it leads.
+    /// The address that connections are copied to.
     pub to: SocketAddr,
     task: JoinHandle<()>,
 }
@@ -104,10 +104,10 @@ impl BridgeRelay {
         Ok(Self { address, to, task })
     }
 
-    /// Ends it with all its connections; then the port is free.
+    /// Ends the relay with all its connections; then the port is free.
     pub async fn close(mut self) {
         self.task.abort();
-        // What counts is that the task is gone; that it was aborted is no news.
+        // The task is gone; the only error is the abort itself.
         let _ = (&mut self.task).await;
     }
 }
@@ -134,9 +134,9 @@ async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => drop(connections.spawn(carry(stream, peer.ip(), to, Arc::clone(&guard)))),
+                Ok((stream, peer)) => drop(connections.spawn(serve_connection(stream, peer.ip(), to, Arc::clone(&guard)))),
                 Err(e) if e.kind() == std::io::ErrorKind::ConnectionAborted => {}
-                Err(_) => sleep(REST).await,
+                Err(_) => sleep(OUT_OF_FILES_DELAY).await,
             },
             Some(_) = connections.join_next() => {}
         }
@@ -144,21 +144,21 @@ async fn serve(listener: TcpListener, to: SocketAddr, guard: Arc<Guard>) {
 }
 
 /// One connection. Whatever goes wrong, the pod sees a reset, as from a server that is down.
-async fn carry(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<Guard>) {
+async fn serve_connection(mut inward: TcpStream, peer: IpAddr, to: SocketAddr, guard: Arc<Guard>) {
     if !guard.admits(peer).await {
         let _ = inward.set_zero_linger();
         return;
     }
-    let Ok(Ok(mut outward)) = timeout(DIAL, TcpStream::connect(to)).await else {
+    let Ok(Ok(mut outward)) = timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await else {
         let _ = inward.set_zero_linger();
         return;
     };
     for stream in [&inward, &outward] {
         let _ = stream.set_nodelay(true);
-        let _ =
-            set_socket_keepalive(stream, true).and_then(|()| set_tcp_keepidle(stream, KEEPALIVE));
+        let _ = set_socket_keepalive(stream, true)
+            .and_then(|()| set_tcp_keepidle(stream, KEEPALIVE_INTERVAL));
     }
-    if pump(&mut inward, &mut outward, |_| {}, |_| {})
+    if copy_bidirectional(&mut inward, &mut outward, |_| {}, |_| {})
         .await
         .is_err()
     {

@@ -18,11 +18,11 @@ use super::source::Secret;
 use crate::error::{Code, Error, Result, chain};
 
 /// How long the server may take to answer a login. One on this machine needs milliseconds.
-const ANSWER: Duration = Duration::from_secs(5);
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long another devk that makes the same database, or a session that keeps a template from being
 /// copied, is waited for.
-const TURN: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(100);
+const CREATION_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
+const CREATION_LOCK_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Where and as whom to log in.
 #[derive(Debug, Clone)]
@@ -34,9 +34,9 @@ pub struct Login {
     pub main: String,
 }
 
-/// A database of the server and what its comment says.
+/// A database of the server and the mark in its comment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct CatalogDatabase {
     pub mark: Option<Mark>,
 }
 
@@ -47,10 +47,10 @@ pub struct Extension {
     pub schema: String,
 }
 
-/// What the server has.
+/// The databases and extensions of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalog {
-    pub databases: BTreeMap<String, Found>,
+    pub databases: BTreeMap<String, CatalogDatabase>,
     pub may_create: bool,
     /// Of the main database.
     pub extensions: BTreeSet<Extension>,
@@ -65,12 +65,12 @@ pub async fn connect(login: &Login, database: &str) -> Result<Client> {
     config
         .host(login.address.ip().to_string())
         .port(login.address.port())
-        .connect_timeout(ANSWER);
-    let connected = tokio::time::timeout(ANSWER, config.connect(NoTls)).await;
+        .connect_timeout(LOGIN_TIMEOUT);
+    let connected = tokio::time::timeout(LOGIN_TIMEOUT, config.connect(NoTls)).await;
     let (client, connection) = connected
         .map_err(|_| silent(login))?
         .map_err(|e| refused(login, database, &e))?;
-    // It ends with its client.
+    // The connection task ends with its client.
     tokio::spawn(connection);
     Ok(client)
 }
@@ -90,12 +90,12 @@ fn silent(login: &Login) -> Error {
     let text = format!(
         "Compose's Postgres on {} does not answer within {} s",
         login.address,
-        ANSWER.as_secs()
+        LOGIN_TIMEOUT.as_secs()
     );
     Error::new(Code::BridgeUnreachable, text)
 }
 
-/// What the server, or the way to it, said.
+/// The error of the server, or of the connection to it.
 pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Error) -> Error {
     let Login { address, user, .. } = login;
     let state = cause.code();
@@ -118,11 +118,11 @@ pub(super) fn refused(login: &Login, database: &str, cause: &tokio_postgres::Err
     )
 }
 
-/// What the server has, and what the user may do there.
+/// The catalog of the server, and whether the user may create databases.
 ///
 /// # Errors
 /// As [`connect`].
-pub async fn look(login: &Login) -> Result<Catalog> {
+pub async fn read_catalog(login: &Login) -> Result<Catalog> {
     let client = connect(login, &login.main).await?;
     let failed = |e: tokio_postgres::Error| refused(login, &login.main, &e);
     let databases = databases(&client).await.map_err(failed)?;
@@ -136,13 +136,15 @@ pub async fn look(login: &Login) -> Result<Catalog> {
     })
 }
 
-async fn databases(client: &Client) -> Result<BTreeMap<String, Found>, tokio_postgres::Error> {
+async fn databases(
+    client: &Client,
+) -> Result<BTreeMap<String, CatalogDatabase>, tokio_postgres::Error> {
     let all = "select datname::text, shobj_description(oid, 'pg_database') from pg_database";
     let found = |row: tokio_postgres::Row| {
         let comment: Option<String> = row.get(1);
         (
             row.get(0),
-            Found {
+            CatalogDatabase {
                 mark: comment.as_deref().and_then(Mark::read),
             },
         )
@@ -187,10 +189,10 @@ pub async fn lacks(
         .collect())
 }
 
-/// What [`make`] came to.
+/// The result of [`make`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Made {
-    /// It was not there before.
+    /// The database was not there before.
     pub created: bool,
     /// The extensions that could not be had, each with the server's reason.
     pub without: Vec<String>,
@@ -251,7 +253,7 @@ pub async fn make(
 ///
 /// # Errors
 /// [`Code::BridgeInUse`] naming the owner.
-pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
+pub fn check_owner(name: &str, found: &CatalogDatabase, own: &Mark) -> Result<()> {
     let error = |text: String| Error::new(Code::BridgeInUse, text);
     match &found.mark {
         Some(mark) if own.is_own(mark) => Ok(()),
@@ -269,7 +271,7 @@ pub fn check_owner(name: &str, found: &Found, own: &Mark) -> Result<()> {
     }
 }
 
-/// What a database is called until it is whole. Nobody else would choose that name.
+/// The name of a database until the database is complete; no other program would choose that name.
 fn draft(name: &str) -> String {
     format!(
         "devk_making_{}",
@@ -277,14 +279,14 @@ fn draft(name: &str) -> String {
     )
 }
 
-/// Waits for another devk that makes the same database. The turn ends with the connection.
+/// Waits for another devk that makes the same database. The lock ends with the connection.
 async fn take_turn(client: &Client, name: &str) -> Result<()> {
     let digest = Sha256::digest(format!("devk bridge {name}"));
     let key = digest
         .iter()
         .take(8)
         .fold(0i64, |key, byte| key << 8 | i64::from(*byte));
-    let deadline = tokio::time::Instant::now() + TURN;
+    let deadline = tokio::time::Instant::now() + CREATION_LOCK_TIMEOUT;
     loop {
         let row = client
             .query_one("select pg_try_advisory_lock($1)", &[&key])
@@ -296,34 +298,34 @@ async fn take_turn(client: &Client, name: &str) -> Result<()> {
         if tokio::time::Instant::now() > deadline {
             let text = format!(
                 "another devk has been making database `{name}` for {} s",
-                TURN.as_secs()
+                CREATION_LOCK_TIMEOUT.as_secs()
             );
             return Err(
                 Error::new(Code::BridgeDatabase, text).hint("wait for it, then `devk up` again")
             );
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(CREATION_LOCK_INTERVAL).await;
     }
 }
 
 /// Runs a statement that needs a database without other sessions, such as one that is copied or renamed;
 /// a session that has just been closed stays for a moment.
 async fn until_free(client: &Client, statement: &str) -> Result<(), tokio_postgres::Error> {
-    let deadline = tokio::time::Instant::now() + TURN;
+    let deadline = tokio::time::Instant::now() + CREATION_LOCK_TIMEOUT;
     loop {
         match client.batch_execute(statement).await {
             Err(e)
                 if e.code() == Some(&SqlState::OBJECT_IN_USE)
                     && tokio::time::Instant::now() < deadline =>
             {
-                tokio::time::sleep(PAUSE).await;
+                tokio::time::sleep(CREATION_LOCK_INTERVAL).await;
             }
             result => return result,
         }
     }
 }
 
-/// Creates what the database lacks of the extensions; what cannot be had is told. Some exist once a server
+/// Creates the extensions that the database lacks, and reports those that cannot be created. Some exist once a server
 /// (pg_cron) or for superusers only, and the cluster may do without.
 async fn extend(
     login: &Login,
@@ -387,7 +389,7 @@ mod tests {
             .unwrap()
             .local_addr()
             .unwrap();
-        let error = look(&login(closed)).await.unwrap_err();
+        let error = read_catalog(&login(closed)).await.unwrap_err();
         assert_eq!(error.code, Code::BridgeUnreachable);
         assert!(!format!("{error:?}").contains("hunter2"));
     }
@@ -399,7 +401,7 @@ mod tests {
         let address = proxy.local_addr().unwrap();
         tokio::spawn(async move { while proxy.accept().await.is_ok() {} });
         assert_eq!(
-            look(&login(address)).await.unwrap_err().code,
+            read_catalog(&login(address)).await.unwrap_err().code,
             Code::BridgeUnreachable
         );
     }
@@ -437,7 +439,7 @@ mod tests {
         let own = mark(Path::new("/p"));
         let other = mark(there.path());
         assert!(own.is_own(&own) && !own.is_own(&other));
-        let found = Found {
+        let found = CatalogDatabase {
             mark: Some(other.clone()),
         };
         assert!(
@@ -464,7 +466,7 @@ mod tests {
     #[test]
     fn a_database_that_devk_did_not_make_is_refused_with_the_way_to_hand_it_over() {
         let own = mark(Path::new("/p"));
-        let error = check_owner("shop_k8s", &Found::default(), &own).unwrap_err();
+        let error = check_owner("shop_k8s", &CatalogDatabase::default(), &own).unwrap_err();
         assert_eq!(error.code, Code::BridgeInUse);
         assert!(
             error

@@ -19,9 +19,9 @@ pub const NAME: &str = "devk-bridge-postgres";
 /// Says that an object is devk's, and what for.
 const BRIDGE_LABEL: &str = "devk.dev/bridge";
 
-/// Where the Service leads, and under which port pods see it.
+/// The address behind the Service, and the port under which pods see it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lead {
+pub struct Backend {
     /// The Service's port.
     pub port: u16,
     pub address: Ipv4Addr,
@@ -48,7 +48,7 @@ pub fn is_host(host: &str, namespace: &str) -> bool {
 ///
 /// # Errors
 /// [`Code::BridgeService`] if a Service of that name is somebody else's, [`Code::ClusterUnreachable`].
-pub async fn ensure(client: &kube::Client, project: &str, lead: Lead) -> Result<()> {
+pub async fn ensure(client: &kube::Client, project: &str, backend: Backend) -> Result<()> {
     let services = Api::<Service>::namespaced(client.clone(), project);
     let slices = slices(client, project);
     if let Some(found) = services.get_opt(NAME).await.map_err(|e| refused(&e))?
@@ -62,15 +62,15 @@ pub async fn ensure(client: &kube::Client, project: &str, lead: Lead) -> Result<
             "kubectl delete service {NAME} --namespace {project}"
         ))));
     }
-    apply(&services, &service(project, lead)).await?;
-    apply(&slices, &slice(project, lead)).await
+    apply(&services, &service(project, backend)).await?;
+    apply(&slices, &slice(project, backend)).await
 }
 
-/// Where the Service leads now; None if it is not there, or not whole.
+/// The backend that the Service has now; None if one of the two objects is missing or incomplete.
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`].
-pub async fn find(client: &kube::Client, project: &str) -> Result<Option<Lead>> {
+pub async fn find(client: &kube::Client, project: &str) -> Result<Option<Backend>> {
     let services = Api::<Service>::namespaced(client.clone(), project);
     let slices = slices(client, project);
     let found = tokio::try_join!(services.get_opt(NAME), slices.get_opt(NAME));
@@ -78,7 +78,7 @@ pub async fn find(client: &kube::Client, project: &str) -> Result<Option<Lead>> 
     Ok(service
         .filter(is_own)
         .zip(slice)
-        .and_then(|(service, slice)| lead(&service, &slice)))
+        .and_then(|(service, slice)| backend(&service, &slice)))
 }
 
 /// Removes both objects; what is not there, or not devk's, stays as it is.
@@ -107,11 +107,11 @@ fn is_own(found: &Service) -> bool {
     found.labels().contains_key(BRIDGE_LABEL)
 }
 
-fn lead(service: &Service, slice: &EndpointSlice) -> Option<Lead> {
+fn backend(service: &Service, slice: &EndpointSlice) -> Option<Backend> {
     let port = service.spec.as_ref()?.ports.as_ref()?.first()?.port;
     let target = slice.ports.as_ref()?.first()?.port?;
     let address = slice.endpoints.first()?.addresses.first()?.parse().ok()?;
-    Some(Lead {
+    Some(Backend {
         port: port.try_into().ok()?,
         address,
         target: target.try_into().ok()?,
@@ -139,15 +139,15 @@ where
     }
 }
 
-fn service(project: &str, lead: Lead) -> Value {
+fn service(project: &str, backend: Backend) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service", "metadata": metadata(project, json!({})),
         // Without a selector nobody but devk writes its endpoints.
-        "spec": {"ports": [{"name": "postgres", "port": lead.port, "protocol": "TCP"}]},
+        "spec": {"ports": [{"name": "postgres", "port": backend.port, "protocol": "TCP"}]},
     })
 }
 
-fn slice(project: &str, lead: Lead) -> Value {
+fn slice(project: &str, backend: Backend) -> Value {
     let labels = json!({
         "kubernetes.io/service-name": NAME,
         // Kubernetes' own controllers leave it alone then (EndpointSlices, Management).
@@ -156,8 +156,8 @@ fn slice(project: &str, lead: Lead) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata(project, labels),
         "addressType": "IPv4",
-        "ports": [{"name": "postgres", "port": lead.target, "protocol": "TCP"}],
-        "endpoints": [{"addresses": [lead.address.to_string()], "conditions": {"ready": true}}],
+        "ports": [{"name": "postgres", "port": backend.target, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [backend.address.to_string()], "conditions": {"ready": true}}],
     })
 }
 
@@ -183,15 +183,15 @@ mod tests {
     #[test]
     fn the_service_keeps_its_port_when_the_machine_has_another_address() {
         let read = |target: u16, last: u8| {
-            let lead = Lead {
+            let backend = Backend {
                 port: 5439,
                 address: Ipv4Addr::new(172, 18, 0, last),
                 target,
             };
-            let service: Service = serde_json::from_value(service("shop", lead)).unwrap();
-            let slice: EndpointSlice = serde_json::from_value(slice("shop", lead)).unwrap();
+            let service: Service = serde_json::from_value(service("shop", backend)).unwrap();
+            let slice: EndpointSlice = serde_json::from_value(slice("shop", backend)).unwrap();
             assert!(is_own(&service) && service.spec.as_ref().unwrap().selector.is_none());
-            assert_eq!(super::lead(&service, &slice), Some(lead));
+            assert_eq!(super::backend(&service, &slice), Some(backend));
             service
         };
         assert_eq!(read(5439, 1), read(40000, 2));

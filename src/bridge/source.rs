@@ -4,7 +4,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::POSTGRES;
+use super::POSTGRES_PORT;
 use crate::compose::{Compose, Port, Service};
 use crate::error::{Code, Error, Result, suggest};
 
@@ -38,14 +38,14 @@ pub enum Reach {
     At(IpAddr),
 }
 
-/// A password, or where it stands in the container.
+/// A password, or the file in the container that holds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Password {
     Plain(Secret),
     File(String),
 }
 
-/// What the official image makes of its variables.
+/// The settings that the official image derives from its variables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DatabaseCredentials {
     pub user: String,
@@ -54,7 +54,7 @@ pub struct DatabaseCredentials {
     pub main: String,
 }
 
-/// The service that `named` means, or the only one that serves Postgres.
+/// The service with the name `named`, or the only one that serves Postgres.
 ///
 /// # Errors
 /// [`Code::BridgeServer`] if there is none, or several.
@@ -109,21 +109,21 @@ fn may_serve(service: &Service) -> bool {
         service
             .ports
             .iter()
-            .any(|port| port.target == u32::from(POSTGRES))
+            .any(|port| port.target == u32::from(POSTGRES_PORT))
     };
     serves(service)
         || has_port()
         || service
             .environment
             .keys()
-            .any(|key| key.starts_with("POSTGRES"))
+            .any(|key| key.starts_with("POSTGRES_PORT"))
 }
 
 fn another(compose: &Compose, service: &Service) -> Error {
     let hint = match serving(compose)[..] {
         [one] => format!("did you mean `{}`?", one.name),
         _ => format!(
-            "if it does, publish its port {POSTGRES}, or set POSTGRES_USER and POSTGRES_PASSWORD there"
+            "if it does, publish its port {POSTGRES_PORT}, or set POSTGRES_USER and POSTGRES_PASSWORD there"
         ),
     };
     let Service {
@@ -179,7 +179,7 @@ fn serves(service: &Service) -> bool {
     let publishes = service
         .ports
         .iter()
-        .any(|port| port.target == u32::from(POSTGRES));
+        .any(|port| port.target == u32::from(POSTGRES_PORT));
     let image = service.image.as_deref().is_some_and(is_server);
     image
         || publishes
@@ -215,7 +215,7 @@ pub fn published(service: &Service) -> Result<Published> {
     let own = tcp
         .iter()
         .copied()
-        .filter(|port| port.target == u32::from(POSTGRES) || tcp.len() == 1);
+        .filter(|port| port.target == u32::from(POSTGRES_PORT) || tcp.len() == 1);
     let mut found: Vec<_> = own.filter_map(fixed).collect();
     found.sort_by_key(|published| match published.reach {
         Reach::Everywhere => 0,
@@ -238,7 +238,7 @@ pub fn published(service: &Service) -> Result<Published> {
         );
         Error::new(Code::BridgePort, message)
             .evidence(ports.collect::<Vec<_>>().join("\n"))
-            .hint(format!("publish it: `ports: [\"5439:{POSTGRES}\"]`"))
+            .hint(format!("publish it: `ports: [\"5439:{POSTGRES_PORT}\"]`"))
             .at(&service.origin.file, service.origin.line)
     })
 }

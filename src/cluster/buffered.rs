@@ -12,7 +12,7 @@ use tokio::io::BufReader;
 use tokio::net::TcpStream;
 
 /// Bytes; four records (RFC 8446, section 5.1).
-const PORTION: usize = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;
 
 /// What hyper's connector connected, with a buffer.
 pub(super) struct Buffered(TokioIo<BufReader<TcpStream>>);
@@ -20,7 +20,7 @@ pub(super) struct Buffered(TokioIo<BufReader<TcpStream>>);
 impl From<TokioIo<TcpStream>> for Buffered {
     fn from(stream: TokioIo<TcpStream>) -> Self {
         Self(TokioIo::new(BufReader::with_capacity(
-            PORTION,
+            BUFFER_BYTES,
             stream.into_inner(),
         )))
     }

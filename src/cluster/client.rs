@@ -18,12 +18,12 @@ use super::buffered::Buffered;
 use crate::error::{Code, Error, Result, chain};
 
 /// How long a TCP connection to the API server may take.
-const CONNECT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the first answer, TLS included, may take.
-const FIRST_ANSWER: Duration = Duration::from_secs(10);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A silent connection is probed after this time, and given up after three unanswered probes: streams
 /// have no read timeout, but a laptop that slept must not wait for a dead one.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Makes ring the crypto of rustls; called again, it does nothing.
 pub fn install_crypto() {
@@ -51,14 +51,14 @@ pub async fn client_of(kubeconfig: &str, what: &str) -> Result<Client> {
 
 async fn answering(config: Config, what: &str) -> Result<Client> {
     let client = build(config).map_err(|e| unreachable(what, &e))?;
-    match tokio::time::timeout(FIRST_ANSWER, client.apiserver_version()).await {
+    match tokio::time::timeout(FIRST_ANSWER_TIMEOUT, client.apiserver_version()).await {
         Ok(Ok(_)) => Ok(client),
         Ok(Err(e)) => Err(unreachable(what, &e)),
         Err(_) => Err(unreachable(what, &Silent)),
     }
 }
 
-/// The file is there and whole, whether or not what it leads to answers.
+/// Whether the file exists and is complete, whether or not its API server answers.
 pub async fn is_whole(kubeconfig: &Path) -> bool {
     config(kubeconfig).await.is_ok()
 }
@@ -71,7 +71,7 @@ pub async fn endpoint(kubeconfig: &Path) -> Result<String> {
     Ok(config(kubeconfig).await?.cluster_url.to_string())
 }
 
-/// The API server's URL in the text of a kubeconfig; as [`endpoint`] tells it of a file.
+/// The API server's URL in the text of a kubeconfig; [`endpoint`] does the same for a file.
 ///
 /// # Errors
 /// As there.
@@ -112,9 +112,9 @@ pub(crate) fn build(config: Config) -> kube::Result<Client> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
-    tcp.set_connect_timeout(Some(CONNECT));
-    tcp.set_keepalive(Some(KEEPALIVE));
-    tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEPALIVE_INTERVAL));
+    tcp.set_keepalive_interval(Some(KEEPALIVE_INTERVAL / 3));
     tcp.set_keepalive_retries(Some(3));
     let connector =
         config.rustls_https_connector_with_connector(tcp.map_response(Buffered::from))?;
@@ -134,7 +134,7 @@ struct Silent;
 
 impl std::fmt::Display for Silent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "no answer within {} s", FIRST_ANSWER.as_secs())
+        write!(f, "no answer within {} s", FIRST_ANSWER_TIMEOUT.as_secs())
     }
 }
 
@@ -153,7 +153,7 @@ fn unreachable(what: &str, cause: &dyn std::error::Error) -> Error {
     .hint("devk doctor")
 }
 
-/// A request that the API server refused, for no reason devk knows better than its own words.
+/// A request that the API server refused for a reason that devk does not know; the error quotes the server.
 pub(super) fn refused(error: &kube::Error) -> Error {
     Error::new(
         Code::ClusterUnreachable,

@@ -1,5 +1,5 @@
-//! The mark of a creation that is under way, and which nodes are that creation's. A creation that was cut off leaves
-//! its mark; under the name that it had somebody may have made a cluster by hand since, which is not devk's to remove.
+//! The mark of a running creation, and which nodes belong to it. An interrupted creation leaves its mark. A cluster
+//! that the user has created since under the same name is not devk's to remove.
 
 use std::path::{Path, PathBuf};
 
@@ -16,9 +16,9 @@ use crate::paths::{refused, write_atomic};
 use crate::relay::handover;
 
 /// How long after its beginning an attempt may still bring its first node: as long as a node's image takes to come.
-const FIRST_NODE: SignedDuration = SignedDuration::from_mins(15);
+const FIRST_NODE_TIMEOUT: SignedDuration = SignedDuration::from_mins(15);
 
-/// What is kept while a cluster is being created. What an older devk did not keep is none.
+/// The record of a creation while it runs. Fields that an older devk did not write are None.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Creation {
     pub(super) network_created: bool,
@@ -33,12 +33,12 @@ fn file(cluster: &Path) -> PathBuf {
     cluster.join("creating")
 }
 
-/// The folder of a cluster of kind's that its node sees.
+/// The folder that devk shares with the node of a kind cluster.
 pub(super) fn shared(cluster: &Path) -> PathBuf {
     cluster.join("shared")
 }
 
-/// The mark in a cluster's state folder. One that cannot be read proves nothing.
+/// The mark in a cluster's state folder. A mark that cannot be read proves nothing.
 pub(super) fn load(cluster: &Path) -> Option<Creation> {
     serde_json::from_slice(&std::fs::read(file(cluster)).ok()?).ok()
 }
@@ -69,7 +69,7 @@ impl Creation {
         )
     }
 
-    /// These nodes are what this attempt has made.
+    /// Whether this attempt has created these nodes.
     ///
     /// # Errors
     /// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
@@ -103,7 +103,8 @@ impl Creation {
         })
     }
 
-    /// Without another proof: somebody else's is older, or comes when the attempt is long over.
+    /// The proof by time, where there is no other: the nodes of another creation are older, or come long after the
+    /// attempt.
     fn is_of_its_time(&self, node: &ContainerInspectResponse) -> bool {
         let made = node
             .created
@@ -112,7 +113,7 @@ impl Creation {
             .since
             .zip(made)
             .map(|(since, made)| made.duration_since(since));
-        age.is_some_and(|age| (SignedDuration::ZERO..FIRST_NODE).contains(&age))
+        age.is_some_and(|age| (SignedDuration::ZERO..FIRST_NODE_TIMEOUT).contains(&age))
     }
 }
 

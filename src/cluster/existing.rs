@@ -1,8 +1,8 @@
-//! A cluster that the user brings: a context of an own kubeconfig, named in devk.yaml.
+//! An existing cluster: a context of the user's kubeconfig that devk.yaml names.
 //!
 //! Invariants: the context is the one that devk.yaml names, never the current one; the user's kubeconfig is read
-//! and never written; devk neither makes such a cluster nor stops or removes it; one that is not on this machine
-//! is not even asked without `allow: {remote: true}`.
+//! and never written; devk neither creates nor stops nor removes an existing cluster; without
+//! `allow: {remote: true}` devk sends no request to an existing cluster on another machine.
 
 use std::path::PathBuf;
 
@@ -25,7 +25,7 @@ const ROLES: [Role; 3] = [kind::role, k3d::role, minikube::role];
 pub(super) struct Existing {
     pub(super) engine: Engine,
     pub(super) context: String,
-    /// Where the pin is.
+    /// The folder of the pin.
     pub(super) dir: PathBuf,
     /// It may be on another machine.
     pub(super) remote: bool,
@@ -36,7 +36,7 @@ impl Cluster for Existing {
         async {
             let found = match self.find().await? {
                 Ok(found) => found,
-                // Something of devk's is on it, wherever it is.
+                // devk has a pin, so it has worked on the cluster before.
                 Err(missing) if pin::file(&self.dir).exists() => return Err(self.lost(missing)),
                 Err(_) => return Ok(State::Absent),
             };
@@ -70,7 +70,7 @@ impl Cluster for Existing {
 }
 
 impl Existing {
-    /// The error within: there is no such context.
+    /// The inner error: there is no such context.
     async fn find(&self) -> Result<Result<UserContext>> {
         let found = kubeconfig::find(&self.engine.environment, &self.context)?;
         if let Ok(found) = &found
@@ -108,8 +108,8 @@ impl Existing {
         }
     }
 
-    /// The nodes, if all of them are containers of this Engine with containerd in them; else none, for then nothing
-    /// can be brought to all.
+    /// The nodes, if all of them are containers of this Engine with containerd in them; else none, since devk
+    /// could not load images into all nodes.
     async fn nodes(&self, client: &kube::Client) -> Result<Vec<Node>> {
         match runtime::wanted(client).await? {
             Some(wanted) => nodes::among(&self.engine.docker, &wanted, &ROLES).await,

@@ -1,7 +1,7 @@
 //! k3d: k3s whose nodes are Docker containers, behind a load balancer that is one, too.
 //!
-//! State is read from Docker, never from the `k3d` program, so that an unchanged `up` starts no process.
-//! Invariant: its `KUBECONFIG` is devk's private one always, for `create` and `delete` write there.
+//! State is read from Docker, never from the `k3d` program, so that an unchanged `up` starts no process. Invariant: the
+//! `k3d` program always gets devk's private kubeconfig as `KUBECONFIG`, since `create` and `delete` write to that file.
 
 use std::path::PathBuf;
 

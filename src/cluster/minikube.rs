@@ -1,9 +1,9 @@
 //! minikube, with nodes that are Docker containers and containerd in them.
 //!
-//! Docker tells whether the containers run, so an unchanged `up` starts no process; what else may keep the API
-//! server from answering (a paused cluster, a container that was started by hand) `minikube status` tells, and
-//! `minikube start` mends. What minikube does ends well only by its exit code: it prints errors and warnings on
-//! success, too. Invariant: its `KUBECONFIG` is devk's private one always.
+//! Docker reports whether the containers run, so an unchanged `up` starts no process. `minikube status` reports what
+//! else may keep the API server from answering (a paused cluster, a container that was started by hand), and
+//! `minikube start` repairs it. Only the exit code says whether minikube succeeded: it prints errors and warnings on
+//! success, too. Invariant: minikube always gets devk's private kubeconfig as `KUBECONFIG`.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ impl Cluster for Minikube {
                 State::Stopped(_) => self.up(&[], step).await,
                 State::Running(_) => match self.health().await? {
                     Health::Well => Ok(()),
-                    // Its address is another one than when devk looked last.
+                    // The address has changed since devk looked last.
                     Health::Misled => self.update_context(&self.kubeconfig_file()).await,
                     Health::Down => self.up(&[], step).await,
                 },
@@ -105,7 +105,7 @@ impl Minikube {
         self.dir.join("kubeconfig")
     }
 
-    /// What a new cluster has to be for devk to reach into its nodes. An old one keeps what it was made with.
+    /// The settings of a new cluster that devk needs to reach into its nodes. An old cluster keeps its own settings.
     fn creation(&self) -> Vec<String> {
         let mut args = [
             "--driver=docker",
@@ -141,7 +141,7 @@ impl Minikube {
         if said.is_empty() {
             return Err(failed);
         }
-        // Its words in place of its events.
+        // minikube's text instead of its events.
         Err(Error {
             evidence: vec![format!("$ {}", cmd.pasteable())],
             ..failed
@@ -151,7 +151,7 @@ impl Minikube {
 
     async fn health(&self) -> Result<Health> {
         let cmd = self.command(&["status", "--output=json"], &self.kubeconfig_file())?;
-        // Its exit code only says that not all of it runs.
+        // minikube's exit code only says that not everything runs.
         Ok(health(&cmd.answer(|_| {}).await?.output.stdout))
     }
 
@@ -181,11 +181,11 @@ fn machine(name: &str) -> (&str, bool) {
     }
 }
 
-/// What `minikube status` makes of a cluster.
+/// The state of a cluster by `minikube status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
     Well,
-    /// All of it runs, and the kubeconfig does not lead there.
+    /// Everything runs, but the kubeconfig has another address.
     Misled,
     Down,
 }

@@ -1,7 +1,7 @@
 //! Local clusters: create, adopt, start, stop, delete, and the pin that says which one devk may write to.
 //!
-//! What all have in common — lock, pin, private kubeconfig, waiting — is [`Handle`]'s; what a provider does
-//! in its own way stands behind [`Cluster`].
+//! [`ManagedCluster`] has what all clusters share: lock, pin, private kubeconfig, waiting. [`Cluster`] is the trait for
+//! what each provider does in its own way.
 
 mod buffered;
 pub mod client;
@@ -9,18 +9,18 @@ mod creation;
 mod existing;
 #[cfg(test)]
 pub(crate) mod fake;
-mod handle;
+mod freshness;
 mod k3d;
 mod kind;
 mod kubeconfig;
 mod locality;
+mod managed;
 mod minikube;
 pub mod namespace;
 mod network;
 mod nodes;
 pub mod pin;
 mod provider;
-mod restart;
 mod runtime;
 pub mod sleep;
 mod tool;
@@ -29,9 +29,9 @@ use std::fmt;
 
 use futures::future::BoxFuture;
 
-pub use handle::{Handle, Turn};
+pub use managed::{ClusterLock, ManagedCluster};
 pub use nodes::Node;
-pub use tool::settle;
+pub use tool::resolve_provider;
 
 use crate::error::Result;
 use crate::ui::event::Step;
@@ -39,11 +39,11 @@ use pin::Pin;
 
 /// One cluster of one provider.
 ///
-/// Contract: nobody but a [`Handle`] calls it, and whatever changes the cluster only in that cluster's turn.
+/// Contract: nobody but a [`ManagedCluster`] calls it, and what changes the cluster only under its [`ClusterLock`].
 /// It touches no cluster but the one it was made for, and no kubeconfig of the user's.
 pub trait Cluster: fmt::Debug + Send + Sync {
-    /// What there is of it; changes nothing. `HalfMade` is not its to tell. Where Docker can say it no process
-    /// is started, for an unchanged `up` starts none.
+    /// The state of the cluster; changes nothing and never returns `HalfMade`, which [`ManagedCluster`] decides. Where
+    /// Docker can say it no process is started, for an unchanged `up` starts none.
     ///
     /// # Errors
     /// [`DockerRequest`](crate::error::Code::DockerRequest).

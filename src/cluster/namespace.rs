@@ -1,4 +1,4 @@
-//! A project's namespace: made by devk, labelled, and never taken from somebody else.
+//! A project's namespace: created and labelled by devk, and never taken over from another owner.
 
 use std::time::Duration;
 
@@ -23,8 +23,8 @@ const ROOT_ANNOTATION: &str = "devk.dev/root";
 const USER_ANNOTATION: &str = "devk.dev/user";
 const MACHINE_ANNOTATION: &str = "devk.dev/machine";
 
-/// How long a namespace may take to go: as long as the grace periods of its pods, and some more.
-const GONE: Duration = Duration::from_secs(180);
+/// How long the removal of a namespace may take: the grace periods of its pods, and some more.
+const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Finds the project's namespace; None if it is not there.
 ///
@@ -116,18 +116,18 @@ fn has(namespace: &ObjectMeta, annotation: &str) -> bool {
         .any(|(key, _)| key == annotation)
 }
 
-/// The workloads are scaled to zero, and nobody is about to wake them.
+/// The workloads are scaled to zero, and no `up` is about to wake them.
 fn rests(namespace: &ObjectMeta) -> bool {
     has(namespace, ASLEEP_ANNOTATION) && !has(namespace, WAKING_ANNOTATION)
 }
 
-/// The project lives there: no other project's `down` takes the cluster for nobody's.
-pub fn is_lived_in(namespace: &ObjectMeta) -> bool {
+/// The project is active in the namespace, so that no other project's `down` ends the cluster.
+pub fn is_in_use(namespace: &ObjectMeta) -> bool {
     namespace.deletion_timestamp.is_none() && !rests(namespace)
 }
 
-/// Makes the namespace if it is missing, and marks it as lived in. One that an interrupted `down --delete` is still
-/// removing is waited for and made anew.
+/// Makes the namespace if it is missing, and marks it as in use. If an interrupted `down --delete` is still removing
+/// the namespace, the call waits and creates it again.
 ///
 /// # Errors
 /// [`Code::NamespaceForeign`] if it is there and not devk's.
@@ -163,7 +163,7 @@ fn missing(found: &ObjectMeta, owner: &Owner) -> Map<String, Value> {
             .collect(),
     };
     if rests(found) {
-        // Until all of it is awake it stays marked as asleep, too: what is cut off is done again.
+        // Until every workload is awake, the namespace stays marked as asleep, so that an interrupted wake is repeated.
         notes.insert(WAKING_ANNOTATION.to_owned(), json!("true"));
     }
     notes
@@ -180,13 +180,13 @@ async fn annotate(api: &Api<Namespace>, project: &str, notes: Map<String, Value>
         .map_err(|e| refused(&e))
 }
 
-/// A project that lives in a cluster.
+/// A project that has a namespace in a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resident {
+pub struct ProjectNamespace {
     pub name: String,
     /// Its workloads are scaled to zero, and no `up` is about to wake them.
     pub asleep: bool,
-    /// If it was noted.
+    /// None if the namespace has no record of it.
     pub owner: Option<Owner>,
 }
 
@@ -194,16 +194,16 @@ pub struct Resident {
 ///
 /// # Errors
 /// [`Code::ClusterUnreachable`].
-pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
+pub async fn projects(client: &kube::Client) -> Result<Vec<ProjectNamespace>> {
     let api: Api<Namespace> = Api::all(client.clone());
     let found = api
         .list_metadata(&ListParams::default().labels(PROJECT_LABEL))
         .await
         .map_err(|e| refused(&e))?;
-    let resident = |metadata: ObjectMeta| {
+    let project = |metadata: ObjectMeta| {
         let asleep = rests(&metadata);
         let owner = noted(&metadata);
-        Some(Resident {
+        Some(ProjectNamespace {
             name: metadata.name?,
             asleep,
             owner,
@@ -212,7 +212,7 @@ pub async fn projects(client: &kube::Client) -> Result<Vec<Resident>> {
     Ok(found
         .items
         .into_iter()
-        .filter_map(|namespace| resident(namespace.metadata))
+        .filter_map(|namespace| project(namespace.metadata))
         .collect())
 }
 
@@ -258,7 +258,7 @@ pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
 
 async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let deadline = tokio::time::Instant::now() + GONE;
+    let deadline = tokio::time::Instant::now() + REMOVAL_TIMEOUT;
     while let Some(left) = api.get_opt(project).await.map_err(|e| refused(&e))? {
         if tokio::time::Instant::now() > deadline {
             return Err(stuck(project, &left));
@@ -268,7 +268,7 @@ async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
     Ok(())
 }
 
-/// Kubernetes' own words on what is left, such as finalizers that nobody answers.
+/// Kubernetes' own message on what is left, such as finalizers that no controller removes.
 fn stuck(project: &str, left: &Namespace) -> Error {
     let conditions = left
         .status
@@ -281,7 +281,7 @@ fn stuck(project: &str, left: &Namespace) -> Error {
         Code::ClusterUnreachable,
         format!(
             "namespace `{project}` is not gone after {} s",
-            GONE.as_secs()
+            REMOVAL_TIMEOUT.as_secs()
         ),
     )
     .evidence(reasons.collect::<Vec<_>>().join("\n"))
@@ -399,10 +399,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sleeping_project_that_comes_up_is_lived_in_before_its_workloads_are_awake() {
+    async fn a_sleeping_project_that_comes_up_is_in_use_before_its_workloads_are_awake() {
         let own = owner(Path::new("/p"), "m1");
         let asleep = shop(&own, &[(ASLEEP_ANNOTATION, "true")]);
-        assert!(!is_lived_in(&asleep));
+        assert!(!is_in_use(&asleep));
         let (sleeping, requests) = client(whole(&asleep));
         ensure(&sleeping, "shop", &own).await.unwrap();
         let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
@@ -412,15 +412,15 @@ mod tests {
             &own,
             &[(ASLEEP_ANNOTATION, "true"), (WAKING_ANNOTATION, "true")],
         );
-        assert!(is_lived_in(&waking));
+        assert!(is_in_use(&waking));
         let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},
             "items": [whole(&waking)]});
-        let resident = projects(&client(list).0).await.unwrap().remove(0);
+        let project = projects(&client(list).0).await.unwrap().remove(0);
         assert!(
-            !resident.asleep,
+            !project.asleep,
             "another project's `down` leaves the cluster running"
         );
-        assert_eq!(resident.owner, Some(own));
+        assert_eq!(project.owner, Some(own));
         assert!(
             is_asleep(&client(whole(&waking)).0, "shop").await.unwrap(),
             "a wake that is cut off is done again"

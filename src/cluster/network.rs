@@ -8,7 +8,7 @@ use bollard::query_parameters::{InspectNetworkOptions, ListContainersOptionsBuil
 use crate::docker::{is_not_found, request_failed};
 use crate::error::Result;
 
-/// It is not there yet: the provider will bring it.
+/// Whether the network does not exist yet, so that the provider will create it.
 ///
 /// # Errors
 /// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
@@ -26,15 +26,15 @@ pub(super) async fn is_absent(docker: &Docker, network: &str) -> Result<bool> {
     }
 }
 
-/// Removes it if no container is attached, running or not. It stays if that cannot be told.
+/// Removes the network if no container is attached, running or not. The network stays if Docker cannot say so.
 pub(super) async fn remove_unused(docker: &Docker, network: &str) {
     if is_unused(docker, network).await {
-        // Whoever came meanwhile keeps it.
+        // A container that was attached meanwhile keeps the network.
         let _ = docker.remove_network(network).await;
     }
 }
 
-/// To Docker only a container that runs is attached; one that is stopped would never start again without it.
+/// Docker counts only running containers as attached, but a stopped container cannot start again without its network.
 async fn is_unused(docker: &Docker, network: &str) -> bool {
     let filters = HashMap::from([("network".to_owned(), vec![network.to_owned()])]);
     let options = ListContainersOptionsBuilder::default()

@@ -1,4 +1,4 @@
-//! Nodes that are Docker containers, told by the labels that their provider puts on them.
+//! Nodes that are Docker containers, recognised by the labels of their provider.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -23,18 +23,18 @@ pub struct Node {
     pub id: String,
     pub running: bool,
     pub control_plane: bool,
-    /// Whose labels it has.
+    /// The provider whose labels the container has.
     pub provider: Provider,
 }
 
-/// What a provider says of a container by its name and its labels: whose node it is, and whether of the control plane.
-/// None if it is no node of that provider's.
+/// Reads a container's name and labels as a provider sets them: the cluster of the node, and whether it is a control
+/// plane. None if the container is no node of that provider.
 pub(super) type Role = fn(name: &str, labels: &Labels) -> Option<(Provider, bool)>;
 
 /// A container's labels.
 pub(super) type Labels = HashMap<String, String>;
 
-/// A node of a cluster that somebody else made, to be found among the containers.
+/// A node of an existing cluster, to be found among the containers.
 #[derive(Debug)]
 pub(super) struct SoughtNode {
     pub(super) name: String,
@@ -63,8 +63,7 @@ pub(super) async fn labelled(docker: &Docker, label: &str, role: Role) -> Result
     ))
 }
 
-/// The node containers that these nodes are, by name and address; none if one of them is no container of this
-/// Engine.
+/// The containers of these nodes, by name and address; none if one of the nodes is no container of this Engine.
 ///
 /// # Errors
 /// [`Code::DockerRequest`](crate::error::Code::DockerRequest).
@@ -117,7 +116,7 @@ fn sorted(mut nodes: Vec<Node>) -> Vec<Node> {
     nodes
 }
 
-/// None if it is no node: providers run load balancers and registries beside them.
+/// None if the container is no node: providers run load balancers and registries beside nodes.
 fn node(container: ContainerSummary, roles: &[Role]) -> Option<Node> {
     let name = container.names?.first()?.trim_start_matches('/').to_owned();
     let (provider, control_plane) = {
@@ -134,7 +133,7 @@ fn node(container: ContainerSummary, roles: &[Role]) -> Option<Node> {
     })
 }
 
-/// What a cluster of these nodes is in.
+/// The state of a cluster with these nodes.
 pub(super) fn state(nodes: Vec<Node>) -> State {
     if nodes.is_empty() {
         State::Absent
@@ -145,7 +144,7 @@ pub(super) fn state(nodes: Vec<Node>) -> State {
     }
 }
 
-/// The container id of the first control plane, which is another one when somebody made the cluster anew.
+/// The container id of the first control plane. A cluster that was created again has another one.
 pub(super) fn control_plane(nodes: &[Node]) -> String {
     nodes
         .iter()

@@ -1,6 +1,6 @@
-//! The pin: which cluster devk may write to, told by identity and not by a context's name.
+//! The pin: the recorded identity of the cluster that devk may write to.
 //!
-//! A context name says nothing about what stands behind it (skaffold#1313: the wrong cluster was
+//! A context name says nothing about which cluster it names (skaffold#1313: the wrong cluster was
 //! written to); the UID of the `kube-system` namespace lives and dies with a cluster's storage.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 use crate::shell::quote;
 
-/// What devk knows of the cluster it writes to. One file a cluster, `<state>/clusters/<name>/pin.json`.
+/// The recorded identity of a cluster. One file a cluster, `<state>/clusters/<name>/pin.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     pub version: u32,
@@ -22,7 +22,7 @@ pub struct Pin {
     pub uid: String,
     /// The API server's URL in the private kubeconfig.
     pub endpoint: String,
-    /// Container id of the control-plane node: a new one means that somebody made the cluster anew. Empty for a
+    /// Container id of the control-plane node: a new one means that the cluster was created again. Empty for a
     /// cluster that the user brings.
     pub node: String,
     /// devk created the cluster, so `down --delete` may remove it.

@@ -1,4 +1,4 @@
-//! What stands behind each provider of devk.yaml.
+//! The [`Cluster`] of each provider of devk.yaml.
 
 use std::path::PathBuf;
 use std::sync::Arc;

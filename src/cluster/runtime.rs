@@ -1,4 +1,4 @@
-//! What Kubernetes says of a cluster's nodes: which containers they could be, and what runs containers in them.
+//! The nodes as Kubernetes reports them: their names and addresses, and their container runtimes.
 
 use bollard::Docker;
 use k8s_openapi::api::core::v1::Node;
@@ -9,10 +9,11 @@ use super::nodes::SoughtNode;
 use crate::docker::request_failed;
 use crate::error::Result;
 
-/// How Kubernetes names the one runtime that devk brings images to.
+/// Kubernetes' name of the one container runtime that devk loads images into.
 const CONTAINERD: &str = "containerd://";
 
-/// The nodes run on this very Engine, as Docker Desktop's, Colima's and Rancher Desktop's do: its images are theirs.
+/// Whether the nodes run on this Engine itself, as in Docker Desktop, Colima and Rancher Desktop, and so have its
+/// images.
 ///
 /// # Errors
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable), [`DockerRequest`](crate::error::Code::DockerRequest).
@@ -51,7 +52,7 @@ fn runtime(node: &Node) -> Option<&str> {
     )
 }
 
-/// The first container runtime on the cluster's nodes that images cannot be brought to.
+/// The first container runtime of the cluster's nodes that devk cannot load images into.
 ///
 /// # Errors
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
@@ -63,8 +64,8 @@ pub(super) async fn other_runtime(client: &kube::Client) -> Result<Option<String
         .map(str::to_owned))
 }
 
-/// What containers have to be called, and their addresses, to be the cluster's nodes. None if no container will do for
-/// one of them.
+/// The name and addresses that a container must have to be each node. None if a node cannot be a container of this
+/// Engine with containerd.
 ///
 /// # Errors
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
@@ -72,7 +73,7 @@ pub(super) async fn wanted(client: &kube::Client) -> Result<Option<Vec<SoughtNod
     Ok(list(client).await?.iter().map(container).collect())
 }
 
-/// What a container has to be called, and its address, to be this node. None if no container will do.
+/// The name and addresses that a container must have to be this node. None if no container can be it.
 fn container(node: &Node) -> Option<SoughtNode> {
     let addresses = node
         .status

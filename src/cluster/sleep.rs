@@ -1,5 +1,5 @@
-//! Putting a project's workloads to sleep on a shared cluster: scaled to zero with the old number
-//! noted on them, so that `up` brings back exactly what was there.
+//! Puts a project's workloads to sleep on a shared cluster: scales them to zero and notes the old replicas as an
+//! annotation, so that `up` restores the same numbers.
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Namespace;
@@ -31,7 +31,7 @@ pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
     scale_down(&Api::namespaced(client.clone(), namespace), replicas).await
 }
 
-/// Brings back what [`sleep`] scaled down.
+/// Restores the replicas of the workloads that [`sleep`] scaled down.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
@@ -42,7 +42,7 @@ pub async fn wake(client: &kube::Client, namespace: &str) -> Result<()> {
     mark(client, namespace, Value::Null).await
 }
 
-/// `replicas` tells what a workload asks for; none means one (apps/v1).
+/// Scales workloads to zero. `replicas` returns the number that a workload asks for; None means one (apps/v1).
 async fn scale_down<K: Workload>(api: &Api<K>, replicas: impl Fn(&K) -> Option<i32>) -> Result<()> {
     for workload in api
         .list(&ListParams::default())
@@ -70,7 +70,7 @@ async fn scale_up<K: Workload>(api: &Api<K>) -> Result<()> {
     Ok(())
 }
 
-/// What kube asks of an object that is listed and patched.
+/// The bounds that kube requires of an object that is listed and patched.
 trait Workload: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug {}
 
 impl<K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug> Workload for K {}
@@ -108,7 +108,7 @@ async fn mark(client: &kube::Client, namespace: &str, value: Value) -> Result<()
 }
 
 async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()> {
-    // By its name it is told from a change by hand.
+    // The name of the manager sets this change apart from one by hand.
     let by = PatchParams {
         field_manager: Some("devk".to_owned()),
         ..PatchParams::default()

@@ -16,11 +16,11 @@ use crate::shell::quote;
 pub(super) struct Tool {
     program: &'static str,
     install: &'static str,
-    /// The words with which it removes the cluster that is named next.
+    /// The arguments that remove a cluster, before its name.
     remove: &'static str,
-    /// How the variables begin by which users set it up.
+    /// The prefix of the variables by which users configure the program.
     settings: Option<&'static str>,
-    /// A Docker network that it makes with its first cluster and never removes.
+    /// A Docker network that the program creates with its first cluster and never removes.
     pub(super) network: Option<&'static str>,
 }
 
@@ -72,8 +72,8 @@ impl Tool {
         engine.environment.find(self.program, self.install)
     }
 
-    /// The program, sent to the Engine that devk found, and to the end of its work even if devk is killed: one
-    /// that dies in the middle may leave a child of its own behind that keeps the turn for ever.
+    /// The command, for the Engine that devk found. The program runs to its end even if devk is killed: if it died
+    /// midway, a child process of its own might hold the lock for ever.
     ///
     /// These programs enter their clusters in the user's kubeconfig unless `KUBECONFIG` names another.
     ///
@@ -96,9 +96,9 @@ impl Tool {
     }
 }
 
-/// Settles `provider: auto`: whose cluster of this name devk has pinned already, else the first whose program there
-/// is. Where there is none it stays with the first, whose absence is then told.
-pub fn settle(config: &mut ClusterConfig, paths: &Paths, environment: &Environment) {
+/// Resolves `provider: auto` to the provider whose cluster of this name devk has pinned, else to the first provider
+/// whose program is installed. If no program is installed, the first provider stays, and its absence is the error.
+pub fn resolve_provider(config: &mut ClusterConfig, paths: &Paths, environment: &Environment) {
     if !config.auto {
         return;
     }
@@ -148,7 +148,7 @@ mod tests {
                 auto: true,
                 ..ClusterConfig::new(Provider::Kind, "devk")
             };
-            settle(&mut config, &paths, &program.environment());
+            resolve_provider(&mut config, &paths, &program.environment());
             config.provider
         };
         assert_eq!(settled(), Provider::K3d);
@@ -171,7 +171,7 @@ mod tests {
             data: program.state(),
         };
         let mut config = ClusterConfig::new(Provider::Kind, "devk");
-        settle(&mut config, &paths, &program.environment());
+        resolve_provider(&mut config, &paths, &program.environment());
         assert_eq!(config.provider, Provider::Kind);
     }
 }

@@ -26,7 +26,7 @@ pub struct DoctorOptions {
 /// Prints every check. Outside a project the machine alone is examined.
 ///
 /// # Errors
-/// None but those of printing: whatever is broken is a finding.
+/// Only errors of printing: everything broken is a finding.
 pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
     let mut facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
@@ -43,7 +43,7 @@ pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Erro
     Ok(exit(&checks, options.strict))
 }
 
-/// Files below the folder are told relative to it.
+/// Paths of files below the folder are shown relative to the folder.
 fn seen_from(dir: &Path, checks: &mut [Check]) {
     for evidence in checks.iter_mut().flat_map(|check| &mut check.evidence) {
         if let Some(Ok(below)) = evidence.file.as_ref().map(|file| file.strip_prefix(dir)) {
@@ -63,7 +63,7 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
     }
 }
 
-/// Does what can be done and says so on stderr.
+/// Applies the fixes and reports them on stderr.
 async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes: bool) {
     let fixes = fix::fixes(facts);
     if fixes.is_empty() {
@@ -94,7 +94,7 @@ async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes
     ui::err("\n");
 }
 
-/// Asks on a terminal; nobody answers in a script.
+/// Asks on a terminal; a script gets no question.
 fn consent(fix: &Fix) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;
@@ -105,8 +105,8 @@ fn consent(fix: &Fix) -> bool {
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
-/// What is wrong first, each with its evidence and its hint; then what is fine, a line a family; then
-/// what could not be looked at; then the count.
+/// Prints the findings first, each with its evidence and hint; then the families without findings, one line each; then
+/// the skipped checks; then the count.
 fn text(checks: &[Check]) -> String {
     let of = |status: CheckStatus| checks.iter().filter(move |check| check.status == status);
     let problems: String = of(CheckStatus::Error)

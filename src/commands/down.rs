@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::bridge::record::{self, Record};
-use crate::cluster::Handle;
+use crate::cluster::ManagedCluster;
 use crate::daemon::client;
 use crate::docker;
 use crate::down::{Down, Ending};
@@ -17,10 +17,10 @@ use crate::ui::{self, Format, View};
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    // Until all is ended no other session begins: its state and its listeners would be left to nobody.
+    // No other session may start until everything has ended: nothing would clean up its state and listeners.
     let _locked_out = client::end(&context.paths, &project.id).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!(
             "removing `{}`: releases, volumes, namespace, secrets, lease, images; ",
@@ -43,7 +43,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         cluster,
         reporter,
     };
-    // Whether or not somebody reads of it, it goes on.
+    // `down` continues even if nobody reads its output.
     let show = async {
         let mut shown = Ok(());
         while let Ok(event) = events.recv().await {

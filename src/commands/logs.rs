@@ -16,7 +16,7 @@ use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result, suggest};
 use crate::logs::{Printed, Tail};
 
-/// Prints the logs of all pods, or of those that a name stands for.
+/// Prints the logs of all pods, or of the pods that a name selects.
 ///
 /// # Errors
 /// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
@@ -81,10 +81,10 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
         .map_err(|error| error.hint("devk up -d"))
 }
 
-/// What a name can stand for, and the labels of its pods.
+/// The objects that a name can select, and the labels of their pods.
 type Named = (String, BTreeMap<String, String>);
 
-/// The label selector of what a name stands for: a forward's Service, a Service or workload of that name,
+/// The label selector of the object that a name selects: a forward's Service, a Service or workload of that name,
 /// or the only one whose name ends in it (`api` for `shop-api`).
 async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
     let mut known = list(client, project, |s: &Service| {

@@ -21,7 +21,7 @@ pub mod up;
 pub mod verify;
 pub mod watch;
 
-/// What every command starts from.
+/// The context of every command.
 #[derive(Debug)]
 pub struct Context {
     pub source: Source,
@@ -48,7 +48,7 @@ impl Context {
         config::load(&self.source, &self.paths).map(|project| self.settled(project))
     }
 
-    /// The project, for a command that looks at what runs or ends it: the files it was made from may be gone.
+    /// The project, for a command that reads or ends a running stack: the files of the project may be gone.
     ///
     /// # Errors
     /// All other problems of its configuration.
@@ -57,7 +57,7 @@ impl Context {
     }
 
     fn settled(&self, mut project: Project) -> Project {
-        cluster::settle(
+        cluster::resolve_provider(
             &mut project.cluster,
             &self.paths,
             &Environment::of_process(),
@@ -78,7 +78,7 @@ fn no_session(project: &str) -> Error {
 /// The hidden command that a session starts in a node.
 ///
 /// # Errors
-/// It got no orders, or cannot listen.
+/// If the relay got no orders, or cannot listen.
 pub async fn relay() -> Result<Exit, Errors> {
     relay::node::run()
         .await

@@ -1,4 +1,4 @@
-//! `devk ports`: the offset table, what Compose publishes beside it, and what was left out.
+//! `devk ports`: the offset table, the ports that Compose publishes, and the Services that cannot be forwarded.
 
 use super::{Context, compose_ports};
 use crate::bridge::Switch;
@@ -17,7 +17,7 @@ use crate::ui::{self, Format};
 /// Prints the table; with `markdown`, as tables for a README or a pull request.
 ///
 /// # Errors
-/// Whatever keeps the table from being made, if no session has one.
+/// Every problem that prevents the table, if no session has one.
 pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
     let project = context.project()?;
     let table = shown(context, &project).await?;
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
 /// The running session's rows, or else those that `up` would make now.
 ///
 /// # Errors
-/// Whatever keeps the table from being made, if no session has one.
+/// Every problem that prevents the table, if no session has one.
 pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forward>, Errors> {
     match held(context, project).await? {
         held if !held.is_empty() => Ok(held),
@@ -57,7 +57,7 @@ async fn held(context: &Context, project: &Project) -> Result<Vec<Forward>> {
         .collect())
 }
 
-/// What a session holds is true whatever has become of the files: what they say stands beside it, if they
+/// The ports of a running session are shown whatever the files say now; what the files say is shown beside, if they
 /// still can be read.
 async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
     let session = client::status(&context.paths, &project.id).await?;
@@ -162,7 +162,7 @@ fn forward_row(forward: &Forward) -> [String; 4] {
 }
 
 fn why(forward: &Forward) -> String {
-    // A row without a reason stands at its base port + 10000.
+    // A row without a reason is at its base port + 10000.
     let base = forward.local.saturating_sub(OFFSET);
     match &forward.moved {
         Some(moved) => moved.clone(),

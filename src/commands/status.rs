@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{Context, logs};
 use crate::bridge::record::{self, Record};
-use crate::cluster::{Access, Handle, State};
+use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
 use crate::daemon::client;
 use crate::docker;
@@ -33,7 +33,7 @@ pub(super) struct StatusDocument {
     images: Vec<Built>,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
-    /// Those that the session holds.
+    /// The forwards that the session holds.
     forwards: Vec<ForwardStatus>,
     /// Compose's database that the cluster uses.
     bridge: Option<Record>,
@@ -45,17 +45,17 @@ pub(super) struct StatusDocument {
 #[derive(Debug, Serialize)]
 struct Live {
     pid: u32,
-    /// It is another devk than this one: `devk up --restart` replaces it.
+    /// The session runs another build of devk: `devk up --restart` replaces it.
     outdated: bool,
     /// A reconcile is at work.
     busy: bool,
-    /// What the last `up` came to; null before it has settled.
+    /// The outcome of the last `up`; null before it has settled.
     ready: Option<bool>,
-    /// The steps that failed in it.
+    /// The steps of the last `up` that failed.
     failed: Vec<String>,
     /// The way of new connections into pods.
     relay: RelayStatus,
-    /// What is at work; null while nothing is.
+    /// The reconcile that is at work; null while none is.
     reconcile: Option<ReconcileStatus>,
 }
 
@@ -65,11 +65,11 @@ struct ClusterStatus {
     state: &'static str,
     pinned: bool,
     created_by_devk: bool,
-    /// Why releases and pods are not told, if the cluster runs and does not answer.
+    /// Why releases and pods are missing, if the cluster runs and does not answer.
     error: Option<Error>,
 }
 
-/// What a cluster that answers tells.
+/// The state of a cluster that answers.
 struct ClusterView {
     created_by_devk: bool,
     releases: Vec<ReleaseStatus>,
@@ -89,11 +89,11 @@ struct PodStatus {
     ready: bool,
     phase: String,
     restarts: i32,
-    /// The generation of the working tree that it runs; null without a session, or if nothing is synced there.
+    /// The generation of the working tree that the pod has; null without a session, or if nothing is synced there.
     generation: Option<u64>,
 }
 
-/// Prints what runs.
+/// Prints the status.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerUnavailable`], [`crate::error::Code::ClusterPin`].
@@ -103,7 +103,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-/// What runs, by what the session tells of itself at this moment.
+/// The status, with the current status of the session.
 pub(super) async fn now(context: &Context, project: &Project) -> Result<StatusDocument, Errors> {
     let session = client::status(&context.paths, &project.id);
     status(context, project, session).await
@@ -118,18 +118,18 @@ impl StatusDocument {
     }
 }
 
-/// What runs; `session` tells of itself when the cluster has been looked at.
+/// The status; `session` is read after the cluster.
 pub(super) async fn status(
     context: &Context,
     project: &Project,
     session: impl Future<Output = Result<Option<SessionStatus>>>,
 ) -> Result<StatusDocument, Errors> {
     let engine = docker::connect(&Environment::of_process()).await?;
-    let cluster = Handle::of(&engine, &project.cluster, &context.paths);
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     // The session and its forwards are there whether or not the cluster answers.
     let (state, seen) = match cluster.state().await {
-        Ok(state) => (state.word(), look(&cluster, &state, project).await),
-        // Of a cluster that the user brings only its API server can tell.
+        Ok(state) => (state.word(), read_cluster(&cluster, &state, project).await),
+        // Only its API server knows the state of an existing cluster.
         Err(error) => ("unknown", Err(error)),
     };
     let (seen, error) = match seen {
@@ -177,7 +177,11 @@ pub(super) async fn status(
     })
 }
 
-async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Option<ClusterView>> {
+async fn read_cluster(
+    cluster: &ManagedCluster,
+    state: &State,
+    project: &Project,
+) -> Result<Option<ClusterView>> {
     let State::Running(nodes) = state else {
         return Ok(None);
     };
@@ -193,7 +197,7 @@ async fn look(cluster: &Handle, state: &State, project: &Project) -> Result<Opti
     }))
 }
 
-fn no_kubeconfig(cluster: &Handle) -> Error {
+fn no_kubeconfig(cluster: &ManagedCluster) -> Error {
     let kubeconfig = cluster.kubeconfig();
     Error::new(
         Code::ClusterUnreachable,
@@ -287,11 +291,11 @@ fn text(status: &StatusDocument) -> String {
         .as_ref()
         .is_some_and(|session| session.outdated);
     let outdated = if outdated {
-        "another devk than this one; `devk up --restart` replaces it"
+        "runs another build of devk; `devk up --restart` replaces it"
     } else {
         ""
     };
-    let way = status
+    let upstream = status
         .session
         .as_ref()
         .map(|session| match &session.relay.why {
@@ -313,7 +317,7 @@ fn text(status: &StatusDocument) -> String {
         vec!["cluster".to_owned(), cluster],
         vec!["session".to_owned(), session, outdated.to_owned()],
     ];
-    rows.extend(way.map(|way| vec!["way".to_owned(), way]));
+    rows.extend(upstream.map(|upstream| vec!["upstream".to_owned(), upstream]));
     rows.extend(
         status
             .images
@@ -323,7 +327,7 @@ fn text(status: &StatusDocument) -> String {
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
     rows.extend(status.forwards.iter().map(|f| {
-        let open = format!("{} open, {} in all", f.numbers.open, f.numbers.total);
+        let open = format!("{} open, {} in all", f.stats.open, f.stats.total);
         vec![
             "forward".to_owned(),
             f.forward.name.clone(),

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
 use crate::daemon::client;
-use crate::daemon::control::{Connection, Keep, Reply, Request};
+use crate::daemon::control::{Connection, Lifetime, Reply, Request};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::limits;
@@ -25,7 +25,7 @@ use crate::ui::{self, Format, View};
 /// Whatever would keep `up` from starting.
 pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> {
     let project = context.project()?;
-    // What the session holds is no obstacle to the `up` that it would run.
+    // The session's own ports are no obstacle to its next `up`.
     let session = client::status(&context.paths, &project.id)
         .await?
         .unwrap_or_default();
@@ -69,13 +69,13 @@ enum Heard {
     Lost,
 }
 
-/// Asks the session for `up` and shows what it does; with `restart` a new session.
+/// Asks the session for `up`, with `restart` a new session, and shows its events.
 ///
 /// # Errors
-/// Whatever kept it from starting; a step that fails is no error but exit code 1.
+/// Every problem because of which `up` did not start; a failed step is no error but exit code 1.
 pub async fn run(
     context: &Context,
-    keep: Keep,
+    lifetime: Lifetime,
     bridge: Switch,
     restart: bool,
 ) -> Result<Exit, Errors> {
@@ -85,10 +85,17 @@ pub async fn run(
         drop(client::end(&context.paths, &project.id).await?);
     }
     let mut view = View::of(context.format);
-    // From before there is a session: one that nobody takes leave of would wait for somebody else to come.
+    // Before the session starts: a session whose client goes without notice would wait for another client.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
-    let asked = ask(context, &project.id, (keep, bridge), &mut view, &mut ctrl_c).await?;
+    let asked = ask(
+        context,
+        &project.id,
+        (lifetime, bridge),
+        &mut view,
+        &mut ctrl_c,
+    )
+    .await?;
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
     };
@@ -103,16 +110,16 @@ pub async fn run(
         Heard::Lost => return Err(lost(context, &project.id).into()),
     };
     let printed = summary(context.format, &outcome);
-    match keep {
-        Keep::Attached if printed.is_ok() => {
+    match lifetime {
+        Lifetime::Attached if printed.is_ok() => {
             if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Ok);
         }
-        Keep::Detached => {}
-        // When `--once` returns the ports are free. Nobody stays where nobody reads.
-        Keep::Once | Keep::Attached => {
+        Lifetime::Detached => {}
+        // When `--once` returns, the ports are free. A client whose output nobody reads ends.
+        Lifetime::Once | Lifetime::Attached => {
             leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
         }
     }
@@ -125,11 +132,11 @@ pub async fn run(
 }
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
-/// anew, once. None: Ctrl-C, before anybody was asked.
+/// again, once. None: Ctrl-C, before anybody was asked.
 async fn ask(
     context: &Context,
     id: &str,
-    (keep, bridge): (Keep, Switch),
+    (lifetime, bridge): (Lifetime, Switch),
     view: &mut View,
     ctrl_c: &mut Signal,
 ) -> Result<Option<(Connection, Heard)>, Errors> {
@@ -147,17 +154,17 @@ async fn ask(
         let environment = Environment::of_process();
         let request = Request::Up {
             source,
-            keep,
+            lifetime,
             bridge,
             environment,
             build: Build::own(),
         };
-        // If it cannot be sent, reading finds the end of the conversation.
+        // If the request cannot be sent, the read below sees the end of the connection.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
         let show = |event: &Event| ui::even_unread(view.event(event));
         let heard = tokio::select! {
-            heard = settle(&mut connection, show, &mut answered) => heard?,
+            heard = await_outcome(&mut connection, show, &mut answered) => heard?,
             _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
         };
         let was_ending =
@@ -173,8 +180,8 @@ async fn ask(
     }
 }
 
-/// Shows events until the outcome. `answered`: the session has begun to work.
-async fn settle(
+/// Shows events until the outcome. `answered` becomes true when the session has begun to work.
+async fn await_outcome(
     connection: &mut Connection,
     mut show: impl FnMut(&Event) -> Result<()>,
     answered: &mut bool,
@@ -208,7 +215,7 @@ async fn stay(
     let mut answered = true;
     let show = |event: &Event| view.event(event);
     let ended = tokio::select! {
-        ended = settle(connection, show, &mut answered) => ended.and_then(|heard| match heard {
+        ended = await_outcome(connection, show, &mut answered) => ended.and_then(|heard| match heard {
             Heard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),
@@ -231,11 +238,11 @@ async fn leave(
     ctrl_c: &mut Signal,
 ) -> Result<()> {
     let bye = async {
-        // A session that is gone already needs no leave.
+        // A session that is gone needs no notice.
         let _ = connection.write.send(&Request::Leave).await;
         loop {
             match connection.read.next().await? {
-                // Every step that was at work ends, and says so.
+                // Every step that was at work ends with an event.
                 Some(Reply::Event { event }) => ui::even_unread(view.event(&event))?,
                 Some(Reply::Left {
                     session_ends: false,
@@ -309,7 +316,7 @@ fn summary_text(outcome: &Outcome) -> String {
         outcome
             .bridge
             .iter()
-            .map(|bridge| vec!["  bridge".to_owned(), bridge.way(), bridge.what()]),
+            .map(|bridge| vec!["  bridge".to_owned(), bridge.upstream(), bridge.what()]),
     );
     let times = format!(
         "{} of work in {}",

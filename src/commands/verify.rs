@@ -13,7 +13,7 @@ use crate::ui::{self, Format};
 #[derive(Debug, Serialize)]
 struct Verified {
     version: u32,
-    /// Every compared file is in every container as it is in the working tree, and there was one to compare.
+    /// At least one file was compared, and every compared file is the same in every container and in the working tree.
     equal: bool,
     #[serde(flatten)]
     comparison: Comparison,
@@ -77,14 +77,16 @@ fn text(verified: &Verified) -> String {
     let rows: Vec<_> = differences.iter().map(difference).collect();
     let outside: Vec<_> = left.iter().map(left_out).collect();
     let summary = match containers {
-        0 => "nothing was compared: no container that runs could be asked\n".to_owned(),
+        0 => "nothing was compared: no running container answered\n".to_owned(),
         _ if *files == 0 && differences.is_empty() => {
             format!(
                 "nothing was compared: {containers} container(s) have no file of a build context as it is there\n"
             )
         }
         _ if differences.is_empty() => {
-            format!("equal: {files} file(s) in {containers} container(s) are as they are here\n")
+            format!(
+                "equal: {files} file(s) in {containers} container(s) are the same as in the working tree\n"
+            )
         }
         _ => format!(
             "{} difference(s) in {files} file(s) of {containers} container(s)\n",

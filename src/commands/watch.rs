@@ -1,4 +1,4 @@
-//! `devk status --watch`: what runs, anew whenever the session changes.
+//! `devk status --watch`: the status, printed again whenever the session changes.
 
 use console::Term;
 use tokio::sync::watch;
@@ -30,7 +30,7 @@ async fn show(
     mut following: Following,
 ) -> Result<(), Errors> {
     let (sender, mut newest) = watch::channel(None);
-    // Looking at the cluster takes its time: of what the session tells meanwhile the last one counts.
+    // Reading the cluster takes time; only the newest status of the session counts then.
     let hear = async move {
         while let Some(session) = following.next().await? {
             sender.send_replace(Some(session));

@@ -1,4 +1,4 @@
-//! Short forms become long ones: what comes after reads one form only.
+//! Rewrites short forms as long ones, so that all later code reads one form only.
 
 use super::merge::dependency;
 use super::pairs::{agent, no_value, pairs};
@@ -77,7 +77,7 @@ const RULES: &TrailRules<Form> = &[
 ];
 
 /// More ports than this in one project, ranges expanded, are refused: no host has them to give.
-const MOST_PORTS: usize = 70_000;
+const MAX_PORTS: usize = 70_000;
 
 /// Brings what was read so far into the long form. What is in it already stays.
 ///
@@ -159,10 +159,10 @@ impl Walk {
                 _ => return Err(item.mistyped(&self.trail, "a list of ports")),
             };
             let more = short.as_ref().map_or(1, ExactSizeIterator::len);
-            if self.ports + ports.len() + more > MOST_PORTS {
+            if self.ports + ports.len() + more > MAX_PORTS {
                 return Err(node.problem(
                     &self.trail,
-                    &format!("brings the project more than {MOST_PORTS} ports"),
+                    &format!("brings the project more than {MAX_PORTS} ports"),
                 ));
             }
             match short {

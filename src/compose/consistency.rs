@@ -1,5 +1,5 @@
-//! What only the whole project shows: references to what is not defined, settings that contradict each
-//! other. Inactive services are not looked at; depending on one is refused.
+//! Checks that need the whole project: references to undefined names, settings that contradict each other. Inactive
+//! services are not checked; a dependency on an inactive service is refused.
 
 mod resources;
 mod unique;

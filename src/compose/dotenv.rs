@@ -121,7 +121,7 @@ impl<'a> Reader<'a> {
             Some((end, char @ ('=' | ':' | '\n'))) => (&text[..end], Some(char)),
             None => ("", None),
             Some((_, char)) => {
-                let message = format!("{char:?} cannot stand in a variable's name");
+                let message = format!("{char:?} is not allowed in a variable's name");
                 return Err(self.error(&self.place(), message));
             }
         };

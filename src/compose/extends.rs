@@ -49,7 +49,7 @@ impl Services {
 type ExtendsChain = Vec<(String, String)>;
 
 /// Deeper chains are refused; it also bounds the recursion.
-const DEEPEST: usize = 500;
+const MAX_DEPTH: usize = 500;
 
 /// Lays each service that extends another over it.
 ///
@@ -151,7 +151,7 @@ impl Walk<'_, '_> {
         let (Some(mut base), Some(service)) = (base, services.get(name).cloned()) else {
             return Ok(None);
         };
-        self.reader.keep(&base)?;
+        self.reader.count_kept(&base)?;
         if resetting {
             reset::apply_to_service(&mut base, name, &services.resets);
         }
@@ -290,7 +290,7 @@ fn reference(extends: &YamlNode, name: &str) -> Result<Reference> {
 
 fn step(way: &ExtendsChain, file: &str, name: &str, extends: &YamlNode) -> Result<ExtendsChain> {
     let here = (file.to_owned(), name.to_owned());
-    if way.len() >= DEEPEST || way.contains(&here) {
+    if way.len() >= MAX_DEPTH || way.contains(&here) {
         let names: Vec<_> = way
             .iter()
             .map(|(_, name)| name.as_str())

@@ -16,7 +16,7 @@ const SECTIONS: [&str; 6] = [
 ];
 
 /// Deeper nesting is refused; it also bounds the recursion.
-const DEEPEST: usize = 100;
+const MAX_DEPTH: usize = 100;
 
 /// One item of `include`.
 #[derive(Debug)]
@@ -134,12 +134,12 @@ fn read(
         .map(|path| absolute(batch.root, path))
         .collect();
     let Some(main) = files.first() else {
-        // Nothing is included, but what is wrong with the env files is told. Compose makes the folder relative to the
-        // project's only for the sake of a path: here it starts where the command is run.
+        // Nothing is included, but what is wrong with the env files is reported. Compose makes the folder relative to
+        // the project's only for the sake of a path: here it starts where the command is run.
         environment(reader, &include, &include.project_directory, batch)?;
         return Ok(YamlNode::new(&include.place, YamlData::Map(Vec::new())));
     };
-    if including.contains(main) || including.len() > DEEPEST {
+    if including.contains(main) || including.len() > MAX_DEPTH {
         return Err(cycle(&include.place, including, main).into());
     }
     let (folder, root) = match include.project_directory.as_str() {

@@ -9,11 +9,11 @@ use crate::place::Place;
 pub(super) type Lookup<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// References within references, deeper than this, are refused.
-const DEPTH: usize = 50;
+const MAX_DEPTH: usize = 50;
 
 /// A text, or all texts of a document, may grow to so many bytes; a few variables that contain each other
 /// could fill the memory.
-const LONGEST: usize = 32 << 20;
+const MAX_BYTES: usize = 32 << 20;
 
 /// Why a text's variables cannot be replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,11 @@ impl Problem {
             ))
             .hint(set(&name)),
             Self::TooDeep => error(format!(
-                "variables stand within variables more than {DEPTH} levels deep"
+                "variables stand within variables more than {MAX_DEPTH} levels deep"
             )),
             Self::TooLong => error(format!(
                 "more than {} MiB after variables are replaced",
-                LONGEST >> 20
+                MAX_BYTES >> 20
             )),
         }
     }
@@ -130,7 +130,7 @@ impl Walk<'_> {
         let new = new.map_err(|problem| problem.at(place))?;
         let value = new.as_deref().unwrap_or(text);
         self.length += value.len();
-        if self.length > LONGEST {
+        if self.length > MAX_BYTES {
             return Err(Problem::TooLong.at(place));
         }
         match at.and_then(|at| cast::wanted(&at.keys())) {
@@ -156,7 +156,7 @@ pub(super) fn text(template: &str, lookup: &Lookup<'_>) -> Result<String, Proble
 }
 
 fn substitute(template: &str, lookup: &Lookup<'_>, depth: usize) -> Result<String, Problem> {
-    if depth > DEPTH {
+    if depth > MAX_DEPTH {
         return Err(Problem::TooDeep);
     }
     let mut result = String::new();
@@ -171,7 +171,7 @@ fn substitute(template: &str, lookup: &Lookup<'_>, depth: usize) -> Result<Strin
             let (value, length) = reference(rest, last_brace, lookup, depth)?;
             result.push_str(&value);
             rest = &rest[length..];
-            if result.len() > LONGEST {
+            if result.len() > MAX_BYTES {
                 return Err(Problem::TooLong);
             }
         }

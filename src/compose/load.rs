@@ -1,6 +1,5 @@
-//! The way of the files through the pipeline, in Compose's order: for each document variables, what its
-//! services extend, what it takes away, what it includes; then over what was read before, checked and
-//! brought into the long form.
+//! The pipeline that the files go through, in Compose's order: for each document variables, `extends`, `!reset`,
+//! `include`; then the merge over the documents read before, the checks and the long form.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,13 +14,13 @@ use crate::place::Place;
 
 /// More files than this, counted each time one is read, are refused: `include` and `extends` can name the
 /// same ones over and over.
-const MOST_FILES: usize = 10_000;
+const MAX_FILES: usize = 10_000;
 
 /// More values than this in what is kept, copies by `extends` included, are refused. It bounds the memory.
-const MOST_VALUES: usize = 400_000;
+const MAX_VALUES: usize = 400_000;
 
 /// More values than this to look at, all files and documents together, are refused. It bounds the time.
-const MOST_WORK: usize = 3_000_000;
+const MAX_VISITED_VALUES: usize = 3_000_000;
 
 /// Reads files, and remembers them.
 #[derive(Debug)]
@@ -101,7 +100,7 @@ impl Reader {
         };
         let text = std::fs::read(&path).map_err(|e| blame(e.to_string()))?;
         self.count += 1;
-        if self.count > MOST_FILES {
+        if self.count > MAX_FILES {
             return Err(blame("the project names too many files".to_owned()));
         }
         let documents = yaml::parse(&text, &path)?;
@@ -115,21 +114,21 @@ impl Reader {
     /// Counts values that are about to be looked at.
     fn look_at(&mut self, node: &YamlNode) -> Result<()> {
         self.work += node.size();
-        if self.work > MOST_WORK {
-            Err(too_much(node, MOST_WORK))
+        if self.work > MAX_VISITED_VALUES {
+            Err(too_much(node, MAX_VISITED_VALUES))
         } else {
             Ok(())
         }
     }
 
-    /// Counts values that stay.
+    /// Counts the values of the result.
     ///
     /// # Errors
     /// Too many of them.
-    pub(super) fn keep(&mut self, node: &YamlNode) -> Result<()> {
+    pub(super) fn count_kept(&mut self, node: &YamlNode) -> Result<()> {
         self.values += node.size();
-        if self.values > MOST_VALUES {
-            Err(too_much(node, MOST_VALUES))
+        if self.values > MAX_VALUES {
+            Err(too_much(node, MAX_VALUES))
         } else {
             Ok(())
         }
@@ -196,7 +195,7 @@ impl Reader {
     ) -> Result<YamlNode, Errors> {
         let Document { mut root, resets } = document;
         mapping(&root)?;
-        self.keep(&root)?;
+        self.count_kept(&root)?;
         interpolate::document(&mut root, &|name| batch.environment.get(name).cloned())?;
         extends::apply(self, &mut root, file, &resets, batch)?;
         let mut base =

@@ -1,5 +1,5 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
-//! publish, which databases their services name, and where each of them stands.
+//! publish, which databases their services name, and in which file and line.
 
 mod canonical;
 mod cast;

@@ -1,11 +1,11 @@
-//! Which Compose stack stands beside a project.
+//! Which Compose stack belongs to a project.
 
 use super::{Compose, Options, load};
 use crate::config::Project;
 use crate::environment::Environment;
 use crate::error::Errors;
 
-/// The Compose stack beside a project as it was read, or all that is wrong with its files.
+/// The Compose stack of a project as it was read, or all problems of its files.
 pub type Stack = Result<Option<Compose>, Errors>;
 
 /// The Compose stack beside the project: the files that devk.yaml names, else what Compose itself would

@@ -137,7 +137,7 @@ impl<'a> Finder<'a> {
     }
 
     /// Compose first takes the `COMPOSE_…` variables of `.env` as if the user had exported them. What is
-    /// wrong with the file is told when it is read again.
+    /// wrong with the file is reported when it is read again.
     fn adopt(&mut self) {
         let Ok(Some(files)) = self.find_env_files() else {
             return;

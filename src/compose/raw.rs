@@ -9,7 +9,7 @@ use crate::error::{Code, Result};
 use crate::place::Place;
 
 /// Longer lines are refused.
-const LONGEST: usize = 64 << 10;
+const MAX_LINE_BYTES: usize = 64 << 10;
 
 /// Reads a file's bytes over what earlier files have set. A name without a value asks `lookup`.
 ///
@@ -30,7 +30,7 @@ pub(super) fn parse(
         place.line += 1;
         let bad = |what: &str| place.error(Code::ComposeSyntax, format!("this line {what}"));
         let text = std::str::from_utf8(line).map_err(|_| bad("is no UTF-8"))?;
-        if text.len() >= LONGEST {
+        if text.len() >= MAX_LINE_BYTES {
             return Err(bad("is too long"));
         }
         let text = text.strip_suffix('\r').unwrap_or(text).trim_start();

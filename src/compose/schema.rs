@@ -60,7 +60,7 @@ fn visit(node: &YamlNode, shape: &ComposeShape, path: &str, problems: &mut Vec<E
     }
 }
 
-/// The alternative of the value's type is the one that was meant: its problems are told.
+/// The alternative of the value's type is the one that was meant: its problems are reported.
 fn either(node: &YamlNode, shapes: &[ComposeShape], path: &str, problems: &mut Vec<Error>) {
     match shapes.iter().find(|shape| has_type(node, shape.types())) {
         Some(shape) => visit(node, shape, path, problems),
@@ -142,7 +142,7 @@ fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut Vec<Err
 }
 
 /// Lists of up to so many items are compared pair by pair, longer ones by what items are made of.
-const PAIRS: usize = 20;
+const MAX_PAIRWISE_ITEMS: usize = 20;
 
 fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
     let items = node.items();
@@ -151,13 +151,13 @@ fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
         .iter()
         .enumerate()
         .find(|(at, item)| match items.len() {
-            ..=PAIRS => items[..*at].iter().any(|before| same(item, before)),
+            ..=MAX_PAIRWISE_ITEMS => items[..*at].iter().any(|before| same(item, before)),
             _ => !seen.insert(made_of(item)),
         });
     if let Some((at, item)) = again {
         problems.push(problem(
             item,
-            format!("`{path}[{at}]` repeats what stands in the list already"),
+            format!("`{path}[{at}]` repeats an item of the list"),
         ));
     }
 }
@@ -408,7 +408,7 @@ mod tests {
         assert_eq!(of_key("ports", &json!([80, 80.0])).len(), 1);
         assert_eq!(
             of_key("dns", &json!(["a", "b", "a"])),
-            ["`services.db.dns[2]` repeats what stands in the list already"]
+            ["`services.db.dns[2]` repeats an item of the list"]
         );
         let port = |mode: &str| json!({"target": 80, "mode": mode});
         assert_eq!(

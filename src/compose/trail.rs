@@ -1,4 +1,4 @@
-//! Where a walk through a Compose file stands, and which rule applies there.
+//! The position of a walk through a Compose file, and the rule that applies there.
 
 use std::fmt;
 

@@ -17,10 +17,10 @@ use super::{
 use crate::error::{Code, Error};
 
 /// A release's time to become ready, if devk.yaml says nothing.
-const TIMEOUT: Duration = Duration::from_secs(180);
+const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The cluster that projects share by default.
-const CLUSTER: &str = "devk";
+const DEFAULT_CLUSTER: &str = "devk";
 
 /// Everything of a project but its name and place.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ fn cluster(root: &ConfigNode, problems: &mut Vec<Error>) -> ClusterConfig {
     ClusterConfig {
         provider,
         auto: text("provider") == Some("auto"),
-        name: name.unwrap_or(CLUSTER).to_owned(),
+        name: name.unwrap_or(DEFAULT_CLUSTER).to_owned(),
         image: text("image").map(str::to_owned),
         remote: allows(root, "remote"),
     }
@@ -308,7 +308,7 @@ fn release(node: &ConfigNode, references: &References, problems: &mut Vec<Error>
         generate: generators(node),
         timeout: text(node, "timeout")
             .and_then(format::duration)
-            .unwrap_or(TIMEOUT),
+            .unwrap_or(DEFAULT_READY_TIMEOUT),
         origin: Origin::from(&node.place),
     }
 }

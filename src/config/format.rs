@@ -10,13 +10,13 @@ use super::{Generator, Provider};
 use crate::error::{Code, Error, Result, suggest};
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
-const RELEASE_NAME: usize = 53;
+const MAX_RELEASE_NAME: usize = 53;
 
 /// The longest time a release may be given.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// The most characters or bytes of a generated secret.
-const LONGEST_SECRET: usize = 1024;
+const MAX_SECRET_LENGTH: usize = 1024;
 
 /// The spellings of `cluster.provider`; `auto` is kind until the machine has been looked at.
 const PROVIDERS: &[(&str, Provider)] = &[
@@ -60,7 +60,7 @@ impl ValueFormat {
             _ if text.is_empty() => Err(place.error(Code::ConfigValue, "the text is empty")),
             Self::Text => Ok(()),
             Self::Label => name(text, 63, place),
-            Self::ReleaseName => name(text, RELEASE_NAME, place),
+            Self::ReleaseName => name(text, MAX_RELEASE_NAME, place),
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
@@ -181,7 +181,7 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
             .checked_add(seconds)?;
         rest = &tail[1..];
     }
-    Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero() && *time <= LONGEST)
+    Some(Duration::from_secs(seconds)).filter(|time| !time.is_zero() && *time <= MAX_TIMEOUT)
 }
 
 /// `hexN`, `base64N` or `uuid`; N from 1 to 1024.
@@ -191,7 +191,7 @@ pub(super) fn generator(text: &str) -> Option<Generator> {
         digits
             .parse()
             .ok()
-            .filter(|n| (1..=LONGEST_SECRET).contains(n))
+            .filter(|n| (1..=MAX_SECRET_LENGTH).contains(n))
     };
     if let Some(digits) = text.strip_prefix("hex") {
         return length(digits).map(Generator::Hex);
@@ -228,7 +228,7 @@ fn unknown_provider(text: &str, place: &Place) -> Error {
 
 fn unknown_generator(text: &str, place: &Place) -> Error {
     let rule = format!(
-        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {LONGEST_SECRET}"
+        "write `hexN` (N hexadecimal characters), `base64N` (N random bytes) or `uuid`, such as `hex64`; N is 1 to {MAX_SECRET_LENGTH}"
     );
     place
         .error(Code::ConfigValue, format!("unknown generator `{text}`"))

@@ -7,14 +7,14 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 
 /// The longest DNS label (RFC 1123).
-const LABEL: usize = 63;
+const MAX_LABEL_BYTES: usize = 63;
 
 /// Whether a text is a DNS label as Kubernetes takes it: lowercase letters, digits and inner hyphens,
 /// at most 63 characters.
 pub(super) fn is_label(text: &str) -> bool {
     let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     !text.is_empty()
-        && text.len() <= LABEL
+        && text.len() <= MAX_LABEL_BYTES
         && text.bytes().all(inner)
         && !text.starts_with('-')
         && !text.ends_with('-')
@@ -44,12 +44,12 @@ pub(super) fn label(text: &str) -> Option<String> {
     let label = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
     match label.len() {
         0 => None,
-        1..=LABEL => Some(label),
+        1..=MAX_LABEL_BYTES => Some(label),
         _ => {
             let suffix = short_hash(text);
             Some(format!(
                 "{}-{suffix}",
-                label[..LABEL - 9].trim_end_matches('-')
+                label[..MAX_LABEL_BYTES - 9].trim_end_matches('-')
             ))
         }
     }

@@ -15,7 +15,7 @@ use crate::paths::Paths;
 pub const FILE: &str = "devk.yaml";
 
 /// A larger file is refused, in bytes.
-const LARGEST: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// Where to look for the project.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -292,13 +292,13 @@ fn read(file: &Path) -> Result<String> {
     let mut bytes = Vec::new();
     let opened = std::fs::File::open(file).map_err(|e| unreadable(file, &e))?;
     opened
-        .take(LARGEST + 1)
+        .take(MAX_FILE_BYTES + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| unreadable(file, &e))?;
-    if bytes.len() as u64 > LARGEST {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         let message = format!(
-            "the file has {} bytes, and devk reads at most {LARGEST}",
-            metadata.len().max(LARGEST + 1)
+            "the file has {} bytes, and devk reads at most {MAX_FILE_BYTES}",
+            metadata.len().max(MAX_FILE_BYTES + 1)
         );
         return Err(Error::new(Code::ConfigSyntax, message)
             .at(file, 1)

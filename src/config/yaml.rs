@@ -14,10 +14,10 @@ use crate::error::{Code, Error, Result};
 pub(super) use crate::place::Place;
 
 /// Deeper nesting is refused; it also bounds the recursion over the tree.
-const DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// More values than this, aliases expanded, are refused ("billion laughs").
-const NODES: usize = 100_000;
+const MAX_NODES: usize = 100_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ConfigNode {
@@ -168,10 +168,10 @@ impl<'a> Builder<'a, '_> {
 
     fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<ConfigNode> {
         self.count(1, &place)?;
-        if depth > DEPTH {
+        if depth > MAX_DEPTH {
             return Err(place.error(
                 Code::ConfigSyntax,
-                format!("nested more than {DEPTH} levels deep"),
+                format!("nested more than {MAX_DEPTH} levels deep"),
             ));
         }
         let anchor = event.anchor_id();
@@ -199,12 +199,12 @@ impl<'a> Builder<'a, '_> {
 
     fn count(&mut self, nodes: usize, place: &Place) -> Result<()> {
         self.nodes += nodes;
-        if self.nodes <= NODES {
+        if self.nodes <= MAX_NODES {
             return Ok(());
         }
         Err(place.error(
             Code::ConfigSyntax,
-            format!("more than {NODES} values, with all aliases expanded"),
+            format!("more than {MAX_NODES} values, with all aliases expanded"),
         ))
     }
 

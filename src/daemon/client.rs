@@ -15,13 +15,13 @@ use crate::session::status::SessionStatus;
 use crate::shell::quote;
 
 /// How long a new supervisor may take to listen.
-const START_DEADLINE: Duration = Duration::from_secs(10);
-/// How often it is looked for.
-const RETRY: Duration = Duration::from_millis(5);
-/// A session that just ends is not worth a word.
-const UNTOLD: Duration = Duration::from_secs(1);
-/// Bytes of earlier sessions' log that the next one goes on with.
-const LONGEST_LOG: u64 = 1 << 20;
+const START_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often the client tries to connect.
+const CONNECT_INTERVAL: Duration = Duration::from_millis(5);
+/// A client that waits for an ending session prints nothing for this long.
+const ENDING_NOTICE_DELAY: Duration = Duration::from_secs(1);
+/// How many bytes of log of earlier sessions a new session keeps.
+const MAX_LOG_BYTES: u64 = 1 << 20;
 
 /// A connection to the running supervisor; None if none runs.
 ///
@@ -31,8 +31,8 @@ pub async fn running(paths: &Paths, id: &str) -> Result<Option<Connection>> {
     Ok(socket::connect(paths, id).await?.map(Connection::from))
 }
 
-/// A connection to the supervisor, which is started if none runs. While a `devk down` of the project is at work that is
-/// waited for; `waiting` is told. Dropping the future ends a supervisor that it has started.
+/// A connection to the supervisor, which is started if none runs. If a `devk down` of the project is at work, the call
+/// waits for its end and calls `waiting`. Dropping the future ends a supervisor that the call has started.
 ///
 /// # Errors
 /// [`Code::SessionLost`] with the end of its log if it does not come up, or as [`running`].
@@ -66,23 +66,24 @@ async fn running_or_free(
         if is_free(paths, id)? {
             return Ok(None);
         }
-        if !told && since.elapsed() > UNTOLD {
+        if !told && since.elapsed() > ENDING_NOTICE_DELAY {
             waiting();
             told = true;
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 
-/// What became of a new supervisor.
+/// How the start of a supervisor ended.
 enum Start {
     Listens(Connection),
-    /// Somebody else has its lock.
+    /// Another process holds the lock of the project.
     GaveWay,
     Failed,
 }
 
-/// A supervisor that nobody talks to yet. One that is given up is ended: it would wait for somebody to come.
+/// A supervisor that has no client yet. Dropping the value ends the supervisor, which would otherwise wait for a
+/// client.
 struct Begun(Option<Child>);
 
 impl Begun {
@@ -94,7 +95,7 @@ impl Begun {
 impl Drop for Begun {
     fn drop(&mut self) {
         if let Some(child) = &mut self.0 {
-            // It may have ended by itself.
+            // The supervisor may have ended by itself.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -102,7 +103,7 @@ impl Drop for Begun {
 }
 
 async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Result<Start> {
-    let deadline = Instant::now() + START_DEADLINE;
+    let deadline = Instant::now() + START_TIMEOUT;
     loop {
         if let Some(connection) = running(paths, id).await? {
             begun.0 = None;
@@ -114,7 +115,7 @@ async fn until_it_listens(paths: &Paths, id: &str, mut begun: Begun) -> Result<S
             None if Instant::now() > deadline => return Ok(Start::Failed),
             None => {}
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 
@@ -144,7 +145,7 @@ fn opened(log: &Path) -> std::io::Result<File> {
     if let Some(dir) = log.parent() {
         std::fs::create_dir_all(dir)?;
     }
-    if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > LONGEST_LOG) {
+    if std::fs::metadata(log).is_ok_and(|metadata| metadata.len() > MAX_LOG_BYTES) {
         std::fs::remove_file(log)?;
     }
     OpenOptions::new()
@@ -156,7 +157,7 @@ fn opened(log: &Path) -> std::io::Result<File> {
 
 fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
-    // It may outlive the folder that it is started from.
+    // The supervisor may outlive the folder that it is started from.
     command
         .args(["supervise", id])
         .current_dir("/")
@@ -167,7 +168,7 @@ fn spawn(id: &str, log: File) -> std::io::Result<Child> {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
-        // Ctrl-C in the client's terminal is the client's; it tells the supervisor itself.
+        // Ctrl-C in the client's terminal reaches the client only; the client tells the supervisor.
         command.process_group(0);
     }
     command.spawn()
@@ -192,7 +193,7 @@ pub async fn follow(paths: &Paths, id: &str) -> Result<Option<Following>> {
     let Some(mut connection) = running(paths, id).await? else {
         return Ok(None);
     };
-    // If it cannot be sent, reading finds the end of the conversation.
+    // If the request cannot be sent, the read below sees the end of the connection.
     let _ = connection
         .write
         .send(&Request::Status { follow: true })
@@ -206,11 +207,11 @@ impl Following {
     /// # Errors
     /// As [`status`].
     pub async fn next(&mut self) -> Result<Option<SessionStatus>> {
-        told(&mut self.0).await
+        request_status(&mut self.0).await
     }
 }
 
-/// What the running session tells of itself; None if none runs, or if it ends instead of answering.
+/// The status of the running session; None if no session runs, or if it ends instead of answering.
 ///
 /// # Errors
 /// [`Code::SessionLost`] if it is another devk that does not know the question, or whose answer is not known here;
@@ -223,20 +224,20 @@ pub async fn status(paths: &Paths, id: &str) -> Result<Option<SessionStatus>> {
 }
 
 async fn status_of(mut connection: Connection) -> Result<Option<SessionStatus>> {
-    // If it cannot be sent, reading finds the end of the conversation.
+    // If the request cannot be sent, the read below sees the end of the connection.
     let _ = connection
         .write
         .send(&Request::Status { follow: false })
         .await;
-    told(&mut connection).await
+    request_status(&mut connection).await
 }
 
-async fn told(connection: &mut Connection) -> Result<Option<SessionStatus>> {
+async fn request_status(connection: &mut Connection) -> Result<Option<SessionStatus>> {
     match connection.read.next().await? {
         Some(Reply::Status { status }) => Ok(Some(status)),
         None => Ok(None),
         Some(_) => Err(
-            Error::new(Code::SessionLost, "the session does not tell how it stands").hint(RESTART),
+            Error::new(Code::SessionLost, "the session does not report its status").hint(RESTART),
         ),
     }
 }
@@ -247,15 +248,15 @@ async fn told(connection: &mut Connection) -> Result<Option<SessionStatus>> {
 /// As [`running`], if one runs or may run; [`Code::StateIo`].
 pub async fn end(paths: &Paths, id: &str) -> Result<Lock> {
     tokio::select! {
-        // Where no session runs, it does not matter who has laid the way to it.
+        // Without a session it does not matter who created the folder of the socket.
         biased;
         locked_out = locked_out(paths, id) => locked_out,
         error = stop(paths, id) => Err(error),
     }
 }
 
-/// Stops every session that listens: one that has just begun does so after it has taken its lock. Ends only with what
-/// keeps it from that.
+/// Stops every session that listens, again and again, since a new session listens only after it has taken its lock.
+/// Returns only an error.
 async fn stop(paths: &Paths, id: &str) -> Error {
     loop {
         match running(paths, id).await {
@@ -267,7 +268,7 @@ async fn stop(paths: &Paths, id: &str) -> Error {
             Ok(None) => {}
             Err(error) => return error,
         }
-        tokio::time::sleep(RETRY).await;
+        tokio::time::sleep(CONNECT_INTERVAL).await;
     }
 }
 

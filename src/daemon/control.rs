@@ -19,7 +19,7 @@ use crate::ui::event::Event;
 /// How long the session outlives the client that asked for `up`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Keep {
+pub enum Lifetime {
     /// As long as the client stays (`up`).
     Attached,
     /// Until `down` (`up -d`), once it has settled.
@@ -33,7 +33,8 @@ pub enum Keep {
 pub enum Request {
     Up {
         source: Source,
-        keep: Keep,
+        #[serde(rename = "keep")]
+        lifetime: Lifetime,
         bridge: Switch,
         /// The client's: the session works in it.
         environment: Environment,
@@ -41,9 +42,9 @@ pub enum Request {
         #[serde(default)]
         build: Option<Build>,
     },
-    /// How the session stands.
+    /// The status of the session.
     Status {
-        /// Tell it anew whenever it has changed, until the client goes.
+        /// Send the status again whenever it has changed, until the client goes.
         #[serde(default)]
         follow: bool,
     },

@@ -1,9 +1,10 @@
 //! The controller: one loop that owns the session. Clients and watches put requests into its queue, and nothing else
 //! changes the session.
 //!
-//! Requests of clients are served in the order of their arrival, and before changes. A change that sync cannot serve is
-//! brought live by the same reconcile that a client's `up` is; what is newer overtakes it. A client's `up` is overtaken
-//! only while it waits for the cluster, and begins anew: the fix of what it waits for must not wait for it.
+//! The loop serves clients' requests in the order of their arrival, and before changes. The reconcile that serves a
+//! client's `up` also brings a change live that sync cannot serve; a newer change or request overtakes the reconcile of
+//! a change. A client's `up` is overtaken only while it waits for the cluster, and then starts again: a fix of the
+//! thing it waits for must not wait for it.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::control::Keep;
+use super::control::Lifetime;
 use crate::error::{Code, Error, Errors};
 use crate::paths::Paths;
 use crate::session::Session;
@@ -22,28 +23,28 @@ use crate::session::view::Purpose;
 use crate::ui::event::Step;
 use crate::up::{self, Overtaken, UpRequest};
 
-/// How often a client's `up` begins anew for newer changes: a program that always writes into a build context must not
-/// keep it from its answer.
-const ANEW: usize = 10;
+/// How often a client's `up` starts again for newer changes: a program that always writes into a build context must not
+/// keep the client from its answer.
+const MAX_OVERTAKES: usize = 10;
 
-/// What an `up` came to, or why nothing was touched.
+/// The outcome of an `up`, or why nothing was touched.
 pub(super) type Ended = Result<Outcome, Errors>;
 
-/// A request in the queue. One whose answer nobody waits for any more is dropped, even while it is being served.
+/// A request in the queue. A request whose client is gone is dropped, even while it is being served.
 #[derive(Debug)]
 pub(super) enum Queued {
     Up {
-        /// By which the session's view tells it from others.
+        /// The number of the request in the session's view.
         number: u64,
         request: Arc<UpRequest>,
-        lifetime: Keep,
+        lifetime: Lifetime,
         answer: oneshot::Sender<Ended>,
     },
     /// Answered between two reconciles.
     Verifier { answer: oneshot::Sender<Verifier> },
 }
 
-/// What brings a session to what a request asks for.
+/// Brings a session to the state that a request asks for.
 pub(super) trait Reconcile {
     /// As [`up::up`].
     async fn reconcile(
@@ -55,7 +56,7 @@ pub(super) trait Reconcile {
     ) -> Ended;
 }
 
-/// The reconcile of a devk that is no test.
+/// The reconcile of the real devk.
 #[derive(Debug)]
 pub(super) struct BringUp {
     pub(super) paths: Paths,
@@ -76,7 +77,7 @@ impl Reconcile for BringUp {
 pub(super) struct Controller<R> {
     session: Session,
     reconciler: R,
-    /// The request that changes are brought live by: the last one that settled, and that the session goes on with.
+    /// The active request, with which changes are brought live: the last request that settled.
     active: Option<Arc<UpRequest>>,
     requests: mpsc::UnboundedReceiver<Queued>,
     /// Requests that arrived while changes were being brought live.
@@ -119,7 +120,7 @@ impl<R: Reconcile> Controller<R> {
         let _end = self.end.clone().drop_guard();
         let end = self.end.clone();
         end.run_until_cancelled(self.work()).await;
-        // Who waits for an answer hears now that there will be none.
+        // Clients that wait for an answer see now that none will come.
         drop((self.requests, self.waiting));
         self.session.close().await;
     }
@@ -162,7 +163,7 @@ impl<R: Reconcile> Controller<R> {
         &mut self,
         number: u64,
         request: Arc<UpRequest>,
-        lifetime: Keep,
+        lifetime: Lifetime,
         mut answer: oneshot::Sender<Ended>,
     ) {
         if answer.is_closed() {
@@ -173,12 +174,12 @@ impl<R: Reconcile> Controller<R> {
         let ended = tokio::select! {
             biased;
             () = answer.closed() => None,
-            ended = self.settle(&request, &mut seen) => Some(ended),
+            ended = self.reconcile_until_current(&request, &mut seen) => Some(ended),
         };
-        if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Keep::Once {
+        if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Lifetime::Once {
             self.active = Some(request);
         } else {
-            // They are yet to be brought live by the request that the session goes by.
+            // The active request brings them live.
             self.pending.append(&mut seen);
         }
         // Whoever has the answer finds a session at rest.
@@ -188,10 +189,14 @@ impl<R: Reconcile> Controller<R> {
         }
     }
 
-    /// Brings the session to what a client asks for, and to the changes that come while it waits for that. `seen` is
-    /// what it has brought live then.
-    async fn settle(&mut self, request: &UpRequest, seen: &mut BTreeSet<Change>) -> Ended {
-        for _ in 0..ANEW {
+    /// Serves a client's request, and the changes that arrive while the request waits for the cluster. The changes that
+    /// were brought live with it are added to `seen`.
+    async fn reconcile_until_current(
+        &mut self,
+        request: &UpRequest,
+        seen: &mut BTreeSet<Change>,
+    ) -> Ended {
+        for _ in 0..MAX_OVERTAKES {
             let (ended, is_overtaken) = self.reconcile_request(request).await;
             if !is_overtaken || is_ready(&ended) || ended.is_err() {
                 return ended;
@@ -201,7 +206,7 @@ impl<R: Reconcile> Controller<R> {
                 .await;
             let step = format!("change/{}", names(&self.pending));
             let step = self.session.reporter.start(step, reasons(&self.pending));
-            step.done("the `up` that waits begins anew with it");
+            step.done("the waiting `up` starts again with this change");
             seen.append(&mut self.pending);
         }
         self.reconciler
@@ -209,7 +214,7 @@ impl<R: Reconcile> Controller<R> {
             .await
     }
 
-    /// Its waiting ends when a change comes; the answer is also whether one came.
+    /// Reconciles once. A change ends the waiting for the cluster; the second value says whether a change came.
     async fn reconcile_request(&mut self, request: &UpRequest) -> (Ended, bool) {
         let overtaken = Overtaken::default();
         let work = self
@@ -246,7 +251,7 @@ impl<R: Reconcile> Controller<R> {
                 // That one may be refused or cut off.
                 self.pending = seen;
             }
-            ended => tell(step, ended),
+            ended => report(step, ended),
         }
     }
     /// Anything newer ends it; the answer is also whether a client's request did.
@@ -298,14 +303,15 @@ fn is_ready(ended: &Ended) -> bool {
     ended.as_ref().is_ok_and(|outcome| outcome.ready)
 }
 
-/// Ends the step of changes with what their reconcile came to.
-fn tell(step: Step, ended: Ended) {
+/// Ends the step of changes with the result of their reconcile.
+fn report(step: Step, ended: Ended) {
     match ended {
         Ok(outcome) if outcome.ready => step.done("live"),
         Ok(outcome) => {
             let failed = format!("not live: {} failed", outcome.failed.join(", "));
             step.failed(
-                Error::new(Code::NotLive, failed).hint("mend it and save; what ran before goes on"),
+                Error::new(Code::NotLive, failed)
+                    .hint("fix the file and save again; the pods that ran before keep running"),
             );
         }
         Err(mut errors) => {

@@ -8,8 +8,8 @@ use crate::ui::event::Event;
 
 pub(super) type Events = tokio::sync::broadcast::Receiver<Event>;
 
-/// Sends events until `until` ends, and those that came before its end. What a client was too slow for is lost: it is
-/// told how much that is, and the session does not keep what nobody may ever read.
+/// Sends events until `until` ends, including all events from before its end. Events that a client reads too slowly are
+/// dropped, and the client gets their number: the session does not buffer events without limit.
 pub(super) async fn send_events(
     events: &mut Events,
     write: &mut Sender,

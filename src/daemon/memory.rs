@@ -1,5 +1,5 @@
-//! A session is there all day, and most of what an `up` needs is needed for its seconds only. glibc keeps what is
-//! freed for the next time; here it goes back to the system.
+//! Returns freed memory to the system. A session runs all day, and most of the memory of an `up` is needed for seconds
+//! only; glibc would keep the freed memory for later.
 
 /// For the session's own process: one arena for all threads, so that what one has freed is there for the others
 /// (mallopt(3), `M_ARENA_MAX`).

@@ -1,5 +1,5 @@
-//! The supervisor of a project's session: the process that holds it, the control socket that clients reach it by, and
-//! what it does by itself when files change.
+//! The supervisor: the process that holds a project's session, the control socket for its clients, and the reconciles
+//! that the supervisor starts when files change.
 
 pub mod client;
 pub mod control;

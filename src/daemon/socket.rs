@@ -1,5 +1,5 @@
-//! Where the control socket of a project stands. Whoever reaches it commands the session and is told the environment
-//! of its clients: nobody but the user may have a hand on the folder that it stands in.
+//! The path of a project's control socket. Whoever can open the socket commands the session and can read the
+//! environment of its clients, so only the user may have access to the folder of the socket.
 
 use std::fs::{DirBuilder, Metadata, Permissions};
 use std::io::ErrorKind;
@@ -14,13 +14,13 @@ use crate::shell::quote;
 
 /// The longest path that `sun_path` takes everywhere: it has 104 bytes on macOS and 108 on Linux, one of them for the
 /// end of the text.
-const LONGEST: usize = 100;
+const MAX_PATH_BYTES: usize = 100;
 
 /// Where a project's supervisor listens: in its state folder, or, where that path is too long, in a folder of the
 /// user's own below /tmp.
 fn socket(paths: &Paths, id: &str) -> PathBuf {
     let usual = paths.project(id).join("supervisor.sock");
-    if usual.as_os_str().len() <= LONGEST {
+    if usual.as_os_str().len() <= MAX_PATH_BYTES {
         return usual;
     }
     let name = crate::hex::hex(<sha2::Sha256 as sha2::Digest>::digest(
@@ -64,7 +64,8 @@ pub(super) async fn connect(paths: &Paths, id: &str) -> Result<Option<UnixStream
     })
 }
 
-/// Listens as the supervisor of a project. The caller has its lock, so that a socket that is there is a dead session's.
+/// Listens as the supervisor of a project. The caller holds the project's lock, so a socket that exists belongs to a
+/// dead session.
 ///
 /// # Errors
 /// [`Code::StateForeign`] if somebody else may reach the socket or put another one in its place, [`Code::StateIo`].
@@ -90,12 +91,12 @@ pub(super) fn listen(paths: &Paths, id: &str) -> Result<UnixListener> {
 pub fn remove(paths: &Paths, id: &str) {
     let socket = socket(paths, id);
     if leads_to(&socket).unwrap_or(false) {
-        // One that stays is dead, and in nobody's way.
+        // A socket that stays is dead and does no harm.
         let _ = std::fs::remove_file(socket);
     }
 }
 
-/// Whether there is a way to a socket that nobody else has laid. Everybody may make folders in /tmp.
+/// Checks that no other user can have created the folder of a socket: every user may create folders in /tmp.
 fn leads_to(socket: &Path) -> Result<bool> {
     match socket.parent() {
         Some(folder) if folder == short() => is_own(folder, user()),
@@ -131,12 +132,12 @@ fn is_own(folder: &Path, user: u32) -> Result<bool> {
     );
     Err(Error::new(
         Code::StateForeign,
-        format!("the session's socket cannot stand in `{shown}`: {why}"),
+        format!("the session's socket cannot be created in `{shown}`: {why}"),
     )
     .hint(mend))
 }
 
-/// Why somebody else may have filled a folder.
+/// Why another user may have filled a folder.
 fn fault(folder: &Metadata, user: u32) -> Option<String> {
     let mode = folder.mode() & 0o777;
     if !folder.is_dir() {
@@ -177,7 +178,8 @@ mod tests {
         let usual = socket(&paths(Path::new("/s")), "shop");
         assert_eq!(usual, Path::new("/s/projects/shop/supervisor.sock"));
         assert!(
-            short.starts_with(format!("/tmp/devk-{}", user())) && short.as_os_str().len() < LONGEST
+            short.starts_with(format!("/tmp/devk-{}", user()))
+                && short.as_os_str().len() < MAX_PATH_BYTES
         );
         assert_ne!(short, socket(&long, "other"));
     }

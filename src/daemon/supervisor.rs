@@ -1,8 +1,8 @@
-//! The supervisor: one process per project that holds the session; every `up` is its client. It talks to clients, and
-//! the controller's loop does what they ask for.
+//! The supervisor: one process per project that holds the session; every `up` is its client. The supervisor
+//! talks to clients, and the controller's loop serves their requests.
 //!
-//! It lives while somebody owns it: an attached client, or `up -d` once that has settled. Its lock is
-//! held for as long as it lives, so that there is never a second one.
+//! The supervisor lives while the session has an owner: an attached client, or `up -d` once that has settled. The
+//! supervisor holds the project's lock as long as it lives, so that a project never has two.
 
 use std::future::Future;
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::control::{Connection, Keep, RESTART, Receiver, Reply, Request, Sender};
+use super::control::{Connection, Lifetime, RESTART, Receiver, Reply, Request, Sender};
 use super::controller::{BringUp, Controller, Queued};
 use super::events::{Events, send_events};
 use super::{memory, socket};
@@ -29,13 +29,13 @@ use crate::session::{Session, change};
 use crate::ui::{self, event::Reporter};
 use crate::up::UpRequest;
 
-/// A supervisor that nobody talks to within this time ends itself.
-const LONELY: Duration = Duration::from_secs(10);
+/// A supervisor without a first client ends itself after this time.
+const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a session that ends may take.
-const ENDING: Duration = Duration::from_secs(5);
+/// How long the end of a session may take.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Runs the supervisor of project `id` until nobody owns it.
+/// Runs the supervisor of project `id` until its session has no owner.
 ///
 /// # Errors
 /// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
@@ -50,11 +50,11 @@ pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
     Ok(())
 }
 
-/// The lock, or None if another supervisor keeps it: then the client will find that one.
+/// The lock, or None if another supervisor holds it: the client then connects to that supervisor.
 async fn lock(dir: &Path) -> Result<Option<Lock>> {
-    // A session that is just ending gives its lock up soon.
+    // A session that is ending releases its lock soon.
     let file = dir.join("supervisor.lock");
-    let lock = tokio::time::timeout(ENDING, Lock::take(&file, || {}));
+    let lock = tokio::time::timeout(END_TIMEOUT, Lock::take(&file, || {}));
     lock.await.map_or(Ok(None), |lock| {
         lock.map(Some).map_err(|e| refused("lock", &file, &e))
     })
@@ -65,9 +65,9 @@ struct Supervisor {
     id: String,
     paths: Paths,
     reporter: Reporter,
-    /// What the session shows of itself.
+    /// The views of the session.
     views: watch::Receiver<SessionView>,
-    /// The controller's: all that changes the session goes through it.
+    /// The queue of the controller: every change of the session goes through the queue.
     queue: mpsc::UnboundedSender<Queued>,
     /// Of the next request in the queue.
     number: AtomicU64,
@@ -107,7 +107,7 @@ impl Supervisor {
     async fn serve(self: Arc<Self>, listener: UnixListener, controller: Controller<BringUp>) {
         let conversations = TaskTracker::new();
         let controlling = tokio::spawn(controller.run());
-        let lonely = tokio::time::sleep(LONELY);
+        let lonely = tokio::time::sleep(FIRST_CLIENT_TIMEOUT);
         tokio::pin!(lonely);
         let mut signals = std::pin::pin!(termination());
         loop {
@@ -118,7 +118,7 @@ impl Supervisor {
                 () = &mut lonely => {
                     if conversations.is_empty() && self.is_unowned() { break }
                     memory::give_back();
-                    lonely.as_mut().reset(tokio::time::Instant::now() + LONELY);
+                    lonely.as_mut().reset(tokio::time::Instant::now() + FIRST_CLIENT_TIMEOUT);
                 }
                 () = self.end.cancelled() => break,
                 () = &mut signals => break,
@@ -127,12 +127,12 @@ impl Supervisor {
         self.end.cancel();
         // No new client may reach a session that is ending.
         socket::remove(&self.paths, &self.id);
-        // It closes the session.
+        // The loop closes the session.
         if let Err(error) = controlling.await {
             ui::log(format_args!("the session's loop ended: {error}"));
         }
         conversations.close();
-        let _ = tokio::time::timeout(ENDING, conversations.wait()).await;
+        let _ = tokio::time::timeout(END_TIMEOUT, conversations.wait()).await;
     }
 
     async fn converse(self: Arc<Self>, stream: UnixStream) {
@@ -150,14 +150,14 @@ impl Supervisor {
             }
             Ok(Some(Request::Up {
                 source,
-                keep,
+                lifetime,
                 bridge,
                 environment,
                 ..
             })) => {
                 let bridging = Bridging {
                     switch: bridge,
-                    once: keep == Keep::Once,
+                    once: lifetime == Lifetime::Once,
                 };
                 let request = UpRequest {
                     id: self.id.clone(),
@@ -165,8 +165,8 @@ impl Supervisor {
                     bridging,
                     environment,
                 };
-                let ended = self.up(request, keep, &mut read, &mut write).await;
-                // A client that was killed does not hear this.
+                let ended = self.up(request, lifetime, &mut read, &mut write).await;
+                // A killed client does not get this reply.
                 let _ = write
                     .send(&Reply::Left {
                         session_ends: self.end.is_cancelled(),
@@ -212,7 +212,7 @@ impl Supervisor {
                 .map_or("another devk".to_owned(), ToString::to_string)
         };
         let message = format!(
-            "the session of `{}` is another devk than this one, and was left as it is",
+            "the session of `{}` runs another build of devk, and was not changed",
             self.id
         );
         Error::new(Code::SessionOutdated, message)
@@ -228,28 +228,28 @@ impl Supervisor {
     async fn up(
         &self,
         request: UpRequest,
-        lifetime: Keep,
+        lifetime: Lifetime,
         read: &mut Receiver,
         write: &mut Sender,
     ) -> Result<()> {
-        let _owner = Owner::of(self);
+        let _owner = SessionGuard::of(self);
         let mut events = self.reporter.subscribe();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let settle = self.settle(number, request, lifetime, &mut events, write);
-        let ended = self.until_gone(read, settle).await;
-        // The loop drops an `up` whose client has gone. What was at work has failed then: a client that took its
-        // leave hears of it.
+        let await_outcome = self.await_outcome(number, request, lifetime, &mut events, write);
+        let ended = self.until_gone(read, await_outcome).await;
+        // The loop drops an `up` whose client has gone. The steps that were at work have failed then, and a client
+        // that announced its end still gets their events.
         let mut views = self.views.clone();
         let _ = views.wait_for(|view| !view.is_at_work_for(number)).await;
         send_events(&mut events, write, std::future::ready(())).await?;
         ended
     }
 
-    async fn settle(
+    async fn await_outcome(
         &self,
         number: u64,
         request: UpRequest,
-        lifetime: Keep,
+        lifetime: Lifetime,
         events: &mut Events,
         write: &mut Sender,
     ) -> Result<()> {
@@ -269,14 +269,14 @@ impl Supervisor {
         };
         write.send(&Reply::Settled { outcome }).await?;
         match lifetime {
-            Keep::Detached => self.detached.store(true, Ordering::SeqCst),
-            Keep::Attached => send_events(events, write, std::future::pending()).await?,
-            Keep::Once => {}
+            Lifetime::Detached => self.detached.store(true, Ordering::SeqCst),
+            Lifetime::Attached => send_events(events, write, std::future::pending()).await?,
+            Lifetime::Once => {}
         }
         Ok(())
     }
 
-    /// Puts a request into the loop's queue. It is dropped with its answer if the loop has ended.
+    /// Puts a request into the loop's queue. If the loop has ended, the request and its answer channel are dropped.
     fn enqueue(&self, queued: Queued) {
         let _ = self.queue.send(queued);
     }
@@ -307,7 +307,7 @@ impl Supervisor {
         let Ok(verifier) = answered.await else {
             return self.no_answer().await;
         };
-        // Hashing takes its time: the loop does not wait for that.
+        // Hashing takes time, and the loop does not wait for it.
         match verifier.verify().await {
             Ok(comparison) => write.send(&Reply::Verified { comparison }).await,
             Err(error) => {
@@ -338,17 +338,17 @@ impl Supervisor {
     }
 }
 
-/// Somebody for whom the session lives. The last one to go ends it.
-struct Owner<'a>(&'a Supervisor);
+/// Keeps the session alive. When the last guard is dropped, the session ends, unless it is detached.
+struct SessionGuard<'a>(&'a Supervisor);
 
-impl<'a> Owner<'a> {
+impl<'a> SessionGuard<'a> {
     fn of(supervisor: &'a Supervisor) -> Self {
         supervisor.owners.fetch_add(1, Ordering::SeqCst);
         Self(supervisor)
     }
 }
 
-impl Drop for Owner<'_> {
+impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
         self.0.owners.fetch_sub(1, Ordering::SeqCst);
         if self.0.is_unowned() {
@@ -399,7 +399,7 @@ mod tests {
         let mut events = supervisor.reporter.subscribe();
         let request = from(dir.path());
         supervisor
-            .settle(0, request, Keep::Attached, &mut events, &mut ours.write)
+            .await_outcome(0, request, Lifetime::Attached, &mut events, &mut ours.write)
             .await
             .unwrap();
         assert!(matches!(

@@ -101,7 +101,7 @@ pub(crate) const MACHINE: [&str; 8] = [
     "host.rancher-desktop.internal",
 ];
 
-/// Where a named database lives, as far as the text tells.
+/// Where a named database lives, as far as the text says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Server {

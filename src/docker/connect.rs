@@ -13,11 +13,11 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 
 /// How long one Engine may take to answer the first request. A healthy one needs milliseconds.
-const FIRST_ANSWER: Duration = Duration::from_secs(3);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// bollard's timeout runs until the response headers and so covers whole uploads: a large build
 /// context on a slow link must fit.
-const ANY_REQUEST: Duration = Duration::from_secs(6 * 3600);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(6 * 3600);
 
 /// A Docker Engine that answered.
 #[derive(Debug, Clone)]
@@ -26,14 +26,14 @@ pub struct Engine {
     /// In the form of DOCKER_HOST, such as `unix:///var/run/docker.sock`.
     pub host: String,
     tls: Option<PathBuf>,
-    /// The ID it gives itself, once it was asked.
+    /// The ID that the Engine reports, once it was asked.
     pub(super) id: Arc<OnceCell<String>>,
-    /// What it was found by, and what programs that talk to it run in.
+    /// How the Engine was found, and the environment for programs that talk to it.
     pub environment: Environment,
 }
 
 impl Engine {
-    /// A stand-in's.
+    /// An Engine for tests.
     #[cfg(test)]
     pub(crate) fn at(docker: Docker, host: &str, environment: Environment) -> Self {
         Self {
@@ -95,19 +95,20 @@ async fn first_answering(endpoints: &[EngineAddress], environment: &Environment)
 /// The connection, after one round trip on it.
 async fn answer_of(endpoint: &EngineAddress) -> Result<Docker, String> {
     let docker = client(endpoint).map_err(|e| e.to_string())?;
-    match tokio::time::timeout(FIRST_ANSWER, docker.negotiate_version()).await {
-        Ok(Ok(docker)) => Ok(docker.with_timeout(ANY_REQUEST)),
-        // bollard's own timer may be the first to see it.
-        Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => {
-            Err(format!("no answer within {} s", FIRST_ANSWER.as_secs()))
-        }
+    match tokio::time::timeout(FIRST_ANSWER_TIMEOUT, docker.negotiate_version()).await {
+        Ok(Ok(docker)) => Ok(docker.with_timeout(REQUEST_TIMEOUT)),
+        // bollard's own timer may end first.
+        Err(_) | Ok(Err(bollard::errors::Error::RequestTimeoutError)) => Err(format!(
+            "no answer within {} s",
+            FIRST_ANSWER_TIMEOUT.as_secs()
+        )),
         Ok(Err(error)) => Err(crate::error::chain(&error)),
     }
 }
 
 fn client(endpoint: &EngineAddress) -> Result<Docker, bollard::errors::Error> {
     let host = endpoint.host.as_str();
-    let seconds = FIRST_ANSWER.as_secs();
+    let seconds = FIRST_ANSWER_TIMEOUT.as_secs();
     match &endpoint.tls {
         Some(dir) if !host.starts_with("unix://") => {
             let file = |name: &str| Path::new(dir).join(name);

@@ -1,8 +1,8 @@
-//! What `docker login` has kept: a build needs it for base images of private registries.
+//! The credentials that `docker login` stored: a build needs them for base images of private registries.
 //!
 //! The docker CLI's rules (docker/cli, cli/config): a registry's own helper (`credHelpers`), else the common one
-//! (`credsStore`), else what stands in `auths`. Nothing of it is shown or logged, not even what a helper says when it
-//! fails.
+//! (`credsStore`), else the entry in `auths`. devk neither shows nor logs credentials, nor the output of a
+//! helper that fails.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -25,10 +25,10 @@ pub type Credentials = HashMap<String, DockerCredentials>;
 const HUB_LOGIN: &str = "https://index.docker.io/v1/";
 const HUB: &str = "registry-1.docker.io";
 
-/// A helper may ask somebody for a passphrase, and there may be nobody.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a helper may take: it may ask for a passphrase, and nobody may be there to type it.
+const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What helpers go by, beside the variables that every program sees: the key rings, `pass`, the clouds.
+/// The environment variables that helpers get, beside those of every program: the key rings, `pass`, the clouds.
 const HELPER_VARIABLES: [&str; 10] = [
     "DBUS_SESSION_BUS_ADDRESS",
     "DISPLAY",
@@ -42,7 +42,7 @@ const HELPER_VARIABLES: [&str; 10] = [
     "AZURE_CONFIG_DIR",
 ];
 
-/// Docker's config.json, as far as it tells of registries.
+/// The part of Docker's config.json about registries.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct ConfigFile {
@@ -53,7 +53,7 @@ struct ConfigFile {
     store: Option<String>,
 }
 
-/// What stands in `auths`. It is empty where a helper has the rest.
+/// An entry of `auths`. The entry is empty if a helper has the credentials.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Login {
@@ -62,7 +62,7 @@ struct Login {
     identitytoken: Option<String>,
 }
 
-/// What a helper prints.
+/// The output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Told {
@@ -79,7 +79,7 @@ pub async fn credentials(environment: &Environment, text: &str) -> (Credentials,
             .join("config.json"),
     )
     .unwrap_or_default();
-    // Whoever needs more of that file says what is wrong with it.
+    // The code that needs the rest of the file reports its problems.
     let config: ConfigFile = serde_json::from_slice(&file).unwrap_or_default();
     let wanted = config
         .registries()
@@ -147,7 +147,7 @@ impl Login {
     }
 }
 
-/// What stands behind a registry, by whichever of its names.
+/// The entry of a registry, by whichever of its names.
 fn of<'a, T>(map: &'a Option<BTreeMap<String, T>>, wanted: &str) -> Option<&'a T> {
     map.iter()
         .flatten()
@@ -193,9 +193,13 @@ async fn ask(
         .envs(variables)
         .arg("get")
         .input(registry);
-    let answer = tokio::time::timeout(PATIENCE, cmd.answer(|_| {})).await;
-    let answer = answer
-        .map_err(|_| failed(&format!("gave no answer within {} s", PATIENCE.as_secs())))??;
+    let answer = tokio::time::timeout(HELPER_TIMEOUT, cmd.answer(|_| {})).await;
+    let answer = answer.map_err(|_| {
+        failed(&format!(
+            "gave no answer within {} s",
+            HELPER_TIMEOUT.as_secs()
+        ))
+    })??;
     if !answer.status.success() {
         let has_none = answer.output.stdout.contains("credentials not found");
         return if has_none {

@@ -17,11 +17,11 @@ pub(super) struct EngineAddress {
     pub host: String,
     /// The folder with `ca.pem`, `cert.pem` and `key.pem`, if the Engine is spoken to by TLS.
     pub tls: Option<PathBuf>,
-    /// What named it: `DOCKER_HOST`, ``context `colima` ``, `default socket`.
+    /// The source of the address: `DOCKER_HOST`, ``context `colima` ``, `default socket`.
     pub source: String,
 }
 
-/// What the resolution depends on; a value of its own so that it can be tested without touching the process.
+/// The inputs of the resolution, as a value, so that tests need not change the process environment.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EndpointInputs {
     pub docker_host: Option<String>,

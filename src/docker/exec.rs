@@ -20,11 +20,11 @@ use crate::log_lines::last_lines;
 use crate::process::Cmd;
 
 /// Evidence keeps this many of the last lines a failing command printed.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// The Engine marks an exec as ended a moment after its output closes.
-const END_POLL: Duration = Duration::from_millis(20);
-const END_WAIT: Duration = Duration::from_secs(10);
+const EXIT_CODE_INTERVAL: Duration = Duration::from_millis(20);
+const EXIT_CODE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A command to be run in a container.
 #[derive(Debug, Clone)]
@@ -114,11 +114,11 @@ impl Exec {
         .evidence(format!("$ {}", self.pasteable()))
         .evidence(last_lines(
             &String::from_utf8_lossy(&output.stdout),
-            KEPT_LINES,
+            MAX_EVIDENCE_LINES,
         ))
         .evidence(last_lines(
             &String::from_utf8_lossy(&output.stderr),
-            KEPT_LINES,
+            MAX_EVIDENCE_LINES,
         ))
     }
 
@@ -140,7 +140,7 @@ impl Exec {
         Ok(collected)
     }
 
-    /// Starts the command and leaves the talking to the caller. Its standard input closes when the answer's
+    /// Starts the command; the caller handles input and output. Its standard input closes when the answer's
     /// `stdin` is dropped or shut down.
     ///
     /// # Errors
@@ -198,11 +198,11 @@ impl Exec {
                     .map_err(|e| request_failed(&format!("lost `{}`", self.pasteable()), &e))?;
                 match state.exit_code {
                     Some(code) if state.running != Some(true) => return Ok(code),
-                    _ => tokio::time::sleep(END_POLL).await,
+                    _ => tokio::time::sleep(EXIT_CODE_INTERVAL).await,
                 }
             }
         };
-        tokio::time::timeout(END_WAIT, ended)
+        tokio::time::timeout(EXIT_CODE_TIMEOUT, ended)
             .await
             .unwrap_or_else(|_| {
                 let message = format!("`{}` closed its output and did not end", self.pasteable());
@@ -214,7 +214,7 @@ impl Exec {
 /// A running command.
 pub struct Attached {
     id: String,
-    /// What it prints, as it prints it; ends with the command.
+    /// The output of the command, as it is printed; ends with the command.
     pub output: Pin<Box<dyn Stream<Item = EngineResult<LogOutput>> + Send>>,
     pub stdin: Stdin,
 }

@@ -1,4 +1,4 @@
-//! Which Engine it is, whatever address it is found at: what has a name on one may have a namesake on another.
+//! The identity of an Engine, whatever its address: a cluster of one name may exist on several Engines.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -6,33 +6,33 @@ use serde::{Deserialize, Serialize};
 use super::{Engine, request_failed};
 use crate::error::Result;
 
-/// An Engine as it is kept.
+/// The record of an Engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// Empty where it has none to go by.
+    /// Empty if the Engine has no lasting ID.
     pub id: String,
-    /// Where it was found, for people; in the form of DOCKER_HOST.
+    /// The address at which the Engine was found, for messages; in the form of DOCKER_HOST.
     pub host: String,
 }
 
 impl Engine {
-    /// The ID that the Engine gives itself. It is asked once.
+    /// The ID that the Engine reports. devk asks once.
     ///
     /// # Errors
     /// [`DockerRequest`](crate::error::Code::DockerRequest).
     pub async fn id(&self) -> Result<&str> {
         self.id
-            .get_or_try_init(|| async { Ok(self.told().await?.0) })
+            .get_or_try_init(|| async { Ok(self.query().await?.0) })
             .await
             .map(String::as_str)
     }
 
-    /// What is kept of it, and its clock. Podman invents another ID for every request: that is none.
+    /// The record of the Engine, and its clock. Podman invents a new ID for every request, which counts as none.
     ///
     /// # Errors
     /// As [`Self::id`].
     pub async fn identity(&self) -> Result<(Identity, Timestamp)> {
-        let (first, (again, clock)) = tokio::try_join!(self.id(), self.told())?;
+        let (first, (again, clock)) = tokio::try_join!(self.id(), self.query())?;
         let id = if first == again { again } else { String::new() };
         Ok((
             Identity {
@@ -43,7 +43,7 @@ impl Engine {
         ))
     }
 
-    /// It is this one, as far as that one can be told from others.
+    /// Whether the other record is of this Engine, as far as the two can be compared.
     ///
     /// # Errors
     /// As [`Self::id`].
@@ -51,7 +51,7 @@ impl Engine {
         Ok(kept.id.is_empty() || self.id().await? == kept.id)
     }
 
-    async fn told(&self) -> Result<(String, Timestamp)> {
+    async fn query(&self) -> Result<(String, Timestamp)> {
         let refused = |e| request_failed("the Engine does not say which one it is", &e);
         let info = self.docker.info().await.map_err(refused)?;
         let clock = info

@@ -1,4 +1,4 @@
-//! The host ports that containers claim, running or stopped: a stopped one takes its ports back when it starts.
+//! The host ports that containers claim, running or stopped: a stopped container takes its ports back when it starts.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{is_not_found, request_failed};
 use crate::error::Result;
 
 /// Inspect requests under way at once.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT_INSPECTS: usize = 16;
 
 /// One host port that a container claims.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ pub async fn published_ports(docker: &Docker) -> Result<Vec<PublishedPort>> {
     let ids = listed.into_iter().filter_map(|container| container.id);
     let inspected = futures::stream::iter(ids)
         .map(|id| inspect(docker, id))
-        .buffer_unordered(AT_ONCE);
+        .buffer_unordered(MAX_CONCURRENT_INSPECTS);
     let containers: Vec<_> = inspected.try_collect().await?;
     let mut ports: Vec<_> = containers.iter().flatten().flat_map(claims).collect();
     ports.sort();

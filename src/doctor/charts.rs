@@ -138,7 +138,7 @@ fn collect_leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) 
     }
 }
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     project: Result<&Project, &Missing>,
     paths: &Paths,
     environment: &Environment,

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::missing::of_project;
 use super::{Check, Id, Looked, Missing, skipped};
-use crate::cluster::namespace::{self, Resident};
-use crate::cluster::{Access, Handle, State};
+use crate::cluster::namespace::{self, ProjectNamespace};
+use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
 use crate::docker::Engine;
 use crate::error::{Code, Result};
@@ -23,7 +23,7 @@ pub struct ClusterFacts {
     /// Of the API server: `v1.36.3`. None if it was not asked.
     pub version: Option<String>,
     /// The projects on it.
-    pub residents: Vec<Resident>,
+    pub projects: Vec<ProjectNamespace>,
     pub kubeconfig: PathBuf,
 }
 
@@ -39,7 +39,7 @@ pub enum PinFacts {
     Broken(crate::error::Error),
 }
 
-pub(super) async fn look(
+pub(super) async fn inspect(
     engine: &Result<Engine>,
     project: Result<&Project, &Missing>,
     paths: &Paths,
@@ -50,7 +50,7 @@ pub(super) async fn look(
             "the Docker Engine does not answer".to_owned(),
         ));
     };
-    let handle = Handle::of(engine, &project.cluster, paths);
+    let handle = ManagedCluster::of(engine, &project.cluster, paths);
     let state = handle.state().await?;
     let mut cluster = ClusterFacts {
         name: project.cluster.name.clone(),
@@ -74,12 +74,12 @@ pub(super) async fn look(
 
 /// What is not answered is left out: that the cluster answers at all is said by its pin.
 async fn ask(access: &Access, cluster: &mut ClusterFacts) {
-    let (version, residents) = tokio::join!(
+    let (version, projects) = tokio::join!(
         access.client.apiserver_version(),
         namespace::projects(&access.client)
     );
     cluster.version = version.ok().map(|info| info.git_version);
-    cluster.residents = residents.unwrap_or_default();
+    cluster.projects = projects.unwrap_or_default();
 }
 
 pub(super) fn checks(cluster: &Looked<ClusterFacts>) -> Vec<Check> {
@@ -110,7 +110,7 @@ fn state(cluster: &ClusterFacts) -> Check {
             Id::ClusterState,
             format!("creating {provider} cluster `{name}` was cut off"),
         )
-        .hint("devk up    # makes it anew; devk down --delete removes it");
+        .hint("devk up    # creates it again; devk down --delete removes it");
     }
     let version = version
         .as_ref()
@@ -134,7 +134,7 @@ fn pin(cluster: &ClusterFacts) -> Check {
         .hint("devk up    # adopts it; `cluster: {name: …}` in devk.yaml chooses another"),
         PinFacts::Broken(error) if error.code == Code::ClusterUnreachable => {
             Check::failed(id, error)
-                .hint("devk down && devk up -d    # stops its nodes, and starts them anew")
+                .hint("devk down && devk up -d    # stops its nodes, and starts them again")
         }
         PinFacts::Broken(error) => Check::failed(id, error),
         PinFacts::None => Check::skipped(

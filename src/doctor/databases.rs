@@ -11,7 +11,7 @@ use crate::bridge::service;
 use crate::compose::{Compose, ComposeDatabase, Service};
 use crate::database::{self, Kind, MACHINE, Named, Server};
 use crate::release::databases::{self as rendered, ManifestDatabase};
-use crate::release::outside::Outside;
+use crate::release::external_services::ExternalServices;
 
 pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let beside = [
@@ -81,13 +81,14 @@ fn meetings<'a>(
     let mut met = vec![];
     let mut unaddressed = vec![];
     for chart in charts {
-        let outside = Outside::of(charts.iter().map(|chart| &chart.rendered), &chart.namespace);
+        let external =
+            ExternalServices::of(charts.iter().map(|chart| &chart.rendered), &chart.namespace);
         for database in rendered::databases(&chart.rendered, &chart.namespace) {
             let Server::At { host, port } = &database.named.server else {
                 unaddressed.push((chart, database));
                 continue;
             };
-            let (host, port) = outside.resolve(host, port.unwrap_or(database.named.kind.port()));
+            let (host, port) = external.resolve(host, port.unwrap_or(database.named.kind.port()));
             if is_here(&host, here) {
                 let claim = claims.iter().find(|claim| claim.number == port).copied();
                 met.push(Meeting {

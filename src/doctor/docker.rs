@@ -63,7 +63,7 @@ pub struct Choice {
     pub context: Option<String>,
 }
 
-pub(super) async fn look(engine: &Result<Engine>, environment: &Environment) -> Looked<Docker> {
+pub(super) async fn inspect(engine: &Result<Engine>, environment: &Environment) -> Looked<Docker> {
     let engine = engine.as_ref().map_err(|error| error.clone())?;
     let refused =
         |e: bollard::errors::Error| crate::docker::request_failed("the Engine is not well", &e);

@@ -1,5 +1,5 @@
-//! What the checks look at, seen once and all at the same time. Anything may be missing: the rest is
-//! looked at all the same.
+//! The facts that the checks use, gathered once and concurrently. If one fact cannot be had, the others are gathered
+//! all the same.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -49,21 +49,22 @@ impl DoctorFacts {
         let engine = crate::docker::connect(environment).await;
         let compose = compose(project.as_ref(), environment);
         let (docker, tools, cluster, charts) = tokio::join!(
-            docker::look(&engine, environment),
-            tools::look(environment),
-            cluster::look(&engine, project.as_ref(), paths),
-            charts::look(project.as_ref(), paths, environment),
+            docker::inspect(&engine, environment),
+            tools::inspect(environment),
+            cluster::inspect(&engine, project.as_ref(), paths),
+            charts::inspect(project.as_ref(), paths, environment),
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers = docker
             .as_ref()
             .ok()
             .map(|docker| docker.containers.as_slice());
-        let ports = ports::look(project.as_ref(), paths, listed, containers).await;
-        let machine = machine::look(docker.as_ref().ok());
-        let leftovers = leftovers::look(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
+        let ports = ports::inspect(project.as_ref(), paths, listed, containers).await;
+        let machine = machine::inspect(docker.as_ref().ok());
+        let leftovers =
+            leftovers::inspect(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
         Self {
-            network: network::look(),
+            network: network::inspect(),
             project,
             compose,
             charts,

@@ -1,11 +1,11 @@
-//! `devk doctor --fix`: what can be mended without losing anything. Only what is devk's own goes, and
-//! limits of the kernel are raised with consent.
+//! `devk doctor --fix`: repairs that lose nothing. `--fix` removes only things of devk's own, and raises limits of the
+//! kernel after asking.
 
 use std::path::PathBuf;
 
 use super::leftovers::is_dead;
 use super::{DoctorFacts, machine};
-use crate::cluster::{Handle, State};
+use crate::cluster::{ManagedCluster, State};
 use crate::config::ClusterConfig;
 use crate::docker;
 use crate::environment::Environment;
@@ -135,10 +135,10 @@ async fn forget(folder: &str, paths: &Paths, environment: &Environment) -> Resul
     let Some(config) = ClusterConfig::of_folder(folder) else {
         return Ok(());
     };
-    let cluster = Handle::of(&engine, &config, paths);
-    let turn = cluster.turn(|| {}).await?;
+    let cluster = ManagedCluster::of(&engine, &config, paths);
+    let lock = cluster.lock(|| {}).await?;
     match cluster.state().await {
-        Ok(State::Absent) => cluster.forget(&turn).await,
+        Ok(State::Absent) => cluster.forget(&lock).await,
         // By now another Engine answers, and cannot say whether it is gone.
         Err(e) if e.code != Code::ClusterPin => Err(e),
         Ok(_) | Err(_) => Ok(()),

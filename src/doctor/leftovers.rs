@@ -1,11 +1,11 @@
-//! What sessions that were killed and folders that are gone have left behind. All of it is devk's own.
+//! Leftovers of killed sessions and of deleted folders, all made by devk.
 
 use std::path::{Path, PathBuf};
 
 use super::cluster::ClusterFacts;
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
-use crate::cluster::namespace::Resident;
-use crate::cluster::{Handle, State};
+use crate::cluster::namespace::ProjectNamespace;
+use crate::cluster::{ManagedCluster, State};
 use crate::config::ClusterConfig;
 use crate::daemon::socket;
 use crate::docker::Engine;
@@ -18,7 +18,7 @@ use crate::shell::quote;
 
 #[derive(Debug, Clone)]
 pub struct Leftovers {
-    /// Sockets on which nobody listens any more.
+    /// Sockets without a listener.
     pub sockets: Vec<PathBuf>,
     /// Leases of folders that are gone.
     pub leases: Result<Vec<Lessee>>,
@@ -31,7 +31,7 @@ pub struct Leftovers {
 }
 
 /// Looks through devk's state, and at what Docker and the cluster have of it.
-pub async fn look(
+pub async fn inspect(
     paths: &Paths,
     engine: Option<&Engine>,
     cluster: Option<&ClusterFacts>,
@@ -76,11 +76,11 @@ async fn clusters(engine: &Engine, paths: &Paths) -> Looked<Vec<String>> {
         folders.filter(|folder| folder.path().join("lock").exists() && !is_busy(&folder.path()));
     let mut gone = vec![];
     for name in noted.filter_map(|folder| folder.file_name().into_string().ok()) {
-        // A cluster of the user's own is never told to be gone: it may be only out of reach.
+        // An existing cluster never counts as gone: it may only be out of reach.
         let Some(config) = ClusterConfig::of_folder(&name) else {
             continue;
         };
-        match Handle::of(engine, &config, paths).state().await {
+        match ManagedCluster::of(engine, &config, paths).state().await {
             Ok(State::Absent) => gone.push(name),
             // It is on another Engine, which is not asked.
             Err(e) if e.code != Code::ClusterPin => return Err(e.into()),
@@ -100,14 +100,11 @@ fn namespaces(cluster: Option<&ClusterFacts>, own: &Owner) -> Looked<Vec<(String
     let Some(cluster) = cluster.filter(|cluster| cluster.version.is_some()) else {
         return Err(Missing::Skipped("no cluster of devk's answers".to_owned()));
     };
-    let gone = |resident: &Resident| {
-        let owner = resident
-            .owner
-            .as_ref()
-            .filter(|owner| own.has_lost(owner))?;
-        Some((resident.name.clone(), owner.root.clone()))
+    let gone = |project: &ProjectNamespace| {
+        let owner = project.owner.as_ref().filter(|owner| own.has_lost(owner))?;
+        Some((project.name.clone(), owner.root.clone()))
     };
-    Ok(cluster.residents.iter().filter_map(gone).collect())
+    Ok(cluster.projects.iter().filter_map(gone).collect())
 }
 
 /// Two clones of a project build under one name: its images go with the last of them.
@@ -273,20 +270,20 @@ mod tests {
             user: Some(1),
             machine: Some(machine.into()),
         };
-        let resident = |name: &str, owner| Resident {
+        let project = |name: &str, owner| ProjectNamespace {
             name: name.into(),
             asleep: false,
             owner: Some(owner),
         };
         let gone = "/ann/vanished";
-        let residents = vec![
-            resident("own", note("m1", gone)),
-            resident("other", note("m2", gone)),
-            resident("there", note("m1", "/")),
+        let projects = vec![
+            project("own", note("m1", gone)),
+            project("other", note("m2", gone)),
+            project("there", note("m1", "/")),
         ];
         let cluster = ClusterFacts {
             version: Some("v1".into()),
-            residents,
+            projects,
             ..ClusterFacts::default()
         };
         let found = namespaces(Some(&cluster), &note("m1", "")).unwrap();

@@ -22,7 +22,7 @@ pub(super) const INOTIFY: [(&str, u64); 2] =
     [("max_user_watches", 524_288), ("max_user_instances", 512)];
 
 /// Certificates and tokens are judged by the clock; a second or two are the time that asking takes.
-const CLOCK: Duration = Duration::from_secs(5);
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(5);
 
 /// What the machine has. None where it cannot be seen.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ pub struct Machine {
 /// The folder with the kernel's inotify limits.
 pub(super) const INOTIFY_DIR: &str = "/proc/sys/fs/inotify";
 
-pub(super) fn look(docker: Option<&Docker>) -> Machine {
+pub(super) fn inspect(docker: Option<&Docker>) -> Machine {
     let root = docker
         .and_then(|docker| docker.root.clone())
         .filter(|dir| dir.is_dir());
@@ -195,9 +195,9 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
         Err(missing) => return Check::skipped(Id::MachineClock, missing.to_string()),
     };
     let Some(offset) = offset else {
-        return Check::skipped(Id::MachineClock, "the Engine does not tell its time");
+        return Check::skipped(Id::MachineClock, "the Engine does not report its time");
     };
-    if offset.unsigned_abs() <= CLOCK.as_secs() {
+    if offset.unsigned_abs() <= MAX_CLOCK_SKEW.as_secs() {
         return Check::ok(Id::MachineClock, "the nodes' clock is this machine's");
     }
     let way = if offset > 0 { "ahead of" } else { "behind" };
@@ -208,7 +208,7 @@ fn clock(docker: Result<&Docker, &Missing>) -> Check {
             offset.unsigned_abs()
         ),
     )
-    .hint("restart Docker's virtual machine: its clock stands still while the computer sleeps")
+    .hint("restart Docker's virtual machine: its clock stops while the computer sleeps")
 }
 
 #[cfg(test)]

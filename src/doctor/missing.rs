@@ -1,4 +1,4 @@
-//! Why a check has nothing to go by.
+//! Why a check could not run.
 
 use std::fmt;
 
@@ -35,7 +35,7 @@ impl<E: Into<Errors>> From<E> for Missing {
 /// Something that was looked at.
 pub type Looked<T> = Result<T, Missing>;
 
-/// What depends on the project is skipped without one; its problems are told once.
+/// Checks that depend on the project are skipped without one; the problems of its file are reported once.
 pub(super) fn of_project<'a>(project: Result<&'a Project, &Missing>) -> Looked<&'a Project> {
     project.map_err(|missing| match missing {
         Missing::Skipped(why) => Missing::Skipped(why.clone()),

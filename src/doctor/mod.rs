@@ -1,8 +1,8 @@
-//! What is wrong with this machine and this project: checks with stable ids, each with evidence and
-//! one hint that can be pasted. One file a family.
+//! Checks of this machine and this project, with stable ids, each with evidence and one hint that can be pasted. One
+//! file a family of checks.
 //!
-//! Everything is looked at first ([`DoctorFacts::gather`]); the checks are pure functions of what was seen
-//! ([`check`]), and only [`fix`] changes anything.
+//! [`DoctorFacts::gather`] gathers all facts first; [`check`] runs the checks, pure functions of the facts; only
+//! [`fix`] changes anything.
 
 use std::path::PathBuf;
 
@@ -143,7 +143,7 @@ impl Check {
         self
     }
 
-    /// Evidence that stands in a file; the same is told once.
+    /// Evidence with a file; equal evidence is reported once.
     #[must_use]
     pub fn at(
         mut self,

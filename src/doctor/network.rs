@@ -61,7 +61,7 @@ pub struct Network {
     pub addresses: BTreeSet<IpAddr>,
 }
 
-pub(super) fn look() -> Network {
+pub(super) fn inspect() -> Network {
     let read = |file: &str| std::fs::read_to_string(file).unwrap_or_default();
     Network {
         routes: routes(&read("/proc/net/route")),

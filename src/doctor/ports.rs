@@ -1,7 +1,7 @@
-//! Forwards against everybody else who wants their ports: Compose, containers, programs, other projects.
+//! Conflicts between forwards and others that use the same ports: Compose, containers, programs, other projects.
 //!
-//! Only ports that are fixed can conflict: those that devk.yaml asks for and those that were shown once.
-//! Everything else moves out of the way by itself (`devk ports` says why).
+//! Only ports that are fixed can conflict: those that devk.yaml asks for and those that a lease keeps. devk moves
+//! every other forward to a free port (`devk ports` gives the reason).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ use crate::config::{Origin, Project};
 use crate::daemon::client;
 use crate::docker::PublishedPort;
 use crate::paths::Paths;
-use crate::ports::{Leases, Lessee, Taken, listeners};
+use crate::ports::{Leases, Lessee, OccupiedPorts, listeners};
 use crate::shell::quote;
 
 /// A forward whose port is fixed.
@@ -21,7 +21,7 @@ use crate::shell::quote;
 pub struct Row {
     pub name: String,
     pub local: u16,
-    /// Where `local:` stands in devk.yaml; None: the port was given before.
+    /// The place of `local:` in devk.yaml; None if the port comes from the lease.
     pub origin: Option<Origin>,
 }
 
@@ -40,7 +40,7 @@ pub struct Ports {
 }
 
 /// Looks at leases, the running session and listeners. `containers` and `compose` are seen already.
-pub async fn look(
+pub async fn inspect(
     project: Result<&Project, &Missing>,
     paths: &Paths,
     compose: Option<&Compose>,
@@ -102,7 +102,7 @@ fn rows(project: &Project, leased: impl Iterator<Item = (String, u16)>) -> Vec<R
 
 /// Looks, and binds nothing: a port that Compose wants is never taken, not even for a moment.
 async fn listening(wanted: &BTreeSet<u16>, own: &BTreeSet<u16>) -> BTreeMap<u16, String> {
-    let mut taken = Taken::default();
+    let mut taken = OccupiedPorts::default();
     listeners::add(&mut taken, wanted, own).await;
     wanted
         .iter()
@@ -214,7 +214,7 @@ fn with_containers(
         .collect();
     let is_own =
         |container: &PublishedPort| compose.is_some_and(|compose| compose.has_started(container));
-    // What the project's own Compose stack publishes is told with its file.
+    // What the project's own Compose stack publishes is reported with its file.
     let is_told = |container: &PublishedPort| {
         is_own(container) && claims.iter().any(|claim| claim.number == container.port)
     };
@@ -284,7 +284,7 @@ fn with_listeners(ports: &Ports, claims: &[Claim]) -> Vec<Check> {
             .listeners
             .get(&port)
             .filter(|_| !ports.own.contains(&port) && !running(port))?;
-        // Without Docker's word nobody knows for which container it listens.
+        // Without Docker the container behind it is unknown.
         (!holder.contains("`docker-proxy`") && !holder.contains("`rootlessport`")).then_some(holder)
     };
     let of_row = |row: &Row| Some(conflict(Id::PortsListeners, row, foreign(row.local)?));

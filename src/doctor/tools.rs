@@ -1,4 +1,5 @@
-//! The programs devk runs, and kubectl, which people run beside it: are they there, will their versions do.
+//! The programs devk runs, and kubectl, which people run beside it: whether they are installed, and whether their
+//! versions suffice.
 
 use super::{Check, DoctorFacts, Id};
 use crate::config::Provider;
@@ -6,7 +7,7 @@ use crate::environment::Environment;
 use crate::error::Result;
 use crate::process::Cmd;
 
-/// A program, how it tells its version, the oldest that works, and the oldest that works well.
+/// A program, the command that prints its version, the oldest version that works, and the oldest that works well.
 struct Tool {
     id: Id,
     program: &'static str,
@@ -53,7 +54,7 @@ pub struct Tools {
     pub kubectl: Result<String>,
 }
 
-pub(super) async fn look(environment: &Environment) -> Tools {
+pub(super) async fn inspect(environment: &Environment) -> Tools {
     let ask = |tool| ask(tool, environment);
     let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
     Tools {
@@ -106,7 +107,7 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
 
 fn judge(tool: &Tool, text: &str) -> Check {
     let Some((found, shown)) = version(text) else {
-        let summary = format!("{} does not tell its version", tool.program);
+        let summary = format!("{} does not print its version", tool.program);
         return Check::warning(tool.id, summary).evidence(text.trim());
     };
     let (major, minor) = tool.wanted;

@@ -26,17 +26,18 @@ use crate::log_lines::last_lines;
 use crate::ui::event::Step;
 
 /// Progress is shown at most this often.
-const SHOW_EVERY: Duration = Duration::from_millis(200);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Messages that may wait to be looked at.
-const MESSAGES_AHEAD: usize = 64;
+const MAX_QUEUED_MESSAGES: usize = 64;
 
 /// Evidence keeps this many of the last lines of a builder that is not BuildKit.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// Builds `image` and tags it as `target`; returns the ID that the Engine gave it.
 ///
-/// Base images are pulled with what `docker login` has kept. `args` are the build arguments with every `${…}` resolved, the same that `target` was hashed with.
+/// Base images are pulled with what `docker login` has kept. `args` are the build arguments with every `${…}` resolved,
+/// the same that `target` was hashed with.
 ///
 /// # Errors
 /// [`Code::ImageBuild`] naming the failing instruction, with its last lines and its place in the
@@ -154,7 +155,7 @@ fn messages(
         .build();
     let runtime =
         runtime.map_err(|e| Error::new(Code::ImageBuild, format!("cannot start a build: {e}")))?;
-    let (to, mut from) = mpsc::channel(MESSAGES_AHEAD);
+    let (to, mut from) = mpsc::channel(MAX_QUEUED_MESSAGES);
     tokio::task::spawn_blocking(move || {
         let forward = async {
             let body = bollard::body_try_stream(body);
@@ -174,7 +175,7 @@ fn messages(
     }))
 }
 
-/// BuildKit tells builds apart by it.
+/// BuildKit tells builds apart by this ID.
 fn session_id() -> Result<String> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|e| {
@@ -192,9 +193,9 @@ struct Run<'a> {
     state: UploadState,
     step: &'a Step,
     trace: BuildTrace,
-    /// What a builder that is not BuildKit (Podman's) printed.
+    /// The output of a builder that is not BuildKit (Podman's).
     classic: String,
-    /// What happened since the last tick: the last of it is shown at the next one.
+    /// The messages since the last tick: the last one is shown at the next tick.
     unshown: Option<String>,
 }
 
@@ -204,7 +205,7 @@ impl Run<'_> {
         messages: impl Stream<Item = Result<BuildInfo, bollard::errors::Error>>,
     ) -> Result<()> {
         let mut messages = pin!(messages);
-        let mut tick = tokio::time::interval(SHOW_EVERY);
+        let mut tick = tokio::time::interval(PROGRESS_INTERVAL);
         let mut sending = true;
         loop {
             tokio::select! {
@@ -268,7 +269,7 @@ impl Run<'_> {
             &self.trace,
             &said,
         )
-        .evidence(last_lines(&self.classic, KEPT_LINES))
+        .evidence(last_lines(&self.classic, MAX_EVIDENCE_LINES))
     }
 }
 
@@ -326,7 +327,7 @@ const REFUSED: [&str; 4] = [
     "authorization failed",
 ];
 
-/// `said` is BuildKit's, `printed` what the failing instruction said last.
+/// `said` is BuildKit's message, `printed` the last output of the failing instruction.
 fn hint(said: &str, printed: &str) -> &'static str {
     let printed = printed.to_lowercase();
     if said.contains("no active session") || said.contains("buildkit not supported") {

@@ -1,7 +1,7 @@
 //! The build context: which entries are sent.
 //!
-//! They are exactly what `COPY` can see: for an uploaded context BuildKit reads no ignore file
-//! itself. The Dockerfile is always among them, for BuildKit takes it from there.
+//! These entries are exactly what `COPY` can see, since BuildKit reads no ignore file for an uploaded context. The
+//! Dockerfile is always one of them: BuildKit reads it from the context.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -12,7 +12,7 @@ use super::instructions::within;
 use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
 
-/// Where a Dockerfile from outside of the context stands in the tar.
+/// The path in the tar of a Dockerfile from outside of the context.
 const OUTSIDE_DOCKERFILE: &str = ".devk.Dockerfile";
 
 /// One entry of the context.
@@ -20,7 +20,7 @@ const OUTSIDE_DOCKERFILE: &str = ".devk.Dockerfile";
 pub struct ContextEntry {
     /// Relative to the context.
     pub path: PathBuf,
-    /// Where it is read from.
+    /// The path that the entry is read from.
     pub disk: PathBuf,
     pub kind: EntryKind,
     /// The permission bits, 0o7777.
@@ -145,7 +145,7 @@ impl Walk<'_> {
                     .into_iter()
                     .map(|entry| entry.file_name())
                     .collect::<Vec<_>>(),
-                // Only what is asked for has to be readable.
+                // Only entries that are sent have to be readable.
                 Err(_) if ignored => Vec::new(),
                 Err(cause) => return Err(vanished(&disk, &cause)),
             };

@@ -29,7 +29,7 @@ pub fn ignore_file(context: &Path, dockerfile: &Path) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-/// Where an ignore file may stand: the first one that is there applies.
+/// The paths of ignore files: the first one that exists applies.
 fn ignore_files(context: &Path, dockerfile: &Path) -> [PathBuf; 2] {
     let mut own = dockerfile.as_os_str().to_owned();
     own.push(".dockerignore");

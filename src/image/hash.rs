@@ -20,23 +20,23 @@ const FORMAT: &str = "devk-image-1";
 const TAG_DIGITS: usize = 16;
 
 /// How often a context is walked again when a file vanished between listing and reading.
-const WALKS: usize = 3;
+const MAX_WALKS: usize = 3;
 
 /// Entries that are read by the readers together.
-const AT_ONCE: usize = 2000;
+const MAX_BATCH_ENTRIES: usize = 2000;
 
 /// More readers than this wait for the disk.
-const MOST_THREADS: usize = 8;
+const MAX_THREADS: usize = 8;
 
 /// The SHA-256 of a file's content.
 pub(super) type FileDigest = [u8; 32];
 
-/// What is at a path, of a build context or of an image.
+/// The entry at a path of a build context or of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     Folder,
     File(FileDigest),
-    /// A symbolic link, and what it says.
+    /// A symbolic link, and its target.
     Link(PathBuf),
 }
 
@@ -51,7 +51,7 @@ pub struct ManifestEntry {
 /// All that a build context held when it was hashed, by the path relative to it.
 pub type ContextManifest = BTreeMap<PathBuf, ManifestEntry>;
 
-/// What the hash of a build context came to.
+/// The result of hashing a build context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     /// The tag of the image.
@@ -66,7 +66,7 @@ pub struct Hashed {
 /// [`Code::ImageContext`] if the context cannot be read, [`Code::ImageChanged`] if files keep vanishing.
 pub fn content_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<Hashed> {
     let mut last = walk_and_hash(image, args);
-    for _ in 1..WALKS {
+    for _ in 1..MAX_WALKS {
         match &last {
             Err(error) if error.code == Code::ImageChanged => last = walk_and_hash(image, args),
             _ => break,
@@ -87,7 +87,7 @@ pub fn image_ref(project_id: &str, image: &str, hash: &str) -> ImageRef {
 fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result<Hashed> {
     let mut recipe = Recipe::new(image, args);
     let mut manifest = ContextManifest::new();
-    let mut entries = Vec::with_capacity(AT_ONCE);
+    let mut entries = Vec::with_capacity(MAX_BATCH_ENTRIES);
     let mut add_all = |entries: &mut Vec<ContextEntry>| {
         let digests = digests(entries)?;
         for (entry, digest) in entries.drain(..).zip(digests) {
@@ -98,7 +98,7 @@ fn walk_and_hash(image: &ImageConfig, args: &BTreeMap<String, String>) -> Result
     };
     walk(image, |entry| {
         entries.push(entry);
-        if entries.len() == AT_ONCE {
+        if entries.len() == MAX_BATCH_ENTRIES {
             add_all(&mut entries)
         } else {
             Ok(())
@@ -136,7 +136,7 @@ fn digests(entries: &[ContextEntry]) -> Result<Vec<Option<FileDigest>>> {
             done.push((index, digest(entry)?));
         }
     };
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
     let parts = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(take_work)).collect();
         workers.into_iter().map(joined).collect::<Result<Vec<_>>>()
@@ -213,7 +213,7 @@ impl Recipe {
     }
 }
 
-/// Hashes what is read through it.
+/// A reader that hashes the bytes that pass through it.
 pub(super) struct HashingReader<R> {
     inner: R,
     hash: Sha256,

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use super::dockerignore::deciding_files;
 use crate::config::ImageConfig;
 
-/// Where they stand, or may come to stand.
+/// The paths of these files, also while they do not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instructions {
     /// In the build context, relative to it.

@@ -1,5 +1,5 @@
-//! What is in a built image, seen without running it: Docker makes a container of it that is never started, and hands out
-//! its files as an archive.
+//! Reads the files of a built image without running it: Docker creates a container of the image, which is never
+//! started, and returns the files of the container as an archive.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{self, Read};
@@ -24,19 +24,19 @@ use super::{PROJECT_LABEL, USER_LABEL, own_user};
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Result, internal};
 
-/// Marks the containers that are made to be looked at.
+/// Marks the containers that devk creates to look into images.
 const LOOK_LABEL: &str = "dev.devk.look";
 
 /// Archives that are read at once.
-const AT_ONCE: usize = 4;
+const MAX_CONCURRENT_ARCHIVES: usize = 4;
 
 /// Blocks of an archive that may wait to be read.
-const BLOCKS_AHEAD: usize = 16;
+const MAX_QUEUED_BLOCKS: usize = 16;
 
-/// A folder that holds more bytes than these beside what is wanted of it, as one with packages does, is read in parts.
-const MOST_UNWANTED: u64 = 32 * 1024 * 1024;
+/// A folder with more unwanted bytes than this, such as one with packages, is read in parts.
+const MAX_UNWANTED_BYTES: u64 = 32 * 1024 * 1024;
 
-/// What is wanted of an image: absolute paths, and the folders that they were put into.
+/// The wanted paths of an image, absolute, and the folders that they were copied into.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places {
     pub roots: BTreeSet<PathBuf>,
@@ -53,7 +53,7 @@ pub struct FoundPath {
     pub gid: u64,
 }
 
-/// What an image has at the places that were asked for. One behind a symbolic link of the image is not among them.
+/// What an image has at the wanted paths. Paths behind a symbolic link of the image are left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImageLook {
     pub found: BTreeMap<PathBuf, FoundPath>,
@@ -78,7 +78,7 @@ pub async fn look(
         return Ok(Some(ImageLook { found }));
     }
     let made = make(docker.clone(), id, project_id.to_owned());
-    // Should nobody wait for it any more, it removes what it makes.
+    // If the caller drops the future, the task still removes the container.
     let made = tokio::spawn(made).await.map_err(|e| internal(&e))?;
     let container = match made {
         Ok(container) => container,
@@ -92,7 +92,8 @@ pub async fn look(
     Ok(Some(ImageLook { found }))
 }
 
-/// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have it.
+/// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have
+/// it.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
@@ -102,7 +103,7 @@ pub async fn triggers(docker: &Docker, reference: &str) -> Result<Option<Vec<Str
     Ok(image.map(|image| on_build(image).unwrap_or_default()))
 }
 
-/// Removes what a killed devk of this user left of its looks. Only whoever holds the project may do that.
+/// Removes the containers that a killed devk of this user left. The caller holds the project's lock.
 ///
 /// # Errors
 /// [`crate::error::Code::DockerRequest`] if the Engine refuses.
@@ -145,7 +146,7 @@ async fn make(docker: Docker, image: String, project_id: String) -> Result<Unsta
     let labels = labels(&project_id).map(|(label, value)| (label.to_owned(), value));
     let body = ContainerCreateBody {
         image: Some(image),
-        // An image that says no command makes no container.
+        // Docker creates no container of an image without a command.
         cmd: Some(vec!["none".to_owned()]),
         labels: Some(labels.into()),
         ..ContainerCreateBody::default()
@@ -165,11 +166,11 @@ async fn remove(docker: &Docker, id: &str) {
         .force(true)
         .v(true)
         .build();
-    // If it stays, the next session or `devk down` finds it.
+    // If the container stays, the next session or `devk down` removes it.
     let _ = docker.remove_container(id, Some(options)).await;
 }
 
-/// A container that is never started. Dropping it removes it.
+/// A container that is never started. Dropping the value removes the container.
 struct Unstarted {
     docker: Docker,
     id: String,
@@ -190,7 +191,7 @@ impl Unstarted {
         let mut found = BTreeMap::new();
         let mut reading = FuturesUnordered::new();
         loop {
-            while reading.len() < AT_ONCE
+            while reading.len() < MAX_CONCURRENT_ARCHIVES
                 && let Some(path) = next.pop_first()
             {
                 reading.push(self.part(path, wanted.clone()));
@@ -206,7 +207,7 @@ impl Unstarted {
         }
     }
 
-    /// Reads one path and all below it. What Docker does not give is not there.
+    /// Reads one path and all below it. A path that Docker does not return does not exist.
     async fn part(
         &self,
         path: PathBuf,
@@ -216,7 +217,7 @@ impl Unstarted {
             .path(&path.to_string_lossy())
             .build();
         let mut stream = self.docker.download_from_container(&self.id, Some(options));
-        let (to, blocks) = mpsc::channel(BLOCKS_AHEAD);
+        let (to, blocks) = mpsc::channel(MAX_QUEUED_BLOCKS);
         let reading = tokio::task::spawn_blocking(move || {
             let mut part = Part::default();
             let blocks = Blocks {
@@ -232,7 +233,7 @@ impl Unstarted {
         let mut ended = Ok(());
         while let Some(block) = stream.next().await {
             let goes_on = match block {
-                // Else nobody reads any more.
+                // Otherwise the reader is gone.
                 Ok(block) => to.send(block).await.is_ok(),
                 Err(DockerError::DockerResponseServerError { .. }) => false,
                 Err(error) => {
@@ -274,7 +275,7 @@ impl Part {
             let path = joined(parent, &entry.path()?);
             if !wanted.contains(&path) {
                 unwanted += entry.size();
-                if unwanted > MOST_UNWANTED {
+                if unwanted > MAX_UNWANTED_BYTES {
                     return Ok(true);
                 }
                 continue;
@@ -316,7 +317,7 @@ fn joined(parent: &Path, name: &Path) -> PathBuf {
     parent.join(normal.collect::<PathBuf>())
 }
 
-/// What to ask for first: the first step below each folder, so that what else is in the folder is not read.
+/// The paths to ask for first: one level below each folder, so that unwanted content of the folder is not read.
 fn tops(places: &Places) -> BTreeSet<PathBuf> {
     let firsts = places
         .roots
@@ -428,7 +429,7 @@ mod tests {
 
     #[test]
     fn a_folder_with_much_else_in_it_is_read_in_parts() {
-        let (names, unread, _) = read(&archive(MOST_UNWANTED + 1));
+        let (names, unread, _) = read(&archive(MAX_UNWANTED_BYTES + 1));
         assert_eq!((names.len(), unread), (4, true));
     }
 

@@ -31,7 +31,7 @@ const PROJECT_LABEL: &str = "dev.devk.project";
 /// Says whose devk built an image.
 const USER_LABEL: &str = "dev.devk.user";
 
-/// This user, as [`USER_LABEL`] says it.
+/// This user, as the value of [`USER_LABEL`].
 fn own_user() -> String {
     rustix::process::getuid().as_raw().to_string()
 }

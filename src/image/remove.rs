@@ -1,5 +1,5 @@
-//! Taking away what devk built: the tags of one project, and no image of anybody else. Another user of the machine
-//! may have a project of the same name.
+//! Removes the images that devk built for one project, and no image of another user, who may have a project of the same
+//! name on this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,7 +121,7 @@ pub async fn built(docker: &Docker, project_id: &str) -> Result<Vec<BuiltTag>> {
     Ok(of_project(tags, project_id))
 }
 
-/// One that does not say who built it comes from a devk that did not note that.
+/// An image without a user was built by an older devk.
 fn is_of_another(image: &ImageSummary, user: &str) -> bool {
     image
         .labels

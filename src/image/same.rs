@@ -1,5 +1,5 @@
-//! Contents whose build gave an image that was there before. A file that no COPY takes changes the content hash and not the
-//! image: it keeps the reference that it has, and so its pods.
+//! Contents whose build gave an image that existed before. A file that no COPY takes changes the content hash but not
+//! the image: the image keeps its reference, so its pods stay.
 
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use crate::docker::request_failed;
 use crate::error::{Result, internal};
 use crate::paths::write_atomic;
 
-/// The contents that are remembered, those built last.
-const KEPT: usize = 200;
+/// The contents that the file holds, those built last.
+const MAX_CONTENTS: usize = 200;
 
 /// A content, by the tag that names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ struct Content {
     id: String,
 }
 
-/// What a project's builds have shown.
+/// The record of contents whose builds gave the same image, one for each project.
 #[derive(Debug, Clone)]
 pub struct SameImages {
     file: PathBuf,
@@ -39,7 +39,7 @@ impl SameImages {
         }
     }
 
-    /// The image that the build of this content has given, and its ID in Docker, whether it is still there or not.
+    /// The image that the build of this content gave, and its ID in Docker; the image may be gone.
     pub fn before(&self, content: &ImageRef) -> Option<(ImageRef, String)> {
         let known = self
             .contents()
@@ -52,12 +52,12 @@ impl SameImages {
         Some((before, known.id))
     }
 
-    /// Looks whether what has just been built was there before, by another tag. That one is the answer then: the new
-    /// tag is taken away, and noted to mean the same.
+    /// Returns the earlier reference of an image that was just built, if the image existed before by another tag. Then
+    /// the new tag is removed, and noted as a name of the same image.
     ///
     /// # Errors
     /// [`crate::error::Code::DockerRequest`], [`crate::error::Code::StateIo`].
-    pub async fn keep(
+    pub async fn reuse(
         &self,
         docker: &Docker,
         built: &ImageRef,
@@ -81,7 +81,7 @@ impl SameImages {
         Ok(Some(before))
     }
 
-    /// A file that is missing or broken is no knowledge: what is not known is built.
+    /// A missing or broken file counts as empty: unknown contents are built.
     fn contents(&self) -> Vec<Content> {
         let text = std::fs::read(&self.file).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
@@ -91,7 +91,7 @@ impl SameImages {
         let mut contents = self.contents();
         contents.retain(|known| (&known.repository, &known.tag) != (&new.repository, &new.tag));
         contents.push(new);
-        let forgotten = contents.len().saturating_sub(KEPT);
+        let forgotten = contents.len().saturating_sub(MAX_CONTENTS);
         let text = serde_json::to_vec(&contents[forgotten..]).map_err(|e| internal(&e))?;
         write_atomic(&self.file, &text, 0o644)
     }
@@ -146,7 +146,7 @@ mod tests {
         same.note(content("2", "1")).unwrap();
         assert_eq!(before("api", "2").unwrap(), "devk.local/shop/api:1");
         assert_eq!(before("web", "2"), None, "of another image");
-        for tag in 0..KEPT {
+        for tag in 0..MAX_CONTENTS {
             same.note(content(&format!("n{tag}"), "1")).unwrap();
         }
         assert_eq!(before("api", "2"), None);

@@ -7,7 +7,7 @@ use bollard::moby::buildkit::v1::{StatusResponse, Vertex};
 use crate::dockerfile::{Instruction, instructions};
 
 /// A failing instruction is shown with this many of its last lines.
-const KEPT_LINES: usize = 30;
+const MAX_EVIDENCE_LINES: usize = 30;
 
 /// The state of one build, fed with BuildKit's status messages.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) struct Failed {
 }
 
 impl BuildTrace {
-    /// Takes in a message; returns what is worth showing as the step that runs now.
+    /// Takes in a message; returns the text to show for the instruction that runs now.
     pub(super) fn absorb(&mut self, status: &StatusResponse) -> Option<String> {
         for log in &status.logs {
             self.logs
@@ -73,7 +73,7 @@ fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The last lines of what one instruction printed; chunks may end inside of a line.
+/// The last lines that one instruction printed; chunks may end inside of a line.
 #[derive(Debug, Default)]
 struct Log {
     complete: VecDeque<String>,
@@ -86,7 +86,7 @@ impl Log {
         while let Some(end) = self.open.find('\n') {
             let line: String = self.open.drain(..=end).collect();
             self.complete.push_back(shown(&line));
-            if self.complete.len() > KEPT_LINES {
+            if self.complete.len() > MAX_EVIDENCE_LINES {
                 self.complete.pop_front();
             }
         }
@@ -98,14 +98,14 @@ impl Log {
     }
 }
 
-/// What a terminal would show of a line that was overwritten by carriage returns.
+/// The text that a terminal shows of a line with carriage returns.
 fn shown(line: &str) -> String {
     let line = line.trim_end_matches(['\n', '\r']);
     line.rsplit('\r').next().unwrap_or(line).to_owned()
 }
 
-/// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` stands for: the first
-/// instruction with the same words. None for vertices that no instruction stands for.
+/// The line of the Dockerfile that BuildKit's vertex `[stage 3/5] RUN npm ci` belongs to: the first
+/// instruction with the same words. None for vertices without an instruction.
 pub(super) fn line_of(vertex: &str, dockerfile: &str) -> Option<u32> {
     let name = vertex
         .strip_prefix('[')
@@ -191,7 +191,7 @@ mod tests {
         let mut all = Log::default();
         (0..1000).for_each(|n| all.push(&format!("line {n}\n")));
         all.push("10%\r50%\r100%\n");
-        assert_eq!(all.lines().len(), KEPT_LINES);
+        assert_eq!(all.lines().len(), MAX_EVIDENCE_LINES);
         assert_eq!(all.lines().last().unwrap(), "100%");
     }
 

@@ -15,9 +15,9 @@ use crate::config::ImageConfig;
 use crate::error::{Code, Error, Result};
 
 /// Bytes that travel from the tar writer to the socket at once.
-const BLOCK: usize = 128 * 1024;
+const BLOCK_BYTES: usize = 128 * 1024;
 /// Blocks that may wait for the socket.
-const BLOCKS_AHEAD: usize = 4;
+const MAX_QUEUED_BLOCKS: usize = 4;
 
 /// A context on its way to the Engine.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ pub(super) fn upload(
     args: &BTreeMap<String, String>,
     expected_tag: &str,
 ) -> Upload {
-    let (blocks, received) = mpsc::channel(BLOCKS_AHEAD);
+    let (blocks, received) = mpsc::channel(MAX_QUEUED_BLOCKS);
     let (failed, failure) = oneshot::channel();
     let sent = Arc::new(AtomicU64::new(0));
     let image = image.clone();
@@ -61,17 +61,17 @@ pub(super) fn upload(
     let expected = expected_tag.to_owned();
     let writer = BlockWriter {
         blocks: blocks.clone(),
-        buffer: BytesMut::with_capacity(BLOCK),
+        buffer: BytesMut::with_capacity(BLOCK_BYTES),
         sent: sent.clone(),
     };
     tokio::task::spawn_blocking(move || {
         if let Err(error) = write_tar(&image, &args, &expected, writer) {
-            // The Engine hung up, or the build was dropped: that has its own error, or needs none.
+            // The Engine hung up, which has its own error, or the build was dropped, which needs none.
             if blocks.is_closed() {
                 return;
             }
             let message = error.message.clone();
-            // The cause is left first, so that whoever sees the broken stream finds it.
+            // The cause is stored first, so that the reader of the broken stream finds it.
             let _ = failed.send(error);
             let _ = blocks.blocking_send(Err(io::Error::other(message)));
         }
@@ -206,9 +206,9 @@ impl BlockWriter {
 
 impl Write for BlockWriter {
     fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        let taken = data.len().min(BLOCK - self.buffer.len());
+        let taken = data.len().min(BLOCK_BYTES - self.buffer.len());
         self.buffer.extend_from_slice(&data[..taken]);
-        if self.buffer.len() == BLOCK {
+        if self.buffer.len() == BLOCK_BYTES {
             self.send()?;
         }
         Ok(taken)
@@ -241,7 +241,7 @@ mod tests {
     async fn the_tar_is_the_same_each_time_and_holds_what_was_listed() {
         let dir = tempfile::tempdir().unwrap();
         let long = format!("{}/{}", "d".repeat(120), "f".repeat(120));
-        let large = "x".repeat(3 * BLOCK + 1);
+        let large = "x".repeat(3 * BLOCK_BYTES + 1);
         write(
             dir.path(),
             &[("Dockerfile", "FROM x"), (&long, "deep"), ("large", &large)],
@@ -307,7 +307,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         write(
             dir.path(),
-            &[("Dockerfile", "FROM x"), ("large", &"x".repeat(20 * BLOCK))],
+            &[
+                ("Dockerfile", "FROM x"),
+                ("large", &"x".repeat(20 * BLOCK_BYTES)),
+            ],
         );
         let (stream, mut state) = upload(&image(dir.path()), &BTreeMap::new(), "any").split();
         let mut stream = Box::pin(stream);

@@ -1,5 +1,5 @@
-//! What bridge mode changes in observing: the charts are rendered with Compose's database in the place of
-//! their own, and forwards to what is then missing are left out.
+//! Bridge mode in `observe`: the charts are rendered with Compose's database instead of their own, and forwards to
+//! Services that are missing then are left out.
 
 use super::charts::Charts;
 use super::requests::{self, RequestedForward, services};
@@ -20,7 +20,7 @@ use crate::release::manifest::Rendered;
 type Draft = Vec<(String, Rendered)>;
 
 /// The charts with the bridge in them, if the cluster is to have one, and their draft. `compose` is None
-/// where its files have a problem, which is told: then there is nothing to bridge to.
+/// where its files have a problem, which is reported: then there is nothing to bridge to.
 pub(super) async fn draft<'a>(
     mut charts: Charts<'a>,
     compose: Option<&Option<Compose>>,
@@ -91,7 +91,7 @@ pub(super) async fn wanted(
     }
 }
 
-/// What `${forward.…}` may name: the forwards, and Compose's database for those that it stands for.
+/// What `${forward.…}` may name: the forwards, and Compose's database for the forwards that it replaces.
 pub(super) fn rows(
     charts: &Charts<'_>,
     forwards: &[ForwardFact],

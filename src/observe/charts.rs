@@ -13,7 +13,7 @@ use crate::ports::Forward;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::secrets::Secrets;
-use crate::release::{Given, Prepared, check, prepare, render};
+use crate::release::{Prepared, ValuesContext, check, prepare, render};
 use crate::variables::Variables;
 
 /// A release, ready to install.
@@ -135,7 +135,7 @@ impl<'a> Charts<'a> {
             let decided = bridge
                 .map(|bridge| bridge.values(&self.project.id))
                 .unwrap_or_default();
-            let given = Given {
+            let given = ValuesContext {
                 images,
                 resolve,
                 decided: &decided,

@@ -1,8 +1,8 @@
-//! What the cluster is to the project.
+//! The state of the cluster, as a fact of the plan.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::cluster::{Access, Handle, Node, State, namespace};
+use crate::cluster::{Access, ManagedCluster, Node, State, namespace};
 use crate::config::Project;
 use crate::error::{Code, Errors, Result};
 use crate::owner::Owner;
@@ -14,7 +14,7 @@ pub(super) type Nodes = Option<Vec<Node>>;
 pub(super) type ObservedCluster = (ClusterFact, Option<Access>, Nodes);
 
 pub(super) async fn cluster(
-    handle: &Handle,
+    handle: &ManagedCluster,
     project: &Project,
     owner: &Owner,
 ) -> Result<ObservedCluster, Errors> {
@@ -22,11 +22,11 @@ pub(super) async fn cluster(
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 let home = namespace::find_own(&access.client, &project.id, owner).await?;
-                let (fact, access) = lived_in(home.as_ref(), access);
+                let (fact, access) = in_use(home.as_ref(), access);
                 return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
-            Ok(None) if handle.is_brought() => {
+            Ok(None) if handle.is_existing() => {
                 namespace::find_own(&handle.reader().await?, &project.id, owner).await?;
                 return Ok((
                     ClusterFact::Foreign,
@@ -52,10 +52,10 @@ pub(super) async fn cluster(
 }
 
 /// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing.
-fn lived_in(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
+fn in_use(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
     match home {
-        Some(home) if namespace::is_lived_in(home) => (ClusterFact::Ready, Some(access)),
-        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Vacant, None),
-        _ => (ClusterFact::Vacant, Some(access)),
+        Some(home) if namespace::is_in_use(home) => (ClusterFact::Ready, Some(access)),
+        Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Unclaimed, None),
+        _ => (ClusterFact::Unclaimed, Some(access)),
     }
 }

@@ -1,5 +1,5 @@
-//! The images of a project: what those that devk builds are made of, and which of all that the charts use are where
-//! they have to be.
+//! The images of a project: the content hashes of those that devk builds, and for every image that the charts use
+//! whether Docker and the nodes have it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct BuiltImage {
     pub manifest: Arc<ContextManifest>,
 }
 
-/// What is known of a project's images before their contents are looked at.
+/// The project's images before their contents are hashed.
 pub(super) struct Known<'a> {
     pub engine: &'a Engine,
     pub nodes: &'a [Node],
@@ -86,7 +86,7 @@ impl Known<'_> {
         Ok(image)
     }
 
-    /// Docker has it, by this ID, or every node has what Docker has forgotten: it need not be built.
+    /// Whether the image need not be built: Docker has it, by this ID, or every node has it.
     async fn is_there(&self, target: &ImageRef, id: Option<&str>) -> Result<bool, Error> {
         let docker = &self.engine.docker;
         let reference = target.reference();
@@ -106,7 +106,7 @@ impl Known<'_> {
 }
 
 impl BuiltImage {
-    /// It is built and synced by these instructions, wherever they stand in devk.yaml.
+    /// Whether the image is built and synced by these instructions, at whatever line of devk.yaml.
     fn is_of(&self, config: &ImageConfig, args: &BTreeMap<String, String>) -> bool {
         let moved = |sync: &Sync| match sync {
             Sync::Auto => Sync::Auto,
@@ -172,8 +172,8 @@ fn resolve_args(
     Errors::unless_empty(problems, args)
 }
 
-/// The images that the charts use and that devk has to bring: those it builds, and those that Docker
-/// has and a node lacks. Others are the node's to pull.
+/// The images that the charts use and that devk has to load: those that devk builds, and those that Docker has and a
+/// node lacks. The node pulls all other images.
 pub(super) async fn image_facts(
     engine: &Engine,
     nodes: &[Node],
@@ -221,8 +221,8 @@ pub(super) async fn image_facts(
         .collect())
 }
 
-/// Nodes that Docker cannot reach pull what they run, and nothing could pull what devk builds. Nor can devk look from
-/// them to Compose's database.
+/// Nodes that are out of Docker's reach pull their images, and no registry has the images that devk builds. From such
+/// nodes devk cannot test the connection to Compose's database either.
 pub(super) fn out_of_reach(
     charts: &Charts<'_>,
     built: &[BuiltImage],

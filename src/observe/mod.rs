@@ -20,7 +20,7 @@ pub use releases::standing;
 pub use table::Own;
 
 use crate::bridge::{Bridge, Bridging};
-use crate::cluster::{Access, Handle};
+use crate::cluster::{Access, ManagedCluster};
 use crate::compose::{Compose, Stack};
 use crate::config::Project;
 use crate::docker::{self, Engine};
@@ -30,40 +30,38 @@ use crate::image::SameImages;
 use crate::owner::Owner;
 use crate::paths::Paths;
 use crate::plan::{ClusterFact, Facts};
-use crate::ports::Taken;
+use crate::ports::OccupiedPorts;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
-use releases::{left_over, release_facts};
+use releases::{orphaned_releases, release_facts};
 
-/// What the plan is made of, and what its execution needs besides.
+/// The facts of the plan, and what its execution needs besides.
 #[derive(Debug)]
 pub struct Observed {
     pub engine: Engine,
     pub helm: Helm,
-    pub cluster: Handle,
+    pub cluster: ManagedCluster,
     /// None if the cluster has to be created, started or adopted first.
     pub access: Option<Access>,
-    /// As what is the project's is marked on the cluster.
+    /// The ownership record that marks the project's objects on the cluster.
     pub owner: Owner,
-    /// The stack beside it. None: there is no Compose file.
+    /// The Compose stack of the project. None: there is no Compose file.
     pub compose: Option<Compose>,
     pub images: Vec<BuiltImage>,
     /// In the order of devk.yaml.
     pub releases: Vec<PreparedRelease>,
-    /// To Compose's database, if the cluster is to use it.
+    /// The bridge to Compose's database, if the cluster is to use that database.
     pub bridge: Option<Bridge>,
     pub facts: Facts,
 }
 
-/// Looks at everything, in the environment of whoever asked for it; at the Compose files as they were read with the
-/// project.
+/// Observes everything, with the environment of the client that asked; the Compose files were read with the project.
 ///
 /// # Errors
-/// All problems that would keep `up` from its end, as far as they can be seen without changing
-/// anything.
+/// All problems that would make `up` fail, as far as they can be seen without changing anything.
 pub async fn observe(
     project: &Project,
     compose: Stack,
@@ -73,11 +71,11 @@ pub async fn observe(
     bridging: Bridging,
 ) -> Result<Observed, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.keep(compose);
-    let Some((engine, helm)) = problems.keep(tools(project, paths, environment).await) else {
+    let compose = problems.collect(compose);
+    let Some((engine, helm)) = problems.collect(tools(project, paths, environment).await) else {
         return Err(problems.into());
     };
-    let handle = Handle::of(&engine, &project.cluster, paths);
+    let handle = ManagedCluster::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
     let charts = Charts::new(project, paths, &helm)?;
     let taken = occupied::taken(
@@ -88,20 +86,20 @@ pub async fn observe(
     );
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
     let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
-    let taken = problems.keep(taken);
-    let cluster = problems.keep(cluster);
-    let draft = problems.keep(draft);
+    let taken = problems.collect(taken);
+    let cluster = problems.collect(cluster);
+    let draft = problems.collect(draft);
     let (Some(taken), Some((cluster, access, nodes)), Some((charts, draft)), []) =
         (taken, cluster, draft, &problems.0[..])
     else {
-        // What is wrong with the images is seen without the ports, too.
+        // Problems of images are found without the ports, too.
         let known = Known {
             engine: &engine,
             nodes: &[],
             unchanged: &[],
             same: SameImages::of(&paths.project(&project.id)),
         };
-        problems.keep(known.images(project, &stand_in_forwards(project)).await);
+        problems.collect(known.images(project, &stand_in_forwards(project)).await);
         return Err(problems.into());
     };
     let seen = FirstLook {
@@ -131,13 +129,13 @@ pub async fn observe(
     })
 }
 
-/// What was looked at first, and what the rest follows from.
+/// The facts that are gathered first; the others depend on them.
 struct FirstLook<'a> {
     engine: &'a Engine,
     charts: &'a Charts<'a>,
     own: &'a Own,
     draft: Vec<(String, Rendered)>,
-    taken: Taken,
+    taken: OccupiedPorts,
     cluster: ClusterFact,
     access: Option<&'a Access>,
     nodes: Nodes,
@@ -165,7 +163,7 @@ impl FirstLook<'_> {
         let images = known.images(project, &rows).await?;
         let targets: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let releases = charts.rendered(&rows, &targets).await?;
-        let (image_facts, release_facts, left_over) = tokio::try_join!(
+        let (image_facts, release_facts, orphaned_releases) = tokio::try_join!(
             image_facts(
                 engine,
                 self.nodes.as_deref().unwrap_or_default(),
@@ -173,7 +171,7 @@ impl FirstLook<'_> {
                 &releases
             ),
             release_facts(access, project, &releases),
-            left_over(access, project)
+            orphaned_releases(access, project)
         )?;
         let image_facts = if self.nodes.is_some() {
             image_facts
@@ -185,7 +183,7 @@ impl FirstLook<'_> {
             cluster: self.cluster,
             images: image_facts,
             releases: release_facts,
-            left_over,
+            orphaned_releases,
             left_out: bridged::left_out(charts, &absent),
             bridge: bridged::fact(charts, access).await?,
             forwards,
@@ -201,15 +199,15 @@ async fn tools(
     environment: &Environment,
 ) -> Result<(Engine, Helm), Errors> {
     let mut problems = Problems::default();
-    let engine = problems.keep(docker::connect(environment).await);
-    let helm = problems.keep(Helm::find(environment));
+    let engine = problems.collect(docker::connect(environment).await);
+    let helm = problems.collect(Helm::find(environment));
     match (engine, helm) {
         (Some(engine), Some(helm)) => Ok((engine, helm)),
         (Some(engine), None) => {
-            // Where helm is missing, so may be what makes the cluster.
+            // If helm is missing, the provider's program may be missing, too.
             let owner = Owner::of(&project.root, paths).await;
-            let handle = Handle::of(&engine, &project.cluster, paths);
-            problems.keep(cluster(&handle, project, &owner).await);
+            let handle = ManagedCluster::of(&engine, &project.cluster, paths);
+            problems.collect(cluster(&handle, project, &owner).await);
             Err(problems.into())
         }
         (None, _) => Err(problems.into()),

@@ -1,12 +1,12 @@
-//! Which host ports are taken before anybody listens: those of Compose files, containers and other
-//! projects. Listeners are looked at where a port is placed.
+//! Host ports that are reserved whether or not a program listens on them: those of Compose files, containers and other
+//! projects. `ports::allocate` looks at listeners.
 
 use crate::compose::{Compose, Port, Service};
 use crate::config::Project;
 use crate::docker::{self, Engine, PublishedPort, host_ports};
 use crate::error::{Errors, Result};
 use crate::paths::Paths;
-use crate::ports::{Leases, Lessee, Taken};
+use crate::ports::{Leases, Lessee, OccupiedPorts};
 
 /// What Compose files, containers (those of `engine`, if there is one) and other projects take, the most
 /// telling holder of a port first.
@@ -15,8 +15,8 @@ pub(super) async fn taken(
     paths: &Paths,
     compose: Option<&Compose>,
     engine: Option<&Engine>,
-) -> Result<Taken, Errors> {
-    let mut taken = Taken::default();
+) -> Result<OccupiedPorts, Errors> {
+    let mut taken = OccupiedPorts::default();
     if let Some(compose) = compose {
         add_compose(&mut taken, compose);
     }
@@ -37,7 +37,7 @@ pub(super) async fn taken(
 
 /// Every TCP port that a service publishes. Services that a profile keeps out are started one day, too;
 /// active ones are named first.
-fn add_compose(taken: &mut Taken, compose: &Compose) {
+fn add_compose(taken: &mut OccupiedPorts, compose: &Compose) {
     let (active, inactive): (Vec<_>, Vec<_>) = compose
         .services
         .values()
@@ -134,7 +134,7 @@ mod tests {
             .into_iter()
             .map(|service| (service.name.clone(), service))
             .collect();
-        let mut taken = Taken::default();
+        let mut taken = OccupiedPorts::default();
         add_compose(
             &mut taken,
             &Compose {

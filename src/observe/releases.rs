@@ -1,11 +1,11 @@
-//! What the cluster holds of the releases.
+//! The releases as they are installed in the cluster.
 
 use super::charts::PreparedRelease;
 use crate::cluster::Access;
 use crate::config::Project;
 use crate::error::{Errors, Result, on_cluster};
 use crate::plan::{LeftOut, ReleaseFact};
-use crate::release::{by_hand, installed};
+use crate::release::{drift, installed};
 
 pub(super) async fn release_facts(
     access: Option<&Access>,
@@ -19,7 +19,7 @@ pub(super) async fn release_facts(
             .into_iter()
             .map(|used| used.image)
             .collect();
-        let (installed, by_hand) = match access {
+        let (installed, drift) = match access {
             Some(access) => standing(access, project, release).await?,
             None => (false, vec![]),
         };
@@ -27,13 +27,13 @@ pub(super) async fn release_facts(
             name: release.prepared.name.clone(),
             uses,
             installed,
-            by_hand,
+            drift,
         })
     });
     futures::future::try_join_all(standing).await
 }
 
-/// Whether the cluster holds exactly this release, put there by devk, and what of it somebody changed by hand.
+/// Whether the cluster holds exactly this release, installed by devk, and the drift of the release.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
@@ -48,21 +48,21 @@ pub async fn standing(
     if !found.is_some_and(|found| found.is_current(&prepared.inputs)) {
         return Ok((false, vec![]));
     }
-    let changed = by_hand::by_hand(client, &project.id, &release.rendered).await?;
+    let changed = drift::detect(client, &project.id, &release.rendered).await?;
     // An upgrade leaves alone what the chart says nothing of.
-    let mends = changed.iter().any(|changed| changed.mends);
+    let is_reverted = changed.iter().any(|changed| changed.reverted_by_upgrade);
     Ok((
-        !mends,
+        !is_reverted,
         changed
             .into_iter()
-            .filter(|changed| changed.mends == mends)
+            .filter(|changed| changed.reverted_by_upgrade == is_reverted)
             .map(|changed| changed.what)
             .collect(),
     ))
 }
 
 /// Releases that devk.yaml does not name any more. Their volumes may hold data: whether they go is for the user to say.
-pub(super) async fn left_over(
+pub(super) async fn orphaned_releases(
     access: Option<&Access>,
     project: &Project,
 ) -> Result<Vec<LeftOut>, Errors> {
@@ -74,11 +74,11 @@ pub(super) async fn left_over(
         LeftOut {
             name,
             why: format!(
-                "devk.yaml does not name it any more, and it runs on; to remove it: {remove}"
+                "devk.yaml does not name this release any more, and the release keeps running; to remove it: {remove}"
             ),
         }
     };
-    Ok(installed::left_over(&access.client, project)
+    Ok(installed::orphaned_releases(&access.client, project)
         .await?
         .into_iter()
         .map(told)

@@ -17,7 +17,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Problems};
 use crate::paths::Paths;
 use crate::plan::{ForwardFact, Skipped};
-use crate::ports::{self, Forward, Leases, Lessee, Taken};
+use crate::ports::{self, Forward, Leases, Lessee, OccupiedPorts};
 use crate::release::helm::Helm;
 
 /// The table and what it was made from.
@@ -61,8 +61,8 @@ pub async fn table(
     switch: Switch,
 ) -> Result<Table, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.keep(compose::of_project(project, environment));
-    let helm = problems.keep(Helm::find(environment));
+    let compose = problems.collect(compose::of_project(project, environment));
+    let helm = problems.collect(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
         return Err(problems.into());
     };
@@ -111,12 +111,12 @@ pub(super) async fn forwards(
     project: &Project,
     paths: &Paths,
     wanted: &[RequestedForward],
-    taken: Taken,
+    taken: OccupiedPorts,
     own: &Own,
 ) -> Result<Vec<ForwardFact>, Errors> {
     let requests: Vec<_> = wanted.iter().map(|w| w.request.clone()).collect();
     let lease = Leases::open(&paths.state).of(&Lessee::from(project))?;
-    let forwards = ports::place(&requests, taken, &lease, &own.ports).await?;
+    let forwards = ports::allocate(&requests, taken, &lease, &own.ports).await?;
     Ok(forwards
         .into_iter()
         .filter_map(|forward| fact(forward, wanted))

@@ -1,10 +1,10 @@
-//! What the plan depends on.
+//! The facts that the plan depends on.
 
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Forward;
 
-/// What the cluster is like.
+/// The state of the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClusterFact {
     Absent,
@@ -14,24 +14,24 @@ pub enum ClusterFact {
     Foreign,
     /// Its nodes run, and its API server does not answer yet.
     Silent,
-    /// It runs, and to other projects nobody of this one lives on it: they may stop or remove it.
-    Vacant,
+    /// It runs, but this project has no active namespace there, so another project's `down` may stop or remove it.
+    Unclaimed,
     Ready,
 }
 
 /// One image that a chart uses.
 #[derive(Debug, Clone)]
 pub struct ImageFact {
-    /// The name in devk.yaml; None for an image of somebody else's that Docker happens to have.
+    /// The name in devk.yaml; None for an image that devk does not build and that Docker happens to have.
     pub built_as: Option<String>,
     pub reference: String,
     pub in_docker: bool,
-    /// Every node has it. False if the nodes cannot be asked.
+    /// Every node has the image. False if the nodes cannot be asked.
     pub on_nodes: bool,
 }
 
 impl ImageFact {
-    /// `name@sha256:…`. Docker saves such an image without a name, and in its own form: what a node makes of that has
+    /// `name@sha256:…`. Docker saves such an image without a name and in another format, so the imported image has
     /// another digest.
     pub(super) fn is_pinned(&self) -> bool {
         self.reference.contains('@')
@@ -46,8 +46,9 @@ pub struct ReleaseFact {
     pub uses: Vec<String>,
     /// The cluster holds exactly this release. False if the cluster cannot be asked.
     pub installed: bool,
-    /// What of it somebody changed by hand: the reason why it is not so, or what an upgrade would leave alone.
-    pub by_hand: Vec<String>,
+    /// Fields and objects of the release that were changed by hand, in words. If `installed` is false, an upgrade
+    /// restores them; otherwise an upgrade would leave them alone.
+    pub drift: Vec<String>,
 }
 
 /// A forward and the release that renders its Service.
@@ -60,7 +61,7 @@ pub struct ForwardFact {
 }
 
 impl ForwardFact {
-    /// Both have one name, stand on the same host port and lead to the same Service port.
+    /// Both have the same name, host port and Service port.
     pub fn leads_as(&self, other: &Self) -> bool {
         let lead = |fact: &Self| {
             let forward = fact.forward.clone();
@@ -77,24 +78,25 @@ impl ForwardFact {
     }
 }
 
-/// What becomes of the bridge to Compose's database.
+/// Whether the bridge to Compose's database is to be made or removed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum BridgeFact {
-    /// There is none, and was none.
+    /// There is no bridge, and there was none.
     #[default]
     None,
     Wanted {
         /// The release that uses it.
         release: String,
         database: String,
-        /// The database is there and whole.
+        /// The database exists with all its extensions.
         made: bool,
     },
-    /// There was one, and there is to be none.
+    /// There was a bridge, and it is to be removed.
     Leaving,
 }
 
-/// What is not as devk.yaml lets expect, such as a forward that is not opened, and why.
+/// Something that devk.yaml asks for and that devk deliberately does not do, such as opening a forward, with the
+/// reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub name: String,
@@ -119,8 +121,8 @@ pub struct Facts {
     pub images: Vec<ImageFact>,
     /// In the order of devk.yaml.
     pub releases: Vec<ReleaseFact>,
-    /// Releases that were devk's and are not named any more.
-    pub left_over: Vec<LeftOut>,
+    /// Releases that devk installed and that devk.yaml does not name any more.
+    pub orphaned_releases: Vec<LeftOut>,
     pub forwards: Vec<ForwardFact>,
     pub left_out: Vec<LeftOut>,
     pub bridge: BridgeFact,

@@ -40,7 +40,7 @@ pub struct PlannedStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Plan {
     pub version: u32,
-    /// Every step stands behind those it needs.
+    /// Every step follows the steps that it needs.
     pub steps: Vec<PlannedStep>,
 }
 
@@ -66,7 +66,7 @@ impl Plan {
         steps.extend(facts.releases.iter().map(ready));
         steps.extend(facts.forwards.iter().map(open));
         steps.extend(facts.left_out.iter().map(left_out));
-        steps.extend(facts.left_over.iter().map(left_over));
+        steps.extend(facts.orphaned_releases.iter().map(orphaned_release));
         steps.extend(unbridge(facts));
         Self { version: 1, steps }
     }
@@ -80,8 +80,8 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Stopped => format!("cluster `{name}` is stopped"),
         ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
         ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
-        ClusterFact::Vacant => {
-            format!("cluster `{name}` runs, and nothing of this project does there")
+        ClusterFact::Unclaimed => {
+            format!("cluster `{name}` runs, and no workload of this project runs there")
         }
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };
@@ -126,7 +126,7 @@ fn load(image: &ImageFact) -> PlannedStep {
 
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
-    // Releases stand in the order in which they need each other.
+    // Releases are listed in the order in which they need each other.
     needs.extend(
         at.checked_sub(1)
             .map(|before| apply_id(&facts.releases[before].name)),
@@ -155,7 +155,7 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
 
 fn apply_why(release: &ReleaseFact) -> String {
     const UNCHANGED: &str = "chart, values and images are unchanged";
-    match (release.installed, &release.by_hand[..]) {
+    match (release.installed, &release.drift[..]) {
         (true, []) => UNCHANGED.to_owned(),
         (true, left) => format!(
             "{UNCHANGED}; changed by hand, where the chart says nothing: {}",
@@ -177,7 +177,7 @@ fn some(texts: &[String]) -> String {
     first.join("; ") + &more
 }
 
-fn left_over(LeftOut { name, why }: &LeftOut) -> PlannedStep {
+fn orphaned_release(LeftOut { name, why }: &LeftOut) -> PlannedStep {
     step(
         format!("release.left/{name}"),
         vec![],
@@ -253,7 +253,7 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
         BRIDGE_SERVICE.to_owned(),
     ];
     let lead = "pods find Compose's server by devk's Service".to_owned();
-    let probe = "what pods will do is tried first".to_owned();
+    let probe = "devk connects first as the pods will".to_owned();
     vec![
         step(
             BRIDGE_DATABASE.to_owned(),
@@ -279,7 +279,7 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
     ]
 }
 
-/// The way back, when every release does without the bridge.
+/// The removal of the bridge, once no release uses it.
 fn unbridge(facts: &Facts) -> Option<PlannedStep> {
     let needs = facts
         .releases
@@ -349,7 +349,7 @@ mod tests {
             name: name.to_owned(),
             uses: uses.iter().map(ToString::to_string).collect(),
             installed: false,
-            by_hand: vec![],
+            drift: vec![],
         };
         Facts {
             cluster_name: "devk".into(),
@@ -359,7 +359,7 @@ mod tests {
                 release("infra", &["redis:7"]),
                 release("shop", &["devk.local/shop/api:1"]),
             ],
-            left_over: vec![],
+            orphaned_releases: vec![],
             forwards: vec![],
             left_out: vec![],
             bridge: BridgeFact::None,
@@ -392,13 +392,13 @@ mod tests {
 
     #[test]
     fn what_was_changed_by_hand_is_named() {
-        let why = |installed, by_hand: &[&str]| {
-            let by_hand = by_hand.iter().map(ToString::to_string).collect();
+        let why = |installed, drift: &[&str]| {
+            let drift = drift.iter().map(ToString::to_string).collect();
             apply_why(&ReleaseFact {
                 name: "shop".into(),
                 uses: vec![],
                 installed,
-                by_hand,
+                drift,
             })
         };
         assert_eq!(
@@ -540,7 +540,7 @@ mod tests {
     #[test]
     fn a_project_moves_into_a_cluster_that_runs_before_its_images_come() {
         let plan = Plan::of(&Facts {
-            cluster: ClusterFact::Vacant,
+            cluster: ClusterFact::Unclaimed,
             ..facts()
         });
         assert_eq!(

@@ -18,11 +18,11 @@ pub const STEPS: &[(&str, &str)] = &[
     ),
     (
         "bridge.service/NAME",
-        "lead devk's Service to Compose's server, or to the relay that carries connections there",
+        "make Compose's server, or the relay to that server, the backend of devk's Service",
     ),
     (
         "bridge.probe/NAME",
-        "go the way of a pod from every node: address, port, login, database",
+        "connect to the database from every node as a pod would: address, port, login, database",
     ),
     (
         "bridge.record",
@@ -42,7 +42,7 @@ pub const STEPS: &[(&str, &str)] = &[
     ),
     (
         "forward.open/NAME",
-        "wait until a Ready pod stands behind a forward; its port is held from the start",
+        "wait until the Service of a forward has a Ready pod; the port is held from the start",
     ),
     (
         "forward.connect/NAME",
@@ -54,15 +54,15 @@ pub const STEPS: &[(&str, &str)] = &[
     ),
     (
         "sync.covered/NAME",
-        "a saved file of an image is not the image's in a container: the pod mounts something over it, and nothing is written there",
+        "a saved file is not written into a container, because the pod mounts something over its path",
     ),
     (
         "change/NAME",
-        "bring a change live that sync cannot serve: an image is built anew, or `plan`: a new plan is made; several are joined by `+`",
+        "bring a change live that sync cannot serve: the image NAME is built again, or for `plan` a new plan is made; several names are joined by `+`",
     ),
     (
         "session.events",
-        "tell a client of the steps; reported only to one that read too slowly and missed some of it",
+        "report the steps to a client; printed only by a client that read too slowly and missed some of the steps",
     ),
     (
         "bridge.remove/NAME",

@@ -1,8 +1,9 @@
-//! Leases: which ports a project was given, so that an address once shown stays. One file for the
-//! whole machine, since two projects must not be given the same port.
+//! Leases: the record of the ports of each project, so that an address once shown stays. One file for the whole
+//! machine, since two projects must not get the same port.
 //!
 //! Invariants: the file is read and replaced under the lock of `leases.lock` beside it, and a crash leaves the old or
-//! the new file (paths::write_atomic). One project at a time opens listeners and leases their ports ([`Leases::opening`]).
+//! the new file (paths::write_atomic). One project at a time opens listeners and leases their ports
+//! ([`Leases::opening`]).
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -16,7 +17,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, is_gone, refused, write_atomic};
 use crate::shell::quote;
 
-/// The layout of the file; one of another number is not read.
+/// The version of the file's layout; devk reads no other version.
 const VERSION: u32 = 1;
 
 /// Who leases: a project id is unique within one repository only, the folder on the whole machine.
@@ -37,7 +38,7 @@ impl From<&Project> for Lessee {
     }
 }
 
-/// The machine's leases, `<state>/leases.json`. Every method reads the file anew.
+/// The machine's leases, `<state>/leases.json`. Every method reads the file again.
 #[derive(Debug, Clone)]
 pub struct Leases {
     file: PathBuf,
@@ -56,7 +57,7 @@ struct Lease {
     ports: Vec<Leased>,
 }
 
-/// What every version of the file has.
+/// The field that every version of the file has.
 #[derive(Deserialize)]
 struct Versioned {
     version: u32,
@@ -70,7 +71,7 @@ impl Leases {
         }
     }
 
-    /// What this project was given before.
+    /// The ports that this project got before.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -83,7 +84,8 @@ impl Leases {
         Ok(mine.map(|lease| lease.ports).unwrap_or_default())
     }
 
-    /// What all other projects hold: port → "project `foo` in `/src/foo`". Projects whose folder is gone hold nothing.
+    /// The ports of all other projects: port → "project `foo` in `/src/foo`". Projects whose folder is gone hold
+    /// nothing.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -91,8 +93,8 @@ impl Leases {
         Ok(held_by_others(&self.read()?, lessee))
     }
 
-    /// Waits until no other project is between opening its listeners and leasing their ports: one that looks meanwhile
-    /// would see half a set held, and two that each opened half would both step back.
+    /// Waits until no other project is between opening its listeners and leasing their ports. Otherwise a project would
+    /// see half of the other's ports held, and two projects with half of their ports each would both give up.
     ///
     /// # Errors
     /// [`Code::StateIo`].
@@ -141,7 +143,7 @@ impl Leases {
         self.write(&store)
     }
 
-    /// Everybody who holds a lease, those whose folder is gone included.
+    /// All lessees, including those whose folder is gone.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
@@ -213,7 +215,7 @@ impl Leases {
         Error::new(Code::StateIo, format!("`{file}` is no list of port leases"))
             .evidence(cause)
             .hint(format!(
-                "rm {}    # only the memory of ports is lost, they are assigned anew",
+                "rm {}    # only the record of ports is lost; devk assigns the ports again",
                 quote(&self.file)
             ))
     }
@@ -224,7 +226,7 @@ impl Leases {
             "`{file}` was written by another devk: its layout is {version}, this devk knows {VERSION}"
         );
         Error::new(Code::StateIo, message).hint(format!(
-            "run the other devk, or rm {}    # the ports of all projects are assigned anew",
+            "run the other devk, or rm {}    # devk assigns the ports of all projects again",
             quote(&self.file)
         ))
     }
@@ -253,7 +255,7 @@ fn held_by_others(store: &Store, lessee: &Lessee) -> BTreeMap<u16, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ports::{PortRequest, Taken, assign};
+    use crate::ports::{OccupiedPorts, PortRequest, assign};
     use crate::shell::pasted;
 
     struct Machine {
@@ -281,7 +283,7 @@ mod tests {
     fn forwards(remote: u16) -> Vec<Forward> {
         assign(
             &[PortRequest::new("api", "ns", "api", remote)],
-            &Taken::default(),
+            &OccupiedPorts::default(),
             &[],
         )
         .unwrap()

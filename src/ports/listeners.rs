@@ -6,16 +6,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tokio::net::TcpSocket;
 
-use super::Taken;
+use super::OccupiedPorts;
 #[cfg(not(target_os = "linux"))]
 use crate::process::Cmd;
 
-/// A port that somebody listens on and whose holder nobody asked for, or may know.
+/// The holder of a port in use whose process is unknown.
 const SOMEBODY: &str = "another program of this machine";
 
 /// Adds every listening port to `taken`. Holders are looked up by name for `named` ports only (the
 /// look-up walks all processes); `own` ports and ports with a known holder are left alone.
-pub async fn add(taken: &mut Taken, named: &BTreeSet<u16>, own: &BTreeSet<u16>) {
+pub async fn add(taken: &mut OccupiedPorts, named: &BTreeSet<u16>, own: &BTreeSet<u16>) {
     let ports = listening().await;
     let foreign: BTreeSet<u16> = ports
         .into_iter()
@@ -58,7 +58,7 @@ fn try_bind(address: IpAddr, port: u16) -> std::io::Result<()> {
     socket.bind(SocketAddr::new(address, port))
 }
 
-/// Who listens on the port, as a message names it: "process `node` (pid 4242)".
+/// The process that listens on the port, as a message names it: "process `node` (pid 4242)".
 pub async fn holder(port: u16) -> String {
     holders(&BTreeSet::from([port]))
         .await
@@ -88,7 +88,7 @@ async fn holders(ports: &BTreeSet<u16>) -> Vec<(u16, String)> {
     }
 }
 
-/// What lsof sees: without root, the user's own processes. The bind test of [`super::place`] finds
+/// The listeners that lsof sees: without root, the user's own processes. The bind test of [`super::allocate`] finds
 /// the rest.
 #[cfg(not(target_os = "linux"))]
 async fn listening() -> BTreeSet<u16> {
@@ -330,7 +330,7 @@ mod tests {
     async fn the_holder_is_named_and_a_container_is_not_overwritten() {
         let (_listener, port) = listen("127.0.0.1");
         let (_published, container) = listen("0.0.0.0");
-        let mut taken = Taken::default();
+        let mut taken = OccupiedPorts::default();
         taken.add(container, "container `shop-db-1`");
         add(
             &mut taken,
@@ -361,7 +361,7 @@ mod tests {
     #[tokio::test]
     async fn ports_nobody_asked_for_are_taken_too_and_own_ones_are_not() {
         let ((_a, foreign), (_b, own)) = (listen("::1"), listen("127.0.0.1"));
-        let mut taken = Taken::default();
+        let mut taken = OccupiedPorts::default();
         add(&mut taken, &BTreeSet::new(), &BTreeSet::from([own])).await;
         assert_eq!(taken.holder(foreign), Some(SOMEBODY));
         assert_eq!(taken.holder(own), None);

@@ -1,7 +1,7 @@
-//! The offset table: which host port stands for which Service port.
+//! The offset table: which host port belongs to which Service port.
 //!
-//! [`table`] is pure, [`leases`] keeps what was shown once, [`listeners`] tells what this machine
-//! holds, and [`place`] puts the three together.
+//! [`table`] is pure, [`leases`] keeps the ports that were given before, [`listeners`] finds the ports in
+//! use on this machine, and [`allocate`] combines the three.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ pub mod listeners;
 pub mod table;
 
 pub use leases::{Leases, Lessee};
-pub use table::{Leased, PortRequest, Taken, assign};
+pub use table::{Leased, OccupiedPorts, PortRequest, assign};
 
 /// One row of the table (the contract of `devk ports --format json`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,13 +27,13 @@ pub struct Forward {
     pub remote: u16,
     /// The host port devk listens on.
     pub local: u16,
-    /// `http://127.0.0.1:15000`; another scheme where the Service's port tells it, such as `postgres`.
+    /// `http://127.0.0.1:15000`; another scheme where the Service's port implies one, such as `postgres`.
     pub url: String,
     /// Why `local` is not the base port + 10000, if it is not.
     pub moved: Option<String>,
 }
 
-/// Assigns a port to every request, against what `taken` holds and what listens on this machine.
+/// Assigns a port to every request. Ports in `taken` and ports in use on this machine are not assigned.
 /// `own` are the ports of this project's running session: its listeners are no obstacle.
 ///
 /// Every port of the answer was bindable a moment ago. Where the list of listeners is incomplete
@@ -41,9 +41,9 @@ pub struct Forward {
 ///
 /// # Errors
 /// Those of [`assign`].
-pub async fn place(
+pub async fn allocate(
     requests: &[PortRequest],
-    mut taken: Taken,
+    mut taken: OccupiedPorts,
     lease: &[Leased],
     own: &BTreeSet<u16>,
 ) -> Result<Vec<Forward>, Errors> {
@@ -74,7 +74,7 @@ mod tests {
         let foreign = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let port = foreign.local_addr().unwrap().port();
         let requests = [PortRequest::new("api", "shop", "api", port - table::OFFSET)];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::new())
+        let forwards = allocate(&requests, OccupiedPorts::default(), &[], &BTreeSet::new())
             .await
             .unwrap();
         assert_ne!(forwards[0].local, port);
@@ -93,11 +93,16 @@ mod tests {
             local: Some(port),
             ..PortRequest::new("api", "shop", "api", 5000)
         }];
-        let forwards = place(&requests, Taken::default(), &[], &BTreeSet::from([port]))
-            .await
-            .unwrap();
+        let forwards = allocate(
+            &requests,
+            OccupiedPorts::default(),
+            &[],
+            &BTreeSet::from([port]),
+        )
+        .await
+        .unwrap();
         assert_eq!(forwards[0].local, port);
-        let refused = place(&requests, Taken::default(), &[], &BTreeSet::new())
+        let refused = allocate(&requests, OccupiedPorts::default(), &[], &BTreeSet::new())
             .await
             .unwrap_err();
         assert_eq!(refused.0[0].code, Code::PortHeld);

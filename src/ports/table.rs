@@ -1,4 +1,4 @@
-//! The table itself: a pure function of what is wanted, what is taken, and what was leased before.
+//! The table itself: a pure function of the requested ports, the occupied ports, and the lease.
 //!
 //! Invariant: the result does not depend on the order of requests that devk.yaml does not list, and
 //! a row that has a lease keeps its port whatever is added around it.
@@ -38,9 +38,9 @@ pub struct PortRequest {
     pub port_name: String,
     /// `local:` in devk.yaml.
     pub local: Option<u16>,
-    /// devk.yaml names it: placed in the order of the slice, before all that is not listed.
+    /// devk.yaml names the request: it gets its port in the order of the slice, before all unlisted requests.
     pub listed: bool,
-    /// Where devk.yaml names it.
+    /// The place in devk.yaml.
     pub origin: Option<Origin>,
 }
 
@@ -94,7 +94,7 @@ impl PortRequest {
     }
 }
 
-/// One forward's port of before.
+/// One forward's earlier port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Leased {
     /// The forward's.
@@ -133,8 +133,8 @@ impl Leased {
     }
 }
 
-/// Each request's port of before. A lease stands for a Service port: it stays with it when the forward
-/// is renamed. Where several forwards lead to one Service port, the name tells whose it is.
+/// Each request's earlier port. A lease belongs to a Service port, and stays with that port when the forward is
+/// renamed. If several forwards lead to one Service port, the name decides which of them has the lease.
 fn leased(rows: &[&PortRequest], lease: &[Leased]) -> Vec<Option<u16>> {
     let mut left: Vec<&Leased> = lease.iter().collect();
     let mut take = |fits: &dyn Fn(&Leased) -> bool| {
@@ -151,13 +151,13 @@ fn leased(rows: &[&PortRequest], lease: &[Leased]) -> Vec<Option<u16>> {
         .collect()
 }
 
-/// Ports that cannot be had, and who has them, as a message names it: "container `shop-db-1`",
+/// Ports that are not free, and their holders as a message names them: "container `shop-db-1`",
 /// "process `node` (pid 4242)", "project `foo`".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Taken(BTreeMap<u16, String>);
+pub struct OccupiedPorts(BTreeMap<u16, String>);
 
-impl Taken {
-    /// Adds a holder; the first one named stays, since the caller begins with the most telling: the
+impl OccupiedPorts {
+    /// Adds a holder; the first one named stays, since the caller begins with the most useful: the
     /// Compose file before its container, the container before the `docker-proxy` that listens for it.
     pub fn add(&mut self, port: u16, holder: impl Into<String>) {
         self.0.entry(port).or_insert_with(|| holder.into());
@@ -197,7 +197,7 @@ pub fn candidates(requests: &[PortRequest], lease: &[Leased]) -> BTreeSet<u16> {
 /// nothing is left.
 pub fn assign(
     requests: &[PortRequest],
-    taken: &Taken,
+    taken: &OccupiedPorts,
     lease: &[Leased],
 ) -> Result<Vec<Forward>, Errors> {
     let requests = ordered(requests);
@@ -248,7 +248,7 @@ fn forward(request: &PortRequest, local: u16, moved: Option<String>) -> Forward 
     }
 }
 
-/// A request and its port of before.
+/// A request and its earlier port.
 struct Row<'a> {
     request: &'a PortRequest,
     leased: Option<u16>,
@@ -256,12 +256,12 @@ struct Row<'a> {
 
 /// The table while it is being filled.
 struct Table {
-    taken: Taken,
+    taken: OccupiedPorts,
     /// row → (local port, why it moved). Complete if there are no problems.
     placed: BTreeMap<usize, (u16, Option<String>)>,
     problems: Vec<Error>,
-    /// All below it are taken, for what is taken stays so: with thousands of forwards a search from the start would take
-    /// a minute.
+    /// All below it are taken, for what is taken stays so: with thousands of forwards a search from the start would
+    /// take a minute.
     lowest: u16,
 }
 
@@ -320,7 +320,8 @@ impl Table {
         }
     }
 
-    /// `why` is told if the row does not stand where it would alone, or not where it stood before.
+    /// The reason for the port: `why` if the forward does not have the port that it would have alone, or not its
+    /// earlier port.
     fn put(&mut self, at: usize, row: &Row, local: u16, why: Vec<String>) {
         let before = row.leased.filter(|before| *before != local);
         let usual = row.request.slots()[0] == Some(local);
@@ -333,7 +334,7 @@ impl Table {
         self.placed.insert(at, (local, moved));
     }
 
-    /// The slot's port if it can be had, else why not.
+    /// The slot's port if it is free, else the reason why not.
     fn free(&self, slot: Option<u16>) -> Result<u16, String> {
         let port = slot.ok_or_else(|| "the next slot is above 65535".to_owned())?;
         self.taken.reason(port).map_or(Ok(port), Err)

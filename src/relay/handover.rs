@@ -1,8 +1,8 @@
 //! Sockets handed over: where the relay and the session share a folder of this machine, the relay dials
 //! the pod and gives its end of the connection away (SCM_RIGHTS, unix(7)). Bytes then take one hop less.
 //!
-//! Invariant: whoever leaves last takes the socket in the folder along. The relay removes it when it ends,
-//! the session when the relay is gone.
+//! Invariant: the socket file does not outlive both processes. The relay removes it when the relay ends; the session
+//! removes it when the session sees that the relay is gone.
 
 use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result};
 use std::mem::MaybeUninit;

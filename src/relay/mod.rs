@@ -4,8 +4,8 @@
 //!
 //! A connection begins with a [`Hello`]: the session's token and where to dial. The relay answers with
 //! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text. Then bytes flow through
-//! the relay as they are; or the socket into the pod came with the answer, and the relay has no part in it
-//! any more ([`handover`]). Whoever lacks the token hears nothing.
+//! the relay as they are; or the socket into the pod came with the answer, and the relay is out of the path
+//! ([`handover`]). A caller without the token gets no answer.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -16,9 +16,9 @@ use rustix::net::sockopt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
+pub mod copy;
 pub mod handover;
 pub mod node;
-pub mod pump;
 
 #[cfg(test)]
 mod tests;
@@ -27,7 +27,7 @@ const CONNECTED: u8 = 0;
 const REFUSED: u8 = 1;
 
 /// A refusal is one line of text.
-const LONGEST_REFUSAL: usize = 1024;
+const MAX_REFUSAL_BYTES: usize = 1024;
 
 /// What proves that a connection comes from the session that started the relay.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -165,14 +165,14 @@ impl Hello {
 }
 
 async fn refuse(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()> {
-    let text = &text.as_bytes()[..text.len().min(LONGEST_REFUSAL)];
+    let text = &text.as_bytes()[..text.len().min(MAX_REFUSAL_BYTES)];
     let length = u16::try_from(text.len()).unwrap_or_default();
     let answer = [&[REFUSED], &length.to_be_bytes()[..], text].concat();
     stream.write_all(&answer).await
 }
 
 async fn refusal(stream: &mut (impl AsyncRead + Unpin)) -> Result<String> {
-    let length = usize::from(stream.read_u16().await?).min(LONGEST_REFUSAL);
+    let length = usize::from(stream.read_u16().await?).min(MAX_REFUSAL_BYTES);
     let mut text = vec![0; length];
     stream.read_exact(&mut text).await?;
     Ok(String::from_utf8_lossy(&text).into_owned())
@@ -189,12 +189,12 @@ fn sixteen(address: IpAddr) -> [u8; 16] {
 /// No delay for small writes; and a peer whose network is gone without a word (a deleted pod, a killed
 /// node) is noticed within half a minute.
 fn tune(stream: &TcpStream) -> Result<()> {
-    const IDLE: Duration = Duration::from_secs(15);
-    const AGAIN: Duration = Duration::from_secs(5);
+    const KEEPALIVE_IDLE: Duration = Duration::from_secs(15);
+    const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
     stream.set_nodelay(true)?;
     sockopt::set_socket_keepalive(stream, true)?;
-    sockopt::set_tcp_keepidle(stream, IDLE)?;
-    sockopt::set_tcp_keepintvl(stream, AGAIN)?;
+    sockopt::set_tcp_keepidle(stream, KEEPALIVE_IDLE)?;
+    sockopt::set_tcp_keepintvl(stream, KEEPALIVE_INTERVAL)?;
     sockopt::set_tcp_keepcnt(stream, 3)?;
     Ok(())
 }

@@ -1,6 +1,6 @@
-//! The side that runs in the node: `devk relay`, started by the session through a Docker exec. It gets
-//! its orders on standard input, says on standard output which port it has, and ends when standard input
-//! does: with the session, however that ends.
+//! The side that runs in the node: `devk relay`, started by the session through a Docker exec. It reads
+//! its orders from standard input, prints its port on standard output, and ends when standard input ends, that is with
+//! the session, however the session ends.
 
 use std::io::Result;
 use std::net::SocketAddr;
@@ -12,16 +12,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::time::timeout;
 
+use super::copy::copy_bidirectional;
 use super::handover::{self, Door, FOLDER};
-use super::{CONNECTED, Hello, Orders, Token, pump, refuse, tune};
+use super::{CONNECTED, Hello, Orders, Token, refuse, tune};
 use crate::limits;
 
 /// How long a caller may take to say who it is.
-const HELLO: Duration = Duration::from_secs(5);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a pod may take to accept.
-const DIAL: Duration = Duration::from_secs(5);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the listener rests when the process is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 
 /// Serves until standard input ends.
 ///
@@ -52,8 +53,8 @@ pub async fn run() -> Result<()> {
 pub(crate) async fn serve(listener: TcpListener, token: Token) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => drop(tokio::spawn(carry(stream, token))),
-            Err(_) => tokio::time::sleep(REST).await,
+            Ok((stream, _)) => drop(tokio::spawn(serve_connection(stream, token))),
+            Err(_) => tokio::time::sleep(OUT_OF_FILES_DELAY).await,
         }
     }
 }
@@ -63,19 +64,22 @@ pub(super) async fn serve_at(door: &Door, token: Token) {
     loop {
         match door.listener.accept().await {
             Ok((stream, _)) => drop(tokio::spawn(hand_over(stream, token))),
-            Err(_) => tokio::time::sleep(REST).await,
+            Err(_) => tokio::time::sleep(OUT_OF_FILES_DELAY).await,
         }
     }
 }
 
-async fn carry(mut near: TcpStream, token: Token) {
+async fn serve_connection(mut near: TcpStream, token: Token) {
     let Ok(Some(mut far)) = open(&mut near, &token).await else {
         return reset(&near);
     };
     if tune(&near).is_err() || near.write_u8(CONNECTED).await.is_err() {
         return reset(&far);
     }
-    if pump::pump(&mut near, &mut far, drop, drop).await.is_err() {
+    if copy_bidirectional(&mut near, &mut far, drop, drop)
+        .await
+        .is_err()
+    {
         reset(&near);
         reset(&far);
     }
@@ -95,7 +99,7 @@ async fn open(
     near: &mut (impl AsyncRead + AsyncWrite + Unpin),
     token: &Token,
 ) -> Result<Option<TcpStream>> {
-    let Ok(hello) = timeout(HELLO, Hello::read(near)).await else {
+    let Ok(hello) = timeout(HANDSHAKE_TIMEOUT, Hello::read(near)).await else {
         return Ok(None);
     };
     let hello = hello?;
@@ -109,16 +113,16 @@ async fn open(
             // Ended in order, or the text would be lost.
             near.shutdown().await?;
             let mut rest = [0; 64];
-            let _ = timeout(HELLO, near.read(&mut rest)).await;
+            let _ = timeout(HANDSHAKE_TIMEOUT, near.read(&mut rest)).await;
             Ok(None)
         }
     }
 }
 
 async fn dial(to: SocketAddr) -> std::result::Result<TcpStream, String> {
-    let connected = timeout(DIAL, TcpStream::connect(to)).await;
+    let connected = timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await;
     let stream = connected
-        .map_err(|_| format!("{to} did not answer within {} s", DIAL.as_secs()))?
+        .map_err(|_| format!("{to} did not answer within {} s", DIAL_TIMEOUT.as_secs()))?
         .map_err(|e| format!("{to}: {e}"))?;
     tune(&stream).map_err(|e| format!("{to}: {e}"))?;
     Ok(stream)

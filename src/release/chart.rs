@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::digest::Digest;
+use super::files;
+use super::hasher::PartsHasher;
 use super::helm::Helm;
-use super::tree;
 use super::yaml;
 use crate::config::{Origin, ReleaseConfig};
 use crate::error::{Code, Error, Result};
@@ -23,7 +23,7 @@ pub use local::folders;
 use local::{Local, archive_version, at_release, collect, missing_chart};
 
 /// Copies that were not used for this long are removed.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A chart that is ready to render.
 #[derive(Debug, Clone)]
@@ -58,10 +58,10 @@ impl Chart {
         let hash = hash(&charts, &ancestor);
         let home = cache.join("charts").join(&hash);
         if home.is_dir() {
-            tree::touch(&home);
+            files::touch(&home);
         } else {
             build(&charts, &ancestor, helm, &home).await?;
-            tree::forget_old(&cache.join("charts"), KEPT);
+            files::forget_old(&cache.join("charts"), MAX_UNUSED_AGE);
         }
         let dir = mirrored(root, &ancestor, &home);
         let defaults = defaults(&dir)?;
@@ -110,35 +110,35 @@ fn missing(chart: &Path, origin: &Origin) -> Error {
 }
 
 fn hash(charts: &[Local], ancestor: &Path) -> String {
-    let mut digest = Digest::default();
+    let mut hasher = PartsHasher::default();
     for local in charts {
-        digest = digest.part(
+        hasher = hasher.part(
             relative(&local.source, ancestor)
                 .as_os_str()
                 .as_encoded_bytes(),
         );
-        digest = digest.part(local.entries.len().to_string());
+        hasher = hasher.part(local.entries.len().to_string());
         for entry in &local.entries {
-            digest = digest
+            hasher = hasher
                 .part(entry.path.as_os_str().as_encoded_bytes())
                 .part(&entry.content);
         }
     }
-    digest.hex()
+    hasher.hex()
 }
 
 /// Writes the copy beside its place, completes it there and renames it: what stands under its hash
 /// is whole.
 async fn build(charts: &[Local], ancestor: &Path, helm: &Helm, home: &Path) -> Result<()> {
     let parent = home.parent().unwrap_or(home);
-    tree::private_dir(parent)?;
+    files::private_dir(parent)?;
     let io = |e: std::io::Error| refused("write", home, &e);
     let temp = tempfile::Builder::new()
         .prefix(".new-")
         .tempdir_in(parent)
         .map_err(io)?;
     for local in charts {
-        tree::write(&local.entries, &mirrored(local, ancestor, temp.path()))?;
+        files::write(&local.entries, &mirrored(local, ancestor, temp.path()))?;
     }
     for local in charts {
         complete(local, charts, ancestor, helm, temp.path()).await?;
@@ -204,7 +204,7 @@ fn vendor(from: &Path, charts: &Path, name: &str) -> Result<()> {
     if target.is_dir() {
         std::fs::remove_dir_all(&target).map_err(io)?;
     }
-    tree::write(&tree::read(from)?, &target)
+    files::write(&files::read(from)?, &target)
 }
 
 fn dependency_error(error: Error, local: &Local) -> Error {
@@ -399,7 +399,7 @@ mod tests {
                 .unwrap()
                 .to_owned()
         };
-        let long_ago = std::time::SystemTime::now() - KEPT * 2;
+        let long_ago = std::time::SystemTime::now() - MAX_UNUSED_AGE * 2;
         let mut homes = vec![];
         for chart in [unused, used] {
             let home = open(chart).await;

@@ -13,13 +13,13 @@ use kube::api::{Api, ListParams};
 pub(super) use log::logs;
 
 /// So many log lines are shown.
-const LOG_LINES: usize = 10;
+const MAX_LOG_LINES: usize = 10;
 /// A longer log line is cut: some programs log whole requests.
-const LINE_LENGTH: usize = 400;
+const MAX_LINE_LENGTH: usize = 400;
 /// The exit code that containerd gives a container that was gone when it was started itself.
-const LOST: i32 = 255;
+const LOST_EXIT_CODE: i32 = 255;
 /// Probes may fail this often while a program starts.
-const PATIENT_PROBES: i32 = 3;
+const MIN_PROBE_FAILURES: i32 = 3;
 
 /// The kinds of failure. Different kinds of one container are explained one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -139,10 +139,10 @@ pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<PodFailure> 
 /// Puts a failure, the pod's warnings and its logs together.
 pub fn explain<E: Borrow<Event>>(failure: &PodFailure, events: &[E], logs: &str) -> Report {
     let mut lines = Vec::new();
-    for line in crate::log_lines::last_lines(logs, LOG_LINES).lines() {
+    for line in crate::log_lines::last_lines(logs, MAX_LOG_LINES).lines() {
         lines.push(format!(
             "| {}",
-            line.chars().take(LINE_LENGTH).collect::<String>()
+            line.chars().take(MAX_LINE_LENGTH).collect::<String>()
         ));
     }
     let events = events
@@ -242,7 +242,7 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<PodFailur
 /// It ended with its node, or with what runs containers there: that was started again and does not know how the
 /// container ended. `devk down` stops nodes, too.
 fn is_of_its_node(end: &ContainerStateTerminated) -> bool {
-    end.exit_code == LOST && end.reason.as_deref() == Some("Unknown")
+    end.exit_code == LOST_EXIT_CODE && end.reason.as_deref() == Some("Unknown")
 }
 
 fn is_started_again(pod: &Pod) -> bool {
@@ -323,7 +323,7 @@ fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
     let (reason, event) = if any_running {
         (
             Reason::Probe,
-            newest(&["Unhealthy"]).filter(|event| event_count(event) >= PATIENT_PROBES)?,
+            newest(&["Unhealthy"]).filter(|event| event_count(event) >= MIN_PROBE_FAILURES)?,
         )
     } else if let Some(event) = newest(&["FailedMount", "FailedAttachVolume"]) {
         (Reason::Volume, event)
@@ -519,7 +519,7 @@ mod tests {
             None,
             "it is not started again yet"
         );
-        // What keeps it from coming back is told, and so is a crash of its own.
+        // What keeps it from coming back is reported, and so is a crash of its own.
         let missing = found(&waiting("CreateContainerConfigError"), &lost).unwrap();
         assert!(missing.contains("cannot be created"), "{missing}");
         for own in [end(255, "Error"), end(1, "Unknown"), end(1, "Error")] {

@@ -1,5 +1,5 @@
 //! The databases that a rendered release names: in the environment and the commands of its containers,
-//! in ConfigMaps and Secrets, in the configuration files and init scripts that stand in them.
+//! in ConfigMaps and Secrets, and in the configuration files and init scripts inside them.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The `helm` program: v3.8 or newer, and v4, told apart.
+//! The `helm` program: v3.8 or newer, or v4.
 
 use std::path::{Path, PathBuf};
 

@@ -2,7 +2,7 @@
 //!
 //! v4 applies server-side: after anybody's `kubectl patch` an upgrade would conflict, so devk takes
 //! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
-//! upgrades again, which is slower but right.
+//! upgrades again, which is slower but correct.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::crash;
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
-use super::orphan;
 use super::prepare::Prepared;
+use super::stray_helm;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
@@ -104,7 +104,7 @@ impl Helm {
     ) -> Result<()> {
         if read_intent(&intent_file(target.state, release)).is_some() {
             // One that does not end finds that its release is gone.
-            orphan::ended(target.state, release, || {}).await;
+            stray_helm::ended(target.state, release, || {}).await;
         }
         let cmd = self
             .cmd("uninstall")
@@ -167,7 +167,7 @@ impl Helm {
         let waiting =
             || step.progress("waiting for the helm that an interrupted devk left running");
         // It may not have come to its revision yet.
-        if intent.is_some() && !orphan::ended(target.state, &prepared.name, waiting).await {
+        if intent.is_some() && !stray_helm::ended(target.state, &prepared.name, waiting).await {
             return Err(busy(
                 prepared,
                 "the helm that an interrupted devk left running",
@@ -277,8 +277,8 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     .at(&prepared.origin.file, prepared.origin.line)
 }
 
-/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current value
-/// is "a"`.
+/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current
+/// value is "a"`.
 fn other_owner(error: &Error) -> Option<&str> {
     let after = error
         .evidence

@@ -56,7 +56,10 @@ impl Installed {
 ///
 /// # Errors
 /// As [`installed`].
-pub async fn left_over(client: &kube::Client, project: &Project) -> Result<BTreeSet<String>> {
+pub async fn orphaned_releases(
+    client: &kube::Client,
+    project: &Project,
+) -> Result<BTreeSet<String>> {
     let secrets: Api<Secret> = Api::namespaced(client.clone(), &project.id);
     let ours = ListParams::default().labels(&format!("owner=helm,{INPUTS}"));
     let list = secrets

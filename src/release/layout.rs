@@ -1,4 +1,4 @@
-//! Where a release's files stand below the project's state.
+//! The paths of a release's files below the project's state folder.
 
 use std::path::{Path, PathBuf};
 

@@ -4,30 +4,30 @@
 //! while nothing has changed, no helm process either; secrets reach helm in files that only the user
 //! can read, never as arguments; one GET tells whether a release is what devk would install.
 
-pub mod by_hand;
 pub mod chart;
 pub mod check;
 pub mod crash;
 pub mod databases;
-mod digest;
+pub mod drift;
 mod effective;
+pub mod external_services;
+mod files;
+mod hasher;
 pub mod helm;
 pub mod install;
 pub mod installed;
 mod layout;
 pub mod manifest;
-mod orphan;
-pub mod outside;
 pub mod pods;
 pub mod prepare;
 pub mod readiness;
 pub mod render;
 pub mod secrets;
+mod stray_helm;
 pub mod template;
-mod tree;
 pub mod values;
 mod workload;
 mod yaml;
 
 pub use effective::effective_values;
-pub use prepare::{Given, Prepared, known_values, prepare};
+pub use prepare::{Prepared, ValuesContext, known_values, prepare};

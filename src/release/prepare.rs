@@ -8,12 +8,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::chart::Chart;
-use super::digest::Digest;
 use super::effective::over;
+use super::files;
+use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::layout::values_dir;
 use super::secrets::Secrets;
-use super::tree;
 use super::values::{self, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
@@ -21,7 +21,7 @@ use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
 /// Values hold secrets: those of other inputs are removed when no `up` can be about to install them.
-const VALUES_KEPT: Duration = Duration::from_secs(24 * 3600);
+const MAX_VALUES_AGE: Duration = Duration::from_secs(24 * 3600);
 
 /// A release that is ready to render and install.
 #[derive(Debug, Clone)]
@@ -42,19 +42,19 @@ pub struct Prepared {
     pub origin: Origin,
 }
 
-/// What the values of a release are made of, beside its own entry in devk.yaml.
+/// All that the values of a release are made from, beside its own entry in devk.yaml.
 #[derive(Clone, Copy)]
-pub struct Given<'a> {
+pub struct ValuesContext<'a> {
     pub images: &'a [ImageRef],
     pub resolve: &'a Resolve<'a>,
     /// By value path; above everything else.
     pub decided: &'a [(String, Value)],
 }
 
-impl std::fmt::Debug for Given<'_> {
+impl std::fmt::Debug for ValuesContext<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // What is decided may be secret.
-        f.debug_struct("Given")
+        f.debug_struct("ValuesContext")
             .field("images", &self.images)
             .finish_non_exhaustive()
     }
@@ -87,20 +87,20 @@ pub async fn known_values(
 pub async fn prepare(
     project: &Project,
     release: &ReleaseConfig,
-    given: &Given<'_>,
+    given: &ValuesContext<'_>,
     secrets: &mut Secrets,
     helm: &Helm,
     paths: &Paths,
 ) -> Result<Prepared, Errors> {
-    let Given {
+    let ValuesContext {
         images,
         resolve,
         decided,
     } = *given;
     let mut problems = Problems::default();
-    let files = problems.keep(values::resolve_files(&release.values, resolve));
-    let set = problems.keep(values::resolve_set(&release.set, &release.origin, resolve));
-    let chart = problems.keep(Chart::open(release, helm, &paths.cache).await);
+    let files = problems.collect(values::resolve_files(&release.values, resolve));
+    let set = problems.collect(values::resolve_set(&release.set, &release.origin, resolve));
+    let chart = problems.collect(Chart::open(release, helm, &paths.cache).await);
     let (Some(files), Some(set), Some(chart)) = (files, set, chart) else {
         return Err(problems.into());
     };
@@ -161,14 +161,14 @@ fn inputs(
     files: &[ResolvedFile],
     own: &Value,
 ) -> String {
-    let head = Digest::default()
+    let head = PartsHasher::default()
         .part(&release.name)
         .part(&project.id)
         .part(&chart.hash)
         .part(own.to_string());
     files
         .iter()
-        .fold(head, |digest, file| digest.part(&file.text))
+        .fold(head, |hasher, file| hasher.part(&file.text))
         .hex()
 }
 
@@ -185,7 +185,7 @@ fn write_values(
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let all = values_dir(&paths.project(&project.id), &release.name);
     let dir = all.join(inputs);
-    tree::private_dir(&dir)?;
+    files::private_dir(&dir)?;
     let own = serde_json::to_string_pretty(own).map_err(|e| {
         Error::new(
             Code::StateIo,
@@ -205,7 +205,7 @@ fn write_values(
         written.push(file);
         sources.push(source.clone());
     }
-    tree::forget_old(&all, VALUES_KEPT);
+    files::forget_old(&all, MAX_VALUES_AGE);
     Ok((written, sources))
 }
 
@@ -322,7 +322,7 @@ mod tests {
         let resolve = |text: &str, _: &Path| {
             Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")))
         };
-        let given = Given {
+        let given = ValuesContext {
             images: &[image],
             resolve: &resolve,
             decided: &[],

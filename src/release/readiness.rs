@@ -1,4 +1,4 @@
-//! Waits until a release's workloads are ready, and says on the way why they are not.
+//! Waits until a release's workloads are ready, and reports meanwhile why they are not.
 //!
 //! Watches instead of `helm --wait`: every failing pod is explained as it fails, a crash that
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
@@ -22,9 +22,9 @@ use crate::ui::event::Step;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 
 /// A missing Secret may be created by another part of the release a moment later.
-const CONFIG_PATIENCE: Duration = Duration::from_secs(10);
-/// So many restarts are a loop, once there is nothing left that the program could be waiting for.
-const RESTARTS: i32 = 3;
+const CONFIG_TIMEOUT: Duration = Duration::from_secs(10);
+/// This many restarts are a crash loop, once everything that the program could wait for is ready.
+const CRASH_LOOP_RESTARTS: i32 = 3;
 /// The registry that does not exist: an image of it is on the node or nowhere.
 const OURS: &str = "devk.local/";
 
@@ -33,7 +33,7 @@ const OURS: &str = "devk.local/";
 ///
 /// # Errors
 /// [`Code::ReleaseNotReady`] after `timeout`, or earlier if it is certain that waiting is of no use:
-/// an image that nobody can pull, a failed job, a container that cannot be created for
+/// an image that cannot be pulled, a failed job, a container that cannot be created for
 /// 10 seconds, a crash loop when nothing else is pending. [`Code::ClusterUnreachable`] if
 /// the API server does not answer when the time is over.
 pub async fn wait_ready(
@@ -75,7 +75,7 @@ pub async fn wait_ready(
             _ = tick.tick() => {}
             () = &mut deadline => return wait.timed_out(timeout, workloads, &watched).await,
         }
-        if watched.iter().all(Watched::is_synced) && wait.look(workloads, &watched).await? {
+        if watched.iter().all(Watched::is_synced) && wait.poll(workloads, &watched).await? {
             return Ok(());
         }
     }
@@ -84,7 +84,7 @@ pub async fn wait_ready(
 /// A condition that has to last: which workload, which container, why (None: it is missing).
 type Lasting = (String, Option<(Option<String>, Reason)>);
 
-/// What has been seen and said so far.
+/// What the wait has seen and reported so far.
 struct Wait<'a> {
     client: &'a Client,
     step: &'a Step,
@@ -95,7 +95,7 @@ struct Wait<'a> {
     progress: String,
     /// Container runs without a probe, and when each has lasted long enough.
     proving: HashMap<String, Instant>,
-    /// The UIDs of pods that stood in the way of a newer revision.
+    /// The UIDs of pods that blocked a newer revision.
     replaced: HashSet<String>,
     /// The API server's last error, while it is away.
     away: Option<String>,
@@ -116,8 +116,8 @@ impl Wait<'_> {
         }
     }
 
-    /// Judges the present state; true when all is ready.
-    async fn look(&mut self, workloads: &[Workload], watched: &[Watched]) -> Result<bool> {
+    /// Reads and judges the current state; true when all workloads are ready.
+    async fn poll(&mut self, workloads: &[Workload], watched: &[Watched]) -> Result<bool> {
         let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
         let assessments = assess(workloads, &snapshots);
         if assessments.iter().all(Assessment::is_ready) {
@@ -275,7 +275,7 @@ impl Wait<'_> {
         when: String,
     ) -> Error {
         let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
-        // What failed says more than what is merely slow.
+        // A failure explains more than a workload that is only slow.
         let first = waiting
             .iter()
             .find(|a| a.cause().is_some())
@@ -353,8 +353,8 @@ fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
         .collect()
 }
 
-/// There is no such object, or none to tell how it ended. An expired Job's last event may be of an earlier run, and that
-/// of the last run be on its way.
+/// There is no such object, or no event that says how it ended. An expired Job's last event may be of an earlier run,
+/// and that of the last run be on its way.
 fn is_gone(assessment: &Assessment<'_>) -> bool {
     match assessment.state {
         WorkloadState::Missing => true,
@@ -373,7 +373,7 @@ fn hopeless(
     let lasts = |key: &Lasting| {
         since
             .get(key)
-            .is_some_and(|start| now.duration_since(*start) >= CONFIG_PATIENCE)
+            .is_some_and(|start| now.duration_since(*start) >= CONFIG_TIMEOUT)
     };
     let certain = |a: &Assessment<'_>| match &a.state {
         WorkloadState::Ready => false,

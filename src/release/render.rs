@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::digest::Digest;
+use super::files;
+use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::manifest::Rendered;
 use super::prepare::Prepared;
-use super::tree;
 use crate::error::{Code, Error, Result};
 use crate::paths::{remove_dir, write_atomic};
 
 /// Renderings hold secrets: those not used for this long are removed.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// Renders a release. `kube_version` is what the chart's templates see as the cluster's version;
 /// without it helm's own default. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
@@ -30,19 +30,19 @@ pub async fn render(
         .join(key(prepared, helm, kube_version)?)
         .with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
-        tree::touch(&file);
+        files::touch(&file);
         return Rendered::parse(&text).map_err(|e| at_template(e, prepared));
     }
     let text = template(prepared, helm, kube_version).await?;
     let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
-    tree::private_dir(&dir)?;
+    files::private_dir(&dir)?;
     write_atomic(&file, text.as_bytes(), 0o600)?;
     for project in std::fs::read_dir(cache.join("render"))
         .into_iter()
         .flatten()
         .flatten()
     {
-        tree::forget_old(&project.path(), KEPT);
+        files::forget_old(&project.path(), MAX_UNUSED_AGE);
     }
     Ok(rendered)
 }
@@ -61,7 +61,7 @@ pub fn forget(cache: &Path, project: &str) -> Result<()> {
 
 fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
     let helm = helm.identity()?;
-    Ok(Digest::default()
+    Ok(PartsHasher::default()
         .part(&prepared.inputs)
         .part(helm)
         .part(kube_version.unwrap_or_default())

@@ -1,4 +1,4 @@
-//! Which line of a template a rendered object comes from, as far as its text tells. Pure.
+//! Which line of a template a rendered object comes from, as far as its text says. Pure.
 
 use super::manifest::Rendered;
 

@@ -249,8 +249,8 @@ pub(super) fn confirmed(state: WorkloadState, pods: &[Arc<Pod>]) -> WorkloadStat
 
 /// A container without a readiness probe is ready as soon as it runs, even if it crashes a second
 /// later. It has proven itself after this long, or longer once it has crashed.
-const PROVEN: Duration = Duration::from_secs(3);
-const PROVEN_AFTER_CRASH: Duration = Duration::from_secs(10);
+const PROVEN_DELAY: Duration = Duration::from_secs(3);
+const PROVEN_AFTER_CRASH_DELAY: Duration = Duration::from_secs(10);
 
 /// The runs of a pod's containers that have yet to prove themselves: a name for each run, and how
 /// long it has to last from now on.
@@ -288,7 +288,11 @@ fn unproven_run(
         .as_ref()
         .and_then(|s| s.terminated.as_ref())
         .is_some_and(|t| t.exit_code != 0);
-    let needed = if crashed { PROVEN_AFTER_CRASH } else { PROVEN };
+    let needed = if crashed {
+        PROVEN_AFTER_CRASH_DELAY
+    } else {
+        PROVEN_DELAY
+    };
     // A node whose clock is ahead seems to have started it in the future: an age of zero.
     let age = Duration::try_from(now.duration_since(started)).unwrap_or_default();
     let left = needed.checked_sub(age).filter(|left| !left.is_zero())?;

@@ -1,4 +1,4 @@
-//! Changes that need more than a sync, and when a burst of them is over.
+//! Changes that sync cannot serve, gathered in bursts.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,19 +11,19 @@ use crate::config::ImageConfig;
 use crate::image::Instructions;
 use crate::sync::engine::Rebuild;
 
-/// A burst is over when nothing has come for this time. Only what is built waits for it, never a sync.
-const QUIET: Duration = Duration::from_millis(50);
-/// A git that was killed leaves its lock behind: it is believed for this long.
-const GIT: Duration = Duration::from_secs(10);
+/// A burst is over when no change has come for this time. Only builds wait for the end of a burst, never a sync.
+const QUIET_DELAY: Duration = Duration::from_millis(50);
+/// How long a lock of git counts: a git that was killed leaves its lock behind.
+const MAX_GIT_LOCK_AGE: Duration = Duration::from_secs(10);
 
-/// Where changes are told.
+/// The channel for changes.
 #[derive(Debug, Clone)]
 pub struct Teller {
     pub rebuilds: UnboundedSender<Rebuild>,
     pub inputs: UnboundedSender<PathBuf>,
 }
 
-/// Where they arrive.
+/// The receiving end of the channel.
 #[derive(Debug)]
 pub struct Changes {
     rebuilds: UnboundedReceiver<Rebuild>,
@@ -44,7 +44,7 @@ pub fn channel() -> (Teller, Changes) {
 /// One change, in words for the user.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Change {
-    /// What is made anew: an image by its name in devk.yaml, or the plan.
+    /// What a change concerns: an image by its name in devk.yaml, or the plan.
     pub what: String,
     pub why: String,
     /// The file that the plan is made from; None for a change of an image's build context.
@@ -52,7 +52,7 @@ pub struct Change {
 }
 
 impl Changes {
-    /// Waits for the next one; pends for ever when nobody can tell any more.
+    /// Waits for the next change; pends for ever once all senders are gone.
     pub async fn next(&mut self) -> Change {
         tokio::select! {
             Some(rebuild) = self.rebuilds.recv() => rebuild.into(),
@@ -64,12 +64,12 @@ impl Changes {
         }
     }
 
-    /// Adds what comes until the burst is over. What git does is one change, however long it takes.
+    /// Adds changes until the burst is over. One run of git is one burst, however long it takes.
     pub async fn burst(&mut self, seen: &mut BTreeSet<Change>, root: &Path) {
         let git = git_folder(root);
-        let deadline = Instant::now() + GIT;
+        let deadline = Instant::now() + MAX_GIT_LOCK_AGE;
         loop {
-            while let Ok(change) = timeout(QUIET, self.next()).await {
+            while let Ok(change) = timeout(QUIET_DELAY, self.next()).await {
                 seen.insert(change);
             }
             let at_work = git
@@ -78,12 +78,12 @@ impl Changes {
             if !at_work || Instant::now() > deadline {
                 return;
             }
-            sleep(QUIET).await;
+            sleep(QUIET_DELAY).await;
         }
     }
 }
 
-/// Whether the image may be another one by the changes.
+/// Whether one of the changes may change the image.
 pub fn concern(changes: &BTreeSet<Change>, image: &ImageConfig) -> bool {
     changes.iter().any(|change| change.concerns(image))
 }
@@ -93,7 +93,7 @@ impl Change {
         let Some(input) = &self.input else {
             return self.what == image.name;
         };
-        // A save goes to what a link leads to.
+        // A save changes the file that a symbolic link points to.
         let is_input = |file: &PathBuf| {
             file == input || file.canonicalize().is_ok_and(|linked| linked == *input)
         };
@@ -101,13 +101,13 @@ impl Change {
     }
 }
 
-/// The names of what changes make anew.
+/// The images and the plan that changes concern, by name.
 pub fn names(seen: &BTreeSet<Change>) -> String {
     let names: BTreeSet<_> = seen.iter().map(|change| change.what.as_str()).collect();
     names.into_iter().collect::<Vec<_>>().join("+")
 }
 
-/// Why it is made anew; of many reasons the first.
+/// The reason for the reconcile; of many reasons the first.
 pub fn reasons(seen: &BTreeSet<Change>) -> String {
     let first = seen
         .first()
@@ -208,9 +208,9 @@ mod tests {
         std::fs::write(&lock, "").unwrap();
         let (teller, mut changes) = channel();
         let git = async {
-            sleep(QUIET * 4).await;
+            sleep(QUIET_DELAY * 4).await;
             teller.rebuilds.send(rebuild("late")).unwrap();
-            sleep(QUIET * 2).await;
+            sleep(QUIET_DELAY * 2).await;
             std::fs::remove_file(&lock).unwrap();
         };
         let mut seen = BTreeSet::new();

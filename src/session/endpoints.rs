@@ -1,4 +1,4 @@
-//! One watch a namespace: which pods stand behind which Service, kept current for the whole session.
+//! One watch a namespace: which pods are behind which Service, kept current for the whole session.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::again::{API_SERVER_PAUSES, restart_on_change};
 use crate::error::chain;
 
 /// Watches a namespace until `cancel`, through whatever client there is. The snapshot is empty while
-/// there is none, and begins anew with every new client.
+/// there is none, and starts again with every new client.
 pub fn watch(
     namespace: &str,
     clients: watch::Receiver<Option<Client>>,

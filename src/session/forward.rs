@@ -19,38 +19,38 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoints;
 use super::listener::Listener;
-use super::numbers::Numbers;
 use super::relay::{self, Site};
+use super::stats::ForwardCounters;
 use super::target::{Endpoint, Snapshot, Target, choose};
 use super::tunnel::{ConnectionEnd, SentBytes};
-use super::way::Way;
+use super::upstream::Upstream;
 use crate::error::{Code, Error, Result};
-use crate::sync::gate::Gate;
+use crate::sync::readiness::SyncReadiness;
 use crate::ui::event::Reporter;
 
 /// How long a connection waits for a client of the cluster and a Ready pod.
-pub const PATIENCE: Duration = Duration::from_secs(30);
-/// How long the way into a pod may take to open.
-const DIAL: Duration = Duration::from_secs(5);
-/// Connections of one forward that open their ways at once: all that waited for a pod come at the same moment, and a
-/// server's queue of those it has not accepted yet is short (listen(2): 128 for many).
-const OPENING: usize = 64;
+pub const READY_POD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection into a pod may take to open.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many connections of one forward may be opening at once: all connections that waited for a pod open at the same
+/// moment, and the accept queue of a server is short (listen(2): 128 for many).
+const MAX_OPENING: usize = 64;
 /// Pauses before the attempts after the first: a server that its reloader restarts refuses
 /// connections for about a second while its pod stays Ready.
-const PAUSES: [Duration; 3] = [
+const DIAL_DELAYS: [Duration; 3] = [
     Duration::from_millis(100),
     Duration::from_millis(400),
     Duration::from_secs(1),
 ];
-/// How long a client may take to close after the pod has: closing first would reset it if it has
-/// just sent something, and a reset discards what it has not read yet.
-const CLOSE: Duration = Duration::from_secs(2);
+/// How long a client may take to close after the pod has closed. If devk closed first while the client sends, the
+/// client would get a reset, which discards data that the client has not read yet.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// All forwards of a session. They share one watch a namespace, and the client of the moment.
+/// All forwards of a session. The forwards share one watch a namespace, and the current Kubernetes client.
 pub struct Forwarder {
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::RelayState>,
-    gate: Gate,
+    readiness: SyncReadiness,
     reporter: Reporter,
     cancel: CancellationToken,
     namespaces: BTreeMap<String, watch::Receiver<Snapshot>>,
@@ -64,44 +64,44 @@ impl std::fmt::Debug for Forwarder {
     }
 }
 
-/// A forward that is being served, until the session's token is cancelled. Dropping it ends it soon.
+/// A forward that is being served, until the session's token is cancelled. Dropping the value ends the forward soon.
 #[derive(Debug)]
 pub struct Serving {
-    pub numbers: Arc<Numbers>,
-    /// Another forward may go on with it.
+    pub counters: Arc<ForwardCounters>,
+    /// Another forward may take the listener over.
     pub listener: Arc<Listener>,
     task: AbortOnDropHandle<()>,
 }
 
 impl Serving {
-    /// From now on it takes no connection, and those it has end.
+    /// Stops accepting connections, and ends the open ones.
     pub fn stop(&self) {
         self.task.abort();
     }
 
-    /// Waits until it has been stopped, or the token cancelled. Then its port is free, unless another forward goes on
-    /// with it.
+    /// Waits until the forward has been stopped, or the token cancelled. Then its port is free, unless another forward
+    /// took the listener over.
     pub async fn ended(self) {
-        // That it was aborted is no news.
+        // The only error is the abort itself.
         let _ = self.task.await;
     }
 }
 
 impl Forwarder {
-    /// `clients` holds None while the cluster is away. A new client restarts the watches; connections
+    /// `clients` holds None while the cluster does not answer. A new client restarts the watches; connections
     /// wait for both.
     pub fn new(
         clients: watch::Receiver<Option<Client>>,
         sites: watch::Receiver<Option<Site>>,
-        gate: Gate,
+        readiness: SyncReadiness,
         reporter: Reporter,
         cancel: CancellationToken,
     ) -> Self {
-        let relay = relay::keep(sites, cancel.clone());
+        let relay = relay::keep_running(sites, cancel.clone());
         Self {
             clients,
             relay,
-            gate,
+            readiness,
             reporter,
             cancel,
             namespaces: BTreeMap::new(),
@@ -117,18 +117,18 @@ impl Forwarder {
     /// connections end.
     pub fn serve(&mut self, name: &str, listener: Arc<Listener>, target: Target) -> Serving {
         let pods = self.pods(&target.namespace);
-        let numbers = Arc::new(Numbers::default());
+        let counters = Arc::new(ForwardCounters::default());
         let route = Route {
             name: name.to_owned(),
             target,
             clients: self.clients.clone(),
             relay: self.relay.clone(),
             pods,
-            gate: self.gate.clone(),
-            numbers: Arc::clone(&numbers),
+            readiness: self.readiness.clone(),
+            counters: Arc::clone(&counters),
             reporter: self.reporter.clone(),
-            patience: PATIENCE,
-            opening: Semaphore::new(OPENING),
+            patience: READY_POD_TIMEOUT,
+            opening: Semaphore::new(MAX_OPENING),
         };
         let task = tokio::spawn(serve(
             listener.clone(),
@@ -136,7 +136,7 @@ impl Forwarder {
             self.cancel.clone(),
         ));
         Serving {
-            numbers,
+            counters,
             listener,
             task: AbortOnDropHandle::new(task),
         }
@@ -164,21 +164,21 @@ async fn serve(listener: Arc<Listener>, route: Arc<Route>, cancel: CancellationT
     }
 }
 
-/// What a connection needs to find its way.
+/// All that a connection needs to reach its pod.
 struct Route {
     name: String,
     target: Target,
     clients: watch::Receiver<Option<Client>>,
     relay: watch::Receiver<relay::RelayState>,
     pods: watch::Receiver<Snapshot>,
-    gate: Gate,
-    numbers: Arc<Numbers>,
+    readiness: SyncReadiness,
+    counters: Arc<ForwardCounters>,
     reporter: Reporter,
     patience: Duration,
     opening: Semaphore,
 }
 
-/// Why an attempt failed, and whether another one may succeed without doing anything twice.
+/// Why an attempt failed, and whether another attempt may succeed without sending anything twice.
 struct DialFailure {
     error: Error,
     again: bool,
@@ -186,11 +186,11 @@ struct DialFailure {
 
 impl Route {
     async fn connection(self: Arc<Self>, mut local: TcpStream) {
-        let _open = self.numbers.opened();
-        // It would only cost time: the client is on this machine.
+        let _open = self.counters.opened();
+        // Delaying small packets would only cost time: the client is on this machine.
         let _ = local.set_nodelay(true);
-        match self.carry(&mut local).await {
-            Ok(()) => self.numbers.succeeded(),
+        match self.connect(&mut local).await {
+            Ok(()) => self.counters.succeeded(),
             Err(error) => {
                 // A reset, as the client would see it from the server itself.
                 let _ = local.set_zero_linger();
@@ -199,11 +199,11 @@ impl Route {
         }
     }
 
-    async fn carry(&self, local: &mut TcpStream) -> Result<()> {
+    async fn connect(&self, local: &mut TcpStream) -> Result<()> {
         let deadline = Instant::now() + self.patience;
         let mut sent = SentBytes::default();
         let mut tried = BTreeSet::new();
-        let mut pauses = PAUSES.iter();
+        let mut pauses = DIAL_DELAYS.iter();
         loop {
             let Err(failure) = self.attempt(local, &mut sent, &mut tried, deadline).await else {
                 return Ok(());
@@ -222,8 +222,8 @@ impl Route {
         tried: &mut BTreeSet<String>,
         deadline: Instant,
     ) -> Result<(), DialFailure> {
-        let (way, endpoint) = self.open(tried, deadline).await?;
-        match way.carry(local, sent, &self.numbers).await {
+        let (upstream, endpoint) = self.open(tried, deadline).await?;
+        match upstream.copy(local, sent, &self.counters).await {
             ConnectionEnd::Finished => {
                 close(local).await;
                 Ok(())
@@ -236,12 +236,12 @@ impl Route {
         }
     }
 
-    /// A way into a Ready pod, in turn with the others that want one.
+    /// A connection into a Ready pod. Connections of one forward open at most [`MAX_OPENING`] at once.
     async fn open(
         &self,
         tried: &mut BTreeSet<String>,
         deadline: Instant,
-    ) -> Result<(Way, Endpoint), DialFailure> {
+    ) -> Result<(Upstream, Endpoint), DialFailure> {
         let in_turn = async {
             let turn = self.opening.acquire().await;
             (turn, self.ready(tried).await)
@@ -253,27 +253,27 @@ impl Route {
         })?;
         tried.insert(endpoint.pod.clone());
         let opened = timeout(
-            DIAL,
-            Way::open(&self.relay, &client, &self.target.namespace, &endpoint),
+            DIAL_TIMEOUT,
+            Upstream::open(&self.relay, &client, &self.target.namespace, &endpoint),
         )
         .await;
-        let opened =
-            opened.unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL.as_secs())));
-        let way = opened.map_err(|text| DialFailure {
+        let opened = opened
+            .unwrap_or_else(|_| Err(format!("no answer within {} s", DIAL_TIMEOUT.as_secs())));
+        let upstream = opened.map_err(|text| DialFailure {
             error: self.broken(&endpoint, &text),
             again: true,
         })?;
-        Ok((way, endpoint))
+        Ok((upstream, endpoint))
     }
 
-    /// A client and a Ready pod that has what was synced, as soon as there are both.
+    /// A client and a Ready pod that is synced, as soon as there are both.
     async fn ready(&self, tried: &BTreeSet<String>) -> (Client, Endpoint) {
         let mut clients = self.clients.clone();
         let mut pods = self.pods.clone();
-        let mut gate = self.gate.clone();
+        let mut readiness = self.readiness.clone();
         loop {
-            let admits = |pod: &str| self.gate.admits(&self.target.namespace, pod);
-            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, admits);
+            let is_synced = |pod: &str| self.readiness.is_synced(&self.target.namespace, pod);
+            let endpoint = choose(&pods.borrow_and_update(), &self.target, tried, is_synced);
             let client = clients.borrow_and_update().clone();
             if let (Some(client), Some(endpoint)) = (client, endpoint) {
                 return (client, endpoint);
@@ -281,7 +281,7 @@ impl Route {
             let changed = tokio::select! {
                 changed = clients.changed() => changed,
                 changed = pods.changed() => changed,
-                () = gate.changed() => Ok(()),
+                () = readiness.changed() => Ok(()),
             };
             if changed.is_err() {
                 // The session is ending, and will end this connection.
@@ -299,7 +299,7 @@ impl Route {
             true
         }) {
             Some(Endpoint { pod, .. }) => {
-                format!("no pod but `{pod}`, which lacks what was synced before it started,")
+                format!("no pod but `{pod}`, which lacks files that were synced before it started,")
             }
             None => "no Ready pod".to_owned(),
         };
@@ -310,7 +310,7 @@ impl Route {
             self.clients
                 .borrow()
                 .is_none()
-                .then(|| "the cluster is away".to_owned())
+                .then(|| "the cluster does not answer".to_owned())
         });
         Error::new(Code::ForwardNoPod, text)
             .evidence(trouble.unwrap_or_default())
@@ -327,9 +327,9 @@ impl Route {
         .hint(format!("devk logs {}", self.target.service))
     }
 
-    /// One event for a row of equal failures: a page that polls would fill the log.
+    /// One event for consecutive equal failures: a page that polls would fill the log.
     fn report(&self, error: Error) {
-        if self.numbers.failed(&error.to_string()) {
+        if self.counters.failed(&error.to_string()) {
             self.reporter
                 .start(format!("forward.connect/{}", self.name), "")
                 .failed(error);
@@ -342,7 +342,7 @@ async fn close(local: &mut TcpStream) {
     if local.shutdown().await.is_ok() {
         let mut rest = [0; 4096];
         let drain = async { while local.read(&mut rest).await.is_ok_and(|count| count > 0) {} };
-        let _ = timeout(CLOSE, drain).await;
+        let _ = timeout(CLOSE_TIMEOUT, drain).await;
     }
 }
 

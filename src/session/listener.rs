@@ -14,7 +14,7 @@ use crate::plan::ForwardFact;
 use crate::ports::{Forward, listeners};
 
 /// How long a listener rests when the machine is out of file descriptors.
-const REST: Duration = Duration::from_millis(100);
+const OUT_OF_FILES_DELAY: Duration = Duration::from_millis(100);
 
 /// The bound host port of a forward. Dropping it frees the port.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub struct Listener {
 /// Listeners for all of these forwards, by their ports.
 ///
 /// # Errors
-/// All that keeps one of them from being bound.
+/// Every reason why one of the addresses cannot be bound.
 pub(super) async fn bind_all(facts: &[&ForwardFact]) -> Result<Vec<(u16, Listener)>, Errors> {
     let mut bound = vec![];
     let mut problems = vec![];
@@ -46,7 +46,7 @@ impl Listener {
     /// # Errors
     /// [`Code::PortHeld`] naming the holder, or what the system says.
     pub async fn bind(forward: &Forward) -> Result<Self> {
-        // On BSDs a wildcard listener of somebody else would not keep the binds below from succeeding.
+        // On BSDs the binds below would succeed beside another process's wildcard listener.
         if listeners::held(forward.local) {
             return Err(held(forward).await);
         }
@@ -67,9 +67,9 @@ impl Listener {
             };
             match accepted {
                 Ok((stream, _)) => return stream,
-                // A client that is gone again is no reason to rest; too many open files are.
+                // A client that is gone already is no reason for a delay; too many open files are.
                 Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
-                Err(_) => sleep(REST).await,
+                Err(_) => sleep(OUT_OF_FILES_DELAY).await,
             }
         }
     }

@@ -35,15 +35,15 @@ mod fake_api;
 pub mod forward;
 pub mod listener;
 mod mounts;
-pub mod numbers;
 pub mod outcome;
 pub mod relay;
+pub mod stats;
 pub mod status;
 pub mod sync;
 pub mod target;
 pub mod tunnel;
+pub mod upstream;
 pub mod view;
-pub mod way;
 
 use change::{Change, Teller, concern};
 use forward::{Forwarder, Serving};
@@ -56,7 +56,7 @@ use target::{Snapshot, Target};
 use view::{Purpose, SessionView, Working};
 
 /// How long a session that ends waits for what is unfinished.
-const LAST_WORK: Duration = Duration::from_secs(1);
+const LAST_WORK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What one supervisor holds. One loop owns it (`controller.rs`), and nothing else changes it.
 pub struct Session {
@@ -70,16 +70,16 @@ pub struct Session {
     /// To Compose's database, where it is published on loopback alone.
     relay: Mutex<Option<BridgeRelay>>,
     pub syncing: Syncing,
-    /// As they were looked at last; those that are to be looked at anew are not among them.
+    /// The images that were looked at last, except those that have to be looked at again.
     pub images: Vec<BuiltImage>,
     inputs: Inputs,
     changed: mpsc::UnboundedSender<PathBuf>,
-    /// What it shows of itself.
+    /// The view that readers compute the status from.
     view: watch::Sender<SessionView>,
     loader: OnceCell<Arc<Loader>>,
-    /// What the loader learns while nothing else is to be done.
-    learning: JoinSet<()>,
-    /// What the last `up` left to be done before the next one looks at anything.
+    /// The warming of the layer cache, in the background.
+    warming: JoinSet<()>,
+    /// Work of the last `up` that has to end before the next `up` looks at anything.
     unfinished: JoinSet<()>,
 }
 
@@ -114,12 +114,12 @@ impl Session {
         let forwarder = Forwarder::new(
             watched,
             sites.subscribe(),
-            syncing.gate(),
+            syncing.readiness(),
             reporter.clone(),
             cancel.clone(),
         );
         let view = watch::Sender::new(SessionView {
-            // Taken at the start: the program's file may be replaced.
+            // OccupiedPorts at the start: the program's file may be replaced.
             build: Build::own(),
             outcome: None,
             forwards: vec![],
@@ -142,7 +142,7 @@ impl Session {
             changed: teller.inputs,
             view,
             loader: OnceCell::new(),
-            learning: JoinSet::new(),
+            warming: JoinSet::new(),
             unfinished: JoinSet::new(),
         }
     }
@@ -225,8 +225,8 @@ impl Session {
         gone
     }
 
-    /// Keeps what the last `up` came to.
-    pub fn settle(&mut self, outcome: Outcome) {
+    /// Keeps the outcome of the last `up`.
+    pub fn record_outcome(&mut self, outcome: Outcome) {
         self.view.send_modify(|view| view.outcome = Some(outcome));
     }
 
@@ -235,7 +235,7 @@ impl Session {
         Working::begin(self.view.clone(), purpose)
     }
 
-    /// Reads the project and its Compose files. From before that on, a change of what the plan is made from is told.
+    /// Reads the project and its Compose files. Their watch begins before, so every later change is reported.
     ///
     /// # Errors
     /// As [`crate::config::load`].
@@ -250,7 +250,7 @@ impl Session {
             .await
     }
 
-    /// Follows the files that the plan was made from: a change of one is told.
+    /// Watches the files that the plan was made from, and reports their changes.
     ///
     /// # Errors
     /// [`crate::error::Code::SyncWatch`].
@@ -273,16 +273,16 @@ impl Session {
         loader.await.map(Arc::as_ref)
     }
 
-    /// Lets the loader learn from what it loaded, in the background: Docker may compress for half a minute.
-    pub fn learn_images(&mut self) {
+    /// Adds the layers of loaded images to the layer cache, in the background: Docker may compress for half a minute.
+    pub fn warm_layer_cache(&mut self) {
         let Some(loader) = self.loader.get().cloned() else {
             return;
         };
-        while self.learning.try_join_next().is_some() {}
-        self.learning.spawn(async move {
-            // Nothing but speed is lost; the log tells why.
-            if let Err(error) = loader.learn().await {
-                ui::log(format_args!("learning from loaded images: {error}"));
+        while self.warming.try_join_next().is_some() {}
+        self.warming.spawn(async move {
+            // Nothing but speed is lost; the log says why.
+            if let Err(error) = loader.warm_cache().await {
+                ui::log(format_args!("warming the layer cache: {error}"));
             }
         });
     }
@@ -361,7 +361,7 @@ impl Session {
     }
 
     fn show_forwards(&self) {
-        let shown = |held: &Held| (held.fact.forward.clone(), held.serving.numbers.clone());
+        let shown = |held: &Held| (held.fact.forward.clone(), held.serving.counters.clone());
         let forwards = self.held.iter().map(shown).collect();
         self.view.send_modify(|view| view.forwards = forwards);
     }
@@ -370,9 +370,9 @@ impl Session {
     pub async fn close(&mut self) {
         self.cancel.cancel();
         self.no_relay().await;
-        self.learning.shutdown().await;
+        self.warming.shutdown().await;
         // After `up --once` there is no next time.
-        let _ = tokio::time::timeout(LAST_WORK, self.finished()).await;
+        let _ = tokio::time::timeout(LAST_WORK_TIMEOUT, self.finished()).await;
         self.unfinished.shutdown().await;
         for held in std::mem::take(&mut self.held) {
             held.serving.ended().await;
@@ -448,7 +448,7 @@ mod tests {
         let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         session.hold(&[fact("web", port)]).await.unwrap();
         let taken = async {
-            while session.status().forwards[0].numbers.open == 0 {
+            while session.status().forwards[0].stats.open == 0 {
                 tokio::time::sleep(std::time::Duration::from_millis(5)).await;
             }
         };

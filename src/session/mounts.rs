@@ -1,4 +1,4 @@
-//! Where the charts say what is mounted into the containers of an image.
+//! The lines of the charts that declare the mounts of the containers of an image.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use crate::release::pods::{self, list};
 use crate::release::template::line_of;
 
 /// By the path in the container, the template that mounts something there: `FILE:LINE`, the file relative to the
-/// folder of devk.yaml. Templates in archives are not told.
+/// folder of devk.yaml. Templates in archives have no line.
 pub(super) fn mount_places(
     reference: &str,
     releases: &[PreparedRelease],

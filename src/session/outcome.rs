@@ -1,4 +1,4 @@
-//! What an `up` came to: kept by the session, told to clients.
+//! The outcome of an `up`: kept by the session, sent to clients.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,13 +6,13 @@ use crate::bridge::record::Record;
 use crate::plan::LeftOut;
 use crate::ports::Forward;
 
-/// What an `up` came to.
+/// The outcome of an `up`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub ready: bool,
     pub project: String,
     pub cluster: String,
-    /// What the images that devk builds are called now.
+    /// The current references of the images that devk builds.
     pub images: Vec<Built>,
     pub forwards: Vec<Forward>,
     /// Forwards of devk.yaml that are not open.

@@ -1,10 +1,11 @@
-//! Keeps a relay running in a node for as long as the session lives: brought there and started through
-//! one Docker exec, started again when it ends. While there is none, connections go over the API server.
+//! Keeps a relay running in a node for as long as the session lives: one Docker exec copies the program into the node
+//! and starts it, and devk starts it again when it ends. While no relay runs, connections go over the API server.
 //!
-//! Invariant: nothing of it stays in the node. The program is unlinked before it runs, and it ends when
-//! its standard input does, which even a kill -9 of this process closes.
+//! Invariant: nothing of the relay stays in the node. The program is unlinked before it runs, and it ends when its
+//! standard input ends, which even a kill -9 of this process closes.
 //!
-//! Connections through it end with it: it ends with its node, whose pods may not have said goodbye.
+//! Connections through the relay end with the relay: the relay ends with its node, and the pods of a killed node may
+//! not have sent their FIN.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -25,17 +26,17 @@ use crate::docker::{Attached, Exec};
 use crate::error::chain;
 use crate::relay::{self, Address, Orders, Token, handover};
 
-/// Takes N bytes of program from standard input, and becomes it. What follows is the program's to read.
+/// Reads N bytes of program from standard input and executes them. The program reads the rest of the input.
 const BECOME: &str = r#"f=/usr/local/.devk-relay.$$; trap 'rm -f "$f"' EXIT
 head -c "$0" >"$f" && chmod 700 "$f" && exec 3<"$f" && rm "$f" && exec /proc/self/fd/3 relay"#;
 
-/// How long a relay may take to come up; most of it is the way of the program into the node.
-const START: Duration = Duration::from_secs(20);
+/// How long a relay may take to start; most of the time copies the program into the node.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long the relay may take over one connection before the API server is asked instead.
-const DIAL: Duration = Duration::from_secs(2);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pauses before a relay that ended is started again.
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const FIRST_RESTART_DELAY: Duration = Duration::from_millis(500);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(30);
 
 /// Where a relay is to run.
 #[derive(Debug, Clone)]
@@ -50,7 +51,7 @@ pub struct Site {
 pub struct Relay {
     address: Address,
     token: Token,
-    /// Cancelled when it is gone, and its connections with it.
+    /// Cancelled when the relay is gone, and its connections with it.
     pub gone: CancellationToken,
 }
 
@@ -67,7 +68,7 @@ impl Relay {
     /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
     /// the relay's own failure, and says nothing about the other side.
     pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
-        match timeout(DIAL, relay::connect(&self.address, &self.token, to)).await {
+        match timeout(DIAL_TIMEOUT, relay::connect(&self.address, &self.token, to)).await {
             Ok(Ok(stream)) => Some(Ok(stream)),
             Ok(Err(e))
                 if e.get_ref().is_some() && e.kind() == std::io::ErrorKind::ConnectionRefused =>
@@ -83,7 +84,7 @@ impl Relay {
 pub type RelayState = Result<Relay, String>;
 
 /// Keeps a relay wherever `sites` says, until `cancel`.
-pub fn keep(
+pub fn keep_running(
     sites: watch::Receiver<Option<Site>>,
     cancel: CancellationToken,
 ) -> watch::Receiver<RelayState> {
@@ -96,16 +97,16 @@ async fn keep_at(site: Option<Site>, states: watch::Sender<RelayState>) {
     let Some(site) = site else {
         return std::future::pending().await;
     };
-    let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+    let mut pauses = Pauses::new(FIRST_RESTART_DELAY, MAX_RESTART_DELAY);
     loop {
         let began = Instant::now();
-        let why = match timeout(START, Running::start(&site)).await {
-            Ok(Ok(running)) => running.tell(&states).await,
+        let why = match timeout(START_TIMEOUT, Running::start(&site)).await {
+            Ok(Ok(running)) => running.report(&states).await,
             Ok(Err(why)) => why,
-            Err(_) => format!("it did not start within {} s", START.as_secs()),
+            Err(_) => format!("it did not start within {} s", START_TIMEOUT.as_secs()),
         };
         drop(states.send_replace(Err(why)));
-        if began.elapsed() > LONGEST_PAUSE {
+        if began.elapsed() > MAX_RESTART_DELAY {
             pauses.reset();
         }
         pauses.rest().await;
@@ -130,7 +131,7 @@ impl Running {
             .attach(&site.docker)
             .await
             .map_err(|e| e.to_string())?;
-        // A shell that fails reads nothing more: its last words are the cause, not the broken pipe.
+        // A shell that fails reads no further input: its output is the cause, not the broken pipe.
         let sent = send(program, &Orders { token, listen }, &mut attached.stdin).await;
         let port = port(&mut attached).await.map_err(|words| match &sent {
             Err(e) if words.is_empty() => e.to_string(),
@@ -144,7 +145,7 @@ impl Running {
                 token,
                 gone: CancellationToken::new(),
             };
-            // It dials itself: a way there and back.
+            // The relay dials itself, to test both directions.
             if let Some(Ok(_)) = relay.dial(network).await {
                 return Ok(Self { attached, relay });
             }
@@ -152,12 +153,12 @@ impl Running {
         Err(format!("{network} cannot be reached from this machine"))
     }
 
-    /// Publishes the relay until it is gone, and says how it went.
-    async fn tell(mut self, states: &watch::Sender<RelayState>) -> String {
+    /// Publishes the relay until it is gone, and returns the reason.
+    async fn report(mut self, states: &watch::Sender<RelayState>) -> String {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;
-        // One that was killed could not take its socket along.
+        // A relay that was killed leaves its socket file.
         if let Address::Shared(socket) = &self.relay.address {
             let _ = std::fs::remove_file(socket);
         }
@@ -171,9 +172,9 @@ impl Running {
 
 /// Where a node can be met.
 struct NodeAddress {
-    /// Its address on its Docker network.
+    /// The node's address on its Docker network.
     listen: IpAddr,
-    /// The folder that it shares with this machine, if the Engine runs here; whether it does is not known.
+    /// The folder that the node shares with this machine, if the Engine runs here, which devk does not know.
     folder: Option<PathBuf>,
 }
 
@@ -229,7 +230,7 @@ async fn send(
     stdin.flush().await
 }
 
-/// The first two bytes on its standard output, or its last words.
+/// The first two bytes on the relay's standard output, or its error output.
 async fn port(attached: &mut Attached) -> Result<u16, String> {
     let mut bytes = Vec::new();
     let mut words = String::new();

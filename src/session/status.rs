@@ -1,9 +1,9 @@
-//! What the session tells of itself.
+//! The status of a session, as it is sent to clients.
 
 use serde::{Deserialize, Serialize};
 
-use super::numbers::Stats;
 use super::outcome::Outcome;
+use super::stats::ForwardStats;
 use crate::ports::Forward;
 use crate::program::Build;
 use crate::sync::status::SyncStatus;
@@ -12,7 +12,7 @@ use crate::sync::status::SyncStatus;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SessionStatus {
     pub pid: u32,
-    /// The devk that it is.
+    /// The build of devk that the session runs.
     #[serde(default)]
     pub build: Option<Build>,
     /// A reconcile is at work.
@@ -20,7 +20,7 @@ pub struct SessionStatus {
     /// That reconcile.
     #[serde(default)]
     pub reconcile: Option<ReconcileStatus>,
-    /// What the last `up` came to.
+    /// The outcome of the last `up`.
     pub outcome: Option<Outcome>,
     pub forwards: Vec<ForwardStatus>,
     pub relay: RelayStatus,
@@ -36,20 +36,21 @@ pub struct ReconcileStatus {
     pub what: String,
 }
 
-/// Which way new connections take into pods: through a relay in the node, or over the API server.
+/// The upstream of new connections: a relay in the node, or the API server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelayStatus {
     pub serves: bool,
-    /// Why it does not.
+    /// Why no relay serves.
     pub why: Option<String>,
 }
 
-/// A forward and its live numbers.
+/// A forward and its live statistics.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ForwardStatus {
     #[serde(flatten)]
     pub forward: Forward,
-    pub numbers: Stats,
+    #[serde(rename = "numbers")]
+    pub stats: ForwardStats,
 }
 
 impl SessionStatus {
@@ -57,9 +58,9 @@ impl SessionStatus {
     pub fn without_traffic(&self) -> Self {
         let quiet = |status: &ForwardStatus| ForwardStatus {
             forward: status.forward.clone(),
-            numbers: Stats {
-                last_error: status.numbers.last_error.clone(),
-                ..Stats::default()
+            stats: ForwardStats {
+                last_error: status.stats.last_error.clone(),
+                ..ForwardStats::default()
             },
         };
         Self {

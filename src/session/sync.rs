@@ -1,5 +1,5 @@
-//! The session's engines: one for every image that devk builds, and for the image before it as long as
-//! containers run that.
+//! The session's engines: one for every image that devk builds, and one for the previous image as long as
+//! containers run it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,15 +19,15 @@ use crate::observe::{BuiltImage, PreparedRelease};
 use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
 use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
-use crate::sync::gate::{Engines, Gate};
+use crate::sync::readiness::{Engines, SyncReadiness};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
 use crate::sync::verify::Comparison;
 use crate::ui;
 use crate::ui::event::Reporter;
 
-/// An image that Docker has is looked at within this time.
-const LOOK: Duration = Duration::from_secs(30);
+/// How long `devk verify` waits for the check of an image that Docker has.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Keeps the containers of a session current.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub struct Syncing {
     containers: watch::Sender<Containers>,
     around: Surroundings,
     cancel: CancellationToken,
-    /// The containers are being watched.
+    /// Whether the watch of the containers has started.
     watching: bool,
 }
 
@@ -65,8 +65,8 @@ impl Syncing {
         }
     }
 
-    pub fn gate(&self) -> Gate {
-        Gate::new(
+    pub fn readiness(&self) -> SyncReadiness {
+        SyncReadiness::new(
             self.engines.subscribe(),
             self.containers.subscribe(),
             self.around.progress.subscribe(),
@@ -78,21 +78,22 @@ impl Syncing {
         self.engines.subscribe()
     }
 
-    /// Changes whenever what an engine tells may be another.
+    /// Changes whenever the status of an engine may have changed.
     pub fn progress(&self) -> watch::Receiver<()> {
         self.around.progress.subscribe()
     }
 
-    /// Until the next [`Self::follow`] every engine says what has to be rebuilt: the image of an earlier one may become
-    /// the current one again.
+    /// Until the next [`Self::follow`] every engine reports rebuilds: the image of an earlier engine may become the
+    /// current one again.
     pub fn tell_all(&self) {
         let engines = self.engines.borrow();
         let running = engines.iter().filter(|engine| !engine.is_over());
         running.for_each(|engine| engine.retire(false));
     }
 
-    /// Follows these images from now on. An engine whose image and rules are as before goes on with its journal; one
-    /// whose rules are others hands it over. The answer is what is followed, and what cannot be.
+    /// Follows these images from now on. An engine whose image and rules are unchanged keeps its journal; an engine
+    /// whose rules have changed hands its journal to its successor. Returns the images that are followed, and the
+    /// errors.
     pub async fn follow(
         &mut self,
         docker: &Docker,
@@ -104,7 +105,7 @@ impl Syncing {
             let clients = self.around.clients.clone();
             let sender = self.containers.clone();
             containers::watch(namespace, clients, sender, self.cancel.clone());
-            // Before anything is looked at anew.
+            // Before any image is looked at again.
             if let Err(error) = image::remove_looks(docker, namespace).await {
                 ui::log(format_args!(
                     "removing what an earlier session left: {error}"
@@ -238,10 +239,12 @@ impl Verifier {
     /// Compares all of it as it is now.
     ///
     /// # Errors
-    /// [`crate::error::Code::ClusterUnreachable`] while the cluster is away.
+    /// [`crate::error::Code::ClusterUnreachable`] while the cluster does not answer.
     pub async fn verify(&self) -> Result<Comparison> {
         let Some(client) = self.clients.borrow().clone() else {
-            return Err(Error::new(Code::ClusterUnreachable, "the cluster is away").hint("devk up"));
+            return Err(
+                Error::new(Code::ClusterUnreachable, "the cluster does not answer").hint("devk up"),
+            );
         };
         let engines = self.engines.borrow().clone();
         let containers = self.containers.borrow().clone();
@@ -251,7 +254,7 @@ impl Verifier {
                 .values()
                 .any(|container| container.image == settings.reference)
             {
-                let decided = timeout(LOOK, engine.decided()).await;
+                let decided = timeout(CHECK_TIMEOUT, engine.decided()).await;
                 decided.map_err(|_| unseen(settings))?;
             }
         }
@@ -267,7 +270,7 @@ impl Verifier {
 fn unseen(Settings { image, .. }: &Settings) -> Error {
     Error::new(
         Code::SyncUnchecked,
-        format!("what of image `{image}` is synced is not known yet"),
+        format!("the sync rules of image `{image}` are not checked yet"),
     )
     .evidence(
         "Docker does not have the image, so its files cannot be compared with the build context",
@@ -275,7 +278,7 @@ fn unseen(Settings { image, .. }: &Settings) -> Error {
     .hint("devk up -d")
 }
 
-/// What `devk status` tells of engines: those of earlier images only while containers run them.
+/// The engines that `devk status` shows: those of earlier images only while containers run them.
 pub fn status(engines: &Engines) -> Vec<SyncStatus> {
     engines
         .iter()

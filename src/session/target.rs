@@ -99,13 +99,13 @@ fn pod(endpoint: SliceEndpoint) -> Option<(String, Option<IpAddr>)> {
     ))
 }
 
-/// The newest Ready pod behind the target that is admitted, one that was not `tried` before others; among
+/// The newest Ready pod behind the target that `is_synced`, one that was not `tried` before others; among
 /// equals the last by name, so that the choice is stable.
 pub fn choose(
     snapshot: &Snapshot,
     target: &Target,
     tried: &BTreeSet<String>,
-    admits: impl Fn(&str) -> bool,
+    is_synced: impl Fn(&str) -> bool,
 ) -> Option<Endpoint> {
     let slices = snapshot
         .slices
@@ -113,8 +113,8 @@ pub fn choose(
         .filter(|slice| slice.service == target.service);
     let dialable = slices.filter_map(|slice| Some((slice, *slice.ports.get(&target.port_name)?)));
     let pods = dialable.flat_map(|(slice, port)| slice.ready.iter().map(move |pod| (pod, port)));
-    let admitted = pods.filter(|((pod, _), _)| admits(pod));
-    let ((pod, address), port) = admitted
+    let synced = pods.filter(|((pod, _), _)| is_synced(pod));
+    let ((pod, address), port) = synced
         .max_by_key(|((pod, _), _)| (!tried.contains(*pod), snapshot.born.get(*pod), *pod))?;
     Some(Endpoint {
         pod: pod.clone(),

@@ -6,9 +6,9 @@
 //! broken connection as a clean end.
 //!
 //! The protocol has no half-close. When the local client ends its side, the pod's side stays open for
-//! as long as the pod answers: closing it would drop the answer. What the client meant is read off who
-//! spoke last: one that ended right after it spoke awaits an answer, one that ended after it was
-//! answered is done.
+//! as long as the pod answers: closing it would drop the answer. Who sent last decides how long devk
+//! waits: a client that ended right after it sent something awaits an answer; a client that ended after an answer is
+//! done.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -26,23 +26,23 @@ use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 use tokio_tungstenite::tungstenite::{Bytes, Error as WsError, Message};
 
-use super::numbers::Numbers;
+use super::stats::ForwardCounters;
 use super::target::Endpoint;
 use crate::error::chain;
 
 const DATA: u8 = 0;
 const ERROR: u8 = 1;
 /// Bytes read from the local client at once: the size of an upload frame.
-const CHUNK: usize = 64 * 1024;
+const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes kept for a second attempt; a client that sent more before the first answer gets none.
-const KEPT: usize = 64 * 1024;
+const MAX_REPEATED_BYTES: usize = 64 * 1024;
 /// How long a pod may be silent after the client ended its side with an answer outstanding. There is
 /// an end, since a client that was killed looks no different, and its database session must not stay.
-const UNANSWERED: Duration = Duration::from_secs(30);
+const UNANSWERED_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same after an answer: connections that are done must not pile up.
-const ANSWERED: Duration = Duration::from_secs(1);
+const ANSWERED_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long the pod's last word may take once it accepts no more data.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_DATA_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Frames = BoxStream<'static, Result<Message, WsError>>;
 type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
@@ -79,8 +79,8 @@ pub struct SentBytes {
 }
 
 impl SentBytes {
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
-        self.too_much |= self.bytes.len() + bytes.len() > KEPT;
+    pub(super) fn record(&mut self, bytes: &[u8]) {
+        self.too_much |= self.bytes.len() + bytes.len() > MAX_REPEATED_BYTES;
         if self.too_much {
             self.bytes = Vec::new();
         } else {
@@ -142,20 +142,20 @@ impl Tunnel {
         mut self,
         local: &mut TcpStream,
         sent: &mut SentBytes,
-        numbers: &Numbers,
+        counters: &ForwardCounters,
     ) -> ConnectionEnd {
         let (mut read, mut write) = local.split();
         let talk = Talk::default();
         let end = {
-            let down = download(&mut self.frames, &mut write, &talk, numbers);
-            let up = upload(&mut read, &mut self.outgoing, sent, &talk, numbers);
+            let down = download(&mut self.frames, &mut write, &talk, counters);
+            let up = upload(&mut read, &mut self.outgoing, sent, &talk, counters);
             tokio::pin!(down);
             tokio::select! {
                 end = &mut down => end,
                 side = up => match side {
                     Side::LocalEnded => { talk.client_ended(); down.await }
                     Side::LocalGone => ConnectionEnd::Abandoned,
-                    Side::PodGone(error) => timeout(LAST_WORD, down).await.unwrap_or(ConnectionEnd::Failed(error)),
+                    Side::PodGone(error) => timeout(LAST_DATA_TIMEOUT, down).await.unwrap_or(ConnectionEnd::Failed(error)),
                 },
             }
         };
@@ -183,9 +183,9 @@ impl Talk {
 
     fn client_ended(&self) {
         let patience = if self.pod_last.load(Relaxed) {
-            ANSWERED
+            ANSWERED_TIMEOUT
         } else {
-            UNANSWERED
+            UNANSWERED_TIMEOUT
         };
         // It ends once.
         let _ = self.ended.set(patience);
@@ -210,9 +210,9 @@ async fn upload(
     pod: &mut Outgoing,
     sent: &mut SentBytes,
     talk: &Talk,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> Side {
-    let mut frame = vec![DATA; 1 + CHUNK];
+    let mut frame = vec![DATA; 1 + CHUNK_BYTES];
     if !sent.bytes.is_empty() {
         let again = [&[DATA], sent.bytes.as_slice()].concat();
         if let Err(error) = pod.send(Message::binary(again)).await {
@@ -227,12 +227,12 @@ async fn upload(
         };
         talk.pod_last.store(false, Relaxed);
         if !talk.answered.load(Relaxed) {
-            sent.keep(&frame[1..=count]);
+            sent.record(&frame[1..=count]);
         }
         if let Err(error) = pod.send(Message::binary(frame[..=count].to_vec())).await {
             return Side::PodGone(chain(&error));
         }
-        numbers.sent(count);
+        counters.sent(count);
     }
 }
 
@@ -240,7 +240,7 @@ async fn download(
     frames: &mut Frames,
     local: &mut WriteHalf<'_>,
     talk: &Talk,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> ConnectionEnd {
     loop {
         let frame = tokio::select! {
@@ -255,7 +255,7 @@ async fn download(
         match frame.split_first() {
             Some((&DATA, data)) => {
                 talk.pod_spoke();
-                numbers.received(data.len());
+                counters.received(data.len());
                 if local.write_all(data).await.is_err() {
                     return ConnectionEnd::Abandoned;
                 }

@@ -1,5 +1,5 @@
-//! What a session shows of itself. Any number of readers compute its status from that or follow it, at any moment, and
-//! ask nobody: the status never waits for an `up`.
+//! The view of a session: a snapshot behind a watch channel. Any number of readers compute the status from the view or
+//! follow it, at any moment, so the status never waits for an `up`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,30 +8,30 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use super::numbers::Numbers;
 use super::outcome::Outcome;
 use super::relay;
+use super::stats::ForwardCounters;
 use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use super::sync;
 use crate::ports::Forward;
 use crate::program::Build;
-use crate::sync::gate::Engines;
+use crate::sync::readiness::Engines;
 
-/// The least time between two statuses that a follower is told.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The least time between two statuses that a follower gets.
+const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A session as it is seen from outside. It is cheap to clone: what changes by itself stands behind receivers and
+/// A session as it is seen from outside. It is cheap to clone: what changes by itself is behind receivers and
 /// shared counters, and is read when a status is computed.
 #[derive(Debug, Clone)]
 pub struct SessionView {
     pub build: Option<Build>,
     pub(super) outcome: Option<Outcome>,
     /// The forwards that are held, in the order of the table.
-    pub(super) forwards: Vec<(Forward, Arc<Numbers>)>,
+    pub(super) forwards: Vec<(Forward, Arc<ForwardCounters>)>,
     pub(super) at_work: Option<AtWork>,
     pub(super) relay: watch::Receiver<relay::RelayState>,
     pub(super) engines: watch::Receiver<Engines>,
-    /// Changes whenever what an engine tells may be another.
+    /// Changes whenever the status of an engine may have changed.
     pub(super) progress: watch::Receiver<()>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct AtWork {
 pub enum Purpose {
     /// The request of a client, by its number.
     Request(u64),
-    /// Changes, by the names of what they make anew.
+    /// Changes that are not live yet, by the names of images, or `plan`.
     Changes(String),
 }
 
@@ -61,11 +61,11 @@ impl fmt::Display for Purpose {
 }
 
 impl SessionView {
-    /// The status at this moment, with live numbers.
+    /// The status at this moment, with live statistics.
     pub fn status(&self) -> SessionStatus {
-        let forward = |(forward, numbers): &(Forward, Arc<Numbers>)| ForwardStatus {
+        let forward = |(forward, counters): &(Forward, Arc<ForwardCounters>)| ForwardStatus {
             forward: forward.clone(),
-            numbers: numbers.stats(),
+            stats: counters.stats(),
         };
         let reconcile = self.at_work.as_ref().map(|at_work| ReconcileStatus {
             since: at_work.since,
@@ -124,9 +124,9 @@ pub struct Follower {
     relay: watch::Receiver<relay::RelayState>,
     engines: watch::Receiver<Engines>,
     progress: watch::Receiver<()>,
-    /// The status that was told last, without its traffic.
+    /// The last status that the follower got, without its traffic.
     told: Option<SessionStatus>,
-    /// The moment from which on the next one may be told.
+    /// The moment from which on the follower may get the next status.
     next: Instant,
 }
 
@@ -144,12 +144,12 @@ impl Follower {
     }
 
     /// The status now the first time, and then whenever it has changed; the counters of traffic alone are no change.
-    /// What changes faster than a reader may be told comes as one. After the end of the session it pends for ever.
+    /// Several changes within [`STATUS_INTERVAL`] come as one. After the end of the session the call pends for ever.
     pub async fn next(&mut self) -> SessionStatus {
         loop {
             sleep_until(self.next).await;
             let status = self.status();
-            self.next = Instant::now() + PAUSE;
+            self.next = Instant::now() + STATUS_INTERVAL;
             let without_traffic = status.without_traffic();
             if self.told.as_ref() != Some(&without_traffic) {
                 self.told = Some(without_traffic);
@@ -159,7 +159,7 @@ impl Follower {
         }
     }
 
-    /// The status; what changes from now on is a change after it.
+    /// The status; later changes count as changes of it.
     fn status(&mut self) -> SessionStatus {
         self.relay.mark_unchanged();
         self.engines.mark_unchanged();
@@ -168,7 +168,7 @@ impl Follower {
         view.status()
     }
 
-    /// Waits until the status may be another.
+    /// Waits until the status may have changed.
     async fn changed(&mut self) {
         tokio::select! {
             Ok(()) = self.views.changed() => {}
@@ -191,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn every_follower_is_told_of_a_change_once_and_of_traffic_never() {
         let session = Session::new(Reporter::default(), change::channel().0);
-        let numbers = Arc::new(Numbers::default());
+        let counters = Arc::new(ForwardCounters::default());
         let forward = Forward {
             name: "api".into(),
             namespace: "shop".into(),
@@ -203,14 +203,14 @@ mod tests {
         };
         session
             .view
-            .send_modify(|view| view.forwards = vec![(forward, numbers.clone())]);
+            .send_modify(|view| view.forwards = vec![(forward, counters.clone())]);
         let mut followers = [(); 2].map(|()| Follower::new(session.view()));
         for follower in &mut followers {
             assert!(!follower.next().await.busy);
         }
-        let connection = numbers.opened();
+        let connection = counters.opened();
         for follower in &mut followers {
-            let told = tokio::time::timeout(PAUSE * 2, follower.next()).await;
+            let told = tokio::time::timeout(STATUS_INTERVAL * 2, follower.next()).await;
             assert!(told.is_err(), "{told:?}");
         }
         let working = session.begin(Purpose::Changes("api+web".to_owned()));
@@ -218,7 +218,7 @@ mod tests {
             let status = follower.next().await;
             let reconcile = status.reconcile.unwrap();
             assert_eq!((status.busy, &*reconcile.what), (true, "change/api+web"));
-            assert_eq!(status.forwards[0].numbers.open, 1, "numbers are live");
+            assert_eq!(status.forwards[0].stats.open, 1, "statistics are live");
         }
         drop((connection, working));
         for follower in &mut followers {
@@ -239,7 +239,8 @@ mod tests {
             told += usize::from(next.is_ok());
             drop(working);
         }
-        let most = usize::try_from(since.elapsed().as_millis() / PAUSE.as_millis()).unwrap() + 1;
+        let most =
+            usize::try_from(since.elapsed().as_millis() / STATUS_INTERVAL.as_millis()).unwrap() + 1;
         assert!((1..=most).contains(&told), "{told} of at most {most}");
         assert!(!follower.next().await.busy);
     }

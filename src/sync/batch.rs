@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::journal::Seen;
 
 /// Files up to this size, in bytes, are read into memory when a batch is made; longer ones are streamed.
-pub(super) const SMALL: u64 = 64 * 1024;
+pub(super) const MAX_IN_MEMORY_BYTES: u64 = 64 * 1024;
 
 /// A path in a container, told by a target folder and the way from there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,10 +98,13 @@ fn found(disk: &Path) -> io::Result<Wanted> {
     let mut file = File::open(disk)?;
     let mode = metadata.permissions().mode() & 0o777;
     let mut content = Vec::new();
-    if metadata.len() <= SMALL {
-        (&mut file).take(SMALL + 1).read_to_end(&mut content)?;
+    if metadata.len() <= MAX_IN_MEMORY_BYTES {
+        (&mut file)
+            .take(MAX_IN_MEMORY_BYTES + 1)
+            .read_to_end(&mut content)?;
     }
-    let is_whole = metadata.len() <= SMALL && content.len() as u64 <= SMALL;
+    let is_whole =
+        metadata.len() <= MAX_IN_MEMORY_BYTES && content.len() as u64 <= MAX_IN_MEMORY_BYTES;
     let len = if is_whole {
         content.len() as u64
     } else {
@@ -232,7 +235,7 @@ mod tests {
         seen(&path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         seen(&path);
-        std::fs::write(&path, vec![7; SMALL as usize + 1]).unwrap();
+        std::fs::write(&path, vec![7; MAX_IN_MEMORY_BYTES as usize + 1]).unwrap();
         seen(&path);
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nowhere", &path).unwrap();

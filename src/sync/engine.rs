@@ -37,7 +37,7 @@ use intake::{intake, is_passing};
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
 /// its place, and no program may see it missing in between.
-pub(super) const GONE_FOR: Duration = Duration::from_millis(100);
+pub(super) const REMOVAL_DELAY: Duration = Duration::from_millis(100);
 
 /// What an engine serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,7 +134,7 @@ pub(super) struct EngineState {
 }
 
 /// Generations whose times are kept.
-const TIMES: usize = 4096;
+const MAX_TIMED_GENERATIONS: usize = 4096;
 
 impl SyncEngine {
     /// Watches the build context and keeps the containers of the image current. `built` is what was in the tree
@@ -230,7 +230,7 @@ impl EngineState {
     /// A generation was taken down now; its first event was at `at`.
     fn timed(&mut self, generation: u64, at: Instant) {
         self.times.insert(generation, (at, Instant::now()));
-        if self.times.len() > TIMES {
+        if self.times.len() > MAX_TIMED_GENERATIONS {
             self.times.pop_first();
         }
     }
@@ -268,14 +268,14 @@ impl Shared {
     fn take(&self, mut changes: ChangedPaths, later: ChangedPaths) -> ChangedPaths {
         let now = Instant::now();
         if changes.remove(Path::new("")).is_some() {
-            self.doubt_all(&mut changes, now);
+            self.recheck_all(&mut changes, now);
         }
         let decided = self.decided();
         for (path, change) in &decided {
             merge(&mut changes, path.clone(), *change);
         }
         let is_due = |(path, change): &(PathBuf, PathChange)| {
-            now >= change.at + GONE_FOR || changes.contains_key(path)
+            now >= change.at + REMOVAL_DELAY || changes.contains_key(path)
         };
         let (mut all, mut later): (ChangedPaths, ChangedPaths) =
             later.into_iter().partition(is_due);
@@ -312,7 +312,7 @@ impl Shared {
     }
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
-    fn doubt_all(&self, changes: &mut ChangedPaths, now: Instant) {
+    fn recheck_all(&self, changes: &mut ChangedPaths, now: Instant) {
         let mut state = self.state();
         state.trouble = None;
         all_known(changes, state.journal.present().map(Path::to_owned), now);
@@ -322,7 +322,7 @@ impl Shared {
     /// or the machine has no room to read it now.
     fn note(&self, path: &Path, change: PathChange, now: Instant) -> Option<PathChange> {
         let found = look(&self.settings.context.join(path));
-        if matches!(found, Ok(Wanted::Gone)) && now < change.at + GONE_FOR {
+        if matches!(found, Ok(Wanted::Gone)) && now < change.at + REMOVAL_DELAY {
             return Some(change);
         }
         // Long files take their time: nobody shall wait for the state, nor small files for long ones.

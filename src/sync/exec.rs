@@ -30,7 +30,7 @@ const STATUS: u8 = 3;
 const CLOSE: u8 = 255;
 
 /// An API server that is suspended takes connections and says nothing: asking anew finds it when it is back.
-const CONNECT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 type Frames = BoxStream<'static, Result<Message, WsError>>;
 type Outgoing = Pin<Box<dyn Sink<Message, Error = WsError> + Send>>;
@@ -104,8 +104,13 @@ impl ContainerExec {
         let request = pods
             .exec(&place.pod, command.iter().copied(), &attach)
             .map_err(|e| chain(&e))?;
-        let connected = timeout(CONNECT, client.connect(request)).await;
-        let silent = |_| format!("the API server did not answer for {} s", CONNECT.as_secs());
+        let connected = timeout(CONNECT_TIMEOUT, client.connect(request)).await;
+        let silent = |_| {
+            format!(
+                "the API server did not answer for {} s",
+                CONNECT_TIMEOUT.as_secs()
+            )
+        };
         let connection = connected.map_err(silent)?.map_err(|e| chain(&e))?;
         let closes = connection.supports_stream_close();
         let (outgoing, frames) = connection.into_stream().split();

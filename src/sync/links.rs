@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::image::dockerignore::Ignore;
 
 /// As many as the kernel follows.
-const MOST: usize = 40;
+const MAX_LINKS: usize = 40;
 
 /// Where a path of the context is without links, and the links on the way. What is not there counts as no link.
 pub(super) fn resolve(context: &Path, path: &Path) -> (PathBuf, Vec<PathBuf>) {
@@ -30,7 +30,7 @@ pub(super) fn resolve(context: &Path, path: &Path) -> (PathBuf, Vec<PathBuf>) {
         }
         let target = std::fs::read_link(context.join(&resolved)).ok();
         if let Some(target) =
-            target.filter(|_| links.len() < MOST && !resolved.as_os_str().is_empty())
+            target.filter(|_| links.len() < MAX_LINKS && !resolved.as_os_str().is_empty())
         {
             links.push(resolved.clone());
             resolved.pop();
@@ -91,7 +91,7 @@ mod tests {
         );
         assert_eq!(found("none/x"), ("none/x".into(), vec![]));
         assert_eq!(found("../../lib").0, Path::new("lib"));
-        assert_eq!(found("loop").1.len(), MOST);
+        assert_eq!(found("loop").1.len(), MAX_LINKS);
         assert_eq!(found("").0, Path::new(""));
         let mut matched = matches(dir.path(), Path::new("services/*/l*/*.js")).unwrap();
         matched.extend(matches(dir.path(), Path::new("[l]ib")).unwrap());

@@ -4,17 +4,16 @@
 //! [`journal`] what containers must have, [`stream`] brings it there, and [`engine`] ties them together.
 
 pub mod batch;
-mod carry;
 pub mod checked;
 pub mod containers;
 mod copied;
 pub mod dockerfile;
 pub mod engine;
 pub mod exec;
-pub mod gate;
 mod inherit;
 pub mod journal;
 mod links;
+pub mod readiness;
 pub mod reloader;
 pub mod rules;
 mod script;
@@ -23,6 +22,7 @@ pub mod status;
 pub mod stream;
 pub mod trace;
 mod tree;
+mod upload;
 pub mod verify;
 pub mod watch;
 mod worker;

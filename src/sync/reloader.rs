@@ -71,7 +71,7 @@ pub(super) fn needs_same_file(program: &str) -> bool {
 const RUNNERS: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 
 /// Scripts may start scripts; a ring of them ends here.
-const DEEPEST: usize = 4;
+const MAX_SCRIPT_DEPTH: usize = 4;
 
 /// The reloader that a command starts, if it is a known one. `script` tells the text of a package.json script;
 /// `variable` the value of an environment variable.
@@ -85,11 +85,11 @@ pub fn reloader(
         .flat_map(|word| word.split_whitespace())
         .map(plain)
         .collect();
-    in_words(&words, script, DEEPEST).or_else(|| by_variable(&words, variable))
+    in_words(&words, script, MAX_SCRIPT_DEPTH).or_else(|| by_variable(&words, variable))
 }
 
 /// The words of a process that may name its program: of an interpreter's those that name the script, too.
-const NAMING: usize = 5;
+const MAX_NAMING_WORDS: usize = 5;
 
 /// The reloader that a process is, by its words.
 pub(super) fn of_process(words: &[String]) -> Option<&'static str> {
@@ -112,7 +112,7 @@ pub(super) fn of_process(words: &[String]) -> Option<&'static str> {
 /// Whether one of the first words is a program, a script of it, or a file of its package.
 pub(super) fn names_program(words: &[&str], program: &str) -> bool {
     let package = format!("/node_modules/{program}/");
-    words.iter().take(NAMING).any(|word| {
+    words.iter().take(MAX_NAMING_WORDS).any(|word| {
         let name = word.rsplit('/').next().unwrap_or_default();
         let stem = [".js", ".mjs", ".cjs", ".py", ":"]
             .iter()

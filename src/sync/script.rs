@@ -14,9 +14,9 @@ use super::containers::Mount;
 
 const FUNCTIONS: &[u8] = include_bytes!("container.sh");
 
-/// Which files other processes have brought into the container, into the folders of [`carried_to`].
+/// Which files other processes have brought into the container, into the folders of [`upload_dir`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Carried {
+pub(super) enum Uploaded {
     #[default]
     Nothing,
     /// Those that are not kept in memory.
@@ -24,17 +24,17 @@ pub(super) enum Carried {
     All,
 }
 
-/// The folder, beside those for files in the making, into which the files of a group are carried.
-pub(super) fn carried_to(group: usize) -> String {
-    format!("{CARRIED}/{group}")
+/// The folder, beside those for files in the making, into which the files of a group are uploaded.
+pub(super) fn upload_dir(group: usize) -> String {
+    format!("{UPLOAD_DIR}/{group}")
 }
 
-pub(super) const CARRIED: &str = "t";
+pub(super) const UPLOAD_DIR: &str = "t";
 
 /// The status of a group whose way leads out of the target folder.
-pub(super) const OUTSIDE: i32 = 3;
+pub(super) const OUTSIDE_STATUS: i32 = 3;
 /// The status of a group that a mount of the pod covers.
-pub(super) const MOUNTED: i32 = 4;
+pub(super) const MOUNTED_STATUS: i32 = 4;
 
 /// How a file that is there already gets its new content.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(super) enum Writing {
 /// What of the container the commands depend on.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Manner {
-    pub(super) carried: Carried,
+    pub(super) uploaded: Uploaded,
     pub(super) writing: Writing,
 }
 
@@ -86,7 +86,7 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
 
 /// The first words to a new shell: the functions, where the pod mounts something, the target folders, and what is
 /// there to work with. It answers with lines that [`super::answer`] reads.
-pub(super) fn hello(roots: &[String], mounts: &[Mount], token: &str) -> Vec<u8> {
+pub(super) fn handshake(roots: &[String], mounts: &[Mount], token: &str) -> Vec<u8> {
     let mut text = Text::default();
     let points: Vec<_> = mounts
         .iter()
@@ -126,13 +126,13 @@ pub(super) fn apply(
     folders: &mut [usize],
 ) -> Vec<u8> {
     let mut text = Text::default();
-    let carried = manner.carried;
-    make_folders(&mut text, groups, carried, folders);
+    let uploaded = manner.uploaded;
+    make_folders(&mut text, groups, uploaded, folders);
     for (n, group) in groups.iter().enumerate() {
-        let folder = if carried == Carried::Nothing {
+        let folder = if uploaded == Uploaded::Nothing {
             n.to_string()
         } else {
-            carried_to(n)
+            upload_dir(n)
         };
         text.add(&format!(
             "umask 022; R=$R{root} D=$S{root}/{folder} O=",
@@ -146,11 +146,11 @@ pub(super) fn apply(
             place(&mut text, group, n, manner);
         }
     }
-    if carried != Carried::Nothing {
+    if uploaded != Uploaded::Nothing {
         // Of a root that is in a mount there is no S.
         let roots: BTreeSet<_> = groups.iter().map(|group| group.root).collect();
         for n in roots {
-            text.add(&format!("rm -rf \"$S{n}/{CARRIED}\"\n"));
+            text.add(&format!("rm -rf \"$S{n}/{UPLOAD_DIR}\"\n"));
         }
     }
     text.add(&format!("printf 'ok {number}\\n'\n"));
@@ -158,12 +158,12 @@ pub(super) fn apply(
 }
 
 /// One folder for each group, so that files of one name do not meet.
-fn make_folders(text: &mut Text, groups: &[Group<'_>], carried: Carried, folders: &mut [usize]) {
+fn make_folders(text: &mut Text, groups: &[Group<'_>], uploaded: Uploaded, folders: &mut [usize]) {
     let mut missing = Vec::new();
     for (n, group) in groups.iter().enumerate() {
         let (root, made) = (group.root, &mut folders[group.root]);
-        if carried != Carried::Nothing {
-            missing.push(format!(" \"$S{root}/{}\"", carried_to(n)));
+        if uploaded != Uploaded::Nothing {
+            missing.push(format!(" \"$S{root}/{}\"", upload_dir(n)));
         } else if n >= *made {
             missing.extend((*made..=n).map(|n| format!(" \"$S{root}/{n}\"")));
             *made = n + 1;
@@ -191,7 +191,7 @@ fn remove(text: &mut Text, group: &Group<'_>, n: usize) {
 }
 
 fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
-    let carried = manner.carried;
+    let uploaded = manner.uploaded;
     let is_made = |item: &&&Item| !matches!(item.wanted, Wanted::Folder(_));
     let names: Vec<_> = group
         .items
@@ -203,8 +203,8 @@ fn place(text: &mut Text, group: &Group<'_>, n: usize, manner: Manner) {
     for item in &group.items {
         match &item.wanted {
             // `tar` has given it its mode: a `chmod` for each file takes longer than all the rest.
-            Wanted::File(_) if carried == Carried::All => {}
-            Wanted::File(source) if carried == Carried::Long && source.content.is_none() => {
+            Wanted::File(_) if uploaded == Uploaded::All => {}
+            Wanted::File(source) if uploaded == Uploaded::Long && source.content.is_none() => {
                 text.mode(&item.target.name, source);
             }
             Wanted::File(source) => text.file(&item.target.name, source),
@@ -432,7 +432,7 @@ mod tests {
         /// What this machine's shell says to the commands.
         pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
-            let text = [hello(&[root], &[], &self.token()), commands(&mut [1])].concat();
+            let text = [handshake(&[root], &[], &self.token()), commands(&mut [1])].concat();
             let script = self.path("script");
             fs::write(&script, text).unwrap();
             Cmd::new("sh")
@@ -562,9 +562,9 @@ mod tests {
             file("file", "replaced"),
         ];
         let said = container.apply(&items).await;
-        let refused = said
-            .iter()
-            .filter(|line| line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE}")));
+        let refused = said.iter().filter(|line| {
+            line.starts_with("no ") && line.ends_with(&format!(" {OUTSIDE_STATUS}"))
+        });
         assert_eq!(
             (refused.count(), said.last().unwrap().as_str()),
             (3, "ok 7"),
@@ -755,7 +755,7 @@ mod tests {
                     [b"K=$R0/data$L$R0/config.yaml$L\n".to_vec(), text].concat()
                 };
                 let said = container.says(mounted).await;
-                let refused = format!("no 0 {MOUNTED} {}", container.path("app").display());
+                let refused = format!("no 0 {MOUNTED_STATUS} {}", container.path("app").display());
                 assert!(said.contains(&refused), "{wanted:?}: {said}");
             }
         }
@@ -776,7 +776,7 @@ mod tests {
             volume: "claim `x`".to_owned(),
         };
         // As where the mounts cannot be read: then the pod's spec tells.
-        let text = hello(&[root], &[mount], &container.token());
+        let text = handshake(&[root], &[mount], &container.token());
         let text = String::from_utf8(text)
             .unwrap()
             .replace("/proc/self/mountinfo", "/nowhere");
@@ -878,7 +878,7 @@ mod tests {
         let script = dir.path().join("script");
         fs::write(
             &script,
-            hello(&[file.display().to_string()], &[], ".devk-x"),
+            handshake(&[file.display().to_string()], &[], ".devk-x"),
         )
         .unwrap();
         let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;

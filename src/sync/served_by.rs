@@ -129,13 +129,13 @@ fn is_configuration(path: &Path) -> bool {
 /// The programs of a container, for a user who asks why none of them reloads.
 pub(super) fn programs(processes: &[Vec<String>]) -> String {
     /// Characters shown.
-    const MOST: usize = 60;
+    const MAX_CHARS: usize = 60;
     let first = processes.iter().map(|words| words.join(" ")).find(|words| {
         let name = words.split(' ').next().unwrap_or_default();
         !ASIDE.contains(&name.rsplit('/').next().unwrap_or_default())
     });
     let all = first.or_else(|| processes.first().map(|words| words.join(" ")));
-    all.unwrap_or_default().chars().take(MOST).collect()
+    all.unwrap_or_default().chars().take(MAX_CHARS).collect()
 }
 
 #[cfg(test)]

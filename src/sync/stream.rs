@@ -13,29 +13,29 @@ use kube::Client;
 use tokio::time::timeout;
 
 use super::batch::ContainerPath;
-use super::carry;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
 use super::script;
+use super::upload;
 use crate::hex::hex;
 
 pub(super) use asking::Sum;
 
 /// How long a shell may take to answer, beyond what the bytes it was sent explain.
-const ANSWER: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// A slow disk still takes this many bytes in a second.
-const SLOWEST: u64 = 2_000_000;
+const MIN_BYTES_PER_SECOND: u64 = 2_000_000;
 /// How long a `run:` command may take.
-pub(super) const RUN: Duration = Duration::from_secs(300);
+pub(super) const RUN_TIMEOUT: Duration = Duration::from_secs(300);
 /// What a program says of a failure comes on a channel of its own, a moment before or after the verdict.
-const LAST_WORDS: Duration = Duration::from_millis(50);
+const STDERR_TIMEOUT: Duration = Duration::from_millis(50);
 /// Bytes kept of what is said.
-const KEPT: usize = 16 * 1024;
+const MAX_OUTPUT_BYTES: usize = 16 * 1024;
 /// A batch of which something fails is sent in at most this many parts; what is left fails, and is tried again.
-const MOST_PARTS: usize = 64;
-/// Batches with more content than this, in bytes, are carried by a process of their own: the shell reads
+const MAX_PARTS: usize = 64;
+/// Batches with more content than this, in bytes, are uploaded by a process of their own: the shell reads
 /// 7 MB a second, `tar` as much as the API server moves.
-const INLINE: u64 = 128 * 1024;
+const MAX_INLINE_BYTES: u64 = 128 * 1024;
 
 /// Why a stream cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -169,9 +169,9 @@ impl Stream {
             errors: Vec::new(),
         };
         stream
-            .send(&script::hello(roots, mounts, &token()?))
+            .send(&script::handshake(roots, mounts, &token()?))
             .await?;
-        timeout(ANSWER, stream.greeting(roots))
+        timeout(ANSWER_TIMEOUT, stream.greeting(roots))
             .await
             .map_err(|_| silent())??;
         Ok(stream)
@@ -236,7 +236,8 @@ impl Stream {
     }
 
     async fn send(&mut self, text: &[u8]) -> Result<(), Trouble> {
-        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        let patience =
+            ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);
         timeout(patience, self.exec.input.send(text))
             .await
             .map_err(|_| silent())?
@@ -263,14 +264,14 @@ impl Stream {
 
     /// What the container's programs said of a failure.
     async fn last_words(&mut self) -> String {
-        while let Ok(Some(said)) = timeout(LAST_WORDS, self.exec.output.next()).await {
+        while let Ok(Some(said)) = timeout(STDERR_TIMEOUT, self.exec.output.next()).await {
             match said {
                 Said::Stderr(bytes) => keep(&mut self.errors, &bytes),
                 Said::Stdout(bytes) => self.partial.extend_from_slice(&bytes),
                 Said::Ended(_) => break,
             }
         }
-        carry::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
+        upload::last_line(&self.errors).unwrap_or_else(|| "failed without a word".to_owned())
     }
 }
 
@@ -286,7 +287,7 @@ fn token() -> Result<String, Trouble> {
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(bytes);
-    let excess = kept.len().saturating_sub(KEPT);
+    let excess = kept.len().saturating_sub(MAX_OUTPUT_BYTES);
     kept.drain(..excess);
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 /// Saves that count for the percentiles.
-const KEPT: usize = 1000;
+const MAX_SAVES: usize = 1000;
 
 /// One batch in one container, in milliseconds. The parts add up to `total_ms`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ pub struct Latency {
 
 impl Traces {
     pub(super) fn add(&mut self, trace: Trace) {
-        if self.0.len() == KEPT {
+        if self.0.len() == MAX_SAVES {
             self.0.pop_front();
         }
         self.0.push_back(trace);
@@ -146,8 +146,8 @@ mod tests {
     #[test]
     fn old_saves_are_forgotten() {
         let mut traces = Traces::default();
-        (0..KEPT + 10).for_each(|_| traces.add(trace(5.0)));
-        assert_eq!(traces.latency().saves, KEPT);
+        (0..MAX_SAVES + 10).for_each(|_| traces.add(trace(5.0)));
+        assert_eq!(traces.latency().saves, MAX_SAVES);
     }
 
     #[test]

@@ -25,8 +25,8 @@ use refusal::{refused, unwatched};
 
 /// How often the root is looked at, and how often while it is gone: nothing tells of a folder above it that
 /// was renamed.
-const REST: Duration = Duration::from_secs(2);
-const GONE: Duration = Duration::from_millis(250);
+const RESCAN_DELAY: Duration = Duration::from_secs(2);
+const MISSING_ROOT_DELAY: Duration = Duration::from_millis(250);
 
 /// Changed paths, relative to the tree's root. With the root itself (the empty path) among them anything may
 /// have changed: events were lost, or another folder has its name.
@@ -116,10 +116,10 @@ impl Watch {
         let tree = Tree::default();
         let identity = identity(&root);
         let enters = Box::new(enters);
-        let mut eyes = Eyes {
+        let mut eyes = WatchThread {
             root,
             identity,
-            doubted: false,
+            may_be_another: false,
             enters,
             watcher,
             tree,
@@ -236,26 +236,29 @@ fn identity(folder: &Path) -> Option<(u64, u64)> {
 }
 
 /// The watching thread.
-struct Eyes {
+struct WatchThread {
     root: PathBuf,
     /// Of the root that is watched.
     identity: Option<(u64, u64)>,
     /// The root was removed or renamed, whatever stands there now.
-    doubted: bool,
+    may_be_another: bool,
     enters: Box<dyn Fn(&Path) -> bool + Send>,
     watcher: RecommendedWatcher,
     tree: Tree,
     shared: Arc<Shared>,
 }
 
-impl Eyes {
+impl WatchThread {
     fn run(mut self, received: &Receiver<Raw>) {
         loop {
-            let first =
-                match received.recv_timeout(if self.identity.is_some() { REST } else { GONE }) {
-                    Err(RecvTimeoutError::Disconnected) => return,
-                    first => first.ok(),
-                };
+            let first = match received.recv_timeout(if self.identity.is_some() {
+                RESCAN_DELAY
+            } else {
+                MISSING_ROOT_DELAY
+            }) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                first => first.ok(),
+            };
             let mut changes = ChangedPaths::new();
             // All that is there already: a checkout makes thousands.
             for raw in first
@@ -303,7 +306,7 @@ impl Eyes {
     ) -> Result<()> {
         let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
         if path.as_os_str().is_empty() {
-            self.doubted |= hint == Hint::Moved;
+            self.may_be_another |= hint == Hint::Moved;
             return Ok(());
         }
         let metadata = std::fs::symlink_metadata(disk).ok();
@@ -332,7 +335,7 @@ impl Eyes {
     /// Goes on with whatever folder has the root's name: a folder that is moved or removed takes its watches along.
     fn keep_root(&mut self, changes: &mut ChangedPaths) -> Result<()> {
         let now = identity(&self.root);
-        let is_another = std::mem::take(&mut self.doubted) || self.identity != now;
+        let is_another = std::mem::take(&mut self.may_be_another) || self.identity != now;
         if !is_another {
             return Ok(());
         }

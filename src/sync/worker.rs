@@ -1,9 +1,9 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
 mod covered;
-mod doubt;
 mod reading;
 mod served;
+mod unverified;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,24 +16,24 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Item;
 use super::containers::{Container, Containers};
-use super::engine::{GONE_FOR, Shared};
+use super::engine::{REMOVAL_DELAY, Shared};
 use super::served_by::ServedBy;
 use super::status::ContainerStatus;
-use super::stream::{Applied, Failure, RUN, Stream, Trouble};
+use super::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
 use super::trace::Clock;
 use crate::again::Pauses;
 use crate::error::internal;
-use doubt::Doubt;
 use reading::{Batch, Read};
 pub(super) use served::NO_RELOADER;
+use unverified::Unverified;
 
 /// Paths in a batch.
-const MOST: usize = 2000;
+const MAX_BATCH_PATHS: usize = 2000;
 /// Pauses between attempts.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 /// Between two looks at the processes of a container that has just been started.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+const PROCESS_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Keeps a worker for every container that runs the image.
 pub(super) async fn keep(
@@ -52,7 +52,7 @@ pub(super) async fn keep(
             .retain(|id, _| workers.contains_key(id));
         for (id, container) in now.into_iter().filter(|(_, container)| ours(container)) {
             workers.entry(id.clone()).or_insert_with(|| {
-                shared.welcome(&id, &container);
+                shared.register(&id, &container);
                 let worker = Worker::new(shared.clone(), id, container);
                 AbortOnDropHandle::new(tokio::spawn(worker.work(clients.clone())))
             });
@@ -65,7 +65,7 @@ pub(super) async fn keep(
 }
 
 impl Shared {
-    fn welcome(&self, id: &str, container: &Container) {
+    fn register(&self, id: &str, container: &Container) {
         let mut state = self.state();
         let status = ContainerStatus {
             pod: container.place.pod.clone(),
@@ -84,7 +84,7 @@ struct Worker {
     /// What could not be read or applied, and is tried again.
     failed: BTreeSet<PathBuf>,
     /// What was not sent as the intake saw it.
-    doubts: BTreeMap<PathBuf, Doubt>,
+    unverified: BTreeMap<PathBuf, Unverified>,
     /// Commands that did not end.
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
@@ -94,14 +94,14 @@ struct Worker {
 impl Worker {
     fn new(shared: Arc<Shared>, id: String, container: Container) -> Self {
         let failed = BTreeSet::new();
-        let doubts = BTreeMap::new();
+        let unverified = BTreeMap::new();
         let hung = BTreeSet::new();
         Self {
             shared,
             id,
             container,
             failed,
-            doubts,
+            unverified,
             hung,
             serving: None,
         }
@@ -110,7 +110,7 @@ impl Worker {
     /// Until the container is gone.
     async fn work(mut self, mut clients: watch::Receiver<Option<Client>>) {
         let roots = self.shared.settings.rules.roots().to_vec();
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         loop {
             let Ok(client) = clients
                 .wait_for(Option::is_some)
@@ -157,7 +157,7 @@ impl Worker {
     /// Brings what is lacking, again and again, until the stream cannot serve any more.
     async fn serve(&mut self, mut stream: Stream) -> Trouble {
         let mut generation = self.shared.generation.subscribe();
-        let mut pauses = Pauses::new(FIRST_PAUSE, LONGEST_PAUSE);
+        let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         if let Err(trouble) = self.look(&mut stream).await {
             return trouble;
         }
@@ -183,7 +183,7 @@ impl Worker {
                     return Trouble::Lost("the session ends".to_owned());
                 },
                 () = tokio::time::sleep(pauses.now()), if !self.is_settled() => {}
-                () = tokio::time::sleep(LOOK_AGAIN), if self.may_be_starting() => {
+                () = tokio::time::sleep(PROCESS_CHECK_INTERVAL), if self.may_be_starting() => {
                     if let Err(trouble) = self.look(&mut stream).await {
                         return trouble;
                     }
@@ -193,7 +193,7 @@ impl Worker {
     }
 
     fn is_settled(&self) -> bool {
-        self.failed.is_empty() && self.doubts.is_empty()
+        self.failed.is_empty() && self.unverified.is_empty()
     }
 
     /// What the container lacks, read from the disk.
@@ -202,20 +202,20 @@ impl Worker {
         let shared = self.shared.clone();
         let id = self.id.clone();
         let mut again = self.failed.clone();
-        again.extend(self.doubted(taken));
+        again.extend(self.due_for_resending(taken));
         let read = move || {
             let state = shared.state();
             let after = state
                 .containers
                 .get(&id)
                 .map_or(0, |status| status.generation);
-            let (new, reached) = state.journal.since(after, MOST);
+            let (new, reached) = state.journal.since(after, MAX_BATCH_PATHS);
             drop(state);
             let new: BTreeSet<_> = new.into_iter().collect();
             let mut items = Vec::new();
             let mut unread = Vec::new();
             for path in new.union(&again) {
-                match shared.read_whole(path, taken + GONE_FOR) {
+                match shared.read_whole(path, taken + REMOVAL_DELAY) {
                     Ok(Some((item, found))) => items.push(Read::new(path.clone(), item, &found)),
                     Ok(None) => {}
                     Err(why) => unread.push((path.clone(), why.to_string())),
@@ -276,7 +276,7 @@ impl Worker {
             .chain(batch.unread.iter().map(|(path, _)| path));
         self.failed = failed.cloned().collect();
         done.iter()
-            .for_each(|read| self.doubt(read, &batch, &applied));
+            .for_each(|read| self.verify_sent(read, &batch, &applied));
         self.record(&batch, done.len(), at, trouble.or(wrong.clone()));
         if is_lost {
             return Err(Trouble::Lost(wrong.unwrap_or_default()));
@@ -373,7 +373,7 @@ impl Worker {
 /// It goes on in the container: started again with every save it would be there many times.
 fn endless(command: &[String]) -> String {
     let command = command.join(" ");
-    let seconds = RUN.as_secs();
+    let seconds = RUN_TIMEOUT.as_secs();
     format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
 }
 

@@ -35,9 +35,9 @@ impl Event {
     pub fn missed(count: u64) -> Self {
         let error = Error::new(
             Code::SessionMissed,
-            format!("{count} events were not told: they were not read in time"),
+            format!("{count} events are missing: the client did not read them in time"),
         )
-        .hint("devk status    # shows how it stands now");
+        .hint("devk status    # shows the state now");
         let step = "session.events".to_owned();
         let detail = error.to_string();
         Self {

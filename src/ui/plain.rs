@@ -11,7 +11,7 @@ pub fn lines(event: &Event) -> String {
         format!(
             "{seconds} {mark} {:<24} {}\n",
             event.step,
-            tame(&event.detail)
+            escape_controls(&event.detail)
         )
     };
     let explained = || event.error.as_ref().map(failure).unwrap_or_default();
@@ -30,11 +30,11 @@ pub fn failure(error: &Error) -> String {
     let evidence = error
         .evidence
         .iter()
-        .map(|line| format!("          | {}\n", tame(line)));
+        .map(|line| format!("          | {}\n", escape_controls(line)));
     let hint = error
         .hint
         .iter()
-        .map(|hint| format!("          hint: {}\n", tame(hint)));
+        .map(|hint| format!("          hint: {}\n", escape_controls(hint)));
     evidence.chain(hint).collect()
 }
 
@@ -43,21 +43,22 @@ pub fn error(error: &Error) -> String {
     format!(
         "error[{}]: {}\n{}",
         error.code,
-        tame(&error.to_string()),
+        escape_controls(&error.to_string()),
         failure(error)
     )
 }
 
-/// On one line, and nothing in it that a terminal obeys: names and what programs print are not devk's own words.
-pub fn tame(text: &str) -> String {
-    let tamed = |c: char| {
+/// The text on one line, without control characters that a terminal obeys: names and the output of programs are not
+/// devk's own words.
+pub fn escape_controls(text: &str) -> String {
+    let escaped = |c: char| {
         if c.is_control() && c != '\t' {
             c.escape_default().to_string()
         } else {
             c.to_string()
         }
     };
-    text.chars().map(tamed).collect()
+    text.chars().map(escaped).collect()
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ impl Terminal {
             Status::Started => self.start(event),
             Status::Progress => {
                 if let Some(bar) = self.running.get(&event.step) {
-                    bar.set_message(plain::tame(&event.detail));
+                    bar.set_message(plain::escape_controls(&event.detail));
                 }
                 if event.error.is_some() {
                     self.print(&plain::lines(event));
@@ -50,7 +50,7 @@ impl Terminal {
             bar.set_style(style);
         }
         bar.set_prefix(event.step.clone());
-        bar.set_message(plain::tame(&event.detail));
+        bar.set_message(plain::escape_controls(&event.detail));
         bar.enable_steady_tick(Duration::from_millis(100));
         self.running.insert(event.step.clone(), bar);
     }

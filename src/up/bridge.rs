@@ -1,4 +1,4 @@
-//! What the steps `bridge.…` of an `up` do.
+//! The steps `bridge.…` of an `up`.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::bridge::probe::Probe;
 use crate::bridge::record::{self, Record};
 use crate::bridge::relay::Guard;
-use crate::bridge::service::Lead;
+use crate::bridge::service::Backend;
 use crate::bridge::{Bridge, gateway, server, service};
-use crate::cluster::{Access, Handle};
+use crate::cluster::{Access, ManagedCluster};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::session::Session;
@@ -44,41 +44,41 @@ pub async fn database(bridge: &Bridge, step: &Step) -> Result<String> {
     Ok(said.join("; "))
 }
 
-/// `bridge.service`: opens the relay if one is needed, and leads devk's Service to it or to the server.
-/// None: it led there already.
+/// `bridge.service`: opens the relay if one is needed, and makes the relay or the server the backend of devk's Service.
+/// The answer also says whether the Service had another backend before.
 ///
 /// # Errors
 /// [`Code::BridgeGateway`], [`Code::BridgeRelay`], [`Code::BridgeService`], [`Code::ClusterUnreachable`].
-pub async fn lead(
+pub async fn expose(
     bridge: &Bridge,
-    cluster: &Handle,
+    cluster: &ManagedCluster,
     access: &Access,
     session: &Session,
     project: &str,
-) -> Result<(Lead, bool)> {
+) -> Result<(Backend, bool)> {
     let (address, target) = match bridge.own_address() {
         Some(IpAddr::V4(address)) => (address, bridge.published.port),
         Some(address @ IpAddr::V6(_)) => return Err(no_v4(address)),
         None => at_gateway(bridge, cluster, access, session).await?,
     };
-    let lead = Lead {
+    let backend = Backend {
         port: bridge.published.port,
         address,
         target,
     };
-    let changed = service::find(&access.client, project).await? != Some(lead);
+    let changed = service::find(&access.client, project).await? != Some(backend);
     if changed {
-        service::ensure(&access.client, project, lead).await?;
+        service::ensure(&access.client, project, backend).await?;
     }
     if !bridge.relay {
         session.no_relay().await;
     }
-    Ok((lead, changed))
+    Ok((backend, changed))
 }
 
 async fn at_gateway(
     bridge: &Bridge,
-    cluster: &Handle,
+    cluster: &ManagedCluster,
     access: &Access,
     session: &Session,
 ) -> Result<(Ipv4Addr, u16)> {
@@ -93,7 +93,7 @@ async fn at_gateway(
 }
 
 /// Lets the nodes of the cluster in, those of the moment.
-fn nodes(cluster: Handle) -> Guard {
+fn nodes(cluster: ManagedCluster) -> Guard {
     Guard::new(move || {
         let cluster = cluster.clone();
         Box::pin(async move {
@@ -124,14 +124,14 @@ pub async fn probe(
     bridge: &Bridge,
     engine: &Engine,
     access: &Access,
-    lead: Lead,
+    backend: Backend,
     step: &Step,
 ) -> Result<String> {
-    let Lead {
+    let Backend {
         address,
         target: port,
         ..
-    } = lead;
+    } = backend;
     let mut hops = vec![];
     for node in &access.nodes {
         let docker = &engine.docker;
@@ -150,12 +150,12 @@ pub async fn probe(
     Ok(hops.join("; "))
 }
 
-/// Where a bridge leads, for status and for the day on which it goes.
-pub fn record(bridge: &Bridge, lead: Lead) -> Record {
+/// The record of a bridge, from which devk shows its status and later removes it.
+pub fn record(bridge: &Bridge, backend: Backend) -> Record {
     Record {
         service: bridge.service.clone(),
         database: bridge.database.clone(),
-        address: SocketAddr::from((lead.address, lead.target)).to_string(),
+        address: SocketAddr::from((backend.address, backend.target)).to_string(),
         relay: bridge.relay,
         drop: bridge.drop.clone(),
     }

@@ -1,5 +1,5 @@
-//! Runs steps as a graph: each starts when what it needs has ended well; a failure stops what depends
-//! on it and nothing else.
+//! Runs steps as a graph: a step starts when all steps that it needs have succeeded; a failure stops only the steps
+//! that depend on the failed one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;

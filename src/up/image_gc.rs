@@ -1,5 +1,5 @@
-//! What an `up` that built something has replaced: the project's older images, in Docker and in the nodes. Every save that
-//! builds leaves one behind, and nobody else removes them.
+//! Removes the images that an `up` replaced: the project's older images, in Docker and in the nodes. Every save that
+//! causes a build leaves one behind, and nothing else removes them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::image;
 use crate::ui;
 
 /// The next `up` waits for it.
-const PATIENCE: Duration = Duration::from_secs(30);
+const GC_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The images of a project, and where they are.
 #[derive(Debug)]
@@ -27,16 +27,16 @@ pub(crate) struct Superseded {
 }
 
 impl Superseded {
-    /// Removes them, but for what a pod runs and, of each image, the one before: somebody may roll back to it. What
-    /// cannot be removed stays until the next time; the log tells why.
+    /// Removes the replaced images, except those that a pod runs and the previous one of each image, for a roll-back.
+    /// What cannot be removed stays until the next time; the log says why.
     pub(crate) async fn remove(self) {
         let late = || {
             Err(Error::new(
                 Code::DockerRequest,
-                format!("not done within {} s", PATIENCE.as_secs()),
+                format!("not done within {} s", GC_TIMEOUT.as_secs()),
             ))
         };
-        let removed = tokio::time::timeout(PATIENCE, self.try_remove()).await;
+        let removed = tokio::time::timeout(GC_TIMEOUT, self.try_remove()).await;
         if let Err(error) = removed.unwrap_or_else(|_| late()) {
             ui::log(format_args!("removing superseded images: {error}"));
         }

@@ -34,15 +34,16 @@ pub struct UpRequest {
     pub id: String,
     pub source: Source,
     pub bridging: Bridging,
-    /// The client's.
+    /// The client's environment.
     pub environment: Environment,
 }
 
-/// How often the table is made anew because somebody else was quicker: the second time no other devk can be.
-const HOLD_ANEW: u32 = 3;
+/// How often the port table is made again because another process took a port first. From the second time on, no other
+/// devk can take one.
+const MAX_HOLD_RETRIES: u32 = 3;
 
-/// What of an `up` something newer ends. What is being written to the cluster is written to its end, and nothing is begun
-/// to be written after that.
+/// The parts of an `up` that a newer change or request ends. A write to the cluster that has begun is completed, and no
+/// further write begins.
 #[derive(Debug, Default)]
 pub struct Overtaken {
     /// Builds and loads.
@@ -52,19 +53,19 @@ pub struct Overtaken {
 }
 
 impl Overtaken {
-    /// Something newer ends all of it.
+    /// Ends all of these parts.
     pub fn all(&self) {
         self.builds.cancel();
         self.waits.cancel();
     }
 }
 
-/// Brings the project up, or finds that it is. Nothing is touched before the plan is whole and every
-/// listener is bound. Of `changes` only the images are looked at that they concern: another one keeps its reference, and
-/// so its containers with all that was synced into them. None: every image is looked at.
+/// Brings the project up, or finds that it is up. devk changes nothing before the plan is complete and every listener
+/// is bound. With `changes`, only the images that they concern are looked at: every other image keeps its reference,
+/// and so its containers with all synced files. None: every image is looked at.
 ///
 /// # Errors
-/// Everything that keeps the plan from being made. A step that fails later is part of the outcome.
+/// Everything that prevents the plan. A step that fails later is part of the outcome.
 pub async fn up(
     session: &mut Session,
     paths: &Paths,
@@ -81,7 +82,7 @@ pub async fn up(
     if project.id != request.id {
         return Err(other_project(&project, &request.id).into());
     }
-    cluster::settle(&mut project.cluster, paths, &request.environment);
+    cluster::resolve_provider(&mut project.cluster, paths, &request.environment);
     loop {
         let observed =
             observe_and_hold(session, paths, (&project, compose.clone()), request).await?;
@@ -95,9 +96,9 @@ pub async fn up(
         let outcome = run.outcome(failed, since);
         let superseded = run.superseded(&outcome);
         if outcome.ready || !overtaken.waits.is_cancelled() {
-            session.settle(outcome.clone());
+            session.record_outcome(outcome.clone());
         }
-        session.learn_images();
+        session.warm_layer_cache();
         if let Some(superseded) = superseded {
             session.finish_later(superseded.remove());
         }
@@ -105,8 +106,8 @@ pub async fn up(
     }
 }
 
-/// Looks at everything, opens every listener and leases its port. Whoever takes one of the ports in
-/// between, such as a second worktree that is brought up at the same moment, is seen the next time.
+/// Observes everything, opens every listener and leases its port. If another process takes one of the ports in between,
+/// such as a second worktree that comes up at the same moment, the next attempt sees that process.
 async fn observe_and_hold(
     session: &mut Session,
     paths: &Paths,
@@ -118,7 +119,7 @@ async fn observe_and_hold(
     }: &UpRequest,
 ) -> Result<Observed, Errors> {
     let leases = Leases::open(&paths.state);
-    let mut again = HOLD_ANEW;
+    let mut again = MAX_HOLD_RETRIES;
     let mut opening = None;
     loop {
         let observed = observe::observe(
@@ -139,7 +140,7 @@ async fn observe_and_hold(
                 if again > 0 && errors.0.iter().all(|error| error.code == Code::PortHeld) =>
             {
                 again -= 1;
-                // Kept while it looks again: of many that come up at once each would be too late each time.
+                // Hold the lock while observing again: otherwise concurrent `up`s lose the race every time.
                 opening = Some(alone);
             }
             held => return held.map(|()| observed),
@@ -147,8 +148,8 @@ async fn observe_and_hold(
     }
 }
 
-/// Follows the working tree from now on: before anything is built, so that no change falls between. The answer is
-/// the steps that failed.
+/// Starts to watch the working tree, before anything is built, so that no change is missed. Returns the steps that
+/// failed.
 async fn follow(session: &mut Session, project: &Project, observed: &Observed) -> Vec<String> {
     let reporter = session.reporter.clone();
     session.images = observed.images.clone();
@@ -180,7 +181,8 @@ async fn follow(session: &mut Session, project: &Project, observed: &Observed) -
     failed
 }
 
-/// The record of the bridge. All else is done by now: one that cannot be read is a step that failed, and no more.
+/// The record of the bridge. A record that cannot be read is a failed step and stops nothing, since all other steps
+/// have ended.
 fn recorded(
     reporter: &Reporter,
     paths: &Paths,
@@ -214,15 +216,15 @@ fn rows(observed: &Observed) -> Vec<Forward> {
         .collect()
 }
 
-/// A session is one project's: its lock, its ports and its namespace are.
+/// A session belongs to one project, as do its lock, its ports and its namespace.
 fn other_project(now: &Project, id: &str) -> Error {
     let message = format!(
-        "devk.yaml is project `{}` now, and this is the session of `{id}`",
+        "devk.yaml names project `{}` now, and this session is that of `{id}`",
         now.id
     );
     Error::new(Code::SessionProject, message)
         .at(&now.file, None)
-        .evidence(format!("what runs of `{id}` goes on as it was"))
+        .evidence(format!("the stack of `{id}` keeps running unchanged"))
         .hint(format!(
             "devk up -d    # a session of its own for `{}`",
             now.id

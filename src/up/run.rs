@@ -1,4 +1,4 @@
-//! One run of a plan: its steps, and what came of each.
+//! One run of a plan: its steps and their results.
 
 mod actions;
 
@@ -12,7 +12,7 @@ use super::Overtaken;
 use super::graph::{self, StepVerdict};
 use super::image_gc::Superseded;
 use super::{bridge, recorded, rows};
-use crate::bridge::service::Lead;
+use crate::bridge::service::Backend;
 use crate::cluster::Access;
 use crate::config::Project;
 use crate::error::Result;
@@ -38,10 +38,10 @@ pub(super) struct Run<'a> {
     ready: watch::Sender<BTreeMap<String, bool>>,
     /// Step -> milliseconds of work.
     worked: watch::Sender<BTreeMap<String, u64>>,
-    /// Where devk's Service leads, once it does.
-    lead: watch::Sender<Option<Lead>>,
+    /// The backend of devk's Service, once the Service has one.
+    backend: watch::Sender<Option<Backend>>,
     overtaken: &'a Overtaken,
-    /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made anew.
+    /// Ends what waits for the cluster: this run is overtaken, or the plan is to be made again.
     waits: CancellationToken,
 }
 
@@ -73,13 +73,13 @@ impl<'a> Run<'a> {
             pods,
             ready: watch::Sender::default(),
             worked: watch::Sender::default(),
-            lead: watch::Sender::default(),
+            backend: watch::Sender::default(),
             overtaken,
             waits: overtaken.waits.child_token(),
         }
     }
 
-    /// The answer is the steps that failed, in the plan's order.
+    /// Returns the steps that failed, in the plan's order.
     pub(super) async fn execute(&self, plan: &Plan) -> Vec<String> {
         let nodes: Vec<_> = plan
             .steps
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
                 self.end(&step.action, false);
             }
             let why = match self.waits.is_cancelled() {
-                // It comes again in the next plan.
+                // The step is part of the next plan.
                 true if self.is_to_be_planned_anew() => return,
                 true => self.why_ended().to_owned(),
                 false => format!("`{need}` did not end well"),
@@ -106,13 +106,13 @@ impl<'a> Run<'a> {
             self.reporter.skipped(id, why);
         };
         let verdicts = graph::run(&nodes, run, blocked).await;
-        // What is blocked by a failure is no failure of its own.
+        // A step that a failure blocks is no failure of its own.
         let ids = plan.steps.iter().map(|step| step.id.clone());
         ids.filter(|id| verdicts.get(id) == Some(&StepVerdict::Failed))
             .collect()
     }
 
-    /// What it came to. `since` is when it began.
+    /// The outcome of the run, which began at `since`.
     pub(super) fn outcome(&self, mut failed: Vec<String>, since: Instant) -> Outcome {
         let Self {
             project,
@@ -166,7 +166,7 @@ impl<'a> Run<'a> {
         is_ok
     }
 
-    /// Tells the forwards of a release what became of it.
+    /// Tells the forwards of a release whether the release became ready.
     fn end(&self, action: &Action, is_ok: bool) {
         if let Action::Ready { release } = action {
             self.ready.send_modify(|ready| {
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
             Action::Load { reference } => {
                 unless(&self.overtaken.builds, self.load(reference, step)).await
             }
-            // What helm has begun to write it writes to its end.
+            // A write that helm has begun is completed.
             Action::Apply { .. } if self.waits.is_cancelled() => Ok(Done::Ended),
             Action::Apply { release } => self.apply(release, step).await,
             Action::Ready { release } => self.ready(release, step).await,
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
             Action::BridgeDatabase => bridge::database(self.bridge()?, step)
                 .await
                 .map(Done::Worked),
-            Action::BridgeService => self.lead().await,
+            Action::BridgeService => self.expose_backend().await,
             Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
         }
@@ -213,7 +213,7 @@ impl<'a> Run<'a> {
             .filter(|_| is_new && outcome.ready)?;
         self.observed
             .facts
-            .left_over
+            .orphaned_releases
             .is_empty()
             .then(|| Superseded {
                 docker: self.observed.engine.docker.clone(),
@@ -227,14 +227,14 @@ impl<'a> Run<'a> {
             })
     }
 
-    /// Whether a build gave an image that was there before: then the plan is made anew with the reference of that.
+    /// Whether a build gave an image that existed before: then the plan is made again with the reference of that image.
     pub(super) fn is_to_be_planned_anew(&self) -> bool {
         self.waits.is_cancelled() && !self.overtaken.waits.is_cancelled()
     }
 
     fn why_ended(&self) -> &'static str {
         match self.is_to_be_planned_anew() {
-            true => "an image is the same as before: this is planned anew",
+            true => "an image is the same as before: devk plans again",
             false => "newer changes came meanwhile",
         }
     }
@@ -260,11 +260,11 @@ fn built(image: &observe::BuiltImage) -> Built {
 /// How a step ended without an error.
 pub(super) enum Done {
     Worked(String),
-    /// It turned out that there was nothing to do.
+    /// There was nothing to do.
     Nothing(String),
-    /// The build gave the image of this reference, and nothing else is to be done with it.
+    /// The build gave the image of this earlier reference; the new reference is not used.
     AsBefore(String),
-    /// It was given up, and so is what needs it.
+    /// The step was given up, and so are the steps that need it.
     Ended,
 }
 

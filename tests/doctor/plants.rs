@@ -1,6 +1,6 @@
 //! The conflicts that the tests plant.
 
-use devk::cluster::namespace::Resident;
+use devk::cluster::namespace::ProjectNamespace;
 use devk::docker::PublishedPort;
 use devk::doctor::DoctorFacts;
 use devk::doctor::cluster::PinFacts;
@@ -235,12 +235,12 @@ pub(crate) const PLANTS: &[Plant] = &[
                 user: None,
                 machine: None,
             };
-            let resident = Resident {
+            let project = ProjectNamespace {
                 name: "demo-branch".into(),
                 asleep: false,
                 owner: Some(owner),
             };
-            facts.cluster.as_mut().unwrap().residents.push(resident);
+            facts.cluster.as_mut().unwrap().projects.push(project);
             facts.leftovers.namespaces = Ok(vec![("demo-branch".into(), root)]);
         });
     }),

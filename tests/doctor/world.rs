@@ -117,7 +117,7 @@ impl World {
             .iter()
             .map(|(port, edit)| self.edited(port, *edit))
             .collect();
-        let mut ports = doctor::ports::look(Ok(&project), &paths, listed, Some(&containers))
+        let mut ports = doctor::ports::inspect(Ok(&project), &paths, listed, Some(&containers))
             .await
             .unwrap();
         // Whatever else listens on the machine that runs this test.
@@ -128,7 +128,7 @@ impl World {
             .collect();
         ports.listeners.retain(|port, _| planted.contains(port));
         let cluster = cluster();
-        let mut left = leftovers::look(&paths, None, Some(&cluster)).await;
+        let mut left = leftovers::inspect(&paths, None, Some(&cluster)).await;
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
         let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),

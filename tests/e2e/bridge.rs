@@ -379,7 +379,7 @@ async fn a_database_is_made_once_and_whole_whoever_asks_and_whoever_is_cut_off()
     };
     let login = login();
     let mark = Mark::of("made", &owner("/p"));
-    let wanted = server::look(&login).await.unwrap().extensions;
+    let wanted = server::read_catalog(&login).await.unwrap().extensions;
     assert_eq!(wanted.len(), 3, "plpgsql is one, too: {wanted:?}");
     for cut in [1, 10, 30, 60, 90, 120, 200] {
         let making = server::make(&login, "cut_off", &mark, &wanted);

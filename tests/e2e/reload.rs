@@ -68,7 +68,7 @@ impl Bench {
             let loaded = bench.load(node, &bench.first).await.0.unwrap();
             assert!(loaded.in_full.is_some(), "nothing is learnt yet: {loaded}");
         }
-        bench.loader.learn().await.unwrap();
+        bench.loader.warm_cache().await.unwrap();
         bench
     }
 
@@ -356,7 +356,7 @@ async fn a_devk_that_is_killed_during_a_load_leaves_nothing_that_the_next_one_mi
     let loaded = bench.load(bench.node(), &reference).await.0.unwrap();
     assert!(loaded.in_full.is_none(), "{loaded}");
     bench.assert_is(bench.node(), &reference, &little).await;
-    bench.loader.learn().await.unwrap();
+    bench.loader.warm_cache().await.unwrap();
     bench.until_pushed(&reference, false).await;
     bench.end().await;
 }
@@ -462,7 +462,7 @@ async fn a_reload_is_far_faster_than_kinds_and_a_first_load_no_slower() {
     let cold = devk(&first).await;
     let kind_cold = kind(&first).await;
     let since = Instant::now();
-    loader.learn().await.unwrap();
+    loader.warm_cache().await.unwrap();
     println!("learning: {:.1} s", since.elapsed().as_secs_f64());
     let mut reloads = vec![];
     for _ in 0..5 {

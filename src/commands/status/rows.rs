@@ -7,7 +7,7 @@ use crate::bridge::record::Record;
 use crate::sync::status::{Covered, SyncStatus};
 use crate::sync::trace::Latency;
 
-/// What is at work in a session.
+/// The reconcile that is at work in a session.
 pub(super) fn work(session: &Live) -> String {
     let what = session.reconcile.as_ref().map(|work| work.what.as_str());
     match what {
@@ -25,7 +25,7 @@ pub(super) fn bridge_row(bridge: &Record, session: bool) -> Vec<String> {
     vec![
         "bridge".to_owned(),
         bridge.what(),
-        bridge.way(),
+        bridge.upstream(),
         down.to_owned(),
     ]
 }

@@ -1,4 +1,4 @@
-//! What may be there only once: the target of a mount in a service, a container's name in a project.
+//! Values that may occur only once: the target of a mount in a service, a container's name in a project.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Where which kind of value stands.
+//! The kind of value that each path of a Compose file has.
 
 use crate::compose::trail::TrailRules;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::graph::{Graph, NodeId, Raw, RawKind, check_count};
 use super::reset::check_keys;
 use super::scan::too_deep;
-use super::{DEPTH, Fallible, YamlData, YamlEntry, YamlNode, fault, scalar};
+use super::{Fallible, MAX_DEPTH, YamlData, YamlEntry, YamlNode, fault, scalar};
 use crate::place::Place;
 
 /// # Errors
@@ -55,7 +55,7 @@ impl<'a> Builder<'a> {
         let raw = self.graph.get(id);
         self.count(1, raw.line)?;
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return too_deep(raw.line);
         }
         let data = match &raw.kind {
@@ -147,7 +147,7 @@ impl<'a> Builder<'a> {
             );
         };
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return too_deep(raw.line);
         }
         self.count(entries.len(), raw.line)?;

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use super::graph::{Graph, NodeId, Raw, RawKind};
 use super::scan::{Scanner, TokenKind, YamlToken, too_deep};
-use super::{DEPTH, Fallible, fault};
+use super::{Fallible, MAX_DEPTH, fault};
 
 const STANDARD_TAGS: &str = "tag:yaml.org,2002:";
 
@@ -142,7 +142,7 @@ impl<'a> Grammar<'a> {
             });
         }
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return too_deep(line);
         }
         let properties = self.properties()?;

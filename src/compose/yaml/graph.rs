@@ -1,6 +1,6 @@
 //! Nodes as they are written: aliases point to what they name, even where that contains them.
 
-use super::{Fallible, NODES, fault};
+use super::{Fallible, MAX_NODES, fault};
 
 /// Of a node in its [`Graph`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,12 +53,12 @@ impl Graph {
 /// # Errors
 /// If that is more than devk is willing to hold.
 pub(super) fn check_count(nodes: usize, line: u32) -> Fallible<()> {
-    if nodes < NODES {
+    if nodes < MAX_NODES {
         Ok(())
     } else {
         fault(
             line,
-            format!("more than {NODES} values, with all aliases expanded"),
+            format!("more than {MAX_NODES} values, with all aliases expanded"),
         )
     }
 }

@@ -1,10 +1,10 @@
-//! Keys without `?`: what stands before a `:` turns out to be a key only when the `:` is seen, so the
+//! Keys without `?`: the text before a `:` turns out to be a key only when the `:` is read, so the
 //! scanner remembers, for each open bracket, the token that may be one.
 
 use super::{Fallible, fault};
 
 /// A key ends on its line and within so many characters.
-const LONGEST: usize = 1024;
+const MAX_KEY_CHARS: usize = 1024;
 
 /// Where the scanner stands, or where a key began.
 #[derive(Debug, Clone, Copy)]
@@ -103,7 +103,7 @@ impl Candidates {
 }
 
 fn is_open(candidate: &Candidate, here: Spot) -> Fallible<bool> {
-    if candidate.spot.line == here.line && candidate.spot.index + LONGEST >= here.index {
+    if candidate.spot.line == here.line && candidate.spot.index + MAX_KEY_CHARS >= here.index {
         return Ok(true);
     }
     if candidate.required {

@@ -33,10 +33,10 @@ use crate::place::Place;
 
 /// Deeper nesting is refused; it also bounds the recursion over the tree. Compose's limit is 10,000,
 /// which no file comes near.
-const DEPTH: usize = 200;
+const MAX_DEPTH: usize = 200;
 
 /// More values than this, aliases expanded, are refused ("billion laughs"): some 100 bytes each.
-const NODES: usize = 200_000;
+const MAX_NODES: usize = 200_000;
 
 /// One of a file's documents. Compose reads them as if each were a file, one over the other.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,4 +1,4 @@
-//! Names, tags and directives: what stands before a value and says something about it.
+//! Anchors, tags and directives: the parts that precede a value and describe it.
 
 use super::scan::{Scanner, TokenKind};
 use super::{Fallible, fault};

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::graph::{Graph, NodeId, Raw, RawKind, check_count};
 use super::scan::too_deep;
-use super::{DEPTH, Fallible, Reset, fault};
+use super::{Fallible, MAX_DEPTH, Reset, fault};
 
 /// The document without its reset values, and the places that are reset or overridden.
 ///
@@ -44,7 +44,7 @@ impl Walk<'_> {
         let line = self.graph.get(id).line;
         self.count(1, line)?;
         self.depth += 1;
-        if self.depth > DEPTH {
+        if self.depth > MAX_DEPTH {
             return too_deep(line);
         }
         let resolved = self.resolved(id, line)?;

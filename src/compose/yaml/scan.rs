@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::cursor::Cursor;
 use super::key::{Candidate, Candidates, Spot};
 pub(super) use super::token::{TokenKind, YamlToken};
-use super::{DEPTH, Fallible, fault};
+use super::{Fallible, MAX_DEPTH, fault};
 
 #[derive(Debug)]
 pub(super) struct Scanner<'a> {
@@ -221,7 +221,7 @@ impl<'a> Scanner<'a> {
     fn fetch_open(&mut self, kind: TokenKind) -> Fallible<()> {
         self.save_key()?;
         self.keys.open();
-        if self.keys.level() > DEPTH {
+        if self.keys.level() > MAX_DEPTH {
             return too_deep(self.cursor.line);
         }
         self.key_allowed = true;
@@ -347,7 +347,7 @@ impl<'a> Scanner<'a> {
         }
         self.outer_indents.push(self.indent);
         self.indent = column(wanted);
-        if self.outer_indents.len() > DEPTH {
+        if self.outer_indents.len() > MAX_DEPTH {
             too_deep(self.cursor.line)
         } else {
             Ok(true)
@@ -373,5 +373,5 @@ fn column(column: usize) -> isize {
 }
 
 pub(super) fn too_deep<T>(line: u32) -> Fallible<T> {
-    fault(line, format!("nested more than {DEPTH} levels deep"))
+    fault(line, format!("nested more than {MAX_DEPTH} levels deep"))
 }

@@ -379,7 +379,7 @@ fn pairs(count: usize) -> String {
 
 #[test]
 fn nesting_to_the_limit_is_read_on_the_stack_of_any_thread() {
-    let text = "[".repeat(DEPTH - 1) + &"]".repeat(DEPTH - 1);
+    let text = "[".repeat(MAX_DEPTH - 1) + &"]".repeat(MAX_DEPTH - 1);
     let run = std::thread::Builder::new()
         .stack_size(1 << 20)
         .spawn(move || read(&text).is_ok())

@@ -35,7 +35,7 @@ pub(crate) fn from(dir: impl AsRef<Path>) -> UpRequest {
 /// A reconcile that has begun, and ends as the test says.
 struct Begun {
     dir: PathBuf,
-    /// The names of what is looked at anew; None: everything.
+    /// The names of what is looked at again; None: everything.
     changed: Option<String>,
     /// Its builds and loads are given up.
     builds: CancellationToken,
@@ -79,7 +79,7 @@ impl Reconcile for Scripted {
         };
         self.0.send(begun).unwrap();
         let outcome = ended.await.unwrap()?;
-        session.settle(outcome.clone());
+        session.record_outcome(outcome.clone());
         Ok(outcome)
     }
 }
@@ -139,14 +139,14 @@ impl Running {
     /// A loop that goes by a request from `dir`.
     async fn up_from(dir: impl AsRef<Path>) -> Self {
         let mut running = Self::start();
-        let answer = running.asks(&dir, Keep::Detached);
+        let answer = running.asks(&dir, Lifetime::Detached);
         running.begun().await.ends_well();
         answered(answer).await.unwrap();
         running
     }
 
     /// Puts a client's request into the queue.
-    fn asks(&self, dir: impl AsRef<Path>, lifetime: Keep) -> oneshot::Receiver<Ended> {
+    fn asks(&self, dir: impl AsRef<Path>, lifetime: Lifetime) -> oneshot::Receiver<Ended> {
         let (answer, answered) = oneshot::channel();
         let queued = Queued::Up {
             number: 0,
@@ -194,7 +194,7 @@ async fn answered<T>(answer: oneshot::Receiver<T>) -> T {
 #[tokio::test]
 async fn requests_are_served_in_the_order_of_their_arrival() {
     let mut running = Running::start();
-    let answers = ["/1", "/2", "/3"].map(|dir| running.asks(dir, Keep::Detached));
+    let answers = ["/1", "/2", "/3"].map(|dir| running.asks(dir, Lifetime::Detached));
     for (dir, answer) in ["/1", "/2", "/3"].into_iter().zip(answers) {
         let begun = running.begun().await;
         assert_eq!(begun.dir, Path::new(dir));
@@ -208,20 +208,20 @@ async fn requests_are_served_in_the_order_of_their_arrival() {
 #[tokio::test]
 async fn a_change_is_brought_live_by_the_last_request_that_settled_and_stays() {
     let mut running = Running::up_from("/before").await;
-    let up = running.asks("/active", Keep::Attached);
+    let up = running.asks("/active", Lifetime::Attached);
     running.begun().await.ends_well();
     answered(up).await.unwrap();
 
-    let up = running.asks("/refused", Keep::Attached);
+    let up = running.asks("/refused", Lifetime::Attached);
     running.begun().await.ends(refused());
     answered(up).await.unwrap_err();
-    drop(running.asks("/never-begun", Keep::Attached));
-    let up = running.asks("/cut-off", Keep::Attached);
+    drop(running.asks("/never-begun", Lifetime::Attached));
+    let up = running.asks("/cut-off", Lifetime::Attached);
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/cut-off"));
     drop(up);
     begun.dropped().await;
-    let up = running.asks("/once", Keep::Once);
+    let up = running.asks("/once", Lifetime::Once);
     running.begun().await.ends_well();
     answered(up).await.unwrap();
 
@@ -236,14 +236,14 @@ async fn a_change_is_brought_live_by_the_last_request_that_settled_and_stays() {
 #[tokio::test]
 async fn changes_before_an_up_has_settled_are_forgotten() {
     let mut running = Running::start();
-    let up = running.asks("/refused", Keep::Attached);
+    let up = running.asks("/refused", Lifetime::Attached);
     let begun = running.begun().await;
     running.changes("early");
     begun.ends(refused());
     answered(up).await.unwrap_err();
     running.changes("early");
     running.at_rest().await;
-    let up = running.asks("/shop", Keep::Detached);
+    let up = running.asks("/shop", Lifetime::Detached);
     running.begun().await.ends_well();
     answered(up).await.unwrap();
     running.changes("late");
@@ -260,7 +260,7 @@ async fn a_request_during_a_burst_is_served_at_once_and_the_changes_after_it() {
     let mut running = Running::up_from(dir.path()).await;
     running.changes("api");
     running.at_rest().await;
-    let up = running.asks("/meanwhile", Keep::Once);
+    let up = running.asks("/meanwhile", Lifetime::Once);
     let begun = running.begun().await;
     assert_eq!(begun.dir, Path::new("/meanwhile"));
     begun.ends_well();
@@ -286,7 +286,7 @@ async fn a_verifier_waits_for_what_is_at_work_and_gives_up_nothing() {
     begun.ends_well();
     answered(verifier).await;
 
-    let up = running.asks("/shop", Keep::Detached);
+    let up = running.asks("/shop", Lifetime::Detached);
     let begun = running.begun().await;
     let (answer, mut verifier) = oneshot::channel();
     running.queue.send(Queued::Verifier { answer }).unwrap();
@@ -304,7 +304,7 @@ async fn the_status_is_there_while_an_up_is_at_work_and_every_follower_sees_it_c
     for follower in &mut followers {
         assert!(!follower.next().await.busy);
     }
-    let up = running.asks("/shop", Keep::Detached);
+    let up = running.asks("/shop", Lifetime::Detached);
     let begun = running.begun().await;
     for follower in &mut followers {
         let status = timeout(SOON, follower.next()).await.unwrap();
@@ -325,8 +325,8 @@ async fn the_status_is_there_while_an_up_is_at_work_and_every_follower_sees_it_c
 #[tokio::test]
 async fn the_end_of_the_session_drops_what_is_at_work_and_what_waits() {
     let mut running = Running::start();
-    let up = running.asks("/shop", Keep::Attached);
-    let waits = running.asks("/shop", Keep::Attached);
+    let up = running.asks("/shop", Lifetime::Attached);
+    let waits = running.asks("/shop", Lifetime::Attached);
     let begun = running.begun().await;
     running.end.cancel();
     begun.dropped().await;

@@ -1,7 +1,8 @@
-//! Only what the node lacks: Docker pushes to devk, which pipes it straight into the node's `ctr import`.
+//! Loads only the layers that the node lacks: Docker pushes to devk, and devk pipes the layers into the node's
+//! `ctr import`.
 //!
-//! Everything that takes long overlaps: the node lists what it has and starts its importer while Docker
-//! begins to push, and what Docker has compressed is on its way while it compresses the next layer.
+//! Slow work overlaps: the node lists its layers and starts its importer while Docker begins to push, and devk sends
+//! one layer to the node while Docker compresses the next one.
 
 use std::future::ready;
 use std::pin::pin;
@@ -14,9 +15,9 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use tokio::sync::{mpsc, watch};
 
 use super::endpoint::{Awaited, PushListener};
+use super::layer_cache::{Layer, LayerCache};
 use super::layers::{chain_ids, diff_ids, spared};
 use super::layout::{ExpectedImage, Image, Layout};
-use super::memory::{Layer, Memory};
 use super::node::{Images, NodeContainer};
 use super::progress::{Progress, total};
 use super::push::{Offer, Push, Received};
@@ -25,9 +26,9 @@ use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
 
 /// A Docker that can reach devk asks for the first thing within milliseconds.
-const REACHED_WITHIN: Duration = Duration::from_secs(5);
+const FIRST_REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Attempt {
     /// The bytes that were sent.
@@ -51,7 +52,7 @@ impl From<Error> for Stop {
 /// One load of one image into one node.
 pub(super) struct Delta<'a> {
     pub endpoint: &'a PushListener,
-    pub memory: &'a Memory,
+    pub cache: &'a LayerCache,
     pub node: NodeContainer<'a>,
     pub snapshotter: &'a str,
     pub reference: &'a str,
@@ -69,9 +70,11 @@ impl Delta<'_> {
     /// [`Code::DockerRequest`] or [`Code::CommandFailed`] if Docker or the node fails, [`Code::ImageLoad`]
     /// if a layer is missing after all.
     pub(super) async fn load(&self) -> Result<Attempt> {
-        let known = self.memory.layers();
+        let known = self.cache.layers();
         if !spared(diff_ids(self.image), &known, None).is_worthwhile(total(self.image)) {
-            return Ok(Attempt::Declined("its layers are not learnt yet"));
+            return Ok(Attempt::Declined(
+                "its layers are not in the layer cache yet",
+            ));
         }
         let (offer, offered) = watch::channel(None);
         let (awaited, received) = self.endpoint.expect(offered)?;
@@ -97,7 +100,7 @@ impl Delta<'_> {
         // A layout that was given up explains why the importer failed.
         let (image, bytes) = pushed?;
         self.arrived(&image, imported?).await?;
-        self.memory.learn(image.layers)?;
+        self.cache.add(image.layers)?;
         Ok(Attempt::Loaded(bytes))
     }
 
@@ -110,7 +113,7 @@ impl Delta<'_> {
         }
     }
 
-    /// Finds what the node can do without, which Docker's first question waits for.
+    /// Finds the layers that the node does not need; Docker's first request waits for them.
     async fn offer(
         &self,
         known: &[Layer],
@@ -140,7 +143,7 @@ impl Delta<'_> {
             Ok(())
         };
         let sent = futures::future::try_join(offering, pushing).await;
-        // However it ended: the importer waits for more.
+        // However the push ended: the importer waits for more.
         awaited.push.end();
         sent.map(drop)
     }
@@ -194,7 +197,7 @@ fn lock(layout: &Mutex<Layout>) -> MutexGuard<'_, Layout> {
 
 /// Ends if Docker has asked for nothing in time.
 async fn unreached(push: &Push) {
-    if tokio::time::timeout(REACHED_WITHIN, push.reached())
+    if tokio::time::timeout(FIRST_REQUEST_TIMEOUT, push.reached())
         .await
         .is_ok()
     {
@@ -207,7 +210,7 @@ fn not_reached() -> Error {
         Code::ImageLoad,
         format!(
             "Docker has not reached devk on 127.0.0.1 within {} s",
-            REACHED_WITHIN.as_secs()
+            FIRST_REQUEST_TIMEOUT.as_secs()
         ),
     )
 }

@@ -1,9 +1,9 @@
-//! Where Docker pushes to: a listener on the loopback device that knows nothing but the pushes under way.
+//! The listener that Docker pushes to, on the loopback device. It answers only for pushes under way.
 //!
-//! Docker speaks plain HTTP to 127.0.0.0/8, but tries TLS first and only gives it up for an answer that
-//! begins like HTTP: hyper's answer to what it cannot read does. Each push has a name that nobody can guess.
-//! Names are used again, since Docker asks more readily for blobs that it sent to the same name before, and
-//! remembers only so many names.
+//! Docker speaks plain HTTP to 127.0.0.0/8, but tries TLS first, and falls back only if the answer begins like HTTP;
+//! hyper's answer to a request that it cannot parse does. Each push has a random repository name. devk uses a name
+//! again, since Docker first asks whether blobs are there that it sent to the same name before, and remembers only so
+//! many names.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -28,7 +28,7 @@ use crate::hex::hex;
 /// How the last part of the name of each push begins.
 const PREFIX: &str = "devk-push-";
 
-/// The listener; it closes when this is dropped.
+/// The listener; it closes when the value is dropped.
 #[derive(Debug)]
 pub(super) struct PushListener {
     port: u16,
@@ -45,7 +45,7 @@ struct Names {
     free: Vec<String>,
 }
 
-/// A push that may come; its name is forgotten when this is dropped.
+/// An expected push; its name is released when the value is dropped.
 #[derive(Debug)]
 pub(super) struct Awaited {
     /// `127.0.0.1:PORT/NAME`, to be pushed with any tag.
@@ -162,7 +162,7 @@ async fn converse(stream: TcpStream, pushes: Arc<Pushes>) {
         let pushes = pushes.clone();
         async move { Ok::<_, Infallible>(answer(&pushes, request).await) }
     });
-    // A connection that breaks is for Docker to tell: its push fails.
+    // A broken connection needs no report here: Docker's push fails.
     let _ = http1::Builder::new()
         .serve_connection(TokioIo::new(stream), answer)
         .await;

@@ -1,4 +1,4 @@
-//! What devk asks of the Engine: push an image to devk, and forget the name that this needed.
+//! Requests to the Engine: push an image to devk, and remove the tag that the push needed.
 
 use bollard::Docker;
 use bollard::models::SystemInfo;
@@ -22,7 +22,7 @@ struct Borrowed<'a> {
 }
 
 impl Drop for Borrowed<'_> {
-    /// Also when the push is given up. Should devk end before it is done, [`sweep`] does it.
+    /// The tag is removed also when the push is given up. If devk ends before, [`sweep`] removes it.
     fn drop(&mut self) {
         let docker = self.docker.clone();
         let tag = std::mem::take(&mut self.tag);
@@ -56,14 +56,14 @@ pub(super) async fn push(docker: &Docker, reference: &str, repository: &str) -> 
         .map_err(failed)
 }
 
-/// Takes a name from an image. It has others: the last name would take the image with it.
+/// Removes a tag of an image that has other tags; removing the last tag would remove the image.
 async fn untag(docker: &Docker, tag: &str) {
     let options = RemoveImageOptionsBuilder::default().noprune(true).build();
-    // It may be gone; if it stays, the next sweep finds it.
+    // The tag may be gone; if it stays, the next sweep removes it.
     let _ = docker.remove_image(tag, Some(options), None).await;
 }
 
-/// Removes the names that a killed devk left behind: those of ports on which nobody listens any more.
+/// Removes the tags that a killed devk left behind: those with ports on which no process listens.
 pub(in crate::image) async fn sweep(docker: &Docker) {
     let listed = docker
         .list_images(None::<ListImagesOptions>)

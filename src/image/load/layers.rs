@@ -1,4 +1,4 @@
-//! The layers of an image, and what of them a load can leave out.
+//! The layers of an image, and which of them a load can leave out.
 //!
 //! A layer has three names: the digest of its content (`diffID`), the digest of the compressed blob that
 //! carries it, and the name of the file system that it makes together with all the layers below it (chain
@@ -9,17 +9,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use bollard::models::ImageInspect;
 use sha2::{Digest, Sha256};
 
-use super::memory::Layer;
+use super::layer_cache::Layer;
 use crate::hex::hex;
 
 /// A delta must spare this share of the image's bytes, in percent: Docker compresses what it pushes at a
 /// little more than half of the speed at which a whole image streams (measured, 30 and 52 MB/s).
 const WORTHWHILE: u64 = 40;
 
-/// What of an image a node need not be sent.
+/// The layers of an image that need not be sent to a node.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Spared {
-    /// Digest of a compressed blob -> what it carries.
+    /// Digest of a compressed blob -> the layer that it carries.
     pub blobs: BTreeMap<String, Blob>,
     /// Unpacked, in bytes.
     pub bytes: u64,
@@ -29,7 +29,7 @@ pub(super) struct Spared {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Blob {
     pub diff_id: String,
-    /// Of the compressed blob, in bytes; 0 if nobody ever told.
+    /// Of the compressed blob, in bytes; 0 if unknown.
     pub size: u64,
 }
 

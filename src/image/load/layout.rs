@@ -1,7 +1,8 @@
-//! What Docker pushed, as the tar of an OCI image layout without the blobs that the node can do without.
+//! The pushed blobs as the tar of an OCI image layout, without the blobs that the node does not need.
 //!
 //! The index that makes an image of the blobs comes last, and only if every layer is accounted for:
-//! it was pushed just now, or the node has unpacked it. An importer that gets no index makes no image.
+//! a layer counts if it was pushed just now, or if the node has unpacked it. An importer that gets no index creates no
+//! image.
 
 use std::collections::BTreeSet;
 
@@ -13,16 +14,16 @@ use serde_json::json;
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
+use super::layer_cache::Layer;
 use super::layers::Spared;
-use super::memory::Layer;
 use super::push::Received;
 use crate::error::{Code, Error, Result};
 
 /// Bytes that are read from a file at once.
-const BLOCK: usize = 256 * 1024;
+const BLOCK_BYTES: usize = 256 * 1024;
 
 /// A tar is made of records of this size.
-const RECORD: u64 = 512;
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// An image as Docker knows it, to compare what it pushes with.
 #[derive(Debug, Clone)]
@@ -53,11 +54,11 @@ pub(super) struct Layout {
 pub(super) struct Image {
     /// The digest of its manifest or index.
     pub digest: String,
-    /// What its manifest told of its layers.
+    /// The layers as the manifest lists them.
     pub layers: Vec<Layer>,
 }
 
-/// The fields of a manifest or an index that tell what it is made of.
+/// The fields of a manifest or an index that list its parts.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 struct Manifest {
@@ -89,7 +90,7 @@ impl Layout {
         }
     }
 
-    /// Tells what the node can do without; it must be told before anything is received.
+    /// Sets the layers that the node does not need; must be called before anything is received.
     pub(super) fn spare(&mut self, spared: Spared) {
         self.spared = spared;
     }
@@ -205,7 +206,7 @@ impl Layout {
         })
     }
 
-    /// What makes a layout of the blobs, and the end of the tar.
+    /// The files that make an image layout of the blobs, and the end of the tar.
     fn end(&self, root: &str, media_type: &str, size: u64) -> Result<Bytes> {
         let index = json!({
             "schemaVersion": 2,
@@ -226,7 +227,7 @@ impl Layout {
             tar.extend_from_slice(content.as_bytes());
             tar.extend_from_slice(&padding(size));
         }
-        tar.extend_from_slice(&[0; 2 * RECORD as usize]);
+        tar.extend_from_slice(&[0; 2 * TAR_BLOCK_BYTES as usize]);
         Ok(tar.into())
     }
 }
@@ -264,7 +265,7 @@ fn file(content: File) -> Part {
             format!("cannot read back what Docker pushed: {e}"),
         )
     };
-    ReaderStream::with_capacity(content, BLOCK)
+    ReaderStream::with_capacity(content, BLOCK_BYTES)
         .map_err(broken)
         .boxed()
 }
@@ -280,10 +281,10 @@ fn header(path: &str, size: u64) -> Result<Bytes> {
     Ok(Bytes::copy_from_slice(header.as_bytes()))
 }
 
-/// What fills the last record of an entry.
+/// The padding of the last block of an entry.
 fn padding(size: u64) -> Bytes {
-    Bytes::from_static(&[0; RECORD as usize])
-        .split_to((size.next_multiple_of(RECORD) - size) as usize)
+    Bytes::from_static(&[0; TAR_BLOCK_BYTES as usize])
+        .split_to((size.next_multiple_of(TAR_BLOCK_BYTES) - size) as usize)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Loading images into nodes: of an image that devk builds, only what the node lacks; else all of it.
-//! Either way the node is asked afterwards what arrived.
+//! Loads images into nodes: only the missing layers of an image that devk builds, and all layers of other images. In
+//! both cases devk asks the node afterwards what arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -12,10 +12,10 @@ use bollard::models::ImageInspect;
 
 use self::delta::{Attempt, Delta};
 use self::endpoint::PushListener;
-use self::learn::Lesson;
-use self::memory::Memory;
+use self::layer_cache::LayerCache;
 use self::node::NodeContainer;
 use self::progress::total;
+use self::warm::CacheWarming;
 use crate::docker::{is_not_found, request_failed};
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
@@ -26,16 +26,16 @@ mod endpoint;
 mod engine;
 #[cfg(test)]
 mod fake_docker;
+mod layer_cache;
 mod layers;
 mod layout;
-mod learn;
-mod memory;
 mod node;
 mod progress;
 mod push;
 mod reference;
 mod stream;
 mod verify;
+mod warm;
 
 pub(super) use engine::sweep;
 pub use reference::normalise;
@@ -83,11 +83,11 @@ pub(super) async fn remove(
 pub struct Loader {
     docker: Docker,
     route: Route,
-    memory: Memory,
+    cache: LayerCache,
     /// Node container -> its snapshotter.
     snapshotters: Mutex<BTreeMap<String, String>>,
-    /// Images that were loaded since [`Loader::learn`], each with a node that has it.
-    unlearnt: Mutex<BTreeSet<(String, String)>>,
+    /// Images that were loaded since [`Loader::warm_cache`], each with a node that has it.
+    not_warmed: Mutex<BTreeSet<(String, String)>>,
 }
 
 /// How images come to the nodes.
@@ -139,9 +139,9 @@ impl Loader {
         Ok(Self {
             docker: docker.clone(),
             route,
-            memory: Memory::in_cache(cache),
+            cache: LayerCache::in_cache(cache),
             snapshotters: Mutex::default(),
-            unlearnt: Mutex::default(),
+            not_warmed: Mutex::default(),
         })
     }
 
@@ -177,7 +177,7 @@ impl Loader {
                 }
             })?;
         if will_change(reference) {
-            lock(&self.unlearnt).insert((reference.to_owned(), node.to_owned()));
+            lock(&self.not_warmed).insert((reference.to_owned(), node.to_owned()));
         }
         Ok(loaded)
     }
@@ -206,12 +206,12 @@ impl Loader {
             Route::Stream(why) => (*why).to_owned(),
             Route::Delta(_) if !will_change(reference) => "devk did not build it".to_owned(),
             Route::Delta(endpoint) => {
-                let memory = &self.memory;
+                let cache = &self.cache;
                 let snapshotter = snapshotter.as_str();
                 let name = name.as_str();
                 let delta = Delta {
                     endpoint,
-                    memory,
+                    cache,
                     node,
                     snapshotter,
                     reference,
@@ -234,18 +234,18 @@ impl Loader {
         Ok(loaded(Some(why), sent))
     }
 
-    /// Learns from what was loaded, so that the next load of its like can be a delta; removes what an
-    /// earlier devk that was killed while it did the same has left in Docker. It may take as long as Docker
-    /// needs to compress the images, and can be given up at any time.
+    /// Adds the layers of loaded images to the layer cache, so that the next load of a similar image can be a delta;
+    /// removes from Docker what an earlier devk left that was killed while it did the same. The call takes as long as
+    /// Docker needs to compress the images, and may be dropped at any time.
     ///
     /// # Errors
     /// The first problem; nothing but speed is lost.
-    pub async fn learn(&self) -> Result<()> {
+    pub async fn warm_cache(&self) -> Result<()> {
         let Route::Delta(endpoint) = &self.route else {
             return Ok(());
         };
         engine::sweep(&self.docker).await;
-        let next = || lock(&self.unlearnt).pop_first();
+        let next = || lock(&self.not_warmed).pop_first();
         while let Some((reference, container)) = next() {
             let image = self.inspect(&reference).await?;
             let node = NodeContainer {
@@ -253,18 +253,18 @@ impl Loader {
                 container: &container,
             };
             let snapshotter = self.snapshotter(node).await?;
-            let memory = &self.memory;
+            let cache = &self.cache;
             let snapshotter = snapshotter.as_str();
             let reference = reference.as_str();
-            Lesson {
+            CacheWarming {
                 endpoint,
-                memory,
+                cache,
                 node,
                 snapshotter,
                 reference,
                 image: &image,
             }
-            .take()
+            .run()
             .await?;
         }
         Ok(())

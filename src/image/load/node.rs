@@ -7,7 +7,7 @@ use bollard::Docker;
 use bytes::Bytes;
 use futures::Stream;
 
-use super::memory::Layer;
+use super::layer_cache::Layer;
 use crate::docker::Exec;
 use crate::error::{Code, Error, Result};
 
@@ -17,9 +17,9 @@ const DEFAULT_SNAPSHOTTER: &str = "overlayfs";
 /// By this label the kubelet's side of containerd marks the images that it has noticed.
 const NOTICED: &str = "io.cri-containerd.image=managed";
 
-/// How long it may take to notice one. It is told by an event, which takes milliseconds.
-const NOTICING: Duration = Duration::from_secs(10);
-const NOTICE_POLL: Duration = Duration::from_millis(100);
+/// How long the CRI plugin may take to notice an image. It gets an event, which takes milliseconds.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
+const NOTICE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Imports, sees to it that the uppermost layer is unpacked, and tells what image there is then: to start
 /// a process in a container costs as much as the import of a small layer. A layer that is missing after all
@@ -30,7 +30,7 @@ $ctr images import --all-platforms --snapshotter="$0" - >&2 && $ctr snapshots --
 { $ctr images rm "$1" >&2; exit 1; }
 $ctr images ls "name==$1""#;
 
-/// Tells containerd's configuration. k3s keeps its own where `containerd` does not look for it.
+/// Prints containerd's configuration. k3s keeps its own where `containerd` does not look for it.
 const CONFIG: &str = "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 2>/dev/null || containerd config dump";
 
 /// An image in a node.
@@ -38,14 +38,14 @@ const CONFIG: &str = "cat /var/lib/rancher/k3s/agent/etc/containerd/config.toml 
 pub(super) struct Listed {
     /// Of the manifest or index.
     pub digest: String,
-    /// The kubelet can use it.
+    /// Whether the kubelet can use the image.
     pub noticed: bool,
 }
 
 /// Full reference, as containerd names it -> what it stands for.
 pub(super) type Images = BTreeMap<String, Listed>;
 
-/// A node container and what is asked of it.
+/// A node container, and the requests to it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeContainer<'a> {
     pub docker: &'a Docker,
@@ -81,7 +81,7 @@ impl NodeContainer<'_> {
         Ok(parse_snapshots(&listed.text()))
     }
 
-    /// What layers take on the node, given by diffID and chain ID.
+    /// The sizes of layers on the node, by diffID and chain ID.
     ///
     /// # Errors
     /// As [`NodeContainer::images`]; also if one of the chains is not there.
@@ -158,14 +158,14 @@ impl NodeContainer<'_> {
     /// # Errors
     /// [`Code::ImageLoad`] if there is none of that name, or it stays unnoticed.
     pub(super) async fn noticed(&self, name: &str, mut images: Images) -> Result<Listed> {
-        let deadline = Instant::now() + NOTICING;
+        let deadline = Instant::now() + NOTICE_TIMEOUT;
         loop {
             let hint = || self.ctr(["images", "ls"]).pasteable();
             match images.remove(name) {
                 Some(image) if image.noticed => return Ok(image),
                 Some(_) if Instant::now() < deadline => {}
                 Some(_) => {
-                    let message = "containerd has it, and the kubelet's side of it takes no notice";
+                    let message = "containerd has the image, and its CRI plugin, which the kubelet asks, does not list it";
                     return Err(Error::new(Code::ImageLoad, message).hint(hint()));
                 }
                 None => {
@@ -173,7 +173,7 @@ impl NodeContainer<'_> {
                     return Err(Error::new(Code::ImageLoad, message).hint(hint()));
                 }
             }
-            tokio::time::sleep(NOTICE_POLL).await;
+            tokio::time::sleep(NOTICE_INTERVAL).await;
             images = self.images().await?;
         }
     }

@@ -8,7 +8,7 @@ use bollard::models::ImageInspect;
 use crate::ui::event::Step;
 
 /// Progress is shown at most this often.
-const SHOW_EVERY: Duration = Duration::from_millis(250);
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(250);
 
 /// The bytes of one load.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl<'a> Progress<'a> {
     pub(super) fn add(&self, bytes: usize) {
         let mut state = self.state();
         state.0 += bytes as u64;
-        if state.1.elapsed() >= SHOW_EVERY {
+        if state.1.elapsed() >= PROGRESS_INTERVAL {
             state.1 = Instant::now();
             self.step.progress(how_far(state.0, self.total));
         }

@@ -1,7 +1,7 @@
 //! One push from Docker to devk: the push half of the OCI distribution protocol, as far as Engines speak it.
 //!
-//! What Docker is told to be there it does not send; what it does send is handed on as it completes,
-//! the tagged manifest last. Blobs wait in files without a name, for their size is only known at their end.
+//! Docker does not send a blob that devk reports as present. devk passes each blob on as soon as it is complete, the
+//! tagged manifest last. Until then the blob is in an unnamed file, since its size is known only at its end.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -19,14 +19,14 @@ use super::layers::Spared;
 use crate::hex::hex;
 
 /// Manifests are a few kilobytes; the specification asks registries for 4 MiB.
-const MANIFEST_LIMIT: usize = 4 << 20;
+const MAX_MANIFEST_BYTES: usize = 4 << 20;
 
-/// What waits to be taken over by the reader.
-const WAITING: usize = 64;
+/// How many chunks may wait for the reader.
+const MAX_QUEUED_CHUNKS: usize = 64;
 
 const DIGEST_HEADER: &str = "docker-content-digest";
 
-/// What Docker pushed.
+/// A part of a push.
 #[derive(Debug)]
 pub(super) enum Received {
     Blob {
@@ -44,7 +44,7 @@ pub(super) enum Received {
     },
 }
 
-/// What Docker is told to be there already.
+/// The blobs that devk reports as present.
 #[derive(Debug, Clone)]
 pub(super) enum Offer {
     /// The blobs that the node can do without.
@@ -96,9 +96,9 @@ type Reply = Response<Full<Bytes>>;
 type Refusal = (StatusCode, &'static str);
 
 impl Push {
-    /// The push and what comes of it.
+    /// The push and its results.
     pub(super) fn new(offer: watch::Receiver<Option<Offer>>) -> (Self, mpsc::Receiver<Received>) {
-        let (to, received) = mpsc::channel(WAITING);
+        let (to, received) = mpsc::channel(MAX_QUEUED_CHUNKS);
         let received_by = Mutex::new(Some(to));
         let push = Self {
             offer,
@@ -158,10 +158,10 @@ impl Push {
         }
     }
 
-    /// Waits until it is known what is there.
+    /// Waits until devk knows which blobs are present.
     async fn offered(&self, digest: &str) -> Option<u64> {
         let mut offer = self.offer.clone();
-        // Whoever would have known is gone: nothing is there.
+        // The sender is gone, so no blob is reported as present.
         let offer = offer.wait_for(Option::is_some).await.ok()?;
         offer.as_ref()?.size_of(digest)
     }
@@ -236,7 +236,7 @@ impl Push {
         request: Request<Incoming>,
     ) -> Result<Reply, Refusal> {
         let media_type = media_type(request.headers());
-        let body = Limited::new(request.into_body(), MANIFEST_LIMIT)
+        let body = Limited::new(request.into_body(), MAX_MANIFEST_BYTES)
             .collect()
             .await;
         let content = body

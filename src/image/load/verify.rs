@@ -1,5 +1,5 @@
-//! Whether what a node has is what Docker has. Importers have reported success for images that never came
-//! or came changed.
+//! Compares the image in a node with the image in Docker. Importers have reported success for images that never arrived
+//! or arrived changed.
 
 use bollard::models::ImageInspect;
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use super::layers::diff_ids;
 use super::node::{Images, NodeContainer};
 use crate::error::{Code, Error, Result};
 
-/// A manifest, an index or an image configuration: the fields that tell which image it is.
+/// The fields of a manifest, an index or an image configuration that identify the image.
 #[derive(Debug, Default, Deserialize)]
 struct Blob {
     config: Option<serde_json::Value>,

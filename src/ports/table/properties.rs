@@ -69,9 +69,9 @@ fn holder(drawn: u32) -> String {
     }
 }
 
-fn taken() -> impl Strategy<Value = Taken> {
+fn taken() -> impl Strategy<Value = OccupiedPorts> {
     proptest::collection::vec(any::<u32>(), 0..30).prop_map(|drawn| {
-        Taken(
+        OccupiedPorts(
             drawn
                 .into_iter()
                 .map(|drawn| (slot(drawn), holder(drawn)))
@@ -153,7 +153,7 @@ fn shuffled(requests: &[PortRequest], keys: &[u32]) -> Vec<PortRequest> {
 /// A table, and what it was made from.
 struct Made<'a> {
     requests: &'a [PortRequest],
-    taken: &'a Taken,
+    taken: &'a OccupiedPorts,
     lease: &'a [Leased],
     forwards: &'a [Forward],
 }
@@ -221,7 +221,7 @@ impl Made<'_> {
 }
 
 /// Why an explicit port of these requests cannot be had, if one cannot.
-fn refused(requests: &[PortRequest], taken: &Taken) -> bool {
+fn refused(requests: &[PortRequest], taken: &OccupiedPorts) -> bool {
     let explicit: Vec<u16> = requests
         .iter()
         .filter_map(|request| request.local)
@@ -279,7 +279,7 @@ proptest! {
     ) {
         let first = assign(&before, &ports, &[]).unwrap();
         let lease: Vec<Leased> = first.iter().map(Leased::from).collect();
-        let elsewhere = Taken(later.0.into_iter().filter(|(p, _)| !lease.iter().any(|l| l.local == *p)).collect());
+        let elsewhere = OccupiedPorts(later.0.into_iter().filter(|(p, _)| !lease.iter().any(|l| l.local == *p)).collect());
         let known: BTreeSet<&str> = before.iter().map(|r| r.name.as_str()).collect();
         let new: Vec<_> = added.into_iter().filter(|r| !known.contains(r.name.as_str())).collect();
         let all: Vec<PortRequest> = new.into_iter().chain(before.iter().cloned()).collect();

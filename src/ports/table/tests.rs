@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn taken(ports: &[u16]) -> Taken {
-    let mut taken = Taken::default();
+fn taken(ports: &[u16]) -> OccupiedPorts {
+    let mut taken = OccupiedPorts::default();
     ports
         .iter()
         .for_each(|port| taken.add(*port, "process `x` (pid 1)"));
@@ -82,7 +82,7 @@ fn a_slot_above_65535_goes_to_the_lowest_free_port() {
 fn a_port_that_browsers_block_is_never_given() {
     let forwards = assign(
         &[PortRequest::new("a", "ns", "a", 80)],
-        &Taken::default(),
+        &OccupiedPorts::default(),
         &[],
     )
     .unwrap();
@@ -104,7 +104,7 @@ fn an_explicit_port_that_is_taken_names_its_holder_where_devk_yaml_says_it() {
         origin: Some(origin),
         ..listed("db", 5432)
     };
-    let mut taken = Taken::default();
+    let mut taken = OccupiedPorts::default();
     taken.add(
         5439,
         "container `shop-db-1` (Compose service `db` of project `shop`, stopped)",
@@ -129,7 +129,7 @@ fn two_explicit_forwards_of_one_port_and_a_blocked_one_are_reported_together() {
         explicit("b", 12000),
         explicit("c", 6000),
     ];
-    let errors = assign(&requests, &Taken::default(), &[]).unwrap_err();
+    let errors = assign(&requests, &OccupiedPorts::default(), &[]).unwrap_err();
     let messages: Vec<_> = errors.0.iter().map(|e| e.message.as_str()).collect();
     assert_eq!(
         messages,
@@ -144,7 +144,7 @@ fn two_explicit_forwards_of_one_port_and_a_blocked_one_are_reported_together() {
 fn a_lease_outranks_devk_yaml_and_an_explicit_port_outranks_the_lease() {
     let lease = [leased("old", 5000, 15000)];
     let requests = [listed("new", 5000), listed("old", 5000)];
-    let forwards = assign(&requests, &Taken::default(), &lease).unwrap();
+    let forwards = assign(&requests, &OccupiedPorts::default(), &lease).unwrap();
     assert_eq!((forwards[0].local, forwards[1].local), (25000, 15000));
     let requests = [
         PortRequest {
@@ -153,7 +153,7 @@ fn a_lease_outranks_devk_yaml_and_an_explicit_port_outranks_the_lease() {
         },
         listed("old", 5000),
     ];
-    let forwards = assign(&requests, &Taken::default(), &lease).unwrap();
+    let forwards = assign(&requests, &OccupiedPorts::default(), &lease).unwrap();
     assert_eq!((forwards[0].local, forwards[1].local), (15000, 25000));
 }
 
@@ -161,7 +161,7 @@ fn a_lease_outranks_devk_yaml_and_an_explicit_port_outranks_the_lease() {
 fn a_moved_forward_keeps_its_port_when_the_slot_is_free_again() {
     let requests = [PortRequest::new("a", "ns", "a", 5000)];
     let moved = assign(&requests, &taken(&[15000]), &[]).unwrap();
-    let later = assign(&requests, &Taken::default(), &leases(&moved)).unwrap();
+    let later = assign(&requests, &OccupiedPorts::default(), &leases(&moved)).unwrap();
     assert_eq!(later[0].local, 25000);
     assert_eq!(
         later[0].moved.as_deref(),
@@ -213,7 +213,12 @@ fn an_explicit_port_in_place_of_a_leased_one_says_so() {
         local: Some(15000),
         ..listed("api", 5000)
     };
-    let forwards = assign(&[request], &Taken::default(), &[leased("api", 5000, 25000)]).unwrap();
+    let forwards = assign(
+        &[request],
+        &OccupiedPorts::default(),
+        &[leased("api", 5000, 25000)],
+    )
+    .unwrap();
     assert_eq!(
         forwards[0].moved.as_deref(),
         Some("was 25000 before: `local: 15000` in devk.yaml")
@@ -228,7 +233,7 @@ fn two_forwards_of_one_service_port_keep_a_port_each_and_a_renamed_one_keeps_its
             ..listed(name, 5000)
         })
     };
-    let first = assign(&both(["one", "two"]), &Taken::default(), &[]).unwrap();
+    let first = assign(&both(["one", "two"]), &OccupiedPorts::default(), &[]).unwrap();
     let locals = |forwards: &[Forward]| {
         forwards
             .iter()
@@ -237,10 +242,10 @@ fn two_forwards_of_one_service_port_keep_a_port_each_and_a_renamed_one_keeps_its
     };
     let lease = leases(&first);
     assert_eq!(
-        locals(&assign(&both(["one", "two"]), &Taken::default(), &lease).unwrap()),
+        locals(&assign(&both(["one", "two"]), &OccupiedPorts::default(), &lease).unwrap()),
         locals(&first)
     );
-    let renamed = assign(&both(["uno", "two"]), &Taken::default(), &lease).unwrap();
+    let renamed = assign(&both(["uno", "two"]), &OccupiedPorts::default(), &lease).unwrap();
     assert_eq!(
         locals(&renamed),
         [("uno".to_owned(), 15000), ("two".to_owned(), 25000)]

@@ -1,4 +1,4 @@
-//! The charts that stand in folders of the user's: a release's own, and those that it reaches through `file://`.
+//! Charts in folders of the user: a release's own chart, and the charts that it depends on through `file://`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{normalize, read_file};
 use crate::config::Origin;
 use crate::error::{Code, Error, Result};
-use crate::release::tree::{self, TreeFile};
+use crate::release::files::{self, FileEntry};
 use crate::release::yaml;
 
 /// A chart folder of the user's: the release's own, or a `file://` dependency.
@@ -16,7 +16,7 @@ use crate::release::yaml;
 pub(super) struct Local {
     pub(super) name: String,
     pub(super) source: PathBuf,
-    pub(super) entries: Vec<TreeFile>,
+    pub(super) entries: Vec<FileEntry>,
     pub(super) dependencies: Vec<Dependency>,
 }
 
@@ -112,7 +112,7 @@ impl Local {
         if !file.is_file() {
             return Err(missing_chart(source));
         }
-        let entries = tree::read(source)?;
+        let entries = files::read(source)?;
         let meta = read_yaml(&entries, source, "Chart.yaml")?;
         let Some(name) = meta["name"].as_str() else {
             return Err(Error::new(Code::ConfigSyntax, "the chart has no `name`").at(file, None));
@@ -172,7 +172,7 @@ pub(super) fn archive_version<'a>(file: &'a str, chart: &str) -> Option<&'a str>
 }
 
 /// From Chart.yaml, or requirements.yaml in a chart of API version v1.
-fn dependencies(meta: &Value, entries: &[TreeFile], source: &Path) -> Result<Vec<Dependency>> {
+fn dependencies(meta: &Value, entries: &[FileEntry], source: &Path) -> Result<Vec<Dependency>> {
     let older = read_yaml(entries, source, "requirements.yaml")?;
     let (declared, lock) = match meta["dependencies"].as_array() {
         Some(list) => (list, read_yaml(entries, source, "Chart.lock")?),
@@ -209,7 +209,7 @@ fn dependency(item: &Value, lock: &Value, source: &Path) -> Option<Dependency> {
 }
 
 /// Null if the chart has no such file.
-fn read_yaml(entries: &[TreeFile], source: &Path, file: &str) -> Result<Value> {
+fn read_yaml(entries: &[FileEntry], source: &Path, file: &str) -> Result<Value> {
     let Some(entry) = entries.iter().find(|e| e.path == Path::new(file)) else {
         return Ok(Value::Null);
     };

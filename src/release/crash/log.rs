@@ -5,7 +5,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams};
 
-use super::{LOG_LINES, PodFailure, Reason};
+use super::{MAX_LOG_LINES, PodFailure, Reason};
 use crate::log_lines::LogLines;
 
 /// The last log lines of a failing container: of the run that ended, if there was one. Empty if
@@ -18,7 +18,7 @@ pub(in crate::release) async fn logs(client: &kube::Client, failure: &PodFailure
     let ended = failure.reason != Reason::Probe && failure.restarts > 0;
     // The kubelet may be replacing the container at this moment: what was the current one is the previous one then.
     for previous in [ended, !ended, ended] {
-        let tail = i64::try_from(LOG_LINES).ok();
+        let tail = i64::try_from(MAX_LOG_LINES).ok();
         let params = LogParams {
             container: failure.container.clone(),
             previous,

@@ -16,7 +16,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::RESTARTS;
+use super::CRASH_LOOP_RESTARTS;
 use super::stuck::StuckPod;
 use crate::release::crash::{self, PodFailure, Reason};
 use crate::release::manifest::{Workload, WorkloadKind};
@@ -113,7 +113,7 @@ pub(super) struct NamespaceSnapshot {
 /// Finds the pods that speak for a workload.
 type PodsOf<K> = fn(&K, &[Arc<Pod>]) -> Vec<Arc<Pod>>;
 
-/// How a workload stands.
+/// The state of a workload.
 #[derive(Debug)]
 pub(super) struct Assessment<'a> {
     pub(super) workload: &'a Workload,
@@ -253,7 +253,8 @@ impl Assessment<'_> {
 
     pub(super) fn loops(&self) -> bool {
         let counts = |f: &PodFailure| {
-            matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory) && f.restarts >= RESTARTS
+            matches!(f.reason, Reason::CrashLoop | Reason::OutOfMemory)
+                && f.restarts >= CRASH_LOOP_RESTARTS
         };
         self.failures.iter().any(counts)
     }

@@ -1,6 +1,6 @@
-//! A broken pod that its StatefulSet waits for: in the default order it replaces no pod by a newer revision before that pod
-//! is ready, so the fix of what broke it would never come. Kubernetes leaves it to whoever applied the fix to remove the
-//! pod ("forced rollback" in its documentation of StatefulSets).
+//! A broken pod that its StatefulSet waits for: in the default order it replaces no pod by a newer revision before that
+//! pod is ready, so the fix of what broke it would never come. Kubernetes leaves it to whoever applied the fix to
+//! remove the pod ("forced rollback" in its documentation of StatefulSets).
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,7 +16,7 @@ pub(super) struct StuckPod {
     pub(super) name: String,
     namespace: String,
     pub(super) uid: String,
-    /// Its StatefulSet replaces it as soon as it is gone: the user does not want to do that by hand.
+    /// The StatefulSet replaces the pod as soon as the pod is gone, so devk may remove it.
     pub(super) is_replaced: bool,
 }
 
@@ -30,7 +30,7 @@ impl StuckPod {
         }
     }
 
-    /// Removes it. What the API server refuses is told, and left to the user.
+    /// Removes the broken pod. If the API server refuses, devk reports the error and leaves the pod to the user.
     pub(super) async fn remove(&self, client: &Client, step: &Step) {
         let Self {
             name,
@@ -53,7 +53,7 @@ impl StuckPod {
             .await;
         match removed {
             Ok(_) => {}
-            // It has been replaced since.
+            // The pod has been replaced since.
             Err(kube::Error::Api(status)) if [404, 409].contains(&status.code) => {}
             Err(e) => {
                 let text = format!("cannot remove the broken pod `{name}`: {e}");
@@ -63,7 +63,7 @@ impl StuckPod {
     }
 }
 
-/// Neither `OnDelete` nor a partition keeps it at its revision.
+/// Neither `OnDelete` nor a partition keeps the pod at its revision.
 fn is_replaced(set: &StatefulSet, pod: &Pod) -> bool {
     let strategy = set.spec.as_ref().and_then(|s| s.update_strategy.as_ref());
     let is_on_delete = strategy.and_then(|s| s.type_.as_deref()) == Some("OnDelete");

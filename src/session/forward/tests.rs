@@ -17,7 +17,7 @@ struct Session {
     address: (Ipv4Addr, u16),
     clients: watch::Sender<Option<Client>>,
     pods: watch::Sender<Snapshot>,
-    numbers: Arc<Numbers>,
+    counters: Arc<ForwardCounters>,
     reporter: Reporter,
     cancel: CancellationToken,
     task: JoinHandle<()>,
@@ -66,7 +66,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
     );
     let clients = watch::channel(client).0;
     let pods = watch::channel(pods).0;
-    let numbers = Arc::<Numbers>::default();
+    let counters = Arc::<ForwardCounters>::default();
     let reporter = Reporter::default();
     let cancel = CancellationToken::new();
     let route = Route {
@@ -79,22 +79,22 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
         clients: clients.subscribe(),
         relay: watch::channel(Err("no relay".to_owned())).1,
         pods: pods.subscribe(),
-        gate: Gate::new(
+        readiness: SyncReadiness::new(
             watch::channel(vec![]).1,
             watch::channel(Default::default()).1,
             watch::channel(()).1,
         ),
-        numbers: Arc::clone(&numbers),
+        counters: Arc::clone(&counters),
         reporter: reporter.clone(),
         patience,
-        opening: Semaphore::new(OPENING),
+        opening: Semaphore::new(MAX_OPENING),
     };
     let task = tokio::spawn(serve(Arc::new(listener), Arc::new(route), cancel.clone()));
     Session {
         address,
         clients,
         pods,
-        numbers,
+        counters,
         reporter,
         cancel,
         task,
@@ -102,7 +102,7 @@ async fn session(client: Option<Client>, pods: Snapshot, patience: Duration) -> 
 }
 
 async fn session_with(api: &FakeApi, pods: &[&str]) -> Session {
-    session(Some(api.client()), ready(pods), PATIENCE).await
+    session(Some(api.client()), ready(pods), READY_POD_TIMEOUT).await
 }
 
 /// A server in a pod; `answer` gets each connection.
@@ -171,7 +171,7 @@ async fn a_hundred_megabytes_arrive_intact_both_ways_at_once() {
     read.read_exact(&mut received).await.unwrap();
     assert!(received == *sent, "the bytes differ");
     drop((read, writer.await.unwrap().unwrap()));
-    let stats = session.numbers.stats();
+    let stats = session.counters.stats();
     assert_eq!(
         (stats.bytes_in, stats.bytes_out),
         (100_000_000, 100_000_000)
@@ -196,10 +196,10 @@ async fn an_answer_that_ends_by_closing_ends_for_the_client() {
     let session = session_with(&api, &["pod"]).await;
     assert_eq!(ask(&session, b"hello\n").await.unwrap().len(), 100_000);
     eventually("the connection is counted out", || {
-        session.numbers.stats().open == 0
+        session.counters.stats().open == 0
     })
     .await;
-    assert_eq!(session.numbers.stats().total, 1);
+    assert_eq!(session.counters.stats().total, 1);
 }
 
 #[tokio::test]
@@ -247,7 +247,7 @@ async fn a_server_that_stays_away_resets_the_client_and_is_reported_once() {
     assert!(error.error.unwrap().evidence[0].contains("connection refused"));
     assert!(events.is_empty(), "the same failure was reported again");
     assert_eq!(
-        session.numbers.stats().last_error.as_deref(),
+        session.counters.stats().last_error.as_deref(),
         Some("no connection to port 80 of pod `pod`")
     );
 }
@@ -270,7 +270,7 @@ async fn a_request_that_a_pod_may_have_seen_is_never_sent_twice() {
 #[tokio::test]
 async fn a_connection_waits_for_a_client_and_a_ready_pod() {
     let api = FakeApi::start(&[("pod", server(answer_a_line).await)]).await;
-    let session = session(None, Snapshot::default(), PATIENCE).await;
+    let session = session(None, Snapshot::default(), READY_POD_TIMEOUT).await;
     let start = async {
         sleep(Duration::from_millis(50)).await;
         session.clients.send_replace(Some(api.client()));
@@ -300,7 +300,7 @@ async fn a_connection_that_waited_in_vain_is_reset_and_says_why() {
         error.message,
         "no Ready pod behind Service `api` in namespace `ns` for 0 s"
     );
-    assert_eq!(error.evidence, ["the cluster is away"]);
+    assert_eq!(error.evidence, ["the cluster does not answer"]);
 }
 
 #[tokio::test]
@@ -322,7 +322,7 @@ async fn two_hundred_connections_at_once_are_all_served() {
             .into_iter()
             .all(|answer| answer.unwrap().len() == 100_000)
     );
-    assert_eq!(session.numbers.stats().total, 200);
+    assert_eq!(session.counters.stats().total, 200);
 }
 
 #[tokio::test]
@@ -353,7 +353,7 @@ async fn a_client_that_aborts_ends_the_connection_in_the_pod() {
     stream.set_zero_linger().unwrap();
     drop(stream);
     eventually("the connection is torn down", || {
-        session.numbers.stats().open == 0
+        session.counters.stats().open == 0
     })
     .await;
 }
@@ -367,7 +367,7 @@ async fn a_client_that_closes_after_its_answer_does_not_keep_the_pod_for_long() 
     stream.read_exact(&mut [0]).await.unwrap();
     drop(stream);
     eventually("the connection is given up", || {
-        session.numbers.stats().open == 0
+        session.counters.stats().open == 0
     })
     .await;
 }
@@ -400,7 +400,7 @@ async fn the_end_of_the_session_frees_the_port_and_ends_the_connections() {
     (&mut session.task).await.unwrap();
     assert!(!matches!(stream.read(&mut [0]).await, Ok(1..)));
     eventually("connections are counted out", || {
-        session.numbers.stats().open == 0
+        session.counters.stats().open == 0
     })
     .await;
     assert!(!listeners::held(session.address.1));

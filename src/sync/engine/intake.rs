@@ -6,7 +6,7 @@ use std::time::Instant;
 use rustix::io::Errno;
 use tokio::time::sleep_until;
 
-use super::{GONE_FOR, Shared};
+use super::{REMOVAL_DELAY, Shared};
 use crate::sync::watch::{ChangedPaths, Watch};
 
 pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
@@ -16,7 +16,7 @@ pub(super) async fn intake(shared: Arc<Shared>, watch: Watch) {
     // Something may wait already.
     check.mark_changed();
     loop {
-        let due = later.values().map(|change| change.at + GONE_FOR).min();
+        let due = later.values().map(|change| change.at + REMOVAL_DELAY).min();
         let changes = tokio::select! {
             changes = watch.next() => changes,
             () = until(due) => Ok(ChangedPaths::new()),

@@ -43,7 +43,7 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
 
 fn long_ago(known: bool) -> PathChange {
     PathChange {
-        at: Instant::now().checked_sub(2 * GONE_FOR).unwrap(),
+        at: Instant::now().checked_sub(2 * REMOVAL_DELAY).unwrap(),
         known,
     }
 }

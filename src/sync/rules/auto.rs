@@ -47,7 +47,7 @@ pub(super) fn auto(
     let stages = || behind.iter().copied().chain([stage]);
     if let Some(Unset { name, line }) = stages().find_map(|stage| stage.unset.as_ref()) {
         let why =
-            format!("line {line} of the Dockerfile goes by `${name}`, which is set outside of it");
+            format!("line {line} of the Dockerfile uses `${name}`, which is set outside of it");
         return Ok((Ways::None(why), vec![]));
     }
     let bases = stages().map(|stage| stage.base.clone()).collect();

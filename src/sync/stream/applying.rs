@@ -6,12 +6,12 @@ use std::time::Duration;
 use tokio::time::timeout;
 
 use super::{
-    ANSWER, Applied, FailedGroup, Failure, INLINE, LEADS_OUT, MOST_PARTS, MOUNTED, SLOWEST, Stream,
-    Trouble, silent,
+    ANSWER_TIMEOUT, Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS,
+    MIN_BYTES_PER_SECOND, MOUNTED, Stream, Trouble, silent,
 };
 use crate::sync::batch::Item;
-use crate::sync::carry;
-use crate::sync::script::{self, Carried, Manner, Writing};
+use crate::sync::script::{self, Manner, Uploaded, Writing};
+use crate::sync::upload;
 
 impl Stream {
     /// Brings every path of a batch to what it should be, each of them at once or not at all. One that fails does not
@@ -36,7 +36,7 @@ impl Stream {
             let mut of_part = self.apply_groups(&part, writing).await?;
             let failed: BTreeSet<_> = of_part.failures.iter().map(|f| f.target.clone()).collect();
             // Paths of one folder fail together: halving tells which of them it was.
-            if failed.len() > 1 && number < MOST_PARTS {
+            if failed.len() > 1 && number < MAX_PARTS {
                 of_part.failures.clear();
                 of_part
                     .streamed
@@ -73,22 +73,23 @@ impl Stream {
             return Ok(applied);
         }
         let groups = script::groups(items);
-        let carried = self.carried(items);
-        if carried != Carried::Nothing {
-            let cargo = carry::cargo(&groups, carried);
+        let uploaded = self.uploaded(items);
+        if uploaded != Uploaded::Nothing {
+            let pieces = upload::pieces(&groups, uploaded);
             for (root, stage) in self.stages.iter().enumerate() {
-                let part: Vec<_> = cargo.iter().filter(|piece| piece.root == root).collect();
+                let part: Vec<_> = pieces.iter().filter(|piece| piece.root == root).collect();
                 let (sent, failed) =
-                    carry::carry(&self.client, &self.place, stage, &part, self.tools.tar).await;
+                    upload::upload(&self.client, &self.place, stage, &part, self.tools.tar).await;
                 applied.streamed.extend(sent);
                 applied.failures.extend(failed);
             }
         }
         self.number += 1;
         self.errors.clear();
-        let manner = Manner { carried, writing };
+        let manner = Manner { uploaded, writing };
         let text = script::apply(self.number, &groups, manner, &mut self.folders);
-        let patience = ANSWER + Duration::from_secs(text.len() as u64 / SLOWEST);
+        let patience =
+            ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);
         self.send(&text).await?;
         let failed = timeout(patience, self.verdict(self.number))
             .await
@@ -105,12 +106,12 @@ impl Stream {
         {
             let items = groups.get(number).map_or(&[][..], |group| &group.items);
             let why = match status {
-                script::OUTSIDE => LEADS_OUT,
-                script::MOUNTED => MOUNTED,
+                script::OUTSIDE_STATUS => LEADS_OUT,
+                script::MOUNTED_STATUS => MOUNTED,
                 _ => said.as_str(),
             };
             let failure = |item: &&Item| Failure {
-                mount: (status == script::MOUNTED).then(|| mount.clone()),
+                mount: (status == script::MOUNTED_STATUS).then(|| mount.clone()),
                 ..Failure::new(item.target.clone(), why)
             };
             applied.failures.extend(items.iter().map(failure));
@@ -118,18 +119,18 @@ impl Stream {
         Ok(applied)
     }
 
-    fn carried(&self, items: &[Item]) -> Carried {
+    fn uploaded(&self, items: &[Item]) -> Uploaded {
         let sources = || items.iter().filter_map(Item::source);
         let has_long = sources().any(|source| source.content.is_none());
         let total: u64 = sources().map(|source| source.len).sum();
         match (
             self.tools.head && self.tools.tar,
-            has_long || total > INLINE,
+            has_long || total > MAX_INLINE_BYTES,
         ) {
-            (_, false) => Carried::Nothing,
-            (true, true) => Carried::All,
-            (false, true) if has_long => Carried::Long,
-            (false, true) => Carried::Nothing,
+            (_, false) => Uploaded::Nothing,
+            (true, true) => Uploaded::All,
+            (false, true) if has_long => Uploaded::Long,
+            (false, true) => Uploaded::Nothing,
         }
     }
 }

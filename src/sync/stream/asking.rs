@@ -2,7 +2,7 @@
 
 use tokio::time::timeout;
 
-use super::{ANSWER, RUN, Ran, Stream, Trouble, keep, silent};
+use super::{ANSWER_TIMEOUT, RUN_TIMEOUT, Ran, Stream, Trouble, keep, silent};
 use crate::sync::script::{self, Expected};
 
 /// What stands at a path of the container.
@@ -27,7 +27,9 @@ impl Stream {
         let end = format!("ok {}", self.number);
         let mut processes = Vec::new();
         loop {
-            let line = timeout(ANSWER, self.line()).await.map_err(|_| silent())??;
+            let line = timeout(ANSWER_TIMEOUT, self.line())
+                .await
+                .map_err(|_| silent())??;
             let line = String::from_utf8_lossy(&line).into_owned();
             if line == end {
                 return Ok(processes);
@@ -40,8 +42,8 @@ impl Stream {
         }
     }
 
-    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN`]: it goes on,
-    /// and the shell waits for it and serves nothing more.
+    /// Runs a program in the container, in its working folder. None if it has not ended within [`RUN_TIMEOUT`]: it goes
+    /// on, and the shell waits for it and serves nothing more.
     ///
     /// # Errors
     /// [`Trouble::Lost`].
@@ -49,7 +51,10 @@ impl Stream {
         self.number += 1;
         let text = script::run(self.number, command);
         self.send(&text).await?;
-        timeout(RUN, self.ran(self.number)).await.ok().transpose()
+        timeout(RUN_TIMEOUT, self.ran(self.number))
+            .await
+            .ok()
+            .transpose()
     }
 
     async fn ran(&mut self, number: u64) -> Result<Ran, Trouble> {
@@ -94,7 +99,7 @@ impl Stream {
             };
             sums.push(sum);
         }
-        timeout(ANSWER, self.verdict(self.number))
+        timeout(ANSWER_TIMEOUT, self.verdict(self.number))
             .await
             .map_err(|_| silent())??;
         Ok(sums)
@@ -102,7 +107,9 @@ impl Stream {
 
     async fn sum(&mut self) -> Result<Sum, Trouble> {
         loop {
-            let line = timeout(RUN, self.line()).await.map_err(|_| silent())??;
+            let line = timeout(RUN_TIMEOUT, self.line())
+                .await
+                .map_err(|_| silent())??;
             let line = String::from_utf8_lossy(&line).into_owned();
             if let Some(mount) = line.strip_prefix("mounted ") {
                 return Ok(Sum::Mounted(mount.to_owned()));

@@ -10,7 +10,7 @@ use crate::sync::journal::Seen;
 use crate::sync::stream::Applied;
 
 /// Between two looks at a path that is gone.
-pub(super) const LOOK: Duration = Duration::from_millis(5);
+pub(super) const RECHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// What a container lacks.
 pub(super) struct Batch {
@@ -85,7 +85,7 @@ impl Shared {
             if !is_gone || is_known || Instant::now() >= until {
                 return Ok(read);
             }
-            std::thread::sleep(LOOK);
+            std::thread::sleep(RECHECK_INTERVAL);
         }
     }
 }

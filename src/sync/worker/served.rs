@@ -11,11 +11,11 @@ use crate::sync::stream::{Stream, Trouble};
 
 /// A start script may take its time before it starts the reloader: for this long after its start a container is looked
 /// at again.
-const STARTING: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A save waits for a reloader that is yet to start for this long, then a build serves it.
-const PATIENCE: Duration = Duration::from_secs(2);
+const RELOADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks while a save waits.
-const LOOK: Duration = Duration::from_millis(100);
+const PROCESS_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Looks at what runs in the container, unless it is known.
@@ -44,7 +44,7 @@ impl Worker {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let started = Duration::from_secs(self.container.started.try_into().unwrap_or(0));
-        self.serving.is_none() && now < started + STARTING
+        self.serving.is_none() && now < started + START_TIMEOUT
     }
 
     /// What notices saves in the container, and the paths of a batch that it does not notice: a build is asked for, and
@@ -59,10 +59,10 @@ impl Worker {
         if derived.is_empty() {
             return Ok((self.serving, BTreeSet::new()));
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + RELOADER_TIMEOUT;
         let mut serving = self.look(stream).await?;
         while serving.is_none() && self.may_be_starting() && Instant::now() < until {
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(PROCESS_CHECK_INTERVAL).await;
             serving = self.look(stream).await?;
         }
         let mut unserved = BTreeSet::new();

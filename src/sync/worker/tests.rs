@@ -2,7 +2,7 @@
 
 use super::super::engine::tests::shared;
 use super::super::exec::ContainerRef;
-use super::reading::LOOK;
+use super::reading::RECHECK_INTERVAL;
 use super::*;
 use crate::sync::batch::Wanted;
 use crate::sync::journal::Seen;
@@ -63,7 +63,7 @@ fn a_file_that_is_missing_for_a_moment_is_waited_for() {
     let aside = dir.path().join("aside");
     std::fs::rename(&file, &aside).unwrap();
     let back = std::thread::spawn(move || {
-        std::thread::sleep(4 * LOOK);
+        std::thread::sleep(4 * RECHECK_INTERVAL);
         std::fs::rename(aside, file).unwrap();
     });
     let until = Instant::now() + Duration::from_secs(10);
@@ -94,17 +94,17 @@ fn what_was_sent_otherwise_than_the_intake_saw_it_is_sent_again_until_both_agree
     note(&worker, "a.py", old);
     std::fs::write(dir.path().join("a.py"), "passing").unwrap();
     let passing = read(&worker, "a.py");
-    worker.doubt(&passing, &batch(&["a.py"]), &Applied::default());
+    worker.verify_sent(&passing, &batch(&["a.py"]), &Applied::default());
     // As the intake will see it: no change since it looked last.
     std::fs::write(dir.path().join("a.py"), "old").unwrap();
     note(&worker, "a.py", old);
     assert!(!worker.is_settled());
     assert_eq!(
-        worker.doubted(Instant::now() + FIRST_PAUSE),
+        worker.due_for_resending(Instant::now() + FIRST_RETRY_DELAY),
         [PathBuf::from("a.py")]
     );
     let again = read(&worker, "a.py");
-    worker.doubt(&again, &batch(&[]), &Applied::default());
+    worker.verify_sent(&again, &batch(&[]), &Applied::default());
     assert!(worker.is_settled());
 }
 
@@ -114,10 +114,10 @@ fn what_the_intake_sees_later_as_it_was_sent_is_not_sent_again() {
     note(&worker, "a.py", seen(&worker, "a.py"));
     std::fs::write(dir.path().join("a.py"), "newer").unwrap();
     let newer = read(&worker, "a.py");
-    worker.doubt(&newer, &batch(&["a.py"]), &Applied::default());
+    worker.verify_sent(&newer, &batch(&["a.py"]), &Applied::default());
     note(&worker, "a.py", seen(&worker, "a.py"));
     assert_eq!(
-        worker.doubted(Instant::now() + FIRST_PAUSE),
+        worker.due_for_resending(Instant::now() + FIRST_RETRY_DELAY),
         Vec::<PathBuf>::new()
     );
     assert!(worker.is_settled());
@@ -139,7 +139,7 @@ fn a_long_file_counts_as_it_was_streamed() {
         (Some(source.digest().unwrap()), true),
         (Some([0; 32]), false),
     ] {
-        worker.doubt(&long, &batch(&["long"]), &streamed(sent));
+        worker.verify_sent(&long, &batch(&["long"]), &streamed(sent));
         assert_eq!(worker.is_settled(), is_settled, "{sent:?}");
     }
 }

@@ -19,7 +19,7 @@ use crate::ui::event::Step;
 use crate::up::bridge;
 
 /// How long a Service may have no Ready pod after its release has become ready.
-const ENDPOINT_GRACE: Duration = Duration::from_secs(10);
+const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Run<'_> {
     pub(super) fn bridge(&self) -> Result<&Bridge> {
@@ -29,15 +29,15 @@ impl Run<'_> {
             .ok_or_else(|| unplanned("bridge"))
     }
 
-    pub(super) async fn lead(&self) -> Result<Done> {
+    pub(super) async fn expose_backend(&self) -> Result<Done> {
         let bridge = self.bridge()?;
         let access = self.access()?;
         let id = self.project.id.as_str();
         namespace::ensure(&access.client, id, &self.observed.owner).await?;
-        let (lead, changed) =
-            bridge::lead(bridge, &self.observed.cluster, access, self.session, id).await?;
-        record::save(&self.paths.project(id), &bridge::record(bridge, lead))?;
-        self.lead.send_replace(Some(lead));
+        let (backend, changed) =
+            bridge::expose(bridge, &self.observed.cluster, access, self.session, id).await?;
+        record::save(&self.paths.project(id), &bridge::record(bridge, backend))?;
+        self.backend.send_replace(Some(backend));
         let how = if bridge.relay {
             "devk's relay"
         } else {
@@ -46,8 +46,8 @@ impl Run<'_> {
         let said = format!(
             "{} → {}:{}, {how}",
             service::host(id),
-            lead.address,
-            lead.target
+            backend.address,
+            backend.target
         );
         Ok(if changed {
             Done::Worked(said)
@@ -57,15 +57,15 @@ impl Run<'_> {
     }
 
     pub(super) async fn probe(&self, step: &Step) -> Result<Done> {
-        let lead = self
-            .lead
+        let backend = self
+            .backend
             .borrow()
             .ok_or_else(|| unplanned("bridge.service"))?;
         bridge::probe(
             self.bridge()?,
             &self.observed.engine,
             self.access()?,
-            lead,
+            backend,
             step,
         )
         .await
@@ -86,15 +86,15 @@ impl Run<'_> {
             engine,
             ..
         } = self.observed;
-        let (turn, access) = cluster.ensure(step).await?;
+        let (lock, access) = cluster.ensure(step).await?;
         self.is_as_observed(&access)?;
-        // In the same turn: from now on no `down` of another project finds the cluster empty, however long the images
-        // take.
+        // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the
+        // images take.
         namespace::ensure(&access.client, &self.project.id, owner).await?;
-        drop(turn);
+        drop(lock);
         self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
-        // Nobody else sets it: the step runs once, and only where there was none.
+        // No other code sets the access: the step runs once, and only where there was none.
         let _ = self.access.set(access);
         Ok(Done::Worked(format!(
             "cluster `{}` runs on {nodes} node(s)",
@@ -102,12 +102,12 @@ impl Run<'_> {
         )))
     }
 
-    /// What the nodes have, and so what is skipped, was seen on the cluster of that time.
+    /// The plan skips loads by what it saw on the nodes, so a cluster that was replaced since needs a new plan.
     fn is_as_observed(&self, access: &Access) -> Result<()> {
         match &self.observed.access {
             Some(seen) if seen.pin.uid != access.pin.uid => {
                 let text = format!(
-                    "cluster `{}` was made anew while this was planned",
+                    "cluster `{}` was replaced while devk made the plan",
                     self.project.cluster.name
                 );
                 Err(Error::new(Code::ClusterPin, text).hint("devk up"))
@@ -130,10 +130,10 @@ impl Run<'_> {
         let same = SameImages::of(&self.paths.project(&self.project.id));
         let kept = async {
             let id = image::build(engine, &self.project.id, config, &built.args, target, step);
-            same.keep(&engine.docker, target, &id.await?).await
+            same.reuse(&engine.docker, target, &id.await?).await
         };
         let kept = kept.await;
-        // The tag that is not kept is no image to look at.
+        // A tag that was removed is no image to look at.
         if !matches!(kept, Ok(Some(_))) {
             self.session.syncing.built(&target.reference());
         }
@@ -176,7 +176,7 @@ impl Run<'_> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
         namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
-        // First, since hooks may need what sleeps, and since the numbers of the new chart must win.
+        // First, since hooks may need workloads that sleep, and since the replicas of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != ClusterFact::Ready
             && observe::standing(access, self.project, release).await?.0
@@ -247,7 +247,7 @@ impl Run<'_> {
             }
             ready = self.given_up(&fact.release) => match ready {
                 true => Err(no_pod(fact)),
-                // That is told already, and this is what follows from it.
+                // The failed step is reported already; this error follows from it.
                 false => Ok(Done::Nothing(format!("`release.ready/{}` did not end well; it waits for a pod", fact.release))),
             },
         }
@@ -262,7 +262,7 @@ impl Run<'_> {
             .map(|ready| ready[release]);
         let is_ready = verdict.unwrap_or(false);
         if is_ready {
-            tokio::time::sleep(ENDPOINT_GRACE).await;
+            tokio::time::sleep(ENDPOINT_TIMEOUT).await;
         }
         is_ready
     }
@@ -292,7 +292,7 @@ fn no_pod(fact: &ForwardFact) -> Error {
     let forward = &fact.forward;
     Error::new(
         Code::ForwardNoPod,
-        format!("no Ready pod stands behind Service `{}`", forward.service),
+        format!("Service `{}` has no Ready pod", forward.service),
     )
     .evidence(format!(
         "{} is held; connections wait for a pod",
@@ -303,6 +303,6 @@ fn no_pod(fact: &ForwardFact) -> Error {
 
 fn unplanned(name: &str) -> Error {
     internal(&format!(
-        "`{name}` stands in the plan and not in the project"
+        "the plan names `{name}`, and the project does not"
     ))
 }

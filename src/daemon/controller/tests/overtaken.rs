@@ -37,7 +37,7 @@ async fn a_clients_request_gives_up_the_builds_of_changes_and_is_served_next() {
     let mut running = Running::up_from("/shop").await;
     running.changes("api");
     let begun = running.begun().await;
-    let up = running.asks("/newer", Keep::Attached);
+    let up = running.asks("/newer", Lifetime::Attached);
     timeout(SOON, begun.builds.cancelled()).await.unwrap();
     let not_ready = Outcome {
         failed: vec!["image.build/api".to_owned()],
@@ -65,7 +65,7 @@ async fn a_clients_request_gives_up_the_builds_of_changes_and_is_served_next() {
 #[tokio::test]
 async fn changes_during_a_clients_up_that_becomes_ready_are_brought_live_after_it() {
     let mut running = Running::start();
-    let up = running.asks("/shop", Keep::Detached);
+    let up = running.asks("/shop", Lifetime::Detached);
     let begun = running.begun().await;
     running.changes("api");
     running.at_rest().await;
@@ -81,7 +81,7 @@ async fn changes_during_a_clients_up_that_becomes_ready_are_brought_live_after_i
 #[tokio::test]
 async fn a_clients_up_that_waits_for_the_cluster_begins_anew_with_the_changes_that_come() {
     let mut running = Running::start();
-    let mut up = running.asks("/shop", Keep::Detached);
+    let mut up = running.asks("/shop", Lifetime::Detached);
     let begun = running.begun().await;
     running.changes("api");
     timeout(SOON, begun.waits.cancelled()).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_clients_up_that_waits_for_the_cluster_begins_anew_with_the_changes_th
 #[tokio::test]
 async fn a_clients_up_that_is_cut_off_leaves_the_changes_to_the_request_of_before() {
     let mut running = Running::up_from("/before").await;
-    let up = running.asks("/cut-off", Keep::Attached);
+    let up = running.asks("/cut-off", Lifetime::Attached);
     let begun = running.begun().await;
     running.changes("api");
     timeout(SOON, begun.waits.cancelled()).await.unwrap();
@@ -118,8 +118,8 @@ async fn a_clients_up_that_is_cut_off_leaves_the_changes_to_the_request_of_befor
 #[tokio::test]
 async fn changes_without_end_do_not_keep_a_client_from_its_answer() {
     let mut running = Running::start();
-    let up = running.asks("/shop", Keep::Detached);
-    for _ in 0..ANEW {
+    let up = running.asks("/shop", Lifetime::Detached);
+    for _ in 0..MAX_OVERTAKES {
         let begun = running.begun().await;
         running.changes("api");
         timeout(SOON, begun.waits.cancelled()).await.unwrap();

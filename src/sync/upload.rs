@@ -14,15 +14,15 @@ use tokio::time::{sleep, timeout};
 
 use super::batch::{ContainerPath, Item, SourceFile};
 use super::exec::{ContainerExec, ContainerRef, ProcessOutput, Said};
-use super::script::{CARRIED, Carried, Group, carried_to};
+use super::script::{Group, UPLOAD_DIR, Uploaded, upload_dir};
 use super::stream::Failure;
 
 /// Bytes in a frame.
-const FRAME: usize = 256 * 1024;
+const FRAME_BYTES: usize = 256 * 1024;
 /// How long a container may take for a frame, or to end after the last one.
-const PATIENCE: Duration = Duration::from_secs(60);
+const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 /// A tar is made of blocks of this many bytes, and ends with two that are empty.
-const BLOCK: u64 = 512;
+const TAR_BLOCK_BYTES: u64 = 512;
 
 /// `$1` bytes of a tar, unpacked below `$2`. `head` ends it: not every server can close an input, and some
 /// `tar` read on to the end.
@@ -30,7 +30,7 @@ const TAR: &str = r#"mkdir -p "$2" && head -c "$1" | tar -xopf - -C "$2""#;
 /// `$1` bytes into the file `$3` in the folder `$2`.
 const HEAD: &str = r#"mkdir -p "$2" && head -c "$1" >"$2/$3""#;
 
-/// A file to be carried.
+/// A file to be uploaded.
 #[derive(Debug)]
 pub(super) struct UploadPiece<'a> {
     pub(super) root: usize,
@@ -46,8 +46,8 @@ impl UploadPiece<'_> {
     }
 }
 
-/// What of a batch is to be carried.
-pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<UploadPiece<'a>> {
+/// The files of a batch that are to be uploaded.
+pub(super) fn pieces<'a>(groups: &[Group<'a>], uploaded: Uploaded) -> Vec<UploadPiece<'a>> {
     let pieces = groups.iter().enumerate().flat_map(|(group, content)| {
         content.items.iter().filter_map(move |item| {
             let source = item.source()?;
@@ -60,23 +60,23 @@ pub(super) fn cargo<'a>(groups: &[Group<'a>], carried: Carried) -> Vec<UploadPie
         })
     });
     pieces
-        .filter(|piece| carried == Carried::All || piece.is_long())
+        .filter(|piece| uploaded == Uploaded::All || piece.is_long())
         .collect()
 }
 
 /// What was sent of a file that was read meanwhile: the SHA-256 of its content, or None if it became shorter.
 pub(super) type Sent = Option<[u8; 32]>;
 
-/// Carries the pieces that belong below one target folder. The answer is what was sent of the long ones, and what
+/// Uploads the pieces that belong below one target folder. The answer is what was sent of the long ones, and what
 /// failed.
-pub(super) async fn carry(
+pub(super) async fn upload(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
     pieces: &[&UploadPiece<'_>],
     tar: bool,
 ) -> (Vec<(ContainerPath, Sent)>, Vec<Failure>) {
-    let mut carried = vec![];
+    let mut uploaded = vec![];
     let mut failures = vec![];
     let parts: Vec<_> = if tar {
         vec![pieces]
@@ -85,14 +85,14 @@ pub(super) async fn carry(
     };
     for part in parts.into_iter().filter(|part| !part.is_empty()) {
         let sent = match part {
-            [piece] if !tar => carry_one(client, place, stage, piece)
+            [piece] if !tar => upload_one(client, place, stage, piece)
                 .await
                 .map(|sent| vec![sent]),
-            part => carry_tar(client, place, stage, part).await,
+            part => upload_tar(client, place, stage, part).await,
         };
         let target = |piece: &&UploadPiece<'_>| piece.item.target.clone();
         match sent {
-            Ok(sent) => carried.extend(
+            Ok(sent) => uploaded.extend(
                 part.iter()
                     .filter(|piece| piece.is_long())
                     .map(target)
@@ -104,10 +104,10 @@ pub(super) async fn carry(
             }
         }
     }
-    (carried, failures)
+    (uploaded, failures)
 }
 
-async fn carry_tar(
+async fn upload_tar(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
@@ -118,15 +118,15 @@ async fn carry_tar(
         .map(|piece| header(piece))
         .collect::<io::Result<Vec<_>>>()
         .map_err(|e| e.to_string())?;
-    let padded = |len: u64| len.next_multiple_of(BLOCK);
+    let padded = |len: u64| len.next_multiple_of(TAR_BLOCK_BYTES);
     let content: u64 = pieces.iter().map(|piece| padded(piece.source.len)).sum();
     let total = content
         + headers
             .iter()
             .map(|header| header.len() as u64)
             .sum::<u64>()
-        + 2 * BLOCK;
-    let stage = stage.join(CARRIED);
+        + 2 * TAR_BLOCK_BYTES;
+    let stage = stage.join(UPLOAD_DIR);
     let mut sending = Sending::start(
         client,
         place,
@@ -142,7 +142,7 @@ async fn carry_tar(
             .await?;
         sent.extend(piece.is_long().then_some(content));
     }
-    sending.bytes(&[0; 2 * BLOCK as usize]).await?;
+    sending.bytes(&[0; 2 * TAR_BLOCK_BYTES as usize]).await?;
     sending.finish().await?;
     Ok(sent)
 }
@@ -159,13 +159,13 @@ fn header(piece: &UploadPiece<'_>) -> io::Result<Vec<u8>> {
     Ok(builder.get_ref().clone())
 }
 
-async fn carry_one(
+async fn upload_one(
     client: &Client,
     place: &ContainerRef,
     stage: &Path,
     piece: &UploadPiece<'_>,
 ) -> Result<Sent, String> {
-    let folder = stage.join(carried_to(piece.group));
+    let folder = stage.join(upload_dir(piece.group));
     let name = text(&piece.item.target.name)?;
     let len = piece.source.len.to_string();
     let mut sending = Sending::start(
@@ -208,14 +208,14 @@ impl Sending {
         let exec = ContainerExec::start(client, place, &command).await?;
         Ok(Self {
             exec,
-            frame: Vec::with_capacity(FRAME),
+            frame: Vec::with_capacity(FRAME_BYTES),
             said: Vec::new(),
         })
     }
 
     async fn bytes(&mut self, bytes: &[u8]) -> Result<(), String> {
         self.frame.extend_from_slice(bytes);
-        if self.frame.len() >= FRAME {
+        if self.frame.len() >= FRAME_BYTES {
             self.flush().await
         } else {
             Ok(())
@@ -238,7 +238,7 @@ impl Sending {
                     .await
                     .map_err(|e| e.to_string())?;
                 let mut file = file.take(source.len);
-                let mut buffer = vec![0; FRAME];
+                let mut buffer = vec![0; FRAME_BYTES];
                 loop {
                     let count = file.read(&mut buffer).await.map_err(|e| e.to_string())?;
                     if count == 0 {
@@ -252,7 +252,7 @@ impl Sending {
         }
         let is_whole = left == padding;
         while left > 0 {
-            let count = left.min(FRAME);
+            let count = left.min(FRAME_BYTES);
             self.bytes(&vec![0; count]).await?;
             left -= count;
         }
@@ -265,7 +265,7 @@ impl Sending {
         tokio::select! {
             sent = exec.input.send(frame) => sent?,
             ended = end(&mut exec.output, said) => return Err(ended.err().unwrap_or_else(|| "ended early".to_owned())),
-            () = sleep(PATIENCE) => return Err(silent()),
+            () = sleep(FRAME_TIMEOUT) => return Err(silent()),
         }
         self.frame.clear();
         Ok(())
@@ -274,14 +274,17 @@ impl Sending {
     async fn finish(mut self) -> Result<(), String> {
         self.flush().await?;
         self.exec.input.close().await;
-        timeout(PATIENCE, end(&mut self.exec.output, &mut self.said))
+        timeout(FRAME_TIMEOUT, end(&mut self.exec.output, &mut self.said))
             .await
             .map_err(|_| silent())?
     }
 }
 
 fn silent() -> String {
-    format!("the container took nothing for {} s", PATIENCE.as_secs())
+    format!(
+        "the container took nothing for {} s",
+        FRAME_TIMEOUT.as_secs()
+    )
 }
 
 /// Waits for the end of a process. An error is the last it said.

@@ -1,5 +1,5 @@
-//! The two ways into a pod: through the relay in the node, which is close to a native connection, and
-//! through the API server, which every cluster has. Which one is taken is decided for each connection.
+//! The two upstreams of a forward into a pod: the relay in the node, which is close to a native connection, and the
+//! API server, which every cluster has. The upstream is chosen for each connection.
 
 use std::net::SocketAddr;
 
@@ -9,15 +9,15 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::numbers::Numbers;
 use super::relay;
+use super::stats::ForwardCounters;
 use super::target::Endpoint;
 use super::tunnel::{self, ConnectionEnd, SentBytes, Tunnel};
-use crate::relay::pump::{Broken, pump};
+use crate::relay::copy::{Broken, copy_bidirectional};
 
-/// An open way into a pod. Dropping it ends it.
+/// An open connection into a pod. Dropping the value closes the connection.
 #[derive(Debug)]
-pub enum Way {
+pub enum Upstream {
     Relay {
         stream: TcpStream,
         gone: CancellationToken,
@@ -25,8 +25,8 @@ pub enum Way {
     Api(Tunnel),
 }
 
-impl Way {
-    /// Opens the best way there is: the relay's failure is no failure while the API server answers.
+impl Upstream {
+    /// Opens the best connection that can be had: the relay's failure is no failure while the API server answers.
     ///
     /// # Errors
     /// A text: the pod's refusal, or that of the API server, the kubelet or the network.
@@ -50,18 +50,18 @@ impl Way {
             .map(Self::Api)
     }
 
-    /// Carries bytes both ways until one side is done. What was `sent` to a pod before is sent first.
-    pub async fn carry(
+    /// Copies bytes in both directions until one side is done. The bytes that an earlier attempt `sent` go first.
+    pub async fn copy(
         self,
         local: &mut TcpStream,
         sent: &mut SentBytes,
-        numbers: &Numbers,
+        counters: &ForwardCounters,
     ) -> ConnectionEnd {
         match self {
-            Self::Api(tunnel) => tunnel.relay(local, sent, numbers).await,
+            Self::Api(tunnel) => tunnel.relay(local, sent, counters).await,
             Self::Relay { mut stream, gone } => {
                 let carried = tokio::select! {
-                    carried = through(&mut stream, local, sent, numbers) => carried,
+                    carried = through(&mut stream, local, sent, counters) => carried,
                     () = gone.cancelled() => return ConnectionEnd::Failed("the relay in the node ended".to_owned()),
                 };
                 match carried {
@@ -82,12 +82,12 @@ async fn through(
     pod: &mut TcpStream,
     local: &mut TcpStream,
     sent: &mut SentBytes,
-    numbers: &Numbers,
+    counters: &ForwardCounters,
 ) -> Result<(), Broken> {
     // The pod accepted: what it has read cannot be taken back, even if only some of this reaches it.
     let before = sent.hand_over();
     pod.write_all(&before).await.map_err(Broken::Far)?;
-    pump(local, pod, |n| numbers.sent(n), |n| numbers.received(n)).await
+    copy_bidirectional(local, pod, |n| counters.sent(n), |n| counters.received(n)).await
 }
 
 #[cfg(test)]
@@ -128,13 +128,17 @@ mod tests {
         Relay::at(address, token)
     }
 
-    async fn open(relay: relay::RelayState, api: &FakeApi, to: SocketAddr) -> Result<Way, String> {
+    async fn open(
+        relay: relay::RelayState,
+        api: &FakeApi,
+        to: SocketAddr,
+    ) -> Result<Upstream, String> {
         let endpoint = Endpoint {
             pod: "pod".into(),
             port: to.port(),
             address: Some(to.ip()),
         };
-        Way::open(&watch::channel(relay).1, &api.client(), "ns", &endpoint).await
+        Upstream::open(&watch::channel(relay).1, &api.client(), "ns", &endpoint).await
     }
 
     /// A local client and devk's end of it.
@@ -144,12 +148,12 @@ mod tests {
         (client.unwrap(), local.unwrap().0)
     }
 
-    async fn says(way: Way) -> String {
+    async fn says(upstream: Upstream) -> String {
         let ((mut client, mut local), mut said) = (client().await, String::new());
         let mut sent = SentBytes::default();
-        let numbers = Numbers::default();
+        let counters = ForwardCounters::default();
         let carried = async {
-            let end = way.carry(&mut local, &mut sent, &numbers).await;
+            let end = upstream.copy(&mut local, &mut sent, &counters).await;
             drop(local);
             end
         };
@@ -159,17 +163,17 @@ mod tests {
         };
         let (end, said) = tokio::join!(carried, read);
         assert_eq!(end, ConnectionEnd::Finished);
-        assert_eq!(numbers.stats().bytes_in, said.len() as u64);
+        assert_eq!(counters.stats().bytes_in, said.len() as u64);
         said
     }
 
     #[tokio::test]
     async fn a_relay_that_serves_is_taken() {
         let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
-        let way = open(Ok(served().await), &api, pod("through the relay").await)
+        let upstream = open(Ok(served().await), &api, pod("through the relay").await)
             .await
             .unwrap();
-        assert_eq!(says(way).await, "through the relay");
+        assert_eq!(says(upstream).await, "through the relay");
         assert!(api.dialled.lock().unwrap().is_empty());
     }
 
@@ -181,10 +185,10 @@ mod tests {
         let dead = Relay::at(nobody, Token::random().unwrap());
         for relay in [Err("not started yet".to_owned()), Ok(dead)] {
             // The fake API server greets with port 80.
-            let way = open(relay, &api, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80))
+            let upstream = open(relay, &api, SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80))
                 .await
                 .unwrap();
-            assert_eq!(says(way).await, "over the API server");
+            assert_eq!(says(upstream).await, "over the API server");
         }
     }
 
@@ -204,9 +208,9 @@ mod tests {
     #[tokio::test]
     async fn what_a_client_said_before_the_relay_came_up_is_sent_through_it_first() {
         let ((server, to), api) = (listen().await, FakeApi::start(&[]).await);
-        let way = open(Ok(served().await), &api, to).await.unwrap();
+        let upstream = open(Ok(served().await), &api, to).await.unwrap();
         let ((mut client, mut local), mut sent) = (client().await, SentBytes::default());
-        sent.keep(b"GET / HTTP/1.1\r\n");
+        sent.record(b"GET / HTTP/1.1\r\n");
         client.write_all(b"host: shop\r\n\r\n").await.unwrap();
         client.shutdown().await.unwrap();
         let pod = async {
@@ -221,8 +225,8 @@ mod tests {
                 .unwrap();
             heard
         };
-        let numbers = Numbers::default();
-        let (end, heard) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), pod);
+        let counters = ForwardCounters::default();
+        let (end, heard) = tokio::join!(upstream.copy(&mut local, &mut sent, &counters), pod);
         assert_eq!(
             (end, heard.as_str()),
             (
@@ -238,11 +242,11 @@ mod tests {
         let (server, to) = listen().await;
         let relay = served().await;
         let api = FakeApi::start(&[]).await;
-        let way = open(Ok(relay.clone()), &api, to).await.unwrap();
+        let upstream = open(Ok(relay.clone()), &api, to).await.unwrap();
         let _silent = server.accept().await.unwrap();
         let ((_client, mut local), mut sent) = (client().await, SentBytes::default());
-        let numbers = Numbers::default();
-        let (end, ()) = tokio::join!(way.carry(&mut local, &mut sent, &numbers), async {
+        let counters = ForwardCounters::default();
+        let (end, ()) = tokio::join!(upstream.copy(&mut local, &mut sent, &counters), async {
             relay.gone.cancel()
         });
         let ConnectionEnd::Failed(text) = end else {

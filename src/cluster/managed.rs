@@ -1,5 +1,5 @@
-//! What devk does with a cluster of whatever provider: one devk at a time, pinned before anything is written
-//! to it, through a private kubeconfig.
+//! The part of a cluster that is the same for every provider: one devk at a time changes the cluster, devk pins the
+//! cluster before it writes to it, and uses a private kubeconfig.
 
 mod create;
 
@@ -19,13 +19,13 @@ use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
 use crate::shell::quote;
 use crate::ui::event::Step;
 
-/// The right to change a cluster. One devk at a time has it, together with the programs that it started.
+/// The lock of a cluster: one devk at a time may change the cluster, together with the programs that this devk started.
 #[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held for as long as the turn lasts")] Lock);
+pub struct ClusterLock(#[expect(dead_code, reason = "held until the guard is dropped")] Lock);
 
 /// The cluster of a project.
 #[derive(Debug, Clone)]
-pub struct Handle {
+pub struct ManagedCluster {
     pub engine: Engine,
     pub name: String,
     provider: Provider,
@@ -34,7 +34,7 @@ pub struct Handle {
     cluster: Arc<dyn Cluster>,
 }
 
-impl Handle {
+impl ManagedCluster {
     /// The cluster that devk.yaml names.
     pub fn of(engine: &Engine, config: &ClusterConfig, paths: &Paths) -> Self {
         let engine = engine.clone();
@@ -49,20 +49,20 @@ impl Handle {
         }
     }
 
-    /// The user brings it: devk neither makes nor ends it, and there is nothing to wait for.
-    pub fn is_brought(&self) -> bool {
+    /// It is an existing cluster of the user: devk neither creates nor removes it, and waits for no start of it.
+    pub fn is_existing(&self) -> bool {
         self.provider == Provider::Existing
     }
 
-    /// There can be nothing of devk's on it.
+    /// It is an existing cluster on which devk has never worked.
     ///
     /// # Errors
     /// [`Code::StateIo`].
     pub fn is_untouched(&self) -> Result<bool> {
-        Ok(self.is_brought() && pin::load(&self.dir)?.is_none())
+        Ok(self.is_existing() && pin::load(&self.dir)?.is_none())
     }
 
-    /// What creating or adopting it takes is there.
+    /// Checks that the program or the context is there that creating or adopting the cluster takes.
     ///
     /// # Errors
     /// [`Code::ToolMissing`], [`Code::ClusterContext`].
@@ -90,7 +90,7 @@ impl Handle {
     /// # Errors
     /// As [`Self::reader`]; [`Code::DockerRequest`].
     pub async fn within_reach(&self, nodes: Vec<Node>) -> Result<Option<Vec<Node>>> {
-        let has_own = self.is_brought() && nodes.is_empty();
+        let has_own = self.is_existing() && nodes.is_empty();
         let is_lost =
             has_own && !runtime::run_on(&self.engine.docker, &self.reader().await?).await?;
         Ok((!is_lost).then_some(nodes))
@@ -102,25 +102,25 @@ impl Handle {
     }
 
     /// Waits until no other devk works on this cluster, nor a program that a killed one left running.
-    /// `waiting` is told if that is not at once.
+    /// `waiting` is called if the lock is not free at once.
     ///
     /// # Errors
     /// [`Code::StateIo`].
-    pub async fn turn(&self, waiting: impl FnOnce()) -> Result<Turn> {
+    pub async fn lock(&self, waiting: impl FnOnce()) -> Result<ClusterLock> {
         let file = self.dir.join("lock");
         let io = |e: std::io::Error| refused("lock", &file, &e);
         let lock = Lock::take(&file, waiting).await.map_err(io)?;
         lock.inherit().map_err(io)?;
-        Ok(Turn(lock))
+        Ok(ClusterLock(lock))
     }
 
-    /// What there is of the cluster.
+    /// The state of the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if devk knows a cluster of this name on another Engine; as [`Cluster::state`].
     pub async fn state(&self) -> Result<State> {
         let state = self.cluster.state().await?;
-        if self.is_brought() {
+        if self.is_existing() {
             return Ok(state);
         }
         let creation = creation::load(&self.dir);
@@ -133,11 +133,10 @@ impl Handle {
         Ok(if is_half_made { State::HalfMade } else { state })
     }
 
-    /// What is known of a cluster says nothing of a namesake on another Engine, nor of its absence there. The
-    /// pinned node is on one Engine alone, whatever that calls itself today; only where it is missing is the Engine
-    /// asked.
+    /// The recorded state of a cluster does not apply to a cluster of the same name on another Engine. The pinned node
+    /// is on one Engine alone, whatever ID that Engine reports; only where the node is missing is the Engine asked.
     async fn on_its_engine(&self, creation: Option<&Creation>, nodes: &[Node]) -> Result<()> {
-        // A damaged pin is told by whoever needs it.
+        // A damaged pin is reported where the pin is needed.
         let pinned = || {
             pin::load(&self.dir)
                 .ok()
@@ -159,7 +158,7 @@ impl Handle {
             "cluster `{}` is on another Docker Engine than the one that answers",
             self.name
         );
-        // The same place with another Engine behind it: Docker was installed anew.
+        // Another Engine at the same address: Docker was installed again.
         let choose = match kept.host == self.engine.host {
             true => "name another cluster (`cluster: {name: …}` in devk.yaml)".to_owned(),
             false => format!(
@@ -188,7 +187,7 @@ impl Handle {
 
     /// Access to a running cluster that is pinned already; None if it has to be adopted first, or if devk's copy of
     /// the kubeconfig was lost.
-    /// Writes nothing but the private copy of a kubeconfig that has changed, and what a pin of an older devk lacks.
+    /// Writes only the private copy of a kubeconfig that has changed, and fields that a pin of an older devk lacks.
     ///
     /// # Errors
     /// [`Code::ClusterPin`] if another cluster answers, [`Code::ClusterUnreachable`].
@@ -196,7 +195,7 @@ impl Handle {
         let Some(pin) = pin::load(&self.dir)?.filter(|pin| pin.node == self.node(nodes)) else {
             return Ok(None);
         };
-        if self.is_brought() {
+        if self.is_existing() {
             return self.pinned_by(pin, nodes).await.map(Some);
         }
         if !client::is_whole(&self.kubeconfig()).await {
@@ -205,7 +204,7 @@ impl Handle {
         let client = client::client(&self.kubeconfig()).await?;
         pin::check(&pin, &self.name, &self.dir, &pin::uid(&client).await?, None)?;
         if pin.engine.is_none() {
-            // Nothing depends on it yet; what fails is tried at the next use.
+            // Nothing depends on it yet; a failure is tried again at the next use.
             let _ = self.complete(&pin).await;
         }
         Ok(Some(Access {
@@ -215,7 +214,7 @@ impl Handle {
         }))
     }
 
-    /// Keeps with the pin which Engine it is about, unless another devk is at work and may pin anew.
+    /// Records the Engine in the pin, unless another devk works on the cluster and may pin it again.
     async fn complete(&self, pin: &Pin) -> Result<()> {
         let file = self.dir.join("lock");
         let Some(_turn) = Lock::try_take(&file).map_err(|e| refused("lock", &file, &e))? else {
@@ -251,9 +250,9 @@ impl Handle {
         })
     }
 
-    /// What the pin knows of the nodes.
+    /// The control-plane container as the pin records it; empty for an existing cluster.
     fn node(&self, nodes: &[Node]) -> String {
-        if self.is_brought() {
+        if self.is_existing() {
             String::new()
         } else {
             nodes::control_plane(nodes)
@@ -276,7 +275,7 @@ impl Handle {
         Ok(pin::load(&self.dir)?.is_some_and(|pin| pin.created && pin.node == self.node(nodes)))
     }
 
-    /// It is about an API server that does not answer, and may never do so again.
+    /// Whether the error says that the API server does not answer, and may never answer again.
     pub fn is_silence(error: &Error) -> bool {
         matches!(error.code, Code::ClusterUnreachable | Code::ClusterCreate)
     }
@@ -289,33 +288,33 @@ impl Handle {
         };
         let way = match self.is_made(nodes) {
             Ok(true) => format!(
-                "{} && devk down --delete    # with all that lives there",
+                "{} && devk down --delete    # with everything in it",
                 tool.removal(&self.name)
             ),
-            // It is not devk's to remove, and what devk knows of it is of no use then.
+            // devk may not remove the cluster, so only devk's own state of it can go.
             _ => format!("rm -r {}", quote(&self.dir)),
         };
         error.hint(format!("if the cluster will never answer again: {way}"))
     }
 
     /// Creates, starts or adopts the cluster, whatever state it is in, and pins it. Two projects that
-    /// do this at once take turns; until the turn is dropped nobody else ends the cluster.
+    /// do this at once wait for each other; until the lock is dropped no other devk ends the cluster.
     ///
     /// # Errors
     /// [`Code::ClusterCreate`], [`Code::ClusterPin`], [`Code::ClusterUnreachable`], [`Code::ToolMissing`].
-    pub async fn ensure(&self, step: &Step) -> Result<(Turn, Access)> {
-        let turn = self
-            .turn(|| step.progress("waiting for another devk that works on this cluster"))
+    pub async fn ensure(&self, step: &Step) -> Result<(ClusterLock, Access)> {
+        let lock = self
+            .lock(|| step.progress("waiting for another devk that works on this cluster"))
             .await?;
-        let access = self.ensure_in(&turn, step).await?;
-        Ok((turn, access))
+        let access = self.ensure_locked(&lock, step).await?;
+        Ok((lock, access))
     }
 
-    /// [`Self::ensure`] in a turn that is taken already.
+    /// [`Self::ensure`] under a lock that the caller holds.
     ///
     /// # Errors
     /// As there.
-    pub async fn ensure_in(&self, _turn: &Turn, step: &Step) -> Result<Access> {
+    pub async fn ensure_locked(&self, _lock: &ClusterLock, step: &Step) -> Result<Access> {
         match self.state().await? {
             State::Absent => self.create(step).await,
             State::HalfMade => {
@@ -335,25 +334,25 @@ impl Handle {
     ///
     /// # Errors
     /// As [`Cluster::end`].
-    pub async fn stop(&self, _turn: &Turn) -> Result<()> {
+    pub async fn stop(&self, _lock: &ClusterLock) -> Result<()> {
         self.cluster.end(End::Stop).await
     }
 
-    /// Removes the cluster, its state, and the provider's network if devk brought it and nobody else uses it.
+    /// Removes the cluster, its state, and the provider's network if devk created it and nothing else uses it.
     ///
     /// # Errors
     /// As [`Cluster::end`]; [`Code::StateIo`].
-    pub async fn delete(&self, turn: &Turn) -> Result<()> {
+    pub async fn delete(&self, lock: &ClusterLock) -> Result<()> {
         self.cluster.end(End::Delete).await?;
-        self.forget(turn).await
+        self.forget(lock).await
     }
 
     /// Removes what is left of a cluster that is gone: its state, and the network as in [`Self::delete`].
     ///
     /// # Errors
     /// [`Code::StateIo`].
-    pub async fn forget(&self, _turn: &Turn) -> Result<()> {
-        // A damaged pin does not keep what it stands for from being removed.
+    pub async fn forget(&self, _lock: &ClusterLock) -> Result<()> {
+        // A damaged pin does not prevent the removal of its cluster.
         let pinned = pin::load(&self.dir)
             .ok()
             .flatten()
@@ -392,7 +391,7 @@ mod tests {
     }
 
     /// A cluster of the user's own, the user's kubeconfig, and the UID that answers.
-    async fn brought() -> (Program, Handle, PathBuf, Arc<Mutex<String>>) {
+    async fn existing() -> (Program, ManagedCluster, PathBuf, Arc<Mutex<String>>) {
         let mut program = Program::new("kubectl", &[], "exit 1");
         let uid = Arc::new(Mutex::new("u1".to_owned()));
         let answer = uid.clone();
@@ -402,13 +401,13 @@ mod tests {
         std::fs::write(&file, kubeconfig(&server, "first")).unwrap();
         program.set("KUBECONFIG", file.to_str().unwrap());
         let config = ClusterConfig::new(Provider::Existing, "dev");
-        let handle = Handle::of(&program.engine(vec![]).await, &config, &paths(&program));
+        let handle = ManagedCluster::of(&program.engine(vec![]).await, &config, &paths(&program));
         (program, handle, file, uid)
     }
 
     #[tokio::test]
     async fn a_cluster_of_the_users_is_pinned_and_no_other_is_written_to_in_its_place() {
-        let (_program, handle, file, uid) = brought().await;
+        let (_program, handle, file, uid) = existing().await;
         let before = std::fs::read(&file).unwrap();
         assert!(handle.is_untouched().unwrap());
         let (access, _) = told(async |step| handle.ensure(step).await).await;
@@ -430,7 +429,7 @@ mod tests {
 
     #[tokio::test]
     async fn new_credentials_are_taken_over_and_a_new_endpoint_is_not() {
-        let (_program, handle, file, _) = brought().await;
+        let (_program, handle, file, _) = existing().await;
         told(async |step| handle.ensure(step).await)
             .await
             .0
@@ -470,13 +469,13 @@ mod tests {
         program: &Program,
         containers: Vec<serde_json::Value>,
         pin: &Pin,
-    ) -> (Handle, PathBuf) {
+    ) -> (ManagedCluster, PathBuf) {
         let config = ClusterConfig::new(Provider::Minikube, "p");
         let paths = paths(program);
         let engine = program.engine(containers).await;
         let dir = paths.cluster(&config.folder());
         pin::save(&dir, pin).unwrap();
-        (Handle::of(&engine, &config, &paths), dir)
+        (ManagedCluster::of(&engine, &config, &paths), dir)
     }
 
     fn node_of_p() -> Vec<serde_json::Value> {
@@ -543,14 +542,14 @@ mod tests {
             kubeconfig(&server, "t").replace("current-context: other", "current-context: dev");
         std::fs::write(handle.kubeconfig(), own).unwrap();
         let nodes = handle.nodes().await.unwrap();
-        let turn = handle.turn(|| {}).await.unwrap();
+        let lock = handle.lock(|| {}).await.unwrap();
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
         assert_eq!(
             pin::load(&dir).unwrap().unwrap().engine,
             None,
-            "whoever has the turn may pin anew"
+            "whoever holds the lock may pin anew"
         );
-        drop(turn);
+        drop(lock);
         assert!(handle.pinned(&nodes).await.unwrap().is_some());
         assert_eq!(pin::load(&dir).unwrap().unwrap().engine.unwrap().id, ENGINE);
     }
@@ -565,7 +564,7 @@ mod tests {
                 _ => node_of_p().into(),
             };
             let config = ClusterConfig::new(Provider::Minikube, "p");
-            let handle = Handle::of(
+            let handle = ManagedCluster::of(
                 &program.engine_that(answer).await,
                 &config,
                 &paths(&program),
@@ -598,7 +597,7 @@ mod tests {
                 .unwrap()
         };
         assert!(hint().ends_with(
-            "minikube delete --profile p && devk down --delete    # with all that lives there"
+            "minikube delete --profile p && devk down --delete    # with everything in it"
         ));
         pin::save(
             &dir,
@@ -635,14 +634,14 @@ mod tests {
             }
         };
         let config = ClusterConfig::new(Provider::Minikube, "p");
-        let handle = Handle::of(
+        let handle = ManagedCluster::of(
             &program.engine_with(containers).await,
             &config,
             &paths(&program),
         );
 
         assert_eq!(handle.state().await.unwrap(), State::Absent);
-        let (turn, access) = told(async |step| handle.ensure(step).await)
+        let (lock, access) = told(async |step| handle.ensure(step).await)
             .await
             .0
             .unwrap();
@@ -666,8 +665,8 @@ mod tests {
             "an unchanged cluster starts no process"
         );
 
-        handle.stop(&turn).await.unwrap();
-        handle.delete(&turn).await.unwrap();
+        handle.stop(&lock).await.unwrap();
+        handle.delete(&lock).await.unwrap();
         let words: Vec<_> = program
             .calls()
             .iter()

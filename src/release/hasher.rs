@@ -4,9 +4,9 @@ use sha2::{Digest as _, Sha256};
 
 /// A hash whose parts cannot run into each other: every part is preceded by its length.
 #[derive(Debug, Default)]
-pub(super) struct Digest(Sha256);
+pub(super) struct PartsHasher(Sha256);
 
-impl Digest {
+impl PartsHasher {
     /// Adds one part.
     #[must_use]
     pub(super) fn part(mut self, bytes: impl AsRef<[u8]>) -> Self {
@@ -30,13 +30,13 @@ mod tests {
     #[test]
     fn parts_do_not_run_into_each_other() {
         assert_ne!(
-            Digest::default().part("ab").part("c").hex(),
-            Digest::default().part("a").part("bc").hex()
+            PartsHasher::default().part("ab").part("c").hex(),
+            PartsHasher::default().part("a").part("bc").hex()
         );
     }
 
     #[test]
     fn a_digest_fits_into_a_label() {
-        assert_eq!(Digest::default().part("x").hex().len(), 40);
+        assert_eq!(PartsHasher::default().part("x").hex().len(), 40);
     }
 }

@@ -13,7 +13,7 @@ use crate::shell::quote;
 ///
 /// # Errors
 /// [`Code::BridgeUnreachable`] if it is another project's, [`Code::DockerRequest`].
-pub(super) async fn holder(
+pub(super) async fn database_container(
     engine: &Engine,
     compose: &Compose,
     service: &Service,

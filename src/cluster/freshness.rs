@@ -1,5 +1,5 @@
-//! After a node was started again the API server still tells the old pod states and Services lead to
-//! addresses that no longer exist; nothing may be believed until kubelet and controllers have reported.
+//! Waits after the restart of a node until the API server is up to date. Until kubelet and controllers have reported,
+//! the API server returns the pod states from before the restart, and Services have endpoints that no longer exist.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use kube::{Api, api::ListParams};
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::ui::event::Step;
 
-/// How long the kubelet may take to report every container anew.
-const DEADLINE: Duration = Duration::from_secs(90);
+/// How long the kubelet may take to report every container again.
+const KUBELET_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// When each node was started, by name.
 pub(super) type Starts = BTreeMap<String, Timestamp>;
@@ -28,7 +28,7 @@ pub(super) async fn wait_until_fresh(
     starts: &Starts,
     step: &Step,
 ) -> Result<()> {
-    let waited = tokio::time::timeout(DEADLINE, async {
+    let waited = tokio::time::timeout(KUBELET_TIMEOUT, async {
         while !is_fresh(client, starts).await.unwrap_or(false) {
             step.progress("waiting for the node to report its containers");
             tokio::time::sleep(Duration::from_millis(250)).await;

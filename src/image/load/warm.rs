@@ -1,45 +1,46 @@
-//! Learning which blobs carry the layers of an image, so that the next load of its like can be a delta.
+//! Warming the layer cache: devk notes which blobs carry the layers of an image, so that the next load of a similar
+//! image can be a delta.
 //!
-//! Docker pushes the image to devk once more and is told that everything is there: what it remembers from
-//! earlier pushes it only asks about. Layers that were never pushed it compresses and sends, which takes
-//! long and is dropped; it remembers them from then on, so a lesson that is cut off is not lost.
+//! Docker pushes the image to devk once more, and devk answers that every layer is there. Of a layer that Docker
+//! pushed before, Docker only asks. A layer that was never pushed Docker compresses and sends, which takes long; devk
+//! drops the bytes. Docker remembers the layer from then on, so a warming that is cut off is not lost.
 
 use bollard::models::ImageInspect;
 use tokio::sync::{mpsc, watch};
 
 use super::endpoint::PushListener;
 use super::engine;
+use super::layer_cache::{Layer, LayerCache};
 use super::layers::{chain_ids, diff_ids, spared};
 use super::layout::layers_of;
-use super::memory::{Layer, Memory};
 use super::node::NodeContainer;
 use super::push::{Offer, Received};
 use crate::error::Result;
 
-/// One lesson, about an image that the node has.
-pub(super) struct Lesson<'a> {
+/// The warming of the layer cache by one image that the node has.
+pub(super) struct CacheWarming<'a> {
     pub endpoint: &'a PushListener,
-    pub memory: &'a Memory,
+    pub cache: &'a LayerCache,
     pub node: NodeContainer<'a>,
     pub snapshotter: &'a str,
     pub reference: &'a str,
     pub image: &'a ImageInspect,
 }
 
-impl Lesson<'_> {
-    /// Learns what is not known yet.
+impl CacheWarming<'_> {
+    /// Adds what the cache lacks of the layers of the image.
     ///
     /// # Errors
-    /// What Docker or the node says.
-    pub(super) async fn take(&self) -> Result<()> {
-        let known = self.memory.layers();
+    /// The error of Docker or the node.
+    pub(super) async fn run(&self) -> Result<()> {
+        let known = self.cache.layers();
         let diff_ids = diff_ids(self.image);
         let of = |id: &String| known.iter().find(|layer| layer.diff_id == *id);
         if !diff_ids
             .iter()
             .all(|id| of(id).is_some_and(|layer| !layer.blobs.is_empty()))
         {
-            self.memory.learn(self.push(&known).await?)?;
+            self.cache.add(self.push(&known).await?)?;
         }
         let chains = chain_ids(diff_ids);
         let unmeasured = diff_ids.iter().zip(&chains);
@@ -47,8 +48,8 @@ impl Lesson<'_> {
             .filter(|(id, _)| of(id).is_none_or(|layer| layer.unpacked.is_none()))
             .collect();
         if !unmeasured.is_empty() {
-            self.memory
-                .learn(self.node.usage(self.snapshotter, &unmeasured).await?)?;
+            self.cache
+                .add(self.node.usage(self.snapshotter, &unmeasured).await?)?;
         }
         Ok(())
     }
@@ -66,7 +67,7 @@ impl Lesson<'_> {
         pushed.map(|()| layers)
     }
 
-    /// What the image's manifest says; nothing if there are several that it may be.
+    /// The layers of the image's manifest; none if several manifests may be the image's.
     async fn manifest(&self, mut received: mpsc::Receiver<Received>) -> Vec<Layer> {
         let mut found = vec![];
         while let Some(received) = received.recv().await {

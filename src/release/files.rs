@@ -7,7 +7,7 @@ use crate::error::{Code, Error, Result};
 
 /// One file of a folder.
 #[derive(Debug, Clone)]
-pub(super) struct TreeFile {
+pub(super) struct FileEntry {
     /// Relative to the folder.
     pub(super) path: PathBuf,
     pub(super) content: Vec<u8>,
@@ -19,7 +19,7 @@ pub(super) struct TreeFile {
 ///
 /// # Errors
 /// [`Code::ConfigPath`] if something cannot be read or a link leads back into its own folder.
-pub(super) fn read(dir: &Path) -> Result<Vec<TreeFile>> {
+pub(super) fn read(dir: &Path) -> Result<Vec<FileEntry>> {
     let mut entries = Vec::new();
     walk(dir, Path::new(""), &mut Vec::new(), &mut entries)?;
     entries.sort_by(|a, b| a.path.cmp(&b.path));
@@ -27,7 +27,7 @@ pub(super) fn read(dir: &Path) -> Result<Vec<TreeFile>> {
 }
 
 /// Writes the files below `dir`, for this user's eyes only: a chart may carry secrets.
-pub(super) fn write(entries: &[TreeFile], dir: &Path) -> Result<()> {
+pub(super) fn write(entries: &[FileEntry], dir: &Path) -> Result<()> {
     private_dir(dir)?;
     for entry in entries {
         let file = dir.join(&entry.path);
@@ -58,7 +58,7 @@ pub(super) fn private_dir(dir: &Path) -> Result<()> {
     })
 }
 
-/// Removes the files and folders in `dir` that nobody wrote to for `kept`. What resists is forgotten
+/// Removes the files and folders in `dir` that were not written for `kept`. What resists is forgotten
 /// another time.
 pub(super) fn forget_old(dir: &Path, kept: Duration) {
     for item in std::fs::read_dir(dir).into_iter().flatten().flatten() {
@@ -84,7 +84,7 @@ fn walk(
     root: &Path,
     below: &Path,
     above: &mut Vec<PathBuf>,
-    entries: &mut Vec<TreeFile>,
+    entries: &mut Vec<FileEntry>,
 ) -> Result<()> {
     let dir = root.join(below);
     let unreadable = |path: &Path, e: std::io::Error| {
@@ -108,7 +108,7 @@ fn walk(
         match std::fs::metadata(root.join(&path)) {
             Ok(meta) if meta.is_dir() => walk(root, &path, above, entries)?,
             Ok(meta) if meta.is_file() => match std::fs::read(root.join(&path)) {
-                Ok(content) => entries.push(TreeFile { path, content }),
+                Ok(content) => entries.push(FileEntry { path, content }),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(unreadable(&root.join(&path), e)),
             },

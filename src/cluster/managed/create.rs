@@ -1,21 +1,21 @@
-//! How a cluster comes to be devk's: made by its provider, or adopted; then pinned.
+//! Creates a cluster with its provider, or adopts one; then pins the cluster.
 
 use std::time::Duration;
 
-use super::Handle;
+use super::ManagedCluster;
 use crate::cluster::creation::{self, Creation};
 use crate::cluster::nodes::{self, Node};
 use crate::cluster::pin::{self, Pin};
 use crate::cluster::tool::Tool;
-use crate::cluster::{Access, State, client, network, restart, runtime};
+use crate::cluster::{Access, State, client, freshness, network, runtime};
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 use crate::ui::event::Step;
 
 /// How long an API server may take to answer after its node was started.
-const API_DEADLINE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
+const API_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 90 });
 
-impl Handle {
+impl ManagedCluster {
     fn network(&self) -> Option<&'static str> {
         Tool::of(self.provider)?.network
     }
@@ -34,9 +34,9 @@ impl Handle {
         }
     }
 
-    /// Leaves the mark of an attempt, whatever becomes of it.
+    /// Leaves the mark of an attempt, whether or not the attempt succeeds.
     async fn begin(&self) -> Result<Creation> {
-        // A creation that was cut off had brought the network.
+        // An interrupted creation had created the network.
         let before = creation::load(&self.dir).is_some_and(|creation| creation.network_created);
         let (lacks_network, (engine, now)) =
             tokio::try_join!(self.lacks_network(), self.engine.identity())?;
@@ -55,7 +55,7 @@ impl Handle {
             network_created, ..
         } = self.begin().await?;
         if let Err(error) = self.cluster.start(&State::Absent, step).await {
-            // The provider has removed its nodes. What a provider that was killed has begun may yet bring a node.
+            // The provider has removed its nodes. A killed provider may still have a node in creation.
             if error.code != Code::CommandKilled
                 && self.nodes().await.is_ok_and(|nodes| nodes.is_empty())
             {
@@ -69,13 +69,13 @@ impl Handle {
         let access = self
             .pin_now(&self.nodes().await?, true, network_created)
             .await?;
-        // After the pin: a cluster that devk made must not be taken for somebody else's.
+        // After the pin: a cluster that devk created must not count as adopted.
         creation::forget(&self.dir)?;
         Ok(access)
     }
 
-    /// A cluster that runs: pinned already, or to be pinned now. One that somebody deleted and made
-    /// anew has another node container; it is adopted, and no longer devk's to remove.
+    /// A cluster that runs: pinned already, or to be pinned now. A cluster that was deleted and
+    /// created again by hand has another node container; devk adopts it and may not remove it any more.
     pub(super) async fn adopt(
         &self,
         nodes: &[Node],
@@ -99,7 +99,7 @@ impl Handle {
                     0o600,
                 )?;
                 restarted |= self.wait_for_api(nodes, step).await?;
-                // Only the kubeconfig was lost: what devk made stays devk's.
+                // Only the kubeconfig was lost: a cluster that devk created stays devk's.
                 let (created, network) =
                     pin.map_or((false, false), |pin| (pin.created, pin.network_created));
                 self.pin_now(nodes, created, network).await?
@@ -109,7 +109,7 @@ impl Handle {
         creation::forget(&self.dir)?;
         if restarted {
             let starts = nodes::starts(&self.engine.docker, nodes).await?;
-            restart::wait_until_fresh(&access.client, &starts, step).await?;
+            freshness::wait_until_fresh(&access.client, &starts, step).await?;
         }
         Ok(access)
     }
@@ -121,14 +121,14 @@ impl Handle {
         network_created: bool,
     ) -> Result<Access> {
         let client = client::client(&self.kubeconfig()).await?;
-        if !self.is_brought()
+        if !self.is_existing()
             && let Some(runtime) = runtime::other_runtime(&client).await?
         {
             return Err(self.not_containerd(&runtime));
         }
         let uid = pin::uid(&client).await?;
         let endpoint = client::endpoint(&self.kubeconfig()).await?;
-        let engine = if self.is_brought() {
+        let engine = if self.is_existing() {
             None
         } else {
             Some(self.engine.identity().await?.0)
@@ -150,24 +150,24 @@ impl Handle {
         })
     }
 
-    /// One that somebody made by hand may run its containers otherwise; what was loaded would not be found there.
+    /// A cluster that was created by hand may use another container runtime, which would not find loaded images.
     fn not_containerd(&self, runtime: &str) -> Error {
         let message = format!("cluster `{}` runs its containers with {runtime}", self.name);
         Error::new(Code::ImageRegistry, message)
             .evidence("devk brings images to containerd alone")
-            .hint("remove that cluster, and `devk up` makes it anew; or `cluster: {name: …}` in devk.yaml for another")
+            .hint("remove that cluster, and `devk up` creates it again; or `cluster: {name: …}` in devk.yaml for another")
     }
 
-    /// True if it had to be waited for: then somebody has just started the nodes.
+    /// True if the call had to wait: then the nodes have just been started.
     pub(super) async fn wait_for_api(&self, nodes: &[Node], step: &Step) -> Result<bool> {
-        // The state of one that the user brings comes from its API server.
-        if self.is_brought() || client::client(&self.kubeconfig()).await.is_ok() {
+        // The state of an existing cluster comes from its API server.
+        if self.is_existing() || client::client(&self.kubeconfig()).await.is_ok() {
             return Ok(false);
         }
         self.cluster
             .start(&State::Running(nodes.to_vec()), step)
             .await?;
-        let deadline = tokio::time::Instant::now() + API_DEADLINE;
+        let deadline = tokio::time::Instant::now() + API_TIMEOUT;
         loop {
             match client::client(&self.kubeconfig()).await {
                 Ok(_) => return Ok(true),

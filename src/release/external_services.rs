@@ -1,5 +1,5 @@
-//! Services that stand for something outside of the cluster: of type ExternalName, or without pods and
-//! with endpoints that somebody wrote down.
+//! Services that point out of the cluster: of type ExternalName, or without a selector and with endpoints in a
+//! manifest.
 
 use std::collections::BTreeMap;
 
@@ -8,18 +8,18 @@ use serde_json::Value;
 use super::manifest::{Manifest, Rendered};
 use super::pods::list;
 
-/// What the rendered Services outside of the cluster lead to.
+/// What the rendered Services of this kind stand for, by every name that a pod may use for the Service.
 #[derive(Debug, Clone, Default)]
-pub struct Outside(BTreeMap<String, Lead>);
+pub struct ExternalServices(BTreeMap<String, ExternalTarget>);
 
 #[derive(Debug, Clone)]
-struct Lead {
+struct ExternalTarget {
     host: String,
     /// The Service's port → the port outside; without an entry the same.
     ports: BTreeMap<u16, u16>,
 }
 
-impl Outside {
+impl ExternalServices {
     /// Of all releases; `namespace` is theirs.
     pub fn of<'a>(releases: impl IntoIterator<Item = &'a Rendered>, namespace: &str) -> Self {
         let manifests: Vec<_> = releases
@@ -27,12 +27,12 @@ impl Outside {
             .flat_map(|rendered| &rendered.manifests)
             .collect();
         let services = manifests.iter().filter(|m| m.kind() == "Service");
-        let mut leads = BTreeMap::new();
+        let mut targets_by_name = BTreeMap::new();
         for service in services {
             let (Some(name), at) = (service.name(), service.namespace(namespace)) else {
                 continue;
             };
-            let Some(lead) = external_name(service)
+            let Some(target) = external_name(service)
                 .or_else(|| endpoints(service, name, &at, &manifests, namespace))
             else {
                 continue;
@@ -43,26 +43,26 @@ impl Outside {
                 format!("{name}.{at}.svc"),
                 format!("{name}.{at}.svc.cluster.local"),
             ];
-            leads.extend(names.map(|name| (name, lead.clone())));
+            targets_by_name.extend(names.map(|name| (name, target.clone())));
         }
-        Self(leads)
+        Self(targets_by_name)
     }
 
-    /// Where a host and port lead in the end, as a pod sees them.
+    /// The host and port that a pod reaches when it dials this host and port.
     pub fn resolve(&self, host: &str, port: u16) -> (String, u16) {
         match self.0.get(host) {
-            Some(lead) => (
-                lead.host.clone(),
-                lead.ports.get(&port).copied().unwrap_or(port),
+            Some(target) => (
+                target.host.clone(),
+                target.ports.get(&port).copied().unwrap_or(port),
             ),
             None => (host.to_owned(), port),
         }
     }
 }
 
-fn external_name(service: &Manifest) -> Option<Lead> {
+fn external_name(service: &Manifest) -> Option<ExternalTarget> {
     let host = service.object["spec"]["externalName"].as_str()?;
-    Some(Lead {
+    Some(ExternalTarget {
         host: host.trim_end_matches('.').to_lowercase(),
         ports: BTreeMap::new(),
     })
@@ -74,7 +74,7 @@ fn endpoints(
     at: &str,
     manifests: &[&Manifest],
     namespace: &str,
-) -> Option<Lead> {
+) -> Option<ExternalTarget> {
     let near = manifests.iter().filter(|m| m.namespace(namespace) == at);
     let (host, targets) = near.filter_map(|m| endpoint(m, name)).next()?;
     let number = |value: &Value| value.as_u64().and_then(|port| u16::try_from(port).ok());
@@ -84,7 +84,7 @@ fn endpoints(
             .find(|target| target["name"] == port["name"])?;
         Some((number(&port["port"])?, number(&target["port"])?))
     });
-    Some(Lead {
+    Some(ExternalTarget {
         host,
         ports: ports.collect(),
     })
@@ -131,13 +131,19 @@ ports: [{name: a, port: 2}]
 ---
 {apiVersion: v1, kind: Service, metadata: {name: api}, spec: {selector: {a: b}, ports: [{port: 80}]}}
 "#;
-        let outside = Outside::of([&Rendered::parse(text).unwrap()], "shop");
+        let external = ExternalServices::of([&Rendered::parse(text).unwrap()], "shop");
         assert_eq!(
-            outside.resolve("db.shop.svc", 5439),
+            external.resolve("db.shop.svc", 5439),
             ("host.docker.internal".to_owned(), 5439)
         );
-        assert_eq!(outside.resolve("pg", 5432), ("172.18.0.1".to_owned(), 5439));
-        assert_eq!(outside.resolve("slice.shop", 1), ("10.0.0.1".to_owned(), 2));
-        assert_eq!(outside.resolve("api", 80), ("api".to_owned(), 80));
+        assert_eq!(
+            external.resolve("pg", 5432),
+            ("172.18.0.1".to_owned(), 5439)
+        );
+        assert_eq!(
+            external.resolve("slice.shop", 1),
+            ("10.0.0.1".to_owned(), 2)
+        );
+        assert_eq!(external.resolve("api", 80), ("api".to_owned(), 80));
     }
 }

@@ -1,13 +1,13 @@
-//! Live numbers of a forward, for `devk status`.
+//! Live statistics of a forward, for `devk status`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
-/// Counts while connections run; [`Numbers::stats`] is what is shown.
+/// Counts while connections run; [`ForwardCounters::stats`] is what is shown.
 #[derive(Debug, Default)]
-pub struct Numbers {
+pub struct ForwardCounters {
     open: AtomicU64,
     total: AtomicU64,
     from_pod: AtomicU64,
@@ -15,9 +15,9 @@ pub struct Numbers {
     last_error: Mutex<Option<String>>,
 }
 
-/// A reading of [`Numbers`].
+/// A reading of [`ForwardCounters`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Stats {
+pub struct ForwardStats {
     /// Connections now.
     pub open: u64,
     /// Connections since the session began.
@@ -30,9 +30,9 @@ pub struct Stats {
     pub last_error: Option<String>,
 }
 
-impl Numbers {
-    pub fn stats(&self) -> Stats {
-        Stats {
+impl ForwardCounters {
+    pub fn stats(&self) -> ForwardStats {
+        ForwardStats {
             open: self.open.load(Relaxed),
             total: self.total.load(Relaxed),
             bytes_in: self.from_pod.load(Relaxed),
@@ -60,7 +60,7 @@ impl Numbers {
         *self.error() = None;
     }
 
-    /// Notes the error; true if it is not the one that stands there already.
+    /// Notes the error; true if it is not the one that was noted last.
     pub(crate) fn failed(&self, error: &str) -> bool {
         let mut last = self.error();
         let new = last.as_deref() != Some(error);
@@ -77,7 +77,7 @@ impl Numbers {
 
 /// An open connection, for the count.
 #[derive(Debug)]
-pub(crate) struct Open(Arc<Numbers>);
+pub(crate) struct Open(Arc<ForwardCounters>);
 
 impl Drop for Open {
     fn drop(&mut self) {

@@ -1,4 +1,4 @@
-//! Which pods connections may go to: those that have what was synced before they started.
+//! Which pods connections may go to: the pods that have every save that was synced before they started.
 
 use std::sync::Arc;
 
@@ -10,15 +10,15 @@ use super::engine::SyncEngine;
 /// The engines of a session; replaced as a whole.
 pub type Engines = Vec<Arc<SyncEngine>>;
 
-/// Looked through by forwards, before they choose a pod.
+/// Whether connections may go to a pod; forwards ask before they choose one.
 #[derive(Debug, Clone)]
-pub struct Gate {
+pub struct SyncReadiness {
     engines: watch::Receiver<Engines>,
     containers: watch::Receiver<Containers>,
     progress: watch::Receiver<()>,
 }
 
-impl Gate {
+impl SyncReadiness {
     pub fn new(
         engines: watch::Receiver<Engines>,
         containers: watch::Receiver<Containers>,
@@ -33,7 +33,7 @@ impl Gate {
 
     /// Whether every container of the pod has what was synced before it started. A pod whose containers were not
     /// seen yet may lack it.
-    pub fn admits(&self, namespace: &str, pod: &str) -> bool {
+    pub fn is_synced(&self, namespace: &str, pod: &str) -> bool {
         let engines = self.engines.borrow();
         let mut serving = engines
             .iter()

@@ -1,4 +1,4 @@
-//! A helm that a killed devk left running: it installs on.
+//! A stray helm: a helm process that a killed devk left running, and that continues its installation.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,13 +6,13 @@ use std::time::Duration;
 use super::layout::values_dir;
 use crate::process;
 
-/// How long devk waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long devk waits for a stray helm.
+const HELM_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Waits for the end of whatever upgrades this release; false if that does not come. `state` is the project's
-/// state folder, `waiting` is told again and again.
+/// Waits until no stray helm upgrades this release; false if that takes too long. `state` is the project's
+/// state folder, `waiting` is called again and again.
 pub(super) async fn ended(state: &Path, release: &str, waiting: impl Fn()) -> bool {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + HELM_TIMEOUT;
     while runs(state, release).await {
         if tokio::time::Instant::now() > deadline {
             return false;
@@ -23,7 +23,7 @@ pub(super) async fn ended(state: &Path, release: &str, waiting: impl Fn()) -> bo
     true
 }
 
-/// A helm with values of this release runs: their folder is nobody else's.
+/// Whether a helm runs with values of this release, recognised by their folder.
 async fn runs(state: &Path, release: &str) -> bool {
     let values = values_dir(state, release).join("");
     let Some(values) = values.to_str() else {

@@ -1,4 +1,5 @@
-//! What somebody changed or deleted by hand of an installed release: helm's own record says nothing of it.
+//! Drift of an installed release: fields that somebody changed and objects that somebody deleted by hand, of which
+//! helm's own record says nothing.
 //!
 //! The API server notes who set each field last (`managedFields`). A field that the chart sets counts as changed if
 //! somebody else set it last and it differs. Comparing all of a manifest would not do: the API server adds defaults
@@ -18,7 +19,7 @@ use super::manifest::{Manifest, Rendered};
 use crate::cluster::sleep::REPLICAS_ANNOTATION;
 use crate::error::Result;
 
-/// What is looked at: group, version, kind, and its name in URLs.
+/// The kinds that are compared: group, version, kind, and the name of the kind in URLs.
 const KINDS: [(&str, &str, &str, &str); 6] = [
     ("apps", "v1", "Deployment", "deployments"),
     ("apps", "v1", "StatefulSet", "statefulsets"),
@@ -28,7 +29,8 @@ const KINDS: [(&str, &str, &str, &str); 6] = [
     ("", "v1", "Secret", "secrets"),
 ];
 
-/// What is set by these is set by no hand: an autoscaler's replicas, devk's own sleep.
+/// Field managers that are programs: a field that one of these set was not changed by hand (an autoscaler's replicas,
+/// devk's own sleep).
 const MACHINES: [&str; 8] = [
     "helm",
     "devk",
@@ -43,20 +45,21 @@ const MACHINES: [&str; 8] = [
 /// Lists whose items have names, and from which the API server drops nothing.
 const NAMED: [&str; 5] = ["containers", "initContainers", "env", "volumes", "ports"];
 
-/// One difference.
+/// One difference between the cluster and the installed release.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct ByHand {
+pub struct Drift {
     /// `Deployment/api: spec.replicas, by kubectl`.
     pub what: String,
-    /// The chart says otherwise, and an upgrade makes it so. Of the rest the chart says nothing.
-    pub mends: bool,
+    /// The chart sets this field or object, so an upgrade restores it. An upgrade leaves alone what the chart does not
+    /// set.
+    pub reverted_by_upgrade: bool,
 }
 
-/// What differs of a release in the cluster from what was installed, as far as somebody's hand did it.
+/// All drift of a release in a namespace.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn by_hand(client: &Client, namespace: &str, rendered: &Rendered) -> Result<Vec<ByHand>> {
+pub async fn detect(client: &Client, namespace: &str, rendered: &Rendered) -> Result<Vec<Drift>> {
     let installed = || {
         rendered
             .manifests
@@ -116,15 +119,15 @@ async fn live(
     }
 }
 
-fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHand> {
+fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<Drift> {
     let Some(name) = manifest.name() else {
         return vec![];
     };
     let object = format!("{}/{name}", manifest.kind());
     let Some(live) = live.get(name) else {
-        return vec![ByHand {
+        return vec![Drift {
             what: format!("{object}: deleted"),
-            mends: true,
+            reverted_by_upgrade: true,
         }];
     };
     let rendered = in_base64(manifest);
@@ -138,11 +141,9 @@ fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHan
                 &live[part],
                 part,
             );
-            found.extend(
-                walk.found
-                    .into_iter()
-                    .map(|(path, mends)| (format!("{path}, by {by}"), mends)),
-            );
+            found.extend(walk.found.into_iter().map(|(path, reverted_by_upgrade)| {
+                (format!("{path}, by {by}"), reverted_by_upgrade)
+            }));
         }
     }
     if is_scaled_down(&rendered, live) {
@@ -161,9 +162,9 @@ fn differences(manifest: &Manifest, live: &BTreeMap<String, Value>) -> Vec<ByHan
     );
     found
         .into_iter()
-        .map(|(what, mends)| ByHand {
+        .map(|(what, reverted_by_upgrade)| Drift {
             what: format!("{object}: {what}"),
-            mends,
+            reverted_by_upgrade,
         })
         .collect()
 }
@@ -356,7 +357,12 @@ mod tests {
         );
         found
             .into_iter()
-            .map(|ByHand { what, mends }| (what, mends))
+            .map(
+                |Drift {
+                     what,
+                     reverted_by_upgrade,
+                 }| (what, reverted_by_upgrade),
+            )
             .collect()
     }
 
@@ -462,9 +468,9 @@ mod tests {
             source: String::new(),
             object: deployment(),
         };
-        let deleted = ByHand {
+        let deleted = Drift {
             what: "Deployment/api: deleted".to_owned(),
-            mends: true,
+            reverted_by_upgrade: true,
         };
         assert_eq!(differences(&manifest, &BTreeMap::new()), [deleted]);
     }
