@@ -13,7 +13,7 @@ use devk::release::install::InstallTarget;
 use devk::release::installed::installed;
 use devk::release::manifest::Rendered;
 use devk::release::secrets::Secrets;
-use devk::release::{Given, Prepared, prepare, readiness, render};
+use devk::release::{Prepared, ValuesContext, prepare, readiness, render};
 use devk::ui::event::{Reporter, Step};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Secret};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
@@ -103,7 +103,7 @@ impl Bench {
         let release = &self.project.releases[0];
         let helm = Helm::find(&Environment::of_process()).unwrap();
         let images: &[ImageRef] = &[];
-        let given = Given {
+        let given = ValuesContext {
             images,
             resolve: &|t: &str, _: &Path| Ok(t.to_owned()),
             decided: &[],

@@ -60,6 +60,8 @@ pub(crate) fn frail() -> &'static Machine {
     once(&machine.root.join("frail-made"), || {
         let anchor = Project::new("tests/e2e/fixtures/anchor", FRAIL_ANCHOR, FRAIL);
         anchor.devk(&["up", "--once"]).well();
+        let folder = anchor.path("").into_os_string().into_encoded_bytes();
+        std::fs::write(machine.root.join("frail-folder"), folder).unwrap();
         anchor.leave();
     });
     machine
@@ -67,11 +69,16 @@ pub(crate) fn frail() -> &'static Machine {
 
 /// Has devk remove the cluster [`FRAIL`], if a test has made it.
 pub(crate) fn remove_frail() {
-    if machine().root.join("frail-made").exists() {
-        let anchor = Project::new("tests/e2e/fixtures/anchor", FRAIL_ANCHOR, FRAIL);
-        anchor.devk(&["down", "--delete"]).well();
-        std::fs::remove_file(machine().root.join("frail-made")).unwrap();
-        anchor.leave();
+    let root = &machine().root;
+    if root.join("frail-made").exists() {
+        // The project is its folder's.
+        let folder = std::fs::read_to_string(root.join("frail-folder")).unwrap();
+        run(Command::new(env!("CARGO_BIN_EXE_devk"))
+            .args(["down", "--delete"])
+            .current_dir(folder)
+            .env_clear()
+            .envs(machine().environment()));
+        std::fs::remove_file(root.join("frail-made")).unwrap();
     }
 }
 
