@@ -116,7 +116,7 @@ fn may_serve(service: &Service) -> bool {
         || service
             .environment
             .keys()
-            .any(|key| key.starts_with("POSTGRES_PORT"))
+            .any(|key| key.starts_with("POSTGRES"))
 }
 
 fn another(compose: &Compose, service: &Service) -> Error {
