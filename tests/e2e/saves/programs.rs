@@ -68,14 +68,6 @@ urlpatterns = [path('', lambda request: HttpResponse('save-0-'))]
 ";
 const NODE: &str =
     "require('http').createServer((_, answer) => answer.end('save-0-')).listen(8000)\n";
-const BUN: &str = "Bun.serve({port: 8000, fetch: () => new Response('save-0-')})\n";
-const DENO: &str = "Deno.serve({port: 8000}, () => new Response('save-0-'))\n";
-const NEXT: &str = "export default function Page() { return 'save-0-' }
-export const getServerSideProps = async () => ({props: {}})
-";
-const WEBPACK: &str = "module.exports = {mode: 'development', entry: './src/main.js',
-devServer: {host: '0.0.0.0', port: 8000, allowedHosts: 'all'}}
-";
 
 fn python(install: &str, command: &str) -> String {
     let install = match install {
@@ -91,13 +83,6 @@ fn node(install: &str, command: &str) -> String {
         names => format!("RUN npm install --no-audit --no-fund {names}\n"),
     };
     format!("FROM node:20-slim\nWORKDIR /srv\n{install}COPY . .\nCMD {command}\n")
-}
-
-fn debian(install: &str, command: &str) -> String {
-    format!(
-        "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends {install}\n\
-         WORKDIR /srv\nCOPY . .\nCMD {command}\n"
-    )
 }
 
 type Files = &'static [(&'static str, &'static str)];
@@ -118,22 +103,48 @@ fn programs() -> Vec<Program> {
     let app = |text| -> Files { Box::leak(Box::new([("app.py", text)])) };
     let js: Files = &[("server.js", NODE)];
     vec![
-        simple("uvicorn", python("uvicorn", "uvicorn app:app --host 0.0.0.0 --reload"), app(ASGI), "uvicorn"),
         simple(
-            "uvicorn-watchfiles",
-            python("uvicorn watchfiles", "uvicorn app:app --host 0.0.0.0 --reload"),
+            "uvicorn",
+            python("uvicorn", "uvicorn app:app --host 0.0.0.0 --reload"),
             app(ASGI),
             "uvicorn",
         ),
-        simple("hypercorn", python("hypercorn", "hypercorn app:app -b 0.0.0.0:8000 --reload"), app(ASGI), "hypercorn"),
-        simple("gunicorn", python("gunicorn", "gunicorn app:app -b 0.0.0.0:8000 --reload"), app(WSGI), "gunicorn"),
+        simple(
+            "uvicorn-watchfiles",
+            python(
+                "uvicorn watchfiles",
+                "uvicorn app:app --host 0.0.0.0 --reload",
+            ),
+            app(ASGI),
+            "uvicorn",
+        ),
+        simple(
+            "hypercorn",
+            python("hypercorn", "hypercorn app:app -b 0.0.0.0:8000 --reload"),
+            app(ASGI),
+            "hypercorn",
+        ),
+        simple(
+            "gunicorn",
+            python("gunicorn", "gunicorn app:app -b 0.0.0.0:8000 --reload"),
+            app(WSGI),
+            "gunicorn",
+        ),
         simple(
             "fastapi",
-            python("'fastapi[standard]'", "fastapi dev app.py --host 0.0.0.0 --port 8000"),
+            python(
+                "'fastapi[standard]'",
+                "fastapi dev app.py --host 0.0.0.0 --port 8000",
+            ),
             app(FASTAPI),
             "fastapi",
         ),
-        simple("flask", python("flask", "flask run --debug -h 0.0.0.0 -p 8000"), app(FLASK), "flask"),
+        simple(
+            "flask",
+            python("flask", "flask run --debug -h 0.0.0.0 -p 8000"),
+            app(FLASK),
+            "flask",
+        ),
         simple(
             "flask-variable",
             python("flask", "FLASK_DEBUG=1 flask run -h 0.0.0.0 -p 8000"),
@@ -148,69 +159,27 @@ fn programs() -> Vec<Program> {
         ),
         simple(
             "watchmedo",
-            python("'watchdog[watchmedo]'", "watchmedo auto-restart -p '*.py' -- python app.py"),
+            python(
+                "'watchdog[watchmedo]'",
+                "watchmedo auto-restart -p '*.py' -- python app.py",
+            ),
             app(PLAIN),
             "watchmedo",
         ),
         simple("node-watch", node("", "node --watch server.js"), js, "node"),
-        simple("node-watch-path", node("", "node --watch-path=. server.js"), js, "node"),
-        simple("nodemon", node("nodemon", "npx nodemon server.js"), js, "nodemon"),
+        simple(
+            "node-watch-path",
+            node("", "node --watch-path=. server.js"),
+            js,
+            "node",
+        ),
+        simple(
+            "nodemon",
+            node("nodemon", "npx nodemon server.js"),
+            js,
+            "nodemon",
+        ),
         simple("tsx", node("tsx", "npx tsx watch server.js"), js, "tsx"),
-        simple(
-            "ts-node-dev",
-            node("ts-node-dev typescript", "npx ts-node-dev --respawn server.ts"),
-            &[("server.ts", "declare const require: any\nrequire('http').createServer((_: any, answer: any) => answer.end('save-0-')).listen(8000)\n")],
-            "ts-node-dev",
-        ),
-        simple("bun-watch", node("bun", "npx bun --watch server.js"), &[("server.js", BUN)], "bun"),
-        simple("deno", node("deno", "npx deno run -A --watch server.js"), &[("server.js", DENO)], "deno"),
-        Program {
-            name: "vite",
-            dockerfile: node("vite@5", "npx vite --host 0.0.0.0 --port 8000"),
-            files: &[("main.js", "export const text = 'save-0-'\n"), ("index.html", "<script type=module src=/main.js></script>\n")],
-            saved: "main.js",
-            path: "/main.js",
-            told: "vite",
-        },
-        Program {
-            name: "next",
-            dockerfile: node("next@14 react@18 react-dom@18", "npx next dev -H 0.0.0.0 -p 8000"),
-            files: &[("pages/index.js", NEXT)],
-            saved: "pages/index.js",
-            path: "/",
-            told: "next",
-        },
-        Program {
-            name: "webpack",
-            dockerfile: node("webpack webpack-cli webpack-dev-server", "npx webpack serve"),
-            files: &[("src/main.js", "console.log('save-0-')\n"), ("webpack.config.js", WEBPACK)],
-            saved: "src/main.js",
-            path: "/main.js",
-            told: "webpack",
-        },
-        simple(
-            "entr",
-            debian("entr python3", "ls *.py | entr -nr python3 app.py"),
-            app(PLAIN),
-            "entr",
-        ),
-        Program {
-            name: "nginx",
-            dockerfile: debian("nginx", "nginx -g 'daemon off;'").replace(
-                "COPY . .",
-                "RUN sed -i 's/listen 80/listen 8000/' /etc/nginx/sites-available/default\nCOPY site /var/www/html",
-            ),
-            files: &[("site/page.html", "save-0-\n")],
-            saved: "site/page.html",
-            path: "/page.html",
-            told: "nginx",
-        },
-        simple(
-            "php",
-            debian("php-cli", "php -S 0.0.0.0:8000"),
-            &[("index.php", "<?php echo 'save-0-';\n")],
-            "php",
-        ),
     ]
 }
 
