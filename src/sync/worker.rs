@@ -46,10 +46,7 @@ pub(super) async fn keep(
         let now = containers.borrow_and_update().clone();
         let ours = |container: &Container| container.image == shared.settings.reference;
         workers.retain(|id, _| now.get(id).is_some_and(ours));
-        shared
-            .state()
-            .containers
-            .retain(|id, _| workers.contains_key(id));
+        shared.forget(|id| workers.contains_key(id));
         for (id, container) in now.into_iter().filter(|(_, container)| ours(container)) {
             workers.entry(id.clone()).or_insert_with(|| {
                 shared.register(&id, &container);
@@ -65,6 +62,24 @@ pub(super) async fn keep(
 }
 
 impl Shared {
+    /// Forgets the containers that are gone. What one of them lacked, and no other is known to notice, is built: a
+    /// program that crashes may never run long enough for its worker to find that out.
+    fn forget(&self, stays: impl Fn(&str) -> bool) {
+        let mut state = self.state();
+        let gone = state.containers.iter().filter(|(id, _)| !stays(id));
+        let reached = gone.map(|(_, status)| status.generation).min();
+        state.containers.retain(|id, _| stays(id));
+        let is_noticed = !state.serving.is_empty() || self.settings.rules.expects_reloader();
+        let Some(reached) = reached.filter(|_| !is_noticed) else {
+            return;
+        };
+        let (lacking, _) = state.journal.since(reached, usize::MAX);
+        drop(state);
+        for path in lacking.into_iter().filter(|path| !self.has_rule(path)) {
+            self.rebuild(Some(path), NO_RELOADER.to_owned());
+        }
+    }
+
     fn register(&self, id: &str, container: &Container) {
         let mut state = self.state();
         let status = ContainerStatus {

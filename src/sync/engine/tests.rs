@@ -12,8 +12,17 @@ const DOCKERFILE: &str =
 
 /// What an engine over a folder with these files has, none of which has changed. Nobody watches them.
 pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
+    let (dir, shared, _) = shared_with(files, DOCKERFILE);
+    (dir, shared)
+}
+
+/// The same with another Dockerfile, and the builds that it asks for.
+pub(in crate::sync) fn shared_with(
+    files: &[&str],
+    dockerfile: &str,
+) -> (TempDir, Arc<Shared>, mpsc::UnboundedReceiver<Rebuild>) {
     let dir = tempfile::tempdir().unwrap();
-    write(dir.path(), &[("Dockerfile", DOCKERFILE)]);
+    write(dir.path(), &[("Dockerfile", dockerfile)]);
     files
         .iter()
         .for_each(|file| write(dir.path(), &[(file, "old")]));
@@ -29,16 +38,17 @@ pub(in crate::sync) fn shared(files: &[&str]) -> (TempDir, Arc<Shared>) {
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),
         mount_places: BTreeMap::new(),
     };
+    let (rebuilds, asked) = mpsc::unbounded_channel();
     let shared = Shared::new(
         settings,
-        mpsc::unbounded_channel().0,
+        rebuilds,
         watch::Sender::default(),
         Reporter::default(),
     );
     shared
         .check
         .send_replace(Some(RulesCheck::new(Ok(Checked::all(1)))));
-    (dir, Arc::new(shared))
+    (dir, Arc::new(shared), asked)
 }
 
 fn long_ago(known: bool) -> PathChange {

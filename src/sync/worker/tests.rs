@@ -1,6 +1,6 @@
 //! What a worker makes of files that change while it reads them, without a container.
 
-use super::super::engine::tests::shared;
+use super::super::engine::tests::{shared, shared_with};
 use super::super::exec::ContainerRef;
 use super::reading::RECHECK_INTERVAL;
 use super::*;
@@ -142,4 +142,31 @@ fn a_long_file_counts_as_it_was_streamed() {
         worker.verify_sent(&long, &batch(&["long"]), &streamed(sent));
         assert_eq!(worker.is_settled(), is_settled, "{sent:?}");
     }
+}
+
+#[test]
+fn what_a_container_lacked_when_it_went_is_built_if_nothing_is_known_to_notice_it() {
+    let (dir, shared, mut rebuilds) = shared_with(
+        &["a.py"],
+        "FROM x\nWORKDIR /w\nCOPY . .\nCMD [\"python\", \"a.py\"]\n",
+    );
+    let place = ContainerRef {
+        namespace: "ns".to_owned(),
+        pod: "pod".to_owned(),
+        container: "api".to_owned(),
+    };
+    let seen = shared
+        .read(Path::new("a.py"))
+        .unwrap()
+        .unwrap()
+        .1
+        .seen()
+        .unwrap();
+    shared.register("id", &Container::of_test(place));
+    shared.state().journal.note(Path::new("a.py"), seen);
+    shared.forget(|_| false);
+    assert_eq!(rebuilds.try_recv().unwrap().path, Some("a.py".into()));
+    shared.forget(|_| false);
+    assert!(rebuilds.try_recv().is_err(), "it is asked for once");
+    drop(dir);
 }
