@@ -13,8 +13,7 @@ use crate::support::tell;
 const SAVES: usize = 20;
 /// A development server may compile for some seconds.
 const SEEN: Duration = Duration::from_secs(20);
-/// Between two saves. Reloaders that look at times of change miss one that comes right after their restart, also without
-/// devk: they look anew a quarter of a second later.
+/// Between two saves. A reloader that looks at times of change may miss one that comes right after its restart.
 const PAUSE: Duration = Duration::from_secs(1);
 /// What stands in the saved file and changes with each save.
 const MARK: &str = "save-0-";
