@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bollard::Docker;
-use bollard::models::{BuildInfo, BuildInfoAux};
+use bollard::models::{BuildInfo, BuildInfoAux, ImageInspect};
 use bollard::query_parameters::{BuildImageOptions, BuildImageOptionsBuilder, BuilderVersion};
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
@@ -101,8 +101,14 @@ async fn logins(
 /// # Errors
 /// [`Code::DockerRequest`] if the Engine refuses.
 pub async fn present(docker: &Docker, reference: &str) -> Result<Option<String>> {
+    let image = inspect(docker, reference).await?;
+    Ok(image.and_then(|image| image.id))
+}
+
+/// An image that the Engine has.
+pub(super) async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>> {
     match docker.inspect_image(reference).await {
-        Ok(image) => Ok(image.id),
+        Ok(image) => Ok(Some(image)),
         Err(error) if is_not_found(&error) => Ok(None),
         Err(error) => Err(request_failed(
             &format!("cannot inspect the image `{reference}`"),

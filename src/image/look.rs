@@ -19,6 +19,7 @@ use futures::stream::FuturesUnordered;
 use tar::{Archive, EntryType};
 use tokio::sync::mpsc;
 
+use super::build::{inspect, present};
 use super::hash::{Content, HashingReader};
 use super::{PROJECT_LABEL, USER_LABEL, own_user};
 use crate::docker::{is_not_found, request_failed};
@@ -54,10 +55,7 @@ pub struct FoundPath {
 }
 
 /// What an image has at the wanted paths. Paths behind a symbolic link of the image are left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ImageLook {
-    pub found: BTreeMap<PathBuf, FoundPath>,
-}
+pub type ImageLook = BTreeMap<PathBuf, FoundPath>;
 
 /// Looks at places of an image. None if the Engine does not have it.
 ///
@@ -69,13 +67,11 @@ pub async fn look(
     reference: &str,
     places: Places,
 ) -> Result<Option<ImageLook>> {
-    let Some(image) = inspect(docker, reference).await? else {
+    let Some(id) = present(docker, reference).await? else {
         return Ok(None);
     };
-    let id = image.id.unwrap_or_else(|| reference.to_owned());
     if places.paths.is_empty() {
-        let found = BTreeMap::new();
-        return Ok(Some(ImageLook { found }));
+        return Ok(Some(ImageLook::new()));
     }
     let made = make(docker.clone(), id, project_id.to_owned());
     // If the caller drops the future, the task still removes the container.
@@ -85,11 +81,8 @@ pub async fn look(
         Err(error) if is_not_found(&error) => return Ok(None),
         Err(error) => return Err(failed(reference, &error)),
     };
-    let found = container
-        .find(places)
-        .await
-        .map_err(|e| failed(reference, &e))?;
-    Ok(Some(ImageLook { found }))
+    let found = container.find(places).await;
+    found.map(Some).map_err(|e| failed(reference, &e))
 }
 
 /// The instructions that an image has every image run that is built on it (ONBUILD). None if the Engine does not have
@@ -132,14 +125,6 @@ fn labels(project_id: &str) -> [(&'static str, String); 3] {
 
 fn failed(reference: &str, error: &DockerError) -> crate::error::Error {
     request_failed(&format!("cannot look into the image `{reference}`"), error)
-}
-
-async fn inspect(docker: &Docker, reference: &str) -> Result<Option<ImageInspect>> {
-    match docker.inspect_image(reference).await {
-        Ok(image) => Ok(Some(image)),
-        Err(error) if is_not_found(&error) => Ok(None),
-        Err(error) => Err(failed(reference, &error)),
-    }
 }
 
 async fn make(docker: Docker, image: String, project_id: String) -> Result<Unstarted, DockerError> {
@@ -185,10 +170,10 @@ impl Drop for Unstarted {
 }
 
 impl Unstarted {
-    async fn find(&self, places: Places) -> Result<BTreeMap<PathBuf, FoundPath>, DockerError> {
+    async fn find(&self, places: Places) -> Result<ImageLook, DockerError> {
         let mut next = tops(&places);
         let wanted = Arc::new(places.paths);
-        let mut found = BTreeMap::new();
+        let mut found = ImageLook::new();
         let mut reading = FuturesUnordered::new();
         loop {
             while reading.len() < MAX_CONCURRENT_ARCHIVES
@@ -254,7 +239,7 @@ impl Unstarted {
 /// What one archive held.
 #[derive(Default)]
 struct Part {
-    found: BTreeMap<PathBuf, FoundPath>,
+    found: ImageLook,
     /// A folder that holds too much else.
     unread: Option<PathBuf>,
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use bollard::Docker;
 use serde::{Deserialize, Serialize};
 
+use super::build::inspect;
 use super::{ImageRef, remove_tags};
-use crate::docker::request_failed;
 use crate::error::{Result, internal};
 use crate::paths::write_atomic;
 
@@ -64,10 +64,8 @@ impl SameImages {
         id: &str,
     ) -> Result<Option<ImageRef>> {
         let reference = built.reference();
-        let image = docker.inspect_image(&reference).await;
-        let image =
-            image.map_err(|e| request_failed(&format!("cannot inspect `{reference}`"), &e))?;
-        let tags = image.repo_tags.unwrap_or_default();
+        let image = inspect(docker, &reference).await?;
+        let tags = image.and_then(|image| image.repo_tags).unwrap_or_default();
         let Some(before) = other(&tags, built) else {
             return Ok(None);
         };

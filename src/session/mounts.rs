@@ -17,8 +17,16 @@ pub(super) fn mount_places(
     for PreparedRelease { prepared, rendered } in releases {
         let root = prepared.origin.file.parent().unwrap_or(Path::new(""));
         for pod in pods::pods(rendered) {
+            let ours = pod
+                .containers()
+                .filter(|container| container["image"] == reference);
+            let mounts = ours.flat_map(|container| list(&container["volumeMounts"]));
+            let paths: Vec<_> = mounts
+                .filter_map(|mount| mount["mountPath"].as_str())
+                .collect();
             let source = &pod.manifest.source;
-            let Some(file) = prepared.chart.user_file(source) else {
+            let file = prepared.chart.user_file(source);
+            let Some(file) = file.filter(|_| !paths.is_empty()) else {
                 continue;
             };
             // Only the line is lost.
@@ -29,13 +37,7 @@ pub(super) fn mount_places(
                 pod.manifest.name().unwrap_or_default()
             );
             let shown = file.strip_prefix(root).unwrap_or(&file).display();
-            let ours = pod
-                .containers()
-                .filter(|container| container["image"] == reference);
-            for mount in ours.flat_map(|container| list(&container["volumeMounts"])) {
-                let Some(path) = mount["mountPath"].as_str() else {
-                    continue;
-                };
+            for path in paths {
                 let words = [path, "volumeMounts"];
                 let line = line_of(&template, rendered, source, &object, &words);
                 let line = line.map(|line| format!(":{line}")).unwrap_or_default();

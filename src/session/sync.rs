@@ -117,6 +117,7 @@ impl Syncing {
         for image in images {
             let engine = self.engine(namespace, image, releases).await;
             if let Ok(engine) = &engine {
+                engine.keep_mount_places(mount_places(&image.target.reference(), releases));
                 engine.check(docker, image.manifest.clone());
             }
             answers.push((
@@ -169,7 +170,6 @@ impl Syncing {
         let settings = Settings {
             image: name,
             namespace: namespace.to_owned(),
-            mount_places: mount_places(&reference, releases),
             reference,
             context,
             rules,

@@ -191,6 +191,8 @@ pub struct Item {
     pub wanted: Wanted,
     /// `user:group` as in `COPY --chown`, where the container's user may give files away.
     pub owner: Option<String>,
+    /// The rule of devk.yaml that says so, an index into [`super::rules::Rules::run`]'s.
+    pub rule: Option<usize>,
 }
 
 impl Item {

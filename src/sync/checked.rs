@@ -30,17 +30,11 @@ pub fn places(rules: &Rules, manifest: &ContextManifest) -> Places {
     let mut places = Places::default();
     for path in manifest.keys() {
         if let Verdict::Sync(to) = rules.verdict(path) {
-            let (root, place) = place(rules, &to);
-            places.roots.insert(root);
-            places.paths.insert(place);
+            places.roots.insert(rules.place(to.root, Path::new("")));
+            places.paths.insert(rules.place(to.root, &to.path));
         }
     }
     places
-}
-
-fn place(rules: &Rules, to: &Destination) -> (PathBuf, PathBuf) {
-    let root = rules.roots().get(to.root).map_or("", String::as_str);
-    (root.into(), Path::new(root).join(&to.path))
 }
 
 /// Compares the image with what its build context held.
@@ -50,8 +44,8 @@ pub fn check(rules: &Rules, manifest: &ContextManifest, looked: &ImageLook) -> C
         let Verdict::Sync(to) = rules.verdict(path) else {
             continue;
         };
-        let (_, place) = place(rules, &to);
-        let made = made(entry, looked.found.get(&place), &to, &place);
+        let place = rules.place(to.root, &to.path);
+        let made = made(entry, looked.get(&place), &to, &place);
         if let Some(copy) = to.copy {
             let is_first = !checked.copies.contains_key(&copy);
             let known = checked.copies.entry(copy).or_insert_with(|| made.clone());
@@ -199,7 +193,7 @@ mod tests {
                         uid: 7,
                         gid: 0,
                     };
-                    looked.found.insert(place(&rules, &to).1, found);
+                    looked.insert(rules.place(to.root, &to.path), found);
                 }
             }
             Self {
@@ -211,7 +205,7 @@ mod tests {
         }
 
         fn found(&mut self, place: &str) -> &mut FoundPath {
-            self.looked.found.get_mut(Path::new(place)).unwrap()
+            self.looked.get_mut(Path::new(place)).unwrap()
         }
 
         /// Whose a path becomes and with which permission bits; or why it is built.
@@ -257,7 +251,7 @@ mod tests {
         );
         assert_eq!(case.of_path("app/deep/b"), owned(None));
         assert_eq!(case.of_path("web/new"), owned(Some(0o640)));
-        case.looked.found.remove(Path::new("/web/y"));
+        case.looked.remove(Path::new("/web/y"));
         assert!(case.of_path("web/y").is_err() && case.of_path("web/new").is_err());
         case.found("/srv/app/deep").content = Content::Link("/elsewhere".into());
         assert!(case.of_path("app/deep").is_err());

@@ -51,8 +51,6 @@ pub struct Settings {
     /// The build context, an absolute path.
     pub context: PathBuf,
     pub rules: Rules,
-    /// By the path in the container, the template that mounts something there, as `FILE:LINE`.
-    pub mount_places: BTreeMap<String, String>,
 }
 
 /// What an engine has to do with.
@@ -122,6 +120,8 @@ pub(super) struct EngineState {
     times: BTreeMap<u64, (Instant, Instant)>,
     /// By container id.
     pub(super) containers: BTreeMap<String, ContainerStatus>,
+    /// By the path in the container, the template that mounts something there, as `FILE:LINE`.
+    pub(super) mount_places: BTreeMap<String, String>,
     /// What was told to be covered, once for each path and mount.
     covered: BTreeSet<(PathBuf, String)>,
     /// What notices saves in the pods of an owner ([`super::containers::Container::owner`]).
@@ -176,6 +176,12 @@ impl SyncEngine {
 
     pub fn settings(&self) -> &Settings {
         &self.shared.settings
+    }
+
+    /// Keeps where the charts mount something into the containers. It only names what is told of a save: another line
+    /// makes no other engine.
+    pub fn keep_mount_places(&self, places: BTreeMap<String, String>) {
+        self.shared.state().mount_places = places;
     }
 
     /// Whether another engine says when the image has to be rebuilt. Its containers are kept current for as long

@@ -97,14 +97,17 @@ pub(super) fn of_process(words: &[String]) -> Option<&'static str> {
         .iter()
         .flat_map(|word| word.split_whitespace())
         .collect();
+    known_by(&words, |program| names_program(&words, program))
+}
+
+/// The first reloader that these words start, as `starts` tells, and by their options make reload.
+fn known_by(words: &[&str], starts: impl Fn(&str) -> bool) -> Option<&'static str> {
     let has = |some: &[&str]| {
         let names = |word: &&str| some.contains(&word.split('=').next().unwrap_or_default());
         words.iter().any(names)
     };
     let found = KNOWN.iter().find(|known| {
-        names_program(&words, known.program)
-            && (known.with.is_empty() || has(known.with))
-            && !has(known.without)
+        starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without)
     });
     found.map(|known| known.program)
 }
@@ -126,21 +129,13 @@ fn in_words(
     script: &dyn Fn(&str) -> Option<String>,
     deep: usize,
 ) -> Option<&'static str> {
-    let has = |some: &[&str]| {
-        words.iter().any(|word| {
-            some.contains(&word.split_once('=').map_or(word.as_str(), |(name, _)| name))
-        })
-    };
-    let starts = |program: &str| {
-        words
-            .iter()
+    let all: Vec<_> = words.iter().map(String::as_str).collect();
+    let found = known_by(&all, |program| {
+        all.iter()
             .any(|word| word.rsplit('/').next() == Some(program))
-    };
-    let found = KNOWN.iter().find(|known| {
-        starts(known.program) && (known.with.is_empty() || has(known.with)) && !has(known.without)
     });
     if found.is_some() || deep == 0 {
-        return found.map(|known| known.program);
+        return found;
     }
     let text = script(&script_name(words)?)?;
     let words: Vec<_> = text.split_whitespace().map(plain).collect();

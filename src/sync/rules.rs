@@ -131,6 +131,11 @@ impl Rules {
         &self.roots
     }
 
+    /// The absolute path in the container of what goes below a target folder.
+    pub fn place(&self, root: usize, below: &Path) -> PathBuf {
+        Path::new(self.roots.get(root).map_or("", String::as_str)).join(below)
+    }
+
     /// What a rule of devk.yaml runs after a sync; empty for nothing.
     pub fn run(&self, rule: usize) -> &[String] {
         match &self.ways {

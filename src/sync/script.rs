@@ -462,6 +462,7 @@ mod tests {
             target: ContainerPath::below(0, path.as_ref()).unwrap(),
             wanted,
             owner: None,
+            rule: None,
         }
     }
 

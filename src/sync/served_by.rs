@@ -103,20 +103,18 @@ fn file_server(processes: &[Vec<String>]) -> Option<ServedBy> {
             .flat_map(|word| word.split_whitespace())
             .collect();
         let names = |program: &&str| reloader::names_program(&words[..words.len().min(3)], program);
-        let is_aside = words.first().is_none_or(|word| {
-            let name = word
-                .trim_start_matches('-')
-                .rsplit('/')
-                .next()
-                .unwrap_or_default();
-            ASIDE.contains(&name)
-        });
-        if is_aside {
+        if words.first().is_none_or(|word| is_aside(word)) {
             continue;
         }
         found = Some(FILE_SERVERS.into_iter().find(names)?);
     }
     found.map(ServedBy::FileServer)
+}
+
+/// Whether the program of a process, by its first word, only stands beside another one. A login shell has a dash.
+fn is_aside(word: &str) -> bool {
+    let name = word.trim_start_matches('-').rsplit('/').next();
+    ASIDE.contains(&name.unwrap_or_default())
 }
 
 fn is_configuration(path: &Path) -> bool {
@@ -130,10 +128,8 @@ fn is_configuration(path: &Path) -> bool {
 pub(super) fn programs(processes: &[Vec<String>]) -> String {
     /// Characters shown.
     const MAX_CHARS: usize = 60;
-    let first = processes.iter().map(|words| words.join(" ")).find(|words| {
-        let name = words.split(' ').next().unwrap_or_default();
-        !ASIDE.contains(&name.rsplit('/').next().unwrap_or_default())
-    });
+    let mut lines = processes.iter().map(|words| words.join(" "));
+    let first = lines.find(|line| !is_aside(line.split(' ').next().unwrap_or_default()));
     let all = first.or_else(|| processes.first().map(|words| words.join(" ")));
     all.unwrap_or_default().chars().take(MAX_CHARS).collect()
 }

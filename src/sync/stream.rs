@@ -236,9 +236,7 @@ impl Stream {
     }
 
     async fn send(&mut self, text: &[u8]) -> Result<(), Trouble> {
-        let patience =
-            ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);
-        timeout(patience, self.exec.input.send(text))
+        timeout(patience(text), self.exec.input.send(text))
             .await
             .map_err(|_| silent())?
             .map_err(Trouble::Lost)
@@ -289,6 +287,11 @@ fn keep(kept: &mut Vec<u8>, bytes: &[u8]) {
     kept.extend_from_slice(bytes);
     let excess = kept.len().saturating_sub(MAX_OUTPUT_BYTES);
     kept.drain(..excess);
+}
+
+/// How long the shell may take for a text, or for an answer to it.
+fn patience(text: &[u8]) -> Duration {
+    ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND)
 }
 
 fn silent() -> Trouble {

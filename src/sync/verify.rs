@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::{Item, Wanted};
 use super::containers::{Container, Containers};
-use super::engine::{Settings, Shared, SyncEngine};
+use super::engine::{Shared, SyncEngine};
 use super::journal::Seen;
 use super::script::Expected;
 use super::status::Covered;
@@ -82,7 +82,7 @@ impl SyncEngine {
             Ok(here) => {
                 let compared = ours
                     .iter()
-                    .map(|container| compare(client, settings, container, &here));
+                    .map(|container| compare(client, settings.rules.roots(), container, &here));
                 all.extend(futures::future::join_all(compared).await);
             }
             Err(why) => {
@@ -101,6 +101,7 @@ struct Here {
     expected: Vec<Expected>,
     /// With the reason.
     unreadable: Vec<(PathBuf, String)>,
+    mount_places: BTreeMap<String, String>,
 }
 
 impl Shared {
@@ -110,8 +111,11 @@ impl Shared {
         // What is gone is not to be there.
         paths.retain(|path| state.journal.seen(path) != Some(Seen::Gone));
         paths.extend(state.journal.present().map(Path::to_owned));
+        let mut here = Here {
+            mount_places: state.mount_places.clone(),
+            ..Here::default()
+        };
         drop(state);
-        let mut here = Here::default();
         for path in paths {
             match self.expected(&path) {
                 Ok(expected) => here.expected.extend(expected),
@@ -143,18 +147,18 @@ impl Shared {
 
 async fn compare(
     client: &Client,
-    settings: &Settings,
+    roots: &[String],
     container: &Container,
     here: &Here,
 ) -> Comparison {
     let sums = async {
-        Stream::open(client, container, settings.rules.roots())
+        Stream::open(client, container, roots)
             .await?
             .sums(&here.expected)
             .await
     };
     match sums.await {
-        Ok(sums) => compared(container, &settings.mount_places, here, sums),
+        Ok(sums) => compared(container, here, sums),
         Err(Trouble::Lost(why) | Trouble::NeedsRebuild(why)) => Comparison {
             differences: vec![difference(container, None, why)],
             ..Comparison::default()
@@ -163,12 +167,7 @@ async fn compare(
 }
 
 /// `sums` are what the container has of the expected files, in their order.
-fn compared(
-    container: &Container,
-    places: &BTreeMap<String, String>,
-    here: &Here,
-    sums: Vec<Sum>,
-) -> Comparison {
+fn compared(container: &Container, here: &Here, sums: Vec<Sum>) -> Comparison {
     let mut found = Comparison {
         containers: 1,
         ..Comparison::default()
@@ -179,7 +178,7 @@ fn compared(
                 found.left_out.push(NotCompared {
                     pod: container.place.pod.clone(),
                     container: container.place.container.clone(),
-                    covered: container.covered(&expected.path, &mount, places),
+                    covered: container.covered(&expected.path, &mount, &here.mount_places),
                 });
                 continue;
             }
@@ -215,7 +214,7 @@ mod tests {
 
     use super::super::batch::ContainerPath;
     use super::super::containers::Mount;
-    use super::super::engine::Surroundings;
+    use super::super::engine::{Settings, Surroundings};
     use super::super::exec::ContainerRef;
     use super::super::rules::{Rules, Usage};
     use super::super::watch::Baseline;
@@ -252,7 +251,6 @@ mod tests {
             reference,
             context: dir.to_owned(),
             rules,
-            mount_places: BTreeMap::new(),
         };
         let around = Surroundings {
             clients: watch::channel(None).1,
@@ -287,13 +285,13 @@ mod tests {
         };
         let here = Here {
             expected: vec![expected("data/x"), expected("y")],
-            unreadable: vec![],
+            ..Here::default()
         };
         let sums = vec![
             Sum::Mounted("/app/data".to_owned()),
             Sum::Of("1".to_owned()),
         ];
-        let found = compared(&container, &BTreeMap::new(), &here, sums);
+        let found = compared(&container, &here, sums);
         assert!(found.is_equal());
         assert_eq!((found.files, found.left_out.len()), (1, 1));
         assert_eq!(found.left_out[0].covered.volume, "claim `data`");
@@ -328,7 +326,7 @@ mod tests {
             ..Container::of_test(place)
         };
         let sums = vec![Sum::Of(here.expected[0].sum.clone()), Sum::NoFile];
-        let comparison = compared(&container, &BTreeMap::new(), &here, sums);
+        let comparison = compared(&container, &here, sums);
         assert_eq!((comparison.containers, comparison.files), (1, 2));
         let found: Vec<_> = comparison
             .differences

@@ -14,7 +14,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::Item;
+use super::batch::{ContainerPath, Item};
 use super::containers::{Container, Containers};
 use super::engine::{REMOVAL_DELAY, Shared};
 use super::served_by::ServedBy;
@@ -336,7 +336,9 @@ impl Worker {
         done: &[&Read],
     ) -> Result<(Option<String>, bool), Trouble> {
         let shared = self.shared.clone();
-        let commands: BTreeSet<_> = done.iter().map(|read| shared.command(&read.path)).collect();
+        let rules = &shared.settings.rules;
+        let taken: BTreeSet<_> = done.iter().filter_map(|read| read.item.rule).collect();
+        let commands: BTreeSet<_> = taken.into_iter().map(|rule| rules.run(rule)).collect();
         let mut wrong = None;
         for command in commands.into_iter().filter(|command| !command.is_empty()) {
             if self.hung.contains(command) {
@@ -361,20 +363,14 @@ impl Worker {
     }
 
     fn failure(&self, failure: &Failure) -> String {
-        let root = self
-            .shared
-            .settings
-            .rules
-            .roots()
-            .get(failure.target.root)
-            .map_or("", String::as_str);
-        let path = failure
-            .target
-            .folders
-            .iter()
-            .chain([&failure.target.name])
-            .collect::<PathBuf>();
-        format!("`{root}/{}`: {}", path.display(), failure.why)
+        let place = self.place(&failure.target);
+        format!("`{}`: {}", place.display(), failure.why)
+    }
+
+    /// Where a path goes in the container.
+    fn place(&self, target: &ContainerPath) -> PathBuf {
+        let below: PathBuf = target.folders.iter().chain([&target.name]).collect();
+        self.shared.settings.rules.place(target.root, &below)
     }
 
     fn tell(&self, change: impl FnOnce(&mut ContainerStatus)) {

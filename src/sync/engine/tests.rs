@@ -36,7 +36,6 @@ pub(in crate::sync) fn shared_with(
         reference: "api:1".to_owned(),
         context: dir.path().to_owned(),
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),
-        mount_places: BTreeMap::new(),
     };
     let (rebuilds, asked) = mpsc::unbounded_channel();
     let shared = Shared::new(

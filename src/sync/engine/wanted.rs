@@ -30,6 +30,7 @@ impl Shared {
                 target,
                 wanted,
                 owner: to.owner,
+                rule: to.rule,
             },
             found,
         )))
@@ -46,13 +47,5 @@ impl Shared {
     /// Whether a rule of devk.yaml says where a path goes.
     pub(in crate::sync) fn has_rule(&self, path: &Path) -> bool {
         matches!(self.settings.rules.verdict(path), Verdict::Sync(to) if to.rule.is_some())
-    }
-
-    /// The command of the rule that a path goes by; empty for none.
-    pub(in crate::sync) fn command(&self, path: &Path) -> &[String] {
-        match self.verdict(path) {
-            Some(Verdict::Sync(to)) => to.rule.map_or(&[], |rule| self.settings.rules.run(rule)),
-            _ => &[],
-        }
     }
 }

@@ -183,8 +183,7 @@ impl Auto {
                 }
                 let root = root.ok_or_else(|| copied.unknown().to_owned())?;
                 let below = below.map_err(str::to_owned)?;
-                let place =
-                    Path::new(rules.roots.get(root).map_or("", String::as_str)).join(&below);
+                let place = rules.place(root, &below);
                 // Docker writes it to both, and a path is synced to one.
                 if let Some((other, _)) = last.as_ref().filter(|(other, _)| *other != place) {
                     return Err(in_two_places(other, &place));

@@ -1,13 +1,12 @@
 //! Batches: every path becomes what it should be, and one that fails keeps none of the others from it.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::{
-    ANSWER_TIMEOUT, Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS,
-    MIN_BYTES_PER_SECOND, MOUNTED, Stream, Trouble, silent,
+    Applied, FailedGroup, Failure, LEADS_OUT, MAX_INLINE_BYTES, MAX_PARTS, MOUNTED, Stream,
+    Trouble, patience, silent,
 };
 use crate::sync::batch::Item;
 use crate::sync::script::{self, Manner, Uploaded, Writing};
@@ -88,10 +87,8 @@ impl Stream {
         self.errors.clear();
         let manner = Manner { uploaded, writing };
         let text = script::apply(self.number, &groups, manner, &mut self.folders);
-        let patience =
-            ANSWER_TIMEOUT + Duration::from_secs(text.len() as u64 / MIN_BYTES_PER_SECOND);
         self.send(&text).await?;
-        let failed = timeout(patience, self.verdict(self.number))
+        let failed = timeout(patience(&text), self.verdict(self.number))
             .await
             .map_err(|_| silent())??;
         if failed.is_empty() {

@@ -10,6 +10,10 @@ use crate::sync::stream::Applied;
 impl Worker {
     /// Takes what a mount of the pod covers out of the failures, and tells it. The answer is those paths.
     pub(super) fn take_covered(&self, sent: &[&Read], applied: &mut Applied) -> BTreeSet<PathBuf> {
+        if applied.failures.is_empty() {
+            return BTreeSet::new();
+        }
+        let places = self.shared.state().mount_places.clone();
         let mut covered = vec![];
         applied.failures.retain(|failure| {
             let Some(mount) = &failure.mount else {
@@ -18,8 +22,8 @@ impl Worker {
             let of_target = sent
                 .iter()
                 .filter(|read| read.item.target == failure.target);
-            let places = &self.shared.settings.mount_places;
-            covered.extend(of_target.map(|read| self.container.covered(&read.path, mount, places)));
+            covered
+                .extend(of_target.map(|read| self.container.covered(&read.path, mount, &places)));
             false
         });
         let paths = covered.iter().map(|covered| covered.path.clone()).collect();

@@ -1,7 +1,7 @@
 //! Whether the program in the container notices a save, as far as its processes tell.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Worker;
@@ -15,7 +15,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A save waits for a reloader that is yet to start for this long, then a build serves it.
 const RELOADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks while a save waits.
-const PROCESS_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+const WAITING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Looks at what runs in the container, unless it is known.
@@ -54,7 +54,7 @@ impl Worker {
         stream: &mut Stream,
         batch: &Batch,
     ) -> Result<(Option<ServedBy>, BTreeSet<PathBuf>), Trouble> {
-        let is_derived = |read: &&Read| !self.shared.has_rule(&read.path);
+        let is_derived = |read: &&Read| read.item.rule.is_none();
         let derived: Vec<_> = batch.items.iter().filter(is_derived).collect();
         if derived.is_empty() {
             return Ok((self.serving, BTreeSet::new()));
@@ -62,13 +62,13 @@ impl Worker {
         let until = Instant::now() + RELOADER_TIMEOUT;
         let mut serving = self.look(stream).await?;
         while serving.is_none() && self.may_be_starting() && Instant::now() < until {
-            tokio::time::sleep(PROCESS_CHECK_INTERVAL).await;
+            tokio::time::sleep(WAITING_CHECK_INTERVAL).await;
             serving = self.look(stream).await?;
         }
         let mut unserved = BTreeSet::new();
         for read in derived {
             let why = match serving {
-                Some(serving) if serving.takes(&self.place(read)) => continue,
+                Some(serving) if serving.takes(&self.place(&read.item.target)) => continue,
                 Some(ServedBy::FileServer(program)) => {
                     format!("`{program}` reads its settings when it starts")
                 }
@@ -78,18 +78,6 @@ impl Worker {
             unserved.insert(read.path.clone());
         }
         Ok((serving, unserved))
-    }
-
-    /// Where a path goes in the container.
-    fn place(&self, read: &Read) -> PathBuf {
-        let target = &read.item.target;
-        let roots = self.shared.settings.rules.roots();
-        let root = Path::new(roots.get(target.root).map_or("", String::as_str));
-        target
-            .folders
-            .iter()
-            .chain([&target.name])
-            .fold(root.to_owned(), |path, part| path.join(part))
     }
 }
 
