@@ -120,6 +120,8 @@ enum Command {
     Supervise { id: String },
     #[command(hide = true)]
     Relay,
+    #[command(hide = true)]
+    PostRender { changes: PathBuf },
 }
 
 #[derive(Debug, Args)]
@@ -273,6 +275,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 Ok(Exit::Ok)
             }
             Command::Relay => commands::relay().await,
+            Command::PostRender { changes } => commands::post_render(&changes),
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     })

@@ -388,7 +388,7 @@ mod tests {
             images: vec![],
             releases: vec![],
             forwards: None,
-            allow_node_port: false,
+            allow: crate::config::Allow::default(),
             bridge: None,
         }
     }

@@ -119,12 +119,10 @@ codes! {
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
     ImageRegistry => "image.registry", Usage, "an image cannot be brought to the nodes of the cluster: they are out of Docker's reach, or run no containerd";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
-    ImagePullPolicy => "image.pull-policy", Usage, "a devk-built image would always be pulled";
     // charts and releases
     ChartMissing => "chart.missing", Usage, "the chart folder has no Chart.yaml";
     ChartDependency => "chart.dependency", Usage, "`helm dependency build` failed";
     ChartRender => "chart.render", Usage, "the chart does not render";
-    ChartNodePort => "chart.node-port", Usage, "a rendered Service has type NodePort or LoadBalancer";
     ReleaseApply => "release.apply", Failed, "`helm upgrade --install` failed";
     ReleaseBusy => "release.busy", Failed, "another helm operation holds the release";
     ReleaseNotReady => "release.not-ready", Failed, "a workload did not become ready";

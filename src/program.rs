@@ -44,6 +44,16 @@ pub(crate) fn program() -> std::io::Result<PathBuf> {
     }
 }
 
+/// The running program as its child processes can start it: by its path, so that a command can be pasted, or while the
+/// file at that path is another one by now, through this process.
+pub(crate) fn program_for_children() -> std::io::Result<PathBuf> {
+    let path = std::env::current_exe()?;
+    match cfg!(target_os = "linux") && !path.is_file() {
+        true => Ok(format!("/proc/{}/exe", std::process::id()).into()),
+        false => Ok(path),
+    }
+}
+
 impl fmt::Display for Build {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "devk {}", self.version)?;

@@ -129,6 +129,7 @@ mod tests {
             name: "db".into(),
             active: true,
             image: None,
+            build: None,
             network_mode: None,
             environment: Default::default(),
             ports: vec![],

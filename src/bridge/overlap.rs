@@ -227,6 +227,7 @@ mod tests {
             name: "worker".into(),
             active: true,
             image: None,
+            build: None,
             network_mode: None,
             environment: Default::default(),
             ports: vec![],

@@ -342,6 +342,7 @@ mod tests {
             name: name.to_owned(),
             active: true,
             image: Some(image.to_owned()),
+            build: None,
             network_mode: None,
             environment: environment.iter().map(variable).collect(),
             ports: ports.iter().map(port).collect(),

@@ -241,7 +241,7 @@ mod tests {
             images: vec![],
             releases: vec![],
             forwards,
-            allow_node_port: false,
+            allow: crate::config::Allow::default(),
             bridge: None,
         }
     }

@@ -1,5 +1,7 @@
 //! One file a command: ask the layers below, print the answer.
 
+use std::path::Path;
+
 use crate::cluster;
 use crate::config::{self, Project, Source};
 use crate::daemon::supervisor;
@@ -7,6 +9,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
 use crate::relay;
+use crate::release::post_renderer;
 use crate::ui::Format;
 
 pub mod compose_ports;
@@ -83,6 +86,15 @@ pub async fn relay() -> Result<Exit, Errors> {
     relay::node::run()
         .await
         .map_err(|e| Error::new(Code::StateIo, format!("the relay cannot serve: {e}")))?;
+    Ok(Exit::Ok)
+}
+
+/// The hidden command that helm starts.
+///
+/// # Errors
+/// As [`post_renderer::run`].
+pub fn post_render(changes: &Path) -> Result<Exit, Errors> {
+    post_renderer::run(changes)?;
     Ok(Exit::Ok)
 }
 

@@ -216,6 +216,7 @@ mod tests {
             name: name.into(),
             active,
             image: None,
+            build: None,
             network_mode: None,
             environment: Default::default(),
             ports,

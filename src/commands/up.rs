@@ -13,7 +13,7 @@ use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::limits;
 use crate::log_lines::last_lines;
 use crate::observe;
-use crate::plan::Plan;
+use crate::plan::{Plan, PlannedStep};
 use crate::program::Build;
 use crate::session::outcome::Outcome;
 use crate::ui::event::Event;
@@ -51,11 +51,14 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
 }
 
 fn plan_table(plan: &Plan) -> String {
-    let row = |step: &crate::plan::PlannedStep| {
+    let rows = |step: &PlannedStep| {
         let mark = if step.skip { "skip" } else { "do" };
-        vec![mark.to_owned(), step.id.clone(), step.why.clone()]
+        let row = vec![mark.to_owned(), step.id.clone(), step.why.clone()];
+        let changes = step.changes.iter();
+        let changes = changes.map(|change| vec![String::new(), String::new(), change.clone()]);
+        std::iter::once(row).chain(changes.collect::<Vec<_>>())
     };
-    ui::table(&plan.steps.iter().map(row).collect::<Vec<_>>())
+    ui::table(&plan.steps.iter().flat_map(rows).collect::<Vec<_>>())
 }
 
 /// How an `up` went on.

@@ -93,12 +93,23 @@ impl Compose {
     }
 }
 
+/// What a service builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    pub context: PathBuf,
+    /// Absolute; None for a Dockerfile that stands in the Compose file.
+    pub dockerfile: Option<PathBuf>,
+    pub target: Option<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct Service {
     pub name: String,
     /// No profile keeps it out. `docker compose config` lists active services only.
     pub active: bool,
     pub image: Option<String>,
+    /// Where the image is built; absolute. None: the service does not build, or builds from a remote context.
+    pub build: Option<Build>,
     pub network_mode: Option<String>,
     /// Resolved: `env_file` below `environment`, as the container would see it. Inactive services: `environment` alone.
     pub environment: BTreeMap<String, Variable>,

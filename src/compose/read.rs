@@ -8,8 +8,8 @@ use super::options::{ComposeVariables, setup};
 use super::project::Model;
 use super::yaml::{YamlData, YamlEntry, YamlNode};
 use super::{
-    Compose, ComposeDatabase, Options, Port, Service, Variable, consistency, environment, name,
-    types,
+    Build, Compose, ComposeDatabase, Options, Port, Service, Variable, consistency, environment,
+    name, types,
 };
 use crate::config::Origin;
 use crate::database::{self, Named};
@@ -87,11 +87,29 @@ fn service(
         name: entry.key.clone(),
         active,
         image: text("image"),
+        build: build(entry),
         network_mode: text("network_mode"),
         ports: ports(entry, dir),
         databases: databases(entry, &environment),
         environment,
         origin: Origin::from(&entry.place),
+    })
+}
+
+fn build(entry: &YamlEntry) -> Option<Build> {
+    let build = entry.value.get("build")?;
+    let text = |key: &str| build.get(key).and_then(YamlNode::text);
+    let context = Path::new(text("context")?);
+    // A remote context stays as it is written.
+    let context = context.is_absolute().then(|| context.to_owned())?;
+    let dockerfile = match build.get("dockerfile_inline") {
+        Some(_) => None,
+        None => Some(context.join(text("dockerfile").unwrap_or("Dockerfile"))),
+    };
+    Some(Build {
+        dockerfile,
+        target: text("target").map(str::to_owned),
+        context,
     })
 }
 

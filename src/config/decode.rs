@@ -11,8 +11,8 @@ use super::format::{self, did_you_mean};
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
-    BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths, Origin,
-    Provider, ReleaseConfig, Sync, SyncRule, scalar,
+    Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths,
+    Origin, Provider, ReleaseConfig, Sync, SyncRule, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -30,7 +30,7 @@ pub(super) struct Draft {
     pub(super) images: Vec<ImageConfig>,
     pub(super) releases: Vec<ReleaseConfig>,
     pub(super) forwards: Option<Vec<ForwardConfig>>,
-    pub(super) allow_node_port: bool,
+    pub(super) allow: Allow,
     pub(super) bridge: Option<BridgeConfig>,
 }
 
@@ -61,7 +61,10 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .collect(),
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
-        allow_node_port: allows(root, "nodePort"),
+        allow: Allow {
+            node_port: allows(root, "nodePort"),
+            always_pull: allows(root, "alwaysPull"),
+        },
         bridge: root
             .get("bridge")
             .filter(|node| !node.is_null())
@@ -182,6 +185,7 @@ fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>
             .iter()
             .filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned())))
             .collect(),
+        replaces: texts(node, "replaces").collect(),
         sync: node
             .get("sync")
             .filter(|sync| !sync.is_null())
@@ -198,14 +202,16 @@ fn sync(node: &ConfigNode) -> Sync {
     Sync::Rules(rules.iter().map(sync_rule).collect())
 }
 
+/// The texts of a list.
+fn texts<'a>(node: &'a ConfigNode, key: &str) -> impl Iterator<Item = String> + use<'a> {
+    node.get(key)
+        .map_or(&[][..], ConfigNode::items)
+        .iter()
+        .filter_map(ConfigNode::text)
+        .map(str::to_owned)
+}
+
 fn sync_rule(node: &ConfigNode) -> SyncRule {
-    let texts = |key| {
-        node.get(key)
-            .map_or(&[][..], ConfigNode::items)
-            .iter()
-            .filter_map(ConfigNode::text)
-            .map(str::to_owned)
-    };
     SyncRule {
         // Without its `.`: a path is compared part by part.
         from: Path::new(text(node, "from").unwrap_or_default())
@@ -213,8 +219,8 @@ fn sync_rule(node: &ConfigNode) -> SyncRule {
             .filter(|c| *c != Component::CurDir)
             .collect(),
         to: text(node, "to").unwrap_or_default().to_owned(),
-        run: texts("run").collect(),
-        exclude: texts("exclude").collect(),
+        run: texts(node, "run").collect(),
+        exclude: texts(node, "exclude").collect(),
         origin: Origin::from(&node.place),
     }
 }

@@ -236,7 +236,7 @@ fn unknown_generator(text: &str, place: &Place) -> Error {
 }
 
 /// "did you mean `x`?", or all there are: "`what` are `x`, `y`".
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     text: &str,
     known: impl Iterator<Item = &'a str> + Clone,
     what: &str,

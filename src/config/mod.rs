@@ -27,6 +27,7 @@ use std::time::Duration;
 
 pub use crate::place::Origin;
 pub use describe::{KeyDoc, json_schema, keys};
+pub(crate) use format::did_you_mean;
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
 pub use variables::names as forward_names;
@@ -52,8 +53,7 @@ pub struct Project {
     pub releases: Vec<ReleaseConfig>,
     /// None: every Service port is forwarded.
     pub forwards: Option<Vec<ForwardConfig>>,
-    /// `allow: {nodePort: true}`.
-    pub allow_node_port: bool,
+    pub allow: Allow,
     /// None: no `bridge:` in devk.yaml.
     pub bridge: Option<BridgeConfig>,
 }
@@ -132,9 +132,20 @@ pub struct ImageConfig {
     pub target: Option<String>,
     /// Build arguments, `${forward…}` not yet resolved.
     pub args: BTreeMap<String, String>,
+    /// The references in the charts that the image replaces, with or without a tag. Empty: devk finds them.
+    pub replaces: Vec<String>,
     /// What is synced into running containers.
     pub sync: Sync,
     pub origin: Origin,
+}
+
+/// What devk leaves as a chart has it although a local cluster cannot take it (`allow:`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allow {
+    /// `nodePort`: Services of type NodePort and LoadBalancer.
+    pub node_port: bool,
+    /// `alwaysPull`: the pull policy of images that Docker has and devk does not build.
+    pub always_pull: bool,
 }
 
 /// `sync:` of an image.

@@ -131,7 +131,7 @@ fn project(
         images,
         releases,
         forwards,
-        allow_node_port,
+        allow,
         bridge,
     } = decode(tree, problems);
     let root = root_of(file).to_owned();
@@ -161,7 +161,7 @@ fn project(
         images,
         releases,
         forwards,
-        allow_node_port,
+        allow,
         bridge,
     }
 }

@@ -63,7 +63,7 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Optional("nothing more is allowed"),
         Shape::Object(ALLOW),
         "{nodePort: true}",
-        "What devk refuses unless it is allowed here.",
+        "What devk changes or refuses unless it is allowed here.",
     ),
     key(
         "bridge",
@@ -233,6 +233,13 @@ const IMAGE: &[Key] = &[
         "Build arguments. `${forward.NAME.url}` is known before the build.",
     ),
     key(
+        "replaces",
+        Optional("found in the charts, see docs/charts.md"),
+        Shape::List(&Shape::Text(ValueFormat::Text)),
+        "[registry.example/shop/api]",
+        "The references in the charts that the image replaces: repositories, with a tag if only that tag is meant.",
+    ),
+    key(
         "sync",
         Optional("`auto`"),
         Shape::Word("auto", &Shape::List(&Shape::Object(SYNC))),
@@ -303,7 +310,7 @@ const RELEASE: &[Key] = &[
     ),
     key(
         "images",
-        Optional("found in the chart's values.yaml"),
+        Optional("devk replaces the references in the rendered chart"),
         Shape::Table(ValueFormat::Label, &Shape::Object(IMAGE_PATHS)),
         "{api: {repository: image.repository, tag: image.tag}}",
         "The values of the chart that take the reference of a built image, by the image's name.",
@@ -374,7 +381,14 @@ const ALLOW: &[Key] = &[
         Optional("`false`"),
         Shape::Flag,
         "true",
-        "Services of type NodePort or LoadBalancer may be rendered.",
+        "Services of type NodePort and LoadBalancer stay so. Otherwise devk installs them as ClusterIP and forwards them: such a port of the node is one that nobody planned.",
+    ),
+    key(
+        "alwaysPull",
+        Optional("`false`"),
+        Shape::Flag,
+        "true",
+        "The kubelet pulls images that Docker has whenever the chart says so: with `imagePullPolicy: Always`, or without a policy and a tag or with the tag `latest`. Otherwise devk loads those images and installs the policy IfNotPresent.",
     ),
     key(
         "remote",

@@ -192,17 +192,13 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
         Id::ChartsRender,
         format!("{} rendered", names.join(", ")),
     )];
-    let allowed = facts
-        .project
-        .as_ref()
-        .is_ok_and(|project| project.allow_node_port);
     let each = |find: &dyn Fn(&RenderedChart) -> Vec<Check>| {
         charts.iter().flat_map(find).collect::<Vec<_>>()
     };
     checks.extend(findings(
         Id::ChartsServices,
-        each(&|chart| services(chart, allowed)),
-        "no NodePort, no LoadBalancer",
+        each(&services),
+        "no Service keeps a NodePort or a LoadBalancer",
     ));
     checks.extend(findings(
         Id::ChartsHostPort,
@@ -237,27 +233,25 @@ pub(super) fn object(manifest: &Manifest) -> String {
     )
 }
 
-fn services(chart: &RenderedChart, allowed: bool) -> Vec<Check> {
+/// `allow: {nodePort: true}` keeps them; otherwise devk has made them ClusterIP already.
+fn services(chart: &RenderedChart) -> Vec<Check> {
     let open = chart.rendered.services(&chart.namespace).into_iter();
     let open = open.filter(|service| matches!(service.kind.as_str(), "NodePort" | "LoadBalancer"));
     let finding = |service: crate::release::manifest::ManifestService| {
-        let text = format!("Service `{}` has type {}", service.name, service.kind);
-        let check = if allowed {
-            Check::warning(
-                Id::ChartsServices,
-                format!("{text}, which devk.yaml allows"),
-            )
-        } else {
-            Check::error(Id::ChartsServices, text)
-        };
+        let text = format!(
+            "Service `{}` has type {}, which devk.yaml allows",
+            service.name, service.kind
+        );
         let type_line = format!("type: {}", service.kind);
         let object = format!("Service/{}", service.name);
         let of = TemplateRef {
             source: &service.source,
             object: &object,
         };
-        let check = chart.show(check, of, &[&type_line, "type:"], &object);
-        check.hint("set its type to ClusterIP in the values: devk forwards it")
+        let check = Check::warning(Id::ChartsServices, text);
+        chart
+            .show(check, of, &[&type_line, "type:"], &object)
+            .hint("remove `allow: {nodePort: true}`: devk installs it as ClusterIP and forwards it")
     };
     open.map(finding).collect()
 }

@@ -33,7 +33,7 @@ checks! {
     PortsListeners => "ports.listeners", "another program on the port of a forward, or on one that Compose publishes";
     PortsLeases => "ports.leases", "a forward on a port that devk gave to another project";
     ChartsRender => "charts.render", "a chart that helm cannot render";
-    ChartsServices => "charts.services", "a rendered Service of type NodePort or LoadBalancer";
+    ChartsServices => "charts.services", "an allowed Service of type NodePort or LoadBalancer";
     ChartsHostPort => "charts.host-port", "a rendered container port with a `hostPort`";
     ChartsHostNetwork => "charts.host-network", "a rendered pod with `hostNetwork: true`";
     ChartsLocalhost => "charts.localhost", "`localhost:PORT` in rendered manifests where Compose publishes that port";

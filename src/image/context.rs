@@ -250,6 +250,7 @@ pub(crate) mod tests {
             dockerfile: dir.join("Dockerfile"),
             target: None,
             args: BTreeMap::new(),
+            replaces: Vec::new(),
             sync: crate::config::Sync::Auto,
             origin: crate::config::Origin {
                 file: "devk.yaml".into(),

@@ -1,18 +1,25 @@
 //! The charts of a project, rendered with what is known so far: first with stand-ins, to see their Services, then with
 //! the ports and image references that follow.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::bridge::Bridge;
+use crate::compose::{self, Compose};
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
+use crate::docker::Engine;
 use crate::environment::Environment;
-use crate::error::{Error, Errors, Result};
+use crate::error::{Error, Errors, Problems, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::ports::Forward;
+use crate::release::assignment::{self, Assignment, Evidence, assign};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
+use crate::release::render::Rendering;
+use crate::release::rewrite::{Change, Changed, Rewrite};
 use crate::release::secrets::Secrets;
+use crate::release::values::{self, MappedImage, Resolve};
 use crate::release::{Prepared, ValuesContext, check, prepare, render};
 use crate::variables::Variables;
 
@@ -21,6 +28,8 @@ use crate::variables::Variables;
 pub struct PreparedRelease {
     pub prepared: Prepared,
     pub rendered: Rendered,
+    /// What devk changed in the rendered text, in words.
+    pub changes: Vec<String>,
 }
 
 /// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
@@ -34,7 +43,9 @@ pub async fn drafts(
     environment: &Environment,
 ) -> Result<Vec<PreparedRelease>, Errors> {
     let helm = Helm::find(environment)?;
-    Charts::new(project, paths, &helm)?.drafts(None).await
+    let compose = compose::of_project(project, environment).ok().flatten();
+    let charts = Charts::new(project, paths, &helm, compose.as_ref())?;
+    charts.drafts(None).await
 }
 
 /// The charts of a project, prepared and rendered with what is known so far.
@@ -43,18 +54,26 @@ pub(super) struct Charts<'a> {
     pub(super) paths: &'a Paths,
     pub(super) helm: &'a Helm,
     secrets: tokio::sync::Mutex<Secrets>,
+    /// By image: the names under which Compose builds the image.
+    compose_names: BTreeMap<String, Vec<String>>,
     /// To Compose's database, if the cluster is to use it.
     pub(super) bridge: Option<Bridge>,
 }
 
 impl<'a> Charts<'a> {
-    pub(super) fn new(project: &'a Project, paths: &'a Paths, helm: &'a Helm) -> Result<Self> {
+    pub(super) fn new(
+        project: &'a Project,
+        paths: &'a Paths,
+        helm: &'a Helm,
+        compose: Option<&Compose>,
+    ) -> Result<Self> {
         let secrets = Secrets::load(&paths.project(&project.id).join("secrets.json"))?;
         Ok(Self {
             project,
             paths,
             helm,
             secrets: tokio::sync::Mutex::new(secrets),
+            compose_names: compose_names(project, compose),
             bridge: None,
         })
     }
@@ -74,7 +93,8 @@ impl<'a> Charts<'a> {
     async fn drafts(&self, bridge: Option<&Bridge>) -> Result<Vec<PreparedRelease>, Errors> {
         let images = self.stand_ins();
         let resolve = |text: &str, file: &Path| self.resolve_draft(text, file, &images);
-        self.render(bridge, &images, &resolve, |_, _| vec![]).await
+        self.render(bridge, &images, &resolve, BTreeSet::new())
+            .await
     }
 
     pub(super) fn stand_ins(&self) -> Vec<ImageRef> {
@@ -101,14 +121,12 @@ impl<'a> Charts<'a> {
         &self,
         forwards: &[Forward],
         images: &[ImageRef],
+        loaded: BTreeSet<String>,
     ) -> Result<Vec<PreparedRelease>, Errors> {
         let variables = Variables::new(self.project, &self.project.id, forwards, images);
         let resolve = |text: &str, file: &Path| variables.resolve(text, file);
-        let check = |prepared: &Prepared, rendered: &Rendered| {
-            check::release(prepared, rendered, self.project.allow_node_port)
-        };
         let releases = self
-            .render(self.bridge.as_ref(), images, &resolve, check)
+            .render(self.bridge.as_ref(), images, &resolve, loaded)
             .await?;
         let all: Vec<_> = releases
             .iter()
@@ -123,50 +141,224 @@ impl<'a> Charts<'a> {
         Errors::unless_empty(unused, releases)
     }
 
+    /// Renders the charts as they are, finds which references belong to which image, and makes devk's changes.
     async fn render(
         &self,
         bridge: Option<&Bridge>,
         images: &[ImageRef],
-        resolve: &crate::release::values::Resolve<'_>,
-        check: impl Fn(&Prepared, &Rendered) -> Vec<Error>,
+        resolve: &Resolve<'_>,
+        loaded: BTreeSet<String>,
     ) -> Result<Vec<PreparedRelease>, Errors> {
-        let render = |release: &'a ReleaseConfig| async move {
-            let bridge = bridge.filter(|bridge| bridge.release == release.name);
-            let decided = bridge
-                .map(|bridge| bridge.values(&self.project.id))
-                .unwrap_or_default();
-            let given = ValuesContext {
-                images,
-                resolve,
-                decided: &decided,
-            };
-            let mut secrets = self.secrets.lock().await;
-            let prepared = prepare(
-                self.project,
-                release,
-                &given,
-                &mut secrets,
-                self.helm,
-                self.paths,
-            )
-            .await?;
-            drop(secrets);
-            let rendered = render::render(&prepared, self.helm, None, &self.paths.cache).await?;
-            Ok::<_, Errors>(PreparedRelease { prepared, rendered })
+        let rendering = ChartRendering {
+            charts: self,
+            bridge,
+            images,
+            resolve,
         };
-        let mut releases = vec![];
-        let mut problems = vec![];
-        for result in futures::future::join_all(self.project.releases.iter().map(render)).await {
-            match result {
-                Ok(release) => {
-                    problems.extend(check(&release.prepared, &release.rendered));
-                    releases.push(release);
-                }
-                Err(errors) => problems.extend(errors.0),
+        let as_they_are = rendering.all(&[]).await?;
+        let seen: Vec<_> = as_they_are
+            .iter()
+            .map(|(prepared, rendering)| (prepared.clone(), rendering.rendered.clone()))
+            .collect();
+        let Assignment {
+            replacements,
+            by_values,
+        } = assign(assignment::Inputs {
+            project: self.project,
+            images,
+            compose: &self.compose_names,
+            releases: &seen,
+        })?;
+        let releases = match by_values.is_empty() {
+            true => as_they_are,
+            false => rendering.all(&by_values).await?,
+        };
+        let evidence: BTreeMap<_, _> = replacements
+            .iter()
+            .map(|(replacement, evidence)| (replacement.image.clone(), *evidence))
+            .collect();
+        let rewrite = Rewrite {
+            replacements: replacements.into_iter().map(|(made, _)| made).collect(),
+            loaded,
+            cluster_ip: !self.project.allow.node_port,
+        };
+        let mut problems = Problems::default();
+        let mut prepared = vec![];
+        for (release, rendering) in releases {
+            let release = release.rewritten(&rewrite, &rendering.rendered, self.paths)?;
+            if let Some((rendered, changes)) = problems.collect(rendering.rewritten(&release)) {
+                prepared.push(PreparedRelease {
+                    prepared: release,
+                    rendered,
+                    changes: in_words(&changes, &evidence),
+                });
             }
         }
-        Errors::unless_empty(problems, releases)
+        Errors::unless_empty(problems.0, prepared)
     }
+
+    /// What devk loads although the kubelet would pull it: references that Docker has. `allow: {alwaysPull: true}`
+    /// leaves all of them to the kubelet.
+    pub(super) async fn loaded(
+        &self,
+        engine: &Engine,
+        draft: &[(String, Rendered)],
+    ) -> Result<BTreeSet<String>> {
+        let uses = draft.iter().flat_map(|(_, rendered)| rendered.images());
+        let pulled: BTreeSet<_> = uses
+            .filter(|used| !self.project.allow.always_pull && used.is_always_pulled())
+            .map(|used| used.image)
+            .collect();
+        let looks = pulled.into_iter().map(|reference| async move {
+            let is_there = image::present(&engine.docker, &reference).await?;
+            Ok::<_, Error>(is_there.map(|_| reference))
+        });
+        let found = futures::future::try_join_all(looks).await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+}
+
+/// One rendering of all charts, with what is known so far.
+struct ChartRendering<'a, 'r> {
+    charts: &'a Charts<'a>,
+    bridge: Option<&'r Bridge>,
+    images: &'r [ImageRef],
+    resolve: &'r Resolve<'r>,
+}
+
+impl ChartRendering<'_, '_> {
+    /// All releases as their charts render, all problems together. `by_values`: images that values take beside those
+    /// that devk.yaml names, by the name of the release.
+    async fn all(
+        &self,
+        by_values: &[(String, MappedImage)],
+    ) -> Result<Vec<(Prepared, Rendering)>, Errors> {
+        let releases = &self.charts.project.releases;
+        let all = releases.iter().map(|release| self.one(release, by_values));
+        let mut rendered = vec![];
+        let mut problems = Problems::default();
+        for result in futures::future::join_all(all).await {
+            rendered.extend(problems.collect(result));
+        }
+        Errors::unless_empty(problems.0, rendered)
+    }
+
+    async fn one(
+        &self,
+        release: &ReleaseConfig,
+        by_values: &[(String, MappedImage)],
+    ) -> Result<(Prepared, Rendering), Errors> {
+        let mut mapped = values::explicit(self.images, release);
+        let own = by_values.iter().filter(|(name, _)| *name == release.name);
+        mapped.extend(own.map(|(_, mapped)| mapped.clone()));
+        let prepared = self.prepare(release, &mapped).await?;
+        let refusal = match self.template(&prepared).await {
+            Ok(rendering) => return Ok((prepared, rendering)),
+            Err(refusal) => refusal,
+        };
+        // A chart may demand an image in its values.
+        mapped.extend(self.named(&prepared, &mapped));
+        let prepared = self.prepare(release, &mapped).await?;
+        match self.template(&prepared).await {
+            Ok(rendering) => Ok((prepared, rendering)),
+            Err(_) => Err(refusal.into()),
+        }
+    }
+
+    /// The images for which the values have one block by name, but those that are `mapped` already.
+    fn named(&self, prepared: &Prepared, mapped: &[MappedImage]) -> Vec<MappedImage> {
+        let only_image = self.images.len() == 1;
+        let open = self
+            .images
+            .iter()
+            .filter(|image| !mapped.iter().any(|mapped| mapped.image == **image));
+        let block = |image: &ImageRef| match values::named_blocks(
+            &image.name,
+            &prepared.blocks,
+            only_image,
+        )[..]
+        {
+            [block] => Some(MappedImage {
+                image: image.clone(),
+                paths: block.paths(),
+            }),
+            _ => None,
+        };
+        open.filter_map(block).collect()
+    }
+
+    async fn prepare(
+        &self,
+        release: &ReleaseConfig,
+        mapped: &[MappedImage],
+    ) -> Result<Prepared, Errors> {
+        let Charts {
+            project,
+            helm,
+            paths,
+            ..
+        } = *self.charts;
+        let bridge = self.bridge.filter(|bridge| bridge.release == release.name);
+        let decided = bridge
+            .map(|bridge| bridge.values(&project.id))
+            .unwrap_or_default();
+        let given = ValuesContext {
+            images: mapped,
+            resolve: self.resolve,
+            decided: &decided,
+        };
+        let mut secrets = self.charts.secrets.lock().await;
+        prepare(project, release, &given, &mut secrets, helm, paths).await
+    }
+
+    async fn template(&self, prepared: &Prepared) -> Result<Rendering> {
+        render::render(prepared, self.charts.helm, None, &self.charts.paths.cache).await
+    }
+}
+
+/// Changes of one kind together: `image `api` in place of `acme/api:1` (Deployment/api, Job/migrate; by …)`.
+fn in_words(changes: &[Change], evidence: &BTreeMap<String, Evidence>) -> Vec<String> {
+    let mut objects: BTreeMap<&Changed, Vec<&str>> = BTreeMap::new();
+    for change in changes {
+        objects
+            .entry(&change.what)
+            .or_default()
+            .push(&change.object);
+    }
+    let words = objects.into_iter().map(|(what, objects)| {
+        let objects = objects.join(", ");
+        match what {
+            Changed::Image { image, reference } => {
+                let why = evidence
+                    .get(image)
+                    .map_or_else(String::new, |why| format!("; {why}"));
+                format!("image `{image}` in place of `{reference}` ({objects}{why})")
+            }
+            Changed::PullPolicy { reference } => {
+                format!("`{reference}` is never pulled, for devk loads it ({objects})")
+            }
+            Changed::ServiceType { was } => format!("ClusterIP in place of {was} ({objects})"),
+        }
+    });
+    words.collect()
+}
+
+/// The names that Compose gives to the images that it builds as devk does: from the same context, Dockerfile and stage.
+fn compose_names(project: &Project, compose: Option<&Compose>) -> BTreeMap<String, Vec<String>> {
+    let services = || compose.iter().flat_map(|compose| compose.services.values());
+    let names = |image: &ImageConfig| {
+        let is_same = |build: &compose::Build| {
+            build.context == image.context
+                && build.dockerfile.as_ref() == Some(&image.dockerfile)
+                && build.target == image.target
+        };
+        let built = services().filter(|service| service.build.as_ref().is_some_and(is_same));
+        built.filter_map(|service| service.image.clone()).collect()
+    };
+    let images = project.images.iter();
+    images
+        .map(|image| (image.name.clone(), names(image)))
+        .collect()
 }
 
 /// One for every forward that a build argument names.

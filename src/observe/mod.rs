@@ -77,7 +77,7 @@ pub async fn observe(
     };
     let handle = ManagedCluster::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
-    let charts = Charts::new(project, paths, &helm)?;
+    let charts = Charts::new(project, paths, &helm, compose.iter().flatten().next())?;
     let taken = occupied::taken(
         project,
         paths,
@@ -162,7 +162,8 @@ impl FirstLook<'_> {
         };
         let images = known.images(project, &rows).await?;
         let targets: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
-        let releases = charts.rendered(&rows, &targets).await?;
+        let loaded = charts.loaded(engine, &self.draft).await?;
+        let releases = charts.rendered(&rows, &targets, loaded).await?;
         let (image_facts, release_facts, orphaned_releases) = tokio::try_join!(
             image_facts(
                 engine,

@@ -118,6 +118,7 @@ mod tests {
             name: name.into(),
             active: true,
             image: None,
+            build: None,
             network_mode: None,
             environment: BTreeMap::new(),
             ports: (12..).zip(ports).map(port).collect(),

@@ -26,6 +26,7 @@ pub(super) async fn release_facts(
         Ok::<_, Errors>(ReleaseFact {
             name: release.prepared.name.clone(),
             uses,
+            changes: release.changes.clone(),
             installed,
             drift,
         })

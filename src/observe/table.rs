@@ -77,7 +77,7 @@ pub async fn table(
         ),
         Err(error) => return Err(error.into()),
     };
-    let mut charts = Charts::new(project, paths, &helm)?;
+    let mut charts = Charts::new(project, paths, &helm, compose.as_ref())?;
     if let Some(engine) = engine.as_ref().filter(|_| switch.is_on(project)) {
         match bridged::find(&charts, compose.as_ref(), engine, false).await {
             Ok(bridge) => charts.bridge = Some(bridge),

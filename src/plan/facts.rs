@@ -44,6 +44,8 @@ pub struct ReleaseFact {
     pub name: String,
     /// References of the images its manifests use.
     pub uses: Vec<String>,
+    /// What devk changed in the rendered chart, in words.
+    pub changes: Vec<String>,
     /// The cluster holds exactly this release. False if the cluster cannot be asked.
     pub installed: bool,
     /// Fields and objects of the release that were changed by hand, in words. If `installed` is false, an upgrade

@@ -32,6 +32,9 @@ pub struct PlannedStep {
     /// Ids of the steps that must have ended well.
     pub needs: Vec<String>,
     pub why: String,
+    /// What devk changes in a chart before the chart is installed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
     pub skip: bool,
     #[serde(skip)]
     pub action: Action,
@@ -144,13 +147,17 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let action = Action::Apply {
         release: release.name.clone(),
     };
-    step(
+    let step = step(
         apply_id(&release.name),
         needs,
         apply_why(release),
         release.installed,
         action,
-    )
+    );
+    PlannedStep {
+        changes: release.changes.clone(),
+        ..step
+    }
 }
 
 fn apply_why(release: &ReleaseFact) -> String {
@@ -323,6 +330,7 @@ fn step(id: String, needs: Vec<String>, why: String, skip: bool, action: Action)
         id,
         needs,
         why,
+        changes: vec![],
         skip,
         action,
     }
@@ -348,6 +356,7 @@ mod tests {
         let release = |name: &str, uses: &[&str]| ReleaseFact {
             name: name.to_owned(),
             uses: uses.iter().map(ToString::to_string).collect(),
+            changes: vec![],
             installed: false,
             drift: vec![],
         };
@@ -397,6 +406,7 @@ mod tests {
             apply_why(&ReleaseFact {
                 name: "shop".into(),
                 uses: vec![],
+                changes: vec![],
                 installed,
                 drift,
             })

@@ -21,6 +21,7 @@ impl Version {
     const OLDEST: Self = Self(3, 8);
     pub(super) const LABELS: Self = Self(3, 13);
     pub(super) const SERVER_SIDE: Self = Self(4, 0);
+    pub(super) const PLUGIN_POST_RENDERERS: Self = Self(4, 0);
 }
 
 impl Helm {

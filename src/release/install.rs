@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::crash;
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
+use super::post_renderer;
 use super::prepare::Prepared;
 use super::stray_helm;
 use crate::error::{Code, Error, Result, on_cluster};
@@ -64,6 +65,7 @@ impl Helm {
         step: &Step,
     ) -> Result<u32> {
         let version = self.version().await?;
+        post_renderer::check(prepared, version)?;
         let before = self.settled(prepared, target, step).await?;
         let revision = before.map_or(0, |found| found.revision) + 1;
         if version < Version::LABELS {
@@ -78,7 +80,7 @@ impl Helm {
             },
         )?;
         let result = self
-            .upgrade(prepared, target, revision, version)
+            .upgrade(prepared, target, revision, version)?
             .run()
             .await;
         // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
@@ -130,7 +132,7 @@ impl Helm {
         target: &InstallTarget<'_>,
         revision: u32,
         version: Version,
-    ) -> Cmd {
+    ) -> Result<Cmd> {
         let mut cmd = self
             .cmd("upgrade")
             .arg("--install")
@@ -153,7 +155,7 @@ impl Helm {
             // `auto` stays client-side for releases of helm 3, where forcing is refused.
             cmd = cmd.args(["--server-side=true", "--force-conflicts"]);
         }
-        cmd
+        post_renderer::add(cmd, prepared, version, target.state)
     }
 
     /// The installed revision, once no operation is under way.
@@ -379,6 +381,7 @@ mod tests {
         };
         Helm::at("helm")
             .upgrade(&prepared, &target, 4, version)
+            .unwrap()
             .pasteable()
     }
 

@@ -1,12 +1,14 @@
 //! What a chart renders to, as far as devk needs it: Services, workloads and images.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use serde_json::Value;
 
-use super::pods::pods;
+use super::pods::list;
 use super::yaml;
 use crate::error::{Code, Error, Result};
+use crate::image::Reference;
 
 /// One rendered object.
 #[derive(Debug, Clone)]
@@ -64,7 +66,7 @@ pub struct Workload {
     pub expires: bool,
 }
 
-/// An image that a pod spec uses.
+/// A use of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageUse {
     pub image: String,
@@ -73,6 +75,8 @@ pub struct ImageUse {
     pub object: String,
     pub container: String,
     pub source: String,
+    /// helm runs the object as a hook.
+    pub is_of_hook: bool,
 }
 
 impl Rendered {
@@ -82,13 +86,13 @@ impl Rendered {
     /// [`Code::ChartRender`] naming the template if a document is not YAML.
     pub fn parse(text: &str) -> Result<Self> {
         let mut manifests = Vec::new();
-        for document in documents(text) {
+        for document in documents(text).into_iter().map(|range| &text[range]) {
             let source = document
                 .lines()
                 .find_map(|l| l.strip_prefix("# Source: "))
                 .unwrap_or_default()
                 .trim();
-            let object = yaml::parse(&document).map_err(|(message, _)| {
+            let object = yaml::parse(document).map_err(|(message, _)| {
                 Error::new(
                     Code::ChartRender,
                     format!("`{source}` does not render to YAML: {message}"),
@@ -119,14 +123,17 @@ impl Rendered {
         workloads
     }
 
-    /// Every image in every pod spec, hooks and custom resources included.
+    /// Every image: of the containers of workloads and hooks, of image volumes, and in custom resources wherever
+    /// `image` is a reference. `Rewrite` changes the same ones.
     pub fn images(&self) -> Vec<ImageUse> {
         let mut uses = Vec::new();
-        for pod in pods(self) {
-            uses.extend(
-                pod.containers()
-                    .filter_map(|container| pod.manifest.image_use(container)),
-            );
+        for manifest in &self.manifests {
+            if !matches!(
+                manifest.kind(),
+                "ConfigMap" | "Secret" | "CustomResourceDefinition"
+            ) {
+                manifest.images_below(&manifest.object, &mut uses);
+            }
         }
         uses
     }
@@ -246,14 +253,45 @@ impl Manifest {
         }
     }
 
-    fn image_use(&self, container: &Value) -> Option<ImageUse> {
+    fn images_below(&self, value: &Value, uses: &mut Vec<ImageUse>) {
+        for (key, below) in value.as_object().into_iter().flatten() {
+            match (key.as_str(), below) {
+                ("metadata", _) => {}
+                ("image", Value::String(image)) => {
+                    uses.extend(self.image_use(value, image, &value["imagePullPolicy"]));
+                }
+                ("image", volume) if volume["reference"].is_string() => {
+                    let image = volume["reference"].as_str().unwrap_or_default();
+                    uses.extend(self.image_use(value, image, &volume["pullPolicy"]));
+                }
+                _ => self.images_below(below, uses),
+            }
+        }
+        for item in list(value) {
+            self.images_below(item, uses);
+        }
+    }
+
+    fn image_use(&self, owner: &Value, image: &str, policy: &Value) -> Option<ImageUse> {
+        Reference::parse(image)?;
         Some(ImageUse {
-            image: container["image"].as_str()?.to_owned(),
-            pull_policy: container["imagePullPolicy"].as_str().map(str::to_owned),
+            image: image.to_owned(),
+            pull_policy: policy.as_str().map(str::to_owned),
             object: format!("{}/{}", self.kind(), self.name().unwrap_or_default()),
-            container: container["name"].as_str().unwrap_or_default().to_owned(),
+            container: owner["name"].as_str().unwrap_or_default().to_owned(),
             source: self.source.clone(),
+            is_of_hook: self.is_hook(),
         })
+    }
+}
+
+impl ImageUse {
+    /// The kubelet asks the registry before each start of the container (Kubernetes, "Image pull policy").
+    pub fn is_always_pulled(&self) -> bool {
+        match self.pull_policy.as_deref() {
+            Some(policy) => policy == "Always",
+            None => Reference::parse(&self.image).is_some_and(|found| found.is_latest()),
+        }
     }
 }
 
@@ -270,17 +308,19 @@ impl WorkloadKind {
     }
 }
 
-/// helm separates documents by a line of `---`.
-fn documents(text: &str) -> Vec<String> {
-    let mut documents = vec![String::new()];
-    for line in text.lines() {
+/// Where the documents of a text stand, in bytes. helm separates documents by a line of `---`.
+pub(super) fn documents(text: &str) -> Vec<Range<usize>> {
+    let mut documents = Vec::new();
+    let mut begin = 0;
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
         if line.trim_end() == "---" {
-            documents.push(String::new());
-        } else if let Some(document) = documents.last_mut() {
-            document.push_str(line);
-            document.push('\n');
+            documents.push(begin..at);
+            begin = at + line.len();
         }
+        at += line.len();
     }
+    documents.push(begin..at);
     documents
 }
 

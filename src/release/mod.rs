@@ -4,6 +4,7 @@
 //! while nothing has changed, no helm process either; secrets reach helm in files that only the user
 //! can read, never as arguments; one GET tells whether a release is what devk would install.
 
+pub mod assignment;
 pub mod chart;
 pub mod check;
 pub mod crash;
@@ -19,9 +20,11 @@ pub mod installed;
 mod layout;
 pub mod manifest;
 pub mod pods;
+pub mod post_renderer;
 pub mod prepare;
 pub mod readiness;
 pub mod render;
+pub mod rewrite;
 pub mod secrets;
 mod stray_helm;
 pub mod template;

@@ -2,7 +2,7 @@
 //! and the hash of all inputs.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -13,11 +13,12 @@ use super::files;
 use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::layout::values_dir;
+use super::manifest::Rendered;
+use super::rewrite::Rewrite;
 use super::secrets::Secrets;
-use super::values::{self, MappedImage, Resolve, ResolvedFile};
+use super::values::{self, ImageBlock, MappedImage, Resolve, ResolvedFile};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
-use crate::image::ImageRef;
 use crate::paths::{Paths, write_atomic};
 
 /// Values hold secrets: those of other inputs are removed when no `up` can be about to install them.
@@ -33,9 +34,19 @@ pub struct Prepared {
     pub values: Vec<PathBuf>,
     /// The user's file behind each of `values`; devk.yaml for the last.
     pub values_sources: Vec<PathBuf>,
-    /// Where each image reference was written to.
+    /// The images whose references stand in the values.
     pub images: Vec<MappedImage>,
-    /// 40 hexadecimal digits over chart, values, image references, secrets, name and namespace.
+    /// Where the values keep images.
+    pub blocks: Vec<ImageBlock>,
+    /// 40 hexadecimal digits over chart, values, secrets, name and namespace: all that the rendering depends on.
+    pub values_hash: String,
+    /// What devk changes in the rendered text.
+    pub rewrite: Rewrite,
+    /// The same for helm's post-renderer.
+    pub rewrite_file: PathBuf,
+    /// Hooks with an image that devk replaces: helm 3 does not hand them to a post-renderer.
+    pub rewritten_hooks: Vec<String>,
+    /// 40 hexadecimal digits over the values' hash and the rewrite: all that the installed release depends on.
     pub inputs: String,
     /// How long hooks, and then readiness, may take.
     pub timeout: Duration,
@@ -45,7 +56,8 @@ pub struct Prepared {
 /// All that the values of a release are made from, beside its own entry in devk.yaml.
 #[derive(Clone, Copy)]
 pub struct ValuesContext<'a> {
-    pub images: &'a [ImageRef],
+    /// The images whose references go into the values.
+    pub images: &'a [MappedImage],
     pub resolve: &'a Resolve<'a>,
     /// By value path; above everything else.
     pub decided: &'a [(String, Value)],
@@ -77,7 +89,7 @@ pub async fn known_values(
     ))
 }
 
-/// Prepares one release: copies the chart, resolves the values, writes the image references and
+/// Prepares one release: copies the chart, resolves the values, writes the given image references and
 /// generated secrets. The namespace is the project's id. Calling it again with the same inputs
 /// gives the same result and runs nothing.
 ///
@@ -106,30 +118,65 @@ pub async fn prepare(
     };
 
     let known = known(&chart, &files);
-    let others: Vec<_> = project
-        .releases
-        .iter()
-        .filter(|other| other.name != release.name)
-        .collect();
-    let mapped = values::map_images(images, release, &others, &known)?;
+    let blocks = values::image_blocks(&over(&known, [set.clone()]));
     let generated = generate(release, secrets)?;
-    let own = values::devk_values(set, &known, &mapped, &generated, decided);
-    let inputs = inputs(project, release, &chart, &files, &own);
-    let (values, values_sources) = write_values(project, release, &inputs, &files, &own, paths)?;
+    let own = values::devk_values(set, &known, images, &generated, decided);
+    let hash = values_hash(project, release, &chart, &files, &own);
+    let dir = values_dir(&paths.project(&project.id), &release.name).join(&hash);
+    let (values, values_sources) = write_values(release, &dir, &files, &own)?;
     Ok(Prepared {
         name: release.name.clone(),
         namespace: project.id.clone(),
-        images: mapped,
+        images: images.to_vec(),
+        blocks,
+        inputs: hash.clone(),
+        values_hash: hash,
+        rewrite: Rewrite::default(),
+        rewrite_file: PathBuf::new(),
+        rewritten_hooks: Vec::new(),
         timeout: release.timeout,
         origin: release.origin.clone(),
         chart,
         values,
         values_sources,
-        inputs,
     })
 }
 
 impl Prepared {
+    /// The release with those of a project's changes that concern it. They are written beside the values for helm's
+    /// post-renderer. `rendered` is the chart as it renders without them.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn rewritten(self, all: &Rewrite, rendered: &Rendered, paths: &Paths) -> Result<Self> {
+        let rewrite = all.only_for(rendered);
+        if rewrite.is_empty() {
+            return Ok(self);
+        }
+        let text = serde_json::to_string_pretty(&rewrite).map_err(|e| {
+            Error::new(
+                Code::StateIo,
+                format!("cannot write the changes to `{}`: {e}", self.name),
+            )
+        })?;
+        let inputs = PartsHasher::default()
+            .part(&self.values_hash)
+            .part(&text)
+            .hex();
+        let dir = values_dir(&paths.project(&self.namespace), &self.name).join(&self.values_hash);
+        let rewrite_file = dir.join(format!("rewrite-{inputs}.json"));
+        if !rewrite_file.exists() {
+            write_atomic(&rewrite_file, text.as_bytes(), 0o600)?;
+        }
+        Ok(Self {
+            rewritten_hooks: rewrite.hooks(rendered),
+            rewrite,
+            rewrite_file,
+            inputs,
+            ..self
+        })
+    }
+
     /// `-f FILE` for each values file.
     pub(super) fn values_args(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
         self.values
@@ -154,7 +201,7 @@ fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<S
     made.collect()
 }
 
-fn inputs(
+fn values_hash(
     project: &Project,
     release: &ReleaseConfig,
     chart: &Chart,
@@ -176,16 +223,12 @@ fn inputs(
 /// own folder: a `devk ports` or `up --dry-run` beside an `up` must not change what that is about to
 /// install. The same inputs have the same paths, so a command that failed can be pasted again.
 fn write_values(
-    project: &Project,
     release: &ReleaseConfig,
-    inputs: &str,
+    dir: &Path,
     files: &[ResolvedFile],
     own: &Value,
-    paths: &Paths,
 ) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
-    let all = values_dir(&paths.project(&project.id), &release.name);
-    let dir = all.join(inputs);
-    files::private_dir(&dir)?;
+    files::private_dir(dir)?;
     let own = serde_json::to_string_pretty(own).map_err(|e| {
         Error::new(
             Code::StateIo,
@@ -205,17 +248,17 @@ fn write_values(
         written.push(file);
         sources.push(source.clone());
     }
-    files::forget_old(&all, MAX_VALUES_AGE);
+    if let Some(all) = dir.parent() {
+        files::forget_old(all, MAX_VALUES_AGE);
+    }
     Ok((written, sources))
 }
 
 /// Ready-made inputs for the unit tests of this folder.
 #[cfg(test)]
 pub(super) mod fixture {
-    use std::path::Path;
-
     use super::*;
-    use crate::config::{ClusterConfig, Provider};
+    use crate::config::{Allow, ClusterConfig, Provider};
 
     pub(in super::super) fn release() -> ReleaseConfig {
         ReleaseConfig {
@@ -245,7 +288,7 @@ pub(super) mod fixture {
             images: Vec::new(),
             releases,
             forwards: None,
-            allow_node_port: false,
+            allow: Allow::default(),
             bridge: None,
         }
     }
@@ -262,6 +305,11 @@ pub(super) mod fixture {
             values: Vec::new(),
             values_sources: Vec::new(),
             images: Vec::new(),
+            blocks: Vec::new(),
+            values_hash: "0".repeat(40),
+            rewrite: Rewrite::default(),
+            rewrite_file: PathBuf::new(),
+            rewritten_hooks: Vec::new(),
             inputs: "0".repeat(40),
             timeout: Duration::from_secs(60),
             origin,
@@ -284,12 +332,11 @@ pub(super) mod fixture {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use serde_json::json;
 
     use super::*;
-    use crate::config::Generator;
+    use crate::config::{Generator, ImagePaths};
+    use crate::image::ImageRef;
 
     /// A chart with one image, one values file and one generated secret.
     fn project(root: &Path) -> Project {
@@ -322,8 +369,15 @@ mod tests {
         let resolve = |text: &str, _: &Path| {
             Ok(text.replace("${forward.api.url}", &format!("http://127.0.0.1:{port}")))
         };
+        let mapped = MappedImage {
+            image,
+            paths: ImagePaths {
+                repository: "image.repository".into(),
+                tag: "image.tag".into(),
+            },
+        };
         let given = ValuesContext {
-            images: &[image],
+            images: &[mapped],
             resolve: &resolve,
             decided: &[],
         };

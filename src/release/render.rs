@@ -1,5 +1,6 @@
 //! `helm template` without a cluster, cached: the same inputs and the same helm render once.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,14 +8,50 @@ use super::files;
 use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::manifest::Rendered;
+use super::post_renderer::unreadable;
 use super::prepare::Prepared;
+use super::rewrite::Change;
 use crate::error::{Code, Error, Result};
 use crate::paths::{remove_dir, write_atomic};
 
 /// Renderings hold secrets: those not used for this long are removed.
 const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// Renders a release. `kube_version` is what the chart's templates see as the cluster's version;
+/// A rendered release: helm's text, and what devk reads in it.
+#[derive(Clone, Default)]
+pub struct Rendering {
+    text: String,
+    pub rendered: Rendered,
+}
+
+impl fmt::Debug for Rendering {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The text holds secrets.
+        f.debug_struct("Rendering").finish_non_exhaustive()
+    }
+}
+
+impl Rendering {
+    fn parse(text: String, prepared: &Prepared) -> Result<Self> {
+        let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
+        Ok(Self { text, rendered })
+    }
+
+    /// What is installed, once the changes of `prepared` are made, and which changes those are.
+    ///
+    /// # Errors
+    /// [`Code::ChartRender`] if a document to change is not valid YAML.
+    pub fn rewritten(self, prepared: &Prepared) -> Result<(Rendered, Vec<Change>)> {
+        let rewritten = prepared.rewrite.apply(&self.text);
+        let (text, changes) = rewritten.map_err(|e| at_template(unreadable(e), prepared))?;
+        match changes.is_empty() {
+            true => Ok((self.rendered, changes)),
+            false => Ok((Self::parse(text, prepared)?.rendered, changes)),
+        }
+    }
+}
+
+/// Renders a release as its chart is. `kube_version` is what the chart's templates see as the cluster's version;
 /// without it helm's own default. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
 ///
 /// # Errors
@@ -24,19 +61,19 @@ pub async fn render(
     helm: &Helm,
     kube_version: Option<&str>,
     cache: &Path,
-) -> Result<Rendered> {
+) -> Result<Rendering> {
     let dir = project_dir(cache, &prepared.namespace);
     let file = dir
         .join(key(prepared, helm, kube_version)?)
         .with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
         files::touch(&file);
-        return Rendered::parse(&text).map_err(|e| at_template(e, prepared));
+        return Rendering::parse(text, prepared);
     }
     let text = template(prepared, helm, kube_version).await?;
-    let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
+    let rendering = Rendering::parse(text, prepared)?;
     files::private_dir(&dir)?;
-    write_atomic(&file, text.as_bytes(), 0o600)?;
+    write_atomic(&file, rendering.text.as_bytes(), 0o600)?;
     for project in std::fs::read_dir(cache.join("render"))
         .into_iter()
         .flatten()
@@ -44,7 +81,7 @@ pub async fn render(
     {
         files::forget_old(&project.path(), MAX_UNUSED_AGE);
     }
-    Ok(rendered)
+    Ok(rendering)
 }
 
 fn project_dir(cache: &Path, project: &str) -> PathBuf {
@@ -62,7 +99,7 @@ pub fn forget(cache: &Path, project: &str) -> Result<()> {
 fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
     let helm = helm.identity()?;
     Ok(PartsHasher::default()
-        .part(&prepared.inputs)
+        .part(&prepared.values_hash)
         .part(helm)
         .part(kube_version.unwrap_or_default())
         .hex())
@@ -203,6 +240,7 @@ mod tests {
                 render(&prepared, &helm, None, dir.path())
                     .await
                     .unwrap()
+                    .rendered
                     .manifests
                     .len(),
                 1
@@ -215,7 +253,7 @@ mod tests {
                 .count()
         };
         assert_eq!(runs(), 1);
-        prepared.inputs = "1".repeat(40);
+        prepared.values_hash = "1".repeat(40);
         render(&prepared, &helm, None, dir.path()).await.unwrap();
         assert_eq!(runs(), 2);
 

@@ -141,72 +141,67 @@ pub(super) fn set_image(values: &mut Value, chart: &Value, mapped: &MappedImage)
     set_path(values, tag, json!(mapped.image.tag));
 }
 
-/// Decides which value paths take each image: `images:` of the release, else what the chart's
-/// values show. `chart` are the chart's defaults with the user's values merged over them. An image
-/// that another release names explicitly is left to it; one for which nothing is found is left out
-/// if there are other releases (the check over all of them will tell).
-///
-/// # Errors
-/// [`Code::ImageUnused`] at the release's line for every image with no place or with several.
-pub(super) fn map_images(
-    images: &[ImageRef],
-    release: &ReleaseConfig,
-    others: &[&ReleaseConfig],
-    chart: &Value,
-) -> Result<Vec<MappedImage>, Errors> {
-    let mut mapped = Vec::new();
-    let mut problems = Vec::new();
-    let blocks = image_blocks(chart);
-    let elsewhere = |name: &str| others.iter().any(|other| other.images.contains_key(name));
-    for image in images {
-        let paths = match release.images.get(&image.name) {
-            Some(paths) => Ok(Some(paths.clone())),
-            None if elsewhere(&image.name) => continue,
-            None => find(&image.name, &blocks, images.len() == 1)
-                .map(|found| found.map(|block| below(&block))),
-        };
-        match paths {
-            Ok(Some(paths)) => mapped.push(MappedImage {
-                image: image.clone(),
-                paths,
-            }),
-            Ok(None) if !others.is_empty() => {}
-            Ok(None) => problems.push(no_place(image, release, &blocks)),
-            Err(several) => problems.push(many_places(image, release, &several)),
-        }
-    }
-    Errors::unless_empty(problems, mapped)
+/// A map of a chart's values with `repository` and `tag`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageBlock {
+    /// The dotted path of the map.
+    pub path: String,
+    /// The repository that stands there, a `registry` beside it in front.
+    pub repository: Option<String>,
 }
 
-/// The one block for an image, none, or the several that could be meant.
-fn find(name: &str, blocks: &[String], only_image: bool) -> Result<Option<String>, Vec<String>> {
-    let named = |block: &&String| split(block).iter().any(|part| plain(part) == plain(name));
-    let found: Vec<_> = blocks.iter().filter(named).cloned().collect();
-    match found.as_slice() {
-        [block] => Ok(Some(block.clone())),
-        [] if only_image && blocks.iter().any(|b| b == "image") => Ok(Some("image".to_owned())),
-        [] => Ok(None),
-        _ => Err(found),
+impl ImageBlock {
+    /// The value paths that take an image here.
+    pub fn paths(&self) -> ImagePaths {
+        ImagePaths {
+            repository: format!("{}.repository", self.path),
+            tag: format!("{}.tag", self.path),
+        }
+    }
+}
+
+/// The images whose value paths devk.yaml names for a release.
+pub fn explicit(images: &[ImageRef], release: &ReleaseConfig) -> Vec<MappedImage> {
+    let mapped = images.iter().filter_map(|image| {
+        Some(MappedImage {
+            image: image.clone(),
+            paths: release.images.get(&image.name)?.clone(),
+        })
+    });
+    mapped.collect()
+}
+
+/// The blocks that are named like an image; for the only image of a project also the block `image`.
+pub fn named_blocks<'a>(
+    name: &str,
+    blocks: &'a [ImageBlock],
+    only_image: bool,
+) -> Vec<&'a ImageBlock> {
+    let is_named = |block: &&ImageBlock| {
+        split(&block.path)
+            .iter()
+            .any(|part| plain(part) == plain(name))
+    };
+    let found: Vec<_> = blocks.iter().filter(is_named).collect();
+    match found.is_empty() && only_image {
+        true => blocks
+            .iter()
+            .filter(|block| block.path == "image")
+            .collect(),
+        false => found,
     }
 }
 
 /// `todoApi`, `todo-api` and `todo_api` are the same name.
-fn plain(name: &str) -> String {
+pub(super) fn plain(name: &str) -> String {
     name.chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_lowercase())
         .collect()
 }
 
-fn below(block: &str) -> ImagePaths {
-    ImagePaths {
-        repository: format!("{block}.repository"),
-        tag: format!("{block}.tag"),
-    }
-}
-
-/// Paths of all maps that have `repository` and `tag`.
-fn image_blocks(values: &Value) -> Vec<String> {
+/// All blocks of the values, sorted by their paths.
+pub(super) fn image_blocks(values: &Value) -> Vec<ImageBlock> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), values)];
     while let Some((path, value)) = open.pop() {
@@ -214,44 +209,24 @@ fn image_blocks(values: &Value) -> Vec<String> {
             continue;
         };
         if !path.is_empty() && map.contains_key("repository") && map.contains_key("tag") {
-            found.push(path.clone());
+            found.push(ImageBlock {
+                path: path.clone(),
+                repository: repository(map),
+            });
         }
         open.extend(map.iter().map(|(key, value)| (join(&path, key), value)));
     }
-    found.sort();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
     found
 }
 
-fn no_place(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
-    let message = format!(
-        "no value of chart `{}` takes image `{}`",
-        release.name, image.name
-    );
-    let known = blocks
-        .iter()
-        .map(|block| format!("the chart has an image at `{block}`"));
-    ask_for_paths(Error::new(Code::ImageUnused, message), image, release)
-        .evidence(known.collect::<Vec<_>>().join("\n"))
-}
-
-fn many_places(image: &ImageRef, release: &ReleaseConfig, blocks: &[String]) -> Error {
-    let message = format!(
-        "image `{}` could be meant for several values of release `{}`",
-        image.name, release.name
-    );
-    let candidates = blocks.iter().map(|block| format!("`{block}`"));
-    ask_for_paths(Error::new(Code::ImageUnused, message), image, release)
-        .evidence(candidates.collect::<Vec<_>>().join("\n"))
-}
-
-fn ask_for_paths(error: Error, image: &ImageRef, release: &ReleaseConfig) -> Error {
-    let hint = format!(
-        "add `images: {{{}: {{repository: path.to.repository, tag: path.to.tag}}}}` to release `{}`",
-        image.name, release.name
-    );
-    error
-        .hint(hint)
-        .at(&release.origin.file, release.origin.line)
+fn repository(block: &Map<String, Value>) -> Option<String> {
+    let text = |key: &str| block.get(key)?.as_str().filter(|text| !text.is_empty());
+    let repository = text("repository")?;
+    Some(match text("registry") {
+        Some(registry) => format!("{registry}/{repository}"),
+        None => repository.to_owned(),
+    })
 }
 
 /// devk's own values file: `set`, then image references, then generated secrets, then what is decided.
@@ -331,9 +306,13 @@ mod tests {
     }
 
     fn mapped(name: &str, block: &str) -> MappedImage {
+        let block = ImageBlock {
+            path: block.into(),
+            repository: None,
+        };
         MappedImage {
             image: image(name),
-            paths: below(block),
+            paths: block.paths(),
         }
     }
 
@@ -349,69 +328,26 @@ mod tests {
     }
 
     #[test]
-    fn an_image_is_found_by_its_name_anywhere_in_the_path() {
-        let chart = json!({
-            "todoApi": {"image": {"repository": "r", "tag": "t"}},
-            "images": {"web": {"repository": "r", "tag": ""}},
+    fn a_block_is_found_by_a_name_anywhere_in_its_path() {
+        let blocks = image_blocks(&json!({
+            "todoApi": {"image": {"repository": "r", "tag": "t", "registry": "localhost"}},
+            "images": {"web": {"repository": "", "tag": ""}},
             "sidecar": {"image": {"repository": "r", "tag": "t"}},
-        });
-        let found = map_images(
-            &[image("todo-api"), image("web")],
-            &fixture::release(),
-            &[],
-            &chart,
-        )
-        .unwrap();
+            "image": {"repository": "nginx", "tag": ""},
+        }));
+        let named = |name: &str, only_image| {
+            named_blocks(name, &blocks, only_image)
+                .into_iter()
+                .map(|block| (block.path.as_str(), block.repository.as_deref()))
+                .collect::<Vec<_>>()
+        };
         assert_eq!(
-            found,
-            [
-                mapped("todo-api", "todoApi.image"),
-                mapped("web", "images.web")
-            ]
+            named("todo-api", false),
+            [("todoApi.image", Some("localhost/r"))]
         );
-    }
-
-    #[test]
-    fn a_chart_with_one_image_block_takes_the_only_image() {
-        let chart = json!({"image": {"repository": "nginx", "tag": ""}, "db": {"image": {"repository": "", "tag": ""}}});
-        let found = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap();
-        assert_eq!(found, [mapped("api", "image")]);
-        let two = map_images(
-            &[image("api"), image("web")],
-            &fixture::release(),
-            &[],
-            &chart,
-        )
-        .unwrap_err();
-        assert_eq!(
-            two.0.len(),
-            2,
-            "with two images nobody knows whose block that is"
-        );
-    }
-
-    #[test]
-    fn several_candidates_are_named_at_the_release() {
-        let block = json!({"repository": "r", "tag": "t"});
-        let chart = json!({"api": {"image": block, "migration": {"image": block}}});
-        let errors = map_images(&[image("api")], &fixture::release(), &[], &chart).unwrap_err();
-        assert_eq!(errors.0[0].code, Code::ImageUnused);
-        assert_eq!(
-            errors.0[0].evidence,
-            ["`api.image`", "`api.migration.image`"]
-        );
-        assert_eq!(errors.0[0].line, Some(fixture::release().origin.line));
-    }
-
-    #[test]
-    fn an_image_that_another_release_names_is_left_to_it() {
-        let mut other = fixture::release();
-        other.images.insert("api".into(), below("image"));
-        let chart = json!({"image": {"repository": "r", "tag": "t"}});
-        assert_eq!(
-            map_images(&[image("api")], &fixture::release(), &[&other], &chart).unwrap(),
-            []
-        );
+        assert_eq!(named("web", false), [("images.web", None)]);
+        assert_eq!(named("shop", false), []);
+        assert_eq!(named("shop", true), [("image", Some("nginx"))]);
     }
 
     #[test]

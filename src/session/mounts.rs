@@ -14,7 +14,10 @@ pub(super) fn mount_places(
     releases: &[PreparedRelease],
 ) -> BTreeMap<String, String> {
     let mut places = BTreeMap::new();
-    for PreparedRelease { prepared, rendered } in releases {
+    for PreparedRelease {
+        prepared, rendered, ..
+    } in releases
+    {
         let root = prepared.origin.file.parent().unwrap_or(Path::new(""));
         for pod in pods::pods(rendered) {
             let ours = pod

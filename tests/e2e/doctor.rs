@@ -101,7 +101,9 @@ fn planted_conflicts_are_found_in_what_helm_renders() {
             .any(|file| file.ends_with("chart/templates/database.yaml")),
         "{wrong:#?}"
     );
-    for id in ["charts.services", "charts.localhost", "ports.compose"] {
+    let open = check(&found, "charts.services");
+    assert_eq!(open["status"], "ok", "devk makes it ClusterIP: {open}");
+    for id in ["charts.localhost", "ports.compose"] {
         assert_ne!(check(&found, id)["status"], "ok", "{id}");
     }
 

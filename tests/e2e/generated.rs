@@ -223,6 +223,7 @@ impl Case {
                 dockerfile: dir.path().join("Dockerfile"),
                 target: None,
                 args: BTreeMap::new(),
+                replaces: Vec::new(),
                 sync: Sync::Auto,
                 origin: Origin {
                     file: "devk.yaml".into(),

@@ -115,6 +115,7 @@ impl Project {
             context,
             target: None,
             args: BTreeMap::new(),
+            replaces: Vec::new(),
             sync: devk::config::Sync::Auto,
             origin: Origin {
                 file: self.dir.path().join("devk.yaml"),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use devk::config::{ClusterConfig, Generator, Origin, Project, Provider, ReleaseConfig};
 use devk::environment::Environment;
 use devk::error::{Code, Error};
-use devk::image::{self, ImageRef};
+use devk::image;
 use devk::paths::Paths;
 use devk::release::helm::Helm;
 use devk::release::install::InstallTarget;
@@ -102,9 +102,8 @@ impl Bench {
             Secrets::load(&paths.project(&self.project.id).join("secrets.json")).unwrap();
         let release = &self.project.releases[0];
         let helm = Helm::find(&Environment::of_process()).unwrap();
-        let images: &[ImageRef] = &[];
         let given = ValuesContext {
-            images,
+            images: &[],
             resolve: &|t: &str, _: &Path| Ok(t.to_owned()),
             decided: &[],
         };
@@ -130,6 +129,7 @@ impl Bench {
             &self.paths().cache,
         )
         .await
+        .map(|rendering| rendering.rendered)
     }
 
     async fn apply(&self) -> Result<u32, Error> {
@@ -246,7 +246,7 @@ fn project(root: &Path, name: &str) -> Project {
         images: Vec::new(),
         releases: vec![release],
         forwards: None,
-        allow_node_port: false,
+        allow: devk::config::Allow::default(),
         bridge: None,
     }
 }

@@ -166,30 +166,6 @@ fn an_image_that_no_manifest_uses_is_refused_with_the_value_paths_it_was_written
 }
 
 #[test]
-fn a_node_port_is_refused_naming_the_chart_file() {
-    let project = Project::pair("node-port");
-    project.edit(
-        "chart/values.yaml",
-        "image: {repository: right",
-        "type: NodePort\n  image: {repository: right",
-    );
-    project.edit(
-        "chart/templates/pair.yaml",
-        "$.Values.serviceType",
-        "$values.type | default \"ClusterIP\"",
-    );
-    let error = refused(&project, "chart.node-port");
-    says(&error, "`pair-right`");
-    assert!(
-        error["file"]
-            .as_str()
-            .unwrap()
-            .ends_with("chart/templates/pair.yaml"),
-        "{error}"
-    );
-}
-
-#[test]
 fn an_explicit_port_that_is_held_is_refused_naming_who_holds_it() {
     let holder = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = holder.local_addr().unwrap().port();

@@ -63,7 +63,7 @@ fn every_key_arrives() {
         project.cluster.image.as_deref(),
         Some("kindest/node:v1.33.1")
     );
-    assert!(project.allow_node_port);
+    assert!(project.allow.node_port);
     assert_eq!(
         project.compose,
         Some(vec![
@@ -176,7 +176,7 @@ fn the_least_file_has_defaults_for_the_rest() {
         (project.cluster.provider, project.cluster.image),
         (Provider::Kind, None)
     );
-    assert!(project.forwards.is_none() && project.images.is_empty() && !project.allow_node_port);
+    assert!(project.forwards.is_none() && project.images.is_empty() && !project.allow.node_port);
     assert_eq!(project.compose, None);
     assert_eq!(
         (project.releases[0].timeout, &project.releases[0].set),
