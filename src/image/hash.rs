@@ -59,7 +59,7 @@ pub struct Hashed {
     pub manifest: ContextManifest,
 }
 
-/// The tag of an image: the first 16 hexadecimal digits of the SHA-256 over the Dockerfile, every
+/// The tag of an image: `h` and the first 16 hexadecimal digits of the SHA-256 over the Dockerfile, every
 /// entry of the context that is sent, the build arguments (resolved) and the target. Blocks on the disk.
 ///
 /// # Errors
@@ -203,7 +203,8 @@ impl Recipe {
     pub(super) fn tag(self) -> String {
         let mut digits = hex(self.0.finalize());
         digits.truncate(TAG_DIGITS);
-        digits
+        // Some sixteen digits are a number to YAML (`1234567890123e10`), where a chart writes the tag without quotes.
+        format!("h{digits}")
     }
 
     fn field(&mut self, bytes: impl AsRef<[u8]>) {
@@ -273,7 +274,8 @@ mod tests {
         let other = tree();
         let tag = hash(&image(one.path()));
         assert_eq!(tag, hash(&image(other.path())));
-        assert_eq!(tag.len(), TAG_DIGITS);
+        assert_eq!(tag.len(), 1 + TAG_DIGITS);
+        assert!(tag.starts_with('h'), "no number to YAML: {tag}");
     }
 
     #[test]

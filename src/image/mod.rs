@@ -45,7 +45,7 @@ pub struct ImageRef {
     pub name: String,
     /// `devk.local/<project>/<name>`.
     pub repository: String,
-    /// The first 16 hexadecimal digits of the content hash.
+    /// `h` and the first 16 hexadecimal digits of the content hash.
     pub tag: String,
 }
 
