@@ -46,7 +46,7 @@ Values files, `releases[].set` and `images.NAME.args` may contain these variable
 |---|---|---|
 | `${forward.NAME.url}`, `${forward.NAME.host}`, `${forward.NAME.port}` | the address of a forward on this machine | values, build arguments |
 | `${project.name}`, `${project.id}`, `${project.namespace}` | the project's name, its name with the worktree, its namespace | values, build arguments |
-| `${image.NAME.reference}`, `${image.NAME.repository}`, `${image.NAME.tag}` | the reference of an image that devk builds | values |
+| `${image.NAME.reference}`, `${image.NAME.repository}`, `${image.NAME.tag}` | the reference of an image that devk builds | values, build arguments of images that are built from it |
 | `$${` | the text `${` | values, build arguments |
 
 ## Keys

@@ -100,6 +100,8 @@ pub struct Build {
     /// Absolute; None for a Dockerfile that stands in the Compose file.
     pub dockerfile: Option<PathBuf>,
     pub target: Option<String>,
+    /// The names of `additional_contexts`.
+    pub additional_contexts: Vec<String>,
 }
 
 #[derive(Debug, Clone)]

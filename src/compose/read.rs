@@ -106,7 +106,10 @@ fn build(entry: &YamlEntry) -> Option<Build> {
         Some(_) => None,
         None => Some(context.join(text("dockerfile").unwrap_or("Dockerfile"))),
     };
+    let additional = build.get("additional_contexts");
+    let entries = additional.into_iter().flat_map(YamlNode::entries);
     Some(Build {
+        additional_contexts: entries.map(|entry| entry.key.clone()).collect(),
         dockerfile,
         target: text("target").map(str::to_owned),
         context,

@@ -49,16 +49,18 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .collect(),
     };
     duplicate_locals(entries(root, "forwards"), problems);
+    let images: Vec<_> = entries(root, "images")
+        .iter()
+        .map(|entry| image(entry, &references, problems))
+        .collect();
+    problems.extend(base_cycles(&images));
     Draft {
         cluster: cluster(root, problems),
         compose: root
             .get("compose")
             .filter(|node| !node.is_null())
             .map(paths),
-        images: entries(root, "images")
-            .iter()
-            .map(|entry| image(entry, &references, problems))
-            .collect(),
+        images,
         releases: releases(root, &references, problems),
         forwards: forwards.map(|node| node.entries().iter().map(forward).collect()),
         allow: Allow {
@@ -193,6 +195,36 @@ fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>
             .unwrap_or_default(),
         origin: Origin::from(&entry.place),
     }
+}
+
+/// The images that are built from themselves, by way of others or not.
+fn base_cycles(images: &[ImageConfig]) -> Option<Error> {
+    let mut open: Vec<_> = images.iter().collect();
+    loop {
+        let waits = |image: &&ImageConfig| {
+            let bases = image.bases();
+            open.iter().any(|other| bases.contains(&other.name))
+        };
+        let waiting: Vec<_> = open.iter().copied().filter(waits).collect();
+        if waiting.len() == open.len() {
+            break;
+        }
+        open = waiting;
+    }
+    let first = open.first()?;
+    let names: Vec<_> = open
+        .iter()
+        .map(|image| format!("`{}`", image.name))
+        .collect();
+    let message = format!(
+        "images are built from themselves, by their build arguments: {}",
+        names.join(", ")
+    );
+    Some(
+        Error::new(Code::ConfigVariable, message)
+            .hint("remove `${image.…}` from the arguments of one of them")
+            .at(&first.origin.file, first.origin.line),
+    )
 }
 
 fn sync(node: &ConfigNode) -> Sync {

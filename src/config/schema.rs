@@ -233,6 +233,17 @@ const IMAGE: &[Key] = &[
         "Build arguments. `${forward.NAME.url}` is known before the build.",
     ),
     key(
+        "additional_contexts",
+        Optional(""),
+        Shape::Refused {
+            why: "a build of devk has one context",
+            instead: "make an image of the other folder (`FROM scratch`, `COPY . /`), give its reference to the build, \
+                      args: {SHARED: \"${image.shared.reference}\"}, and name it there: ARG SHARED, FROM ${SHARED} AS shared",
+        },
+        "",
+        "Not possible: a build has one context. An image of the other folder serves, see docs/charts.md.",
+    ),
+    key(
         "replaces",
         Optional("found in the charts, see docs/charts.md"),
         Shape::List(&Shape::Text(ValueFormat::Text)),

@@ -27,6 +27,18 @@ pub fn names(text: &str) -> BTreeSet<String> {
     references.collect()
 }
 
+/// The names of the images that a text refers to.
+pub fn image_names(text: &str) -> BTreeSet<String> {
+    let references = pieces(text).into_iter().filter_map(|piece| match piece {
+        Piece::Reference(reference) => match reference.target() {
+            Ok(ReferenceTarget::Image(name, _)) => Some(name.to_owned()),
+            _ => None,
+        },
+        Piece::Literal(_) => None,
+    });
+    references.collect()
+}
+
 /// The names that references may have while devk.yaml is read; their values come later.
 #[derive(Debug)]
 pub(super) struct References {
@@ -47,17 +59,9 @@ impl References {
         }
     }
 
-    /// The same for a build argument, which is fixed before any image is.
+    /// The same for the text of one scalar, such as a build argument.
     pub(super) fn check_argument(&self, node: &ConfigNode, problems: &mut Vec<Error>) {
-        let no_image = |target: &ReferenceTarget<'_>| match target {
-            ReferenceTarget::Image(..) => Err(Error::new(
-                Code::ConfigVariable,
-                "a build argument cannot name an image: its tag depends on them",
-            )
-            .hint("use `${image.…}` in `set:` or a values file")),
-            _ => Ok(()),
-        };
-        self.check_text(node.text().unwrap_or_default(), node, no_image, problems);
+        self.check_text(node.text().unwrap_or_default(), node, |_| Ok(()), problems);
     }
 
     fn check_text(

@@ -132,12 +132,11 @@ impl<'a> Charts<'a> {
             .iter()
             .map(|r| (&r.prepared, &r.rendered))
             .collect();
-        let unused = check::unused_images(
-            images
-                .iter()
-                .zip(self.project.images.iter().map(|i| &i.origin)),
-            &all,
-        );
+        let named = images
+            .iter()
+            .zip(self.project.images.iter().map(|i| &i.origin));
+        let named = named.filter(|(image, _)| !self.project.is_base(&image.name));
+        let unused = check::unused_images(named, &all);
         Errors::unless_empty(unused, releases)
     }
 

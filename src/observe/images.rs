@@ -1,14 +1,14 @@
 //! The images of a project: the content hashes of those that devk builds, and for every image that the charts use
 //! whether Docker and the nodes have it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::charts::{Charts, PreparedRelease};
 use crate::cluster::Node;
 use crate::config::{ImageConfig, Project, Sync, SyncRule};
 use crate::docker::Engine;
-use crate::error::{Code, Error, Errors};
+use crate::error::{Code, Error, Errors, Problems};
 use crate::image::{self, ContextManifest, ImageRef, SameImages};
 use crate::plan::ImageFact;
 use crate::ports::Forward;
@@ -38,26 +38,42 @@ pub(super) struct Known<'a> {
 }
 
 impl Known<'_> {
-    /// Resolves the arguments and hashes the contents, each image on its own thread.
+    /// Resolves the arguments and hashes the contents, each image on its own thread, and images that are built from
+    /// others after those: the reference of a base image is one of their arguments.
     pub(super) async fn images(
         &self,
         project: &Project,
         forwards: &[Forward],
     ) -> Result<Vec<BuiltImage>, Errors> {
-        let variables = Variables::new(project, &project.id, forwards, &[]);
-        let looked_at = project
+        let mut images = BTreeMap::<&str, BuiltImage>::new();
+        let mut problems = Problems::default();
+        let mut open: Vec<_> = project.images.iter().collect();
+        while !open.is_empty() {
+            let targets: Vec<_> = images.values().map(|image| image.target.clone()).collect();
+            let variables = Variables::new(project, &project.id, forwards, &targets);
+            let (next, later) = open.iter().copied().partition::<Vec<_>, _>(|config| {
+                let bases = config.bases();
+                !open.iter().any(|other| bases.contains(&other.name))
+            });
+            let looked_at = next
+                .iter()
+                .map(|config| self.image(&project.id, config, &variables));
+            let looked_at = futures::future::join_all(looked_at).await;
+            for (config, image) in next.iter().zip(looked_at) {
+                images.extend(problems.collect(image).map(|image| (&*config.name, image)));
+            }
+            // The arguments of the others cannot be resolved without these.
+            if !problems.0.is_empty() || next.is_empty() {
+                break;
+            }
+            open = later;
+        }
+        let in_order = project
             .images
             .iter()
-            .map(|config| self.image(&project.id, config, &variables));
-        let mut images = vec![];
-        let mut problems = vec![];
-        for image in futures::future::join_all(looked_at).await {
-            match image {
-                Ok(image) => images.push(image),
-                Err(errors) => problems.extend(errors.0),
-            }
-        }
-        Errors::unless_empty(problems, images)
+            .filter_map(|config| images.remove(&*config.name));
+        let in_order = in_order.collect();
+        Errors::unless_empty(problems.0, in_order)
     }
 
     async fn image(
@@ -180,6 +196,11 @@ pub(super) async fn image_facts(
     built: &[BuiltImage],
     releases: &[PreparedRelease],
 ) -> Result<Vec<ImageFact>, Errors> {
+    let is_base = |name: &str| {
+        built
+            .iter()
+            .any(|image| image.config.bases().contains(name))
+    };
     let lists = nodes
         .iter()
         .map(|node| image::on_node(&engine.docker, &node.name));
@@ -205,10 +226,23 @@ pub(super) async fn image_facts(
         futures::future::try_join_all(lists),
         futures::future::try_join_all(present)
     )?;
+    let uses: BTreeSet<_> = releases
+        .iter()
+        .flat_map(|release| release.rendered.images())
+        .map(|used| used.image)
+        .collect();
+    let bases = |name: &Option<String>| {
+        let image = built
+            .iter()
+            .find(|image| Some(&image.target.name) == name.as_ref());
+        image.map_or_else(BTreeSet::new, |image| image.config.bases())
+    };
     let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
         let name = image::normalise(&reference);
         let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
         ImageFact {
+            bases: bases(&built_as),
+            is_base: built_as.as_deref().is_some_and(is_base) && !uses.contains(&reference),
             built_as,
             in_docker: id.is_some(),
             on_nodes,

@@ -7,6 +7,7 @@
 mod bridged;
 mod charts;
 mod cluster;
+mod contexts;
 mod images;
 mod occupied;
 mod releases;
@@ -75,6 +76,9 @@ pub async fn observe(
     let Some((engine, helm)) = problems.collect(tools(project, paths, environment).await) else {
         return Err(problems.into());
     };
+    if let Some(compose) = compose.iter().flatten().next() {
+        problems.0.extend(contexts::missing(project, compose));
+    }
     let handle = ManagedCluster::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
     let charts = Charts::new(project, paths, &helm, compose.iter().flatten().next())?;

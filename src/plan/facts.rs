@@ -1,5 +1,7 @@
 //! The facts that the plan depends on.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::ports::Forward;
@@ -26,6 +28,10 @@ pub struct ImageFact {
     pub built_as: Option<String>,
     pub reference: String,
     pub in_docker: bool,
+    /// The images of devk.yaml that it is built from.
+    pub bases: BTreeSet<String>,
+    /// Other images are built from it, and no chart uses it: it stays in Docker.
+    pub is_base: bool,
     /// Every node has the image. False if the nodes cannot be asked.
     pub on_nodes: bool,
 }

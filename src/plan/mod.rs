@@ -3,6 +3,8 @@
 mod facts;
 mod steps;
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 pub use facts::{
@@ -56,8 +58,9 @@ const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 impl Plan {
     pub fn of(facts: &Facts) -> Self {
         let mut steps = vec![cluster(facts)];
-        steps.extend(facts.images.iter().filter_map(build));
-        steps.extend(facts.images.iter().map(load));
+        steps.extend(builds(&facts.images));
+        let loaded = facts.images.iter().filter(|image| !image.is_base);
+        steps.extend(loaded.map(load));
         steps.extend(bridge(&facts.bridge));
         steps.extend(
             facts
@@ -97,20 +100,61 @@ fn cluster(facts: &Facts) -> PlannedStep {
     )
 }
 
-fn build(image: &ImageFact) -> Option<PlannedStep> {
+/// The builds, base images before those that are built from them.
+fn builds(images: &[ImageFact]) -> Vec<PlannedStep> {
+    let mut steps: Vec<PlannedStep> = vec![];
+    let mut open: Vec<_> = images
+        .iter()
+        .filter(|image| image.built_as.is_some())
+        .collect();
+    while !open.is_empty() {
+        let names: BTreeSet<_> = open
+            .iter()
+            .filter_map(|image| image.built_as.clone())
+            .collect();
+        let (next, later) = open
+            .into_iter()
+            .partition::<Vec<_>, _>(|image| image.bases.is_disjoint(&names));
+        steps.extend(next.iter().filter_map(|image| build(image, images)));
+        if next.is_empty() {
+            break;
+        }
+        open = later;
+    }
+    steps
+}
+
+fn build(image: &ImageFact, all: &[ImageFact]) -> Option<PlannedStep> {
     let name = image.built_as.clone()?;
-    let (why, skip) = match (image.in_docker, image.on_nodes) {
-        (true, _) => ("built from the same content before", true),
-        (false, true) => ("every node has it", true),
-        (false, false) => ("its content is new", false),
+    let is_built = is_built(image, all);
+    let why = match (image.in_docker, image.on_nodes, is_built) {
+        (true, _, _) => "built from the same content before",
+        (false, true, false) => "every node has it",
+        (false, true, true) => "Docker lacks it, and another image is built from it",
+        (false, false, true) => "its content is new",
+        (false, false, false) => "nothing is built from it now",
+    };
+    let needs = image.bases.iter().map(|base| build_id(base)).collect();
+    let action = Action::Build {
+        image: name.clone(),
     };
     Some(step(
         build_id(&name),
-        vec![],
+        needs,
         why.to_owned(),
-        skip,
-        Action::Build { image: name },
+        !is_built,
+        action,
     ))
+}
+
+/// A base image that no chart uses is built only for another image.
+fn is_built(image: &ImageFact, all: &[ImageFact]) -> bool {
+    let is_wanted = || !image.on_nodes && !image.is_base;
+    let is_needed = |name: &str| {
+        let mut derived = all.iter().filter(|other| other.bases.contains(name));
+        derived.any(|other| is_built(other, all))
+    };
+    !image.in_docker && (is_wanted() || image.built_as.as_deref().is_some_and(is_needed))
 }
 
 fn load(image: &ImageFact) -> PlannedStep {
@@ -342,12 +386,16 @@ mod tests {
 
     fn facts() -> Facts {
         let image = |name: &str| ImageFact {
+            bases: BTreeSet::new(),
+            is_base: false,
             built_as: Some(name.to_owned()),
             reference: format!("devk.local/shop/{name}:1"),
             in_docker: false,
             on_nodes: false,
         };
         let redis = ImageFact {
+            bases: BTreeSet::new(),
+            is_base: false,
             built_as: None,
             reference: "redis:7".into(),
             in_docker: true,
@@ -525,11 +573,64 @@ mod tests {
         assert_eq!(skipped, ["image.build/api", "image.load/api"]);
     }
 
+    /// `app` is built from `base`, which no chart uses.
+    fn with_base() -> Facts {
+        let mut facts = facts();
+        let app = facts.images[0].clone();
+        facts.images = vec![
+            ImageFact {
+                bases: ["base".to_owned()].into(),
+                ..app.clone()
+            },
+            ImageFact {
+                built_as: Some("base".into()),
+                reference: "devk.local/shop/base:1".into(),
+                is_base: true,
+                ..app
+            },
+        ];
+        facts
+    }
+
+    #[test]
+    fn a_base_image_is_built_before_what_is_built_from_it_and_stays_in_docker() {
+        let plan = Plan::of(&with_base());
+        let ids: Vec<_> = plan.steps.iter().map(|step| step.id.as_str()).collect();
+        assert_eq!(
+            ids[..4],
+            [
+                CLUSTER,
+                "image.build/base",
+                "image.build/api",
+                "image.load/api"
+            ]
+        );
+        assert_eq!(needs(&plan, "image.build/api"), ["image.build/base"]);
+        assert!(!ids.contains(&"image.load/base"));
+    }
+
+    #[test]
+    fn a_base_image_is_built_only_if_something_is_built_from_it() {
+        let skipped = |change: fn(&mut [ImageFact])| {
+            let mut facts = with_base();
+            change(&mut facts.images);
+            let steps = Plan::of(&facts).steps.into_iter();
+            let builds = steps.filter(|step| step.id.starts_with("image.build/"));
+            builds.map(|step| step.skip).collect::<Vec<_>>()
+        };
+        assert_eq!(skipped(|images| images[0].in_docker = true), [true, true]);
+        assert_eq!(skipped(|images| images[0].on_nodes = true), [true, true]);
+        assert_eq!(skipped(|images| images[1].in_docker = true), [true, false]);
+        assert_eq!(skipped(|images| images[1].on_nodes = true), [false, false]);
+    }
+
     #[test]
     fn an_image_that_is_pinned_by_its_digest_is_left_to_the_node() {
         let mut facts = facts();
         let reference = "redis:7@sha256:0123".to_owned();
         facts.images.push(ImageFact {
+            bases: BTreeSet::new(),
+            is_base: false,
             built_as: None,
             reference,
             in_docker: true,

@@ -139,7 +139,12 @@ impl<'a> Assigning<'a> {
         open.retain(|(config, image)| !self.by_name(config, image, &fits));
         let only_image = images.len() == 1;
         open.retain(|(config, image)| !self.by_block(config, image, only_image));
-        for (config, _) in open {
+        let is_used_by_charts = |config: &&ImageConfig| !project.is_base(&config.name);
+        for config in open
+            .into_iter()
+            .map(|(config, _)| config)
+            .filter(is_used_by_charts)
+        {
             self.problems.push(self.nowhere(config));
         }
     }

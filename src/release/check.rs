@@ -6,8 +6,8 @@ use crate::config::Origin;
 use crate::error::{Code, Error};
 use crate::image::ImageRef;
 
-/// Every image that devk builds must appear in some release by its exact reference. `origin` is
-/// where the image stands in devk.yaml.
+/// Every image that devk builds must appear in some release by its exact reference, base images of others excepted,
+/// which are not given here. `origin` is where the image stands in devk.yaml.
 pub fn unused_images<'a>(
     images: impl IntoIterator<Item = (&'a ImageRef, &'a Origin)>,
     releases: &[(&Prepared, &Rendered)],

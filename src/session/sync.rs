@@ -115,7 +115,9 @@ impl Syncing {
         let mut now = Engines::new();
         let mut answers = vec![];
         for image in images {
-            let engine = self.engine(namespace, image, releases).await;
+            let mut others = images.iter();
+            let is_base = others.any(|other| other.config.bases().contains(&image.config.name));
+            let engine = self.engine(namespace, image, is_base, releases).await;
             if let Ok(engine) = &engine {
                 engine.keep_mount_places(mount_places(&image.target.reference(), releases));
                 engine.check(docker, image.manifest.clone());
@@ -157,14 +159,19 @@ impl Syncing {
         &self,
         namespace: &str,
         image: &BuiltImage,
+        is_base: bool,
         releases: &[PreparedRelease],
     ) -> Result<Arc<SyncEngine>> {
         let reference = image.target.reference();
-        let rules = Rules::read(
-            &image.config,
-            &image.args,
-            &usage(&reference, releases, namespace),
-        )?;
+        let rules = match is_base {
+            // A save that came into containers would not be in the images that are built from it.
+            true => Rules::none(&image.config, "other images are built from it")?,
+            false => Rules::read(
+                &image.config,
+                &image.args,
+                &usage(&reference, releases, namespace),
+            )?,
+        };
         let name = image.target.name.clone();
         let context = image.config.context.clone();
         let settings = Settings {

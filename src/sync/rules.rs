@@ -126,6 +126,18 @@ impl Rules {
         })
     }
 
+    /// Nothing is synced, for the reason that is given: every change is built.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn none(image: &ImageConfig, why: &str) -> Result<Self> {
+        Ok(Self {
+            scope: Scope::read(image)?,
+            roots: vec![],
+            ways: Ways::None(why.to_owned()),
+        })
+    }
+
     /// The target folders in the container, absolute.
     pub fn roots(&self) -> &[String] {
         &self.roots

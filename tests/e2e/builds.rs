@@ -1,7 +1,13 @@
 //! A build that fails: what the reader sees, and what goes on beside it.
 
+use std::time::Duration;
+
+use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
+use crate::support::wire::get;
+
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_failing_build_shows_its_instruction_and_output_and_the_other_image_arrives() {
@@ -69,4 +75,45 @@ fn a_failing_build_shows_its_instruction_and_output_and_the_other_image_arrives(
         [""; 0],
         "nothing is installed by halves"
     );
+}
+
+#[test]
+fn a_base_image_is_built_first_and_its_change_reaches_what_is_built_from_it() {
+    cluster();
+    let project = Project::pair("base-image");
+    std::fs::create_dir(project.path("base")).unwrap();
+    project.write(
+        "base/Dockerfile",
+        "FROM busybox:1\nCOPY shared.html /www/shared.html\n",
+    );
+    project.write("base/shared.html", "of the base\n");
+    let left = std::fs::read_to_string(project.path("left/Dockerfile")).unwrap();
+    project.write(
+        "left/Dockerfile",
+        &left.replace("FROM busybox:1", "ARG BASE\nFROM ${BASE}"),
+    );
+    project.edit(
+        "devk.yaml",
+        "  left: {context: ./left}\n",
+        "  left: {context: ./left, args: {BASE: \"${image.base.reference}\"}}\n  base: {context: ./base}\n",
+    );
+    let up = project.devk(&["up", "-d"]).well();
+    assert_eq!(up.verdict("image.build/base"), "done", "{up:?}");
+    let loads = up.events();
+    assert!(
+        loads.iter().all(|event| event["step"] != "image.load/base"),
+        "{up:?}"
+    );
+    let page = || get(project.port("left"), "/shared.html").map(|answer| answer.body);
+    assert_eq!(page().unwrap(), "of the base\n");
+
+    project.write("base/shared.html", "changed\n");
+    eventually("the change of the base is not live", PATIENCE, || {
+        page().is_ok_and(|body| body == "changed\n")
+    });
+    let again = project.devk(&["up", "-d"]).well();
+    for image in ["base", "left", "right"] {
+        let step = format!("image.build/{image}");
+        assert_eq!(again.verdict(&step), "skipped", "{again:?}");
+    }
 }

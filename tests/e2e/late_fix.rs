@@ -33,6 +33,12 @@ impl Late {
         Self::of(project)
     }
 
+    /// A command of a test may run for 5 minutes.
+    fn listen_anew(&mut self) {
+        self.events = self.project.start(&["events"]);
+        std::thread::sleep(Duration::from_millis(500));
+    }
+
     fn of(project: Project) -> Self {
         let events = project.start(&["events"]);
         std::thread::sleep(Duration::from_millis(500));
@@ -104,6 +110,7 @@ fn a_fix_does_not_wait_for_the_save_that_broke_the_image() {
     let file = "app/app.py";
     let (mut alone, mut fixes) = (vec![], vec![]);
     for number in 0..times(20) {
+        late.listen_anew();
         let text = format!("alone-{number}");
         alone.push(late.live(file, &program(&text), &text));
         late.settled();

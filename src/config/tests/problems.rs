@@ -422,10 +422,10 @@ forwards: {api: 5000}
 ",
     );
     insta::assert_snapshot!(found, @r"
+        devk.yaml:2: images are built from themselves, by their build arguments: `api` [config.variable]
+          remove `${image.…}` from the arguments of one of them
         devk.yaml:5: `apii` is none of the forwards [config.variable]
           did you mean `api`?
-        devk.yaml:6: a build argument cannot name an image: its tag depends on them [config.variable]
-          use `${image.…}` in `set:` or a values file
         devk.yaml:12: `${forward.api.urll}` has no `urll` [config.variable]
           did you mean `url`?
         devk.yaml:13: `${project.nam}` has no `nam` [config.variable]
