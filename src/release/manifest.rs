@@ -1,6 +1,6 @@
 //! What a chart renders to, as far as devk needs it: Services, workloads and images.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::Value;
@@ -33,6 +33,10 @@ pub struct ManifestService {
     pub kind: String,
     /// `clusterIP: None`.
     pub headless: bool,
+    /// The labels by which it selects pods; empty if it selects none.
+    pub selector: BTreeMap<String, String>,
+    /// The rendered objects whose pods it selects: `Deployment/api`.
+    pub selected: BTreeSet<String>,
     pub ports: Vec<ServicePort>,
     pub source: String,
 }
@@ -149,36 +153,44 @@ impl Rendered {
     fn service(&self, manifest: &Manifest, namespace: &str) -> Option<ManifestService> {
         let spec = &manifest.object["spec"];
         let namespace = manifest.namespace(namespace);
-        let pods = self.selected(&spec["selector"], &namespace);
+        let selector = labels(&spec["selector"]);
+        let selected = self.selected(&selector, &namespace);
+        let pods: Vec<_> = selected.iter().map(|(_, pod)| *pod).collect();
         let ports = spec["ports"].as_array().into_iter().flatten();
         Some(ManifestService {
             name: manifest.name()?.to_owned(),
             kind: spec["type"].as_str().unwrap_or("ClusterIP").to_owned(),
             headless: spec["clusterIP"] == "None",
             ports: ports.filter_map(|port| service_port(port, &pods)).collect(),
+            selected: selected.iter().map(|(of, _)| of.object_name()).collect(),
+            selector,
             source: manifest.source.clone(),
             namespace,
         })
     }
 
-    /// The pod specs whose labels a Service selects.
-    fn selected(&self, selector: &Value, namespace: &str) -> Vec<&Value> {
-        let Some(selector) = selector.as_object().filter(|s| !s.is_empty()) else {
+    /// The objects whose pods have all labels of a Service's selector, and the specs of these pods.
+    fn selected(
+        &self,
+        selector: &BTreeMap<String, String>,
+        namespace: &str,
+    ) -> Vec<(&Manifest, &Value)> {
+        if selector.is_empty() {
             return Vec::new();
-        };
-        let templates = self
+        }
+        let in_namespace = self
             .manifests
             .iter()
-            .filter(|m| m.namespace(namespace) == namespace)
-            .filter_map(Manifest::template);
-        let matches = |t: &&Value| {
-            selector
-                .iter()
-                .all(|(key, value)| t["metadata"]["labels"].get(key) == Some(value))
-        };
+            .filter(|m| m.namespace(namespace) == namespace);
+        let templates = in_namespace.filter_map(|m| Some((m, m.template()?)));
         templates
-            .filter(matches)
-            .map(|template| &template["spec"])
+            .filter(|(_, template)| {
+                let of_pod = labels(&template["metadata"]["labels"]);
+                selector
+                    .iter()
+                    .all(|label| of_pod.get_key_value(label.0) == Some(label))
+            })
+            .map(|(manifest, template)| (manifest, &template["spec"]))
             .collect()
     }
 }
@@ -247,10 +259,16 @@ impl Manifest {
     /// The pod, or the pod template of a workload.
     fn template(&self) -> Option<&Value> {
         if self.is("v1", "Pod") {
-            Some(&self.object)
-        } else {
-            self.object["spec"].get("template")
+            return Some(&self.object);
         }
+        let spec = &self.object["spec"];
+        spec.get("template")
+            .or_else(|| spec.pointer("/jobTemplate/spec/template"))
+    }
+
+    /// `Deployment/api`.
+    fn object_name(&self) -> String {
+        format!("{}/{}", self.kind(), self.name().unwrap_or_default())
     }
 
     fn images_below(&self, value: &Value, uses: &mut Vec<ImageUse>) {
@@ -277,7 +295,7 @@ impl Manifest {
         Some(ImageUse {
             image: image.to_owned(),
             pull_policy: policy.as_str().map(str::to_owned),
-            object: format!("{}/{}", self.kind(), self.name().unwrap_or_default()),
+            object: self.object_name(),
             container: owner["name"].as_str().unwrap_or_default().to_owned(),
             source: self.source.clone(),
             is_of_hook: self.is_hook(),
@@ -361,11 +379,24 @@ fn service_port(port: &Value, pods: &[&Value]) -> Option<ServicePort> {
 }
 
 fn named_port(name: &str, pods: &[&Value]) -> Option<u16> {
-    let containers = pods
+    let mut ports = pods
         .iter()
-        .flat_map(|pod| pod["containers"].as_array().into_iter().flatten());
-    let mut ports = containers.flat_map(|c| c["ports"].as_array().into_iter().flatten());
+        .flat_map(|pod| serving(pod))
+        .flat_map(|container| list(&container["ports"]));
     as_port(&ports.find(|port| port["name"] == name)?["containerPort"])
+}
+
+/// The containers that run for as long as the pod does: native sidecars are init containers that always restart.
+fn serving(pod: &Value) -> impl Iterator<Item = &Value> {
+    let sidecars = list(&pod["initContainers"]).filter(|c| c["restartPolicy"] == "Always");
+    list(&pod["containers"]).chain(sidecars)
+}
+
+fn labels(value: &Value) -> BTreeMap<String, String> {
+    let labels = value.as_object().into_iter().flatten();
+    labels
+        .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+        .collect()
 }
 
 /// A number, or a quoted number as charts often write it.
@@ -487,6 +518,37 @@ spec: {containers: [{name: t, image: tester}]}
             (services[1].namespace.as_str(), services[1].headless),
             ("data", true)
         );
+    }
+
+    #[test]
+    fn a_named_port_may_be_that_of_a_native_sidecar_and_of_no_other_init_container() {
+        let target = |policy: &str| {
+            let text = format!(
+                "apiVersion: v1\nkind: Service\nmetadata: {{name: web}}\n\
+                 spec: {{selector: {{app: web}}, ports: [{{port: 80, targetPort: http}}]}}\n---\n\
+                 apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: web}}\n\
+                 spec: {{template: {{metadata: {{labels: {{app: web}}}}, spec: {{containers: [{{name: web}}],\n\
+                 initContainers: [{{name: proxy, {policy} ports: [{{name: http, containerPort: 8080}}]}}]}}}}}}\n"
+            );
+            let service = &Rendered::parse(&text).unwrap().services("shop")[0];
+            assert_eq!(service.selected, ["Deployment/web".to_owned()].into());
+            service.ports[0].target
+        };
+        assert_eq!(target("restartPolicy: Always,"), Some(8080));
+        assert_eq!(target(""), None);
+    }
+
+    #[test]
+    fn a_service_may_select_the_pods_of_a_cron_job_and_none_at_all() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n\
+            - {apiVersion: v1, kind: Service, metadata: {name: nightly}, spec: {selector: {app: nightly}, ports: [{port: 80, targetPort: http}]}}\n\
+            - {apiVersion: v1, kind: Service, metadata: {name: legacy}, spec: {ports: [{port: 9090}]}}\n\
+            - {apiVersion: batch/v1, kind: CronJob, metadata: {name: nightly}, spec: {jobTemplate: {spec: {template: {metadata: {labels: {app: nightly}},\n\
+               spec: {containers: [{name: c, ports: [{name: http, containerPort: 8080}]}]}}}}}}\n";
+        let services = Rendered::parse(text).unwrap().services("shop");
+        assert_eq!(services[0].selected, ["CronJob/nightly".to_owned()].into());
+        assert_eq!(services[0].ports[0].target, Some(8080));
+        assert!(services[1].selector.is_empty() && services[1].selected.is_empty());
     }
 
     #[test]
