@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use super::target::{Slice, Snapshot, Target, choose};
 
-mod workload;
+mod pod_source;
 
-use workload::{Asks, Workload, controller, list};
+use pod_source::{Asks, PodSource, controller, list};
 
 /// How long the API server may take to list the objects of a namespace.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ pub struct NamespaceObjects {
     services: Vec<Service>,
     slices: Vec<EndpointSlice>,
     pods: Vec<Pod>,
-    workloads: Vec<Workload>,
+    workloads: Vec<PodSource>,
 }
 
 /// Looks what a forward leads to. What cannot be read counts as a pod that is expected.
@@ -81,7 +81,7 @@ impl NamespaceObjects {
             list::<EndpointSlice>(client, namespace),
             list::<Pod>(client, namespace),
         )?;
-        let workloads = workload::all(client, namespace).await?;
+        let workloads = pod_source::all(client, namespace).await?;
         Ok(Self {
             namespace: namespace.to_owned(),
             services,

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::machine::{NODE, cluster, docker, relays, run};
+use crate::support::machine::{CLUSTER, NODE, cluster, docker, relays, run};
 use crate::support::project::{Project, port_of};
 use crate::support::tell;
 use crate::support::wire::get;

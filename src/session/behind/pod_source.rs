@@ -1,4 +1,4 @@
-//! The workloads of a namespace, and which of them ask for pods.
+//! What makes the pods of a namespace, and what of it asks for pods now.
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
@@ -11,9 +11,9 @@ use serde::de::DeserializeOwned;
 use super::Labels;
 use crate::error::chain;
 
-/// Something that makes pods.
+/// A workload.
 #[derive(Debug)]
-pub(super) struct Workload {
+pub(super) struct PodSource {
     /// ``Deployment `api` ``.
     pub(super) name: String,
     /// The labels of its pods.
@@ -21,7 +21,7 @@ pub(super) struct Workload {
     pub(super) asks: Asks,
 }
 
-/// Whether a workload asks for pods.
+/// Whether it asks for pods.
 #[derive(Debug)]
 pub(super) enum Asks {
     /// For one at least.
@@ -31,7 +31,7 @@ pub(super) enum Asks {
 }
 
 /// Every workload of the kinds that Kubernetes has, except the ReplicaSets of Deployments.
-pub(super) async fn all(client: &Client, namespace: &str) -> Result<Vec<Workload>, String> {
+pub(super) async fn all(client: &Client, namespace: &str) -> Result<Vec<PodSource>, String> {
     let (deployments, stateful_sets, daemon_sets, replica_sets, jobs, cron_jobs) = tokio::try_join!(
         list::<Deployment>(client, namespace),
         list::<StatefulSet>(client, namespace),
@@ -74,8 +74,8 @@ fn replicas(wanted: Option<i32>) -> Asks {
     }
 }
 
-fn workload(name: String, pods: Option<ObjectMeta>, asks: Asks) -> Workload {
-    Workload {
+fn source(name: String, pods: Option<ObjectMeta>, asks: Asks) -> PodSource {
+    PodSource {
         name,
         labels: pods.and_then(|pods| pods.labels).unwrap_or_default(),
         asks,
@@ -86,20 +86,20 @@ fn named<K: Resource<DynamicType = ()>>(object: &K) -> String {
     format!("{} `{}`", K::kind(&()), object.name_any())
 }
 
-fn of_deployment(object: Deployment) -> Option<Workload> {
+fn of_deployment(object: Deployment) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
-    Some(workload(
+    Some(source(
         name,
         spec.template.metadata,
         replicas(spec.replicas),
     ))
 }
 
-fn of_stateful_set(object: StatefulSet) -> Option<Workload> {
+fn of_stateful_set(object: StatefulSet) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
-    Some(workload(
+    Some(source(
         name,
         spec.template.metadata,
         replicas(spec.replicas),
@@ -107,30 +107,30 @@ fn of_stateful_set(object: StatefulSet) -> Option<Workload> {
 }
 
 /// One that no Deployment owns: another controller does, such as an Argo Rollout, or none.
-fn of_replica_set(object: ReplicaSet) -> Option<Workload> {
+fn of_replica_set(object: ReplicaSet) -> Option<PodSource> {
     let name = match controller(object.owner_references()) {
         Some(owner) if owner.kind == "Deployment" => return None,
         Some(owner) => format!("{} `{}`", owner.kind, owner.name),
         None => named(&object),
     };
     let spec = object.spec?;
-    Some(workload(
+    Some(source(
         name,
         spec.template?.metadata,
         replicas(spec.replicas),
     ))
 }
 
-fn of_daemon_set(object: DaemonSet) -> Option<Workload> {
+fn of_daemon_set(object: DaemonSet) -> Option<PodSource> {
     let name = named(&object);
     let asks = match object.status.map(|s| s.desired_number_scheduled) {
         Some(0) => Asks::Not("fits no node of the cluster".to_owned()),
         _ => Asks::Always,
     };
-    Some(workload(name, object.spec?.template.metadata, asks))
+    Some(source(name, object.spec?.template.metadata, asks))
 }
 
-fn of_job(object: Job) -> Option<Workload> {
+fn of_job(object: Job) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
     let conditions = object.status.and_then(|status| status.conditions);
@@ -147,21 +147,21 @@ fn of_job(object: Job) -> Option<Workload> {
     } else {
         "has no pod that runs"
     };
-    Some(workload(
+    Some(source(
         name,
         spec.template.metadata,
         Asks::Not(why.to_owned()),
     ))
 }
 
-fn of_cron_job(object: CronJob) -> Option<Workload> {
+fn of_cron_job(object: CronJob) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
     let why = match spec.suspend {
         Some(true) => "is suspended".to_owned(),
         _ => format!("runs by its schedule only, `{}`", spec.schedule),
     };
-    Some(workload(
+    Some(source(
         name,
         spec.job_template.spec?.template.metadata,
         Asks::Not(why),
