@@ -14,12 +14,14 @@ use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::program::Build;
 use crate::release::installed;
 use crate::session::outcome::Built;
-use crate::session::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
+use crate::session::status::{ReconcileStatus, RelayStatus, SessionStatus};
 use crate::sync::status::SyncStatus;
 use crate::ui::{self, Format};
 
+mod forwards;
 mod rows;
 
+use forwards::HeldForward;
 use rows::{bridge_row, pod_row, release_row, sync_rows, work};
 
 /// The contract of `devk status --format json`.
@@ -34,7 +36,7 @@ pub(super) struct StatusDocument {
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
     /// The forwards that the session holds.
-    forwards: Vec<ForwardStatus>,
+    forwards: Vec<HeldForward>,
     /// Compose's database that the cluster uses.
     bridge: Option<Record>,
     /// One for every image that the session follows.
@@ -71,6 +73,7 @@ struct ClusterStatus {
 
 /// The state of a cluster that answers.
 struct ClusterView {
+    client: kube::Client,
     created_by_devk: bool,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
@@ -144,10 +147,13 @@ pub(super) async fn status(
         created_by_devk: seen.as_ref().is_some_and(|seen| seen.created_by_devk),
         error,
     };
+    let client = seen.as_ref().map(|seen| seen.client.clone());
     let (releases, mut pods) = seen
         .map(|seen| (seen.releases, seen.pods))
         .unwrap_or_default();
     let session = session.await?;
+    let forwards = session.iter().flat_map(|session| session.forwards.clone());
+    let forwards = forwards::held(client.as_ref(), forwards.collect()).await;
     let sync: Vec<_> = session
         .iter()
         .flat_map(|session| session.sync.clone())
@@ -167,10 +173,7 @@ pub(super) async fn status(
         images,
         releases,
         pods,
-        forwards: session
-            .iter()
-            .flat_map(|session| session.forwards.clone())
-            .collect(),
+        forwards,
         bridge: record::load(&context.paths.project(&project.id))?,
         sync,
         session: session.map(live),
@@ -191,6 +194,7 @@ async fn read_cluster(
         None => return Ok(None),
     };
     Ok(Some(ClusterView {
+        client: access.client.clone(),
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,
         pods: pods(&access, project).await?,
@@ -326,15 +330,7 @@ fn text(status: &StatusDocument) -> String {
     );
     rows.extend(status.releases.iter().map(release_row));
     rows.extend(status.pods.iter().map(pod_row));
-    rows.extend(status.forwards.iter().map(|f| {
-        let open = format!("{} open, {} in all", f.stats.open, f.stats.total);
-        vec![
-            "forward".to_owned(),
-            f.forward.name.clone(),
-            f.forward.url.clone(),
-            open,
-        ]
-    }));
+    rows.extend(status.forwards.iter().map(HeldForward::row));
     rows.extend(status.sync.iter().flat_map(sync_rows));
     rows.extend(
         status

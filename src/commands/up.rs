@@ -14,6 +14,7 @@ use crate::limits;
 use crate::log_lines::last_lines;
 use crate::observe;
 use crate::plan::{Plan, PlannedStep};
+use crate::ports::Forward;
 use crate::program::Build;
 use crate::session::outcome::Outcome;
 use crate::ui::event::Event;
@@ -282,6 +283,14 @@ fn summary(format: Format, outcome: &Outcome) -> Result<()> {
     }
 }
 
+/// Why a forward waits for a pod, and why it has not its usual port.
+fn noted(outcome: &Outcome, forward: &Forward) -> String {
+    let waiting = outcome.waiting.iter().find(|w| w.name == forward.name);
+    let waiting = waiting.map(|waiting| format!("waits: {}", waiting.why));
+    let notes: Vec<_> = waiting.into_iter().chain(forward.moved.clone()).collect();
+    notes.join("; ")
+}
+
 fn summary_text(outcome: &Outcome) -> String {
     let seconds = |ms: u64| format!("{:.1} s", ms as f64 / 1000.0);
     let state = if outcome.ready {
@@ -304,7 +313,7 @@ fn summary_text(outcome: &Outcome) -> String {
                 format!("  {}", f.name),
                 f.url.clone(),
                 format!("{}:{}", f.service, f.remote),
-                f.moved.clone().unwrap_or_default(),
+                noted(outcome, f),
             ]
         })
         .collect();

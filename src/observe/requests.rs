@@ -46,20 +46,20 @@ pub fn skipped(project: &Project, services: &[RenderedService]) -> Vec<Skipped> 
     } else {
         services
             .iter()
-            .flat_map(|r| unforwarded(&r.service))
+            .flat_map(|r| unforwarded(&r.service, services))
             .collect()
     }
 }
 
-fn unforwarded(service: &ManifestService) -> Vec<Skipped> {
+fn unforwarded(service: &ManifestService, all: &[RenderedService]) -> Vec<Skipped> {
     let skipped = |port: Option<u16>, reason: String| Skipped {
         namespace: service.namespace.clone(),
         service: service.name.clone(),
         port,
         reason,
     };
-    match unfit(service) {
-        Some(reason) => vec![skipped(None, reason.to_owned())],
+    match unasked(service, all) {
+        Some(reason) => vec![skipped(None, reason)],
         None => {
             let others = service.ports.iter().filter(|port| port.protocol != "TCP");
             others
@@ -206,17 +206,49 @@ fn unknown_port(forward: &ForwardConfig, service: &ManifestService) -> Error {
 
 /// Why a Service cannot be forwarded.
 fn unfit(service: &ManifestService) -> Option<&'static str> {
-    match service.kind.as_str() {
-        "ExternalName" => Some("of type ExternalName, which has no pods"),
-        _ if service.headless => Some("headless; forward the Service beside it"),
-        _ => None,
-    }
+    (service.kind == "ExternalName").then_some("of type ExternalName, which has no pods")
 }
 
-/// Every TCP port of every Service that can be forwarded, under names that are unique and short: the
+/// Why a Service is not forwarded unless devk.yaml names it.
+fn unasked(service: &ManifestService, all: &[RenderedService]) -> Option<String> {
+    if let Some(reason) = unfit(service) {
+        return Some(reason.to_owned());
+    }
+    if !service.headless {
+        return None;
+    }
+    if service.selector.is_empty() {
+        return Some("headless, and selects no pods".to_owned());
+    }
+    let others = all.iter().map(|r| &r.service);
+    let beside = others
+        .filter(|other| !other.headless && other.namespace == service.namespace)
+        .find(|other| lead_to_same_pods(service, other))?;
+    Some(format!(
+        "headless, and Service `{}` leads to the same pods",
+        beside.name
+    ))
+}
+
+/// Whether two Services of a namespace select a pod in common. Where the charts render no pods for the first one, such
+/// as those of an operator, one selector has to include the other.
+fn lead_to_same_pods(one: &ManifestService, other: &ManifestService) -> bool {
+    if !one.selected.is_empty() {
+        return !one.selected.is_disjoint(&other.selected);
+    }
+    let includes = |a: &ManifestService, b: &ManifestService| {
+        let has = |(key, value): (&String, &String)| a.selector.get(key) == Some(value);
+        b.selector.iter().all(has)
+    };
+    !other.selector.is_empty() && (includes(one, other) || includes(other, one))
+}
+
+/// Every TCP port of every Service that is forwarded unasked, under names that are unique and short: the
 /// Service's without the release's in front, with the port's behind it where there are several.
 fn all(services: &[RenderedService]) -> Vec<RequestedForward> {
-    let fit = services.iter().filter(|r| unfit(&r.service).is_none());
+    let fit = services
+        .iter()
+        .filter(|r| unasked(&r.service, services).is_none());
     let ports: Vec<_> = fit
         .flat_map(|r| tcp(&r.service).map(move |port| (r, port)))
         .collect();
@@ -287,6 +319,8 @@ mod tests {
             namespace: "shop".into(),
             kind: "ClusterIP".into(),
             headless: false,
+            selector: BTreeMap::new(),
+            selected: Default::default(),
             ports: ports.iter().map(port).collect(),
             source: String::new(),
         };
@@ -328,27 +362,93 @@ mod tests {
         );
     }
 
+    /// A Service with one port that selects the pods of `objects`.
+    fn selecting(name: &str, headless: bool, label: &str, objects: &[&str]) -> RenderedService {
+        let mut rendered = service("shop", name, &[(None, 5432)]);
+        rendered.service.headless = headless;
+        rendered.service.selector = [("app".to_owned(), label.to_owned())].into();
+        rendered.service.selected = objects.iter().map(|o| (*o).to_owned()).collect();
+        rendered
+    }
+
+    fn told(services: &[RenderedService]) -> Vec<String> {
+        let skipped = services
+            .iter()
+            .flat_map(|r| unforwarded(&r.service, services));
+        skipped
+            .map(|s| format!("{} {:?}: {}", s.service, s.port, s.reason))
+            .collect()
+    }
+
+    fn names(services: &[RenderedService]) -> Vec<String> {
+        all(services).into_iter().map(|w| w.request.name).collect()
+    }
+
     #[test]
     fn what_cannot_be_forwarded_is_skipped_with_the_reason() {
         let mut dns = service("shop", "dns", &[(None, 53), (None, 5300)]);
         dns.service.ports[0].protocol = "UDP".into();
-        let mut pods = service("shop", "db-pods", &[(None, 5432)]);
-        pods.service.headless = true;
         let mut far = service("shop", "far", &[]);
         far.service.kind = "ExternalName".into();
-        let told: Vec<_> = [dns, pods, far]
-            .iter()
-            .flat_map(|r| unforwarded(&r.service))
-            .map(|s| format!("{} {:?}: {}", s.service, s.port, s.reason))
-            .collect();
         assert_eq!(
-            told,
+            told(&[dns, far]),
             [
                 "dns Some(53): UDP, and forwards carry TCP",
-                "db-pods None: headless; forward the Service beside it",
                 "far None: of type ExternalName, which has no pods"
             ]
         );
+    }
+
+    #[test]
+    fn a_headless_service_is_forwarded_unless_another_one_leads_to_its_pods() {
+        let alone = selecting("db", true, "db", &["StatefulSet/db"]);
+        let canary = selecting("canary", false, "db", &[]);
+        assert_eq!(names(&[alone.clone(), canary.clone()]), ["db", "canary"]);
+        assert!(told(&[alone.clone(), canary]).is_empty());
+        let beside = selecting("db-read", false, "other", &["StatefulSet/db"]);
+        assert_eq!(names(&[alone.clone(), beside.clone()]), ["db-read"]);
+        assert_eq!(
+            told(&[alone.clone(), beside]),
+            ["db None: headless, and Service `db-read` leads to the same pods"]
+        );
+        let mut far = selecting("db-far", false, "db", &["StatefulSet/db"]);
+        far.service.namespace = "far".into();
+        assert!(told(&[alone, far]).is_empty());
+    }
+
+    #[test]
+    fn headless_services_of_pods_that_no_chart_renders_are_compared_by_their_selectors() {
+        let pods = selecting("pg-pods", true, "pg", &[]);
+        let mut primary = selecting("pg", false, "pg", &[]);
+        let role = ("role".to_owned(), "primary".to_owned());
+        primary.service.selector.extend([role]);
+        assert_eq!(names(&[pods.clone(), primary]), ["pg"]);
+        assert_eq!(
+            names(&[pods, selecting("web", false, "web", &[])]),
+            ["pg-pods", "web"]
+        );
+    }
+
+    #[test]
+    fn a_headless_service_without_a_selector_is_forwarded_only_if_it_is_named() {
+        let mut pods = selecting("legacy", true, "x", &[]);
+        pods.service.selector.clear();
+        assert_eq!(
+            told(std::slice::from_ref(&pods)),
+            ["legacy None: headless, and selects no pods"]
+        );
+        let services = [pods];
+        assert!(find(&forward("legacy", None, 5432), &services).is_ok());
+    }
+
+    #[test]
+    fn a_headless_service_can_be_named_though_another_one_leads_to_its_pods() {
+        let services = [
+            selecting("db-pods", true, "db", &["StatefulSet/db"]),
+            selecting("db", false, "db", &["StatefulSet/db"]),
+        ];
+        let (found, _) = find(&forward("db-pods", None, 5432), &services).unwrap();
+        assert_eq!(found.service.name, "db-pods");
     }
 
     #[test]

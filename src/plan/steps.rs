@@ -42,7 +42,7 @@ pub const STEPS: &[(&str, &str)] = &[
     ),
     (
         "forward.open/NAME",
-        "wait until the Service of a forward has a Ready pod; the port is held from the start",
+        "wait until the Service of a forward has a Ready pod, unless nothing asks for a pod there; the port is held from the start",
     ),
     (
         "forward.connect/NAME",

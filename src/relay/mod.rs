@@ -3,9 +3,12 @@
 //! real half-close, real resets, and no API server between.
 //!
 //! A connection begins with a [`Hello`]: the session's token and where to dial. The relay answers with
-//! [`CONNECTED`], or with [`REFUSED`], two bytes of length (big-endian) and a text. Then bytes flow through
-//! the relay as they are; or the socket into the pod came with the answer, and the relay is out of the path
+//! [`CONNECTED`], or with [`REFUSED`] or [`ELSEWHERE`], two bytes of length (big-endian) and a text. Then bytes flow
+//! through the relay as they are; or the socket into the pod came with the answer, and the relay is out of the path
 //! ([`handover`]). A caller without the token gets no answer.
+//!
+//! A pod that refuses on its address may listen on its loopback only: the relay dials that, too, before it answers
+//! [`REFUSED`]. [`ELSEWHERE`] says that the relay could not, since the pod runs on another node.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
@@ -18,6 +21,9 @@ use tokio::net::{TcpStream, UnixStream};
 
 pub mod copy;
 pub mod handover;
+// Namespaces are Linux's, and so is every node.
+#[cfg(target_os = "linux")]
+mod loopback;
 pub mod node;
 
 #[cfg(test)]
@@ -25,6 +31,8 @@ mod tests;
 
 const CONNECTED: u8 = 0;
 const REFUSED: u8 = 1;
+/// Refused on the pod's address, and the pod's loopback is out of the relay's reach.
+const ELSEWHERE: u8 = 2;
 
 /// A refusal is one line of text.
 const MAX_REFUSAL_BYTES: usize = 1024;
@@ -99,8 +107,8 @@ pub enum Address {
 /// Opens a way through `relay` to `to`.
 ///
 /// # Errors
-/// [`ErrorKind::ConnectionRefused`] with the relay's words if `to` cannot be reached; anything else is
-/// the relay's own failure.
+/// [`ErrorKind::ConnectionRefused`] with the relay's words if `to` cannot be reached; [`ErrorKind::NotFound`] if another
+/// way may reach it; anything else is the relay's own failure.
 pub async fn connect(relay: &Address, token: &Token, to: SocketAddr) -> Result<TcpStream> {
     let hello = Hello { token: token.0, to }.encode();
     match relay {
@@ -129,6 +137,7 @@ async fn connected(answer: u8, stream: &mut (impl AsyncRead + Unpin)) -> Result<
             ErrorKind::ConnectionRefused,
             refusal(stream).await?,
         )),
+        ELSEWHERE => Err(Error::new(ErrorKind::NotFound, refusal(stream).await?)),
         other => Err(Error::new(
             ErrorKind::InvalidData,
             format!("the relay answered {other}"),
@@ -164,10 +173,20 @@ impl Hello {
     }
 }
 
-async fn refuse(stream: &mut (impl AsyncWrite + Unpin), text: &str) -> Result<()> {
+/// Why the relay opens no way.
+struct Refusal {
+    /// [`REFUSED`] or [`ELSEWHERE`].
+    answer: u8,
+    text: String,
+}
+
+async fn refuse(
+    stream: &mut (impl AsyncWrite + Unpin),
+    Refusal { answer, text }: &Refusal,
+) -> Result<()> {
     let text = &text.as_bytes()[..text.len().min(MAX_REFUSAL_BYTES)];
     let length = u16::try_from(text.len()).unwrap_or_default();
-    let answer = [&[REFUSED], &length.to_be_bytes()[..], text].concat();
+    let answer = [&[*answer], &length.to_be_bytes()[..], text].concat();
     stream.write_all(&answer).await
 }
 

@@ -2,7 +2,7 @@
 //! its orders from standard input, prints its port on standard output, and ends when standard input ends, that is with
 //! the session, however the session ends.
 
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::copy::copy_bidirectional;
 use super::handover::{self, Door, FOLDER};
-use super::{CONNECTED, Hello, Orders, Token, refuse, tune};
+use super::{CONNECTED, ELSEWHERE, Hello, Orders, REFUSED, Refusal, Token, refuse, tune};
 use crate::limits;
 
 /// How long a caller may take to say who it is.
@@ -108,8 +108,8 @@ async fn open(
     }
     match dial(hello.to).await {
         Ok(far) => Ok(Some(far)),
-        Err(text) => {
-            refuse(near, &text).await?;
+        Err(refusal) => {
+            refuse(near, &refusal).await?;
             // Ended in order, or the text would be lost.
             near.shutdown().await?;
             let mut rest = [0; 64];
@@ -119,13 +119,47 @@ async fn open(
     }
 }
 
-async fn dial(to: SocketAddr) -> std::result::Result<TcpStream, String> {
-    let connected = timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await;
-    let stream = connected
-        .map_err(|_| format!("{to} did not answer within {} s", DIAL_TIMEOUT.as_secs()))?
-        .map_err(|e| format!("{to}: {e}"))?;
-    tune(&stream).map_err(|e| format!("{to}: {e}"))?;
+/// A connection to the pod's address; if that is refused, to the pod's loopback.
+async fn dial(to: SocketAddr) -> std::result::Result<TcpStream, Refusal> {
+    let refused = |text: String| Refusal {
+        answer: REFUSED,
+        text,
+    };
+    let stream = match timeout(DIAL_TIMEOUT, TcpStream::connect(to)).await {
+        Err(_) => {
+            let waited = DIAL_TIMEOUT.as_secs();
+            return Err(refused(format!("{to} did not answer within {waited} s")));
+        }
+        Ok(Err(e)) if e.kind() == ErrorKind::ConnectionRefused => {
+            dial_loopback(to).await.map_err(|answer| Refusal {
+                answer,
+                text: format!("{to}: {e}"),
+            })?
+        }
+        Ok(connected) => connected.map_err(|e| refused(format!("{to}: {e}")))?,
+    };
+    tune(&stream).map_err(|e| refused(format!("{to}: {e}")))?;
     Ok(stream)
+}
+
+/// A connection to the loopback of the pod that has this address, or the answer to the session.
+#[cfg(target_os = "linux")]
+async fn dial_loopback(to: SocketAddr) -> std::result::Result<TcpStream, u8> {
+    use super::loopback;
+    let stream = loopback::connect(to, DIAL_TIMEOUT).await;
+    let stream = stream.map_err(|e| match e.kind() {
+        ErrorKind::ConnectionRefused => REFUSED,
+        _ => ELSEWHERE,
+    })?;
+    let nonblocking = stream.set_nonblocking(true);
+    nonblocking
+        .and_then(|()| TcpStream::from_std(stream))
+        .map_err(|_| ELSEWHERE)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn dial_loopback(_to: SocketAddr) -> std::result::Result<TcpStream, u8> {
+    Err(REFUSED)
 }
 
 fn reset(stream: &TcpStream) {

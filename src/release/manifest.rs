@@ -10,6 +10,10 @@ use super::yaml;
 use crate::error::{Code, Error, Result};
 use crate::image::Reference;
 
+mod services;
+
+pub use services::{ManifestService, ServicePort};
+
 /// One rendered object.
 #[derive(Debug, Clone)]
 pub struct Manifest {
@@ -22,29 +26,6 @@ pub struct Manifest {
 #[derive(Debug, Clone, Default)]
 pub struct Rendered {
     pub manifests: Vec<Manifest>,
-}
-
-/// A rendered Service.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ManifestService {
-    pub name: String,
-    pub namespace: String,
-    /// `ClusterIP`, `NodePort`, `LoadBalancer` or `ExternalName`.
-    pub kind: String,
-    /// `clusterIP: None`.
-    pub headless: bool,
-    pub ports: Vec<ServicePort>,
-    pub source: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServicePort {
-    pub name: Option<String>,
-    pub port: u16,
-    /// The container's port; None if the Service names a port that no rendered workload has.
-    pub target: Option<u16>,
-    /// `TCP`, `UDP` or `SCTP`.
-    pub protocol: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,17 +85,6 @@ impl Rendered {
         Ok(Self { manifests })
     }
 
-    /// All Services that are no hooks.
-    pub fn services(&self, namespace: &str) -> Vec<ManifestService> {
-        let services = self
-            .manifests
-            .iter()
-            .filter(|m| m.is("v1", "Service") && !m.is_hook());
-        services
-            .filter_map(|m| self.service(m, namespace))
-            .collect()
-    }
-
     /// Everything with pods that is no hook, sorted. helm itself waits for hooks.
     pub fn workloads(&self, namespace: &str) -> Vec<Workload> {
         let installed = self.manifests.iter().filter(|m| !m.is_hook());
@@ -144,42 +114,6 @@ impl Rendered {
         self.manifests
             .iter()
             .any(|m| any_string(&m.object, &|text| has_reference(text, reference)))
-    }
-
-    fn service(&self, manifest: &Manifest, namespace: &str) -> Option<ManifestService> {
-        let spec = &manifest.object["spec"];
-        let namespace = manifest.namespace(namespace);
-        let pods = self.selected(&spec["selector"], &namespace);
-        let ports = spec["ports"].as_array().into_iter().flatten();
-        Some(ManifestService {
-            name: manifest.name()?.to_owned(),
-            kind: spec["type"].as_str().unwrap_or("ClusterIP").to_owned(),
-            headless: spec["clusterIP"] == "None",
-            ports: ports.filter_map(|port| service_port(port, &pods)).collect(),
-            source: manifest.source.clone(),
-            namespace,
-        })
-    }
-
-    /// The pod specs whose labels a Service selects.
-    fn selected(&self, selector: &Value, namespace: &str) -> Vec<&Value> {
-        let Some(selector) = selector.as_object().filter(|s| !s.is_empty()) else {
-            return Vec::new();
-        };
-        let templates = self
-            .manifests
-            .iter()
-            .filter(|m| m.namespace(namespace) == namespace)
-            .filter_map(Manifest::template);
-        let matches = |t: &&Value| {
-            selector
-                .iter()
-                .all(|(key, value)| t["metadata"]["labels"].get(key) == Some(value))
-        };
-        templates
-            .filter(matches)
-            .map(|template| &template["spec"])
-            .collect()
     }
 }
 
@@ -247,10 +181,16 @@ impl Manifest {
     /// The pod, or the pod template of a workload.
     fn template(&self) -> Option<&Value> {
         if self.is("v1", "Pod") {
-            Some(&self.object)
-        } else {
-            self.object["spec"].get("template")
+            return Some(&self.object);
         }
+        let spec = &self.object["spec"];
+        spec.get("template")
+            .or_else(|| spec.pointer("/jobTemplate/spec/template"))
+    }
+
+    /// `Deployment/api`.
+    fn object_name(&self) -> String {
+        format!("{}/{}", self.kind(), self.name().unwrap_or_default())
     }
 
     fn images_below(&self, value: &Value, uses: &mut Vec<ImageUse>) {
@@ -277,7 +217,7 @@ impl Manifest {
         Some(ImageUse {
             image: image.to_owned(),
             pull_policy: policy.as_str().map(str::to_owned),
-            object: format!("{}/{}", self.kind(), self.name().unwrap_or_default()),
+            object: self.object_name(),
             container: owner["name"].as_str().unwrap_or_default().to_owned(),
             source: self.source.clone(),
             is_of_hook: self.is_hook(),
@@ -343,36 +283,6 @@ fn flatten(source: &str, object: Value, manifests: &mut Vec<Manifest>) {
             object,
         }),
         _ => {}
-    }
-}
-
-fn service_port(port: &Value, pods: &[&Value]) -> Option<ServicePort> {
-    let number = as_port(&port["port"])?;
-    let target = match &port["targetPort"] {
-        Value::Null => Some(number),
-        target => as_port(target).or_else(|| named_port(target.as_str()?, pods)),
-    };
-    Some(ServicePort {
-        name: port["name"].as_str().map(str::to_owned),
-        port: number,
-        target,
-        protocol: port["protocol"].as_str().unwrap_or("TCP").to_owned(),
-    })
-}
-
-fn named_port(name: &str, pods: &[&Value]) -> Option<u16> {
-    let containers = pods
-        .iter()
-        .flat_map(|pod| pod["containers"].as_array().into_iter().flatten());
-    let mut ports = containers.flat_map(|c| c["ports"].as_array().into_iter().flatten());
-    as_port(&ports.find(|port| port["name"] == name)?["containerPort"])
-}
-
-/// A number, or a quoted number as charts often write it.
-fn as_port(value: &Value) -> Option<u16> {
-    match value {
-        Value::String(text) => text.parse().ok(),
-        value => value.as_u64().and_then(|number| u16::try_from(number).ok()),
     }
 }
 

@@ -2,18 +2,22 @@
 //! kubelet and containerd do.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
+use kube::client::Body;
 use kube::{Client, Config};
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::{Request as HttpRequest, Response as HttpResponse};
 
 /// What happens to a port-forward into a pod.
 #[derive(Debug, Clone)]
@@ -99,6 +103,21 @@ impl FakeApi {
             Pod::Dies { after } => die(socket, after).await,
         }
     }
+}
+
+/// A client of an API server that has these objects, and lists them by their kinds.
+pub(crate) fn listing(objects: &[Value]) -> Client {
+    let objects = objects.to_vec();
+    let service = tower::service_fn(move |request: HttpRequest<Body>| {
+        let plural = request.uri().path().rsplit('/').next().unwrap().to_owned();
+        let is_asked_for = |object: &&Value| {
+            plural == format!("{}s", object["kind"].as_str().unwrap().to_lowercase())
+        };
+        let items: Vec<_> = objects.iter().filter(is_asked_for).collect();
+        let list = serde_json::json!({"metadata": {}, "items": items}).to_string();
+        async move { Ok::<_, Infallible>(HttpResponse::new(Body::from(list.into_bytes()))) }
+    });
+    Client::new(service, "shop")
 }
 
 fn not_found() -> ErrorResponse {

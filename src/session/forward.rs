@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::behind;
 use super::endpoints;
 use super::listener::Listener;
 use super::relay::{self, Site};
@@ -247,10 +248,12 @@ impl Route {
             (turn, self.ready(tried).await)
         };
         let waited = timeout_at(deadline, in_turn).await;
-        let (_turn, (client, endpoint)) = waited.map_err(|_| DialFailure {
-            error: self.nowhere(),
-            again: false,
-        })?;
+        let Ok((_turn, (client, endpoint))) = waited else {
+            return Err(DialFailure {
+                error: self.nowhere().await,
+                again: false,
+            });
+        };
         tried.insert(endpoint.pod.clone());
         let opened = timeout(
             DIAL_TIMEOUT,
@@ -290,7 +293,7 @@ impl Route {
         }
     }
 
-    fn nowhere(&self) -> Error {
+    async fn nowhere(&self) -> Error {
         let Target {
             namespace, service, ..
         } = &self.target;
@@ -306,14 +309,14 @@ impl Route {
         let text =
             format!("{none} behind Service `{service}` in namespace `{namespace}` for {waited} s");
         let trouble = self.pods.borrow().trouble.clone();
-        let trouble = trouble.or_else(|| {
-            self.clients
-                .borrow()
-                .is_none()
-                .then(|| "the cluster does not answer".to_owned())
-        });
+        let client = self.clients.borrow().clone();
+        let why = match (trouble, client) {
+            (Some(trouble), _) => Some(trouble),
+            (None, None) => Some("the cluster does not answer".to_owned()),
+            (None, Some(client)) => behind::look(&client, &self.target).await.why(),
+        };
         Error::new(Code::ForwardNoPod, text)
-            .evidence(trouble.unwrap_or_default())
+            .evidence(why.unwrap_or_default())
             .hint("devk status")
     }
 

@@ -28,6 +28,7 @@ use crate::plan::ForwardFact;
 use crate::program::Build;
 use crate::ui::{self, event::Reporter};
 
+pub mod behind;
 pub mod change;
 pub mod endpoints;
 #[cfg(test)]

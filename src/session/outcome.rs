@@ -17,6 +17,9 @@ pub struct Outcome {
     pub forwards: Vec<Forward>,
     /// Forwards of devk.yaml that are not open.
     pub left_out: Vec<LeftOut>,
+    /// Those of the forwards behind which nothing asks for a pod.
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
     /// Compose's database that the cluster uses.
     pub bridge: Option<Record>,
     /// Wall time.
@@ -24,6 +27,14 @@ pub struct Outcome {
     /// Sum of the times of the steps that ran: more than `ms` where they ran at once.
     pub steps_ms: u64,
     pub failed: Vec<String>,
+}
+
+/// A forward that is held and waits for a pod.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    pub name: String,
+    /// ``no pod: Deployment `worker` has 0 replicas``
+    pub why: String,
 }
 
 /// An image that devk built.

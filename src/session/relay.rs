@@ -65,8 +65,8 @@ impl Relay {
         }
     }
 
-    /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None is
-    /// the relay's own failure, and says nothing about the other side.
+    /// Opens a way to an address in the cluster. `Err` with a text is the other side's refusal; None says nothing about
+    /// the other side: the relay failed, or could not look at the loopback of a pod of another node.
     pub async fn dial(&self, to: SocketAddr) -> Option<Result<tokio::net::TcpStream, String>> {
         match timeout(DIAL_TIMEOUT, relay::connect(&self.address, &self.token, to)).await {
             Ok(Ok(stream)) => Some(Ok(stream)),

@@ -206,6 +206,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_api_server_is_asked_where_the_relay_cannot_look_at_the_pods_loopback() {
+        let api = FakeApi::start(&[("pod", Pod::Runs(pod("over the API server").await))]).await;
+        // A relay whose pod runs on another node and refuses.
+        let (listener, address) = listen().await;
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read_exact(&mut [0; 50]).await.unwrap();
+            stream.write_all(b"\x02\x00\x07refused").await.unwrap();
+        });
+        let relay = Relay::at(address, Token::random().unwrap());
+        // The fake API server greets with port 80.
+        let to = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80);
+        let upstream = open(Ok(relay), &api, to).await.unwrap();
+        assert_eq!(says(upstream).await, "over the API server");
+    }
+
+    #[tokio::test]
+    async fn a_program_on_the_pods_loopback_is_reached_through_the_relay() {
+        let api = FakeApi::start(&[]).await;
+        let server = pod("on loopback").await;
+        let elsewhere = SocketAddr::new(Ipv4Addr::new(127, 0, 0, 2).into(), server.port());
+        let upstream = open(Ok(served().await), &api, elsewhere).await.unwrap();
+        assert_eq!(says(upstream).await, "on loopback");
+        assert!(api.dialled.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
     async fn what_a_client_said_before_the_relay_came_up_is_sent_through_it_first() {
         let ((server, to), api) = (listen().await, FakeApi::start(&[]).await);
         let upstream = open(Ok(served().await), &api, to).await.unwrap();

@@ -20,7 +20,7 @@ use crate::observe::{self, Observed};
 use crate::paths::Paths;
 use crate::plan::{Action, ClusterFact, Plan, PlannedStep};
 use crate::session::Session;
-use crate::session::outcome::{Built, Outcome};
+use crate::session::outcome::{Built, Outcome, Waiting};
 use crate::session::target::Snapshot;
 use crate::ui::event::{Reporter, Step};
 
@@ -36,6 +36,8 @@ pub(super) struct Run<'a> {
     pods: watch::Receiver<Snapshot>,
     /// Release -> whether it became ready.
     ready: watch::Sender<BTreeMap<String, bool>>,
+    /// Forward -> why nothing asks for a pod behind it.
+    waiting: watch::Sender<BTreeMap<String, String>>,
     /// Step -> milliseconds of work.
     worked: watch::Sender<BTreeMap<String, u64>>,
     /// The backend of devk's Service, once the Service has one.
@@ -72,6 +74,7 @@ impl<'a> Run<'a> {
             session,
             pods,
             ready: watch::Sender::default(),
+            waiting: watch::Sender::default(),
             worked: watch::Sender::default(),
             backend: watch::Sender::default(),
             overtaken,
@@ -132,11 +135,21 @@ impl<'a> Run<'a> {
             images: observed.images.iter().map(built).collect(),
             forwards: rows(observed),
             left_out: observed.facts.left_out.clone(),
+            waiting: self.waiting(),
             bridge,
             ms: millis(since.elapsed()),
             steps_ms: self.worked.borrow().values().sum(),
             failed,
         }
+    }
+
+    fn waiting(&self) -> Vec<Waiting> {
+        let waiting = self.waiting.borrow();
+        let row = |(name, why): (&String, &String)| Waiting {
+            name: name.clone(),
+            why: why.clone(),
+        };
+        waiting.iter().map(row).collect()
     }
 
     async fn step(&self, planned: &PlannedStep) -> bool {

@@ -29,6 +29,7 @@ mod reload;
 mod results;
 mod same_image;
 mod saves;
+mod services;
 mod shapes;
 mod status;
 mod stray_environment;

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::support::machine::{NODE, cluster, docker, relays, run};
-use crate::support::project::Project;
+use crate::support::machine::{CLUSTER, NODE, cluster, docker, relays, run};
+use crate::support::project::{Project, port_of};
 use crate::support::tell;
 use crate::support::wire::get;
 
@@ -128,12 +128,16 @@ fn a_node_without_a_shared_folder_is_reached_over_its_network() {
     get(project.port("left"), "/").unwrap().well();
 }
 
-#[test]
-fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_server() {
-    cluster();
-    let project = Project::pair("walled");
-    let unshared = NoFolder::new();
-    let rule = |verb: &str| {
+/// A firewall that keeps this machine from everything in the node but the API server.
+struct Wall;
+
+impl Wall {
+    fn new() -> Self {
+        Self::rule("-I");
+        Self
+    }
+
+    fn rule(verb: &str) {
         let words = [
             "INPUT",
             "-i",
@@ -156,15 +160,28 @@ fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_se
             ]
             .concat(),
         );
-    };
-    rule("-I");
+    }
+}
+
+impl Drop for Wall {
+    fn drop(&mut self) {
+        Self::rule("-D");
+    }
+}
+
+#[test]
+fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_server() {
+    cluster();
+    let project = Project::pair("walled");
+    let unshared = NoFolder::new();
+    let wall = Wall::new();
     let up = project.devk(&["up", "-d"]);
     let answer = up.code.map(|_| get(project.port("left"), "/"));
     let session = project.session();
     drop(unshared);
     // It is tried again by itself.
     relay_serves(&project, true);
-    rule("-D");
+    drop(wall);
     assert_eq!(up.code, Some(0));
     answer.unwrap().unwrap().well();
     assert_eq!(session["relay"]["serves"], false);
@@ -175,4 +192,24 @@ fn a_firewall_between_host_and_node_leaves_the_shared_folder_and_else_the_api_se
             .contains("cannot be reached"),
         "{session}"
     );
+}
+
+#[test]
+fn a_program_on_the_pods_loopback_answers_through_the_relay_as_over_the_api_server() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/services", "loopback", CLUSTER);
+    let answers = || {
+        let forwards = project.forwards();
+        for name in ["v4", "v6", "web"] {
+            let page = get(port_of(&forwards, name), "/").unwrap().well();
+            assert_eq!(page, format!("{name}\n"));
+        }
+    };
+    project.devk(&["up", "-d"]).well();
+    relay_serves(&project, true);
+    answers();
+    let (_unshared, _wall) = (NoFolder::new(), Wall::new());
+    project.devk(&["up", "-d", "--restart"]).well();
+    relay_serves(&project, false);
+    answers();
 }

@@ -40,8 +40,8 @@ fn every_document_has_the_keys_that_the_contract_names() {
         let document = project.devk(&words).document();
         assert_eq!(keys(&document), named, "{words:?}");
         if let Some(settled) = document.get("settled") {
-            let expected =
-                "bridge cluster failed forwards images left_out ms project ready steps_ms";
+            let expected = "bridge cluster failed forwards images left_out ms project ready steps_ms \
+                 waiting";
             assert_eq!(
                 keys(settled).into_iter().collect::<Vec<_>>().join(" "),
                 expected

@@ -92,6 +92,7 @@ fn outcome(ready: bool) -> Outcome {
         images: vec![],
         forwards: vec![],
         left_out: vec![],
+        waiting: vec![],
         bridge: None,
         ms: 0,
         steps_ms: 0,

@@ -6,8 +6,9 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::ports::{Forward, listeners};
-use crate::session::fake_api::{FakeApi, Pod};
+use crate::session::fake_api::{FakeApi, Pod, listing};
 use crate::session::target::Slice;
+use serde_json::json;
 use std::io::ErrorKind;
 use std::net::Ipv4Addr;
 use tokio::net::TcpListener;
@@ -301,6 +302,24 @@ async fn a_connection_that_waited_in_vain_is_reset_and_says_why() {
         "no Ready pod behind Service `api` in namespace `ns` for 0 s"
     );
     assert_eq!(error.evidence, ["the cluster does not answer"]);
+}
+
+#[tokio::test]
+async fn a_connection_that_waited_in_vain_says_why_there_is_no_pod() {
+    let objects = [
+        json!({"kind": "Service", "metadata": {"name": "api"}, "spec": {"selector": {"app": "api"}}}),
+        json!({"kind": "Deployment", "metadata": {"name": "worker"},
+            "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "api"}}}}}),
+    ];
+    let client = Some(listing(&objects));
+    let session = session(client, Snapshot::default(), Duration::from_millis(100)).await;
+    let mut events = session.reporter.subscribe();
+    ask(&session, b"hello\n").await.unwrap_err();
+    let event = events.recv().await.and(events.recv().await).unwrap();
+    assert_eq!(
+        event.error.unwrap().evidence,
+        ["no pod: Deployment `worker` has 0 replicas"]
+    );
 }
 
 #[tokio::test]

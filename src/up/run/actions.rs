@@ -1,6 +1,6 @@
 //! What each step does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::{Done, Run, unless};
 use crate::bridge::service::{self};
@@ -14,12 +14,15 @@ use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
 use crate::release::readiness::wait_ready;
 use crate::session;
+use crate::session::behind::{self, Behind};
 use crate::session::target::choose;
 use crate::ui::event::Step;
 use crate::up::bridge;
 
-/// How long a Service may have no Ready pod after its release has become ready.
+/// How long a Service may lack a Ready pod that something asks for, after its release has become ready.
 const ENDPOINT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The pause between two looks at what is behind such a Service.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Run<'_> {
     pub(super) fn bridge(&self) -> Result<&Bridge> {
@@ -242,29 +245,51 @@ impl Run<'_> {
         let target = session::target(fact);
         tokio::select! {
             found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default(), |_| true).is_some()) => {
-                found.map_err(|_| no_pod(fact))?;
+                found.map_err(|_| no_pod(fact, None))?;
                 Ok(Done::Worked(fact.forward.url.clone()))
             }
-            ready = self.given_up(&fact.release) => match ready {
-                true => Err(no_pod(fact)),
-                // The failed step is reported already; this error follows from it.
-                false => Ok(Done::Nothing(format!("`release.ready/{}` did not end well; it waits for a pod", fact.release))),
-            },
+            given_up = self.without_pod(fact) => given_up,
         }
     }
 
-    /// Ends when waiting for a release's pods has become pointless, with whether it has become ready.
-    async fn given_up(&self, release: &str) -> bool {
+    /// Ends when waiting for a pod has become pointless: the release did not become ready, nothing asks for a pod behind
+    /// the forward's Service, or the pod that something asks for did not come in time.
+    async fn without_pod(&self, fact: &ForwardFact) -> Result<Done> {
+        if !self.becomes_ready(&fact.release).await {
+            // The failed step is reported already; this one follows from it.
+            return Ok(Done::Nothing(format!(
+                "`release.ready/{}` did not end well; it waits for a pod",
+                fact.release
+            )));
+        }
+        let deadline = Instant::now() + ENDPOINT_TIMEOUT;
+        loop {
+            let behind = behind::look(&self.access()?.client, &session::target(fact)).await;
+            match (&behind, behind.why()) {
+                (Behind::Nothing(_), Some(why)) => return Ok(self.waits(fact, why)),
+                (_, why) if Instant::now() >= deadline => return Err(no_pod(fact, why)),
+                _ => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    }
+
+    /// Whether a release becomes ready, as soon as that is known.
+    async fn becomes_ready(&self, release: &str) -> bool {
         let mut ready = self.ready.subscribe();
         let verdict = ready
             .wait_for(|ready| ready.contains_key(release))
             .await
             .map(|ready| ready[release]);
-        let is_ready = verdict.unwrap_or(false);
-        if is_ready {
-            tokio::time::sleep(ENDPOINT_TIMEOUT).await;
-        }
-        is_ready
+        verdict.unwrap_or(false)
+    }
+
+    /// Keeps why a forward waits, for the outcome.
+    fn waits(&self, fact: &ForwardFact, why: String) -> Done {
+        let said = format!("{why}; {} is held and waits for one", fact.forward.url);
+        self.waiting.send_modify(|waiting| {
+            waiting.insert(fact.forward.name.clone(), why);
+        });
+        Done::Nothing(said)
     }
 
     fn access(&self) -> Result<&Access> {
@@ -288,12 +313,13 @@ impl Run<'_> {
     }
 }
 
-fn no_pod(fact: &ForwardFact) -> Error {
+fn no_pod(fact: &ForwardFact, why: Option<String>) -> Error {
     let forward = &fact.forward;
     Error::new(
         Code::ForwardNoPod,
         format!("Service `{}` has no Ready pod", forward.service),
     )
+    .evidence(why.unwrap_or_default())
     .evidence(format!(
         "{} is held; connections wait for a pod",
         forward.url
