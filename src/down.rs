@@ -294,9 +294,9 @@ impl Down<'_> {
                         uninstalled.and(self.step(&step, "with its hooks", uninstall).await);
                 }
                 // What a failing hook kept goes with the namespace.
-                self.step("namespace.delete", because, namespace::delete(client, id))
-                    .await
-                    .and(uninstalled)
+                let step = self.reporter.start("namespace.delete", because);
+                let removed = namespace::delete(client, id, &step).await;
+                end(step, removed).and(uninstalled)
             }
         }
     }

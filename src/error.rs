@@ -123,6 +123,7 @@ codes! {
     ChartMissing => "chart.missing", Usage, "the chart folder has no Chart.yaml";
     ChartDependency => "chart.dependency", Usage, "`helm dependency build` failed";
     ChartRender => "chart.render", Usage, "the chart does not render";
+    ChartKind => "chart.kind", Failed, "the chart renders an object of a kind that the cluster does not know";
     ReleaseApply => "release.apply", Failed, "`helm upgrade --install` failed";
     ReleaseBusy => "release.busy", Failed, "another helm operation holds the release";
     ReleaseNotReady => "release.not-ready", Failed, "a workload did not become ready";
@@ -133,6 +134,7 @@ codes! {
     ClusterContext => "cluster.context", Usage, "your kubeconfig has no such context, or the context has no usable cluster";
     ClusterRemote => "cluster.remote", Usage, "an existing cluster is on another machine, and devk.yaml does not allow that";
     NamespaceForeign => "cluster.namespace", Usage, "the project's namespace exists and was not made by devk";
+    NamespaceHeld => "cluster.namespace-held", Failed, "the project's namespace is being removed, and an object with a finalizer holds it";
     // bridge
     BridgeServer => "bridge.server", Usage, "no service of Compose, or more than one, serves Postgres";
     BridgePort => "bridge.port", Usage, "Compose publishes no fixed port of its Postgres";

@@ -193,6 +193,11 @@ pub(crate) fn container(name: &str, running: bool, address: &str, labels: &Value
         "NetworkSettings": {"Networks": {"n": {"IPAddress": address}}}})
 }
 
+/// A step that nobody listens to.
+pub(crate) fn step() -> Step {
+    Reporter::default().start("cluster.create", "")
+}
+
 /// Runs `work` with a step, and gives back what the step told.
 pub(crate) async fn told<T>(work: impl AsyncFnOnce(&Step) -> T) -> (T, Vec<String>) {
     let reporter = Reporter::default();

@@ -1,6 +1,6 @@
 //! A project's namespace: created and labelled by devk, and never taken over from another owner.
 
-use std::time::Duration;
+mod removal;
 
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -8,8 +8,10 @@ use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, P
 use serde_json::{Map, Value, json};
 
 use super::client::refused;
-use crate::error::{Code, Error, Result, on_cluster};
+use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
+use crate::ui::event::Step;
+use removal::wait_gone;
 
 /// Says which project a namespace belongs to.
 pub const PROJECT_LABEL: &str = "devk.dev/project";
@@ -22,9 +24,6 @@ const ROOT_ANNOTATION: &str = "devk.dev/root";
 /// Whose folder that is, and on which machine ([`Owner`]).
 const USER_ANNOTATION: &str = "devk.dev/user";
 const MACHINE_ANNOTATION: &str = "devk.dev/machine";
-
-/// How long the removal of a namespace may take: the grace periods of its pods, and some more.
-const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Finds the project's namespace; None if it is not there.
 ///
@@ -130,14 +129,22 @@ pub fn is_in_use(namespace: &ObjectMeta) -> bool {
 /// the namespace, the call waits and creates it again.
 ///
 /// # Errors
-/// [`Code::NamespaceForeign`] if it is there and not devk's.
-pub async fn ensure(client: &kube::Client, project: &str, owner: &Owner) -> Result<()> {
+/// [`Code::NamespaceForeign`] if it is there and not devk's, [`Code::NamespaceHeld`] if it cannot be removed.
+pub async fn ensure(
+    client: &kube::Client,
+    project: &str,
+    owner: &Owner,
+    step: &Step,
+) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     match find_own(client, project, owner).await? {
         Some(found) if found.deletion_timestamp.is_none() => {
             return annotate(&api, project, missing(&found, owner)).await;
         }
-        Some(_) => wait_gone(client, project).await?,
+        Some(_) => {
+            step.progress(format!("namespace `{project}` is still being removed"));
+            wait_gone(client, project, step).await?;
+        }
         None => {}
     }
     match api
@@ -229,8 +236,8 @@ pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
 /// Removes the project's namespace with all it holds, and waits until it is gone.
 ///
 /// # Errors
-/// [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`] if it is not gone after 3 minutes.
-pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
+/// [`Code::NamespaceForeign`], [`Code::NamespaceHeld`], [`Code::ClusterUnreachable`] if it is not gone after 3 minutes.
+pub async fn delete(client: &kube::Client, project: &str, step: &Step) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     let Some(found) = find(client, project).await? else {
         return Ok(());
@@ -250,44 +257,10 @@ pub async fn delete(client: &kube::Client, project: &str) -> Result<()> {
         )
         .await
     {
-        Ok(_) => wait_gone(client, project).await,
+        Ok(_) => wait_gone(client, project, step).await,
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(refused(&error)),
     }
-}
-
-async fn wait_gone(client: &kube::Client, project: &str) -> Result<()> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    let deadline = tokio::time::Instant::now() + REMOVAL_TIMEOUT;
-    while let Some(left) = api.get_opt(project).await.map_err(|e| refused(&e))? {
-        if tokio::time::Instant::now() > deadline {
-            return Err(stuck(project, &left));
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    Ok(())
-}
-
-/// Kubernetes' own message on what is left, such as finalizers that no controller removes.
-fn stuck(project: &str, left: &Namespace) -> Error {
-    let conditions = left
-        .status
-        .iter()
-        .flat_map(|status| status.conditions.iter().flatten());
-    let reasons = conditions
-        .filter(|c| c.status == "True")
-        .filter_map(|c| c.message.clone());
-    Error::new(
-        Code::ClusterUnreachable,
-        format!(
-            "namespace `{project}` is not gone after {} s",
-            REMOVAL_TIMEOUT.as_secs()
-        ),
-    )
-    .evidence(reasons.collect::<Vec<_>>().join("\n"))
-    .hint(on_cluster(format!(
-        "kubectl get namespace {project} -o yaml"
-    )))
 }
 
 fn namespace(project: &str, owner: &Owner) -> Namespace {
@@ -309,7 +282,7 @@ fn namespace(project: &str, owner: &Owner) -> Namespace {
 mod tests {
     use std::path::Path;
 
-    use super::super::fake::{client, request};
+    use super::super::fake::{client, request, step};
     use super::*;
 
     fn owner(root: &Path, machine: &str) -> Owner {
@@ -347,7 +320,7 @@ mod tests {
         let ann = owner(Path::new("/ann/shop"), "m1");
         let bob = owner(Path::new("/bob/shop"), "m2");
         let (client, requests) = client(whole(&shop(&ann, &[])));
-        let error = ensure(&client, "shop", &bob).await.unwrap_err();
+        let error = ensure(&client, "shop", &bob, &step()).await.unwrap_err();
         assert_eq!(error.code, Code::NamespaceForeign);
         assert_eq!(
             error.message,
@@ -378,7 +351,7 @@ mod tests {
             },
             &[],
         )));
-        ensure(&older, "shop", &own).await.unwrap();
+        ensure(&older, "shop", &own, &step()).await.unwrap();
         let notes =
             json!({ROOT_ANNOTATION: "/p", USER_ANNOTATION: "1000", MACHINE_ANNOTATION: "m1"});
         assert_eq!(
@@ -390,7 +363,7 @@ mod tests {
         );
 
         let (whole, requests) = client(whole(&shop(&own, &[])));
-        ensure(&whole, "shop", &own).await.unwrap();
+        ensure(&whole, "shop", &own, &step()).await.unwrap();
         assert_eq!(
             requests.lock().unwrap().len(),
             1,
@@ -404,7 +377,7 @@ mod tests {
         let asleep = shop(&own, &[(ASLEEP_ANNOTATION, "true")]);
         assert!(!is_in_use(&asleep));
         let (sleeping, requests) = client(whole(&asleep));
-        ensure(&sleeping, "shop", &own).await.unwrap();
+        ensure(&sleeping, "shop", &own, &step()).await.unwrap();
         let waking = json!({"metadata": {"annotations": {WAKING_ANNOTATION: "true"}}});
         assert_eq!(request(&requests, 1), ("PATCH".to_owned(), waking));
 

@@ -121,7 +121,7 @@ async fn patch<K: Workload>(api: &Api<K>, name: &str, patch: Value) -> Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::super::fake::{client, request};
+    use super::super::fake::{client, request, step};
     use super::*;
     use crate::error::Code;
 
@@ -139,7 +139,10 @@ mod tests {
             Code::NamespaceForeign
         );
         assert_eq!(
-            namespace::delete(&client, "shop").await.unwrap_err().code,
+            namespace::delete(&client, "shop", &step())
+                .await
+                .unwrap_err()
+                .code,
             Code::NamespaceForeign
         );
         let methods: Vec<_> = requests

@@ -347,6 +347,7 @@ fn release(node: &ConfigNode, references: &References, problems: &mut Vec<Error>
         timeout: text(node, "timeout")
             .and_then(format::duration)
             .unwrap_or(DEFAULT_READY_TIMEOUT),
+        replace_jobs: text(node, "replaceJobs") == Some("true"),
         origin: Origin::from(&node.place),
     }
 }

@@ -223,6 +223,8 @@ pub struct ReleaseConfig {
     pub generate: BTreeMap<String, Generator>,
     /// How long the release may take to become ready.
     pub timeout: Duration,
+    /// Jobs of the release that Kubernetes cannot change may be replaced.
+    pub replace_jobs: bool,
     pub origin: Origin,
 }
 

@@ -338,7 +338,14 @@ const RELEASE: &[Key] = &[
         Optional("`180s`"),
         Shape::Text(ValueFormat::Duration),
         "3m",
-        "How long the release may take to become ready.",
+        "How long the release may take to become ready. A container that a `startupProbe` gives more time to start has that time.",
+    ),
+    key(
+        "replaceJobs",
+        Optional("`false`"),
+        Shape::Flag,
+        "true",
+        "Kubernetes cannot change the pods of a Job. Where an upgrade is refused for that, devk removes the refused Job, if it is this release's and no hook, and upgrades again: the Job runs again.",
     ),
 ];
 

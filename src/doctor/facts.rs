@@ -14,12 +14,13 @@ use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
 use super::{
-    Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, tools,
+    Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, requirements,
+    tools,
 };
 use crate::compose::{self, Compose};
 use crate::config::Project;
 use crate::environment::Environment;
-use crate::error::{Code, Errors};
+use crate::error::{Code, Error, Errors};
 use crate::paths::Paths;
 
 /// Everything that the checks go by.
@@ -29,6 +30,8 @@ pub struct DoctorFacts {
     /// None: there is no Compose stack.
     pub compose: Looked<Option<Compose>>,
     pub charts: Looked<Vec<RenderedChart>>,
+    /// What the charts ask of the cluster and it does not have.
+    pub requirements: Looked<Vec<Error>>,
     pub ports: Looked<Ports>,
     pub docker: Looked<Docker>,
     pub tools: Tools,
@@ -48,11 +51,12 @@ impl DoctorFacts {
         let project = project.map_err(no_project);
         let engine = crate::docker::connect(environment).await;
         let compose = compose(project.as_ref(), environment);
-        let (docker, tools, cluster, charts) = tokio::join!(
+        let (docker, tools, cluster, charts, requirements) = tokio::join!(
             docker::inspect(&engine, environment),
             tools::inspect(environment),
             cluster::inspect(&engine, project.as_ref(), paths),
             charts::inspect(project.as_ref(), paths, environment),
+            requirements::inspect(&engine, project.as_ref(), paths, environment),
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers = docker
@@ -68,6 +72,7 @@ impl DoctorFacts {
             project,
             compose,
             charts,
+            requirements,
             ports,
             docker,
             tools,

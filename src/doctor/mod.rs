@@ -25,6 +25,7 @@ mod missing;
 pub mod network;
 mod pod_databases;
 pub mod ports;
+mod requirements;
 pub mod tools;
 
 pub use facts::DoctorFacts;
@@ -185,6 +186,7 @@ pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     checks.extend(compose::checks(facts));
     checks.extend(ports::checks(facts));
     checks.extend(charts::checks(facts));
+    checks.extend(requirements::checks(&facts.requirements));
     checks.extend(databases::checks(facts));
     checks.extend(docker::checks(&facts.docker));
     checks.extend(tools::checks(facts));

@@ -37,7 +37,7 @@ use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
-use releases::{orphaned_releases, release_facts};
+use releases::{missing_kinds, orphaned_releases, release_facts};
 
 /// The facts of the plan, and what its execution needs besides.
 #[derive(Debug)]
@@ -178,6 +178,7 @@ impl FirstLook<'_> {
             release_facts(access, project, &releases),
             orphaned_releases(access, project)
         )?;
+        missing_kinds(access, charts.helm, &releases, &release_facts).await?;
         let image_facts = if self.nodes.is_some() {
             image_facts
         } else {

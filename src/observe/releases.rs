@@ -5,7 +5,8 @@ use crate::cluster::Access;
 use crate::config::Project;
 use crate::error::{Errors, Result, on_cluster};
 use crate::plan::{LeftOut, ReleaseFact};
-use crate::release::{drift, installed};
+use crate::release::helm::Helm;
+use crate::release::{drift, installed, requirements};
 
 pub(super) async fn release_facts(
     access: Option<&Access>,
@@ -60,6 +61,28 @@ pub async fn standing(
             .map(|changed| changed.what)
             .collect(),
     ))
+}
+
+/// Objects of the first release that is to be installed whose kinds the cluster does not know. A release after it may
+/// need what this one brings, and is looked at by helm.
+pub(super) async fn missing_kinds(
+    access: Option<&Access>,
+    helm: &Helm,
+    releases: &[PreparedRelease],
+    facts: &[ReleaseFact],
+) -> Result<(), Errors> {
+    let mut missing = releases
+        .iter()
+        .zip(facts)
+        .filter(|(_, fact)| !fact.installed);
+    let (Some(access), Some((release, _))) = (access, missing.next()) else {
+        return Ok(());
+    };
+    let PreparedRelease {
+            prepared, rendered, ..
+        } = release;
+    let errors = requirements::missing_kinds(&access.client, prepared, rendered, helm).await?;
+    Errors::unless_empty(errors, ())
 }
 
 /// Releases that devk.yaml does not name any more. Their volumes may hold data: whether they go is for the user to say.

@@ -1,5 +1,6 @@
 //! Why a pod does not run: a pure function of the pod, its events and its logs.
 
+mod claims;
 mod log;
 
 use std::borrow::Borrow;
@@ -7,10 +8,10 @@ use std::borrow::Borrow;
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateTerminated, ContainerStatus, Event, Pod,
 };
+use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 
-pub(super) use log::logs;
+pub(super) use log::{follow_log, logs};
 
 /// So many log lines are shown.
 const MAX_LOG_LINES: usize = 10;
@@ -34,15 +35,22 @@ pub enum Reason {
     /// A ConfigMap, Secret, command or mount that the container needs is not there.
     Config,
     Volume,
+    /// A claim that has no volume, and why.
+    Claim,
+    /// A claim that has no volume yet.
+    Unbound,
     Network,
     Unschedulable,
     Probe,
     Evicted,
+    /// The workload may not make a pod.
+    NoPod,
 }
 
 /// What is wrong with a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodFailure {
+    /// For [`Reason::NoPod`] the workload.
     pub pod: String,
     pub namespace: String,
     /// None if the whole pod is concerned.
@@ -53,6 +61,8 @@ pub struct PodFailure {
     pub exit_code: Option<i32>,
     pub restarts: i32,
     pub image: String,
+    /// When an event last said so; None if the state of the pod does.
+    pub at: Option<Timestamp>,
 }
 
 /// A failure with what shows it.
@@ -97,15 +107,17 @@ impl PodFailure {
             Reason::InvalidImage => format!("{who} has an invalid image name `{}`", self.image),
             Reason::Config => format!("{who} cannot be created{detail}"),
             Reason::Volume => format!("{who} waits for a volume{detail}"),
+            Reason::Claim => format!("{who} waits for claim {}", self.detail),
             Reason::Network => format!("{who} gets no network{detail}"),
-            Reason::Unschedulable => format!("{who} fits on no node{detail}"),
+            Reason::Unschedulable | Reason::Unbound => format!("{who} fits on no node{detail}"),
             Reason::Probe => format!("{who} runs but is not healthy{detail}"),
             Reason::Evicted => format!("{who} was evicted{detail}"),
+            Reason::NoPod => format!("`{}` gets no pod{detail}", self.pod),
         }
     }
 
     /// True if the container has logs that tell more.
-    fn has_logs(&self) -> bool {
+    pub(super) fn has_logs(&self) -> bool {
         matches!(
             self.reason,
             Reason::Crash | Reason::CrashLoop | Reason::OutOfMemory | Reason::Probe
@@ -123,11 +135,7 @@ fn restarts(count: i32) -> String {
 
 /// What is wrong with a pod, most telling first; None if nothing is.
 pub fn failure<E: Borrow<Event>>(pod: &Pod, events: &[E]) -> Option<PodFailure> {
-    let events: Vec<&Event> = events
-        .iter()
-        .map(Borrow::borrow)
-        .filter(|event| concerns(event, pod))
-        .collect();
+    let events: Vec<&Event> = events.iter().map(Borrow::borrow).collect();
     let status = pod.status.as_ref()?;
     let init = status.init_container_statuses.iter().flatten();
     let mut containers = init.chain(status.container_statuses.iter().flatten());
@@ -180,27 +188,6 @@ pub(super) fn warnings<'a>(events: impl IntoIterator<Item = &'a Event>) -> Vec<S
         lines.push((reason.clone(), format!("event {reason}: {message}")));
     }
     lines.into_iter().map(|(_, line)| line).collect()
-}
-
-/// Reports on every failing pod of a namespace: extra evidence for a failure that helm reports
-/// without a reason, such as a hook's. Empty if the API server does not answer.
-pub async fn reports(client: &kube::Client, namespace: &str) -> Vec<Report> {
-    let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let all = ListParams::default();
-    let (Ok(pods), Ok(events)) = (pods.list(&all).await, events.list(&all).await) else {
-        return Vec::new();
-    };
-    let mut reports = Vec::new();
-    for failure in pods
-        .items
-        .iter()
-        .filter_map(|pod| failure(pod, &events.items))
-    {
-        let logs = logs(client, &failure).await;
-        reports.push(explain(&failure, &events.items, &logs));
-    }
-    reports
 }
 
 fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<PodFailure> {
@@ -284,7 +271,8 @@ fn end_reason(end: &ContainerStateTerminated, other: Reason) -> Reason {
     }
 }
 
-fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
+/// `all` are the events of the namespace.
+fn pod_failure(pod: &Pod, all: &[&Event]) -> Option<PodFailure> {
     let status = pod.status.as_ref()?;
     let condition = |kind: &str| status.conditions.iter().flatten().find(|c| c.type_ == kind);
     if status.reason.as_deref() == Some("Evicted") {
@@ -297,18 +285,21 @@ fn pod_failure(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
     if let Some(scheduled) =
         condition("PodScheduled").filter(|c| c.reason.as_deref() == Some("Unschedulable"))
     {
-        return Some(whole_pod(
-            pod,
-            Reason::Unschedulable,
-            scheduled.message.as_deref().unwrap_or_default(),
-        ));
+        let message = scheduled.message.as_deref().unwrap_or_default();
+        let unbound = claims::unbound(pod, all, message);
+        return unbound.or_else(|| Some(whole_pod(pod, Reason::Unschedulable, message)));
     }
+    let has_node = condition("PodScheduled").is_some_and(|c| c.status == "True");
+    if let Some(failure) = claims::failed(pod, all).filter(|_| !has_node) {
+        return Some(failure);
+    }
+    let events: Vec<_> = all.iter().filter(|event| concerns(event, pod)).collect();
     let is_ready = condition("Ready").is_some_and(|c| c.status == "True");
     if is_ready || status.phase.as_deref() == Some("Succeeded") {
         return None;
     }
     let newest = |reasons: &[&str]| {
-        let matching = events.iter().filter(|e| {
+        let matching = events.iter().copied().filter(|e| {
             e.reason
                 .as_deref()
                 .is_some_and(|reason| reasons.contains(&reason))
@@ -347,6 +338,7 @@ fn whole_pod(pod: &Pod, reason: Reason, detail: &str) -> PodFailure {
         exit_code: None,
         restarts: 0,
         image: String::new(),
+        at: None,
     }
 }
 
@@ -362,7 +354,7 @@ fn event_count(event: &Event) -> i32 {
     event.count.unwrap_or(0).max(series.unwrap_or(0))
 }
 
-pub(super) fn last_seen(event: &Event) -> Option<k8s_openapi::jiff::Timestamp> {
+pub(super) fn last_seen(event: &Event) -> Option<Timestamp> {
     let series = event
         .series
         .as_ref()

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::manifest::Rendered;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::process::Cmd;
@@ -88,6 +89,13 @@ impl Helm {
 
     pub(super) fn cmd(&self, verb: &str) -> Cmd {
         Cmd::new(&self.program).inherit(&self.environment).arg(verb)
+    }
+
+    /// The CustomResourceDefinitions in the `crds` folders of a chart and its dependencies, which helm installs before
+    /// all else on the first install.
+    pub(super) async fn crds(&self, chart: &Path) -> Result<Rendered> {
+        let output = self.cmd("show").arg("crds").arg(chart).run().await?;
+        Rendered::parse(&output.stdout)
     }
 
     /// Fetches what a chart declares; Chart.lock decides the versions if there is one.

@@ -4,14 +4,21 @@
 //! the fields back (`--force-conflicts`). Release labels need 3.13: with an older helm every `up`
 //! upgrades again, which is slower but correct.
 
+mod explain;
+mod hooks;
+mod jobs;
+mod refusal;
+
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::crash;
+use super::crash::Report;
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
+use super::manifest::Rendered;
 use super::post_renderer;
 use super::prepare::Prepared;
 use super::stray_helm;
@@ -20,10 +27,11 @@ use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
 use crate::shell::quote;
 use crate::ui::event::Step;
+use hooks::HookWatch;
+use refusal::Refusal;
 
 /// helm's words for a release that is being worked on, in v3 and v4 alike.
 const BUSY: &str = "another operation (install/upgrade/rollback) is in progress";
-
 /// Where to install: the cluster that devk pinned.
 #[derive(Clone, Copy)]
 pub struct InstallTarget<'a> {
@@ -53,24 +61,55 @@ struct Intent {
 impl Helm {
     /// `helm upgrade --install` without waiting for workloads; hooks are waited for. The namespace
     /// must exist. Returns the revision. A revision that an earlier devk left pending, killed
-    /// half-way, is cleaned up first; nobody else's is.
+    /// half-way, is cleaned up first; nobody else's is. A Job that Kubernetes cannot change is replaced where devk.yaml
+    /// allows it, each once.
     ///
     /// # Errors
-    /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ReleaseApply`] with
+    /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ChartKind`] and [`Code::ReleaseApply`] with
     /// helm's output, [`Code::ClusterUnreachable`].
     pub async fn apply(
         &self,
         prepared: &Prepared,
+        rendered: &Rendered,
         target: &InstallTarget<'_>,
         step: &Step,
     ) -> Result<u32> {
         let version = self.version().await?;
         post_renderer::check(prepared, version)?;
-        let before = self.settled(prepared, target, step).await?;
-        let revision = before.map_or(0, |found| found.revision) + 1;
         if version < Version::LABELS {
             step.progress("helm before 3.13 cannot label releases: every `devk up` will upgrade");
         }
+        let mut replaced = BTreeSet::new();
+        loop {
+            let (error, reports) = match self.attempt(prepared, target, version, step).await? {
+                Ok(revision) => return Ok(revision),
+                Err(failure) => failure,
+            };
+            let refusals = refusal::refusals(&error);
+            let is_new = refusals
+                .iter()
+                .all(|refusal| replaced.insert(refusal.name.clone()));
+            if !(prepared.replace_jobs
+                && is_new
+                && replace(&refusals, prepared, rendered, target, step).await?)
+            {
+                let explained =
+                    explain::explain(error, &reports, prepared, rendered, target.client);
+                return Err(explained.await);
+            }
+        }
+    }
+
+    /// One run of helm: the revision, or helm's error and what was seen of failing hooks.
+    async fn attempt(
+        &self,
+        prepared: &Prepared,
+        target: &InstallTarget<'_>,
+        version: Version,
+        step: &Step,
+    ) -> Result<Result<u32, (Error, Vec<Report>)>> {
+        let before = self.settled(prepared, target, step).await?;
+        let revision = before.map_or(0, |found| found.revision) + 1;
         let intent = intent_file(target.state, &prepared.name);
         write_intent(
             &intent,
@@ -79,18 +118,17 @@ impl Helm {
                 inputs: prepared.inputs.clone(),
             },
         )?;
-        let result = self
-            .upgrade(prepared, target, revision, version)?
-            .run()
-            .await;
+        let upgrade = self.upgrade(prepared, target, revision, version)?;
+        let (result, reports) =
+            HookWatch::during(target.client, &prepared.namespace, step, upgrade.run()).await;
         // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
         if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
             remove(&intent)?;
         }
-        match result {
+        Ok(match result {
             Ok(_) => Ok(revision),
-            Err(error) => Err(self.explain(error, prepared, target).await),
-        }
+            Err(error) => Err((error, reports)),
+        })
     }
 
     /// Removes a release and all its objects; one that is not there is fine. What a killed devk left running
@@ -190,47 +228,27 @@ impl Helm {
         forget(target.client, &prepared.namespace, pending).await?;
         find().await
     }
-
-    async fn explain(
-        &self,
-        error: Error,
-        prepared: &Prepared,
-        target: &InstallTarget<'_>,
-    ) -> Error {
-        let evidence = error
-            .evidence
-            .iter()
-            .map(|line| without_value(line))
-            .collect();
-        let error = Error { evidence, ..error };
-        if error.code != Code::CommandFailed {
-            return error;
-        }
-        if says(&error, BUSY) {
-            return Error {
-                evidence: error.evidence,
-                ..busy(prepared, "an operation that began just now")
-            };
-        }
-        let hook = says(&error, "hook");
-        let error = apply_error(error, prepared);
-        if !hook {
-            return error;
-        }
-        crash::reports(target.client, &prepared.namespace)
-            .await
-            .iter()
-            .fold(error, |e, report| e.evidence(report.text()))
-    }
 }
 
-/// The API server quotes a value of the wrong type, and in a Secret that is the secret: `expected string, got
-/// &value.valueUnstructured{Value:…}` (structured-merge-diff).
-fn without_value(line: &str) -> String {
-    match line.split_once("&value.valueUnstructured{") {
-        Some((before, _)) => format!("{before}a value of another type"),
-        None => line.to_owned(),
+/// Whether each of these refusals was of a Job that is gone now, so that it can be made anew.
+async fn replace(
+    refusals: &[Refusal],
+    prepared: &Prepared,
+    rendered: &Rendered,
+    target: &InstallTarget<'_>,
+    step: &Step,
+) -> Result<bool> {
+    // Nothing is removed if the upgrade would fail all the same.
+    let are_jobs = refusals.iter().all(|refusal| refusal.is_job(rendered));
+    if refusals.is_empty() || !are_jobs {
+        return Ok(false);
     }
+    for refusal in refusals {
+        if !jobs::replace(refusal, target.client, prepared, rendered, step).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn apply_error(error: Error, prepared: &Prepared) -> Error {
@@ -243,16 +261,6 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     let message = format!("release `{}` cannot be installed: {cause}", prepared.name);
     let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
         (Code::ClusterUnreachable, "devk doctor".to_owned())
-    } else if says(&error, "field is immutable") || says(&error, "updates to statefulset spec") {
-        let object = refused_object(&error).unwrap_or_else(|| "KIND NAME".to_owned());
-        let namespace = &prepared.namespace;
-        let delete = on_cluster(format!(
-            "kubectl delete --cascade=orphan {object} --namespace {namespace}"
-        ));
-        (
-            Code::ReleaseApply,
-            format!("Kubernetes cannot change that field in place: {delete}; then `devk up`"),
-        )
     } else if let Some(owner) = other_owner(&error) {
         let uninstall = on_cluster(format!(
             "helm uninstall {} --namespace {}",
@@ -288,21 +296,6 @@ fn other_owner(error: &Error) -> Option<&str> {
         .find_map(|line| line.split_once("meta.helm.sh/release-name"))?
         .1;
     after.split_once("current value is \"")?.1.split('"').next()
-}
-
-/// `StatefulSet.apps db`, from the API server's words: `StatefulSet.apps "db" is invalid: …`.
-fn refused_object(error: &Error) -> Option<String> {
-    let before = error
-        .evidence
-        .iter()
-        .find_map(|line| line.split_once("\" is invalid: "))?
-        .0;
-    let (before, name) = before.rsplit_once(" \"")?;
-    Some(format!(
-        "{} {}",
-        quote(before.rsplit(' ').next()?),
-        quote(name)
-    ))
 }
 
 fn busy(prepared: &Prepared, status: &str) -> Error {
@@ -356,16 +349,6 @@ fn remove(file: &Path) -> Result<()> {
 mod tests {
     use super::super::prepare::fixture;
     use super::*;
-
-    #[test]
-    fn a_value_that_the_api_server_quotes_is_left_out() {
-        let line = r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
-        assert_eq!(
-            without_value(line),
-            "Error: .stringData.set: expected string, got a value of another type"
-        );
-        assert_eq!(without_value("Error: timed out"), "Error: timed out");
-    }
 
     async fn command(version: Version) -> String {
         let dir = Path::new("/p");
@@ -433,22 +416,6 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_cannot_change_gets_its_own_hint() {
-        let failed = Error::new(Code::CommandFailed, "`helm` failed")
-            .evidence("$ helm upgrade")
-            .evidence("Error: UPGRADE FAILED: Service \"x\" is invalid: spec.clusterIP: field is immutable");
-        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
-        assert_eq!(error.code, Code::ReleaseApply);
-        assert!(error.message.contains("UPGRADE FAILED"));
-        assert!(
-            error
-                .hint
-                .unwrap()
-                .contains("kubectl delete --cascade=orphan Service x --namespace shop")
-        );
-    }
-
-    #[test]
     fn every_hint_of_a_command_leads_to_the_cluster_that_devk_pinned() {
         let prepared = fixture::prepared(Path::new("/p"));
         let failed = |said: &str| {
@@ -459,7 +426,6 @@ mod tests {
         };
         let errors = [
             failed("Error: timed out"),
-            failed("Error: Service \"x\" is invalid: spec.clusterIP: field is immutable"),
             failed("meta.helm.sh/release-name\" must equal \"new\": current value is \"old\""),
             busy(&prepared, "pending-upgrade"),
         ];

@@ -24,12 +24,15 @@ pub mod post_renderer;
 pub mod prepare;
 pub mod readiness;
 pub mod render;
+pub mod requirements;
 pub mod rewrite;
 pub mod secrets;
 mod stray_helm;
 pub mod template;
 pub mod values;
+mod whole_numbers;
 mod workload;
+mod written;
 mod yaml;
 
 pub use effective::effective_values;

@@ -2,6 +2,7 @@
 //! and the hash of all inputs.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use super::manifest::Rendered;
 use super::rewrite::Rewrite;
 use super::secrets::Secrets;
 use super::values::{self, ImageBlock, MappedImage, Resolve, ResolvedFile};
+use super::whole_numbers;
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::paths::{Paths, write_atomic};
@@ -34,6 +36,8 @@ pub struct Prepared {
     pub values: Vec<PathBuf>,
     /// The user's file behind each of `values`; devk.yaml for the last.
     pub values_sources: Vec<PathBuf>,
+    /// `path=number`, for `--set`: whole numbers that helm would not keep out of a file.
+    pub set: Vec<String>,
     /// The images whose references stand in the values.
     pub images: Vec<MappedImage>,
     /// Where the values keep images.
@@ -50,6 +54,8 @@ pub struct Prepared {
     pub inputs: String,
     /// How long hooks, and then readiness, may take.
     pub timeout: Duration,
+    /// Jobs of the release that Kubernetes cannot change may be replaced.
+    pub replace_jobs: bool,
     pub origin: Origin,
 }
 
@@ -121,7 +127,8 @@ pub async fn prepare(
     let blocks = values::image_blocks(&over(&known, [set.clone()]));
     let generated = generate(release, secrets)?;
     let own = values::devk_values(set, &known, images, &generated, decided);
-    let hash = values_hash(project, release, &chart, &files, &own);
+    let set = whole_numbers::arguments(&own);
+    let hash = values_hash(project, release, &chart, &files, &own, &set);
     let dir = values_dir(&paths.project(&project.id), &release.name).join(&hash);
     let (values, values_sources) = write_values(release, &dir, &files, &own)?;
     Ok(Prepared {
@@ -135,10 +142,12 @@ pub async fn prepare(
         rewrite_file: PathBuf::new(),
         rewritten_hooks: Vec::new(),
         timeout: release.timeout,
+        replace_jobs: release.replace_jobs,
         origin: release.origin.clone(),
         chart,
         values,
         values_sources,
+        set,
     })
 }
 
@@ -177,11 +186,17 @@ impl Prepared {
         })
     }
 
-    /// `-f FILE` for each values file.
-    pub(super) fn values_args(&self) -> impl Iterator<Item = &std::ffi::OsStr> {
-        self.values
+    /// `-f FILE` for each values file, and `--set` for what no file can say.
+    pub(super) fn values_args(&self) -> impl Iterator<Item = &OsStr> {
+        let files = self
+            .values
             .iter()
-            .flat_map(|file| [std::ffi::OsStr::new("-f"), file.as_os_str()])
+            .flat_map(|file| [OsStr::new("-f"), file.as_os_str()]);
+        let numbers = self
+            .set
+            .iter()
+            .flat_map(|number| [OsStr::new("--set"), OsStr::new(number)]);
+        files.chain(numbers)
     }
 }
 
@@ -207,15 +222,17 @@ fn values_hash(
     chart: &Chart,
     files: &[ResolvedFile],
     own: &Value,
+    set: &[String],
 ) -> String {
     let head = PartsHasher::default()
         .part(&release.name)
         .part(&project.id)
         .part(&chart.hash)
         .part(own.to_string());
-    files
-        .iter()
-        .fold(head, |hasher, file| hasher.part(&file.text))
+    let texts = files.iter().map(|file| &file.text);
+    texts
+        .chain(set)
+        .fold(head, |hasher, text| hasher.part(text))
         .hex()
 }
 
@@ -269,6 +286,7 @@ pub(super) mod fixture {
             images: BTreeMap::new(),
             generate: BTreeMap::new(),
             timeout: Duration::from_secs(60),
+            replace_jobs: false,
             origin: Origin {
                 file: "/devk.yaml".into(),
                 line: 7,
@@ -304,6 +322,7 @@ pub(super) mod fixture {
             chart: Chart::fixture("shop", &root.join("chart")),
             values: Vec::new(),
             values_sources: Vec::new(),
+            set: Vec::new(),
             images: Vec::new(),
             blocks: Vec::new(),
             values_hash: "0".repeat(40),
@@ -312,6 +331,7 @@ pub(super) mod fixture {
             rewritten_hooks: Vec::new(),
             inputs: "0".repeat(40),
             timeout: Duration::from_secs(60),
+            replace_jobs: false,
             origin,
         }
     }

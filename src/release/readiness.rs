@@ -3,31 +3,35 @@
 //! Watches instead of `helm --wait`: every failing pod is explained as it fails, a crash that
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
 
+mod hint;
+pub(super) mod refused_pods;
 mod snapshot;
+mod startup;
 mod stuck;
+mod verdict;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::SelectAll;
-use kube::Client;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Api, ListParams};
+use kube::{Client, ResourceExt};
 use tokio::time::Instant;
 
 use super::crash::{self, PodFailure, Reason, Report};
 use super::manifest::Workload;
-use super::workload::WorkloadState;
-use crate::error::{Code, Error, Result, on_cluster};
+use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
+use hint::InitWait;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
+pub(super) use snapshot::{Streams, watch};
+use verdict::Conditions;
 
-/// A missing Secret may be created by another part of the release a moment later.
-const CONFIG_TIMEOUT: Duration = Duration::from_secs(10);
 /// This many restarts are a crash loop, once everything that the program could wait for is ready.
 const CRASH_LOOP_RESTARTS: i32 = 3;
-/// The registry that does not exist: an image of it is on the node or nowhere.
-const OURS: &str = "devk.local/";
-
 /// Waits until all workloads are ready. Progress goes to `step`: the counts, and each failure once
 /// with its last log lines. helm has applied them: a Job that is gone because its time to live is over has ended.
 ///
@@ -59,13 +63,14 @@ pub async fn wait_ready(
     let mut wait = Wait {
         client,
         step,
-        since: HashMap::new(),
+        conditions: Conditions::new(),
         told: HashSet::new(),
         progress: String::new(),
         proving: HashMap::new(),
         replaced: HashSet::new(),
         away: None,
     };
+    let began = Instant::now();
     let deadline = tokio::time::sleep(timeout);
     tokio::pin!(deadline);
     let mut tick = tokio::time::interval(Duration::from_secs(1));
@@ -73,7 +78,10 @@ pub async fn wait_ready(
         tokio::select! {
             Some(event) = streams.next() => wait.heard(event),
             _ = tick.tick() => {}
-            () = &mut deadline => return wait.timed_out(timeout, workloads, &watched).await,
+            () = &mut deadline => match wait.more_time(workloads, &watched) {
+                Some(more) => deadline.as_mut().reset(Instant::now() + more),
+                None => return wait.timed_out(began.elapsed(), workloads, &watched).await,
+            },
         }
         if watched.iter().all(Watched::is_synced) && wait.poll(workloads, &watched).await? {
             return Ok(());
@@ -81,15 +89,11 @@ pub async fn wait_ready(
     }
 }
 
-/// A condition that has to last: which workload, which container, why (None: it is missing).
-type Lasting = (String, Option<(Option<String>, Reason)>);
-
 /// What the wait has seen and reported so far.
 struct Wait<'a> {
     client: &'a Client,
     step: &'a Step,
-    /// Since when a condition lasts.
-    since: HashMap<Lasting, Instant>,
+    conditions: Conditions,
     /// Failures that were explained: workload, container, reason, exit code.
     told: HashSet<(String, Option<String>, Reason, Option<i32>)>,
     progress: String,
@@ -124,10 +128,10 @@ impl Wait<'_> {
             return Ok(self.all_proven(&assessments, Instant::now()));
         }
         self.tell_progress(&assessments);
+        self.conditions.remember(&assessments, Instant::now());
         self.tell_failures(&assessments, &snapshots).await;
         self.replace_stuck(&assessments).await;
-        self.remember(&assessments, Instant::now());
-        if hopeless(&assessments, &self.since, Instant::now()) {
+        if self.conditions.are_hopeless(&assessments, Instant::now()) {
             return Err(self
                 .not_ready(&assessments, &snapshots, String::new())
                 .await);
@@ -187,7 +191,11 @@ impl Wait<'_> {
         snapshots: &[NamespaceSnapshot],
     ) {
         for assessment in assessments {
+            let name = assessment.workload.name.as_str();
             for failure in &assessment.failures {
+                if !self.conditions.is_trouble(name, failure, Instant::now()) {
+                    continue;
+                }
                 // The loop that follows a crash is the same crash.
                 let reason = if failure.reason == Reason::CrashLoop {
                     Reason::Crash
@@ -225,19 +233,30 @@ impl Wait<'_> {
         }
     }
 
-    /// Keeps the first moment of every condition that still holds.
-    fn remember(&mut self, assessments: &[Assessment<'_>], now: Instant) {
-        let lasting: HashSet<Lasting> = assessments.iter().flat_map(lasting).collect();
-        self.since.retain(|key, _| lasting.contains(key));
-        for key in lasting {
-            self.since.entry(key).or_insert(now);
-        }
-    }
-
     async fn report(&self, failure: &PodFailure, snapshots: &[NamespaceSnapshot]) -> Report {
         let logs = crash::logs(self.client, failure).await;
         let snapshot = snapshots.iter().find(|s| s.namespace == failure.namespace);
         crash::explain(failure, snapshot.map_or(&[][..], |s| &s.events), &logs)
+    }
+
+    /// The time that a startup probe still allows, when the release's is over.
+    fn more_time(&self, workloads: &[Workload], watched: &[Watched]) -> Option<Duration> {
+        let snapshots: Vec<_> = watched.iter().map(Watched::snapshot).collect();
+        let assessments = assess(workloads, &snapshots);
+        let left = |assessment: &Assessment<'_>| {
+            let pods = assessment.pods.iter();
+            pods.filter_map(|pod| startup::time_left(pod, Timestamp::now()))
+                .max()
+        };
+        let starting = assessments.iter().filter_map(|a| Some((left(a)?, a)));
+        let (more, slowest) = starting.max_by_key(|(left, _)| *left)?;
+        let name = &slowest.workload.name;
+        self.step.progress(format!(
+            "the release's timeout is over, and the startupProbe of `{name}` allows {} s more: waiting for that",
+            more.as_secs()
+        ));
+        // The kubelet acts on the last probe a moment after it.
+        Some(more + Duration::from_secs(1))
     }
 
     async fn timed_out(
@@ -275,51 +294,65 @@ impl Wait<'_> {
         when: String,
     ) -> Error {
         let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
-        // A failure explains more than a workload that is only slow.
+        let known = self.known_names(&waiting).await;
+        let init = |a: &Assessment<'_>| InitWait::of(&a.pods, &known);
+        // A failure explains more than a workload that is only slow, and that more than one that waits for another.
         let first = waiting
             .iter()
             .find(|a| a.cause().is_some())
+            .or(waiting.iter().find(|a| init(a).is_none()))
             .or(waiting.first());
         let names = waiting
             .iter()
             .map(|a| a.short())
             .collect::<Vec<_>>()
             .join(", ");
-        let cause = first
-            .and_then(|a| a.cause())
+        let cause = |a: &Assessment<'_>| a.cause().or_else(|| Some(init(a)?.text()));
+        let first_cause = first
+            .and_then(|a| cause(a))
             .map(|cause| format!(": {cause}"))
             .unwrap_or_default();
         let mut error = Error::new(
             Code::ReleaseNotReady,
-            format!("not ready{when}: {names}{cause}"),
+            format!("not ready{when}: {names}{first_cause}"),
         );
         for assessment in &waiting {
-            error = error.evidence(self.evidence(assessment, snapshots).await);
+            let cause = cause(assessment);
+            error = error.evidence(self.evidence(assessment, cause, snapshots).await);
         }
+        let workloads: Vec<_> = assessments.iter().map(|a| a.workload.clone()).collect();
         match first {
-            Some(Assessment {
-                stuck: Some(pod),
-                workload,
-                ..
-            }) => error.hint(on_cluster(format!(
-                "kubectl delete pod {} --namespace {}",
-                pod.name, workload.namespace
-            ))),
-            Some(Assessment {
-                state: WorkloadState::Missing,
-                ..
-            }) => error.hint("devk up"),
-            Some(first) => error.hint(format!("devk logs {}", first.workload.name)),
+            Some(first) => error.hint(hint::hint(first, init(first).as_ref(), &workloads)),
             None => error,
         }
+    }
+
+    /// The names of workloads and Services, one of which an init container may wait for.
+    async fn known_names(&self, waiting: &[&Assessment<'_>]) -> Vec<String> {
+        let mut names = vec![];
+        let namespaces: BTreeSet<_> = waiting.iter().map(|a| &a.workload.namespace).collect();
+        for namespace in namespaces {
+            let services: Api<Service> = Api::namespaced(self.client.clone(), namespace);
+            // Without them less is said.
+            let found = services.list_metadata(&ListParams::default()).await;
+            names.extend(
+                found
+                    .iter()
+                    .flat_map(|list| &list.items)
+                    .map(ResourceExt::name_any),
+            );
+        }
+        names.extend(waiting.iter().map(|a| a.workload.name.clone()));
+        names
     }
 
     async fn evidence(
         &self,
         assessment: &Assessment<'_>,
+        cause: Option<String>,
         snapshots: &[NamespaceSnapshot],
     ) -> String {
-        let mut lines: Vec<String> = assessment.cause().into_iter().collect();
+        let mut lines: Vec<String> = cause.into_iter().collect();
         if let Some(failure) = assessment.failures.first() {
             lines.extend(self.report(failure, snapshots).await.lines);
         } else if let Some(snapshot) = snapshots
@@ -342,68 +375,15 @@ fn assess<'a>(workloads: &'a [Workload], snapshots: &[NamespaceSnapshot]) -> Vec
     workloads.iter().filter_map(of).collect()
 }
 
-fn lasting(assessment: &Assessment<'_>) -> Vec<Lasting> {
-    let name = &assessment.workload.name;
-    let failures = assessment
-        .failures
-        .iter()
-        .map(|f| (name.clone(), Some((f.container.clone(), f.reason))));
-    failures
-        .chain(is_gone(assessment).then(|| (name.clone(), None)))
-        .collect()
-}
-
-/// There is no such object, or no event that says how it ended. An expired Job's last event may be of an earlier run,
-/// and that of the last run be on its way.
-fn is_gone(assessment: &Assessment<'_>) -> bool {
-    match assessment.state {
-        WorkloadState::Missing => true,
-        WorkloadState::Failed(_) => assessment.workload.expires,
-        WorkloadState::Ready | WorkloadState::Waiting { .. } => false,
-    }
-}
-
-/// True if waiting is of no use. A crash loop counts only when everything that is not ready loops:
-/// a program may crash until its database is there.
-fn hopeless(
-    assessments: &[Assessment<'_>],
-    since: &HashMap<Lasting, Instant>,
-    now: Instant,
-) -> bool {
-    let lasts = |key: &Lasting| {
-        since
-            .get(key)
-            .is_some_and(|start| now.duration_since(*start) >= CONFIG_TIMEOUT)
-    };
-    let certain = |a: &Assessment<'_>| match &a.state {
-        WorkloadState::Ready => false,
-        WorkloadState::Failed(_) if !is_gone(a) => true,
-        WorkloadState::Failed(_) | WorkloadState::Missing => {
-            lasts(&(a.workload.name.clone(), None))
-        }
-        WorkloadState::Waiting { .. } => a.failures.iter().any(|f| match f.reason {
-            Reason::InvalidImage => true,
-            Reason::ImagePull => f.image.starts_with(OURS),
-            Reason::Config => lasts(&(
-                a.workload.name.clone(),
-                Some((f.container.clone(), f.reason)),
-            )),
-            _ => false,
-        }),
-    };
-    let mut waiting = assessments.iter().filter(|a| !a.is_ready()).peekable();
-    assessments.iter().any(certain) || (waiting.peek().is_some() && waiting.all(Assessment::loops))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
     use crate::release::manifest::WorkloadKind;
+    use crate::release::workload::WorkloadState;
     use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
     use k8s_openapi::api::core::v1::{Event, Pod};
-    use kube::ResourceExt;
     use serde::de::DeserializeOwned;
     use std::sync::Arc;
 
@@ -453,13 +433,10 @@ mod tests {
         lasted: Duration,
     ) -> bool {
         let assessments = assess(workloads, snapshots);
+        let mut conditions = Conditions::new();
         let now = Instant::now();
-        let since = assessments
-            .iter()
-            .flat_map(lasting)
-            .map(|key| (key, now))
-            .collect();
-        hopeless(&assessments, &since, now + lasted)
+        conditions.remember(&assessments, now);
+        conditions.are_hopeless(&assessments, now + lasted)
     }
 
     #[tokio::test]
@@ -631,5 +608,72 @@ mod tests {
             ..workload("db")
         };
         assert_eq!(snapshot.assess(&workload).stuck.unwrap().name, "db-1");
+    }
+
+    /// A Deployment whose ReplicaSet may not make a pod.
+    fn refused(name: &str, why: &str) -> Arc<Deployment> {
+        let condition = json!({"type": "ReplicaFailure", "status": "True", "message": why});
+        object(json!({
+            "metadata": {"name": name, "generation": 1},
+            "spec": {"replicas": 1, "selector": {"matchLabels": {"app": name}}, "template": {}},
+            "status": {"observedGeneration": 1, "conditions": [condition]},
+        }))
+    }
+
+    #[tokio::test]
+    async fn a_pod_that_lacks_an_account_is_hopeless_and_one_that_lacks_quota_only_if_nothing_else_is_pending()
+     {
+        let both = [workload("api"), workload("db")];
+        let with = |why| snapshot(vec![refused("api", why), deployment("db", 0)], vec![]);
+        let [soon, later] = [9, 11].map(Duration::from_secs);
+        let account = with("pods \"api-\" is forbidden: serviceaccount \"deployer\" not found");
+        assert!(!is_hopeless(&both, &account, soon));
+        assert!(is_hopeless(&both, &account, later));
+        let quota = with("pods \"api-\" is forbidden: exceeded quota: small");
+        assert!(
+            !is_hopeless(&both, &quota, later),
+            "`db` may give some back"
+        );
+        assert!(is_hopeless(&both[..1], &quota, later));
+        let assessments = assess(&both, &account);
+        assert_eq!(
+            assessments[0].cause().unwrap(),
+            "`api` gets no pod: pods \"api-\" is forbidden: serviceaccount \"deployer\" not found"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_controller_said_long_ago_may_be_over() {
+        let said = |time: String| {
+            let event: Arc<Event> = object(json!({"metadata": {}, "reason": "FailedCreate",
+                "involvedObject": {"kind": "ReplicaSet", "name": "api-5d"}, "lastTimestamp": time}));
+            let why = "serviceaccount \"deployer\" not found";
+            let mut all = snapshot(vec![refused("api", why)], vec![]);
+            all[0].events = vec![event];
+            is_hopeless(&[workload("api")], &all, Duration::from_secs(60))
+        };
+        assert!(!said("2026-01-01T00:00:00Z".to_owned()));
+        assert!(said(Timestamp::now().to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_claim_that_is_being_made_is_trouble_only_if_it_lasts() {
+        let condition = json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "pod has unbound immediate PersistentVolumeClaims"});
+        let pod = object(
+            json!({"metadata": {"name": "db-1", "labels": {"app": "db"}},
+            "status": {"phase": "Pending", "conditions": [condition]}}),
+        );
+        let workloads = [workload("db")];
+        let snapshots = snapshot(vec![deployment("db", 0)], vec![pod]);
+        let assessments = assess(&workloads, &snapshots);
+        let failure = &assessments[0].failures[0];
+        let mut conditions = Conditions::new();
+        let now = Instant::now();
+        conditions.remember(&assessments, now);
+        let is_trouble =
+            |seconds| conditions.is_trouble("db", failure, now + Duration::from_secs(seconds));
+        assert!(!is_trouble(9));
+        assert!(is_trouble(11));
     }
 }

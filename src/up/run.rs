@@ -205,7 +205,7 @@ impl<'a> Run<'a> {
             Action::BridgeDatabase => bridge::database(self.bridge()?, step)
                 .await
                 .map(Done::Worked),
-            Action::BridgeService => self.expose_backend().await,
+            Action::BridgeService => self.expose_backend(step).await,
             Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
         }

@@ -5,6 +5,7 @@ use devk::docker::PublishedPort;
 use devk::doctor::DoctorFacts;
 use devk::doctor::cluster::PinFacts;
 use devk::doctor::network::{Route, Subnet};
+use devk::error::{Code, Error};
 use devk::owner::Owner;
 use devk::ports::{Forward, Leases, Lessee};
 
@@ -162,6 +163,12 @@ pub(crate) const PLANTS: &[Plant] = &[
                 .push(|facts, _| facts.tools.kubectl = Ok("Client Version: v1.31.0".into()));
         },
     ),
+    plant("charts.requirements", "wants StorageClass `gp3`", |world| {
+        world.changes.push(|facts, _| {
+            let text = "claim `data-db-0` of StatefulSet `db` wants StorageClass `gp3`";
+            facts.requirements = Ok(vec![Error::new(Code::ReleaseNotReady, text)]);
+        });
+    }),
     plant("cluster.pin", "devk has not pinned it", |world| {
         world
             .changes

@@ -132,6 +132,7 @@ impl World {
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
         let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),
+            requirements: Ok(vec![]),
             ports: Ok(ports),
             docker: Ok(docker()),
             tools: tools(),

@@ -13,6 +13,7 @@ mod data;
 mod doctor;
 mod environment;
 mod existing;
+mod explanations;
 mod faults;
 mod forwards;
 mod generated;

@@ -141,7 +141,12 @@ impl Bench {
         };
         Helm::find(&Environment::of_process())
             .unwrap()
-            .apply(&self.prepare().await, &target, &self.step)
+            .apply(
+                &self.prepare().await,
+                &self.render().await.unwrap(),
+                &target,
+                &self.step,
+            )
             .await
     }
 
@@ -233,6 +238,7 @@ fn project(root: &Path, name: &str) -> Project {
         images: Default::default(),
         generate: [("password".to_owned(), Generator::Hex(32))].into(),
         timeout: Duration::from_secs(60),
+        replace_jobs: false,
         origin,
     };
     Project {

@@ -39,6 +39,30 @@ pub(in crate::release) async fn logs(client: &kube::Client, failure: &PodFailure
     String::new()
 }
 
+/// Hands every line that a container prints from its start to `keep`, until the run has ended or the API server gives
+/// no more of it.
+pub(in crate::release) async fn follow_log(
+    pods: &Api<Pod>,
+    pod: &str,
+    container: &str,
+    mut keep: impl FnMut(String),
+) {
+    let params = LogParams {
+        container: Some(container.to_owned()),
+        follow: true,
+        ..LogParams::default()
+    };
+    let Ok(stream) = pods.log_stream(pod, &params).await else {
+        return;
+    };
+    let mut lines = LogLines::new(stream);
+    while let Ok(Some(line)) = lines.next().await {
+        if !line.continues {
+            keep(line.text);
+        }
+    }
+}
+
 /// A log as far as it can be read; of an overlong line the beginning.
 async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
     let mut lines = LogLines::new(pods.log_stream(pod, params).await.ok()?);

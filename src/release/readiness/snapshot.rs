@@ -17,6 +17,7 @@ use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
 use super::CRASH_LOOP_RESTARTS;
+use super::refused_pods;
 use super::stuck::StuckPod;
 use crate::release::crash::{self, PodFailure, Reason};
 use crate::release::manifest::{Workload, WorkloadKind};
@@ -33,9 +34,9 @@ pub(super) struct Watched {
     pub(super) events: Store<Event>,
 }
 
-pub(super) type Heard = Result<(), watcher::Error>;
+pub(in crate::release) type Heard = Result<(), watcher::Error>;
 
-pub(super) type Streams = SelectAll<BoxStream<'static, Heard>>;
+pub(in crate::release) type Streams = SelectAll<BoxStream<'static, Heard>>;
 
 impl Watched {
     pub(super) fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
@@ -78,7 +79,11 @@ impl Watched {
 }
 
 /// A watch that lists again after every error, with a growing pause.
-fn watch<K>(client: &Client, namespace: &str, streams: &mut Streams) -> Store<K>
+pub(in crate::release) fn watch<K>(
+    client: &Client,
+    namespace: &str,
+    streams: &mut Streams,
+) -> Store<K>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + DeserializeOwned + fmt::Debug + Send + Sync + 'static,
@@ -119,6 +124,8 @@ pub(super) struct Assessment<'a> {
     pub(super) workload: &'a Workload,
     pub(super) state: WorkloadState,
     pub(super) failures: Vec<PodFailure>,
+    /// Its pods, unless it is ready.
+    pub(super) pods: Vec<Arc<Pod>>,
     /// A broken pod that its StatefulSet will not replace.
     pub(super) stuck: Option<StuckPod>,
     /// Container runs that are too young to be trusted, and how long they still have to last.
@@ -128,25 +135,30 @@ pub(super) struct Assessment<'a> {
 impl NamespaceSnapshot {
     pub(super) fn assess<'a>(&self, workload: &'a Workload) -> Assessment<'a> {
         let mut stuck = None;
+        let mut refused = None;
         let (state, pods) = match workload.kind {
-            WorkloadKind::Deployment => self.assess_with(
-                find(&self.deployments, workload),
-                workload::deployment,
-                workload::deployment_pods,
-            ),
+            WorkloadKind::Deployment => {
+                let object = find(&self.deployments, workload);
+                refused = object.and_then(|o| refused_pods::of_deployment(o, &self.events));
+                self.assess_with(object, workload::deployment, workload::deployment_pods)
+            }
             WorkloadKind::StatefulSet => {
                 let set = find(&self.stateful_sets, workload);
                 stuck = set.and_then(|set| self.stuck_pod(set));
+                refused = set.and_then(|set| refused_pods::of_stateful_set(set, &self.events));
                 self.assess_with(set, workload::stateful_set, workload::stateful_set_pods)
             }
-            WorkloadKind::DaemonSet => self.assess_with(
-                find(&self.daemon_sets, workload),
-                workload::daemon_set,
-                workload::daemon_set_pods,
-            ),
+            WorkloadKind::DaemonSet => {
+                let object = find(&self.daemon_sets, workload);
+                refused = object.and_then(|o| refused_pods::of_daemon_set(o, &self.events));
+                self.assess_with(object, workload::daemon_set, workload::daemon_set_pods)
+            }
             WorkloadKind::Job => match find(&self.jobs, workload) {
                 None if workload.expires => (self.expired(workload), Vec::new()),
-                job => self.assess_with(job, workload::job, workload::job_pods),
+                job => {
+                    refused = job.and_then(|job| refused_pods::of_job(job, &self.events));
+                    self.assess_with(job, workload::job, workload::job_pods)
+                }
             },
             WorkloadKind::Pod => {
                 let pod = find(&self.pods, workload);
@@ -171,18 +183,19 @@ impl NamespaceSnapshot {
                 workload,
                 state,
                 failures: Vec::new(),
+                pods: Vec::new(),
                 stuck: None,
                 unproven: unproven.collect(),
             };
         }
-        let failures = pods
+        let of_pods = pods
             .iter()
-            .filter_map(|pod| crash::failure(pod, &self.events))
-            .collect();
+            .filter_map(|pod| crash::failure(pod, &self.events));
         Assessment {
             workload,
             state,
-            failures,
+            failures: refused.into_iter().chain(of_pods).collect(),
+            pods,
             stuck,
             unproven: Vec::new(),
         }

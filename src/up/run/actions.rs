@@ -9,10 +9,12 @@ use crate::cluster::{Access, namespace, sleep};
 use crate::config::ReleaseConfig;
 use crate::error::{Code, Error, Result, internal};
 use crate::image::{self, SameImages};
-use crate::observe::{self, Observed};
+use crate::observe::{self, Observed, PreparedRelease};
 use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
+use crate::release::manifest::Rendered;
 use crate::release::readiness::wait_ready;
+use crate::release::requirements;
 use crate::session;
 use crate::session::behind::{self, Behind};
 use crate::session::target::choose;
@@ -32,11 +34,11 @@ impl Run<'_> {
             .ok_or_else(|| unplanned("bridge"))
     }
 
-    pub(super) async fn expose_backend(&self) -> Result<Done> {
+    pub(super) async fn expose_backend(&self, step: &Step) -> Result<Done> {
         let bridge = self.bridge()?;
         let access = self.access()?;
         let id = self.project.id.as_str();
-        namespace::ensure(&access.client, id, &self.observed.owner).await?;
+        namespace::ensure(&access.client, id, &self.observed.owner, step).await?;
         let (backend, changed) =
             bridge::expose(bridge, &self.observed.cluster, access, self.session, id).await?;
         record::save(&self.paths.project(id), &bridge::record(bridge, backend))?;
@@ -93,7 +95,7 @@ impl Run<'_> {
         self.is_as_observed(&access)?;
         // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the
         // images take.
-        namespace::ensure(&access.client, &self.project.id, owner).await?;
+        namespace::ensure(&access.client, &self.project.id, owner, step).await?;
         drop(lock);
         self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
@@ -178,7 +180,8 @@ impl Run<'_> {
     pub(super) async fn apply(&self, name: &str, step: &Step) -> Result<Done> {
         let access = self.access()?;
         let (_, release) = self.release(name)?;
-        namespace::ensure(&access.client, &self.project.id, &self.observed.owner).await?;
+        let owner = &self.observed.owner;
+        namespace::ensure(&access.client, &self.project.id, owner, step).await?;
         // First, since hooks may need workloads that sleep, and since the replicas of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != ClusterFact::Ready
@@ -188,6 +191,13 @@ impl Run<'_> {
                 "chart, values and images are unchanged".to_owned(),
             ));
         }
+        let others = self.other_renderings(name);
+        let PreparedRelease {
+            prepared, rendered, ..
+        } = release;
+        let missing =
+            requirements::missing_objects(&access.client, prepared, rendered, &others).await;
+        missing.into_iter().for_each(|error| step.trouble(error));
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
         let target = InstallTarget {
@@ -198,7 +208,7 @@ impl Run<'_> {
         let revision = self
             .observed
             .helm
-            .apply(&release.prepared, &target, step)
+            .apply(prepared, rendered, &target, step)
             .await?;
         Ok(Done::Worked(format!("revision {revision}")))
     }
@@ -217,10 +227,30 @@ impl Run<'_> {
             step,
         );
         let said = format!("{} workload(s)", workloads.len());
-        unless(&self.waits, async {
-            ready.await.map(|()| Done::Worked(said))
-        })
-        .await
+        let ready = async {
+            match ready.await {
+                Ok(()) => Ok(Done::Worked(said)),
+                Err(error) => Err(requirements::at_its_cause(
+                    error,
+                    &access.client,
+                    &release.prepared,
+                    &release.rendered,
+                    &self.other_renderings(name),
+                )
+                    .await),
+            }
+        };
+        unless(&self.waits, ready).await
+    }
+
+    /// What the project's other releases render.
+    fn other_renderings(&self, name: &str) -> Vec<&Rendered> {
+        let others = self
+            .observed
+            .releases
+            .iter()
+            .filter(|release| release.prepared.name != name);
+        others.map(|release| &release.rendered).collect()
     }
 
     async fn wake(&self, access: &Access, step: &Step) -> Result<()> {

@@ -1,0 +1,124 @@
+//! What helm's words mean. helm 3 and 4 say the same in different ones; both are recorded in the tests.
+
+use super::refusal;
+use super::{BUSY, apply_error, busy, says};
+use crate::error::{Code, Error};
+use crate::release::crash::Report;
+use crate::release::manifest::Rendered;
+use crate::release::prepare::Prepared;
+use crate::release::requirements;
+
+/// helm's words for a hook that failed: on an install in v3 and v4, on an upgrade, and for a hook that was refused.
+const HOOK_FAILED: [&str; 5] = [
+    "failed pre-install",
+    "failed post-install",
+    "pre-upgrade hooks failed",
+    "post-upgrade hooks failed",
+    "warning: Hook ",
+];
+
+/// helm's error with its cause and a way out; secrets that it quotes are left out.
+pub(super) async fn explain(
+    error: Error,
+    reports: &[Report],
+    prepared: &Prepared,
+    rendered: &Rendered,
+    client: &kube::Client,
+) -> Error {
+    let evidence = error
+        .evidence
+        .iter()
+        .map(|line| without_value(line))
+        .collect();
+    let error = Error { evidence, ..error };
+    if error.code != Code::CommandFailed {
+        return error;
+    }
+    if says(&error, BUSY) {
+        return Error {
+            evidence: error.evidence,
+            ..busy(prepared, "an operation that began just now")
+        };
+    }
+    if let Some(first) = refusal::refusals(&error).first() {
+        return first.explain(error, prepared, rendered, client).await;
+    }
+    let text = error.evidence.join("\n");
+    if let Some(manifest) = requirements::unmatched(&text, rendered) {
+        let found = requirements::no_such_kind(prepared, rendered, manifest);
+        return Error {
+            evidence: error.evidence,
+            ..found
+        };
+    }
+    let has_failed_hook = HOOK_FAILED.iter().any(|words| says(&error, words));
+    let error = apply_error(error, prepared);
+    if !has_failed_hook {
+        return error;
+    }
+    with_hooks(error, reports, prepared)
+}
+
+/// The hook's own words, which say more than helm's.
+fn with_hooks(error: Error, reports: &[Report], prepared: &Prepared) -> Error {
+    let Some(last) = reports.last() else {
+        return error;
+    };
+    let message = format!(
+        "release `{}` cannot be installed: a hook failed: {}",
+        prepared.name, last.summary
+    );
+    let error = Error { message, ..error };
+    reports
+        .iter()
+        .fold(error, |error, report| error.evidence(report.text()))
+        .hint("correct what the hook's last lines name; then `devk up`")
+}
+
+/// The API server quotes a value of the wrong type, and in a Secret that is the secret: `expected string, got
+/// &value.valueUnstructured{Value:…}` (structured-merge-diff). It also quotes a value that cannot change, and in a pod
+/// template that is the whole environment: `Invalid value: {…}: field is immutable`.
+fn without_value(line: &str) -> String {
+    const INVALID: &str = "Invalid value: ";
+    if let Some((before, _)) = line.split_once("&value.valueUnstructured{") {
+        return format!("{before}a value of another type");
+    }
+    let mut text = String::new();
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(INVALID) {
+        let is_short = |value: &str| !value.contains(['{', '[']);
+        let end = after
+            .find(": field is immutable")
+            .filter(|end| !is_short(&after[..*end]));
+        text.push_str(before);
+        text.push_str(INVALID);
+        rest = match end {
+            Some(end) => {
+                text.push('…');
+                &after[end..]
+            }
+            None => after,
+        };
+    }
+    text + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_that_the_api_server_quotes_is_left_out() {
+        let line = r#"Error: .stringData.set: expected string, got &value.valueUnstructured{Value:[]interface {}{"secret"}}"#;
+        assert_eq!(
+            without_value(line),
+            "Error: .stringData.set: expected string, got a value of another type"
+        );
+        assert_eq!(without_value("Error: timed out"), "Error: timed out");
+        let line = r#"Job.batch "a" is invalid: spec.template: Invalid value: {"env":[{"value":"secret: x"}]}: field is immutable && Service "b" is invalid: spec.clusterIP: Invalid value: "None": field is immutable"#;
+        assert_eq!(
+            without_value(line),
+            r#"Job.batch "a" is invalid: spec.template: Invalid value: …: field is immutable && Service "b" is invalid: spec.clusterIP: Invalid value: "None": field is immutable"#
+        );
+    }
+}

@@ -1,0 +1,25 @@
+//! What a release requires of its cluster and does not bring itself: kinds of the API, and objects that it names.
+//!
+//! helm refuses a release with an unknown kind, so a missing kind is an error before anything is built. A missing
+//! object (a StorageClass, a ServiceAccount) is only likely to stay missing: a program of the stack may make it. So it
+//! is told, the release is installed, and readiness decides.
+
+mod kinds;
+mod objects;
+mod unready;
+
+pub use kinds::missing_kinds;
+pub(super) use kinds::{no_such_kind, unmatched};
+pub use objects::missing_objects;
+pub use unready::at_its_cause;
+
+use super::manifest::Manifest;
+
+/// `Deployment `api``, as it stands in sentences.
+fn named(manifest: &Manifest) -> String {
+    format!(
+        "{} `{}`",
+        manifest.kind(),
+        manifest.name().unwrap_or_default()
+    )
+}
