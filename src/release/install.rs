@@ -15,7 +15,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::crash::Report;
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
 use super::manifest::Rendered;
@@ -27,7 +26,7 @@ use crate::paths::{refused, write_atomic};
 use crate::process::Cmd;
 use crate::shell::quote;
 use crate::ui::event::Step;
-use hooks::HookWatch;
+use hooks::{HookReport, HookWatch};
 use refusal::Refusal;
 
 /// helm's words for a release that is being worked on, in v3 and v4 alike.
@@ -107,7 +106,7 @@ impl Helm {
         target: &InstallTarget<'_>,
         version: Version,
         step: &Step,
-    ) -> Result<Result<u32, (Error, Vec<Report>)>> {
+    ) -> Result<Result<u32, (Error, Vec<HookReport>)>> {
         let before = self.settled(prepared, target, step).await?;
         let revision = before.map_or(0, |found| found.revision) + 1;
         let intent = intent_file(target.state, &prepared.name);

@@ -172,10 +172,17 @@ impl Wait<'_> {
     }
 
     fn tell_progress(&mut self, assessments: &[Assessment<'_>]) {
+        let names: Vec<_> = assessments
+            .iter()
+            .map(|a| a.workload.name.clone())
+            .collect();
         let waiting: Vec<_> = assessments
             .iter()
             .filter(|a| !a.is_ready())
-            .map(Assessment::short)
+            .map(|a| match InitWait::of(&a.pods, &names) {
+                Some(init) => format!("{}: {}", a.short(), init.text()),
+                None => a.short(),
+            })
             .collect();
         let ready = assessments.len() - waiting.len();
         let all = assessments.len();

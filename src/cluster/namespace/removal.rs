@@ -1,15 +1,17 @@
 //! Waits until a namespace is gone, and names what holds it: objects with finalizers that nobody answers.
 //!
-//! Kubernetes counts them in the namespace's conditions (`NamespaceContentRemaining`, by resource) and does not name
-//! them; devk lists the resources that the condition counts.
+//! Kubernetes counts them in the namespace's conditions, some seconds late and without their names. devk lists what is
+//! in the namespace itself.
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::discovery;
+use kube::discovery::{Discovery, Scope, verbs};
 use tokio::time::Instant;
 
 use super::super::client::refused;
@@ -21,18 +23,35 @@ use crate::ui::event::Step;
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 /// A finalizer is answered within moments if its program runs.
 const FINALIZER_TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two looks at what is left; what both find is told.
+const LOOK_INTERVAL: Duration = Duration::from_millis(1500);
+/// So many kinds are listed at once.
+const LISTS_AT_ONCE: usize = 16;
 
 /// An object that is to go and has finalizers.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Held {
-    /// `configmaps`, or `widgets.example.com`: as kubectl takes it.
-    resource: String,
     kind: String,
     name: String,
+    /// `configmaps`, or `widgets.example.com`: as kubectl takes it.
+    resource: String,
     finalizers: Vec<String>,
 }
 
 impl Held {
+    /// None if the object is to stay, or if Kubernetes itself lets it go.
+    fn of(kind: &ApiResource, metadata: ObjectMeta) -> Option<Self> {
+        metadata.deletion_timestamp.as_ref()?;
+        let separator = if kind.group.is_empty() { "" } else { "." };
+        let held = Self {
+            kind: kind.kind.clone(),
+            name: metadata.name?,
+            resource: format!("{}{separator}{}", kind.plural, kind.group),
+            finalizers: metadata.finalizers?,
+        };
+        held.is_foreign().then_some(held)
+    }
+
     /// Kubernetes itself answers its own finalizers, if it takes a while.
     fn is_foreign(&self) -> bool {
         let is_own = |finalizer: &String| {
@@ -54,103 +73,83 @@ impl Held {
     }
 }
 
-/// Waits until the namespace is gone. What holds it is told as soon as Kubernetes says that something does.
+/// Waits until the namespace is gone. What holds it is told within seconds.
 ///
 /// # Errors
 /// [`Code::NamespaceHeld`] if the same objects hold it for 15 s, [`Code::ClusterUnreachable`] if it is not gone after 3
 /// minutes.
 pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
-    let deadline = Instant::now() + REMOVAL_TIMEOUT;
-    let mut known: Option<(Vec<Held>, Instant)> = None;
+    let began = Instant::now();
+    let mut next_look = began + LOOK_INTERVAL;
+    let mut kinds = vec![];
+    let mut known: (Vec<Held>, Instant) = (vec![], began);
+    let mut is_told = false;
     while let Some(left) = api.get_opt(namespace).await.map_err(|e| refused(&e))? {
-        if Instant::now() > deadline {
+        if began.elapsed() > REMOVAL_TIMEOUT {
             return Err(stuck(namespace, &left));
         }
-        let mut held = held(client, namespace, &left).await?;
-        held.retain(Held::is_foreign);
-        match &known {
-            Some((before, since)) if *before == held => {
-                if since.elapsed() > FINALIZER_TIMEOUT {
-                    return Err(held_by(namespace, &held));
-                }
+        if Instant::now() > next_look {
+            if kinds.is_empty() {
+                kinds = namespaced(client).await?;
             }
-            _ if held.is_empty() => known = None,
-            _ => {
+            let held = held(client, namespace, &kinds).await;
+            if held.is_empty() || held != known.0 {
+                known = (held, Instant::now());
+                is_told = false;
+            } else if known.1.elapsed() > FINALIZER_TIMEOUT {
+                return Err(held_by(namespace, &held));
+            } else if !is_told {
                 step.trouble(held_by(namespace, &held));
-                known = Some((held, Instant::now()));
+                is_told = true;
             }
+            next_look = Instant::now() + LOOK_INTERVAL;
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     Ok(())
 }
 
-/// The objects with finalizers, as far as Kubernetes counts them.
-async fn held(client: &Client, namespace: &str, left: &Namespace) -> Result<Vec<Held>> {
-    if condition(left, "NamespaceFinalizersRemaining").is_none() {
-        return Ok(vec![]);
-    }
-    let message = condition(left, "NamespaceContentRemaining").unwrap_or_default();
-    let mut held = vec![];
-    for (plural, group) in remaining(message) {
-        let Some(resource) = resource(client, plural, group).await? else {
-            continue;
-        };
-        let objects: Api<DynamicObject> =
-            Api::namespaced_with(client.clone(), namespace, &resource);
-        let list = match objects.list_metadata(&ListParams::default()).await {
-            Ok(list) => list,
-            // It went, or is not ours to see.
-            Err(kube::Error::Api(status)) if [403, 404, 405].contains(&status.code) => continue,
-            Err(error) => return Err(refused(&error)),
-        };
-        let separator = if group.is_empty() { "" } else { "." };
-        let named = list.items.into_iter().filter_map(|object| {
-            Some(Held {
-                resource: format!("{plural}{separator}{group}"),
-                kind: resource.kind.clone(),
-                name: object.metadata.name?,
-                finalizers: object.metadata.finalizers.filter(|all| !all.is_empty())?,
-            })
-        });
-        held.extend(named);
-    }
-    Ok(held)
+/// Every kind of which a namespace may hold objects.
+async fn namespaced(client: &Client) -> Result<Vec<ApiResource>> {
+    let found = match Discovery::new(client.clone()).run_aggregated().await {
+        Ok(found) => found,
+        // Before Kubernetes 1.26 each group has to be asked.
+        Err(_) => {
+            let each = Discovery::new(client.clone()).run().await;
+            each.map_err(|e| refused(&e))?
+        }
+    };
+    let all = found
+        .groups()
+        .flat_map(|group| group.recommended_resources());
+    let listed = all
+        .filter(|(_, can)| can.scope == Scope::Namespaced && can.supports_operation(verbs::LIST));
+    Ok(listed.map(|(resource, _)| resource).collect())
 }
 
-async fn resource(client: &Client, plural: &str, group: &str) -> Result<Option<ApiResource>> {
-    match discovery::group(client, group).await {
-        Ok(found) => Ok(found
-            .recommended_resources()
-            .into_iter()
-            .map(|(resource, _)| resource)
-            .find(|resource| resource.plural == plural)),
-        // An API service that does not answer; the condition still counts its objects.
-        Err(kube::Error::Discovery(_)) => Ok(None),
-        Err(kube::Error::Api(status)) if [404, 503].contains(&status.code) => Ok(None),
-        Err(error) => Err(refused(&error)),
-    }
-}
-
-/// The message of a condition that holds.
-fn condition<'a>(namespace: &'a Namespace, kind: &str) -> Option<&'a str> {
-    let conditions = namespace.status.as_ref()?.conditions.as_ref()?;
-    let found = conditions
-        .iter()
-        .find(|condition| condition.type_ == kind && condition.status == "True")?;
-    Some(found.message.as_deref().unwrap_or_default())
-}
-
-/// Plurals and groups out of `Some resources are remaining: configmaps. has 1 resource instances, widgets.example.com
-/// has 2 resource instances` (Kubernetes, `pkg/controller/namespace/deletion/status_condition_utils.go`).
-fn remaining(message: &str) -> Vec<(&str, &str)> {
-    let list = message
-        .split_once(": ")
-        .map_or("", |(_, resources)| resources);
-    list.split(", ")
-        .filter_map(|item| item.split_once(" has ")?.0.split_once('.'))
+/// The objects that are to go and that a foreign finalizer holds. A kind that cannot be listed (it went, or its API
+/// service does not answer, or it is not ours to see) tells of none.
+async fn held(client: &Client, namespace: &str, kinds: &[ApiResource]) -> Vec<Held> {
+    let lists = kinds.iter().cloned().map(|kind| {
+        let objects: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind);
+        async move {
+            let list = objects.list_metadata(&ListParams::default()).await.ok()?;
+            let items = list.items.into_iter();
+            Some(
+                items
+                    .filter_map(|object| Held::of(&kind, object.metadata))
+                    .collect::<Vec<_>>(),
+            )
+        }
+    });
+    let lists: Vec<_> = futures::stream::iter(lists)
+        .buffer_unordered(LISTS_AT_ONCE)
         .collect()
+        .await;
+    let mut held: Vec<_> = lists.into_iter().flatten().flatten().collect();
+    held.sort();
+    held
 }
 
 fn held_by(namespace: &str, held: &[Held]) -> Error {
@@ -215,14 +214,19 @@ mod tests {
     }
 
     #[test]
-    fn the_condition_counts_resources_by_plural_and_group() {
-        let message = "Some resources are remaining: configmaps. has 1 resource instances, widgets.example.com has 2 \
-                       resource instances";
-        assert_eq!(
-            remaining(message),
-            [("configmaps", ""), ("widgets", "example.com")]
-        );
-        assert_eq!(remaining("All content successfully removed"), []);
+    fn only_an_object_that_is_to_go_holds_a_namespace() {
+        let gvk = kube::core::GroupVersionKind::gvk("example.com", "v1", "Widget");
+        let kind = ApiResource::from_gvk_with_plural(&gvk, "widgets");
+        let of = |deleted: Option<&str>, finalizers: &[&str]| {
+            let metadata = serde_json::json!({"name": "w", "deletionTimestamp": deleted, "finalizers": finalizers});
+            Held::of(&kind, serde_json::from_value(metadata).unwrap())
+        };
+        let deleted = Some("2026-01-01T00:00:00Z");
+        let held = of(deleted, &["example.com/hold"]).unwrap();
+        assert_eq!(held.resource, "widgets.example.com");
+        assert_eq!(of(None, &["example.com/hold"]), None);
+        assert_eq!(of(deleted, &["kubernetes.io/pvc-protection"]), None);
+        assert_eq!(of(deleted, &[]), None);
     }
 
     #[test]
@@ -231,7 +235,7 @@ mod tests {
             "shop",
             &[
                 held("ConfigMap", "held", "example.com/hold"),
-                held("Secret", "it's", "example.com/hold"),
+                held("Secret", "b", "example.com/hold"),
             ],
         );
         assert_eq!(
@@ -240,7 +244,7 @@ mod tests {
         );
         assert_eq!(error.evidence.len(), 2);
         assert!(error.hint.unwrap().ends_with(
-            r#"kubectl patch configmaps/held 'secrets/it'\''s' --namespace shop --type merge --patch '{"metadata":{"finalizers":null}}' --kubeconfig "$(devk kubeconfig)""#
+            r#"kubectl patch configmaps/held secrets/b --namespace shop --type merge --patch '{"metadata":{"finalizers":null}}' --kubeconfig "$(devk kubeconfig)""#
         ));
     }
 

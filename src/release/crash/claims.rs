@@ -6,11 +6,23 @@ use super::{PodFailure, Reason, last_seen, whole_pod};
 
 /// Events by which a claim's controller says that it cannot go on. `FailedBinding` is no warning to Kubernetes.
 const FAILED: [&str; 3] = ["ProvisioningFailed", "FailedBinding", "VolumeMismatch"];
-/// The scheduler's words for a claim that has no volume (yet), and for one that is not there.
+/// The scheduler's words for a claim that has no volume (yet).
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
+/// And for one that is not there: `persistentvolumeclaim "files" not found`.
+const ABSENT: &str = "persistentvolumeclaim \"";
 
 /// The failure of a pod that fits on no node because of its claims; None if the scheduler names something else.
 pub(super) fn unbound(pod: &Pod, events: &[&Event], message: &str) -> Option<PodFailure> {
+    let absent = message
+        .split_once(ABSENT)
+        .and_then(|(_, rest)| rest.split_once("\" not found"));
+    if let Some((name, _)) = absent {
+        return Some(whole_pod(
+            pod,
+            Reason::Claim,
+            &format!("`{name}`: not found"),
+        ));
+    }
     if !message.contains(UNBOUND) {
         return None;
     }
@@ -96,6 +108,19 @@ mod tests {
         assert_eq!(
             found.summary(),
             "pod `db-0` waits for claim `data-db-0`: storageclass.storage.k8s.io \"gp3\" not found"
+        );
+    }
+
+    #[test]
+    fn a_claim_that_nobody_made_is_named() {
+        let pod = pod(
+            json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/1 nodes are available: persistentvolumeclaim \"files\" not found. not found"}]),
+        );
+        let found = failure::<Event>(&pod, &[]).unwrap();
+        assert_eq!(
+            found.summary(),
+            "pod `db-0` waits for claim `files`: not found"
         );
     }
 

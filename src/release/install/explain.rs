@@ -1,12 +1,13 @@
 //! What helm's words mean. helm 3 and 4 say the same in different ones; both are recorded in the tests.
 
+use super::hooks::HookReport;
 use super::refusal;
 use super::{BUSY, apply_error, busy, says};
 use crate::error::{Code, Error};
-use crate::release::crash::Report;
-use crate::release::manifest::Rendered;
+use crate::release::manifest::{Manifest, Rendered};
 use crate::release::prepare::Prepared;
 use crate::release::requirements;
+use crate::release::written::Written;
 
 /// helm's words for a hook that failed: on an install in v3 and v4, on an upgrade, and for a hook that was refused.
 const HOOK_FAILED: [&str; 5] = [
@@ -20,7 +21,7 @@ const HOOK_FAILED: [&str; 5] = [
 /// helm's error with its cause and a way out; secrets that it quotes are left out.
 pub(super) async fn explain(
     error: Error,
-    reports: &[Report],
+    reports: &[HookReport],
     prepared: &Prepared,
     rendered: &Rendered,
     client: &kube::Client,
@@ -56,23 +57,35 @@ pub(super) async fn explain(
     if !has_failed_hook {
         return error;
     }
-    with_hooks(error, reports, prepared)
+    with_hooks(error, reports, prepared, rendered)
 }
 
 /// The hook's own words, which say more than helm's.
-fn with_hooks(error: Error, reports: &[Report], prepared: &Prepared) -> Error {
-    let Some(last) = reports.last() else {
+fn with_hooks(
+    error: Error,
+    reports: &[HookReport],
+    prepared: &Prepared,
+    rendered: &Rendered,
+) -> Error {
+    let Some(HookReport { hook, report }) = reports.last() else {
         return error;
     };
     let message = format!(
-        "release `{}` cannot be installed: a hook failed: {}",
-        prepared.name, last.summary
+        "release `{}` cannot be installed: hook `{hook}` failed: {}",
+        prepared.name, report.summary
     );
     let error = Error { message, ..error };
-    reports
+    let error = reports
         .iter()
-        .fold(error, |error, report| error.evidence(report.text()))
-        .hint("correct what the hook's last lines name; then `devk up`")
+        .fold(error, |error, HookReport { report, .. }| {
+            error.evidence(report.text())
+        })
+        .hint("mend what the hook says; then `devk up`");
+    let is_it = |manifest: &&Manifest| manifest.is_hook() && manifest.name() == Some(hook);
+    match rendered.manifests.iter().find(is_it) {
+        Some(manifest) => Written::new(prepared, rendered, manifest).locate(error, &["kind:"]),
+        None => error,
+    }
 }
 
 /// The API server quotes a value of the wrong type, and in a Secret that is the secret: `expected string, got

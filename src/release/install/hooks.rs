@@ -31,6 +31,19 @@ type Lines = Arc<Mutex<VecDeque<String>>>;
 /// A container of a pod, by the pod's UID, its own name and the count of its restarts.
 type Run = (String, String, i32);
 
+/// A hook that failed: its own name, what happened, and its last lines.
+pub(super) struct HookReport {
+    pub(super) hook: String,
+    pub(super) report: Report,
+}
+
+/// A pod of a hook, by its UID; of a Job that gets no pod, that of the Job.
+struct FailedPod {
+    uid: String,
+    hook: String,
+    failure: PodFailure,
+}
+
 /// What is seen of a release's hooks.
 pub(super) struct HookWatch<'a> {
     client: &'a Client,
@@ -45,8 +58,8 @@ pub(super) struct HookWatch<'a> {
     logs: HashMap<Run, Lines>,
     /// Runs whose logs are read to their end.
     ended: HashSet<Run>,
-    /// The last failure of each pod, by its UID, in the order of the first of each.
-    failures: Vec<(String, PodFailure)>,
+    /// The last failure of each pod, in the order of the first of each.
+    failures: Vec<FailedPod>,
     told: HashSet<String>,
 }
 
@@ -57,7 +70,7 @@ impl<'a> HookWatch<'a> {
         namespace: &str,
         step: &'a Step,
         work: impl Future<Output = T>,
-    ) -> (T, Vec<Report>) {
+    ) -> (T, Vec<HookReport>) {
         let mut streams: Streams = SelectAll::new();
         let mut watch = Self {
             client,
@@ -84,8 +97,8 @@ impl<'a> HookWatch<'a> {
         let drained = async { while reading.next().await.is_some() {} };
         // What is not read by then is left out.
         let _ = tokio::time::timeout(DRAIN_TIMEOUT, drained).await;
-        let reports = watch.reports();
-        (result, reports)
+        let reports = watch.failures.iter().map(|known| watch.report(known));
+        (result, reports.collect())
     }
 
     /// Looks at the hooks as they are now; returns the logs that are to be read from now on.
@@ -105,13 +118,13 @@ impl<'a> HookWatch<'a> {
             .into_iter()
             .filter(|pod| !earlier.contains(&uid(pod)) && is_hook(pod, &self.hook_jobs))
             .collect();
-        self.tell_refused(&jobs);
+        self.look_at_refused(&jobs);
         let events = self.events.state();
         let mut reading = vec![];
         for pod in &hooks {
             reading.extend(self.follow(pod));
             if let Some(failure) = crash::failure(pod, &events) {
-                self.failed(&uid(pod), failure);
+                self.failed(pod.uid(), hook_of(pod), failure);
             }
         }
         self.tell_ended();
@@ -160,24 +173,24 @@ impl<'a> HookWatch<'a> {
     }
 
     /// A hook without a pod waits for as long as helm's time-out is.
-    fn tell_refused(&mut self, jobs: &[Arc<Job>]) {
+    fn look_at_refused(&mut self, jobs: &[Arc<Job>]) {
         let events = self.events.state();
         for job in jobs.iter().filter(|job| has_hook_annotation(job.as_ref())) {
-            let Some(why) = refused_pods::of_job(job, &events) else {
-                continue;
-            };
-            self.tell(format!("hook {}", why.summary()), "");
+            if let Some(failure) = refused_pods::of_job(job, &events) {
+                self.failed(job.uid(), job.name_any(), failure);
+            }
         }
     }
 
-    fn failed(&mut self, uid: &str, failure: PodFailure) {
+    fn failed(&mut self, uid: Option<String>, hook: String, failure: PodFailure) {
         // What ended is told with its log, when all of that is read.
         if !failure.has_logs() {
-            self.tell(failure.summary(), "");
+            self.tell(format!("hook `{hook}`: {}", failure.summary()), "");
         }
-        match self.failures.iter_mut().find(|(known, _)| known == uid) {
-            Some((_, last)) => *last = failure,
-            None => self.failures.push((uid.to_owned(), failure)),
+        let uid = uid.unwrap_or_default();
+        match self.failures.iter_mut().find(|known| known.uid == uid) {
+            Some(known) => known.failure = failure,
+            None => self.failures.push(FailedPod { uid, hook, failure }),
         }
     }
 
@@ -188,19 +201,20 @@ impl<'a> HookWatch<'a> {
 
     /// Tells of the containers that failed and whose logs are complete.
     fn tell_ended(&mut self) {
-        let events = self.events.state();
-        let is_read = |(uid, failure): &&(String, PodFailure)| {
-            let of_run = |run: &Run| run.0 == *uid && failure.container.as_ref() == Some(&run.1);
-            failure.has_logs() && self.ended.iter().any(of_run)
+        let is_read = |known: &&FailedPod| {
+            let container = known.failure.container.as_ref();
+            let of_run = |run: &Run| run.0 == known.uid && container == Some(&run.1);
+            known.failure.has_logs() && self.ended.iter().any(of_run)
         };
         let reports: Vec<_> = self
             .failures
             .iter()
             .filter(is_read)
-            .map(|(uid, failure)| crash::explain(failure, &events, &self.log(uid, failure)))
+            .map(|known| self.report(known))
             .collect();
-        for report in reports {
-            self.tell(report.summary, &report.lines.join("\n"));
+        for HookReport { hook, report } in reports {
+            let message = format!("hook `{hook}`: {}", report.summary);
+            self.tell(message, &report.lines.join("\n"));
         }
     }
 
@@ -212,13 +226,12 @@ impl<'a> HookWatch<'a> {
         }
     }
 
-    /// On each pod that failed: what happened, and its last lines.
-    fn reports(&self) -> Vec<Report> {
-        let events = self.events.state();
-        let report = |(uid, failure): &(String, PodFailure)| {
-            crash::explain(failure, &events, &self.log(uid, failure))
-        };
-        self.failures.iter().map(report).collect()
+    fn report(&self, known: &FailedPod) -> HookReport {
+        let log = self.log(&known.uid, &known.failure);
+        HookReport {
+            hook: known.hook.clone(),
+            report: crash::explain(&known.failure, &self.events.state(), &log),
+        }
     }
 
     /// The last lines of the last run of the container that said something.
@@ -252,6 +265,14 @@ impl<'a> HookWatch<'a> {
 
 fn has_hook_annotation(object: &impl ResourceExt) -> bool {
     object.annotations().contains_key(HOOK_ANNOTATION)
+}
+
+/// The name of the hook that a pod is, or is of.
+fn hook_of(pod: &Pod) -> String {
+    let owners = pod.owner_references();
+    owners
+        .first()
+        .map_or_else(|| pod.name_any(), |owner| owner.name.clone())
 }
 
 /// A hook itself, or made by a Job that is one.

@@ -143,7 +143,8 @@ metadata: {name: db}
 
     #[tokio::test]
     async fn the_releases_own_job_is_removed_and_waited_for() {
-        let said = "Job.batch \"seed\" is invalid: spec.template: Invalid value: …: field is immutable";
+        let said =
+            "Job.batch \"seed\" is invalid: spec.template: Invalid value: …: field is immutable";
         let replaced = replaced(said, job("shop"));
         // The stand-in keeps it for ever.
         let waited = tokio::time::timeout(Duration::from_millis(500), replaced).await;

@@ -20,9 +20,9 @@ const CERTAIN: [&str; 6] = [
     "must specify",
 ];
 
-/// Whether waiting does not help, by the API server's words.
+/// Whether waiting does not help, by the API server's words. A webhook may be about to start.
 pub(super) fn is_certain(why: &str) -> bool {
-    CERTAIN.iter().any(|words| why.contains(words))
+    CERTAIN.iter().any(|words| why.contains(words)) && !why.contains("calling webhook")
 }
 
 /// A Deployment notes it as a condition while it lasts; when it was tried last, the events of its ReplicaSets say.

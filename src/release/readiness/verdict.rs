@@ -108,7 +108,7 @@ impl Conditions {
 fn is_missing(failure: &PodFailure) -> bool {
     match failure.reason {
         Reason::Claim => {
-            failure.detail.ends_with("\" not found")
+            failure.detail.ends_with(" not found")
                 || failure.detail.contains("no storage class is set")
         }
         _ => refused_pods::is_certain(&failure.detail),

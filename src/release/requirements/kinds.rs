@@ -122,16 +122,28 @@ pub(in crate::release) fn no_such_kind(
 ) -> Error {
     let (version, kind) = kind(manifest);
     let written = Written::new(prepared, rendered, manifest);
-    let message = format!(
-        "{} has no CustomResourceDefinition: the cluster knows no kind `{kind}` of `{version}`",
-        named(manifest)
-    );
+    // The groups of Kubernetes itself that have no domain: apps, batch, extensions, …
+    let is_built_in = !version
+        .split('/')
+        .next()
+        .is_some_and(|group| group.contains('.'));
+    let unknown = format!("the cluster knows no kind `{kind}` of `{version}`");
+    let message = match is_built_in {
+        true => format!("{} cannot be installed: {unknown}", named(manifest)),
+        false => format!(
+            "{} has no CustomResourceDefinition: {unknown}",
+            named(manifest)
+        ),
+    };
     let hint = if brings(rendered, (version, kind)) {
         "the chart renders the definition together with the object, which helm cannot install at once: move it to the \
          chart's folder `crds`"
             .to_owned()
     } else {
-        let install = "install the definition first, by a release before this one";
+        let install = match is_built_in {
+            true => "write an apiVersion that this Kubernetes has",
+            false => "install the definition first, by a release before this one",
+        };
         match written.switch() {
             Some(path) => format!(
                 "leave the object out by `set: {{{path}: false}}` of release `{}`, or {install}",
@@ -185,6 +197,24 @@ spec: {group: monitoring.coreos.com, names: {kind: ServiceMonitor}, versions: [{
              `monitoring.coreos.com/v1`"
         );
         assert_eq!(error.line, Some(7));
+    }
+
+    #[test]
+    fn a_version_that_kubernetes_has_given_up_is_no_missing_definition() {
+        let text = "apiVersion: extensions/v1beta1\nkind: Ingress\nmetadata: {name: web}\n";
+        let rendered = Rendered::parse(text).unwrap();
+        let prepared = fixture::prepared(std::path::Path::new("/p"));
+        let error = no_such_kind(&prepared, &rendered, &rendered.manifests[0]);
+        assert_eq!(
+            error.message,
+            "Ingress `web` cannot be installed: the cluster knows no kind `Ingress` of `extensions/v1beta1`"
+        );
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .ends_with("write an apiVersion that this Kubernetes has")
+        );
     }
 
     #[test]

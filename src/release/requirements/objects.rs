@@ -1,9 +1,9 @@
 //! Objects that a release names, and that neither it nor the cluster has: without a StorageClass a claim waits for
-//! ever, without a ServiceAccount, PriorityClass or RuntimeClass no pod is made.
+//! ever, without a claim its pod does, and without a ServiceAccount, PriorityClass or RuntimeClass no pod is made.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::core::v1::{PersistentVolume, ServiceAccount};
+use k8s_openapi::api::core::v1::{PersistentVolume, PersistentVolumeClaim, ServiceAccount};
 use k8s_openapi::api::node::v1::RuntimeClass;
 use k8s_openapi::api::scheduling::v1::PriorityClass;
 use k8s_openapi::api::storage::v1::StorageClass;
@@ -27,6 +27,7 @@ const DEFAULT_CLASS: &str = "storageclass.kubernetes.io/is-default-class";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     StorageClass,
+    PersistentVolumeClaim,
     ServiceAccount,
     PriorityClass,
     RuntimeClass,
@@ -36,6 +37,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::StorageClass => "StorageClass",
+            Self::PersistentVolumeClaim => "PersistentVolumeClaim",
             Self::ServiceAccount => "ServiceAccount",
             Self::PriorityClass => "PriorityClass",
             Self::RuntimeClass => "RuntimeClass",
@@ -46,6 +48,7 @@ impl Kind {
     const fn field(self) -> &'static str {
         match self {
             Self::StorageClass => "storageClassName",
+            Self::PersistentVolumeClaim => "claimName",
             Self::ServiceAccount => "serviceAccountName",
             Self::PriorityClass => "priorityClassName",
             Self::RuntimeClass => "runtimeClassName",
@@ -89,9 +92,7 @@ pub async fn missing_objects(
     let missing = needs.iter().filter_map(|need| {
         let found = known.get(&need.kind)?;
         let is_there = match &need.name {
-            Some(name) => {
-                found.names.contains(name) || brings(rendered, others, need.kind, name)
-            }
+            Some(name) => found.names.contains(name) || brings(rendered, others, need.kind, name),
             None => found.default.is_some() || brings_any(rendered, others, need.kind),
         };
         (!is_there).then(|| error(prepared, rendered, need, found))
@@ -118,6 +119,15 @@ fn needs(rendered: &Rendered) -> Vec<Need<'_>> {
                 whose: named(pod.manifest),
             }));
         }
+        let volumes = list(&pod.spec["volumes"]);
+        let claims =
+            volumes.filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str());
+        needs.extend(claims.map(|name| Need {
+            kind: Kind::PersistentVolumeClaim,
+            name: Some(name.to_owned()),
+            manifest: pod.manifest,
+            whose: named(pod.manifest),
+        }));
     }
     needs
 }
@@ -165,6 +175,10 @@ async fn found(client: &Client, kind: Kind, namespace: &str) -> Option<Found> {
     };
     match kind {
         Kind::StorageClass => storage_classes(client).await,
+        Kind::PersistentVolumeClaim => {
+            let api: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
+            names(&api).await.map(plain)
+        }
         Kind::ServiceAccount => {
             let api: Api<ServiceAccount> = Api::namespaced(client.clone(), namespace);
             names(&api).await.map(plain)
@@ -216,12 +230,22 @@ async fn storage_classes(client: &Client) -> Option<Found> {
 }
 
 fn brings(rendered: &Rendered, others: &[&Rendered], kind: Kind, name: &str) -> bool {
+    let makes_claim = |set: &Manifest| {
+        list(&set.object["spec"]["volumeClaimTemplates"]).any(|claim| {
+            let claim = claim["metadata"]["name"].as_str().unwrap_or_default();
+            let set = set.name().unwrap_or_default();
+            name.starts_with(&format!("{claim}-{set}-"))
+        })
+    };
     let is_it = |manifest: &Manifest| {
         let volume_class = &manifest.object["spec"]["storageClassName"];
         (manifest.kind() == kind.name() && manifest.name() == Some(name))
             || (kind == Kind::StorageClass
                 && manifest.kind() == "PersistentVolume"
                 && volume_class == name)
+            || (kind == Kind::PersistentVolumeClaim
+                && manifest.kind() == "StatefulSet"
+                && makes_claim(manifest))
     };
     any(rendered, others, is_it)
 }
@@ -256,6 +280,7 @@ fn error(prepared: &Prepared, rendered: &Rendered, need: &Need<'_>, found: &Foun
     let message = format!("{whose} wants {noun} `{name}`, and {has}");
     let instead = match kind {
         Kind::StorageClass => found.default.clone().unwrap_or_else(|| "…".to_owned()),
+        Kind::PersistentVolumeClaim => "…".to_owned(),
         Kind::ServiceAccount => "default".to_owned(),
         Kind::PriorityClass | Kind::RuntimeClass => "null".to_owned(),
     };
@@ -271,6 +296,7 @@ fn error(prepared: &Prepared, rendered: &Rendered, need: &Need<'_>, found: &Foun
                 quote(name)
             ))
         ),
+        Kind::PersistentVolumeClaim => format!("{change}, or add the claim to the chart"),
         _ => format!("{change}, or install a {noun} of that name"),
     };
     written
@@ -284,7 +310,7 @@ fn error(prepared: &Prepared, rendered: &Rendered, need: &Need<'_>, found: &Foun
 /// What the cluster has instead.
 fn has(kind: Kind, found: &Found, namespace: &str) -> String {
     let whose = match kind {
-        Kind::ServiceAccount => format!("namespace `{namespace}`"),
+        Kind::ServiceAccount | Kind::PersistentVolumeClaim => format!("namespace `{namespace}`"),
         _ => "the cluster".to_owned(),
     };
     let shown = |name: &String| {

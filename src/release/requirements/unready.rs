@@ -1,10 +1,12 @@
 //! A release that did not become ready, put to the line of the chart that is the cause.
 
 use kube::Client;
+use serde_json::Value;
 
 use super::missing_objects;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, on_cluster};
 use crate::release::manifest::{Manifest, Rendered};
+use crate::release::pods::{Pod, pods};
 use crate::release::prepare::Prepared;
 use crate::release::written::Written;
 
@@ -41,7 +43,49 @@ pub async fn at_its_cause(
                 ..first.clone()
             }
         }
-        None => at_refused(error, prepared, rendered),
+        None => match at_config(&error, prepared, rendered) {
+            Some(found) => found,
+            None => at_refused(error, prepared, rendered),
+        },
+    }
+}
+
+/// A Secret or ConfigMap that a pod names and that is not there: `secret "x" not found`, and for a mount
+/// `configmap "x" not found`.
+fn at_config(error: &Error, prepared: &Prepared, rendered: &Rendered) -> Option<Error> {
+    let (kind, rest) = ["secret", "configmap"].iter().find_map(|kind| {
+        let rest = error.message.split_once(&format!(" {kind} \""))?.1;
+        Some((*kind, rest))
+    })?;
+    let (name, _) = rest.split_once("\" not found")?;
+    let is_named = |pod: &Pod<'_>| mentions(pod.spec, name);
+    let manifest = pods(rendered).into_iter().find(is_named)?.manifest;
+    let written = Written::new(prepared, rendered, manifest);
+    let list = on_cluster(format!(
+        "kubectl get {kind} --namespace {}",
+        prepared.namespace
+    ));
+    let hint = match written.value(name, "name") {
+        Some(path) => format!("set `{path}` to one that is there, or add it to the chart: {list}"),
+        None => format!("name one that is there, or add it to the chart: {list}"),
+    };
+    let fields: &[&str] = match kind {
+        "secret" => &["secretRef", "secretKeyRef", "secretName", "secret:"],
+        _ => &["configMapRef", "configMapKeyRef", "configMap"],
+    };
+    let words: Vec<_> = std::iter::once(name)
+        .chain(fields.iter().copied())
+        .collect();
+    Some(written.locate(error.clone(), &words).hint(hint))
+}
+
+/// Whether a value somewhere in it is exactly this text.
+fn mentions(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(value) => value == text,
+        Value::Array(items) => items.iter().any(|item| mentions(item, text)),
+        Value::Object(map) => map.values().any(|item| mentions(item, text)),
+        _ => false,
     }
 }
 
@@ -93,5 +137,39 @@ mod tests {
         );
         assert_eq!(of("`web` gets no pod: denied"), (Some(file), Some(2)));
         assert_eq!(of("pod `web-1` fits on no node"), (None, None));
+    }
+
+    #[test]
+    fn a_missing_secret_leads_to_the_line_that_names_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("chart/templates/web.yaml");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        let template = |name: &str| {
+            format!(
+                "kind: Deployment\nmetadata: {{name: web}}\nspec:\n  template:\n    spec:\n      containers:\n      \
+                 - name: web\n        envFrom:\n        - secretRef: {{name: {name}}}\n"
+            )
+        };
+        std::fs::write(&file, template("{{ .Values.login }}")).unwrap();
+        let text = format!(
+            "# Source: shop/templates/web.yaml\n{}",
+            template("shop-login")
+        );
+        let rendered = Rendered::parse(&text).unwrap();
+        let mut prepared = fixture::prepared(dir.path());
+        prepared.chart.defaults = serde_json::json!({"login": "shop-login"});
+        let message =
+            "container `web` of pod `web-1` cannot be created: secret \"shop-login\" not found";
+        let error = Error::new(Code::ReleaseNotReady, message);
+        let found = at_config(&error, &prepared, &rendered).unwrap();
+        assert_eq!((found.file, found.line), (Some(file), Some(9)));
+        assert!(
+            found
+                .hint
+                .unwrap()
+                .starts_with("set `login` to one that is there")
+        );
+        let other = Error::new(Code::ReleaseNotReady, "secret \"other\" not found");
+        assert_eq!(at_config(&other, &prepared, &rendered), None);
     }
 }
