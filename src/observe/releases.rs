@@ -79,8 +79,8 @@ pub(super) async fn missing_kinds(
         return Ok(());
     };
     let PreparedRelease {
-            prepared, rendered, ..
-        } = release;
+        prepared, rendered, ..
+    } = release;
     let errors = requirements::missing_kinds(&access.client, prepared, rendered, helm).await?;
     Errors::unless_empty(errors, ())
 }

@@ -237,7 +237,7 @@ impl Run<'_> {
                     &release.rendered,
                     &self.other_renderings(name),
                 )
-                    .await),
+                .await),
             }
         };
         unless(&self.waits, ready).await
