@@ -119,7 +119,7 @@ fn what_kubectl_changed_where_the_chart_says_nothing_is_named_and_left() {
         "app=left",
         "--timeout=60s",
     ]);
-    let up = pair.0.devk(&["up", "-d"]).exits(1);
+    let up = pair.0.devk(&["up", "-d"]).well();
     let told = up.end_of("release.apply/pair")["detail"]
         .as_str()
         .unwrap()
@@ -129,8 +129,8 @@ fn what_kubectl_changed_where_the_chart_says_nothing_is_named_and_left() {
         "{told}"
     );
     assert_eq!(
-        up.end_of("forward.open/left")["error"]["code"],
-        "forward.no-pod"
+        up.settled()["waiting"][0]["why"],
+        "no pod: Deployment `pair-left` has 0 replicas"
     );
     pair.kubectl(&["scale", "deployment/pair-left", "--replicas=1"]);
     pair.0.devk(&["up", "-d"]).well();
