@@ -166,7 +166,10 @@ pub(crate) const PLANTS: &[Plant] = &[
     plant("charts.requirements", "wants StorageClass `gp3`", |world| {
         world.changes.push(|facts, _| {
             let text = "claim `data-db-0` of StatefulSet `db` wants StorageClass `gp3`";
-            facts.requirements = Ok(vec![Error::new(Code::ReleaseNotReady, text)]);
+            let error = Error::new(Code::ReleaseNotReady, text)
+                .evidence("the cluster has the classes `standard`")
+                .hint("set the chart's value of that name to `standard`");
+            facts.requirements = Ok(vec![error]);
         });
     }),
     plant("cluster.pin", "devk has not pinned it", |world| {
