@@ -11,6 +11,9 @@ use crate::shell::quote;
 /// How often devk tries again to take a lock that another process holds.
 const LOCK_INTERVAL: Duration = Duration::from_millis(50);
 
+/// How often devk removes a folder that another process writes to meanwhile.
+const MAX_REMOVALS: u32 = 5;
+
 /// devk's folders on this machine.
 #[derive(Debug, Clone)]
 pub struct Paths {
@@ -177,9 +180,16 @@ pub fn is_gone(path: &Path) -> bool {
 /// # Errors
 /// [`Code::StateIo`] naming the folder.
 pub fn remove_dir(dir: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", dir, &e)),
-        _ => Ok(()),
+    let mut tries = 1;
+    loop {
+        match std::fs::remove_dir_all(dir) {
+            // A devk that waits for this one to end may make its log there meanwhile.
+            Err(e) if e.kind() == ErrorKind::DirectoryNotEmpty && tries < MAX_REMOVALS => {
+                tries += 1;
+            }
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(refused("remove", dir, &e)),
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -95,7 +95,7 @@ impl Compose {
 
 /// What a service builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Build {
+pub struct ServiceBuild {
     pub context: PathBuf,
     /// Absolute; None for a Dockerfile that stands in the Compose file.
     pub dockerfile: Option<PathBuf>,
@@ -111,7 +111,7 @@ pub struct Service {
     pub active: bool,
     pub image: Option<String>,
     /// Where the image is built; absolute. None: the service does not build, or builds from a remote context.
-    pub build: Option<Build>,
+    pub build: Option<ServiceBuild>,
     pub network_mode: Option<String>,
     /// Resolved: `env_file` below `environment`, as the container would see it. Inactive services: `environment` alone.
     pub environment: BTreeMap<String, Variable>,

@@ -8,8 +8,8 @@ use super::options::{ComposeVariables, setup};
 use super::project::Model;
 use super::yaml::{YamlData, YamlEntry, YamlNode};
 use super::{
-    Build, Compose, ComposeDatabase, Options, Port, Service, Variable, consistency, environment,
-    name, types,
+    Compose, ComposeDatabase, Options, Port, Service, ServiceBuild, Variable, consistency,
+    environment, name, types,
 };
 use crate::config::Origin;
 use crate::database::{self, Named};
@@ -96,7 +96,7 @@ fn service(
     })
 }
 
-fn build(entry: &YamlEntry) -> Option<Build> {
+fn build(entry: &YamlEntry) -> Option<ServiceBuild> {
     let build = entry.value.get("build")?;
     let text = |key: &str| build.get(key).and_then(YamlNode::text);
     let context = Path::new(text("context")?);
@@ -108,7 +108,7 @@ fn build(entry: &YamlEntry) -> Option<Build> {
     };
     let additional = build.get("additional_contexts");
     let entries = additional.into_iter().flat_map(YamlNode::entries);
-    Some(Build {
+    Some(ServiceBuild {
         additional_contexts: entries.map(|entry| entry.key.clone()).collect(),
         dockerfile,
         target: text("target").map(str::to_owned),

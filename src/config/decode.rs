@@ -12,7 +12,7 @@ use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
     Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths,
-    Origin, Provider, ReleaseConfig, Sync, SyncRule, scalar,
+    Origin, Provider, ReleaseConfig, Sync, SyncRule, bases, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -53,7 +53,7 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
         .iter()
         .map(|entry| image(entry, &references, problems))
         .collect();
-    problems.extend(base_cycles(&images));
+    problems.extend(bases::cycle(&images));
     Draft {
         cluster: cluster(root, problems),
         compose: root
@@ -195,36 +195,6 @@ fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>
             .unwrap_or_default(),
         origin: Origin::from(&entry.place),
     }
-}
-
-/// The images that are built from themselves, by way of others or not.
-fn base_cycles(images: &[ImageConfig]) -> Option<Error> {
-    let mut open: Vec<_> = images.iter().collect();
-    loop {
-        let waits = |image: &&ImageConfig| {
-            let bases = image.bases();
-            open.iter().any(|other| bases.contains(&other.name))
-        };
-        let waiting: Vec<_> = open.iter().copied().filter(waits).collect();
-        if waiting.len() == open.len() {
-            break;
-        }
-        open = waiting;
-    }
-    let first = open.first()?;
-    let names: Vec<_> = open
-        .iter()
-        .map(|image| format!("`{}`", image.name))
-        .collect();
-    let message = format!(
-        "images are built from themselves, by their build arguments: {}",
-        names.join(", ")
-    );
-    Some(
-        Error::new(Code::ConfigVariable, message)
-            .hint("remove `${image.…}` from the arguments of one of them")
-            .at(&first.origin.file, first.origin.line),
-    )
 }
 
 fn sync(node: &ConfigNode) -> Sync {

@@ -4,6 +4,7 @@
 //! text → [`yaml`] tree → [`merge`] over the profile's tree → [`check`] against the table in [`schema`]
 //! → [`decode`]. The tree remembers where each value was written, through the merge.
 
+mod bases;
 mod check;
 mod decode;
 mod describe;
@@ -21,7 +22,7 @@ mod yaml;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use profile::names as profile_names;
 pub use read::{FILE, Source, load, load_running};
+pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
-pub use variables::{image_names, names as forward_names};
 
 /// A project: one devk.yaml in one worktree. All paths are absolute.
 #[derive(Debug, Clone)]
@@ -137,25 +138,6 @@ pub struct ImageConfig {
     /// What is synced into running containers.
     pub sync: Sync,
     pub origin: Origin,
-}
-
-impl ImageConfig {
-    /// The images of devk.yaml that the build needs: those that its arguments name.
-    pub fn bases(&self) -> BTreeSet<String> {
-        self.args
-            .values()
-            .flat_map(|text| image_names(text))
-            .collect()
-    }
-}
-
-impl Project {
-    /// Whether another image is built from this one.
-    pub fn is_base(&self, image: &str) -> bool {
-        self.images
-            .iter()
-            .any(|other| other.bases().contains(image))
-    }
 }
 
 /// What devk leaves as a chart has it although a local cluster cannot take it (`allow:`).

@@ -28,7 +28,7 @@ pub fn names(text: &str) -> BTreeSet<String> {
 }
 
 /// The names of the images that a text refers to.
-pub fn image_names(text: &str) -> BTreeSet<String> {
+pub(super) fn image_names(text: &str) -> BTreeSet<String> {
     let references = pieces(text).into_iter().filter_map(|piece| match piece {
         Piece::Reference(reference) => match reference.target() {
             Ok(ReferenceTarget::Image(name, _)) => Some(name.to_owned()),

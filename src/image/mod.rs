@@ -18,7 +18,7 @@ pub use hash::{Content, ContextManifest, Hashed, ManifestEntry, content_hash, im
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
 pub use look::{FoundPath, ImageLook, Places, look, remove_looks, triggers};
-pub use reference::Reference;
+pub use reference::ReferenceParts;
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };

@@ -4,7 +4,7 @@ use super::load::normalise;
 
 /// An image reference taken apart (distribution/reference: `NAME[:TAG][@DIGEST]`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reference {
+pub struct ReferenceParts {
     /// The repository in full, as containerd names it: `docker.io/library/postgres`.
     pub repository: String,
     /// The repository as it was written: `postgres`.
@@ -13,7 +13,7 @@ pub struct Reference {
     pub digest: Option<String>,
 }
 
-impl Reference {
+impl ReferenceParts {
     /// None if the text is no reference.
     pub fn parse(text: &str) -> Option<Self> {
         let (name, digest) = match text.split_once('@') {
@@ -58,7 +58,7 @@ mod tests {
     #[test]
     fn a_reference_is_taken_apart() {
         let parts = |text: &str| {
-            Reference::parse(text).map(|found| {
+            ReferenceParts::parse(text).map(|found| {
                 (
                     found.repository.clone(),
                     found.last_part().to_owned(),
@@ -104,13 +104,13 @@ mod tests {
             "data:image/png;base64,AA",
             "x@y",
         ] {
-            assert_eq!(Reference::parse(text), None, "{text}");
+            assert_eq!(ReferenceParts::parse(text), None, "{text}");
         }
     }
 
     #[test]
     fn without_a_tag_it_is_latest_and_a_digest_is_not() {
-        let is_latest = |text| Reference::parse(text).is_some_and(|found| found.is_latest());
+        let is_latest = |text| ReferenceParts::parse(text).is_some_and(|found| found.is_latest());
         assert!(is_latest("tool") && is_latest("acme/tool:latest"));
         assert!(!is_latest("tool:1") && !is_latest("tool@sha256:00"));
     }

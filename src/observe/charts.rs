@@ -13,11 +13,11 @@ use crate::error::{Error, Errors, Problems, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::ports::Forward;
-use crate::release::assignment::{self, Assignment, Evidence, assign};
+use crate::release::assignment::{self, Assignment, MatchedBy, assign};
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::render::Rendering;
-use crate::release::rewrite::{Change, Changed, Rewrite};
+use crate::release::rewrite::{Changed, ManifestChange, Rewrite};
 use crate::release::secrets::Secrets;
 use crate::release::values::{self, MappedImage, Resolve};
 use crate::release::{Prepared, ValuesContext, check, prepare, render};
@@ -162,7 +162,7 @@ impl<'a> Charts<'a> {
         let Assignment {
             replacements,
             by_values,
-        } = assign(assignment::Inputs {
+        } = assign(assignment::AssignmentInputs {
             project: self.project,
             images,
             compose: &self.compose_names,
@@ -316,7 +316,7 @@ impl ChartRendering<'_, '_> {
 }
 
 /// Changes of one kind together: `image `api` in place of `acme/api:1` (Deployment/api, Job/migrate; by …)`.
-fn in_words(changes: &[Change], evidence: &BTreeMap<String, Evidence>) -> Vec<String> {
+fn in_words(changes: &[ManifestChange], evidence: &BTreeMap<String, MatchedBy>) -> Vec<String> {
     let mut objects: BTreeMap<&Changed, Vec<&str>> = BTreeMap::new();
     for change in changes {
         objects
@@ -346,7 +346,7 @@ fn in_words(changes: &[Change], evidence: &BTreeMap<String, Evidence>) -> Vec<St
 fn compose_names(project: &Project, compose: Option<&Compose>) -> BTreeMap<String, Vec<String>> {
     let services = || compose.iter().flat_map(|compose| compose.services.values());
     let names = |image: &ImageConfig| {
-        let is_same = |build: &compose::Build| {
+        let is_same = |build: &compose::ServiceBuild| {
             build.context == image.context
                 && build.dockerfile.as_ref() == Some(&image.dockerfile)
                 && build.target == image.target

@@ -1,4 +1,4 @@
-//! Build contexts that devk does not have: Compose gives a build further, named ones, and the Dockerfile uses them.
+//! ServiceBuild contexts that devk does not have: Compose gives a build further, named ones, and the Dockerfile uses them.
 //! BuildKit would take such a name for an image and pull it.
 
 use crate::compose::Compose;
@@ -74,7 +74,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::compose::{Build, Service};
+    use crate::compose::{Service, ServiceBuild};
     use crate::image::context::tests::image;
 
     fn lines(dockerfile: &str) -> Vec<Option<u32>> {
@@ -87,7 +87,7 @@ mod tests {
     }
 
     fn compose(context: &Path) -> Compose {
-        let build = Build {
+        let build = ServiceBuild {
             context: context.to_owned(),
             dockerfile: Some(context.join("Dockerfile")),
             target: None,

@@ -5,35 +5,38 @@
 //! `images:` of a release; the name under which Compose builds the same context; the last part of the repository; a
 //! block of the chart's values that is named like the image. What fits twice is an error that names both.
 
+mod problems;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use self::problems::{not_rendered, nowhere, several, several_blocks};
 use super::manifest::{ImageUse, Rendered};
 use super::prepare::Prepared;
 use super::rewrite::Replacement;
 use super::values::{self, MappedImage, plain};
-use crate::config::{ImageConfig, Project, did_you_mean};
-use crate::error::{Code, Error, Errors};
-use crate::image::{ImageRef, Reference};
+use crate::config::{ImageConfig, Project};
+use crate::error::{Error, Errors};
+use crate::image::{ImageRef, ReferenceParts};
 
 /// Where the references of a project's images go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Assignment {
-    pub replacements: Vec<(Replacement, Evidence)>,
+    pub replacements: Vec<(Replacement, MatchedBy)>,
     /// Images that only values can take, by the name of the release.
     pub by_values: Vec<(String, MappedImage)>,
 }
 
 /// Why a reference belongs to an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
+pub enum MatchedBy {
     Replaces,
     Compose,
     LastPart,
     Values,
 }
 
-impl fmt::Display for Evidence {
+impl fmt::Display for MatchedBy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Replaces => "devk.yaml says so",
@@ -57,7 +60,7 @@ enum Fit {
 
 /// What the assignment goes by.
 #[derive(Debug, Clone, Copy)]
-pub struct Inputs<'a> {
+pub struct AssignmentInputs<'a> {
     pub project: &'a Project,
     pub images: &'a [ImageRef],
     /// By image: the names under which Compose builds it.
@@ -70,7 +73,7 @@ pub struct Inputs<'a> {
 ///
 /// # Errors
 /// [`Code::ImageUnused`] for every image that fits to no reference, or to several.
-pub fn assign(inputs: Inputs<'_>) -> Result<Assignment, Errors> {
+pub fn assign(inputs: AssignmentInputs<'_>) -> Result<Assignment, Errors> {
     let mut assigning = Assigning {
         inputs,
         seen: seen(inputs),
@@ -85,12 +88,14 @@ pub fn assign(inputs: Inputs<'_>) -> Result<Assignment, Errors> {
 /// A repository that the charts use.
 #[derive(Debug)]
 struct Seen {
-    reference: Reference,
+    reference: ReferenceParts,
     uses: Vec<ImageUse>,
 }
 
+type SeenRepositories = BTreeMap<String, Seen>;
+
 /// By repository. Those of devk's own images got there by values already.
-fn seen(inputs: Inputs<'_>) -> BTreeMap<String, Seen> {
+fn seen(inputs: AssignmentInputs<'_>) -> SeenRepositories {
     let mut seen = BTreeMap::new();
     let own: BTreeSet<_> = inputs
         .images
@@ -99,7 +104,7 @@ fn seen(inputs: Inputs<'_>) -> BTreeMap<String, Seen> {
         .collect();
     let releases = inputs.releases.iter();
     for used in releases.flat_map(|(_, rendered)| rendered.images()) {
-        let reference = Reference::parse(&used.image);
+        let reference = ReferenceParts::parse(&used.image);
         let Some(reference) = reference.filter(|found| !own.contains(&found.repository)) else {
             continue;
         };
@@ -114,8 +119,8 @@ fn seen(inputs: Inputs<'_>) -> BTreeMap<String, Seen> {
 }
 
 struct Assigning<'a> {
-    inputs: Inputs<'a>,
-    seen: BTreeMap<String, Seen>,
+    inputs: AssignmentInputs<'a>,
+    seen: SeenRepositories,
     /// Repositories that belong to an image.
     claimed: BTreeSet<String>,
     found: Assignment,
@@ -124,7 +129,7 @@ struct Assigning<'a> {
 
 impl<'a> Assigning<'a> {
     fn run(&mut self) {
-        let Inputs {
+        let AssignmentInputs {
             project, images, ..
         } = self.inputs;
         let mut open: Vec<_> = project
@@ -145,7 +150,7 @@ impl<'a> Assigning<'a> {
             .map(|(config, _)| config)
             .filter(is_used_by_charts)
         {
-            self.problems.push(self.nowhere(config));
+            self.problems.push(nowhere(&self.seen, config));
         }
     }
 
@@ -160,14 +165,14 @@ impl<'a> Assigning<'a> {
 
     fn by_replaces(&mut self, config: &ImageConfig, image: &ImageRef) -> bool {
         for text in &config.replaces {
-            let found = Reference::parse(text)
+            let found = ReferenceParts::parse(text)
                 .filter(|reference| self.seen.contains_key(&reference.repository));
             match found {
                 Some(reference) => {
                     let tag = reference.tag.clone();
-                    self.claim(image, &reference.repository, tag, Evidence::Replaces);
+                    self.claim(image, &reference.repository, tag, MatchedBy::Replaces);
                 }
-                None => self.problems.push(self.not_rendered(config, text)),
+                None => self.problems.push(not_rendered(&self.seen, config, text)),
             }
         }
         !config.replaces.is_empty()
@@ -176,11 +181,11 @@ impl<'a> Assigning<'a> {
     fn by_compose(&mut self, config: &ImageConfig, image: &ImageRef) -> bool {
         let names = self.inputs.compose.get(&config.name).into_iter().flatten();
         let repositories: BTreeSet<_> = names
-            .filter_map(|name| Some(Reference::parse(name)?.repository))
+            .filter_map(|name| Some(ReferenceParts::parse(name)?.repository))
             .filter(|repository| self.is_free(repository))
             .collect();
         for repository in &repositories {
-            self.claim(image, repository, None, Evidence::Compose);
+            self.claim(image, repository, None, MatchedBy::Compose);
         }
         !repositories.is_empty()
     }
@@ -206,7 +211,7 @@ impl<'a> Assigning<'a> {
         fits
     }
 
-    fn fit(&self, name: &str, reference: &Reference, only_image: bool) -> Option<Fit> {
+    fn fit(&self, name: &str, reference: &ReferenceParts, only_image: bool) -> Option<Fit> {
         let last = plain(reference.last_part());
         let name = plain(name);
         let is_prefixed = |prefix: &str| {
@@ -251,14 +256,15 @@ impl<'a> Assigning<'a> {
         let best: Vec<_> = candidates.filter(|(_, (fit, _))| *fit == best).collect();
         match best[..] {
             [(repository, (_, names))] if names.len() == 1 => {
-                self.claim(image, repository, None, Evidence::LastPart);
+                self.claim(image, repository, None, MatchedBy::LastPart);
             }
             _ => {
                 let repositories: Vec<_> = best
                     .iter()
                     .map(|(repository, _)| repository.as_str())
                     .collect();
-                self.problems.push(self.several(config, &repositories));
+                self.problems
+                    .push(several(&self.seen, config, &repositories));
             }
         }
         true
@@ -279,8 +285,8 @@ impl<'a> Assigning<'a> {
             }
             return !places.is_empty();
         };
-        let repository = block.repository.as_deref().and_then(Reference::parse);
-        let is_alone = |reference: &Reference| {
+        let repository = block.repository.as_deref().and_then(ReferenceParts::parse);
+        let is_alone = |reference: &ReferenceParts| {
             let others = self
                 .inputs
                 .releases
@@ -290,7 +296,7 @@ impl<'a> Assigning<'a> {
             same.count() == 1 && self.is_free(&reference.repository)
         };
         match repository.filter(is_alone) {
-            Some(reference) => self.claim(image, &reference.repository, None, Evidence::Values),
+            Some(reference) => self.claim(image, &reference.repository, None, MatchedBy::Values),
             None => {
                 let mapped = MappedImage {
                     image: image.clone(),
@@ -307,7 +313,7 @@ impl<'a> Assigning<'a> {
         self.seen.contains_key(repository) && !self.claimed.contains(repository)
     }
 
-    fn claim(&mut self, image: &ImageRef, repository: &str, tag: Option<String>, why: Evidence) {
+    fn claim(&mut self, image: &ImageRef, repository: &str, tag: Option<String>, why: MatchedBy) {
         self.claimed.insert(repository.to_owned());
         let replacement = Replacement {
             image: image.name.clone(),
@@ -317,104 +323,6 @@ impl<'a> Assigning<'a> {
         };
         self.found.replacements.push((replacement, why));
     }
-
-    fn several(&self, config: &ImageConfig, repositories: &[&str]) -> Error {
-        let found = repositories
-            .iter()
-            .filter_map(|repository| self.seen.get(*repository));
-        let written: Vec<_> = found
-            .clone()
-            .map(|seen| seen.reference.written.as_str())
-            .collect();
-        let message = match repositories {
-            [_] => format!(
-                "image `{}` is not the only one that could replace `{}`",
-                config.name,
-                written.join("")
-            ),
-            _ => format!(
-                "image `{}` could replace several references of the charts",
-                config.name
-            ),
-        };
-        let error = found.fold(Error::new(Code::ImageUnused, message), |error, seen| {
-            error.evidence(seen.shown())
-        });
-        error
-            .hint(format!(
-                "say which one: images: {{{}: {{replaces: [{}]}}}}",
-                config.name,
-                written.first().copied().unwrap_or_default()
-            ))
-            .at(&config.origin.file, config.origin.line)
-    }
-
-    fn nowhere(&self, config: &ImageConfig) -> Error {
-        let message = format!(
-            "image `{}` replaces no reference of the charts",
-            config.name
-        );
-        let all = self.seen.values();
-        let error = all.fold(Error::new(Code::ImageUnused, message), |error, seen| {
-            error.evidence(seen.shown())
-        });
-        error
-            .hint(format!(
-                "say which reference it replaces, images: {{{name}: {{replaces: [REFERENCE]}}}}; or give its reference to a value, set: {{PATH: \"${{image.{name}.reference}}\"}}",
-                name = config.name
-            ))
-            .at(&config.origin.file, config.origin.line)
-    }
-
-    fn not_rendered(&self, config: &ImageConfig, text: &str) -> Error {
-        let message = format!(
-            "image `{}` replaces `{text}`, which no chart renders",
-            config.name
-        );
-        let known = self
-            .seen
-            .values()
-            .map(|seen| seen.reference.written.as_str());
-        Error::new(Code::ImageUnused, message)
-            .hint(did_you_mean(text, known, "rendered repositories"))
-            .at(&config.origin.file, config.origin.line)
-    }
-}
-
-impl Seen {
-    /// `acme/api:1` in Deployment/api (shop/templates/api.yaml).
-    fn shown(&self) -> String {
-        let first = self.uses.first();
-        let place = first.map_or_else(String::new, |first| {
-            format!("`{}` in {} ({})", first.image, first.object, first.source)
-        });
-        match self.uses.len() {
-            0 | 1 => place,
-            more => format!("{place}, and in {} more", more - 1),
-        }
-    }
-}
-
-fn several_blocks(config: &ImageConfig, places: &[(&Prepared, &values::ImageBlock)]) -> Error {
-    let message = format!(
-        "image `{}` could be meant for several values of the charts",
-        config.name
-    );
-    let all = places.iter();
-    let error = all.fold(
-        Error::new(Code::ImageUnused, message),
-        |error, (prepared, block)| {
-            error.evidence(format!("`{}` of release `{}`", block.path, prepared.name))
-        },
-    );
-    let (prepared, block) = places[0];
-    let paths = block.paths();
-    error
-        .hint(format!(
-            "name the values in release `{}`: images: {{{}: {{repository: {}, tag: {}}}}}",
-            prepared.name, config.name, paths.repository, paths.tag
-        ))
-        .at(&config.origin.file, config.origin.line)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::pods::list;
 use super::yaml;
 use crate::error::{Code, Error, Result};
-use crate::image::Reference;
+use crate::image::ReferenceParts;
 
 mod services;
 
@@ -213,7 +213,7 @@ impl Manifest {
     }
 
     fn image_use(&self, owner: &Value, image: &str, policy: &Value) -> Option<ImageUse> {
-        Reference::parse(image)?;
+        ReferenceParts::parse(image)?;
         Some(ImageUse {
             image: image.to_owned(),
             pull_policy: policy.as_str().map(str::to_owned),
@@ -230,7 +230,7 @@ impl ImageUse {
     pub fn is_always_pulled(&self) -> bool {
         match self.pull_policy.as_deref() {
             Some(policy) => policy == "Always",
-            None => Reference::parse(&self.image).is_some_and(|found| found.is_latest()),
+            None => ReferenceParts::parse(&self.image).is_some_and(|found| found.is_latest()),
         }
     }
 }

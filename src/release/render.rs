@@ -10,7 +10,7 @@ use super::helm::Helm;
 use super::manifest::Rendered;
 use super::post_renderer::unreadable;
 use super::prepare::Prepared;
-use super::rewrite::Change;
+use super::rewrite::ManifestChange;
 use crate::error::{Code, Error, Result};
 use crate::paths::{remove_dir, write_atomic};
 
@@ -41,7 +41,7 @@ impl Rendering {
     ///
     /// # Errors
     /// [`Code::ChartRender`] if a document to change is not valid YAML.
-    pub fn rewritten(self, prepared: &Prepared) -> Result<(Rendered, Vec<Change>)> {
+    pub fn rewritten(self, prepared: &Prepared) -> Result<(Rendered, Vec<ManifestChange>)> {
         let rewritten = prepared.rewrite.apply(&self.text);
         let (text, changes) = rewritten.map_err(|e| at_template(unreadable(e), prepared))?;
         match changes.is_empty() {

@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use self::document::Node;
+use self::document::SpannedNode;
 use self::edits::Edits;
 use super::manifest::{ImageUse, Rendered, documents};
-use crate::image::Reference;
+use crate::image::ReferenceParts;
 
 /// Fields of a Service that the API server refuses for type ClusterIP (Kubernetes, `ValidateService`).
 const BALANCER_FIELDS: &[&str] = &[
@@ -51,7 +51,7 @@ pub struct Replacement {
 
 /// One change that was made.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Change {
+pub struct ManifestChange {
     /// `Deployment/api`.
     pub object: String,
     pub what: Changed,
@@ -76,7 +76,7 @@ impl Rewrite {
         let is_used = |replacement: &&Replacement| {
             let mut references = images
                 .iter()
-                .filter_map(|used| Reference::parse(&used.image));
+                .filter_map(|used| ReferenceParts::parse(&used.image));
             references.any(|reference| replacement.replaces(&reference))
         };
         let loaded = self.loaded.iter();
@@ -93,7 +93,7 @@ impl Rewrite {
     /// The hooks with an image that is replaced.
     pub fn hooks(&self, rendered: &Rendered) -> Vec<String> {
         let replaced = |used: &ImageUse| {
-            let reference = Reference::parse(&used.image);
+            let reference = ReferenceParts::parse(&used.image);
             used.is_of_hook && reference.is_some_and(|found| self.replacement(&found).is_some())
         };
         let images = rendered.images().into_iter().filter(replaced);
@@ -109,7 +109,7 @@ impl Rewrite {
     ///
     /// # Errors
     /// What the YAML parser says of the first document that it cannot read.
-    pub fn apply(&self, text: &str) -> Result<(String, Vec<Change>), String> {
+    pub fn apply(&self, text: &str) -> Result<(String, Vec<ManifestChange>), String> {
         let mut changes = Vec::new();
         let mut rewritten = String::with_capacity(text.len());
         let mut done = 0;
@@ -135,7 +135,7 @@ impl Rewrite {
                 && (document.contains("NodePort") || document.contains("LoadBalancer")))
     }
 
-    fn document(&self, text: &str, changes: &mut Vec<Change>) -> Result<String, String> {
+    fn document(&self, text: &str, changes: &mut Vec<ManifestChange>) -> Result<String, String> {
         let Some(root) = document::parse(text)? else {
             return Ok(text.to_owned());
         };
@@ -152,28 +152,28 @@ impl Rewrite {
         Ok(edits.made())
     }
 
-    fn replacement(&self, reference: &Reference) -> Option<&Replacement> {
+    fn replacement(&self, reference: &ReferenceParts) -> Option<&Replacement> {
         let mut replacements = self.replacements.iter();
         replacements.find(|replacement| replacement.replaces(reference))
     }
 }
 
 impl Replacement {
-    fn replaces(&self, reference: &Reference) -> bool {
+    fn replaces(&self, reference: &ReferenceParts) -> bool {
         let is_tag = |tag: &String| reference.tag.as_ref() == Some(tag);
         self.repository == reference.repository && self.tag.as_ref().is_none_or(is_tag)
     }
 }
 
 /// The objects of a document: the items of a List, else the document itself.
-fn objects(root: &Node) -> Vec<&Node> {
+fn objects(root: &SpannedNode) -> Vec<&SpannedNode> {
     match (root.text_at(&["kind"]), root.get("items")) {
         (Some("List"), Some(items)) => items.items().iter().flat_map(objects).collect(),
         _ => vec![root],
     }
 }
 
-fn name(object: &Node) -> String {
+fn name(object: &SpannedNode) -> String {
     format!(
         "{}/{}",
         object.text_at(&["kind"]).unwrap_or_default(),
@@ -186,11 +186,11 @@ struct Rewriting<'a, 't> {
     rewrite: &'a Rewrite,
     object: String,
     edits: &'a mut Edits<'t>,
-    changes: &'a mut Vec<Change>,
+    changes: &'a mut Vec<ManifestChange>,
 }
 
 impl Rewriting<'_, '_> {
-    fn object(&mut self, object: &Node) {
+    fn object(&mut self, object: &SpannedNode) {
         match object.text_at(&["kind"]) {
             // Their texts are nobody's pod.
             Some("ConfigMap" | "Secret" | "CustomResourceDefinition") => {}
@@ -202,7 +202,7 @@ impl Rewriting<'_, '_> {
     }
 
     /// Every `image:` that is a reference: of containers, of hooks, of custom resources, of image volumes.
-    fn images(&mut self, node: &Node) {
+    fn images(&mut self, node: &SpannedNode) {
         for entry in node.entries() {
             match entry.key.as_str() {
                 "metadata" => {}
@@ -213,7 +213,7 @@ impl Rewriting<'_, '_> {
         node.items().iter().for_each(|item| self.images(item));
     }
 
-    fn image(&mut self, owner: &Node, value: &Node) {
+    fn image(&mut self, owner: &SpannedNode, value: &SpannedNode) {
         let (written, policy) = match value.text() {
             Some(text) => (Some((text, value)), "imagePullPolicy"),
             // An image volume (Kubernetes, `ImageVolumeSource`).
@@ -232,8 +232,8 @@ impl Rewriting<'_, '_> {
         }
     }
 
-    fn reference(&mut self, owner: &Node, policy: &str, text: &str, node: &Node) {
-        let Some(reference) = Reference::parse(text) else {
+    fn reference(&mut self, owner: &SpannedNode, policy: &str, text: &str, node: &SpannedNode) {
+        let Some(reference) = ReferenceParts::parse(text) else {
             return;
         };
         if let Some(replacement) = self.rewrite.replacement(&reference) {
@@ -260,7 +260,7 @@ impl Rewriting<'_, '_> {
         });
     }
 
-    fn service(&mut self, object: &Node) {
+    fn service(&mut self, object: &SpannedNode) {
         let Some(spec) = object.get("spec").filter(|_| self.rewrite.cluster_ip) else {
             return;
         };
@@ -272,7 +272,7 @@ impl Rewriting<'_, '_> {
         for field in BALANCER_FIELDS {
             self.edits.remove(spec, field);
         }
-        for port in spec.get("ports").into_iter().flat_map(Node::items) {
+        for port in spec.get("ports").into_iter().flat_map(SpannedNode::items) {
             self.edits.remove(port, "nodePort");
         }
         self.changed(Changed::ServiceType {
@@ -281,7 +281,7 @@ impl Rewriting<'_, '_> {
     }
 
     fn changed(&mut self, what: Changed) {
-        self.changes.push(Change {
+        self.changes.push(ManifestChange {
             object: self.object.clone(),
             what,
         });

@@ -74,7 +74,7 @@ impl World {
             .iter()
             .map(|config| image(&config.name))
             .collect();
-        assign(Inputs {
+        assign(AssignmentInputs {
             project: &project,
             images: &images,
             compose: &self.compose,

@@ -16,7 +16,7 @@ const MAX_NODES: usize = 2_000_000;
 const MERGE: &str = "<<";
 
 #[derive(Debug, Clone)]
-pub(super) struct Node {
+pub(super) struct SpannedNode {
     /// Where the node stands in the text, in bytes; of an alias where the alias stands. Of a block collection only the
     /// start is exact.
     pub(super) range: Range<usize>,
@@ -30,7 +30,7 @@ pub(super) enum Data {
         text: String,
         is_block: bool,
     },
-    List(Vec<Node>),
+    List(Vec<SpannedNode>),
     Map {
         entries: Vec<Entry>,
         flow: bool,
@@ -44,10 +44,10 @@ pub(super) struct Entry {
     pub(super) start: usize,
     /// The key's column, from 0.
     pub(super) column: usize,
-    pub(super) value: Node,
+    pub(super) value: SpannedNode,
 }
 
-impl Node {
+impl SpannedNode {
     /// The entries of a map; none for anything else.
     pub(super) fn entries(&self) -> &[Entry] {
         match &self.data {
@@ -113,7 +113,7 @@ impl Node {
 ///
 /// # Errors
 /// What the parser says, with the line from 1.
-pub(super) fn parse(text: &str) -> Result<Option<Node>, String> {
+pub(super) fn parse(text: &str) -> Result<Option<SpannedNode>, String> {
     let options = granit_parser::options! { emit_comments: false };
     let mut builder = Builder {
         events: Parser::new_from_str_with_options(text, options),
@@ -135,7 +135,7 @@ pub(super) fn parse(text: &str) -> Result<Option<Node>, String> {
 struct Builder<'a> {
     events: Parser<'a, StrInput<'a>>,
     /// Finished anchored nodes by the parser's anchor id.
-    anchors: HashMap<usize, Node>,
+    anchors: HashMap<usize, SpannedNode>,
     nodes: usize,
 }
 
@@ -148,7 +148,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, String> {
+    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<SpannedNode, String> {
         self.count(1)?;
         if depth > MAX_DEPTH {
             return Err(format!("nested more than {MAX_DEPTH} levels deep"));
@@ -173,7 +173,7 @@ impl<'a> Builder<'a> {
             }
             _ => return Err("a value is missing".to_owned()),
         };
-        let node = Node {
+        let node = SpannedNode {
             range: range.start..end,
             data,
         };
@@ -193,7 +193,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn alias(&mut self, id: usize, range: Range<usize>) -> Result<Node, String> {
+    fn alias(&mut self, id: usize, range: Range<usize>) -> Result<SpannedNode, String> {
         let node = self
             .anchors
             .get(&id)
@@ -201,12 +201,12 @@ impl<'a> Builder<'a> {
             .clone();
         self.count(size(&node))?;
         Ok(match node.data {
-            Data::Scalar { .. } => Node { range, ..node },
+            Data::Scalar { .. } => SpannedNode { range, ..node },
             _ => node,
         })
     }
 
-    fn list(&mut self, depth: usize) -> Result<(Vec<Node>, usize), String> {
+    fn list(&mut self, depth: usize) -> Result<(Vec<SpannedNode>, usize), String> {
         let mut items = Vec::new();
         loop {
             match self.next()? {
@@ -250,7 +250,7 @@ fn closed(style: StructureStyle, start: usize, end: usize) -> usize {
     }
 }
 
-fn size(node: &Node) -> usize {
+fn size(node: &SpannedNode) -> usize {
     let below: usize = match &node.data {
         Data::Scalar { .. } => 0,
         Data::List(items) => items.iter().map(size).sum(),

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::document::{Data, Entry, Node};
+use super::document::{Data, Entry, SpannedNode};
 
 /// The edits of one text, made together at the end.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ impl<'t> Edits<'t> {
 
     /// A scalar becomes another one. Words and the text of block scalars stay plain; everything else is quoted as in
     /// JSON, which is YAML.
-    pub(super) fn replace(&mut self, node: &Node, with: &str) {
+    pub(super) fn replace(&mut self, node: &SpannedNode, with: &str) {
         let is_word = with.chars().all(|c| c.is_ascii_alphabetic());
         let is_block = matches!(node.data, Data::Scalar { is_block: true, .. });
         let mut scalar = match is_word || is_block {
@@ -39,7 +39,7 @@ impl<'t> Edits<'t> {
     }
 
     /// A map gets one entry more, in front of its first one.
-    pub(super) fn insert(&mut self, map: &Node, key: &str, value: &str) {
+    pub(super) fn insert(&mut self, map: &SpannedNode, key: &str, value: &str) {
         let Data::Map { entries, flow } = &map.data else {
             return;
         };
@@ -52,7 +52,7 @@ impl<'t> Edits<'t> {
     }
 
     /// A map loses an entry; the only one of a map becomes null. A map without it is left alone.
-    pub(super) fn remove(&mut self, map: &Node, key: &str) {
+    pub(super) fn remove(&mut self, map: &SpannedNode, key: &str) {
         let entries = map.entries();
         let Some(at) = entries.iter().position(|entry| entry.key == key) else {
             return;

@@ -19,7 +19,7 @@ fn rewrite() -> Rewrite {
 }
 
 /// The objects after the changes, and the changes.
-fn after(text: &str) -> (Vec<Value>, Vec<Change>) {
+fn after(text: &str) -> (Vec<Value>, Vec<ManifestChange>) {
     let (text, changes) = rewrite().apply(text).unwrap();
     let rendered = Rendered::parse(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
     let objects = rendered.manifests.into_iter().map(|m| m.object).collect();
