@@ -9,7 +9,7 @@ use crate::compose::{self, Compose};
 use crate::config::{self, ImageConfig, Project, ReleaseConfig};
 use crate::docker::Engine;
 use crate::environment::Environment;
-use crate::error::{Error, Errors, Problems, Result};
+use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::ports::Forward;
@@ -256,7 +256,11 @@ impl ChartRendering<'_, '_> {
             Err(refusal) => refusal,
         };
         // A chart may demand an image in its values.
-        mapped.extend(self.named(&prepared, &mapped));
+        let named = self.named(&prepared, &mapped);
+        if refusal.code != Code::ChartRender || named.is_empty() {
+            return Err(refusal.into());
+        }
+        mapped.extend(named);
         let prepared = self.prepare(release, &mapped).await?;
         match self.template(&prepared).await {
             Ok(rendering) => Ok((prepared, rendering)),

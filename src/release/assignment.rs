@@ -1,8 +1,8 @@
 //! Which references of the rendered charts belong to which image of devk.yaml. Pure: the references are those that
 //! the charts really render to, wherever their values keep them.
 //!
-//! The first of these that says something counts: a variable `${image.NAME.…}` in the values; `replaces:` of the image;
-//! `images:` of a release; the name under which Compose builds the same context; the last part of the repository; a
+//! The first of these that says something counts: a variable `${image.NAME.…}` in the values; `images:` of a
+//! release; `replaces:` of the image; the name under which Compose builds the same context; the last part of the repository; a
 //! block of the chart's values that is named like the image. What fits twice is an error that names both.
 
 mod problems;
