@@ -119,6 +119,62 @@ fn without_value(line: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::fake;
+    use crate::release::crash::Report;
+    use crate::release::prepare::fixture;
+
+    const HOOK: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}
+";
+
+    fn reports() -> [HookReport; 1] {
+        [HookReport {
+            hook: "migrate".into(),
+            report: Report {
+                summary: "container `m` of pod `migrate-1` ended with exit code 1".into(),
+                lines: vec!["| cannot reach the billing database".into()],
+            },
+        }]
+    }
+
+    async fn explained(said: &str) -> Error {
+        let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
+        let (client, _) = fake::client(serde_json::Value::Null);
+        let prepared = fixture::prepared(std::path::Path::new("/p"));
+        let rendered = Rendered::parse(HOOK).unwrap();
+        explain(failed, &reports(), &prepared, &rendered, &client).await
+    }
+
+    #[tokio::test]
+    async fn a_failed_hook_is_explained_by_its_own_words_whichever_helm_ran_it() {
+        let three = "Error: failed pre-install: 1 error occurred:\n\t* job migrate failed: BackoffLimitExceeded";
+        let four = "Error: failed pre-install: resource Job/shop/migrate not ready. status: Failed, message: Job \
+                    Failed. failed: 1/1";
+        let upgrade = "Error: UPGRADE FAILED: pre-upgrade hooks failed: resource Job/shop/migrate not ready. status: \
+                       InProgress, message: Job in progress\ncontext deadline exceeded";
+        for said in [three, four, upgrade] {
+            let error = explained(said).await;
+            assert_eq!(
+                error.message,
+                "release `shop` cannot be installed: hook `migrate` failed: container `m` of pod `migrate-1` ended with \
+                 exit code 1"
+            );
+            assert_eq!(
+                error.evidence.last().unwrap(),
+                "  | cannot reach the billing database"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hook_that_recovered_is_not_blamed_for_another_failure() {
+        let error = explained("Error: UPGRADE FAILED: timed out waiting for the condition").await;
+        assert_eq!(
+            error.message,
+            "release `shop` cannot be installed: UPGRADE FAILED: timed out waiting for the condition"
+        );
+    }
 
     #[test]
     fn a_value_that_the_api_server_quotes_is_left_out() {
