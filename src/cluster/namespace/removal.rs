@@ -24,7 +24,7 @@ const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 /// A finalizer is answered within moments if its program runs.
 const FINALIZER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Between two looks at what is left; what both find is told.
-const LOOK_INTERVAL: Duration = Duration::from_millis(1500);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// So many kinds are listed at once.
 const LISTS_AT_ONCE: usize = 16;
 
