@@ -354,7 +354,7 @@ fn no_pod(fact: &ForwardFact, why: Option<String>) -> Error {
         "{} is held; connections wait for a pod",
         forward.url
     ))
-    .hint(format!("devk logs {}", forward.service))
+    .hint("devk status")
 }
 
 fn unplanned(name: &str) -> Error {
