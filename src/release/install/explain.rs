@@ -160,10 +160,8 @@ metadata: {name: migrate, annotations: {helm.sh/hook: pre-install}}
                 "release `shop` cannot be installed: hook `migrate` failed: container `m` of pod `migrate-1` ended with \
                  exit code 1"
             );
-            assert_eq!(
-                error.evidence.last().unwrap(),
-                "  | cannot reach the billing database"
-            );
+            let last_words = "  | cannot reach the billing database".to_owned();
+            assert!(error.evidence.contains(&last_words), "{error:?}");
         }
     }
 
