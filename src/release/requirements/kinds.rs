@@ -182,7 +182,7 @@ spec: {group: monitoring.coreos.com, names: {kind: ServiceMonitor}, versions: [{
 
     #[test]
     fn helms_words_for_an_unknown_kind_name_the_object() {
-        // Of helm 3.19 and 4.3 alike, both against Kubernetes 1.36.
+        // As helm composes the message; not recorded from a run.
         let said = "Error: unable to build kubernetes objects from release manifest: resource mapping not found for \
                     name: \"two\" namespace: \"\" from \"\": no matches for kind \"ServiceMonitor\" in version \
                     \"monitoring.coreos.com/v1\"";
