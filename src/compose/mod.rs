@@ -38,7 +38,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::config::Origin;
+use crate::config::{ImageConfig, Origin};
 use crate::database::Named;
 use crate::docker::PublishedPort;
 
@@ -102,6 +102,13 @@ pub struct ServiceBuild {
     pub target: Option<String>,
     /// The names of `additional_contexts`.
     pub additional_contexts: Vec<String>,
+}
+
+impl ServiceBuild {
+    /// Whether Compose builds from the context and the Dockerfile of an image of devk.yaml, of whatever stage.
+    pub fn has_files_of(&self, image: &ImageConfig) -> bool {
+        self.context == image.context && self.dockerfile.as_ref() == Some(&image.dockerfile)
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::ImageConfig;
 use super::variables::image_names;
-use super::{ImageConfig, Project};
 use crate::error::{Code, Error};
 
 impl ImageConfig {
@@ -16,29 +16,42 @@ impl ImageConfig {
     }
 }
 
-impl Project {
-    /// Whether another image is built from this one.
-    pub fn is_base(&self, image: &str) -> bool {
-        self.images
-            .iter()
-            .any(|other| other.bases().contains(image))
+/// Whether one of these images is built from the one of this name.
+pub fn is_base<'a>(name: &str, images: impl IntoIterator<Item = &'a ImageConfig>) -> bool {
+    let mut images = images.into_iter();
+    images.any(|other| other.bases().contains(name))
+}
+
+/// Puts images into waves: each needs no base but those of earlier waves. The second list holds what is in no wave,
+/// for it waits for itself, by way of others or not.
+pub fn build_waves<T>(
+    images: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    bases: impl Fn(&T) -> BTreeSet<String>,
+) -> (Vec<Vec<T>>, Vec<T>) {
+    let mut waves = vec![];
+    let mut open = images;
+    loop {
+        let names: BTreeSet<_> = open.iter().map(|image| name(image).to_owned()).collect();
+        let (next, later): (Vec<_>, Vec<_>) = open
+            .into_iter()
+            .partition(|image| bases(image).is_disjoint(&names));
+        if next.is_empty() {
+            return (waves, later);
+        }
+        waves.push(next);
+        open = later;
     }
 }
 
 /// The images that are built from themselves, by way of others or not.
 pub(super) fn cycle(images: &[ImageConfig]) -> Option<Error> {
-    let mut open: Vec<_> = images.iter().collect();
-    loop {
-        let waits = |image: &&ImageConfig| {
-            let bases = image.bases();
-            open.iter().any(|other| bases.contains(&other.name))
-        };
-        let waiting: Vec<_> = open.iter().copied().filter(waits).collect();
-        if waiting.len() == open.len() {
-            break;
-        }
-        open = waiting;
-    }
+    let images = images.iter().collect();
+    let (_, open) = build_waves(
+        images,
+        |image: &&ImageConfig| &image.name,
+        |image| image.bases(),
+    );
     let first = open.first()?;
     let names: Vec<_> = open
         .iter()

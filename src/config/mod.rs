@@ -27,6 +27,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use crate::place::Origin;
+pub use bases::{build_waves, is_base};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use profile::names as profile_names;

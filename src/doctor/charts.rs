@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::error::{Errors, Result};
 use crate::observe;
 use crate::paths::Paths;
-use crate::release::manifest::{Manifest, Rendered};
+use crate::release::manifest::Rendered;
 use crate::release::pods::{self, list};
 use crate::release::{Prepared, effective_values, template};
 
@@ -225,14 +225,6 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     checks
 }
 
-pub(super) fn object(manifest: &Manifest) -> String {
-    format!(
-        "{}/{}",
-        manifest.kind(),
-        manifest.name().unwrap_or_default()
-    )
-}
-
 /// `allow: {nodePort: true}` keeps them; otherwise devk has made them ClusterIP already.
 fn services(chart: &RenderedChart) -> Vec<Check> {
     let open = chart.rendered.services(&chart.namespace).into_iter();
@@ -266,7 +258,7 @@ fn host_ports(chart: &RenderedChart) -> Vec<Check> {
             let Some(number) = port["hostPort"].as_u64().filter(|number| *number > 0) else {
                 continue;
             };
-            let owner = object(pod.manifest);
+            let owner = pod.manifest.object_name();
             let check = Check::warning(
                 Id::ChartsHostPort,
                 format!("`{owner}` takes port {number} of its node"),
@@ -290,7 +282,7 @@ fn host_networks(chart: &RenderedChart) -> Vec<Check> {
         .into_iter()
         .filter(|pod| pod.spec["hostNetwork"] == true);
     let finding = |pod: pods::Pod| {
-        let owner = object(pod.manifest);
+        let owner = pod.manifest.object_name();
         let check = Check::warning(
             Id::ChartsHostNetwork,
             format!("`{owner}` uses its node's network"),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::charts::{RenderedChart, TemplateRef, object};
+use super::charts::{RenderedChart, TemplateRef};
 use super::compose::Claim;
 use super::{Check, DoctorFacts, Id};
 use crate::release::manifest::Manifest;
@@ -104,7 +104,7 @@ fn localhost(
 ) -> Check {
     let address = format!("{host}:{}", claim.number);
     let key = &text.key;
-    let owner = object(manifest);
+    let owner = manifest.object_name();
     let summary = format!(
         "`{key}` of `{owner}` says {address}, which is Compose's `{}`",
         claim.service.name

@@ -30,11 +30,7 @@ fn inside_pod(chart: &RenderedChart, pod: &pods::Pod, named: Named) -> Option<Ch
     if !is_loopback(host) || answers(pod, named.kind, port) {
         return None;
     }
-    let object = format!(
-        "{}/{}",
-        pod.manifest.kind(),
-        pod.manifest.name().unwrap_or_default()
-    );
+    let object = pod.manifest.object_name();
     let summary = format!(
         "`{object}` looks for database `{}` at {host}:{port}, which is the pod itself",
         named.name

@@ -53,11 +53,7 @@ async fn missing(
         let PreparedRelease {
             prepared, rendered, ..
         } = release;
-        let others: Vec<_> = releases
-            .iter()
-            .filter(|other| other.prepared.name != prepared.name)
-            .map(|other| &other.rendered)
-            .collect();
+        let others = observe::other_renderings(releases, &prepared.name);
         found.extend(requirements::missing_kinds(client, prepared, rendered, helm).await?);
         found.extend(requirements::missing_objects(client, prepared, rendered, &others).await);
         let namespace = &prepared.namespace;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
-use crate::config::{self, ImageConfig, Project, ReleaseConfig};
+use crate::config::{self, ImageConfig, Project, ReleaseConfig, is_base};
 use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Problems, Result};
@@ -30,6 +30,14 @@ pub struct PreparedRelease {
     pub rendered: Rendered,
     /// What devk changed in the rendered text, in words.
     pub changes: Vec<String>,
+}
+
+/// What the other releases of a project render.
+pub fn other_renderings<'a>(releases: &'a [PreparedRelease], name: &str) -> Vec<&'a Rendered> {
+    let others = releases
+        .iter()
+        .filter(|release| release.prepared.name != name);
+    others.map(|release| &release.rendered).collect()
 }
 
 /// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
@@ -135,7 +143,7 @@ impl<'a> Charts<'a> {
         let named = images
             .iter()
             .zip(self.project.images.iter().map(|i| &i.origin));
-        let named = named.filter(|(image, _)| !self.project.is_base(&image.name));
+        let named = named.filter(|(image, _)| !is_base(&image.name, &self.project.images));
         let unused = check::unused_images(named, &all);
         Errors::unless_empty(unused, releases)
     }
@@ -157,7 +165,7 @@ impl<'a> Charts<'a> {
         let as_they_are = rendering.all(&[]).await?;
         let seen: Vec<_> = as_they_are
             .iter()
-            .map(|(prepared, rendering)| (prepared.clone(), rendering.rendered.clone()))
+            .map(|(prepared, rendering)| (prepared, &rendering.rendered))
             .collect();
         let Assignment {
             replacements,
@@ -281,10 +289,7 @@ impl ChartRendering<'_, '_> {
             only_image,
         )[..]
         {
-            [block] => Some(MappedImage {
-                image: image.clone(),
-                paths: block.paths(),
-            }),
+            [block] => Some(block.take(image)),
             _ => None,
         };
         open.filter_map(block).collect()
@@ -351,9 +356,7 @@ fn compose_names(project: &Project, compose: Option<&Compose>) -> BTreeMap<Strin
     let services = || compose.iter().flat_map(|compose| compose.services.values());
     let names = |image: &ImageConfig| {
         let is_same = |build: &compose::ServiceBuild| {
-            build.context == image.context
-                && build.dockerfile.as_ref() == Some(&image.dockerfile)
-                && build.target == image.target
+            build.has_files_of(image) && build.target == image.target
         };
         let built = services().filter(|service| service.build.as_ref().is_some_and(is_same));
         built.filter_map(|service| service.image.clone()).collect()

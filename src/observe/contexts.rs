@@ -1,4 +1,4 @@
-//! ServiceBuild contexts that devk does not have: Compose gives a build further, named ones, and the Dockerfile uses them.
+//! Build contexts that devk does not have: Compose gives a build further, named ones, and the Dockerfile uses them.
 //! BuildKit would take such a name for an image and pull it.
 
 use crate::compose::Compose;
@@ -21,9 +21,7 @@ fn missing_of(image: &ImageConfig, compose: &Compose) -> Vec<Error> {
         .services
         .values()
         .filter_map(|service| service.build.as_ref());
-    let same = builds.filter(|build| {
-        build.context == image.context && build.dockerfile.as_ref() == Some(&image.dockerfile)
-    });
+    let same = builds.filter(|build| build.has_files_of(image));
     let names: Vec<_> = same.flat_map(|build| &build.additional_contexts).collect();
     let mut stages = vec![];
     let mut problems = vec![];

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::charts::{Charts, PreparedRelease};
 use crate::cluster::Node;
-use crate::config::{ImageConfig, Project, Sync, SyncRule};
+use crate::config::{ImageConfig, Project, Sync, SyncRule, build_waves, is_base};
 use crate::docker::Engine;
 use crate::error::{Code, Error, Errors, Problems};
 use crate::image::{self, ContextManifest, ImageRef, SameImages};
@@ -47,26 +47,26 @@ impl Known<'_> {
     ) -> Result<Vec<BuiltImage>, Errors> {
         let mut images = BTreeMap::<&str, BuiltImage>::new();
         let mut problems = Problems::default();
-        let mut open: Vec<_> = project.images.iter().collect();
-        while !open.is_empty() {
+        let all = project.images.iter().collect();
+        let (waves, _) = build_waves(
+            all,
+            |config: &&ImageConfig| &config.name,
+            |config| config.bases(),
+        );
+        for wave in waves {
             let targets: Vec<_> = images.values().map(|image| image.target.clone()).collect();
             let variables = Variables::new(project, &project.id, forwards, &targets);
-            let (next, later) = open.iter().copied().partition::<Vec<_>, _>(|config| {
-                let bases = config.bases();
-                !open.iter().any(|other| bases.contains(&other.name))
-            });
-            let looked_at = next
+            let looked_at = wave
                 .iter()
                 .map(|config| self.image(&project.id, config, &variables));
             let looked_at = futures::future::join_all(looked_at).await;
-            for (config, image) in next.iter().zip(looked_at) {
+            for (config, image) in wave.iter().zip(looked_at) {
                 images.extend(problems.collect(image).map(|image| (&*config.name, image)));
             }
             // The arguments of the others cannot be resolved without these.
-            if !problems.0.is_empty() || next.is_empty() {
+            if !problems.0.is_empty() {
                 break;
             }
-            open = later;
         }
         let in_order = project
             .images
@@ -196,11 +196,6 @@ pub(super) async fn image_facts(
     built: &[BuiltImage],
     releases: &[PreparedRelease],
 ) -> Result<Vec<ImageFact>, Errors> {
-    let is_base = |name: &str| {
-        built
-            .iter()
-            .any(|image| image.config.bases().contains(name))
-    };
     let lists = nodes
         .iter()
         .map(|node| image::on_node(&engine.docker, &node.name));
@@ -208,15 +203,14 @@ pub(super) async fn image_facts(
         .iter()
         .map(|b| (Some(b.target.name.clone()), b.target.reference()))
         .collect();
-    for used in releases
+    let used: Vec<_> = releases
         .iter()
         .flat_map(|release| release.rendered.images())
-    {
-        if !references
-            .iter()
-            .any(|(_, reference)| *reference == used.image)
-        {
-            references.push((None, used.image));
+        .map(|used| used.image)
+        .collect();
+    for image in &used {
+        if !references.iter().any(|(_, reference)| reference == image) {
+            references.push((None, image.clone()));
         }
     }
     let present = references
@@ -226,23 +220,21 @@ pub(super) async fn image_facts(
         futures::future::try_join_all(lists),
         futures::future::try_join_all(present)
     )?;
-    let uses: BTreeSet<_> = releases
-        .iter()
-        .flat_map(|release| release.rendered.images())
-        .map(|used| used.image)
-        .collect();
-    let bases = |name: &Option<String>| {
-        let image = built
-            .iter()
-            .find(|image| Some(&image.target.name) == name.as_ref());
-        image.map_or_else(BTreeSet::new, |image| image.config.bases())
+    let configs = || built.iter().map(|image| &image.config);
+    let bases = |name: &str| {
+        let mut configs = configs();
+        let config = configs.find(|config| config.name == name);
+        config.map_or_else(BTreeSet::new, ImageConfig::bases)
     };
     let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
         let name = image::normalise(&reference);
         let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
         ImageFact {
-            bases: bases(&built_as),
-            is_base: built_as.as_deref().is_some_and(is_base) && !uses.contains(&reference),
+            bases: built_as.as_deref().map(bases).unwrap_or_default(),
+            is_base: built_as
+                .as_deref()
+                .is_some_and(|name| is_base(name, configs()))
+                && !used.contains(&reference),
             built_as,
             in_docker: id.is_some(),
             on_nodes,

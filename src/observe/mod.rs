@@ -14,7 +14,7 @@ mod releases;
 pub mod requests;
 pub mod table;
 
-pub use charts::{PreparedRelease, drafts};
+pub use charts::{PreparedRelease, drafts, other_renderings};
 pub use images::BuiltImage;
 pub use occupied::numbers;
 pub use releases::standing;

@@ -3,9 +3,9 @@
 mod facts;
 mod steps;
 
-use std::collections::BTreeSet;
-
 use serde::Serialize;
+
+use crate::config::build_waves;
 
 pub use facts::{
     BridgeFact, ClusterFact, Facts, ForwardFact, ImageFact, LeftOut, ReleaseFact, Skipped,
@@ -102,26 +102,17 @@ fn cluster(facts: &Facts) -> PlannedStep {
 
 /// The builds, base images before those that are built from them.
 fn builds(images: &[ImageFact]) -> Vec<PlannedStep> {
-    let mut steps: Vec<PlannedStep> = vec![];
-    let mut open: Vec<_> = images
+    let built = images
         .iter()
         .filter(|image| image.built_as.is_some())
         .collect();
-    while !open.is_empty() {
-        let names: BTreeSet<_> = open
-            .iter()
-            .filter_map(|image| image.built_as.clone())
-            .collect();
-        let (next, later) = open
-            .into_iter()
-            .partition::<Vec<_>, _>(|image| image.bases.is_disjoint(&names));
-        steps.extend(next.iter().filter_map(|image| build(image, images)));
-        if next.is_empty() {
-            break;
-        }
-        open = later;
-    }
-    steps
+    let (waves, _) = build_waves(
+        built,
+        |image: &&ImageFact| image.built_as.as_deref().unwrap_or_default(),
+        |image| image.bases.clone(),
+    );
+    let in_order = waves.into_iter().flatten();
+    in_order.filter_map(|image| build(image, images)).collect()
 }
 
 fn build(image: &ImageFact, all: &[ImageFact]) -> Option<PlannedStep> {
@@ -382,6 +373,8 @@ fn step(id: String, needs: Vec<String>, why: String, skip: bool, action: Action)
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn facts() -> Facts {

@@ -1,8 +1,8 @@
 //! Which references of the rendered charts belong to which image of devk.yaml. Pure: the references are those that
 //! the charts really render to, wherever their values keep them.
 //!
-//! The first of these that says something counts: a variable `${image.NAME.…}` in the values; `images:` of a
-//! release; `replaces:` of the image; the name under which Compose builds the same context; the last part of the repository; a
+//! The first of these that says something counts: a variable `${image.NAME.…}` in the values; `images:` of a release;
+//! `replaces:` of the image; the name under which Compose builds the same context; the last part of the repository; a
 //! block of the chart's values that is named like the image. What fits twice is an error that names both.
 
 mod problems;
@@ -15,7 +15,7 @@ use super::manifest::{ImageUse, Rendered};
 use super::prepare::Prepared;
 use super::rewrite::Replacement;
 use super::values::{self, MappedImage, plain};
-use crate::config::{ImageConfig, Project};
+use crate::config::{ImageConfig, Project, is_base};
 use crate::error::{Error, Errors};
 use crate::image::{ImageRef, ReferenceParts};
 
@@ -66,7 +66,7 @@ pub struct AssignmentInputs<'a> {
     /// By image: the names under which Compose builds it.
     pub compose: &'a BTreeMap<String, Vec<String>>,
     /// As they render without any change.
-    pub releases: &'a [(Prepared, Rendered)],
+    pub releases: &'a [(&'a Prepared, &'a Rendered)],
 }
 
 /// Assigns the references.
@@ -144,7 +144,7 @@ impl<'a> Assigning<'a> {
         open.retain(|(config, image)| !self.by_name(config, image, &fits));
         let only_image = images.len() == 1;
         open.retain(|(config, image)| !self.by_block(config, image, only_image));
-        let is_used_by_charts = |config: &&ImageConfig| !project.is_base(&config.name);
+        let is_used_by_charts = |config: &&ImageConfig| !is_base(&config.name, &project.images);
         for config in open
             .into_iter()
             .map(|(config, _)| config)
@@ -274,7 +274,7 @@ impl<'a> Assigning<'a> {
     /// other blocks have it, too, the values take the image.
     fn by_block(&mut self, config: &ImageConfig, image: &ImageRef, only_image: bool) -> bool {
         let mut places = Vec::new();
-        for (prepared, _) in self.inputs.releases {
+        for &(prepared, _) in self.inputs.releases {
             for block in values::named_blocks(&config.name, &prepared.blocks, only_image) {
                 places.push((prepared, block));
             }
@@ -298,10 +298,7 @@ impl<'a> Assigning<'a> {
         match repository.filter(is_alone) {
             Some(reference) => self.claim(image, &reference.repository, None, MatchedBy::Values),
             None => {
-                let mapped = MappedImage {
-                    image: image.clone(),
-                    paths: block.paths(),
-                };
+                let mapped = block.take(image);
                 self.found.by_values.push((prepared.name.clone(), mapped));
             }
         }

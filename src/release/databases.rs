@@ -120,11 +120,7 @@ fn in_file(key: &str, text: &str) -> Vec<Named> {
 }
 
 fn database(named: Named, manifest: &Manifest, container: Option<String>) -> ManifestDatabase {
-    let object = format!(
-        "{}/{}",
-        manifest.kind(),
-        manifest.name().unwrap_or_default()
-    );
+    let object = manifest.object_name();
     ManifestDatabase {
         named,
         source: manifest.source.clone(),

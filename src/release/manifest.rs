@@ -98,10 +98,7 @@ impl Rendered {
     pub fn images(&self) -> Vec<ImageUse> {
         let mut uses = Vec::new();
         for manifest in &self.manifests {
-            if !matches!(
-                manifest.kind(),
-                "ConfigMap" | "Secret" | "CustomResourceDefinition"
-            ) {
+            if may_name_images(manifest.kind()) {
                 manifest.images_below(&manifest.object, &mut uses);
             }
         }
@@ -189,7 +186,7 @@ impl Manifest {
     }
 
     /// `Deployment/api`.
-    fn object_name(&self) -> String {
+    pub fn object_name(&self) -> String {
         format!("{}/{}", self.kind(), self.name().unwrap_or_default())
     }
 
@@ -246,6 +243,11 @@ impl WorkloadKind {
             Self::Pod => "pod",
         }
     }
+}
+
+/// What ConfigMaps, Secrets and definitions call `image` is nobody's container.
+pub(super) fn may_name_images(kind: &str) -> bool {
+    !matches!(kind, "ConfigMap" | "Secret" | "CustomResourceDefinition")
 }
 
 /// Where the documents of a text stand, in bytes. helm separates documents by a line of `---`.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use self::document::SpannedNode;
 use self::edits::Edits;
-use super::manifest::{ImageUse, Rendered, documents};
+use super::manifest::{ImageUse, Rendered, documents, may_name_images};
 use crate::image::ReferenceParts;
 
 /// Fields of a Service that the API server refuses for type ClusterIP (Kubernetes, `ValidateService`).
@@ -72,12 +72,14 @@ impl Rewrite {
     #[must_use]
     pub fn only_for(&self, rendered: &Rendered) -> Self {
         let images = rendered.images();
+        let references: Vec<_> = images
+            .iter()
+            .filter_map(|used| ReferenceParts::parse(&used.image))
+            .collect();
         let replacements = self.replacements.iter();
         let is_used = |replacement: &&Replacement| {
-            let mut references = images
-                .iter()
-                .filter_map(|used| ReferenceParts::parse(&used.image));
-            references.any(|reference| replacement.replaces(&reference))
+            let mut references = references.iter();
+            references.any(|reference| replacement.replaces(reference))
         };
         let loaded = self.loaded.iter();
         Self {
@@ -192,8 +194,7 @@ struct Rewriting<'a, 't> {
 impl Rewriting<'_, '_> {
     fn object(&mut self, object: &SpannedNode) {
         match object.text_at(&["kind"]) {
-            // Their texts are nobody's pod.
-            Some("ConfigMap" | "Secret" | "CustomResourceDefinition") => {}
+            Some(kind) if !may_name_images(kind) => {}
             Some("Service") if object.text_at(&["apiVersion"]) == Some("v1") => {
                 self.service(object);
             }

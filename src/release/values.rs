@@ -151,6 +151,14 @@ pub struct ImageBlock {
 }
 
 impl ImageBlock {
+    /// An image whose reference goes in here.
+    pub fn take(&self, image: &ImageRef) -> MappedImage {
+        MappedImage {
+            image: image.clone(),
+            paths: self.paths(),
+        }
+    }
+
     /// The value paths that take an image here.
     pub fn paths(&self) -> ImagePaths {
         ImagePaths {

@@ -270,19 +270,20 @@ pub(super) fn unproven(pod: &Pod, now: Timestamp) -> Vec<(String, Duration)> {
         .collect()
 }
 
+/// How long a container has been running; None if it is not.
+pub(super) fn running_for(container: &ContainerStatus, now: Timestamp) -> Option<Duration> {
+    let running = container.state.as_ref()?.running.as_ref()?;
+    let started = running.started_at.as_ref()?.0;
+    // A node whose clock is ahead seems to have started it in the future: an age of zero.
+    Some(Duration::try_from(now.duration_since(started)).unwrap_or_default())
+}
+
 fn unproven_run(
     pod: &Pod,
     container: &ContainerStatus,
     now: Timestamp,
 ) -> Option<(String, Duration)> {
-    let started = container
-        .state
-        .as_ref()?
-        .running
-        .as_ref()?
-        .started_at
-        .as_ref()?
-        .0;
+    let age = running_for(container, now)?;
     let crashed = container
         .last_state
         .as_ref()
@@ -293,8 +294,6 @@ fn unproven_run(
     } else {
         PROVEN_DELAY
     };
-    // A node whose clock is ahead seems to have started it in the future: an age of zero.
-    let age = Duration::try_from(now.duration_since(started)).unwrap_or_default();
     let left = needed.checked_sub(age).filter(|left| !left.is_zero())?;
     Some((
         format!(

@@ -55,11 +55,7 @@ impl<'a> Written<'a> {
     }
 
     fn line(&self, text: &str, words: &[&str]) -> Option<u32> {
-        let object = format!(
-            "{}/{}",
-            self.manifest.kind(),
-            self.manifest.name().unwrap_or_default()
-        );
+        let object = self.manifest.object_name();
         template::line_of(text, self.rendered, &self.manifest.source, &object, words)
     }
 

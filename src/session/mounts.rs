@@ -34,11 +34,7 @@ pub(super) fn mount_places(
             };
             // Only the line is lost.
             let template = std::fs::read_to_string(&file).unwrap_or_default();
-            let object = format!(
-                "{}/{}",
-                pod.manifest.kind(),
-                pod.manifest.name().unwrap_or_default()
-            );
+            let object = pod.manifest.object_name();
             let shown = file.strip_prefix(root).unwrap_or(&file).display();
             for path in paths {
                 let words = [path, "volumeMounts"];

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::mounts::mount_places;
+use crate::config::is_base;
 use crate::error::{Code, Error, Result};
 use crate::image;
 use crate::observe::{BuiltImage, PreparedRelease};
@@ -115,8 +116,7 @@ impl Syncing {
         let mut now = Engines::new();
         let mut answers = vec![];
         for image in images {
-            let mut others = images.iter();
-            let is_base = others.any(|other| other.config.bases().contains(&image.config.name));
+            let is_base = is_base(&image.config.name, images.iter().map(|other| &other.config));
             let engine = self.engine(namespace, image, is_base, releases).await;
             if let Ok(engine) = &engine {
                 engine.keep_mount_places(mount_places(&image.target.reference(), releases));

@@ -78,7 +78,7 @@ impl World {
             project: &project,
             images: &images,
             compose: &self.compose,
-            releases: &[(prepared, rendered)],
+            releases: &[(&prepared, &rendered)],
         })
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod, Probe};
 use k8s_openapi::jiff::Timestamp;
 
+use crate::release::workload::running_for;
+
 /// What the API server sets where a probe says nothing.
 const DEFAULT_PERIOD: i32 = 10;
 const DEFAULT_FAILURES: i32 = 3;
@@ -39,16 +41,7 @@ fn of_container(
     if status.started == Some(true) || status.restart_count > 0 {
         return None;
     }
-    let since = status
-        .state
-        .as_ref()?
-        .running
-        .as_ref()?
-        .started_at
-        .as_ref()?
-        .0;
-    let ran = Duration::try_from(now.duration_since(since)).unwrap_or_default();
-    allowance(probe).checked_sub(ran)
+    allowance(probe).checked_sub(running_for(status, now)?)
 }
 
 /// After this time Kubernetes ends the container.

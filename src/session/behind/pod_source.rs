@@ -66,12 +66,13 @@ pub(super) fn controller(references: &[OwnerReference]) -> Option<&OwnerReferenc
         .find(|owner| owner.controller == Some(true))
 }
 
-fn replicas(wanted: Option<i32>) -> Asks {
+fn replicated(name: String, pods: Option<ObjectMeta>, replicas: Option<i32>) -> PodSource {
     // The API server's default is 1.
-    match wanted {
+    let asks = match replicas {
         Some(0) => Asks::Not("has 0 replicas".to_owned()),
         _ => Asks::Always,
-    }
+    };
+    source(name, pods, asks)
 }
 
 fn source(name: String, pods: Option<ObjectMeta>, asks: Asks) -> PodSource {
@@ -89,21 +90,13 @@ fn named<K: Resource<DynamicType = ()>>(object: &K) -> String {
 fn of_deployment(object: Deployment) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
-    Some(source(
-        name,
-        spec.template.metadata,
-        replicas(spec.replicas),
-    ))
+    Some(replicated(name, spec.template.metadata, spec.replicas))
 }
 
 fn of_stateful_set(object: StatefulSet) -> Option<PodSource> {
     let name = named(&object);
     let spec = object.spec?;
-    Some(source(
-        name,
-        spec.template.metadata,
-        replicas(spec.replicas),
-    ))
+    Some(replicated(name, spec.template.metadata, spec.replicas))
 }
 
 /// One that no Deployment owns: another controller does, such as an Argo Rollout, or none.
@@ -114,11 +107,7 @@ fn of_replica_set(object: ReplicaSet) -> Option<PodSource> {
         None => named(&object),
     };
     let spec = object.spec?;
-    Some(source(
-        name,
-        spec.template?.metadata,
-        replicas(spec.replicas),
-    ))
+    Some(replicated(name, spec.template?.metadata, spec.replicas))
 }
 
 fn of_daemon_set(object: DaemonSet) -> Option<PodSource> {

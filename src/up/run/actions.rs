@@ -12,7 +12,6 @@ use crate::image::{self, SameImages};
 use crate::observe::{self, Observed, PreparedRelease};
 use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
-use crate::release::manifest::Rendered;
 use crate::release::readiness::wait_ready;
 use crate::release::requirements;
 use crate::session;
@@ -191,7 +190,7 @@ impl Run<'_> {
                 "chart, values and images are unchanged".to_owned(),
             ));
         }
-        let others = self.other_renderings(name);
+        let others = observe::other_renderings(&self.observed.releases, name);
         let PreparedRelease {
             prepared, rendered, ..
         } = release;
@@ -235,22 +234,12 @@ impl Run<'_> {
                     &access.client,
                     &release.prepared,
                     &release.rendered,
-                    &self.other_renderings(name),
+                    &observe::other_renderings(&self.observed.releases, name),
                 )
                 .await),
             }
         };
         unless(&self.waits, ready).await
-    }
-
-    /// What the project's other releases render.
-    fn other_renderings(&self, name: &str) -> Vec<&Rendered> {
-        let others = self
-            .observed
-            .releases
-            .iter()
-            .filter(|release| release.prepared.name != name);
-        others.map(|release| &release.rendered).collect()
     }
 
     async fn wake(&self, access: &Access, step: &Step) -> Result<()> {
