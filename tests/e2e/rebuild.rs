@@ -245,7 +245,10 @@ fn what_git_does_is_one_change() {
     pair.project.devk(&["up", "-d"]).well();
     let mut events = events(&pair);
     git(&["checkout", "-q", "other"]);
-    let change = change(&mut events);
+    // On a busy machine the files of one checkout are noticed in two bursts: the second overtakes the first.
+    let change = std::iter::repeat_with(|| change(&mut events))
+        .find(|change| change["status"] != "skipped")
+        .unwrap();
     assert_eq!(change["status"], "done", "{change}");
     let port = pair.project.port("left");
     assert_eq!(get(port, "/branch").unwrap().well(), "other\n");
