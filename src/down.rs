@@ -18,6 +18,7 @@ use crate::paths::{Paths, remove_dir};
 use crate::ports::{Leases, Lessee};
 use crate::release::helm::Helm;
 use crate::release::install::InstallTarget;
+use crate::release::namespaces::OtherNamespaces;
 use crate::release::{installed, render};
 use crate::ui::event::{Reporter, Step};
 
@@ -264,8 +265,11 @@ impl Down<'_> {
             Ending::Nothing => Ok(()),
             Ending::StopCluster => self.stop(lock).await,
             Ending::Sleep { because } => {
-                self.step("workloads.sleep", because, sleep::sleep(client, id))
-                    .await
+                let falls_asleep = async {
+                    let others = OtherNamespaces::of_project(client, id).await?;
+                    sleep::sleep(client, id, &others.used).await
+                };
+                self.step("workloads.sleep", because, falls_asleep).await
             }
             Ending::DeleteCluster => {
                 self.step(
@@ -286,7 +290,9 @@ impl Down<'_> {
                     kubeconfig: &kubeconfig,
                     state: &self.paths.project(id),
                 };
-                let mut uninstalled = Ok(());
+                // What cannot be read has to be removed all the same.
+                let others = OtherNamespaces::of_project(client, id).await;
+                let mut uninstalled = others.as_ref().map(drop).map_err(Error::clone);
                 for release in self.releases(client).await? {
                     let uninstall = helm.uninstall(&release, id, &target);
                     let step = format!("release.uninstall/{release}");
@@ -295,7 +301,13 @@ impl Down<'_> {
                 }
                 // What a failing hook kept goes with the namespace.
                 let step = self.reporter.start("namespace.delete", because);
-                let removed = namespace::delete(client, id, &step).await;
+                let removed = async {
+                    namespace::delete(client, id, &step).await?;
+                    // helm does not wait for the namespaces of a release, and the next `up` could not use them.
+                    let made = others.unwrap_or_default().made;
+                    namespace::wait_removed(client, &made, &step).await
+                };
+                let removed = removed.await;
                 end(step, removed).and(uninstalled)
             }
         }

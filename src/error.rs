@@ -125,6 +125,7 @@ codes! {
     ChartRender => "chart.render", Usage, "the chart does not render";
     ChartKind => "chart.kind", Failed, "the chart renders an object of a kind that the cluster does not know";
     ReleaseApply => "release.apply", Failed, "`helm upgrade --install` failed";
+    ReleaseConflict => "release.conflict", Usage, "an object of the release belongs to another release, or to none";
     ReleaseBusy => "release.busy", Failed, "another helm operation holds the release";
     ReleaseNotReady => "release.not-ready", Failed, "a workload did not become ready";
     // cluster

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
-use kube::Api;
-use kube::api::{ListParams, LogParams};
+use kube::ResourceExt;
+use kube::api::{Api, LogParams};
 use tokio::task::JoinSet;
 
-use crate::error::{Code, Error, Result, internal};
+use crate::error::{Error, Result, internal};
 use crate::log_lines::LogLines;
+use crate::release::project_pods::{PodSelector, ProjectPods};
 use crate::ui::{self, Format};
 
 /// Pause before the pods, or a log that was cut off, are looked at again.
@@ -49,9 +50,10 @@ impl Printed {
 #[derive(Clone)]
 pub struct Tail {
     pub client: kube::Client,
-    pub namespace: String,
-    /// Label selector; None for all pods.
-    pub selector: Option<String>,
+    /// The id of the project.
+    pub project: String,
+    /// None for all pods of the project.
+    pub selector: Option<PodSelector>,
     pub lines: i64,
     pub printed: Printed,
 }
@@ -59,7 +61,7 @@ pub struct Tail {
 impl std::fmt::Debug for Tail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tail")
-            .field("namespace", &self.namespace)
+            .field("project", &self.project)
             .field("selector", &self.selector)
             .finish_non_exhaustive()
     }
@@ -72,7 +74,13 @@ enum Ended {
 }
 
 /// One run of one container; a restart is another.
-type Run = (String, String, i32);
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Run {
+    namespace: String,
+    pod: String,
+    container: String,
+    restarts: i32,
+}
 
 impl Tail {
     /// Prints the logs; with `follow` it goes on until it is dropped.
@@ -84,10 +92,12 @@ impl Tail {
         let mut streams = JoinSet::new();
         let seen = Arc::new(Mutex::new(HashSet::new()));
         let mut first = true;
+        let mut of_project = ProjectPods::of(&self.client, &self.project).await?;
         loop {
-            match self.runs().await {
-                Ok(runs) => runs
-                    .into_iter()
+            match self.pods(&mut of_project).await {
+                Ok(pods) => pods
+                    .iter()
+                    .flat_map(containers)
                     .for_each(|run| self.start(run, follow, first, &seen, &mut streams)),
                 Err(error) if first || !follow => return Err(error),
                 Err(_) => {}
@@ -134,23 +144,21 @@ impl Tail {
         }
     }
 
-    async fn runs(&self) -> Result<Vec<Run>> {
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut params = ListParams::default();
-        params.label_selector.clone_from(&self.selector);
-        let pods = api.list(&params).await.map_err(|e| {
-            Error::new(Code::ClusterUnreachable, "the cluster does not answer")
-                .evidence(e.to_string())
-                .hint("devk up -d")
-        })?;
-        Ok(pods.items.iter().flat_map(containers).collect())
+    async fn pods(&self, of_project: &mut ProjectPods) -> Result<Vec<Pod>> {
+        of_project.look(&self.client).await?;
+        of_project.list(&self.client, self.selector.as_ref()).await
     }
 
     /// Prints one run's lines. A stream that is cut off (an API server that restarts, hours of silence, a
     /// laptop that slept) is taken up again where it ended.
     async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> Result<(), Ended> {
-        let (pod, container, _) = run;
-        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.namespace);
+        let Run {
+            namespace,
+            pod,
+            container,
+            ..
+        } = run;
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         let mut params = LogParams {
             container: Some(container.clone()),
             follow,
@@ -190,7 +198,7 @@ impl Tail {
 }
 
 /// This very run of the container has not ended.
-fn runs_on(pod: &Pod, (_, container, restarts): &Run) -> bool {
+fn runs_on(pod: &Pod, run: &Run) -> bool {
     let status = pod.status.iter();
     let mut all = status.flat_map(|s| {
         s.init_container_statuses
@@ -198,7 +206,7 @@ fn runs_on(pod: &Pod, (_, container, restarts): &Run) -> bool {
             .chain(&s.container_statuses)
             .flatten()
     });
-    let same = |c: &ContainerStatus| c.name == *container && c.restart_count == *restarts;
+    let same = |c: &ContainerStatus| c.name == run.container && c.restart_count == run.restarts;
     all.any(|c| {
         same(c)
             && c.state
@@ -223,7 +231,12 @@ fn containers(pod: &Pod) -> Vec<Run> {
             .is_some_and(|s| s.running.is_some() || s.terminated.is_some())
     });
     started
-        .map(|c| (name.clone(), c.name.clone(), c.restart_count))
+        .map(|c| Run {
+            namespace: pod.namespace().unwrap_or_default(),
+            pod: name.clone(),
+            container: c.name.clone(),
+            restarts: c.restart_count,
+        })
         .collect()
 }
 
@@ -240,16 +253,18 @@ mod tests {
             serde_json::from_value(pod).unwrap()
         };
         let running = serde_json::json!({"running": {}});
-        assert_eq!(
-            containers(&pod(0, running.clone())),
-            [("p".into(), "c".into(), 0)]
-        );
+        let first = Run {
+            namespace: String::new(),
+            pod: "p".into(),
+            container: "c".into(),
+            restarts: 0,
+        };
+        assert_eq!(containers(&pod(0, running.clone())), [first.clone()]);
         assert_ne!(
             containers(&pod(0, running.clone())),
             containers(&pod(1, running.clone()))
         );
         assert_eq!(containers(&pod(0, serde_json::json!({"waiting": {}}))), []);
-        let first = ("p".to_owned(), "c".to_owned(), 0);
         assert!(runs_on(&pod(0, running.clone()), &first));
         assert!(!runs_on(&pod(1, running), &first), "restarted");
         assert!(!runs_on(

@@ -105,7 +105,7 @@ impl KindCluster {
             .map(str::to_owned)
             .to_vec();
         args.push(config.to_string_lossy().into_owned());
-        if let Some(image) = self.node_image().await? {
+        if let Some(image) = node_image(&self.engine, self.image.as_deref()).await? {
             step.progress(format!("node image `{image}`"));
             args.extend(["--image".to_owned(), image]);
         }
@@ -172,25 +172,6 @@ impl KindCluster {
         Ok(())
     }
 
-    /// `cluster.image`, else the newest node image that Docker has already (no download, works
-    /// without a registry), else None: kind's default.
-    async fn node_image(&self) -> Result<Option<String>> {
-        if self.image.is_some() {
-            return Ok(self.image.clone());
-        }
-        let filters = HashMap::from([("reference".to_owned(), vec!["kindest/node".to_owned()])]);
-        let options = ListImagesOptionsBuilder::default()
-            .filters(&filters)
-            .build();
-        let images = self
-            .engine
-            .docker
-            .list_images(Some(options))
-            .await
-            .map_err(|e| request_failed("cannot list the images", &e))?;
-        Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
-    }
-
     async fn kind(&self, args: &[&str], told: impl FnMut(&str) + Send) -> Result<process::Output> {
         let kubeconfig = self.dir.join("kubeconfig");
         let mut cmd = Tool::KIND
@@ -202,6 +183,24 @@ impl KindCluster {
         }
         cmd.run_watched(told).await
     }
+}
+
+/// The node image of a new cluster: `named` by devk.yaml, else the newest that Docker has already (no download, works
+/// without a registry), else None: kind's default.
+pub(super) async fn node_image(engine: &Engine, named: Option<&str>) -> Result<Option<String>> {
+    if named.is_some() {
+        return Ok(named.map(str::to_owned));
+    }
+    let filters = HashMap::from([("reference".to_owned(), vec!["kindest/node".to_owned()])]);
+    let options = ListImagesOptionsBuilder::default()
+        .filters(&filters)
+        .build();
+    let images = engine
+        .docker
+        .list_images(Some(options))
+        .await
+        .map_err(|e| request_failed("cannot list the images", &e))?;
+    Ok(newest(images.into_iter().flat_map(|image| image.repo_tags)))
 }
 
 /// The highest version among tags such as `kindest/node:v1.36.3`.

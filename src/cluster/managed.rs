@@ -11,7 +11,7 @@ use super::nodes::{self, Node};
 use super::pin::{self, Pin};
 use super::provider::of_provider;
 use super::tool::Tool;
-use super::{Access, Cluster, End, State, client, runtime};
+use super::{Access, Cluster, End, State, client, kind, runtime};
 use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, Identity};
 use crate::error::{Code, Error, Result};
@@ -29,6 +29,8 @@ pub struct ManagedCluster {
     pub engine: Engine,
     pub name: String,
     provider: Provider,
+    /// The node image that devk.yaml names.
+    image: Option<String>,
     /// `<state>/clusters/<folder>`.
     dir: PathBuf,
     cluster: Arc<dyn Cluster>,
@@ -44,6 +46,7 @@ impl ManagedCluster {
             engine,
             name: config.name.clone(),
             provider: config.provider,
+            image: config.image.clone(),
             dir,
             cluster,
         }
@@ -83,6 +86,21 @@ impl ManagedCluster {
             &format!("cluster `{}`", self.name),
         )
         .await
+    }
+
+    /// The version of Kubernetes that a new cluster would have, `v1.36.3`, by the tag of its node image. None: the
+    /// provider decides.
+    ///
+    /// # Errors
+    /// [`Code::DockerRequest`].
+    pub async fn version_to_be(&self) -> Result<Option<String>> {
+        let image = match self.provider {
+            Provider::Kind => kind::node_image(&self.engine, self.image.as_deref()).await?,
+            Provider::K3d => self.image.clone(),
+            // The image of minikube's node is that of its system, not of Kubernetes.
+            Provider::Minikube | Provider::Existing => None,
+        };
+        Ok(image.as_deref().and_then(nodes::version_of))
     }
 
     /// The nodes to bring images to: none where they have Docker's own. None if Docker cannot bring them any.

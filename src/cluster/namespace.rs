@@ -2,6 +2,8 @@
 
 mod removal;
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
@@ -261,6 +263,26 @@ pub async fn delete(client: &kube::Client, project: &str, step: &Step) -> Result
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(refused(&error)),
     }
+}
+
+/// Waits until those of these namespaces that are being removed are gone.
+///
+/// # Errors
+/// [`Code::NamespaceHeld`], [`Code::ClusterUnreachable`] if one is not gone after 3 minutes.
+pub async fn wait_removed(
+    client: &kube::Client,
+    names: &BTreeSet<String>,
+    step: &Step,
+) -> Result<()> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    for name in names {
+        let found = api.get_metadata_opt(name).await.map_err(|e| refused(&e))?;
+        if found.is_some_and(|found| found.metadata.deletion_timestamp.is_some()) {
+            step.progress(format!("waiting until namespace `{name}` is gone"));
+            wait_gone(client, name, step).await?;
+        }
+    }
+    Ok(())
 }
 
 fn namespace(project: &str, owner: &Owner) -> Namespace {

@@ -27,6 +27,16 @@ pub struct Node {
     pub provider: Provider,
 }
 
+/// The version of Kubernetes in the tag of a node image: `v1.36.3` of `kindest/node:v1.36.3@sha256:…`, and of
+/// `rancher/k3s:v1.36.3-k3s1`.
+pub(super) fn version_of(image: &str) -> Option<String> {
+    let tag = image.split('@').next()?.rsplit_once(":v")?.1;
+    let version = tag.split('-').next()?;
+    let is_whole = version.split('.').count() == 3
+        && version.split('.').all(|part| part.parse::<u32>().is_ok());
+    is_whole.then(|| format!("v{version}"))
+}
+
 /// Reads a container's name and labels as a provider sets them: the cluster of the node, and whether it is a control
 /// plane. None if the container is no node of that provider.
 pub(super) type Role = fn(name: &str, labels: &Labels) -> Option<(Provider, bool)>;
@@ -179,6 +189,21 @@ mod tests {
     use super::*;
     use crate::docker::fake::Containers;
     use crate::error::{Code, Exit};
+
+    #[test]
+    fn the_tag_of_a_node_image_tells_the_version_of_kubernetes() {
+        let versions = [
+            ("kindest/node:v1.36.3", Some("v1.36.3")),
+            ("kindest/node:v1.36.3@sha256:0123", Some("v1.36.3")),
+            ("rancher/k3s:v1.36.3-k3s1", Some("v1.36.3")),
+            ("registry:5000/node:v0.0.49", Some("v0.0.49")),
+            ("registry:5000/node", None),
+            ("node:v1", None),
+        ];
+        for (image, version) in versions {
+            assert_eq!(version_of(image).as_deref(), version, "{image}");
+        }
+    }
 
     fn container(name: &str, address: &str, labels: &serde_json::Value) -> ContainerSummary {
         serde_json::from_value(fake::container(name, true, address, labels)).unwrap()

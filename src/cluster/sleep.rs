@@ -1,8 +1,11 @@
 //! Puts a project's workloads to sleep on a shared cluster: scales them to zero and notes the old replicas as an
 //! annotation, so that `up` restores the same numbers.
 
+use std::collections::BTreeSet;
+
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use serde_json::{Value, json};
 
@@ -13,57 +16,90 @@ use crate::error::Result;
 /// Replicas before the sleep.
 pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 
-/// Scales every Deployment and StatefulSet of the project's namespace to zero. Data stays. A project
-/// that has no namespace sleeps already.
+/// helm's note on each object of a release: the namespace of its record.
+const RELEASE_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
+
+/// Scales every Deployment and StatefulSet of the project's namespace to zero, and those of its releases in `others`.
+/// Data stays. A project that has no namespace sleeps already.
 ///
 /// # Errors
 /// [`NamespaceForeign`](crate::error::Code::NamespaceForeign) for a namespace that is not devk's,
 /// [`ClusterUnreachable`](crate::error::Code::ClusterUnreachable).
-pub async fn sleep(client: &kube::Client, namespace: &str) -> Result<()> {
-    if namespace::find(client, namespace).await?.is_none() {
+pub async fn sleep(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
+    if namespace::find(client, project).await?.is_none() {
         return Ok(());
     }
-    mark(client, namespace, json!("true")).await?;
-    let replicas =
-        |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
-    scale_down(&Api::namespaced(client.clone(), namespace), replicas).await?;
-    let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
-    scale_down(&Api::namespaced(client.clone(), namespace), replicas).await
+    mark(client, project, json!("true")).await?;
+    for namespace in [project]
+        .into_iter()
+        .chain(others.iter().map(String::as_str))
+    {
+        let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
+        let replicas =
+            |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
+        let deployments = Api::namespaced(client.clone(), namespace);
+        scale_down(&deployments, is_own, replicas).await?;
+        let replicas = |set: &StatefulSet| set.spec.as_ref().and_then(|spec| spec.replicas);
+        let sets = Api::namespaced(client.clone(), namespace);
+        scale_down(&sets, is_own, replicas).await?;
+    }
+    Ok(())
+}
+
+/// In another namespace than the project's own, only what its releases have put there.
+fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
+    let annotations = object.annotations.as_ref();
+    let release = annotations.and_then(|notes| notes.get(RELEASE_NAMESPACE_ANNOTATION));
+    namespace == project || release.is_some_and(|release| release == project)
 }
 
 /// Restores the replicas of the workloads that [`sleep`] scaled down.
 ///
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
-pub async fn wake(client: &kube::Client, namespace: &str) -> Result<()> {
-    scale_up::<Deployment>(&Api::namespaced(client.clone(), namespace)).await?;
-    scale_up::<StatefulSet>(&Api::namespaced(client.clone(), namespace)).await?;
+pub async fn wake(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
+    for namespace in [project]
+        .into_iter()
+        .chain(others.iter().map(String::as_str))
+    {
+        let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
+        let deployments = Api::namespaced(client.clone(), namespace);
+        scale_up::<Deployment>(&deployments, is_own).await?;
+        let sets = Api::namespaced(client.clone(), namespace);
+        scale_up::<StatefulSet>(&sets, is_own).await?;
+    }
     // Last, so that a wake that was cut off is done again.
-    mark(client, namespace, Value::Null).await
+    mark(client, project, Value::Null).await
 }
 
 /// Scales workloads to zero. `replicas` returns the number that a workload asks for; None means one (apps/v1).
-async fn scale_down<K: Workload>(api: &Api<K>, replicas: impl Fn(&K) -> Option<i32>) -> Result<()> {
+async fn scale_down<K: Workload>(
+    api: &Api<K>,
+    is_own: impl Fn(&ObjectMeta) -> bool,
+    replicas: impl Fn(&K) -> Option<i32>,
+) -> Result<()> {
     for workload in api
         .list(&ListParams::default())
         .await
         .map_err(|e| refused(&e))?
     {
         let replicas = replicas(&workload).unwrap_or(1);
-        if let Some(name) = workload.meta().name.as_ref().filter(|_| replicas > 0) {
+        let falls_asleep = replicas > 0 && is_own(workload.meta());
+        if let Some(name) = workload.meta().name.as_ref().filter(|_| falls_asleep) {
             patch(api, name, asleep(replicas)).await?;
         }
     }
     Ok(())
 }
 
-async fn scale_up<K: Workload>(api: &Api<K>) -> Result<()> {
+async fn scale_up<K: Workload>(api: &Api<K>, is_own: impl Fn(&ObjectMeta) -> bool) -> Result<()> {
     for workload in api
         .list_metadata(&ListParams::default())
         .await
         .map_err(|e| refused(&e))?
     {
-        if let Some((name, replicas)) = noted(&workload.metadata) {
+        let noted = noted(&workload.metadata).filter(|_| is_own(&workload.metadata));
+        if let Some((name, replicas)) = noted {
             patch(api, &name, awake(replicas)).await?;
         }
     }
@@ -75,9 +111,7 @@ trait Workload: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt:
 
 impl<K: kube::Resource + Clone + serde::de::DeserializeOwned + std::fmt::Debug> Workload for K {}
 
-fn noted(
-    metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
-) -> Option<(String, i32)> {
+fn noted(metadata: &ObjectMeta) -> Option<(String, i32)> {
     let replicas = metadata
         .annotations
         .as_ref()?
@@ -135,7 +169,10 @@ mod tests {
     async fn a_namespace_of_somebody_else_is_neither_put_to_sleep_nor_removed() {
         let (client, requests) = client(shop(&json!({"team": "theirs"})));
         assert_eq!(
-            sleep(&client, "shop").await.unwrap_err().code,
+            sleep(&client, "shop", &BTreeSet::new())
+                .await
+                .unwrap_err()
+                .code,
             Code::NamespaceForeign
         );
         assert_eq!(
@@ -154,11 +191,23 @@ mod tests {
         assert_eq!(methods, ["GET", "GET"]);
     }
 
+    #[test]
+    fn in_another_namespace_only_what_the_projects_releases_own_falls_asleep() {
+        let of_release = |namespace: &str| -> ObjectMeta {
+            let notes = json!({RELEASE_NAMESPACE_ANNOTATION: namespace});
+            serde_json::from_value(json!({"annotations": notes})).unwrap()
+        };
+        assert!(is_own(&ObjectMeta::default(), "shop", "shop"));
+        assert!(is_own(&of_release("shop"), "elsewhere", "shop"));
+        assert!(!is_own(&of_release("shop-2"), "elsewhere", "shop"));
+        assert!(!is_own(&ObjectMeta::default(), "elsewhere", "shop"));
+    }
+
     #[tokio::test]
     async fn whoever_falls_asleep_while_waking_sleeps() {
         let (client, requests) = client(shop(&json!({namespace::PROJECT_LABEL: "shop"})));
         // The workloads are not what this server tells of.
-        let _ = sleep(&client, "shop").await;
+        let _ = sleep(&client, "shop", &BTreeSet::new()).await;
         let notes = json!({ASLEEP_ANNOTATION: "true", WAKING_ANNOTATION: null});
         assert_eq!(
             request(&requests, 1),

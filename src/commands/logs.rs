@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::core::v1::Service;
 use kube::api::ListParams;
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
@@ -15,6 +15,7 @@ use crate::cluster::client;
 use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result, suggest};
 use crate::logs::{Printed, Tail};
+use crate::release::project_pods::{PodSelector, ProjectPods};
 
 /// Prints the logs of all pods, or of the pods that a name selects.
 ///
@@ -34,7 +35,7 @@ pub async fn run(
     };
     let tail = Tail {
         client,
-        namespace: project.id,
+        project: project.id,
         selector,
         lines,
         printed: Printed::of(context.format),
@@ -54,7 +55,7 @@ pub async fn follow_all(context: &Context, project: &Project) -> Error {
             let printed = Printed::of(context.format);
             let tail = Tail {
                 client,
-                namespace: project.id.clone(),
+                project: project.id.clone(),
                 selector: None,
                 lines: 0,
                 printed,
@@ -81,79 +82,80 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
         .map_err(|error| error.hint("devk up -d"))
 }
 
-/// The objects that a name can select, and the labels of their pods.
-type Named = (String, BTreeMap<String, String>);
+/// The objects that a name can select, and their pods.
+type Named = (String, PodSelector);
 
-/// The label selector of the object that a name selects: a forward's Service, a Service or workload of that name,
+/// The pods of the object that a name selects: a forward's Service, a Service or workload of that name,
 /// or the only one whose name ends in it (`api` for `shop-api`).
-async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<String> {
-    let mut known = list(client, project, |s: &Service| {
-        s.spec.as_ref()?.selector.clone()
-    })
-    .await?;
-    known.extend(
-        list(client, project, |d: &Deployment| {
+async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<PodSelector> {
+    let pods = ProjectPods::of(client, &project.id).await?;
+    let mut namespaces: Vec<_> = pods.namespaces().into_iter().collect();
+    // Of two objects of one name that in the project's own namespace counts.
+    namespaces.sort_by_key(|namespace| *namespace != project.id);
+    let mut known = vec![];
+    for namespace in namespaces {
+        known.extend(selecting(client, namespace).await?);
+    }
+    choose(project, name, &known).cloned()
+}
+
+/// The objects of a namespace that select pods, Services first.
+async fn selecting(client: &kube::Client, namespace: &str) -> Result<Vec<Named>> {
+    let (services, deployments, sets, daemons, jobs) = tokio::try_join!(
+        list(client, namespace, |s: &Service| {
+            s.spec.as_ref()?.selector.clone()
+        }),
+        list(client, namespace, |d: &Deployment| {
             d.spec.as_ref()?.selector.match_labels.clone()
-        })
-        .await?,
-    );
-    known.extend(
-        list(client, project, |s: &StatefulSet| {
+        }),
+        list(client, namespace, |s: &StatefulSet| {
             s.spec.as_ref()?.selector.match_labels.clone()
-        })
-        .await?,
-    );
-    known.extend(
-        list(client, project, |d: &DaemonSet| {
+        }),
+        list(client, namespace, |d: &DaemonSet| {
             d.spec.as_ref()?.selector.match_labels.clone()
-        })
-        .await?,
-    );
-    known.extend(
-        list(client, project, |j: &Job| {
+        }),
+        list(client, namespace, |j: &Job| {
             j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()
         })
-        .await?,
-    );
-    let labels = choose(project, name, &known)?;
-    Ok(labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect::<Vec<_>>()
-        .join(","))
+    )?;
+    Ok([services, deployments, sets, daemons, jobs].concat())
 }
 
 /// Those that select pods: an empty selector would show the logs of everybody.
 async fn list<K>(
     client: &kube::Client,
-    project: &Project,
+    namespace: &str,
     labels: impl Fn(&K) -> Option<BTreeMap<String, String>>,
 ) -> Result<Vec<Named>>
 where
     K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
     K: Clone + DeserializeOwned + std::fmt::Debug,
 {
-    let found = Api::<K>::namespaced(client.clone(), &project.id)
+    let found = Api::<K>::namespaced(client.clone(), namespace)
         .list(&ListParams::default())
         .await;
     let found = found.map_err(|e| unreachable(&e))?.items.into_iter();
-    let named = found.filter_map(|object| Some((object.meta().name.clone()?, labels(&object)?)));
-    Ok(named.filter(|(_, labels)| !labels.is_empty()).collect())
+    let named = found.filter_map(|object| {
+        let selector = PodSelector {
+            namespace: namespace.to_owned(),
+            labels: labels(&object)?,
+        };
+        Some((object.meta().name.clone()?, selector))
+    });
+    Ok(named
+        .filter(|(_, selector)| !selector.labels.is_empty())
+        .collect())
 }
 
 /// A Service and its workload often share a name, and mean the same pods: the first counts.
-fn choose<'a>(
-    project: &Project,
-    name: &str,
-    known: &'a [Named],
-) -> Result<&'a BTreeMap<String, String>> {
+fn choose<'a>(project: &Project, name: &str, known: &'a [Named]) -> Result<&'a PodSelector> {
     let forward = project.forwards.iter().flatten().find(|f| f.name == name);
     let target = forward.and_then(|f| f.service.as_deref());
-    if let Some((_, labels)) = known
+    if let Some((_, selector)) = known
         .iter()
         .find(|(full, _)| full == target.unwrap_or(name))
     {
-        return Ok(labels);
+        return Ok(selector);
     }
     let ends = |full: &str| {
         target.is_none()
@@ -168,7 +170,7 @@ fn choose<'a>(
         .collect();
     let first = known.iter().find(|(full, _)| found.contains(full));
     match first.filter(|_| found.len() == 1) {
-        Some((_, labels)) => Ok(labels),
+        Some((_, selector)) => Ok(selector),
         None if found.is_empty() => Err(unknown(project, name, known)),
         None => Err(several(name, &found)),
     }
@@ -211,19 +213,6 @@ fn unreachable(error: &kube::Error) -> Error {
         .hint("devk up -d")
 }
 
-/// Pods of a namespace, for those who show them.
-///
-/// # Errors
-/// [`Code::ClusterUnreachable`].
-pub async fn pods(client: &kube::Client, namespace: &str) -> Result<Vec<Pod>> {
-    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
-    Ok(api
-        .list(&ListParams::default())
-        .await
-        .map_err(|e| unreachable(&e))?
-        .items)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,16 +240,17 @@ mod tests {
         names
             .iter()
             .map(|name| {
-                (
-                    (*name).to_owned(),
-                    [("app".to_owned(), (*name).to_owned())].into(),
-                )
+                let selector = PodSelector {
+                    namespace: "shop".to_owned(),
+                    labels: [("app".to_owned(), (*name).to_owned())].into(),
+                };
+                ((*name).to_owned(), selector)
             })
             .collect()
     }
 
     fn chosen(project: &Project, name: &str, names: &[&str]) -> Result<String> {
-        choose(project, name, &named(names)).map(|labels| labels["app"].clone())
+        choose(project, name, &named(names)).map(|selector| selector.labels["app"].clone())
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use serde::Serialize;
 
-use super::{Context, logs};
+use super::Context;
 use crate::bridge::record::{self, Record};
 use crate::cluster::{Access, ManagedCluster, State};
 use crate::config::Project;
@@ -13,6 +13,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::program::Build;
 use crate::release::installed;
+use crate::release::project_pods::ProjectPods;
 use crate::session::outcome::Built;
 use crate::session::status::{ReconcileStatus, RelayStatus, SessionStatus};
 use crate::sync::status::SyncStatus;
@@ -30,6 +31,8 @@ pub(super) struct StatusDocument {
     version: u32,
     project: String,
     worktree: Option<String>,
+    /// The project's own namespace.
+    namespace: String,
     cluster: ClusterStatus,
     /// As the session's last `up` built them; none without a session.
     images: Vec<Built>,
@@ -88,6 +91,7 @@ struct ReleaseStatus {
 
 #[derive(Debug, Serialize)]
 struct PodStatus {
+    namespace: String,
     name: String,
     ready: bool,
     phase: String,
@@ -169,6 +173,7 @@ pub(super) async fn status(
         version: 1,
         project: project.name.clone(),
         worktree: project.worktree.clone(),
+        namespace: project.id.clone(),
         cluster,
         images,
         releases,
@@ -254,11 +259,9 @@ async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatu
 }
 
 async fn pods(access: &Access, project: &Project) -> Result<Vec<PodStatus>> {
-    Ok(logs::pods(&access.client, &project.id)
-        .await?
-        .iter()
-        .map(pod)
-        .collect())
+    let of_project = ProjectPods::of(&access.client, &project.id).await?;
+    let pods = of_project.list(&access.client, None).await?;
+    Ok(pods.iter().map(pod).collect())
 }
 
 fn pod(pod: &Pod) -> PodStatus {
@@ -266,6 +269,7 @@ fn pod(pod: &Pod) -> PodStatus {
     let is_ready =
         |c: &k8s_openapi::api::core::v1::PodCondition| c.type_ == "Ready" && c.status == "True";
     PodStatus {
+        namespace: pod.metadata.namespace.clone().unwrap_or_default(),
         name: pod.metadata.name.clone().unwrap_or_default(),
         ready: status.conditions.iter().flatten().any(is_ready),
         phase: status.phase.unwrap_or_default(),
@@ -329,7 +333,12 @@ fn text(status: &StatusDocument) -> String {
             .map(|i| vec!["image".to_owned(), i.name.clone(), i.reference.clone()]),
     );
     rows.extend(status.releases.iter().map(release_row));
-    rows.extend(status.pods.iter().map(pod_row));
+    rows.extend(
+        status
+            .pods
+            .iter()
+            .map(|pod| pod_row(pod, &status.namespace)),
+    );
     rows.extend(status.forwards.iter().map(HeldForward::row));
     rows.extend(status.sync.iter().flat_map(sync_rows));
     rows.extend(

@@ -3,7 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::Arc;
 
+use tokio::sync::SetOnce;
+
+use super::capabilities::{ClusterAnswer, ClusterCapabilities};
 use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
 use crate::config::{self, ImageConfig, Project, ReleaseConfig, is_base};
@@ -14,13 +18,15 @@ use crate::image::{self, ImageRef};
 use crate::paths::Paths;
 use crate::ports::Forward;
 use crate::release::assignment::{self, Assignment, MatchedBy, assign};
+use crate::release::capabilities::{self, Capabilities};
+use crate::release::chart::Chart;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
 use crate::release::render::Rendering;
 use crate::release::rewrite::{Changed, ManifestChange, Rewrite};
 use crate::release::secrets::Secrets;
 use crate::release::values::{self, MappedImage, Resolve};
-use crate::release::{Prepared, ValuesContext, check, prepare, render};
+use crate::release::{Prepared, ValuesContext, check, prepare, render, requirements};
 use crate::variables::Variables;
 
 /// A release, ready to install.
@@ -53,6 +59,9 @@ pub async fn drafts(
     let helm = Helm::find(environment)?;
     let compose = compose::of_project(project, environment).ok().flatten();
     let charts = Charts::new(project, paths, &helm, compose.as_ref())?;
+    charts
+        .capabilities
+        .found(ClusterAnswer::None { kube_version: None });
     charts.drafts(None).await
 }
 
@@ -66,6 +75,7 @@ pub(super) struct Charts<'a> {
     compose_names: BTreeMap<String, Vec<String>>,
     /// To Compose's database, if the cluster is to use it.
     pub(super) bridge: Option<Bridge>,
+    pub(super) capabilities: Arc<ClusterCapabilities>,
 }
 
 impl<'a> Charts<'a> {
@@ -83,6 +93,7 @@ impl<'a> Charts<'a> {
             secrets: tokio::sync::Mutex::new(secrets),
             compose_names: compose_names(project, compose),
             bridge: None,
+            capabilities: Arc::new(ClusterCapabilities::new(project, paths)),
         })
     }
 
@@ -201,6 +212,11 @@ impl<'a> Charts<'a> {
                 });
             }
         }
+        let all: Vec<_> = prepared
+            .iter()
+            .map(|release| (&release.prepared, &release.rendered))
+            .collect();
+        problems.0.extend(requirements::rendered_twice(&all));
         Errors::unless_empty(problems.0, prepared)
     }
 
@@ -241,7 +257,16 @@ impl ChartRendering<'_, '_> {
         by_values: &[(String, MappedImage)],
     ) -> Result<Vec<(Prepared, Rendering)>, Errors> {
         let releases = &self.charts.project.releases;
-        let all = releases.iter().map(|release| self.one(release, by_values));
+        let brought: Vec<_> = releases.iter().map(|_| SetOnce::new()).collect();
+        let all = releases.iter().enumerate().map(|(at, release)| {
+            let (before, own) = (&brought[..at], &brought[at]);
+            async move {
+                let result = self.one(release, by_values, before).await;
+                // Set once, here.
+                let _ = own.set(result.as_ref().ok().map(BroughtApis::of));
+                result
+            }
+        });
         let mut rendered = vec![];
         let mut problems = Problems::default();
         for result in futures::future::join_all(all).await {
@@ -254,12 +279,13 @@ impl ChartRendering<'_, '_> {
         &self,
         release: &ReleaseConfig,
         by_values: &[(String, MappedImage)],
+        before: &[SetOnce<Option<BroughtApis>>],
     ) -> Result<(Prepared, Rendering), Errors> {
         let mut mapped = values::explicit(self.images, release);
         let own = by_values.iter().filter(|(name, _)| *name == release.name);
         mapped.extend(own.map(|(_, mapped)| mapped.clone()));
         let prepared = self.prepare(release, &mapped).await?;
-        let refusal = match self.template(&prepared).await {
+        let refusal = match self.template(&prepared, before).await {
             Ok(rendering) => return Ok((prepared, rendering)),
             Err(refusal) => refusal,
         };
@@ -270,7 +296,7 @@ impl ChartRendering<'_, '_> {
         }
         mapped.extend(named);
         let prepared = self.prepare(release, &mapped).await?;
-        match self.template(&prepared).await {
+        match self.template(&prepared, before).await {
             Ok(rendering) => Ok((prepared, rendering)),
             Err(_) => Err(refusal.into()),
         }
@@ -319,8 +345,63 @@ impl ChartRendering<'_, '_> {
         prepare(project, release, &given, &mut secrets, helm, paths).await
     }
 
-    async fn template(&self, prepared: &Prepared) -> Result<Rendering> {
-        render::render(prepared, self.charts.helm, None, &self.charts.paths.cache).await
+    async fn template(
+        &self,
+        prepared: &Prepared,
+        before: &[SetOnce<Option<BroughtApis>>],
+    ) -> Result<Rendering> {
+        let Charts { helm, paths, .. } = *self.charts;
+        if !prepared.chart.asks_capabilities {
+            return render::render(prepared, helm, &Capabilities::default(), &paths.cache).await;
+        }
+        let capabilities = self.capabilities(&prepared.chart, before).await?;
+        let rendered = render::render(prepared, helm, &capabilities, &paths.cache).await;
+        rendered.map_err(|refusal| match self.charts.capabilities.without_cluster() {
+            Some(how) if refusal.code == Code::ChartRender => refusal.evidence(how),
+            _ => refusal,
+        })
+    }
+
+    /// What a chart finds in the cluster when helm installs it: what the releases before it bring, and what its own
+    /// `crds` folders do.
+    async fn capabilities(
+        &self,
+        chart: &Chart,
+        before: &[SetOnce<Option<BroughtApis>>],
+    ) -> Result<Capabilities> {
+        let Charts { helm, paths, .. } = *self.charts;
+        let mut found = self.charts.capabilities.get().await?.clone();
+        let mut charts = vec![chart.clone()];
+        for release in before {
+            // One that does not render is reported, and brings nothing.
+            let Some(BroughtApis { chart, rendered }) = release.wait().await else {
+                continue;
+            };
+            found.api_versions.extend(rendered.iter().cloned());
+            charts.push(chart.clone());
+        }
+        for chart in charts {
+            let brought = capabilities::brought_by(&chart, helm, &paths.cache).await?;
+            found.api_versions.extend(brought);
+        }
+        Ok(found)
+    }
+}
+
+/// Where to find the API versions that a release brings.
+#[derive(Debug)]
+struct BroughtApis {
+    chart: Chart,
+    /// By definitions among its objects.
+    rendered: BTreeSet<String>,
+}
+
+impl BroughtApis {
+    fn of((prepared, rendering): &(Prepared, Rendering)) -> Self {
+        Self {
+            chart: prepared.chart.clone(),
+            rendered: capabilities::defined(&rendering.rendered),
+        }
     }
 }
 

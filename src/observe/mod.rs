@@ -5,6 +5,7 @@
 //! and image references that follow. Both come from the cache while nothing has changed.
 
 mod bridged;
+mod capabilities;
 mod charts;
 mod cluster;
 mod contexts;
@@ -17,8 +18,10 @@ pub mod table;
 pub use charts::{PreparedRelease, drafts, other_renderings};
 pub use images::BuiltImage;
 pub use occupied::numbers;
-pub use releases::standing;
+pub use releases::{Standing, standing};
 pub use table::Own;
+
+use std::sync::Arc;
 
 use crate::bridge::{Bridge, Bridging};
 use crate::cluster::{Access, ManagedCluster};
@@ -37,7 +40,7 @@ use crate::release::manifest::Rendered;
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
-use releases::{missing_kinds, orphaned_releases, release_facts};
+use releases::{missing_kinds, orphaned_releases, owned_by_others, release_facts};
 
 /// The facts of the plan, and what its execution needs besides.
 #[derive(Debug)]
@@ -88,8 +91,18 @@ pub async fn observe(
         compose.iter().flatten().next(),
         Some(&engine),
     );
+    let capabilities = Arc::clone(&charts.capabilities);
+    let cluster = async {
+        let found = cluster(&handle, project, &owner).await;
+        let access = found
+            .as_ref()
+            .ok()
+            .and_then(|(_, access, _)| access.clone());
+        capabilities.found(capabilities::answer(&handle, access).await);
+        found
+    };
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
-    let (taken, cluster, draft) = tokio::join!(taken, cluster(&handle, project, &owner), draft);
+    let (taken, cluster, draft) = tokio::join!(taken, cluster, draft);
     let taken = problems.collect(taken);
     let cluster = problems.collect(cluster);
     let draft = problems.collect(draft);
@@ -167,8 +180,8 @@ impl FirstLook<'_> {
         let images = known.images(project, &rows).await?;
         let targets: Vec<_> = images.iter().map(|image| image.target.clone()).collect();
         let loaded = charts.loaded(engine, &self.draft).await?;
-        let releases = charts.rendered(&rows, &targets, loaded).await?;
-        let (image_facts, release_facts, orphaned_releases) = tokio::try_join!(
+        let mut releases = charts.rendered(&rows, &targets, loaded).await?;
+        let (image_facts, standing, orphaned_releases) = tokio::try_join!(
             image_facts(
                 engine,
                 self.nodes.as_deref().unwrap_or_default(),
@@ -178,7 +191,13 @@ impl FirstLook<'_> {
             release_facts(access, project, &releases),
             orphaned_releases(access, project)
         )?;
+        let (release_facts, installed): (Vec<_>, Vec<_>) = standing.into_iter().unzip();
+        // What helm has installed is the truth; a chart may render something else each time.
+        for (release, installed) in releases.iter_mut().zip(installed) {
+            release.rendered = installed.unwrap_or_else(|| std::mem::take(&mut release.rendered));
+        }
         missing_kinds(access, charts.helm, &releases, &release_facts).await?;
+        owned_by_others(access, &releases, &release_facts).await?;
         let image_facts = if self.nodes.is_some() {
             image_facts
         } else {

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::capabilities;
 use super::files;
 use super::hasher::PartsHasher;
 use super::helm::Helm;
@@ -38,6 +39,8 @@ pub struct Chart {
     pub hash: String,
     /// values.yaml, with the defaults of unpacked subcharts under their names.
     pub defaults: Value,
+    /// The chart may render differently on another cluster.
+    pub asks_capabilities: bool,
     /// `charts/common` → the user's folder of that dependency.
     sources: Vec<(PathBuf, PathBuf)>,
 }
@@ -65,6 +68,7 @@ impl Chart {
         }
         let dir = mirrored(root, &ancestor, &home);
         let defaults = defaults(&dir)?;
+        let asks_capabilities = capabilities::are_asked_by(&dir)?;
         let sources = sources(root, &charts, Path::new(""));
         Ok(Self {
             name: root.name.clone(),
@@ -72,6 +76,7 @@ impl Chart {
             dir,
             hash,
             defaults,
+            asks_capabilities,
             sources,
         })
     }
@@ -100,6 +105,7 @@ impl Chart {
             dir,
             hash: String::new(),
             defaults: Value::Null,
+            asks_capabilities: false,
             sources: Vec::new(),
         }
     }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::helm::{Helm, Version};
 use super::installed::{INPUTS, Installed, REVISION, forget, installed};
 use super::manifest::Rendered;
+use super::namespaces;
 use super::post_renderer;
 use super::prepare::Prepared;
 use super::stray_helm;
@@ -80,7 +81,8 @@ impl Helm {
         }
         let mut replaced = BTreeSet::new();
         loop {
-            let (error, reports) = match self.attempt(prepared, target, version, step).await? {
+            let attempt = self.attempt(prepared, rendered, target, version, step);
+            let (error, reports) = match attempt.await? {
                 Ok(revision) => return Ok(revision),
                 Err(failure) => failure,
             };
@@ -103,6 +105,7 @@ impl Helm {
     async fn attempt(
         &self,
         prepared: &Prepared,
+        rendered: &Rendered,
         target: &InstallTarget<'_>,
         version: Version,
         step: &Step,
@@ -118,8 +121,9 @@ impl Helm {
             },
         )?;
         let upgrade = self.upgrade(prepared, target, revision, version)?;
+        let namespaces = namespaces::of(&prepared.namespace, [rendered]);
         let (result, reports) =
-            HookWatch::during(target.client, &prepared.namespace, step, upgrade.run()).await;
+            HookWatch::during(target.client, &namespaces, step, upgrade.run()).await;
         // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
         if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
             remove(&intent)?;
@@ -260,15 +264,17 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     let message = format!("release `{}` cannot be installed: {cause}", prepared.name);
     let (code, hint) = if says(&error, "Kubernetes cluster unreachable") {
         (Code::ClusterUnreachable, "devk doctor".to_owned())
-    } else if let Some(owner) = other_owner(&error) {
+    } else if let Some((owner, namespace)) = other_owner(&error, prepared) {
         let uninstall = on_cluster(format!(
             "helm uninstall {} --namespace {}",
             quote(owner),
-            prepared.namespace
+            quote(namespace)
         ));
         (
             Code::ReleaseApply,
-            format!("release `{owner}` has that object: {uninstall}"),
+            format!(
+                "release `{owner}` in namespace `{namespace}` has that object: give it another name, or {uninstall}"
+            ),
         )
     } else {
         let status = format!(
@@ -286,15 +292,23 @@ fn apply_error(error: Error, prepared: &Prepared) -> Error {
     .at(&prepared.origin.file, prepared.origin.line)
 }
 
-/// helm's words for an object that another release has: `… key "meta.helm.sh/release-name" must equal "b": current
-/// value is "a"`.
-fn other_owner(error: &Error) -> Option<&str> {
-    let after = error
-        .evidence
-        .iter()
-        .find_map(|line| line.split_once("meta.helm.sh/release-name"))?
-        .1;
-    after.split_once("current value is \"")?.1.split('"').next()
+/// The release that has the object, and its namespace, in helm's words: `… key "meta.helm.sh/release-name" must equal
+/// "b": current value is "a"`, and the same for the namespace. What helm does not name is as for this release.
+fn other_owner<'a>(error: &'a Error, own: &'a Prepared) -> Option<(&'a str, &'a str)> {
+    let current = |key: &str| {
+        let key = format!("key \"meta.helm.sh/{key}\" must equal");
+        let mut lines = error.evidence.iter();
+        let after = lines.find_map(|line| line.split_once(&key))?.1;
+        let value = after.split_once("current value is \"")?.1;
+        value.split('"').next()
+    };
+    match (current("release-name"), current("release-namespace")) {
+        (None, None) => None,
+        (name, namespace) => Some((
+            name.unwrap_or(&own.name),
+            namespace.unwrap_or(&own.namespace),
+        )),
+    }
 }
 
 fn busy(prepared: &Prepared, status: &str) -> Error {
@@ -406,11 +420,24 @@ mod tests {
                     \"meta.helm.sh/release-name\" must equal \"new\": current value is \"old\"";
         let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
         let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        let hint = error.hint.unwrap();
         assert!(
-            error
-                .hint
-                .unwrap()
-                .contains("helm uninstall old --namespace shop")
+            hint.contains("helm uninstall old --namespace shop"),
+            "{hint}"
+        );
+    }
+
+    #[test]
+    fn an_object_of_a_release_of_the_same_name_names_the_namespace_of_that_one() {
+        let said = "Error: unable to continue with install: ClusterRole \"reader\" in namespace \"\" exists and cannot be \
+                    imported into the current release: invalid ownership metadata; annotation validation error: key \
+                    \"meta.helm.sh/release-namespace\" must equal \"shop\": current value is \"roles\"";
+        let failed = Error::new(Code::CommandFailed, "`helm` failed").evidence(said);
+        let error = apply_error(failed, &fixture::prepared(Path::new("/p")));
+        let hint = error.hint.unwrap();
+        assert!(
+            hint.starts_with("release `shop` in namespace `roles` has that object"),
+            "{hint}"
         );
     }
 
@@ -425,7 +452,9 @@ mod tests {
         };
         let errors = [
             failed("Error: timed out"),
-            failed("meta.helm.sh/release-name\" must equal \"new\": current value is \"old\""),
+            failed(
+                "key \"meta.helm.sh/release-name\" must equal \"new\": current value is \"old\"",
+            ),
             busy(&prepared, "pending-upgrade"),
         ];
         for hint in errors.into_iter().filter_map(|error| error.hint) {

@@ -1,6 +1,6 @@
 //! What helm has installed, in one GET of metadata: is it what devk would install?
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
@@ -31,6 +31,11 @@ impl Installed {
     /// True if devk installed these inputs and nothing has happened to the release since.
     pub fn is_current(&self, inputs: &str) -> bool {
         self.status == "deployed" && self.inputs.as_deref() == Some(inputs)
+    }
+
+    /// The Secret that holds helm's record.
+    pub(super) fn secret(&self) -> &str {
+        &self.secret
     }
 
     /// True while a helm operation runs, or was killed.
@@ -79,6 +84,29 @@ pub async fn orphaned_releases(
         })
         .cloned()
         .collect())
+}
+
+/// The newest revision of every release in a namespace.
+///
+/// # Errors
+/// As [`installed`].
+pub async fn releases(client: &kube::Client, namespace: &str) -> Result<Vec<Installed>> {
+    let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+    let list = secrets
+        .list_metadata(&ListParams::default().labels("owner=helm"))
+        .await
+        .map_err(|e| unreachable(&e, "read the installed releases"))?;
+    let mut newest = BTreeMap::<String, Installed>::new();
+    for secret in &list.items {
+        let Some((name, found)) = secret.labels().get("name").zip(Installed::read(secret)) else {
+            continue;
+        };
+        let known = newest.get(name).map_or(0, |known| known.revision);
+        if found.revision > known {
+            newest.insert(name.clone(), found);
+        }
+    }
+    Ok(newest.into_values().collect())
 }
 
 /// The newest revision, or None if the release is not installed.

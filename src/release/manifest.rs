@@ -185,6 +185,17 @@ impl Manifest {
             .or_else(|| spec.pointer("/jobTemplate/spec/template"))
     }
 
+    /// The labels of the pods that it makes; none if it makes none.
+    pub fn pod_labels(&self) -> BTreeMap<String, String> {
+        let labels = self
+            .template()
+            .map(|template| &template["metadata"]["labels"]);
+        let labels = labels.and_then(Value::as_object).into_iter().flatten();
+        let texts =
+            labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        texts.collect()
+    }
+
     /// `Deployment/api`.
     pub fn object_name(&self) -> String {
         format!("{}/{}", self.kind(), self.name().unwrap_or_default())

@@ -1,10 +1,11 @@
 //! Releases: private chart copy → values → render → checks → `helm upgrade` → readiness.
 //!
-//! Invariants: the user's chart and values files are never written; rendering needs no cluster and,
-//! while nothing has changed, no helm process either; secrets reach helm in files that only the user
+//! Invariants: the user's chart and values files are never written; while nothing has
+//! changed, rendering starts no helm process; secrets reach helm in files that only the user
 //! can read, never as arguments; one GET tells whether a release is what devk would install.
 
 pub mod assignment;
+pub mod capabilities;
 pub mod chart;
 pub mod check;
 pub mod crash;
@@ -19,10 +20,13 @@ pub mod install;
 pub mod installed;
 mod layout;
 pub mod manifest;
+pub mod namespaces;
 pub mod pods;
 pub mod post_renderer;
 pub mod prepare;
+pub mod project_pods;
 pub mod readiness;
+mod record;
 pub mod render;
 pub mod requirements;
 pub mod rewrite;

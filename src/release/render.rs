@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::capabilities::Capabilities;
 use super::files;
 use super::hasher::PartsHasher;
 use super::helm::Helm;
@@ -51,26 +52,29 @@ impl Rendering {
     }
 }
 
-/// Renders a release as its chart is. `kube_version` is what the chart's templates see as the cluster's version;
-/// without it helm's own default. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
+/// Renders a release as its chart is. `capabilities` are what the chart's templates see of the cluster. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
 ///
 /// # Errors
 /// [`Code::ChartRender`] with helm's message, at the line of the user's template if helm names one.
 pub async fn render(
     prepared: &Prepared,
     helm: &Helm,
-    kube_version: Option<&str>,
+    capabilities: &Capabilities,
     cache: &Path,
 ) -> Result<Rendering> {
     let dir = project_dir(cache, &prepared.namespace);
+    let capabilities = match prepared.chart.asks_capabilities {
+        true => capabilities.arguments(),
+        false => vec![],
+    };
     let file = dir
-        .join(key(prepared, helm, kube_version)?)
+        .join(key(prepared, helm, &capabilities)?)
         .with_extension("yaml");
     if let Ok(text) = std::fs::read_to_string(&file) {
         files::touch(&file);
         return Rendering::parse(text, prepared);
     }
-    let text = template(prepared, helm, kube_version).await?;
+    let text = template(prepared, helm, &capabilities).await?;
     let rendering = Rendering::parse(text, prepared)?;
     files::private_dir(&dir)?;
     write_atomic(&file, rendering.text.as_bytes(), 0o600)?;
@@ -96,26 +100,21 @@ pub fn forget(cache: &Path, project: &str) -> Result<()> {
     remove_dir(&project_dir(cache, project))
 }
 
-fn key(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
-    let helm = helm.identity()?;
-    Ok(PartsHasher::default()
+fn key(prepared: &Prepared, helm: &Helm, capabilities: &[String]) -> Result<String> {
+    let key = PartsHasher::default()
         .part(&prepared.values_hash)
-        .part(helm)
-        .part(kube_version.unwrap_or_default())
-        .hex())
+        .part(helm.identity()?);
+    Ok(capabilities.iter().fold(key, PartsHasher::part).hex())
 }
 
-async fn template(prepared: &Prepared, helm: &Helm, kube_version: Option<&str>) -> Result<String> {
-    let mut cmd = helm
+async fn template(prepared: &Prepared, helm: &Helm, capabilities: &[String]) -> Result<String> {
+    let cmd = helm
         .cmd("template")
         .arg(&prepared.name)
-        .arg(&prepared.chart.dir);
-    cmd = cmd
+        .arg(&prepared.chart.dir)
         .args(["--namespace", &prepared.namespace])
-        .args(prepared.values_args());
-    if let Some(version) = kube_version {
-        cmd = cmd.args(["--kube-version", version]);
-    }
+        .args(prepared.values_args())
+        .args(capabilities);
     match cmd.run().await {
         Ok(output) => Ok(output.stdout),
         Err(e) if e.code == Code::CommandFailed => {
@@ -204,8 +203,15 @@ fn place(word: &str, prepared: &Prepared) -> Option<(PathBuf, Option<u32>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::super::prepare::fixture;
     use super::*;
+
+    const NONE: Capabilities = Capabilities {
+        kube_version: None,
+        api_versions: BTreeSet::new(),
+    };
 
     /// A fake helm that prints a rendering, or fails as the real one does, and counts its runs.
     #[cfg(unix)]
@@ -237,7 +243,7 @@ mod tests {
         let mut prepared = fixture::prepared(dir.path());
         for _ in 0..2 {
             assert_eq!(
-                render(&prepared, &helm, None, dir.path())
+                render(&prepared, &helm, &NONE, dir.path())
                     .await
                     .unwrap()
                     .rendered
@@ -254,7 +260,7 @@ mod tests {
         };
         assert_eq!(runs(), 1);
         prepared.values_hash = "1".repeat(40);
-        render(&prepared, &helm, None, dir.path()).await.unwrap();
+        render(&prepared, &helm, &NONE, dir.path()).await.unwrap();
         assert_eq!(runs(), 2);
 
         let cache = project_dir(dir.path(), &prepared.namespace);
@@ -278,7 +284,7 @@ mod tests {
         let helm = fake_helm(dir.path(), script);
         chart_file(dir.path(), "templates/api.yaml");
         let helpers = chart_file(dir.path(), "templates/_helpers.tpl");
-        let error = render(&fixture::prepared(dir.path()), &helm, None, dir.path())
+        let error = render(&fixture::prepared(dir.path()), &helm, &NONE, dir.path())
             .await
             .unwrap_err();
         assert_eq!(

@@ -1,16 +1,19 @@
 //! What a release requires of its cluster and does not bring itself: kinds of the API, and objects that it names.
 //!
-//! helm refuses a release with an unknown kind, so a missing kind is an error before anything is built. A missing
+//! helm refuses a release with an unknown kind or with an object of another release, so these are errors before anything
+//! is built. A missing
 //! object (a StorageClass, a ServiceAccount) is only likely to stay missing: a program of the stack may make it. So it
 //! is told, the release is installed, and readiness decides.
 
 mod kinds;
 mod objects;
+mod owners;
 mod unready;
 
 pub use kinds::missing_kinds;
 pub(super) use kinds::{no_such_kind, unmatched};
 pub use objects::missing_objects;
+pub use owners::{owned_by_others, rendered_twice};
 pub use unready::at_its_cause;
 
 use super::manifest::Manifest;

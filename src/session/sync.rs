@@ -17,6 +17,7 @@ use crate::config::is_base;
 use crate::error::{Code, Error, Result};
 use crate::image;
 use crate::observe::{BuiltImage, PreparedRelease};
+use crate::release::namespaces;
 use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
 use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
@@ -37,8 +38,8 @@ pub struct Syncing {
     containers: watch::Sender<Containers>,
     around: Surroundings,
     cancel: CancellationToken,
-    /// Whether the watch of the containers has started.
-    watching: bool,
+    /// The namespaces whose containers are watched.
+    watched: BTreeSet<String>,
 }
 
 impl Syncing {
@@ -62,7 +63,7 @@ impl Syncing {
             containers,
             around,
             cancel,
-            watching: false,
+            watched: BTreeSet::new(),
         }
     }
 
@@ -98,16 +99,22 @@ impl Syncing {
     pub async fn follow(
         &mut self,
         docker: &Docker,
-        namespace: &str,
+        project: &str,
         images: &[BuiltImage],
         releases: &[PreparedRelease],
     ) -> Vec<(String, Result<()>)> {
-        if !std::mem::replace(&mut self.watching, true) {
-            let clients = self.around.clients.clone();
-            let sender = self.containers.clone();
-            containers::watch(namespace, clients, sender, self.cancel.clone());
+        let namespaces = namespaces::of(project, releases.iter().map(|release| &release.rendered));
+        let is_first = self.watched.is_empty();
+        for namespace in &namespaces {
+            if self.watched.insert(namespace.clone()) {
+                let clients = self.around.clients.clone();
+                let sender = self.containers.clone();
+                containers::watch(namespace, clients, sender, self.cancel.clone());
+            }
+        }
+        if is_first {
             // Before any image is looked at again.
-            if let Err(error) = image::remove_looks(docker, namespace).await {
+            if let Err(error) = image::remove_looks(docker, project).await {
                 ui::log(format_args!(
                     "removing what an earlier session left: {error}"
                 ));
@@ -117,7 +124,12 @@ impl Syncing {
         let mut answers = vec![];
         for image in images {
             let is_base = is_base(&image.config.name, images.iter().map(|other| &other.config));
-            let engine = self.engine(namespace, image, is_base, releases).await;
+            let usage = usage(&image.target.reference(), releases);
+            let rules = rules(image, is_base, &usage);
+            let engine = match rules {
+                Ok(rules) => self.engine(project, &namespaces, image, rules).await,
+                Err(error) => Err(error),
+            };
             if let Ok(engine) = &engine {
                 engine.keep_mount_places(mount_places(&image.target.reference(), releases));
                 engine.check(docker, image.manifest.clone());
@@ -157,28 +169,17 @@ impl Syncing {
 
     async fn engine(
         &self,
-        namespace: &str,
+        project: &str,
+        namespaces: &BTreeSet<String>,
         image: &BuiltImage,
-        is_base: bool,
-        releases: &[PreparedRelease],
+        rules: Rules,
     ) -> Result<Arc<SyncEngine>> {
-        let reference = image.target.reference();
-        let rules = match is_base {
-            // A save that came into containers would not be in the images that are built from it.
-            true => Rules::none(&image.config, "other images are built from it")?,
-            false => Rules::read(
-                &image.config,
-                &image.args,
-                &usage(&reference, releases, namespace),
-            )?,
-        };
-        let name = image.target.name.clone();
-        let context = image.config.context.clone();
         let settings = Settings {
-            image: name,
-            namespace: namespace.to_owned(),
-            reference,
-            context,
+            image: image.target.name.clone(),
+            project: project.to_owned(),
+            namespaces: namespaces.clone(),
+            reference: image.target.reference(),
+            context: image.config.context.clone(),
             rules,
         };
         let known = self
@@ -294,9 +295,18 @@ pub fn status(engines: &Engines) -> Vec<SyncStatus> {
         .collect()
 }
 
+fn rules(image: &BuiltImage, is_base: bool, usage: &Usage) -> Result<Rules> {
+    match is_base {
+        // A save that came into containers would not be in the images that are built from it.
+        true => Rules::none(&image.config, "other images are built from it"),
+        false => Rules::read(&image.config, &image.args, usage),
+    }
+}
+
 /// How the charts run an image. The first container that does counts.
-fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usage {
+fn usage(reference: &str, releases: &[PreparedRelease]) -> Usage {
     for release in releases {
+        let namespace = &release.prepared.namespace;
         let stores = ConfigSources::of(&release.rendered, namespace);
         for pod in pods::pods(&release.rendered) {
             let Some(container) = pod
@@ -315,7 +325,7 @@ fn usage(reference: &str, releases: &[PreparedRelease], namespace: &str) -> Usag
             command.extend(args);
             return Usage {
                 command,
-                environment: stores.environment(container, namespace),
+                environment: stores.environment(container, &pod.manifest.namespace(namespace)),
             };
         }
     }

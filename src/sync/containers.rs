@@ -1,4 +1,4 @@
-//! The running containers of a namespace, as they come and go.
+//! The running containers of namespaces, as they come and go.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -75,8 +75,8 @@ pub struct Mount {
     pub volume: String,
 }
 
-/// Publishes the containers of a namespace until `cancel`, through whatever client there is. While there is none,
-/// the last state stays: containers do not end with the way to them.
+/// Publishes the containers of a namespace, beside those of others, until `cancel`, through whatever client there is.
+/// While there is none, the last state stays: containers do not end with the way to them.
 pub fn watch(
     namespace: &str,
     clients: watch::Receiver<Option<Client>>,
@@ -105,8 +105,13 @@ async fn follow(client: Option<Client>, namespace: String, sender: watch::Sender
         if matches!(event, Err(_) | Ok(Event::Init | Event::InitApply(_))) {
             continue;
         }
-        let now: Containers = store.state().iter().flat_map(|pod| running(pod)).collect();
-        sender.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+        let pods = store.state();
+        sender.send_if_modified(|known| {
+            let mut now = known.clone();
+            now.retain(|_, container| container.place.namespace != namespace);
+            now.extend(pods.iter().flat_map(|pod| running(pod)));
+            std::mem::replace(known, now) != *known
+        });
     }
 }
 

@@ -44,8 +44,10 @@ pub(super) const REMOVAL_DELAY: Duration = Duration::from_millis(100);
 pub struct Settings {
     /// The name in devk.yaml.
     pub image: String,
-    /// Where it runs.
-    pub namespace: String,
+    /// The id of the project.
+    pub project: String,
+    /// The namespaces in which it may run.
+    pub namespaces: BTreeSet<String>,
     /// The reference of the image that the journal is about.
     pub reference: String,
     /// The build context, an absolute path.

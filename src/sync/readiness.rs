@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::containers::Containers;
+use super::containers::{Container, Containers};
 use super::engine::SyncEngine;
 
 /// The engines of a session; replaced as a whole.
@@ -37,14 +37,14 @@ impl SyncReadiness {
         let engines = self.engines.borrow();
         let mut serving = engines
             .iter()
-            .filter(|engine| engine.settings().namespace == namespace);
+            .filter(|engine| engine.settings().namespaces.contains(namespace));
         if serving.all(|engine| engine.is_pristine()) {
             return true;
         }
         let containers = self.containers.borrow();
         let mut of_pod = containers
             .iter()
-            .filter(|(_, container)| container.place.pod == pod)
+            .filter(|(_, Container { place, .. })| place.namespace == namespace && place.pod == pod)
             .peekable();
         of_pod.peek().is_some()
             && of_pod.all(|(id, container)| {

@@ -243,11 +243,12 @@ mod tests {
         let rules = Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap();
         let text = |text: &str| text.to_owned();
         let image = text("api");
-        let namespace = text("shop");
+        let (project, namespaces) = (text("shop"), [text("shop")].into());
         let reference = text("devk.local/shop/api:1");
         let settings = Settings {
             image,
-            namespace,
+            project,
+            namespaces,
             reference,
             context: dir.to_owned(),
             rules,

@@ -3,6 +3,7 @@
 mod actions;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OnceCell, watch};
@@ -19,6 +20,7 @@ use crate::error::Result;
 use crate::observe::{self, Observed};
 use crate::paths::Paths;
 use crate::plan::{Action, ClusterFact, Plan, PlannedStep};
+use crate::release::manifest::Rendered;
 use crate::session::Session;
 use crate::session::outcome::{Built, Outcome, Waiting};
 use crate::session::target::Snapshot;
@@ -33,11 +35,14 @@ pub(super) struct Run<'a> {
     reporter: Reporter,
     /// Set when the cluster may be written to.
     access: OnceCell<Access>,
-    pods: watch::Receiver<Snapshot>,
+    /// The Ready pods of each namespace that a forward leads to.
+    pods: BTreeMap<String, watch::Receiver<Snapshot>>,
     /// Release -> whether it became ready.
     ready: watch::Sender<BTreeMap<String, bool>>,
     /// Forward -> why nothing asks for a pod behind it.
     waiting: watch::Sender<BTreeMap<String, String>>,
+    /// Release -> what helm has installed of it in this run.
+    installed: watch::Sender<BTreeMap<String, Arc<Rendered>>>,
     /// Step -> milliseconds of work.
     worked: watch::Sender<BTreeMap<String, u64>>,
     /// The backend of devk's Service, once the Service has one.
@@ -55,7 +60,11 @@ impl<'a> Run<'a> {
         session: &'a mut Session,
         overtaken: &'a Overtaken,
     ) -> Self {
-        let pods = session.pods(&project.id);
+        let forwards = observed.facts.forwards.iter();
+        let namespaces = forwards.map(|fact| fact.forward.namespace.clone());
+        let pods = namespaces
+            .map(|namespace| (namespace.clone(), session.pods(&namespace)))
+            .collect();
         if let Some(access) = &observed.access {
             session.lead_to(&observed.engine.docker, access);
         }
@@ -75,6 +84,7 @@ impl<'a> Run<'a> {
             pods,
             ready: watch::Sender::default(),
             waiting: watch::Sender::default(),
+            installed: watch::Sender::default(),
             worked: watch::Sender::default(),
             backend: watch::Sender::default(),
             overtaken,

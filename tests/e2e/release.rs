@@ -8,6 +8,7 @@ use devk::environment::Environment;
 use devk::error::{Code, Error};
 use devk::image;
 use devk::paths::Paths;
+use devk::release::capabilities::Capabilities;
 use devk::release::helm::Helm;
 use devk::release::install::InstallTarget;
 use devk::release::installed::installed;
@@ -125,7 +126,7 @@ impl Bench {
         render::render(
             &self.prepare().await,
             &Helm::find(&Environment::of_process()).unwrap(),
-            None,
+            &Capabilities::default(),
             &self.paths().cache,
         )
         .await

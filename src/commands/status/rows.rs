@@ -88,7 +88,9 @@ pub(super) fn release_row(release: &ReleaseStatus) -> Vec<String> {
     vec!["release".to_owned(), release.name.clone(), status, revision]
 }
 
-pub(super) fn pod_row(pod: &PodStatus) -> Vec<String> {
+/// `home` is the project's own namespace.
+pub(super) fn pod_row(pod: &PodStatus, home: &str) -> Vec<String> {
+    let elsewhere = (pod.namespace != home).then(|| format!("in namespace {}", pod.namespace));
     let ready = if pod.ready {
         "ready".to_owned()
     } else {
@@ -98,6 +100,9 @@ pub(super) fn pod_row(pod: &PodStatus) -> Vec<String> {
     let generation = pod
         .generation
         .map(|generation| format!("generation {generation}"));
-    let more: Vec<_> = generation.into_iter().chain(restarts).collect();
+    let more: Vec<_> = [generation, restarts, elsewhere]
+        .into_iter()
+        .flatten()
+        .collect();
     vec!["pod".to_owned(), pod.name.clone(), ready, more.join(", ")]
 }

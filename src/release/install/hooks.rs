@@ -1,17 +1,17 @@
 //! The hooks of a release while helm runs them: why their pods do not run is told at once, and their last words are
 //! kept. Afterwards it is too late: helm removes a failed hook with its pods if its delete policy says so.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::{FuturesUnordered, SelectAll};
+use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod};
 use kube::api::Api;
 use kube::runtime::reflector::Store;
-use kube::{Client, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 
 use crate::error::{Code, Error};
 use crate::release::crash::{self, PodFailure, Report};
@@ -44,13 +44,32 @@ struct FailedPod {
     failure: PodFailure,
 }
 
+/// What is in one namespace.
+struct Watched {
+    jobs: Store<Job>,
+    pods: Store<Pod>,
+    events: Store<Event>,
+}
+
+impl Watched {
+    fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
+        Self {
+            jobs: watch(client, namespace, streams),
+            pods: watch(client, namespace, streams),
+            events: watch(client, namespace, streams),
+        }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.pods.wait_until_ready().now_or_never().is_some()
+    }
+}
+
 /// What is seen of a release's hooks.
 pub(super) struct HookWatch<'a> {
     client: &'a Client,
     step: &'a Step,
-    jobs: Store<Job>,
-    pods: Store<Pod>,
-    events: Store<Event>,
+    namespaces: Vec<Watched>,
     /// Pods that were there before; they are of an earlier run.
     earlier: Option<HashSet<String>>,
     /// The UIDs of Jobs that are hooks, kept when helm has removed the Job.
@@ -67,7 +86,7 @@ impl<'a> HookWatch<'a> {
     /// Runs `work`, and watches the hooks meanwhile. Returns the reports on those that failed beside its result.
     pub(super) async fn during<T>(
         client: &'a Client,
-        namespace: &str,
+        namespaces: &BTreeSet<String>,
         step: &'a Step,
         work: impl Future<Output = T>,
     ) -> (T, Vec<HookReport>) {
@@ -75,9 +94,10 @@ impl<'a> HookWatch<'a> {
         let mut watch = Self {
             client,
             step,
-            jobs: watch(client, namespace, &mut streams),
-            pods: watch(client, namespace, &mut streams),
-            events: watch(client, namespace, &mut streams),
+            namespaces: namespaces
+                .iter()
+                .map(|namespace| Watched::start(client, namespace, &mut streams))
+                .collect(),
             earlier: None,
             hook_jobs: HashSet::new(),
             logs: HashMap::new(),
@@ -103,15 +123,15 @@ impl<'a> HookWatch<'a> {
 
     /// Looks at the hooks as they are now; returns the logs that are to be read from now on.
     fn look(&mut self) -> Vec<impl Future<Output = Run> + use<>> {
-        let pods = self.pods.state();
+        let pods = self.state(|watched| &watched.pods);
         let uid = |pod: &Pod| pod.uid().unwrap_or_default();
         let Some(earlier) = &self.earlier else {
-            if futures::FutureExt::now_or_never(self.pods.wait_until_ready()).is_some() {
+            if self.namespaces.iter().all(Watched::is_listed) {
                 self.earlier = Some(pods.iter().map(|pod| uid(pod)).collect());
             }
             return vec![];
         };
-        let jobs = self.jobs.state();
+        let jobs = self.state(|watched| &watched.jobs);
         let hook_jobs = jobs.iter().filter(|job| has_hook_annotation(job.as_ref()));
         self.hook_jobs.extend(hook_jobs.filter_map(|job| job.uid()));
         let hooks: Vec<_> = pods
@@ -119,7 +139,7 @@ impl<'a> HookWatch<'a> {
             .filter(|pod| !earlier.contains(&uid(pod)) && is_hook(pod, &self.hook_jobs))
             .collect();
         self.look_at_refused(&jobs);
-        let events = self.events.state();
+        let events = self.events();
         let mut reading = vec![];
         for pod in &hooks {
             reading.extend(self.follow(pod));
@@ -129,6 +149,18 @@ impl<'a> HookWatch<'a> {
         }
         self.tell_ended();
         reading
+    }
+
+    fn state<K>(&self, of: impl Fn(&Watched) -> &Store<K>) -> Vec<Arc<K>>
+    where
+        K: Resource<DynamicType = ()> + Clone + 'static,
+    {
+        let namespaces = self.namespaces.iter();
+        namespaces.flat_map(|watched| of(watched).state()).collect()
+    }
+
+    fn events(&self) -> Vec<Arc<Event>> {
+        self.state(|watched| &watched.events)
     }
 
     /// Starts to read the logs of the containers that have started since.
@@ -174,7 +206,7 @@ impl<'a> HookWatch<'a> {
 
     /// A hook without a pod waits for as long as helm's time-out is.
     fn look_at_refused(&mut self, jobs: &[Arc<Job>]) {
-        let events = self.events.state();
+        let events = self.events();
         for job in jobs.iter().filter(|job| has_hook_annotation(job.as_ref())) {
             if let Some(failure) = refused_pods::of_job(job, &events) {
                 self.failed(job.uid(), job.name_any(), failure);
@@ -230,7 +262,7 @@ impl<'a> HookWatch<'a> {
         let log = self.log(&known.uid, &known.failure);
         HookReport {
             hook: known.hook.clone(),
-            report: crash::explain(&known.failure, &self.events.state(), &log),
+            report: crash::explain(&known.failure, &self.events(), &log),
         }
     }
 

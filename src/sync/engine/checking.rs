@@ -94,7 +94,7 @@ async fn look(
     let places =
         tokio::task::spawn_blocking(move || checked::places(&engine.settings.rules, &listed));
     let places = places.await.map_err(|e| internal(&e))?;
-    let looked = image::look(docker, &settings.namespace, &settings.reference, places).await?;
+    let looked = image::look(docker, &settings.project, &settings.reference, places).await?;
     let Some(looked) = looked else {
         return Ok(None);
     };

@@ -32,7 +32,8 @@ pub(in crate::sync) fn shared_with(
     };
     let settings = Settings {
         image: "api".to_owned(),
-        namespace: "ns".to_owned(),
+        project: "ns".to_owned(),
+        namespaces: ["ns".to_owned()].into(),
         reference: "api:1".to_owned(),
         context: dir.path().to_owned(),
         rules: Rules::read(&image, &BTreeMap::new(), &Usage::default()).unwrap(),

@@ -1,5 +1,6 @@
 //! What each step does.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Done, Run, unless};
@@ -9,9 +10,12 @@ use crate::cluster::{Access, namespace, sleep};
 use crate::config::ReleaseConfig;
 use crate::error::{Code, Error, Result, internal};
 use crate::image::{self, SameImages};
-use crate::observe::{self, Observed, PreparedRelease};
+use crate::observe::{self, Observed, PreparedRelease, Standing};
 use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
+use crate::release::installed::installed;
+use crate::release::manifest::Rendered;
+use crate::release::namespaces::OtherNamespaces;
 use crate::release::readiness::wait_ready;
 use crate::release::requirements;
 use crate::session;
@@ -184,8 +188,13 @@ impl Run<'_> {
         // First, since hooks may need workloads that sleep, and since the replicas of the new chart must win.
         self.wake(access, step).await?;
         if self.observed.facts.cluster != ClusterFact::Ready
-            && observe::standing(access, self.project, release).await?.0
+            && let Standing {
+                is_current: true,
+                installed,
+                ..
+            } = observe::standing(access, self.project, release).await?
         {
+            self.has_installed(name, installed);
             return Ok(Done::Nothing(
                 "chart, values and images are unchanged".to_owned(),
             ));
@@ -209,6 +218,11 @@ impl Run<'_> {
             .helm
             .apply(prepared, rendered, &target, step)
             .await?;
+        let recorded = installed(&access.client, &self.project.id, name).await?;
+        if let Some(recorded) = recorded {
+            let manifests = recorded.manifests(&access.client, &self.project.id).await?;
+            self.has_installed(name, manifests);
+        }
         Ok(Done::Worked(format!("revision {revision}")))
     }
 
@@ -217,7 +231,9 @@ impl Run<'_> {
         let (config, release) = self.release(name)?;
         // A release that is unchanged was not applied.
         self.wake(access, step).await?;
-        let workloads = release.rendered.workloads(&self.project.id);
+        let installed = self.installed.borrow().get(name).cloned();
+        let rendered = installed.as_deref().unwrap_or(&release.rendered);
+        let workloads = rendered.workloads(&self.project.id);
         let ready = wait_ready(
             &access.client,
             &self.project.id,
@@ -233,7 +249,7 @@ impl Run<'_> {
                     error,
                     &access.client,
                     &release.prepared,
-                    &release.rendered,
+                    rendered,
                     &observe::other_renderings(&self.observed.releases, name),
                 )
                 .await),
@@ -242,10 +258,20 @@ impl Run<'_> {
         unless(&self.waits, ready).await
     }
 
+    /// Keeps what helm has installed: readiness goes by it, not by what the chart rendered without the cluster.
+    fn has_installed(&self, release: &str, manifests: Option<Rendered>) {
+        if let Some(manifests) = manifests {
+            self.installed.send_modify(|installed| {
+                installed.insert(release.to_owned(), Arc::new(manifests));
+            });
+        }
+    }
+
     async fn wake(&self, access: &Access, step: &Step) -> Result<()> {
         if namespace::is_asleep(&access.client, &self.project.id).await? {
             step.progress("waking the workloads");
-            sleep::wake(&access.client, &self.project.id).await?;
+            let others = OtherNamespaces::of_project(&access.client, &self.project.id).await?;
+            sleep::wake(&access.client, &self.project.id, &others.used).await?;
         }
         Ok(())
     }
@@ -260,8 +286,9 @@ impl Run<'_> {
         else {
             return Err(unplanned(name));
         };
-        let mut pods = self.pods.clone();
         let target = session::target(fact);
+        let pods = self.pods.get(&target.namespace).cloned();
+        let mut pods = pods.ok_or_else(|| unplanned(name))?;
         tokio::select! {
             found = pods.wait_for(|snapshot| choose(snapshot, &target, &Default::default(), |_| true).is_some()) => {
                 found.map_err(|_| no_pod(fact, None))?;

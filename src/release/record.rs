@@ -1,0 +1,155 @@
+//! helm's record of an installed revision: what helm says that it has installed, which need not be what the chart
+//! renders now (`now`, `randAlphaNum`, `.Release.Revision`, `.Release.IsInstall`, `lookup`).
+//!
+//! The record is a Secret of type `helm.sh/release.v1`. Its key `release` holds the base64 of gzipped JSON, as helm's
+//! storage driver writes it (helm/helm, `pkg/storage/driver/util.go`); releases of helm before 3 are not read.
+
+use std::io::Read;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::read::GzDecoder;
+use k8s_openapi::api::core::v1::Secret;
+use kube::Client;
+use kube::api::Api;
+use serde::Deserialize;
+
+use super::installed::{Installed, unreachable};
+use super::manifest::Rendered;
+use crate::error::{Code, Error, Result, on_cluster};
+
+/// The first bytes of what is gzipped; helm does not compress small records of old versions.
+const GZIP: [u8; 3] = [0x1f, 0x8b, 0x08];
+
+/// The parts of the record that devk reads.
+#[derive(Deserialize)]
+struct Record {
+    /// The objects as they went to the API server, each below a line `# Source: …`.
+    manifest: String,
+    #[serde(default)]
+    hooks: Vec<Hook>,
+}
+
+#[derive(Deserialize)]
+struct Hook {
+    /// helm's name of the template.
+    path: String,
+    manifest: String,
+}
+
+impl Installed {
+    /// The objects of this revision as helm installed them, hooks included; None if the record is gone, as when an
+    /// uninstall overtakes.
+    ///
+    /// # Errors
+    /// [`Code::ClusterUnreachable`]; [`Code::ReleaseApply`] if the record is not as helm writes it.
+    pub async fn manifests(&self, client: &Client, namespace: &str) -> Result<Option<Rendered>> {
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
+        let found = secrets
+            .get_opt(self.secret())
+            .await
+            .map_err(|e| unreachable(&e, "read what helm has installed"))?;
+        let Some(data) = found.and_then(|secret| secret.data) else {
+            return Ok(None);
+        };
+        let encoded = data.get("release").map(|bytes| bytes.0.as_slice());
+        let text = decode(encoded.unwrap_or_default()).map_err(|why| {
+            let secret = self.secret();
+            let look = format!("kubectl get secret {secret} --namespace {namespace} --output yaml");
+            let message = format!("helm's record `{secret}` cannot be read: {why}");
+            Error::new(Code::ReleaseApply, message).hint(on_cluster(look))
+        })?;
+        Rendered::parse(&text).map(Some)
+    }
+}
+
+/// The record as the text that `helm template` would have written.
+fn decode(encoded: &[u8]) -> Result<String, String> {
+    let bytes = STANDARD.decode(encoded).map_err(|e| e.to_string())?;
+    let mut json = Vec::new();
+    match bytes.starts_with(&GZIP) {
+        true => GzDecoder::new(&bytes[..])
+            .read_to_end(&mut json)
+            .map(drop)
+            .map_err(|e| e.to_string())?,
+        false => json = bytes,
+    }
+    // serde_json names a place, never a value.
+    let record: Record = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
+    let hooks = record
+        .hooks
+        .iter()
+        .map(|hook| format!("---\n# Source: {}\n{}\n", hook.path, hook.manifest));
+    Ok([record.manifest, "\n".to_owned()]
+        .into_iter()
+        .chain(hooks)
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use serde_json::json;
+
+    use super::*;
+
+    const MANIFEST: &str = "---\n# Source: shop/templates/seed.yaml\napiVersion: batch/v1\nkind: Job\n\
+                            metadata: {name: shop-seed-2}\n";
+
+    fn record() -> String {
+        let hook = "apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: migrate\n  annotations: {helm.sh/hook: pre-upgrade}";
+        json!({
+            "name": "shop",
+            "info": {"status": "deployed"},
+            "manifest": MANIFEST,
+            "hooks": [{"name": "migrate", "path": "shop/templates/migrate.yaml", "manifest": hook}],
+            "version": 2,
+        })
+        .to_string()
+    }
+
+    fn zipped(text: &str) -> String {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(text.as_bytes()).unwrap();
+        STANDARD.encode(encoder.finish().unwrap())
+    }
+
+    #[test]
+    fn objects_and_hooks_are_read_with_their_templates() {
+        for encoded in [zipped(&record()), STANDARD.encode(record())] {
+            let rendered = Rendered::parse(&decode(encoded.as_bytes()).unwrap()).unwrap();
+            let found: Vec<_> = rendered
+                .manifests
+                .iter()
+                .map(|m| (m.object_name(), m.source.as_str(), m.is_hook()))
+                .collect();
+            assert_eq!(
+                found,
+                [
+                    (
+                        "Job/shop-seed-2".to_owned(),
+                        "shop/templates/seed.yaml",
+                        false
+                    ),
+                    (
+                        "Job/migrate".to_owned(),
+                        "shop/templates/migrate.yaml",
+                        true
+                    ),
+                ]
+            );
+        }
+    }
+
+    #[test]
+    fn a_damaged_record_is_an_error_without_its_content() {
+        let cut = &zipped(&record())[..40];
+        assert!(decode(cut.as_bytes()).is_err());
+        assert!(decode(b"%").is_err());
+        let secret = STANDARD.encode(r#"{"manifest": 3, "password": "hunter2"}"#);
+        assert!(!decode(secret.as_bytes()).unwrap_err().contains("hunter2"));
+    }
+}

@@ -1,0 +1,90 @@
+//! What helm has installed is the truth: charts that render something else each time, and charts that ask what the
+//! cluster has.
+
+use serde_json::Value;
+
+use crate::support::machine::{CLUSTER, cluster};
+use crate::support::project::Project;
+use crate::support::wire::get;
+
+fn revision(project: &Project) -> Value {
+    let status = project.devk(&["status"]).well().document();
+    status["releases"][0]["revision"].clone()
+}
+
+#[test]
+fn names_by_revision_chance_or_clock_are_those_that_helm_has_installed() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/installed", "installed", CLUSTER);
+    project.devk(&["up", "-d"]).well();
+    let port = project.port("web");
+    let page = || get(port, "/").unwrap().well();
+    assert_eq!(page(), "one\n");
+
+    project.edit("values-dev.yaml", "one", "two");
+    let second = project.devk(&["up", "-d"]).well();
+    assert_eq!(second.verdict("release.ready/shop"), "done");
+    assert_eq!((revision(&project), page()), (2.into(), "two\n".to_owned()));
+
+    for _ in 0..2 {
+        let again = project.devk(&["up", "-d"]).well();
+        assert_eq!(again.verdict("release.apply/shop"), "skipped", "{again:?}");
+    }
+    assert_eq!(revision(&project), 2, "nothing counts as deleted by hand");
+
+    cluster().kubectl(CLUSTER, &["-n", &project.name, "delete", "job/shop-seed-2"]);
+    let config = ["-n", &project.name, "delete", "configmap/shop-config-2"];
+    cluster().kubectl(CLUSTER, &config);
+    project.devk(&["up", "-d"]).well();
+    assert_eq!(
+        revision(&project),
+        3,
+        "what was installed and is gone comes back"
+    );
+}
+
+#[test]
+fn charts_see_the_clusters_version_and_what_the_releases_before_them_bring() {
+    let machine = cluster();
+    let project = Project::new("tests/e2e/fixtures/asks", "asks", CLUSTER);
+    let definitions = || {
+        let list = ["get", "crds", "--output", "name"];
+        machine
+            .kubectl(CLUSTER, &list)
+            .contains(".asks.example.com")
+    };
+    assert!(!definitions());
+    let alone = ["--file", "devk.alone.yaml", "up", "--dry-run"];
+    let refused = project.devk(&alone);
+    assert_eq!(refused.error()["code"], "chart.render", "{refused:?}");
+    assert!(refused.stdout.contains("gadgets are not there"));
+
+    project.devk(&["up", "-d"]).well();
+    let show = [
+        "-n",
+        &project.name,
+        "get",
+        "configmap/version",
+        "-o",
+        "jsonpath={.data.version}",
+    ];
+    let node = machine.kubectl(
+        CLUSTER,
+        &[
+            "get",
+            "nodes",
+            "-o",
+            "jsonpath={.items[0].status.nodeInfo.kubeletVersion}",
+        ],
+    );
+    assert_eq!(machine.kubectl(CLUSTER, &show), node);
+    let again = project.devk(&["up", "-d"]).well();
+    assert_eq!(again.verdict("release.apply/app"), "skipped");
+    // Now the cluster itself says so.
+    project.devk(&alone).well();
+
+    project.devk(&["down", "--delete"]).well();
+    // helm never removes what a `crds` folder brought.
+    machine.kubectl(CLUSTER, &["delete", "crd/gadgets.asks.example.com"]);
+    assert!(!definitions());
+}
