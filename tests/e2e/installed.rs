@@ -57,7 +57,7 @@ fn charts_see_the_clusters_version_and_what_the_releases_before_them_bring() {
     let alone = ["--file", "devk.alone.yaml", "up", "--dry-run"];
     let refused = project.devk(&alone);
     assert_eq!(refused.error()["code"], "chart.render", "{refused:?}");
-    assert!(refused.stdout.contains("gadgets are not there"));
+    assert!(refused.stderr.contains("gadgets are not there"));
 
     project.devk(&["up", "-d"]).well();
     let show = [

@@ -33,6 +33,8 @@ fn a_release_in_a_namespace_of_its_own_is_followed_there_and_goes_with_it() {
         .map(|pod| (&pod["namespace"], &pod["ready"]))
         .collect();
     assert_eq!(places, [(&Value::from(ELSEWHERE), &Value::from(true))]);
+    let again = project.devk(&["up", "-d"]).well();
+    assert_eq!(again.verdict("release.apply/app"), "skipped");
     let logs = project.devk(&["logs", "app"]);
     assert_eq!(logs.code, Some(0), "{logs:?}");
 
@@ -42,8 +44,6 @@ fn a_release_in_a_namespace_of_its_own_is_followed_there_and_goes_with_it() {
     });
     let verified = project.devk(&["verify"]).well().document();
     assert_eq!(verified["containers"], 1, "{verified}");
-    let again = project.devk(&["up", "-d"]).well();
-    assert_eq!(again.verdict("release.apply/app"), "skipped");
 
     let second = elsewhere("elsewhere-2");
     let refused = second.devk(&["up", "-d"]);
@@ -52,7 +52,7 @@ fn a_release_in_a_namespace_of_its_own_is_followed_there_and_goes_with_it() {
         "ClusterRole `devk-elsewhere-reader`".to_owned(),
     ] {
         let message = format!("{object} belongs to release `app` in namespace `elsewhere`");
-        assert!(refused.stdout.contains(&message), "{refused:?}");
+        assert!(refused.stderr.contains(&message), "{refused:?}");
     }
     assert_eq!(refused.code, Some(2));
     assert!(!machine.has_namespace("elsewhere-2"), "nothing was made");
@@ -88,5 +88,5 @@ fn an_object_that_two_releases_render_is_told_at_both() {
     let refused = project.devk(&["up", "--dry-run"]);
     assert_eq!(refused.code, Some(2), "{refused:?}");
     let message = "Service `app` is rendered by release `copy` and by release `app`";
-    assert!(refused.stdout.contains(message), "{refused:?}");
+    assert!(refused.stderr.contains(message), "{refused:?}");
 }
