@@ -259,7 +259,10 @@ mod tests {
             container: "c".into(),
             restarts: 0,
         };
-        assert_eq!(containers(&pod(0, running.clone())), [first.clone()]);
+        assert_eq!(
+            containers(&pod(0, running.clone())),
+            std::slice::from_ref(&first)
+        );
         assert_ne!(
             containers(&pod(0, running.clone())),
             containers(&pod(1, running.clone()))

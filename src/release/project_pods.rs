@@ -12,8 +12,8 @@ use super::installed::{self, Installed, unreachable};
 use super::manifest::Rendered;
 use crate::error::Result;
 
-/// Labels of pods, all of which a pod has to have.
-pub type Labels = BTreeMap<String, String>;
+/// PodLabels of pods, all of which a pod has to have.
+pub type PodLabels = BTreeMap<String, String>;
 
 /// Where the pods of a project are, by helm's records of its releases.
 #[derive(Debug, Clone)]
@@ -23,14 +23,14 @@ pub struct ProjectPods {
     /// The revisions whose records were read.
     releases: Vec<Installed>,
     /// Other namespaces, and the labels of the pods that each workload makes there.
-    others: BTreeMap<String, Vec<Labels>>,
+    others: BTreeMap<String, Vec<PodLabels>>,
 }
 
 /// Pods of one namespace that have these labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodSelector {
     pub namespace: String,
-    pub labels: Labels,
+    pub labels: PodLabels,
 }
 
 impl ProjectPods {
@@ -81,8 +81,10 @@ impl ProjectPods {
             Some(selector) => [selector.namespace.as_str()].into(),
             None => self.namespaces(),
         };
-        let mut params = ListParams::default();
-        params.label_selector = selector.map(|selector| text(&selector.labels));
+        let params = ListParams {
+            label_selector: selector.map(|selector| text(&selector.labels)),
+            ..ListParams::default()
+        };
         let lists = namespaces.into_iter().map(|namespace| {
             let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
             let params = &params;
@@ -98,7 +100,7 @@ impl ProjectPods {
 
     fn includes(&self, pod: &Pod) -> bool {
         let namespace = pod.namespace().unwrap_or_default();
-        let has = |labels: &Labels| {
+        let has = |labels: &PodLabels| {
             let mut wanted = labels.iter();
             wanted.all(|(key, value)| pod.labels().get(key) == Some(value))
         };
@@ -108,7 +110,7 @@ impl ProjectPods {
 }
 
 /// `app=web,tier=front`.
-fn text(labels: &Labels) -> String {
+fn text(labels: &PodLabels) -> String {
     let each: Vec<_> = labels
         .iter()
         .map(|(key, value)| format!("{key}={value}"))
@@ -120,8 +122,8 @@ fn text(labels: &Labels) -> String {
 fn elsewhere<'a>(
     installed: impl Iterator<Item = &'a Rendered>,
     project: &str,
-) -> BTreeMap<String, Vec<Labels>> {
-    let mut found = BTreeMap::<String, Vec<Labels>>::new();
+) -> BTreeMap<String, Vec<PodLabels>> {
+    let mut found = BTreeMap::<String, Vec<PodLabels>>::new();
     for manifest in installed.flat_map(|rendered| &rendered.manifests) {
         let namespace = manifest.namespace(project);
         let labels = manifest.pod_labels();

@@ -55,9 +55,10 @@ impl Installed {
         let encoded = data.get("release").map(|bytes| bytes.0.as_slice());
         let text = decode(encoded.unwrap_or_default()).map_err(|why| {
             let secret = self.secret();
-            let look = format!("kubectl get secret {secret} --namespace {namespace} --output yaml");
             let message = format!("helm's record `{secret}` cannot be read: {why}");
-            Error::new(Code::ReleaseApply, message).hint(on_cluster(look))
+            Error::new(Code::ReleaseApply, message).hint(on_cluster(format!(
+                "kubectl get secret {secret} --namespace {namespace} --output yaml"
+            )))
         })?;
         Rendered::parse(&text).map(Some)
     }
