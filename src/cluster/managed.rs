@@ -2,6 +2,7 @@
 //! cluster before it writes to it, and uses a private kubeconfig.
 
 mod create;
+mod end;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use super::{Access, Cluster, End, State, client, kind, runtime};
 use crate::config::{ClusterConfig, Provider};
 use crate::docker::{Engine, Identity};
 use crate::error::{Code, Error, Result};
-use crate::paths::{Lock, Paths, refused, remove_dir, write_atomic};
+use crate::paths::{Lock, Paths, refused, write_atomic};
 use crate::shell::quote;
 use crate::ui::event::Step;
 
@@ -334,11 +335,15 @@ impl ManagedCluster {
     /// As there.
     pub async fn ensure_locked(&self, _lock: &ClusterLock, step: &Step) -> Result<Access> {
         match self.state().await? {
-            State::Absent => self.create(step).await,
+            // An attempt that was cut off before its first node came may have left other things.
+            State::Absent if creation::load(&self.dir).is_some() => {
+                self.create(&State::HalfMade, step).await
+            }
+            State::Absent => self.create(&State::Absent, step).await,
             State::HalfMade => {
                 step.progress("removing a half-made cluster");
                 self.cluster.end(End::Delete).await?;
-                self.create(step).await
+                self.create(&State::Absent, step).await
             }
             stopped @ State::Stopped(_) => {
                 self.cluster.start(&stopped, step).await?;
@@ -346,39 +351,6 @@ impl ManagedCluster {
             }
             State::Running(nodes) => self.adopt(&nodes, false, step).await,
         }
-    }
-
-    /// Stops the cluster. The data stays.
-    ///
-    /// # Errors
-    /// As [`Cluster::end`].
-    pub async fn stop(&self, _lock: &ClusterLock) -> Result<()> {
-        self.cluster.end(End::Stop).await
-    }
-
-    /// Removes the cluster, its state, and the provider's network if devk created it and nothing else uses it.
-    ///
-    /// # Errors
-    /// As [`Cluster::end`]; [`Code::StateIo`].
-    pub async fn delete(&self, lock: &ClusterLock) -> Result<()> {
-        self.cluster.end(End::Delete).await?;
-        self.forget(lock).await
-    }
-
-    /// Removes what is left of a cluster that is gone: its state, and the network as in [`Self::delete`].
-    ///
-    /// # Errors
-    /// [`Code::StateIo`].
-    pub async fn forget(&self, _lock: &ClusterLock) -> Result<()> {
-        // A damaged pin does not prevent the removal of its cluster.
-        let pinned = pin::load(&self.dir)
-            .ok()
-            .flatten()
-            .is_some_and(|pin| pin.network_created);
-        if pinned || creation::load(&self.dir).is_some_and(|creation| creation.network_created) {
-            self.remove_network().await;
-        }
-        remove_dir(&self.dir)
     }
 }
 
@@ -398,6 +370,7 @@ mod tests {
             state: program.state(),
             cache: program.state(),
             data: program.state(),
+            scratch: None,
         }
     }
 
@@ -690,7 +663,7 @@ mod tests {
             .iter()
             .map(|call| call.split(' ').next().unwrap().to_owned())
             .collect();
-        assert_eq!(words, ["start", "stop", "delete"]);
+        assert_eq!(words, ["status", "start", "stop", "delete"]);
         assert!(!handle.kubeconfig().exists());
     }
 }

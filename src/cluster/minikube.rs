@@ -14,12 +14,15 @@ use serde_json::Value;
 
 use super::nodes::{self, Labels};
 use super::tool::{Tool, not_created};
-use super::{Cluster, End, State};
+use super::{Cluster, End, State, network};
 use crate::config::Provider;
 use crate::docker::Engine;
 use crate::error::{Code, Error, Result};
 use crate::process::Cmd;
 use crate::ui::event::Step;
+
+/// minikube's exit code for a profile that it does not know.
+const NO_SUCH_PROFILE: i32 = 85;
 
 /// On every container of minikube's.
 pub(super) const CREATED_LABEL: &str = "created_by.minikube.sigs.k8s.io";
@@ -46,7 +49,11 @@ impl Cluster for Minikube {
             let mut nodes =
                 nodes::labelled(&self.engine.docker, &format!("{CREATED_LABEL}=true"), role)
                     .await?;
-            nodes.retain(|node| machine(&node.name).0 == self.profile);
+            nodes.retain(|node| self.has(&node.name));
+            // A profile of its own may have a name that ends as those of further nodes do.
+            for node in &mut nodes {
+                node.control_plane = node.name == self.profile;
+            }
             Ok(nodes::state(nodes))
         }
         .boxed()
@@ -55,12 +62,19 @@ impl Cluster for Minikube {
     fn start<'a>(&'a self, from: &'a State, step: &'a Step) -> BoxFuture<'a, Result<()>> {
         async move {
             match from {
-                State::Absent | State::HalfMade => self.up(&self.creation(), step).await,
+                State::Absent | State::HalfMade => {
+                    self.create(*from == State::HalfMade, step).await
+                }
                 State::Stopped(_) => self.up(&[], step).await,
                 State::Running(_) => match self.health().await? {
                     Health::Well => Ok(()),
                     // The address has changed since devk looked last.
                     Health::Misled => self.update_context(&self.kubeconfig_file()).await,
+                    Health::Paused => {
+                        step.progress("the cluster is paused");
+                        let unpause = self.command(&["unpause"], &self.kubeconfig_file())?;
+                        unpause.run().await.map(drop)
+                    }
                     Health::Down => self.up(&[], step).await,
                 },
             }
@@ -93,8 +107,12 @@ impl Cluster for Minikube {
             };
             self.command(&[word], &self.kubeconfig_file())?
                 .run()
-                .await
-                .map(drop)
+                .await?;
+            if end == End::Delete {
+                // minikube leaves the network of several nodes.
+                network::remove_unused(&self.engine.docker, &self.profile).await;
+            }
+            Ok(())
         }
         .boxed()
     }
@@ -103,6 +121,63 @@ impl Cluster for Minikube {
 impl Minikube {
     fn kubeconfig_file(&self) -> PathBuf {
         self.dir.join("kubeconfig")
+    }
+
+    /// Whether a node of this name is one of the profile's: `p`, `p-m02`.
+    fn has(&self, node: &str) -> bool {
+        node == self.profile || machine(node) == (&self.profile, true)
+    }
+
+    /// Makes the cluster, for which there is no container. `interrupted`: an attempt of devk's own was cut off.
+    async fn create(&self, interrupted: bool, step: &Step) -> Result<()> {
+        let profile = self.profile().await?;
+        match (profile, interrupted) {
+            (Profile::WithoutNode, false) => return Err(self.without_node()),
+            (Profile::WithoutNode, true) => {
+                step.progress("removing what an interrupted creation left");
+                self.end(End::Delete).await?;
+            }
+            (Profile::Unknown | Profile::Other, _) => {}
+        }
+        let made = self.up(&self.creation(), step).await;
+        let is_failed = made
+            .as_ref()
+            .is_err_and(|error| error.code != Code::CommandKilled);
+        if is_failed && profile != Profile::Other {
+            // minikube leaves profile, volume and network, and would go on with them the next time.
+            let removed = self.end(End::Delete).await;
+            return made.map_err(|error| match removed {
+                Ok(()) => error,
+                Err(why) => error.evidence(format!("nor can the rest be removed: {why}")),
+            });
+        }
+        made
+    }
+
+    /// The node is gone, its volume may be there: minikube would wait for minutes, and then make an empty one.
+    fn without_node(&self) -> Error {
+        let message = format!(
+            "minikube has the profile `{}`, but its node container is gone",
+            self.profile
+        );
+        Error::new(Code::ClusterCreate, message)
+            .evidence(
+                "the node's volume may hold the data of the cluster, which a new one would not use",
+            )
+            .hint(format!(
+                "{}    # with the data, and `devk up` makes it anew",
+                Tool::MINIKUBE.removal(&self.profile)
+            ))
+    }
+
+    async fn profile(&self) -> Result<Profile> {
+        let cmd = self.command(&["status", "--output=json"], &self.kubeconfig_file())?;
+        let answer = cmd.answer(|_| {}).await?;
+        Ok(match answer.status.code() {
+            Some(NO_SUCH_PROFILE) => Profile::Unknown,
+            _ if has_no_node(&answer.output.stdout) => Profile::WithoutNode,
+            _ => Profile::Other,
+        })
     }
 
     /// The settings of a new cluster that devk needs to reach into its nodes. An old cluster keeps its own settings.
@@ -181,10 +256,20 @@ fn machine(name: &str) -> (&str, bool) {
     }
 }
 
+/// What minikube knows of a cluster that has no container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    Unknown,
+    WithoutNode,
+    /// Such as one of another driver.
+    Other,
+}
+
 /// The state of a cluster by `minikube status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
     Well,
+    Paused,
     /// Everything runs, but the kubeconfig has another address.
     Misled,
     Down,
@@ -203,15 +288,25 @@ struct MinikubeStatus {
 }
 
 /// An object, a list of several nodes, or, where there is no such cluster, anything else.
+fn statuses(text: &str) -> Option<Vec<MinikubeStatus>> {
+    let one = || serde_json::from_str(text).ok().map(|status| vec![status]);
+    serde_json::from_str(text).ok().or_else(one)
+}
+
+/// minikube 1.38 prints `null` for a profile whose container was removed.
+fn has_no_node(text: &str) -> bool {
+    let is_gone = |nodes: Vec<MinikubeStatus>| nodes.iter().all(|node| node.host == "Nonexistent");
+    text.trim() == "null" || statuses(text).is_some_and(is_gone)
+}
+
 fn health(text: &str) -> Health {
-    let one = |text: &str| {
-        serde_json::from_str::<MinikubeStatus>(text)
-            .ok()
-            .map(|status| vec![status])
-    };
-    let Some(nodes) = serde_json::from_str(text).ok().or_else(|| one(text)) else {
+    let Some(nodes) = statuses(text) else {
         return Health::Down;
     };
+    let is_paused = |node: &MinikubeStatus| node.host == "Running" && node.api_server == "Paused";
+    if nodes.iter().any(is_paused) {
+        return Health::Paused;
+    }
     let runs = |node: &MinikubeStatus| {
         let parts = [
             &node.host,
@@ -321,7 +416,8 @@ mod tests {
         assert_eq!(health(WELL), Health::Well);
         assert_eq!(health(&format!("[{WELL},{WORKER}]")), Health::Well);
         assert_eq!(health(MISLED), Health::Misled);
-        for down in [PAUSED, STOPPED, BY_HAND, "null", STEP, ""] {
+        assert_eq!(health(PAUSED), Health::Paused);
+        for down in [STOPPED, BY_HAND, "null", STEP, ""] {
             assert_eq!(health(down), Health::Down, "{down}");
         }
     }
@@ -342,7 +438,7 @@ mod tests {
     #[tokio::test]
     async fn a_creation_ends_well_by_its_exit_code_whatever_it_printed() {
         let program = stand_in(&format!(
-            "echo '{ROOT}'\necho '{STEP}'\necho 'Failing to connect to the registry' >&2"
+            "[ $1 != status ] || exit 85\necho '{ROOT}'\necho '{STEP}'\necho 'Failing to connect to the registry' >&2"
         ));
         let minikube = minikube(&program).await;
         let (done, told) = told(async |step| minikube.start(&State::Absent, step).await).await;
@@ -355,7 +451,63 @@ mod tests {
             "--profile=p",
             &format!("start --output=json --profile=p {made}"),
         );
-        assert_eq!(program.calls(), [call]);
+        assert_eq!(
+            program.calls(),
+            [format!("status --output=json {AS}"), call]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_creation_that_fails_leaves_nothing_and_one_of_another_driver_is_not_devks_to_remove()
+    {
+        let attempt = async |status: &str, code: i32, from: State| {
+            let program = stand_in(&format!(
+                "case $1 in status) printf '%s' '{status}'; exit {code} ;; start) exit 80 ;; esac"
+            ));
+            let minikube = minikube(&program).await;
+            let (done, _) = told(async |step| minikube.start(&from, step).await).await;
+            let words = program.calls();
+            let words = words
+                .iter()
+                .map(|call| call.split(' ').next().unwrap().to_owned());
+            (done.unwrap_err(), words.collect::<Vec<_>>())
+        };
+        let (_, calls) = attempt(STEP, 85, State::Absent).await;
+        assert_eq!(calls, ["status", "start", "delete"]);
+        // `minikube status` of a profile whose machine is virtual.
+        let (_, calls) = attempt(STOPPED, 7, State::Absent).await;
+        assert_eq!(calls, ["status", "start"]);
+        let (error, calls) = attempt("null", 7, State::Absent).await;
+        assert_eq!(
+            calls,
+            ["status"],
+            "the volume of a node that is gone holds data"
+        );
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .starts_with("minikube delete --profile p")
+        );
+        let (_, calls) = attempt("null", 7, State::HalfMade).await;
+        assert_eq!(calls, ["status", "delete", "start", "delete"]);
+    }
+
+    #[tokio::test]
+    async fn a_profile_with_the_name_of_a_further_node_is_a_cluster_of_its_own() {
+        let labels = json!({CREATED_LABEL: "true"});
+        let program = stand_in("exit 1");
+        let containers = vec![container("team-m02", true, "192.168.49.2", &labels)];
+        let minikube = Minikube {
+            engine: program.engine(containers).await,
+            profile: "team-m02".into(),
+            dir: program.state(),
+            image: None,
+        };
+        let State::Running(nodes) = minikube.state().await.unwrap() else {
+            panic!()
+        };
+        assert!(nodes.len() == 1 && nodes[0].control_plane, "{nodes:?}");
     }
 
     #[tokio::test]
@@ -394,7 +546,10 @@ mod tests {
         let status = format!("status --output=json {AS}");
         let start = format!("start --output=json {AS}");
         assert_eq!(mended(WELL, 0).await, std::slice::from_ref(&status));
-        assert_eq!(mended(PAUSED, 2).await, [status.clone(), start.clone()]);
+        assert_eq!(
+            mended(PAUSED, 2).await,
+            [status.clone(), format!("unpause {AS}")]
+        );
         assert_eq!(mended(BY_HAND, 2).await, [status.clone(), start]);
         assert_eq!(
             mended(MISLED, 6).await,

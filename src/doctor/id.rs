@@ -47,6 +47,8 @@ checks! {
     DockerContext => "docker.context", "an Engine on another machine, or DOCKER_HOST against the chosen context";
     DockerForwarding => "docker.forwarding", "daemon and kernel settings that keep published ports from working";
     ToolsKind => "tools.kind", "kind missing or too old";
+    ToolsMinikube => "tools.minikube", "minikube missing or too old, where the project's cluster is minikube's";
+    ToolsK3d => "tools.k3d", "k3d missing or too old, where the project's cluster is k3d's";
     ToolsHelm => "tools.helm", "helm missing or too old";
     ToolsKubectl => "tools.kubectl", "a kubectl more than one minor version from the cluster";
     ClusterState => "cluster.state", "a cluster whose creation was cut off";

@@ -27,6 +27,24 @@ const KIND: Tool = Tool {
     hint: "install kind (https://kind.sigs.k8s.io), or run scripts/onboard",
 };
 
+const MINIKUBE: Tool = Tool {
+    id: Id::ToolsMinikube,
+    program: "minikube",
+    args: &["version"],
+    oldest: (1, 0),
+    wanted: (1, 0),
+    hint: "install minikube (https://minikube.sigs.k8s.io)",
+};
+
+const K3D: Tool = Tool {
+    id: Id::ToolsK3d,
+    program: "k3d",
+    args: &["version"],
+    oldest: (5, 0),
+    wanted: (5, 0),
+    hint: "install k3d (https://k3d.io)",
+};
+
 const HELM: Tool = Tool {
     id: Id::ToolsHelm,
     program: "helm",
@@ -50,15 +68,20 @@ const KUBECTL: Tool = Tool {
 #[derive(Debug)]
 pub struct Tools {
     pub kind: Result<String>,
+    pub minikube: Result<String>,
+    pub k3d: Result<String>,
     pub helm: Result<String>,
     pub kubectl: Result<String>,
 }
 
 pub(super) async fn inspect(environment: &Environment) -> Tools {
     let ask = |tool| ask(tool, environment);
-    let (kind, helm, kubectl) = tokio::join!(ask(&KIND), ask(&HELM), ask(&KUBECTL));
+    let (kind, minikube, k3d) = tokio::join!(ask(&KIND), ask(&MINIKUBE), ask(&K3D));
+    let (helm, kubectl) = tokio::join!(ask(&HELM), ask(&KUBECTL));
     Tools {
         kind,
+        minikube,
+        k3d,
         helm,
         kubectl,
     }
@@ -95,14 +118,20 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
         .project
         .as_ref()
         .map_or(Provider::Kind, |project| project.cluster.provider);
-    let kind = match provider {
-        Provider::Kind => told(&KIND, &facts.tools.kind),
-        other => Check::skipped(
+    let mut checks = match provider {
+        Provider::Kind => vec![told(&KIND, &facts.tools.kind)],
+        other => vec![Check::skipped(
             Id::ToolsKind,
             format!("devk.yaml asks for provider `{}`", other.word()),
-        ),
+        )],
     };
-    vec![kind, told(&HELM, &facts.tools.helm), kubectl]
+    checks.extend(match provider {
+        Provider::Minikube => Some(told(&MINIKUBE, &facts.tools.minikube)),
+        Provider::K3d => Some(told(&K3D, &facts.tools.k3d)),
+        Provider::Kind | Provider::Existing => None,
+    });
+    checks.extend([told(&HELM, &facts.tools.helm), kubectl]);
+    checks
 }
 
 fn judge(tool: &Tool, text: &str) -> Check {

@@ -72,6 +72,7 @@ impl World {
             state: dir("state"),
             cache: dir("cache"),
             data: dir("data"),
+            scratch: None,
         }
     }
 
@@ -233,6 +234,8 @@ fn cluster() -> ClusterFacts {
 fn tools() -> Tools {
     Tools {
         kind: Ok("kind v0.33.0 go1.26 linux/amd64".into()),
+        minikube: Ok("minikube version: v1.38.1".into()),
+        k3d: Ok("k3d version v5.8.3".into()),
         helm: Ok("v4.3.1+g0123456".into()),
         kubectl: Ok("Client Version: v1.36.3".into()),
     }

@@ -50,11 +50,12 @@ impl ManagedCluster {
         Ok(creation)
     }
 
-    pub(super) async fn create(&self, step: &Step) -> Result<Access> {
+    /// `from`: absent, or half-made if an attempt of devk's own was cut off.
+    pub(super) async fn create(&self, from: &State, step: &Step) -> Result<Access> {
         let Creation {
             network_created, ..
         } = self.begin().await?;
-        if let Err(error) = self.cluster.start(&State::Absent, step).await {
+        if let Err(error) = self.cluster.start(from, step).await {
             // The provider has removed its nodes. A killed provider may still have a node in creation.
             if error.code != Code::CommandKilled
                 && self.nodes().await.is_ok_and(|nodes| nodes.is_empty())
