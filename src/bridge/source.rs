@@ -54,7 +54,8 @@ pub struct DatabaseCredentials {
     pub main: String,
 }
 
-/// The service with the name `named`, or the only one that serves Postgres.
+/// The service with the name `named`, or the only one that serves Postgres: of several with the image of a server, the
+/// only one that publishes its port, for a job beside the server (a backup, `psql`) has the server's image, too.
 ///
 /// # Errors
 /// [`Code::BridgeServer`] if there is none, or several.
@@ -96,11 +97,25 @@ pub fn service<'a>(compose: &'a Compose, named: Option<&str>) -> Result<&'a Serv
 }
 
 fn serving(compose: &Compose) -> Vec<&Service> {
-    compose
-        .services
-        .values()
+    let services = compose.services.values();
+    let all: Vec<_> = services
         .filter(|service| service.active && serves(service))
-        .collect()
+        .collect();
+    let publishing: Vec<_> = all
+        .iter()
+        .copied()
+        .filter(|service| publishes(service))
+        .collect();
+    match publishing.is_empty() {
+        true => all,
+        false => publishing,
+    }
+}
+
+/// Whether Postgres' port of the service is open on this machine.
+fn publishes(service: &Service) -> bool {
+    let mut ports = service.ports.iter();
+    ports.any(|port| port.target == u32::from(POSTGRES_PORT))
 }
 
 /// Something speaks for it: a service that is asked for by name may be of an image and a port of its own.
@@ -176,13 +191,9 @@ fn serves(service: &Service) -> bool {
         "POSTGRES_HOST_AUTH_METHOD",
         "POSTGRESQL_PASSWORD",
     ];
-    let publishes = service
-        .ports
-        .iter()
-        .any(|port| port.target == u32::from(POSTGRES_PORT));
     let image = service.image.as_deref().is_some_and(is_server);
     image
-        || publishes
+        || publishes(service)
             && VARIABLES
                 .iter()
                 .any(|name| service.environment.contains_key(*name))
@@ -396,6 +407,20 @@ mod tests {
             &[("", "5439", 5432)],
         )]);
         assert_eq!(super::service(&stack, None).unwrap().name, "store");
+    }
+
+    #[test]
+    fn a_job_with_the_servers_image_that_publishes_nothing_is_no_server() {
+        let port = [("", "5439", 5432)];
+        let mut stack = compose(vec![
+            service("backup", "postgres:17", &[("PGHOST", "db")], &[]),
+            service("db", "postgres:17", &[], &port),
+        ]);
+        assert_eq!(super::service(&stack, None).unwrap().name, "db");
+        let second = service("other", "postgres:17", &[], &[("", "5440", 5432)]);
+        stack.services.insert("other".into(), second);
+        let error = super::service(&stack, None).unwrap_err();
+        assert_eq!(error.message, "`db` and `other` all serve Postgres");
     }
 
     #[test]

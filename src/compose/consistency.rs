@@ -39,6 +39,23 @@ pub(super) fn check(model: &Model) -> Result<()> {
     container_names(model)
 }
 
+/// # Errors
+/// The first thing that `docker compose config --format json` cannot print, though `docker compose up` takes it.
+pub(super) fn check_printable(model: &Model) -> Result<()> {
+    for service in model.active() {
+        let ssh = service
+            .value
+            .get("build")
+            .and_then(|build| build.get("ssh"));
+        let keys = ssh.map(YamlNode::entries).unwrap_or_default();
+        if let Some(key) = keys.iter().find(|key| !key.value.is_null()) {
+            let what = "has a `build.ssh` with a path, which `docker compose config --format json` cannot print";
+            return Err(conflict(&key.value, service, what));
+        }
+    }
+    Ok(())
+}
+
 fn conflict(node: &YamlNode, service: &YamlEntry, what: &str) -> Error {
     node.place.error(
         Code::ComposeConflict,
@@ -145,13 +162,6 @@ fn build(model: &Model, service: &YamlEntry) -> Result<()> {
             }
             Some(_) => {}
         }
-    }
-    if let Some(key) = build
-        .get("ssh")
-        .and_then(|ssh| ssh.entries().iter().find(|key| !key.value.is_null()))
-    {
-        let what = "has a `build.ssh` with a path, which `docker compose config --format json` cannot print";
-        return Err(conflict(&key.value, service, what));
     }
     references(build.get("secrets"), "secrets", model, service)?;
     platforms(build, service)

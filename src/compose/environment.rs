@@ -1,7 +1,7 @@
 //! What a service's container sees: `env_file` below `environment`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::interpolate::Lookup;
 use super::options::ComposeVariables;
@@ -9,6 +9,10 @@ use super::yaml::{YamlData, YamlNode};
 use super::{Variable, dotenv, raw};
 use crate::config::Origin;
 use crate::error::{Code, Error, Result};
+use crate::shell::quote;
+
+/// What follows the name of an env file in the name of its example.
+const EXAMPLES: [&str; 5] = ["example", "sample", "template", "dist", "default"];
 
 /// A service's variables; None as value: named, and set nowhere.
 type Named = BTreeMap<String, (Option<String>, Origin)>;
@@ -21,10 +25,12 @@ pub(super) fn own(service: &YamlNode, around: &ComposeVariables) -> BTreeMap<Str
 /// The same over the variables of `env_file`.
 ///
 /// # Errors
-/// An env file or label file that does not exist or that Compose refuses.
+/// An env file or label file that Compose refuses, or, unless there is a list of what is passed over, that cannot be
+/// read.
 pub(super) fn resolved(
     service: &YamlNode,
     around: &ComposeVariables,
+    passed_over: &mut Option<Vec<Error>>,
 ) -> Result<BTreeMap<String, Variable>> {
     let own = named(service, around);
     let lookup = |name: &str| {
@@ -39,9 +45,9 @@ pub(super) fn resolved(
         .map(YamlNode::items)
         .unwrap_or_default()
     {
-        read(file, &lookup, &mut found)?;
+        tolerate(read(file, &lookup, &mut found), passed_over)?;
     }
-    labels(service)?;
+    tolerate(labels(service), passed_over)?;
     let files = found
         .into_iter()
         .filter(|(name, _)| !own.contains_key(name))
@@ -56,6 +62,17 @@ pub(super) fn resolved(
             )
         });
     Ok(files.chain(set(&own)).collect())
+}
+
+/// Puts an error of a file that cannot be read on the list, if there is one.
+fn tolerate(result: Result<()>, passed_over: &mut Option<Vec<Error>>) -> Result<()> {
+    match (result, passed_over) {
+        (Err(error), Some(list)) if error.code == Code::ComposeFile => {
+            list.push(error);
+            Ok(())
+        }
+        (result, _) => result,
+    }
 }
 
 fn set(named: &Named) -> BTreeMap<String, Variable> {
@@ -116,8 +133,12 @@ fn read(
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_required(file) => return Ok(()),
         Err(e) => {
-            return Err(unreadable(file, "env file", path, &e)
-                .hint("create it, or write `path:` with `required: false` instead of its name"));
+            let error = unreadable(file, "env file", path, &e);
+            return Err(error.hint(match example(Path::new(path)) {
+                Some(example) => format!("cp {} {}", quote(example), quote(path)),
+                None => "create it, or write `path:` with `required: false` instead of its name"
+                    .to_owned(),
+            }));
         }
     };
     match file.get("format").and_then(YamlNode::text) {
@@ -131,6 +152,15 @@ fn read(
             )
             .hint("leave `format` out, or write `format: raw`")),
     }
+}
+
+/// The file in the repository that shows what an env file is to hold.
+fn example(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_string_lossy();
+    let names = EXAMPLES.iter().map(|end| format!("{name}.{end}"));
+    names
+        .map(|name| path.with_file_name(name))
+        .find(|file| file.is_file())
 }
 
 fn is_required(file: &YamlNode) -> bool {

@@ -30,6 +30,8 @@ pub(super) struct Reader {
     home: Option<String>,
     /// The files that were read; absolute.
     pub(super) files: BTreeSet<PathBuf>,
+    /// Unknown keys, where they are no errors.
+    pub(super) passed_over: Option<Vec<Error>>,
     count: usize,
     values: usize,
     work: usize,
@@ -60,6 +62,7 @@ impl Reader {
             cwd: cwd.to_owned(),
             home,
             files: BTreeSet::new(),
+            passed_over: None,
             count: 0,
             values: 0,
             work: 0,
@@ -205,7 +208,15 @@ impl Reader {
         merge::files(&mut base, root)?;
         self.look_at(&base)?;
         unique::enforce(&mut base)?;
-        Errors::unless_empty(schema::check(&base), ())?;
+        let problems = match self.passed_over.as_mut() {
+            Some(passed_over) => {
+                let (unknown, others) = schema::check(&base).unknown_and_others();
+                passed_over.extend(unknown);
+                others
+            }
+            None => schema::check(&base).all(),
+        };
+        Errors::unless_empty(problems, ())?;
         base.remove("version");
         long(&mut base)?;
         Ok(base)

@@ -41,10 +41,11 @@ use serde::Serialize;
 use crate::config::{ImageConfig, Origin};
 use crate::database::Named;
 use crate::docker::PublishedPort;
+use crate::error::Error;
 
-pub use of_project::{Stack, of_project};
+pub use of_project::{Stack, of_folder, of_project};
 pub use options::{ENV_FILE, found_names};
-pub use read::load;
+pub use read::{load, load_tolerantly};
 
 /// What is read. The fields are the options of `docker compose` of the same meaning.
 #[derive(Debug, Clone, Default)]
@@ -72,6 +73,8 @@ pub struct Compose {
     pub files: Vec<PathBuf>,
     /// By name.
     pub services: BTreeMap<String, Service>,
+    /// What `docker compose config` would refuse, or this reader does not know, and that says nothing of ports.
+    pub passed_over: Vec<Error>,
 }
 
 impl Compose {

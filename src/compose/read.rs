@@ -13,17 +13,31 @@ use super::{
 };
 use crate::config::Origin;
 use crate::database::{self, Named};
-use crate::error::{Errors, Result};
+use crate::error::{Error, Errors, Result};
 
 /// Reads the project; None: no Compose file was named nor found.
 ///
 /// # Errors
 /// Whatever `docker compose config` refuses: the first problem, or all problems of a file's shape.
 pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
+    read(options, None)
+}
+
+/// Reads the project, and passes over what says nothing of ports: keys that this reader does not know, and env and
+/// label files that are not there. [`Compose::passed_over`] names them.
+///
+/// # Errors
+/// All else that `docker compose config` refuses.
+pub fn load_tolerantly(options: &Options) -> Result<Option<Compose>, Errors> {
+    read(options, Some(vec![]))
+}
+
+fn read(options: &Options, passed_over: Option<Vec<Error>>) -> Result<Option<Compose>, Errors> {
     let Some(mut setup) = setup(options)? else {
         return Ok(None);
     };
     let mut reader = Reader::new(&options.dir.to_string_lossy(), &setup.environment);
+    reader.passed_over = passed_over;
     let files = setup
         .files
         .iter()
@@ -46,12 +60,17 @@ pub fn load(options: &Options) -> Result<Option<Compose>, Errors> {
     types::check(&root)?;
     let model = Model::new(root, &setup.profiles)?;
     consistency::check(&model)?;
-    let services = services(&model, &setup.environment, Path::new(&setup.dir))?;
+    if reader.passed_over.is_none() {
+        consistency::check_printable(&model)?;
+    }
+    let dir = Path::new(&setup.dir);
+    let services = services(&model, &setup.environment, dir, &mut reader.passed_over)?;
     Ok(Some(Compose {
         name,
         dir: PathBuf::from(setup.dir),
         files: reader.files.into_iter().collect(),
         services,
+        passed_over: reader.passed_over.unwrap_or_default(),
     }))
 }
 
@@ -59,8 +78,12 @@ fn services(
     model: &Model,
     around: &ComposeVariables,
     dir: &Path,
+    passed_over: &mut Option<Vec<Error>>,
 ) -> Result<BTreeMap<String, Service>> {
-    let service = |entry: &YamlEntry| Ok((entry.key.clone(), service(entry, model, around, dir)?));
+    let service = |entry: &YamlEntry| {
+        let service = service(entry, model, around, dir, passed_over)?;
+        Ok((entry.key.clone(), service))
+    };
     model.services.values().map(service).collect()
 }
 
@@ -69,6 +92,7 @@ fn service(
     model: &Model,
     around: &ComposeVariables,
     dir: &Path,
+    passed_over: &mut Option<Vec<Error>>,
 ) -> Result<Service> {
     let text = |key: &str| {
         entry
@@ -80,7 +104,7 @@ fn service(
     };
     let active = model.is_active(&entry.key);
     let environment = match active {
-        true => environment::resolved(&entry.value, around)?,
+        true => environment::resolved(&entry.value, around, passed_over)?,
         false => environment::own(&entry.value, around),
     };
     Ok(Service {
@@ -421,6 +445,66 @@ mod tests {
         )
         .unwrap();
         assert_eq!(name(&[("N", "From File")]), "fromfile");
+    }
+
+    #[test]
+    fn what_says_nothing_of_ports_is_passed_over_and_named() {
+        let dir = project(&[
+            (
+                "compose.yaml",
+                "services:\n  a:\n    image: x\n    ports: ['80:8080']\n    pre_start: [{command: x}]\n    env_file: .env.local\n\
+                 \x20   build: {context: ., ssh: {key: ./k}}\n",
+            ),
+            (".env.local.example", "A=1\n"),
+        ]);
+        let options = options(dir.path(), &[]);
+        assert!(load(&options).is_err());
+        let compose = load_tolerantly(&options).unwrap().unwrap();
+        assert_eq!(shown(&compose).len(), 1);
+        let told: Vec<_> = compose
+            .passed_over
+            .iter()
+            .map(|error| {
+                (
+                    error.line,
+                    error.code,
+                    error.hint.clone().unwrap_or_default(),
+                )
+            })
+            .collect();
+        let copy = format!(
+            "cp {0}.example {0}",
+            dir.path().join(".env.local").display()
+        );
+        assert_eq!(
+            told,
+            [
+                (
+                    Some(5),
+                    Code::ComposeSchema,
+                    "did you mean `restart`?".to_owned()
+                ),
+                (Some(6), Code::ComposeFile, copy),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_keeps_ports_unknown_is_an_error_all_the_same() {
+        for rest in [
+            "    ports: ['x:1']\n",
+            "    networks: [n]\n",
+            "    extends: b\n",
+        ] {
+            let dir = project(&[(
+                "compose.yaml",
+                &format!("services:\n  a:\n    image: x\n{rest}"),
+            )]);
+            assert!(
+                load_tolerantly(&options(dir.path(), &[])).is_err(),
+                "{rest}"
+            );
+        }
     }
 
     #[test]

@@ -9,14 +9,44 @@ use super::shapes::{ComposeShape, Rest, Types};
 use super::yaml::{YamlData, YamlEntry, YamlNode};
 use crate::error::{Code, Error, suggest};
 
+/// What is wrong with a merged file, in the order of its values.
+#[derive(Debug, Default)]
+pub(super) struct SchemaProblems(Vec<(Error, Kind)>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// A key that Compose may have got since.
+    UnknownKey,
+    Other,
+}
+
+impl SchemaProblems {
+    fn push(&mut self, error: Error) {
+        self.0.push((error, Kind::Other));
+    }
+
+    pub(super) fn all(self) -> Vec<Error> {
+        self.0.into_iter().map(|(error, _)| error).collect()
+    }
+
+    /// The unknown keys, and all other problems.
+    pub(super) fn unknown_and_others(self) -> (Vec<Error>, Vec<Error>) {
+        let (unknown, others): (Vec<_>, Vec<_>) = self
+            .0
+            .into_iter()
+            .partition(|(_, kind)| *kind == Kind::UnknownKey);
+        (Self(unknown).all(), Self(others).all())
+    }
+}
+
 /// Every problem of the merged files, at its line.
-pub(super) fn check(root: &YamlNode) -> Vec<Error> {
-    let mut problems = vec![];
+pub(super) fn check(root: &YamlNode) -> SchemaProblems {
+    let mut problems = SchemaProblems::default();
     visit(root, &ROOT, "", &mut problems);
     problems
 }
 
-fn visit(node: &YamlNode, shape: &ComposeShape, path: &str, problems: &mut Vec<Error>) {
+fn visit(node: &YamlNode, shape: &ComposeShape, path: &str, problems: &mut SchemaProblems) {
     match shape {
         ComposeShape::Of(types) => {
             if !has_type(node, *types) {
@@ -61,7 +91,7 @@ fn visit(node: &YamlNode, shape: &ComposeShape, path: &str, problems: &mut Vec<E
 }
 
 /// The alternative of the value's type is the one that was meant: its problems are reported.
-fn either(node: &YamlNode, shapes: &[ComposeShape], path: &str, problems: &mut Vec<Error>) {
+fn either(node: &YamlNode, shapes: &[ComposeShape], path: &str, problems: &mut SchemaProblems) {
     match shapes.iter().find(|shape| has_type(node, shape.types())) {
         Some(shape) => visit(node, shape, path, problems),
         None => {
@@ -78,7 +108,7 @@ fn object(
     entries: &[YamlEntry],
     (keys, required, rest): (&[(&str, ComposeShape)], &[&str], Rest),
     path: &str,
-    problems: &mut Vec<Error>,
+    problems: &mut SchemaProblems,
 ) {
     let names: Vec<_> = keys.iter().map(|(name, _)| *name).collect();
     for entry in entries {
@@ -103,13 +133,16 @@ fn member(
     rest: Rest,
     names: &[&str],
     path: &str,
-    problems: &mut Vec<Error>,
+    problems: &mut SchemaProblems,
 ) {
     match (known, rest) {
         (Some(shape), _) => visit(&entry.value, shape, &join(path, &entry.key), problems),
         (None, Rest::Open) => {}
         (None, Rest::Extensions) if entry.key.starts_with("x-") => {}
-        (None, Rest::Extensions | Rest::Closed) => problems.push(unknown(entry, names, path)),
+        (None, Rest::Extensions | Rest::Closed) => {
+            let error = unknown(entry, names, path);
+            problems.0.push((error, Kind::UnknownKey));
+        }
     }
 }
 
@@ -129,7 +162,7 @@ fn unknown(entry: &YamlEntry, names: &[&str], path: &str) -> Error {
     }
 }
 
-fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut Vec<Error>) {
+fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut SchemaProblems) {
     match &node.data {
         YamlData::List(items) => {
             let each = |(at, node): (usize, &YamlNode)| {
@@ -144,7 +177,7 @@ fn list(node: &YamlNode, item: &ComposeShape, path: &str, problems: &mut Vec<Err
 /// Lists of up to so many items are compared pair by pair, longer ones by what items are made of.
 const MAX_PAIRWISE_ITEMS: usize = 20;
 
-fn repeated(node: &YamlNode, path: &str, problems: &mut Vec<Error>) {
+fn repeated(node: &YamlNode, path: &str, problems: &mut SchemaProblems) {
     let items = node.items();
     let mut seen = HashSet::new();
     let again = items
@@ -207,7 +240,7 @@ fn made_of(node: &YamlNode) -> String {
 fn word(
     node: &YamlNode,
     path: &str,
-    problems: &mut Vec<Error>,
+    problems: &mut SchemaProblems,
     fits: impl Fn(&str) -> bool,
     looks: &str,
 ) {
@@ -221,7 +254,7 @@ fn word(
     }
 }
 
-fn range(node: &YamlNode, (least, most): (i128, i128), path: &str, problems: &mut Vec<Error>) {
+fn range(node: &YamlNode, (least, most): (i128, i128), path: &str, problems: &mut SchemaProblems) {
     let within = match node.data {
         YamlData::Int(int) => (least..=most).contains(&int),
         YamlData::Float(float) if float.fract() == 0.0 => {
@@ -318,6 +351,7 @@ mod tests {
     /// The messages about one service's keys.
     fn of_service(service: &Value) -> Vec<String> {
         check(&node(&json!({"services": {"db": service}})))
+            .all()
             .into_iter()
             .map(|error| error.message)
             .collect()
@@ -345,7 +379,8 @@ mod tests {
     fn an_unknown_key_comes_with_the_nearest_known_one() {
         let problems = check(&node(
             &json!({"services": {"db": {"imagee": "x"}}, "servces": {}}),
-        ));
+        ))
+        .all();
         let told: Vec<_> = problems
             .iter()
             .map(|e| (e.message.as_str(), e.hint.as_deref()))
@@ -380,7 +415,7 @@ mod tests {
             ["`services.db.ports[0]` must be a text or a number or a mapping, found `true`"]
         );
         assert_eq!(of_key("environment", &json!({"A": [1]})).len(), 1);
-        assert_eq!(check(&node(&json!([]))).len(), 1);
+        assert_eq!(check(&node(&json!([]))).all().len(), 1);
     }
 
     #[test]
