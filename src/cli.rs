@@ -1,16 +1,18 @@
 //! The command line. clap's types stop here: commands get plain values.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::bridge::Switch;
+use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
 use crate::compose;
 use crate::config::{self, Source};
 use crate::daemon::control::Lifetime;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Exit};
+use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
@@ -84,12 +86,43 @@ enum Command {
     Logs {
         /// A forward, a Service or a workload; `api` also stands for `shop-api`
         service: Option<String>,
+        /// Only this container of each pod
+        #[arg(short, long, value_name = "NAME")]
+        container: Option<String>,
         /// Go on with new lines
         #[arg(short, long)]
         follow: bool,
         /// Lines from the past, for each container
         #[arg(long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
         tail: i64,
+        /// Nothing older than this: 30s, 5m, 1h30m
+        #[arg(long, value_name = "TIME", value_parser = since)]
+        since: Option<Duration>,
+        /// What each container said before its last restart
+        #[arg(long, conflicts_with = "follow")]
+        previous: bool,
+    },
+    /// Give the workloads of services new pods, and wait until they are ready
+    Restart {
+        /// Forwards, Services or workloads
+        #[arg(required = true)]
+        services: Vec<String>,
+    },
+    /// A shell, or a command, in the newest running pod of a service
+    Sh {
+        /// A forward, a Service or a workload
+        service: String,
+        /// The container, instead of the pod's first
+        #[arg(short, long, value_name = "NAME")]
+        container: Option<String>,
+        /// The command, instead of a shell
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Open a service in the browser
+    Open {
+        /// The name of a forward; the only one if there is one
+        service: Option<String>,
     },
     /// Which host port stands for which service, and why
     Ports(PortsArgs),
@@ -116,6 +149,10 @@ enum Command {
     },
     /// The JSON Schema of devk.yaml, for editors
     Schema,
+    /// The completions of a shell: source <(devk completions bash)
+    Completions { shell: clap_complete::Shell },
+    /// The manual page: devk man | man -l -
+    Man,
     #[command(hide = true)]
     Supervise { id: String },
     #[command(hide = true)]
@@ -223,6 +260,17 @@ impl Cli {
                 let options = args.compose.options(self.project.directory.as_deref())?;
                 commands::compose_ports::run(&options, self.project.format.into(), markdown)
             }
+            Command::Completions { shell } => {
+                let mut text = vec![];
+                clap_complete::generate(shell, &mut Self::command(), "devk", &mut text);
+                generated(&text)
+            }
+            Command::Man => {
+                let mut text = vec![];
+                let page = clap_mangen::Man::new(Self::command());
+                page.render(&mut text).map_err(|e| internal(&e))?;
+                generated(&text)
+            }
             command => run(command, self.project),
         }
     }
@@ -231,6 +279,11 @@ impl Cli {
     pub fn format(&self) -> Format {
         self.project.format.into()
     }
+}
+
+fn generated(text: &[u8]) -> Result<Exit, Errors> {
+    ui::out(&String::from_utf8_lossy(text))?;
+    Ok(Exit::Ok)
 }
 
 fn only_ports_is_markdown() -> Error {
@@ -255,9 +308,29 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Status { watch: true } => commands::watch::run(&context).await,
             Command::Logs {
                 service,
+                container,
                 follow,
                 tail,
-            } => commands::logs::run(&context, service, follow, tail).await,
+                since,
+                previous,
+            } => {
+                let options = LogOptions {
+                    service,
+                    container,
+                    follow,
+                    lines: tail,
+                    since,
+                    previous,
+                };
+                commands::logs::run(&context, options).await
+            }
+            Command::Restart { services } => commands::restart::run(&context, &services).await,
+            Command::Sh {
+                service,
+                container,
+                command,
+            } => commands::sh::run(&context, &service, container.as_deref(), &command).await,
+            Command::Open { service } => commands::open::run(&context, service.as_deref()).await,
             Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
@@ -270,6 +343,8 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 )
                 .await
             }
+            // They need no project, and are done before.
+            Command::Completions { .. } | Command::Man => Ok(Exit::Ok),
             Command::Schema => {
                 ui::json(&config::json_schema())?;
                 Ok(Exit::Ok)
@@ -279,6 +354,11 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     })
+}
+
+fn since(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+        .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
 }
 
 fn source(args: ProjectArgs) -> Result<Source, Errors> {
@@ -313,7 +393,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        <Cli as clap::CommandFactory>::command().debug_assert();
+        Cli::command().debug_assert();
     }
 
     #[test]

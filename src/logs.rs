@@ -1,5 +1,5 @@
 //! Container logs through the API server: every container of every selected pod, those included that
-//! come later, each line behind the name of its pod.
+//! come later, each line behind the names of its pod and container.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
 use kube::ResourceExt;
 use kube::api::{Api, LogParams};
 use tokio::task::JoinSet;
@@ -38,7 +38,7 @@ impl Printed {
 
     fn print(self, pod: &str, container: &str, line: &str) -> Result<()> {
         match self {
-            Self::Prefixed => ui::out(&format!("{pod} | {line}\n")),
+            Self::Prefixed => ui::out(&format!("{pod}/{container} | {line}\n")),
             Self::Json => ui::json(
                 &serde_json::json!({"version": 1, "pod": pod, "container": container, "line": line}),
             ),
@@ -54,7 +54,14 @@ pub struct Tail {
     pub project: String,
     /// None for all pods of the project.
     pub selector: Option<PodSelector>,
+    /// None for all containers of these pods.
+    pub container: Option<String>,
+    /// So many lines of the past, for each container.
     pub lines: i64,
+    /// Nothing that is older.
+    pub since: Option<Duration>,
+    /// The run before the last restart of each container, instead of the run that is on.
+    pub previous: bool,
     pub printed: Printed,
 }
 
@@ -95,9 +102,8 @@ impl Tail {
         let mut of_project = ProjectPods::of(&self.client, &self.project).await?;
         loop {
             match self.pods(&mut of_project).await {
-                Ok(pods) => pods
-                    .iter()
-                    .flat_map(containers)
+                Ok(pods) => self
+                    .runs(&pods)
                     .for_each(|run| self.start(run, follow, first, &seen, &mut streams)),
                 Err(error) if first || !follow => return Err(error),
                 Err(_) => {}
@@ -144,6 +150,15 @@ impl Tail {
         }
     }
 
+    fn runs<'a>(&'a self, pods: &'a [Pod]) -> impl Iterator<Item = Run> + 'a {
+        let runs = pods.iter().flat_map(|pod| containers(pod, self.previous));
+        let wanted = |run: &Run| {
+            let container = self.container.as_ref();
+            container.is_none_or(|container| *container == run.container)
+        };
+        runs.filter(wanted)
+    }
+
     async fn pods(&self, of_project: &mut ProjectPods) -> Result<Vec<Pod>> {
         of_project.look(&self.client).await?;
         of_project.list(&self.client, self.selector.as_ref()).await
@@ -163,6 +178,8 @@ impl Tail {
             container: Some(container.clone()),
             follow,
             tail_lines,
+            since_seconds: self.since.map(|since| since.as_secs().cast_signed()),
+            previous: self.previous,
             ..LogParams::default()
         };
         let mut lines = LogLines::new(
@@ -177,7 +194,7 @@ impl Tail {
                 printed.map_err(Ended::Unprinted)?;
                 last = Timestamp::now();
             }
-            (params.since_time, params.tail_lines) = (Some(last), None);
+            (params.since_time, params.since_seconds, params.tail_lines) = (Some(last), None, None);
             lines = loop {
                 // Without an answer it may well run on.
                 let runs = follow
@@ -215,8 +232,8 @@ fn runs_on(pod: &Pod, run: &Run) -> bool {
     })
 }
 
-/// The containers of a pod that have started.
-fn containers(pod: &Pod) -> Vec<Run> {
+/// The containers of a pod that have started, or with `previous` those that were restarted.
+fn containers(pod: &Pod, previous: bool) -> Vec<Run> {
     let Some((name, status)) = pod.metadata.name.as_ref().zip(pod.status.as_ref()) else {
         return vec![];
     };
@@ -225,10 +242,13 @@ fn containers(pod: &Pod) -> Vec<Run> {
         .iter()
         .chain(&status.container_statuses)
         .flatten();
-    let started = all.filter(|c| {
-        c.state
-            .as_ref()
-            .is_some_and(|s| s.running.is_some() || s.terminated.is_some())
+    let has_log = |state: &Option<ContainerState>| {
+        let state = state.as_ref();
+        state.is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+    };
+    let started = all.filter(|c| match previous {
+        true => has_log(&c.last_state),
+        false => has_log(&c.state),
     });
     started
         .map(|c| Run {
@@ -259,20 +279,34 @@ mod tests {
             container: "c".into(),
             restarts: 0,
         };
+        let started = |pod: &Pod| containers(pod, false);
         assert_eq!(
-            containers(&pod(0, running.clone())),
+            started(&pod(0, running.clone())),
             std::slice::from_ref(&first)
         );
         assert_ne!(
-            containers(&pod(0, running.clone())),
-            containers(&pod(1, running.clone()))
+            started(&pod(0, running.clone())),
+            started(&pod(1, running.clone()))
         );
-        assert_eq!(containers(&pod(0, serde_json::json!({"waiting": {}}))), []);
+        assert_eq!(started(&pod(0, serde_json::json!({"waiting": {}}))), []);
         assert!(runs_on(&pod(0, running.clone()), &first));
         assert!(!runs_on(&pod(1, running), &first), "restarted");
         assert!(!runs_on(
             &pod(0, serde_json::json!({"terminated": {"exitCode": 0}})),
             &first
         ));
+    }
+
+    #[test]
+    fn only_a_container_that_was_restarted_has_a_previous_run() {
+        let pod = |last: serde_json::Value| -> Pod {
+            let container = serde_json::json!({"name": "c", "image": "", "imageID": "", "ready": true,
+                "restartCount": 1, "state": {"running": {}}, "lastState": last});
+            let pod = serde_json::json!({"metadata": {"name": "p"}, "status": {"containerStatuses": [container]}});
+            serde_json::from_value(pod).unwrap()
+        };
+        let ended = serde_json::json!({"terminated": {"exitCode": 1}});
+        assert_eq!(containers(&pod(ended), true).len(), 1);
+        assert_eq!(containers(&pod(serde_json::json!({})), true), []);
     }
 }

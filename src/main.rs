@@ -13,5 +13,5 @@ fn main() -> ExitCode {
         ui::errors(&errors, format);
         errors.exit()
     });
-    ExitCode::from(exit as u8)
+    ExitCode::from(exit.number())
 }

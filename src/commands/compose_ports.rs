@@ -8,9 +8,13 @@ use crate::ui::{self, Format};
 /// Prints the ports of the active services, by service and in the order of `docker compose config`.
 ///
 /// # Errors
-/// Whatever `docker compose config` refuses; [`Code::ComposeMissing`] without a Compose file.
+/// What keeps devk from knowing the ports; [`Code::ComposeMissing`] without a Compose file.
 pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Errors> {
-    let compose = compose::load(options)?.ok_or_else(|| missing(options))?;
+    let compose = compose::load_tolerantly(options)?.ok_or_else(|| missing(options))?;
+    if format == Format::Table {
+        let passed_over = compose.passed_over.iter();
+        passed_over.for_each(|error| ui::err(&ui::plain::error(error)));
+    }
     let ports: Vec<&Port> = compose.published().collect();
     match format {
         Format::Json => ui::json(&serde_json::json!({"version": 1, "compose": ports}))?,

@@ -23,16 +23,20 @@ pub struct DoctorOptions {
     pub yes: bool,
 }
 
-/// Prints every check. Outside a project the machine alone is examined.
+/// Prints every check. Outside a project the machine is examined, and the Compose stack of the folder.
 ///
 /// # Errors
 /// Only errors of printing: everything broken is a finding.
 pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
-    let mut facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
+    let gather = || {
+        let (folder, paths) = (&context.source.dir, &context.paths);
+        DoctorFacts::gather(folder, context.project(), paths, &environment)
+    };
+    let mut facts = gather().await;
     if options.fix {
         mend(&facts, &context.paths, &environment, options.yes).await;
-        facts = DoctorFacts::gather(context.project(), &context.paths, &environment).await;
+        facts = gather().await;
     }
     let mut checks = doctor::check(&facts);
     seen_from(&context.source.dir, &mut checks);

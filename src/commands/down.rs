@@ -34,7 +34,7 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     // `--delete` removes it with the rest of the project's state.
     let bridge = record::load(&context.paths.project(&project.id))?;
     let reporter = Reporter::default();
-    let mut events = reporter.subscribe();
+    let events = reporter.subscribe();
     let mut view = View::of(context.format);
     let down = Down {
         project: &project,
@@ -43,21 +43,13 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
         cluster,
         reporter,
     };
-    // `down` continues even if nobody reads its output.
-    let show = async {
-        let mut shown = Ok(());
-        while let Ok(event) = events.recv().await {
-            shown = shown.and(view.event(&event));
-        }
-        shown
-    };
     let work = async {
         let ending = down.run(delete).await;
         // Its reporter closes the stream of events.
         drop(down);
         ending
     };
-    let (ending, shown) = tokio::join!(work, show);
+    let (ending, shown) = view.during(events, work).await;
     let ending = ending?;
     shown?;
     report(

@@ -1,50 +1,103 @@
 //! `devk logs`: the containers' output, named by pod.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Service;
-use kube::api::ListParams;
-use kube::{Api, Resource};
-use serde::de::DeserializeOwned;
-
 use super::Context;
+use super::service::{near, selector};
 use crate::cluster::client;
 use crate::config::Project;
-use crate::error::{Code, Error, Errors, Exit, Result, suggest};
+use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::logs::{Printed, Tail};
 use crate::release::project_pods::{PodSelector, ProjectPods};
+
+/// Whose logs, and which part of them.
+#[derive(Debug)]
+pub struct LogOptions {
+    pub service: Option<String>,
+    pub container: Option<String>,
+    pub follow: bool,
+    pub lines: i64,
+    pub since: Option<Duration>,
+    pub previous: bool,
+}
 
 /// Prints the logs of all pods, or of the pods that a name selects.
 ///
 /// # Errors
-/// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`].
-pub async fn run(
-    context: &Context,
-    service: Option<String>,
-    follow: bool,
-    lines: i64,
-) -> Result<Exit, Errors> {
+/// [`Code::ServiceUnknown`], [`Code::ClusterUnreachable`]; [`Code::LogsNone`] if no container has a previous run.
+pub async fn run(context: &Context, options: LogOptions) -> Result<Exit, Errors> {
     let project = context.running_project()?;
     let client = connect(context, &project).await?;
-    let selector = match &service {
+    let selector = match &options.service {
         Some(name) => Some(selector(&client, &project, name).await?),
         None => None,
     };
+    check(&client, &project, selector.as_ref(), &options).await?;
     let tail = Tail {
         client,
         project: project.id,
         selector,
-        lines,
+        container: options.container,
+        lines: options.lines,
+        since: options.since,
+        previous: options.previous,
         printed: Printed::of(context.format),
     };
     tokio::select! {
-        shown = tail.show(follow) => shown?,
+        shown = tail.show(options.follow) => shown?,
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(Exit::Ok)
+}
+
+/// Looks whether the pods have the container that is asked for, and a previous run of it.
+async fn check(
+    client: &kube::Client,
+    project: &Project,
+    selector: Option<&PodSelector>,
+    options: &LogOptions,
+) -> Result<()> {
+    if options.container.is_none() && !options.previous {
+        return Ok(());
+    }
+    let of_project = ProjectPods::of(client, &project.id).await?;
+    let pods = of_project.list(client, selector).await?;
+    if let Some(wanted) = &options.container {
+        let specs = pods.iter().filter_map(|pod| pod.spec.as_ref());
+        let containers = specs.flat_map(|spec| {
+            let init = spec.init_containers.iter().flatten();
+            init.chain(&spec.containers)
+        });
+        let names: BTreeSet<_> = containers
+            .map(|container| container.name.as_str())
+            .collect();
+        if !names.contains(wanted.as_str()) {
+            let message = format!("no pod here has a container `{wanted}`");
+            return Err(Error::new(Code::ServiceUnknown, message).hint(near(wanted, &names)));
+        }
+    }
+    let statuses = pods.iter().filter_map(|pod| pod.status.as_ref());
+    let mut containers = statuses.flat_map(|status| {
+        let init = status.init_container_statuses.iter().flatten();
+        init.chain(status.container_statuses.iter().flatten())
+    });
+    let is_restarted = containers.any(|container| {
+        let is_wanted = options
+            .container
+            .as_ref()
+            .is_none_or(|name| *name == container.name);
+        is_wanted
+            && container
+                .last_state
+                .as_ref()
+                .is_some_and(|last| last.terminated.is_some())
+    });
+    if options.previous && !is_restarted {
+        let message = "no container here was restarted, so there is no previous log".to_owned();
+        return Err(Error::new(Code::LogsNone, message).hint("devk logs"));
+    }
+    Ok(())
 }
 
 /// Follows everything, from now on; for a foreground `up`. Without end: where a cluster could not be
@@ -57,7 +110,10 @@ pub async fn follow_all(context: &Context, project: &Project) -> Error {
                 client,
                 project: project.id.clone(),
                 selector: None,
+                container: None,
                 lines: 0,
+                since: None,
+                previous: false,
                 printed,
             };
             // Otherwise it returns only if the first look failed.
@@ -80,225 +136,4 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
     client::client(&kubeconfig)
         .await
         .map_err(|error| error.hint("devk up -d"))
-}
-
-/// The objects that a name can select, and their pods.
-type Named = (String, PodSelector);
-
-/// The pods of the object that a name selects: a forward's Service, a Service or workload of that name,
-/// or the only one whose name ends in it (`api` for `shop-api`).
-async fn selector(client: &kube::Client, project: &Project, name: &str) -> Result<PodSelector> {
-    let pods = ProjectPods::of(client, &project.id).await?;
-    let mut namespaces: Vec<_> = pods.namespaces().into_iter().collect();
-    // Of two objects of one name that in the project's own namespace counts.
-    namespaces.sort_by_key(|namespace| *namespace != project.id);
-    let mut known = vec![];
-    for namespace in namespaces {
-        known.extend(selecting(client, namespace).await?);
-    }
-    choose(project, name, &known).cloned()
-}
-
-/// The objects of a namespace that select pods, Services first.
-async fn selecting(client: &kube::Client, namespace: &str) -> Result<Vec<Named>> {
-    let (services, deployments, sets, daemons, jobs) = tokio::try_join!(
-        list(client, namespace, |s: &Service| {
-            s.spec.as_ref()?.selector.clone()
-        }),
-        list(client, namespace, |d: &Deployment| {
-            d.spec.as_ref()?.selector.match_labels.clone()
-        }),
-        list(client, namespace, |s: &StatefulSet| {
-            s.spec.as_ref()?.selector.match_labels.clone()
-        }),
-        list(client, namespace, |d: &DaemonSet| {
-            d.spec.as_ref()?.selector.match_labels.clone()
-        }),
-        list(client, namespace, |j: &Job| {
-            j.spec.as_ref()?.selector.as_ref()?.match_labels.clone()
-        })
-    )?;
-    Ok([services, deployments, sets, daemons, jobs].concat())
-}
-
-/// Those that select pods: an empty selector would show the logs of everybody.
-async fn list<K>(
-    client: &kube::Client,
-    namespace: &str,
-    labels: impl Fn(&K) -> Option<BTreeMap<String, String>>,
-) -> Result<Vec<Named>>
-where
-    K: Resource<Scope = k8s_openapi::NamespaceResourceScope, DynamicType = ()>,
-    K: Clone + DeserializeOwned + std::fmt::Debug,
-{
-    let found = Api::<K>::namespaced(client.clone(), namespace)
-        .list(&ListParams::default())
-        .await;
-    let found = found.map_err(|e| unreachable(&e))?.items.into_iter();
-    let named = found.filter_map(|object| {
-        let selector = PodSelector {
-            namespace: namespace.to_owned(),
-            labels: labels(&object)?,
-        };
-        Some((object.meta().name.clone()?, selector))
-    });
-    Ok(named
-        .filter(|(_, selector)| !selector.labels.is_empty())
-        .collect())
-}
-
-/// A Service and its workload often share a name, and mean the same pods: the first counts.
-fn choose<'a>(project: &Project, name: &str, known: &'a [Named]) -> Result<&'a PodSelector> {
-    let forward = project.forwards.iter().flatten().find(|f| f.name == name);
-    let target = forward.and_then(|f| f.service.as_deref());
-    if let Some((_, selector)) = known
-        .iter()
-        .find(|(full, _)| full == target.unwrap_or(name))
-    {
-        return Ok(selector);
-    }
-    let ends = |full: &str| {
-        target.is_none()
-            && full
-                .strip_suffix(name)
-                .is_some_and(|rest| rest.ends_with('-'))
-    };
-    let found: BTreeSet<_> = known
-        .iter()
-        .map(|(full, _)| full)
-        .filter(|full| ends(full))
-        .collect();
-    let first = known.iter().find(|(full, _)| found.contains(full));
-    match first.filter(|_| found.len() == 1) {
-        Some((_, selector)) => Ok(selector),
-        None if found.is_empty() => Err(unknown(project, name, known)),
-        None => Err(several(name, &found)),
-    }
-}
-
-fn several(name: &str, found: &BTreeSet<&String>) -> Error {
-    let names: Vec<_> = found.iter().map(|full| format!("`{full}`")).collect();
-    let hint = found
-        .first()
-        .map(|full| format!("devk logs {full}"))
-        .unwrap_or_default();
-    Error::new(
-        Code::ServiceUnknown,
-        format!("`{name}` could mean {}", names.join(" or ")),
-    )
-    .hint(hint)
-}
-
-fn unknown(project: &Project, name: &str, named: &[Named]) -> Error {
-    let forwards = project.forwards.iter().flatten().map(|f| f.name.as_str());
-    let mut known: Vec<_> = forwards
-        .chain(named.iter().map(|(name, _)| name.as_str()))
-        .collect();
-    known.sort_unstable();
-    known.dedup();
-    let hint = match suggest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known: {}", known.join(", ")),
-    };
-    Error::new(
-        Code::ServiceUnknown,
-        format!("`{}` has no service `{name}`", project.name),
-    )
-    .hint(hint)
-}
-
-fn unreachable(error: &kube::Error) -> Error {
-    Error::new(Code::ClusterUnreachable, "the cluster does not answer")
-        .evidence(error.to_string())
-        .hint("devk up -d")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::{ClusterConfig, ForwardConfig, Origin, Provider};
-
-    fn project(forwards: Option<Vec<ForwardConfig>>) -> Project {
-        Project {
-            name: "shop".into(),
-            id: "shop".into(),
-            worktree: None,
-            root: "/p".into(),
-            file: "/p/devk.yaml".into(),
-            cluster: ClusterConfig::new(Provider::Kind, "devk"),
-            compose: None,
-            images: vec![],
-            releases: vec![],
-            forwards,
-            allow: crate::config::Allow::default(),
-            bridge: None,
-        }
-    }
-
-    /// Each has its own name as its label.
-    fn named(names: &[&str]) -> Vec<Named> {
-        names
-            .iter()
-            .map(|name| {
-                let selector = PodSelector {
-                    namespace: "shop".to_owned(),
-                    labels: [("app".to_owned(), (*name).to_owned())].into(),
-                };
-                ((*name).to_owned(), selector)
-            })
-            .collect()
-    }
-
-    fn chosen(project: &Project, name: &str, names: &[&str]) -> Result<String> {
-        choose(project, name, &named(names)).map(|selector| selector.labels["app"].clone())
-    }
-
-    #[test]
-    fn an_end_that_several_names_have_is_refused_with_all_of_them() {
-        let error = chosen(
-            &project(None),
-            "api",
-            &["shop-api", "admin-api", "shop-web", "shop-api"],
-        )
-        .unwrap_err();
-        assert_eq!(error.message, "`api` could mean `admin-api` or `shop-api`");
-        assert_eq!(
-            (error.code, error.hint.as_deref()),
-            (Code::ServiceUnknown, Some("devk logs admin-api"))
-        );
-    }
-
-    #[test]
-    fn a_full_name_counts_before_an_end_and_one_end_is_enough() {
-        let names = ["admin-api", "api", "shop-web", "shop-web"];
-        assert_eq!(chosen(&project(None), "api", &names).unwrap(), "api");
-        assert_eq!(chosen(&project(None), "web", &names).unwrap(), "shop-web");
-        assert!(
-            chosen(&project(None), "i", &names)
-                .unwrap_err()
-                .message
-                .contains("has no service")
-        );
-    }
-
-    #[test]
-    fn a_forward_means_the_service_that_it_names_and_no_other() {
-        let origin = Origin {
-            file: "devk.yaml".into(),
-            line: 1,
-        };
-        let forward = ForwardConfig {
-            name: "api".into(),
-            service: Some("admin".into()),
-            port: 1,
-            local: None,
-            origin,
-        };
-        let project = project(Some(vec![forward]));
-        assert_eq!(
-            chosen(&project, "api", &["api", "shop-api", "admin"]).unwrap(),
-            "admin"
-        );
-        assert!(chosen(&project, "api", &["api", "shop-api"]).is_err());
-    }
 }

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use crate::cluster;
-use crate::config::{self, Project, Source};
+use crate::cluster::{self, Access, ManagedCluster, State};
+use crate::config::{self, Project, RunningProject, Source};
 use crate::daemon::supervisor;
+use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::paths::Paths;
 use crate::relay;
 use crate::release::post_renderer;
-use crate::ui::Format;
+use crate::ui::{self, Format};
 
 pub mod compose_ports;
 pub mod doctor;
@@ -18,7 +19,11 @@ pub mod down;
 pub mod env;
 pub mod events;
 pub mod logs;
+pub mod open;
 pub mod ports;
+pub mod restart;
+mod service;
+pub mod sh;
 pub mod status;
 pub mod up;
 pub mod verify;
@@ -51,12 +56,19 @@ impl Context {
         config::load(&self.source, &self.paths).map(|project| self.settled(project))
     }
 
-    /// The project, for a command that reads or ends a running stack: the files of the project may be gone.
+    /// The project, for a command that reads or ends a running stack: the files of the project may be gone, and a
+    /// problem of devk.yaml that leaves no doubt which project is meant is only told.
     ///
     /// # Errors
     /// All other problems of its configuration.
     pub fn running_project(&self) -> Result<Project, Errors> {
-        config::load_running(&self.source, &self.paths).map(|project| self.settled(project))
+        let RunningProject { project, problems } = config::load_running(&self.source, &self.paths)?;
+        if self.format == Format::Table {
+            problems
+                .iter()
+                .for_each(|problem| ui::err(&ui::plain::error(problem)));
+        }
+        Ok(self.settled(project))
     }
 
     fn settled(&self, mut project: Project) -> Project {
@@ -67,6 +79,25 @@ impl Context {
         );
         project
     }
+}
+
+/// Access to the cluster of a project that runs: the one that devk pinned.
+async fn pinned(context: &Context, project: &Project) -> Result<Access> {
+    let engine = docker::connect(&Environment::of_process()).await?;
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
+    let state = cluster.state().await?;
+    let access = match &state {
+        State::Running(nodes) => cluster.pinned(nodes).await?,
+        _ => None,
+    };
+    access.ok_or_else(|| {
+        let (name, state) = (&project.cluster.name, state.word());
+        let message = match state {
+            "running" => format!("cluster `{name}` is not devk's yet"),
+            state => format!("cluster `{name}` is {state}"),
+        };
+        Error::new(Code::ClusterUnreachable, message).hint("devk up -d")
+    })
 }
 
 /// The error of a command that needs a session.

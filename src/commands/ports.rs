@@ -34,18 +34,14 @@ pub async fn run(context: &Context, markdown: bool) -> Result<Exit, Errors> {
 /// # Errors
 /// Every problem that prevents the table, if no session has one.
 pub async fn forwards(context: &Context, project: &Project) -> Result<Vec<Forward>, Errors> {
-    match held(context, project).await? {
-        held if !held.is_empty() => Ok(held),
-        _ => Ok(table(
-            project,
-            &context.paths,
-            &Own::default(),
-            &Environment::of_process(),
-            Switch::Configured,
-        )
-        .await?
-        .forwards),
+    let held = held(context, project).await?;
+    if !held.is_empty() {
+        return Ok(held);
     }
+    let (paths, _scratch) = context.paths.for_looking(&project.id)?;
+    let (own, environment) = (Own::default(), Environment::of_process());
+    let planned = table(project, &paths, &own, &environment, Switch::Configured).await?;
+    Ok(planned.forwards)
 }
 
 async fn held(context: &Context, project: &Project) -> Result<Vec<Forward>> {
@@ -77,14 +73,8 @@ async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
         ports: held.iter().map(|forward| forward.local).collect(),
         images: vec![],
     };
-    let planned = table(
-        project,
-        &context.paths,
-        &own,
-        &Environment::of_process(),
-        switch,
-    )
-    .await;
+    let (paths, _scratch) = context.paths.for_looking(&project.id)?;
+    let planned = table(project, &paths, &own, &Environment::of_process(), switch).await;
     if held.is_empty() {
         return planned;
     }
@@ -180,7 +170,7 @@ fn skipped_row(skipped: &Skipped) -> [String; 2] {
 }
 
 fn unseen_row(unseen: &Unseen) -> [String; 2] {
-    [unseen.what.to_owned(), unseen.error.to_string()]
+    [unseen.what.to_owned(), unseen.error.on_one_line()]
 }
 
 #[cfg(test)]

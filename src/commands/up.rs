@@ -41,8 +41,9 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
         once: false,
     };
     let compose = crate::compose::of_project(&project, &environment);
-    let paths = &context.paths;
-    let observed = observe::observe(&project, compose, paths, &own, &environment, bridging).await?;
+    let (paths, _scratch) = context.paths.for_looking(&project.id)?;
+    let observed =
+        observe::observe(&project, compose, &paths, &own, &environment, bridging).await?;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan)?,
@@ -55,20 +56,25 @@ fn plan_table(plan: &Plan) -> String {
     let rows = |step: &PlannedStep| {
         let mark = if step.skip { "skip" } else { "do" };
         let row = vec![mark.to_owned(), step.id.clone(), step.why.clone()];
-        let changes = step.changes.iter();
-        let changes = changes.map(|change| vec![String::new(), String::new(), change.clone()]);
-        std::iter::once(row).chain(changes.collect::<Vec<_>>())
+        let pulls = step
+            .pulls
+            .iter()
+            .map(|image| format!("`{image}` is pulled"));
+        let more = step.changes.iter().cloned().chain(pulls);
+        let more = more.map(|text| vec![String::new(), String::new(), text]);
+        std::iter::once(row).chain(more.collect::<Vec<_>>())
     };
     ui::table(&plan.steps.iter().flat_map(rows).collect::<Vec<_>>())
 }
 
 /// How an `up` went on.
 enum Heard {
-    Settled(Box<Outcome>),
-    /// Ctrl-C, or the session was ended by `devk down`.
-    Stopped {
-        by_us: bool,
+    Settled {
+        outcome: Box<Outcome>,
+        session_stays: bool,
     },
+    /// Ctrl-C, or the session was ended by `devk down`.
+    Stopped { by_us: bool },
     /// The session is gone without a word.
     Lost,
 }
@@ -103,8 +109,11 @@ pub async fn run(
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
     };
-    let outcome = match heard {
-        Heard::Settled(outcome) => outcome,
+    let (outcome, session_stays) = match heard {
+        Heard::Settled {
+            outcome,
+            session_stays,
+        } => (outcome, session_stays),
         Heard::Stopped { by_us } => {
             if by_us {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
@@ -116,6 +125,9 @@ pub async fn run(
     let printed = summary(context.format, &outcome);
     match lifetime {
         Lifetime::Attached if printed.is_ok() => {
+            if context.format == Format::Table {
+                ui::err(ctrl_c_does(session_stays));
+            }
             if stay(context, &project, &mut connection, &mut view, &mut ctrl_c).await? {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
@@ -196,12 +208,28 @@ async fn await_outcome(
                 *answered = true;
                 show(&event)?;
             }
-            Some(Reply::Settled { outcome }) => return Ok(Heard::Settled(Box::new(outcome))),
+            Some(Reply::Settled {
+                outcome,
+                session_stays,
+            }) => {
+                return Ok(Heard::Settled {
+                    outcome: Box::new(outcome),
+                    session_stays,
+                });
+            }
             Some(Reply::Refused { errors }) => return Err(errors),
             Some(Reply::Status { .. } | Reply::Verified { .. }) => {}
             Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),
             None => return Ok(Heard::Lost),
         }
+    }
+}
+
+const fn ctrl_c_does(session_stays: bool) -> &'static str {
+    if session_stays {
+        "logs follow; Ctrl-C ends this view, and the session goes on until `devk down`\n"
+    } else {
+        "logs follow; Ctrl-C ends the session and leaves the cluster running\n"
     }
 }
 
@@ -213,9 +241,6 @@ async fn stay(
     view: &mut View,
     ctrl_c: &mut Signal,
 ) -> Result<bool, Errors> {
-    if context.format == Format::Table {
-        ui::err("logs follow; Ctrl-C ends the session and leaves the cluster running\n");
-    }
     let mut answered = true;
     let show = |event: &Event| view.event(event);
     let ended = tokio::select! {

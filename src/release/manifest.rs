@@ -47,6 +47,12 @@ pub struct Workload {
     pub expires: bool,
 }
 
+impl std::fmt::Display for Workload {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.kind.noun(), self.name)
+    }
+}
+
 /// A use of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageUse {

@@ -6,6 +6,7 @@ use crate::error::{Code, Error, Errors, Result, internal};
 use console::Alignment;
 use event::Event;
 use terminal::Terminal;
+use tokio::sync::broadcast;
 
 pub mod event;
 pub mod plain;
@@ -35,6 +36,26 @@ impl View {
             Format::Table if std::io::stderr().is_terminal() => Self::Live(Terminal::default()),
             Format::Table => Self::Plain,
         }
+    }
+
+    /// Shows the events of some work until they end: with the work, which owns their reporter. The work goes on even if
+    /// nobody reads the events.
+    ///
+    /// # Errors
+    /// Beside the result of the work, as [`out`].
+    pub async fn during<T>(
+        &mut self,
+        mut events: broadcast::Receiver<Event>,
+        work: impl Future<Output = T>,
+    ) -> (T, Result<()>) {
+        let show = async {
+            let mut shown = Ok(());
+            while let Ok(event) = events.recv().await {
+                shown = shown.and(self.event(&event));
+            }
+            shown
+        };
+        tokio::join!(work, show)
     }
 
     /// Shows one event.
@@ -98,11 +119,17 @@ pub fn log(line: std::fmt::Arguments<'_>) {
     err(&format!("{} {line}\n", jiff::Timestamp::now()));
 }
 
-/// A table with aligned columns and two spaces between them.
+/// A table with aligned columns and two spaces between them. What ends its row, such as a long reason, widens no column.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let last = |row: &[String]| {
+        row.iter()
+            .rposition(|cell| !cell.is_empty())
+            .unwrap_or_default()
+    };
     let width = |at: usize| {
         rows.iter()
+            .filter(|row| at < last(row))
             .filter_map(|row| row.get(at))
             .map(|cell| console::measure_text_width(cell))
             .max()

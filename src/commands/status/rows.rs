@@ -91,10 +91,11 @@ pub(super) fn release_row(release: &ReleaseStatus) -> Vec<String> {
 /// `home` is the project's own namespace.
 pub(super) fn pod_row(pod: &PodStatus, home: &str) -> Vec<String> {
     let elsewhere = (pod.namespace != home).then(|| format!("in namespace {}", pod.namespace));
-    let ready = if pod.ready {
-        "ready".to_owned()
-    } else {
-        format!("not ready ({})", pod.phase)
+    let ready = match pod.phase.as_str() {
+        _ if pod.ready => "ready".to_owned(),
+        // A Job's, which has nothing more to do.
+        "Succeeded" => "ended well".to_owned(),
+        phase => format!("not ready ({phase})"),
     };
     let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));
     let generation = pod

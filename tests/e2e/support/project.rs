@@ -120,10 +120,14 @@ impl Project {
 
     /// Starts `devk ARGS --format json` in the project's folder.
     pub(crate) fn start(&self, args: &[&str]) -> Running {
+        // What follows `--` is not for devk.
+        let end = args.iter().position(|arg| *arg == "--");
+        let (own, others) = args.split_at(end.unwrap_or(args.len()));
         Running::start(
             self.command()
-                .args(args)
+                .args(own)
                 .args(["--format", "json"])
+                .args(others)
                 .current_dir(self.dir.path())
                 .env_clear()
                 .envs(self.environment.iter().map(|(k, v)| (k, v))),
