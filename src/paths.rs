@@ -5,6 +5,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tempfile::TempDir;
+
 use crate::error::{Code, Error, Result};
 use crate::shell::quote;
 
@@ -23,6 +25,8 @@ pub struct Paths {
     pub cache: PathBuf,
     /// Materialised profiles.
     pub data: PathBuf,
+    /// In place of the state of projects, for a command that only looks.
+    pub scratch: Option<PathBuf>,
 }
 
 impl Paths {
@@ -36,12 +40,33 @@ impl Paths {
             state: base("XDG_STATE_HOME", ".local/state")?,
             cache: base("XDG_CACHE_HOME", ".cache")?,
             data: base("XDG_DATA_HOME", ".local/share")?,
+            scratch: None,
         })
     }
 
     /// The folder of one project's state.
     pub fn project(&self, id: &str) -> PathBuf {
-        self.state.join("projects").join(id)
+        let state = self.scratch.as_ref().unwrap_or(&self.state);
+        state.join("projects").join(id)
+    }
+
+    /// The folders for a command that only looks at a project: of one without state nothing stays, such as secrets that
+    /// nobody will use. What the command writes goes with the second part of the answer.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn for_looking(&self, id: &str) -> Result<(Self, Option<TempDir>)> {
+        if self.project(id).exists() {
+            return Ok((self.clone(), None));
+        }
+        let folder = tempfile::Builder::new().prefix("devk-").tempdir();
+        let folder = folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+        let paths = Self {
+            cache: folder.path().join("cache"),
+            scratch: Some(folder.path().to_owned()),
+            ..self.clone()
+        };
+        Ok((paths, Some(folder)))
     }
 
     /// The folder of one cluster's state, by its name there.
@@ -67,7 +92,10 @@ fn base(variable: &str, fallback: &str) -> Result<PathBuf> {
 
 /// A lock between processes: the system releases it when the process that holds it ends, however it ends.
 #[derive(Debug)]
-pub struct Lock(File);
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
 
 impl Lock {
     /// Takes the lock on a file, which is made if it is missing; None while another process holds it.
@@ -83,7 +111,10 @@ impl Lock {
                 .write(true)
                 .open(path)?;
             match file.try_lock() {
-                Ok(()) if is_at(&file, path) => return Ok(Some(Self(file))),
+                Ok(()) if is_at(&file, path) => {
+                    let path = path.to_owned();
+                    return Ok(Some(Self { file, path }));
+                }
                 // The holder removed the lock file with its folder, so this lock excludes no other process.
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(None),
@@ -123,12 +154,21 @@ impl Lock {
         }
     }
 
+    /// Whether the lock file was removed, or replaced: then this lock excludes no other process any more.
+    pub fn is_lost(&self) -> bool {
+        match std::fs::metadata(&self.path) {
+            Ok(_) => !is_at(&self.file, &self.path),
+            // What cannot be seen for a moment may well be there.
+            Err(e) => e.kind() == std::io::ErrorKind::NotFound,
+        }
+    }
+
     /// From now on the programs that this process starts keep the lock too, until the last of them has
     /// ended: they outlive a devk that is killed.
     #[cfg(unix)]
     pub fn inherit(&self) -> std::io::Result<()> {
         Ok(rustix::io::fcntl_setfd(
-            &self.0,
+            &self.file,
             rustix::io::FdFlags::empty(),
         )?)
     }

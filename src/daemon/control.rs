@@ -69,6 +69,8 @@ pub enum Reply {
     },
     Settled {
         outcome: Outcome,
+        /// It is detached, or another client is attached: it does not end with this client.
+        session_stays: bool,
     },
     Status {
         status: SessionStatus,

@@ -6,5 +6,6 @@ pub mod control;
 mod controller;
 mod events;
 mod memory;
+mod signals;
 pub mod socket;
 pub mod supervisor;

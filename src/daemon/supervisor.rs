@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::control::{Connection, Lifetime, RESTART, Receiver, Reply, Request, Sender};
 use super::controller::{BringUp, Controller, Queued};
 use super::events::{Events, send_events};
+use super::signals::termination;
 use super::{memory, socket};
 use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
@@ -32,6 +32,9 @@ use crate::up::UpRequest;
 /// A supervisor without a first client ends itself after this time.
 const FIRST_CLIENT_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often the session looks whether its lock is still at its place.
+const LOCK_LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
 /// How long the end of a session may take.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -41,12 +44,14 @@ const END_TIMEOUT: Duration = Duration::from_secs(5);
 /// [`Code::StateIo`] if the lock or the socket cannot be had, [`Code::StateForeign`] if somebody else has a hand on the
 /// socket.
 pub async fn supervise(paths: Paths, id: &str) -> Result<()> {
-    let Some(_lock) = lock(&paths.project(id)).await? else {
+    let Some(lock) = lock(&paths.project(id)).await? else {
         return Ok(());
     };
     let listener = socket::listen(&paths, id)?;
     let (supervisor, controller) = Supervisor::new(id, paths);
-    Arc::new(supervisor).serve(listener, controller).await;
+    Arc::new(supervisor)
+        .serve(listener, controller, &lock)
+        .await;
     Ok(())
 }
 
@@ -104,12 +109,18 @@ impl Supervisor {
         (supervisor, controller)
     }
 
-    async fn serve(self: Arc<Self>, listener: UnixListener, controller: Controller<BringUp>) {
+    async fn serve(
+        self: Arc<Self>,
+        listener: UnixListener,
+        controller: Controller<BringUp>,
+        lock: &Lock,
+    ) {
         let conversations = TaskTracker::new();
         let controlling = tokio::spawn(controller.run());
         let lonely = tokio::time::sleep(FIRST_CLIENT_TIMEOUT);
         tokio::pin!(lonely);
         let mut signals = std::pin::pin!(termination());
+        let mut look_at_lock = tokio::time::interval(LOCK_LOOK_INTERVAL);
         loop {
             tokio::select! {
                 Ok((stream, _)) = listener.accept() => {
@@ -120,13 +131,22 @@ impl Supervisor {
                     memory::give_back();
                     lonely.as_mut().reset(tokio::time::Instant::now() + FIRST_CLIENT_TIMEOUT);
                 }
+                _ = look_at_lock.tick() => {
+                    // No client finds this session any more, and another one may start beside it.
+                    if lock.is_lost() { break }
+                }
                 () = self.end.cancelled() => break,
                 () = &mut signals => break,
             }
         }
         self.end.cancel();
-        // No new client may reach a session that is ending.
-        socket::remove(&self.paths, &self.id);
+        // No new client may reach a session that is ending. Where the lock is lost the socket may be another session's.
+        match lock.is_lost() {
+            true => ui::log(format_args!(
+                "the session's folder was removed: the session ends"
+            )),
+            false => socket::remove(&self.paths, &self.id),
+        }
         // The loop closes the session.
         if let Err(error) = controlling.await {
             ui::log(format_args!("the session's loop ended: {error}"));
@@ -267,7 +287,11 @@ impl Supervisor {
             Some(Err(errors)) => return write.send(&Reply::Refused { errors }).await,
             None => return self.no_answer().await,
         };
-        write.send(&Reply::Settled { outcome }).await?;
+        let reply = Reply::Settled {
+            outcome,
+            session_stays: !self.ends_with_its_client(),
+        };
+        write.send(&reply).await?;
         match lifetime {
             Lifetime::Detached => self.detached.store(true, Ordering::SeqCst),
             Lifetime::Attached => send_events(events, write, std::future::pending()).await?,
@@ -333,6 +357,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether the session ends when the only client that is attached goes.
+    fn ends_with_its_client(&self) -> bool {
+        self.owners.load(Ordering::SeqCst) <= 1 && !self.detached.load(Ordering::SeqCst)
+    }
+
     fn is_unowned(&self) -> bool {
         self.owners.load(Ordering::SeqCst) == 0 && !self.detached.load(Ordering::SeqCst)
     }
@@ -357,22 +386,6 @@ impl Drop for SessionGuard<'_> {
     }
 }
 
-/// Ends on SIGTERM or SIGINT. SIGHUP is taken and ignored: a closed terminal does not end `up -d`.
-async fn termination() {
-    let streams = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::hangup()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt), Ok(_hangup)) = streams else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::controller::tests::from;
@@ -382,7 +395,15 @@ mod tests {
     /// A supervisor whose loop runs.
     fn supervisor(state: &Path) -> Supervisor {
         let [state, cache, data] = ["state", "cache", "data"].map(|folder| state.join(folder));
-        let (supervisor, controller) = Supervisor::new("shop", Paths { state, cache, data });
+        let (supervisor, controller) = Supervisor::new(
+            "shop",
+            Paths {
+                state,
+                cache,
+                data,
+                scratch: None,
+            },
+        );
         tokio::spawn(controller.run());
         supervisor
     }

@@ -2,7 +2,7 @@
 //! the pod and gives its end of the connection away (SCM_RIGHTS, unix(7)). Bytes then take one hop less.
 //!
 //! Invariant: the socket file does not outlive both processes. The relay removes it when the relay ends; the session
-//! removes it when the session sees that the relay is gone.
+//! removes it when it ends, or sees that the relay is gone.
 
 use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result};
 use std::mem::MaybeUninit;

@@ -153,19 +153,24 @@ impl Running {
         Err(format!("{network} cannot be reached from this machine"))
     }
 
-    /// Publishes the relay until it is gone, and returns the reason.
+    /// Publishes the relay until it is gone, and returns the reason. The socket goes with [`Running`].
     async fn report(mut self, states: &watch::Sender<RelayState>) -> String {
         let _gone = self.relay.gone.clone().drop_guard();
         drop(states.send_replace(Ok(self.relay.clone())));
         let words = last_words(&mut self.attached).await;
-        // A relay that was killed leaves its socket file.
-        if let Address::Shared(socket) = &self.relay.address {
-            let _ = std::fs::remove_file(socket);
-        }
         if words.is_empty() {
             "it ended".to_owned()
         } else {
             words
+        }
+    }
+}
+
+impl Drop for Running {
+    /// A relay that was killed, or that does not see the folder any more, leaves its socket file.
+    fn drop(&mut self) {
+        if let Address::Shared(socket) = &self.relay.address {
+            let _ = std::fs::remove_file(socket);
         }
     }
 }

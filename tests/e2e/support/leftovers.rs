@@ -17,12 +17,14 @@ use super::machine::{
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What devk keeps for all projects together.
-const MACHINES: [&str; 5] = [
+const MACHINES: [&str; 6] = [
     "devk/leases.json",
     "devk/leases.lock",
     "devk/listeners.lock",
     "devk/projects",
     "devk/clusters",
+    // What the API server of the shared cluster has, if a chart asked.
+    "devk/clusters/devk-e2e/capabilities.json",
 ];
 
 /// What devk made for some projects, at a moment.
