@@ -98,6 +98,7 @@ impl Down<'_> {
     /// Everything that could not be stopped or removed; all other work is done all the same.
     pub async fn run(&self, delete: bool) -> Result<Ending, Errors> {
         let lock = self.lock(delete).await?;
+        let was_stopped = matches!(self.cluster.state().await?, State::Stopped(_));
         let reach = self.reach(delete, &lock).await?;
         let others = match reach.access() {
             Some(access) => self.others(access, delete).await?,
@@ -113,6 +114,10 @@ impl Down<'_> {
             Reach::Answers(access) => self.end_stack(&ending, access, &lock).await,
         };
         let mut problems: Vec<_> = ended.err().into_iter().collect();
+        if was_stopped && matches!(ending, Ending::DeleteNamespace { .. }) {
+            // It was started only to look what lives on it.
+            problems.extend(self.stop(&lock).await.err());
+        }
         // Containers by which a killed session looked into images.
         let looks = image::remove_looks(&self.engine.docker, &self.project.id);
         problems.extend(looks.await.err());
@@ -129,17 +134,18 @@ impl Down<'_> {
             );
             // Kept if something is left, so that the next `down --delete` finds it.
             if problems.is_empty() {
-                problems.extend(self.forget_all(&lock, others.is_empty()).await);
+                problems.extend(self.forget_all(&lock, &ending, others.is_empty()).await);
             }
         }
         Errors::unless_empty(problems, ending)
     }
 
-    /// Removes devk's state of the project, and with the last project of an existing cluster devk's copy of the user's
-    /// credentials. Returns the errors.
-    async fn forget_all(&self, lock: &ClusterLock, is_last: bool) -> Vec<Error> {
+    /// Removes devk's state of the project, and with the last project of a cluster that devk has not made the pin and
+    /// devk's copy of the credentials. Returns the errors.
+    async fn forget_all(&self, lock: &ClusterLock, ending: &Ending, is_last: bool) -> Vec<Error> {
         let mut problems = vec![];
-        if self.cluster.is_existing() && is_last {
+        let stays = self.cluster.is_existing() || matches!(ending, Ending::DeleteNamespace { .. });
+        if is_last && stays {
             problems.extend(self.cluster.forget(lock).await.err());
         }
         problems.extend(self.forget().err());
@@ -199,7 +205,10 @@ impl Down<'_> {
                     .await
                     .map(|()| Reach::Nothing)
             }
-            State::Absent if delete => self.cluster.forget(lock).await.map(|()| Reach::Nothing),
+            State::Absent if delete => {
+                let removed = self.cluster.delete_remains(lock).await;
+                removed.map(|()| Reach::Nothing)
+            }
             State::Stopped(_) | State::Absent => Ok(Reach::Nothing),
         }
     }
@@ -263,7 +272,10 @@ impl Down<'_> {
         let id = self.project.id.as_str();
         match ending {
             Ending::Nothing => Ok(()),
-            Ending::StopCluster => self.stop(lock).await,
+            Ending::StopCluster => {
+                let marked = sleep::mark_asleep(client, id).await;
+                self.stop(lock).await.and(marked)
+            }
             Ending::Sleep { because } => {
                 let falls_asleep = async {
                     let others = OtherNamespaces::of_project(client, id).await?;
@@ -434,6 +446,7 @@ mod tests {
             state: program.state(),
             cache: program.state(),
             data: program.state(),
+            scratch: None,
         };
         pinned(&paths, created);
         let node = |name: &str, role: &str, running: bool| {

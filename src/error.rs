@@ -12,19 +12,33 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Settled, or Ctrl-C after settling.
-    Ok = 0,
+    Ok,
     /// A step failed.
-    Failed = 1,
+    Failed,
     /// Wrong usage, configuration or surroundings; no step was begun.
-    Usage = 2,
+    Usage,
     /// `doctor` found an error.
-    Found = 3,
+    Found,
     /// Ctrl-C before settling.
-    Interrupted = 130,
+    Interrupted,
+    /// The exit code of the command that `devk sh` ran.
+    OfCommand(u8),
 }
 
 impl Exit {
-    /// Every exit code and its meaning, for docs/errors.md.
+    /// The number that the process ends with.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Found => 3,
+            Self::Interrupted => 130,
+            Self::OfCommand(code) => code,
+        }
+    }
+
+    /// Every exit code of devk's own and its meaning, for docs/errors.md.
     pub const ALL: &'static [(Self, &'static str)] = &[
         (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
         (
@@ -162,6 +176,7 @@ codes! {
     SessionProject => "session.project", Usage, "devk.yaml names another project than the running session";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
+    LogsNone => "logs.none", Failed, "there is no log of a run before";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";
     OutputClosed => "output.closed", Ok, "the reader of the output has closed it; devk prints no error, and no result changes";
@@ -226,6 +241,16 @@ impl Error {
         self.file = Some(file.as_ref().to_owned());
         self.line = line.into();
         self
+    }
+}
+
+impl Error {
+    /// Place, message and hint, for a row of a table.
+    pub fn on_one_line(&self) -> String {
+        match &self.hint {
+            Some(hint) => format!("{self} ({hint})"),
+            None => self.to_string(),
+        }
     }
 }
 

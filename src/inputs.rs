@@ -291,7 +291,12 @@ mod tests {
 
         fn paths(&self) -> Paths {
             let [state, cache, data] = ["s", "c", "d"].map(|name| self.path(name));
-            Paths { state, cache, data }
+            Paths {
+                state,
+                cache,
+                data,
+                scratch: None,
+            }
         }
 
         async fn read(&mut self) -> Project {

@@ -26,7 +26,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 |---|---|
 | `devk up -d` | `version`, `settled` |
 | `devk up --dry-run` | `version`, `steps` |
-| `devk status` | `version`, `project`, `worktree`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
+| `devk status` | `version`, `project`, `worktree`, `namespace`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
 | `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
 | `devk ports` | `version`, `forwards`, `compose`, `skipped`, `unseen` |
 | `devk ports --compose-only` | `version`, `compose` |
@@ -36,7 +36,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
 
-`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `waiting`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk status --watch` prints the document of `devk status` again whenever the session changes, one a line, until Ctrl-C or the end of the session, and once more at that end; a change of connection and byte counts alone prints nothing. `waiting` names the forwards behind which nothing asks for a pod (`name`, `why`); in the `forwards` of `devk status` it is the reason for which connections wait for a pod, or null. In the `session` of that document, `busy` says that a reconcile is at work; `reconcile` gives its start and its purpose: `up` for a client, or the `change/NAME` that is brought live. `devk schema` is a JSON Schema and has no version.
+`settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `waiting`, `bridge`, `ms`, `steps_ms` and `failed`. Before their document `up` and `down` print their steps, and `devk events` prints nothing else. `devk status --watch` prints the document of `devk status` again whenever the session changes, one a line, until Ctrl-C or the end of the session, and once more at that end; a change of connection and byte counts alone prints nothing. `waiting` names the forwards behind which nothing asks for a pod (`name`, `why`); in the `forwards` of `devk status` it is the reason for which connections wait for a pod, or null. `namespace` is the project's own; a pod has the one that it is in. In the `session` of that document, `busy` says that a reconcile is at work; `reconcile` gives its start and its purpose: `up` for a client, or the `change/NAME` that is brought live. A step of `devk up --dry-run` may have `changes` (what devk changes in the chart) and `pulls` (images that come from a registry). `devk restart` ends with `version` and `restarted`, `devk open` with `version` and `opened`; `devk sh` prints what its command prints, and ends with the command's exit code. `devk schema` is a JSON Schema and has no version.
 ";
 
 const STEPS_HEAD: &str = "
@@ -74,7 +74,7 @@ The exit code of the command is the exit code of the first error. A failed step 
 fn document() -> String {
     let mut text = HEAD.to_owned();
     for (exit, meaning) in Exit::ALL {
-        text += &format!("| {} | {meaning} |\n", *exit as u8);
+        text += &format!("| {} | {meaning} |\n", exit.number());
     }
     text += RESULTS;
     text += STEPS_HEAD;
@@ -85,7 +85,7 @@ fn document() -> String {
     for code in Code::ALL {
         text += &format!(
             "| `{code}` | {} | {} |\n",
-            code.exit() as u8,
+            code.exit().number(),
             code.meaning()
         );
     }

@@ -46,6 +46,18 @@ pub async fn sleep(client: &kube::Client, project: &str, others: &BTreeSet<Strin
     Ok(())
 }
 
+/// Marks a project as asleep whose cluster is about to stop: when another project starts the cluster, the workloads are
+/// not to run again. A project that has no namespace sleeps already.
+///
+/// # Errors
+/// As [`sleep`].
+pub async fn mark_asleep(client: &kube::Client, project: &str) -> Result<()> {
+    match namespace::find(client, project).await? {
+        Some(_) => mark(client, project, json!("true")).await,
+        None => Ok(()),
+    }
+}
+
 /// In another namespace than the project's own, only what its releases have put there.
 fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
     let annotations = object.annotations.as_ref();

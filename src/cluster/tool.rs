@@ -142,6 +142,7 @@ mod tests {
             state: program.state(),
             cache: program.state(),
             data: program.state(),
+            scratch: None,
         };
         let settled = || {
             let mut config = ClusterConfig {
@@ -169,6 +170,7 @@ mod tests {
             state: program.state(),
             cache: program.state(),
             data: program.state(),
+            scratch: None,
         };
         let mut config = ClusterConfig::new(Provider::Kind, "devk");
         resolve_provider(&mut config, &paths, &program.environment());

@@ -3,11 +3,12 @@
 //! Runs even where the check found problems, so that these are reported with them; what is missing is
 //! then left empty, and the caller throws the project away.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::format::{self, did_you_mean};
+use super::generate::generated;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
@@ -183,6 +184,7 @@ fn image(entry: &ConfigEntry, references: &References, problems: &mut Vec<Error>
         dockerfile: dockerfile.unwrap_or_else(|| context.join("Dockerfile")),
         context,
         target: text(node, "target").map(str::to_owned),
+        platform: text(node, "platform").map(str::to_owned),
         args: args
             .iter()
             .filter_map(|arg| Some((arg.key.clone(), arg.value.text()?.to_owned())))
@@ -313,7 +315,7 @@ fn release(node: &ConfigNode, references: &References, problems: &mut Vec<Error>
             .iter()
             .filter_map(image_paths)
             .collect(),
-        generate: generators(node),
+        generate: generated(entries(node, "generate"), problems),
         timeout: text(node, "timeout")
             .and_then(format::duration)
             .unwrap_or(DEFAULT_READY_TIMEOUT),
@@ -338,13 +340,6 @@ fn image_paths(entry: &ConfigEntry) -> Option<(String, ImagePaths)> {
             tag: text("tag")?,
         },
     ))
-}
-
-fn generators(node: &ConfigNode) -> BTreeMap<String, super::Generator> {
-    let pairs = entries(node, "generate").iter();
-    pairs
-        .filter_map(|entry| Some((entry.key.clone(), format::generator(entry.value.text()?)?)))
-        .collect()
 }
 
 fn forward(entry: &ConfigEntry) -> ForwardConfig {

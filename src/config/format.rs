@@ -163,7 +163,7 @@ pub(super) fn provider(text: &str) -> Option<Provider> {
 }
 
 /// Hours, minutes and seconds, each a whole number with its unit; 1 s to 24 h.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+pub fn duration(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut seconds = 0u64;
     while !rest.is_empty() {

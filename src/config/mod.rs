@@ -9,6 +9,7 @@ mod check;
 mod decode;
 mod describe;
 mod format;
+mod generate;
 mod identity;
 mod merge;
 mod profile;
@@ -30,8 +31,9 @@ pub use crate::place::Origin;
 pub use bases::{build_waves, is_base};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
+pub use format::duration;
 pub use profile::names as profile_names;
-pub use read::{FILE, Source, load, load_running};
+pub use read::{FILE, RunningProject, Source, load, load_running};
 pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
 
@@ -132,6 +134,8 @@ pub struct ImageConfig {
     pub context: PathBuf,
     pub dockerfile: PathBuf,
     pub target: Option<String>,
+    /// `linux/amd64`; None: the Engine's own.
+    pub platform: Option<String>,
     /// Build arguments, `${forward…}` not yet resolved.
     pub args: BTreeMap<String, String>,
     /// The references in the charts that the image replaces, with or without a tag. Empty: devk finds them.
@@ -191,6 +195,14 @@ pub enum Generator {
     Uuid,
 }
 
+/// A secret that is generated, and the values that take it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GeneratedSecret {
+    pub generator: Generator,
+    /// Value paths, one at least.
+    pub paths: Vec<String>,
+}
+
 #[derive(Debug, Clone)]
 pub struct ReleaseConfig {
     pub name: String,
@@ -202,8 +214,8 @@ pub struct ReleaseConfig {
     pub set: serde_json::Value,
     /// image name -> value paths; an image that is absent is looked up in the chart's values.yaml.
     pub images: BTreeMap<String, ImagePaths>,
-    /// value path -> generator.
-    pub generate: BTreeMap<String, Generator>,
+    /// name -> generated secret.
+    pub generate: BTreeMap<String, GeneratedSecret>,
     /// How long the release may take to become ready.
     pub timeout: Duration,
     /// Jobs of the release that Kubernetes cannot change may be replaced.

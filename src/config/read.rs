@@ -14,6 +14,11 @@ use crate::paths::Paths;
 /// What a project's file is called.
 pub const FILE: &str = "devk.yaml";
 
+/// The keys that say what is to run, not which project on which cluster.
+const CONTENT: [&str; 6] = [
+    "images", "releases", "forwards", "compose", "allow", "bridge",
+];
+
 /// A larger file is refused, in bytes.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -36,12 +41,21 @@ pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
     load_with(source, paths, &profile::EMBEDDED)
 }
 
-/// Reads the project for a command that only looks at what runs, or ends it: files that are gone (another
-/// git branch, a deleted folder) are no obstacle to that. What depended on them is left out.
+/// A project as far as it can be read, for a command that only looks at what runs, or ends it.
+#[derive(Debug)]
+pub struct RunningProject {
+    /// What has a problem is left out.
+    pub project: Project,
+    /// Problems that leave no doubt which project on which cluster is meant.
+    pub problems: Vec<Error>,
+}
+
+/// Reads the project for a command that only looks at what runs, or ends it. Files that are gone (another git branch, a
+/// deleted folder) are no obstacle to that; nor are problems below the keys that say what is to run.
 ///
 /// # Errors
-/// As [`load`], without the files that are missing.
-pub fn load_running(source: &Source, paths: &Paths) -> Result<Project, Errors> {
+/// All problems, if some of them leave a doubt which project is meant, or on which cluster it is.
+pub fn load_running(source: &Source, paths: &Paths) -> Result<RunningProject, Errors> {
     let (project, mut problems) = examine(source, paths, &profile::EMBEDDED)?;
     problems.retain(|problem| {
         !matches!(
@@ -49,9 +63,32 @@ pub fn load_running(source: &Source, paths: &Paths) -> Result<Project, Errors> {
             Code::ConfigPath | Code::ChartMissing | Code::ImageContext
         )
     });
-    project
-        .filter(|_| problems.is_empty())
-        .ok_or(Errors(problems))
+    let keys = match (&source.profile, problems.is_empty()) {
+        (None, false) => top_keys(&project_file(source)?)?,
+        _ => vec![],
+    };
+    let is_of_content = |problem: &Error| {
+        let line = problem.line.unwrap_or_default();
+        let above = keys.iter().rev().find(|(_, at)| *at <= line);
+        above.is_some_and(|(key, _)| CONTENT.contains(&key.as_str()))
+    };
+    match project {
+        Some(project) if problems.iter().all(is_of_content) => {
+            Ok(RunningProject { project, problems })
+        }
+        _ => Err(Errors(problems)),
+    }
+}
+
+/// The keys of a file's outermost map and their lines, in the order of the lines.
+fn top_keys(file: &Path) -> Result<Vec<(String, u32)>> {
+    let tree = tree(file, &mut vec![])?;
+    let entries = tree.iter().flat_map(ConfigNode::entries);
+    let mut keys: Vec<_> = entries
+        .map(|entry| (entry.key.clone(), entry.place.line))
+        .collect();
+    keys.sort_by_key(|(_, line)| *line);
+    Ok(keys)
 }
 
 pub(super) fn load_with(
@@ -329,7 +366,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_project_whose_files_are_gone_can_still_be_ended_and_one_with_wrong_keys_cannot() {
+    fn what_runs_is_found_in_spite_of_problems_that_leave_no_doubt_which_project_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let source = Source {
             dir: dir.path().to_owned(),
@@ -341,15 +378,28 @@ mod tests {
             state: below("s"),
             cache: below("c"),
             data: below("d"),
+            scratch: None,
         };
         let text = "name: shop\nimages:\n  api: {context: ./gone}\nreleases:\n  - {name: shop, chart: ./gone}\n";
         std::fs::write(below(FILE), text).unwrap();
         assert!(load(&source, &paths).is_err());
-        assert_eq!(load_running(&source, &paths).unwrap().id, "shop");
-        std::fs::write(below(FILE), format!("{text}nmae: x\n")).unwrap();
-        assert_eq!(
-            load_running(&source, &paths).unwrap_err().0[0].code,
-            Code::ConfigUnknownKey
-        );
+        assert_eq!(load_running(&source, &paths).unwrap().project.id, "shop");
+        let typo = text.replace("chart: ./gone", "chart: ./gone, vlaues: []");
+        std::fs::write(below(FILE), typo).unwrap();
+        let running = load_running(&source, &paths).unwrap();
+        assert_eq!(running.project.id, "shop");
+        assert_eq!(running.problems[0].code, Code::ConfigUnknownKey);
+        for doubtful in [
+            "nmae: x\n",
+            "cluster: {nmae: other}\n",
+            "clutser: {name: other}\n",
+        ] {
+            std::fs::write(below(FILE), format!("{text}{doubtful}")).unwrap();
+            assert_eq!(
+                load_running(&source, &paths).unwrap_err().0[0].code,
+                Code::ConfigUnknownKey,
+                "{doubtful}"
+            );
+        }
     }
 }

@@ -133,6 +133,13 @@ const IMAGE: &[Key] = &[
         "The stage to build.",
     ),
     key(
+        "platform",
+        Optional("that of the Docker Engine"),
+        Shape::Text(ValueFormat::Text),
+        "linux/amd64",
+        "The platform to build for, which the nodes must be able to run.",
+    ),
+    key(
         "args",
         Optional("no arguments"),
         Shape::Table(ValueFormat::Text, &Shape::Scalar),
@@ -236,9 +243,9 @@ const RELEASE: &[Key] = &[
     key(
         "generate",
         Optional("no secrets"),
-        Shape::Table(ValueFormat::ValuePath, &Shape::Text(ValueFormat::Generator)),
+        Shape::Table(ValueFormat::ValuePath, &GENERATED),
         "{secrets.key: hex64}",
-        "Secrets by value path, generated once and kept until `devk down --delete`.",
+        "Secrets, generated once and kept until `devk down --delete`: by value path, or by a name with the `paths` that all take the same secret.",
     ),
     key(
         "timeout",
@@ -255,6 +262,26 @@ const RELEASE: &[Key] = &[
         "Kubernetes cannot change the pods of a Job. Where an upgrade is refused for that, devk removes the refused Job, if it is this release's and no hook, and upgrades again: the Job runs again.",
     ),
 ];
+
+const GENERATED: Shape = Shape::Short(
+    "length",
+    &[
+        key(
+            "length",
+            Somewhere,
+            Shape::Text(ValueFormat::Generator),
+            "hex64",
+            "How the secret is made.",
+        ),
+        key(
+            "paths",
+            Optional("the key of the secret itself"),
+            Shape::List(&Shape::Text(ValueFormat::ValuePath)),
+            "[auth.password, api.database.password]",
+            "The values of the chart that take the secret.",
+        ),
+    ],
+);
 
 const IMAGE_PATHS: &[Key] = &[
     key(

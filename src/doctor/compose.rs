@@ -122,16 +122,21 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
                 .values()
                 .filter(|service| service.active)
                 .count();
-            let files = Check::ok(
+            let read = format!("Compose project `{}`, {active} services", compose.name);
+            let passed_over = compose.passed_over.iter();
+            let files = findings(
                 Id::ComposeFiles,
-                format!("Compose project `{}`, {active} services", compose.name),
+                passed_over
+                    .map(|error| Check::failed(Id::ComposeFiles, error))
+                    .collect(),
+                read,
             );
             let ports = findings(
                 Id::ComposePorts,
                 twice(compose),
                 "every Compose service has host ports of its own",
             );
-            [vec![files], ports].concat()
+            [files, ports].concat()
         }
     }
 }

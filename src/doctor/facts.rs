@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::path::Path;
 
 use super::charts::RenderedChart;
 use super::cluster::ClusterFacts;
 use super::docker::Docker;
 use super::leftovers::Leftovers;
 use super::machine::Machine;
-use super::missing::{Looked, Missing, of_project};
+use super::missing::{Looked, Missing};
 use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
@@ -42,21 +43,29 @@ pub struct DoctorFacts {
 }
 
 impl DoctorFacts {
-    /// Looks at everything and writes nothing but devk's cache of rendered charts.
+    /// Looks at everything and writes nothing but devk's cache of rendered charts. Where there is no project, or its
+    /// file has a problem, the Compose stack is that of the folder.
     pub async fn gather(
+        folder: &Path,
         project: Result<Project, Errors>,
         paths: &Paths,
         environment: &Environment,
     ) -> Self {
         let project = project.map_err(no_project);
+        // A folder that cannot be made is reported where it is needed.
+        let looking = project
+            .as_ref()
+            .ok()
+            .and_then(|project| paths.for_looking(&project.id).ok());
+        let rendering = looking.as_ref().map_or(paths, |(paths, _)| paths);
         let engine = crate::docker::connect(environment).await;
-        let compose = compose(project.as_ref(), environment);
+        let compose = compose(folder, project.as_ref(), environment);
         let (docker, tools, cluster, charts, requirements) = tokio::join!(
             docker::inspect(&engine, environment),
             tools::inspect(environment),
             cluster::inspect(&engine, project.as_ref(), paths),
-            charts::inspect(project.as_ref(), paths, environment),
-            requirements::inspect(&engine, project.as_ref(), paths, environment),
+            charts::inspect(project.as_ref(), rendering, environment),
+            requirements::inspect(&engine, project.as_ref(), rendering, environment),
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers = docker
@@ -109,10 +118,14 @@ fn no_project(errors: Errors) -> Missing {
 }
 
 fn compose(
+    folder: &Path,
     project: Result<&Project, &Missing>,
     environment: &Environment,
 ) -> Looked<Option<Compose>> {
-    Ok(compose::of_project(of_project(project)?, environment)?)
+    Ok(match project {
+        Ok(project) => compose::of_project(project, environment)?,
+        Err(_) => compose::of_folder(folder, environment)?,
+    })
 }
 
 /// The check of the project file itself.

@@ -246,6 +246,7 @@ mod tests {
             state: program.state(),
             cache: program.state(),
             data: program.state(),
+            scratch: None,
         };
         for (name, engine) in [("here", ENGINE), ("elsewhere", "e0")] {
             let dir = paths.cluster(name);

@@ -46,7 +46,12 @@ pub async fn inspect(
     compose: Option<&Compose>,
     containers: Option<&[PublishedPort]>,
 ) -> Looked<Ports> {
-    let project = of_project(project)?;
+    let project = match (of_project(project), compose) {
+        (Ok(project), _) => project,
+        // Compose's own ports are looked at all the same.
+        (Err(_), Some(compose)) => return Ok(of_compose(compose, containers).await),
+        (Err(missing), None) => return Err(missing),
+    };
     let session = client::status(paths, &project.id).await.ok().flatten();
     let own: BTreeSet<u16> = session
         .iter()
@@ -98,6 +103,19 @@ fn rows(project: &Project, leased: impl Iterator<Item = (String, u16)>) -> Vec<R
         }
     }
     rows
+}
+
+/// Without a project there are no forwards.
+async fn of_compose(compose: &Compose, containers: Option<&[PublishedPort]>) -> Ports {
+    let wanted = claims(compose).map(|claim| claim.number).collect();
+    let own = BTreeSet::new();
+    Ports {
+        rows: vec![],
+        leases: BTreeMap::new(),
+        listeners: listening(&wanted, &own).await,
+        own,
+        containers: containers.map(<[_]>::to_vec),
+    }
 }
 
 /// Looks, and binds nothing: a port that Compose wants is never taken, not even for a moment.

@@ -139,8 +139,12 @@ fn options(
         .rm(true)
         .version(BuilderVersion::BuilderBuildKit)
         .session(&session_id()?);
-    Ok(match &image.target {
+    let options = match &image.target {
         Some(stage) => options.target(stage),
+        None => options,
+    };
+    Ok(match &image.platform {
+        Some(platform) => options.platform(platform),
         None => options,
     }
     .build())

@@ -249,6 +249,7 @@ pub(crate) mod tests {
             context: dir.to_owned(),
             dockerfile: dir.join("Dockerfile"),
             target: None,
+            platform: None,
             args: BTreeMap::new(),
             replaces: Vec::new(),
             sync: crate::config::Sync::Auto,

@@ -175,6 +175,10 @@ impl Recipe {
         recipe.field(FORMAT);
         recipe.field(dockerfile_in_tar(image).as_os_str().as_encoded_bytes());
         recipe.field(image.target.as_deref().unwrap_or_default());
+        // Without one the hash is that of an older devk.
+        if let Some(platform) = &image.platform {
+            recipe.field(platform);
+        }
         recipe.field((args.len() as u64).to_le_bytes());
         for (key, value) in args {
             recipe.field(key);
@@ -298,6 +302,8 @@ mod tests {
         change("where name and value part", &config, &[("A2", "")]);
         config.target = Some("dev".to_owned());
         change("the target", &config, &[]);
+        config.platform = Some("linux/amd64".to_owned());
+        change("the platform", &config, &[]);
         write(dir.path(), &[("a", "2")]);
         change("a file's content", &config, &[]);
         write(dir.path(), &[("b", "")]);

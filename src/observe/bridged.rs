@@ -44,7 +44,7 @@ pub(super) async fn draft<'a>(
 /// Looks whether a bridge can be had.
 ///
 /// # Errors
-/// As [`bridge::find`].
+/// As [`bridge::find`]; whatever was passed over in the Compose files.
 pub(super) async fn find(
     charts: &Charts<'_>,
     compose: Option<&Compose>,
@@ -52,6 +52,9 @@ pub(super) async fn find(
     once: bool,
 ) -> Result<Bridge, Errors> {
     let project = charts.project;
+    // What was passed over may name a database.
+    let unread = compose.map_or(&[][..], |compose| &compose.passed_over[..]);
+    Errors::unless_empty(unread.to_vec(), ())?;
     let images = charts.stand_ins();
     let resolve = |text: &str, file: &std::path::Path| charts.resolve_draft(text, file, &images);
     let mut known = vec![];

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::capabilities::{ClusterAnswer, ClusterCapabilities};
+use super::capabilities::ClusterCapabilities;
 use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
 use crate::config::{self, ImageConfig, Project, is_base};
@@ -57,9 +57,6 @@ pub async fn drafts(
     let helm = Helm::find(environment)?;
     let compose = compose::of_project(project, environment).ok().flatten();
     let charts = Charts::new(project, paths, &helm, compose.as_ref())?;
-    charts
-        .capabilities
-        .found(ClusterAnswer::None { kube_version: None });
     charts.drafts(None).await
 }
 
@@ -91,7 +88,7 @@ impl<'a> Charts<'a> {
             secrets: tokio::sync::Mutex::new(secrets),
             compose_names: compose_names(project, compose),
             bridge: None,
-            capabilities: Arc::new(ClusterCapabilities::new(project, paths)),
+            capabilities: Arc::new(ClusterCapabilities::kept(project, paths)),
         })
     }
 

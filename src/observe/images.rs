@@ -12,6 +12,7 @@ use crate::error::{Code, Error, Errors, Problems};
 use crate::image::{self, ContextManifest, ImageRef, SameImages};
 use crate::plan::ImageFact;
 use crate::ports::Forward;
+use crate::sync::dockerfile::Dockerfile;
 use crate::sync::rules::Scope;
 use crate::sync::watch::Baseline;
 use crate::variables::Variables;
@@ -195,7 +196,7 @@ pub(super) async fn image_facts(
     nodes: &[Node],
     built: &[BuiltImage],
     releases: &[PreparedRelease],
-) -> Result<Vec<ImageFact>, Errors> {
+) -> Result<(Vec<ImageFact>, BTreeSet<String>), Errors> {
     let lists = nodes
         .iter()
         .map(|node| image::on_node(&engine.docker, &node.name));
@@ -220,13 +221,14 @@ pub(super) async fn image_facts(
         futures::future::try_join_all(lists),
         futures::future::try_join_all(present)
     )?;
+    let mut pulls = lacking_bases(engine, built, &references, &present).await?;
     let configs = || built.iter().map(|image| &image.config);
     let bases = |name: &str| {
         let mut configs = configs();
         let config = configs.find(|config| config.name == name);
         config.map_or_else(BTreeSet::new, ImageConfig::bases)
     };
-    let fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
+    let mut fact = |((built_as, reference), id): ((Option<String>, String), Option<String>)| {
         let name = image::normalise(&reference);
         let on_nodes = !lists.is_empty() && lists.iter().all(|list| list.contains_key(&name));
         ImageFact {
@@ -235,16 +237,53 @@ pub(super) async fn image_facts(
                 .as_deref()
                 .is_some_and(|name| is_base(name, configs()))
                 && !used.contains(&reference),
+            pulls: pulls.remove(&reference).unwrap_or_default(),
             built_as,
             in_docker: id.is_some(),
             on_nodes,
             reference,
         }
     };
-    let facts = references.into_iter().zip(present).map(fact);
-    Ok(facts
-        .filter(|fact| fact.built_as.is_some() || fact.in_docker)
-        .collect())
+    let facts: Vec<_> = references.into_iter().zip(present).map(&mut fact).collect();
+    // What Docker does not have devk cannot bring.
+    let (here, others): (Vec<_>, Vec<_>) = facts
+        .into_iter()
+        .partition(|fact| fact.built_as.is_some() || fact.in_docker);
+    let pulled = others.into_iter().filter(|fact| !fact.on_nodes);
+    Ok((here, pulled.map(|fact| fact.reference).collect()))
+}
+
+/// By reference of the images that Docker lacks and devk builds: the images that their Dockerfiles begin with and that
+/// Docker lacks as well.
+async fn lacking_bases(
+    engine: &Engine,
+    built: &[BuiltImage],
+    references: &[(Option<String>, String)],
+    present: &[Option<String>],
+) -> Result<BTreeMap<String, BTreeSet<String>>, Errors> {
+    let is_there = |reference: &String| {
+        let mut known = references.iter().zip(present);
+        known.any(|((_, known), id)| known == reference && id.is_some())
+    };
+    let mut lacking = BTreeMap::new();
+    for image in built {
+        let reference = image.target.reference();
+        if is_there(&reference) {
+            continue;
+        }
+        // One that cannot be read is found by the build.
+        let text = std::fs::read_to_string(&image.config.dockerfile).unwrap_or_default();
+        let dockerfile = Dockerfile::parse(&text, &image.args);
+        let mut pulls = BTreeSet::new();
+        for base in dockerfile.base_images(image.config.target.as_deref()) {
+            let is_devks = built.iter().any(|other| other.target.reference() == base);
+            if !is_devks && image::present(&engine.docker, base).await?.is_none() {
+                pulls.insert(base.to_owned());
+            }
+        }
+        lacking.insert(reference, pulls);
+    }
+    Ok(lacking)
 }
 
 /// Nodes that are out of Docker's reach pull their images, and no registry has the images that devk builds. From such

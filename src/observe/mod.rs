@@ -29,7 +29,7 @@ use crate::compose::{Compose, Stack};
 use crate::config::Project;
 use crate::docker::{self, Engine};
 use crate::environment::Environment;
-use crate::error::{Errors, Problems, Result};
+use crate::error::{Error, Errors, Problems, Result};
 use crate::image::SameImages;
 use crate::owner::Owner;
 use crate::paths::Paths;
@@ -37,6 +37,7 @@ use crate::plan::{ClusterFact, Facts};
 use crate::ports::OccupiedPorts;
 use crate::release::helm::Helm;
 use crate::release::manifest::Rendered;
+use capabilities::{ClusterAnswer, ClusterCapabilities};
 use charts::{Charts, stand_in_forwards};
 use cluster::{Nodes, cluster};
 use images::{Known, image_facts, out_of_reach};
@@ -84,21 +85,22 @@ pub async fn observe(
     }
     let handle = ManagedCluster::of(&engine, &project.cluster, paths);
     let owner = Owner::of(&project.root, paths).await;
-    let charts = Charts::new(project, paths, &helm, compose.iter().flatten().next())?;
+    let mut charts = Charts::new(project, paths, &helm, compose.iter().flatten().next())?;
+    let capabilities = Arc::new(ClusterCapabilities::of_look(project, paths));
+    charts.capabilities = Arc::clone(&capabilities);
     let taken = occupied::taken(
         project,
         paths,
         compose.iter().flatten().next(),
         Some(&engine),
     );
-    let capabilities = Arc::clone(&charts.capabilities);
     let cluster = async {
         let found = cluster(&handle, project, &owner).await;
         let access = found
             .as_ref()
             .ok()
             .and_then(|(_, access, _)| access.clone());
-        capabilities.found(capabilities::answer(&handle, access).await);
+        capabilities.found(ClusterAnswer::of(&handle, access).await);
         found
     };
     let draft = bridged::draft(charts, compose.as_ref(), &engine, bridging);
@@ -129,8 +131,10 @@ pub async fn observe(
         access: access.as_ref(),
         nodes,
     };
-    let (images, releases, facts) = seen.facts().await?;
+    let (images, releases, mut facts) = seen.facts().await?;
     let compose = compose.flatten();
+    let passed_over = compose.iter().flat_map(|compose| &compose.passed_over);
+    facts.compose = passed_over.map(Error::on_one_line).collect();
     let bridge = charts.bridge;
     Ok(Observed {
         engine,
@@ -198,6 +202,7 @@ impl FirstLook<'_> {
         }
         missing_kinds(access, charts.helm, &releases, &release_facts).await?;
         owned_by_others(access, &releases, &release_facts).await?;
+        let (image_facts, pulled) = image_facts;
         let image_facts = if self.nodes.is_some() {
             image_facts
         } else {
@@ -207,6 +212,8 @@ impl FirstLook<'_> {
             cluster_name: project.cluster.name.clone(),
             cluster: self.cluster,
             images: image_facts,
+            compose: vec![],
+            pulled,
             releases: release_facts,
             orphaned_releases,
             left_out: bridged::left_out(charts, &absent),

@@ -1,15 +1,18 @@
 //! The offset table of a project, as far as it can be made without a cluster.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::bridged;
+use super::capabilities::ClusterCapabilities;
 use super::charts::Charts;
 use super::images::BuiltImage;
 use super::occupied::taken;
 use super::requests::{RequestedForward, services, skipped};
 use crate::bridge::Switch;
+use crate::cluster::ManagedCluster;
 use crate::compose::{self, Compose};
 use crate::config::Project;
 use crate::docker;
@@ -77,7 +80,16 @@ pub async fn table(
         ),
         Err(error) => return Err(error.into()),
     };
+    let passed_over = compose.iter().flat_map(|compose| &compose.passed_over);
+    unseen.extend(passed_over.map(|error| Unseen {
+        what: "all of the Compose files",
+        error: error.clone(),
+    }));
     let mut charts = Charts::new(project, paths, &helm, compose.as_ref())?;
+    if let Some(engine) = &engine {
+        let cluster = ManagedCluster::of(engine, &project.cluster, paths);
+        charts.capabilities = Arc::new(ClusterCapabilities::of_cluster(project, paths, cluster));
+    }
     if let Some(engine) = engine.as_ref().filter(|_| switch.is_on(project)) {
         match bridged::find(&charts, compose.as_ref(), engine, false).await {
             Ok(bridge) => charts.bridge = Some(bridge),

@@ -32,6 +32,8 @@ pub struct ImageFact {
     pub bases: BTreeSet<String>,
     /// Other images are built from it, and no chart uses it: it stays in Docker.
     pub is_base: bool,
+    /// The images that its Dockerfile begins with and that Docker lacks: the build pulls them.
+    pub pulls: BTreeSet<String>,
     /// Every node has the image. False if the nodes cannot be asked.
     pub on_nodes: bool,
 }
@@ -127,6 +129,10 @@ pub struct Facts {
     pub cluster_name: String,
     pub cluster: ClusterFact,
     pub images: Vec<ImageFact>,
+    /// What devk passed over in the Compose files.
+    pub compose: Vec<String>,
+    /// References that the releases use and that neither devk, nor Docker, nor every node has: nodes pull them.
+    pub pulled: BTreeSet<String>,
     /// In the order of devk.yaml.
     pub releases: Vec<ReleaseFact>,
     /// Releases that devk installed and that devk.yaml does not name any more.

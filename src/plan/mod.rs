@@ -1,26 +1,39 @@
 //! The plan: what has to be done, why, and in which order. Pure: same inputs, same plan.
 
 mod facts;
+mod images;
 mod steps;
 
 use serde::Serialize;
-
-use crate::config::build_waves;
 
 pub use facts::{
     BridgeFact, ClusterFact, Facts, ForwardFact, ImageFact, LeftOut, ReleaseFact, Skipped,
 };
 pub use steps::STEPS;
 
+use images::{builds, load};
+
 /// What a step does; the names are keys into the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
+    /// Nothing: the step says what is.
+    Told,
     Cluster,
-    Build { image: String },
-    Load { reference: String },
-    Apply { release: String },
-    Ready { release: String },
-    Open { forward: String },
+    Build {
+        image: String,
+    },
+    Load {
+        reference: String,
+    },
+    Apply {
+        release: String,
+    },
+    Ready {
+        release: String,
+    },
+    Open {
+        forward: String,
+    },
     BridgeDatabase,
     BridgeService,
     BridgeProbe,
@@ -37,6 +50,10 @@ pub struct PlannedStep {
     /// What devk changes in a chart before the chart is installed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
+    /// Images that come from a registry meanwhile: Docker lacks what a build begins with, or nobody here has what pods
+    /// run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pulls: Vec<String>,
     pub skip: bool,
     #[serde(skip)]
     pub action: Action,
@@ -57,7 +74,8 @@ const BRIDGE_REMOVE: &str = "bridge.remove/postgres";
 
 impl Plan {
     pub fn of(facts: &Facts) -> Self {
-        let mut steps = vec![cluster(facts)];
+        let mut steps: Vec<_> = compose(facts).into_iter().collect();
+        steps.push(cluster(facts));
         steps.extend(builds(&facts.images));
         let loaded = facts.images.iter().filter(|image| !image.is_base);
         steps.extend(loaded.map(load));
@@ -76,6 +94,15 @@ impl Plan {
         steps.extend(unbridge(facts));
         Self { version: 1, steps }
     }
+}
+
+/// Compose's files are read before; what was passed over in them is told.
+fn compose(facts: &Facts) -> Option<PlannedStep> {
+    let told = || {
+        let why = format!("passed over: {}", facts.compose.join("; "));
+        step("compose.files".to_owned(), vec![], why, true, Action::Told)
+    };
+    (!facts.compose.is_empty()).then(told)
 }
 
 fn cluster(facts: &Facts) -> PlannedStep {
@@ -100,68 +127,6 @@ fn cluster(facts: &Facts) -> PlannedStep {
     )
 }
 
-/// The builds, base images before those that are built from them.
-fn builds(images: &[ImageFact]) -> Vec<PlannedStep> {
-    let built = images
-        .iter()
-        .filter(|image| image.built_as.is_some())
-        .collect();
-    let (waves, _) = build_waves(
-        built,
-        |image: &&ImageFact| image.built_as.as_deref().unwrap_or_default(),
-        |image| image.bases.clone(),
-    );
-    let in_order = waves.into_iter().flatten();
-    in_order.filter_map(|image| build(image, images)).collect()
-}
-
-fn build(image: &ImageFact, all: &[ImageFact]) -> Option<PlannedStep> {
-    let name = image.built_as.clone()?;
-    let is_built = is_built(image, all);
-    let why = match (image.in_docker, image.on_nodes, is_built) {
-        (true, _, _) => "built from the same content before",
-        (false, true, false) => "every node has it",
-        (false, true, true) => "Docker lacks it, and another image is built from it",
-        (false, false, true) => "its content is new",
-        (false, false, false) => "nothing is built from it now",
-    };
-    let needs = image.bases.iter().map(|base| build_id(base)).collect();
-    let action = Action::Build {
-        image: name.clone(),
-    };
-    Some(step(
-        build_id(&name),
-        needs,
-        why.to_owned(),
-        !is_built,
-        action,
-    ))
-}
-
-/// A base image that no chart uses is built only for another image.
-fn is_built(image: &ImageFact, all: &[ImageFact]) -> bool {
-    let is_wanted = || !image.on_nodes && !image.is_base;
-    let is_needed = |name: &str| {
-        let mut derived = all.iter().filter(|other| other.bases.contains(name));
-        derived.any(|other| is_built(other, all))
-    };
-    !image.in_docker && (is_wanted() || image.built_as.as_deref().is_some_and(is_needed))
-}
-
-fn load(image: &ImageFact) -> PlannedStep {
-    let mut needs = vec![CLUSTER.to_owned()];
-    needs.extend(image.built_as.as_deref().map(build_id));
-    let (why, skip) = match (image.on_nodes, image.is_pinned()) {
-        (true, _) => ("every node has it", true),
-        (false, true) => ("it is pinned by its digest: the node pulls it", true),
-        (false, false) => ("a node lacks it", false),
-    };
-    let action = Action::Load {
-        reference: image.reference.clone(),
-    };
-    step(load_id(image), needs, why.to_owned(), skip, action)
-}
-
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
     // Releases are listed in the order in which they need each other.
@@ -182,6 +147,10 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let action = Action::Apply {
         release: release.name.clone(),
     };
+    let pulls = release
+        .uses
+        .iter()
+        .filter(|used| facts.pulled.contains(*used));
     let step = step(
         apply_id(&release.name),
         needs,
@@ -191,6 +160,7 @@ fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     );
     PlannedStep {
         changes: release.changes.clone(),
+        pulls: pulls.cloned().collect(),
         ..step
     }
 }
@@ -366,6 +336,7 @@ fn step(id: String, needs: Vec<String>, why: String, skip: bool, action: Action)
         needs,
         why,
         changes: vec![],
+        pulls: vec![],
         skip,
         action,
     }
@@ -380,6 +351,7 @@ mod tests {
     fn facts() -> Facts {
         let image = |name: &str| ImageFact {
             bases: BTreeSet::new(),
+            pulls: BTreeSet::new(),
             is_base: false,
             built_as: Some(name.to_owned()),
             reference: format!("devk.local/shop/{name}:1"),
@@ -388,6 +360,7 @@ mod tests {
         };
         let redis = ImageFact {
             bases: BTreeSet::new(),
+            pulls: BTreeSet::new(),
             is_base: false,
             built_as: None,
             reference: "redis:7".into(),
@@ -402,6 +375,8 @@ mod tests {
             drift: vec![],
         };
         Facts {
+            compose: vec![],
+            pulled: BTreeSet::new(),
             cluster_name: "devk".into(),
             cluster: ClusterFact::Absent,
             images: vec![image("api"), image("web"), redis],
@@ -566,6 +541,19 @@ mod tests {
         assert_eq!(skipped, ["image.build/api", "image.load/api"]);
     }
 
+    #[test]
+    fn what_a_build_pulls_is_named_before_it_begins() {
+        let mut facts = facts();
+        facts.images[0].pulls = ["node:20".to_owned()].into();
+        let plan = Plan::of(&facts);
+        let build = plan.steps.iter().find(|step| step.id == "image.build/api");
+        assert_eq!(build.unwrap().pulls, ["node:20"]);
+        facts.pulled = ["redis:7".to_owned()].into();
+        let plan = Plan::of(&facts);
+        let pulls: Vec<_> = plan.steps.iter().flat_map(|step| &step.pulls).collect();
+        assert_eq!(pulls, ["node:20", "redis:7"]);
+    }
+
     /// `app` is built from `base`, which no chart uses.
     fn with_base() -> Facts {
         let mut facts = facts();
@@ -623,6 +611,7 @@ mod tests {
         let reference = "redis:7@sha256:0123".to_owned();
         facts.images.push(ImageFact {
             bases: BTreeSet::new(),
+            pulls: BTreeSet::new(),
             is_base: false,
             built_as: None,
             reference,

@@ -4,6 +4,10 @@
 /// later, and those of `down`. A test makes docs/errors.md from it.
 pub const STEPS: &[(&str, &str)] = &[
     (
+        "compose.files",
+        "read the Compose files; reported only if something in them was passed over",
+    ),
+    (
         "cluster.create",
         "create, start or adopt the cluster, pin it, and make the project's namespace",
     ),
@@ -59,6 +63,10 @@ pub const STEPS: &[(&str, &str)] = &[
     (
         "change/NAME",
         "bring a change live that sync cannot serve: the image NAME is built again, or for `plan` a new plan is made; several names are joined by `+`",
+    ),
+    (
+        "workloads.restart/NAME",
+        "give the workloads of a service new pods, and wait until they are ready",
     ),
     (
         "session.events",

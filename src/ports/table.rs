@@ -325,9 +325,12 @@ impl Table {
     fn put(&mut self, at: usize, row: &Row, local: u16, why: Vec<String>) {
         let before = row.leased.filter(|before| *before != local);
         let usual = row.request.slots()[0] == Some(local);
+        let why = why.join("; ");
         let moved = match before {
-            Some(before) => Some(format!("was {before} before: {}", why.join("; "))),
-            None => (!usual).then(|| why.join("; ")),
+            Some(before) => Some(format!(
+                "{local} in place of {before}, its port before: {why}"
+            )),
+            None => (!usual).then_some(why),
         };
         self.taken
             .add(local, format!("forward `{}`", row.request.name));

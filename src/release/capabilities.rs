@@ -5,9 +5,11 @@
 //! (helm, "Built-in Objects": `Capabilities`).
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use flate2::read::GzDecoder;
 use kube::Client;
 use kube::discovery::{ApiGroup, Discovery};
 use serde::{Deserialize, Serialize};
@@ -110,15 +112,37 @@ fn of_group(group: &ApiGroup) -> Vec<String> {
     group.versions().flat_map(of_version).collect()
 }
 
-/// Whether a chart asks for capabilities: some file of it, or of a chart in it, says so. What is in an archive is not
-/// looked at, and counts as asking.
+/// Whether a chart asks for capabilities: some file of it, or of a chart in it, says so. An archive that cannot be read
+/// counts as asking.
 pub(super) fn are_asked_by(chart: &Path) -> Result<bool> {
-    let asks = |file: &files::FileEntry| {
-        let is_archive = file.path.extension().is_some_and(|end| end == "tgz");
-        let text = String::from_utf8_lossy(&file.content);
-        is_archive || text.contains("Capabilities") || text.contains("kubeVersion")
-    };
-    Ok(files::read(chart)?.iter().any(asks))
+    let files = files::read(chart)?;
+    Ok(files
+        .iter()
+        .any(|file| is_asking(&file.path, &file.content)))
+}
+
+fn is_asking(path: &Path, content: &[u8]) -> bool {
+    match path.extension().is_some_and(|end| end == "tgz") {
+        true => is_archive_asking(content).unwrap_or(true),
+        false => {
+            let text = String::from_utf8_lossy(content);
+            text.contains("Capabilities") || text.contains("kubeVersion")
+        }
+    }
+}
+
+fn is_archive_asking(content: &[u8]) -> std::io::Result<bool> {
+    let mut archive = tar::Archive::new(GzDecoder::new(content));
+    for entry in archive.entries()? {
+        let mut entry = entry?;
+        let path = entry.path()?.into_owned();
+        let mut content = vec![];
+        entry.read_to_end(&mut content)?;
+        if is_asking(&path, &content) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The API versions that the definitions among these objects bring.
@@ -169,6 +193,9 @@ fn crds_file(chart: &Chart, helm: &Helm, cache: &Path) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
     use super::*;
 
     const DEFINITION: &str = "apiVersion: apiextensions.k8s.io/v1
@@ -201,7 +228,7 @@ spec:
     }
 
     #[test]
-    fn a_chart_asks_in_a_template_in_its_metadata_or_perhaps_in_an_archive() {
+    fn a_chart_asks_in_a_template_in_its_metadata_or_in_an_archive() {
         let asks = |file: &str, text: &str| {
             let dir = tempfile::tempdir().unwrap();
             std::fs::create_dir_all(dir.path().join("templates")).unwrap();
@@ -209,10 +236,25 @@ spec:
             std::fs::write(dir.path().join(file), text).unwrap();
             are_asked_by(dir.path()).unwrap()
         };
+        let archive = |text: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(dir.path().join("charts")).unwrap();
+            let file = std::fs::File::create(dir.path().join("charts/db-1.0.0.tgz")).unwrap();
+            let mut archive = tar::Builder::new(GzEncoder::new(file, Compression::fast()));
+            let mut header = tar::Header::new_gnu();
+            header.set_size(text.len() as u64);
+            archive
+                .append_data(&mut header, "db/templates/a.yaml", text.as_bytes())
+                .unwrap();
+            archive.into_inner().unwrap().finish().unwrap();
+            are_asked_by(dir.path()).unwrap()
+        };
+        assert!(archive("{{ .Capabilities.KubeVersion }}"));
+        assert!(!archive("kind: ConfigMap"));
         assert!(!asks("templates/a.yaml", "kind: ConfigMap"));
         assert!(asks("templates/a.yaml", "{{ .Capabilities.KubeVersion }}"));
         assert!(asks("Chart.yaml", "kubeVersion: \">=1.30\""));
-        assert!(asks("charts/db-1.0.0.tgz", ""));
+        assert!(asks("charts/db-1.0.0.tgz", "no archive"));
     }
 
     #[test]

@@ -209,11 +209,17 @@ fn known(chart: &Chart, files: &[ResolvedFile]) -> Value {
 }
 
 fn generate(release: &ReleaseConfig, secrets: &mut Secrets) -> Result<BTreeMap<String, String>> {
-    let made = release.generate.iter().map(|(path, generator)| {
-        let value = secrets.value(&release.name, path, *generator)?;
-        Ok((path.clone(), value))
-    });
-    made.collect()
+    let mut made = BTreeMap::new();
+    for (name, secret) in &release.generate {
+        let value = secrets.value(&release.name, name, secret.generator)?;
+        made.extend(
+            secret
+                .paths
+                .iter()
+                .map(|path| (path.clone(), value.clone())),
+        );
+    }
+    Ok(made)
 }
 
 fn values_hash(
@@ -346,6 +352,7 @@ pub(super) mod fixture {
             state: root.join("state"),
             cache: root.join("cache"),
             data: root.join("data"),
+            scratch: None,
         }
     }
 }
@@ -355,7 +362,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{Generator, ImagePaths};
+    use crate::config::{GeneratedSecret, Generator, ImagePaths};
     use crate::image::ImageRef;
 
     /// A chart with one image, one values file and one generated secret.
@@ -372,7 +379,14 @@ mod tests {
             chart: root.join("chart"),
             values: vec![root.join("dev.yaml")],
             set: json!({"a.b": 1}),
-            generate: [("key".to_owned(), Generator::Hex(64))].into(),
+            generate: [(
+                "key".to_owned(),
+                GeneratedSecret {
+                    generator: Generator::Hex(64),
+                    paths: vec!["key".into(), "copy.key".into()],
+                },
+            )]
+            .into(),
             ..fixture::release()
         };
         fixture::project(root, vec![release])
@@ -428,6 +442,7 @@ mod tests {
             (&json!(1), &json!("0123"))
         );
         assert_eq!(own["key"].as_str().unwrap().len(), 64);
+        assert_eq!(own["key"], own["copy"]["key"], "one secret for both");
         assert_eq!(
             std::fs::read_to_string(dir.path().join("dev.yaml")).unwrap(),
             "url: ${forward.api.url}\n"

@@ -37,13 +37,13 @@ impl Secrets {
         })
     }
 
-    /// The value for a release's value path: the one that is kept, or a new one, which is on disk
+    /// The value of a release's secret: the one that is kept, or a new one, which is on disk
     /// before it is returned. Another generator in devk.yaml makes a new value.
     ///
     /// # Errors
     /// [`Code::StateIo`] if the system has no randomness or the file cannot be written.
-    pub fn value(&mut self, release: &str, path: &str, generator: Generator) -> Result<String> {
-        let key = format!("{release}/{path}");
+    pub fn value(&mut self, release: &str, name: &str, generator: Generator) -> Result<String> {
+        let key = format!("{release}/{name}");
         let kind = describe(generator);
         if let Some(kept) = self.values.get(&key).filter(|kept| kept.generator == kind) {
             return Ok(kept.value.clone());

@@ -100,6 +100,19 @@ impl Dockerfile {
             .or_else(by_number)
     }
 
+    /// The images that the build of a stage begins with; what a variable that is set nowhere decides is left out.
+    pub fn base_images(&self, target: Option<&str>) -> BTreeSet<&str> {
+        let Some(stage) = self.stage(target) else {
+            return BTreeSet::new();
+        };
+        let stages = self.behind(stage).into_iter().chain([stage]);
+        let known = stages.filter(|stage| stage.unset.is_none());
+        let bases = known.map(|stage| stage.base.as_str());
+        bases
+            .filter(|base| !base.is_empty() && *base != "scratch")
+            .collect()
+    }
+
     /// The other stages that take part in building one.
     pub fn behind<'a>(&'a self, stage: &'a Stage) -> Vec<&'a Stage> {
         let mut found = BTreeSet::new();

@@ -200,6 +200,7 @@ impl<'a> Run<'a> {
 
     async fn act(&self, action: &Action, step: &Step) -> Result<Done> {
         match action {
+            Action::Told => Ok(Done::Nothing(String::new())),
             Action::Cluster => self.cluster(step).await,
             Action::Build { image } => {
                 unless(&self.overtaken.builds, self.build(image, step)).await

@@ -238,6 +238,7 @@ fn any_devk_yaml() {
         state: paths[0].clone(),
         cache: paths[1].clone(),
         data: paths[2].clone(),
+        scratch: None,
     };
     let others = [demo.clone()];
     let text = prop_oneof![

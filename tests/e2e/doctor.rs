@@ -1,9 +1,12 @@
 //! `devk doctor` with the real helm, the real Docker and a real cluster.
 
+use std::process::Command;
+
 use serde_json::Value;
 
-use crate::support::machine::{CLUSTER, cluster};
+use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::Project;
+use crate::support::run::Running;
 use crate::support::tell;
 
 /// What depends on the project alone, whatever machine the tests run on.
@@ -192,4 +195,25 @@ fn two_hundred_compose_services_beside_a_cluster() {
         problems(ran.document()["checks"].as_array().unwrap()),
         [] as [Value; 0]
     );
+}
+
+#[test]
+fn compose_is_checked_in_a_folder_without_a_devk_yaml() {
+    let folder = machine().new_folder();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let compose = format!("services:\n  web: {{image: 'busybox:1', ports: ['{port}:80']}}\n");
+    std::fs::write(folder.path().join("compose.yaml"), compose).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+    command
+        .args(["doctor", "--format", "json"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(machine().environment());
+    let document = Running::start(&mut command).ended().document();
+    let checks = document["checks"].as_array().unwrap();
+    assert_eq!(check(checks, "project.config")["status"], "skipped");
+    assert_eq!(check(checks, "compose.files")["status"], "ok");
+    let listeners = check(checks, "ports.listeners").to_string();
+    assert!(listeners.contains(&port.to_string()), "{listeners}");
 }

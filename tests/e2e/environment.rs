@@ -25,8 +25,10 @@ fn a_session_works_in_the_environment_of_the_client_that_asks() {
     let settled = up.settled();
     let left = &settled["forwards"][0];
     assert_ne!(left["local"], before);
-    let why =
-        format!("was {before} before: {before} is held by Compose service `web` (claim.yaml:4)");
+    let local = &left["local"];
+    let why = format!(
+        "{local} in place of {before}, its port before: {before} is held by Compose service `web` (claim.yaml:4)"
+    );
     // Other tests may hold the port that it would have next.
     let moved = left["moved"].as_str().unwrap();
     assert!(moved.starts_with(&why), "{left}");

@@ -222,6 +222,7 @@ impl Case {
                 context: dir.path().to_owned(),
                 dockerfile: dir.path().join("Dockerfile"),
                 target: None,
+                platform: None,
                 args: BTreeMap::new(),
                 replaces: Vec::new(),
                 sync: Sync::Auto,

@@ -114,6 +114,7 @@ impl Project {
             dockerfile: context.join("Dockerfile"),
             context,
             target: None,
+            platform: None,
             args: BTreeMap::new(),
             replaces: Vec::new(),
             sync: devk::config::Sync::Auto,

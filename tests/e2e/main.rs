@@ -7,6 +7,7 @@
 mod beside_compose;
 mod bridge;
 mod builds;
+mod commands;
 mod copies;
 mod crash;
 mod data;

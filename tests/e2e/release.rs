@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use devk::config::{ClusterConfig, Generator, Origin, Project, Provider, ReleaseConfig};
+use devk::config::{
+    ClusterConfig, GeneratedSecret, Generator, Origin, Project, Provider, ReleaseConfig,
+};
 use devk::environment::Environment;
 use devk::error::{Code, Error};
 use devk::image;
@@ -119,6 +121,7 @@ impl Bench {
             state: root.join("state"),
             cache: root.join("cache"),
             data: root.join("data"),
+            scratch: None,
         }
     }
 
@@ -237,7 +240,14 @@ fn project(root: &Path, name: &str) -> Project {
         values: Vec::new(),
         set: json!({}),
         images: Default::default(),
-        generate: [("password".to_owned(), Generator::Hex(32))].into(),
+        generate: [(
+            "password".to_owned(),
+            GeneratedSecret {
+                generator: Generator::Hex(32),
+                paths: vec!["password".to_owned()],
+            },
+        )]
+        .into(),
         timeout: Duration::from_secs(60),
         replace_jobs: false,
         origin,

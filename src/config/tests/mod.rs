@@ -104,6 +104,7 @@ impl Shop {
             state: at("state"),
             cache: at("cache"),
             data: at("data"),
+            scratch: None,
         }
     }
 

@@ -279,6 +279,24 @@ fn an_unknown_profile_is_named_with_those_there_are() {
 }
 
 #[test]
+fn a_value_takes_one_generated_secret() {
+    let found = problems(
+        "\
+releases:
+  - name: shop
+    chart: ./chart
+    generate:
+      api.key: hex32
+      shared: {length: hex32, paths: [db.key, api.key]}
+",
+    );
+    insta::assert_snapshot!(found, @r"
+        devk.yaml:6: the value `api.key` takes the secret `api.key` already [config.value]
+          leave `api.key` out of one of them
+    ");
+}
+
+#[test]
 fn an_unknown_generator_is_named() {
     let found = problems(
         "\

@@ -17,6 +17,7 @@ images:
     context: ./web
     dockerfile: ./web/Dockerfile.dev
     target: dev
+    platform: linux/arm64
     args: {VERSION: 1.10, DEBUG: true, API: \"${forward.api.url}\", EMPTY: \"\"}
   api: {context: api}
 releases:
@@ -25,7 +26,7 @@ releases:
     values: [values-dev.yaml]
     set: {replicas: 2, ratio: 0.5, text: '5', off: null, list: [a, true]}
     images: {api: {repository: api.image.repository, tag: api.image.tag}}
-    generate: {secrets.key: hex64, secrets.iv: base6416, secrets.id: uuid}
+    generate: {secrets.key: hex64, secrets.iv: base6416, secrets.id: uuid, db: {length: hex32, paths: [auth.password, api.password]}}
     timeout: 3m
   - {name: late, chart: chart}
 forwards:
@@ -84,7 +85,7 @@ fn every_key_arrives() {
         named.map(|text| text.as_deref().unwrap()),
         ["db", "shop_k8s", "shop", "pg.enabled", "pg.host"]
     );
-    assert_eq!((bridge.values.port, bridge.origin.line), (None, 25));
+    assert_eq!((bridge.values.port, bridge.origin.line), (None, 26));
 
     let [web, api] = &project.images[..] else {
         panic!("{:?}", project.images)
@@ -92,6 +93,10 @@ fn every_key_arrives() {
     assert_eq!(
         (web.name.as_str(), web.target.as_deref(), web.origin.line),
         ("web", Some("dev"), 5)
+    );
+    assert_eq!(
+        (web.platform.as_deref(), &api.platform),
+        (Some("linux/arm64"), &None)
     );
     assert_eq!(
         (
@@ -118,16 +123,30 @@ fn every_key_arrives() {
             tag: "api.image.tag".into()
         }
     );
-    let generators: Vec<_> = release.generate.values().copied().collect();
+    assert_eq!(
+        release.generate["db"].paths,
+        ["auth.password", "api.password"]
+    );
+    assert_eq!(release.generate["secrets.key"].paths, ["secrets.key"]);
+    let generators: Vec<_> = release
+        .generate
+        .values()
+        .map(|secret| secret.generator)
+        .collect();
     assert_eq!(
         generators,
-        [Generator::Uuid, Generator::Base64(16), Generator::Hex(64)]
+        [
+            Generator::Hex(32),
+            Generator::Uuid,
+            Generator::Base64(16),
+            Generator::Hex(64)
+        ]
     );
     assert_eq!(
         (release.timeout, late.timeout),
         (Duration::from_secs(180), Duration::from_secs(180))
     );
-    assert_eq!((release.origin.line, late.origin.line), (12, 19));
+    assert_eq!((release.origin.line, late.origin.line), (13, 20));
 
     let forwards: Vec<_> = project
         .forwards

@@ -177,9 +177,10 @@ impl Made<'_> {
 
     /// Checks each claim of a reason against what the table was made from.
     fn is_true(&self, forward: &Forward, moved: &str) -> Result<(), TestCaseError> {
-        let claims = match moved.strip_prefix("was ") {
+        let start = format!("{} in place of ", forward.local);
+        let claims = match moved.strip_prefix(&start) {
             Some(rest) => {
-                let (before, claims) = rest.split_once(" before: ").unwrap();
+                let (before, claims) = rest.split_once(", its port before: ").unwrap();
                 let before: u16 = before.parse().unwrap();
                 prop_assert!(
                     before != forward.local && self.before(forward).contains(&before),
@@ -298,7 +299,8 @@ proptest! {
         let lease: Vec<Leased> = first.iter().map(Leased::from).collect();
         let second = assign(&before, &later, &lease).unwrap();
         for (was, is) in first.iter().zip(&second) {
-            let told = is.moved.as_ref().is_some_and(|moved| moved.starts_with(&format!("was {} before: ", was.local)));
+            let start = format!("{} in place of {}, its port before: ", is.local, was.local);
+            let told = is.moved.as_ref().is_some_and(|moved| moved.starts_with(&start));
             prop_assert_eq!(told, was.local != is.local, "{:?} became {:?}", was, is);
         }
     }

@@ -188,7 +188,7 @@ fn a_leased_port_that_is_lost_is_told_with_what_took_it() {
     assert_eq!(forwards[0].local, 25000);
     assert_eq!(
         forwards[0].moved.as_deref(),
-        Some("was 15000 before: 15000 is held by process `x` (pid 1)")
+        Some("25000 in place of 15000, its port before: 15000 is held by process `x` (pid 1)")
     );
 }
 
@@ -203,7 +203,7 @@ fn a_lease_that_is_lost_in_favour_of_the_usual_port_is_told_too() {
     assert_eq!(forwards[0].local, 15000);
     assert_eq!(
         forwards[0].moved.as_deref(),
-        Some("was 25000 before: 25000 is held by process `x` (pid 1)")
+        Some("15000 in place of 25000, its port before: 25000 is held by process `x` (pid 1)")
     );
 }
 
@@ -221,7 +221,7 @@ fn an_explicit_port_in_place_of_a_leased_one_says_so() {
     .unwrap();
     assert_eq!(
         forwards[0].moved.as_deref(),
-        Some("was 25000 before: `local: 15000` in devk.yaml")
+        Some("15000 in place of 25000, its port before: `local: 15000` in devk.yaml")
     );
 }
 

@@ -11,6 +11,7 @@ fn config(name: &str, replaces: &[&str]) -> ImageConfig {
         context: PathBuf::new(),
         dockerfile: PathBuf::new(),
         target: None,
+        platform: None,
         args: BTreeMap::new(),
         replaces: replaces.iter().map(ToString::to_string).collect(),
         sync: Sync::Auto,

@@ -258,3 +258,22 @@ proptest::proptest! {
         let _ = parse(&format!("FROM x\n{text}")).stage(None).map(Stage::command);
     }
 }
+
+#[test]
+fn the_images_that_a_build_begins_with_are_those_of_its_stages() {
+    let text = "ARG TAG=3.11\nFROM node:20 AS web\nFROM python:${TAG} AS base\nFROM base\nCOPY --from=web /x /x\n\
+                FROM ${UNSET}\nFROM scratch AS last\nCOPY --from=base /y /y\n";
+    let bases = |target: &str, args: &[(&str, &str)]| -> Vec<String> {
+        let args = args
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
+        let dockerfile = Dockerfile::parse(text, &args);
+        let found = dockerfile.base_images(Some(target));
+        found.into_iter().map(str::to_owned).collect()
+    };
+    assert_eq!(bases("2", &[]), ["node:20", "python:3.11"]);
+    assert_eq!(bases("2", &[("TAG", "3.13")]), ["node:20", "python:3.13"]);
+    assert_eq!(bases("3", &[]), [""; 0]);
+    assert_eq!(bases("last", &[]), ["python:3.11"]);
+}

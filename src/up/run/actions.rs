@@ -99,6 +99,11 @@ impl Run<'_> {
         // Under the same lock: from now on no `down` of another project finds the cluster empty, however long the
         // images take.
         namespace::ensure(&access.client, &self.project.id, owner, step).await?;
+        if self.observed.facts.cluster == ClusterFact::Stopped
+            && let Err(error) = self.let_others_sleep(&access).await
+        {
+            step.trouble(error);
+        }
         drop(lock);
         self.session.lead_to(&engine.docker, &access);
         let nodes = access.nodes.len();
@@ -108,6 +113,17 @@ impl Run<'_> {
             "cluster `{}` runs on {nodes} node(s)",
             self.project.cluster.name
         )))
+    }
+
+    /// The workloads of projects that are down came back with the cluster.
+    async fn let_others_sleep(&self, access: &Access) -> Result<()> {
+        let client = &access.client;
+        let others = namespace::projects(client).await?.into_iter();
+        for other in others.filter(|other| other.asleep && other.name != self.project.id) {
+            let elsewhere = OtherNamespaces::of_project(client, &other.name).await?;
+            sleep::sleep(client, &other.name, &elsewhere.used).await?;
+        }
+        Ok(())
     }
 
     /// The plan skips loads by what it saw on the nodes, so a cluster that was replaced since needs a new plan.

@@ -173,6 +173,15 @@ fn a_down_leaves_the_cluster_to_another_project_that_is_still_building() {
     At::Told("cluster.create", "done").reached(&builder, &mut up);
     assert!(leaver.devk(&["down"]).well().document()["ending"]["sleep"].is_object());
     up.ended().well();
+    // The cluster stops with its last project, and comes back for one of them alone.
+    let down = builder.devk(&["down"]).well().document();
+    assert_eq!(down["ending"], "stop-cluster");
+    leaver.devk(&["up", "-d"]).well();
+    let wanted = "jsonpath={.items[*].spec.replicas}";
+    let list = ["-n", "builder", "get", "deployments", "-o", wanted];
+    assert_eq!(machine().kubectl(SHARED, &list), "0");
+    builder.devk(&["up", "-d"]).well();
+    assert_eq!(page(builder.port("left")).as_deref(), Some("this is left"));
     leaver.devk(&["down", "--delete"]).well();
     assert_eq!(
         builder.devk(&["down", "--delete"]).well().document()["ending"],
