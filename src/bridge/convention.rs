@@ -24,7 +24,8 @@ pub struct ValuePaths {
     pub enabled: Option<String>,
     pub host: String,
     pub port: String,
-    pub database: String,
+    /// None: the chart fixes the name, and devk's relay changes it.
+    pub database: Option<String>,
     pub username: String,
     pub password: String,
 }
@@ -56,14 +57,17 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
         [block] => Some(block),
         ref several => return Err(ambiguous(several)),
     };
-    let mut missing = vec![];
-    let mut path = |given: &Option<String>, what: &str, names: &[&str]| {
+    let field = |given: &Option<String>, names: &[&str]| {
         let found = || {
             let fields = values.get(block?)?;
             let name = names.iter().find(|name| fields.get(**name).is_some())?;
             Some(format!("{}.{name}", block?))
         };
-        given.clone().or_else(found).unwrap_or_else(|| {
+        given.clone().or_else(found)
+    };
+    let mut missing = vec![];
+    let mut path = |given: &Option<String>, what: &str, names: &[&str]| {
+        field(given, names).unwrap_or_else(|| {
             missing.push(what.to_owned());
             String::new()
         })
@@ -71,7 +75,7 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
     let paths = ValuePaths {
         host: path(&given.host, "host", HOST),
         port: path(&given.port, "port", PORT),
-        database: path(&given.database, "database", DATABASE),
+        database: field(&given.database, DATABASE),
         username: path(&given.username, "username", USERNAME),
         password: path(&given.password, "password", PASSWORD),
         enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
@@ -209,7 +213,7 @@ mod tests {
             enabled: Some("postgresql.enabled".into()),
             host: at("host"),
             port: at("port"),
-            database: at("database"),
+            database: Some(at("database")),
             username: at("username"),
             password: at("password"),
         };
@@ -223,8 +227,8 @@ mod tests {
         let found = find(&BridgePaths::default(), &values).unwrap();
         assert_eq!(found.enabled.as_deref(), Some("postgresql.enabled"));
         assert_eq!(
-            (found.database.as_str(), found.username.as_str()),
-            ("externalDatabase.name", "externalDatabase.user")
+            (found.database.as_deref(), found.username.as_str()),
+            (Some("externalDatabase.name"), "externalDatabase.user")
         );
     }
 
@@ -285,11 +289,21 @@ mod tests {
         assert!(
             error
                 .message
-                .ends_with("takes no `port`, `database`, `username`, `password`"),
+                .ends_with("takes no `port`, `username`, `password`"),
             "{}",
             error.message
         );
         assert!(error.hint.unwrap().contains("port: path.to.port"));
+    }
+
+    #[test]
+    fn a_chart_without_a_value_for_the_name_is_taken_as_it_is() {
+        let values =
+            json!({"externalPostgresql": {"host": "", "port": 1, "username": "", "password": ""}});
+        assert_eq!(
+            find(&BridgePaths::default(), &values).unwrap().database,
+            None
+        );
     }
 
     #[test]

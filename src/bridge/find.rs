@@ -70,6 +70,7 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
         login,
         published,
         relay,
+        no_relay,
         catalog,
     } = server;
     let drop = drop_command(compose, &given.project.root, service, &login, &database);
@@ -77,6 +78,9 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
         service: service.name.clone(),
         release,
         also: Default::default(),
+        mapped: Default::default(),
+        worktree: given.project.worktree.clone(),
+        no_relay,
         made,
         mark,
         catalog,
@@ -186,6 +190,7 @@ struct Server {
     login: Login,
     published: Published,
     relay: bool,
+    no_relay: Option<Error>,
     catalog: Catalog,
 }
 
@@ -196,10 +201,15 @@ async fn reached(
     as_whom: &DatabaseCredentials,
 ) -> Result<Server> {
     let published = source::published(service)?;
-    let relay = published.reach == Reach::Loopback
-        && gateway::place_of(given.engine).await? == EngineLocation::Here;
-    if relay && given.once {
-        return Err(ends_with_once(service, published));
+    let is_here = gateway::place_of(given.engine).await? == EngineLocation::Here;
+    let relay = published.reach == Reach::Loopback && is_here;
+    let no_relay = match (is_here, given.once) {
+        (true, false) => None,
+        (true, true) => Some(ends_with_once(service, published)),
+        (false, _) => Some(no_relay_here()),
+    };
+    if let Some(error) = no_relay.clone().filter(|_| relay) {
+        return Err(error);
     }
     let down = |e: Error| match e.code {
         Code::BridgeUnreachable => e.hint(
@@ -225,6 +235,7 @@ async fn reached(
         login,
         published,
         relay,
+        no_relay,
         catalog,
     })
 }
@@ -244,6 +255,12 @@ async fn read_catalog(login: &Login, runs: bool) -> Result<Catalog> {
             found => return found,
         }
     }
+}
+
+fn no_relay_here() -> Error {
+    let message = "devk's relay cannot be between the pods and Compose's server: the Docker Engine is not on this machine";
+    Error::new(Code::BridgeRelay, message)
+        .hint("give each database of the chart a name of its own, by its values")
 }
 
 fn ends_with_once(service: &Service, published: Published) -> Error {

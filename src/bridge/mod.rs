@@ -23,15 +23,16 @@ pub mod relay;
 pub mod server;
 pub mod service;
 pub mod source;
+pub mod startup;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::compose::Compose;
 use crate::config::{ForwardConfig, Project};
-use crate::error::Errors;
+use crate::error::{Error, Errors};
 use crate::plan::{LeftOut, Skipped};
 use crate::ports::Forward;
 use crate::release::databases::databases;
@@ -40,6 +41,7 @@ use chart::KnownValues;
 use convention::ValuePaths;
 use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
+use startup::DatabaseMap;
 
 pub use find::find;
 
@@ -88,6 +90,13 @@ pub struct Bridge {
     pub database: String,
     /// Others that the chart wants on the same server, each as separate as the first.
     pub also: BTreeSet<String>,
+    /// Databases of Compose's or of somebody else's that the chart names, and the separate ones that it gets instead:
+    /// devk's relay changes the name.
+    pub mapped: BTreeMap<String, String>,
+    /// The linked git worktree of the project.
+    worktree: Option<String>,
+    /// Why devk's relay cannot be between the pods and the server.
+    no_relay: Option<Error>,
     pub login: Login,
     pub published: Published,
     /// Pods need devk's relay.
@@ -116,14 +125,14 @@ impl Bridge {
             password,
         } = self.paths.clone();
         let off = enabled.map(|enabled| (enabled, Value::Bool(false)));
+        let named = database.map(|database| (database, self.database.clone().into()));
         let told = [
             (host, service::host(namespace).into()),
             (port, self.published.port.into()),
-            (database, self.database.clone().into()),
             (username, self.login.user.clone().into()),
             (password, self.login.password.0.clone().into()),
         ];
-        off.into_iter().chain(told).collect()
+        off.into_iter().chain(told).chain(named).collect()
     }
 
     /// Where the server is for programs on this machine.
@@ -174,11 +183,11 @@ impl Bridge {
         }
     }
 
-    /// Nothing that the rendered charts name is Compose's; what else they name on the server is added to
-    /// the databases that are made.
+    /// What the rendered charts name on the server is added to the databases that are made; in place of a database of
+    /// Compose's they get a separate one, through devk's relay.
     ///
     /// # Errors
-    /// As [`overlap::others`].
+    /// As [`overlap::others`]; where there can be no relay, also for each database that would be shared.
     pub fn share_nothing<'a>(
         &mut self,
         compose: &Compose,
@@ -188,24 +197,43 @@ impl Bridge {
         let databases: Vec<_> = rendered
             .flat_map(|rendered| databases(rendered, namespace))
             .collect();
-        self.also = overlap::others(self, compose, namespace, &databases)?;
-        self.made &= self
-            .also
-            .iter()
-            .all(|name| self.catalog.databases.contains_key(name));
+        let others = overlap::others(self, compose, namespace, &databases)?;
+        self.also = others.apart;
+        self.mapped = others.mapped;
+        self.relay |= !self.mapped.is_empty();
+        let mut names = self.also.iter().chain(self.mapped.values());
+        self.made &= names.all(|name| self.catalog.databases.contains_key(name));
         Ok(())
+    }
+
+    /// Which database a pod gets from the relay, by the name that it asks for. Every server has `postgres`, and charts
+    /// log in there to look whether it runs: they get the separate database.
+    pub fn map(&self) -> DatabaseMap {
+        let same = self
+            .databases()
+            .map(|name| (name.to_owned(), name.to_owned()));
+        let main = [self.login.main.as_str(), "postgres"]
+            .map(|name| (name.to_owned(), self.database.clone()));
+        let mapped = self
+            .mapped
+            .iter()
+            .map(|(asked, real)| (asked.clone(), real.clone()));
+        main.into_iter().chain(same).chain(mapped).collect()
     }
 
     /// The separate databases.
     pub fn databases(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.database.as_str()).chain(self.also.iter().map(String::as_str))
+        let others = self.also.iter().chain(self.mapped.values());
+        let names: BTreeSet<&str> = others.map(String::as_str).collect();
+        let others = names.into_iter().filter(|name| *name != self.database);
+        std::iter::once(self.database.as_str()).chain(others)
     }
 
     /// The machine's own address that pods are led to; None: the gateway.
     pub(crate) fn own_address(&self) -> Option<std::net::IpAddr> {
         match self.published.reach {
-            Reach::At(address) => Some(address),
-            Reach::Everywhere | Reach::Loopback => None,
+            Reach::At(address) if !self.relay => Some(address),
+            Reach::At(_) | Reach::Everywhere | Reach::Loopback => None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Databases that would be shared: a name that Compose uses, and what the charts name on the bridged server
 //! beside the database that devk makes. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -61,18 +61,27 @@ fn places(users: &[&ComposeDatabase]) -> String {
     users.iter().map(place).collect::<Vec<_>>().join("\n")
 }
 
-/// The other databases that the charts want on the bridged server, all of them apart from Compose's.
+/// The other databases that the charts want on the bridged server.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct OtherDatabases {
+    /// Nobody but this project uses them.
+    pub apart: BTreeSet<String>,
+    /// Those that Compose or somebody else uses, and the separate database of each.
+    pub mapped: BTreeMap<String, String>,
+}
+
+/// Finds the other databases that the charts want on the bridged server.
 ///
 /// # Errors
-/// [`Code::BridgeShared`] for each that Compose uses or that is somebody else's, with the manifest that
-/// names it and the values that hold its name.
+/// [`Code::BridgeShared`] for each that Compose uses or that is somebody else's and for which there can be no relay, or
+/// no separate database, with the manifest that names it and the values that hold its name.
 pub fn others(
     bridge: &Bridge,
     compose: &Compose,
     namespace: &str,
     databases: &[ManifestDatabase],
-) -> Result<BTreeSet<String>, Errors> {
-    let mut others = BTreeSet::new();
+) -> Result<OtherDatabases, Errors> {
+    let mut others = OtherDatabases::default();
     let mut problems = Vec::<Error>::new();
     let mut seen = BTreeSet::from([bridge.database.as_str()]);
     // A name without an address is on this server where the charts run none of their own.
@@ -93,11 +102,26 @@ pub fn others(
         }
         match apart(bridge, compose, name) {
             Ok(()) if name::is_reserved(name) => {}
-            Ok(()) => drop(others.insert(name.to_owned())),
-            Err(error) => problems.push(explained(error, found, &bridge.charts)),
+            Ok(()) => drop(others.apart.insert(name.to_owned())),
+            // The relay is not on the way to any other address.
+            Err(error) if !leads_to_service(found, namespace) => {
+                problems.push(explained(error, found, &bridge.charts));
+            }
+            Err(cause) => match instead(bridge, compose, name, cause) {
+                Ok(separate) => drop(others.mapped.insert(name.to_owned(), separate)),
+                Err(error) => problems.push(explained(error, found, &bridge.charts)),
+            },
         }
     }
     Errors::unless_empty(problems, others)
+}
+
+/// The address is that of devk's Service, or there is none that devk can read.
+fn leads_to_service(found: &ManifestDatabase, namespace: &str) -> bool {
+    match &found.named.server {
+        Server::At { host, .. } => service::is_host(host, namespace),
+        Server::Own | Server::Unknown => true,
+    }
 }
 
 /// The address is that of devk's Service, or of the machine with Compose's port.
@@ -109,6 +133,18 @@ fn leads_there(bridge: &Bridge, server: &Server, namespace: &str) -> bool {
         }
         Server::Own | Server::Unknown => false,
     }
+}
+
+/// The separate database that a chart gets in place of one that is not its own, for this `cause`.
+fn instead(bridge: &Bridge, compose: &Compose, name: &str, cause: Error) -> Result<String> {
+    if bridge.no_relay.is_some() {
+        return Err(cause);
+    }
+    if name == bridge.login.main {
+        return Ok(bridge.database.clone());
+    }
+    let separate = name::default(name, bridge.worktree.as_deref());
+    apart(bridge, compose, &separate).map(|()| separate)
 }
 
 /// Nobody but this project uses the database.
@@ -262,6 +298,9 @@ mod tests {
             release: "shop".into(),
             database: "shop_k8s".into(),
             also: BTreeSet::new(),
+            mapped: BTreeMap::new(),
+            worktree: None,
+            no_relay: None,
             login: Login {
                 address: ([127, 0, 0, 1], 5439).into(),
                 user: "shop".into(),
@@ -285,7 +324,7 @@ mod tests {
                 enabled: None,
                 host: path(),
                 port: path(),
-                database: path(),
+                database: None,
                 username: path(),
                 password: path(),
             },
@@ -340,9 +379,52 @@ mod tests {
         unused("shop_k8s", "shop", &compose(&["jobs"])).unwrap();
     }
 
+    /// Where devk's relay cannot be on the way.
+    fn direct(values: Value) -> Bridge {
+        Bridge {
+            no_relay: Some(Error::new(Code::BridgeRelay, "elsewhere")),
+            ..bridge(values)
+        }
+    }
+
+    fn mapped(names: &[(&str, &str)]) -> BTreeMap<String, String> {
+        let names = names.iter();
+        names
+            .map(|(asked, real)| ((*asked).to_owned(), (*real).to_owned()))
+            .collect()
+    }
+
     #[test]
-    fn a_second_database_that_compose_uses_stops_the_plan_and_names_the_value() {
-        let bridge = bridge(json!({"litellm": {"db": {"name": "litellm"}}}));
+    fn a_database_of_composes_or_of_somebody_else_gets_a_separate_one_instead() {
+        let bridge = bridge(json!({}));
+        let wanted = [
+            bridged("litellm"),
+            bridged("shop"),
+            bridged("old"),
+            bridged("own"),
+        ];
+        let found = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
+        let expected = [
+            ("litellm", "litellm_k8s"),
+            ("shop", "shop_k8s"),
+            ("old", "old_k8s"),
+        ];
+        assert_eq!(found.mapped, mapped(&expected));
+        assert_eq!(found.apart, ["own".to_owned()].into());
+        // Compose uses that name, too.
+        let taken = compose(&["litellm", "litellm_k8s"]);
+        let errors = others(&bridge, &taken, "shop", &[bridged("litellm")]).unwrap_err();
+        assert!(
+            errors.0[0]
+                .message
+                .contains("`litellm_k8s` is used by Compose"),
+            "{errors:?}"
+        );
+    }
+
+    #[test]
+    fn without_a_relay_a_database_that_compose_uses_stops_the_plan_and_names_the_value() {
+        let bridge = direct(json!({"litellm": {"db": {"name": "litellm"}}}));
         let found = [bridged("shop_k8s"), bridged("litellm")];
         let errors = others(&bridge, &compose(&["litellm"]), "shop", &found).unwrap_err();
         let [error] = &errors.0[..] else {
@@ -362,10 +444,13 @@ mod tests {
 
     #[test]
     fn one_that_is_apart_is_made_too_and_one_of_somebody_else_is_not() {
-        let bridge = bridge(json!({}));
+        let bridge = direct(json!({}));
         let wanted = [bridged("litellm_k8s"), bridged("made"), bridged("postgres")];
-        let apart = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
-        assert_eq!(apart, ["litellm_k8s", "made"].map(str::to_owned).into());
+        let found = others(&bridge, &compose(&["litellm"]), "shop", &wanted).unwrap();
+        assert_eq!(
+            found.apart,
+            ["litellm_k8s", "made"].map(str::to_owned).into()
+        );
         let errors = others(
             &bridge,
             &compose(&[]),
@@ -390,8 +475,11 @@ mod tests {
         };
         assert!(look("host.docker.internal", 5439).is_err());
         assert!(look("host.containers.internal", 5439).is_err());
-        assert_eq!(look("host.docker.internal", 5432), Ok(BTreeSet::new()));
-        assert_eq!(look("db.example.com", 5439), Ok(BTreeSet::new()));
+        assert_eq!(
+            look("host.docker.internal", 5432),
+            Ok(OtherDatabases::default())
+        );
+        assert_eq!(look("db.example.com", 5439), Ok(OtherDatabases::default()));
     }
 
     #[test]
@@ -399,11 +487,12 @@ mod tests {
         let bridge = bridge(json!({}));
         let compose = compose(&["litellm"]);
         let unknown = rendered(named("litellm", Server::Unknown));
-        assert!(others(&bridge, &compose, "shop", std::slice::from_ref(&unknown)).is_err());
+        let found = others(&bridge, &compose, "shop", std::slice::from_ref(&unknown));
+        assert_eq!(found.unwrap().mapped, mapped(&[("litellm", "litellm_k8s")]));
         let own = rendered(named("litellm", Server::Own));
         assert_eq!(
             others(&bridge, &compose, "shop", &[unknown, own]),
-            Ok(BTreeSet::new())
+            Ok(OtherDatabases::default())
         );
     }
 }

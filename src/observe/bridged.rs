@@ -127,12 +127,14 @@ pub(super) async fn fact(charts: &Charts<'_>, access: Option<&Access>) -> Result
         release,
         database,
         made,
+        mapped,
         ..
     }) = &charts.bridge
     {
         return Ok(BridgeFact::Wanted {
             release: release.clone(),
             database: database.clone(),
+            mapped: mapped.clone(),
             made: *made,
         });
     }

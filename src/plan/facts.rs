@@ -1,6 +1,6 @@
 //! The facts that the plan depends on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -98,6 +98,8 @@ pub enum BridgeFact {
         /// The release that uses it.
         release: String,
         database: String,
+        /// The databases that the chart names, and those that it gets instead.
+        mapped: BTreeMap<String, String>,
         /// The database exists with all its extensions.
         made: bool,
     },

@@ -47,7 +47,7 @@ pub struct PlannedStep {
     /// Ids of the steps that must have ended well.
     pub needs: Vec<String>,
     pub why: String,
-    /// What devk changes in a chart before the chart is installed.
+    /// What devk changes in a chart before the chart is installed, or between its pods and Compose's server.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Images that come from a registry meanwhile: Docker lacks what a build begins with, or nobody here has what pods
@@ -249,7 +249,13 @@ fn left_out(LeftOut { name, why }: &LeftOut) -> PlannedStep {
 
 /// Everything a pod needs to reach the database, before the release that uses it.
 fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
-    let BridgeFact::Wanted { database, made, .. } = fact else {
+    let BridgeFact::Wanted {
+        database,
+        made,
+        mapped,
+        ..
+    } = fact
+    else {
         return vec![];
     };
     let why = if *made {
@@ -266,6 +272,18 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
     ];
     let lead = "pods find Compose's server by devk's Service".to_owned();
     let probe = "devk connects first as the pods will".to_owned();
+    let mapped = mapped.iter();
+    let changes = mapped.map(|(asked, real)| format!("database `{real}` in place of `{asked}`"));
+    let service = PlannedStep {
+        changes: changes.collect(),
+        ..step(
+            BRIDGE_SERVICE.to_owned(),
+            vec![cluster],
+            lead,
+            false,
+            Action::BridgeService,
+        )
+    };
     vec![
         step(
             BRIDGE_DATABASE.to_owned(),
@@ -274,13 +292,7 @@ fn bridge(fact: &BridgeFact) -> Vec<PlannedStep> {
             *made,
             Action::BridgeDatabase,
         ),
-        step(
-            BRIDGE_SERVICE.to_owned(),
-            vec![cluster],
-            lead,
-            false,
-            Action::BridgeService,
-        ),
+        service,
         step(
             BRIDGE_PROBE.to_owned(),
             needs,
@@ -395,6 +407,7 @@ mod tests {
         let bridge = BridgeFact::Wanted {
             release: "shop".into(),
             database: "shop_k8s".into(),
+            mapped: [("litellm".to_owned(), "litellm_k8s".to_owned())].into(),
             made: false,
         };
         Facts {

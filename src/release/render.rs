@@ -88,6 +88,29 @@ pub async fn render(
     Ok(rendering)
 }
 
+/// Notes that a chart does not render with these values, and does with an image in them: without the note helm would run
+/// in vain each time.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn note_demand(prepared: &Prepared, helm: &Helm, cache: &Path) -> Result<()> {
+    write_atomic(&demand(prepared, helm, cache)?, b"", 0o600)
+}
+
+/// Whether that was noted.
+pub fn demands_image(prepared: &Prepared, helm: &Helm, cache: &Path) -> bool {
+    let Ok(note) = demand(prepared, helm, cache) else {
+        return false;
+    };
+    files::touch(&note);
+    note.exists()
+}
+
+fn demand(prepared: &Prepared, helm: &Helm, cache: &Path) -> Result<PathBuf> {
+    let file = project_dir(cache, &prepared.namespace).join(key(prepared, helm, &[])?);
+    Ok(file.with_extension("demand"))
+}
+
 fn project_dir(cache: &Path, project: &str) -> PathBuf {
     cache.join("render").join(project)
 }
@@ -273,6 +296,19 @@ mod tests {
         );
         forget(dir.path(), &prepared.namespace).unwrap();
         assert!(!cache.exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_chart_that_demands_an_image_is_known_by_its_values() {
+        let dir = tempfile::tempdir().unwrap();
+        let helm = fake_helm(dir.path(), "exit 1");
+        let mut prepared = fixture::prepared(dir.path());
+        assert!(!demands_image(&prepared, &helm, dir.path()));
+        note_demand(&prepared, &helm, dir.path()).unwrap();
+        assert!(demands_image(&prepared, &helm, dir.path()));
+        prepared.values_hash = "1".repeat(40);
+        assert!(!demands_image(&prepared, &helm, dir.path()));
     }
 
     #[cfg(unix)]

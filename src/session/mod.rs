@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::bridge::relay::{BridgeRelay, Guard};
+use crate::bridge::startup::DatabaseMap;
 use crate::cluster::Access;
 use crate::compose::{Compose, Stack};
 use crate::config::{Project, Source};
@@ -327,7 +328,7 @@ impl Session {
     }
 
     /// Holds the relay from the gateway to a server of this machine, and tells where it listens. One that
-    /// leads there already stays untouched.
+    /// leads there already, to the same databases, stays untouched.
     ///
     /// # Errors
     /// [`crate::error::Code::BridgeRelay`].
@@ -335,17 +336,18 @@ impl Session {
         &self,
         gateway: Ipv4Addr,
         to: SocketAddr,
+        map: DatabaseMap,
         guard: impl FnOnce() -> Guard,
     ) -> Result<SocketAddr> {
         let mut held = self.relay.lock().await;
         if let Some(relay) = held.take() {
-            if relay.address.ip() == gateway && relay.to == to {
+            if relay.address.ip() == gateway && relay.to == to && *relay.map == map {
                 return Ok(held.insert(relay).address);
             }
             relay.close().await;
         }
         Ok(held
-            .insert(BridgeRelay::open(gateway, to, guard()).await?)
+            .insert(BridgeRelay::open(gateway, to, map, guard()).await?)
             .address)
     }
 

@@ -87,7 +87,9 @@ async fn at_gateway(
         return Ok((address, bridge.published.port));
     }
     let relay = session
-        .relay(address, bridge.login.address, || nodes(cluster.clone()))
+        .relay(address, bridge.login.address, bridge.map(), || {
+            nodes(cluster.clone())
+        })
         .await?;
     Ok((address, relay.port()))
 }

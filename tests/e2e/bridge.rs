@@ -526,14 +526,72 @@ fn a_second_database_of_the_chart(demo: &Project, compose: &Compose) {
     demo.write("values-dev.yaml", &format!("{values}\nlitellm: litellm\n"));
     let service = "litellm: {image: busybox, environment: {DATABASE_URL: 'postgres://demo:x@postgres/litellm'}}";
     with_service(demo, service, || {
-        let error = refusal(demo, compose, "{}");
-        assert_eq!(error["code"], "bridge.shared", "{error}");
+        let before = server_has(compose);
+        let plan = demo
+            .devk(&["up", "--dry-run", "--bridge"])
+            .well()
+            .document();
         assert_eq!(
-            error["hint"],
-            "give it a name of its own: set `litellm` to `litellm_k8s`"
+            mapped(&plan),
+            json!(["database `litellm_k8s` in place of `litellm`"])
         );
+        assert_eq!(server_has(compose), before);
     });
     std::fs::remove_file(demo.path("chart/templates/litellm.yaml")).unwrap();
+}
+
+/// The databases that pods get by another name, as the plan says.
+fn mapped(plan: &Value) -> Value {
+    let mut steps = plan["steps"].as_array().unwrap().iter();
+    let service = steps.find(|step| step["id"] == "bridge.service/postgres");
+    service.unwrap()["changes"].clone()
+}
+
+#[test]
+fn a_chart_that_fixes_composes_names_gets_databases_of_its_own_and_no_other() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/fixed", "fixed", CLUSTER);
+    let compose = Compose::up(&project, &[]);
+    let names = ["demo", "litellm", "jobs"];
+    for name in &names[1..] {
+        compose.psql("demo", &format!("create database {name}"));
+    }
+    for name in names {
+        let write = "create table notes (text text); insert into notes values ('compose')";
+        compose.psql(name, write);
+    }
+    let dumps = || names.map(|name| compose.dump(name));
+    let before = dumps();
+
+    let plan = project
+        .devk(&["up", "--dry-run", "--bridge"])
+        .well()
+        .document();
+    let expected = [
+        "database `demo_k8s` in place of `demo`",
+        "database `litellm_k8s` in place of `litellm`",
+    ];
+    assert_eq!(mapped(&plan), json!(expected));
+    project.devk(&["up", "-d", "--bridge"]).well();
+    for name in ["demo_k8s", "litellm_k8s"] {
+        assert_eq!(
+            compose.psql(name, "select text from notes").trim(),
+            "cluster"
+        );
+    }
+    let logs = ["-n", "fixed", "logs", "deployment/writer"];
+    let logs = machine().kubectl(CLUSTER, &logs);
+    for refused in [
+        "devk's bridge does not lead to database \"jobs\"",
+        "devk's bridge takes no replication connections",
+    ] {
+        assert!(logs.contains(refused), "{logs}");
+    }
+    assert_eq!(
+        dumps(),
+        before,
+        "Compose's databases are unchanged, byte for byte"
+    );
 }
 
 fn databases_of_others(demo: &Project, compose: &Compose) {

@@ -70,8 +70,9 @@ fn a_running_service_is_restarted_entered_opened_and_read() {
     assert_eq!(none.error()["code"], "logs.none");
     let own = r#"labels."io.kubernetes.pod.namespace"==commands,labels."io.kubernetes.container.name"==left"#;
     let ctr = "ctr --namespace k8s.io";
-    let stop =
-        format!("{ctr} tasks kill --signal SIGKILL $({ctr} containers list --quiet '{own}')");
+    // The container of the pod before may still be listed.
+    let list = format!("{ctr} containers list --quiet '{own}'");
+    let stop = format!("for id in $({list}); do {ctr} tasks kill --signal SIGKILL $id; done; true");
     docker(&["exec", NODE, "sh", "-c", &stop]);
     let said_before = || {
         let logs = project.devk(&["logs", "left", "--previous"]);

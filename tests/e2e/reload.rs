@@ -159,7 +159,8 @@ impl Bench {
 
     /// Waits for a push to begin or to be over, by the name that it borrows for the image.
     async fn until_pushed(&self, reference: &str, under_way: bool) {
-        let deadline = Instant::now() + Duration::from_secs(120);
+        // The Engine tries a push that breaks off five times more, with growing pauses.
+        let deadline = Instant::now() + Duration::from_secs(240);
         loop {
             let image = self.engine.docker.inspect_image(reference).await.unwrap();
             let mut names = [image.repo_tags, image.repo_digests]

@@ -58,22 +58,38 @@ impl ChartRendering<'_, '_> {
         let mut mapped = values::explicit(self.images, release);
         let own = by_values.iter().filter(|(name, _)| *name == release.name);
         mapped.extend(own.map(|(_, mapped)| mapped.clone()));
-        let prepared = self.prepare(release, &mapped).await?;
-        let refusal = match self.template(&prepared, before).await {
-            Ok(rendering) => return Ok((prepared, rendering)),
+        let Charts { helm, paths, .. } = *self.charts;
+        let as_it_is = self.prepare(release, &mapped).await?;
+        let named = self.named(&as_it_is, &mapped);
+        let is_known = !named.is_empty() && render::demands_image(&as_it_is, helm, &paths.cache);
+        mapped.extend(named.iter().cloned());
+        if is_known && let Ok(rendered) = self.with_images(release, &mapped, before).await {
+            return Ok(rendered);
+        }
+        let refusal = match self.template(&as_it_is, before).await {
+            Ok(rendering) => return Ok((as_it_is, rendering)),
             Err(refusal) => refusal,
         };
         // A chart may demand an image in its values.
-        let named = self.named(&prepared, &mapped);
         if refusal.code != Code::ChartRender || named.is_empty() {
             return Err(refusal.into());
         }
-        mapped.extend(named);
-        let prepared = self.prepare(release, &mapped).await?;
-        match self.template(&prepared, before).await {
-            Ok(rendering) => Ok((prepared, rendering)),
-            Err(_) => Err(refusal.into()),
-        }
+        let Ok(rendered) = self.with_images(release, &mapped, before).await else {
+            return Err(refusal.into());
+        };
+        render::note_demand(&as_it_is, helm, &paths.cache)?;
+        Ok(rendered)
+    }
+
+    async fn with_images(
+        &self,
+        release: &ReleaseConfig,
+        mapped: &[MappedImage],
+        before: &[SetOnce<Option<BroughtApis>>],
+    ) -> Result<(Prepared, Rendering), Errors> {
+        let prepared = self.prepare(release, mapped).await?;
+        let rendering = self.template(&prepared, before).await?;
+        Ok((prepared, rendering))
     }
 
     /// The images for which the values have one block by name, but those that are `mapped` already.

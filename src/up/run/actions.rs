@@ -51,11 +51,14 @@ impl Run<'_> {
         } else {
             "Compose's own port"
         };
+        let mapped = bridge.mapped.iter();
+        let mapped = mapped.map(|(asked, real)| format!(", `{asked}` is `{real}` there"));
         let said = format!(
-            "{} → {}:{}, {how}",
+            "{} → {}:{}, {how}{}",
             service::host(id),
             backend.address,
-            backend.target
+            backend.target,
+            mapped.collect::<String>()
         );
         Ok(if changed {
             Done::Worked(said)

@@ -66,7 +66,7 @@ fn survives(pair: &Followed, what: &str, fault: impl FnOnce()) {
         since.elapsed(),
     );
     knocker.was_never_refused();
-    pair.is_equal();
+    pair.becomes_equal();
     controllers_work(pair);
 }
 

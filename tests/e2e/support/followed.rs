@@ -6,12 +6,16 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::eventually;
 use super::machine::{CLUSTER, FRAIL, cluster, frail, machine, run};
 use super::project::Project;
 use super::run::Running;
 
 /// Longer than a node needs to come back on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How long a node that has come back may tell of the containers that it had before.
+const NODE_TOLD: Duration = Duration::from_secs(30);
 
 /// `pair` with a sync rule for its left image.
 const SYNCED: (&str, &str) = (
@@ -221,16 +225,33 @@ impl Followed {
         self.pods().remove(0)
     }
 
+    /// Waits until every container has the folder as it is here: a node that has come back tells of the containers that
+    /// it had before, for some seconds.
+    pub(crate) fn becomes_equal(&self) {
+        let is_same = |pod: &String| self.diff(pod).1.output().unwrap().status.success();
+        eventually("a container lacks some of the tree", NODE_TOLD, || {
+            self.settled();
+            self.pods().iter().all(is_same)
+        });
+        self.is_equal();
+    }
+
+    /// Compares the folder here with that in a container, which is copied for it.
+    fn diff(&self, pod: &str) -> (tempfile::TempDir, Command) {
+        let there = tempfile::tempdir().unwrap();
+        self.fetch(pod, there.path());
+        let mut diff = Command::new("diff");
+        diff.args(["-r", "--no-dereference", "-x", "__pycache__"])
+            .arg(self.file(""))
+            .arg(there.path());
+        (there, diff)
+    }
+
     /// Ends the test unless every container has the folder as it is here, by content and by `devk verify`.
     pub(crate) fn is_equal(&self) {
         self.settled();
         for pod in self.pods() {
-            let there = tempfile::tempdir().unwrap();
-            self.fetch(&pod, there.path());
-            let mut diff = Command::new("diff");
-            diff.args(["-r", "--no-dereference", "-x", "__pycache__"])
-                .arg(self.file(""))
-                .arg(there.path());
+            let (_there, mut diff) = self.diff(&pod);
             run(&mut diff);
         }
         let verified = self.project.devk(&["verify"]).well().document();
