@@ -3,8 +3,10 @@
 
 use serde_json::Value;
 
+use super::url;
 use crate::config::BridgePaths;
 use crate::error::{Code, Error, suggest};
+use crate::release::values::{get_path, split};
 
 /// What charts call a Postgres of their own, and the rest of `external…`; `externalDatabase` is how charts
 /// that allow only one kind of database say it.
@@ -22,6 +24,24 @@ const PASSWORD: &[&str] = &["password"];
 pub struct ValuePaths {
     /// None: the chart has no database of its own to turn off.
     pub enabled: Option<String>,
+    pub connection: ConnectionPaths,
+}
+
+/// How a chart is told where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConnectionPaths {
+    /// One value that is a connection URL.
+    Url {
+        path: String,
+        /// What the chart has there, for scheme and parameters.
+        like: Option<String>,
+    },
+    Fields(FieldPaths),
+}
+
+/// A value for each part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldPaths {
     pub host: String,
     pub port: String,
     /// None: the chart fixes the name, and devk's relay changes it.
@@ -51,6 +71,14 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
     if let [first, ..] = unknown[..] {
         return Err(nowhere(first, values));
     }
+    if let Some(path) = url_path(given, values)? {
+        let like = get_path(values, &path).and_then(Value::as_str);
+        let like = like.map(str::to_owned);
+        return Ok(ValuePaths {
+            enabled: given.enabled.clone(),
+            connection: ConnectionPaths::Url { path, like },
+        });
+    }
     let block = match blocks(values)[..] {
         _ if is_whole(given) => None,
         [] => None,
@@ -72,39 +100,76 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
             String::new()
         })
     };
-    let paths = ValuePaths {
+    let fields = FieldPaths {
         host: path(&given.host, "host", HOST),
         port: path(&given.port, "port", PORT),
         database: field(&given.database, DATABASE),
         username: path(&given.username, "username", USERNAME),
         password: path(&given.password, "password", PASSWORD),
-        enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
     };
     if missing.is_empty() {
-        Ok(paths)
+        Ok(ValuePaths {
+            enabled: given.enabled.clone().or_else(|| enabled(block?, values)),
+            connection: ConnectionPaths::Fields(fields),
+        })
     } else {
         Err(incomplete(block, &missing))
     }
 }
 
-fn paths_of(given: &BridgePaths) -> [&Option<String>; 6] {
+/// The value that takes a connection URL: the one that devk.yaml names, or, in a chart without a block for an external
+/// database, the only one that is such a URL.
+fn url_path(given: &BridgePaths, values: &Value) -> Result<Option<String>, Error> {
+    let fields = [
+        &given.host,
+        &given.port,
+        &given.database,
+        &given.username,
+        &given.password,
+    ];
+    let by_field = fields.iter().any(|path| path.is_some());
+    if by_field && given.url.is_some() {
+        let message = "a connection URL says host, port, database, username and password by itself";
+        return Err(Error::new(Code::BridgeValues, message)
+            .hint("name either `url` or the others in `bridge: {postgres: {values: …}}`"));
+    }
+    if given.url.is_some() || by_field || !blocks(values).is_empty() {
+        return Ok(given.url.clone());
+    }
+    match &url::paths(values)[..] {
+        [] => Ok(None),
+        [path] => Ok(Some(path.clone())),
+        several => {
+            let names: Vec<_> = several.iter().map(|path| format!("`{path}`")).collect();
+            let message = format!("the database could be meant for {}", names.join(" or "));
+            Err(Error::new(Code::BridgeValues, message).hint(format!(
+                "choose one: `bridge: {{postgres: {{values: {{url: {}}}}}}}`",
+                several[0]
+            )))
+        }
+    }
+}
+
+fn paths_of(given: &BridgePaths) -> [&Option<String>; 7] {
     let BridgePaths {
         enabled,
+        url,
         host,
         port,
         database,
         username,
         password,
     } = given;
-    [enabled, host, port, database, username, password]
+    [enabled, url, host, port, database, username, password]
 }
 
 /// The mapping that a value path ends in is among the values. The value itself need not be: charts look for
 /// some that their values.yaml does not show.
 fn has_place(values: &Value, path: &str) -> bool {
-    let (parent, _) = path.rsplit_once('.').unwrap_or(("", path));
-    let mut keys = parent.split('.').filter(|key| !key.is_empty());
-    keys.try_fold(values, |value, key| value.get(key))
+    let mut keys = split(path);
+    keys.pop();
+    keys.iter()
+        .try_fold(values, |value, key| value.get(key))
         .is_some_and(|value| value.is_object() || value.is_null())
 }
 
@@ -130,6 +195,7 @@ fn nowhere(path: &str, values: &Value) -> Error {
 fn is_whole(given: &BridgePaths) -> bool {
     let BridgePaths {
         enabled: _,
+        url: _,
         host,
         port,
         database,
@@ -187,7 +253,7 @@ fn incomplete(block: Option<&str>, missing: &[String]) -> Error {
         .map(|name| format!("{name}: path.to.{name}"))
         .collect();
     Error::new(Code::BridgeValues, message).hint(format!(
-        "name the values that take them: `bridge: {{postgres: {{values: {{{}}}}}}}`",
+        "name the values that take them: `bridge: {{postgres: {{values: {{{}}}}}}}`, or the one that takes a URL: `url: path.to.url`",
         paths.join(", ")
     ))
 }
@@ -197,6 +263,45 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn fields(found: ValuePaths) -> FieldPaths {
+        match found.connection {
+            ConnectionPaths::Fields(fields) => fields,
+            url => panic!("{url:?}"),
+        }
+    }
+
+    #[test]
+    fn the_only_url_of_a_chart_without_a_block_is_the_database() {
+        let url = |path: &str, like: Option<&str>| ConnectionPaths::Url {
+            path: path.to_owned(),
+            like: like.map(str::to_owned),
+        };
+        let found =
+            |given: &BridgePaths, values: Value| find(given, &values).map(|found| found.connection);
+        let none = BridgePaths::default();
+        let values = json!({"databaseUrl": "postgres://a@b/c"});
+        assert_eq!(
+            found(&none, values),
+            Ok(url("databaseUrl", Some("postgres://a@b/c")))
+        );
+        let two = json!({"a": {"url": "postgres://x"}, "b": "postgresql://y"});
+        let error = found(&none, two.clone()).unwrap_err();
+        assert!(error.hint.unwrap().contains("url: a.url"));
+        let given = BridgePaths {
+            url: Some("b".into()),
+            ..BridgePaths::default()
+        };
+        assert_eq!(found(&given, two), Ok(url("b", Some("postgresql://y"))));
+        let twice = BridgePaths {
+            host: Some("a.host".into()),
+            ..given
+        };
+        assert!(found(&twice, json!({"a": {}, "b": ""})).is_err());
+        // A block says more than a URL somewhere.
+        let both = json!({"externalPostgresql": block(), "url": "postgres://x"});
+        assert!(matches!(found(&none, both), Ok(ConnectionPaths::Fields(_))));
+    }
 
     fn block() -> Value {
         json!({"host": "", "port": 5432, "database": "shop", "username": "shop", "password": ""})
@@ -211,21 +316,24 @@ mod tests {
         let at = |key: &str| format!("externalPostgresql.{key}");
         let expected = ValuePaths {
             enabled: Some("postgresql.enabled".into()),
-            host: at("host"),
-            port: at("port"),
-            database: Some(at("database")),
-            username: at("username"),
-            password: at("password"),
+            connection: ConnectionPaths::Fields(FieldPaths {
+                host: at("host"),
+                port: at("port"),
+                database: Some(at("database")),
+                username: at("username"),
+                password: at("password"),
+            }),
         };
         assert_eq!(found, Ok(expected));
     }
 
     #[test]
     fn an_external_database_belongs_to_the_postgres_that_the_chart_can_turn_off() {
-        let fields = json!({"host": "", "port": 5432, "name": "shop", "user": "shop", "password": "", "existingSecret": ""});
-        let values = json!({"postgresql": {"enabled": true}, "externalDatabase": fields});
+        let block = json!({"host": "", "port": 5432, "name": "shop", "user": "shop", "password": "", "existingSecret": ""});
+        let values = json!({"postgresql": {"enabled": true}, "externalDatabase": block});
         let found = find(&BridgePaths::default(), &values).unwrap();
         assert_eq!(found.enabled.as_deref(), Some("postgresql.enabled"));
+        let found = fields(found);
         assert_eq!(
             (found.database.as_deref(), found.username.as_str()),
             (Some("externalDatabase.name"), "externalDatabase.user")
@@ -251,7 +359,8 @@ mod tests {
             ..BridgePaths::default()
         };
         let found = find(&given, &json!({"externalPostgresql": block(), "db": {}})).unwrap();
-        assert_eq!((found.host.as_str(), found.enabled), ("db.address", None));
+        assert_eq!(found.enabled, None);
+        assert_eq!(fields(found).host, "db.address");
     }
 
     #[test]
@@ -300,10 +409,8 @@ mod tests {
     fn a_chart_without_a_value_for_the_name_is_taken_as_it_is() {
         let values =
             json!({"externalPostgresql": {"host": "", "port": 1, "username": "", "password": ""}});
-        assert_eq!(
-            find(&BridgePaths::default(), &values).unwrap().database,
-            None
-        );
+        let found = find(&BridgePaths::default(), &values).unwrap();
+        assert_eq!(fields(found).database, None);
     }
 
     #[test]
@@ -317,6 +424,7 @@ mod tests {
         let path = |name: &str| Some(name.to_owned());
         let given = BridgePaths {
             enabled: None,
+            url: None,
             host: path("a"),
             port: path("b"),
             database: path("c"),

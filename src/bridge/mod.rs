@@ -24,6 +24,7 @@ pub mod server;
 pub mod service;
 pub mod source;
 pub mod startup;
+mod url;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +39,11 @@ use crate::ports::Forward;
 use crate::release::databases::databases;
 use crate::release::manifest::Rendered;
 use chart::KnownValues;
-use convention::ValuePaths;
+use convention::{ConnectionPaths, ValuePaths};
 use server::{Catalog, Login, Mark};
 use source::{Published, Reach};
 use startup::DatabaseMap;
+use url::ConnectionParameters;
 
 pub use find::find;
 
@@ -118,21 +120,34 @@ impl Bridge {
     pub fn values(&self, namespace: &str) -> Vec<(String, Value)> {
         let ValuePaths {
             enabled,
-            host,
-            port,
-            database,
-            username,
-            password,
+            connection,
         } = self.paths.clone();
-        let off = enabled.map(|enabled| (enabled, Value::Bool(false)));
-        let named = database.map(|database| (database, self.database.clone().into()));
-        let told = [
-            (host, service::host(namespace).into()),
-            (port, self.published.port.into()),
-            (username, self.login.user.clone().into()),
-            (password, self.login.password.0.clone().into()),
-        ];
-        off.into_iter().chain(told).chain(named).collect()
+        let host = service::host(namespace);
+        let mut told: Vec<(String, Value)> = match connection {
+            ConnectionPaths::Url { path, like } => {
+                let connection = ConnectionParameters {
+                    host: &host,
+                    port: self.published.port,
+                    database: &self.database,
+                    user: &self.login.user,
+                    password: &self.login.password.0,
+                };
+                vec![(path, connection.url(like.as_deref()).into())]
+            }
+            ConnectionPaths::Fields(fields) => {
+                let database = fields.database.into_iter();
+                let database = database.map(|path| (path, self.database.clone().into()));
+                let others = [
+                    (fields.host, host.into()),
+                    (fields.port, self.published.port.into()),
+                    (fields.username, self.login.user.clone().into()),
+                    (fields.password, self.login.password.0.clone().into()),
+                ];
+                others.into_iter().chain(database).collect()
+            }
+        };
+        told.extend(enabled.map(|enabled| (enabled, Value::Bool(false))));
+        told
     }
 
     /// Where the server is for programs on this machine.

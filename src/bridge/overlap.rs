@@ -229,7 +229,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::convention::ValuePaths;
+    use super::super::convention::{ConnectionPaths, ValuePaths};
     use super::super::server::{Catalog, CatalogDatabase, Login, Mark};
     use super::super::source::{Published, Reach, Secret};
     use super::*;
@@ -292,7 +292,6 @@ mod tests {
         let databases = there
             .map(|(name, mark)| (name.to_owned(), CatalogDatabase { mark }))
             .into();
-        let path = String::new;
         Bridge {
             service: "db".into(),
             release: "shop".into(),
@@ -322,11 +321,10 @@ mod tests {
             },
             paths: ValuePaths {
                 enabled: None,
-                host: path(),
-                port: path(),
-                database: None,
-                username: path(),
-                password: path(),
+                connection: ConnectionPaths::Url {
+                    path: String::new(),
+                    like: None,
+                },
             },
             charts: vec![KnownValues {
                 release: "shop".into(),

@@ -91,6 +91,7 @@ fn bridge(node: &ConfigNode) -> BridgeConfig {
         release: text("release"),
         values: BridgePaths {
             enabled: path("enabled"),
+            url: path("url"),
             host: path("host"),
             port: path("port"),
             database: path("database"),

@@ -253,6 +253,8 @@ pub struct BridgeConfig {
 pub struct BridgePaths {
     /// Turns the chart's own database on and off.
     pub enabled: Option<String>,
+    /// Takes a whole connection URL, in place of the others.
+    pub url: Option<String>,
     pub host: Option<String>,
     pub port: Option<String>,
     pub database: Option<String>,

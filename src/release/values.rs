@@ -270,13 +270,15 @@ pub(super) fn set_path(values: &mut Value, path: &str, value: Value) {
     yaml::merge(place, value);
 }
 
-fn get_path<'a>(values: &'a Value, path: &str) -> Option<&'a Value> {
+/// The value at a dotted path; `\.` is a dot within a key.
+pub fn get_path<'a>(values: &'a Value, path: &str) -> Option<&'a Value> {
     split(path)
         .iter()
         .try_fold(values, |place, part| place.get(part))
 }
 
-fn join(path: &str, key: &str) -> String {
+/// The dotted path of a key below the one at `path`.
+pub fn join(path: &str, key: &str) -> String {
     let key = key.replace('.', r"\.");
     if path.is_empty() {
         key
@@ -285,7 +287,8 @@ fn join(path: &str, key: &str) -> String {
     }
 }
 
-fn split(path: &str) -> Vec<String> {
+/// The keys of a dotted path.
+pub fn split(path: &str) -> Vec<String> {
     let mut parts = Vec::new();
     let mut part = String::new();
     let mut chars = path.chars();

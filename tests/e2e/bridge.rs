@@ -594,6 +594,38 @@ fn a_chart_that_fixes_composes_names_gets_databases_of_its_own_and_no_other() {
     );
 }
 
+#[test]
+fn a_chart_that_takes_a_connection_url_gets_one_with_the_password_encoded() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/fixed", "by-url", CLUSTER);
+    let values = "api:\n  databaseUrl: postgres://demo:dev@postgresql:5432/demo?sslmode=disable\n";
+    project.write("chart/values.yaml", values);
+    let query = "select current_database() || ' for ' || current_user";
+    project.write(
+        "chart/templates/writer.yaml",
+        &format!(
+            r#"
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: login}}
+spec:
+  template:
+    spec:
+      restartPolicy: OnFailure
+      containers:
+        - name: login
+          image: postgres:17
+          env: [{{name: DATABASE_URL, value: {{{{ .Values.api.databaseUrl | quote }}}}}}]
+          command: [psql, $(DATABASE_URL), -Atc, "{query}"]
+"#
+        ),
+    );
+    let _compose = Compose::up(&project, &[]);
+    project.devk(&["up", "-d", "--bridge"]).well();
+    let logs = machine().kubectl(CLUSTER, &["-n", "by-url", "logs", "job/login"]);
+    assert_eq!(logs.trim(), "demo_k8s for demo");
+}
+
 fn databases_of_others(demo: &Project, compose: &Compose) {
     compose.psql("demo", "create database demo_k8s");
     let error = refusal(demo, compose, "{}");

@@ -65,6 +65,13 @@ const BRIDGE_VALUES: &[Key] = &[
         "The value that turns the chart's own database on. devk sets it to false.",
     ),
     key(
+        "url",
+        Optional("the only value that is such a URL, where the chart has no `external<Service>`"),
+        Shape::Text(ValueFormat::ValuePath),
+        "databaseUrl",
+        "The value that takes a connection URL, in place of those below.",
+    ),
+    key(
         "host",
         Optional("found in the chart's values.yaml"),
         Shape::Text(ValueFormat::ValuePath),
