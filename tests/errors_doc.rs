@@ -28,8 +28,8 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk up --dry-run` | `version`, `steps` |
 | `devk status` | `version`, `project`, `worktree`, `namespace`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
 | `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
-| `devk ports` | `version`, `forwards`, `compose`, `skipped`, `unseen` |
-| `devk ports --compose-only` | `version`, `compose` |
+| `devk ports` | `version`, `forwards`, `compose`, `inactive`, `skipped`, `unseen` |
+| `devk ports --compose-only` | `version`, `compose`, `inactive` |
 | `devk env` | `version`, `env` |
 | `devk kubeconfig` | `version`, `kubeconfig` |
 | `devk doctor` | `version`, `checks` |

@@ -5,7 +5,8 @@ use crate::compose::{self, Options, Port};
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::ui::{self, Format};
 
-/// Prints the ports of the active services, by service and in the order of `docker compose config`.
+/// Prints the ports of the active services, by service and in the order of `docker compose config`, and then those of
+/// the others.
 ///
 /// # Errors
 /// What keeps devk from knowing the ports; [`Code::ComposeMissing`] without a Compose file.
@@ -15,11 +16,16 @@ pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Er
         let passed_over = compose.passed_over.iter();
         passed_over.for_each(|error| ui::err(&ui::plain::error(error)));
     }
-    let ports: Vec<&Port> = compose.published().collect();
+    let active = list("COMPOSE", compose.published());
+    let inactive = list("NOT ACTIVE", compose.inactive());
     match format {
-        Format::Json => ui::json(&serde_json::json!({"version": 1, "compose": ports}))?,
-        Format::Table if markdown => ui::out(&ui::markdown(&list(&ports)))?,
-        Format::Table => ui::out(&ui::table(&list(&ports)))?,
+        Format::Json => ui::json(&serde_json::json!({
+            "version": 1,
+            "compose": compose.published().collect::<Vec<_>>(),
+            "inactive": compose.inactive().collect::<Vec<_>>(),
+        }))?,
+        Format::Table if markdown => ui::out(&ui::lists(&[active, inactive], ui::markdown))?,
+        Format::Table => ui::out(&ui::lists(&[active, inactive], ui::table))?,
     }
     Ok(Exit::Ok)
 }
@@ -36,10 +42,10 @@ fn missing(options: &Options) -> Error {
 }
 
 /// One row a port, below a head.
-pub(super) fn list(ports: &[&Port]) -> Vec<Vec<String>> {
-    let head = ["COMPOSE", "PUBLISHED", "CONTAINER", "WHERE"].map(str::to_owned);
+pub(super) fn list<'a>(title: &str, ports: impl Iterator<Item = &'a Port>) -> Vec<Vec<String>> {
+    let head = [title, "PUBLISHED", "CONTAINER", "WHERE"].map(str::to_owned);
     std::iter::once(head)
-        .chain(ports.iter().map(|port| row(port)))
+        .chain(ports.map(row))
         .map(Vec::from)
         .collect()
 }

@@ -97,38 +97,34 @@ async fn shown(context: &Context, project: &Project) -> Result<Table, Errors> {
 /// The contract of `devk ports --format json`.
 fn document(table: &Table) -> serde_json::Value {
     let compose: Vec<_> = table.compose.iter().flat_map(Compose::published).collect();
+    let inactive: Vec<_> = table.compose.iter().flat_map(Compose::inactive).collect();
     serde_json::json!({
         "version": 1,
         "forwards": table.forwards,
         "compose": compose,
+        "inactive": inactive,
         "skipped": table.skipped,
         "unseen": table.unseen,
     })
 }
 
-/// The table and the lists below it, those that are not empty, each by `layout`.
+/// The table and the lists below it, each by `layout`.
 fn each(table: &Table, layout: fn(&[Vec<String>]) -> String) -> String {
-    let published: Vec<_> = table.compose.iter().flat_map(Compose::published).collect();
+    let compose = || table.compose.iter();
     let lists = [
         with_head(
             ["NAME", "ADDRESS", "SERVICE", "WHY"],
             table.forwards.iter().map(forward_row),
         ),
-        compose_ports::list(&published),
+        compose_ports::list("COMPOSE", compose().flat_map(Compose::published)),
+        compose_ports::list("NOT ACTIVE", compose().flat_map(Compose::inactive)),
         with_head(["SKIPPED", "WHY"], table.skipped.iter().map(skipped_row)),
         with_head(
             ["NOT LOOKED AT", "WHY"],
             table.unseen.iter().map(unseen_row),
         ),
     ];
-    let (first, rest) = lists
-        .split_first()
-        .map_or((&[][..], &[][..]), |(first, rest)| (&first[..], rest));
-    let rest = rest
-        .iter()
-        .filter(|list| list.len() > 1)
-        .map(|list| format!("\n{}", layout(list)));
-    layout(first) + &rest.collect::<String>()
+    ui::lists(&lists, layout)
 }
 
 fn with_head<const N: usize>(
@@ -221,7 +217,11 @@ mod tests {
             published: None,
             ..port.clone()
         };
-        let off = service("off", false, vec![port.clone()]);
+        let of_off = Port {
+            service: "off".into(),
+            ..port.clone()
+        };
+        let off = service("off", false, vec![of_off]);
         let services = [
             ("db".into(), service("db", true, vec![port, any])),
             ("off".into(), off),
@@ -272,6 +272,9 @@ mod tests {
         db       [::1]:5439     5432/tcp   compose.yaml:12
         db       any free port  5432/tcp   compose.yaml:12
 
+        NOT ACTIVE  PUBLISHED   CONTAINER  WHERE
+        off         [::1]:5439  5432/tcp   compose.yaml:12
+
         SKIPPED  WHY
         dns:53   UDP
         dns      UDP
@@ -299,6 +302,10 @@ mod tests {
         | --- | --- | --- | --- |
         | db | [::1]:5439 | 5432/tcp | compose.yaml:12 |
         | db | any free port | 5432/tcp | compose.yaml:12 |
+
+        | NOT ACTIVE | PUBLISHED | CONTAINER | WHERE |
+        | --- | --- | --- | --- |
+        | off | [::1]:5439 | 5432/tcp | compose.yaml:12 |
 
         | SKIPPED | WHY |
         | --- | --- |
@@ -329,6 +336,7 @@ mod tests {
                  "file": "compose.yaml", "line": 12},
             ])
         );
+        assert_eq!(document["inactive"].as_array().unwrap().len(), 1);
         assert_eq!(document["unseen"][0]["error"]["code"], "docker.unavailable");
     }
 }

@@ -20,9 +20,11 @@ use crate::sync::status::SyncStatus;
 use crate::ui::{self, Format};
 
 mod forwards;
+mod recovered;
 mod rows;
 
 use forwards::HeldForward;
+use recovered::recover;
 use rows::{bridge_row, pod_row, release_row, sync_rows, work};
 
 /// The contract of `devk status --format json`.
@@ -54,9 +56,9 @@ struct Live {
     outdated: bool,
     /// A reconcile is at work.
     busy: bool,
-    /// The outcome of the last `up`; null before it has settled.
+    /// Nothing of the last `up` has failed; null before it has settled.
     ready: Option<bool>,
-    /// The steps of the last `up` that failed.
+    /// The steps of the last `up` that failed, without waits for a release that is ready since.
     failed: Vec<String>,
     /// The way of new connections into pods.
     relay: RelayStatus,
@@ -155,7 +157,7 @@ pub(super) async fn status(
     let (releases, mut pods) = seen
         .map(|seen| (seen.releases, seen.pods))
         .unwrap_or_default();
-    let session = session.await?;
+    let mut session = session.await?;
     let forwards = session.iter().flat_map(|session| session.forwards.clone());
     let forwards = forwards::held(client.as_ref(), forwards.collect()).await;
     let sync: Vec<_> = session
@@ -164,6 +166,12 @@ pub(super) async fn status(
         .collect();
     pods.iter_mut()
         .for_each(|pod| pod.generation = generation(&sync, &pod.name));
+    let outcome = session
+        .as_mut()
+        .and_then(|session| session.outcome.as_mut());
+    if let Some((client, outcome)) = client.as_ref().zip(outcome) {
+        recover(client, project, outcome).await;
+    }
     let images = session
         .iter()
         .flat_map(|s| &s.outcome)

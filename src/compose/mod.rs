@@ -80,9 +80,18 @@ pub struct Compose {
 impl Compose {
     /// What `docker compose config` lists: every entry under `ports` of the active services.
     pub fn published(&self) -> impl Iterator<Item = &Port> {
-        self.services
-            .values()
-            .filter(|service| service.active)
+        self.ports_of(true)
+    }
+
+    /// The entries under `ports` of services that a profile keeps out: devk keeps clear of them all the same.
+    pub fn inactive(&self) -> impl Iterator<Item = &Port> {
+        self.ports_of(false)
+    }
+
+    fn ports_of(&self, active: bool) -> impl Iterator<Item = &Port> {
+        let services = self.services.values();
+        services
+            .filter(move |service| service.active == active)
             .flat_map(|service| &service.ports)
     }
 

@@ -70,7 +70,7 @@ impl Kind {
     }
 
     /// The kind whose usual port this is.
-    fn at_port(port: u16) -> Option<Self> {
+    pub(crate) fn at_port(port: u16) -> Option<Self> {
         [Self::Postgres, Self::Mysql, Self::Mongo, Self::Redis]
             .into_iter()
             .find(|kind| kind.port() == port)

@@ -8,6 +8,7 @@ use std::path::Path;
 use super::charts::RenderedChart;
 use super::cluster::ClusterFacts;
 use super::docker::Docker;
+use super::host_names::HostNames;
 use super::leftovers::Leftovers;
 use super::machine::Machine;
 use super::missing::{Looked, Missing};
@@ -15,8 +16,8 @@ use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
 use super::{
-    Check, Id, charts, cluster, docker, findings, leftovers, machine, network, ports, requirements,
-    tools,
+    Check, Id, charts, cluster, docker, findings, host_names, leftovers, machine, network, ports,
+    requirements, tools,
 };
 use crate::compose::{self, Compose};
 use crate::config::Project;
@@ -31,6 +32,7 @@ pub struct DoctorFacts {
     /// None: there is no Compose stack.
     pub compose: Looked<Option<Compose>>,
     pub charts: Looked<Vec<RenderedChart>>,
+    pub host_names: Looked<HostNames>,
     /// What the charts ask of the cluster and it does not have.
     pub requirements: Looked<Vec<Error>>,
     pub ports: Looked<Ports>,
@@ -73,6 +75,10 @@ impl DoctorFacts {
             .ok()
             .map(|docker| docker.containers.as_slice());
         let ports = ports::inspect(project.as_ref(), paths, listed, containers).await;
+        let networks = docker.iter().flat_map(|docker| docker.networks.clone());
+        let networks: Vec<_> = networks.collect();
+        let host_names =
+            host_names::inspect(&engine, project.as_ref(), paths, &charts, &networks).await;
         let machine = machine::inspect(docker.as_ref().ok());
         let leftovers =
             leftovers::inspect(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
@@ -81,6 +87,7 @@ impl DoctorFacts {
             project,
             compose,
             charts,
+            host_names,
             requirements,
             ports,
             docker,

@@ -37,6 +37,7 @@ checks! {
     ChartsHostPort => "charts.host-port", "a rendered container port with a `hostPort`";
     ChartsHostNetwork => "charts.host-network", "a rendered pod with `hostNetwork: true`";
     ChartsLocalhost => "charts.localhost", "`localhost:PORT` in rendered manifests where Compose publishes that port";
+    ChartsHostNames => "charts.host-names", "`host.docker.internal` and its like in rendered manifests, where pods of the cluster do not know the name or nothing takes the port";
     ChartsRequirements => "charts.requirements", "a kind, StorageClass, ServiceAccount, PriorityClass or RuntimeClass that a chart asks for and the running cluster does not have";
     DatabasesShared => "databases.shared", "a database that the rendered manifests and Compose both use, on one server";
     DatabasesPort => "databases.port", "this machine as a database host with a port that Compose does not publish (5432 for 5439)";

@@ -12,13 +12,28 @@ use crate::release::pods;
 
 /// A text in a manifest: the key or the variable that it belongs to, and whether it is about the pod's own
 /// containers (a command, a probe).
-struct Text {
-    key: String,
-    text: String,
+pub(super) struct Text {
+    pub(super) key: String,
+    pub(super) text: String,
     own: bool,
 }
 
-fn texts(manifest: &Manifest) -> Vec<Text> {
+impl Text {
+    /// What the template's line may hold, the most certain first.
+    pub(super) fn words(&self, address: &str) -> Vec<String> {
+        let key = &self.key;
+        let address = address.to_owned();
+        // In a file the address is further down.
+        if self.text.contains('\n') {
+            vec![address, key.clone()]
+        } else {
+            let defined = [format!("name: {key}"), format!("{key}:")];
+            defined.into_iter().chain([key.clone(), address]).collect()
+        }
+    }
+}
+
+pub(super) fn texts(manifest: &Manifest) -> Vec<Text> {
     if manifest.kind() == "Secret" {
         let entries = pods::data(manifest).into_iter();
         return entries
@@ -114,18 +129,9 @@ fn localhost(
         source: &manifest.source,
         object: &owner,
     };
-    // In a file the address is further down.
-    let words = if text.text.contains('\n') {
-        [&address, key]
-    } else {
-        [key, &address]
-    };
-    let check = claim.show(chart.show(
-        check,
-        of,
-        &words.map(String::as_str),
-        format!("{key}: …{address}…"),
-    ));
+    let words = text.words(&address);
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let check = claim.show(chart.show(check, of, &words, format!("{key}: …{address}…")));
     let forwards = facts
         .project
         .iter()
@@ -151,7 +157,7 @@ fn localhost(
 }
 
 /// A file without the lines that are comments.
-fn uncommented(text: &str) -> String {
+pub(super) fn uncommented(text: &str) -> String {
     let is_comment = |line: &&str| {
         ["#", "//"]
             .iter()

@@ -17,6 +17,7 @@ pub mod databases;
 pub mod docker;
 mod facts;
 pub mod fix;
+pub mod host_names;
 mod id;
 pub mod leftovers;
 mod localhost;
@@ -186,6 +187,7 @@ pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     checks.extend(compose::checks(facts));
     checks.extend(ports::checks(facts));
     checks.extend(charts::checks(facts));
+    checks.extend(host_names::checks(facts));
     checks.extend(requirements::checks(&facts.requirements));
     checks.extend(databases::checks(facts));
     checks.extend(docker::checks(&facts.docker));

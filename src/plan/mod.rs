@@ -323,7 +323,8 @@ fn unbridge(facts: &Facts) -> Option<PlannedStep> {
     })
 }
 
-fn ready_id(release: &str) -> String {
+/// The step that waits until a release is ready.
+pub fn ready_id(release: &str) -> String {
     format!("release.ready/{release}")
 }
 

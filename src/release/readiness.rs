@@ -4,6 +4,7 @@
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
 
 mod hint;
+mod now;
 pub(super) mod refused_pods;
 mod snapshot;
 mod startup;
@@ -14,7 +15,6 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream::SelectAll;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Api, ListParams};
@@ -26,6 +26,7 @@ use super::manifest::Workload;
 use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
 use hint::InitWait;
+pub use now::are_ready;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 pub(super) use snapshot::{Streams, watch};
 use verdict::Conditions;
@@ -50,16 +51,7 @@ pub async fn wait_ready(
     if workloads.is_empty() {
         return Ok(());
     }
-    let namespaces: BTreeSet<&str> = workloads
-        .iter()
-        .map(|w| w.namespace.as_str())
-        .chain([namespace])
-        .collect();
-    let mut streams = SelectAll::new();
-    let watched: Vec<_> = namespaces
-        .into_iter()
-        .map(|name| Watched::start(client, name, &mut streams))
-        .collect();
+    let (watched, mut streams) = Watched::all(client, workloads, Some(namespace));
     let mut wait = Wait {
         client,
         step,
@@ -303,12 +295,7 @@ impl Wait<'_> {
         let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
         let known = self.known_names(&waiting).await;
         let init = |a: &Assessment<'_>| InitWait::of(&a.pods, &known);
-        // A failure explains more than a workload that is only slow, and that more than one that waits for another.
-        let first = waiting
-            .iter()
-            .find(|a| a.cause().is_some())
-            .or(waiting.iter().find(|a| init(a).is_none()))
-            .or(waiting.first());
+        let first = hint::first(&waiting, &known);
         let names = waiting
             .iter()
             .map(|a| a.short())
@@ -316,7 +303,7 @@ impl Wait<'_> {
             .join(", ");
         let cause = |a: &Assessment<'_>| a.cause().or_else(|| Some(init(a)?.text()));
         let first_cause = first
-            .and_then(|a| cause(a))
+            .and_then(&cause)
             .map(|cause| format!(": {cause}"))
             .unwrap_or_default();
         let mut error = Error::new(
@@ -592,6 +579,30 @@ mod tests {
             "container `api` of pod `api-1` has an invalid image name `A:B:C`"
         );
         assert!(is_hopeless(&workloads, &snapshots, Duration::ZERO));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_is_not_ready_is_looked_at_before_the_program_that_crashes_without_it() {
+        let crashing = |name: &str, server: &str| {
+            let mut pod = (*waiting_pod(name, "CrashLoopBackOff", 4, "x")).clone();
+            let env = json!([{"name": "DATABASE_URL", "value": format!("postgres://{server}.shop:5432/x")}]);
+            pod.spec = serde_json::from_value(json!({"containers": [{"name": name, "env": env}]}))
+                .unwrap();
+            Arc::new(pod)
+        };
+        let first = |pods: Vec<Arc<Pod>>, ready: i32| {
+            let names = ["api", "db"];
+            let workloads = names.map(workload);
+            let snapshots = snapshot(vec![deployment("api", 0), deployment("db", ready)], pods);
+            let assessments = assess(&workloads, &snapshots);
+            let waiting: Vec<_> = assessments.iter().filter(|a| !a.is_ready()).collect();
+            hint::first(&waiting, &[]).unwrap().workload.name.clone()
+        };
+        assert_eq!(first(vec![crashing("api", "db")], 0), "db");
+        assert_eq!(first(vec![crashing("api", "db")], 1), "api", "db is ready");
+        assert_eq!(first(vec![crashing("api", "elsewhere")], 0), "api");
+        let both = vec![crashing("api", "db"), crashing("db", "api")];
+        assert_eq!(first(both, 0), "db", "two that name each other");
     }
 
     #[tokio::test]

@@ -161,6 +161,16 @@ pub fn markdown(rows: &[Vec<String>]) -> String {
     line(head) + &rule + &rows.iter().map(|row| line(row)).collect::<String>()
 }
 
+/// Lists one below the other, each by `layout`; of those after the first, the ones that have rows.
+pub fn lists(lists: &[Vec<Vec<String>>], layout: fn(&[Vec<String>]) -> String) -> String {
+    let shown = lists
+        .iter()
+        .enumerate()
+        .filter(|(at, list)| *at == 0 || list.len() > 1);
+    let texts: Vec<_> = shown.map(|(_, list)| layout(list)).collect();
+    texts.join("\n")
+}
+
 /// Prints errors to stderr, as text or as one JSON document.
 pub fn errors(errors: &Errors, format: Format) {
     // Who has closed the output knows it.

@@ -86,6 +86,20 @@ pub(crate) const PLANTS: &[Plant] = &[
         "`config.js` of `ConfigMap/page`",
         |world| world.template("page-config.yaml", PAGE_CONFIG),
     ),
+    plant("charts.host-names", "s3.yaml:8 S3_ENDPOINT", |world| {
+        world.service("  s3: {image: alpine, ports: ['4566:4566']}\n");
+        world.template("s3.yaml", S3);
+        world.changes.push(|facts, _| {
+            let names = facts.host_names.as_mut().unwrap();
+            names.unknown = ["host.docker.internal"].into();
+            names.instead = Some("172.18.0.1".into());
+        });
+    }),
+    plant(
+        "charts.host-names",
+        "nothing listens on port 5673 of this machine; Compose publishes",
+        |world| world.template("queue.yaml", QUEUE),
+    ),
     // databases
     plant(
         "databases.shared",
@@ -363,6 +377,14 @@ const PAGE: &str = pod!(
     "    env: [{name: PUBLIC_API, value: 'http://localhost:5000/api'}]\n"
 );
 const PAGE_CONFIG: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: page}\ndata:\n  config.js: |\n    window.api = \"ws://127.0.0.1:5000\";\n";
+const S3: &str = pod!(
+    "s3",
+    "    env: [{name: S3_ENDPOINT, value: 'http://host.docker.internal:4566'}]\n"
+);
+const QUEUE: &str = pod!(
+    "queue",
+    "    env: [{name: AMQP_URL, value: 'amqp://guest:hunter2@host.docker.internal:5673/'}]\n"
+);
 const SHARED: &str = pod!(
     "worker",
     "    env: [{name: DATABASE_URL, value: 'postgres://demo:hunter2@host.docker.internal:5439/demo'}]\n"

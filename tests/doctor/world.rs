@@ -8,6 +8,7 @@ use devk::docker::PublishedPort;
 use devk::doctor::charts::RenderedChart;
 use devk::doctor::cluster::{ClusterFacts, PinFacts};
 use devk::doctor::docker::Docker;
+use devk::doctor::host_names::HostNames;
 use devk::doctor::leftovers;
 use devk::doctor::machine::Machine;
 use devk::doctor::network::{Network, Route, Subnet};
@@ -133,6 +134,7 @@ impl World {
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
         let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),
+            host_names: Ok(HostNames::default()),
             requirements: Ok(vec![]),
             ports: Ok(ports),
             docker: Ok(docker()),

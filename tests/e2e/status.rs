@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::machine::cluster;
+use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::Project;
 use crate::support::run::Running;
-use crate::support::tell;
+use crate::support::{eventually, tell};
 
 /// How often the status is asked for.
 const ASKED: usize = 100;
@@ -65,4 +65,50 @@ fn the_status_is_there_at_any_moment_of_an_up_and_whoever_follows_it_sees_the_en
     project.devk(&["down"]).well();
     let ended = ended.ended().well();
     assert!(ended.document()["session"].is_null(), "the last: {ended:?}");
+}
+
+/// It is ready once somebody says so.
+const LATE: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: late}
+spec:
+  selector: {matchLabels: {app: late}}
+  template:
+    metadata: {labels: {app: late}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+        - name: late
+          image: busybox:1
+          command: [sleep, "86400"]
+          readinessProbe: {exec: {command: [test, -f, /tmp/ready]}, periodSeconds: 1}
+"#;
+
+#[test]
+fn a_release_that_became_ready_after_its_time_is_not_told_as_failed() {
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/fixed", "late-ready", CLUSTER);
+    project.write("chart/templates/writer.yaml", LATE);
+    project.edit("devk.yaml", "timeout: 90s", "timeout: 5s");
+    project.devk(&["up", "-d"]).exits(1);
+    let session = || project.devk(&["status"]).well().document()["session"].clone();
+    assert_eq!(session()["failed"], json!(["release.ready/writer"]));
+    assert_eq!(session()["ready"], false);
+
+    let touch = [
+        "-n",
+        "late-ready",
+        "exec",
+        "deployment/late",
+        "--",
+        "touch",
+        "/tmp/ready",
+    ];
+    machine().kubectl(CLUSTER, &touch);
+    eventually(
+        "the release counts as failed",
+        Duration::from_secs(30),
+        || session()["failed"] == json!([]) && session()["ready"] == true,
+    );
 }

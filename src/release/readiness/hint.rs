@@ -98,6 +98,50 @@ fn awaited(container: &Container, known: &[String]) -> Option<String> {
     named.next().cloned()
 }
 
+/// Which of the waiting workloads to look at first. A failure explains more than a workload that is only slow, and that
+/// more than one that waits for another. A program that ends because its server does not answer is not the cause: the
+/// server is, if it is not ready either. `known` are the names of Services and workloads.
+pub(super) fn first<'a>(
+    waiting: &[&'a Assessment<'a>],
+    known: &[String],
+) -> Option<&'a Assessment<'a>> {
+    let failed = waiting.iter().find(|a| a.cause().is_some());
+    let slow = || {
+        waiting
+            .iter()
+            .find(|a| InitWait::of(&a.pods, known).is_none())
+    };
+    let mut first = *failed.or_else(slow).or(waiting.first())?;
+    let mut passed = vec![];
+    while let Some(server) = server(first, waiting) {
+        // Two that name each other.
+        if passed.contains(&server.workload) {
+            break;
+        }
+        passed.push(first.workload);
+        first = server;
+    }
+    Some(first)
+}
+
+/// The waiting workload that one that crashes names in its command or its environment.
+fn server<'a>(
+    crashing: &Assessment<'_>,
+    waiting: &[&'a Assessment<'a>],
+) -> Option<&'a Assessment<'a>> {
+    let others = waiting.iter().filter(|a| a.workload != crashing.workload);
+    let names: Vec<_> = others.clone().map(|a| a.workload.name.clone()).collect();
+    crashing
+        .failures
+        .first()
+        .filter(|failure| failure.has_logs())?;
+    let specs = crashing.pods.iter().filter_map(|pod| pod.spec.as_ref());
+    let name = specs
+        .flat_map(|spec| &spec.containers)
+        .find_map(|container| awaited(container, &names))?;
+    others.copied().find(|a| a.workload.name == name)
+}
+
 /// The hint for a workload that is not ready. `known` are the names of Services and workloads.
 pub(super) fn hint(
     assessment: &Assessment<'_>,

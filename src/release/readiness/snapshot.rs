@@ -1,5 +1,6 @@
 //! What the API server says of a namespace at one moment, and what that means for each workload.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +40,21 @@ pub(in crate::release) type Heard = Result<(), watcher::Error>;
 pub(in crate::release) type Streams = SelectAll<BoxStream<'static, Heard>>;
 
 impl Watched {
-    pub(super) fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
+    /// The namespaces of the workloads, and `also`.
+    pub(super) fn all(
+        client: &Client,
+        workloads: &[Workload],
+        also: Option<&str>,
+    ) -> (Vec<Self>, Streams) {
+        let of_workloads = workloads.iter().map(|w| w.namespace.as_str());
+        let namespaces: BTreeSet<&str> = of_workloads.chain(also).collect();
+        let mut streams = SelectAll::new();
+        let namespaces = namespaces.into_iter();
+        let watched = namespaces.map(|name| Self::start(client, name, &mut streams));
+        (watched.collect(), streams)
+    }
+
+    fn start(client: &Client, namespace: &str, streams: &mut Streams) -> Self {
         Self {
             name: namespace.to_owned(),
             deployments: watch(client, namespace, streams),
