@@ -242,9 +242,7 @@ impl Error {
         self.line = line.into();
         self
     }
-}
 
-impl Error {
     /// Place, message and hint, for a row of a table.
     pub fn on_one_line(&self) -> String {
         match &self.hint {

@@ -64,7 +64,6 @@ pub fn blocks(values: &Value) -> Vec<&str> {
 /// [`Code::BridgeValues`] if a path is neither given nor found, leads nowhere, or several blocks could be meant.
 pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
     let unknown: Vec<_> = paths_of(given)
-        .into_iter()
         .flatten()
         .filter(|path| !has_place(values, path))
         .collect();
@@ -83,7 +82,12 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
         _ if is_whole(given) => None,
         [] => None,
         [block] => Some(block),
-        ref several => return Err(ambiguous(several)),
+        ref several => {
+            return Err(ambiguous(several).hint(format!(
+                "bridge: {{postgres: {{values: {{host: {}.host, port: …}}}}}}",
+                several[0]
+            )));
+        }
     };
     let field = |given: &Option<String>, names: &[&str]| {
         let found = || {
@@ -120,14 +124,7 @@ pub fn find(given: &BridgePaths, values: &Value) -> Result<ValuePaths, Error> {
 /// The value that takes a connection URL: the one that devk.yaml names, or, in a chart without a block for an external
 /// database, the only one that is such a URL.
 fn url_path(given: &BridgePaths, values: &Value) -> Result<Option<String>, Error> {
-    let fields = [
-        &given.host,
-        &given.port,
-        &given.database,
-        &given.username,
-        &given.password,
-    ];
-    let by_field = fields.iter().any(|path| path.is_some());
+    let by_field = fields_of(given).into_iter().any(Option::is_some);
     if by_field && given.url.is_some() {
         let message = "a connection URL says host, port, database, username and password by itself";
         return Err(Error::new(Code::BridgeValues, message)
@@ -139,28 +136,31 @@ fn url_path(given: &BridgePaths, values: &Value) -> Result<Option<String>, Error
     match &url::paths(values)[..] {
         [] => Ok(None),
         [path] => Ok(Some(path.clone())),
-        several => {
-            let names: Vec<_> = several.iter().map(|path| format!("`{path}`")).collect();
-            let message = format!("the database could be meant for {}", names.join(" or "));
-            Err(Error::new(Code::BridgeValues, message).hint(format!(
-                "choose one: `bridge: {{postgres: {{values: {{url: {}}}}}}}`",
-                several[0]
-            )))
-        }
+        several => Err(ambiguous(several).hint(format!(
+            "choose one: `bridge: {{postgres: {{values: {{url: {}}}}}}}`",
+            several[0]
+        ))),
     }
 }
 
-fn paths_of(given: &BridgePaths) -> [&Option<String>; 7] {
+/// The values that together stand for a URL.
+fn fields_of(given: &BridgePaths) -> [&Option<String>; 5] {
     let BridgePaths {
-        enabled,
-        url,
+        enabled: _,
+        url: _,
         host,
         port,
         database,
         username,
         password,
     } = given;
-    [enabled, url, host, port, database, username, password]
+    [host, port, database, username, password]
+}
+
+fn paths_of(given: &BridgePaths) -> impl Iterator<Item = &Option<String>> {
+    [&given.enabled, &given.url]
+        .into_iter()
+        .chain(fields_of(given))
 }
 
 /// The mapping that a value path ends in is among the values. The value itself need not be: charts look for
@@ -193,18 +193,7 @@ fn nowhere(path: &str, values: &Value) -> Error {
 }
 
 fn is_whole(given: &BridgePaths) -> bool {
-    let BridgePaths {
-        enabled: _,
-        url: _,
-        host,
-        port,
-        database,
-        username,
-        password,
-    } = given;
-    [host, port, database, username, password]
-        .iter()
-        .all(|path| path.is_some())
+    fields_of(given).into_iter().all(Option::is_some)
 }
 
 /// `postgresql` of `externalPostgresql`.
@@ -230,16 +219,10 @@ fn enabled(block: &str, values: &Value) -> Option<String> {
     name.map(|name| format!("{name}.enabled"))
 }
 
-fn ambiguous(blocks: &[&str]) -> Error {
-    let names: Vec<_> = blocks.iter().map(|block| format!("`{block}`")).collect();
-    Error::new(
-        Code::BridgeValues,
-        format!("the database could be meant for {}", names.join(" or ")),
-    )
-    .hint(format!(
-        "bridge: {{postgres: {{values: {{host: {}.host, port: …}}}}}}",
-        blocks[0]
-    ))
+fn ambiguous(places: &[impl std::fmt::Display]) -> Error {
+    let names: Vec<_> = places.iter().map(|place| format!("`{place}`")).collect();
+    let message = format!("the database could be meant for {}", names.join(" or "));
+    Error::new(Code::BridgeValues, message)
 }
 
 fn incomplete(block: Option<&str>, missing: &[String]) -> Error {

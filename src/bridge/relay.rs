@@ -181,40 +181,33 @@ async fn serve(listener: TcpListener, server: Arc<Server>) {
 
 /// One connection. Whatever goes wrong, the pod sees a reset, as from a server that is down.
 async fn serve_connection(mut inward: TcpStream, peer: IpAddr, server: Arc<Server>) {
-    if !server.guard.admits(peer).await {
+    if converse(&mut inward, peer, &server).await.is_err() {
         let _ = inward.set_zero_linger();
-        return;
+    }
+}
+
+/// Carries one connection until it ends well, or the client was told why it is refused.
+async fn converse(inward: &mut TcpStream, peer: IpAddr, server: &Server) -> std::io::Result<()> {
+    if !server.guard.admits(peer).await {
+        return Err(ErrorKind::PermissionDenied.into());
     }
     let _ = inward.set_nodelay(true);
-    let first = match timeout(FIRST_MESSAGE_TIMEOUT, first(&mut inward, &server.map)).await {
-        Ok(Ok(First::Forward(bytes))) => bytes,
-        Ok(Ok(First::Refused)) => return,
-        Ok(Err(_)) | Err(_) => {
-            let _ = inward.set_zero_linger();
-            return;
-        }
+    let first = timeout(FIRST_MESSAGE_TIMEOUT, first(inward, &server.map)).await??;
+    let First::Forward(first) = first else {
+        return Ok(());
     };
-    let dialled = timeout(DIAL_TIMEOUT, TcpStream::connect(server.address)).await;
-    let Ok(Ok(mut outward)) = dialled else {
-        let _ = inward.set_zero_linger();
-        return;
-    };
+    let mut outward = timeout(DIAL_TIMEOUT, TcpStream::connect(server.address)).await??;
     let _ = outward.set_nodelay(true);
-    for stream in [&inward, &outward] {
+    for stream in [&*inward, &outward] {
         let _ = set_socket_keepalive(stream, true)
             .and_then(|()| set_tcp_keepidle(stream, KEEPALIVE_INTERVAL));
     }
-    if outward.write_all(&first).await.is_err() {
-        let _ = inward.set_zero_linger();
-        return;
-    }
-    if copy_bidirectional(&mut inward, &mut outward, |_| {}, |_| {})
-        .await
-        .is_err()
-    {
-        let _ = inward.set_zero_linger();
+    outward.write_all(&first).await?;
+    let copied = copy_bidirectional(inward, &mut outward, |_| {}, |_| {}).await;
+    if copied.is_err() {
         let _ = outward.set_zero_linger();
     }
+    copied.map(drop).map_err(|_| ErrorKind::BrokenPipe.into())
 }
 
 /// How a connection begins.

@@ -89,15 +89,22 @@ fn startup(message: &[u8], map: &DatabaseMap) -> Option<StartupAnswer> {
         return Some(StartupAnswer::Refuse(map.refusal(asked)));
     };
     let others = parameters.iter().filter(|(key, _)| *key != b"database");
-    let mut body = message[4..8].to_owned();
-    for (key, value) in others.copied().chain([(&b"database"[..], real.as_bytes())]) {
+    let all = others.copied().chain([(&b"database"[..], real.as_bytes())]);
+    written(&message[4..8], all).map(StartupAnswer::Forward)
+}
+
+/// A startup message with this version of the protocol.
+fn written<'a>(
+    version: &[u8],
+    parameters: impl Iterator<Item = (&'a [u8], &'a [u8])>,
+) -> Option<Vec<u8>> {
+    let mut body = version.to_owned();
+    for (key, value) in parameters {
         body.extend([key, b"\0", value, b"\0"].concat());
     }
     body.push(0);
     let length = u32::try_from(body.len() + 4).ok()?;
-    Some(StartupAnswer::Forward(
-        [&length.to_be_bytes()[..], &body].concat(),
-    ))
+    Some([&length.to_be_bytes()[..], &body].concat())
 }
 
 /// Names and values, each ended by a zero, and a zero behind the last. None if they are not so.
@@ -143,13 +150,9 @@ fn error(code: &str, message: &str, detail: &str) -> Vec<u8> {
 /// A startup message, as a client writes it.
 #[cfg(test)]
 pub(super) fn message(parameters: &[(&str, &str)]) -> Vec<u8> {
-    let mut body = (MAJOR << 16).to_be_bytes().to_vec();
-    for (key, value) in parameters {
-        body.extend([key.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    body.push(0);
-    let length = u32::try_from(body.len() + 4).unwrap_or_default();
-    [&length.to_be_bytes()[..], &body].concat()
+    let parameters = parameters.iter();
+    let bytes = parameters.map(|(key, value)| (key.as_bytes(), value.as_bytes()));
+    written(&(MAJOR << 16).to_be_bytes(), bytes).unwrap_or_default()
 }
 
 #[cfg(test)]

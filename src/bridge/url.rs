@@ -3,7 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::release::values;
+use crate::release::values::leaves;
 
 /// What needs no encoding anywhere in a URL (RFC 3986, 2.3).
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
@@ -52,21 +52,9 @@ fn scheme(url: &str) -> Option<&str> {
 
 /// The paths of all values that are URLs of Postgres, in the order of the values.
 pub(super) fn paths(values: &Value) -> Vec<String> {
-    let mut found = vec![];
-    collect(values, "", &mut found);
-    found
-}
-
-fn collect(value: &Value, path: &str, found: &mut Vec<String>) {
-    match value {
-        Value::Object(map) => {
-            for (key, below) in map {
-                collect(below, &values::join(path, key), found);
-            }
-        }
-        Value::String(text) if scheme(text).is_some() => found.push(path.to_owned()),
-        _ => {}
-    }
+    let leaves = leaves(values).into_iter();
+    let urls = leaves.filter(|(_, value)| value.as_str().and_then(scheme).is_some());
+    urls.map(|(path, _)| path).collect()
 }
 
 #[cfg(test)]

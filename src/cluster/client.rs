@@ -11,6 +11,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::{Body, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::discovery::Discovery;
 use kube::{Client, Config};
 use tower::{BoxError, ServiceBuilder, ServiceExt};
 
@@ -47,6 +48,18 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
 pub async fn client_of(kubeconfig: &str, what: &str) -> Result<Client> {
     let file = Kubeconfig::from_yaml(kubeconfig).map_err(|e| unreachable(what, &e))?;
     answering(config_of(file, what).await?, what).await
+}
+
+/// What kinds the API server knows.
+///
+/// # Errors
+/// Those of the API server.
+pub async fn discovery(client: &Client) -> kube::Result<Discovery> {
+    match Discovery::new(client.clone()).run_aggregated().await {
+        Ok(found) => Ok(found),
+        // Before Kubernetes 1.26 each group has to be asked.
+        Err(_) => Discovery::new(client.clone()).run().await,
+    }
 }
 
 async fn answering(config: Config, what: &str) -> Result<Client> {

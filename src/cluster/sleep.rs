@@ -17,7 +17,7 @@ use crate::error::Result;
 pub const REPLICAS_ANNOTATION: &str = "devk.dev/replicas";
 
 /// helm's note on each object of a release: the namespace of its record.
-const RELEASE_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
+pub const RELEASE_NAMESPACE_ANNOTATION: &str = "meta.helm.sh/release-namespace";
 
 /// Scales every Deployment and StatefulSet of the project's namespace to zero, and those of its releases in `others`.
 /// Data stays. A project that has no namespace sleeps already.
@@ -30,10 +30,7 @@ pub async fn sleep(client: &kube::Client, project: &str, others: &BTreeSet<Strin
         return Ok(());
     }
     mark(client, project, json!("true")).await?;
-    for namespace in [project]
-        .into_iter()
-        .chain(others.iter().map(String::as_str))
-    {
+    for namespace in namespaces(project, others) {
         let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
         let replicas =
             |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
@@ -58,6 +55,10 @@ pub async fn mark_asleep(client: &kube::Client, project: &str) -> Result<()> {
     }
 }
 
+fn namespaces<'a>(project: &'a str, others: &'a BTreeSet<String>) -> impl Iterator<Item = &'a str> {
+    std::iter::once(project).chain(others.iter().map(String::as_str))
+}
+
 /// In another namespace than the project's own, only what its releases have put there.
 fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
     let annotations = object.annotations.as_ref();
@@ -70,10 +71,7 @@ fn is_own(object: &ObjectMeta, namespace: &str, project: &str) -> bool {
 /// # Errors
 /// [`crate::error::Code::ClusterUnreachable`].
 pub async fn wake(client: &kube::Client, project: &str, others: &BTreeSet<String>) -> Result<()> {
-    for namespace in [project]
-        .into_iter()
-        .chain(others.iter().map(String::as_str))
-    {
+    for namespace in namespaces(project, others) {
         let is_own = |object: &ObjectMeta| is_own(object, namespace, project);
         let deployments = Api::namespaced(client.clone(), namespace);
         scale_up::<Deployment>(&deployments, is_own).await?;

@@ -13,6 +13,7 @@ use super::service::selector;
 use super::{Context, pinned};
 use crate::config::Project;
 use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::release::labels::{PodLabels, has_all};
 use crate::release::manifest::{Workload, WorkloadKind};
 use crate::release::project_pods::PodSelector;
 use crate::release::readiness::wait_ready;
@@ -154,11 +155,8 @@ async fn of_kind<K: Restartable>(client: &Client, pods: &PodSelector) -> Result<
         let metadata = object
             .template()
             .and_then(|template| template.metadata.as_ref());
-        let labels = metadata
-            .and_then(|metadata| metadata.labels.clone())
-            .unwrap_or_default();
-        let mut wanted = pods.labels.iter();
-        wanted.all(|(key, value)| labels.get(key) == Some(value))
+        let labels = metadata.and_then(|metadata| metadata.labels.as_ref());
+        has_all(labels.unwrap_or(&PodLabels::new()), &pods.labels)
     };
     let found = list.items.iter().filter(|object| makes_them(object));
     Ok(found

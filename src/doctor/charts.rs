@@ -16,6 +16,7 @@ use crate::observe;
 use crate::paths::Paths;
 use crate::release::manifest::Rendered;
 use crate::release::pods::{self, list};
+use crate::release::values::leaves;
 use crate::release::{Prepared, effective_values, template};
 
 /// A rendered release.
@@ -83,8 +84,13 @@ impl RenderedChart {
         fits: impl Fn(&str) -> bool,
         near: &str,
     ) -> Option<String> {
-        let mut leaves = vec![];
-        collect_leaves(&self.values, "", &mut leaves);
+        let texts = leaves(&self.values).into_iter();
+        let leaves: Vec<_> = texts
+            .filter_map(|(path, value)| {
+                let number = || value.as_number().map(ToString::to_string);
+                Some((path, value.as_str().map(str::to_owned).or_else(number)?))
+            })
+            .collect();
         let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
         let beside: BTreeSet<_> = leaves
             .iter()
@@ -117,25 +123,6 @@ pub struct TemplateRef<'a> {
     pub source: &'a str,
     /// `Deployment/api`.
     pub object: &'a str,
-}
-
-/// Every text and number of the values, by its path.
-fn collect_leaves(value: &Value, path: &str, found: &mut Vec<(String, String)>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                collect_leaves(value, &path, found);
-            }
-        }
-        Value::String(text) => found.push((path.to_owned(), text.clone())),
-        Value::Number(number) => found.push((path.to_owned(), number.to_string())),
-        Value::Array(_) | Value::Bool(_) | Value::Null => {}
-    }
 }
 
 pub(super) async fn inspect(

@@ -2,12 +2,10 @@
 //! whether something listens on the port that stands behind them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
+use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Api;
-use tokio::net::TcpStream;
 
 use super::charts::{RenderedChart, TemplateRef};
 use super::compose::{Claim, claims};
@@ -15,6 +13,7 @@ use super::docker::DockerNetwork;
 use super::localhost::{Text, texts, uncommented};
 use super::missing::of_project;
 use super::pod_databases::is_loopback;
+use super::ports::listening;
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, network, skipped};
 use crate::bridge::gateway::{self, EngineLocation, Rule};
 use crate::cluster::{ManagedCluster, Node, State};
@@ -25,9 +24,6 @@ use crate::error::Result;
 use crate::paths::Paths;
 use crate::release::manifest::Manifest;
 use crate::release::pods;
-
-/// Longer than a program takes that listens on this machine.
-const CONNECT: Duration = Duration::from_millis(300);
 
 /// What was found out about the names in the manifests.
 #[derive(Debug, Clone, Default)]
@@ -79,12 +75,9 @@ pub(super) async fn inspect(
             expected(project.cluster.provider, place, &names, networks)
         }
     };
-    for port in mentioned.iter().filter_map(|mention| mention.port) {
-        let connect = TcpStream::connect((Ipv4Addr::LOCALHOST, port));
-        if matches!(tokio::time::timeout(CONNECT, connect).await, Ok(Ok(_))) {
-            found.listening.insert(port);
-        }
-    }
+    let ports = mentioned.iter().filter_map(|mention| mention.port);
+    let listeners = listening(&ports.collect(), &BTreeSet::new()).await;
+    found.listening = listeners.into_keys().collect();
     Ok(found)
 }
 

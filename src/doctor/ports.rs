@@ -119,7 +119,10 @@ async fn of_compose(compose: &Compose, containers: Option<&[PublishedPort]>) -> 
 }
 
 /// Looks, and binds nothing: a port that Compose wants is never taken, not even for a moment.
-async fn listening(wanted: &BTreeSet<u16>, own: &BTreeSet<u16>) -> BTreeMap<u16, String> {
+pub(super) async fn listening(
+    wanted: &BTreeSet<u16>,
+    own: &BTreeSet<u16>,
+) -> BTreeMap<u16, String> {
     let mut taken = OccupiedPorts::default();
     listeners::add(&mut taken, wanted, own).await;
     wanted

@@ -76,8 +76,13 @@ pub struct Tools {
 
 pub(super) async fn inspect(environment: &Environment) -> Tools {
     let ask = |tool| ask(tool, environment);
-    let (kind, minikube, k3d) = tokio::join!(ask(&KIND), ask(&MINIKUBE), ask(&K3D));
-    let (helm, kubectl) = tokio::join!(ask(&HELM), ask(&KUBECTL));
+    let (kind, minikube, k3d, helm, kubectl) = tokio::join!(
+        ask(&KIND),
+        ask(&MINIKUBE),
+        ask(&K3D),
+        ask(&HELM),
+        ask(&KUBECTL)
+    );
     Tools {
         kind,
         minikube,

@@ -2,6 +2,7 @@
 
 use super::charts::PreparedRelease;
 use crate::cluster::Access;
+use crate::cluster::client::discovery;
 use crate::config::Project;
 use crate::error::{Errors, Result, on_cluster};
 use crate::plan::{LeftOut, ReleaseFact};
@@ -107,17 +108,18 @@ pub(super) async fn owned_by_others(
     releases: &[PreparedRelease],
     facts: &[ReleaseFact],
 ) -> Result<(), Errors> {
-    let Some(access) = access else {
+    let to_install = releases.iter().zip(facts);
+    let to_install: Vec<_> = to_install.filter(|(_, fact)| !fact.installed).collect();
+    let Some(access) = access.filter(|_| !to_install.is_empty()) else {
         return Ok(());
     };
-    let to_install = releases
-        .iter()
-        .zip(facts)
-        .filter(|(_, fact)| !fact.installed);
-    let looks = to_install.map(|(release, _)| {
-        requirements::owned_by_others(&access.client, &release.prepared, &release.rendered)
+    let client = &access.client;
+    let failed = |e: kube::Error| installed::unreachable(&e, "look for objects of other releases");
+    let kinds = &discovery(client).await.map_err(failed)?;
+    let looks = to_install.into_iter().map(|(release, _)| {
+        requirements::owned_by_others(client, kinds, &release.prepared, &release.rendered)
     });
-    let found = futures::future::try_join_all(looks).await?;
+    let found = futures::future::join_all(looks).await;
     Errors::unless_empty(found.into_iter().flatten().collect(), ())
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use flate2::read::GzDecoder;
 use kube::Client;
-use kube::discovery::{ApiGroup, Discovery};
+use kube::discovery::ApiGroup;
 use serde::{Deserialize, Serialize};
 
 use super::chart::Chart;
@@ -20,6 +20,7 @@ use super::hasher::PartsHasher;
 use super::helm::Helm;
 use super::installed::unreachable;
 use super::manifest::Rendered;
+use crate::cluster::client::discovery;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;
 
@@ -45,11 +46,7 @@ impl Capabilities {
     pub async fn of_cluster(client: &Client) -> Result<Self> {
         let failed = |e: kube::Error| unreachable(&e, "read what the API server knows");
         let version = client.apiserver_version().await.map_err(failed)?;
-        // API servers before 1.26 know only the discovery that takes a request for each group.
-        let discovered = match Discovery::new(client.clone()).run_aggregated().await {
-            Ok(found) => found,
-            Err(_) => Discovery::new(client.clone()).run().await.map_err(failed)?,
-        };
+        let discovered = discovery(client).await.map_err(failed)?;
         Ok(Self {
             kube_version: Some(version.git_version),
             api_versions: discovered.groups().flat_map(of_group).collect(),

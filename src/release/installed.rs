@@ -15,6 +15,9 @@ pub(super) const INPUTS: &str = "devk-inputs";
 /// the two revisions differ.
 pub(super) const REVISION: &str = "devk-revision";
 
+/// helm's note of the release that an object belongs to.
+pub(super) const RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
+
 /// The newest revision of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
@@ -156,7 +159,8 @@ pub(super) async fn forget(
     }
 }
 
-pub(super) fn unreachable(cause: &kube::Error, what: &str) -> Error {
+/// The API server did not answer.
+pub fn unreachable(cause: &kube::Error, what: &str) -> Error {
     Error::new(Code::ClusterUnreachable, format!("cannot {what}: {cause}")).hint("devk doctor")
 }
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::try_join_all;
 use kube::Client;
 
 use super::installed;
 use super::manifest::{Manifest, Rendered};
+use super::record::all_manifests;
 use crate::error::Result;
 
 /// The namespaces of a project by what its charts render, or by what helm has installed.
@@ -35,11 +35,7 @@ impl OtherNamespaces {
     /// [`crate::error::Code::ClusterUnreachable`], and those of [`installed::Installed::manifests`].
     pub async fn of_project(client: &Client, project: &str) -> Result<Self> {
         let releases = installed::releases(client, project).await?;
-        let manifests = releases
-            .iter()
-            .map(|release| release.manifests(client, project));
-        let installed = try_join_all(manifests).await?;
-        let installed: Vec<_> = installed.into_iter().flatten().collect();
+        let installed = all_manifests(client, project, &releases).await?;
         Ok(Self::of_installed(project, &installed))
     }
 

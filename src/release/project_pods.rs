@@ -9,11 +9,10 @@ use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
 
 use super::installed::{self, Installed, unreachable};
+use super::labels::{PodLabels, has_all, words};
 use super::manifest::Rendered;
+use super::record::all_manifests;
 use crate::error::Result;
-
-/// PodLabels of pods, all of which a pod has to have.
-pub type PodLabels = BTreeMap<String, String>;
 
 /// Where the pods of a project are, by helm's records of its releases.
 #[derive(Debug, Clone)]
@@ -26,7 +25,7 @@ pub struct ProjectPods {
     others: BTreeMap<String, Vec<PodLabels>>,
 }
 
-/// Pods of one namespace that have these labels.
+/// Pods of one namespace that have all of these labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PodSelector {
     pub namespace: String,
@@ -57,11 +56,8 @@ impl ProjectPods {
         if now == self.releases {
             return Ok(());
         }
-        let manifests = now
-            .iter()
-            .map(|release| release.manifests(client, &self.project));
-        let installed: Vec<_> = try_join_all(manifests).await?;
-        self.others = elsewhere(installed.iter().flatten(), &self.project);
+        let installed = all_manifests(client, &self.project, &now).await?;
+        self.others = elsewhere(installed.iter(), &self.project);
         self.releases = now;
         Ok(())
     }
@@ -82,7 +78,7 @@ impl ProjectPods {
             None => self.namespaces(),
         };
         let params = ListParams {
-            label_selector: selector.map(|selector| text(&selector.labels)),
+            label_selector: selector.map(|selector| words(&selector.labels)),
             ..ListParams::default()
         };
         let lists = namespaces.into_iter().map(|namespace| {
@@ -100,22 +96,10 @@ impl ProjectPods {
 
     fn includes(&self, pod: &Pod) -> bool {
         let namespace = pod.namespace().unwrap_or_default();
-        let has = |labels: &PodLabels| {
-            let mut wanted = labels.iter();
-            wanted.all(|(key, value)| pod.labels().get(key) == Some(value))
-        };
+        let has = |labels: &PodLabels| has_all(pod.labels(), labels);
         let others = self.others.get(&namespace);
         namespace == self.project || others.is_some_and(|workloads| workloads.iter().any(has))
     }
-}
-
-/// `app=web,tier=front`.
-fn text(labels: &PodLabels) -> String {
-    let each: Vec<_> = labels
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    each.join(",")
 }
 
 /// The labels of the pods of each workload outside of the project's namespace. Hooks are left out: helm waits for them.

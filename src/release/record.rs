@@ -9,12 +9,13 @@ use std::io::Read;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
+use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use kube::api::Api;
 use serde::Deserialize;
 
-use super::installed::{Installed, unreachable};
+use super::installed::{Installed, installed, unreachable};
 use super::manifest::Rendered;
 use crate::error::{Code, Error, Result, on_cluster};
 
@@ -62,6 +63,40 @@ impl Installed {
         })?;
         Rendered::parse(&text).map(Some)
     }
+}
+
+/// What helm has installed as the newest revision of a release; None if the release is not installed.
+///
+/// # Errors
+/// As [`Installed::manifests`].
+pub async fn installed_manifests(
+    client: &Client,
+    namespace: &str,
+    release: &str,
+) -> Result<Option<Rendered>> {
+    match installed(client, namespace, release).await? {
+        Some(found) => found.manifests(client, namespace).await,
+        None => Ok(None),
+    }
+}
+
+/// What helm has installed of several releases; one whose record is gone is left out.
+///
+/// # Errors
+/// As [`Installed::manifests`].
+pub async fn all_manifests(
+    client: &Client,
+    namespace: &str,
+    releases: &[Installed],
+) -> Result<Vec<Rendered>> {
+    let manifests = releases
+        .iter()
+        .map(|release| release.manifests(client, namespace));
+    Ok(try_join_all(manifests)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
 }
 
 /// The record as the text that `helm template` would have written.

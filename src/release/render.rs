@@ -52,7 +52,8 @@ impl Rendering {
     }
 }
 
-/// Renders a release as its chart is. `capabilities` are what the chart's templates see of the cluster. The text is kept in `<cache>/render/<project>/`, for the user's eyes only.
+/// Renders a release as its chart is. `capabilities` are what the chart's templates see of the cluster. The text is kept
+/// in `<cache>/render/<project>/`, for the user's eyes only.
 ///
 /// # Errors
 /// [`Code::ChartRender`] with helm's message, at the line of the user's template if helm names one.

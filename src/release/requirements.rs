@@ -1,9 +1,8 @@
 //! What a release requires of its cluster and does not bring itself: kinds of the API, and objects that it names.
 //!
 //! helm refuses a release with an unknown kind or with an object of another release, so these are errors before anything
-//! is built. A missing
-//! object (a StorageClass, a ServiceAccount) is only likely to stay missing: a program of the stack may make it. So it
-//! is told, the release is installed, and readiness decides.
+//! is built. A missing object (a StorageClass, a ServiceAccount) is only likely to stay missing: a program of the stack
+//! may make it. So it is told, the release is installed, and readiness decides.
 
 mod kinds;
 mod objects;

@@ -287,6 +287,24 @@ pub fn join(path: &str, key: &str) -> String {
     }
 }
 
+/// What is no map among the values, by its dotted path, in the order of the values.
+pub fn leaves(values: &Value) -> Vec<(String, &Value)> {
+    let mut found = vec![];
+    collect_leaves(values, "", &mut found);
+    found
+}
+
+fn collect_leaves<'a>(value: &'a Value, path: &str, found: &mut Vec<(String, &'a Value)>) {
+    match value {
+        Value::Object(map) => {
+            for (key, below) in map {
+                collect_leaves(below, &join(path, key), found);
+            }
+        }
+        leaf => found.push((path.to_owned(), leaf)),
+    }
+}
+
 /// The keys of a dotted path.
 pub fn split(path: &str) -> Vec<String> {
     let mut parts = Vec::new();

@@ -1,6 +1,5 @@
 //! When a workload is ready, and which pods are its current ones: pure functions of its object.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::crash::last_seen;
+use super::labels::has_all;
 
 /// How far a workload is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -334,15 +334,13 @@ fn selected(selector: Option<&LabelSelector>, pods: &[Arc<Pod>]) -> Vec<Arc<Pod>
     let Some(labels) = labels else {
         return Vec::new();
     };
-    let has = |pod: &BTreeMap<String, String>| {
-        labels
-            .iter()
-            .all(|(key, value)| pod.get(key) == Some(value))
-    };
     let alive = pods
         .iter()
         .filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    alive.filter(|pod| has(pod.labels())).cloned().collect()
+    alive
+        .filter(|pod| has_all(pod.labels(), labels))
+        .cloned()
+        .collect()
 }
 
 fn newest_revision(mut pods: Vec<Arc<Pod>>, label: &str) -> Vec<Arc<Pod>> {

@@ -1,7 +1,6 @@
 //! What is behind a Service that has no Ready pod, and whether a pod is to be expected there: read from the Service, its
 //! EndpointSlices, its pods, and the workloads whose pods it selects, as the cluster has them now.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -11,6 +10,7 @@ use kube::{Client, ResourceExt};
 use tokio::time::timeout;
 
 use super::target::{Slice, Snapshot, Target, choose};
+use crate::release::labels::{has_all, words};
 
 mod pod_source;
 
@@ -18,8 +18,6 @@ use pod_source::{Asks, PodSource, controller, list};
 
 /// How long the API server may take to list the objects of a namespace.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-type Labels = BTreeMap<String, String>;
 
 /// What a forward finds behind its Service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,21 +198,6 @@ impl NamespaceObjects {
             ),
         }
     }
-}
-
-fn has_all(labels: &Labels, selector: &Labels) -> bool {
-    selector
-        .iter()
-        .all(|(key, value)| labels.get(key) == Some(value))
-}
-
-/// `app=web,track=canary`, as kubectl takes it.
-fn words(selector: &Labels) -> String {
-    let words: Vec<_> = selector
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    words.join(",")
 }
 
 /// No container of the pod runs any more, or soon none will.

@@ -1,7 +1,8 @@
 //! Stops a cluster, or removes it with what its provider and devk have of it.
 
 use super::{ClusterLock, ManagedCluster};
-use crate::cluster::{End, creation, pin};
+use crate::cluster::pin::{self, Pin};
+use crate::cluster::{End, creation};
 use crate::error::Result;
 use crate::paths::remove_dir;
 
@@ -29,11 +30,7 @@ impl ManagedCluster {
     /// # Errors
     /// As [`Self::delete`].
     pub async fn delete_remains(&self, lock: &ClusterLock) -> Result<()> {
-        let is_made = pin::load(&self.dir)
-            .ok()
-            .flatten()
-            .is_some_and(|pin| pin.created);
-        if is_made || creation::load(&self.dir).is_some() {
+        if self.is_noted(|pin| pin.created) || creation::load(&self.dir).is_some() {
             self.cluster.end(End::Delete).await?;
         }
         self.forget(lock).await
@@ -44,14 +41,16 @@ impl ManagedCluster {
     /// # Errors
     /// [`Code::StateIo`].
     pub async fn forget(&self, _lock: &ClusterLock) -> Result<()> {
-        // A damaged pin does not prevent the removal of its cluster.
-        let pinned = pin::load(&self.dir)
-            .ok()
-            .flatten()
-            .is_some_and(|pin| pin.network_created);
-        if pinned || creation::load(&self.dir).is_some_and(|creation| creation.network_created) {
+        let is_begun =
+            || creation::load(&self.dir).is_some_and(|creation| creation.network_created);
+        if self.is_noted(|pin| pin.network_created) || is_begun() {
             self.remove_network().await;
         }
         remove_dir(&self.dir)
+    }
+
+    /// What the pin says. A damaged one does not prevent the removal of its cluster.
+    fn is_noted(&self, what: impl Fn(&Pin) -> bool) -> bool {
+        pin::load(&self.dir).is_ok_and(|pin| pin.as_ref().is_some_and(what))
     }
 }

@@ -11,10 +11,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Client;
 use kube::api::{Api, DynamicObject, ListParams};
 use kube::core::ApiResource;
-use kube::discovery::{Discovery, Scope, verbs};
+use kube::discovery::{Scope, verbs};
 use tokio::time::Instant;
 
-use super::super::client::refused;
+use super::super::client::{discovery, refused};
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::shell::quote;
 use crate::ui::event::Step;
@@ -112,14 +112,7 @@ pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> 
 
 /// Every kind of which a namespace may hold objects.
 async fn namespaced(client: &Client) -> Result<Vec<ApiResource>> {
-    let found = match Discovery::new(client.clone()).run_aggregated().await {
-        Ok(found) => found,
-        // Before Kubernetes 1.26 each group has to be asked.
-        Err(_) => {
-            let each = Discovery::new(client.clone()).run().await;
-            each.map_err(|e| refused(&e))?
-        }
-    };
+    let found = discovery(client).await.map_err(|e| refused(&e))?;
     let all = found
         .groups()
         .flat_map(|group| group.recommended_resources());

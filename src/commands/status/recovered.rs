@@ -7,8 +7,8 @@ use kube::Client;
 use crate::config::Project;
 use crate::error::Result;
 use crate::plan::ready_id;
-use crate::release::installed::installed;
 use crate::release::readiness::are_ready;
+use crate::release::record::installed_manifests;
 use crate::session::outcome::Outcome;
 
 /// For the first lists of a namespace's objects.
@@ -28,11 +28,8 @@ pub(super) async fn recover(client: &Client, project: &Project, outcome: &mut Ou
 }
 
 async fn is_ready(client: &Client, project: &Project, release: &str) -> Result<bool> {
-    let Some(found) = installed(client, &project.id, release).await? else {
-        return Ok(false);
-    };
-    let Some(manifests) = found.manifests(client, &project.id).await? else {
-        return Ok(false);
-    };
-    are_ready(client, &manifests.workloads(&project.id), PATIENCE).await
+    match installed_manifests(client, &project.id, release).await? {
+        Some(installed) => are_ready(client, &installed.workloads(&project.id), PATIENCE).await,
+        None => Ok(false),
+    }
 }

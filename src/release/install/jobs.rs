@@ -10,13 +10,11 @@ use tokio::time::Instant;
 
 use super::refusal::Refusal;
 use crate::error::{Code, Error, Result, on_cluster};
-use crate::release::installed::unreachable;
+use crate::release::installed::{RELEASE_ANNOTATION, unreachable};
 use crate::release::manifest::Rendered;
 use crate::release::prepare::Prepared;
 use crate::ui::event::Step;
 
-/// helm's note of the release that an object belongs to.
-const RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
 /// The pods of the Job have their grace period.
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -10,16 +10,14 @@ use kube::discovery::{Discovery, Scope};
 use kube::{Client, ResourceExt};
 
 use super::named;
-use crate::error::{Code, Error, Result, on_cluster};
-use crate::release::installed::unreachable;
+use crate::cluster::sleep::RELEASE_NAMESPACE_ANNOTATION;
+use crate::error::{Code, Error, on_cluster};
+use crate::release::installed::RELEASE_ANNOTATION;
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::prepare::Prepared;
 use crate::release::written::Written;
 use crate::shell::quote;
 
-/// helm's notes on each object of a release.
-const RELEASE_NAME: &str = "meta.helm.sh/release-name";
-const RELEASE_NAMESPACE: &str = "meta.helm.sh/release-namespace";
 /// So many objects are looked at at once.
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -37,7 +35,7 @@ enum Owner {
 impl Owner {
     fn of(object: &impl ResourceExt) -> Self {
         let note = |key: &str| object.annotations().get(key).cloned();
-        match (note(RELEASE_NAME), note(RELEASE_NAMESPACE)) {
+        match (note(RELEASE_ANNOTATION), note(RELEASE_NAMESPACE_ANNOTATION)) {
             (Some(name), Some(namespace)) => Self::Release { name, namespace },
             _ => Self::Nobody,
         }
@@ -84,21 +82,13 @@ fn twice(prepared: &Prepared, rendered: &Rendered, manifest: &Manifest, other: &
 }
 
 /// An error for each object of a release that the cluster has already and that this release does not own, outside of
-/// the project's own namespace: there names are shared with other projects.
-///
-/// # Errors
-/// [`Code::ClusterUnreachable`].
+/// the project's own namespace: there names are shared with other projects. `kinds` are those that the cluster knows.
 pub async fn owned_by_others(
     client: &Client,
+    kinds: &Discovery,
     prepared: &Prepared,
     rendered: &Rendered,
-) -> Result<Vec<Error>> {
-    let failed = |e: kube::Error| unreachable(&e, "look for objects of other releases");
-    let kinds = match Discovery::new(client.clone()).run_aggregated().await {
-        Ok(found) => found,
-        // Before Kubernetes 1.26 each group has to be asked.
-        Err(_) => Discovery::new(client.clone()).run().await.map_err(failed)?,
-    };
+) -> Vec<Error> {
     let shared = objects(rendered).filter_map(|manifest| {
         // A kind that is unknown is reported elsewhere, or comes with an earlier release.
         let (resource, capabilities) = kinds.resolve_gvk(&gvk(manifest))?;
@@ -128,7 +118,7 @@ pub async fn owned_by_others(
             errors.push(taken(prepared, rendered, manifest, &owner));
         }
     }
-    Ok(errors)
+    errors
 }
 
 fn taken(prepared: &Prepared, rendered: &Rendered, manifest: &Manifest, owner: &Owner) -> Error {

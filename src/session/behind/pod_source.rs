@@ -8,8 +8,8 @@ use kube::api::{Api, ListParams};
 use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 
-use super::Labels;
 use crate::error::chain;
+use crate::release::labels::PodLabels;
 
 /// A workload.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(super) struct PodSource {
     /// ``Deployment `api` ``.
     pub(super) name: String,
     /// The labels of its pods.
-    pub(super) labels: Labels,
+    pub(super) labels: PodLabels,
     pub(super) asks: Asks,
 }
 

@@ -13,10 +13,10 @@ use crate::image::{self, SameImages};
 use crate::observe::{self, Observed, PreparedRelease, Standing};
 use crate::plan::{ClusterFact, ForwardFact};
 use crate::release::install::InstallTarget;
-use crate::release::installed::installed;
 use crate::release::manifest::Rendered;
 use crate::release::namespaces::OtherNamespaces;
 use crate::release::readiness::wait_ready;
+use crate::release::record::installed_manifests;
 use crate::release::requirements;
 use crate::session;
 use crate::session::behind::{self, Behind};
@@ -237,11 +237,8 @@ impl Run<'_> {
             .helm
             .apply(prepared, rendered, &target, step)
             .await?;
-        let recorded = installed(&access.client, &self.project.id, name).await?;
-        if let Some(recorded) = recorded {
-            let manifests = recorded.manifests(&access.client, &self.project.id).await?;
-            self.has_installed(name, manifests);
-        }
+        let installed = installed_manifests(&access.client, &self.project.id, name).await?;
+        self.has_installed(name, installed);
         Ok(Done::Worked(format!("revision {revision}")))
     }
 
