@@ -1,19 +1,18 @@
 //! The command line. clap's types stop here: commands get plain values.
 
+mod arguments;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::bridge::Switch;
 use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
-use crate::compose;
 use crate::config::{self, Source};
-use crate::daemon::control::Lifetime;
-use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
+use arguments::{PortsArgs, UpArgs};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
@@ -96,11 +95,14 @@ enum Command {
         #[arg(long, default_value_t = 100, value_name = "LINES", value_parser = clap::value_parser!(i64).range(0..))]
         tail: i64,
         /// Nothing older than this: 30s, 5m, 1h30m
-        #[arg(long, value_name = "TIME", value_parser = since)]
+        #[arg(long, value_name = "TIME", value_parser = time)]
         since: Option<Duration>,
         /// What each container said before its last restart
         #[arg(long, conflicts_with = "follow")]
         previous: bool,
+        /// Only containers that have the last save, from the moment they had it
+        #[arg(long, conflicts_with_all = ["previous", "since"])]
+        since_edit: bool,
     },
     /// Give the workloads of services new pods, and wait until they are ready
     Restart {
@@ -132,6 +134,14 @@ enum Command {
     Events,
     /// Compare what was synced with what is in the containers, file by file
     Verify,
+    /// Wait until what was saved is live: 0; if it will not be: 1, with the reason; 124 when the time is up
+    Settle {
+        /// Images of devk.yaml, forwards, Services or workloads; without one: all
+        services: Vec<String>,
+        /// How long to wait: 30s, 5m
+        #[arg(long, default_value = "60s", value_name = "TIME", value_parser = time)]
+        timeout: Duration,
+    },
     /// The path of the private kubeconfig, for kubectl and editors
     Kubeconfig,
     /// Find what is wrong with this machine and this project
@@ -159,90 +169,6 @@ enum Command {
     Relay,
     #[command(hide = true)]
     PostRender { changes: PathBuf },
-}
-
-#[derive(Debug, Args)]
-struct UpArgs {
-    /// Return when settled; the session stays until `devk down`
-    #[arg(short, long, conflicts_with = "once")]
-    detach: bool,
-    /// Return when settled and end the session, for CI
-    #[arg(long)]
-    once: bool,
-    /// End the running session first, as after an upgrade of devk: its forwards close for a moment
-    #[arg(long)]
-    restart: bool,
-    /// Print the plan and change nothing
-    #[arg(long, conflicts_with_all = ["detach", "once", "restart"])]
-    dry_run: bool,
-    /// Use the Postgres that Compose runs, with a separate database on it, instead of the chart's own
-    #[arg(long, conflicts_with = "no_bridge")]
-    bridge: bool,
-    /// Use the chart's own database, whatever devk.yaml says
-    #[arg(long)]
-    no_bridge: bool,
-}
-
-#[derive(Debug, Args)]
-struct PortsArgs {
-    /// Only what the Compose files publish; needs neither devk.yaml nor Docker nor a cluster
-    #[arg(long)]
-    compose_only: bool,
-    #[command(flatten)]
-    compose: ComposeArgs,
-}
-
-/// The options of `docker compose` of the same meaning. `--profile` is devk's own.
-#[derive(Debug, Args)]
-struct ComposeArgs {
-    /// With --compose-only: a Compose file, instead of the one here or above; repeatable
-    #[arg(short = 'f', value_name = "FILE", requires = "compose_only")]
-    files: Vec<PathBuf>,
-    /// With --compose-only: variables for the Compose files, instead of .env; repeatable
-    #[arg(long = "env-file", value_name = "FILE", requires = "compose_only")]
-    env_files: Vec<PathBuf>,
-    /// With --compose-only: activates a Compose profile; repeatable
-    #[arg(
-        long = "compose-profile",
-        value_name = "PROFILE",
-        requires = "compose_only"
-    )]
-    profiles: Vec<String>,
-}
-
-impl ComposeArgs {
-    fn options(self, directory: Option<&Path>) -> Result<compose::Options, Errors> {
-        let dir = folder(directory)?;
-        // `docker compose` would be started there.
-        let moved = directory.map(|_| ("PWD".to_owned(), dir.to_string_lossy().into_owned()));
-        let mut environment = Environment::of_process().variables().clone();
-        environment.extend(moved);
-        Ok(compose::Options {
-            dir,
-            files: self.files,
-            env_files: self.env_files,
-            profiles: self.profiles,
-            environment,
-        })
-    }
-}
-
-impl UpArgs {
-    fn bridge(&self) -> Switch {
-        match (self.bridge, self.no_bridge) {
-            (true, _) => Switch::On,
-            (_, true) => Switch::Off,
-            _ => Switch::Configured,
-        }
-    }
-
-    fn lifetime(&self) -> Lifetime {
-        match (self.detach, self.once) {
-            (true, _) => Lifetime::Detached,
-            (_, true) => Lifetime::Once,
-            _ => Lifetime::Attached,
-        }
-    }
 }
 
 impl Cli {
@@ -313,6 +239,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 tail,
                 since,
                 previous,
+                since_edit,
             } => {
                 let options = LogOptions {
                     service,
@@ -321,8 +248,12 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                     lines: tail,
                     since,
                     previous,
+                    since_edit,
                 };
                 commands::logs::run(&context, options).await
+            }
+            Command::Settle { services, timeout } => {
+                commands::settle::run(&context, &services, timeout).await
             }
             Command::Restart { services } => commands::restart::run(&context, &services).await,
             Command::Sh {
@@ -356,7 +287,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     })
 }
 
-fn since(text: &str) -> Result<Duration, String> {
+fn time(text: &str) -> Result<Duration, String> {
     config::duration(text)
         .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
 }

@@ -19,6 +19,8 @@ pub enum Exit {
     Usage,
     /// `doctor` found an error.
     Found,
+    /// The time that the user gave was up.
+    TimedOut,
     /// Ctrl-C before settling.
     Interrupted,
     /// The exit code of the command that `devk sh` ran.
@@ -33,6 +35,8 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Found => 3,
+            // As timeout(1) has it.
+            Self::TimedOut => 124,
             Self::Interrupted => 130,
             Self::OfCommand(code) => code,
         }
@@ -43,7 +47,7 @@ impl Exit {
         (Self::Ok, "fine: settled, or ended by Ctrl-C after settling"),
         (
             Self::Failed,
-            "a step failed, or `verify` found a difference, or nothing to compare",
+            "a step failed, or `settle` found that a save will not be live, or `verify` found a difference, or nothing to compare",
         ),
         (
             Self::Usage,
@@ -53,6 +57,7 @@ impl Exit {
             Self::Found,
             "`doctor` found an error, or with `--strict` a warning",
         ),
+        (Self::TimedOut, "`settle`: the time was up"),
         (Self::Interrupted, "Ctrl-C before settling"),
     ];
 }
@@ -170,6 +175,7 @@ codes! {
     SyncWatch => "sync.watch", Failed, "a build context cannot be watched";
     // session
     NotLive => "session.not-live", Failed, "a change was not brought live; the pods that ran before keep running";
+    ProgramEnded => "session.program-ended", Failed, "a program ended with a save, or its pod does not run";
     SessionLost => "session.lost", Failed, "the supervisor ended without an answer";
     SessionMissed => "session.missed", Failed, "a client read too slowly and missed steps";
     SessionOutdated => "session.outdated", Usage, "the session runs another build of devk than the client";

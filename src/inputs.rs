@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::compose::Stack;
@@ -34,7 +34,7 @@ enum WatchTarget {
 }
 
 impl WatchTarget {
-    async fn watch(&self, changes: &Teller) -> Result<AbortOnDropHandle<()>> {
+    async fn watch(&self, changes: &Teller) -> Result<Followed> {
         match self.clone() {
             Self::Files(folder, names) => {
                 follow(
@@ -129,10 +129,44 @@ fn compose_files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathB
 /// The watch of the input files. Dropping the value ends the watch.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    watched: BTreeMap<WatchTarget, AbortOnDropHandle<()>>,
+    watched: BTreeMap<WatchTarget, Followed>,
+    asking: watch::Sender<Vec<Asking>>,
+}
+
+/// Where a watch is asked to look at its files now; it answers once it has reported what has changed.
+type Asking = mpsc::UnboundedSender<oneshot::Sender<()>>;
+
+/// One watch.
+#[derive(Debug)]
+struct Followed {
+    asking: Asking,
+    _task: AbortOnDropHandle<()>,
+}
+
+/// Looks at the input files for whoever waits for what was saved.
+#[derive(Debug, Clone)]
+pub struct InputLooks(watch::Receiver<Vec<Asking>>);
+
+impl InputLooks {
+    /// Waits until every change that was saved before the call is reported.
+    pub async fn look(&self) {
+        let asking = self.0.borrow().clone();
+        let looks = asking.into_iter().map(|asking| async move {
+            let (answer, answered) = oneshot::channel();
+            // A watch that has ended has nothing to report.
+            if asking.send(answer).is_ok() {
+                let _ = answered.await;
+            }
+        });
+        futures::future::join_all(looks).await;
+    }
 }
 
 impl Inputs {
+    pub fn looks(&self) -> InputLooks {
+        InputLooks(self.asking.subscribe())
+    }
+
     /// Reads the project and its Compose files, and watches their files before it reads them. Changes are
     /// reported from then on.
     ///
@@ -184,6 +218,7 @@ impl Inputs {
         let places = places(project, compose);
         self.watch(&places, changes).await.1?;
         self.watched.retain(|place, _| places.contains(place));
+        self.show();
         Ok(())
     }
 
@@ -208,7 +243,13 @@ impl Inputs {
                 Err(error) => ended = Err(error),
             }
         }
+        self.show();
         (is_more, ended)
+    }
+
+    fn show(&self) {
+        let asking = self.watched.values().map(|watch| watch.asking.clone());
+        self.asking.send_replace(asking.collect());
     }
 }
 
@@ -217,22 +258,34 @@ async fn follow(
     enters: fn(&Path) -> bool,
     counts: impl Fn(&Path) -> bool + Send + 'static,
     changes: Teller,
-) -> Result<AbortOnDropHandle<()>> {
+) -> Result<Followed> {
     let root = folder.clone();
     let watch = tokio::task::spawn_blocking(move || Watch::start(&root, enters, None)).await;
     let watch = watch.map_err(|e| internal(&e))??;
-    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
+    let (asking, mut asked) = mpsc::unbounded_channel::<oneshot::Sender<()>>();
+    let task = tokio::spawn(async move {
         loop {
-            // If a limit is reached later, some new folders of the chart are not watched; the others are.
-            let Ok(changed) = watch.next().await else {
-                continue;
+            let (changed, answer) = tokio::select! {
+                changed = watch.next() => (changed, None),
+                Some(answer) = asked.recv() => (watch.look().await, Some(answer)),
             };
-            for path in changed.into_keys().filter(|path| counts(path)) {
+            // If a limit is reached later, some new folders of the chart are not watched; the others are.
+            for path in changed
+                .unwrap_or_default()
+                .into_keys()
+                .filter(|path| counts(path))
+            {
                 // A session that is ending makes no new plan.
                 let _ = changes.send(folder.join(path));
             }
+            // Who does not wait any more needs no answer.
+            answer.map(|answer| answer.send(()));
         }
-    })))
+    });
+    Ok(Followed {
+        asking,
+        _task: AbortOnDropHandle::new(task),
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Container logs through the API server: every container of every selected pod, those included that
 //! come later, each line behind the names of its pod and container.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -62,8 +62,13 @@ pub struct Tail {
     pub since: Option<Duration>,
     /// The run before the last restart of each container, instead of the run that is on.
     pub previous: bool,
+    /// Only these containers, and nothing that is older than the moment.
+    pub edits: Option<EditTimes>,
     pub printed: Printed,
 }
+
+/// By pod and container, when it got the files that it has; None for one that has only those of its image.
+pub type EditTimes = BTreeMap<(String, String), Option<Timestamp>>;
 
 impl std::fmt::Debug for Tail {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,6 +92,12 @@ struct Run {
     pod: String,
     container: String,
     restarts: i32,
+}
+
+impl Run {
+    fn key(&self) -> (String, String) {
+        (self.pod.clone(), self.container.clone())
+    }
 }
 
 impl Tail {
@@ -154,7 +165,9 @@ impl Tail {
         let runs = pods.iter().flat_map(|pod| containers(pod, self.previous));
         let wanted = |run: &Run| {
             let container = self.container.as_ref();
+            let edits = self.edits.as_ref();
             container.is_none_or(|container| *container == run.container)
+                && edits.is_none_or(|edits| edits.contains_key(&run.key()))
         };
         runs.filter(wanted)
     }
@@ -174,10 +187,13 @@ impl Tail {
             ..
         } = run;
         let api: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
+        let edits = self.edits.as_ref();
+        let edit = edits.and_then(|edits| edits.get(&run.key()).copied().flatten());
         let mut params = LogParams {
             container: Some(container.clone()),
             follow,
             tail_lines,
+            timestamps: edit.is_some(),
             since_seconds: self.since.map(|since| since.as_secs().cast_signed()),
             previous: self.previous,
             ..LogParams::default()
@@ -190,7 +206,11 @@ impl Tail {
         loop {
             let mut last = Timestamp::now();
             while let Ok(Some(line)) = lines.next().await {
-                let printed = self.printed.print(pod, container, &line.text);
+                let text = match edit.filter(|_| !line.continues) {
+                    Some(edit) => written_since(&line.text, edit),
+                    None => Some(line.text.as_str()),
+                };
+                let printed = text.map_or(Ok(()), |text| self.printed.print(pod, container, text));
                 printed.map_err(Ended::Unprinted)?;
                 last = Timestamp::now();
             }
@@ -212,6 +232,13 @@ impl Tail {
             };
         }
     }
+}
+
+/// A line without the time before it; None if it is older than a moment.
+fn written_since(line: &str, moment: Timestamp) -> Option<&str> {
+    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+    let is_older = time.parse::<Timestamp>().is_ok_and(|time| time < moment);
+    (!is_older).then_some(text)
 }
 
 /// This very run of the container has not ended.
@@ -295,6 +322,21 @@ mod tests {
             &pod(0, serde_json::json!({"terminated": {"exitCode": 0}})),
             &first
         ));
+    }
+
+    #[test]
+    fn what_is_older_than_an_edit_is_left_out_to_the_nanosecond() {
+        let edit = "2026-01-01T00:00:00.5Z".parse().unwrap();
+        let line = |time: &str| format!("{time} a b");
+        assert_eq!(
+            written_since(&line("2026-01-01T00:00:00.499999999Z"), edit),
+            None
+        );
+        assert_eq!(
+            written_since(&line("2026-01-01T00:00:00.5Z"), edit),
+            Some("a b")
+        );
+        assert_eq!(written_since("2026-01-01T00:00:01Z", edit), Some(""));
     }
 
     #[test]

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Context;
 use super::service::{near, selector};
-use crate::cluster::client;
+use super::{Context, no_session};
+use crate::cluster;
 use crate::config::Project;
+use crate::daemon::client;
 use crate::error::{Code, Error, Errors, Exit, Result};
-use crate::logs::{Printed, Tail};
+use crate::logs::{EditTimes, Printed, Tail};
 use crate::release::project_pods::{PodSelector, ProjectPods};
+use crate::sync::status::ContainerStatus;
 
 /// Whose logs, and which part of them.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub struct LogOptions {
     pub lines: i64,
     pub since: Option<Duration>,
     pub previous: bool,
+    pub since_edit: bool,
 }
 
 /// Prints the logs of all pods, or of the pods that a name selects.
@@ -34,6 +37,10 @@ pub async fn run(context: &Context, options: LogOptions) -> Result<Exit, Errors>
         None => None,
     };
     check(&client, &project, selector.as_ref(), &options).await?;
+    let edits = match options.since_edit {
+        true => Some(edits(context, &project).await?),
+        false => None,
+    };
     let tail = Tail {
         client,
         project: project.id,
@@ -42,6 +49,7 @@ pub async fn run(context: &Context, options: LogOptions) -> Result<Exit, Errors>
         lines: options.lines,
         since: options.since,
         previous: options.previous,
+        edits,
         printed: Printed::of(context.format),
     };
     tokio::select! {
@@ -49,6 +57,28 @@ pub async fn run(context: &Context, options: LogOptions) -> Result<Exit, Errors>
         _ = tokio::signal::ctrl_c() => {}
     }
     Ok(Exit::Ok)
+}
+
+/// The containers that have all that was saved, by what the session knows.
+async fn edits(context: &Context, project: &Project) -> Result<EditTimes> {
+    let session = client::status(&context.paths, &project.id).await?;
+    let session = session.ok_or_else(|| no_session(&project.name))?;
+    let references = session.outcome.iter().flat_map(|outcome| &outcome.images);
+    let mut edits = EditTimes::new();
+    for image in references {
+        let current = session
+            .sync
+            .iter()
+            .filter(|sync| sync.image == image.name && sync.reference == image.reference);
+        for sync in current {
+            let has_all = |container: &&ContainerStatus| container.generation == sync.generation;
+            edits.extend(sync.containers.iter().filter(has_all).map(|container| {
+                let key = (container.pod.clone(), container.container.clone());
+                (key, container.since)
+            }));
+        }
+    }
+    Ok(edits)
 }
 
 /// Looks whether the pods have the container that is asked for, and a previous run of it.
@@ -114,6 +144,7 @@ pub async fn follow_all(context: &Context, project: &Project) -> Error {
                 lines: 0,
                 since: None,
                 previous: false,
+                edits: None,
                 printed,
             };
             // Otherwise it returns only if the first look failed.
@@ -133,7 +164,7 @@ async fn connect(context: &Context, project: &Project) -> Result<kube::Client> {
         .paths
         .cluster(&project.cluster.folder())
         .join("kubeconfig");
-    client::client(&kubeconfig)
+    cluster::client::client(&kubeconfig)
         .await
         .map_err(|error| error.hint("devk up -d"))
 }

@@ -23,6 +23,7 @@ pub mod open;
 pub mod ports;
 pub mod restart;
 mod service;
+pub mod settle;
 pub mod sh;
 pub mod status;
 pub mod up;

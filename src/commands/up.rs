@@ -218,7 +218,7 @@ async fn await_outcome(
                 });
             }
             Some(Reply::Refused { errors }) => return Err(errors),
-            Some(Reply::Status { .. } | Reply::Verified { .. }) => {}
+            Some(Reply::Status { .. } | Reply::Verified { .. } | Reply::Live { .. }) => {}
             Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),
             None => return Ok(Heard::Lost),
         }

@@ -1,5 +1,7 @@
 //! The control socket: how a client talks to the supervisor of its project. One JSON document a line.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
@@ -12,6 +14,7 @@ use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::program::Build;
 use crate::session::outcome::Outcome;
+use crate::session::settle::{SettleScope, Settlement};
 use crate::session::status::SessionStatus;
 use crate::sync::verify::Comparison;
 use crate::ui::event::Event;
@@ -51,6 +54,11 @@ pub enum Request {
     Events,
     /// Compare what was synced with what is in the containers.
     Verify,
+    /// Wait until what was saved is live.
+    Settle {
+        scope: SettleScope,
+        patience: Duration,
+    },
     /// End the session; the connection closes when that has begun.
     Stop,
     /// The client of an `up` goes, and wants to know whether the session ends with it.
@@ -77,6 +85,9 @@ pub enum Reply {
     },
     Verified {
         comparison: Comparison,
+    },
+    Live {
+        settlement: Settlement,
     },
     Left {
         session_ends: bool,

@@ -42,6 +42,10 @@ pub(super) enum Queued {
     },
     /// Answered between two reconciles.
     Verifier { answer: oneshot::Sender<Verifier> },
+    /// Answered when no change is pending, with the errors for which the last plan was refused.
+    Live {
+        answer: oneshot::Sender<Option<Errors>>,
+    },
 }
 
 /// Brings a session to the state that a request asks for.
@@ -85,6 +89,10 @@ pub(super) struct Controller<R> {
     changes: Changes,
     /// Changes that are yet to be brought live.
     pending: BTreeSet<Change>,
+    /// Those who wait until no change is pending.
+    asking: Vec<oneshot::Sender<Option<Errors>>>,
+    /// Why the last reconcile made no plan.
+    refused: Option<Errors>,
     end: CancellationToken,
 }
 
@@ -110,6 +118,8 @@ impl<R: Reconcile> Controller<R> {
             waiting: VecDeque::new(),
             changes,
             pending: BTreeSet::new(),
+            asking: vec![],
+            refused: None,
             end,
         }
     }
@@ -133,6 +143,7 @@ impl<R: Reconcile> Controller<R> {
                     // A client that is gone does not verify.
                     let _ = answer.send(self.session.syncing.verifier());
                 }
+                Next::Serve(Queued::Live { answer }) => self.asking.push(answer),
                 Next::Serve(Queued::Up {
                     number,
                     request,
@@ -148,12 +159,31 @@ impl<R: Reconcile> Controller<R> {
         if let Some(queued) = self.waiting.pop_front() {
             return Next::Serve(queued);
         }
+        self.answer_if_live();
         let active = self.active.as_deref();
         tokio::select! {
             biased;
             Some(queued) = self.requests.recv() => Next::Serve(queued),
             () = burst(&mut self.pending, &mut self.changes, active) => {
                 Next::BringLive(std::mem::take(&mut self.pending))
+            }
+        }
+    }
+
+    /// Every change that was told before a question is in the channel when the question is here.
+    fn answer_if_live(&mut self) {
+        if self.asking.is_empty() {
+            return;
+        }
+        self.changes.take_told(&mut self.pending);
+        if self.active.is_none() {
+            // They are forgotten, as in [`burst`].
+            self.pending.clear();
+        }
+        if self.pending.is_empty() {
+            for answer in self.asking.drain(..) {
+                // Who does not wait any more needs no answer.
+                let _ = answer.send(self.refused.clone());
             }
         }
     }
@@ -178,6 +208,7 @@ impl<R: Reconcile> Controller<R> {
         };
         if ended.as_ref().is_some_and(Result::is_ok) && lifetime != Lifetime::Once {
             self.active = Some(request);
+            self.refused = None;
         } else {
             // The active request brings them live.
             self.pending.append(&mut seen);
@@ -251,9 +282,13 @@ impl<R: Reconcile> Controller<R> {
                 // That one may be refused or cut off.
                 self.pending = seen;
             }
-            ended => report(step, ended),
+            ended => {
+                self.refused = ended.as_ref().err().cloned();
+                report(step, ended);
+            }
         }
     }
+
     /// Anything newer ends it; the answer is also whether a client's request did.
     async fn reconcile_changes(
         &mut self,

@@ -4,6 +4,8 @@
 //! The supervisor lives while the session has an owner: an attached client, or `up -d` once that has settled. The
 //! supervisor holds the project's lock as long as it lives, so that a project never has two.
 
+mod answers;
+
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +26,8 @@ use crate::bridge::Bridging;
 use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::program::Build;
-use crate::session::view::{Follower, SessionView};
+use crate::session::settle::Settler;
+use crate::session::view::SessionView;
 use crate::session::{Session, change};
 use crate::ui::{self, event::Reporter};
 use crate::up::UpRequest;
@@ -72,6 +75,7 @@ struct Supervisor {
     reporter: Reporter,
     /// The views of the session.
     views: watch::Receiver<SessionView>,
+    settler: Settler,
     /// The queue of the controller: every change of the session goes through the queue.
     queue: mpsc::UnboundedSender<Queued>,
     /// Of the next request in the queue.
@@ -98,6 +102,7 @@ impl Supervisor {
         let supervisor = Self {
             id: id.to_owned(),
             paths,
+            settler: Settler::new(views.clone(), reporter.clone()),
             reporter,
             views,
             queue,
@@ -207,6 +212,10 @@ impl Supervisor {
                 .await
             }
             Ok(Some(Request::Verify)) => self.until_gone(&mut read, self.verify(&mut write)).await,
+            Ok(Some(Request::Settle { scope, patience })) => {
+                let settled = self.settle(&scope, patience, &mut write);
+                self.until_gone(&mut read, settled).await
+            }
             Ok(Some(Request::Stop)) => {
                 self.end.cancel();
                 Ok(())
@@ -309,39 +318,6 @@ impl Supervisor {
     async fn no_answer(&self) -> Result<()> {
         self.end.cancelled().await;
         Ok(())
-    }
-
-    async fn status(&self, write: &mut Sender) -> Result<()> {
-        let view = self.views.borrow().clone();
-        let status = view.status();
-        write.send(&Reply::Status { status }).await
-    }
-
-    async fn follow(&self, write: &mut Sender) -> Result<()> {
-        let mut follower = Follower::new(self.views.clone());
-        loop {
-            let status = follower.next().await;
-            write.send(&Reply::Status { status }).await?;
-        }
-    }
-
-    async fn verify(&self, write: &mut Sender) -> Result<()> {
-        let (answer, answered) = oneshot::channel();
-        self.enqueue(Queued::Verifier { answer });
-        let Ok(verifier) = answered.await else {
-            return self.no_answer().await;
-        };
-        // Hashing takes time, and the loop does not wait for it.
-        match verifier.verify().await {
-            Ok(comparison) => write.send(&Reply::Verified { comparison }).await,
-            Err(error) => {
-                write
-                    .send(&Reply::Refused {
-                        errors: error.into(),
-                    })
-                    .await
-            }
-        }
     }
 
     /// Runs `work` until it ends, the client goes away, or the session ends.

@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
 use kube::{Client, ResourceExt};
+use serde::{Deserialize, Serialize};
 
 use super::installed::{self, Installed, unreachable};
 use super::labels::{PodLabels, has_all, words};
@@ -26,7 +27,7 @@ pub struct ProjectPods {
 }
 
 /// Pods of one namespace that have all of these labels.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodSelector {
     pub namespace: String,
     pub labels: PodLabels,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -61,6 +62,13 @@ impl Changes {
                 Change { what: "plan".to_owned(), why, input: Some(path) }
             }
             else => std::future::pending().await,
+        }
+    }
+
+    /// Adds the changes that were told, without waiting for more.
+    pub fn take_told(&mut self, seen: &mut BTreeSet<Change>) {
+        while let Some(change) = self.next().now_or_never() {
+            seen.insert(change);
         }
     }
 

@@ -39,6 +39,7 @@ pub mod listener;
 mod mounts;
 pub mod outcome;
 pub mod relay;
+pub mod settle;
 pub mod stats;
 pub mod status;
 pub mod sync;
@@ -120,6 +121,7 @@ impl Session {
             reporter.clone(),
             cancel.clone(),
         );
+        let inputs = Inputs::default();
         let view = watch::Sender::new(SessionView {
             // OccupiedPorts at the start: the program's file may be replaced.
             build: Build::own(),
@@ -129,6 +131,10 @@ impl Session {
             relay: forwarder.relay(),
             engines: syncing.engines(),
             progress: syncing.progress(),
+            containers: syncing.containers(),
+            pods: syncing.pods(),
+            clients: clients.subscribe(),
+            inputs: inputs.looks(),
         });
         Self {
             reporter,

@@ -21,6 +21,7 @@ use crate::release::namespaces;
 use crate::release::pods::{self, ConfigSources, list};
 use crate::sync::containers::{self, Containers};
 use crate::sync::engine::{Rebuild, Settings, Surroundings, SyncEngine};
+use crate::sync::pods::Pods;
 use crate::sync::readiness::{Engines, SyncReadiness};
 use crate::sync::rules::{Rules, Usage};
 use crate::sync::status::SyncStatus;
@@ -36,6 +37,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Syncing {
     engines: watch::Sender<Engines>,
     containers: watch::Sender<Containers>,
+    pods: watch::Sender<Pods>,
     around: Surroundings,
     cancel: CancellationToken,
     /// The namespaces whose containers are watched.
@@ -61,6 +63,7 @@ impl Syncing {
         Self {
             engines: watch::Sender::default(),
             containers,
+            pods: watch::Sender::default(),
             around,
             cancel,
             watched: BTreeSet::new(),
@@ -78,6 +81,14 @@ impl Syncing {
     /// The engines as they come and go.
     pub fn engines(&self) -> watch::Receiver<Engines> {
         self.engines.subscribe()
+    }
+
+    pub fn containers(&self) -> watch::Receiver<Containers> {
+        self.containers.subscribe()
+    }
+
+    pub fn pods(&self) -> watch::Receiver<Pods> {
+        self.pods.subscribe()
     }
 
     /// Changes whenever the status of an engine may have changed.
@@ -108,8 +119,9 @@ impl Syncing {
         for namespace in &namespaces {
             if self.watched.insert(namespace.clone()) {
                 let clients = self.around.clients.clone();
-                let sender = self.containers.clone();
-                containers::watch(namespace, clients, sender, self.cancel.clone());
+                let (containers, pods) = (self.containers.clone(), self.pods.clone());
+                let cancel = self.cancel.clone();
+                containers::watch(namespace, clients, containers, pods, cancel);
             }
         }
         if is_first {

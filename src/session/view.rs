@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kube::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
@@ -13,8 +14,11 @@ use super::relay;
 use super::stats::ForwardCounters;
 use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
 use super::sync;
+use crate::inputs::InputLooks;
 use crate::ports::Forward;
 use crate::program::Build;
+use crate::sync::containers::Containers;
+use crate::sync::pods::Pods;
 use crate::sync::readiness::Engines;
 
 /// The least time between two statuses that a follower gets.
@@ -22,7 +26,7 @@ const STATUS_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A session as it is seen from outside. It is cheap to clone: what changes by itself is behind receivers and
 /// shared counters, and is read when a status is computed.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct SessionView {
     pub build: Option<Build>,
     pub(super) outcome: Option<Outcome>,
@@ -33,6 +37,10 @@ pub struct SessionView {
     pub(super) engines: watch::Receiver<Engines>,
     /// Changes whenever the status of an engine may have changed.
     pub(super) progress: watch::Receiver<()>,
+    pub(super) containers: watch::Receiver<Containers>,
+    pub(super) pods: watch::Receiver<Pods>,
+    pub(super) clients: watch::Receiver<Option<Client>>,
+    pub(super) inputs: InputLooks,
 }
 
 /// A reconcile that is at work.
@@ -57,6 +65,15 @@ impl fmt::Display for Purpose {
             Self::Request(_) => write!(f, "up"),
             Self::Changes(names) => write!(f, "change/{names}"),
         }
+    }
+}
+
+impl fmt::Debug for SessionView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionView")
+            .field("outcome", &self.outcome)
+            .field("at_work", &self.at_work)
+            .finish_non_exhaustive()
     }
 }
 

@@ -168,19 +168,24 @@ a() {
 	IFS=$I
 }
 
-# q: prints the processes of this container, each as `proc` and its words, which the byte 037 parts. Flask's switch is
-# a variable as well.
+# q: prints what runs in this container: `now` and the seconds since the machine's start, `listen` and a port (in
+# hexadecimal digits) for each that is listened on, and each process as `proc`, its id, its parent's, its state, the ticks
+# it has worked for itself and for the kernel, the tick of its start (proc(5)), and its words, which the byte 037 parts.
+# Flask's switch is a variable as well.
 q() {
 	read -r own </proc/self/cgroup
+	read -r u _ </proc/uptime && printf 'now %s\n' "$u"
+	grep -h ' 0A ' /proc/net/tcp /proc/net/tcp6 2>/dev/null | while read -r _ a _; do printf 'listen %s\n' "${a##*:}"; done
 	set +f
 	for d in /proc/[0-9]*; do
 		[ "$d" != "/proc/$$" ] || continue
-		{ read -r r <"$d/cgroup" && w=$(tr '\0\n' '\037 ' <"$d/cmdline"); } 2>/dev/null || continue
+		{ read -r r <"$d/cgroup" && read -r t <"$d/stat" && w=$(tr '\0\n' '\037 ' <"$d/cmdline"); } 2>/dev/null || continue
 		[ "$w" ] && [ "$r" = "$own" ] || continue
 		case $w in
 		*flask*) w=$w$({ tr '\0' '\n' <"$d/environ" | grep '^FLASK_DEBUG='; } 2>/dev/null) ;;
 		esac
-		printf 'proc %s\n' "$w"
+		set -- ${t##*) }
+		printf 'proc %s %s %s %s %s %s %s\n' "${d##*/}" "$2" "$1" "${12}" "${13}" "${20}" "$w"
 	done
 	set -f
 }

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::exec::ContainerRef;
+use super::pods::Pods;
 use super::status::Covered;
 use crate::again::{API_SERVER_PAUSES, restart_on_change};
 
@@ -75,22 +76,28 @@ pub struct Mount {
     pub volume: String,
 }
 
-/// Publishes the containers of a namespace, beside those of others, until `cancel`, through whatever client there is.
-/// While there is none, the last state stays: containers do not end with the way to them.
+/// Publishes the containers and pods of a namespace, beside those of others, until `cancel`, through whatever client
+/// there is. While there is none, the last state stays: containers do not end with the way to them.
 pub fn watch(
     namespace: &str,
     clients: watch::Receiver<Option<Client>>,
-    sender: watch::Sender<Containers>,
+    containers: watch::Sender<Containers>,
+    pods: watch::Sender<Pods>,
     cancel: CancellationToken,
 ) {
     let namespace = namespace.to_owned();
     restart_on_change(clients, cancel, move |client| {
-        follow(client, namespace.clone(), sender.clone())
+        follow(client, namespace.clone(), containers.clone(), pods.clone())
     });
 }
 
 /// Publishes every change. Ends only if the stream does, which kube's watchers never do.
-async fn follow(client: Option<Client>, namespace: String, sender: watch::Sender<Containers>) {
+async fn follow(
+    client: Option<Client>,
+    namespace: String,
+    containers: watch::Sender<Containers>,
+    states: watch::Sender<Pods>,
+) {
     let Some(client) = client else {
         return std::future::pending().await;
     };
@@ -106,7 +113,8 @@ async fn follow(client: Option<Client>, namespace: String, sender: watch::Sender
             continue;
         }
         let pods = store.state();
-        sender.send_if_modified(|known| {
+        states.send_if_modified(|known| known.take(&namespace, &pods));
+        containers.send_if_modified(|known| {
             let mut now = known.clone();
             now.retain(|_, container| container.place.namespace != namespace);
             now.extend(pods.iter().flat_map(|pod| running(pod)));

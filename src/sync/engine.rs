@@ -8,10 +8,11 @@
 
 mod checking;
 mod intake;
+mod settling;
 mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,20 +21,21 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{Wanted, look};
 use super::checked::Checked;
 use super::containers::Containers;
-use super::journal::{Journal, Seen};
-use super::rules::{Rules, Verdict};
+use super::journal::Journal;
+use super::reload::AtRest;
+use super::rules::Rules;
 use super::served_by::ServedBy;
 use super::status::{ContainerStatus, Covered, SyncStatus};
 use super::trace::Traces;
-use super::watch::{Baseline, ChangedPaths, PathChange, Watch, all_known, merge};
-use super::worker::{self, NO_RELOADER};
+use super::watch::{Baseline, ChangedPaths, Watch};
+use super::worker;
 use crate::error::{Result, internal};
 use crate::ui::event::Reporter;
 use checking::{Looking, RulesCheck};
-use intake::{intake, is_passing};
+use intake::{Asked, intake};
+pub use settling::{Attention, Lacking};
 
 /// A path that is gone is looked at again after this time: editors take a file away and put the new one in
 /// its place, and no program may see it missing in between.
@@ -94,6 +96,7 @@ pub struct SyncEngine {
     shared: Arc<Shared>,
     /// Once the image can be looked at.
     looking: OnceLock<Looking>,
+    asked: mpsc::UnboundedSender<Asked>,
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
@@ -109,6 +112,8 @@ pub(super) struct Shared {
     reporter: Reporter,
     /// The rules as the image has proved them. None while it was not looked at; what changes meanwhile waits.
     pub(super) check: watch::Sender<Option<RulesCheck>>,
+    /// How many wait for what was saved: programs are looked at for them.
+    pub(super) attention: watch::Sender<usize>,
     /// A newer image takes its place.
     retired: AtomicBool,
 }
@@ -128,6 +133,10 @@ pub(super) struct EngineState {
     covered: BTreeSet<(PathBuf, String)>,
     /// What notices saves in the pods of an owner ([`super::containers::Container::owner`]).
     pub(super) serving: BTreeMap<String, ServedBy>,
+    /// What runs in the pods of an owner while nothing is saved.
+    pub(super) at_rest: BTreeMap<String, AtRest>,
+    /// Kinds of files for which no program has restarted.
+    pub(super) passed_over: BTreeSet<String>,
     pub(super) traces: Traces,
     /// Paths that cannot be read, with the reason.
     unreadable: BTreeMap<PathBuf, String>,
@@ -164,11 +173,13 @@ impl SyncEngine {
             reporter,
         } = around;
         let shared = Arc::new(Shared::new(settings, rebuilds, progress, reporter));
-        let intake = tokio::spawn(intake(shared.clone(), watch));
+        let (asked, asking) = mpsc::unbounded_channel();
+        let intake = tokio::spawn(intake(shared.clone(), watch, asking));
         let workers = tokio::spawn(worker::keep(shared.clone(), clients, containers));
         Ok(Self {
             shared,
             looking: OnceLock::new(),
+            asked,
             _tasks: [
                 AbortOnDropHandle::new(intake),
                 AbortOnDropHandle::new(workers),
@@ -212,6 +223,7 @@ impl SyncEngine {
             .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
         SyncStatus {
             image: self.shared.settings.image.clone(),
+            reference: self.shared.settings.reference.clone(),
             generation: state.journal.generation(),
             paths: state.journal.len(),
             undecided: state.undecided.len(),
@@ -264,96 +276,13 @@ impl Shared {
             progress,
             reporter,
             check,
+            attention: watch::Sender::new(0),
             retired,
         }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, EngineState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes changes down. The answer is what is to be looked at again.
-    fn take(&self, mut changes: ChangedPaths, later: ChangedPaths) -> ChangedPaths {
-        let now = Instant::now();
-        if changes.remove(Path::new("")).is_some() {
-            self.recheck_all(&mut changes, now);
-        }
-        let decided = self.decided();
-        for (path, change) in &decided {
-            merge(&mut changes, path.clone(), *change);
-        }
-        let is_due = |(path, change): &(PathBuf, PathChange)| {
-            now >= change.at + REMOVAL_DELAY || changes.contains_key(path)
-        };
-        let (mut all, mut later): (ChangedPaths, ChangedPaths) =
-            later.into_iter().partition(is_due);
-        changes
-            .into_iter()
-            .for_each(|(path, change)| merge(&mut all, path, change));
-        for (path, change) in all {
-            match self.verdict(&path) {
-                None => merge(&mut self.state().undecided, path, change),
-                Some(Verdict::Ignore(_)) => {}
-                Some(Verdict::Rebuild(_)) if self.came_and_went(&path, change) => {}
-                Some(Verdict::Rebuild(why)) => self.rebuild(Some(path), why),
-                Some(Verdict::Sync(to)) => {
-                    if to.rule.is_none() && self.is_unserved() {
-                        self.rebuild(Some(path.clone()), NO_RELOADER.to_owned());
-                    }
-                    later.extend(self.note(&path, change, now).map(|again| (path, again)));
-                }
-            }
-        }
-        let mut state = self.state();
-        state
-            .undecided
-            .retain(|path, _| !decided.contains_key(path));
-        later
-    }
-
-    /// Nothing runs, and nothing is expected to, that would notice a file.
-    fn is_unserved(&self) -> bool {
-        let state = self.state();
-        state.containers.is_empty()
-            && state.serving.is_empty()
-            && !self.settings.rules.expects_reloader()
-    }
-
-    /// The watch sees all of the tree again, and does not know what happened meanwhile.
-    fn recheck_all(&self, changes: &mut ChangedPaths, now: Instant) {
-        let mut state = self.state();
-        state.trouble = None;
-        all_known(changes, state.journal.present().map(Path::to_owned), now);
-    }
-
-    /// Takes down what is at a path. Some if it is to be looked at again: it is gone and may come back in a moment,
-    /// or the machine has no room to read it now.
-    fn note(&self, path: &Path, change: PathChange, now: Instant) -> Option<PathChange> {
-        let found = look(&self.settings.context.join(path));
-        if matches!(found, Ok(Wanted::Gone)) && now < change.at + REMOVAL_DELAY {
-            return Some(change);
-        }
-        // Long files take their time: nobody shall wait for the state, nor small files for long ones.
-        let found = found.and_then(|wanted| wanted.seen());
-        let mut state = self.state();
-        match found {
-            // Nobody ever had it, as the name that an editor writes under.
-            Ok(Seen::Gone) if !change.known && state.journal.seen(path).is_none() => {
-                drop(state.unreadable.remove(path))
-            }
-            Ok(seen) => {
-                state.unreadable.remove(path);
-                if let Some(generation) = state.journal.note(path, seen) {
-                    state.timed(generation, change.at);
-                    self.generation.send_replace(generation);
-                }
-            }
-            Err(why) => {
-                state.unreadable.insert(path.to_owned(), why.to_string());
-                return is_passing(&why).then_some(PathChange { at: now, ..change });
-            }
-        }
-        None
     }
 
     pub(super) fn rebuild(&self, path: Option<PathBuf>, why: String) {

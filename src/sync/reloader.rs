@@ -67,6 +67,25 @@ pub(super) fn needs_same_file(program: &str) -> bool {
     BY_FILE.contains(&program)
 }
 
+/// Development servers that hand changed modules to pages, and keep their process.
+const BY_ITSELF: [&str; 10] = [
+    "vite",
+    "next",
+    "nuxt",
+    "astro",
+    "ng",
+    "webpack",
+    "webpack-dev-server",
+    "react-scripts",
+    "bun",
+    "deno",
+];
+
+/// Whether a reloader brings a change live in the process that runs.
+pub(super) fn loads_by_itself(program: &str) -> bool {
+    BY_ITSELF.contains(&program)
+}
+
 /// Starters that run a script of package.json.
 const RUNNERS: [&str; 4] = ["npm", "pnpm", "yarn", "bun"];
 

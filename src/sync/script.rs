@@ -282,13 +282,10 @@ pub(super) struct Expected {
     pub(super) sum: String,
 }
 
-/// Asks for the words of all processes of the container, a line for each.
+/// Asks for what runs in the container, in lines that [`super::processes::Processes`] reads.
 pub(super) fn processes(number: u64) -> Vec<u8> {
     format!("q\nprintf 'ok {number}\\n'\n").into_bytes()
 }
-
-/// What parts the words of a process in a line.
-pub(super) const BETWEEN_WORDS: char = '\u{1f}';
 
 /// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing; or `mounted` and the
 /// mount that covers it.
@@ -403,7 +400,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
+    use std::time::Duration;
 
+    use super::super::processes::Processes;
     use super::*;
     use crate::process::Cmd;
 
@@ -826,8 +825,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_processes_are_told_by_their_words() {
+    async fn what_runs_is_told_with_its_words_its_start_and_its_ports() {
         let container = Container::new();
+        // Of an ephemeral port it would not be told.
+        let bind = |port| std::net::TcpListener::bind(("127.0.0.1", port)).ok();
+        let listener = (21_000..22_000).find_map(bind).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let mut sleeper = std::process::Command::new("sleep")
             .arg("61")
             .spawn()
@@ -835,12 +838,15 @@ mod tests {
         let said = container.says(|_| processes(3)).await;
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();
-        let words = format!("proc sleep{BETWEEN_WORDS}61");
-        assert!(
-            said.lines()
-                .any(|line| line.trim_end_matches(BETWEEN_WORDS) == words),
-            "{said}"
-        );
+        let mut told = Processes::default();
+        said.lines().for_each(|line| told.read(line));
+        let found = told.all.iter().find(|process| process.id == sleeper.id());
+        let found = found.unwrap_or_else(|| panic!("{said}"));
+        assert_eq!(found.words, ["sleep", "61"]);
+        assert_eq!(found.parent, std::process::id());
+        let age = told.now - found.started;
+        assert!(age < Duration::from_secs(5), "{age:?}: {said}");
+        assert!(told.listening.contains(&port), "{said}");
         assert!(said.ends_with("ok 3\n"), "{said}");
     }
 

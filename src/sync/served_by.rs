@@ -72,6 +72,14 @@ impl ServedBy {
         }
     }
 
+    /// Whether the program loads a save without a new process: of that no process tells.
+    pub(super) fn loads_by_itself(self) -> bool {
+        match self {
+            Self::Reloader(program) => reloader::loads_by_itself(program),
+            Self::FileServer(_) => true,
+        }
+    }
+
     /// In words for the user.
     pub(super) fn told(self) -> String {
         match (self, self.writing()) {
@@ -112,7 +120,7 @@ fn file_server(processes: &[Vec<String>]) -> Option<ServedBy> {
 }
 
 /// Whether the program of a process, by its first word, only stands beside another one. A login shell has a dash.
-fn is_aside(word: &str) -> bool {
+pub(super) fn is_aside(word: &str) -> bool {
     let name = word.trim_start_matches('-').rsplit('/').next();
     ASIDE.contains(&name.unwrap_or_default())
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::trace::Latency;
@@ -11,6 +12,9 @@ use super::trace::Latency;
 pub struct SyncStatus {
     /// The name in devk.yaml.
     pub image: String,
+    /// The reference whose containers it is about: while a build is rolled out there are two of one image.
+    #[serde(default)]
+    pub reference: String,
     /// Counts the changes to the working tree since the image was built.
     pub generation: u64,
     /// Paths that differ from the image.
@@ -41,8 +45,32 @@ pub struct ContainerStatus {
     pub trouble: Option<String>,
     /// How saves reach the program in it, in words for the user; null before that was looked at.
     pub serving: Option<String>,
+    /// When it got that generation; null while it has only what is in the image.
+    #[serde(default)]
+    pub since: Option<Timestamp>,
     /// Saved paths that something which the pod mounts covers: nothing is written there, and no build changes it.
     pub covered: Vec<Covered>,
+    /// Some of what it was sent may not be what is on the disk, and is sent again.
+    #[serde(skip)]
+    pub unverified: bool,
+    /// The last generation for which a build was asked, since it cannot be synced into.
+    #[serde(skip)]
+    pub asked: u64,
+    /// What is known of its program since the last save.
+    #[serde(skip)]
+    pub program: ProgramState,
+}
+
+/// Whether a program runs what was saved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum ProgramState {
+    /// As far as devk can see.
+    #[default]
+    Current,
+    /// Not yet, in words for the user.
+    Behind(String),
+    /// It ended with it, in words for the user.
+    Broken(String),
 }
 
 /// A saved path that is not the image's in a container.

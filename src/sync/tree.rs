@@ -108,6 +108,34 @@ impl Tree {
         })
     }
 
+    /// Takes down what is at a path now. False if the listing of its folder has to be made again for that.
+    pub(super) fn note(&mut self, path: &Path, metadata: Option<&Metadata>) -> bool {
+        let listing = path
+            .parent()
+            .and_then(|folder| self.folders.get_mut(folder));
+        let Some(listing) = listing else {
+            return true;
+        };
+        let at = listing
+            .entries()
+            .position(|(name, _)| Some(name) == path.file_name());
+        match (at, metadata.map(stamp)) {
+            (None, None) => true,
+            (Some(at), Some(stamp)) if (stamp == FOLDER) == (listing.stamps[at] == FOLDER) => {
+                listing.stamps[at] = stamp;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Lists a folder again, not what is below it.
+    pub(super) fn list(&mut self, root: &Path, folder: &Path) {
+        if let Some(listing) = self.folders.get_mut(folder) {
+            *listing = Listing::of(&root.join(folder));
+        }
+    }
+
     /// Every folder.
     pub(super) fn folders(&self) -> impl Iterator<Item = &Path> {
         self.folders.keys().map(AsRef::as_ref)
@@ -233,6 +261,27 @@ mod tests {
             names(before.changed(&scan(dir.path(), ""))),
             ["a/new", "a/one", "a/sub", "a/sub/two"]
         );
+    }
+
+    #[test]
+    fn what_was_taken_down_is_no_change_in_a_later_look() {
+        let dir = sample();
+        let mut tree = scan(dir.path(), "");
+        let metadata = |path: &str| fs::symlink_metadata(dir.path().join(path)).ok();
+        fs::write(dir.path().join("a/one"), "changed").unwrap();
+        assert!(tree.note(Path::new("a/one"), metadata("a/one").as_ref()));
+        fs::write(dir.path().join("a/new"), "").unwrap();
+        fs::remove_file(dir.path().join("a-b/three")).unwrap();
+        for path in ["a/new", "a-b/three"] {
+            assert!(
+                !tree.note(Path::new(path), metadata(path).as_ref()),
+                "{path}"
+            );
+            tree.list(dir.path(), Path::new(path).parent().unwrap());
+        }
+        assert!(tree.note(Path::new("a/never"), None));
+        let changed = names(tree.changed(&scan(dir.path(), "")));
+        assert!(changed.is_empty(), "{changed:?}");
     }
 
     #[test]

@@ -5,28 +5,21 @@
 //! come meanwhile at once. A file counts when it is closed after writing or renamed into place.
 
 mod refusal;
+mod thread;
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::fs::Metadata;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind};
-use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::tree::Tree;
 use crate::error::{Code, Error, Result};
 use refusal::{refused, unwatched};
-
-/// How often the root is looked at, and how often while it is gone: nothing tells of a folder above it that
-/// was renamed.
-const RESCAN_DELAY: Duration = Duration::from_secs(2);
-const MISSING_ROOT_DELAY: Duration = Duration::from_millis(250);
+use thread::{RawEvent, WatchThread, tell};
 
 /// Changed paths, relative to the tree's root. With the root itself (the empty path) among them anything may
 /// have changed: events were lost, or another folder has its name.
@@ -56,7 +49,7 @@ impl Baseline {
 /// A watched tree. Dropping it ends the watch.
 #[derive(Debug)]
 pub struct Watch {
-    raw: Sender<Raw>,
+    raw: Sender<RawEvent>,
     shared: Arc<Shared>,
 }
 
@@ -70,30 +63,6 @@ struct Shared {
 struct Waiting {
     changes: ChangedPaths,
     trouble: Option<Error>,
-}
-
-/// What the watching thread is told.
-#[derive(Debug)]
-enum Raw {
-    Path {
-        path: PathBuf,
-        at: Instant,
-        hint: Hint,
-    },
-    /// Events were lost.
-    Rescan,
-    Trouble(Error),
-    Stop,
-}
-
-/// What an event says of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hint {
-    /// A file was made. What is in it comes with the close.
-    Made,
-    Changed,
-    /// What was watched here, if anything was, may be another folder now.
-    Moved,
 }
 
 impl Watch {
@@ -113,29 +82,11 @@ impl Watch {
         let watcher = notify::recommended_watcher(move |event| tell(event, &events))
             .map_err(|e| refused(&root, &e))?;
         let shared = Arc::new(Shared::default());
-        let tree = Tree::default();
-        let identity = identity(&root);
-        let enters = Box::new(enters);
-        let mut eyes = WatchThread {
-            root,
-            identity,
-            may_be_another: false,
-            enters,
-            watcher,
-            tree,
-            shared: shared.clone(),
-        };
-        eyes.tree = eyes.look(Path::new(""))?;
-        let changed = since
-            .map(|Baseline(before)| before.changed(&eyes.tree))
-            .unwrap_or_default();
-        let mut changes = ChangedPaths::new();
-        all_known(&mut changes, changed, Instant::now());
-        eyes.publish(changes, None);
+        let thread = WatchThread::new(root, Box::new(enters), watcher, shared.clone(), since)?;
         let name = "watch".to_owned();
         let spawned = std::thread::Builder::new()
             .name(name)
-            .spawn(move || eyes.run(&received));
+            .spawn(move || thread.run(&received));
         spawned.map_err(|e| Error::new(Code::SyncWatch, format!("cannot start a thread: {e}")))?;
         Ok(Self { raw, shared })
     }
@@ -144,20 +95,32 @@ impl Watch {
     pub async fn next(&self) -> Result<ChangedPaths> {
         loop {
             let news = self.shared.news.notified();
-            {
-                let mut waiting = self
-                    .shared
-                    .waiting
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner);
-                if let Some(trouble) = waiting.trouble.take() {
-                    return Err(trouble);
-                }
-                if !waiting.changes.is_empty() {
-                    return Ok(std::mem::take(&mut waiting.changes));
-                }
+            let changes = self.take()?;
+            if !changes.is_empty() {
+                return Ok(changes);
             }
             news.await;
+        }
+    }
+
+    /// Looks at the whole tree, whatever the kernel has told of it, and takes all that has changed until then.
+    pub async fn look(&self) -> Result<ChangedPaths> {
+        let (answer, looked) = oneshot::channel();
+        // A thread that is gone has told why.
+        let _ = self.raw.send(RawEvent::Look(answer));
+        let _ = looked.await;
+        self.take()
+    }
+
+    fn take(&self) -> Result<ChangedPaths> {
+        let mut waiting = self
+            .shared
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        match waiting.trouble.take() {
+            Some(trouble) => Err(trouble),
+            None => Ok(std::mem::take(&mut waiting.changes)),
         }
     }
 
@@ -165,48 +128,13 @@ impl Watch {
     #[cfg(test)]
     fn rescan(&self) {
         // A thread that is gone has told why.
-        let _ = self.raw.send(Raw::Rescan);
+        let _ = self.raw.send(RawEvent::Rescan);
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        let _ = self.raw.send(Raw::Stop);
-    }
-}
-
-/// Hands on what may mean a change. Runs in notify's thread, for every file that anybody opens.
-fn tell(event: notify::Result<Event>, raw: &Sender<Raw>) {
-    let event = match event {
-        Ok(event) => event,
-        Err(error) => return drop(raw.send(Raw::Trouble(refused(Path::new(""), &error)))),
-    };
-    if event.need_rescan() {
-        return drop(raw.send(Raw::Rescan));
-    }
-    let Some(hint) = matters(&event.kind) else {
-        return;
-    };
-    let at = Instant::now();
-    for path in event.paths {
-        // The receiver lives as long as the watch.
-        let _ = raw.send(Raw::Path { path, at, hint });
-    }
-}
-
-/// None for what changes nothing, or not yet.
-fn matters(kind: &EventKind) -> Option<Hint> {
-    match kind {
-        EventKind::Create(CreateKind::Folder)
-        | EventKind::Modify(ModifyKind::Name(_))
-        | EventKind::Remove(_) => Some(Hint::Moved),
-        // Only Linux tells of the close.
-        EventKind::Create(_) if cfg!(target_os = "linux") => Some(Hint::Made),
-        EventKind::Modify(ModifyKind::Data(_)) if cfg!(target_os = "linux") => None,
-        EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Hint::Changed),
-        _ => None,
+        let _ = self.raw.send(RawEvent::Stop);
     }
 }
 
@@ -227,168 +155,6 @@ pub(super) fn merge(changes: &mut ChangedPaths, path: PathBuf, change: PathChang
         .entry(path)
         .and_modify(|before| before.known |= change.known)
         .or_insert(change);
-}
-
-/// What tells a folder from another one of its name; None if there is none.
-fn identity(folder: &Path) -> Option<(u64, u64)> {
-    let metadata = std::fs::metadata(folder).ok().filter(Metadata::is_dir)?;
-    Some((metadata.dev(), metadata.ino()))
-}
-
-/// The watching thread.
-struct WatchThread {
-    root: PathBuf,
-    /// Of the root that is watched.
-    identity: Option<(u64, u64)>,
-    /// The root was removed or renamed, whatever stands there now.
-    may_be_another: bool,
-    enters: Box<dyn Fn(&Path) -> bool + Send>,
-    watcher: RecommendedWatcher,
-    tree: Tree,
-    shared: Arc<Shared>,
-}
-
-impl WatchThread {
-    fn run(mut self, received: &Receiver<Raw>) {
-        loop {
-            let first = match received.recv_timeout(if self.identity.is_some() {
-                RESCAN_DELAY
-            } else {
-                MISSING_ROOT_DELAY
-            }) {
-                Err(RecvTimeoutError::Disconnected) => return,
-                first => first.ok(),
-            };
-            let mut changes = ChangedPaths::new();
-            // All that is there already: a checkout makes thousands.
-            for raw in first
-                .into_iter()
-                .chain(std::iter::from_fn(|| received.try_recv().ok()))
-            {
-                let seen = match raw {
-                    Raw::Path { path, at, hint } => self.see(&path, at, hint, &mut changes),
-                    Raw::Rescan => self.look_again(&mut changes),
-                    Raw::Trouble(error) => Err(error),
-                    Raw::Stop => return,
-                };
-                if let Err(error) = seen {
-                    self.publish(ChangedPaths::new(), Some(error));
-                }
-            }
-            let trouble = self.keep_root(&mut changes).err();
-            self.publish(changes, trouble);
-        }
-    }
-
-    fn publish(&self, changes: ChangedPaths, trouble: Option<Error>) {
-        if changes.is_empty() && trouble.is_none() {
-            return;
-        }
-        let mut waiting = self
-            .shared
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        changes
-            .into_iter()
-            .for_each(|(path, change)| merge(&mut waiting.changes, path, change));
-        waiting.trouble = trouble.or(waiting.trouble.take());
-        drop(waiting);
-        self.shared.news.notify_one();
-    }
-
-    fn see(
-        &mut self,
-        disk: &Path,
-        at: Instant,
-        hint: Hint,
-        changes: &mut ChangedPaths,
-    ) -> Result<()> {
-        let path = disk.strip_prefix(&self.root).unwrap_or(Path::new(""));
-        if path.as_os_str().is_empty() {
-            self.may_be_another |= hint == Hint::Moved;
-            return Ok(());
-        }
-        let metadata = std::fs::symlink_metadata(disk).ok();
-        // A link has no content to wait for, a hard link has its content already.
-        let is_open = |metadata: &Metadata| metadata.is_file() && metadata.nlink() == 1;
-        if hint == Hint::Made && metadata.as_ref().is_some_and(is_open) {
-            return Ok(());
-        }
-        let moved = hint == Hint::Moved;
-        let is_folder = metadata.as_ref().is_some_and(Metadata::is_dir);
-        let was_folder = self.tree.has_folder(path);
-        let known = metadata.is_some() || was_folder || self.tree.lists(path);
-        merge(changes, path.to_owned(), PathChange { at, known });
-        if was_folder && (moved || !is_folder) {
-            let gone = self.forget(path);
-            all_known(changes, gone.paths(), at);
-        }
-        if is_folder && (moved || !was_folder) && (self.enters)(path) {
-            let new = self.look(path)?;
-            all_known(changes, new.paths(), at);
-            self.tree.add(new);
-        }
-        Ok(())
-    }
-
-    /// Goes on with whatever folder has the root's name: a folder that is moved or removed takes its watches along.
-    fn keep_root(&mut self, changes: &mut ChangedPaths) -> Result<()> {
-        let now = identity(&self.root);
-        let is_another = std::mem::take(&mut self.may_be_another) || self.identity != now;
-        if !is_another {
-            return Ok(());
-        }
-        let gone = self.forget(Path::new(""));
-        all_known(changes, gone.paths(), Instant::now());
-        match (std::mem::replace(&mut self.identity, now), now) {
-            (_, Some(_)) => self.look_again(changes),
-            (Some(_), None) => Err(unwatched(
-                &self.root,
-                &"it is gone; it is watched again when it is back",
-            )),
-            (None, None) => Ok(()),
-        }
-    }
-
-    /// Watches and lists a folder and all below it.
-    fn look(&mut self, folder: &Path) -> Result<Tree> {
-        let Self {
-            root,
-            enters,
-            watcher,
-            ..
-        } = self;
-        Tree::scan(root, folder, enters, &mut |disk| match watcher
-            .watch(disk, RecursiveMode::NonRecursive)
-        {
-            Ok(()) => Ok(()),
-            Err(error) => match error.kind {
-                // It went, or is not ours to read: then there is nothing to see.
-                ErrorKind::PathNotFound => Ok(()),
-                ErrorKind::Io(ref e) if e.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
-                _ => Err(refused(disk, &error)),
-            },
-        })
-    }
-
-    /// Lets go of a folder and all below it: its watches follow it to wherever it went.
-    fn forget(&mut self, folder: &Path) -> Tree {
-        let taken = self.tree.take(folder);
-        for folder in taken.folders() {
-            // One that was removed has lost its watch already.
-            let _ = self.watcher.unwatch(&self.root.join(folder));
-        }
-        taken
-    }
-
-    fn look_again(&mut self, changes: &mut ChangedPaths) -> Result<()> {
-        let now = self.look(Path::new(""))?;
-        let changed = self.tree.changed(&now).into_iter().chain([PathBuf::new()]);
-        all_known(changes, changed, Instant::now());
-        self.tree = now;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -451,6 +217,27 @@ mod tests {
             }
             seen
         }
+    }
+
+    #[tokio::test]
+    async fn a_look_finds_what_no_event_has_told_and_nothing_that_one_has() {
+        let trial = Trial::new(&["a", "open", "sub/gone"]);
+        let look = async || -> BTreeSet<String> {
+            let changes = trial.watch.look().await.unwrap();
+            let shown = |path: PathBuf| path.display().to_string();
+            changes.into_keys().map(shown).collect()
+        };
+        assert_eq!(look().await, BTreeSet::new());
+        // An open file is told when it is closed.
+        let mut open = fs::File::create(trial.path("open")).unwrap();
+        open.write_all(b"half").unwrap();
+        assert_eq!(look().await, BTreeSet::from(["open".to_owned()]));
+        fs::write(trial.path("a"), "new").unwrap();
+        fs::write(trial.path("sub/new"), "new").unwrap();
+        fs::remove_file(trial.path("sub/gone")).unwrap();
+        trial.sees(&["a", "sub/new", "sub/gone"]).await;
+        trial.quiet().await;
+        assert_eq!(look().await, BTreeSet::new());
     }
 
     #[tokio::test]
@@ -551,8 +338,10 @@ mod tests {
     #[tokio::test]
     async fn lost_events_are_found_by_looking_again() {
         let trial = Trial::new(&["a", "b/c"]);
-        fs::write(trial.path("a"), "changed").unwrap();
-        trial.quiet().await;
+        // Nothing tells of it while it is open.
+        let mut open = fs::File::create(trial.path("a")).unwrap();
+        open.write_all(b"changed").unwrap();
+        assert_eq!(trial.quiet().await, BTreeSet::new());
         trial.watch.rescan();
         assert_eq!(
             trial.quiet().await,

@@ -1,7 +1,9 @@
 //! One worker a container: holds its stream and brings it what it lacks.
 
+mod applying;
 mod covered;
 mod reading;
+mod reload;
 mod served;
 mod unverified;
 
@@ -14,15 +16,16 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::batch::{ContainerPath, Item};
+use super::batch::ContainerPath;
 use super::containers::{Container, Containers};
 use super::engine::{REMOVAL_DELAY, Shared};
+use super::reload::{AtRest, ReloadCheck};
 use super::served_by::ServedBy;
 use super::status::ContainerStatus;
-use super::stream::{Applied, Failure, RUN_TIMEOUT, Stream, Trouble};
-use super::trace::Clock;
+use super::stream::{Stream, Trouble};
 use crate::again::Pauses;
 use crate::error::internal;
+use applying::endless;
 use reading::{Batch, Read};
 pub(super) use served::NO_RELOADER;
 use unverified::Unverified;
@@ -104,6 +107,12 @@ struct Worker {
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
     serving: Option<ServedBy>,
+    /// What its last look saw, while no baseline of its owner is known.
+    at_rest: Option<AtRest>,
+    /// Since the last save, until it is known whether the program runs that.
+    reload: Option<ReloadCheck>,
+    /// Of the paths that [`Self::reload`] is about.
+    kinds: BTreeSet<String>,
 }
 
 impl Worker {
@@ -119,6 +128,9 @@ impl Worker {
             unverified,
             hung,
             serving: None,
+            at_rest: None,
+            reload: None,
+            kinds: BTreeSet::new(),
         }
     }
 
@@ -160,8 +172,10 @@ impl Worker {
     async fn refuse(&self, why: &str) {
         let mut generation = self.shared.generation.subscribe();
         loop {
-            if *generation.borrow_and_update() > 0 {
+            let now = *generation.borrow_and_update();
+            if now > 0 {
                 self.shared.rebuild(None, why.to_owned());
+                self.tell(|status| status.asked = now);
             }
             if generation.changed().await.is_err() {
                 return;
@@ -172,6 +186,7 @@ impl Worker {
     /// Brings what is lacking, again and again, until the stream cannot serve any more.
     async fn serve(&mut self, mut stream: Stream) -> Trouble {
         let mut generation = self.shared.generation.subscribe();
+        let mut attention = self.shared.attention.subscribe();
         let mut pauses = Pauses::new(FIRST_RETRY_DELAY, MAX_RETRY_DELAY);
         if let Err(trouble) = self.look(&mut stream).await {
             return trouble;
@@ -192,14 +207,20 @@ impl Worker {
                     Ok(false) => pauses.grow(),
                 }
             }
+            self.tell_unverified();
             tokio::select! {
                 why = stream.gone() => return Trouble::Lost(why),
                 changed = generation.changed() => if changed.is_err() {
                     return Trouble::Lost("the session ends".to_owned());
                 },
                 () = tokio::time::sleep(pauses.now()), if !self.is_settled() => {}
-                () = tokio::time::sleep(PROCESS_CHECK_INTERVAL), if self.may_be_starting() => {
-                    if let Err(trouble) = self.look(&mut stream).await {
+                () = tokio::time::sleep(PROCESS_CHECK_INTERVAL), if self.is_to_be_looked_at() => {
+                    if let Err(trouble) = self.look_at_rest(&mut stream).await {
+                        return trouble;
+                    }
+                }
+                () = self.reload_is_due(&mut attention) => {
+                    if let Err(trouble) = self.check_reload(&mut stream).await {
                         return trouble;
                     }
                 }
@@ -251,122 +272,6 @@ impl Worker {
             .map_err(|e| internal(&e).message)
     }
 
-    /// Whether all of it is in place.
-    async fn apply(&mut self, stream: &mut Stream, batch: Batch) -> Result<bool, Trouble> {
-        let (serving, unserved) = self.unserved(stream, &batch).await?;
-        let is_sent = |read: &&Read| !unserved.contains(&read.path);
-        let sent: Vec<_> = batch.items.iter().filter(is_sent).collect();
-        let items: Vec<Item> = sent.iter().map(|read| read.item.clone()).collect();
-        let writing = serving.map_or_else(Default::default, ServedBy::writing);
-        let mut applied = if items.is_empty() {
-            Applied::default()
-        } else {
-            stream.apply(&items, writing).await?
-        };
-        let covered = self.take_covered(&sent, &mut applied);
-        let at = Instant::now();
-        let is_failed = |read: &&Read| {
-            applied
-                .failures
-                .iter()
-                .any(|failure| failure.target == read.item.target)
-        };
-        let (failed, done): (Vec<_>, Vec<_>) = sent
-            .into_iter()
-            .filter(|read| !covered.contains(&read.path))
-            .partition(is_failed);
-        let unread = batch
-            .unread
-            .first()
-            .map(|(path, why)| format!("cannot read `{}`: {why}", path.display()));
-        let trouble = applied
-            .failures
-            .first()
-            .map(|failure| self.failure(failure))
-            .or(unread);
-        let (wrong, is_lost) = self.run_all(stream, &done).await?;
-        let failed = failed
-            .into_iter()
-            .map(|read| &read.path)
-            .chain(batch.unread.iter().map(|(path, _)| path));
-        self.failed = failed.cloned().collect();
-        done.iter()
-            .for_each(|read| self.verify_sent(read, &batch, &applied));
-        self.record(&batch, done.len(), at, trouble.or(wrong.clone()));
-        if is_lost {
-            return Err(Trouble::Lost(wrong.unwrap_or_default()));
-        }
-        Ok(self.is_settled())
-    }
-
-    /// Tells how far the container is, and how long that took.
-    fn record(&self, batch: &Batch, done: usize, applied: Instant, trouble: Option<String>) {
-        let clock = self
-            .shared
-            .began(batch.after, batch.reached)
-            .map(|(event, noted)| Clock {
-                event,
-                noted,
-                taken: batch.taken.max(noted),
-                read: batch.read.max(noted),
-                applied,
-                done: Instant::now(),
-            });
-        let mut state = self.shared.state();
-        // A container that comes late is no save.
-        let late = state
-            .containers
-            .get(&self.id)
-            .is_none_or(ContainerStatus::is_behind);
-        if let Some(clock) = clock.filter(|_| !late && done > 0) {
-            state.traces.add(clock.trace(batch.reached, done));
-        }
-        if let Some(status) = state.containers.get_mut(&self.id) {
-            (status.generation, status.trouble) = (batch.reached, trouble);
-        }
-        drop(state);
-        self.shared.progress.send_replace(());
-    }
-
-    /// Runs the commands of all rules that a batch went by. The answer is what went wrong, and whether the stream
-    /// is lost with it.
-    async fn run_all(
-        &mut self,
-        stream: &mut Stream,
-        done: &[&Read],
-    ) -> Result<(Option<String>, bool), Trouble> {
-        let shared = self.shared.clone();
-        let rules = &shared.settings.rules;
-        let taken: BTreeSet<_> = done.iter().filter_map(|read| read.item.rule).collect();
-        let commands: BTreeSet<_> = taken.into_iter().map(|rule| rules.run(rule)).collect();
-        let mut wrong = None;
-        for command in commands.into_iter().filter(|command| !command.is_empty()) {
-            if self.hung.contains(command) {
-                wrong = wrong.or(Some(endless(command)));
-                continue;
-            }
-            let Some(ran) = stream.run(command).await? else {
-                self.hung.insert(command.to_vec());
-                return Ok((Some(endless(command)), true));
-            };
-            let last = ran.output.lines().next_back().unwrap_or_default();
-            let failed = || {
-                format!(
-                    "`{}` ended with exit code {}: {last}",
-                    command.join(" "),
-                    ran.code
-                )
-            };
-            wrong = wrong.or((ran.code != 0).then(failed));
-        }
-        Ok((wrong, false))
-    }
-
-    fn failure(&self, failure: &Failure) -> String {
-        let place = self.place(&failure.target);
-        format!("`{}`: {}", place.display(), failure.why)
-    }
-
     /// Where a path goes in the container.
     fn place(&self, target: &ContainerPath) -> PathBuf {
         let below: PathBuf = target.folders.iter().chain([&target.name]).collect();
@@ -379,13 +284,6 @@ impl Worker {
         }
         self.shared.progress.send_replace(());
     }
-}
-
-/// It goes on in the container: started again with every save it would be there many times.
-fn endless(command: &[String]) -> String {
-    let command = command.join(" ");
-    let seconds = RUN_TIMEOUT.as_secs();
-    format!("`{command}` has not ended within {seconds} s; it is not run again in this container")
 }
 
 #[cfg(test)]

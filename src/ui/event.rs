@@ -1,5 +1,7 @@
 //! Events: every step reports through a [`Step`], and a step that is dropped without a verdict has failed.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -53,17 +55,33 @@ impl Event {
 
 /// Where steps report to. Cheap to clone; nobody listening is fine.
 #[derive(Debug, Clone)]
-pub struct Reporter(broadcast::Sender<Event>);
+pub struct Reporter {
+    events: broadcast::Sender<Event>,
+    /// The errors of the steps that failed when they ran last, by step.
+    failures: Arc<Mutex<BTreeMap<String, Error>>>,
+}
 
 impl Default for Reporter {
     fn default() -> Self {
-        Self(broadcast::channel(4096).0)
+        Self {
+            events: broadcast::channel(4096).0,
+            failures: Arc::default(),
+        }
     }
 }
 
 impl Reporter {
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
-        self.0.subscribe()
+        self.events.subscribe()
+    }
+
+    /// Why a step failed when it ran last; None if it did not.
+    pub fn failure(&self, step: &str) -> Option<Error> {
+        self.failures().get(step).cloned()
+    }
+
+    fn failures(&self) -> MutexGuard<'_, BTreeMap<String, Error>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts a step; the handle must be ended by `done`, `skipped` or `failed`.
@@ -127,6 +145,12 @@ impl Step {
 
     fn end(&mut self, status: Status, detail: String, error: Option<Error>) {
         self.open = false;
+        let mut failures = self.reporter.failures();
+        match &error {
+            Some(error) => failures.insert(self.id.clone(), error.clone()),
+            None => failures.remove(&self.id),
+        };
+        drop(failures);
         self.send(status, detail, error);
     }
 
@@ -141,7 +165,7 @@ impl Step {
             error,
         };
         // Nobody may be listening; events are a report, not a queue.
-        let _ = self.reporter.0.send(event);
+        let _ = self.reporter.events.send(event);
     }
 }
 
@@ -168,5 +192,9 @@ mod tests {
         drop(reporter.start("image.build/api", ""));
         assert_eq!(events.recv().await.unwrap().status, Status::Started);
         assert_eq!(events.recv().await.unwrap().status, Status::Failed);
+        let failure = reporter.failure("image.build/api").unwrap();
+        assert_eq!(failure.code, Code::Interrupted);
+        reporter.start("image.build/api", "").done("");
+        assert_eq!(reporter.failure("image.build/api"), None);
     }
 }

@@ -34,6 +34,7 @@ mod results;
 mod same_image;
 mod saves;
 mod services;
+mod settle;
 mod shapes;
 mod status;
 mod stray_environment;

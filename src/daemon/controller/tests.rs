@@ -336,3 +336,34 @@ async fn the_end_of_the_session_drops_what_is_at_work_and_what_waits() {
     timeout(SOON, running.task).await.unwrap().unwrap();
     assert!(!running.views.borrow().status().busy);
 }
+
+#[tokio::test]
+async fn whoever_waits_for_changes_is_answered_when_those_told_before_are_through() {
+    let mut running = Running::up_from("/shop").await;
+    let ask = |running: &Running| {
+        let (answer, answered) = oneshot::channel();
+        running.queue.send(Queued::Live { answer }).unwrap();
+        answered
+    };
+    assert_eq!(answered(ask(&running)).await, None, "nothing is pending");
+
+    running.changes("api");
+    let mut live = ask(&running);
+    let begun = running.begun().await;
+    let mut late = ask(&running);
+    running.changes("web");
+    running.at_rest().await;
+    assert!(live.try_recv().is_err() && late.try_recv().is_err());
+    // The newer change has overtaken the first reconcile.
+    begun.ends_well();
+    let begun = running.begun().await;
+    assert!(live.try_recv().is_err() && late.try_recv().is_err());
+    begun.ends(refused());
+    let errors = answered(live).await.unwrap();
+    assert_eq!(Some(errors), answered(late).await);
+
+    running.changes("api");
+    let live = ask(&running);
+    running.begun().await.ends_well();
+    assert_eq!(answered(live).await, None, "it is mended");
+}

@@ -1,11 +1,16 @@
 //! The intake, without a cluster.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use super::super::rules::Usage;
 use super::*;
 use crate::config::{ImageConfig, Sync};
 use crate::image::context::tests::{image, write};
+use crate::sync::batch::look;
+use crate::sync::journal::Seen;
+use crate::sync::watch::PathChange;
 
 const DOCKERFILE: &str =
     "FROM x\nWORKDIR /w\nCOPY . .\nCMD [\"uvicorn\", \"app:app\", \"--reload\"]\n";

@@ -3,6 +3,7 @@
 use tokio::time::timeout;
 
 use super::{ANSWER_TIMEOUT, RUN_TIMEOUT, Ran, Stream, Trouble, keep, silent};
+use crate::sync::processes::Processes;
 use crate::sync::script::{self, Expected};
 
 /// What stands at a path of the container.
@@ -16,16 +17,16 @@ pub(in crate::sync) enum Sum {
 }
 
 impl Stream {
-    /// The words of every process of the container, this shell's left out.
+    /// What runs in the container, this shell left out.
     ///
     /// # Errors
     /// [`Trouble::Lost`].
-    pub(in crate::sync) async fn processes(&mut self) -> Result<Vec<Vec<String>>, Trouble> {
+    pub(in crate::sync) async fn processes(&mut self) -> Result<Processes, Trouble> {
         self.number += 1;
         let text = script::processes(self.number);
         self.send(&text).await?;
         let end = format!("ok {}", self.number);
-        let mut processes = Vec::new();
+        let mut processes = Processes::default();
         loop {
             let line = timeout(ANSWER_TIMEOUT, self.line())
                 .await
@@ -34,11 +35,7 @@ impl Stream {
             if line == end {
                 return Ok(processes);
             }
-            if let Some(words) = line.strip_prefix("proc ") {
-                let words = words.split(script::BETWEEN_WORDS);
-                let words = words.filter(|word| !word.is_empty());
-                processes.push(words.map(str::to_owned).collect());
-            }
+            processes.read(&line);
         }
     }
 

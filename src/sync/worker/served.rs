@@ -23,7 +23,7 @@ impl Worker {
         if self.serving.is_some() {
             return Ok(self.serving);
         }
-        let processes = stream.processes().await?;
+        let processes = stream.processes().await?.words();
         self.serving = ServedBy::of(&processes);
         let mut state = self.shared.state();
         let owner = &self.container.owner;

@@ -6,6 +6,7 @@ use super::reading::RECHECK_INTERVAL;
 use super::*;
 use crate::sync::batch::Wanted;
 use crate::sync::journal::Seen;
+use crate::sync::stream::Applied;
 use std::path::Path;
 
 fn worker(files: &[&str]) -> (tempfile::TempDir, Worker) {

@@ -34,6 +34,20 @@ impl Worker {
         due.map(|(path, _)| path.clone()).collect()
     }
 
+    /// Tells when all that was sent is what the intake saw.
+    pub(super) fn tell_unverified(&self) {
+        let is_unverified = !self.unverified.is_empty();
+        let mut state = self.shared.state();
+        let status = state.containers.get_mut(&self.id);
+        let is_told = status.is_none_or(|status| {
+            std::mem::replace(&mut status.unverified, is_unverified) == is_unverified
+        });
+        drop(state);
+        if !is_told {
+            self.shared.progress.send_replace(());
+        }
+    }
+
     /// Compares the content that was sent with what the intake saw.
     pub(super) fn verify_sent(&mut self, read: &Read, batch: &Batch, applied: &Applied) {
         let now = Instant::now();

@@ -6,7 +6,8 @@ use super::rust::{shipped, uncommented};
 use super::{Finding, Source, find, finding};
 
 const MAP: &str = "docs/architecture.md";
-const CLI: &str = "src/cli.rs";
+/// The command line: the file, and the folder with the rest of it.
+const CLI: &str = "src/cli";
 const CONFIGURATION: &str = "docs/configuration.md";
 /// The project file that the page on devk.yaml shows.
 const EXAMPLE: &str = "profiles/demo/devk.yaml";
@@ -14,20 +15,20 @@ const EXAMPLE: &str = "profiles/demo/devk.yaml";
 pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     let mut findings = unmapped(sources);
     findings.extend(old_example(sources));
-    let cli = find(sources, CLI)
-        .map(|cli| cli.text.as_str())
-        .unwrap_or_default();
+    let of_cli = sources.iter().filter(|source| source.path.starts_with(CLI));
+    let cli: Vec<_> = of_cli.map(|source| source.text.as_str()).collect();
+    let cli = cli.join("\n");
     for source in sources {
         if source.path.ends_with(".md") {
             findings.extend(dead_paths(source, sources));
             for (line, code) in codes(&source.text) {
                 findings.extend(
-                    unknown_command(&code, cli).map(|what| finding(&source.path, line, what)),
+                    unknown_command(&code, &cli).map(|what| finding(&source.path, line, what)),
                 );
             }
         }
         if source.path.starts_with("src/") {
-            findings.extend(hints(source, sources, cli));
+            findings.extend(hints(source, sources, &cli));
         }
     }
     findings
@@ -215,7 +216,7 @@ mod tests {
         };
         let map = source(MAP, "`src/cli.rs` `src/a/` `src/b.rs`");
         let sources = [
-            source(CLI, COMMANDS),
+            source("src/cli.rs", COMMANDS),
             source("src/a/x.rs", ""),
             source("src/b.rs", ""),
             map,

@@ -1,0 +1,96 @@
+//! The options of the commands that have many.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::folder;
+use crate::bridge::Switch;
+use crate::compose;
+use crate::daemon::control::Lifetime;
+use crate::environment::Environment;
+use crate::error::Errors;
+
+#[derive(Debug, Args)]
+pub(super) struct UpArgs {
+    /// Return when settled; the session stays until `devk down`
+    #[arg(short, long, conflicts_with = "once")]
+    pub(super) detach: bool,
+    /// Return when settled and end the session, for CI
+    #[arg(long)]
+    pub(super) once: bool,
+    /// End the running session first, as after an upgrade of devk: its forwards close for a moment
+    #[arg(long)]
+    pub(super) restart: bool,
+    /// Print the plan and change nothing
+    #[arg(long, conflicts_with_all = ["detach", "once", "restart"])]
+    pub(super) dry_run: bool,
+    /// Use the Postgres that Compose runs, with a separate database on it, instead of the chart's own
+    #[arg(long, conflicts_with = "no_bridge")]
+    pub(super) bridge: bool,
+    /// Use the chart's own database, whatever devk.yaml says
+    #[arg(long)]
+    pub(super) no_bridge: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PortsArgs {
+    /// Only what the Compose files publish; needs neither devk.yaml nor Docker nor a cluster
+    #[arg(long)]
+    pub(super) compose_only: bool,
+    #[command(flatten)]
+    pub(super) compose: ComposeArgs,
+}
+
+/// The options of `docker compose` of the same meaning. `--profile` is devk's own.
+#[derive(Debug, Args)]
+pub(super) struct ComposeArgs {
+    /// With --compose-only: a Compose file, instead of the one here or above; repeatable
+    #[arg(short = 'f', value_name = "FILE", requires = "compose_only")]
+    pub(super) files: Vec<PathBuf>,
+    /// With --compose-only: variables for the Compose files, instead of .env; repeatable
+    #[arg(long = "env-file", value_name = "FILE", requires = "compose_only")]
+    pub(super) env_files: Vec<PathBuf>,
+    /// With --compose-only: activates a Compose profile; repeatable
+    #[arg(
+        long = "compose-profile",
+        value_name = "PROFILE",
+        requires = "compose_only"
+    )]
+    pub(super) profiles: Vec<String>,
+}
+
+impl ComposeArgs {
+    pub(super) fn options(self, directory: Option<&Path>) -> Result<compose::Options, Errors> {
+        let dir = folder(directory)?;
+        // `docker compose` would be started there.
+        let moved = directory.map(|_| ("PWD".to_owned(), dir.to_string_lossy().into_owned()));
+        let mut environment = Environment::of_process().variables().clone();
+        environment.extend(moved);
+        Ok(compose::Options {
+            dir,
+            files: self.files,
+            env_files: self.env_files,
+            profiles: self.profiles,
+            environment,
+        })
+    }
+}
+
+impl UpArgs {
+    pub(super) fn bridge(&self) -> Switch {
+        match (self.bridge, self.no_bridge) {
+            (true, _) => Switch::On,
+            (_, true) => Switch::Off,
+            _ => Switch::Configured,
+        }
+    }
+
+    pub(super) fn lifetime(&self) -> Lifetime {
+        match (self.detach, self.once) {
+            (true, _) => Lifetime::Detached,
+            (_, true) => Lifetime::Once,
+            _ => Lifetime::Attached,
+        }
+    }
+}

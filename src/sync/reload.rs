@@ -1,0 +1,261 @@
+//! Whether the program of a container runs what was saved, by what its processes have done since. Pure.
+//!
+//! A reloader notices a file some time after the file is there, ends the program and starts it again, or starts it in
+//! vain, and tells nobody. Its processes show it: the new one is younger than the file, has started up when it has
+//! nothing to do for a moment, and is gone for good if the file broke it.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::processes::{Process, Processes};
+use super::served_by::is_aside;
+
+/// A process that sleeps for this long has started up.
+const IDLE: Duration = Duration::from_millis(100);
+/// A process that lives for this long has started up, however busy it is.
+const MAX_START: Duration = Duration::from_secs(5);
+/// What ended, and is not there again this long after the last thing happened, does not come back by itself.
+const GONE_AFTER: Duration = Duration::from_secs(2);
+
+/// What ran in a container before something was saved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct AtRest {
+    programs: BTreeSet<String>,
+    listening: BTreeSet<u16>,
+}
+
+impl AtRest {
+    pub(super) fn of(processes: &Processes) -> Self {
+        Self {
+            programs: programs(processes).map(named).collect(),
+            listening: processes.listening.clone(),
+        }
+    }
+
+    /// What of it is not there, in words for the user.
+    fn missing(&self, now: &Self) -> Option<String> {
+        let program = self.programs.difference(&now.programs).next();
+        let program = program.map(|program| format!("`{program}` ended and is not back"));
+        let port = self.listening.difference(&now.listening).next();
+        program.or_else(|| port.map(|port| format!("nothing listens on port {port} any more")))
+    }
+}
+
+/// What is known of a program after a save.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reload {
+    /// Not known yet, and what is waited for.
+    Open(String),
+    /// It started again, and has started up.
+    Restarted,
+    /// It went on: the reloader does not restart it for this file, or not by a new process.
+    WentOn,
+    /// It ended, and is not there any more.
+    Broken(String),
+}
+
+/// Looks at one container since a save.
+#[derive(Debug)]
+pub(super) struct ReloadCheck {
+    /// When the file was in place.
+    applied: Instant,
+    /// How long a reloader may take to notice it.
+    patience: Duration,
+    last: Option<Processes>,
+    /// When something happened last.
+    moved: Instant,
+}
+
+impl ReloadCheck {
+    pub(super) fn new(applied: Instant, patience: Duration) -> Self {
+        Self {
+            applied,
+            patience,
+            last: None,
+            moved: applied,
+        }
+    }
+
+    /// Judges by one more look, which began at `asked`.
+    pub(super) fn judge(
+        &mut self,
+        at_rest: Option<&AtRest>,
+        now: Processes,
+        asked: Instant,
+    ) -> Reload {
+        let since = asked.saturating_duration_since(self.applied);
+        let applied = now.now.saturating_sub(since);
+        let is_newer = |process: &&Process| process.started >= applied;
+        let (newer, older): (Vec<_>, Vec<_>) = programs(&now).partition(is_newer);
+        if self.has_moved(&now, &newer) {
+            self.moved = asked;
+        }
+        let quiet = asked.saturating_duration_since(self.moved);
+        let missing = at_rest.and_then(|at_rest| at_rest.missing(&AtRest::of(&now)));
+        let is_ending = newer
+            .iter()
+            .any(|new| older.iter().any(|old| named(old) == named(new)));
+        let is_up = |process: &Process| now.now.saturating_sub(process.started) >= MAX_START;
+        let reload = match missing {
+            Some(missing) if quiet >= GONE_AFTER => Reload::Broken(missing),
+            Some(missing) => Reload::Open(missing),
+            None if is_ending => Reload::Open("the earlier process has not ended".to_owned()),
+            None if newer.is_empty() && since >= self.patience => Reload::WentOn,
+            None if newer.is_empty() => {
+                Reload::Open("the reloader has not restarted it".to_owned())
+            }
+            None if quiet >= IDLE || newer.iter().all(|process| is_up(process)) => {
+                Reload::Restarted
+            }
+            None => Reload::Open("the new process starts up".to_owned()),
+        };
+        self.last = Some(now);
+        reload
+    }
+
+    /// Whether a process came or went since the last look, or one that is newer than the save works.
+    fn has_moved(&self, now: &Processes, newer: &[&Process]) -> bool {
+        let Some(last) = &self.last else {
+            return true;
+        };
+        let ids = |processes: &Processes| -> BTreeSet<_> {
+            programs(processes).map(|process| process.id).collect()
+        };
+        let is_idle = |process: &&Process| {
+            let before = last.all.iter().find(|before| before.id == process.id);
+            process.sleeps && before.is_some_and(|before| before.worked == process.worked)
+        };
+        ids(last) != ids(now) || !newer.iter().all(is_idle)
+    }
+}
+
+/// The processes without what stands beside them, such as shells.
+fn programs(processes: &Processes) -> impl Iterator<Item = &Process> {
+    let is_program = |process: &&Process| {
+        let first = process.words.first();
+        first.is_some_and(|word| !is_aside(word))
+    };
+    processes.all.iter().filter(is_program)
+}
+
+/// The words without numbers, which may be others each time, such as a file descriptor's.
+fn named(process: &Process) -> String {
+    let mut name = process.words.join(" ");
+    name.retain(|letter| !letter.is_ascii_digit());
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A container at a moment, in milliseconds since the save: processes by id, start, work and words.
+    fn at(ms: u64, processes: &[(u32, u64, u64, &str)], listening: &[u16]) -> Processes {
+        let ms_of = Duration::from_millis;
+        let process = |(id, started, worked, words): &(u32, u64, u64, &str)| Process {
+            id: *id,
+            parent: 1,
+            sleeps: true,
+            worked: ms_of(*worked),
+            started: ms_of(*started),
+            words: words.split(' ').map(str::to_owned).collect(),
+        };
+        Processes {
+            // The save was 100 s after the start of the machine.
+            now: ms_of(100_000 + ms),
+            all: processes.iter().map(process).collect(),
+            listening: listening.iter().copied().collect(),
+        }
+    }
+
+    const PARENT: (u32, u64, u64, &str) = (1, 1000, 0, "node --watch a.js");
+    const OLD: (u32, u64, u64, &str) = (20, 2000, 300, "node a.js 5");
+
+    /// Judges by looks in their order.
+    fn judged(patience: u64, looks: &[Processes]) -> Vec<Reload> {
+        let save = Instant::now();
+        let mut check = ReloadCheck::new(save, Duration::from_millis(patience));
+        let baseline = AtRest::of(&at(0, &[PARENT, OLD], &[80]));
+        let judge = |look: &Processes| {
+            let asked = save + (look.now - Duration::from_secs(100));
+            check.judge(Some(&baseline), look.clone(), asked)
+        };
+        looks.iter().map(judge).collect()
+    }
+
+    fn is_open(reload: &Reload) -> bool {
+        matches!(reload, Reload::Open(_))
+    }
+
+    #[test]
+    fn a_program_has_restarted_when_the_new_process_has_nothing_to_do() {
+        let new = |worked| (31, 100_300, worked, "node a.js 7");
+        let reloads = judged(
+            4000,
+            &[
+                at(50, &[PARENT, OLD], &[80]),
+                at(350, &[PARENT], &[]),
+                at(400, &[PARENT, new(20)], &[]),
+                at(450, &[PARENT, new(60)], &[80]),
+                at(500, &[PARENT, new(90)], &[80]),
+                at(550, &[PARENT, new(90)], &[80]),
+                at(600, &[PARENT, new(90)], &[80]),
+            ],
+        );
+        assert!(reloads[..6].iter().all(is_open), "{reloads:?}");
+        assert_eq!(reloads[6], Reload::Restarted);
+    }
+
+    #[test]
+    fn an_earlier_process_that_still_answers_is_waited_for() {
+        let new = (31, 100_300, 90, "node a.js 7");
+        let both = |ms| at(ms, &[PARENT, OLD, new], &[80]);
+        let reloads = judged(4000, &[both(400), both(600), both(9000)]);
+        assert!(reloads.iter().all(is_open), "{reloads:?}");
+    }
+
+    #[test]
+    fn a_process_that_was_there_before_the_save_is_no_restart() {
+        let rest = |ms| at(ms, &[PARENT, OLD], &[80]);
+        let reloads = judged(4000, &[rest(50), rest(3990), rest(4000)]);
+        assert!(reloads[..2].iter().all(is_open), "{reloads:?}");
+        assert_eq!(reloads[2], Reload::WentOn);
+    }
+
+    #[test]
+    fn a_program_that_ended_and_does_not_come_back_is_broken_and_one_that_is_being_built_is_not() {
+        let build = |ms, worked| at(ms, &[PARENT, (40, 100_200, worked, "go build")], &[]);
+        let gone = |ms| at(ms, &[PARENT], &[]);
+        let reloads = judged(
+            4000,
+            &[
+                build(500, 10),
+                build(3000, 20),
+                build(9000, 30),
+                gone(9500),
+                gone(11_400),
+                gone(11_500),
+            ],
+        );
+        assert!(reloads[..5].iter().all(is_open), "{reloads:?}");
+        let why = "`node a.js ` ended and is not back".to_owned();
+        assert_eq!(reloads[5], Reload::Broken(why));
+    }
+
+    #[test]
+    fn a_port_that_nothing_listens_on_any_more_is_told() {
+        let new = (31, 100_300, 90, "node a.js 7");
+        let deaf = |ms| at(ms, &[PARENT, new], &[81]);
+        let reloads = judged(4000, &[deaf(400), deaf(2400)]);
+        let why = "nothing listens on port 80 any more".to_owned();
+        assert_eq!(reloads[1], Reload::Broken(why));
+    }
+
+    #[test]
+    fn a_program_that_never_rests_has_started_up_after_a_while() {
+        let new = |ms| at(ms, &[PARENT, (31, 100_300, ms, "node a.js 7")], &[80]);
+        let reloads = judged(4000, &[new(400), new(5200), new(5400)]);
+        assert!(reloads[..2].iter().all(is_open), "{reloads:?}");
+        assert_eq!(reloads[2], Reload::Restarted);
+    }
+}
