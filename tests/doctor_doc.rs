@@ -14,7 +14,7 @@ The ids are a contract. With `--format json` the findings come as one document o
 {\"version\":1,\"checks\":[{\"id\":\"compose.ports\",\"status\":\"error\",\"summary\":\"…\",\"hint\":\"…\",\"evidence\":[{\"file\":\"compose.yaml\",\"line\":12,\"text\":\"…\"}]}]}
 ```
 
-`status` is `ok`, `warning`, `error` or `skipped`; the summary of a check that was skipped says why. A check with several findings reports each finding separately, under the same id.
+`status` is `ok`, `warning`, `error` or `skipped`; the summary of a check that was skipped says why. A check with several findings reports each finding separately, under the same id. A finding with a `code` is an error of devk's ([errors.md](errors.md)), as another command would end with it: the errors of `bridge.postgres` are those of `devk up --dry-run`.
 Exit code 3: an error was found, or with `--strict` a warning.
 
 | Check | Finds |

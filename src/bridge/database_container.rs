@@ -1,48 +1,92 @@
 //! The container behind the port that Compose publishes, and whether it is this project's: a database is made on no
 //! server but that of the project's own Compose stack.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use super::source::Published;
 use crate::compose::{Compose, Service};
 use crate::docker::{self, Engine, PublishedPort};
 use crate::error::{Code, Error, Result};
+use crate::ports::listeners;
 use crate::shell::quote;
 
-/// The container that serves the published port. None: Docker knows of none, and something else may serve it.
+/// The container that serves the published port.
 ///
 /// # Errors
-/// [`Code::BridgeUnreachable`] if it is another project's, [`Code::DockerRequest`].
+/// [`Code::BridgeUnreachable`] if none of the stack's containers does: devk sends a login to nobody else.
 pub(super) async fn database_container(
     engine: &Engine,
     compose: &Compose,
     service: &Service,
     published: Published,
-) -> Result<Option<PublishedPort>> {
+) -> Result<PublishedPort> {
     let ports = docker::published_ports(&engine.docker).await?;
     let running = ports
         .into_iter()
         .filter(|port| port.running && port.protocol == "tcp");
-    own(
-        running.filter(|port| port.port == published.port).collect(),
-        compose,
-        service,
-    )
+    let holders = running.filter(|port| port.port == published.port);
+    match own(holders.collect(), compose, service, published)? {
+        Some(own) => Ok(own),
+        None => Err(not_running(service, published).await),
+    }
 }
 
 fn own(
     holders: Vec<PublishedPort>,
     compose: &Compose,
     service: &Service,
+    published: Published,
 ) -> Result<Option<PublishedPort>> {
-    match holders
-        .iter()
-        .find(|holder| is_own(holder, compose, service))
-        .or(holders.first())
-    {
-        Some(other) if !is_own(other, compose, service) => Err(foreign(other, service)),
-        found => Ok(found.cloned()),
+    let (own, others): (Vec<_>, Vec<_>) = holders
+        .into_iter()
+        .partition(|holder| is_own(holder, compose, service));
+    let mut here = own.iter().filter(|holder| serves(holder, published));
+    if let Some(found) = here.next() {
+        return Ok(Some(found.clone()));
     }
+    if let Some(other) = others.iter().find(|holder| serves(holder, published)) {
+        return Err(foreign(other, service));
+    }
+    own.first()
+        .map_or(Ok(None), |old| Err(stale(old, published)))
+}
+
+/// Connections to the published address come to this container.
+fn serves(holder: &PublishedPort, published: Published) -> bool {
+    let address = holder.host_ip.as_deref().map(str::parse::<IpAddr>);
+    address.is_none_or(|address| {
+        address.is_ok_and(|address| address.is_unspecified() || address == published.local)
+    })
+}
+
+/// Whatever else listens on the port gets no login.
+async fn not_running(service: &Service, published: Published) -> Error {
+    let Published { local, port, .. } = published;
+    let message = format!("Compose's `{}` does not run", service.name);
+    let error = Error::new(Code::BridgeUnreachable, message);
+    if listeners::held(port) {
+        let holder = listeners::holder(port).await;
+        error.evidence(format!("port {port} is held by {holder}"))
+    } else {
+        error.evidence(format!("nothing listens on {local}:{port}"))
+    }
+}
+
+/// It was started before the Compose file was changed.
+fn stale(holder: &PublishedPort, published: Published) -> Error {
+    let PublishedPort {
+        port,
+        container,
+        host_ip,
+        ..
+    } = holder;
+    let message = format!(
+        "container `{container}` publishes port {port} on {}, and the Compose file on {}",
+        host_ip.as_deref().unwrap_or("every address"),
+        published.local
+    );
+    Error::new(Code::BridgeUnreachable, message)
 }
 
 /// Of the stack that these files describe, whoever started it: the worktrees of a repository share one.
@@ -121,8 +165,17 @@ fn shared(git: &Path, tree: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::super::source::Reach;
     use super::*;
     use crate::config::Origin;
+
+    const PUBLISHED: Published = Published {
+        local: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        port: 5432,
+        reach: Reach::Everywhere,
+    };
 
     fn service() -> Service {
         Service {
@@ -166,7 +219,7 @@ mod tests {
     fn a_namesake_of_another_project_is_refused_and_named() {
         let shop = compose("shop", Path::new("/src/shop/compose.yaml"));
         let blog = container("blog", "db", Path::new("/src/blog/compose.yaml"));
-        let error = own(vec![blog.clone()], &shop, &service()).unwrap_err();
+        let error = own(vec![blog.clone()], &shop, &service(), PUBLISHED).unwrap_err();
         assert_eq!(error.code, Code::BridgeUnreachable);
         assert_eq!(
             error.message,
@@ -178,18 +231,43 @@ mod tests {
         );
         let named = container("other-name", "db", Path::new("/src/shop/compose.yaml"));
         for own_one in [container("shop", "db", Path::new("/elsewhere")), named] {
-            let found = own(vec![blog.clone(), own_one.clone()], &shop, &service()).unwrap();
+            let found = own(
+                vec![blog.clone(), own_one.clone()],
+                &shop,
+                &service(),
+                PUBLISHED,
+            )
+            .unwrap();
             assert_eq!(found, Some(own_one));
         }
         assert!(
             own(
                 vec![container("shop", "cache", Path::new("/x"))],
                 &shop,
-                &service()
+                &service(),
+                PUBLISHED
             )
             .is_err()
         );
-        assert_eq!(own(vec![], &shop, &service()), Ok(None));
+        assert_eq!(own(vec![], &shop, &service(), PUBLISHED), Ok(None));
+    }
+
+    #[test]
+    fn a_container_that_publishes_on_another_address_is_not_the_one_behind_the_port() {
+        let shop = compose("shop", Path::new("/src/shop/compose.yaml"));
+        let mut old = container("shop", "db", Path::new("/src/shop/compose.yaml"));
+        old.host_ip = Some("192.168.1.7".into());
+        let error = own(vec![old.clone()], &shop, &service(), PUBLISHED).unwrap_err();
+        assert_eq!(
+            error.message,
+            "container `shop-db-1` publishes port 5432 on 192.168.1.7, and the Compose file on 127.0.0.1"
+        );
+        let mut blog = container("blog", "db", Path::new("/src/blog/compose.yaml"));
+        blog.host_ip = Some("127.0.0.1".into());
+        let error = own(vec![old, blog.clone()], &shop, &service(), PUBLISHED).unwrap_err();
+        assert!(error.message.contains("`blog-db-1`"), "{error:?}");
+        blog.host_ip = Some("192.168.1.7".into());
+        assert_eq!(own(vec![blog], &shop, &service(), PUBLISHED), Ok(None));
     }
 
     #[test]
@@ -209,6 +287,7 @@ mod tests {
                 vec![container("deploy-of-main", "db", &file(&main))],
                 &compose("x", &file(of)),
                 &service(),
+                PUBLISHED,
             )
             .is_ok()
         };

@@ -1,26 +1,19 @@
 //! Finds out whether bridge mode is possible, and which database, release and values it uses. The search changes
 //! nothing and reports all problems together.
 
-use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use super::chart::KnownValues;
 use super::convention::{self, ValuePaths};
-use super::database_container::database_container;
-use super::gateway::{self, EngineLocation};
-use super::server::{self, Catalog, Login, Mark};
-use super::source::{self, DatabaseCredentials, Password, Published, Reach, Secret};
+use super::reached::{ReachedServer, command, reached};
+use super::server::{self, Login, Mark};
+use super::source;
 use super::{Bridge, name, overlap};
 use crate::compose::{Compose, Service};
 use crate::config::{BridgeConfig, BridgePaths, Origin, Project};
-use crate::docker::{Engine, Exec, PublishedPort};
+use crate::docker::Engine;
 use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::owner::Owner;
-use crate::process::Cmd;
-
-/// How long a server may take to start in a container that runs.
-const SERVER_START_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The inputs of the search.
 #[derive(Debug, Clone, Copy)]
@@ -48,16 +41,18 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
     let compose = given
         .compose
         .ok_or_else(|| located(no_compose(given.project), &config))?;
-    let service =
-        source::service(compose, config.service.as_deref()).map_err(|e| located(e, &config))?;
-    let credentials = source::credentials(service);
     let mut problems = Problems::default();
+    let chart = problems.collect(chart(&config, given.charts).map_err(|e| located(e, &config)));
+    let service = source::service(compose, config.service.as_deref());
+    let Some(service) = problems.collect(service.map_err(|e| located(e, &config))) else {
+        return Err(problems.into());
+    };
+    let credentials = source::credentials(service);
     let default = || name::default(&credentials.main, given.project.worktree.as_deref());
     let database = config.database.clone().unwrap_or_else(default);
     let usable = name::check(&database)
         .and_then(|()| overlap::unused(&database, &credentials.main, compose));
     problems.collect(usable.map_err(|e| located(e, &config)));
-    let chart = problems.collect(chart(&config, given.charts).map_err(|e| located(e, &config)));
     let server = problems.collect(reached(&given, compose, service, &credentials).await);
     let (Some((release, paths)), Some(server), []) = (chart, server, &problems.0[..]) else {
         return Err(problems.into());
@@ -66,7 +61,7 @@ pub async fn find(given: BridgeInputs<'_>) -> Result<Bridge, Errors> {
     let made = is_made(&server, &database, &mark)
         .await
         .map_err(|e| located(e, &config))?;
-    let Server {
+    let ReachedServer {
         login,
         published,
         relay,
@@ -185,131 +180,8 @@ fn chart(config: &BridgeConfig, charts: &[KnownValues]) -> Result<(String, Value
     }
 }
 
-/// A server that let devk in.
-struct Server {
-    login: Login,
-    published: Published,
-    relay: bool,
-    no_relay: Option<Error>,
-    catalog: Catalog,
-}
-
-async fn reached(
-    given: &BridgeInputs<'_>,
-    compose: &Compose,
-    service: &Service,
-    as_whom: &DatabaseCredentials,
-) -> Result<Server> {
-    let published = source::published(service)?;
-    let is_here = gateway::place_of(given.engine).await? == EngineLocation::Here;
-    let relay = published.reach == Reach::Loopback && is_here;
-    let no_relay = match (is_here, given.once) {
-        (true, false) => None,
-        (true, true) => Some(ends_with_once(service, published)),
-        (false, _) => Some(no_relay_here()),
-    };
-    if let Some(error) = no_relay.clone().filter(|_| relay) {
-        return Err(error);
-    }
-    let down = |e: Error| match e.code {
-        Code::BridgeUnreachable => e.hint(
-            command(compose, &given.project.root)
-                .args(["up", "-d", &service.name])
-                .pasteable(),
-        ),
-        _ => e,
-    };
-    let container = database_container(given.engine, compose, service, published).await?;
-    let login = Login {
-        address: SocketAddr::new(published.local, published.port),
-        user: as_whom.user.clone(),
-        password: password(given.engine, &as_whom.password, container.as_ref())
-            .await
-            .map_err(down)?,
-        main: as_whom.main.clone(),
-    };
-    let catalog = read_catalog(&login, container.is_some())
-        .await
-        .map_err(down)?;
-    Ok(Server {
-        login,
-        published,
-        relay,
-        no_relay,
-        catalog,
-    })
-}
-
-/// Looks at the server; one whose container `runs` may have been started a moment ago.
-async fn read_catalog(login: &Login, runs: bool) -> Result<Catalog> {
-    let deadline = tokio::time::Instant::now() + SERVER_START_TIMEOUT;
-    loop {
-        match server::read_catalog(login).await {
-            Err(e)
-                if e.code == Code::BridgeUnreachable
-                    && runs
-                    && tokio::time::Instant::now() < deadline =>
-            {
-                tokio::time::sleep(SERVER_START_TIMEOUT / 40).await;
-            }
-            found => return found,
-        }
-    }
-}
-
-fn no_relay_here() -> Error {
-    let message = "devk's relay cannot be between the pods and Compose's server: the Docker Engine is not on this machine";
-    Error::new(Code::BridgeRelay, message)
-        .hint("give each database of the chart a name of its own, by its values")
-}
-
-fn ends_with_once(service: &Service, published: Published) -> Error {
-    let Published { local, port, .. } = published;
-    let message = format!(
-        "`up --once` leaves no session, and pods reach `{}` through one only",
-        service.name
-    );
-    Error::new(Code::BridgeOnce, message)
-        .evidence(format!(
-            "Compose publishes it on {local}:{port}, which pods cannot reach without devk's relay"
-        ))
-        .hint("`devk up -d --bridge`, or publish the port without an IP address")
-        .at(&service.origin.file, service.origin.line)
-}
-
-/// A password in a file is read from that file in the container.
-async fn password(
-    engine: &Engine,
-    password: &Password,
-    container: Option<&PublishedPort>,
-) -> Result<Secret> {
-    let file = match password {
-        Password::Plain(secret) => return Ok(secret.clone()),
-        Password::File(file) => file,
-    };
-    let unread = |why: String| {
-        Error::new(
-            Code::BridgeUnreachable,
-            format!("the password in `{file}` cannot be read: {why}"),
-        )
-    };
-    let container =
-        container.ok_or_else(|| unread("no container of the service runs".to_owned()))?;
-    let output = Exec::new(&container.container, ["cat", file])
-        .output(&engine.docker)
-        .await?;
-    match output.code {
-        0 => Ok(Secret(
-            output.text().trim_end_matches(['\r', '\n']).to_owned(),
-        )),
-        _ => Err(unread(
-            String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        )),
-    }
-}
-
 /// Whether the database is there, whole and this project's.
-async fn is_made(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
+async fn is_made(server: &ReachedServer, database: &str, mark: &Mark) -> Result<bool> {
     match server.catalog.databases.get(database) {
         Some(found) => {
             server::check_owner(database, found, mark)?;
@@ -329,15 +201,6 @@ async fn is_made(server: &Server, database: &str, mark: &Mark) -> Result<bool> {
             )))
         }
         None => Ok(false),
-    }
-}
-
-/// `docker compose`, as it reaches this project from the folder of devk.yaml.
-fn command(compose: &Compose, root: &Path) -> Cmd {
-    let command = Cmd::new("docker").arg("compose");
-    match compose.files.first() {
-        Some(file) if compose.dir != root => command.arg("-f").arg(file),
-        _ => command,
     }
 }
 

@@ -18,6 +18,7 @@ pub mod mark;
 pub mod name;
 pub mod overlap;
 pub mod probe;
+mod reached;
 pub mod record;
 pub mod relay;
 pub mod server;

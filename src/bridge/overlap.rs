@@ -3,14 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 use super::chart::KnownValues;
 use super::{Bridge, name, server, service};
 use crate::compose::{Compose, ComposeDatabase};
 use crate::database::{Kind, MACHINE, Server};
 use crate::error::{Code, Error, Errors, Result};
 use crate::release::databases::ManifestDatabase;
+use crate::release::value_path::{names_database, value_path};
 
 /// No service of Compose uses a database of this name; `main` is the server's own.
 ///
@@ -161,19 +160,21 @@ fn apart(bridge: &Bridge, compose: &Compose, name: &str) -> Result<()> {
 }
 
 fn explained(cause: Error, found: &ManifestDatabase, charts: &[KnownValues]) -> Error {
-    let (
-        name,
-        ManifestDatabase {
-            object,
-            source,
-            named,
-            ..
-        },
-    ) = (&found.named.name, found);
-    let values: Vec<_> = charts
+    let ManifestDatabase {
+        object,
+        source,
+        named,
+        ..
+    } = found;
+    let name = &named.name;
+    let host = match &named.server {
+        Server::At { host, .. } => host.as_str(),
+        Server::Own | Server::Unknown => "",
+    };
+    let paths = charts
         .iter()
-        .flat_map(|chart| holding(&chart.values, name))
-        .collect();
+        .filter_map(|chart| value_path(&chart.values, name, names_database, host));
+    let paths: Vec<_> = paths.collect();
     let error = Error::new(
         Code::BridgeShared,
         format!(
@@ -182,52 +183,25 @@ fn explained(cause: Error, found: &ManifestDatabase, charts: &[KnownValues]) -> 
         ),
     )
     .evidence(format!("{source}: {object}, {}", named.via))
-    .evidence(cause.evidence.join("\n"))
-    .evidence(
-        values
-            .iter()
-            .map(|path| format!("value `{path}` is `{name}`"))
-            .collect::<Vec<_>>()
-            .join("\n"),
-    );
-    let value = values
-        .first()
-        .map_or("the value it comes from", String::as_str);
-    error.hint(format!(
-        "give it a name of its own: set `{value}` to `{}`",
-        name::default(name, None)
-    ))
-}
-
-/// Paths of all values that are this text.
-fn holding(values: &Value, text: &str) -> Vec<String> {
-    let mut found = vec![];
-    let mut open = vec![(String::new(), values)];
-    while let Some((path, value)) = open.pop() {
-        match value {
-            Value::Object(map) => open.extend(map.iter().map(|(key, value)| {
-                (
-                    if path.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{path}.{key}")
-                    },
-                    value,
-                )
-            })),
-            Value::String(value) if value == text => found.push(path),
-            _ => {}
-        }
+    .evidence(cause.evidence.join("\n"));
+    let separate = name::default(name, None);
+    match &paths[..] {
+        [path] => error
+            .evidence(format!("value `{path}` is `{name}`"))
+            .hint(format!(
+                "give it a name of its own: set `{path}` to `{separate}`"
+            )),
+        _ => error.hint(format!(
+            "name a database of the cluster's own there: {separate}"
+        )),
     }
-    found.sort();
-    found
 }
 
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
 
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::super::convention::{ConnectionPaths, ValuePaths};
     use super::super::server::{Catalog, CatalogDatabase, Login, Mark};
@@ -422,7 +396,9 @@ mod tests {
 
     #[test]
     fn without_a_relay_a_database_that_compose_uses_stops_the_plan_and_names_the_value() {
-        let bridge = direct(json!({"litellm": {"db": {"name": "litellm"}}}));
+        let bridge = direct(
+            json!({"litellm": {"db": {"name": "litellm"}}, "api": {"env": {"PROVIDER": "litellm"}}}),
+        );
         let found = [bridged("shop_k8s"), bridged("litellm")];
         let errors = others(&bridge, &compose(&["litellm"]), "shop", &found).unwrap_err();
         let [error] = &errors.0[..] else {

@@ -10,13 +10,11 @@ use super::localhost::localhosts;
 use super::missing::of_project;
 use super::{Check, DoctorFacts, Id, Looked, Missing, findings, skipped};
 use crate::config::{Origin, Project};
-use crate::environment::Environment;
 use crate::error::{Errors, Result};
-use crate::observe;
-use crate::paths::Paths;
+use crate::observe::Drafts;
 use crate::release::manifest::Rendered;
 use crate::release::pods::{self, list};
-use crate::release::values::leaves;
+use crate::release::value_path::value_path;
 use crate::release::{Prepared, effective_values, template};
 
 /// A rendered release.
@@ -84,35 +82,7 @@ impl RenderedChart {
         fits: impl Fn(&str) -> bool,
         near: &str,
     ) -> Option<String> {
-        let texts = leaves(&self.values).into_iter();
-        let leaves: Vec<_> = texts
-            .filter_map(|(path, value)| {
-                let number = || value.as_number().map(ToString::to_string);
-                Some((path, value.as_str().map(str::to_owned).or_else(number)?))
-            })
-            .collect();
-        let parent = |path: &str| path.rsplit_once('.').map(|(parent, _)| parent.to_owned());
-        let beside: BTreeSet<_> = leaves
-            .iter()
-            .filter(|(_, value)| value == near)
-            .map(|(path, _)| parent(path))
-            .collect();
-        let equal: Vec<_> = leaves
-            .iter()
-            .map(|(path, value)| (path, value))
-            .filter(|(_, value)| *value == text)
-            .collect();
-        let is_fit = |path: &&String| fits(&path.rsplit('.').next().unwrap_or(path).to_lowercase());
-        let by_key: Vec<_> = equal.iter().map(|(path, _)| *path).filter(is_fit).collect();
-        let by_place: Vec<_> = by_key
-            .iter()
-            .copied()
-            .filter(|path| beside.contains(&parent(path)))
-            .collect();
-        match (&by_place[..], &by_key[..]) {
-            ([path], _) | ([], [path]) => Some((*path).clone()),
-            _ => None,
-        }
+        value_path(&self.values, text, fits, near)
     }
 }
 
@@ -125,30 +95,15 @@ pub struct TemplateRef<'a> {
     pub object: &'a str,
 }
 
-pub(super) async fn inspect(
+pub(super) fn looked_at(
     project: Result<&Project, &Missing>,
-    paths: &Paths,
-    environment: &Environment,
+    drafts: Looked<Drafts>,
 ) -> Looked<Vec<RenderedChart>> {
-    let project = of_project(project)?;
-    if project.releases.is_empty() {
+    if of_project(project)?.releases.is_empty() {
         return Err(Missing::Skipped("devk.yaml names no charts".to_owned()));
     }
-    let releases = match observe::drafts(project, paths, environment).await {
-        Ok(releases) => releases,
-        Err(errors)
-            if errors
-                .0
-                .iter()
-                .all(|error| error.code == crate::error::Code::ToolMissing) =>
-        {
-            return Err(Missing::Skipped("helm is missing".to_owned()));
-        }
-        Err(errors) => return Err(errors.into()),
-    };
-    let charts = releases
-        .into_iter()
-        .map(|release| RenderedChart::new(&release.prepared, release.rendered));
+    let releases = drafts?.releases?.into_iter();
+    let charts = releases.map(|release| RenderedChart::new(&release.prepared, release.rendered));
     Ok(charts.collect::<Result<Vec<_>>>().map_err(Errors::from)?)
 }
 

@@ -12,6 +12,7 @@ use crate::compose::{Compose, ComposeDatabase, Service};
 use crate::database::{self, Kind, MACHINE, Named, Server};
 use crate::release::databases::{self as rendered, ManifestDatabase};
 use crate::release::external_services::ExternalServices;
+use crate::release::value_path::names_database;
 
 pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
     let beside = [
@@ -45,7 +46,7 @@ pub(super) fn checks(facts: &DoctorFacts) -> Vec<Check> {
             return checks;
         }
     };
-    let meetings = meetings(charts, compose, &facts.here());
+    let meetings = meetings(charts, compose, facts);
     let fine = "no rendered manifest uses a database of Compose's";
     checks.extend(findings(
         Id::DatabasesShared,
@@ -75,8 +76,9 @@ struct Meeting<'a> {
 fn meetings<'a>(
     charts: &'a [RenderedChart],
     compose: &'a Compose,
-    here: &BTreeSet<IpAddr>,
+    facts: &DoctorFacts,
 ) -> Vec<Meeting<'a>> {
+    let here = facts.here();
     let claims: Vec<_> = claims(compose).collect();
     let mut met = vec![];
     let mut unaddressed = vec![];
@@ -89,7 +91,11 @@ fn meetings<'a>(
                 continue;
             };
             let (host, port) = external.resolve(host, port.unwrap_or(database.named.kind.port()));
-            if is_here(&host, here) {
+            // A bridge that can be had leads to no database of Compose's: its map, or `bridge.postgres`, says so.
+            if is_bridge(&host) && matches!(facts.bridge, Ok(Some(_))) {
+                continue;
+            }
+            if is_here(&host, &here) {
                 let claim = claims.iter().find(|claim| claim.number == port).copied();
                 met.push(Meeting {
                     chart,
@@ -235,11 +241,6 @@ fn tell_shared(check: Check, meetings: &[&Meeting], users: &[&ComposeDatabase]) 
             "name a database of the cluster's own there: {name}_k8s"
         )),
     }
-}
-
-/// Keys of values that hold a database's name.
-fn names_database(key: &str) -> bool {
-    key.ends_with("database") || ["name", "db", "dbname", "databasename"].contains(&key)
 }
 
 /// Every place in Compose that names this database on this service's server.

@@ -11,18 +11,21 @@ use super::docker::Docker;
 use super::host_names::HostNames;
 use super::leftovers::Leftovers;
 use super::machine::Machine;
-use super::missing::{Looked, Missing};
+use super::missing::{Looked, Missing, of_project};
 use super::network::Network;
 use super::ports::Ports;
 use super::tools::Tools;
 use super::{
-    Check, Id, charts, cluster, docker, findings, host_names, leftovers, machine, network, ports,
-    requirements, tools,
+    Check, Id, bridge, charts, cluster, docker, findings, host_names, leftovers, machine, network,
+    ports, requirements, tools,
 };
+use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
 use crate::config::Project;
+use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors};
+use crate::observe::{self, Drafts};
 use crate::paths::Paths;
 
 /// Everything that the checks go by.
@@ -32,6 +35,8 @@ pub struct DoctorFacts {
     /// None: there is no Compose stack.
     pub compose: Looked<Option<Compose>>,
     pub charts: Looked<Vec<RenderedChart>>,
+    /// To Compose's Postgres. None: devk.yaml wants none.
+    pub bridge: Looked<Option<Bridge>>,
     pub host_names: Looked<HostNames>,
     /// What the charts ask of the cluster and it does not have.
     pub requirements: Looked<Vec<Error>>,
@@ -62,12 +67,19 @@ impl DoctorFacts {
         let rendering = looking.as_ref().map_or(paths, |(paths, _)| paths);
         let engine = crate::docker::connect(environment).await;
         let compose = compose(folder, project.as_ref(), environment);
-        let (docker, tools, cluster, charts, requirements) = tokio::join!(
+        let charts = async {
+            let drafts = drafts(project.as_ref(), &compose, &engine, rendering, environment).await;
+            let project = project.as_ref();
+            let missing = requirements::inspect(&engine, project, &drafts, rendering, environment);
+            let missing = missing.await;
+            let bridge = bridge::looked_at(project, &compose, &engine, &drafts);
+            (charts::looked_at(project, drafts), missing, bridge)
+        };
+        let (docker, tools, cluster, (charts, requirements, bridge)) = tokio::join!(
             docker::inspect(&engine, environment),
             tools::inspect(environment),
             cluster::inspect(&engine, project.as_ref(), paths),
-            charts::inspect(project.as_ref(), rendering, environment),
-            requirements::inspect(&engine, project.as_ref(), rendering, environment),
+            charts,
         );
         let listed = compose.as_ref().ok().and_then(Option::as_ref);
         let containers = docker
@@ -87,6 +99,7 @@ impl DoctorFacts {
             project,
             compose,
             charts,
+            bridge,
             host_names,
             requirements,
             ports,
@@ -109,6 +122,25 @@ impl DoctorFacts {
             .copied()
             .chain(self.network.addresses.iter().copied())
             .collect()
+    }
+}
+
+/// The charts as `up` renders them, once for all that look at them.
+async fn drafts(
+    project: Result<&Project, &Missing>,
+    compose: &Looked<Option<Compose>>,
+    engine: &Result<Engine, Error>,
+    paths: &Paths,
+    environment: &Environment,
+) -> Looked<Drafts> {
+    let project = of_project(project)?;
+    let (compose, engine) = (compose.as_ref().ok(), engine.as_ref().ok());
+    match observe::drafts(project, compose, engine, paths, environment).await {
+        Ok(drafts) => Ok(drafts),
+        Err(errors) if errors.0.iter().all(|e| e.code == Code::ToolMissing) => {
+            Err(Missing::Skipped("helm is missing".to_owned()))
+        }
+        Err(errors) => Err(errors.into()),
     }
 }
 

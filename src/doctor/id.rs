@@ -43,6 +43,7 @@ checks! {
     DatabasesPort => "databases.port", "this machine as a database host with a port that Compose does not publish (5432 for 5439)";
     DatabasesLoopback => "databases.loopback", "a database that pods look for on this machine and that Compose publishes on 127.0.0.1 only";
     DatabasesLocalhost => "databases.localhost", "`localhost` as a database host inside a pod without such a database";
+    BridgePostgres => "bridge.postgres", "what keeps the `bridge:` of devk.yaml from working: the errors with which `devk up` would refuse it";
     DockerEngine => "docker.engine", "no Docker Engine that answers";
     DockerBuildkit => "docker.buildkit", "an Engine without BuildKit";
     DockerContext => "docker.context", "an Engine on another machine, or DOCKER_HOST against the chosen context";

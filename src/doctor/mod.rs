@@ -8,8 +8,9 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::error::{Error, Errors};
+use crate::error::{Code, Error, Errors};
 
+mod bridge;
 pub mod charts;
 pub mod cluster;
 pub mod compose;
@@ -57,6 +58,9 @@ pub struct Evidence {
 pub struct Check {
     pub id: Id,
     pub status: CheckStatus,
+    /// Of the error that is the finding (docs/errors.md); None: the finding is of doctor's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
     pub summary: String,
     pub hint: Option<String>,
     pub evidence: Vec<Evidence>,
@@ -67,6 +71,7 @@ impl Check {
         Self {
             id,
             status,
+            code: None,
             summary: summary.into(),
             hint: None,
             evidence: vec![],
@@ -114,6 +119,7 @@ impl Check {
             .filter(|e| e.file.is_some() || !e.text.is_empty())
             .collect();
         Self {
+            code: Some(error.code),
             hint: error.hint.clone(),
             evidence,
             ..check
@@ -190,6 +196,7 @@ pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     checks.extend(host_names::checks(facts));
     checks.extend(requirements::checks(&facts.requirements));
     checks.extend(databases::checks(facts));
+    checks.extend(bridge::checks(facts));
     checks.extend(docker::checks(&facts.docker));
     checks.extend(tools::checks(facts));
     checks.extend(cluster::checks(&facts.cluster));

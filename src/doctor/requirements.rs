@@ -7,7 +7,7 @@ use crate::config::Project;
 use crate::docker::Engine;
 use crate::environment::Environment;
 use crate::error::{Error, Errors, Result};
-use crate::observe::{self, PreparedRelease};
+use crate::observe::{self, Drafts, PreparedRelease};
 use crate::paths::Paths;
 use crate::release::helm::Helm;
 use crate::release::{installed, requirements};
@@ -17,6 +17,7 @@ use crate::release::{installed, requirements};
 pub(super) async fn inspect(
     engine: &Result<Engine>,
     project: Result<&Project, &Missing>,
+    drafts: &Looked<Drafts>,
     paths: &Paths,
     environment: &Environment,
 ) -> Looked<Vec<Error>> {
@@ -31,11 +32,14 @@ pub(super) async fn inspect(
     let Ok(Some(access)) = handle.pinned(&nodes).await else {
         return Err(skip("devk has not pinned the cluster"));
     };
-    let Ok(releases) = observe::drafts(project, paths, environment).await else {
+    let Ok(releases) = drafts
+        .as_ref()
+        .map_or(Err(()), |d| d.releases.as_ref().map_err(drop))
+    else {
         return Err(skip("the charts do not render"));
     };
     let helm = Helm::find(environment)?;
-    Ok(missing(&access, &releases, &helm).await?)
+    Ok(missing(&access, releases, &helm).await?)
 }
 
 fn skip(why: &str) -> Missing {

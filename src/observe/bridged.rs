@@ -1,7 +1,7 @@
 //! Bridge mode in `observe`: the charts are rendered with Compose's database instead of their own, and forwards to
 //! Services that are missing then are left out.
 
-use super::charts::Charts;
+use super::charts::{Charts, PreparedRelease, manifests};
 use super::requests::{self, RequestedForward, services};
 use crate::bridge::chart::KnownValues;
 use crate::bridge::find::BridgeInputs;
@@ -27,18 +27,29 @@ pub(super) async fn draft<'a>(
     engine: &Engine,
     bridging: Bridging,
 ) -> Result<(Charts<'a>, Draft), Errors> {
+    let draft = bridge(&mut charts, compose, engine, bridging).await?;
+    Ok((charts, manifests(draft)))
+}
+
+/// The drafts of the charts with the bridge in them, if the cluster is to have one; it is kept in the charts.
+///
+/// # Errors
+/// Whatever keeps `up` from bridging, or a chart from rendering.
+pub(super) async fn bridge(
+    charts: &mut Charts<'_>,
+    compose: Option<&Option<Compose>>,
+    engine: &Engine,
+    bridging: Bridging,
+) -> Result<Vec<PreparedRelease>, Errors> {
     if let Some(compose) = compose.filter(|_| bridging.switch.is_on(charts.project)) {
-        charts.bridge = Some(find(&charts, compose.as_ref(), engine, bridging.once).await?);
+        charts.bridge = Some(find(charts, compose.as_ref(), engine, bridging.once).await?);
     }
-    let draft = charts.draft(charts.bridge.as_ref()).await?;
+    let draft = charts.drafts(charts.bridge.as_ref()).await?;
     if let (Some(bridge), Some(Some(compose))) = (&mut charts.bridge, compose) {
-        bridge.share_nothing(
-            compose,
-            &charts.project.id,
-            draft.iter().map(|(_, rendered)| rendered),
-        )?;
+        let rendered = draft.iter().map(|release| &release.rendered);
+        bridge.share_nothing(compose, &charts.project.id, rendered)?;
     }
-    Ok((charts, draft))
+    Ok(draft)
 }
 
 /// Looks whether a bridge can be had.

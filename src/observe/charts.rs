@@ -12,7 +12,6 @@ use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
 use crate::config::{self, ImageConfig, Project, is_base};
 use crate::docker::Engine;
-use crate::environment::Environment;
 use crate::error::{Error, Errors, Problems, Result};
 use crate::image::{self, ImageRef};
 use crate::paths::Paths;
@@ -42,22 +41,6 @@ pub fn other_renderings<'a>(releases: &'a [PreparedRelease], name: &str) -> Vec<
         .iter()
         .filter(|release| release.prepared.name != name);
     others.map(|release| &release.rendered).collect()
-}
-
-/// The charts as they render with stand-ins for ports and image tags, unchecked: for looking at what they
-/// would install. Needs neither Docker nor a cluster, and writes devk's cache alone.
-///
-/// # Errors
-/// A missing helm, and all that keeps a chart from rendering.
-pub async fn drafts(
-    project: &Project,
-    paths: &Paths,
-    environment: &Environment,
-) -> Result<Vec<PreparedRelease>, Errors> {
-    let helm = Helm::find(environment)?;
-    let compose = compose::of_project(project, environment).ok().flatten();
-    let charts = Charts::new(project, paths, &helm, compose.as_ref())?;
-    charts.drafts(None).await
 }
 
 /// The charts of a project, prepared and rendered with what is known so far.
@@ -97,14 +80,13 @@ impl<'a> Charts<'a> {
         &self,
         bridge: Option<&Bridge>,
     ) -> Result<Vec<(String, Rendered)>, Errors> {
-        let releases = self.drafts(bridge).await?;
-        Ok(releases
-            .into_iter()
-            .map(|release| (release.prepared.name, release.rendered))
-            .collect())
+        Ok(manifests(self.drafts(bridge).await?))
     }
 
-    async fn drafts(&self, bridge: Option<&Bridge>) -> Result<Vec<PreparedRelease>, Errors> {
+    pub(super) async fn drafts(
+        &self,
+        bridge: Option<&Bridge>,
+    ) -> Result<Vec<PreparedRelease>, Errors> {
         let images = self.stand_ins();
         let resolve = |text: &str, file: &Path| self.resolve_draft(text, file, &images);
         self.render(bridge, &images, &resolve, BTreeSet::new())
@@ -234,6 +216,14 @@ impl<'a> Charts<'a> {
         let found = futures::future::try_join_all(looks).await?;
         Ok(found.into_iter().flatten().collect())
     }
+}
+
+/// The rendered text of each release, by its name.
+pub(super) fn manifests(releases: Vec<PreparedRelease>) -> Vec<(String, Rendered)> {
+    let releases = releases.into_iter();
+    releases
+        .map(|release| (release.prepared.name, release.rendered))
+        .collect()
 }
 
 /// Changes of one kind together: `image `api` in place of `acme/api:1` (Deployment/api, Job/migrate; by …)`.

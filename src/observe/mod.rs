@@ -9,13 +9,15 @@ mod capabilities;
 mod charts;
 mod cluster;
 mod contexts;
+mod drafts;
 mod images;
 mod occupied;
 mod releases;
 pub mod requests;
 pub mod table;
 
-pub use charts::{PreparedRelease, drafts, other_renderings};
+pub use charts::{PreparedRelease, other_renderings};
+pub use drafts::{Drafts, drafts};
 pub use images::BuiltImage;
 pub use occupied::numbers;
 pub use releases::{Standing, standing};

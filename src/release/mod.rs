@@ -34,6 +34,7 @@ pub mod rewrite;
 pub mod secrets;
 mod stray_helm;
 pub mod template;
+pub mod value_path;
 pub mod values;
 mod whole_numbers;
 mod workload;

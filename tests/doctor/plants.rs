@@ -2,10 +2,10 @@
 
 use devk::cluster::namespace::ProjectNamespace;
 use devk::docker::PublishedPort;
-use devk::doctor::DoctorFacts;
 use devk::doctor::cluster::PinFacts;
 use devk::doctor::network::{Route, Subnet};
-use devk::error::{Code, Error};
+use devk::doctor::{DoctorFacts, Missing};
+use devk::error::{Code, Error, Errors};
 use devk::owner::Owner;
 use devk::ports::{Forward, Leases, Lessee};
 
@@ -146,6 +146,19 @@ pub(crate) const PLANTS: &[Plant] = &[
         "databases.localhost",
         "database `inside` at localhost:5432",
         |world| world.template("inside.yaml", INSIDE),
+    ),
+    // bridge
+    plant(
+        "bridge.postgres",
+        "docker compose up -d postgres",
+        |world| {
+            world.changes.push(|facts, _| {
+                let down = Error::new(Code::BridgeUnreachable, "Compose's `postgres` does not run");
+                let down = down.evidence("nothing listens on 127.0.0.1:5439");
+                let errors = Errors::from(down.hint("docker compose up -d postgres"));
+                facts.bridge = Err(Missing::Failed(errors));
+            });
+        },
     ),
     // machine, Docker, tools, network
     plant("docker.context", "on another machine", |world| {

@@ -134,6 +134,7 @@ impl World {
         (left.clusters, left.images) = (Ok(vec![]), Ok(vec![]));
         let mut facts = DoctorFacts {
             charts: Ok(vec![self.chart(&project.releases[0].origin)]),
+            bridge: Ok(None),
             host_names: Ok(HostNames::default()),
             requirements: Ok(vec![]),
             ports: Ok(ports),

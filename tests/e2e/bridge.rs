@@ -552,10 +552,7 @@ fn a_chart_that_fixes_composes_names_gets_databases_of_its_own_and_no_other() {
     cluster();
     let project = Project::new("tests/e2e/fixtures/fixed", "fixed", CLUSTER);
     let compose = Compose::up(&project, &[]);
-    let names = ["demo", "litellm", "jobs"];
-    for name in &names[1..] {
-        compose.psql("demo", &format!("create database {name}"));
-    }
+    let names = ["demo", "litellm", "keycloak", "jobs"];
     for name in names {
         let write = "create table notes (text text); insert into notes values ('compose')";
         compose.psql(name, write);
@@ -569,11 +566,18 @@ fn a_chart_that_fixes_composes_names_gets_databases_of_its_own_and_no_other() {
         .document();
     let expected = [
         "database `demo_k8s` in place of `demo`",
+        "database `keycloak_k8s` in place of `keycloak`",
         "database `litellm_k8s` in place of `litellm`",
     ];
     assert_eq!(mapped(&plan), json!(expected));
     project.devk(&["up", "-d", "--bridge"]).well();
-    for name in ["demo_k8s", "litellm_k8s"] {
+    assert_eq!(
+        dumps(),
+        before,
+        "Compose's databases are unchanged, byte for byte"
+    );
+    compose.psql("demo", "insert into notes values ('compose again')");
+    for name in ["demo_k8s", "litellm_k8s", "keycloak_k8s", "events"] {
         assert_eq!(
             compose.psql(name, "select text from notes").trim(),
             "cluster"
@@ -587,11 +591,6 @@ fn a_chart_that_fixes_composes_names_gets_databases_of_its_own_and_no_other() {
     ] {
         assert!(logs.contains(refused), "{logs}");
     }
-    assert_eq!(
-        dumps(),
-        before,
-        "Compose's databases are unchanged, byte for byte"
-    );
 }
 
 #[test]
@@ -620,10 +619,12 @@ spec:
 "#
         ),
     );
-    let _compose = Compose::up(&project, &[]);
+    let compose = Compose::up(&project, &[]);
+    let before = compose.dump("demo");
     project.devk(&["up", "-d", "--bridge"]).well();
     let logs = machine().kubectl(CLUSTER, &["-n", "by-url", "logs", "job/login"]);
     assert_eq!(logs.trim(), "demo_k8s for demo");
+    assert_eq!(compose.dump("demo"), before);
 }
 
 fn databases_of_others(demo: &Project, compose: &Compose) {

@@ -6,6 +6,7 @@
 
 mod beside_compose;
 mod bridge;
+mod bridge_agreement;
 mod builds;
 mod commands;
 mod copies;
