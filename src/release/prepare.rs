@@ -281,12 +281,12 @@ fn write_values(
 #[cfg(test)]
 pub(super) mod fixture {
     use super::*;
-    use crate::config::{Allow, ClusterConfig, Provider};
+    use crate::config::{Allow, ClusterConfig, Provider, ReleaseSource};
 
     pub(in super::super) fn release() -> ReleaseConfig {
         ReleaseConfig {
             name: "shop".into(),
-            chart: "/chart".into(),
+            source: ReleaseSource::Chart("/chart".into()),
             values: Vec::new(),
             set: Value::Object(serde_json::Map::new()),
             images: BTreeMap::new(),
@@ -362,7 +362,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{GeneratedSecret, Generator, ImagePaths};
+    use crate::config::{GeneratedSecret, Generator, ImagePaths, ReleaseSource};
     use crate::image::ImageRef;
 
     /// A chart with one image, one values file and one generated secret.
@@ -376,7 +376,7 @@ mod tests {
         .unwrap();
         std::fs::write(root.join("dev.yaml"), "url: ${forward.api.url}\n").unwrap();
         let release = ReleaseConfig {
-            chart: root.join("chart"),
+            source: ReleaseSource::Chart(root.join("chart")),
             values: vec![root.join("dev.yaml")],
             set: json!({"a.b": 1}),
             generate: [(
@@ -493,7 +493,7 @@ mod tests {
     async fn chart_and_values_problems_come_together() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = project(dir.path());
-        project.releases[0].chart = dir.path().join("nowhere");
+        project.releases[0].source = ReleaseSource::Chart(dir.path().join("nowhere"));
         project.releases[0]
             .values
             .push(dir.path().join("missing.yaml"));
