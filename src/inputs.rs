@@ -555,4 +555,43 @@ mod tests {
         trial.read().await;
         trial.is_told("d/profiles/demo/devk.yaml", "changed").await;
     }
+
+    #[tokio::test]
+    async fn manifests_are_told_with_those_that_come_and_nothing_beside_them_is() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("k8s")).unwrap();
+        trial.write("k8s/api.yaml", "");
+        let yaml = "name: shop\nreleases:\n  - {name: shop, manifests: [k8s/*.yaml]}\n";
+        trial.write("devk.yaml", yaml);
+        trial.read().await;
+        trial.is_told("k8s/api.yaml", "kind: A\n").await;
+        trial.is_told("k8s/new.yaml", "kind: B\n").await;
+        while trial.told.try_recv().is_ok() {}
+        trial.write("k8s/notes.txt", "");
+        trial.is_quiet().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_kustomization_reads_is_told_in_its_bases_too() {
+        let mut trial = Trial::new();
+        for folder in ["base", "overlay"] {
+            std::fs::create_dir(trial.path(folder)).unwrap();
+        }
+        trial.write(
+            "base/kustomization.yaml",
+            "configMapGenerator: [{name: a, files: [a.txt]}]\n",
+        );
+        trial.write("base/a.txt", "one");
+        trial.write("overlay/kustomization.yaml", "resources: [../base]\n");
+        let yaml = "name: shop\nreleases:\n  - {name: shop, kustomize: overlay}\n";
+        trial.write("devk.yaml", yaml);
+        trial.read().await;
+        trial.is_told("base/a.txt", "two").await;
+        trial
+            .is_told(
+                "overlay/kustomization.yaml",
+                "resources: [../base]\nnamePrefix: a-\n",
+            )
+            .await;
+    }
 }

@@ -4,7 +4,10 @@
 //! record. With a private chart around the manifests all of that serves them, too. Each manifest file becomes a template
 //! in which nothing is a template; CustomResourceDefinitions go to `crds`, where helm installs them before the rest.
 //!
-//! Invariant: the objects that helm reads in the chart are those that the user wrote.
+//! devk's own changes (`src/release/rewrite.rs`) are made in this chart and not by a post-renderer, between which and the
+//! cluster helm 4 writes the YAML anew: that adds lines to texts in `|+` and `>` style (seen with helm 4.3).
+//!
+//! Invariant: the objects that helm reads in the chart are those that the user wrote, but for the values that devk changes.
 
 mod document;
 mod kustomization;
@@ -22,11 +25,12 @@ use self::kustomize::Kustomize;
 use self::object::{Object, twice};
 use self::template::Templates;
 use super::chart::Chart;
-use super::files;
+use super::files::{self, FileEntry};
 use super::hasher::PartsHasher;
+use super::rewrite::Rewrite;
 use crate::config::{ManifestPattern, Origin, ReleaseConfig};
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Problems, Result};
+use crate::error::{Code, Error, Errors, Problems, Result, internal};
 use crate::paths::refused;
 
 pub use self::kustomization::KustomizationInputs;
@@ -79,6 +83,20 @@ impl Wrapped {
     /// Files of the chart with the user's.
     pub(super) fn files(&self) -> impl Iterator<Item = (&Path, &Path)> {
         self.files.iter().map(|(ours, theirs)| (&**ours, &**theirs))
+    }
+
+    /// As it is kept.
+    fn relative_to(mut self, root: &Path) -> Self {
+        let relative = |file: &mut PathBuf| {
+            if let Ok(path) = file.strip_prefix(root) {
+                *file = path.to_owned();
+            }
+        };
+        self.files.values_mut().for_each(relative);
+        self.definitions
+            .iter_mut()
+            .for_each(|definition| relative(&mut definition.file));
+        self
     }
 
     /// Paths start at `root`.
@@ -176,6 +194,48 @@ pub(super) async fn of_kustomization(
     }
     let found = Errors::unless_empty(problems, found)?;
     Ok(place.write(&key, &Templates::of(found, &place.root))?)
+}
+
+/// The chart with devk's changes made in its templates. The chart itself stays, for the next rendering.
+///
+/// # Errors
+/// [`Code::ManifestInvalid`] if a document to change cannot be read, [`Code::StateIo`].
+pub(super) fn rewritten(
+    chart: &Chart,
+    wrapped: &Wrapped,
+    rewrite: &Rewrite,
+    release: &str,
+    cache: &Path,
+) -> Result<Chart> {
+    let place = Cache {
+        charts: cache.join("charts"),
+        release,
+        root: chart.source.clone(),
+    };
+    let changes = serde_json::to_string(rewrite).map_err(|e| internal(&e))?;
+    let key = PartsHasher::default()
+        .part(FORMAT)
+        .part(chart.dir.as_os_str().as_encoded_bytes())
+        .part(changes)
+        .hex();
+    if let Some(chart) = place.kept(&key)? {
+        return Ok(chart);
+    }
+    let mut entries = files::read(&chart.dir)?;
+    for entry in entries
+        .iter_mut()
+        .filter(|entry| entry.path.starts_with("templates"))
+    {
+        let template = String::from_utf8_lossy(&entry.content);
+        let change = |text: &str| rewrite.apply(text).map(|(text, _)| text);
+        let text = template::changed(&template, change).map_err(|said| {
+            let message = format!("the manifest cannot be read: {said}");
+            let file = wrapped.user_file(&entry.path).unwrap_or(&entry.path);
+            Error::new(Code::ManifestInvalid, message).at(file, None)
+        })?;
+        entry.content = text.into_bytes();
+    }
+    place.keep(&key, &entries, &wrapped.clone().relative_to(&chart.source))
 }
 
 fn read(path: PathBuf) -> Result<ManifestFile> {
@@ -293,8 +353,13 @@ impl<'a> Cache<'a> {
         )
     }
 
-    /// Writes the chart beside its place and renames it: what stands under its key is whole.
     fn write(&self, key: &str, templates: &Templates) -> Result<Chart> {
+        let entries = templates.chart(self.release);
+        self.keep(key, &entries, &templates.record(&entries))
+    }
+
+    /// Writes the chart beside its place and renames it: what stands under its key is whole.
+    fn keep(&self, key: &str, entries: &[FileEntry], wrapped: &Wrapped) -> Result<Chart> {
         files::private_dir(&self.charts)?;
         let home = self.charts.join(key);
         let io = |e: std::io::Error| refused("write", &home, &e);
@@ -302,10 +367,8 @@ impl<'a> Cache<'a> {
             .prefix(".new-")
             .tempdir_in(&self.charts)
             .map_err(io)?;
-        let entries = templates.chart(self.release);
-        files::write(&entries, &temp.path().join(self.release))?;
-        let wrapped = templates.record(&entries);
-        let record = serde_json::to_vec_pretty(&wrapped)
+        files::write(entries, &temp.path().join(self.release))?;
+        let record = serde_json::to_vec_pretty(wrapped)
             .map_err(|e| Error::new(Code::StateIo, format!("cannot write `{RECORD}`: {e}")))?;
         std::fs::write(temp.path().join(RECORD), record).map_err(io)?;
         match std::fs::rename(temp.path(), &home) {
@@ -314,7 +377,7 @@ impl<'a> Cache<'a> {
             other => other.map_err(io)?,
         }
         files::forget_old(&self.charts, super::chart::MAX_UNUSED_AGE);
-        Ok(self.chart(&home, wrapped))
+        Ok(self.chart(&home, wrapped.clone()))
     }
 }
 

@@ -90,7 +90,7 @@ fn told(
     let command = on_cluster(format!("kubectl {verb} -f {}", quote(&copy)));
     Error::new(code, message)
         .at(&definition.file, definition.line)
-        .hint(format!("{command}, then devk up"))
+        .hint(command)
 }
 
 async fn is_changed(client: &Client, definition: &Definition) -> Option<bool> {

@@ -128,10 +128,19 @@ fn taken(prepared: &Prepared, rendered: &Rendered, manifest: &Manifest, owner: &
         Some(namespace) => format!("in namespace `{namespace}`, which is not the project's own"),
         None => "for the whole cluster".to_owned(),
     };
-    let rename = format!(
-        "its name counts {place}: put the namespace into it (`{{{{ .Release.Namespace }}}}`), by a value or in the \
-         template"
-    );
+    let is_placed = manifest.object["metadata"]["namespace"].is_string();
+    let instead = match (&prepared.chart.wrapped, is_placed) {
+        (None, _) => {
+            "put the namespace into it (`{{ .Release.Namespace }}`), by a value or in the template"
+        }
+        (Some(_), true) => {
+            "leave `metadata.namespace` out, and the object goes into the project's own namespace"
+        }
+        (Some(_), false) => {
+            "give it another name, in the manifest or by `namePrefix` of a kustomization"
+        }
+    };
+    let rename = format!("its name counts {place}: {instead}");
     let (message, hint) = match owner {
         Owner::Release { name, namespace } => (
             format!("{object} belongs to release `{name}` in namespace `{namespace}`"),

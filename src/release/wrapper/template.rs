@@ -6,6 +6,13 @@ use std::path::{Component, Path, PathBuf};
 use super::{Definition, Document, Object, Wrapped};
 use crate::release::files::FileEntry;
 use crate::release::hasher::PartsHasher;
+use crate::release::manifest;
+
+/// A Go template for `{{`.
+const BRACES: &str = "{{ \"{{\" }}";
+
+/// The beginning of a Namespace's template.
+const CONDITION: &str = "{{ if ne .Release.Namespace ";
 
 /// The documents of a release, by the user's files.
 pub(super) struct Templates {
@@ -125,13 +132,36 @@ impl Document {
 
 /// Text that a Go template gives back as it is: `{{` alone begins anything there.
 fn escaped(text: &str) -> String {
-    text.replace("{{", "{{ \"{{\" }}")
+    text.replace("{{", BRACES)
+}
+
+/// A template with the text behind it changed. What is a template in it stays, which is the block around a Namespace.
+///
+/// # Errors
+/// What `change` says.
+pub(super) fn changed<E>(
+    template: &str,
+    mut change: impl FnMut(&str) -> Result<String, E>,
+) -> Result<String, E> {
+    let mut text = String::with_capacity(template.len());
+    let mut done = 0;
+    for range in manifest::documents(template) {
+        let document = &template[range.clone()];
+        if !document.starts_with(CONDITION) {
+            text.push_str(&template[done..range.start]);
+            let plain = document.replace(BRACES, "{{");
+            text.push_str(&escaped(&change(&plain)?));
+            done = range.end;
+        }
+    }
+    text.push_str(&template[done..]);
+    Ok(text)
 }
 
 /// devk makes the project's own namespace, and helm does not take it over.
 fn unless_own(namespace: &str, text: &str) -> String {
     let name = namespace.replace(['"', '\\', '\n'], "");
-    format!("{{{{ if ne .Release.Namespace \"{name}\" }}}}\n{text}{{{{ end }}}}\n")
+    format!("{CONDITION}\"{name}\" }}}}\n{text}{{{{ end }}}}\n")
 }
 
 /// A name for each file: its path from the folder of devk.yaml. helm leaves out what begins with `_` or `.`, and takes

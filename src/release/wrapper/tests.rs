@@ -310,3 +310,33 @@ async fn without_kubectl_and_kustomize_the_error_says_what_to_install() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn devks_changes_are_made_in_the_chart_and_every_other_byte_stays() {
+    let service = "apiVersion: v1\nkind: Service\nmetadata: {name: web, annotations: {a: \"{{ b }}\"}}\n\
+                   spec: {type: NodePort, ports: [{port: 1}]} # kept\n";
+    let image =
+        object("Namespace", "shop").replace("name: shop", "name: shop, labels: {image: NodePort}");
+    let trial = Trial::new(&[("k8s/a.yaml", service), ("k8s/b.yaml", &image)]);
+    let chart = trial.manifests(&["k8s"]).await.unwrap();
+    let wrapped = chart.wrapped.clone().unwrap();
+    let rewrite = Rewrite {
+        cluster_ip: true,
+        ..Rewrite::default()
+    };
+    let cache = trial.path("cache");
+    let made = || rewritten(&chart, &wrapped, &rewrite, "shop", &cache).unwrap();
+    let text = read(&chart, "templates/k8s/a.yaml");
+    assert_eq!(
+        read(&made(), "templates/k8s/a.yaml"),
+        text.replace("NodePort", "ClusterIP")
+    );
+    let namespace = "templates/k8s/b.yaml";
+    assert_eq!(read(&made(), namespace), read(&chart, namespace));
+    assert_eq!(
+        read(&chart, "templates/k8s/a.yaml"),
+        text,
+        "the next rendering starts from it"
+    );
+    assert_eq!(made().wrapped, Some(wrapped.clone()));
+}
