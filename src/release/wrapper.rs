@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use self::document::{Document, ManifestFile, documents};
+use self::document::{ManifestDocument, ManifestFile, documents};
 use self::kustomize::Kustomize;
 use self::object::{Object, twice};
 use self::template::Templates;
@@ -137,7 +137,7 @@ pub(super) fn of_manifests(
         return Ok(chart);
     }
     let mut problems = vec![];
-    let found: Vec<Document> = files
+    let found: Vec<ManifestDocument> = files
         .iter()
         .flat_map(|file| documents(file, &mut problems))
         .collect();

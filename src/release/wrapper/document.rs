@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::object::{Object, Refusal};
+use super::object::{NoManifest, Object};
 use crate::error::{Code, Error};
 use crate::release::spanned::{self, SpannedNode};
 use crate::release::yaml;
@@ -21,7 +21,7 @@ pub(super) struct ManifestFile {
 
 /// A piece of a manifest file that is a document of its own in the chart.
 #[derive(Debug, Clone)]
-pub(super) struct Document {
+pub(super) struct ManifestDocument {
     pub(super) text: String,
     /// One, but for a List that cannot be cut.
     pub(super) objects: Vec<Object>,
@@ -36,7 +36,7 @@ struct Part {
 }
 
 /// The documents of a file. What is wrong with it is added to `problems`.
-pub(super) fn documents(file: &ManifestFile, problems: &mut Vec<Error>) -> Vec<Document> {
+pub(super) fn documents(file: &ManifestFile, problems: &mut Vec<Error>) -> Vec<ManifestDocument> {
     let Ok(text) = std::str::from_utf8(&file.content) else {
         let error = Error::new(Code::ManifestInvalid, "the manifest is not UTF-8 text");
         problems.push(error.at(&file.path, None).hint(LEAVE_OUT));
@@ -95,7 +95,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn documents(&self) -> Result<Vec<Document>, Vec<Error>> {
+    fn documents(&self) -> Result<Vec<ManifestDocument>, Vec<Error>> {
         let text = &self.part.text;
         if let Ok(json) = serde_json::from_str::<Value>(text) {
             return self.of_json(&json);
@@ -118,7 +118,7 @@ impl Reading<'_> {
                 let line = self.line_of(&root);
                 let object =
                     Object::read(&value, self.file, line).map_err(|e| vec![e.into_error()])?;
-                Ok(vec![Document {
+                Ok(vec![ManifestDocument {
                     text: text.clone(),
                     objects: vec![object],
                 }])
@@ -127,13 +127,13 @@ impl Reading<'_> {
     }
 
     /// JSON is YAML, but not to every parser: tabs and pairs of surrogates (`\ud83d\ude00`) are an error to helm's.
-    fn of_json(&self, json: &Value) -> Result<Vec<Document>, Vec<Error>> {
+    fn of_json(&self, json: &Value) -> Result<Vec<ManifestDocument>, Vec<Error>> {
         let mut problems = vec![];
         let mut documents = vec![];
         let line = self.first_line();
         for value in items(json).map_or_else(|| vec![json], |items| items.iter().collect()) {
             match Object::read(value, self.file, line) {
-                Ok(object) => documents.push(Document {
+                Ok(object) => documents.push(ManifestDocument {
                     text: in_yaml(value),
                     objects: vec![object],
                 }),
@@ -146,9 +146,13 @@ impl Reading<'_> {
         }
     }
 
-    fn of_list(&self, root: &SpannedNode, values: &[Value]) -> Result<Vec<Document>, Vec<Error>> {
+    fn of_list(
+        &self,
+        root: &SpannedNode,
+        values: &[Value],
+    ) -> Result<Vec<ManifestDocument>, Vec<Error>> {
         let list = root.get("items").map_or(&[][..], SpannedNode::items);
-        let mut problems: Vec<Refusal> = vec![];
+        let mut problems: Vec<NoManifest> = vec![];
         let mut objects = vec![];
         for (value, node) in values.iter().zip(list) {
             match Object::read(value, self.file, self.line_of(node)) {
@@ -157,14 +161,14 @@ impl Reading<'_> {
             }
         }
         if !problems.is_empty() {
-            return Err(problems.into_iter().map(Refusal::into_error).collect());
+            return Err(problems.into_iter().map(NoManifest::into_error).collect());
         }
         let cut = cut(&self.part.text, root, list);
         let is_same = |(text, value): (&String, &Value)| yaml::parse(text).as_ref() == Ok(value);
         if cut.len() == values.len() && cut.iter().zip(values).all(is_same) {
             let whole = cut.into_iter().zip(objects);
             return Ok(whole
-                .map(|(text, object)| Document {
+                .map(|(text, object)| ManifestDocument {
                     text,
                     objects: vec![object],
                 })
@@ -180,7 +184,7 @@ impl Reading<'_> {
                 .hint("write the CustomResourceDefinition as a document of its own: it is installed before the others");
             return Err(vec![error.at(self.file, definition.line)]);
         }
-        Ok(vec![Document {
+        Ok(vec![ManifestDocument {
             text: self.part.text.clone(),
             objects,
         }])

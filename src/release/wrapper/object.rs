@@ -23,14 +23,14 @@ pub(super) struct Object {
 
 /// A document that is no object to install.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct NoManifest {
     message: String,
     hint: String,
     file: PathBuf,
     line: u32,
 }
 
-impl Refusal {
+impl NoManifest {
     pub(super) fn into_error(self) -> Error {
         Error::new(Code::ManifestInvalid, self.message)
             .at(self.file, self.line)
@@ -39,8 +39,8 @@ impl Refusal {
 }
 
 impl Object {
-    pub(super) fn read(value: &Value, file: &Path, line: u32) -> Result<Self, Refusal> {
-        let refusal = |message: String, hint: String| Refusal {
+    pub(super) fn read(value: &Value, file: &Path, line: u32) -> Result<Self, NoManifest> {
+        let refusal = |message: String, hint: String| NoManifest {
             message,
             hint,
             file: file.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Definition, Document, Object, Wrapped};
+use super::{Definition, ManifestDocument, Object, Wrapped};
 use crate::release::files::FileEntry;
 use crate::release::hasher::PartsHasher;
 use crate::release::manifest;
@@ -18,12 +18,12 @@ const CONDITION: &str = "{{ if ne .Release.Namespace ";
 pub(super) struct Templates {
     /// User's file, relative to devk.yaml's folder → name of the template, without folder.
     names: BTreeMap<PathBuf, String>,
-    documents: Vec<(PathBuf, Document)>,
+    documents: Vec<(PathBuf, ManifestDocument)>,
 }
 
 impl Templates {
     /// `root` is the folder of devk.yaml.
-    pub(super) fn of(documents: Vec<Document>, root: &Path) -> Self {
+    pub(super) fn of(documents: Vec<ManifestDocument>, root: &Path) -> Self {
         let relative = |file: &Path| file.strip_prefix(root).unwrap_or(file).to_owned();
         let documents: Vec<_> = documents
             .into_iter()
@@ -104,7 +104,7 @@ impl Templates {
     }
 }
 
-impl Document {
+impl ManifestDocument {
     fn is_definition(&self) -> bool {
         self.objects.iter().all(Object::is_definition)
     }

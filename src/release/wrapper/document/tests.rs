@@ -1,6 +1,6 @@
 use super::*;
 
-fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<String>> {
+fn read(name: &str, text: &str) -> Result<Vec<ManifestDocument>, Vec<String>> {
     let file = ManifestFile {
         path: PathBuf::from("k8s").join(name),
         content: text.as_bytes().to_vec(),
@@ -13,7 +13,7 @@ fn read(name: &str, text: &str) -> Result<Vec<Document>, Vec<String>> {
     }
 }
 
-fn names(found: &[Document]) -> Vec<String> {
+fn names(found: &[ManifestDocument]) -> Vec<String> {
     let objects = found.iter().flat_map(|document| &document.objects);
     objects
         .map(|object| format!("{}:{}", object.named(), object.line))
