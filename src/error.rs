@@ -143,6 +143,8 @@ codes! {
     ChartDependency => "chart.dependency", Usage, "`helm dependency build` failed";
     ChartRender => "chart.render", Usage, "the chart does not render";
     ChartKind => "chart.kind", Failed, "the chart renders an object of a kind that the cluster does not know";
+    ManifestInvalid => "manifest.invalid", Usage, "a file that `manifests` names is no manifest, or holds an object that helm cannot keep, or one twice";
+    KustomizeBuild => "kustomize.build", Usage, "a kustomization does not render";
     ReleaseApply => "release.apply", Failed, "`helm upgrade --install` failed";
     ReleaseConflict => "release.conflict", Usage, "an object of the release belongs to another release, or to none";
     ReleaseBusy => "release.busy", Failed, "another helm operation holds the release";

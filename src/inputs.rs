@@ -1,5 +1,5 @@
-//! The files that the plan is made from: devk.yaml and its profile, values, charts, Compose files and their variables,
-//! and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
+//! The files that the plan is made from: devk.yaml and its profile, values, charts, manifests, kustomizations, Compose
+//! files and their variables, and Dockerfiles outside of their build contexts. A change of one of them is a new plan.
 //!
 //! Invariant: the content that is used was read after its watch began. devk.yaml and the files that it names say what
 //! to watch, so devk reads these files again until they name no new file.
@@ -12,12 +12,12 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::compose::Stack;
 use crate::compose::{self, Compose, ENV_FILE, found_names};
-use crate::config::{self, Project, Source};
+use crate::config::{self, ManifestPattern, Project, ReleaseConfig, ReleaseSource, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, internal};
 use crate::image::Instructions;
 use crate::paths::Paths;
-use crate::release::chart;
+use crate::release::{KustomizationInputs, chart};
 use crate::sync::rules::is_temporary;
 use crate::sync::watch::Watch;
 
@@ -29,8 +29,10 @@ type Teller = mpsc::UnboundedSender<PathBuf>;
 enum WatchTarget {
     /// Files of a folder, by their names.
     Files(PathBuf, BTreeSet<PathBuf>),
-    /// All that is in the folder of a chart.
-    Chart(PathBuf),
+    /// All that is in a folder: of a chart, or of a kustomization of which devk cannot say which files it reads.
+    Folder(PathBuf),
+    /// The files of a pattern, those to come included.
+    Manifests(ManifestPattern),
 }
 
 impl WatchTarget {
@@ -45,11 +47,23 @@ impl WatchTarget {
                 )
                 .await
             }
-            Self::Chart(folder) => {
+            Self::Folder(folder) => {
                 follow(
                     folder,
                     |_| true,
                     |path| !is_temporary(path),
+                    changes.clone(),
+                )
+                .await
+            }
+            Self::Manifests(pattern) => {
+                let base = pattern.base();
+                let root = base.clone();
+                let enters = pattern.clone();
+                follow(
+                    base,
+                    move |path| enters.may_be_below(path),
+                    move |path| !is_temporary(path) && pattern.matches(&root.join(path)),
                     changes.clone(),
                 )
                 .await
@@ -69,16 +83,40 @@ fn places(project: &Project, compose: Option<&Compose>) -> BTreeSet<WatchTarget>
             .or_default()
             .insert(name.into());
     }
-    let charts = project
-        .releases
-        .iter()
-        .flat_map(|release| chart::folders(&release.chart))
-        .map(WatchTarget::Chart);
+    let of_releases = project.releases.iter().flat_map(of_release);
     folders
         .into_iter()
         .map(|(folder, names)| WatchTarget::Files(folder, names))
-        .chain(charts)
+        .chain(of_releases)
         .collect()
+}
+
+fn of_release(release: &ReleaseConfig) -> Vec<WatchTarget> {
+    let folders = match &release.source {
+        ReleaseSource::Chart(folder) => chart::folders(folder),
+        ReleaseSource::Kustomize(folder) => KustomizationInputs::of(folder).folders,
+        ReleaseSource::Manifests(patterns) => {
+            return patterns
+                .iter()
+                .cloned()
+                .map(WatchTarget::Manifests)
+                .collect();
+        }
+    };
+    folders.into_iter().map(WatchTarget::Folder).collect()
+}
+
+/// The files that a release names one by one.
+fn files_of(release: &ReleaseConfig) -> BTreeSet<PathBuf> {
+    match &release.source {
+        ReleaseSource::Chart(_) => BTreeSet::new(),
+        ReleaseSource::Kustomize(folder) => KustomizationInputs::of(folder).files,
+        // The pattern is watched. What a link leads to is not below it.
+        ReleaseSource::Manifests(patterns) => {
+            let files = patterns.iter().filter_map(|pattern| pattern.files().ok());
+            files.flatten().filter(|file| file.is_symlink()).collect()
+        }
+    }
 }
 
 fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
@@ -87,6 +125,7 @@ fn files(project: &Project, compose: Option<&Compose>) -> BTreeSet<PathBuf> {
         // Values of a profile are in the profile's file.
         files.insert(release.origin.file.clone());
         files.extend(release.values.iter().cloned());
+        files.extend(files_of(release));
     }
     for image in &project.images {
         files.insert(image.origin.file.clone());
@@ -255,7 +294,7 @@ impl Inputs {
 
 async fn follow(
     folder: PathBuf,
-    enters: fn(&Path) -> bool,
+    enters: impl Fn(&Path) -> bool + Send + 'static,
     counts: impl Fn(&Path) -> bool + Send + 'static,
     changes: Teller,
 ) -> Result<Followed> {
@@ -461,7 +500,7 @@ mod tests {
     async fn what_cannot_be_watched_costs_no_watch_that_there_was() {
         let mut trial = Trial::new();
         let mut project = trial.read().await;
-        project.releases[0].chart = trial.path("nowhere");
+        project.releases[0].source = ReleaseSource::Chart(trial.path("nowhere"));
         trial
             .inputs
             .follow(&project, None, &trial.changes)
@@ -568,5 +607,44 @@ mod tests {
         trial.write("devk.yaml", "name: shop\nprofile: demo\n");
         trial.read().await;
         trial.is_told("d/profiles/demo/devk.yaml", "changed").await;
+    }
+
+    #[tokio::test]
+    async fn manifests_are_told_with_those_that_come_and_nothing_beside_them_is() {
+        let mut trial = Trial::new();
+        std::fs::create_dir(trial.path("k8s")).unwrap();
+        trial.write("k8s/api.yaml", "");
+        let yaml = "name: shop\nreleases:\n  - {name: shop, manifests: [k8s/*.yaml]}\n";
+        trial.write("devk.yaml", yaml);
+        trial.read().await;
+        trial.is_told("k8s/api.yaml", "kind: A\n").await;
+        trial.is_told("k8s/new.yaml", "kind: B\n").await;
+        while trial.told.try_recv().is_ok() {}
+        trial.write("k8s/notes.txt", "");
+        trial.is_quiet().await;
+    }
+
+    #[tokio::test]
+    async fn what_a_kustomization_reads_is_told_in_its_bases_too() {
+        let mut trial = Trial::new();
+        for folder in ["base", "overlay"] {
+            std::fs::create_dir(trial.path(folder)).unwrap();
+        }
+        trial.write(
+            "base/kustomization.yaml",
+            "configMapGenerator: [{name: a, files: [a.txt]}]\n",
+        );
+        trial.write("base/a.txt", "one");
+        trial.write("overlay/kustomization.yaml", "resources: [../base]\n");
+        let yaml = "name: shop\nreleases:\n  - {name: shop, kustomize: overlay}\n";
+        trial.write("devk.yaml", yaml);
+        trial.read().await;
+        trial.is_told("base/a.txt", "two").await;
+        trial
+            .is_told(
+                "overlay/kustomization.yaml",
+                "resources: [../base]\nnamePrefix: a-\n",
+            )
+            .await;
     }
 }

@@ -28,7 +28,7 @@ impl Place {
 }
 
 /// The file and line of a value in the user's files.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Origin {
     pub file: PathBuf,
     /// 1-based.

@@ -106,7 +106,7 @@ fn object(node: &ConfigNode, keys: &[Key], wanted: &str, path: &str, problems: &
         }
     }
     let missing = keys.iter().filter(|key| {
-        !matches!(key.need, Need::Optional(_)) && node.get(key.name).is_none_or(ConfigNode::is_null)
+        matches!(key.need, Need::Somewhere | Need::Here) && !is_given(node, key.name)
     });
     problems.extend(missing.map(|key| {
         node.place
@@ -116,6 +116,46 @@ fn object(node: &ConfigNode, keys: &[Key], wanted: &str, path: &str, problems: &
             )
             .hint(format!("add `{}: {}`", key.name, key.example))
     }));
+    problems.extend(not_one(node, keys, path));
+}
+
+fn is_given(node: &ConfigNode, key: &str) -> bool {
+    node.get(key).is_some_and(|value| !value.is_null())
+}
+
+/// The problem if not exactly one of the keys that exclude each other is there.
+fn not_one(node: &ConfigNode, keys: &[Key], path: &str) -> Option<Error> {
+    let group = keys.iter().find_map(|key| match key.need {
+        Need::OneOf(group, _) => Some(group),
+        _ => None,
+    })?;
+    let given: Vec<_> = group.iter().filter(|key| is_given(node, key)).collect();
+    let quoted = |keys: &[&&str], word: &str| {
+        let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+        keys.join(word)
+    };
+    match &given[..] {
+        [_] => None,
+        [] => {
+            let all: Vec<_> = group.iter().collect();
+            let message = format!("`{path}` has none of {}", quoted(&all, ", "));
+            let examples = keys.iter().filter(|key| group.contains(&key.name));
+            let examples: Vec<_> = examples
+                .map(|key| format!("`{}: {}`", key.name, key.example))
+                .collect();
+            let error = node.place.error(Code::ConfigMissingKey, message);
+            Some(error.hint(format!("add {}", examples.join(" or "))))
+        }
+        [.., last] => {
+            let message = format!(
+                "`{path}` has {}, and can have one of them",
+                quoted(&given, " and ")
+            );
+            let place = node.get(last).map_or(&node.place, |value| &value.place);
+            let error = place.error(Code::ConfigValue, message);
+            Some(error.hint("keep one of them, or write two entries with names of their own"))
+        }
+    }
 }
 
 /// Checks a key's value; a problem without a hint gets the key's example as one.

@@ -3,22 +3,20 @@
 //! Runs even where the check found problems, so that these are reported with them; what is missing is
 //! then left empty, and the caller throws the project away.
 
+mod release;
+
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
-use super::format::{self, did_you_mean};
-use super::generate::generated;
+use self::release::releases;
+use super::format;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
-    Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, ImagePaths,
-    Origin, Provider, ReleaseConfig, Sync, SyncRule, bases, scalar,
+    Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, Origin, Provider,
+    ReleaseConfig, Sync, SyncRule, bases, scalar,
 };
 use crate::error::{Code, Error};
-
-/// A release's time to become ready, if devk.yaml says nothing.
-const DEFAULT_READY_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// The cluster that projects share by default.
 const DEFAULT_CLUSTER: &str = "devk";
@@ -271,76 +269,11 @@ fn missing_default_dockerfile(context: &ConfigNode) -> Option<Error> {
     )
 }
 
-fn releases(
-    root: &ConfigNode,
-    references: &References,
-    problems: &mut Vec<Error>,
-) -> Vec<ReleaseConfig> {
-    let mut lines = HashMap::new();
-    let nodes = root.get("releases").map_or(&[][..], ConfigNode::items);
-    for name in nodes.iter().filter_map(|node| node.get("name")) {
-        let Some(text) = name.text() else { continue };
-        if let Some(first) = lines.insert(text, name.place.line) {
-            let error = name.place.error(
-                Code::ConfigValue,
-                format!("a second release is named `{text}`"),
-            );
-            problems.push(error.hint(format!(
-                "the first is in line {first}; give this one another name"
-            )));
-        }
-    }
-    nodes
-        .iter()
-        .map(|node| release(node, references, problems))
-        .collect()
-}
-
-fn release(node: &ConfigNode, references: &References, problems: &mut Vec<Error>) -> ReleaseConfig {
-    for entry in entries(node, "images") {
-        problems.extend(references.unknown_image(&entry.key, &entry.place));
-    }
-    let set = node.get("set").filter(|set| !set.is_null());
-    set.into_iter()
-        .for_each(|set| references.check(set, problems));
-    ReleaseConfig {
-        name: text(node, "name").unwrap_or_default().to_owned(),
-        chart: path(node, "chart").unwrap_or_default(),
-        values: node.get("values").map(paths).unwrap_or_default(),
-        // Its problems are in the list already.
-        set: set.map_or_else(
-            || serde_json::json!({}),
-            |set| scalar::json(set, &mut Vec::new()),
-        ),
-        images: entries(node, "images")
-            .iter()
-            .filter_map(image_paths)
-            .collect(),
-        generate: generated(entries(node, "generate"), problems),
-        timeout: text(node, "timeout")
-            .and_then(format::duration)
-            .unwrap_or(DEFAULT_READY_TIMEOUT),
-        replace_jobs: text(node, "replaceJobs") == Some("true"),
-        origin: Origin::from(&node.place),
-    }
-}
-
 fn paths(list: &ConfigNode) -> Vec<PathBuf> {
     list.items()
         .iter()
         .filter_map(|item| item.text().map(|text| item.place.path(text)))
         .collect()
-}
-
-fn image_paths(entry: &ConfigEntry) -> Option<(String, ImagePaths)> {
-    let text = |key| text(&entry.value, key).map(str::to_owned);
-    Some((
-        entry.key.clone(),
-        ImagePaths {
-            repository: text("repository")?,
-            tag: text("tag")?,
-        },
-    ))
 }
 
 fn forward(entry: &ConfigEntry) -> ForwardConfig {
@@ -376,19 +309,5 @@ fn duplicate_locals(forwards: &[ConfigEntry], problems: &mut Vec<Error>) {
                     .hint("choose another port, or leave `local` out"),
             );
         }
-    }
-}
-
-impl References {
-    fn unknown_image(&self, name: &str, place: &super::yaml::Place) -> Option<Error> {
-        if self.images.contains(name) {
-            return None;
-        }
-        let error = place.error(Code::ConfigValue, format!("`{name}` is none of the images"));
-        Some(error.hint(did_you_mean(
-            name,
-            self.images.iter().map(String::as_str),
-            "images",
-        )))
     }
 }

@@ -60,7 +60,7 @@ fn each(keys: &[Key], path: &str, rows: &mut Vec<KeyDoc>) {
 
 fn absent(key: &Key) -> Option<&'static str> {
     match key.need {
-        Need::Optional(absent) => Some(absent),
+        Need::Optional(absent) | Need::OneOf(_, absent) => Some(absent),
         Need::Somewhere | Need::Here => None,
     }
 }
@@ -136,7 +136,26 @@ fn object_schema(keys: &[Key]) -> Value {
         .filter(|key| key.need == Need::Here)
         .map(|key| key.name)
         .collect();
-    json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
+    let mut schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
+    let pairs = exclusive_pairs(keys);
+    if !pairs.is_empty() {
+        schema["not"] = json!({"anyOf": pairs});
+    }
+    schema
+}
+
+/// Two keys of which a file may have one. That one of them is there is not required, as a profile may bring it.
+fn exclusive_pairs(keys: &[Key]) -> Vec<Value> {
+    let group = keys.iter().find_map(|key| match key.need {
+        Need::OneOf(group, _) => Some(group),
+        _ => None,
+    });
+    let group = group.unwrap_or_default();
+    let pairs = group
+        .iter()
+        .enumerate()
+        .flat_map(|(at, one)| group[at + 1..].iter().map(move |other| [one, other]));
+    pairs.map(|pair| json!({"required": pair})).collect()
 }
 
 fn description(key: &Key) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::identity::{is_label, label};
 use super::yaml::Place;
-use super::{Generator, Provider};
+use super::{Generator, ManifestPattern, Provider};
 use crate::error::{Code, Error, Result, suggest};
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
@@ -17,6 +17,10 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// The most characters or bytes of a generated secret.
 const MAX_SECRET_LENGTH: usize = 1024;
+
+/// The names under which kustomize looks for a kustomization, in its order.
+pub const KUSTOMIZATION_FILES: [&str; 3] =
+    ["kustomization.yaml", "kustomization.yml", "Kustomization"];
 
 /// The spellings of `cluster.provider`; `auto` is kind until the machine has been looked at.
 const PROVIDERS: &[(&str, Provider)] = &[
@@ -43,6 +47,10 @@ pub(super) enum ValueFormat {
     ValuePath,
     /// A folder with Chart.yaml.
     Chart,
+    /// Files of Kubernetes objects: one, a folder of them, or a pattern.
+    Manifests,
+    /// A folder with kustomization.yaml.
+    Kustomization,
     ValuesFile,
     ComposeFile,
     /// A folder.
@@ -75,6 +83,8 @@ impl ValueFormat {
                 .ok_or_else(|| unknown_generator(text, place)),
             Self::ValuePath => value_path(text, place),
             Self::Chart => chart(text, place),
+            Self::Manifests => ManifestPattern::new(text, place).files().map(drop),
+            Self::Kustomization => kustomization(text, place),
             Self::ValuesFile => file("values", text, place),
             Self::ComposeFile => file("Compose", text, place),
             Self::Context => folder(text, place),
@@ -94,6 +104,8 @@ impl ValueFormat {
             Self::Generator => "`hexN` (N digits), `base64N` (N bytes) or `uuid`; N from 1 to 1024",
             Self::ValuePath => "dotted value path",
             Self::Chart => "folder with a Chart.yaml",
+            Self::Manifests => "file, folder or pattern",
+            Self::Kustomization => "folder with a kustomization.yaml",
             Self::ValuesFile | Self::ComposeFile => "file",
             Self::Context => "folder",
             Self::Below => "relative path without `..`",
@@ -119,9 +131,13 @@ impl ValueFormat {
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
-            Self::Text | Self::Chart | Self::ValuesFile | Self::ComposeFile | Self::Context => {
-                ".".to_owned()
-            }
+            Self::Text
+            | Self::Chart
+            | Self::Manifests
+            | Self::Kustomization
+            | Self::ValuesFile
+            | Self::ComposeFile
+            | Self::Context => ".".to_owned(),
         }
     }
 }
@@ -302,6 +318,31 @@ fn chart(text: &str, place: &Place) -> Result<()> {
         "name the folder that holds Chart.yaml; {}",
         base(place)
     )))
+}
+
+fn kustomization(text: &str, place: &Place) -> Result<()> {
+    let path = place.path(text);
+    if KUSTOMIZATION_FILES
+        .iter()
+        .any(|name| path.join(name).is_file())
+    {
+        return Ok(());
+    }
+    let message = if path.is_dir() {
+        format!("the folder `{text}` has no kustomization.yaml")
+    } else {
+        format!("there is no folder `{text}`")
+    };
+    let error = place.error(Code::ConfigPath, message);
+    Err(match text.contains("://") {
+        true => error.hint(format!(
+            "make a folder with a kustomization.yaml that says `resources: [\"{text}\"]`, and name that folder"
+        )),
+        false => error.hint(format!(
+            "name the folder that holds kustomization.yaml; {}",
+            base(place)
+        )),
+    })
 }
 
 fn folder(text: &str, place: &Place) -> Result<()> {

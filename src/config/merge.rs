@@ -1,6 +1,6 @@
 //! A user's file over the profile it starts from.
 
-use super::schema::{Key, Shape};
+use super::schema::{Key, Need, Shape};
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 
 /// Writes scalars that are short for a mapping as that mapping (`api: 5000` as `api: {port: 5000}`), so
@@ -72,6 +72,10 @@ fn merge_maps(
     shape: &Shape,
 ) -> Vec<ConfigEntry> {
     for entry in over {
+        if !entry.value.is_null() {
+            let replaced = replaced_by(shape, &entry.key);
+            base.retain(|other| other.key == entry.key || !replaced.contains(&other.key.as_str()));
+        }
         let index = base.iter().position(|other| other.key == entry.key);
         let inner = inner_shape(shape, &entry.key);
         match index {
@@ -116,6 +120,18 @@ fn merge_named(
     }
     merged.extend(over);
     merged
+}
+
+/// The keys of which the object can have only one, this key among them; none if the key excludes no other.
+fn replaced_by(shape: &Shape, key: &str) -> &'static [&'static str] {
+    let (Shape::Object(keys) | Shape::Short(_, keys)) = shape else {
+        return &[];
+    };
+    let found = keys.iter().find(|candidate| candidate.name == key);
+    match found.map(|key| key.need) {
+        Some(Need::OneOf(group, _)) => group,
+        _ => &[],
+    }
 }
 
 /// The shape behind a key; below `set` and below keys that devk does not know, anything.

@@ -11,6 +11,7 @@ mod describe;
 mod format;
 mod generate;
 mod identity;
+mod manifest_pattern;
 mod merge;
 mod profile;
 mod read;
@@ -31,7 +32,8 @@ pub use crate::place::Origin;
 pub use bases::{build_waves, is_base};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
-pub use format::duration;
+pub use format::{KUSTOMIZATION_FILES, duration};
+pub use manifest_pattern::ManifestPattern;
 pub use profile::names as profile_names;
 pub use read::{FILE, RunningProject, Source, load, load_running};
 pub use variables::names as forward_names;
@@ -203,11 +205,21 @@ pub struct GeneratedSecret {
     pub paths: Vec<String>,
 }
 
+/// What a release is made of.
+#[derive(Debug, Clone)]
+pub enum ReleaseSource {
+    /// `chart`: a folder with Chart.yaml.
+    Chart(PathBuf),
+    /// `manifests`: files of Kubernetes objects.
+    Manifests(Vec<ManifestPattern>),
+    /// `kustomize`: a folder with a kustomization.
+    Kustomize(PathBuf),
+}
+
 #[derive(Debug, Clone)]
 pub struct ReleaseConfig {
     pub name: String,
-    /// A folder with Chart.yaml.
-    pub chart: PathBuf,
+    pub source: ReleaseSource,
     /// Values files, later ones win.
     pub values: Vec<PathBuf>,
     /// Inline values (`set:`), above all files. A JSON object.

@@ -8,7 +8,7 @@ use super::format::ValueFormat;
 use super::shape::key;
 pub(super) use super::shape::{Key, Need, Shape};
 
-use Need::{Here, Optional, Somewhere};
+use Need::{Here, OneOf, Optional, Somewhere};
 
 /// The whole file.
 pub(super) const ROOT: Shape = Shape::Object(&[
@@ -52,7 +52,7 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Somewhere,
         Shape::Named(RELEASE),
         "[{name: shop, chart: ./chart}]",
-        "Helm releases, installed in this order.",
+        "Helm releases, installed in this order. A release is one of `chart`, `manifests` and `kustomize`.",
     ),
     key(
         "forwards",
@@ -204,6 +204,9 @@ const SYNC: &[Key] = &[
     ),
 ];
 
+/// What a release is made of.
+const SOURCES: &[&str] = &["chart", "manifests", "kustomize"];
+
 const RELEASE: &[Key] = &[
     key(
         "name",
@@ -214,24 +217,38 @@ const RELEASE: &[Key] = &[
     ),
     key(
         "chart",
-        Somewhere,
+        OneOf(SOURCES, "`manifests` or `kustomize` is there"),
         Shape::Text(ValueFormat::Chart),
         "./chart",
         "The folder that holds Chart.yaml, relative to the folder of this file.",
+    ),
+    key(
+        "manifests",
+        OneOf(SOURCES, "`chart` or `kustomize` is there"),
+        Shape::List(&Shape::Text(ValueFormat::Manifests)),
+        "[k8s/*.yaml]",
+        "Files of Kubernetes objects, patterns of files (`*`, `**`), or folders with their .yaml, .yml and .json files; see docs/manifests.md.",
+    ),
+    key(
+        "kustomize",
+        OneOf(SOURCES, "`chart` or `manifests` is there"),
+        Shape::Text(ValueFormat::Kustomization),
+        "overlays/dev",
+        "The folder that holds kustomization.yaml, which `kubectl kustomize` renders; see docs/manifests.md.",
     ),
     key(
         "values",
         Optional("only the chart's values.yaml"),
         Shape::List(&Shape::Text(ValueFormat::ValuesFile)),
         "[values-dev.yaml]",
-        "Values files. A later file overrides an earlier one.",
+        "Values files of a chart. A later file overrides an earlier one.",
     ),
     key(
         "set",
         Optional("no inline values"),
         Shape::Values,
         "{replicas: 1}",
-        "Inline values, which override all files. The keys are dotted paths (`api.image.tag`); a list is set only as a whole, not by `a[0]`.",
+        "Inline values of a chart, which override all files. The keys are dotted paths (`api.image.tag`); a list is set only as a whole, not by `a[0]`.",
     ),
     key(
         "images",

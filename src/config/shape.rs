@@ -40,6 +40,9 @@ pub(super) enum Need {
     Somewhere,
     /// In every file that has the object.
     Here,
+    /// Exactly one of these keys, in the file or in the profile; the file's replaces the profile's. The text says for
+    /// people what holds without this one.
+    OneOf(&'static [&'static str], &'static str),
 }
 
 #[derive(Debug)]

@@ -182,10 +182,12 @@ impl<'a> Charts<'a> {
         for (release, rendering) in releases {
             let release = release.rewritten(&rewrite, &rendering.rendered, self.paths)?;
             if let Some((rendered, changes)) = problems.collect(rendering.rewritten(&release)) {
+                let mut changes = in_words(&changes, &evidence);
+                changes.extend(own_namespace(&release));
                 prepared.push(PreparedRelease {
                     prepared: release,
                     rendered,
-                    changes: in_words(&changes, &evidence),
+                    changes,
                 });
             }
         }
@@ -251,6 +253,18 @@ fn in_words(changes: &[ManifestChange], evidence: &BTreeMap<String, MatchedBy>) 
         }
     });
     words.collect()
+}
+
+/// That the project's own namespace is left out of its manifests.
+fn own_namespace(release: &Prepared) -> Option<String> {
+    let wrapped = release.chart.wrapped.as_ref()?;
+    let is_own = wrapped.namespaces.contains(&release.namespace);
+    is_own.then(|| {
+        format!(
+            "no Namespace `{}`: devk makes the project's own",
+            release.namespace
+        )
+    })
 }
 
 /// The names that Compose gives to the images that it builds as devk does: from the same context, Dockerfile and stage.

@@ -92,7 +92,15 @@ pub(super) async fn missing_kinds(
         .iter()
         .zip(facts)
         .filter(|(_, fact)| !fact.installed);
-    let (Some(access), Some((release, _))) = (access, missing.next()) else {
+    let Some(access) = access else {
+        return Ok(());
+    };
+    let mut errors = vec![];
+    for (release, _) in missing.clone() {
+        errors.extend(requirements::absent_definitions(&access.client, &release.prepared).await?);
+    }
+    Errors::unless_empty(errors, ())?;
+    let Some((release, _)) = missing.next() else {
         return Ok(());
     };
     let PreparedRelease {

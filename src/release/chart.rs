@@ -15,23 +15,24 @@ use super::capabilities;
 use super::files;
 use super::hasher::PartsHasher;
 use super::helm::Helm;
+use super::wrapper::{self, Wrapped};
 use super::yaml;
-use crate::config::{Origin, ReleaseConfig};
-use crate::error::{Code, Error, Result};
+use crate::config::{Origin, ReleaseConfig, ReleaseSource};
+use crate::error::{Code, Error, Errors, Result};
 use crate::paths::refused;
 use crate::shell::quote;
 pub use local::folders;
 use local::{Local, archive_version, at_release, collect, missing_chart};
 
 /// Copies that were not used for this long are removed.
-const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+pub(super) const MAX_UNUSED_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// A chart that is ready to render.
 #[derive(Debug, Clone)]
 pub struct Chart {
     /// `name` of Chart.yaml.
     pub name: String,
-    /// The user's folder.
+    /// The user's folder; of a chart of devk's own that of devk.yaml.
     pub source: PathBuf,
     /// The private copy.
     pub dir: PathBuf,
@@ -43,20 +44,33 @@ pub struct Chart {
     pub asks_capabilities: bool,
     /// `charts/common` → the user's folder of that dependency.
     sources: Vec<(PathBuf, PathBuf)>,
+    /// What is in a chart of devk's own; None for the user's.
+    pub wrapped: Option<Wrapped>,
 }
 
 impl Chart {
-    /// Copies the chart below `<cache>/charts/`, unless a copy with the same content is there.
+    /// Copies the chart below `<cache>/charts/`, or makes one of manifests or of a kustomization, unless one of the same
+    /// content is there.
     ///
     /// # Errors
-    /// [`Code::ChartMissing`] at the release's line if the folder has no Chart.yaml,
+    /// Of manifests and kustomizations those of [`wrapper`]. [`Code::ChartMissing`] at the release's line if the folder has no Chart.yaml,
     /// [`Code::ConfigSyntax`] if that is not YAML, [`Code::ChartDependency`] if a dependency is
     /// missing or helm cannot fetch it, [`Code::StateIo`] if the cache cannot be written.
-    pub async fn open(release: &ReleaseConfig, helm: &Helm, cache: &Path) -> Result<Self> {
-        let charts = collect(&normalize(&release.chart), &release.origin)?;
-        let root = charts
-            .last()
-            .ok_or_else(|| missing(&release.chart, &release.origin))?;
+    pub async fn open(release: &ReleaseConfig, helm: &Helm, cache: &Path) -> Result<Self, Errors> {
+        match &release.source {
+            ReleaseSource::Chart(folder) => {
+                Ok(Self::copy(folder, &release.origin, helm, cache).await?)
+            }
+            ReleaseSource::Manifests(patterns) => wrapper::of_manifests(release, patterns, cache),
+            ReleaseSource::Kustomize(folder) => {
+                wrapper::of_kustomization(release, folder, helm.environment(), cache).await
+            }
+        }
+    }
+
+    async fn copy(folder: &Path, origin: &Origin, helm: &Helm, cache: &Path) -> Result<Self> {
+        let charts = collect(&normalize(folder), origin)?;
+        let root = charts.last().ok_or_else(|| missing(folder, origin))?;
         let ancestor = common_ancestor(&charts);
         let hash = hash(&charts, &ancestor);
         let home = cache.join("charts").join(&hash);
@@ -78,12 +92,40 @@ impl Chart {
             defaults,
             asks_capabilities,
             sources,
+            wrapped: None,
         })
     }
 
-    /// The user's file behind a name in helm's output: `shop/charts/common/templates/x.yaml`.
+    /// A chart that devk made.
+    pub(super) fn of_wrapped(
+        name: &str,
+        root: &Path,
+        dir: PathBuf,
+        hash: String,
+        wrapped: Wrapped,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            source: root.to_owned(),
+            dir,
+            hash,
+            defaults: Value::Object(serde_json::Map::new()),
+            // Nothing in it is a template.
+            asks_capabilities: false,
+            sources: vec![],
+            wrapped: Some(wrapped),
+        }
+    }
+
+    /// The user's file behind a name in helm's output: `shop/charts/common/templates/x.yaml`, or behind one of [`Self::shown`].
     pub fn user_file(&self, template: &str) -> Option<PathBuf> {
-        let path = Path::new(template).strip_prefix(&self.name).ok()?;
+        let own = Path::new(template).strip_prefix(&self.name);
+        if let Some(wrapped) = &self.wrapped {
+            let shown = || wrapped.has(self.source.join(template));
+            let file = own.ok().and_then(|path| wrapped.user_file(path));
+            return file.map(Path::to_owned).or_else(shown);
+        }
+        let path = own.ok()?;
         let nearest = self
             .sources
             .iter()
@@ -93,6 +135,31 @@ impl Chart {
             None => self.source.join(path),
         };
         file.is_file().then_some(file)
+    }
+
+    /// What sentences say in place of a template of devk's own: the user's file, from the folder of devk.yaml. None for the
+    /// user's own templates.
+    pub(super) fn shown(&self, template: &str) -> Option<String> {
+        self.wrapped.as_ref()?;
+        let file = self.user_file(template)?;
+        let shown = file.strip_prefix(&self.source).unwrap_or(&file);
+        Some(shown.to_string_lossy().into_owned())
+    }
+
+    /// Names the user's files instead of devk's copies of them.
+    pub(super) fn in_users_words(&self, text: &str) -> String {
+        let Some(wrapped) = &self.wrapped else {
+            return text.replace(&*self.dir.to_string_lossy(), &self.source.to_string_lossy());
+        };
+        wrapped
+            .files()
+            .fold(text.to_owned(), |text, (ours, theirs)| {
+                let theirs = theirs.to_string_lossy();
+                let names = [self.dir.join(ours), Path::new(&self.name).join(ours)];
+                names.iter().fold(text, |text, name| {
+                    text.replace(&*name.to_string_lossy(), &theirs)
+                })
+            })
     }
 
     #[cfg(test)]
@@ -107,6 +174,7 @@ impl Chart {
             defaults: Value::Null,
             asks_capabilities: false,
             sources: Vec::new(),
+            wrapped: None,
         }
     }
 }
@@ -342,12 +410,13 @@ mod tests {
         }
     }
 
-    async fn open(root: &Path, chart: &str) -> Result<Chart> {
+    async fn open(root: &Path, chart: &str) -> Result<Chart, Error> {
         let release = ReleaseConfig {
-            chart: root.join(chart),
+            source: ReleaseSource::Chart(root.join(chart)),
             ..fixture::release()
         };
-        Chart::open(&release, &fixture::no_helm(), &root.join("cache")).await
+        let opened = Chart::open(&release, &fixture::no_helm(), &root.join("cache")).await;
+        opened.map_err(|mut errors| errors.0.remove(0))
     }
 
     #[tokio::test]

@@ -49,6 +49,20 @@ impl Helm {
         }
     }
 
+    /// Running it is an error.
+    #[cfg(test)]
+    pub(super) fn in_environment(environment: Environment) -> Self {
+        Self {
+            program: "/nonexistent/helm".into(),
+            environment,
+        }
+    }
+
+    /// The environment in which helm runs.
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Tells one helm from another without running it: path, size and time of change.
     ///
     /// # Errors

@@ -268,7 +268,7 @@ pub(super) fn may_name_images(kind: &str) -> bool {
 }
 
 /// Where the documents of a text stand, in bytes. helm separates documents by a line of `---`.
-pub(super) fn documents(text: &str) -> Vec<Range<usize>> {
+pub(in crate::release) fn documents(text: &str) -> Vec<Range<usize>> {
     let mut documents = Vec::new();
     let mut begin = 0;
     let mut at = 0;

@@ -32,14 +32,17 @@ pub mod render;
 pub mod requirements;
 pub mod rewrite;
 pub mod secrets;
+mod spanned;
 mod stray_helm;
 pub mod template;
 pub mod value_path;
 pub mod values;
 mod whole_numbers;
 mod workload;
+mod wrapper;
 mod written;
 mod yaml;
 
 pub use effective::effective_values;
 pub use prepare::{Prepared, ValuesContext, known_values, prepare};
+pub use wrapper::KustomizationInputs;

@@ -38,7 +38,7 @@ runtimeConfig:
 /// # Errors
 /// [`Code::StateIo`].
 pub(super) fn add(cmd: Cmd, prepared: &Prepared, version: Version, state: &Path) -> Result<Cmd> {
-    if prepared.rewrite.is_empty() {
+    if prepared.rewrite.is_empty() || prepared.chart.wrapped.is_some() {
         return Ok(cmd);
     }
     let program = program_for_children().map_err(|e| {

@@ -18,7 +18,7 @@ use super::manifest::Rendered;
 use super::rewrite::Rewrite;
 use super::secrets::Secrets;
 use super::values::{self, ImageBlock, MappedImage, Resolve, ResolvedFile};
-use super::whole_numbers;
+use super::{whole_numbers, wrapper};
 use crate::config::{Origin, Project, ReleaseConfig};
 use crate::error::{Code, Error, Errors, Problems, Result};
 use crate::paths::{Paths, write_atomic};
@@ -46,7 +46,7 @@ pub struct Prepared {
     pub values_hash: String,
     /// What devk changes in the rendered text.
     pub rewrite: Rewrite,
-    /// The same for helm's post-renderer.
+    /// The same for helm's post-renderer, which a chart of devk's own does not need.
     pub rewrite_file: PathBuf,
     /// Hooks with an image that devk replaces: helm 3 does not hand them to a post-renderer.
     pub rewritten_hooks: Vec<String>,
@@ -152,8 +152,8 @@ pub async fn prepare(
 }
 
 impl Prepared {
-    /// The release with those of a project's changes that concern it. They are written beside the values for helm's
-    /// post-renderer. `rendered` is the chart as it renders without them.
+    /// The release with those of a project's changes that concern it. They are made in a chart of devk's own, or written
+    /// beside the values for helm's post-renderer. `rendered` is the chart as it renders without them.
     ///
     /// # Errors
     /// [`Code::StateIo`].
@@ -172,6 +172,16 @@ impl Prepared {
             .part(&self.values_hash)
             .part(&text)
             .hex();
+        if let Some(wrapped) = &self.chart.wrapped {
+            let chart =
+                wrapper::rewritten(&self.chart, wrapped, &rewrite, &self.name, &paths.cache)?;
+            return Ok(Self {
+                chart,
+                rewrite,
+                inputs,
+                ..self
+            });
+        }
         let dir = values_dir(&paths.project(&self.namespace), &self.name).join(&self.values_hash);
         let rewrite_file = dir.join(format!("rewrite-{inputs}.json"));
         if !rewrite_file.exists() {
@@ -281,12 +291,12 @@ fn write_values(
 #[cfg(test)]
 pub(super) mod fixture {
     use super::*;
-    use crate::config::{Allow, ClusterConfig, Provider};
+    use crate::config::{Allow, ClusterConfig, Provider, ReleaseSource};
 
     pub(in super::super) fn release() -> ReleaseConfig {
         ReleaseConfig {
             name: "shop".into(),
-            chart: "/chart".into(),
+            source: ReleaseSource::Chart("/chart".into()),
             values: Vec::new(),
             set: Value::Object(serde_json::Map::new()),
             images: BTreeMap::new(),
@@ -362,7 +372,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::config::{GeneratedSecret, Generator, ImagePaths};
+    use crate::config::{GeneratedSecret, Generator, ImagePaths, ReleaseSource};
     use crate::image::ImageRef;
 
     /// A chart with one image, one values file and one generated secret.
@@ -376,7 +386,7 @@ mod tests {
         .unwrap();
         std::fs::write(root.join("dev.yaml"), "url: ${forward.api.url}\n").unwrap();
         let release = ReleaseConfig {
-            chart: root.join("chart"),
+            source: ReleaseSource::Chart(root.join("chart")),
             values: vec![root.join("dev.yaml")],
             set: json!({"a.b": 1}),
             generate: [(
@@ -493,7 +503,7 @@ mod tests {
     async fn chart_and_values_problems_come_together() {
         let dir = tempfile::tempdir().unwrap();
         let mut project = project(dir.path());
-        project.releases[0].chart = dir.path().join("nowhere");
+        project.releases[0].source = ReleaseSource::Chart(dir.path().join("nowhere"));
         project.releases[0]
             .values
             .push(dir.path().join("missing.yaml"));

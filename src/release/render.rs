@@ -34,7 +34,12 @@ impl fmt::Debug for Rendering {
 
 impl Rendering {
     fn parse(text: String, prepared: &Prepared) -> Result<Self> {
-        let rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
+        let mut rendered = Rendered::parse(&text).map_err(|e| at_template(e, prepared))?;
+        for manifest in &mut rendered.manifests {
+            if let Some(shown) = prepared.chart.shown(&manifest.source) {
+                manifest.source = shown;
+            }
+        }
         Ok(Self { text, rendered })
     }
 
@@ -179,10 +184,10 @@ fn render_error(error: Error, prepared: &Prepared) -> Error {
 /// Names the user's files instead of devk's copies of them.
 fn users_paths(line: &str, prepared: &Prepared) -> String {
     let values = prepared.values.iter().zip(&prepared.values_sources);
-    let files = values.chain([(&prepared.chart.dir, &prepared.chart.source)]);
-    files.fold(line.to_owned(), |line, (ours, theirs)| {
+    let line = values.fold(line.to_owned(), |line, (ours, theirs)| {
         line.replace(&*ours.to_string_lossy(), &theirs.to_string_lossy())
-    })
+    });
+    prepared.chart.in_users_words(&line)
 }
 
 /// Points at the user's file that the message names, else at the release.

@@ -4,11 +4,13 @@
 //! is built. A missing object (a StorageClass, a ServiceAccount) is only likely to stay missing: a program of the stack
 //! may make it. So it is told, the release is installed, and readiness decides.
 
+mod definitions;
 mod kinds;
 mod objects;
 mod owners;
 mod unready;
 
+pub use definitions::{absent_definitions, changed_definitions};
 pub use kinds::missing_kinds;
 pub(super) use kinds::{no_such_kind, unmatched};
 pub use objects::missing_objects;

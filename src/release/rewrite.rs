@@ -4,16 +4,15 @@
 //! Invariant: single values are replaced in place, and every other byte stays as helm wrote it. The same code changes
 //! what devk reads (`src/release/render.rs`) and what helm installs (`src/release/post_renderer.rs`).
 
-mod document;
 mod edits;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use self::document::SpannedNode;
 use self::edits::Edits;
 use super::manifest::{ImageUse, Rendered, documents, may_name_images};
+use super::spanned::{self, SpannedNode};
 use crate::image::ReferenceParts;
 
 /// Fields of a Service that the API server refuses for type ClusterIP (Kubernetes, `ValidateService`).
@@ -138,7 +137,7 @@ impl Rewrite {
     }
 
     fn document(&self, text: &str, changes: &mut Vec<ManifestChange>) -> Result<String, String> {
-        let Some(root) = document::parse(text)? else {
+        let Some(root) = spanned::parse(text)? else {
             return Ok(text.to_owned());
         };
         let mut edits = Edits::of(text);

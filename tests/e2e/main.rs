@@ -25,6 +25,7 @@ mod installed;
 mod killed_install;
 mod late_fix;
 mod life_cycle;
+mod manifests;
 mod namespaces;
 mod nothing_left;
 mod rebuild;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use devk::config::{
     ClusterConfig, GeneratedSecret, Generator, Origin, Project, Provider, ReleaseConfig,
+    ReleaseSource,
 };
 use devk::environment::Environment;
 use devk::error::{Code, Error};
@@ -236,7 +237,7 @@ fn project(root: &Path, name: &str) -> Project {
     };
     let release = ReleaseConfig {
         name: "shop".into(),
-        chart: root.join("chart"),
+        source: ReleaseSource::Chart(root.join("chart")),
         values: Vec::new(),
         set: json!({}),
         images: Default::default(),

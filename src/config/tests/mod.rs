@@ -5,14 +5,15 @@ mod hostile;
 mod problems;
 mod profiles;
 mod projects;
+mod sources;
 
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, DirEntry, File};
 use tempfile::TempDir;
 
-use super::Project;
 use super::read::{Source, load_with};
+use super::{Project, ReleaseConfig, ReleaseSource};
 use crate::error::Errors;
 use crate::paths::Paths;
 
@@ -145,6 +146,13 @@ impl Shop {
 /// The problems of a devk.yaml in a shop.
 fn problems(yaml: &str) -> String {
     Shop::with(yaml).problems()
+}
+
+fn chart_of(release: &ReleaseConfig) -> &Path {
+    match &release.source {
+        ReleaseSource::Chart(folder) => folder,
+        other => panic!("no chart: {other:?}"),
+    }
 }
 
 fn relative(path: &Path, shop: &Shop) -> String {

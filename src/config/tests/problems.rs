@@ -144,8 +144,8 @@ forwards:
           add `context: ./api`
         devk.yaml:4: `releases[0].name` is missing [config.missing-key]
           add `name: shop`
-        devk.yaml:4: `releases[0].chart` is missing [config.missing-key]
-          add `chart: ./chart`
+        devk.yaml:4: `releases[0]` has none of `chart`, `manifests`, `kustomize` [config.missing-key]
+          add `chart: ./chart` or `manifests: [k8s/*.yaml]` or `kustomize: overlays/dev`
         devk.yaml:5: `releases[0].images.api.repository` is missing [config.missing-key]
           add `repository: image.repository`
         devk.yaml:7: `forwards.api.port` is missing [config.missing-key]

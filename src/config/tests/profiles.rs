@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::profile::materialise;
 use super::super::read::{Source, load_with};
-use super::{PROFILES, Shop, relative};
+use super::{PROFILES, Shop, chart_of, relative};
 
 #[test]
 fn a_profile_alone_is_its_own_project_from_anywhere() {
@@ -24,7 +24,7 @@ fn a_profile_alone_is_its_own_project_from_anywhere() {
     );
     assert_eq!(relative(&project.root, &shop), "data/profiles/mini");
     assert_eq!(
-        relative(&project.releases[0].chart, &shop),
+        relative(chart_of(&project.releases[0]), &shop),
         "data/profiles/mini/chart"
     );
 }
@@ -87,10 +87,13 @@ forwards:
     );
     assert_eq!(project.releases[0].timeout.as_secs(), 540);
     assert_eq!(
-        relative(&project.releases[0].chart, &shop),
+        relative(chart_of(&project.releases[0]), &shop),
         "data/profiles/mini/chart"
     );
-    assert_eq!(relative(&project.releases[2].chart, &shop), "shop/chart");
+    assert_eq!(
+        relative(chart_of(&project.releases[2]), &shop),
+        "shop/chart"
+    );
 
     let forwards: Vec<_> = project
         .forwards

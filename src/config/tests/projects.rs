@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::super::read::{Source, load_with};
 use super::super::{ClusterConfig, Generator, ImagePaths, Provider, json_schema};
-use super::{PROFILES, Shop, relative};
+use super::{PROFILES, Shop, chart_of, relative};
 
 const FULL: &str = "\
 name: shop
@@ -110,7 +110,7 @@ fn every_key_arrives() {
     let [release, late] = &project.releases[..] else {
         panic!("{:?}", project.releases)
     };
-    assert_eq!(relative(&release.chart, &shop), "shop/chart");
+    assert_eq!(relative(chart_of(release), &shop), "shop/chart");
     assert_eq!(release.values, [shop.root().join("values-dev.yaml")]);
     assert_eq!(
         release.set,

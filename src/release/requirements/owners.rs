@@ -42,9 +42,10 @@ impl Owner {
     }
 }
 
-/// An error for each object that two releases of a project render.
+/// An error for each object that two releases of a project render, or that manifests hold twice: with the project's
+/// namespace and without one.
 pub fn rendered_twice(releases: &[(&Prepared, &Rendered)]) -> Vec<Error> {
-    let mut first = BTreeMap::new();
+    let mut first: BTreeMap<_, &str> = BTreeMap::new();
     let mut errors = vec![];
     for (prepared, rendered) in releases {
         for manifest in objects(rendered) {
@@ -54,9 +55,13 @@ pub fn rendered_twice(releases: &[(&Prepared, &Rendered)]) -> Vec<Error> {
                 manifest.namespace(&prepared.namespace),
                 manifest.name(),
             );
-            let owner = first.entry(key).or_insert(&prepared.name);
-            if **owner != prepared.name {
-                errors.push(twice(prepared, rendered, manifest, owner));
+            let is_wrapped = prepared.chart.wrapped.is_some();
+            match first.get(&key) {
+                Some(owner) if *owner != prepared.name || is_wrapped => {
+                    errors.push(twice(prepared, rendered, manifest, owner));
+                }
+                Some(_) => {}
+                None => drop(first.insert(key, prepared.name.as_str())),
             }
         }
     }
@@ -66,11 +71,17 @@ pub fn rendered_twice(releases: &[(&Prepared, &Rendered)]) -> Vec<Error> {
 fn twice(prepared: &Prepared, rendered: &Rendered, manifest: &Manifest, other: &str) -> Error {
     let written = Written::new(prepared, rendered, manifest);
     let name = &prepared.name;
-    let message = format!(
-        "{} is rendered by release `{other}` and by release `{name}`, and helm gives an object to one release",
-        named(manifest)
-    );
+    let object = named(manifest);
+    let message = match other == name {
+        true => format!(
+            "{object} is in the manifests of release `{name}` twice, with the project's namespace and without"
+        ),
+        false => format!(
+            "{object} is rendered by release `{other}` and by release `{name}`, and helm gives an object to one release"
+        ),
+    };
     let hint = match written.switch() {
+        None if other == name => "keep one of them".to_owned(),
         Some(path) => {
             format!("leave it out of one of them: `set: {{{path}: false}}` of release `{name}`")
         }
@@ -128,10 +139,19 @@ fn taken(prepared: &Prepared, rendered: &Rendered, manifest: &Manifest, owner: &
         Some(namespace) => format!("in namespace `{namespace}`, which is not the project's own"),
         None => "for the whole cluster".to_owned(),
     };
-    let rename = format!(
-        "its name counts {place}: put the namespace into it (`{{{{ .Release.Namespace }}}}`), by a value or in the \
-         template"
-    );
+    let is_placed = manifest.object["metadata"]["namespace"].is_string();
+    let instead = match (&prepared.chart.wrapped, is_placed) {
+        (None, _) => {
+            "put the namespace into it (`{{ .Release.Namespace }}`), by a value or in the template"
+        }
+        (Some(_), true) => {
+            "leave `metadata.namespace` out, and the object goes into the project's own namespace"
+        }
+        (Some(_), false) => {
+            "give it another name, in the manifest or by `namePrefix` of a kustomization"
+        }
+    };
+    let rename = format!("its name counts {place}: {instead}");
     let (message, hint) = match owner {
         Owner::Release { name, namespace } => (
             format!("{object} belongs to release `{name}` in namespace `{namespace}`"),
@@ -218,6 +238,29 @@ mod tests {
         );
         let hook = rendered(&hook);
         assert!(rendered_twice(&[(&a, &hook), (&b, &hook)]).is_empty());
+    }
+
+    #[test]
+    fn manifests_that_hold_an_object_with_and_without_the_projects_namespace_are_told() {
+        let mut prepared = fixture::prepared(Path::new("/p"));
+        let both = rendered(&format!(
+            "{}---\n{}",
+            service(""),
+            service(", namespace: shop")
+        ));
+        assert!(
+            rendered_twice(&[(&prepared, &both)]).is_empty(),
+            "helm takes it of a chart"
+        );
+        prepared.chart.wrapped = Some(Default::default());
+        let errors = rendered_twice(&[(&prepared, &both)]);
+        let messages: Vec<_> = errors.iter().map(|e| e.message.as_str()).collect();
+        assert_eq!(
+            messages,
+            [
+                "Service `web` is in the manifests of release `shop` twice, with the project's namespace and without"
+            ]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::document::{Data, Entry, SpannedNode};
+use crate::release::spanned::{Data, Entry, SpannedNode};
 
 /// The edits of one text, made together at the end.
 #[derive(Debug)]

@@ -224,7 +224,11 @@ impl Run<'_> {
         } = release;
         let missing =
             requirements::missing_objects(&access.client, prepared, rendered, &others).await;
-        missing.into_iter().for_each(|error| step.trouble(error));
+        let changed = requirements::changed_definitions(&access.client, prepared).await;
+        missing
+            .into_iter()
+            .chain(changed)
+            .for_each(|error| step.trouble(error));
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
         let target = InstallTarget {
