@@ -100,6 +100,12 @@ impl Jobs {
         job
     }
 
+    /// Whether a run of these arguments is on that a call would join.
+    pub(super) fn has(&self, args: &[String]) -> bool {
+        let shared = self.shared.lock();
+        shared.is_ok_and(|shared| shared.get(args).is_some_and(|job| !job.has_ended()))
+    }
+
     /// The run of these arguments that is on, or a new one.
     pub(super) fn join(&self, args: Vec<String>) -> Arc<Job> {
         let Ok(mut shared) = self.shared.lock() else {

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use crate::config::Project;
+use crate::config;
 use crate::environment::Environment;
 use crate::paths::Paths;
 use crate::release::secrets::Secrets;
@@ -54,37 +54,38 @@ const SECRET_NAMES: [&str; 17] = [
 /// Folders that hold no env file of the project's own.
 const FOREIGN_FOLDERS: [&str; 5] = ["node_modules", "target", "vendor", "dist", "venv"];
 
-/// The texts to be replaced, the longest first.
+/// What is to be replaced.
 #[derive(Default)]
-pub(super) struct Mask(Vec<(String, &'static str)>);
+pub(super) struct Mask {
+    /// The texts, the longest first.
+    texts: Vec<(String, &'static str)>,
+    /// What stands before the name of a cluster in the path of its kubeconfig; empty for none.
+    clusters: String,
+}
 
 impl std::fmt::Debug for Mask {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Mask({} texts)", self.0.len())
+        write!(f, "Mask({} texts)", self.texts.len())
     }
 }
 
 impl Mask {
-    /// Collects what the answers about a project must not show; without a project, what the folder has.
-    pub(super) fn gather(
-        project: Option<&Project>,
-        folder: &Path,
-        paths: &Paths,
-        environment: &Environment,
-    ) -> Self {
+    /// Collects what no answer must show: about every project of this machine, since a devk.yaml with a mistake does
+    /// not say which project it is; and in the repositories of these folders.
+    pub(super) fn gather(folders: &[&Path], paths: &Paths, environment: &Environment) -> Self {
         let mut secrets = BTreeSet::new();
-        if let Some(project) = project {
-            let file = paths.project(&project.id).join("secrets.json");
+        for project in entries(&paths.state.join("projects")) {
             // A damaged file is told by the command that needs it.
-            let generated = Secrets::load(&file).map(|secrets| secrets.texts());
-            let generated = generated.unwrap_or_default().into_iter();
+            let generated = Secrets::load(&project.join("secrets.json"));
+            let generated = generated.map(|secrets| secrets.texts()).unwrap_or_default();
+            let generated = generated.into_iter();
             secrets.extend(generated.filter(|value| value.len() >= LEAST_GENERATED_BYTES));
         }
         for (name, value) in environment.variables() {
             secrets.extend(secret_parts(name, value));
         }
-        let root = project.map_or(folder, |project| &project.root);
-        for file in env_files(root) {
+        let roots: BTreeSet<_> = folders.iter().map(|folder| repository(folder)).collect();
+        for file in roots.into_iter().flat_map(env_files) {
             let text = std::fs::read(file).unwrap_or_default();
             for (name, value) in variables(&String::from_utf8_lossy(&text)) {
                 secrets.extend(secret_parts(&name, &value));
@@ -92,17 +93,18 @@ impl Mask {
         }
         let variants = secrets.iter().flat_map(|secret| variants(secret));
         let mut texts: Vec<_> = variants.map(|text| (text, MASKED)).collect();
-        texts.extend(kubeconfigs(project, paths).map(|path| (path, "$(devk kubeconfig)")));
         let path = environment.get("PATH").filter(|path| path.contains(':'));
         texts.extend(path.map(|path| (path.to_owned(), "$PATH")));
         texts.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then(a.cmp(b)));
         texts.dedup();
-        Self(texts)
+        let clusters = format!("{}/", paths.state.join("clusters").display());
+        Self { texts, clusters }
     }
 
     /// The text without what must not be shown.
     pub(super) fn text(&self, text: &str) -> String {
-        self.0
+        let text = self
+            .texts
             .iter()
             .fold(text.to_owned(), |text, (secret, instead)| {
                 if text.contains(secret) {
@@ -110,7 +112,27 @@ impl Mask {
                 } else {
                     text
                 }
-            })
+            });
+        self.without_kubeconfigs(text)
+    }
+
+    /// A command may name the kubeconfig of a cluster that is not there yet.
+    fn without_kubeconfigs(&self, text: String) -> String {
+        if self.clusters.is_empty() || !text.contains(&self.clusters) {
+            return text;
+        }
+        let mut parts = text.split(&self.clusters);
+        let mut shown = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let rest = part
+                .split_once('/')
+                .and_then(|(_, rest)| rest.strip_prefix("kubeconfig"));
+            match rest {
+                Some(rest) => shown = shown + "$(devk kubeconfig)" + rest,
+                None => shown = shown + &self.clusters + part,
+            }
+        }
+        shown
     }
 
     /// The document without what must not be shown, in its keys too.
@@ -127,19 +149,17 @@ impl Mask {
     }
 }
 
-fn kubeconfigs<'a>(
-    project: Option<&'a Project>,
-    paths: &'a Paths,
-) -> impl Iterator<Item = String> + 'a {
-    let own = project.map(|project| paths.cluster(&project.cluster.folder()));
-    let made = std::fs::read_dir(paths.state.join("clusters"));
-    let made = made
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let folders = own.into_iter().chain(made);
-    folders.map(|folder| folder.join("kubeconfig").display().to_string())
+fn entries(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
+/// The repository that a folder lies in; outside of one, the folder of the devk.yaml that is used there.
+fn repository(folder: &Path) -> &Path {
+    let with = |name: &str| folder.ancestors().find(|above| above.join(name).exists());
+    with(".git")
+        .or_else(|| with(config::FILE))
+        .unwrap_or(folder)
 }
 
 /// The parts of a variable's value that are secret: all of it, lines of it, or the password of a URL.
@@ -300,7 +320,7 @@ mod tests {
             data: folder.join("data"),
             scratch: None,
         };
-        Mask::gather(None, folder, &paths, &environment.collect())
+        Mask::gather(&[folder], &paths, &environment.collect())
     }
 
     #[test]
@@ -354,13 +374,14 @@ mod tests {
     fn neither_path_nor_the_kubeconfig_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("state/clusters/devk");
-        std::fs::create_dir_all(&folder).unwrap();
         let mask = mask(dir.path(), &[("PATH", "/home/me/bin:/usr/bin")]);
         let shown = format!(
             "`{}` PATH=/home/me/bin:/usr/bin",
             folder.join("kubeconfig").display()
         );
         assert_eq!(mask.text(&shown), "`$(devk kubeconfig)` PATH=$PATH");
-        assert_eq!(format!("{mask:?}"), "Mask(2 texts)");
+        let pin = folder.join("pin.json").display().to_string();
+        assert_eq!(mask.text(&pin), pin);
+        assert_eq!(format!("{mask:?}"), "Mask(1 texts)");
     }
 }

@@ -1,5 +1,7 @@
 //! The server as the SDK sees it: the list of tools, and one call after the other or beside it.
 
+use std::path::Path;
+
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ErrorData,
     Implementation, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
@@ -89,7 +91,8 @@ impl ServerHandler for Server {
             };
         }
         let call = tool.call(&arguments);
-        if arguments.flag("delete") == Some(true) {
+        // Whoever joins a removal that is on asks for nothing new.
+        if arguments.flag("delete") == Some(true) && !self.jobs.has(&call.args) {
             match self.consent(&call, &arguments, &request, &context).await {
                 Ok(Consent::Given) => {}
                 Ok(Consent::Asks(required)) => return Ok((*required).into()),
@@ -164,8 +167,9 @@ impl Server {
         let (source, paths) = (self.source.clone(), self.paths.clone());
         let environment = self.environment.clone();
         let gathered = tokio::task::spawn_blocking(move || {
-            let project = project(&source, &paths).ok();
-            Mask::gather(project.as_ref(), &source.dir, &paths, &environment)
+            let beside = source.file.as_deref().and_then(Path::parent);
+            let folders: Vec<_> = [source.dir.as_path()].into_iter().chain(beside).collect();
+            Mask::gather(&folders, &paths, &environment)
         });
         // Without its masks no answer is given.
         gathered

@@ -19,7 +19,7 @@ use super::server::Server;
 use crate::config::Source;
 use crate::paths::Paths;
 
-const PROJECT: &str = "name: shop\n";
+const PROJECT: &str = "name: shop\ncluster: {provider: kind, name: devk}\nreleases:\n  - {name: shop, chart: chart}\n";
 
 struct Client {
     write: WriteHalf<DuplexStream>,
@@ -383,6 +383,31 @@ async fn without_a_question_in_the_client_a_person_approves_on_a_terminal() {
     assert_eq!(removed(&client), "down --format json --delete\n");
     assert_eq!(code(&client.ask("down", again).await), "approval.unknown");
     assert_eq!(removed(&client).lines().count(), 1);
+}
+
+#[tokio::test]
+async fn a_removal_that_takes_long_is_joined_with_the_same_approval() {
+    let slow = r#"d=$(dirname "$0"); [ "$1" = status ] && exit 1
+        while [ ! -e "$d/go" ]; do sleep 0.05; done; echo '{"version":1,"deleted":true}'"#;
+    let mut client = Client::of(slow, &[], |_| {}).await;
+    client
+        .initialize(json!({"elicitation": {"form": {}}}))
+        .await;
+    let arguments = json!({"delete": true, "timeout_s": 1});
+    client
+        .send(call(3, "down", arguments.clone(), json!({})))
+        .await;
+    let question = client.next().await["id"].clone();
+    let yes = json!({"action": "accept", "content": {"delete": true}});
+    client
+        .send(json!({"jsonrpc": "2.0", "id": question, "result": yes}))
+        .await;
+    let working = client.next().await["result"].clone();
+    assert!(text(&working).contains("\"working\":true"), "{working}");
+    client.send(call(4, "down", arguments, json!({}))).await;
+    std::fs::write(client.dir.path().join("go"), "").unwrap();
+    let done = client.next().await["result"].clone();
+    assert!(text(&done).contains("\"deleted\":true"), "{done}");
 }
 
 #[tokio::test]
