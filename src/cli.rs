@@ -11,8 +11,12 @@ use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
 use crate::config::{self, Source};
 use crate::error::{Code, Error, Errors, Exit, internal};
+use crate::mcp::clients::McpClient;
 use crate::ui::{self, Format};
 use arguments::{PortsArgs, UpArgs};
+
+/// So long the threads of a server that is done may take to end.
+const SHUTDOWN: Duration = Duration::from_millis(500);
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
@@ -59,6 +63,27 @@ impl From<FormatArg> for Format {
         match format {
             FormatArg::Json => Self::Json,
             FormatArg::Table | FormatArg::Markdown => Self::Table,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ClientArg {
+    Claude,
+    Cursor,
+    Vscode,
+    Codex,
+    Zed,
+}
+
+impl From<ClientArg> for McpClient {
+    fn from(client: ClientArg) -> Self {
+        match client {
+            ClientArg::Claude => Self::Claude,
+            ClientArg::Cursor => Self::Cursor,
+            ClientArg::Vscode => Self::Vscode,
+            ClientArg::Codex => Self::Codex,
+            ClientArg::Zed => Self::Zed,
         }
     }
 }
@@ -157,6 +182,17 @@ enum Command {
         #[arg(long, requires = "fix")]
         yes: bool,
     },
+    /// Serve a coding agent over the Model Context Protocol, on stdin and stdout
+    Mcp {
+        /// Print how this client starts the server
+        #[arg(long, value_enum, value_name = "CLIENT")]
+        print: Option<ClientArg>,
+        /// With --print: put it into the client's file of this folder, and leave all else there as it is
+        #[arg(long, requires = "print")]
+        write: bool,
+    },
+    /// Allow, on a terminal, what an agent asked for; without ID, list what waits
+    Approve { id: Option<String> },
     /// The JSON Schema of devk.yaml, for editors
     Schema,
     /// The completions of a shell: source <(devk completions bash)
@@ -221,7 +257,9 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let markdown = project.format == FormatArg::Markdown;
     let format = project.format.into();
     let context = Context::new(source(project)?, format)?;
-    runtime()?.block_on(async {
+    let serves = matches!(command, Command::Mcp { .. });
+    let runtime = runtime()?;
+    let exit = runtime.block_on(async {
         match command {
             Command::Up(args) if args.dry_run => {
                 commands::up::dry_run(&context, args.bridge()).await
@@ -274,6 +312,12 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 )
                 .await
             }
+            Command::Mcp { print: None, .. } => commands::mcp::serve(context).await,
+            Command::Mcp {
+                print: Some(client),
+                write,
+            } => commands::mcp::configure(&context, client.into(), write),
+            Command::Approve { id } => commands::approve::run(&context, id.as_deref()),
             // They need no project, and are done before.
             Command::Completions { .. } | Command::Man => Ok(Exit::Ok),
             Command::Schema => {
@@ -284,7 +328,12 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::PostRender { changes } => commands::post_render(&changes),
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
-    })
+    });
+    // A thread that still waits for a line of stdin, or for a reader of stdout, must not keep the server from its end.
+    if serves {
+        runtime.shutdown_timeout(SHUTDOWN);
+    }
+    exit
 }
 
 fn time(text: &str) -> Result<Duration, String> {

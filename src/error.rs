@@ -185,6 +185,11 @@ codes! {
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
     LogsNone => "logs.none", Failed, "there is no log of a run before";
+    // agents
+    ApprovalNeeded => "approval.needed", Usage, "an agent asks for what a person has to approve first";
+    ApprovalDeclined => "approval.declined", Usage, "a person did not agree to what an agent asked for";
+    ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
+    ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";
     OutputClosed => "output.closed", Ok, "the reader of the output has closed it; devk prints no error, and no result changes";

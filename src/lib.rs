@@ -25,6 +25,7 @@ pub mod inputs;
 pub mod limits;
 mod log_lines;
 pub mod logs;
+pub mod mcp;
 pub mod observe;
 pub mod owner;
 pub mod paths;

@@ -1,7 +1,7 @@
 //! The one door for subprocesses.
 //!
 //! Invariants: a child sees an allow-listed environment only (one stray `HELM_KUBEAPISERVER` sends
-//! helm to another server in spite of `--kubeconfig`); a failure carries the command in a form that
+//! helm to another server in spite of `--kubeconfig`), unless it is devk itself; a failure carries the command in a form that
 //! can be pasted into a shell, and its output; secrets are handed over in files, never in arguments.
 
 use std::ffi::{OsStr, OsString};
@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
@@ -84,6 +84,10 @@ pub struct Cmd {
     dir: Option<PathBuf>,
     input: Option<String>,
     outlives: bool,
+    /// The child sees all variables of this process.
+    unfiltered: bool,
+    /// Of each output stream so many bytes are kept.
+    kept_bytes: usize,
 }
 
 impl Cmd {
@@ -98,7 +102,26 @@ impl Cmd {
             dir: None,
             input: None,
             outlives: false,
+            unfiltered: false,
+            kept_bytes: usize::MAX,
         }
+    }
+
+    /// devk's own program, with the whole environment of this process: it reads Compose's variables there, and filters
+    /// by itself what its children see. No error shows these variables.
+    pub fn devk(program: impl Into<PathBuf>) -> Self {
+        Self {
+            unfiltered: true,
+            ..Self::new(program)
+        }
+    }
+
+    /// Keeps only so many bytes of stdout and of stderr, from their beginning; what follows is read and dropped. A line
+    /// is handed over in pieces of at most that size.
+    #[must_use]
+    pub fn keep(mut self, bytes: usize) -> Self {
+        self.kept_bytes = bytes;
+        self
     }
 
     /// The allowed variables are those of `environment`, not this process's.
@@ -223,8 +246,8 @@ impl Cmd {
         let (stdout, stderr, status) = match kept {
             Some((stdout, stderr)) => {
                 tokio::join!(
-                    read_lines(Some(stdout), &mut out),
-                    read_lines(Some(stderr), &mut err),
+                    read_lines(Some(stdout), self.kept_bytes, &mut out),
+                    read_lines(Some(stderr), self.kept_bytes, &mut err),
                     child.wait()
                 )
             }
@@ -232,8 +255,8 @@ impl Cmd {
                 let stdout = child.stdout.take();
                 let stderr = child.stderr.take();
                 tokio::join!(
-                    read_lines(stdout, &mut out),
-                    read_lines(stderr, &mut err),
+                    read_lines(stdout, self.kept_bytes, &mut out),
+                    read_lines(stderr, self.kept_bytes, &mut err),
                     child.wait()
                 )
             }
@@ -268,7 +291,7 @@ impl Cmd {
 
     fn command(&self) -> tokio::process::Command {
         let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.args).env_clear().kill_on_drop(true);
+        command.args(&self.args).kill_on_drop(true);
         let stdin = if self.input.is_some() {
             Stdio::piped()
         } else {
@@ -282,11 +305,12 @@ impl Cmd {
             Some(environment) => environment.get(key).map(OsString::from),
             None => std::env::var_os(key),
         };
-        command.envs(
-            ALLOWED
+        if !self.unfiltered {
+            let allowed = ALLOWED
                 .iter()
-                .filter_map(|key| inherited(key).map(|value| (*key, value))),
-        );
+                .filter_map(|key| inherited(key).map(|value| (*key, value)));
+            command.env_clear().envs(allowed);
+        }
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         if let Some(dir) = &self.dir {
             command.current_dir(dir);
@@ -371,18 +395,30 @@ pub async fn command_lines() -> Vec<String> {
 }
 
 /// A broken pipe ends the output; the exit status tells the rest.
-async fn read_lines(pipe: Option<impl AsyncRead + Unpin>, line: &mut impl FnMut(&str)) -> String {
+async fn read_lines(
+    pipe: Option<impl AsyncRead + Unpin>,
+    kept_bytes: usize,
+    line: &mut impl FnMut(&str),
+) -> String {
     let mut text = String::new();
     let Some(pipe) = pipe else { return text };
     let mut reader = BufReader::new(pipe);
+    let piece = u64::try_from(kept_bytes).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    while matches!(reader.read_until(b'\n', &mut bytes).await, Ok(read) if read > 0) {
+    loop {
+        let read = (&mut reader)
+            .take(piece)
+            .read_until(b'\n', &mut bytes)
+            .await;
+        if !matches!(read, Ok(1..)) {
+            return text;
+        }
         let part = String::from_utf8_lossy(&bytes);
         line(part.trim_end());
-        text.push_str(&part);
+        let room = part.floor_char_boundary(kept_bytes.saturating_sub(text.len()));
+        text.push_str(&part[..room]);
         bytes.clear();
     }
-    text
 }
 
 #[cfg(test)]
@@ -546,6 +582,25 @@ mod tests {
             .find(|(k, _)| *k != "EXTRA" && !ALLOWED.contains(k));
         assert_eq!(foreign, None);
         assert!(output.stdout.contains("EXTRA=1"));
+    }
+
+    #[tokio::test]
+    async fn devk_itself_sees_the_whole_environment_and_no_error_shows_it() {
+        let cmd = Cmd::devk("/usr/bin/env");
+        let output = cmd.run().await.unwrap();
+        for (name, value) in std::env::vars() {
+            assert!(output.stdout.contains(&format!("{name}={value}")), "{name}");
+        }
+        assert_eq!(cmd.pasteable(), "/usr/bin/env");
+    }
+
+    #[tokio::test]
+    async fn output_without_end_takes_no_memory_without_end() {
+        let script = "head -c 3000000 /dev/zero; echo; echo end";
+        let mut longest = 0;
+        let cmd = Cmd::new("sh").args(["-c", script]).keep(1000);
+        let answer = cmd.answer(|line| longest = longest.max(line.len())).await;
+        assert_eq!((answer.unwrap().output.stdout.len(), longest), (1000, 1000));
     }
 
     #[tokio::test]

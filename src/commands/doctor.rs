@@ -1,6 +1,6 @@
 //! `devk doctor`.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 
 use console::style;
@@ -103,10 +103,7 @@ fn consent(fix: &Fix) -> bool {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return false;
     }
-    ui::err(&format!("{}? [y/N] ", fix.text()));
-    let mut answer = String::new();
-    let _ = std::io::stderr().flush();
-    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+    ui::confirmed(&fix.text())
 }
 
 /// Prints the findings first, each with its evidence and hint; then the families without findings, one line each; then

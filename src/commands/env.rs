@@ -4,6 +4,7 @@ use super::Context;
 use super::ports::forwards;
 use crate::config::ClusterConfig;
 use crate::error::{Errors, Exit, Result};
+use crate::ports::addresses;
 use crate::shell::quote;
 use crate::ui::{self, Format};
 
@@ -17,12 +18,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         "KUBECONFIG".to_owned(),
         kubeconfig_path(context, &project.cluster),
     )];
-    for forward in forwards(context, &project).await? {
-        let name = variable(&forward.name);
-        variables.push((format!("{name}_HOST"), "127.0.0.1".to_owned()));
-        variables.push((format!("{name}_PORT"), forward.local.to_string()));
-        variables.push((format!("{name}_URL"), forward.url));
-    }
+    variables.extend(addresses(&forwards(context, &project).await?));
     match context.format {
         Format::Json => {
             let map: serde_json::Map<_, _> =
@@ -60,16 +56,4 @@ fn kubeconfig_path(context: &Context, cluster: &ClusterConfig) -> String {
         .join("kubeconfig")
         .display()
         .to_string()
-}
-
-fn variable(name: &str) -> String {
-    name.chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
-        .collect()
 }

@@ -13,12 +13,14 @@ use crate::relay;
 use crate::release::post_renderer;
 use crate::ui::{self, Format};
 
+pub mod approve;
 pub mod compose_ports;
 pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod events;
 pub mod logs;
+pub mod mcp;
 pub mod open;
 pub mod ports;
 pub mod restart;

@@ -33,6 +33,31 @@ pub struct Forward {
     pub moved: Option<String>,
 }
 
+/// The addresses of forwards as environment variables: `NAME_HOST`, `NAME_PORT` and `NAME_URL` of each.
+pub fn addresses(forwards: &[Forward]) -> Vec<(String, String)> {
+    let variables = forwards.iter().flat_map(|forward| {
+        let name = variable(&forward.name);
+        [
+            (format!("{name}_HOST"), "127.0.0.1".to_owned()),
+            (format!("{name}_PORT"), forward.local.to_string()),
+            (format!("{name}_URL"), forward.url.clone()),
+        ]
+    });
+    variables.collect()
+}
+
+fn variable(name: &str) -> String {
+    name.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        })
+        .collect()
+}
+
 /// Assigns a port to every request. Ports in `taken` and ports in use on this machine are not assigned.
 /// `own` are the ports of this project's running session: its listeners are no obstacle.
 ///

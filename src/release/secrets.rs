@@ -67,6 +67,12 @@ impl Secrets {
         Ok(value)
     }
 
+    /// The generated values, so that a text can be rid of them.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        let values = self.values.values();
+        values.map(|secret| secret.value.clone()).collect()
+    }
+
     fn save(&self) -> Result<()> {
         let text = serde_json::to_vec_pretty(&self.values).map_err(|e| {
             Error::new(

@@ -114,6 +114,14 @@ pub fn err(text: &str) {
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
+/// Asks on a terminal; only a yes is one.
+pub fn confirmed(question: &str) -> bool {
+    err(&format!("{question}? [y/N] "));
+    let mut answer = String::new();
+    let _ = std::io::stderr().flush();
+    std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
+}
+
 /// A line for the session's log. Unlike `eprintln!`, which panics, it puts up with a full disk.
 pub fn log(line: std::fmt::Arguments<'_>) {
     err(&format!("{} {line}\n", jiff::Timestamp::now()));

@@ -4,6 +4,7 @@
 // Clippy exempts test functions by itself, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod agents;
 mod beside_compose;
 mod bridge;
 mod bridge_agreement;

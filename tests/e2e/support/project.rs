@@ -123,15 +123,18 @@ impl Project {
         // What follows `--` is not for devk.
         let end = args.iter().position(|arg| *arg == "--");
         let (own, others) = args.split_at(end.unwrap_or(args.len()));
-        Running::start(
-            self.command()
-                .args(own)
-                .args(["--format", "json"])
-                .args(others)
-                .current_dir(self.dir.path())
-                .env_clear()
-                .envs(self.environment.iter().map(|(k, v)| (k, v))),
-        )
+        let mut command = self.bare();
+        Running::start(command.args(own).args(["--format", "json"]).args(others))
+    }
+
+    /// devk in the project's folder, without arguments.
+    pub(crate) fn bare(&self) -> Command {
+        let mut command = self.command();
+        command
+            .current_dir(self.dir.path())
+            .env_clear()
+            .envs(self.environment.iter().map(|(k, v)| (k, v)));
+        command
     }
 
     fn command(&self) -> Command {

@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["up"],
     &["daemon"],
-    &["doctor", "down", "logs"],
+    &["doctor", "down", "logs", "mcp"],
     &["commands"],
     &["cli"],
 ];

@@ -1,0 +1,330 @@
+//! Approvals: what an agent asks for and only a person may decide. The call that would destroy something leaves a
+//! request in the project's state folder; `devk approve ID` on a terminal approves it; then the same call with the id
+//! works once, within ten minutes, for that project alone.
+//!
+//! This keeps an agent from a mistake. It is no wall: a program that may run any command as this user could run
+//! `devk down --delete` itself.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result, internal, suggest};
+use crate::paths::{Paths, refused, write_atomic};
+
+/// So long an approval can be used.
+const VALID: SignedDuration = SignedDuration::from_mins(10);
+/// So long a request waits for a person.
+const WAITS: SignedDuration = SignedDuration::from_hours(1);
+/// Letters and digits of an id that nobody takes for one another.
+const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+const ID_LETTERS: usize = 8;
+
+/// What is to be done, on which project.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalSubject {
+    /// The project's id.
+    pub project: String,
+    pub folder: PathBuf,
+    /// The words after `devk`.
+    pub command: Vec<String>,
+}
+
+/// A request, and whether a person has approved it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    version: u32,
+    pub id: String,
+    pub subject: ApprovalSubject,
+    /// What it would do, as lines for a person.
+    pub what: Vec<String>,
+    /// The name that the client gives itself.
+    pub client: String,
+    pub requested: Timestamp,
+    pub approved: Option<Timestamp>,
+}
+
+/// Leaves a request.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub(super) fn request(
+    paths: &Paths,
+    subject: &ApprovalSubject,
+    what: Vec<String>,
+    client: String,
+) -> Result<Approval> {
+    let approval = Approval {
+        version: 1,
+        id: new_id()?,
+        subject: subject.clone(),
+        what,
+        client,
+        requested: Timestamp::now(),
+        approved: None,
+    };
+    save(paths, &approval)?;
+    Ok(approval)
+}
+
+/// Uses an approval: it is gone then, whoever else asks for it at the same time.
+///
+/// # Errors
+/// [`Code::ApprovalUnknown`] if there is none for exactly this, [`Code::ApprovalNeeded`] if nobody has approved it yet.
+pub(super) fn take(paths: &Paths, subject: &ApprovalSubject, id: &str) -> Result<()> {
+    let unknown = |why: String| {
+        let error = Error::new(Code::ApprovalUnknown, why);
+        error.hint("call the tool without `approval`: it tells a new id")
+    };
+    let found = waiting(paths)?
+        .into_iter()
+        .find(|approval| approval.id == id);
+    let approval =
+        found.ok_or_else(|| unknown(format!("there is no approval `{id}`, or not any more")))?;
+    if approval.subject != *subject {
+        return Err(unknown(format!(
+            "approval `{id}` is for another call or another project"
+        )));
+    }
+    if approval.approved.is_none() {
+        return Err(needed(&approval));
+    }
+    // Of two calls at the same time one finds nothing to remove.
+    let file = file(paths, &approval);
+    match std::fs::remove_file(&file) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(unknown(format!("approval `{id}` has been used")))
+        }
+        Err(e) => Err(refused("remove", &file, &e)),
+    }
+}
+
+/// The error of a call that waits for a person.
+pub(super) fn needed(approval: &Approval) -> Error {
+    let command = format!("devk {}", approval.subject.command.join(" "));
+    let error = Error::new(
+        Code::ApprovalNeeded,
+        format!("a person decides about `{command}`"),
+    );
+    let error = approval.what.iter().fold(error, Error::evidence);
+    error.hint(format!(
+        "ask the person to run `devk approve {}` in a terminal; then call this again with `approval: \"{}\"` within 10 \
+         minutes",
+        approval.id, approval.id
+    ))
+}
+
+/// The requests and approvals of all projects that are not over, the oldest first.
+///
+/// # Errors
+/// [`Code::StateIo`] if one of them cannot be read or removed.
+pub fn waiting(paths: &Paths) -> Result<Vec<Approval>> {
+    let projects = std::fs::read_dir(paths.state.join("projects"));
+    let projects = projects.into_iter().flatten().flatten();
+    let mut found = vec![];
+    for project in projects {
+        let files = std::fs::read_dir(project.path().join("approvals"));
+        for file in files.into_iter().flatten().flatten() {
+            found.extend(read(&file.path())?);
+        }
+    }
+    found.sort_by_key(|approval: &Approval| approval.requested);
+    Ok(found)
+}
+
+/// Finds a request by its id.
+///
+/// # Errors
+/// [`Code::ApprovalUnknown`]; as [`waiting`].
+pub fn find(paths: &Paths, id: &str) -> Result<Approval> {
+    let all = waiting(paths)?;
+    let near = suggest(id, all.iter().map(|approval| approval.id.as_str())).map(str::to_owned);
+    let found = all.into_iter().find(|approval| approval.id == id);
+    found.ok_or_else(|| {
+        let error = Error::new(
+            Code::ApprovalUnknown,
+            format!("nothing waits for the approval `{id}`"),
+        );
+        error.hint(match near {
+            Some(near) => format!("did you mean `devk approve {near}`?"),
+            None => "devk approve    # lists what waits".to_owned(),
+        })
+    })
+}
+
+/// Approves a request, from now on.
+///
+/// # Errors
+/// [`Code::StateIo`].
+pub fn approve(paths: &Paths, mut approval: Approval) -> Result<()> {
+    approval.approved = Some(Timestamp::now());
+    save(paths, &approval)
+}
+
+/// The approval in a file. One that is over is removed; one that is removed meanwhile is none.
+fn read(file: &Path) -> Result<Option<Approval>> {
+    let text = match std::fs::read(file) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(refused("read", file, &e)),
+    };
+    // A file by another hand approves nothing.
+    let Ok(approval) = serde_json::from_slice::<Approval>(&text) else {
+        return Ok(None);
+    };
+    let now = Timestamp::now();
+    let age = |since: Timestamp| now.duration_since(since);
+    let is_over = match approval.approved {
+        Some(approved) => age(approved) > VALID,
+        None => age(approval.requested) > WAITS,
+    };
+    if is_over {
+        match std::fs::remove_file(file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(refused("remove", file, &e));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(Some(approval))
+}
+
+fn save(paths: &Paths, approval: &Approval) -> Result<()> {
+    let text = serde_json::to_vec_pretty(approval).map_err(|e| internal(&e))?;
+    write_atomic(&file(paths, approval), &text, 0o600)
+}
+
+fn file(paths: &Paths, approval: &Approval) -> PathBuf {
+    let folder = paths.project(&approval.subject.project).join("approvals");
+    folder.join(format!("{}.json", approval.id))
+}
+
+fn new_id() -> Result<String> {
+    let mut bytes = [0; ID_LETTERS];
+    getrandom::fill(&mut bytes).map_err(|e| internal(&e))?;
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(dir: &Path) -> Paths {
+        Paths {
+            state: dir.join("state"),
+            cache: dir.join("cache"),
+            data: dir.join("data"),
+            scratch: None,
+        }
+    }
+
+    fn subject(project: &str) -> ApprovalSubject {
+        ApprovalSubject {
+            project: project.to_owned(),
+            folder: "/p".into(),
+            command: ["down", "--delete"].map(str::to_owned).to_vec(),
+        }
+    }
+
+    fn code(taken: Result<()>) -> Code {
+        taken.unwrap_err().code
+    }
+
+    #[test]
+    fn an_approval_works_once_for_exactly_what_was_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let asked = request(
+            &paths,
+            &subject("shop"),
+            vec!["all".to_owned()],
+            "x".to_owned(),
+        )
+        .unwrap();
+        let hint = needed(&asked).hint.unwrap();
+        assert!(
+            hint.contains(&format!("devk approve {}", asked.id)),
+            "{hint}"
+        );
+        assert_eq!(
+            code(take(&paths, &subject("shop"), &asked.id)),
+            Code::ApprovalNeeded
+        );
+        approve(&paths, find(&paths, &asked.id).unwrap()).unwrap();
+        assert_eq!(
+            code(take(&paths, &subject("other"), &asked.id)),
+            Code::ApprovalUnknown
+        );
+        let mut elsewhere = subject("shop");
+        elsewhere.folder = "/q".into();
+        assert_eq!(
+            code(take(&paths, &elsewhere, &asked.id)),
+            Code::ApprovalUnknown
+        );
+        take(&paths, &subject("shop"), &asked.id).unwrap();
+        assert_eq!(
+            code(take(&paths, &subject("shop"), &asked.id)),
+            Code::ApprovalUnknown
+        );
+    }
+
+    #[test]
+    fn of_many_calls_at_the_same_time_one_gets_the_approval() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        approve(&paths, asked.clone()).unwrap();
+        let got = std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| take(&paths, &subject("shop"), &asked.id).is_ok()))
+                .collect();
+            calls
+                .into_iter()
+                .map(|call| call.join().unwrap())
+                .filter(|got| *got)
+                .count()
+        });
+        assert_eq!(got, 1);
+    }
+
+    #[test]
+    fn an_approval_is_over_after_ten_minutes_and_a_request_after_an_hour() {
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let mut asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        asked.approved = Some(Timestamp::now() - SignedDuration::from_mins(11));
+        save(&paths, &asked).unwrap();
+        assert_eq!(
+            code(take(&paths, &subject("shop"), &asked.id)),
+            Code::ApprovalUnknown
+        );
+        assert!(!file(&paths, &asked).exists());
+        asked.approved = None;
+        asked.requested = Timestamp::now() - SignedDuration::from_mins(61);
+        save(&paths, &asked).unwrap();
+        assert_eq!(waiting(&paths).unwrap(), []);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_user_can_read_or_write_a_request() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let paths = paths(dir.path());
+        let asked = request(&paths, &subject("shop"), vec![], String::new()).unwrap();
+        let mode = std::fs::metadata(file(&paths, &asked))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let mut wrong = asked.id.clone().into_bytes();
+        wrong.swap(0, 1);
+        let hint = find(&paths, &String::from_utf8(wrong).unwrap());
+        assert!(hint.is_ok() || hint.unwrap_err().hint.unwrap().contains(&asked.id));
+    }
+}
