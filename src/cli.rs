@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::bridge::Switch;
+use crate::commands::init::InitOptions;
 use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
 use crate::compose;
@@ -66,6 +67,8 @@ impl From<FormatArg> for Format {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a devk.yaml from the charts, Dockerfiles and Compose files of this folder, with the evidence of each choice
+    Init(InitArgs),
     /// Start the cluster, build and load images, install charts, forward every service
     Up(UpArgs),
     /// End the session and stop the stack, keeping its data
@@ -159,6 +162,19 @@ enum Command {
     Relay,
     #[command(hide = true)]
     PostRender { changes: PathBuf },
+}
+
+#[derive(Debug, Args)]
+struct InitArgs {
+    /// Print the file and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// A chart to install, where there are several; repeatable
+    #[arg(long = "chart", value_name = "DIR")]
+    charts: Vec<PathBuf>,
+    /// Ask nothing, which is also so without it
+    #[arg(long)]
+    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -297,6 +313,9 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
+            Command::Init(InitArgs {
+                dry_run, charts, ..
+            }) => commands::init::run(&context, &InitOptions { dry_run, charts }).await,
             Command::Up(args) if args.dry_run => {
                 commands::up::dry_run(&context, args.bridge()).await
             }

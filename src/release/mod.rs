@@ -38,7 +38,7 @@ pub mod values;
 mod whole_numbers;
 mod workload;
 mod written;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use effective::effective_values;
 pub use prepare::{Prepared, ValuesContext, known_values, prepare};

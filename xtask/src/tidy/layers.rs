@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["up"],
     &["daemon"],
-    &["doctor", "down", "logs"],
+    &["doctor", "down", "init", "logs"],
     &["commands"],
     &["cli"],
 ];

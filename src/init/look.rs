@@ -1,0 +1,55 @@
+//! Looks at what a draft renders, with the code that `devk up` uses: the draft's text is read as devk.yaml, and helm
+//! renders the charts. Nothing stays of it.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::draft::Draft;
+use super::write;
+use crate::config::{self, FILE};
+use crate::environment::Environment;
+use crate::error::Errors;
+use crate::observe::{self, PreparedRelease};
+use crate::paths::{Paths, refused};
+
+/// Renders drafts.
+#[derive(Debug)]
+pub(super) struct Looking<'a> {
+    root: &'a Path,
+    environment: &'a Environment,
+    paths: Paths,
+    _folder: TempDir,
+}
+
+impl<'a> Looking<'a> {
+    /// Everything is kept in a folder that goes with this: charts and values hold secrets.
+    pub(super) fn new(
+        root: &'a Path,
+        environment: &'a Environment,
+        paths: &Paths,
+    ) -> Result<Self, Errors> {
+        let folder = tempfile::Builder::new().prefix("devk-").tempdir();
+        let folder = folder.map_err(|e| refused("make", &std::env::temp_dir(), &e))?;
+        let paths = Paths {
+            cache: folder.path().join("cache"),
+            scratch: Some(folder.path().to_owned()),
+            ..paths.clone()
+        };
+        Ok(Self {
+            root,
+            environment,
+            paths,
+            _folder: folder,
+        })
+    }
+
+    /// What the releases of a draft render, its images in place.
+    ///
+    /// # Errors
+    /// All that `devk up` would say of the file.
+    pub(super) async fn at(&self, draft: &Draft) -> Result<Vec<PreparedRelease>, Errors> {
+        let project = config::read_text(&write::text(draft), &self.root.join(FILE))?;
+        observe::drafts(&project, &self.paths, self.environment).await
+    }
+}
