@@ -7,6 +7,7 @@ use super::clue::{BuildClue, Clues, SourceLine, Speaker, plain, shown};
 use super::context;
 use super::draft::Confidence;
 use super::scan::{FileKind, Tree};
+use super::stages::{self, StageFacts};
 use crate::dockerfile::{Instruction, instructions};
 
 /// Words that say for what a Dockerfile is, not whose: `Dockerfile.dev`.
@@ -66,6 +67,16 @@ pub(super) struct Build {
     pub(super) declared: Vec<(String, Option<String>, usize)>,
     /// Each FROM, as it is written, with variables.
     pub(super) bases: Vec<String>,
+    /// The stage for development that Compose builds, and the ports of Compose's service.
+    pub(super) development: Option<DevelopmentStage>,
+}
+
+/// A stage for development.
+#[derive(Debug, Clone)]
+pub(super) struct DevelopmentStage {
+    pub(super) name: String,
+    pub(super) at: SourceLine,
+    pub(super) facts: StageFacts,
 }
 
 /// Every build of the repository, twins for development left out where there is another.
@@ -155,28 +166,39 @@ fn builds(tree: &Tree, dockerfile: &Path, clues: &Clues) -> Vec<Build> {
             .or_default()
             .push(clue);
     }
-    let is_for_development = |target: &Option<&str>| {
-        target.is_some_and(|target| {
-            target
-                .split(['-', '_'])
-                .any(|word| VARIANTS.contains(&word) && !word.starts_with("prod"))
-        })
-    };
-    let is_alone = by_target.len() == 1;
-    let groups: Vec<_> = by_target
-        .iter()
-        .filter(|(target, _)| is_alone || !is_for_development(target))
-        .map(|(target, clues)| (target.map(str::to_owned), clues.clone()))
+    let (for_development, others): (Vec<_>, Vec<_>) = by_target
+        .into_iter()
+        .partition(|(target, _)| target.is_some_and(is_for_development));
+    let mut groups: Vec<_> = others
+        .into_iter()
+        .map(|(target, clues)| (target.map(str::to_owned), clues))
         .collect();
-    let groups = if groups.is_empty() {
-        vec![(None, own.clone())]
-    } else {
-        groups
-    };
-    groups
+    if groups.is_empty() {
+        groups.push((None, own.clone()));
+    }
+    let one = groups.len() == 1;
+    let stages = stages::read(&all);
+    let development = for_development.first().and_then(|(target, clues)| {
+        let name = (*target)?;
+        Some(DevelopmentStage {
+            facts: stages::named(&stages, name)?.clone(),
+            name: name.to_owned(),
+            at: clues.first()?.at.clone(),
+        })
+    });
+    let mut found: Vec<_> = groups
         .into_iter()
         .map(|(target, clues)| build(tree, dockerfile, &all, target, &clues))
-        .collect()
+        .collect();
+    if let (true, [build]) = (one, &mut found[..]) {
+        build.development = development;
+    }
+    found
+}
+
+fn is_for_development(target: &str) -> bool {
+    let mut words = target.split(['-', '_']);
+    words.any(|word| VARIANTS.contains(&word) && !word.starts_with("prod") && word != "release")
 }
 
 fn build(
@@ -203,14 +225,21 @@ fn build(
         tags.map(|tag| (tag.clone(), clue.at.clone()))
     });
     let args = clues.iter().rev().flat_map(|clue| clue.args.clone());
+    let withheld = clues.iter().flat_map(|clue| &clue.withheld);
+    let withheld = withheld.map(|name| {
+        format!("Compose gives the argument {name}, whose value comes from outside or is a secret: devk.yaml leaves it out")
+    });
+    let mut alternatives = context.alternatives;
+    alternatives.extend(withheld);
     let (declared, bases) = variables(all);
     Build {
         target,
         args: args.collect(),
         tags: tags.collect(),
         exposed: exposed(all),
+        development: None,
         confidence: context.confidence,
-        alternatives: context.alternatives,
+        alternatives,
         context: context.folder,
         dockerfile: dockerfile.to_owned(),
         declared,

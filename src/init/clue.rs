@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
-use serde::{Serialize, Serializer};
-
 /// A line of the repository.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SourceLine {
+pub(super) struct SourceLine {
     /// Relative to the repository's root.
-    pub file: PathBuf,
+    file: PathBuf,
     /// From 1.
-    pub line: usize,
+    line: usize,
 }
 
 impl SourceLine {
@@ -33,12 +31,6 @@ impl SourceLine {
 impl fmt::Display for SourceLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file.display(), self.line)
-    }
-}
-
-impl Serialize for SourceLine {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }
 
@@ -66,6 +58,8 @@ pub(super) struct BuildClue {
     pub(super) dockerfile: PathBuf,
     pub(super) target: Option<String>,
     pub(super) args: BTreeMap<String, String>,
+    /// The names of arguments whose values are not to be written down.
+    pub(super) withheld: Vec<String>,
     /// The references that it gets; a part that nobody can know stands as `$…`.
     pub(super) tags: Vec<String>,
     /// What the speaker calls it: Compose's service, bake's target.

@@ -116,12 +116,24 @@ fn candidates(tree: &Tree, own: &Path, names: &[String]) -> Vec<PathBuf> {
     found
 }
 
-/// What COPY and ADD take out of the context, with their lines; what proves nothing, such as `.`, is left out.
+/// What COPY and ADD name that proves something: `.` and variables do not.
 fn sources(all: &[Instruction]) -> Vec<(String, u32)> {
+    let proves = |source: &str| {
+        ![".", "*", "**"].contains(&source)
+            && !["$", "://", "<<"].iter().any(|part| source.contains(part))
+    };
+    let mut copied = copied(all);
+    copied.retain(|(source, _)| proves(source));
+    copied
+}
+
+/// What COPY and ADD take out of the context, with their lines.
+pub(super) fn copied(all: &[Instruction]) -> Vec<(String, u32)> {
     let mut found = vec![];
+    let copies = ["COPY", "ADD"];
     for instruction in all
         .iter()
-        .filter(|one| ["COPY", "ADD"].contains(&one.keyword.as_str()))
+        .filter(|one| copies.contains(&one.keyword.as_str()))
     {
         let mut rest = instruction.text.as_str();
         let mut is_of_context = true;
@@ -139,16 +151,10 @@ fn sources(all: &[Instruction]) -> Vec<(String, u32)> {
             continue;
         };
         for source in sources {
-            let source = source
-                .trim_matches(['"', '\''])
-                .trim_start_matches("./")
-                .trim_matches('/');
-            let proves = !source.is_empty()
-                && ![".", "*", "**"].contains(&source)
-                && !["$", "://", "<<"].iter().any(|part| source.contains(part));
-            if proves {
-                found.push((source.to_owned(), instruction.line));
-            }
+            let source = source.trim_matches(['"', '\'']);
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let source = if source.is_empty() { "." } else { source };
+            found.push((source.to_owned(), instruction.line));
         }
     }
     found

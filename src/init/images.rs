@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::builds::Build;
+use super::builds::{Build, DevelopmentStage};
 use super::clue::{plain, shown};
 use super::draft::{Confidence, Draft, DraftImage, DraftSync};
 use super::pair::{self, Pair, Pairing};
@@ -38,6 +38,7 @@ pub(super) fn choose(
             let build = &builds[pair.build];
             let mut image = image(build, &mut names);
             give(&mut image, pair, references);
+            stage(build, pair, references, &mut image);
             watched(tree, build, stack, &mut image);
             image
         })
@@ -149,6 +150,30 @@ fn give(image: &mut DraftImage, pair: &Pair, references: &[SeenReference]) {
     let mut seen = BTreeSet::new();
     evidence.retain(|why| seen.insert(why.clone()));
     image.evidence = evidence;
+}
+
+/// Compose's stage for development, if it can stand in for the chart's image: with its sources, on the same port.
+fn stage(build: &Build, pair: &Pair, references: &[SeenReference], image: &mut DraftImage) {
+    let Some(DevelopmentStage { name, at, facts }) = &build.development else {
+        return;
+    };
+    let mut ports = pair.references.iter().flat_map(|at| &references[*at].ports);
+    let listens = facts.exposed.is_empty() || ports.clone().next().is_none();
+    let is_elsewhere = !listens && !ports.any(|port| facts.exposed.contains(port));
+    let but = if !facts.has_sources {
+        "copies no sources: Compose mounts them"
+    } else if is_elsewhere {
+        "exposes another port than the chart's container has"
+    } else {
+        image.target = Some(name.clone());
+        image
+            .evidence
+            .push(format!("the stage that Compose builds ({at})"));
+        return;
+    };
+    image.alternatives.push(format!(
+        "`target: {name}`, as Compose has it ({at}); the stage {but}"
+    ));
 }
 
 /// What Compose syncs with `develop.watch`, as rules; what devk cannot do the same way, as comments.

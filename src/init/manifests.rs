@@ -23,7 +23,20 @@ pub(super) fn choose(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRel
     overlay(tree, clues, name).or_else(|| plain(tree, clues, name))
 }
 
-fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+/// Comments for kustomizations beside charts: they would install the same things a second time.
+pub(super) fn beside_charts(tree: &Tree) -> Vec<String> {
+    let tops = tops(tree).into_iter();
+    tops.map(|folder| {
+        format!(
+            "left out: `kustomize: {}`, since a chart installs the stack",
+            shown(&folder)
+        )
+    })
+    .collect()
+}
+
+/// The kustomizations that no other one uses.
+fn tops(tree: &Tree) -> Vec<PathBuf> {
     let folders: Vec<_> = tree
         .of_kind(FileKind::Kustomization)
         .filter_map(Path::parent)
@@ -34,10 +47,14 @@ fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rend
         .iter()
         .flat_map(|folder| bases(tree, folder))
         .collect();
-    let mut tops: Vec<_> = folders
-        .iter()
-        .filter(|folder| !used.contains(*folder))
-        .collect();
+    folders
+        .into_iter()
+        .filter(|folder| !used.contains(folder))
+        .collect()
+}
+
+fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+    let mut tops = tops(tree);
     let applied = |folder: &PathBuf| clues.applies.iter().find(|clue| clue.path == *folder);
     let word = |folder: &Path| {
         folder
@@ -47,7 +64,7 @@ fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rend
             .to_lowercase()
     };
     let is_of_production = |folder: &Path| word(folder).contains("prod");
-    let rank = |folder: &&PathBuf| {
+    let rank = |folder: &PathBuf| {
         let name = word(folder);
         let for_development = FOR_DEVELOPMENT.iter().position(|word| name == *word);
         (

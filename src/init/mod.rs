@@ -21,14 +21,13 @@ mod required;
 mod scan;
 mod settle;
 mod stack;
+mod stages;
 mod static_look;
 mod values_files;
 mod write;
 
 #[cfg(test)]
 mod fixture;
-#[cfg(test)]
-mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -99,7 +98,7 @@ pub async fn survey(
 ) -> Result<Survey, Errors> {
     let tree = Tree::scan(root);
     let found = stack::find(&tree, environment);
-    let clues = clues::read(&tree, found.compose.as_ref());
+    let clues = clues::read(&tree, found.stack.as_ref());
     let mut charts = charts::find(&tree);
     if !named.is_empty() {
         charts.retain(|chart| named.contains(&chart.dir));
@@ -112,7 +111,7 @@ pub async fn survey(
     };
     let surveying = Surveying {
         tree: &tree,
-        stack: found.compose.as_ref(),
+        stack: found.stack.as_ref().map(|stack| &stack.compose),
         builds: &builds,
         environment,
         paths,
@@ -230,6 +229,10 @@ impl Surveying<'_> {
             open.extend(errors.0.iter().map(|error| error.on_one_line()));
         }
         self.notes(&mut draft, &looks);
+        let others = manifests::beside_charts(self.tree);
+        if let Some(last) = draft.releases.last_mut() {
+            last.alternatives.extend(others);
+        }
         Ok(self.chosen(draft, open, pulled))
     }
 

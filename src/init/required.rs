@@ -259,11 +259,27 @@ pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
     } else {
         release.set.push(stand_in(demand, is_given_out, &last));
     }
+    // A map that was empty, because the schema demands one, has something now.
+    let above = |given: &DraftValue| demand.path.starts_with(&format!("{}.", given.path));
+    release
+        .set
+        .retain(|given| !(above(given) && given.value == json!({})));
     true
 }
 
-/// A secret that was refused gets the form that helm's words ask for.
+/// What was refused gets the form that helm's words ask for.
 fn other_form(release: &mut DraftRelease, demand: &Demand) -> bool {
+    let last = plain(demand.path.rsplit('.').next().unwrap_or_default());
+    if let Some(given) = release
+        .set
+        .iter_mut()
+        .find(|given| given.path == demand.path)
+    {
+        let other = stand_in(demand, given.is_users, &last);
+        let is_other = other.value != given.value;
+        *given = other;
+        return is_other;
+    }
     let Some(length) = form(&demand.words) else {
         return false;
     };

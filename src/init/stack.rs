@@ -16,8 +16,16 @@ const SECRET: [&str; 6] = ["password", "passwd", "secret", "token", "credential"
 /// The stack, and what devk.yaml says of its files.
 #[derive(Debug, Default)]
 pub(super) struct FoundStack {
-    pub(super) compose: Option<Compose>,
+    pub(super) stack: Option<ReadStack>,
     pub(super) draft: DraftCompose,
+}
+
+/// A Compose stack without what must not be written down.
+#[derive(Debug)]
+pub(super) struct ReadStack {
+    pub(super) compose: Compose,
+    /// By service: the build arguments that were taken out.
+    pub(super) withheld: BTreeMap<String, Vec<String>>,
 }
 
 /// Reads the Compose files at the root, else those of the folder nearest to it.
@@ -52,11 +60,11 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> FoundStack {
                     Some(files) if !is_found => DraftCompose::Files(files),
                     _ => DraftCompose::Found,
                 },
-                compose: found.map(|found| without_secrets(found, &folder, given)),
+                stack: found.map(|found| without_secrets(found, &folder, given)),
             }
         }
         Err(why) => FoundStack {
-            compose: None,
+            stack: None,
             draft: DraftCompose::None(format!(
                 "{} cannot be read ({why}), so devk looks at no Compose stack; remove this line once it can be",
                 first.display()
@@ -100,7 +108,7 @@ fn load(
 
 /// Build arguments come out of `.env` and the shell, too: only those stay that the Compose files themselves have, under
 /// a name that is none of a secret.
-fn without_secrets(mut found: Compose, folder: &Path, files: Vec<PathBuf>) -> Compose {
+fn without_secrets(mut found: Compose, folder: &Path, files: Vec<PathBuf>) -> ReadStack {
     let empty = tempfile::NamedTempFile::new().ok();
     let path = empty.as_ref().map(|file| file.path().to_owned());
     let alone = match path {
@@ -109,6 +117,7 @@ fn without_secrets(mut found: Compose, folder: &Path, files: Vec<PathBuf>) -> Co
             .flatten(),
         None => None,
     };
+    let mut withheld = BTreeMap::new();
     for service in found.services.values_mut() {
         let Some(build) = &mut service.build else {
             continue;
@@ -116,13 +125,21 @@ fn without_secrets(mut found: Compose, folder: &Path, files: Vec<PathBuf>) -> Co
         let written = alone
             .as_ref()
             .and_then(|alone| alone.services.get(&service.name)?.build.as_ref());
+        let before: Vec<_> = build.args.keys().cloned().collect();
         build.args.retain(|name, arg| {
             let is_written = written.is_some_and(|written| written.args.get(name) == Some(arg));
             is_written && !arg.value.is_empty() && !is_secret(name)
         });
+        let gone = before
+            .into_iter()
+            .filter(|name| !build.args.contains_key(name));
+        withheld.insert(service.name.clone(), gone.collect());
         service.environment.retain(|name, _| !is_secret(name));
     }
-    found
+    ReadStack {
+        compose: found,
+        withheld,
+    }
 }
 
 fn is_secret(name: &str) -> bool {

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use super::super::clue::{BuildClue, Clues, SourceLine, Speaker};
 use super::super::scan::Tree;
-use crate::compose::Compose;
+use super::super::stack::ReadStack;
 
-pub(super) fn read(tree: &Tree, stack: &Compose, clues: &mut Clues) {
-    for service in stack.services.values() {
+pub(super) fn read(tree: &Tree, stack: &ReadStack, clues: &mut Clues) {
+    for service in stack.compose.services.values() {
         let Some(build) = &service.build else {
             continue;
         };
@@ -18,6 +18,7 @@ pub(super) fn read(tree: &Tree, stack: &Compose, clues: &mut Clues) {
         };
         let file = below(&service.origin.file).unwrap_or_else(|| service.origin.file.clone());
         let args = build.args.iter();
+        let withheld = stack.withheld.get(&service.name);
         clues.builds.push(BuildClue {
             speaker: Speaker::Compose,
             at: SourceLine::new(&file, service.origin.line as usize),
@@ -27,6 +28,7 @@ pub(super) fn read(tree: &Tree, stack: &Compose, clues: &mut Clues) {
             args: args
                 .map(|(name, arg)| (name.clone(), arg.value.clone()))
                 .collect(),
+            withheld: withheld.cloned().unwrap_or_default(),
             tags: service.image.iter().cloned().collect(),
             name: Some(service.name.clone()),
         });

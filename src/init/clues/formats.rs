@@ -88,6 +88,7 @@ fn artifact_clue(tree: &Tree, file: &Path, text: &str, artifact: &Value) -> Opti
         dockerfile,
         target: docker["target"].as_str().map(str::to_owned),
         args: args.filter(|(_, value)| !value.contains("{{")).collect(),
+        withheld: vec![],
         tags: vec![image.to_owned()],
         name: None,
     })
@@ -144,6 +145,7 @@ pub(super) fn bake(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
             args: args
                 .filter(|(_, value)| !value.contains('$'))
                 .collect::<BTreeMap<_, _>>(),
+            withheld: vec![],
             tags: texts(&target["tags"]),
             name: Some(name),
         });

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use super::clue::{Clues, Speaker};
 use super::scan::{FileKind, Tree};
-use crate::compose::Compose;
+use super::stack::ReadStack;
 
 /// Reads all of them.
-pub(super) fn read(tree: &Tree, stack: Option<&Compose>) -> Clues {
+pub(super) fn read(tree: &Tree, stack: Option<&ReadStack>) -> Clues {
     let mut clues = Clues::default();
     if let Some(stack) = stack {
         compose::read(tree, stack, &mut clues);

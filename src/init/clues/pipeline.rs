@@ -91,6 +91,7 @@ fn clue(
             .filter(|(_, value)| !value.contains('$'))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect(),
+        withheld: vec![],
         tags: lines("tags")
             .into_iter()
             .filter(|tag| !tag.is_empty())

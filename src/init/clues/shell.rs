@@ -244,6 +244,7 @@ impl Reader<'_> {
                 .filter(|(_, value)| !value.contains('$'))
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
+            withheld: vec![],
             tags: flags
                 .all(&["-t", "--tag"])
                 .into_iter()

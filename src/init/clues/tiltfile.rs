@@ -61,6 +61,7 @@ fn build(
         dockerfile,
         target: call.named("target"),
         args: Default::default(),
+        withheld: vec![],
         tags: vec![image],
         name: None,
     })

@@ -1,1 +1,0 @@
-//! One repository a shape.
