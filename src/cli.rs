@@ -1,5 +1,7 @@
 //! The command line. clap's types stop here: commands get plain values.
 
+mod start;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,11 +12,12 @@ use crate::commands::init::InitOptions;
 use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
 use crate::compose;
-use crate::config::{self, Source};
+use crate::config;
 use crate::daemon::control::Lifetime;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
+use start::{folder, runtime, source};
 
 /// A team's Helm stack on a local Kubernetes cluster, beside its Docker Compose stack.
 #[derive(Debug, Parser)]
@@ -243,6 +246,15 @@ impl ComposeArgs {
     }
 }
 
+impl From<InitArgs> for InitOptions {
+    fn from(args: InitArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            charts: args.charts,
+        }
+    }
+}
+
 impl UpArgs {
     fn bridge(&self) -> Switch {
         match (self.bridge, self.no_bridge) {
@@ -313,9 +325,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let context = Context::new(source(project)?, format)?;
     runtime()?.block_on(async {
         match command {
-            Command::Init(InitArgs {
-                dry_run, charts, ..
-            }) => commands::init::run(&context, &InitOptions { dry_run, charts }).await,
+            Command::Init(args) => commands::init::run(&context, &args.into()).await,
             Command::Up(args) if args.dry_run => {
                 commands::up::dry_run(&context, args.bridge()).await
             }
@@ -378,32 +388,6 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
 fn since(text: &str) -> Result<Duration, String> {
     config::duration(text)
         .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
-}
-
-fn source(args: ProjectArgs) -> Result<Source, Errors> {
-    let dir = folder(args.directory.as_deref())?;
-    let file = args.file.map(|file| dir.join(file));
-    Ok(Source {
-        dir,
-        file,
-        profile: args.profile,
-    })
-}
-
-/// The folder to start from.
-fn folder(directory: Option<&Path>) -> Result<PathBuf, Errors> {
-    let here = std::env::current_dir().and_then(|here| match directory {
-        Some(dir) => here.join(dir).canonicalize(),
-        None => Ok(here),
-    });
-    here.map_err(|e| Error::new(Code::ConfigPath, format!("cannot enter the folder: {e}")).into())
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Errors> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.map_err(|e| Error::new(Code::StateIo, format!("cannot start: {e}")).into())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::yaml::{YamlEntry, YamlNode};
-use super::{Development, Watch};
+use super::{Development, WatchRule};
 use crate::config::Origin;
 
 pub(super) fn of(entry: &YamlEntry) -> Development {
@@ -22,10 +22,10 @@ pub(super) fn of(entry: &YamlEntry) -> Development {
     }
 }
 
-fn watch(node: &YamlNode) -> Option<Watch> {
+fn watch(node: &YamlNode) -> Option<WatchRule> {
     let text = |key: &str| node.get(key).and_then(YamlNode::text);
     let ignore = node.get("ignore").map(YamlNode::items).unwrap_or_default();
-    Some(Watch {
+    Some(WatchRule {
         action: text("action")?.to_owned(),
         path: PathBuf::from(text("path")?),
         target: text("target").map(str::to_owned),

@@ -148,7 +148,7 @@ pub struct Service {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Development {
     /// `develop.watch`.
-    pub watches: Vec<Watch>,
+    pub watches: Vec<WatchRule>,
     /// Folders and files of this machine under `volumes`: source and target.
     pub binds: Vec<(PathBuf, String)>,
     /// `command`, where Compose sets one.
@@ -157,7 +157,7 @@ pub struct Development {
 
 /// One entry of `develop.watch`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Watch {
+pub struct WatchRule {
     /// `sync`, `rebuild`, `restart`, `sync+restart` or `sync+exec`.
     pub action: String,
     /// Absolute.

@@ -168,7 +168,9 @@ fn find(dir: &Path) -> Result<PathBuf> {
     if dir.join("devk.yml").exists() {
         return Err(error.hint(format!("rename the file: `mv devk.yml {FILE}`")));
     }
-    Err(error.hint("write one, name it with `--file FILE`, or try `devk up --profile demo`"))
+    Err(error.hint(
+        "write one with `devk init`, name it with `--file FILE`, or try `devk up --profile demo`",
+    ))
 }
 
 /// Incomplete if it adds to `problems`.

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::builds::Build;
-use super::draft::{Draft, DraftForward, DraftRelease, DraftValue};
+use super::builds::FoundBuild;
+use super::clue::plain;
+use super::draft::{DraftForward, DraftRelease, DraftValue, InitDraft};
 use super::references::ReleaseLook;
 use super::stack;
 use crate::compose::Compose;
@@ -24,10 +25,16 @@ const OF_PAGES: [&str; 8] = [
     "VUE_APP_",
 ];
 
+/// Words of values that browsers get or send.
+const FOR_BROWSERS: [&str; 12] = [
+    "appurl", "baseurl", "browser", "callback", "cors", "external", "frontend", "origin", "public",
+    "redirect", "siteurl", "weburl",
+];
+
 /// Puts forwards in place of addresses.
 pub(super) fn put(
-    draft: &mut Draft,
-    builds: &[Build],
+    draft: &mut InitDraft,
+    builds: &[FoundBuild],
     looks: &[ReleaseLook<'_>],
     stack: Option<&Compose>,
 ) {
@@ -38,8 +45,9 @@ pub(super) fn put(
         looks,
     };
     for image in draft.images.iter_mut().filter(|image| image.off.is_none()) {
-        let same =
-            |build: &&Build| build.dockerfile == image.dockerfile && build.target == image.target;
+        let same = |build: &&FoundBuild| {
+            build.dockerfile == image.dockerfile && build.target == image.target
+        };
         let Some(build) = builds.iter().find(same) else {
             continue;
         };
@@ -64,6 +72,13 @@ pub(super) fn put(
             let Some((replaced, forward)) = ports.replaced(&address) else {
                 continue;
             };
+            // Its own address, as for a health check, is not the browser's.
+            let is_own = addresses_of(&address)
+                .iter()
+                .any(|port| build.exposed.contains(port));
+            if is_own && !of_page {
+                continue;
+            }
             image.args.retain(|(other, _)| other != name);
             image.args.push((name.clone(), replaced));
             image.evidence.push(format!(
@@ -84,9 +99,29 @@ pub(super) fn put(
     }
 }
 
+/// The ports of all addresses of a text.
+fn addresses_of(text: &str) -> Vec<u16> {
+    let mut found = vec![];
+    let mut rest = text;
+    while let Some((_, end, port)) = address(rest) {
+        found.push(port);
+        rest = &rest[end..];
+    }
+    found
+}
+
+/// Whether a value is for browsers: in a pod `localhost` is the pod, unless the value says whom it is for.
+fn is_for_browsers(path: &str) -> bool {
+    let upper = path.to_uppercase();
+    let name = plain(path);
+    OF_PAGES.iter().any(|prefix| upper.contains(prefix))
+        || FOR_BROWSERS.iter().any(|word| name.contains(word))
+}
+
 fn of_values(ports: &Ports<'_>, look: &ReleaseLook<'_>, release: &mut DraftRelease) {
     for (path, value) in leaves(&look.values) {
-        let Some(address) = value.as_str().filter(|_| !release.gives(&path)) else {
+        let is_open = is_for_browsers(&path) && !release.gives(&path);
+        let Some(address) = value.as_str().filter(|_| is_open) else {
             continue;
         };
         if let Some((replaced, forward)) = ports.replaced(address) {
@@ -102,7 +137,7 @@ fn of_values(ports: &Ports<'_>, look: &ReleaseLook<'_>, release: &mut DraftRelea
 
 /// Comments for addresses in code that nobody can set from outside.
 pub(super) fn in_code(
-    draft: &mut Draft,
+    draft: &mut InitDraft,
     found: &[(std::path::PathBuf, usize, String)],
     looks: &[ReleaseLook<'_>],
     stack: Option<&Compose>,
@@ -214,4 +249,20 @@ pub(super) fn address(text: &str) -> Option<(usize, usize, u16)> {
         .count();
     let end = at + length + digits;
     Some((at, end, text[at + length..end].parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_are_found_with_their_ports() {
+        assert_eq!(
+            addresses_of("http://localhost:3000,http://127.0.0.1:80/x http://localhost:"),
+            [3000, 80]
+        );
+        assert_eq!(addresses_of("https://example.com:3000 localhost:80"), []);
+        assert!(is_for_browsers("api.corsOrigins") && is_for_browsers("web.env.NEXT_PUBLIC_API"));
+        assert!(!is_for_browsers("sidecar.endpoint"));
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::clue::{BuildClue, Clues, SourceLine, Speaker, plain, shown};
 use super::context;
 use super::draft::Confidence;
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 use super::stages::{self, StageFacts};
 use crate::dockerfile::{Instruction, instructions};
 
@@ -49,7 +49,7 @@ const GENERIC: [&str; 16] = [
 
 /// Something that can be built.
 #[derive(Debug, Clone)]
-pub(super) struct Build {
+pub(super) struct FoundBuild {
     pub(super) context: PathBuf,
     pub(super) dockerfile: PathBuf,
     pub(super) target: Option<String>,
@@ -80,7 +80,7 @@ pub(super) struct DevelopmentStage {
 }
 
 /// Every build of the repository, twins for development left out where there is another.
-pub(super) fn find(tree: &Tree, clues: &Clues) -> Vec<Build> {
+pub(super) fn find(tree: &RepositoryTree, clues: &Clues) -> Vec<FoundBuild> {
     let mut files: BTreeMap<(PathBuf, String), Vec<PathBuf>> = BTreeMap::new();
     for file in tree.of_kind(FileKind::Dockerfile) {
         if file.starts_with(".devcontainer") {
@@ -149,7 +149,7 @@ fn own_name(file: &Path) -> (Option<String>, Option<String>) {
 }
 
 /// The builds of one Dockerfile: one, or one for each stage that is an image of its own.
-fn builds(tree: &Tree, dockerfile: &Path, clues: &Clues) -> Vec<Build> {
+fn builds(tree: &RepositoryTree, dockerfile: &Path, clues: &Clues) -> Vec<FoundBuild> {
     let Some(text) = tree.read(dockerfile) else {
         return vec![];
     };
@@ -202,15 +202,22 @@ fn is_for_development(target: &str) -> bool {
 }
 
 fn build(
-    tree: &Tree,
+    tree: &RepositoryTree,
     dockerfile: &Path,
     all: &[Instruction],
     target: Option<String>,
     clues: &[&BuildClue],
-) -> Build {
+) -> FoundBuild {
     let mut clues = clues.to_vec();
     clues.sort_by_key(|clue| clue.speaker);
-    let names = names(dockerfile, &clues, target.as_deref());
+    let mut names = names(dockerfile, &clues, target.as_deref());
+    if dockerfile.parent() == Some(Path::new("")) {
+        let own = tree
+            .root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        names.extend(own.filter(|own| !names.iter().any(|name| plain(name) == plain(own))));
+    }
     let said = clues
         .first()
         .map(|clue| (clue.context.clone(), clue.at.to_string()));
@@ -232,7 +239,7 @@ fn build(
     let mut alternatives = context.alternatives;
     alternatives.extend(withheld);
     let (declared, bases) = variables(all);
-    Build {
+    FoundBuild {
         target,
         args: args.collect(),
         tags: tags.collect(),

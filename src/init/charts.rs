@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::clue::{Clues, InstallClue, SourceLine, inside};
 use super::draft::{Confidence, DraftRelease, ReleaseSource};
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 use crate::config::label;
 use crate::release::yaml;
 
@@ -44,7 +44,7 @@ pub(super) enum ChosenCharts {
 }
 
 /// Every chart that is not a part of another one.
-pub(super) fn find(tree: &Tree) -> Vec<ChartFolder> {
+pub(super) fn find(tree: &RepositoryTree) -> Vec<ChartFolder> {
     let charts: Vec<_> = tree
         .of_kind(FileKind::Chart)
         .filter_map(|file| chart(tree, file))
@@ -64,7 +64,7 @@ pub(super) fn find(tree: &Tree) -> Vec<ChartFolder> {
         .collect()
 }
 
-fn chart(tree: &Tree, file: &Path) -> Option<ChartFolder> {
+fn chart(tree: &RepositoryTree, file: &Path) -> Option<ChartFolder> {
     let text = tree.read(file)?;
     let meta = yaml::parse(&text).ok()?;
     let dir = file.parent()?.to_owned();
@@ -86,7 +86,7 @@ fn chart(tree: &Tree, file: &Path) -> Option<ChartFolder> {
 }
 
 /// The releases of the stack.
-pub(super) fn choose(tree: &Tree, charts: &[ChartFolder], clues: &Clues) -> ChosenCharts {
+pub(super) fn choose(tree: &RepositoryTree, charts: &[ChartFolder], clues: &Clues) -> ChosenCharts {
     let installed = installed(charts, clues);
     if let [only] = charts {
         let clue = installed.first().map(|(_, clue)| *clue);
@@ -122,7 +122,11 @@ pub(super) fn choose(tree: &Tree, charts: &[ChartFolder], clues: &Clues) -> Chos
 }
 
 /// A release for each of the charts that the user has named.
-pub(super) fn all(tree: &Tree, charts: &[ChartFolder], clues: &Clues) -> Vec<DraftRelease> {
+pub(super) fn all(
+    tree: &RepositoryTree,
+    charts: &[ChartFolder],
+    clues: &Clues,
+) -> Vec<DraftRelease> {
     let each = charts.iter().map(|chart| {
         let clue = clues.installs.iter().find(|clue| clue.chart == chart.dir);
         release(tree, chart, clue, "named by `--chart`")
@@ -170,7 +174,7 @@ fn note_rivals(charts: &[ChartFolder], releases: &mut [DraftRelease]) {
 }
 
 /// Why the charts may not all be parts of one stack.
-fn reason_to_ask(tree: &Tree, charts: &[ChartFolder]) -> Option<String> {
+fn reason_to_ask(tree: &RepositoryTree, charts: &[ChartFolder]) -> Option<String> {
     let mut names: BTreeMap<&str, usize> = BTreeMap::new();
     charts
         .iter()
@@ -190,7 +194,7 @@ fn reason_to_ask(tree: &Tree, charts: &[ChartFolder]) -> Option<String> {
 }
 
 fn release(
-    tree: &Tree,
+    tree: &RepositoryTree,
     chart: &ChartFolder,
     clue: Option<&InstallClue>,
     why: &str,
@@ -234,7 +238,7 @@ pub(super) fn in_order(
 }
 
 /// A folder's YAML file as a map; None if it is none, or encrypted.
-pub(super) fn values(tree: &Tree, file: &Path) -> Option<Value> {
+pub(super) fn values(tree: &RepositoryTree, file: &Path) -> Option<Value> {
     let text = tree.read(file)?;
     let values = yaml::parse(&text).ok()?;
     let is_map = values.is_object() || values.is_null();

@@ -92,6 +92,8 @@ pub(super) struct Clues {
     pub(super) builds: Vec<BuildClue>,
     pub(super) installs: Vec<InstallClue>,
     pub(super) applies: Vec<ApplyClue>,
+    /// Charts of registries and repositories that are installed beside those of folders.
+    pub(super) remote: Vec<(String, SourceLine)>,
 }
 
 /// A path by its text alone, without `.` and `..`; None if it leads out of where it starts.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::clue::{plain, shown};
 use super::draft::Confidence;
-use super::scan::Tree;
+use super::scan::RepositoryTree;
 use crate::dockerfile::Instruction;
 
 /// A build context, and why.
@@ -18,7 +18,7 @@ pub(super) struct ProvedContext {
 
 /// The context that somebody names, else the nearest folder that has all that is copied.
 pub(super) fn prove(
-    tree: &Tree,
+    tree: &RepositoryTree,
     dockerfile: &Path,
     all: &[Instruction],
     names: &[String],
@@ -83,7 +83,7 @@ pub(super) fn prove(
 }
 
 /// The Dockerfile's folder, those above it, and those that are called like the image; the nearest first.
-fn candidates(tree: &Tree, own: &Path, names: &[String]) -> Vec<PathBuf> {
+fn candidates(tree: &RepositoryTree, own: &Path, names: &[String]) -> Vec<PathBuf> {
     let mut found: Vec<_> = own.ancestors().map(Path::to_owned).collect();
     let folders = |dir: &Path| {
         let items = std::fs::read_dir(tree.root.join(dir))
@@ -161,7 +161,7 @@ pub(super) fn copied(all: &[Instruction]) -> Vec<(String, u32)> {
 }
 
 /// Whether a path is below a folder; a name with wildcards if anything fits.
-fn exists(tree: &Tree, folder: &Path, source: &str) -> bool {
+fn exists(tree: &RepositoryTree, folder: &Path, source: &str) -> bool {
     let Some(at) = source.find(['*', '?', '[']) else {
         return tree.root.join(folder).join(source).exists();
     };

@@ -19,7 +19,7 @@ pub enum Confidence {
 
 /// What goes into devk.yaml.
 #[derive(Debug, Clone, Default, Serialize)]
-pub struct Draft {
+pub struct InitDraft {
     pub name: String,
     pub images: Vec<DraftImage>,
     pub releases: Vec<DraftRelease>,
@@ -101,6 +101,8 @@ pub struct DraftRelease {
     pub values: Vec<PathBuf>,
     pub set: Vec<DraftValue>,
     pub generate: Vec<DraftSecret>,
+    /// The values that take an image which nothing else could replace: the image's name, and the map of the values.
+    pub images: Vec<(String, String)>,
     pub confidence: Confidence,
     pub evidence: Vec<String>,
     pub alternatives: Vec<String>,
@@ -114,6 +116,7 @@ impl DraftRelease {
             values: vec![],
             set: vec![],
             generate: vec![],
+            images: vec![],
             confidence: Confidence::Certain,
             evidence: vec![],
             alternatives: vec![],

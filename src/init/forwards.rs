@@ -32,14 +32,16 @@ pub(super) fn choose(
         };
         let mut name = label(&name).unwrap_or_else(|| "service".to_owned());
         name.truncate(MAX_NAME_CHARS);
-        if taken.insert(name.clone()) {
-            found.push(DraftForward {
-                name,
-                service: request.service,
-                port: request.remote,
-                why,
-            });
+        if !taken.insert(name.clone()) {
+            name = format!("{name}-{}", request.remote);
+            taken.insert(name.clone());
         }
+        found.push(DraftForward {
+            name,
+            service: request.service,
+            port: request.remote,
+            why,
+        });
     }
     found
 }

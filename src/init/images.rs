@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::builds::{Build, DevelopmentStage};
+use super::builds::{DevelopmentStage, FoundBuild};
 use super::clue::{plain, shown};
-use super::draft::{Confidence, Draft, DraftImage, DraftSync};
+use super::draft::{Confidence, DraftImage, DraftSync, InitDraft};
 use super::pair::{self, Pair, Pairing};
 use super::references::SeenReference;
-use super::scan::Tree;
+use super::scan::RepositoryTree;
 use crate::compose::Compose;
 use crate::config::label;
 use crate::image::ReferenceParts;
@@ -18,11 +18,11 @@ const MAX_NAME_CHARS: usize = 63;
 /// The images of a draft, in the order in which they are built from each other; those that no chart uses commented out.
 /// The second part are the references that nothing builds.
 pub(super) fn choose(
-    tree: &Tree,
-    builds: &[Build],
+    tree: &RepositoryTree,
+    builds: &[FoundBuild],
     references: &[SeenReference],
     stack: Option<&Compose>,
-    draft: &Draft,
+    draft: &InitDraft,
 ) -> (Vec<DraftImage>, Vec<String>) {
     let mut own = vec![draft.name.clone()];
     for release in &draft.releases {
@@ -85,7 +85,7 @@ pub(super) fn choose(
     )
 }
 
-fn image(build: &Build, names: &mut BTreeSet<String>) -> DraftImage {
+fn image(build: &FoundBuild, names: &mut BTreeSet<String>) -> DraftImage {
     let mut candidates = build.names.iter().filter_map(|name| label(name));
     let free = candidates.find(|name| !names.contains(name));
     let name = free.unwrap_or_else(|| {
@@ -153,7 +153,7 @@ fn give(image: &mut DraftImage, pair: &Pair, references: &[SeenReference]) {
 }
 
 /// Compose's stage for development, if it can stand in for the chart's image: with its sources, on the same port.
-fn stage(build: &Build, pair: &Pair, references: &[SeenReference], image: &mut DraftImage) {
+fn stage(build: &FoundBuild, pair: &Pair, references: &[SeenReference], image: &mut DraftImage) {
     let Some(DevelopmentStage { name, at, facts }) = &build.development else {
         return;
     };
@@ -177,7 +177,12 @@ fn stage(build: &Build, pair: &Pair, references: &[SeenReference], image: &mut D
 }
 
 /// What Compose syncs with `develop.watch`, as rules; what devk cannot do the same way, as comments.
-fn watched(tree: &Tree, build: &Build, stack: Option<&Compose>, image: &mut DraftImage) {
+fn watched(
+    tree: &RepositoryTree,
+    build: &FoundBuild,
+    stack: Option<&Compose>,
+    image: &mut DraftImage,
+) {
     let context = tree.root.join(&build.context);
     let services = stack.into_iter().flat_map(|stack| stack.services.values());
     let own = services.filter(|service| {
@@ -237,7 +242,7 @@ fn watched(tree: &Tree, build: &Build, stack: Option<&Compose>, image: &mut Draf
 }
 
 /// An image that others begin with is no chart's: it is built for them, where an argument can name it.
-fn bases(builds: &[Build], images: &mut [DraftImage]) {
+fn bases(builds: &[FoundBuild], images: &mut [DraftImage]) {
     let last = |text: &str| ReferenceParts::parse(text).map(|parts| plain(parts.last_part()));
     let mut taken = vec![];
     for base in images.iter().filter(|image| image.off.is_some()) {

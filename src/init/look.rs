@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::draft::Draft;
+use super::draft::InitDraft;
 use super::write;
 use crate::config::{self, FILE};
 use crate::environment::Environment;
@@ -15,14 +15,14 @@ use crate::paths::{Paths, refused};
 
 /// Renders drafts.
 #[derive(Debug)]
-pub(super) struct Looking<'a> {
+pub(super) struct DraftLook<'a> {
     root: &'a Path,
     environment: &'a Environment,
     paths: Paths,
     _folder: TempDir,
 }
 
-impl<'a> Looking<'a> {
+impl<'a> DraftLook<'a> {
     /// Everything is kept in a folder that goes with this: charts and values hold secrets.
     pub(super) fn new(
         root: &'a Path,
@@ -48,7 +48,7 @@ impl<'a> Looking<'a> {
     ///
     /// # Errors
     /// All that `devk up` would say of the file.
-    pub(super) async fn at(&self, draft: &Draft) -> Result<Vec<PreparedRelease>, Errors> {
+    pub(super) async fn at(&self, draft: &InitDraft) -> Result<Vec<PreparedRelease>, Errors> {
         let project = config::read_text(&write::text(draft), &self.root.join(FILE))?;
         observe::drafts(&project, &self.paths, self.environment).await
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::clue::{Clues, inside, shown};
 use super::draft::{Confidence, DraftRelease, ReleaseSource};
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::yaml;
 
@@ -19,12 +19,16 @@ const FOR_DEVELOPMENT: [&str; 4] = ["dev", "local", "development", "minikube"];
 const MAX_DEPTH: usize = 16;
 
 /// The release of a repository without a chart, and what it holds.
-pub(super) fn choose(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+pub(super) fn choose(
+    tree: &RepositoryTree,
+    clues: &Clues,
+    name: &str,
+) -> Option<(DraftRelease, Rendered)> {
     overlay(tree, clues, name).or_else(|| plain(tree, clues, name))
 }
 
 /// Comments for kustomizations beside charts: they would install the same things a second time.
-pub(super) fn beside_charts(tree: &Tree) -> Vec<String> {
+pub(super) fn beside_charts(tree: &RepositoryTree) -> Vec<String> {
     let tops = tops(tree).into_iter();
     tops.map(|folder| {
         format!(
@@ -36,7 +40,7 @@ pub(super) fn beside_charts(tree: &Tree) -> Vec<String> {
 }
 
 /// The kustomizations that no other one uses.
-fn tops(tree: &Tree) -> Vec<PathBuf> {
+fn tops(tree: &RepositoryTree) -> Vec<PathBuf> {
     let folders: Vec<_> = tree
         .of_kind(FileKind::Kustomization)
         .filter_map(Path::parent)
@@ -53,7 +57,7 @@ fn tops(tree: &Tree) -> Vec<PathBuf> {
         .collect()
 }
 
-fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+fn overlay(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
     let mut tops = tops(tree);
     let applied = |folder: &PathBuf| clues.applies.iter().find(|clue| clue.path == *folder);
     let word = |folder: &Path| {
@@ -101,7 +105,7 @@ fn overlay(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rend
     Some((release, Rendered { manifests }))
 }
 
-fn kustomization(tree: &Tree, folder: &Path) -> Option<Value> {
+fn kustomization(tree: &RepositoryTree, folder: &Path) -> Option<Value> {
     let names = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
     let text = names
         .iter()
@@ -109,12 +113,12 @@ fn kustomization(tree: &Tree, folder: &Path) -> Option<Value> {
     yaml::parse(&text).ok()
 }
 
-fn is_component(tree: &Tree, folder: &Path) -> bool {
+fn is_component(tree: &RepositoryTree, folder: &Path) -> bool {
     kustomization(tree, folder).is_some_and(|found| found["kind"] == "Component")
 }
 
 /// What a kustomization names: folders and files.
-fn named(tree: &Tree, folder: &Path) -> Vec<PathBuf> {
+fn named(tree: &RepositoryTree, folder: &Path) -> Vec<PathBuf> {
     let found = kustomization(tree, folder).unwrap_or_default();
     let keys = ["resources", "bases", "components"].into_iter();
     let items = keys.flat_map(|key| found[key].as_array().cloned().unwrap_or_default());
@@ -123,13 +127,13 @@ fn named(tree: &Tree, folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-fn bases(tree: &Tree, folder: &Path) -> Vec<PathBuf> {
+fn bases(tree: &RepositoryTree, folder: &Path) -> Vec<PathBuf> {
     let named = named(tree, folder).into_iter();
     named.filter(|path| tree.is_dir(path)).collect()
 }
 
 /// The objects of a kustomization, with the names that it gives to images.
-fn built(tree: &Tree, folder: &Path, depth: usize, manifests: &mut Vec<Manifest>) {
+fn built(tree: &RepositoryTree, folder: &Path, depth: usize, manifests: &mut Vec<Manifest>) {
     if depth == 0 {
         return;
     }
@@ -173,8 +177,11 @@ fn rename(value: &mut Value, image: &Value) {
 }
 
 /// The Kubernetes objects of a file.
-fn objects(tree: &Tree, file: &Path) -> Vec<Manifest> {
+fn objects(tree: &RepositoryTree, file: &Path) -> Vec<Manifest> {
     let text = tree.read(file).unwrap_or_default();
+    if !text.contains("apiVersion") {
+        return vec![];
+    }
     let documents = yaml::documents(&text).into_iter();
     let is_object = |object: &Value| object["apiVersion"].is_string() && object["kind"].is_string();
     documents
@@ -186,7 +193,7 @@ fn objects(tree: &Tree, file: &Path) -> Vec<Manifest> {
         .collect()
 }
 
-fn plain(tree: &Tree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
     let mut folders: Vec<(PathBuf, Vec<Manifest>)> = vec![];
     for file in tree.of_kind(FileKind::Yaml) {
         let found = objects(tree, file);

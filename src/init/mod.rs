@@ -10,6 +10,7 @@ mod clue;
 mod clues;
 mod context;
 pub mod draft;
+mod empty_values;
 mod forwards;
 mod images;
 mod look;
@@ -23,6 +24,7 @@ mod settle;
 mod stack;
 mod stages;
 mod static_look;
+mod survey;
 mod values_files;
 mod write;
 
@@ -30,8 +32,6 @@ mod write;
 mod fixture;
 
 use std::path::{Path, PathBuf};
-
-use serde::Serialize;
 
 use crate::compose::Compose;
 use crate::config::{self, FILE, is_reserved, label};
@@ -41,50 +41,15 @@ use crate::observe::PreparedRelease;
 use crate::observe::requests::{RenderedService, wanted};
 use crate::paths::Paths;
 use crate::release::effective_values;
-use builds::Build;
+use builds::FoundBuild;
 use charts::{ChartFolder, ChosenCharts};
 use clue::shown;
-use draft::{Draft, DraftRelease};
-use look::Looking;
+use draft::{DraftRelease, InitDraft};
+use look::DraftLook;
 use references::ReleaseLook;
-use scan::{FileKind, Tree};
+use scan::{FileKind, RepositoryTree};
 
-/// What was found in a repository.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "result")]
-pub enum Survey {
-    /// A whole devk.yaml.
-    Chosen(Box<ChosenDraft>),
-    /// Several charts, and nothing that says which of them make up the stack.
-    Candidates {
-        why: String,
-        charts: Vec<ChartCandidate>,
-    },
-    /// Nothing to install.
-    Nothing { found: Vec<String> },
-}
-
-/// A devk.yaml, and what to know of it.
-#[derive(Debug, Serialize)]
-pub struct ChosenDraft {
-    pub draft: Draft,
-    pub text: String,
-    /// How many files were looked through.
-    pub files: usize,
-    /// What was not found, not decided, or does not work yet.
-    pub open: Vec<String>,
-    /// References that nothing in the repository builds.
-    pub pulled: Vec<String>,
-}
-
-/// A chart that may be meant.
-#[derive(Debug, Serialize)]
-pub struct ChartCandidate {
-    pub name: String,
-    pub chart: String,
-    pub at: String,
-    pub description: Option<String>,
-}
+pub use survey::{ChartCandidate, ChosenDraft, Survey};
 
 /// Looks through a repository. `named` are charts that the user names, relative to the root; empty: devk finds them.
 ///
@@ -96,7 +61,7 @@ pub async fn survey(
     environment: &Environment,
     paths: &Paths,
 ) -> Result<Survey, Errors> {
-    let tree = Tree::scan(root);
+    let tree = RepositoryTree::scan(root);
     let found = stack::find(&tree, environment);
     let clues = clues::read(&tree, found.stack.as_ref());
     let mut charts = charts::find(&tree);
@@ -104,11 +69,16 @@ pub async fn survey(
         charts.retain(|chart| named.contains(&chart.dir));
     }
     let builds = builds::find(&tree, &clues);
-    let mut draft = Draft {
+    let mut draft = InitDraft {
         name: name(root, &charts),
         compose: found.draft,
-        ..Draft::default()
+        ..InitDraft::default()
     };
+    for (chart, at) in &clues.remote {
+        draft.notes.push(format!(
+            "{at} also installs the chart {chart}, which is in no folder here: `helm pull --untar {chart}`, then a release with its folder"
+        ));
+    }
     let surveying = Surveying {
         tree: &tree,
         stack: found.stack.as_ref().map(|stack| &stack.compose),
@@ -179,9 +149,9 @@ fn distinct(releases: Vec<DraftRelease>) -> Vec<DraftRelease> {
 }
 
 struct Surveying<'a> {
-    tree: &'a Tree,
+    tree: &'a RepositoryTree,
     stack: Option<&'a Compose>,
-    builds: &'a [Build],
+    builds: &'a [FoundBuild],
     environment: &'a Environment,
     paths: &'a Paths,
 }
@@ -205,11 +175,12 @@ impl Surveying<'_> {
         found
     }
 
-    async fn of_charts(&self, mut draft: Draft) -> Result<Survey, Errors> {
+    async fn of_charts(&self, mut draft: InitDraft) -> Result<Survey, Errors> {
         let root = &self.tree.root;
-        let looking = Looking::new(root, self.environment, self.paths)?;
+        let looking = DraftLook::new(root, self.environment, self.paths)?;
         let mut open = vec![];
-        let rendered = match settle::settle(&looking, root, &mut draft).await {
+        let settled = settle::settle(&looking, root, &mut draft).await;
+        let rendered = match settled {
             Ok(rendered) => rendered,
             Err(errors) => {
                 open.extend(errors.0.iter().map(|error| error.on_one_line()));
@@ -237,7 +208,7 @@ impl Surveying<'_> {
     }
 
     /// Without helm, or with charts that do not render: by what their values say.
-    fn unlooked(&self, mut draft: Draft, open: Vec<String>) -> Survey {
+    fn unlooked(&self, mut draft: InitDraft, open: Vec<String>) -> Survey {
         let releases = draft.releases.clone();
         let rendered: Vec<_> = releases
             .iter()
@@ -262,7 +233,7 @@ impl Surveying<'_> {
 
     fn of_manifests(
         &self,
-        mut draft: Draft,
+        mut draft: InitDraft,
         rendered: &crate::release::manifest::Rendered,
     ) -> Survey {
         let release = draft.releases[0].name.clone();
@@ -277,19 +248,20 @@ impl Surveying<'_> {
         self.chosen(draft, vec![], pulled)
     }
 
-    fn images(&self, draft: &mut Draft, looks: &[ReleaseLook<'_>]) -> Vec<String> {
+    fn images(&self, draft: &mut InitDraft, looks: &[ReleaseLook<'_>]) -> Vec<String> {
         let references = references::find(looks);
         let (images, pulled) =
             images::choose(self.tree, self.builds, &references, self.stack, draft);
         draft.images = images;
+        empty_values::images(draft, self.builds, looks);
         pulled
     }
 
     /// Comments out the images that devk itself would find no use for.
     async fn without_unused(
         &self,
-        looking: &Looking<'_>,
-        draft: &mut Draft,
+        looking: &DraftLook<'_>,
+        draft: &mut InitDraft,
         open: &mut Vec<String>,
     ) {
         for _ in 0..=draft.images.len() {
@@ -316,7 +288,12 @@ impl Surveying<'_> {
         }
     }
 
-    fn forwards(&self, draft: &mut Draft, rendered: &[PreparedRelease], looks: &[ReleaseLook<'_>]) {
+    fn forwards(
+        &self,
+        draft: &mut InitDraft,
+        rendered: &[PreparedRelease],
+        looks: &[ReleaseLook<'_>],
+    ) {
         debug_assert_eq!(rendered.len(), looks.len());
         let services = services(rendered);
         let project = config::read_text(&write::text(draft), &self.tree.root.join(FILE));
@@ -326,11 +303,11 @@ impl Surveying<'_> {
         }
     }
 
-    fn notes(&self, draft: &mut Draft, looks: &[ReleaseLook<'_>]) {
+    fn notes(&self, draft: &mut InitDraft, looks: &[ReleaseLook<'_>]) {
         draft.notes.extend(stack::bridge_note(self.stack, looks));
     }
 
-    fn chosen(&self, draft: Draft, mut open: Vec<String>, pulled: Vec<String>) -> Survey {
+    fn chosen(&self, draft: InitDraft, mut open: Vec<String>, pulled: Vec<String>) -> Survey {
         if self.builds.is_empty() {
             open.push("no Dockerfile: every image is pulled".to_owned());
         }

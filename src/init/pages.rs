@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 
 use super::addresses::address;
-use super::draft::Draft;
-use super::scan::{Tree, is_of_stack};
+use super::draft::InitDraft;
+use super::scan::{RepositoryTree, is_of_stack};
 
 /// Code of pages, and the files of variables that bundlers read.
 const ENDS: [&str; 8] = ["astro", "html", "js", "jsx", "svelte", "ts", "tsx", "vue"];
@@ -16,7 +16,7 @@ const MAX_FILES: usize = 2000;
 const MAX_FILE_BYTES: u64 = 256 * 1024;
 
 /// File, line and address of each.
-pub(super) fn find(tree: &Tree, draft: &Draft) -> Vec<(PathBuf, usize, String)> {
+pub(super) fn find(tree: &RepositoryTree, draft: &InitDraft) -> Vec<(PathBuf, usize, String)> {
     let mut found = vec![];
     for image in draft.images.iter().filter(|image| image.off.is_none()) {
         let has_package = tree.is_file(&image.context.join("package.json"));
@@ -44,7 +44,7 @@ fn is_of_page(file: &Path) -> bool {
     end.is_some_and(|end| ENDS.contains(&end))
 }
 
-fn in_file(tree: &Tree, file: &Path) -> Option<(PathBuf, usize, String)> {
+fn in_file(tree: &RepositoryTree, file: &Path) -> Option<(PathBuf, usize, String)> {
     let is_small = file.metadata().ok()?.len() <= MAX_FILE_BYTES;
     let text = is_small.then(|| std::fs::read_to_string(file).ok())??;
     let found = text.lines().enumerate().find_map(|(at, line)| {

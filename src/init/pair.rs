@@ -1,7 +1,7 @@
 //! Which Dockerfile builds which image of the charts: weighted evidence, and an assignment that wants a margin between
 //! the best and the next. Pure.
 
-use super::builds::Build;
+use super::builds::FoundBuild;
 use super::clue::plain;
 use super::draft::Confidence;
 use super::references::SeenReference;
@@ -53,7 +53,11 @@ impl Score {
 
 /// Assigns the builds. `own` are the names of the project, its releases and charts, which may stand in front of an
 /// image's name.
-pub(super) fn assign(builds: &[Build], references: &[SeenReference], own: &[String]) -> Pairing {
+pub(super) fn assign(
+    builds: &[FoundBuild],
+    references: &[SeenReference],
+    own: &[String],
+) -> Pairing {
     let only = is_only(builds, references);
     let scores: Vec<Vec<Score>> = builds
         .iter()
@@ -79,6 +83,22 @@ pub(super) fn assign(builds: &[Build], references: &[SeenReference], own: &[Stri
         });
     }
     take_more(&scores, &mut pairing.pairs, &free);
+    let taken: Vec<_> = pairing
+        .pairs
+        .iter()
+        .flat_map(|pair| pair.references.clone())
+        .collect();
+    free.retain(|reference| !taken.contains(reference));
+    let left = Left {
+        builds,
+        references,
+        taken: &taken,
+    };
+    while let Some(pair) = left.next(&free_builds, &free) {
+        free_builds.retain(|other| *other != pair.build);
+        free.retain(|other| !pair.references.contains(other));
+        pairing.pairs.push(pair);
+    }
     for build in free_builds {
         let fits = free
             .iter()
@@ -91,6 +111,74 @@ pub(super) fn assign(builds: &[Build], references: &[SeenReference], own: &[Stri
     }
     pairing.pairs.sort_by_key(|pair| pair.build);
     pairing
+}
+
+/// What no name pairs: the port does, or that nothing else is left beside images of the same origin.
+struct Left<'a> {
+    builds: &'a [FoundBuild],
+    references: &'a [SeenReference],
+    taken: &'a [usize],
+}
+
+impl Left<'_> {
+    fn next(&self, builds: &[usize], references: &[usize]) -> Option<Pair> {
+        let own: Vec<_> = references
+            .iter()
+            .copied()
+            .filter(|reference| self.is_of_stack(*reference))
+            .collect();
+        let pair = |build: usize, reference: usize, why: String| Pair {
+            build,
+            references: vec![reference],
+            confidence: Confidence::Guess,
+            evidence: vec![why],
+        };
+        for build in builds {
+            let same_port = |reference: &usize| self.port(*build, *reference).is_some();
+            let fits: Vec<_> = own.iter().copied().filter(same_port).collect();
+            if let [reference] = fits[..]
+                && builds
+                    .iter()
+                    .filter(|other| self.port(**other, reference).is_some())
+                    .count()
+                    == 1
+                && let Some(port) = self.port(*build, reference)
+            {
+                return Some(pair(
+                    *build,
+                    reference,
+                    format!("of what is left, only this has the port {port}"),
+                ));
+            }
+        }
+        match (builds, &own[..]) {
+            ([build], [reference]) => {
+                Some(pair(*build, *reference, "the only ones left".to_owned()))
+            }
+            _ => None,
+        }
+    }
+
+    fn port(&self, build: usize, reference: usize) -> Option<u16> {
+        let exposed = &self.builds[build].exposed;
+        exposed
+            .intersection(&self.references[reference].ports)
+            .next()
+            .copied()
+    }
+
+    /// From the same registry and organisation as what the repository builds.
+    fn is_of_stack(&self, reference: usize) -> bool {
+        let origin = |at: usize| {
+            self.references[at]
+                .repository
+                .rsplit_once('/')
+                .map(|(origin, _)| origin)
+        };
+        let own = origin(reference);
+        !is_official(&self.references[reference])
+            && (self.taken.is_empty() || self.taken.iter().any(|taken| origin(*taken) == own))
+    }
 }
 
 /// The pair with the most points that is ahead of all that share its build or its reference.
@@ -133,7 +221,7 @@ fn take_more(scores: &[Vec<Score>], pairs: &mut [Pair], free: &[usize]) {
     }
 }
 
-fn is_only(builds: &[Build], references: &[SeenReference]) -> bool {
+fn is_only(builds: &[FoundBuild], references: &[SeenReference]) -> bool {
     let own = references
         .iter()
         .filter(|reference| !is_official(reference));
@@ -153,7 +241,7 @@ fn is_official(reference: &SeenReference) -> bool {
         .any(|registry| reference.repository.starts_with(registry))
 }
 
-fn score(build: &Build, reference: &SeenReference, own: &[String], only: bool) -> Score {
+fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bool) -> Score {
     let mut score = Score::default();
     let by_tag = build
         .tags
@@ -212,7 +300,11 @@ fn tag_points(tag: &str, reference: &SeenReference) -> Option<u32> {
     }
 }
 
-fn name_points(build: &Build, reference: &SeenReference, own: &[String]) -> Option<(u32, String)> {
+fn name_points(
+    build: &FoundBuild,
+    reference: &SeenReference,
+    own: &[String],
+) -> Option<(u32, String)> {
     let last = match &reference.tag {
         Some(tag) => plain(tag),
         None => plain(&reference.last_part),

@@ -9,6 +9,9 @@ use crate::image::ReferenceParts;
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::values::{ImageBlock, leaves};
 
+/// Parts of value paths that are no image's name.
+pub(super) const GENERAL: [&str; 6] = ["image", "images", "repository", "global", "main", "app"];
+
 /// A repository, or one tag of it where tags are images of their own.
 #[derive(Debug, Clone)]
 pub(super) struct SeenReference {
@@ -112,9 +115,8 @@ fn hints(
             paths.push(path);
         }
     }
-    let general = ["image", "images", "repository", "global", "main", "app"];
     for path in paths {
-        let parts = path.split('.').filter(|part| !general.contains(part));
+        let parts = path.split('.').filter(|part| !GENERAL.contains(part));
         hints.extend(parts.map(str::to_owned));
     }
     hints.retain(|hint| !hint.is_empty());

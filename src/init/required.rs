@@ -1,13 +1,19 @@
 //! What a chart demands before it renders, read from helm's refusal: `required`, `fail`, the schema of the values.
 //! Secrets are generated; what only the user knows gets a stand-in that says so.
 
+mod schema;
+mod secret;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::clue::plain;
 use super::draft::{DraftRelease, DraftSecret, DraftValue};
+use super::references::GENERAL;
 use crate::error::Error;
+use schema::schema_demands;
+use secret::{form, is_same_secret};
 
 /// Parts of names that a service outside of the cluster gives out.
 const GIVEN_OUT: [&str; 24] = [
@@ -65,6 +71,27 @@ pub(super) struct Demand {
     at: String,
 }
 
+impl Demand {
+    /// Of a secret that would be empty.
+    pub(super) fn of_empty(path: String, at: String) -> Self {
+        Self {
+            path,
+            words: String::new(),
+            allowed: vec![],
+            kind: None,
+            at,
+        }
+    }
+}
+
+/// Whether a stack may make a secret of that name for itself.
+pub(super) fn is_own_secret(path: &str) -> bool {
+    let name = plain(path);
+    let last = plain(path.rsplit('.').next().unwrap_or_default());
+    let is_given_out = GIVEN_OUT.iter().any(|word| name.contains(word));
+    !is_given_out && OWN_SECRETS.iter().any(|word| last.contains(word))
+}
+
 /// The demands in a refusal to render; none if helm refuses for another reason.
 pub(super) fn demands(error: &Error, chart: &str, root: &Path) -> Vec<Demand> {
     let text = std::iter::once(&error.message).chain(&error.evidence);
@@ -74,87 +101,6 @@ pub(super) fn demands(error: &Error, chart: &str, root: &Path) -> Vec<Demand> {
         return of_schema;
     }
     template_demand(error, &lines, root).into_iter().collect()
-}
-
-fn schema_demands(lines: &[&str], chart: &str) -> Vec<Demand> {
-    let mut prefix = String::new();
-    let mut found = vec![];
-    let is_schema = lines.iter().any(|line| line.contains("schema(s)"));
-    for line in lines.iter().filter(|_| is_schema).map(|line| line.trim()) {
-        match line.strip_prefix("- ") {
-            None => {
-                let name = line.strip_suffix(':').filter(|name| !name.contains(' '));
-                if let Some(name) = name {
-                    prefix = if name == chart {
-                        String::new()
-                    } else {
-                        format!("{name}.")
-                    };
-                }
-            }
-            Some(problem) => found.extend(problem_demands(problem, &prefix)),
-        }
-    }
-    found
-}
-
-/// One line of the schema's refusal, in the words of helm 3 or of helm 4.
-fn problem_demands(problem: &str, prefix: &str) -> Vec<Demand> {
-    let (place, words) = match problem.strip_prefix("at '") {
-        Some(rest) => {
-            let Some((pointer, words)) = rest.split_once("': ") else {
-                return vec![];
-            };
-            (pointer.trim_matches('/').replace('/', "."), words)
-        }
-        None => match problem.split_once(": ") {
-            Some((place, words)) => (place.trim_start_matches("(root)").to_owned(), words),
-            None => return vec![],
-        },
-    };
-    let join = |key: &str| match place.is_empty() {
-        true => format!("{prefix}{key}"),
-        false => format!("{prefix}{place}.{key}"),
-    };
-    let demand = |path: String| Demand {
-        path,
-        words: words.to_owned(),
-        allowed: allowed(words),
-        kind: kind(words),
-        at: "the chart's values.schema.json".to_owned(),
-    };
-    if let Some(names) = words.strip_prefix("missing propert") {
-        return names
-            .split('\'')
-            .skip(1)
-            .step_by(2)
-            .map(|key| demand(join(key)))
-            .collect();
-    }
-    match words.strip_suffix(" is required") {
-        Some(key) if !key.contains(' ') => vec![demand(join(key))],
-        _ if place.is_empty() => vec![],
-        _ => vec![demand(format!("{prefix}{place}"))],
-    }
-}
-
-fn allowed(words: &str) -> Vec<String> {
-    let Some((_, list)) = words.split_once("one of") else {
-        return vec![];
-    };
-    let quoted = list.split(['\'', '"']).skip(1).step_by(2);
-    quoted.map(str::to_owned).collect()
-}
-
-fn kind(words: &str) -> Option<String> {
-    let after = words
-        .split_once("want ")
-        .or_else(|| words.split_once("Expected: "))?
-        .1;
-    let word = after.split([',', ' ']).next()?;
-    ["integer", "number", "boolean", "string", "object", "array"]
-        .contains(&word)
-        .then(|| word.to_owned())
 }
 
 /// The value that a template demands: by the template's line, by the lines above a `fail`, by helm's words.
@@ -202,10 +148,9 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
 
 /// `api.` for a template of the part `api`: `shop/charts/api/templates/x.yaml`.
 fn prefix(said: &str) -> String {
-    let words = said.split(|c: char| c.is_whitespace() || "\"'`()<>".contains(c));
+    let mut words = said.split(|c: char| c.is_whitespace() || "\"'`()<>".contains(c));
     let template = words
-        .filter(|word| word.contains("/templates/"))
-        .next_back()
+        .rfind(|word| word.contains("/templates/"))
         .unwrap_or_default();
     let parts: Vec<_> = template.split('/').collect();
     let pairs = parts.windows(2).filter(|pair| pair[0] == "charts");
@@ -245,19 +190,27 @@ fn path_of_words(word: &str) -> Option<String> {
 
 /// Gives the release what is demanded. False if it has that already, in every form that devk can think of.
 pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
-    let name = plain(&demand.path);
     let last = plain(demand.path.rsplit('.').next().unwrap_or_default());
-    let is_given_out = GIVEN_OUT.iter().any(|word| name.contains(word));
-    let is_secret = OWN_SECRETS.iter().any(|word| last.contains(word));
+    let is_secret = is_own_secret(&demand.path);
     let is_text =
         demand.kind.as_deref().is_none_or(|kind| kind == "string") && demand.allowed.is_empty();
     if release.gives(&demand.path) {
         return other_form(release, demand);
     }
-    if is_secret && is_text && !is_given_out {
+    if let Some(value) = image_value(&demand.path, &release.name) {
+        release.set.push(DraftValue {
+            path: demand.path.clone(),
+            value: json!(value),
+            why: format!(
+                "{} demands {}; devk puts the image that it builds in its place",
+                demand.at, demand.path
+            ),
+            is_users: false,
+        });
+    } else if is_secret && is_text {
         generate(release, demand);
     } else {
-        release.set.push(stand_in(demand, is_given_out, &last));
+        release.set.push(stand_in(demand, &last));
     }
     // A map that was empty, because the schema demands one, has something now.
     let above = |given: &DraftValue| demand.path.starts_with(&format!("{}.", given.path));
@@ -265,6 +218,23 @@ pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
         .set
         .retain(|given| !(above(given) && given.value == json!({})));
     true
+}
+
+/// A name for an image that a chart demands: that of the map it stands in, by which its Dockerfile is found.
+fn image_value(path: &str, release: &str) -> Option<String> {
+    let parts: Vec<_> = path.split('.').collect();
+    let (last, above) = parts.split_last()?;
+    let own = above
+        .iter()
+        .rev()
+        .find(|part| !GENERAL.contains(*part))
+        .copied();
+    let name = crate::config::label(own.unwrap_or(release))?;
+    match *last {
+        "image" | "repository" if *last == "image" || above.last() == Some(&"image") => Some(name),
+        "tag" if above.last() == Some(&"image") => Some("dev".to_owned()),
+        _ => None,
+    }
 }
 
 /// What was refused gets the form that helm's words ask for.
@@ -275,7 +245,7 @@ fn other_form(release: &mut DraftRelease, demand: &Demand) -> bool {
         .iter_mut()
         .find(|given| given.path == demand.path)
     {
-        let other = stand_in(demand, given.is_users, &last);
+        let other = stand_in(demand, &last);
         let is_other = other.value != given.value;
         *given = other;
         return is_other;
@@ -324,91 +294,7 @@ fn generate(release: &mut DraftRelease, demand: &Demand) {
     }
 }
 
-/// Two values that must be equal: a database's password at the database and at its clients, or keys of one name that
-/// is no general word.
-fn is_same_secret(one: &str, other: &str) -> bool {
-    let last = |path: &str| plain(path.rsplit('.').next().unwrap_or_default());
-    let database = |path: &str| {
-        let path = plain(path);
-        let named = ["postgres", "database", "mysql", "mariadb", "db"];
-        path.ends_with("password")
-            && named.iter().any(|word| path.contains(word))
-            && !path.contains("redis")
-    };
-    let store =
-        |path: &str, word: &str| plain(path).contains(word) && plain(path).ends_with("password");
-    let general = [
-        "password",
-        "secret",
-        "key",
-        "token",
-        "secretkey",
-        "adminpassword",
-        "rootpassword",
-    ];
-    (last(one) == last(other) && !general.contains(&last(one).as_str()))
-        || (database(one) && database(other))
-        || ["redis", "rabbitmq", "mongo"]
-            .iter()
-            .any(|word| store(one, word) && store(other, word))
-}
-
-/// `hex64`, `base6432`, `uuid`, as far as words and patterns say it.
-fn form(words: &str) -> Option<String> {
-    let lower = words.to_lowercase();
-    let number_after = |what: &str| {
-        let (_, rest) = lower.split_once(what)?;
-        let digits: String = rest
-            .trim_start()
-            .chars()
-            .take_while(char::is_ascii_digit)
-            .collect();
-        digits
-            .parse::<usize>()
-            .ok()
-            .filter(|number| (1..=1024).contains(number))
-    };
-    if let Some(bytes) = number_after("rand -hex") {
-        return Some(format!("hex{}", bytes * 2));
-    }
-    if let Some(bytes) = number_after("rand -base64") {
-        return Some(format!("base64{bytes}"));
-    }
-    if lower.contains("uuid") {
-        return Some("uuid".to_owned());
-    }
-    let by_pattern = number_after("]{");
-    let by_length = ["want ", "equal to ", "least ", "exactly ", "must be "]
-        .iter()
-        .find_map(|what| number_after(what));
-    let number = by_pattern.or(by_length).or_else(|| number_before(&lower))?;
-    Some(format!(
-        "hex{}",
-        if by_pattern.is_some() {
-            number
-        } else {
-            number.max(32)
-        }
-    ))
-}
-
-/// `64 hex characters`, `32-character`.
-fn number_before(words: &str) -> Option<usize> {
-    let tokens: Vec<_> = words.split(|c: char| !c.is_ascii_alphanumeric()).collect();
-    let units = [
-        "hex",
-        "hexadecimal",
-        "char",
-        "chars",
-        "character",
-        "characters",
-        "digits",
-    ];
-    let pairs = tokens.windows(2).filter(|pair| units.contains(&pair[1]));
-    pairs.filter_map(|pair| pair[0].parse().ok()).next()
-}
-
-fn stand_in(demand: &Demand, is_users: bool, last: &str) -> DraftValue {
+fn stand_in(demand: &Demand, last: &str) -> DraftValue {
     let text = |text: &str| json!(text);
     let development = ["local", "dev", "development", "test"];
     let allowed = development
@@ -432,7 +318,7 @@ fn stand_in(demand: &Demand, is_users: bool, last: &str) -> DraftValue {
         _ if last.ends_with("url") => (text("http://localhost"), false),
         _ if last.contains("email") => (text("dev@localhost.localdomain"), false),
         _ if last.ends_with("user") || last.ends_with("username") => (text("dev"), false),
-        _ => (text("replace-me"), true || is_users),
+        _ => (text("replace-me"), true),
     };
     let why = match is_users {
         true => format!(
@@ -446,5 +332,36 @@ fn stand_in(demand: &Demand, is_users: bool, last: &str) -> DraftValue {
         value,
         why,
         is_users,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_template_names_its_value() {
+        let lines = [
+            (
+                "key: {{ required \"x\" .Values.auth.key | quote }}",
+                "auth.key",
+            ),
+            ("{{- if not $.Values.apiKey }}", "apiKey"),
+            ("{{ index .Values \"my-app\" \"key\" }}", "my-app.key"),
+        ];
+        for (line, path) in lines {
+            assert_eq!(value_path(line).as_deref(), Some(path));
+        }
+        assert_eq!(value_path("{{ .Release.Name }}"), None);
+    }
+
+    #[test]
+    fn a_part_of_an_umbrella_has_its_values_below_its_name() {
+        let said = "execution error at (shop/charts/api/templates/x.yaml:3:4): key is required";
+        assert_eq!(prefix(said), "api.");
+        assert_eq!(
+            prefix("execution error at (shop/templates/x.yaml:3:4): no"),
+            ""
+        );
     }
 }

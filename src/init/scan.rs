@@ -58,7 +58,7 @@ pub(super) enum FileKind {
 
 /// The files of a repository that `init` may read.
 #[derive(Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct RepositoryTree {
     pub(super) root: PathBuf,
     /// Relative to the root, sorted.
     files: Vec<(FileKind, PathBuf)>,
@@ -66,7 +66,7 @@ pub(super) struct Tree {
     pub(super) seen: usize,
 }
 
-impl Tree {
+impl RepositoryTree {
     /// Walks the repository. What cannot be read is left out.
     pub(super) fn scan(root: &Path) -> Self {
         let walk = WalkBuilder::new(root)
@@ -204,7 +204,7 @@ mod tests {
         );
         #[cfg(unix)]
         std::os::unix::fs::symlink(dir.path(), dir.path().join("round")).unwrap();
-        let tree = Tree::scan(dir.path());
+        let tree = RepositoryTree::scan(dir.path());
         let of = |kind| {
             tree.of_kind(kind)
                 .map(|path| path.display().to_string())

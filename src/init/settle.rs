@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::clue::shown;
-use super::draft::{Draft, DraftRelease};
-use super::look::Looking;
+use super::draft::{DraftRelease, InitDraft};
+use super::empty_values;
+use super::look::DraftLook;
 use super::required::{demands, give};
 use super::values_files;
 use crate::error::{Code, Error, Errors};
 use crate::observe::PreparedRelease;
+use crate::release::effective_values;
 
 /// helm names one demand at a time; a chart with more than these is no chart for a first try.
 const MAX_ROUNDS: usize = 40;
@@ -18,15 +20,16 @@ const MAX_ROUNDS: usize = 40;
 /// # Errors
 /// What no value of a draft can mend.
 pub(super) async fn settle(
-    looking: &Looking<'_>,
+    looking: &DraftLook<'_>,
     root: &Path,
-    draft: &mut Draft,
+    draft: &mut InitDraft,
 ) -> Result<Vec<PreparedRelease>, Errors> {
     let mut tried: Vec<PathBuf> = vec![];
     let mut last = None;
     for _ in 0..MAX_ROUNDS {
         let errors = match looking.at(draft).await {
-            Ok(rendered) => return Ok(rendered),
+            Ok(rendered) if !filled(&rendered, draft) => return Ok(rendered),
+            Ok(_) => continue,
             Err(errors) => errors,
         };
         let mut helped = false;
@@ -43,7 +46,27 @@ pub(super) async fn settle(
         }
         last = Some(errors);
     }
-    Err(last.unwrap_or(Errors(vec![])))
+    let message = format!("the charts demand more than {MAX_ROUNDS} values");
+    Err(Error::new(Code::ChartRender, message)
+        .hint("name a values file for development in devk.yaml")
+        .into())
+}
+
+/// Gives the charts the secrets that they render empty; false if there are none.
+fn filled(rendered: &[PreparedRelease], draft: &mut InitDraft) -> bool {
+    let mut given = false;
+    for (found, release) in rendered.iter().zip(&mut draft.releases) {
+        let values = effective_values(&found.prepared).unwrap_or_default();
+        let demands = empty_values::secrets(found, &values);
+        for demand in demands
+            .iter()
+            .filter(|demand| !release.gives(&demand.path))
+            .collect::<Vec<_>>()
+        {
+            given |= give(release, demand);
+        }
+    }
+    given
 }
 
 /// The release that an error is about: by its name in the message, or by its files.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::DraftCompose;
 use super::references::ReleaseLook;
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 use crate::compose::{self, Compose, Options, Variable};
 use crate::environment::Environment;
 use crate::image::ReferenceParts;
@@ -29,7 +29,7 @@ pub(super) struct ReadStack {
 }
 
 /// Reads the Compose files at the root, else those of the folder nearest to it.
-pub(super) fn find(tree: &Tree, environment: &Environment) -> FoundStack {
+pub(super) fn find(tree: &RepositoryTree, environment: &Environment) -> FoundStack {
     let names: Vec<_> = compose::found_names().collect();
     let is_usual = |file: &Path| {
         let name = file.file_name().and_then(|name| name.to_str());
@@ -54,7 +54,9 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> FoundStack {
     ) {
         Ok(found) => {
             let is_found = folder == tree.root && given.is_empty();
-            let own = found.as_ref().map(|found| names_of(tree, found, &folder));
+            let own = found
+                .as_ref()
+                .map(|found| names_of(tree, found, &folder, &given));
             FoundStack {
                 draft: match own {
                     Some(files) if !is_found => DraftCompose::Files(files),
@@ -73,12 +75,22 @@ pub(super) fn find(tree: &Tree, environment: &Environment) -> FoundStack {
     }
 }
 
-fn names_of(tree: &Tree, found: &Compose, folder: &Path) -> Vec<PathBuf> {
-    // The first of a project, and the one that is laid over it.
+/// The first file of a project, and the one that is laid over it; not what they include.
+fn names_of(
+    tree: &RepositoryTree,
+    found: &Compose,
+    folder: &Path,
+    given: &[PathBuf],
+) -> Vec<PathBuf> {
+    let names: Vec<_> = compose::found_names().collect();
+    let is_usual = |file: &Path| {
+        let name = file.file_name().and_then(|name| name.to_str());
+        given.is_empty() && name.is_some_and(|name| names.contains(&name))
+    };
     let own = found
         .files
         .iter()
-        .filter(|file| file.parent() == Some(folder));
+        .filter(|file| file.parent() == Some(folder) && (is_usual(file) || given.contains(file)));
     let mut own: Vec<_> = own
         .filter_map(|file| file.strip_prefix(&tree.root).ok().map(Path::to_owned))
         .collect();
@@ -106,7 +118,7 @@ fn load(
     })
 }
 
-/// Build arguments come out of `.env` and the shell, too: only those stay that the Compose files themselves have, under
+/// FoundBuild arguments come out of `.env` and the shell, too: only those stay that the Compose files themselves have, under
 /// a name that is none of a secret.
 fn without_secrets(mut found: Compose, folder: &Path, files: Vec<PathBuf>) -> ReadStack {
     let empty = tempfile::NamedTempFile::new().ok();

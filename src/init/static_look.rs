@@ -5,13 +5,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::charts::values;
-use super::scan::Tree;
+use super::scan::RepositoryTree;
 use crate::image::ReferenceParts;
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::values::{image_blocks, leaves};
 
 /// The references of values.yaml, as if each were a container's that is called like its value.
-pub(super) fn find(tree: &Tree, chart: &Path) -> Option<(Rendered, Value)> {
+pub(super) fn find(tree: &RepositoryTree, chart: &Path) -> Option<(Rendered, Value)> {
     let file = chart.join("values.yaml");
     let values = values(tree, &file)?;
     let blocks = image_blocks(&values);

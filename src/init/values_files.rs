@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::charts::{ChartFolder, values};
 use super::clue::{InstallClue, shown};
 use super::draft::DraftRelease;
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 
 /// Words for a developer's machine, the best first.
 const FOR_DEVELOPMENT: [&str; 5] = ["local", "dev", "development", "devel", "kind"];
@@ -13,7 +13,7 @@ const FOR_DEVELOPMENT: [&str; 5] = ["local", "dev", "development", "devel", "kin
 /// Chooses the values files of a release: those of the command that installs it if they are for development, else the
 /// file whose name says so. The others become comments.
 pub(super) fn choose(
-    tree: &Tree,
+    tree: &RepositoryTree,
     chart: &ChartFolder,
     clue: Option<&InstallClue>,
     release: &mut DraftRelease,
@@ -46,13 +46,13 @@ pub(super) fn choose(
     release.alternatives.extend(others);
 }
 
-fn readable(tree: &Tree, files: &[PathBuf]) -> Vec<PathBuf> {
+fn readable(tree: &RepositoryTree, files: &[PathBuf]) -> Vec<PathBuf> {
     let files = files.iter().filter(|file| values(tree, file).is_some());
     files.cloned().collect()
 }
 
 /// The files for development, the best first: by their name, then by how near they are.
-fn candidates(tree: &Tree, chart: &ChartFolder) -> Vec<PathBuf> {
+fn candidates(tree: &RepositoryTree, chart: &ChartFolder) -> Vec<PathBuf> {
     let above = chart.dir.parent().unwrap_or(Path::new(""));
     let mut found: Vec<_> = tree
         .of_kind(FileKind::Yaml)

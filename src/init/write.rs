@@ -4,14 +4,14 @@ use serde_json::Value;
 
 use super::clue::shown;
 use super::draft::{
-    Draft, DraftCompose, DraftForward, DraftImage, DraftRelease, DraftSecret, ReleaseSource,
+    DraftCompose, DraftForward, DraftImage, DraftRelease, DraftSecret, InitDraft, ReleaseSource,
 };
 
 /// Comments are broken after this many characters.
 const MAX_COMMENT_CHARS: usize = 110;
 
 /// The whole file.
-pub(super) fn text(draft: &Draft) -> String {
+pub(super) fn text(draft: &InitDraft) -> String {
     let mut out = Lines::default();
     out.comment(0, "Written by `devk init` from the files of this repository; each comment gives the evidence as file:line.");
     out.comment(
@@ -166,6 +166,17 @@ fn release(out: &mut Lines, release: &DraftRelease) {
     if !release.values.is_empty() {
         let files: Vec<_> = release.values.iter().map(|file| shown(file)).collect();
         out.line(4, &format!("values: {}", list(&files)));
+    }
+    if !release.images.is_empty() {
+        out.line(4, "images:");
+        for (name, path) in &release.images {
+            let [repository, tag] =
+                ["repository", "tag"].map(|key| scalar(&format!("{path}.{key}")));
+            out.line(
+                6,
+                &format!("{name}: {{repository: {repository}, tag: {tag}}}"),
+            );
+        }
     }
     if !release.set.is_empty() {
         out.line(4, "set:");

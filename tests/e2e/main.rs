@@ -4,6 +4,8 @@
 // Clippy exempts test functions by itself, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+#[path = "../init/archive.rs"]
+mod archive;
 mod beside_compose;
 mod bridge;
 mod builds;
@@ -20,6 +22,7 @@ mod forwards;
 mod generated;
 mod geniro;
 mod image;
+mod init;
 mod installed;
 mod killed_install;
 mod late_fix;

@@ -6,6 +6,7 @@
 // Clippy exempts test functions by itself, but not what they call.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod archive;
 mod shape;
 
 use std::collections::BTreeMap;
@@ -230,6 +231,67 @@ fn a_schemas_demands_are_met_and_a_base_image_is_built_for_the_image_that_begins
         [("BASE".to_owned(), "${image.base.reference}".to_owned())].into()
     );
     assert_eq!(names(&document, "images"), ["api", "base"]);
+}
+
+#[test]
+fn a_stage_for_development_is_taken_only_with_its_sources_and_on_the_charts_port() {
+    let shape = Shape::new("dev-stages");
+    shape.written();
+    let project = shape.project();
+    let target = |name: &str| {
+        let image = project.images.iter().find(|image| image.name == name);
+        image.unwrap().target.clone()
+    };
+    assert_eq!(
+        (target("api").as_deref(), target("web")),
+        (Some("dev"), None)
+    );
+    let text = shape.flowing();
+    assert!(
+        text.contains(
+            "`target: development`, as Compose has it (compose.yaml:6); the stage copies no sources"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("web/src/api.ts:1 has the address http://localhost:5000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_that_wait_for_an_image_get_one_and_an_empty_password_is_generated() {
+    let shape = Shape::new("waiting-values");
+    shape.written();
+    let release = &shape.project().releases[0];
+    assert_eq!(release.images["api"].repository, "api.image.repository");
+    let expected = json!({
+        "migrate.image.repository": "migrate",
+        "worker.image": "${image.worker.reference}",
+    });
+    assert_eq!(release.set, expected);
+    assert_eq!(
+        release.generate.keys().collect::<Vec<_>>(),
+        ["database.password"]
+    );
+}
+
+#[test]
+fn what_no_name_pairs_the_pipeline_and_the_port_do() {
+    let shape = Shape::new("left-over");
+    let document = shape.written();
+    let expected = [
+        ("server", "ghcr.io/acme/backend"),
+        ("ui", "ghcr.io/acme/frontend"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    let confidence = |at: usize| document["choices"]["images"][at]["confidence"].clone();
+    assert_eq!(
+        (confidence(0), confidence(1)),
+        (json!("likely"), json!("guess"))
+    );
+    assert_eq!(names(&document, "releases"), ["left"]);
+    assert_eq!(document["pulled"], json!(["timberio/vector"]));
 }
 
 #[test]

@@ -6,6 +6,8 @@ use std::process::{Command, Output};
 use devk::config::{self, Project};
 use serde_json::Value;
 
+use crate::archive::unpack;
+
 pub(crate) struct Shape {
     folder: tempfile::TempDir,
     name: String,
@@ -18,23 +20,7 @@ impl Shape {
             folder,
             name: name.to_owned(),
         };
-        let archive = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/init/shapes");
-        let archive = std::fs::read_to_string(archive.join(format!("{name}.txt"))).unwrap();
-        let mut file = None;
-        for line in archive.split_inclusive('\n') {
-            let path = line
-                .strip_prefix("-- ")
-                .and_then(|line| line.strip_suffix(" --\n"));
-            match (path, &mut file) {
-                (Some(path), _) => file = Some((shape.root().join(path), String::new())),
-                (None, Some((_, text))) => text.push_str(line),
-                (None, None) => {}
-            }
-            if let Some((file, text)) = &file {
-                std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-                std::fs::write(file, text).unwrap();
-            }
-        }
+        unpack(name, &shape.root());
         shape
     }
 
@@ -48,6 +34,16 @@ impl Shape {
 
     pub(crate) fn text(&self) -> String {
         std::fs::read_to_string(self.file()).unwrap()
+    }
+
+    /// The file with each comment on one line.
+    pub(crate) fn flowing(&self) -> String {
+        let text = self.text();
+        let words: Vec<_> = text
+            .split_whitespace()
+            .filter(|word| *word != "#")
+            .collect();
+        words.join(" ")
     }
 
     /// The written file as devk reads it.

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use super::super::clue::{BuildClue, Clues, SourceLine, Speaker};
-use super::super::scan::Tree;
+use super::super::scan::RepositoryTree;
 use super::super::stack::ReadStack;
 
-pub(super) fn read(tree: &Tree, stack: &ReadStack, clues: &mut Clues) {
+pub(super) fn read(tree: &RepositoryTree, stack: &ReadStack, clues: &mut Clues) {
     for service in stack.compose.services.values() {
         let Some(build) = &service.build else {
             continue;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::super::clue::{ApplyClue, BuildClue, Clues, InstallClue, SourceLine, Speaker, inside};
-use super::super::scan::Tree;
+use super::super::scan::RepositoryTree;
 use crate::release::yaml;
 
 /// A path that a file names, from that file's folder.
@@ -30,7 +30,7 @@ fn line_of(file: &Path, text: &str, what: &str) -> SourceLine {
 }
 
 /// Skaffold's artifacts, Helm releases, manifests and overlays.
-pub(super) fn skaffold(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
+pub(super) fn skaffold(tree: &RepositoryTree, file: &Path, text: &str, clues: &mut Clues) {
     for document in yaml::documents(text) {
         for artifact in list(&document, "/build/artifacts") {
             clues
@@ -74,7 +74,12 @@ pub(super) fn skaffold(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) 
     }
 }
 
-fn artifact_clue(tree: &Tree, file: &Path, text: &str, artifact: &Value) -> Option<BuildClue> {
+fn artifact_clue(
+    tree: &RepositoryTree,
+    file: &Path,
+    text: &str,
+    artifact: &Value,
+) -> Option<BuildClue> {
     let image = artifact["image"].as_str()?;
     let context = beside(file, artifact["context"].as_str().unwrap_or("."))?;
     let docker = &artifact["docker"];
@@ -94,14 +99,14 @@ fn artifact_clue(tree: &Tree, file: &Path, text: &str, artifact: &Value) -> Opti
     })
 }
 
-fn values_files(tree: &Tree, file: &Path, value: &Value) -> Vec<PathBuf> {
+fn values_files(tree: &RepositoryTree, file: &Path, value: &Value) -> Vec<PathBuf> {
     let files = texts(value).into_iter();
     let found = files.filter_map(|path| beside(file, &path));
     found.filter(|path| tree.is_file(path)).collect()
 }
 
 /// Helmfile's releases of charts in folders.
-pub(super) fn helmfile(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
+pub(super) fn helmfile(tree: &RepositoryTree, file: &Path, text: &str, clues: &mut Clues) {
     for document in yaml::documents(text) {
         for release in list(&document, "/releases") {
             let chart = release["chart"]
@@ -122,7 +127,7 @@ pub(super) fn helmfile(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) 
 }
 
 /// The targets of a bake file, in HCL or JSON.
-pub(super) fn bake(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
+pub(super) fn bake(tree: &RepositoryTree, file: &Path, text: &str, clues: &mut Clues) {
     let targets = match serde_json::from_str::<Value>(text) {
         Ok(json) => json["target"].as_object().cloned().unwrap_or_default(),
         Err(_) => hcl_targets(text),

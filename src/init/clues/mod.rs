@@ -1,6 +1,7 @@
 //! What the repository's files say of builds and installs, one file a format. All read, nothing is run.
 
 mod compose;
+mod flags;
 mod formats;
 mod pipeline;
 mod shell;
@@ -9,11 +10,11 @@ mod tiltfile;
 use std::path::Path;
 
 use super::clue::{Clues, Speaker};
-use super::scan::{FileKind, Tree};
+use super::scan::{FileKind, RepositoryTree};
 use super::stack::ReadStack;
 
 /// Reads all of them.
-pub(super) fn read(tree: &Tree, stack: Option<&ReadStack>) -> Clues {
+pub(super) fn read(tree: &RepositoryTree, stack: Option<&ReadStack>) -> Clues {
     let mut clues = Clues::default();
     if let Some(stack) = stack {
         compose::read(tree, stack, &mut clues);

@@ -6,10 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::clue::{BuildClue, Clues, SourceLine, Speaker, inside};
-use super::super::scan::Tree;
+use super::super::scan::RepositoryTree;
 use crate::release::yaml;
 
-pub(super) fn read(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
+pub(super) fn read(tree: &RepositoryTree, file: &Path, text: &str, clues: &mut Clues) {
     for document in yaml::documents(text) {
         for job in document["jobs"].as_object().into_iter().flatten() {
             let steps = job.1["steps"].as_array().into_iter().flatten();
@@ -61,7 +61,7 @@ fn rows(matrix: &Value) -> Vec<BTreeMap<String, String>> {
 }
 
 fn clue(
-    tree: &Tree,
+    tree: &RepositoryTree,
     file: &Path,
     text: &str,
     with: &Value,

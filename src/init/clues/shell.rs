@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::super::clue::{ApplyClue, BuildClue, Clues, InstallClue, SourceLine, Speaker, inside};
-use super::super::scan::Tree;
+use super::super::scan::RepositoryTree;
+use super::flags::Flags;
 
 /// Programs whose `build` is Docker's.
 const BUILDERS: [&str; 3] = ["docker", "podman", "nerdctl"];
@@ -14,7 +15,13 @@ const BUILDERS: [&str; 3] = ["docker", "podman", "nerdctl"];
 const MAX_EXPANSIONS: usize = 8;
 
 /// Reads the commands of one file.
-pub(super) fn read(tree: &Tree, file: &Path, text: &str, speaker: Speaker, clues: &mut Clues) {
+pub(super) fn read(
+    tree: &RepositoryTree,
+    file: &Path,
+    text: &str,
+    speaker: Speaker,
+    clues: &mut Clues,
+) {
     let variables = variables(text);
     let mut folder = None;
     for (line, command) in logical_lines(text) {
@@ -179,7 +186,7 @@ fn expressions(text: &str) -> String {
 }
 
 struct Reader<'a> {
-    tree: &'a Tree,
+    tree: &'a RepositoryTree,
     at: SourceLine,
     speaker: Speaker,
     bases: Vec<PathBuf>,
@@ -213,7 +220,10 @@ impl Reader<'_> {
         {
             clues.builds.extend(self.build(&words[3..], folder));
         } else if program == "helm" && (is(1, "upgrade") || is(1, "install")) {
-            clues.installs.extend(self.install(&words[2..], folder));
+            match self.install(&words[2..], folder) {
+                Some(clue) => clues.installs.push(clue),
+                None => clues.remote.extend(self.remote(&words[2..])),
+            }
         } else if program == "kubectl" && is(1, "apply") {
             clues.applies.extend(self.apply(&words[2..], folder));
         } else if program == "kustomize" && is(1, "build") {
@@ -226,10 +236,10 @@ impl Reader<'_> {
 
     fn build(&self, words: &[String], folder: &Path) -> Option<BuildClue> {
         let flags = Flags::of(words, &BUILD_SWITCHES);
-        let context = self.found(flags.rest.last()?, folder, Tree::is_dir)?;
+        let context = self.found(flags.rest.last()?, folder, RepositoryTree::is_dir)?;
         let dockerfile = match flags.get(&["-f", "--file"]) {
             // From the folder of the command, not from the context.
-            Some(file) => self.found(file, folder, Tree::is_file)?,
+            Some(file) => self.found(file, folder, RepositoryTree::is_file)?,
             None => context.join("Dockerfile"),
         };
         let args = flags.all(&["--build-arg"]);
@@ -274,9 +284,19 @@ impl Reader<'_> {
                 .filter(|name| !name.contains('$'))
                 .map(str::to_owned),
             values: values
-                .filter_map(|file| self.found(file, folder, Tree::is_file))
+                .filter_map(|file| self.found(file, folder, RepositoryTree::is_file))
                 .collect(),
         })
+    }
+
+    /// `bitnami/redis`, or a chart of a registry.
+    fn remote(&self, words: &[String]) -> Option<(String, SourceLine)> {
+        let flags = Flags::of(words, &INSTALL_SWITCHES);
+        let chart = flags.rest.get(1).copied()?;
+        let is_name = chart.starts_with("oci://")
+            || (chart.matches('/').count() == 1 && !chart.starts_with(['.', '/', '$']));
+        let is_known = is_name && !chart.contains('$') && self.speaker != Speaker::Readme;
+        is_known.then(|| (chart.to_owned(), self.at.clone()))
     }
 
     fn apply(&self, words: &[String], folder: &Path) -> Option<ApplyClue> {
@@ -286,7 +306,7 @@ impl Reader<'_> {
     }
 
     fn applied(&self, path: &str, folder: &Path) -> Option<ApplyClue> {
-        let exists = |tree: &Tree, path: &Path| tree.is_dir(path) || tree.is_file(path);
+        let exists = |tree: &RepositoryTree, path: &Path| tree.is_dir(path) || tree.is_file(path);
         Some(ApplyClue {
             at: self.at.clone(),
             path: self.found(path, folder, exists)?,
@@ -298,7 +318,7 @@ impl Reader<'_> {
         &self,
         path: &str,
         folder: &Path,
-        is_there: impl Fn(&Tree, &Path) -> bool,
+        is_there: impl Fn(&RepositoryTree, &Path) -> bool,
     ) -> Option<PathBuf> {
         let path = path.trim_end_matches('/');
         let path = ["$PWD", "$(PWD)", "${PWD}", "$(CURDIR)", "$(pwd)"]
@@ -343,42 +363,88 @@ const INSTALL_SWITCHES: [&str; 14] = [
     "--generate-name",
 ];
 
-struct Flags<'a> {
-    given: Vec<(&'a str, &'a str)>,
-    /// What is no option.
-    rest: Vec<&'a str>,
-}
-
-impl<'a> Flags<'a> {
-    fn of(words: &'a [String], switches: &[&str]) -> Self {
-        let mut flags = Self {
-            given: vec![],
-            rest: vec![],
-        };
-        let mut words = words.iter().map(String::as_str).peekable();
-        while let Some(word) = words.next() {
-            match word.split_once('=') {
-                Some((name, value)) if word.starts_with("--") => flags.given.push((name, value)),
-                _ if !word.starts_with('-') || word == "-" => flags.rest.push(word),
-                _ if switches.contains(&word) => {}
-                _ => flags.given.extend(words.next().map(|value| (word, value))),
-            }
-        }
-        flags
-    }
-
-    fn get(&self, names: &[&str]) -> Option<&'a str> {
-        self.all(names).first().copied()
-    }
-
-    fn all(&self, names: &[&str]) -> Vec<&'a str> {
-        let given = self.given.iter().filter(|(name, _)| names.contains(name));
-        given.map(|(_, value)| *value).collect()
-    }
-}
-
 /// The words of a command; quotes that do not end are no obstacle.
 fn words(text: &str) -> Vec<String> {
     let text = text.trim().trim_start_matches(['@', '-', '$', '>']);
     shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::write;
+    use super::*;
+
+    fn clues(text: &str) -> Clues {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            "api/Dockerfile",
+            "web/Dockerfile",
+            "chart/Chart.yaml",
+            "chart/values-dev.yaml",
+            "Makefile",
+        ];
+        write(dir.path(), &files.map(|file| (file, "")));
+        let tree = RepositoryTree::scan(dir.path());
+        let mut clues = Clues::default();
+        read(
+            &tree,
+            Path::new("Makefile"),
+            text,
+            Speaker::Commands,
+            &mut clues,
+        );
+        clues
+    }
+
+    #[test]
+    fn variables_loops_folders_and_continued_lines_are_followed() {
+        let found = clues(
+            "REPO ?= acme\nbuild:\n\tfor s in api web; do docker build -t $(REPO)/$$s:1 $$s; done\n\tcd api && docker buildx build \\\n\t  --push --build-arg A=b -t x/y:$(TAG) .\n",
+        );
+        let builds: Vec<_> = found
+            .builds
+            .iter()
+            .map(|build| {
+                format!(
+                    "{} {} {:?} {:?}",
+                    build.at,
+                    build.context.display(),
+                    build.tags,
+                    build.args
+                )
+            })
+            .collect();
+        assert_eq!(
+            builds,
+            [
+                "Makefile:3 api [\"acme/api:1\"] {}",
+                "Makefile:3 web [\"acme/web:1\"] {}",
+                "Makefile:4 api [\"x/y:$(TAG)\"] {\"A\": \"b\"}",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_install_has_its_release_and_values_and_one_of_a_repository_is_told_apart() {
+        let found = clues(
+            "up:\n\thelm upgrade -i --wait shop ./chart -f chart/values-dev.yaml -n dev\n\thelm install cache bitnami/redis\n",
+        );
+        let install = &found.installs[0];
+        assert_eq!(
+            (install.release.as_deref(), install.chart.as_path()),
+            (Some("shop"), Path::new("chart"))
+        );
+        assert_eq!(install.values, [Path::new("chart/values-dev.yaml")]);
+        assert_eq!(
+            (found.installs.len(), found.remote[0].0.as_str()),
+            (1, "bitnami/redis")
+        );
+    }
+
+    #[test]
+    fn a_command_in_the_middle_of_something_broken_is_no_obstacle() {
+        let text = "for x in do\n$(\ndocker build\nhelm upgrade\nhelm install 'x\ndocker build -t\nkubectl apply -f\n\\\n";
+        let found = clues(text);
+        assert!(found.builds.is_empty() && found.installs.is_empty());
+    }
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::super::clue::{ApplyClue, BuildClue, Clues, InstallClue, SourceLine, Speaker, inside};
-use super::super::scan::Tree;
+use super::super::scan::RepositoryTree;
 
-pub(super) fn read(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
+pub(super) fn read(tree: &RepositoryTree, file: &Path, text: &str, clues: &mut Clues) {
     let folder = file.parent().unwrap_or(Path::new(""));
     let beside = |path: &str| inside(&folder.join(path));
     for call in calls(text, "docker_build") {
@@ -42,7 +42,7 @@ pub(super) fn read(tree: &Tree, file: &Path, text: &str, clues: &mut Clues) {
 }
 
 fn build(
-    tree: &Tree,
+    tree: &RepositoryTree,
     file: &Path,
     call: &Call,
     beside: &dyn Fn(&str) -> Option<PathBuf>,
