@@ -1,19 +1,21 @@
 //! The command line. clap's types stop here: commands get plain values.
 
 mod arguments;
+mod start;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
-use crate::config::{self, Source};
+use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::mcp::clients::McpClient;
 use crate::ui::{self, Format};
-use arguments::{PortsArgs, UpArgs};
+use arguments::{InitArgs, PortsArgs, UpArgs};
+use start::{runtime, source};
 
 /// So long the threads of a server that is done may take to end.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -90,6 +92,8 @@ impl From<ClientArg> for McpClient {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write a devk.yaml from the charts, Dockerfiles and Compose files of this folder, with the evidence of each choice
+    Init(InitArgs),
     /// Start the cluster, build and load images, install charts, forward every service
     Up(UpArgs),
     /// End the session and stop the stack, keeping its data
@@ -261,6 +265,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         match command {
+            Command::Init(args) => commands::init::run(&context, &args.into()).await,
             Command::Up(args) if args.dry_run => {
                 commands::up::dry_run(&context, args.bridge()).await
             }
@@ -339,32 +344,6 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
 fn time(text: &str) -> Result<Duration, String> {
     config::duration(text)
         .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
-}
-
-fn source(args: ProjectArgs) -> Result<Source, Errors> {
-    let dir = folder(args.directory.as_deref())?;
-    let file = args.file.map(|file| dir.join(file));
-    Ok(Source {
-        dir,
-        file,
-        profile: args.profile,
-    })
-}
-
-/// The folder to start from.
-fn folder(directory: Option<&Path>) -> Result<PathBuf, Errors> {
-    let here = std::env::current_dir().and_then(|here| match directory {
-        Some(dir) => here.join(dir).canonicalize(),
-        None => Ok(here),
-    });
-    here.map_err(|e| Error::new(Code::ConfigPath, format!("cannot enter the folder: {e}")).into())
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Errors> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    runtime.map_err(|e| Error::new(Code::StateIo, format!("cannot start: {e}")).into())
 }
 
 #[cfg(test)]

@@ -100,6 +100,8 @@ codes! {
     ConfigProfile => "config.profile", Usage, "the profile is not one of the built-in ones";
     ConfigPath => "config.path", Usage, "a file or folder that devk.yaml names does not exist";
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
+    InitAmbiguous => "init.ambiguous", Usage, "the repository has several charts, and nothing says which of them make up the stack";
+    InitNothing => "init.nothing", Usage, "the repository has neither a chart nor Kubernetes manifests";
     Usage => "usage", Usage, "an option does not fit the command";
     // Compose
     ComposeMissing => "compose.missing", Usage, "there is no Compose file in this folder or above it";

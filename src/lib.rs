@@ -21,6 +21,7 @@ pub mod error;
 mod go_path;
 mod hex;
 pub mod image;
+pub mod init;
 pub mod inputs;
 pub mod limits;
 mod log_lines;

@@ -187,6 +187,7 @@ mod tests {
             environment: Default::default(),
             ports: vec![],
             databases: vec![],
+            development: Default::default(),
             origin: Origin {
                 file: "compose.yaml".into(),
                 line: 1,

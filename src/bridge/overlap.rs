@@ -242,6 +242,7 @@ mod tests {
             environment: Default::default(),
             ports: vec![],
             databases: names.iter().map(database).collect(),
+            development: Default::default(),
             origin: origin.clone(),
         };
         Compose {

@@ -358,6 +358,7 @@ mod tests {
             environment: environment.iter().map(variable).collect(),
             ports: ports.iter().map(port).collect(),
             databases: vec![],
+            development: Default::default(),
             origin: origin(),
         }
     }

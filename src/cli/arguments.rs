@@ -4,12 +4,26 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::folder;
+use super::start::folder;
 use crate::bridge::Switch;
+use crate::commands::init::InitOptions;
 use crate::compose;
 use crate::daemon::control::Lifetime;
 use crate::environment::Environment;
 use crate::error::Errors;
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// Print the file and write nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// A chart to install, where there are several; repeatable
+    #[arg(long = "chart", value_name = "DIR")]
+    charts: Vec<PathBuf>,
+    /// Ask nothing, which is also so without it
+    #[arg(long)]
+    yes: bool,
+}
 
 #[derive(Debug, Args)]
 pub(super) struct UpArgs {
@@ -74,6 +88,15 @@ impl ComposeArgs {
             profiles: self.profiles,
             environment,
         })
+    }
+}
+
+impl From<InitArgs> for InitOptions {
+    fn from(args: InitArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            charts: args.charts,
+        }
     }
 }
 

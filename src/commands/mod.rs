@@ -19,6 +19,7 @@ pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod events;
+pub mod init;
 pub mod logs;
 pub mod mcp;
 pub mod open;

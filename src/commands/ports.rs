@@ -207,6 +207,7 @@ mod tests {
             environment: Default::default(),
             ports,
             databases: vec![],
+            development: Default::default(),
             origin: Origin {
                 file: "compose.yaml".into(),
                 line: 1,

@@ -5,6 +5,7 @@ mod canonical;
 mod cast;
 mod checks;
 mod consistency;
+mod development;
 mod dotenv;
 mod environment;
 mod extends;
@@ -114,6 +115,8 @@ pub struct ServiceBuild {
     pub target: Option<String>,
     /// The names of `additional_contexts`.
     pub additional_contexts: Vec<String>,
+    /// Those with a value.
+    pub args: BTreeMap<String, Variable>,
 }
 
 impl ServiceBuild {
@@ -137,10 +140,35 @@ pub struct Service {
     pub ports: Vec<Port>,
     /// Every database that the service creates or connects to.
     pub databases: Vec<ComposeDatabase>,
+    pub development: Development,
     pub origin: Origin,
 }
 
-#[derive(Debug, Clone)]
+/// How a service is worked on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Development {
+    /// `develop.watch`.
+    pub watches: Vec<WatchRule>,
+    /// Folders and files of this machine under `volumes`: source and target.
+    pub binds: Vec<(PathBuf, String)>,
+    /// `command`, where Compose sets one.
+    pub command: Vec<String>,
+}
+
+/// One entry of `develop.watch`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchRule {
+    /// `sync`, `rebuild`, `restart`, `sync+restart` or `sync+exec`.
+    pub action: String,
+    /// Absolute.
+    pub path: PathBuf,
+    /// In the container.
+    pub target: Option<String>,
+    pub ignore: Vec<String>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     pub value: String,
     /// Of the line that set it, in a Compose file or an env file.

@@ -9,7 +9,7 @@ use super::project::Model;
 use super::yaml::{YamlData, YamlEntry, YamlNode};
 use super::{
     Compose, ComposeDatabase, Options, Port, Service, ServiceBuild, Variable, consistency,
-    environment, name, types,
+    development, environment, name, types,
 };
 use crate::config::Origin;
 use crate::database::{self, Named};
@@ -115,6 +115,7 @@ fn service(
         network_mode: text("network_mode"),
         ports: ports(entry, dir),
         databases: databases(entry, &environment),
+        development: development::of(entry),
         environment,
         origin: Origin::from(&entry.place),
     })
@@ -136,8 +137,25 @@ fn build(entry: &YamlEntry) -> Option<ServiceBuild> {
         additional_contexts: entries.map(|entry| entry.key.clone()).collect(),
         dockerfile,
         target: text("target").map(str::to_owned),
+        args: arguments(build),
         context,
     })
+}
+
+/// The build arguments that have a value: the others come from the shell that builds.
+fn arguments(build: &YamlNode) -> BTreeMap<String, Variable> {
+    let arguments = build.get("args").map(YamlNode::entries).unwrap_or_default();
+    let set = arguments
+        .iter()
+        .filter(|entry| entry.value.data != YamlData::Null);
+    set.map(|entry| {
+        let variable = Variable {
+            value: entry.value.printed(),
+            origin: Origin::from(&entry.place),
+        };
+        (entry.key.clone(), variable)
+    })
+    .collect()
 }
 
 /// The databases that the environment and the command name; those of a command stand at its line.

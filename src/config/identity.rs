@@ -34,7 +34,7 @@ pub(super) fn file_name(text: &str) -> String {
 
 /// A text made a DNS label: lowercase, every run of other characters a hyphen, a label that is too
 /// long cut and ended with a hash of the whole. A label stays as it is. None if no letter or digit is left.
-pub(super) fn label(text: &str) -> Option<String> {
+pub fn label(text: &str) -> Option<String> {
     if is_label(text) {
         return Some(text.to_owned());
     }
@@ -57,7 +57,7 @@ pub(super) fn label(text: &str) -> Option<String> {
 
 /// Whether Kubernetes itself has, or may get, a namespace of this name: `down --delete` must never come
 /// near it.
-pub(super) fn is_reserved(id: &str) -> bool {
+pub fn is_reserved(id: &str) -> bool {
     id == "default" || id.starts_with("kube-")
 }
 

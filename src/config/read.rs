@@ -41,6 +41,23 @@ pub fn load(source: &Source, paths: &Paths) -> Result<Project, Errors> {
     load_with(source, paths, &profile::EMBEDDED)
 }
 
+/// Reads the text of a devk.yaml that is not written yet; `file` is where it would stand.
+///
+/// # Errors
+/// All problems of the text together, in the order of their lines.
+pub fn read_text(text: &str, file: &Path) -> Result<Project, Errors> {
+    let mut problems = Vec::new();
+    let mut tree = parse(text, file, &mut problems);
+    if let Some(tree) = &mut tree {
+        merge::expand(tree, &schema::ROOT);
+    }
+    let worktree = identity::worktree(root_of(file));
+    let project = tree.map(|tree| project(&tree, file, worktree, &mut problems));
+    project
+        .filter(|_| problems.is_empty())
+        .ok_or(Errors(problems))
+}
+
 /// A project as far as it can be read, for a command that only looks at what runs, or ends it.
 #[derive(Debug)]
 pub struct RunningProject {
@@ -151,7 +168,9 @@ fn find(dir: &Path) -> Result<PathBuf> {
     if dir.join("devk.yml").exists() {
         return Err(error.hint(format!("rename the file: `mv devk.yml {FILE}`")));
     }
-    Err(error.hint("write one, name it with `--file FILE`, or try `devk up --profile demo`"))
+    Err(error.hint(
+        "write one with `devk init`, name it with `--file FILE`, or try `devk up --profile demo`",
+    ))
 }
 
 /// Incomplete if it adds to `problems`.

@@ -90,6 +90,7 @@ mod tests {
             dockerfile: Some(context.join("Dockerfile")),
             target: None,
             additional_contexts: vec!["shared".to_owned()],
+            args: Default::default(),
         };
         let service = Service {
             build: Some(build),
@@ -100,6 +101,7 @@ mod tests {
             environment: Default::default(),
             ports: vec![],
             databases: vec![],
+            development: Default::default(),
             origin: crate::config::Origin {
                 file: "compose.yaml".into(),
                 line: 1,

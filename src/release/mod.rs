@@ -41,7 +41,7 @@ mod whole_numbers;
 mod workload;
 mod wrapper;
 mod written;
-mod yaml;
+pub(crate) mod yaml;
 
 pub use effective::effective_values;
 pub use prepare::{Prepared, ValuesContext, known_values, prepare};

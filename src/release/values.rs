@@ -209,7 +209,7 @@ pub(super) fn plain(name: &str) -> String {
 }
 
 /// All blocks of the values, sorted by their paths.
-pub(super) fn image_blocks(values: &Value) -> Vec<ImageBlock> {
+pub fn image_blocks(values: &Value) -> Vec<ImageBlock> {
     let mut found = Vec::new();
     let mut open = vec![(String::new(), values)];
     while let Some((path, value)) = open.pop() {

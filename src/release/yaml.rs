@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 /// One document. The error is a message and the 1-based line where the parser stopped.
-pub(super) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
+pub(crate) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
     let options = serde_saphyr::options! {
         // These are the user's own charts, and a rendered dashboard may well be megabytes.
         budget: None,
@@ -16,6 +16,15 @@ pub(super) fn parse(text: &str) -> Result<Value, (String, Option<u32>)> {
         let line = e.location().and_then(|l| u32::try_from(l.line()).ok());
         (e.to_string(), line)
     })
+}
+
+/// The documents of a text that are YAML; the others, such as templates of a template, are left out.
+pub(crate) fn documents(text: &str) -> Vec<Value> {
+    let text = text.replace("\r\n", "\n");
+    let parts = text.split("\n---");
+    parts
+        .filter_map(|part| parse(part.trim_start_matches("---")).ok())
+        .collect()
 }
 
 /// Copies `above` over `below`: maps are merged key by key, everything else is replaced.

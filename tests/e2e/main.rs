@@ -5,6 +5,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod agents;
+#[path = "../init/archive.rs"]
+mod archive;
 mod beside_compose;
 mod bridge;
 mod bridge_agreement;
@@ -22,6 +24,7 @@ mod forwards;
 mod generated;
 mod geniro;
 mod image;
+mod init;
 mod installed;
 mod killed_install;
 mod late_fix;

@@ -529,7 +529,7 @@ fn a_folder_without_devk_yaml_is_told_what_to_do() {
     let shop = Shop::new();
     insta::assert_snapshot!(shop.problems(), @r"
         there is no devk.yaml in `SHOP` or above it [config.missing]
-          write one, name it with `--file FILE`, or try `devk up --profile demo`
+          write one with `devk init`, name it with `--file FILE`, or try `devk up --profile demo`
     ");
     shop.write("devk.yml", "");
     insta::assert_snapshot!(shop.problems(), @r"

@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["up"],
     &["daemon"],
-    &["doctor", "down", "logs", "mcp"],
+    &["doctor", "down", "init", "logs", "mcp"],
     &["commands"],
     &["cli"],
 ];

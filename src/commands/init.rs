@@ -1,0 +1,209 @@
+//! `devk init`: writes devk.yaml from what the repository has.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::Context;
+use crate::config::FILE;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::init::draft::Confidence;
+use crate::init::{ChartCandidate, ChosenDraft, Survey, survey};
+use crate::paths::write_atomic;
+use crate::ui::{self, Format};
+
+/// The options of `devk init`.
+#[derive(Debug, Default)]
+pub struct InitOptions {
+    pub dry_run: bool,
+    /// Folders of charts, from the project's folder.
+    pub charts: Vec<PathBuf>,
+}
+
+/// Writes devk.yaml, unless there is one.
+///
+/// # Errors
+/// [`Code::InitAmbiguous`] and [`Code::InitNothing`] if there is nothing to write, and the error of the system if it
+/// cannot be written. With `--format json` the first two are part of the document.
+pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Errors> {
+    let root = &context.source.dir;
+    if context.source.file.is_some() || context.source.profile.is_some() {
+        let error = Error::new(Code::Usage, "`devk init` writes the devk.yaml of a folder");
+        return Err(error.hint("devk init -C DIR").into());
+    }
+    let file = root.join(FILE);
+    if file.exists() && !options.dry_run {
+        return unchanged(context, &file);
+    }
+    let charts = charts(root, &options.charts)?;
+    let survey = survey(root, &charts, &Environment::of_process(), &context.paths).await?;
+    match (survey, context.format) {
+        (Survey::Chosen(chosen), format) => {
+            if !options.dry_run {
+                write_atomic(&file, chosen.text.as_bytes(), 0o644)?;
+            }
+            match format {
+                Format::Json => ui::json(&document(&chosen, &file, options.dry_run))?,
+                Format::Table if options.dry_run => ui::out(&chosen.text)?,
+                Format::Table => ui::out(&report(&chosen))?,
+            }
+            Ok(Exit::Ok)
+        }
+        (survey, Format::Json) => {
+            let mut document = serde_json::to_value(&survey).unwrap_or_default();
+            document["version"] = json!(1);
+            ui::json(&document)?;
+            Ok(Exit::Usage)
+        }
+        (Survey::Candidates { why, charts }, Format::Table) => Err(ambiguous(&why, &charts).into()),
+        (Survey::Nothing { found }, Format::Table) => Err(nothing(root, &found).into()),
+    }
+}
+
+fn unchanged(context: &Context, file: &Path) -> Result<Exit, Errors> {
+    match context.format {
+        Format::Json => ui::json(&json!({"version": 1, "result": "unchanged", "file": file}))?,
+        Format::Table => ui::out(&format!(
+            "{} is there, and stays as it is; `devk init --dry-run` prints what devk would write\n",
+            file.display()
+        ))?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// The named folders, relative to the root; a Chart.yaml stands for its folder.
+fn charts(root: &Path, named: &[PathBuf]) -> Result<Vec<PathBuf>, Errors> {
+    let mut found = vec![];
+    let mut problems = vec![];
+    for path in named {
+        let folder = root.join(path);
+        let folder = match folder.ends_with("Chart.yaml") {
+            true => folder.parent().map(Path::to_owned).unwrap_or_default(),
+            false => folder,
+        };
+        let inside = folder
+            .canonicalize()
+            .ok()
+            .filter(|folder| folder.join("Chart.yaml").is_file());
+        let inside = inside.and_then(|folder| folder.strip_prefix(root).ok().map(Path::to_owned));
+        match inside {
+            Some(folder) => found.push(folder),
+            None => problems.push(
+                Error::new(
+                    Code::ChartMissing,
+                    format!("`{}` is no chart of this repository", path.display()),
+                )
+                .hint("name a folder with a Chart.yaml below the folder where devk.yaml will be"),
+            ),
+        }
+    }
+    Errors::unless_empty(problems, found)
+}
+
+fn document(chosen: &ChosenDraft, file: &Path, dry_run: bool) -> serde_json::Value {
+    json!({
+        "version": 1,
+        "result": if dry_run { "printed" } else { "written" },
+        "file": file,
+        "text": chosen.text,
+        "choices": chosen.draft,
+        "pulled": chosen.pulled,
+        "open": chosen.open,
+        "next": "devk up",
+    })
+}
+
+fn report(chosen: &ChosenDraft) -> String {
+    let draft = &chosen.draft;
+    let sure = |confidence: Confidence| match confidence {
+        Confidence::Certain => "",
+        Confidence::Likely => "likely",
+        Confidence::Guess => "a guess",
+    };
+    let row = |what: &str, name: &str, how: String, confidence| {
+        vec![
+            format!("  {what}"),
+            name.to_owned(),
+            how,
+            sure(confidence).to_owned(),
+        ]
+    };
+    let mut rows = vec![];
+    for image in draft.images.iter().filter(|image| image.off.is_none()) {
+        let how = format!(
+            "{} for {}",
+            image.dockerfile.display(),
+            image.references.join(", ")
+        );
+        rows.push(row("image", &image.name, how, image.confidence));
+    }
+    for release in &draft.releases {
+        let how = release.evidence.first().cloned().unwrap_or_default();
+        rows.push(row("release", &release.name, how, release.confidence));
+    }
+    let names: Vec<_> = draft
+        .forwards
+        .iter()
+        .map(|forward| forward.name.as_str())
+        .collect();
+    if !names.is_empty() {
+        rows.push(row(
+            "forwards",
+            &names.len().to_string(),
+            names.join(", "),
+            Confidence::Certain,
+        ));
+    }
+    let mut text = format!(
+        "{FILE} is written, from {} files\n{}",
+        chosen.files,
+        ui::table(&rows)
+    );
+    if !chosen.pulled.is_empty() {
+        text += &format!(
+            "\npulled, since nothing here builds them: {}\n",
+            chosen.pulled.join(", ")
+        );
+    }
+    if !chosen.open.is_empty() {
+        text += "\nnot found, or not decided:\n";
+        text.extend(
+            chosen
+                .open
+                .iter()
+                .map(|open| format!("  {}\n", ui::plain::escape_controls(open))),
+        );
+    }
+    text + "\n`devk doctor` says what this machine lacks for it. Next: devk up\n"
+}
+
+fn ambiguous(why: &str, charts: &[ChartCandidate]) -> Error {
+    let message = format!("{why}, and nothing says which of them make up the stack");
+    let error = charts
+        .iter()
+        .fold(Error::new(Code::InitAmbiguous, message), |error, chart| {
+            error.evidence(format!("{} ({})", chart.chart, chart.at))
+        });
+    let first = charts
+        .first()
+        .map(|chart| chart.chart.as_str())
+        .unwrap_or_default();
+    error.hint(format!(
+        "devk init --chart {}",
+        crate::shell::quote(Path::new(first))
+    ))
+}
+
+fn nothing(root: &Path, found: &[String]) -> Error {
+    let message = format!(
+        "there is no chart and no Kubernetes manifest in `{}`",
+        root.display()
+    );
+    let error = found
+        .iter()
+        .fold(Error::new(Code::InitNothing, message), |error, found| {
+            error.evidence(found)
+        });
+    error.hint("add a chart (helm create chart), or run devk init where one is; devk installs charts, manifests and overlays of kustomize")
+}

@@ -1,0 +1,268 @@
+//! Addresses of this machine that are baked into pages: `http://localhost:8000` in build arguments and values becomes the
+//! address of the forward that leads to the same service.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::builds::FoundBuild;
+use super::clue::plain;
+use super::draft::{DraftForward, DraftRelease, DraftValue, InitDraft};
+use super::references::ReleaseLook;
+use super::stack;
+use crate::compose::Compose;
+use crate::release::values::leaves;
+
+/// How names begin whose values get into pages.
+const OF_PAGES: [&str; 8] = [
+    "EXPO_PUBLIC_",
+    "GATSBY_",
+    "NEXT_PUBLIC_",
+    "NUXT_PUBLIC_",
+    "PUBLIC_",
+    "REACT_APP_",
+    "VITE_",
+    "VUE_APP_",
+];
+
+/// Words of values that browsers get or send.
+const FOR_BROWSERS: [&str; 12] = [
+    "appurl", "baseurl", "browser", "callback", "cors", "external", "frontend", "origin", "public",
+    "redirect", "siteurl", "weburl",
+];
+
+/// Puts forwards in place of addresses.
+pub(super) fn put(
+    draft: &mut InitDraft,
+    builds: &[FoundBuild],
+    looks: &[ReleaseLook<'_>],
+    stack: Option<&Compose>,
+) {
+    let forwards = draft.forwards.clone();
+    let ports = Ports {
+        forwards: &forwards,
+        stack,
+        looks,
+    };
+    for image in draft.images.iter_mut().filter(|image| image.off.is_none()) {
+        let same = |build: &&FoundBuild| {
+            build.dockerfile == image.dockerfile && build.target == image.target
+        };
+        let Some(build) = builds.iter().find(same) else {
+            continue;
+        };
+        for (name, value, line) in &build.declared {
+            let given = image
+                .args
+                .iter()
+                .find(|(other, _)| other == name)
+                .map(|(_, value)| value.clone());
+            let of_page = OF_PAGES.iter().any(|prefix| name.starts_with(prefix));
+            let from_stack = || {
+                let services = build.names.iter();
+                let stack = stack.filter(|_| of_page)?;
+                services
+                    .filter_map(|service| stack::variables(stack, service)?.get(name))
+                    .map(|variable| variable.value.clone())
+                    .next()
+            };
+            let Some(address) = given.or_else(|| value.clone()).or_else(from_stack) else {
+                continue;
+            };
+            let Some((replaced, forward)) = ports.replaced(&address) else {
+                continue;
+            };
+            // Its own address, as for a health check, is not the browser's.
+            let is_own = addresses_of(&address)
+                .iter()
+                .any(|port| build.exposed.contains(port));
+            if is_own && !of_page {
+                continue;
+            }
+            image.args.retain(|(other, _)| other != name);
+            image.args.push((name.clone(), replaced));
+            image.evidence.push(format!(
+                "{name} is the address of {forward} for the browser ({}:{line})",
+                image.dockerfile.display()
+            ));
+        }
+    }
+    for look in looks {
+        let Some(release) = draft
+            .releases
+            .iter_mut()
+            .find(|release| release.name == look.release)
+        else {
+            continue;
+        };
+        of_values(&ports, look, release);
+    }
+}
+
+/// The ports of all addresses of a text.
+fn addresses_of(text: &str) -> Vec<u16> {
+    let mut found = vec![];
+    let mut rest = text;
+    while let Some((_, end, port)) = address(rest) {
+        found.push(port);
+        rest = &rest[end..];
+    }
+    found
+}
+
+/// Whether a value is for browsers: in a pod `localhost` is the pod, unless the value says whom it is for.
+fn is_for_browsers(path: &str) -> bool {
+    let upper = path.to_uppercase();
+    let name = plain(path);
+    OF_PAGES.iter().any(|prefix| upper.contains(prefix))
+        || FOR_BROWSERS.iter().any(|word| name.contains(word))
+}
+
+fn of_values(ports: &Ports<'_>, look: &ReleaseLook<'_>, release: &mut DraftRelease) {
+    for (path, value) in leaves(&look.values) {
+        let is_open = is_for_browsers(&path) && !release.gives(&path);
+        let Some(address) = value.as_str().filter(|_| is_open) else {
+            continue;
+        };
+        if let Some((replaced, forward)) = ports.replaced(address) {
+            release.set.push(DraftValue {
+                why: format!("was {address}: the forward of {forward} on this machine"),
+                value: Value::String(replaced),
+                path,
+                is_users: false,
+            });
+        }
+    }
+}
+
+/// Comments for addresses in code that nobody can set from outside.
+pub(super) fn in_code(
+    draft: &mut InitDraft,
+    found: &[(std::path::PathBuf, usize, String)],
+    looks: &[ReleaseLook<'_>],
+    stack: Option<&Compose>,
+) {
+    let forwards = draft.forwards.clone();
+    let ports = Ports {
+        forwards: &forwards,
+        stack,
+        looks,
+    };
+    for image in draft.images.iter_mut().filter(|image| image.off.is_none()) {
+        let own = found
+            .iter()
+            .filter(|(file, _, _)| is_of(file, &image.context));
+        for (file, line, address) in own.take(3) {
+            let Some((_, forward)) = ports.replaced(address) else {
+                continue;
+            };
+            if image
+                .args
+                .iter()
+                .any(|(_, value)| value.contains(&format!("${{forward.{forward}.")))
+            {
+                continue;
+            }
+            image.alternatives.push(format!(
+                "{}:{line} has the address {address} of Compose's stack: with `ARG` in the Dockerfile, `args: {{NAME: \"${{forward.{forward}.url}}\"}}` gives it the cluster's",
+                file.display()
+            ));
+        }
+    }
+}
+
+fn is_of(file: &Path, context: &Path) -> bool {
+    !context.as_os_str().is_empty() && file.starts_with(context)
+}
+
+struct Ports<'a> {
+    forwards: &'a [DraftForward],
+    stack: Option<&'a Compose>,
+    looks: &'a [ReleaseLook<'a>],
+}
+
+impl Ports<'_> {
+    /// A text in which each address that is known became the variable of its forward, and the last of these forwards.
+    fn replaced(&self, text: &str) -> Option<(String, String)> {
+        let mut found = String::new();
+        let mut name = None;
+        let mut rest = text;
+        while let Some((at, end, port)) = address(rest) {
+            let forward = self.forward(port);
+            found.push_str(&rest[..at]);
+            match forward {
+                Some(forward) => {
+                    found.push_str(&format!("${{forward.{forward}.url}}"));
+                    name = Some(forward);
+                }
+                None => found.push_str(&rest[at..end]),
+            }
+            rest = &rest[end..];
+        }
+        found.push_str(rest);
+        Some((found, name?))
+    }
+
+    fn forward(&self, port: u16) -> Option<String> {
+        let named = |name: &str| self.forwards.iter().find(|forward| forward.name == name);
+        let published = self.stack.into_iter().flat_map(Compose::published);
+        let of_stack = published
+            .filter(|found| found.published.as_deref() == Some(&port.to_string()))
+            .find_map(|found| named(&found.service));
+        if let Some(found) = of_stack {
+            return Some(found.name.clone());
+        }
+        let services = self
+            .looks
+            .iter()
+            .flat_map(|look| look.rendered.services(""));
+        let behind: Vec<_> = services
+            .filter(|service| {
+                service
+                    .ports
+                    .iter()
+                    .any(|own| own.port == port || own.target == Some(port))
+            })
+            .map(|service| service.name)
+            .collect();
+        match &behind[..] {
+            [service] => {
+                let mut own = self.forwards.iter();
+                own.find(|forward| forward.service == *service)
+                    .map(|forward| forward.name.clone())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The first `http://localhost:PORT` of a text: where it begins and ends, and the port.
+pub(super) fn address(text: &str) -> Option<(usize, usize, u16)> {
+    let begins = ["http://localhost:", "http://127.0.0.1:"];
+    let found = begins
+        .iter()
+        .filter_map(|begin| Some((text.find(begin)?, begin.len())));
+    let (at, length) = found.min()?;
+    let digits = text[at + length..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .count();
+    let end = at + length + digits;
+    Some((at, end, text[at + length..end].parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_of_this_machine_are_found_with_their_ports() {
+        assert_eq!(
+            addresses_of("http://localhost:3000,http://127.0.0.1:80/x http://localhost:"),
+            [3000, 80]
+        );
+        assert_eq!(addresses_of("https://example.com:3000 localhost:80"), []);
+        assert!(is_for_browsers("api.corsOrigins") && is_for_browsers("web.env.NEXT_PUBLIC_API"));
+        assert!(!is_for_browsers("sidecar.endpoint"));
+    }
+}

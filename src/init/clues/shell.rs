@@ -1,0 +1,450 @@
+//! Command lines in Makefiles, scripts, pipelines and READMEs: `docker build`, `helm upgrade`, `kubectl apply`. Variables
+//! that the same file sets are known, loops over words are walked through; what nobody can know keeps its `$`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::super::clue::{ApplyClue, BuildClue, Clues, InstallClue, SourceLine, Speaker, inside};
+use super::super::scan::RepositoryTree;
+use super::flags::Flags;
+
+/// Programs whose `build` is Docker's.
+const BUILDERS: [&str; 3] = ["docker", "podman", "nerdctl"];
+
+/// Variables are put in place of others at most this often.
+const MAX_EXPANSIONS: usize = 8;
+
+/// Reads the commands of one file.
+pub(super) fn read(
+    tree: &RepositoryTree,
+    file: &Path,
+    text: &str,
+    speaker: Speaker,
+    clues: &mut Clues,
+) {
+    let variables = variables(text);
+    let mut folder = None;
+    for (line, command) in logical_lines(text) {
+        if let Some(set) = command.trim().strip_prefix("working-directory:") {
+            folder = inside(Path::new(set.trim().trim_matches(['"', '\''])));
+        }
+        let reader = Reader {
+            tree,
+            at: SourceLine::new(file, line),
+            speaker,
+            bases: bases(file, folder.as_deref()),
+        };
+        for body in loops(&command) {
+            let body = expand(&body, &variables);
+            reader.commands(&body, clues);
+        }
+    }
+}
+
+/// Where relative paths may start, the likeliest first.
+fn bases(file: &Path, folder: Option<&Path>) -> Vec<PathBuf> {
+    let own = file.parent().unwrap_or(Path::new("")).to_owned();
+    let is_of_pipeline = own.starts_with(".github") || own.starts_with(".circleci");
+    let mut bases: Vec<_> = folder.map(Path::to_owned).into_iter().collect();
+    if !is_of_pipeline {
+        bases.push(own);
+    }
+    bases.push(PathBuf::new());
+    bases
+}
+
+/// Lines with their numbers, continued ones joined.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = vec![];
+    let mut open = false;
+    for (at, line) in text.lines().enumerate() {
+        let (part, goes_on) = match line.trim_end().strip_suffix('\\') {
+            Some(part) => (part, true),
+            None => (line, false),
+        };
+        match found.last_mut() {
+            Some((_, last)) if open => {
+                last.push(' ');
+                last.push_str(part.trim());
+            }
+            _ => found.push((at + 1, part.to_owned())),
+        }
+        open = goes_on;
+    }
+    found
+}
+
+/// `NAME = value` of a Makefile, `NAME=value` of a shell, `NAME: value` below `env:`; the first counts.
+fn variables(text: &str) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        let line = line.trim().trim_start_matches("export ");
+        let end = line
+            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            .unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        let rest = rest.trim_start();
+        let operators = ["?=", ":=", "::=", "=", ": "];
+        let Some(value) = operators.iter().find_map(|op| rest.strip_prefix(op)) else {
+            continue;
+        };
+        let value = value.split(" #").next().unwrap_or_default().trim();
+        let value = value.trim_matches(['"', '\'']);
+        let is_known = !name.is_empty() && !value.is_empty() && !value.contains("$(shell");
+        if is_known {
+            found
+                .entry(name.to_owned())
+                .or_insert_with(|| value.to_owned());
+        }
+    }
+    found
+}
+
+/// A line once for every word of `for NAME in …; do`, or as it is.
+fn loops(command: &str) -> Vec<String> {
+    // A Makefile doubles the dollar of the shell.
+    let command = command.replace("$$", "$");
+    let parts = command
+        .split_once("for ")
+        .and_then(|(_, rest)| rest.split_once(" in "))
+        .and_then(|(name, rest)| Some((name.trim(), rest.split_once("do ")?)));
+    let Some((name, (words, body))) = parts else {
+        return vec![command];
+    };
+    let words = words.trim().trim_end_matches(';');
+    let words = words.split_whitespace();
+    let each = words.map(|word| replaced(body, name, word.trim_matches(['"', '\''])));
+    each.collect()
+}
+
+fn replaced(text: &str, name: &str, value: &str) -> String {
+    let text = text.replace(&format!("${{{name}}}"), value);
+    let text = text.replace(&format!("$({name})"), value);
+    let bare = format!("${name}");
+    let mut found = String::new();
+    let mut rest = text.as_str();
+    while let Some(at) = rest.find(&bare) {
+        let after = &rest[at + bare.len()..];
+        let is_whole = !after.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+        found.push_str(&rest[..at]);
+        found.push_str(if is_whole { value } else { &bare });
+        rest = after;
+    }
+    found + rest
+}
+
+/// Puts known variables in place; `${{ env.NAME }}` is one, too, and what else stands in such braces is unknown.
+fn expand(text: &str, variables: &BTreeMap<String, String>) -> String {
+    let mut text = expressions(text);
+    for _ in 0..MAX_EXPANSIONS {
+        if !text.contains('$') {
+            break;
+        }
+        let mut next = text.clone();
+        for (name, value) in variables.iter().filter(|(name, _)| text.contains(*name)) {
+            next = defaulted(&next, name, value);
+            next = replaced(&next, name, value);
+        }
+        if next == text {
+            break;
+        }
+        text = next;
+    }
+    text
+}
+
+/// `${NAME:-default}` of a variable that is set.
+fn defaulted(text: &str, name: &str, value: &str) -> String {
+    let Some((before, rest)) = text.split_once(&format!("${{{name}:-")) else {
+        return text.to_owned();
+    };
+    match rest.split_once('}') {
+        Some((_, after)) => format!("{before}{value}{after}"),
+        None => text.to_owned(),
+    }
+}
+
+fn expressions(text: &str) -> String {
+    let mut found = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${{") {
+        let Some((inside, after)) = after.split_once("}}") else {
+            break;
+        };
+        let inside = inside.trim();
+        let name = inside.strip_prefix("env.").unwrap_or(inside);
+        let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let name: String = name
+            .chars()
+            .map(|c| if is_name(c) { c } else { '_' })
+            .collect();
+        found.push_str(before);
+        found.push_str(&format!("${{{name}}}"));
+        rest = after;
+    }
+    found + rest
+}
+
+struct Reader<'a> {
+    tree: &'a RepositoryTree,
+    at: SourceLine,
+    speaker: Speaker,
+    bases: Vec<PathBuf>,
+}
+
+impl Reader<'_> {
+    fn commands(&self, line: &str, clues: &mut Clues) {
+        let mut folder = PathBuf::new();
+        for part in line
+            .split([';', '|', '`'])
+            .flat_map(|part| part.split("&&"))
+        {
+            let words = words(part);
+            if let Some(at) = words.iter().position(|word| word == "cd") {
+                folder = words.get(at + 1).map(PathBuf::from).unwrap_or_default();
+            }
+            for at in 0..words.len() {
+                self.command(&words[at..], &folder, clues);
+            }
+        }
+    }
+
+    fn command(&self, words: &[String], folder: &Path, clues: &mut Clues) {
+        let is = |at: usize, text: &str| words.get(at).is_some_and(|word| word == text);
+        let program = words[0].rsplit('/').next().unwrap_or_default();
+        if BUILDERS.contains(&program) && is(1, "build") {
+            clues.builds.extend(self.build(&words[2..], folder));
+        } else if BUILDERS.contains(&program)
+            && (is(1, "buildx") || is(1, "image"))
+            && is(2, "build")
+        {
+            clues.builds.extend(self.build(&words[3..], folder));
+        } else if program == "helm" && (is(1, "upgrade") || is(1, "install")) {
+            match self.install(&words[2..], folder) {
+                Some(clue) => clues.installs.push(clue),
+                None => clues.remote.extend(self.remote(&words[2..])),
+            }
+        } else if program == "kubectl" && is(1, "apply") {
+            clues.applies.extend(self.apply(&words[2..], folder));
+        } else if program == "kustomize" && is(1, "build") {
+            let given = words[2..].iter().find(|word| !word.starts_with('-'));
+            clues
+                .applies
+                .extend(given.and_then(|path| self.applied(path, folder)));
+        }
+    }
+
+    fn build(&self, words: &[String], folder: &Path) -> Option<BuildClue> {
+        let flags = Flags::of(words, &BUILD_SWITCHES);
+        let context = self.found(flags.rest.last()?, folder, RepositoryTree::is_dir)?;
+        let dockerfile = match flags.get(&["-f", "--file"]) {
+            // From the folder of the command, not from the context.
+            Some(file) => self.found(file, folder, RepositoryTree::is_file)?,
+            None => context.join("Dockerfile"),
+        };
+        let args = flags.all(&["--build-arg"]);
+        let args = args.iter().filter_map(|arg| arg.split_once('='));
+        self.tree.is_file(&dockerfile).then(|| BuildClue {
+            speaker: self.speaker,
+            at: self.at.clone(),
+            context,
+            dockerfile,
+            target: flags.get(&["--target"]).map(str::to_owned),
+            args: args
+                .filter(|(_, value)| !value.contains('$'))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            withheld: vec![],
+            tags: flags
+                .all(&["-t", "--tag"])
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            name: None,
+        })
+    }
+
+    fn install(&self, words: &[String], folder: &Path) -> Option<InstallClue> {
+        let flags = Flags::of(words, &INSTALL_SWITCHES);
+        let (release, chart) = match &flags.rest[..] {
+            [release, chart, ..] => (Some(*release), *chart),
+            [chart] => (flags.get(&["--name", "-n"]), *chart),
+            [] => return None,
+        };
+        let chart = self.found(chart, folder, |tree, path| {
+            tree.is_file(&path.join("Chart.yaml"))
+        })?;
+        let values = flags.all(&["-f", "--values"]);
+        let values = values.iter().flat_map(|files| files.split(','));
+        Some(InstallClue {
+            speaker: self.speaker,
+            at: self.at.clone(),
+            chart,
+            release: release
+                .filter(|name| !name.contains('$'))
+                .map(str::to_owned),
+            values: values
+                .filter_map(|file| self.found(file, folder, RepositoryTree::is_file))
+                .collect(),
+        })
+    }
+
+    /// `bitnami/redis`, or a chart of a registry.
+    fn remote(&self, words: &[String]) -> Option<(String, SourceLine)> {
+        let flags = Flags::of(words, &INSTALL_SWITCHES);
+        let chart = flags.rest.get(1).copied()?;
+        let is_name = chart.starts_with("oci://")
+            || (chart.matches('/').count() == 1 && !chart.starts_with(['.', '/', '$']));
+        let is_known = is_name && !chart.contains('$') && self.speaker != Speaker::Readme;
+        is_known.then(|| (chart.to_owned(), self.at.clone()))
+    }
+
+    fn apply(&self, words: &[String], folder: &Path) -> Option<ApplyClue> {
+        let flags = Flags::of(words, &[]);
+        let path = flags.get(&["-k", "--kustomize", "-f", "--filename"])?;
+        self.applied(path, folder)
+    }
+
+    fn applied(&self, path: &str, folder: &Path) -> Option<ApplyClue> {
+        let exists = |tree: &RepositoryTree, path: &Path| tree.is_dir(path) || tree.is_file(path);
+        Some(ApplyClue {
+            at: self.at.clone(),
+            path: self.found(path, folder, exists)?,
+        })
+    }
+
+    /// A path from the first of the bases where it leads to something.
+    fn found(
+        &self,
+        path: &str,
+        folder: &Path,
+        is_there: impl Fn(&RepositoryTree, &Path) -> bool,
+    ) -> Option<PathBuf> {
+        let path = path.trim_end_matches('/');
+        let path = ["$PWD", "$(PWD)", "${PWD}", "$(CURDIR)", "$(pwd)"]
+            .iter()
+            .find_map(|here| path.strip_prefix(here))
+            .map_or(path, |rest| rest.trim_start_matches('/'));
+        let mut bases = self.bases.iter();
+        bases.find_map(|base| {
+            let found = inside(&base.join(folder).join(path))?;
+            is_there(self.tree, &found).then_some(found)
+        })
+    }
+}
+
+/// Options of `docker build` without a value.
+const BUILD_SWITCHES: [&str; 9] = [
+    "--push",
+    "--load",
+    "--no-cache",
+    "--pull",
+    "--rm",
+    "--quiet",
+    "-q",
+    "--force-rm",
+    "--squash",
+];
+/// Options of `helm upgrade` and `helm install` without a value.
+const INSTALL_SWITCHES: [&str; 14] = [
+    "--install",
+    "-i",
+    "--wait",
+    "--atomic",
+    "--create-namespace",
+    "--debug",
+    "--dry-run",
+    "--force",
+    "--reuse-values",
+    "--reset-values",
+    "--dependency-update",
+    "--wait-for-jobs",
+    "--cleanup-on-fail",
+    "--generate-name",
+];
+
+/// The words of a command; quotes that do not end are no obstacle.
+fn words(text: &str) -> Vec<String> {
+    let text = text.trim().trim_start_matches(['@', '-', '$', '>']);
+    shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture::write;
+    use super::*;
+
+    fn clues(text: &str) -> Clues {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            "api/Dockerfile",
+            "web/Dockerfile",
+            "chart/Chart.yaml",
+            "chart/values-dev.yaml",
+            "Makefile",
+        ];
+        write(dir.path(), &files.map(|file| (file, "")));
+        let tree = RepositoryTree::scan(dir.path());
+        let mut clues = Clues::default();
+        read(
+            &tree,
+            Path::new("Makefile"),
+            text,
+            Speaker::Commands,
+            &mut clues,
+        );
+        clues
+    }
+
+    #[test]
+    fn variables_loops_folders_and_continued_lines_are_followed() {
+        let found = clues(
+            "REPO ?= acme\nbuild:\n\tfor s in api web; do docker build -t $(REPO)/$$s:1 $$s; done\n\tcd api && docker buildx build \\\n\t  --push --build-arg A=b -t x/y:$(TAG) .\n",
+        );
+        let builds: Vec<_> = found
+            .builds
+            .iter()
+            .map(|build| {
+                format!(
+                    "{} {} {:?} {:?}",
+                    build.at,
+                    build.context.display(),
+                    build.tags,
+                    build.args
+                )
+            })
+            .collect();
+        assert_eq!(
+            builds,
+            [
+                "Makefile:3 api [\"acme/api:1\"] {}",
+                "Makefile:3 web [\"acme/web:1\"] {}",
+                "Makefile:4 api [\"x/y:$(TAG)\"] {\"A\": \"b\"}",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_install_has_its_release_and_values_and_one_of_a_repository_is_told_apart() {
+        let found = clues(
+            "up:\n\thelm upgrade -i --wait shop ./chart -f chart/values-dev.yaml -n dev\n\thelm install cache bitnami/redis\n",
+        );
+        let install = &found.installs[0];
+        assert_eq!(
+            (install.release.as_deref(), install.chart.as_path()),
+            (Some("shop"), Path::new("chart"))
+        );
+        assert_eq!(install.values, [Path::new("chart/values-dev.yaml")]);
+        assert_eq!(
+            (found.installs.len(), found.remote[0].0.as_str()),
+            (1, "bitnami/redis")
+        );
+    }
+
+    #[test]
+    fn a_command_in_the_middle_of_something_broken_is_no_obstacle() {
+        let text = "for x in do\n$(\ndocker build\nhelm upgrade\nhelm install 'x\ndocker build -t\nkubectl apply -f\n\\\n";
+        let found = clues(text);
+        assert!(found.builds.is_empty() && found.installs.is_empty());
+    }
+}

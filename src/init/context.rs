@@ -1,0 +1,182 @@
+//! The build context of a Dockerfile, proved by its COPY lines: the folder in which all that they name exists.
+
+use std::path::{Path, PathBuf};
+
+use super::clue::{plain, shown};
+use super::draft::Confidence;
+use super::scan::RepositoryTree;
+use crate::dockerfile::Instruction;
+
+/// A build context, and why.
+#[derive(Debug)]
+pub(super) struct ProvedContext {
+    pub(super) folder: PathBuf,
+    pub(super) confidence: Confidence,
+    pub(super) evidence: Option<String>,
+    pub(super) alternatives: Vec<String>,
+}
+
+/// The context that somebody names, else the nearest folder that has all that is copied.
+pub(super) fn prove(
+    tree: &RepositoryTree,
+    dockerfile: &Path,
+    all: &[Instruction],
+    names: &[String],
+    said: Option<(PathBuf, String)>,
+) -> ProvedContext {
+    let sources = sources(all);
+    let has = |folder: &Path| {
+        let found = sources
+            .iter()
+            .filter(|(source, _)| exists(tree, folder, source));
+        found.count()
+    };
+    if let Some((folder, at)) = said {
+        return ProvedContext {
+            folder,
+            confidence: Confidence::Certain,
+            evidence: Some(format!("context by {at}")),
+            alternatives: vec![],
+        };
+    }
+    let own = dockerfile.parent().unwrap_or(Path::new("")).to_owned();
+    let candidates = candidates(tree, &own, names);
+    let best = candidates.iter().rev().max_by_key(|folder| has(folder));
+    let folder = best.cloned().unwrap_or(own.clone());
+    let found = has(&folder);
+    let (confidence, evidence) = match (found == sources.len(), sources.first()) {
+        (true, Some((source, line))) => (
+            Confidence::Certain,
+            (folder != own).then(|| {
+                format!(
+                    "context {}: `{source}` of {}:{line} is there",
+                    shown(&folder),
+                    dockerfile.display()
+                )
+            }),
+        ),
+        (true, None) => (Confidence::Likely, None),
+        (false, _) => {
+            let missing = sources
+                .iter()
+                .find(|(source, _)| !exists(tree, &folder, source));
+            let missing = missing.map(|(source, line)| {
+                format!(
+                    "`{source}` of {}:{line} is in no folder that could be the context",
+                    dockerfile.display()
+                )
+            });
+            (Confidence::Guess, missing)
+        }
+    };
+    let rivals = candidates
+        .iter()
+        .filter(|other| **other != folder && found > 0 && has(other) == found);
+    ProvedContext {
+        alternatives: rivals
+            .map(|other| format!("`context: {}` has the same files", shown(other)))
+            .collect(),
+        folder,
+        confidence,
+        evidence,
+    }
+}
+
+/// The Dockerfile's folder, those above it, and those that are called like the image; the nearest first.
+fn candidates(tree: &RepositoryTree, own: &Path, names: &[String]) -> Vec<PathBuf> {
+    let mut found: Vec<_> = own.ancestors().map(Path::to_owned).collect();
+    let folders = |dir: &Path| {
+        let items = std::fs::read_dir(tree.root.join(dir))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let names = items
+            .filter(|item| item.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|item| dir.join(item.file_name()));
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    };
+    let first = folders(Path::new(""));
+    let hidden = |folder: &&PathBuf| !folder.to_string_lossy().starts_with('.');
+    let below = first
+        .iter()
+        .filter(hidden)
+        .flat_map(|folder| folders(folder));
+    let all = first.clone().into_iter().chain(below);
+    let is_named = |folder: &PathBuf| {
+        let name = folder
+            .file_name()
+            .map(|name| plain(&name.to_string_lossy()));
+        names.iter().any(|own| Some(plain(own)) == name)
+    };
+    found.extend(all.filter(is_named));
+    let mut seen = std::collections::BTreeSet::new();
+    found.retain(|folder| seen.insert(folder.clone()));
+    found
+}
+
+/// What COPY and ADD name that proves something: `.` and variables do not.
+fn sources(all: &[Instruction]) -> Vec<(String, u32)> {
+    let proves = |source: &str| {
+        ![".", "*", "**"].contains(&source)
+            && !["$", "://", "<<"].iter().any(|part| source.contains(part))
+    };
+    let mut copied = copied(all);
+    copied.retain(|(source, _)| proves(source));
+    copied
+}
+
+/// What COPY and ADD take out of the context, with their lines.
+pub(super) fn copied(all: &[Instruction]) -> Vec<(String, u32)> {
+    let mut found = vec![];
+    let copies = ["COPY", "ADD"];
+    for instruction in all
+        .iter()
+        .filter(|one| copies.contains(&one.keyword.as_str()))
+    {
+        let mut rest = instruction.text.as_str();
+        let mut is_of_context = true;
+        while let Some(flag) = rest.strip_prefix("--") {
+            let end = flag.find(char::is_whitespace).unwrap_or(flag.len());
+            is_of_context &= !flag[..end].starts_with("from=");
+            rest = flag[end..].trim_start();
+        }
+        if !is_of_context {
+            continue;
+        }
+        let words: Vec<String> = serde_json::from_str(rest)
+            .unwrap_or_else(|_| rest.split_whitespace().map(str::to_owned).collect());
+        let Some((_, sources)) = words.split_last() else {
+            continue;
+        };
+        for source in sources {
+            let source = source.trim_matches(['"', '\'']);
+            let source = source.trim_start_matches("./").trim_matches('/');
+            let source = if source.is_empty() { "." } else { source };
+            found.push((source.to_owned(), instruction.line));
+        }
+    }
+    found
+}
+
+/// Whether a path is below a folder; a name with wildcards if anything fits.
+fn exists(tree: &RepositoryTree, folder: &Path, source: &str) -> bool {
+    let Some(at) = source.find(['*', '?', '[']) else {
+        return tree.root.join(folder).join(source).exists();
+    };
+    let dir = source[..at].rsplit_once('/').map_or("", |(dir, _)| dir);
+    let pattern = source[dir.len()..]
+        .trim_start_matches('/')
+        .split('/')
+        .next()
+        .unwrap_or_default();
+    let items = std::fs::read_dir(tree.root.join(folder).join(dir))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut names = items.map(|item| item.file_name().to_string_lossy().into_owned());
+    let head = pattern.split(['*', '?', '[']).next().unwrap_or_default();
+    let tail = pattern.rsplit(['*', '?', ']']).next().unwrap_or_default();
+    names.any(|name| name.starts_with(head) && name.ends_with(tail))
+}

@@ -1,0 +1,411 @@
+//! `devk init` on small repositories, one a shape: what it writes, that devk reads it and charts render with it, that a
+//! second run changes nothing. helm renders the charts: it has to be on PATH.
+//!
+//! The repositories are the files in `shapes/`: after each `-- path --` the content of that path.
+
+// Clippy exempts test functions by itself, but not what they call.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod archive;
+mod shape;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use shape::Shape;
+
+/// The images that are not commented out, and what they replace.
+fn pairs(document: &Value) -> BTreeMap<String, Vec<String>> {
+    let images = document["choices"]["images"].as_array().unwrap().iter();
+    let on = images.filter(|image| image["off"].is_null());
+    on.map(|image| {
+        let references = image["references"].as_array().unwrap().iter();
+        let references = references.map(|text| text.as_str().unwrap().to_owned());
+        (
+            image["name"].as_str().unwrap().to_owned(),
+            references.collect(),
+        )
+    })
+    .collect()
+}
+
+fn paired(pairs: &[(&str, &str)]) -> BTreeMap<String, Vec<String>> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(name, reference)| ((*name).to_owned(), vec![(*reference).to_owned()]))
+        .collect()
+}
+
+fn names(document: &Value, key: &str) -> Vec<String> {
+    let list = document["choices"][key].as_array().unwrap().iter();
+    list.map(|item| item["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn an_umbrella_and_its_parts_are_one_release() {
+    let shape = Shape::new("umbrella-chart");
+    let document = shape.written();
+    let expected = [
+        ("api", "registry.example/acme/shop-api"),
+        ("web", "registry.example/acme/shop-web"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    assert_eq!(names(&document, "releases"), ["shop"]);
+    assert_eq!(names(&document, "forwards"), ["api", "web"]);
+    assert_eq!(
+        document["choices"]["releases"][0]["values"],
+        json!(["deploy/shop/values-dev.yaml"])
+    );
+    let text = shape.text();
+    assert!(text.contains("# installed by README.md:3\n"), "{text}");
+    assert!(
+        text.contains("# twin: `dockerfile: ./web/Dockerfile.dev`\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn charts_that_need_each_other_are_installed_in_that_order() {
+    let shape = Shape::new("three-charts");
+    let document = shape.written();
+    assert_eq!(names(&document, "releases"), ["stock", "orders", "web"]);
+    let expected = [
+        ("orders", "acme/orders"),
+        ("stock", "acme/stock"),
+        ("web", "acme/web"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+}
+
+#[test]
+fn a_chart_in_a_folder_beside_the_program_takes_the_only_image_and_the_values_beside_it() {
+    let shape = Shape::new("chart-beside");
+    let document = shape.written();
+    assert_eq!(pairs(&document), paired(&[("app", "acme/notes")]));
+    let values = &document["choices"]["releases"][0]["values"];
+    assert_eq!(
+        *values,
+        json!(["infra/helm/environments/local/values.yaml"])
+    );
+}
+
+#[test]
+fn dockerfiles_in_a_folder_of_their_own_get_the_context_that_their_copies_prove() {
+    let shape = Shape::new("dockerfiles-folder");
+    let document = shape.written();
+    assert_eq!(
+        pairs(&document),
+        paired(&[("api", "acme/jobs-api"), ("worker", "acme/jobs-worker")])
+    );
+    let project = shape.project();
+    assert!(
+        project
+            .images
+            .iter()
+            .all(|image| image.context == project.root),
+        "{:?}",
+        project.images
+    );
+    assert!(
+        shape
+            .text()
+            .contains("`api/server.py` of docker/api.Dockerfile:3 is there")
+    );
+}
+
+#[test]
+fn demanded_secrets_are_generated_equal_ones_once_and_nothing_of_an_env_file_is_written_down() {
+    let shape = Shape::new("shared-context");
+    let document = shape.written();
+    let expected = [
+        ("api", "registry.example/team/stack-api"),
+        ("worker", "registry.example/team/stack-worker"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    let project = shape.project();
+    let generated: Vec<_> = project.releases[0]
+        .generate
+        .values()
+        .map(|secret| (secret.paths.join(" "), format!("{:?}", secret.generator)))
+        .collect();
+    let expected = [
+        (
+            "postgresql.auth.password api.database.password".to_owned(),
+            "Hex(32)".to_owned(),
+        ),
+        ("secrets.encryptionKey".to_owned(), "Hex(64)".to_owned()),
+    ];
+    assert_eq!(generated, expected);
+    let text = shape.text();
+    let stand_in =
+        "# ONLY YOU KNOW THIS: helm/stack/templates/secrets.yaml:11 demands openai.apiKey";
+    assert!(text.contains(stand_in), "{text}");
+    let all = document.to_string() + &text;
+    assert!(
+        !all.contains("hunter2") && !all.contains("npm_sesame"),
+        "{text}"
+    );
+    assert!(
+        text.contains("Compose gives the argument NPM_TOKEN"),
+        "{text}"
+    );
+    assert_eq!(
+        project.images[1].args,
+        [("MODE".to_owned(), "dev".to_owned())].into()
+    );
+}
+
+#[test]
+fn of_two_charts_the_one_counts_that_the_makefile_installs_with_the_values_that_it_names() {
+    let shape = Shape::new("prefix-and-tag");
+    let document = shape.written();
+    let expected = [
+        ("back", "registry.example/acme/back"),
+        ("front", "registry.example/acme/front"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    assert_eq!(names(&document, "releases"), ["demo"]);
+    let text = shape.text();
+    assert!(
+        text.contains("values: [./charts/demo/values.local.yaml]\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# not installed by the repository's own commands: chart `legacy`"),
+        "{text}"
+    );
+    assert!(text.contains("# installed by Makefile:8\n"), "{text}");
+}
+
+#[test]
+fn addresses_of_the_composes_stack_become_those_of_forwards_and_watch_becomes_sync() {
+    let shape = Shape::new("page-with-address");
+    let document = shape.written();
+    let project = shape.project();
+    let frontend = project
+        .images
+        .iter()
+        .find(|image| image.name == "frontend")
+        .unwrap();
+    assert_eq!(
+        frontend.args["NEXT_PUBLIC_API_URL"],
+        "${forward.backend.url}/api"
+    );
+    assert_eq!(
+        project.releases[0].set["backend.corsOrigin"],
+        "${forward.frontend.url}"
+    );
+    let sync = &document["choices"]["images"][0]["sync"];
+    assert_eq!(
+        *sync,
+        json!([{"from": "app", "to": "/srv/app", "exclude": ["__pycache__"]}])
+    );
+    // The Compose file has the line ends of Windows.
+    assert!(!shape.text().contains('\r'));
+    assert!(
+        shape
+            .text()
+            .contains("# Compose calls it backend (docker-compose.yml:2)\n")
+    );
+}
+
+#[test]
+fn a_schemas_demands_are_met_and_a_base_image_is_built_for_the_image_that_begins_with_it() {
+    let shape = Shape::new("schema-and-base");
+    let document = shape.written();
+    let project = shape.project();
+    assert_eq!(project.releases[0].set, json!({"environment": "dev"}));
+    assert_eq!(
+        project.releases[0].generate.keys().collect::<Vec<_>>(),
+        ["auth.jwtSecret"]
+    );
+    let api = project
+        .images
+        .iter()
+        .find(|image| image.name == "api")
+        .unwrap();
+    assert_eq!(
+        api.args,
+        [("BASE".to_owned(), "${image.base.reference}".to_owned())].into()
+    );
+    assert_eq!(names(&document, "images"), ["api", "base"]);
+}
+
+#[test]
+fn a_stage_for_development_is_taken_only_with_its_sources_and_on_the_charts_port() {
+    let shape = Shape::new("dev-stages");
+    shape.written();
+    let project = shape.project();
+    let target = |name: &str| {
+        let image = project.images.iter().find(|image| image.name == name);
+        image.unwrap().target.clone()
+    };
+    assert_eq!(
+        (target("api").as_deref(), target("web")),
+        (Some("dev"), None)
+    );
+    let text = shape.flowing();
+    assert!(
+        text.contains(
+            "`target: development`, as Compose has it (compose.yaml:6); the stage copies no sources"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("web/src/api.ts:1 has the address http://localhost:5000"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_that_wait_for_an_image_get_one_and_an_empty_password_is_generated() {
+    let shape = Shape::new("waiting-values");
+    shape.written();
+    let release = &shape.project().releases[0];
+    assert_eq!(release.images["api"].repository, "api.image.repository");
+    let expected = json!({
+        "migrate.image.repository": "migrate",
+        "worker.image": "${image.worker.reference}",
+    });
+    assert_eq!(release.set, expected);
+    assert_eq!(
+        release.generate.keys().collect::<Vec<_>>(),
+        ["database.password"]
+    );
+}
+
+#[test]
+fn what_no_name_pairs_the_pipeline_and_the_port_do() {
+    let shape = Shape::new("left-over");
+    let document = shape.written();
+    let expected = [
+        ("server", "ghcr.io/acme/backend"),
+        ("ui", "ghcr.io/acme/frontend"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    let confidence = |at: usize| document["choices"]["images"][at]["confidence"].clone();
+    assert_eq!(
+        (confidence(0), confidence(1)),
+        (json!("likely"), json!("guess"))
+    );
+    assert_eq!(names(&document, "releases"), ["left"]);
+    assert_eq!(document["pulled"], json!(["timberio/vector"]));
+}
+
+#[test]
+fn all_images_of_microservices_are_paired_and_one_source_of_truth_is_taken() {
+    let shape = Shape::new("microservices");
+    let document = shape.written();
+    let pairs = pairs(&document);
+    assert_eq!(pairs.len(), 10, "{pairs:?}");
+    for (name, references) in pairs {
+        assert_eq!(references, [format!("us-docker.example/samples/{name}")]);
+    }
+    assert_eq!(names(&document, "releases"), ["onlineboutique"]);
+    assert_eq!(document["pulled"], json!(["redis"]));
+    let text = shape.text();
+    assert!(
+        text.contains("# left out: `kustomize: ./kustomize/overlays/x`"),
+        "{text}"
+    );
+    assert!(text.contains("  # loadgenerator:\n"), "{text}");
+}
+
+#[test]
+fn the_overlay_for_development_is_taken_before_that_for_production() {
+    let shape = Shape::new("kustomize");
+    let document = shape.written_unread();
+    assert_eq!(pairs(&document), paired(&[("api", "acme/api")]));
+    let text = shape.text();
+    assert!(
+        text.contains("    kustomize: ./deploy/overlays/dev\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# another overlay: `kustomize: ./deploy/overlays/prod`\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn plain_manifests_are_those_that_the_repository_applies() {
+    let shape = Shape::new("plain-manifests");
+    let document = shape.written_unread();
+    assert_eq!(pairs(&document), paired(&[("api", "acme/api")]));
+    assert_eq!(document["pulled"], json!(["redis"]));
+    assert!(
+        shape.text().contains("    manifests: [\"k8s/*.yaml\"]\n"),
+        "{}",
+        shape.text()
+    );
+}
+
+#[test]
+fn of_a_collection_of_charts_none_is_taken_unless_it_is_named() {
+    let shape = Shape::new("chart-collection");
+    let (code, document, _) = shape.init(&["--format", "json"]);
+    assert_eq!((code, &document["result"]), (2, &json!("candidates")));
+    assert_eq!(document["charts"].as_array().unwrap().len(), 46);
+    assert!(!shape.file().exists());
+    let (code, _, said) = shape.init(&[]);
+    assert!(
+        code == 2 && said.contains("error[init.ambiguous]: there are 46 charts"),
+        "{said}"
+    );
+    let (code, document, _) = shape.init(&["--chart", "charts/exporter-7", "--format", "json"]);
+    assert_eq!(
+        (code, names(&document, "releases")),
+        (0, vec!["exporter-7".to_owned()])
+    );
+}
+
+#[test]
+fn compose_alone_is_told_with_what_was_found() {
+    let shape = Shape::new("compose-only");
+    let (code, _, said) = shape.init(&["--yes"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("error[init.nothing]") && said.contains("Compose services: db, web"),
+        "{said}"
+    );
+    assert!(!shape.file().exists());
+}
+
+#[test]
+fn without_helm_images_are_paired_by_values_and_the_file_says_so() {
+    let shape = Shape::new("dockerfiles-folder");
+    let (code, document, _) = shape.init_without_helm(&["--format", "json"]);
+    assert_eq!(code, 0);
+    assert_eq!(
+        pairs(&document),
+        paired(&[("api", "acme/jobs-api"), ("worker", "acme/jobs-worker")])
+    );
+    assert!(shape.text().contains("unchecked"), "{}", shape.text());
+    assert!(
+        document["open"][0]
+            .as_str()
+            .unwrap()
+            .contains("`helm` is not on PATH"),
+        "{document}"
+    );
+}
+
+#[test]
+fn a_repository_of_ten_thousand_files_is_looked_through_in_seconds_at_the_most() {
+    let shape = Shape::new("umbrella-chart");
+    for folder in 0..100 {
+        let dir = shape.root().join(format!("src/pkg{folder}"));
+        std::fs::create_dir_all(&dir).unwrap();
+        for file in 0..100 {
+            std::fs::write(dir.join(format!("f{file}.ts")), "export {}\n").unwrap();
+        }
+    }
+    let begin = Instant::now();
+    let (code, document, _) = shape.init(&["--format", "json"]);
+    let took = begin.elapsed();
+    assert_eq!(code, 0, "{document}");
+    // A second on an idle machine; others run beside this test.
+    assert!(took < Duration::from_secs(10), "{took:?}");
+}
