@@ -157,6 +157,8 @@ enum Command {
     },
     /// Which host port stands for which service, and why
     Ports(PortsArgs),
+    /// Every project and worktree of this machine: folder, branch, session, ports
+    Projects,
     /// Addresses and private kubeconfig as shell exports: eval "$(devk env)"
     Env,
     /// The steps of the running session as they happen, until Ctrl-C
@@ -306,6 +308,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             } => commands::sh::run(&context, &service, container.as_deref(), &command).await,
             Command::Open { service } => commands::open::run(&context, service.as_deref()).await,
             Command::Ports(_) => commands::ports::run(&context, markdown).await,
+            Command::Projects => commands::projects::run(&context).await,
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Verify => commands::verify::run(&context).await,

@@ -27,6 +27,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk up -d` | `version`, `settled` |
 | `devk up --dry-run` | `version`, `steps` |
 | `devk status` | `version`, `project`, `worktree`, `namespace`, `cluster`, `images`, `releases`, `pods`, `forwards`, `bridge`, `sync`, `session` |
+| `devk projects` | `version`, `projects`: for each `id`, `root`, `gone`, `branch`, `cluster`, `session`, `error`, `ports` |
 | `devk settle` | `version`, `settled`, `ms`, `services`, `waiting_for`, `failures` |
 | `devk verify` | `version`, `equal`, `containers`, `files`, `differences`, `left_out` |
 | `devk ports` | `version`, `forwards`, `compose`, `inactive`, `skipped`, `unseen` |

@@ -24,6 +24,7 @@ pub mod logs;
 pub mod mcp;
 pub mod open;
 pub mod ports;
+pub mod projects;
 pub mod restart;
 mod service;
 pub mod settle;

@@ -86,6 +86,23 @@ pub(super) fn worktree(root: &Path) -> Option<String> {
     None
 }
 
+/// What git has checked out where a folder lies: the name of a branch, or the first seven digits of a commit. None outside
+/// git.
+pub fn checked_out(root: &Path) -> Option<String> {
+    let git = root
+        .ancestors()
+        .map(|folder| folder.join(".git"))
+        .find(|git| git.exists())?;
+    let folder = match gitdir(&git) {
+        Some(linked) => git.parent()?.join(linked),
+        None => git,
+    };
+    let head = std::fs::read_to_string(folder.join("HEAD")).ok()?;
+    let head = head.trim();
+    let branch = head.strip_prefix("ref: refs/heads/");
+    Some(branch.map_or_else(|| head.chars().take(7).collect(), str::to_owned))
+}
+
 fn gitdir(git: &Path) -> Option<PathBuf> {
     let text = std::fs::read_to_string(git).ok()?;
     text.lines()
@@ -114,6 +131,24 @@ fn linked(gitdir: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_branch_is_told_in_both_kinds_of_worktree_and_a_commit_by_its_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        for folder in ["main/.git/worktrees/fix", "fix/sub"] {
+            std::fs::create_dir_all(path(folder)).unwrap();
+        }
+        std::fs::write(path("main/.git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        let head = path("main/.git/worktrees/fix/HEAD");
+        std::fs::write(&head, "ref: refs/heads/agents/fix\n").unwrap();
+        let link = format!("gitdir: {}\n", path("main/.git/worktrees/fix").display());
+        std::fs::write(path("fix/.git"), link).unwrap();
+        assert_eq!(checked_out(&path("main")).as_deref(), Some("main"));
+        assert_eq!(checked_out(&path("fix/sub")).as_deref(), Some("agents/fix"));
+        std::fs::write(head, "0123456789abcdef\n").unwrap();
+        assert_eq!(checked_out(&path("fix")).as_deref(), Some("0123456"));
+    }
 
     #[test]
     fn any_text_with_a_letter_becomes_a_label() {
