@@ -226,7 +226,8 @@ impl Cli {
         match self.command {
             Command::Ports(args) if args.compose_only => {
                 let options = args.compose.options(self.project.directory.as_deref())?;
-                commands::compose_ports::run(&options, self.project.format.into(), markdown)
+                let format = self.project.format.into();
+                runtime()?.block_on(commands::compose_ports::run(&options, format, markdown))
             }
             Command::Completions { shell } => {
                 let mut text = vec![];

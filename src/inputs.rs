@@ -224,7 +224,9 @@ impl Inputs {
             let compose = compose::of_project(&project, environment);
             Ok((project, compose))
         };
-        self.read_watched(read, changes).await
+        let (project, compose) = self.read_watched(read, changes).await?;
+        let compose = compose::as_docker_takes_it(&project, environment, compose).await;
+        Ok((project, compose))
     }
 
     /// Reads again as long as the read files name a file that was not watched yet.

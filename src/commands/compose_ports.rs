@@ -2,6 +2,7 @@
 //! cluster, nor a devk.yaml.
 
 use crate::compose::{self, Options, Port};
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::ui::{self, Format};
 
@@ -10,8 +11,11 @@ use crate::ui::{self, Format};
 ///
 /// # Errors
 /// What keeps devk from knowing the ports; [`Code::ComposeMissing`] without a Compose file.
-pub fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Errors> {
-    let compose = compose::load_tolerantly(options)?.ok_or_else(|| missing(options))?;
+pub async fn run(options: &Options, format: Format, markdown: bool) -> Result<Exit, Errors> {
+    let environment = Environment::of_process();
+    let read = compose::load_tolerantly(options);
+    let read = compose::unless_refused_by_docker(options, &environment, read).await;
+    let compose = read?.ok_or_else(|| missing(options))?;
     if format == Format::Table {
         let passed_over = compose.passed_over.iter();
         passed_over.for_each(|error| ui::err(&ui::plain::error(error)));

@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
+use crate::compose;
 use crate::daemon::client;
 use crate::daemon::control::{Connection, Lifetime, Reply, Request};
 use crate::environment::Environment;
@@ -40,7 +41,8 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
         switch: bridge,
         once: false,
     };
-    let compose = crate::compose::of_project(&project, &environment);
+    let compose = compose::of_project(&project, &environment);
+    let compose = compose::as_docker_takes_it(&project, &environment, compose).await;
     let (paths, _scratch) = context.paths.for_looking(&project.id)?;
     let observed =
         observe::observe(&project, compose, &paths, &own, &environment, bridging).await?;

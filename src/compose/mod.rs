@@ -1,6 +1,7 @@
 //! Compose files, read as `docker compose config` reads them, without calling it: which ports they
 //! publish, which databases their services name, and in which file and line.
 
+mod asked;
 mod canonical;
 mod cast;
 mod checks;
@@ -44,7 +45,8 @@ use crate::database::Named;
 use crate::docker::PublishedPort;
 use crate::error::Error;
 
-pub use of_project::{Stack, of_folder, of_project};
+pub use asked::unless_refused_by_docker;
+pub use of_project::{Stack, as_docker_takes_it, of_folder, of_project};
 pub use options::{ENV_FILE, found_names};
 pub use read::{load, load_tolerantly};
 

@@ -74,7 +74,7 @@ fn read(options: &Options, passed_over: Option<Vec<Error>>) -> Result<Option<Com
     }))
 }
 
-fn services(
+pub(super) fn services(
     model: &Model,
     around: &ComposeVariables,
     dir: &Path,

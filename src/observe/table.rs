@@ -64,7 +64,9 @@ pub async fn table(
     switch: Switch,
 ) -> Result<Table, Errors> {
     let mut problems = Problems::default();
-    let compose = problems.collect(compose::of_project(project, environment));
+    let compose = compose::of_project(project, environment);
+    let compose = compose::as_docker_takes_it(project, environment, compose).await;
+    let compose = problems.collect(compose);
     let helm = problems.collect(Helm::find(environment));
     let (Some(compose), Some(helm)) = (compose, helm) else {
         return Err(problems.into());

@@ -159,6 +159,61 @@ fn devk_reads_every_case_as_docker_compose_does() {
 }
 
 #[test]
+fn what_devk_takes_from_docker_where_it_does_not_know_the_files_is_what_it_reads_itself() {
+    if !is_set("DEVK_COMPOSE") {
+        return;
+    }
+    const TOPICS: [&str; 3] = ["interpolation", "profiles", "stacks_one"];
+    let parent = parent();
+    let mut cases = cases();
+    cases.retain(|case| TOPICS.contains(&case.topic.as_str()) && !case.wavers);
+    assert!(cases.len() > 50, "{}", cases.len());
+    cases.iter().for_each(|case| case.lay_out(parent.path()));
+    let unsaid = |answer| (answer, String::new());
+    let own: Vec<_> = cases
+        .iter()
+        .map(|case| unsaid(reader::ask(case, parent.path()).0))
+        .collect();
+    let asked = in_parallel(&cases, |case| {
+        unsaid(reader::ask_by_docker(case, parent.path()))
+    });
+    let found = differences(&cases, ("devk", &own), ("asked", &asked));
+    assert!(
+        found.is_empty(),
+        "{}\n{} of {} cases differ",
+        found.join("\n"),
+        found.len(),
+        cases.len()
+    );
+}
+
+/// Docker takes larger files than devk's reader does.
+#[test]
+fn files_that_only_docker_takes_are_read_as_docker_has_them() {
+    if !is_set("DEVK_COMPOSE") {
+        return;
+    }
+    let parent = parent();
+    let many = "0,".repeat(210_000);
+    let text = format!(
+        "name: large\nx-many: [{many}]\nservices:\n  db:\n    image: postgres:17\n    environment: {{POSTGRES_DB: shop, POSTGRES_PASSWORD: 'a$$b'}}\n    ports: ['5439:5432']\n"
+    );
+    std::fs::write(parent.path().join("compose.yaml"), text).unwrap();
+    let compose = reader::read_as_up_does(parent.path()).unwrap().unwrap();
+    let db = &compose.services["db"];
+    assert_eq!(db.environment["POSTGRES_PASSWORD"].value, "a$b");
+    let mut databases = db.databases.iter();
+    assert!(databases.any(|database| database.named.name == "shop"));
+    let port = &db.ports[0];
+    let place = (port.file.to_str().unwrap(), port.line);
+    assert_eq!(
+        (port.published.as_deref(), place),
+        (Some("5439"), ("compose.yaml", 4))
+    );
+    assert_eq!(compose.passed_over.len(), 2, "{:?}", compose.passed_over);
+}
+
+#[test]
 fn every_compose_file_of_this_project_is_a_case() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut found = vec![];

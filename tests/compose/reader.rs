@@ -3,6 +3,8 @@
 use std::path::Path;
 
 use devk::compose::{self, Options};
+use devk::environment::Environment;
+use devk::error::{Code, Error};
 
 use crate::answer::{Answer, Port, Service};
 use crate::case::Case;
@@ -19,6 +21,46 @@ pub(crate) fn ask(case: &Case, parent: &Path) -> (Answer, String) {
             (Answer::Refused, said.join("\n"))
         }
     }
+}
+
+/// What devk reads out of the answer of the real docker compose, as if its own reader knew nothing of the files.
+pub(crate) fn ask_by_docker(case: &Case, parent: &Path) -> Answer {
+    let unknown = Error::new(Code::ComposeSchema, "unknown to this reader");
+    match or_docker(&options(case, parent), Err(unknown.into())) {
+        Ok(Some(compose)) => {
+            let said = compose.passed_over.first().map(ToString::to_string);
+            let said = said.unwrap_or_default();
+            assert!(said.contains("those of `docker compose config`"), "{said}");
+            answer(compose)
+        }
+        Ok(None) => panic!("{}: no Compose file", case.name),
+        Err(errors) => {
+            assert_eq!(errors.0[0].message, "unknown to this reader");
+            Answer::Refused
+        }
+    }
+}
+
+/// The stack of a folder as `up` and `ports` have it.
+pub(crate) fn read_as_up_does(dir: &Path) -> compose::Stack {
+    let options = Options {
+        dir: dir.to_owned(),
+        environment: std::env::vars().collect(),
+        ..Options::default()
+    };
+    let own = compose::load_tolerantly(&options);
+    assert!(own.is_err(), "devk's reader takes it by itself");
+    or_docker(&options, own)
+}
+
+fn or_docker(options: &Options, own: compose::Stack) -> compose::Stack {
+    let environment = Environment::from_iter(options.environment.clone());
+    let stack = compose::unless_refused_by_docker(options, &environment, own);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(stack)
 }
 
 fn options(case: &Case, parent: &Path) -> Options {
