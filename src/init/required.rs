@@ -159,6 +159,8 @@ fn prefix(said: &str) -> String {
 
 /// The last `.Values.a.b`, or `index .Values "a" "b"`, of a line.
 pub(super) fn value_path(line: &str) -> Option<String> {
+    // `((.Values.a).b).c` is `a.b.c` that may be absent.
+    let line = line.replace(['(', ')'], "");
     let (_, after) = line.rsplit_once(".Values")?;
     if let Some(path) = after.strip_prefix('.') {
         let is_path = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -347,6 +349,7 @@ mod tests {
                 "auth.key",
             ),
             ("{{- if not $.Values.apiKey }}", "apiKey"),
+            ("{{ ((.Values.migrate).image).tag }}", "migrate.image.tag"),
             ("{{ index .Values \"my-app\" \"key\" }}", "my-app.key"),
         ];
         for (line, path) in lines {

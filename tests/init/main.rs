@@ -288,7 +288,7 @@ fn what_no_name_pairs_the_pipeline_and_the_port_do() {
     let confidence = |at: usize| document["choices"]["images"][at]["confidence"].clone();
     assert_eq!(
         (confidence(0), confidence(1)),
-        (json!("likely"), json!("guess"))
+        (json!("certain"), json!("guess"))
     );
     assert_eq!(names(&document, "releases"), ["left"]);
     assert_eq!(document["pulled"], json!(["timberio/vector"]));
