@@ -131,11 +131,11 @@ fn report(chosen: &ChosenDraft) -> String {
     };
     let mut rows = vec![];
     for image in draft.images.iter().filter(|image| image.off.is_none()) {
-        let how = format!(
-            "{} for {}",
-            image.dockerfile.display(),
-            image.references.join(", ")
-        );
+        let what = match image.references.is_empty() {
+            true => "others begin with it".to_owned(),
+            false => format!("for {}", image.references.join(", ")),
+        };
+        let how = format!("{}, {what}", image.dockerfile.display());
         rows.push(row("image", &image.name, how, image.confidence));
     }
     for release in &draft.releases {

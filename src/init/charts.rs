@@ -110,8 +110,7 @@ pub(super) fn choose(tree: &RepositoryTree, charts: &[ChartFolder], clues: &Clue
             why,
         },
         None => {
-            let each = charts.iter();
-            let releases = each.map(|chart| {
+            let releases = definitions_first(tree, charts).into_iter().map(|chart| {
                 let mut found = release(tree, chart, None, "one of the charts of this repository");
                 found.confidence = Confidence::Likely;
                 found
@@ -121,13 +120,20 @@ pub(super) fn choose(tree: &RepositoryTree, charts: &[ChartFolder], clues: &Clue
     }
 }
 
+/// Charts with CustomResourceDefinitions come before those that may ask for them.
+fn definitions_first<'a>(tree: &RepositoryTree, charts: &'a [ChartFolder]) -> Vec<&'a ChartFolder> {
+    let mut ordered: Vec<_> = charts.iter().collect();
+    ordered.sort_by_key(|chart| !tree.is_dir(&chart.dir.join("crds")));
+    ordered
+}
+
 /// A release for each of the charts that the user has named.
 pub(super) fn all(
     tree: &RepositoryTree,
     charts: &[ChartFolder],
     clues: &Clues,
 ) -> Vec<DraftRelease> {
-    let each = charts.iter().map(|chart| {
+    let each = definitions_first(tree, charts).into_iter().map(|chart| {
         let clue = clues.installs.iter().find(|clue| clue.chart == chart.dir);
         release(tree, chart, clue, "named by `--chart`")
     });

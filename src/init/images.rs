@@ -260,16 +260,22 @@ fn bases(builds: &[FoundBuild], images: &mut [DraftImage]) {
             .iter()
             .filter(|user| user.dockerfile != build.dockerfile)
         {
-            let mut declared = user
+            // `ARG BASE` without a value says by its own name what belongs there.
+            let names_base =
+                |argument: &str| plain(argument).trim_end_matches("image") == plain(&base.name);
+            let begins = |argument: &str| user.bases.iter().any(|from| from.contains(argument));
+            let argument = user
                 .declared
                 .iter()
-                .filter_map(|(name, value, line)| Some((name, value.as_deref()?, *line)));
-            let argument = declared.find(|(_, value, _)| is_it(value));
+                .find(|(argument, value, _)| match value {
+                    Some(value) => is_it(value),
+                    None => names_base(argument) && begins(argument),
+                });
             if let Some((argument, _, line)) = argument {
                 taken.push((
                     base.name.clone(),
                     user.dockerfile.clone(),
-                    Some((argument.clone(), line)),
+                    Some((argument.clone(), *line)),
                 ));
             } else if user.bases.iter().any(|from| is_it(from)) {
                 taken.push((base.name.clone(), user.dockerfile.clone(), None));

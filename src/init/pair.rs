@@ -248,7 +248,18 @@ fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bo
         .iter()
         .filter_map(|(tag, at)| Some((tag_points(tag, reference)?, tag, at)));
     if let Some((points, tag, at)) = by_tag.max_by_key(|(points, _, _)| *points) {
-        score.add(points, format!("{at} builds it as {tag}"));
+        // The tag itself may come from `.env`.
+        let name = tag
+            .rsplit('/')
+            .next()
+            .and_then(|last| last.split(':').next());
+        score.add(
+            points,
+            match points {
+                SAME_REPOSITORY => format!("{at} builds it by that name"),
+                _ => format!("{at} builds an image {}", name.unwrap_or_default()),
+            },
+        );
     }
     if let Some((points, why)) = name_points(build, reference, own) {
         score.add(points, why);
@@ -347,5 +358,99 @@ fn confidence(points: u32) -> Confidence {
         90.. => Confidence::Certain,
         50.. => Confidence::Likely,
         _ => Confidence::Guess,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn build(name: &str, port: u16) -> FoundBuild {
+        FoundBuild {
+            context: PathBuf::from(name),
+            dockerfile: PathBuf::from(name).join("Dockerfile"),
+            target: None,
+            args: Default::default(),
+            tags: vec![],
+            names: vec![name.to_owned()],
+            exposed: [port].into(),
+            confidence: Confidence::Certain,
+            evidence: vec![],
+            alternatives: vec![],
+            declared: vec![],
+            bases: vec![],
+            development: None,
+        }
+    }
+
+    fn reference(written: &str, port: u16) -> SeenReference {
+        let parts = crate::image::ReferenceParts::parse(written).unwrap();
+        SeenReference {
+            written: written.to_owned(),
+            repository: parts.repository.clone(),
+            last_part: parts.last_part().to_owned(),
+            tag: parts.tag,
+            hints: BTreeSet::new(),
+            ports: [port].into(),
+            used: "Deployment/x (x.yaml)".to_owned(),
+        }
+    }
+
+    fn assigned(builds: &[FoundBuild], references: &[SeenReference]) -> Vec<String> {
+        let pairing = assign(builds, references, &["shop".to_owned()]);
+        let pairs = pairing.pairs.iter();
+        pairs
+            .map(|pair| {
+                let written: Vec<_> = pair
+                    .references
+                    .iter()
+                    .map(|at| references[*at].written.as_str())
+                    .collect();
+                format!("{} {}", builds[pair.build].names[0], written.join(" "))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_fits_twice_alike_is_left_open() {
+        let builds = [build("api", 1)];
+        let references = [reference("one/api", 2), reference("two/api", 2)];
+        assert_eq!(assigned(&builds, &references), [""; 0]);
+        let pairing = assign(&builds, &references, &[]);
+        assert_eq!(pairing.open, [(0, vec![0, 1])]);
+    }
+
+    #[test]
+    fn the_whole_name_goes_before_one_with_the_projects_in_front_and_official_images_are_nobodys() {
+        let builds = [
+            build("api", 1),
+            build("shop-api", 1),
+            build("redis-tools", 6379),
+        ];
+        let references = [
+            reference("acme/shop-api", 2),
+            reference("acme/api", 2),
+            reference("redis:7", 6379),
+        ];
+        assert_eq!(
+            assigned(&builds, &references),
+            ["api acme/api", "shop-api acme/shop-api"]
+        );
+    }
+
+    #[test]
+    fn one_repository_with_a_tag_for_each_image_is_told_apart_by_the_tag() {
+        let builds = [build("api", 1), build("web", 2)];
+        let references = [
+            reference("acme/shop:api-1", 3),
+            reference("acme/shop:web-1", 4),
+        ];
+        assert_eq!(
+            assigned(&builds, &references),
+            ["api acme/shop:api-1", "web acme/shop:web-1"]
+        );
     }
 }

@@ -56,6 +56,9 @@ const OWN_SECRETS: [&str; 9] = [
     "key",
 ];
 
+/// How far above a `fail` its condition may stand.
+const MAX_LINES_ABOVE: usize = 8;
+
 /// What a chart demands.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Demand {
@@ -114,21 +117,20 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
     ];
     is_demand.iter().find(|words| said.contains(**words))?;
     let prefix = prefix(&said);
-    let by_line = error
-        .file
-        .as_ref()
-        .zip(error.line)
-        .and_then(|(file, line)| {
-            let text = std::fs::read_to_string(file).ok()?;
-            let above = text.lines().take(line as usize);
-            let near: Vec<_> = above.collect();
-            near.iter().rev().take(8).find_map(|line| value_path(line))
-        });
-    let by_words = || {
-        said.split(|c: char| c.is_whitespace() || "\"'`,()<>".contains(c))
-            .find_map(path_of_words)
-    };
-    let path = by_line.or_else(by_words)?;
+    let by_line = error.file.as_ref().zip(error.line);
+    let by_line = by_line.and_then(|(file, line)| {
+        let text = std::fs::read_to_string(file).ok()?;
+        path_at(&text, line as usize)
+    });
+    let mut words = said
+        .split(|c: char| c.is_whitespace() || "\"'`,()<>".contains(c))
+        .filter_map(path_of_words);
+    // helm's words may say more than the line, never something else.
+    let below = by_line.as_ref().and_then(|line| {
+        let below = format!("{line}.");
+        words.clone().find(|path| path.starts_with(&below))
+    });
+    let path = below.or(by_line).or_else(|| words.next())?;
     let path = match path.strip_prefix("global.") {
         Some(_) => path,
         None => format!("{prefix}{path}"),
@@ -146,6 +148,26 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
     })
 }
 
+/// The value that a line of a template demands: its own, else the nearest above; `.key` below `with .Values.a` is
+/// `a.key`.
+fn path_at(text: &str, line: usize) -> Option<String> {
+    let above: Vec<_> = text.lines().take(line).collect();
+    let near = || above.iter().rev().take(MAX_LINES_ABOVE);
+    let own = above.last()?;
+    let relative = own
+        .split_whitespace()
+        .map(|word| word.trim_matches(['(', ')', '"', '}']))
+        .find(|word| word.starts_with('.') && word.len() > 1 && !word.starts_with(".Values"));
+    let is_relative = own.contains("required") && !own.contains(".Values");
+    if let Some(key) = relative.filter(|_| is_relative) {
+        let opened = near().find(|line| line.contains("with ") && line.contains(".Values"));
+        if let Some(path) = opened.and_then(|line| value_path(line)) {
+            return Some(path + key);
+        }
+    }
+    near().find_map(|line| value_path(line))
+}
+
 /// `api.` for a template of the part `api`: `shop/charts/api/templates/x.yaml`.
 fn prefix(said: &str) -> String {
     let mut words = said.split(|c: char| c.is_whitespace() || "\"'`()<>".contains(c));
@@ -159,6 +181,8 @@ fn prefix(said: &str) -> String {
 
 /// The last `.Values.a.b`, or `index .Values "a" "b"`, of a line.
 pub(super) fn value_path(line: &str) -> Option<String> {
+    // `((.Values.a).b).c` is `a.b.c` that may be absent.
+    let line = line.replace(['(', ')'], "");
     let (_, after) = line.rsplit_once(".Values")?;
     if let Some(path) = after.strip_prefix('.') {
         let is_path = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
@@ -347,12 +371,22 @@ mod tests {
                 "auth.key",
             ),
             ("{{- if not $.Values.apiKey }}", "apiKey"),
+            ("{{ ((.Values.migrate).image).tag }}", "migrate.image.tag"),
             ("{{ index .Values \"my-app\" \"key\" }}", "my-app.key"),
         ];
         for (line, path) in lines {
             assert_eq!(value_path(line).as_deref(), Some(path));
         }
         assert_eq!(value_path("{{ .Release.Name }}"), None);
+    }
+
+    #[test]
+    fn a_key_below_with_is_one_of_its_map() {
+        let text = "{{- with .Values.postgresql.auth }}\nuser: {{ .user }}\nkey: {{ required \"x\" .password | quote }}\n";
+        assert_eq!(
+            path_at(text, 3).as_deref(),
+            Some("postgresql.auth.password")
+        );
     }
 
     #[test]

@@ -123,6 +123,7 @@ mod tests {
             environment: BTreeMap::new(),
             ports: (12..).zip(ports).map(port).collect(),
             databases: vec![],
+            development: Default::default(),
             origin: Origin {
                 file: "compose.yaml".into(),
                 line: 10,

@@ -80,6 +80,12 @@ fn charts_that_need_each_other_are_installed_in_that_order() {
 }
 
 #[test]
+fn definitions_are_installed_before_the_chart_that_asks_for_them() {
+    let document = Shape::new("definitions").written();
+    assert_eq!(names(&document, "releases"), ["widgets", "app"]);
+}
+
+#[test]
 fn a_chart_in_a_folder_beside_the_program_takes_the_only_image_and_the_values_beside_it() {
     let shape = Shape::new("chart-beside");
     let document = shape.written();
@@ -230,7 +236,10 @@ fn a_schemas_demands_are_met_and_a_base_image_is_built_for_the_image_that_begins
         api.args,
         [("BASE".to_owned(), "${image.base.reference}".to_owned())].into()
     );
-    assert_eq!(names(&document, "images"), ["api", "base"]);
+    // `ARG BASE_IMAGE` has no value: its name says what belongs there.
+    let web = project.images.iter().find(|image| image.name == "web");
+    assert_eq!(web.unwrap().args["BASE_IMAGE"], "${image.base.reference}");
+    assert_eq!(pairs(&document)["base"], [""; 0]);
 }
 
 #[test]
@@ -288,7 +297,7 @@ fn what_no_name_pairs_the_pipeline_and_the_port_do() {
     let confidence = |at: usize| document["choices"]["images"][at]["confidence"].clone();
     assert_eq!(
         (confidence(0), confidence(1)),
-        (json!("likely"), json!("guess"))
+        (json!("certain"), json!("guess"))
     );
     assert_eq!(names(&document, "releases"), ["left"]);
     assert_eq!(document["pulled"], json!(["timberio/vector"]));
