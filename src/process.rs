@@ -9,12 +9,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::log_lines::last_lines;
 use crate::shell::quote;
+
+use pipes::{kept_pipes, read_lines};
+
+mod pipes;
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
 /// `HELM_*` above all.
@@ -53,11 +57,6 @@ const ALLOWED: &[&str] = &[
 
 /// Evidence keeps this many of the last lines a failing program printed.
 const MAX_EVIDENCE_LINES: usize = 30;
-
-/// How many bytes a program may print into a pipe that is not read any more before the program blocks: as many as
-/// Linux lets anybody have (pipe(7)).
-#[cfg(target_os = "linux")]
-const PIPE_BYTES: usize = 1 << 20;
 
 /// The output of a program.
 #[derive(Debug)]
@@ -345,33 +344,6 @@ impl Cmd {
     }
 }
 
-/// Lets the child write its standard output and error into pipes whose reading ends it holds itself, too: they
-/// are never broken, whoever dies.
-#[cfg(unix)]
-fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(Kept, Kept)>> {
-    let kept = || {
-        let (reader, writer) = std::io::pipe()?;
-        rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
-        // Smaller ones do the same until they are full, which few programs' output makes them.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_BYTES);
-        Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
-    };
-    let ((stdout, out), (stderr, err)) = (kept()?, kept()?);
-    command.stdout(out).stderr(err);
-    Ok(Some((stdout, stderr)))
-}
-
-#[cfg(unix)]
-type Kept = tokio::net::unix::pipe::Receiver;
-
-#[cfg(not(unix))]
-fn kept_pipes(
-    _: &mut tokio::process::Command,
-) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
-    Ok(None)
-}
-
 /// The command lines of all processes of this machine, words parted by spaces.
 #[cfg(target_os = "linux")]
 pub async fn command_lines() -> Vec<String> {
@@ -392,33 +364,6 @@ pub async fn command_lines() -> Vec<String> {
     output
         .map(|o| o.stdout.lines().map(str::to_owned).collect())
         .unwrap_or_default()
-}
-
-/// A broken pipe ends the output; the exit status tells the rest.
-async fn read_lines(
-    pipe: Option<impl AsyncRead + Unpin>,
-    kept_bytes: usize,
-    line: &mut impl FnMut(&str),
-) -> String {
-    let mut text = String::new();
-    let Some(pipe) = pipe else { return text };
-    let mut reader = BufReader::new(pipe);
-    let piece = u64::try_from(kept_bytes).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    loop {
-        let read = (&mut reader)
-            .take(piece)
-            .read_until(b'\n', &mut bytes)
-            .await;
-        if !matches!(read, Ok(1..)) {
-            return text;
-        }
-        let part = String::from_utf8_lossy(&bytes);
-        line(part.trim_end());
-        let room = part.floor_char_boundary(kept_bytes.saturating_sub(text.len()));
-        text.push_str(&part[..room]);
-        bytes.clear();
-    }
 }
 
 #[cfg(test)]

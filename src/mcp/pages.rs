@@ -28,11 +28,11 @@ pub(super) struct Kept(Mutex<VecDeque<(String, Arc<str>)>>);
 pub(super) struct Page {
     pub text: String,
     /// Where the rest begins.
-    pub rest: Option<Rest>,
+    pub rest: Option<PageRest>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rest {
+pub(super) struct PageRest {
     pub cursor: String,
     pub bytes: usize,
 }
@@ -85,7 +85,7 @@ impl Kept {
 }
 
 fn page(id: &str, text: &str, start: usize, end: usize) -> Page {
-    let rest = (end < text.len()).then(|| Rest {
+    let rest = (end < text.len()).then(|| PageRest {
         cursor: format!("{id}.{end}"),
         bytes: text.len() - end,
     });

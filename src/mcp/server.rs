@@ -35,7 +35,7 @@ const LOOK: Limit = Limit::Ends(std::time::Duration::from_secs(10));
 
 /// One server for one client and one project.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct McpServer {
     source: Source,
     paths: Paths,
     environment: Environment,
@@ -44,7 +44,7 @@ pub(super) struct Server {
     questions: Questions,
 }
 
-impl ServerHandler for Server {
+impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("devk", env!("CARGO_PKG_VERSION")).with_title("devk");
@@ -104,7 +104,7 @@ impl ServerHandler for Server {
     }
 }
 
-impl Server {
+impl McpServer {
     pub(super) fn new(source: Source, paths: Paths, environment: Environment, jobs: Jobs) -> Self {
         Self {
             source,
