@@ -16,9 +16,9 @@ use crate::error::{Code, Error, Result};
 use crate::log_lines::last_lines;
 use crate::shell::quote;
 
-use pipes::{kept_pipes, read_lines};
+use lines::read_lines;
 
-mod pipes;
+mod lines;
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
 /// `HELM_*` above all.
@@ -57,6 +57,11 @@ const ALLOWED: &[&str] = &[
 
 /// Evidence keeps this many of the last lines a failing program printed.
 const MAX_EVIDENCE_LINES: usize = 30;
+
+/// How many bytes a program may print into a pipe that is not read any more before the program blocks: as many as
+/// Linux lets anybody have (pipe(7)).
+#[cfg(target_os = "linux")]
+const PIPE_BYTES: usize = 1 << 20;
 
 /// The output of a program.
 #[derive(Debug)]
@@ -342,6 +347,33 @@ impl Cmd {
     fn cannot(&self, what: &str, cause: &std::io::Error) -> String {
         format!("cannot {what} `{}`: {cause}", self.program.display())
     }
+}
+
+/// Lets the child write its standard output and error into pipes whose reading ends it holds itself, too: they
+/// are never broken, whoever dies.
+#[cfg(unix)]
+fn kept_pipes(command: &mut tokio::process::Command) -> std::io::Result<Option<(Kept, Kept)>> {
+    let kept = || {
+        let (reader, writer) = std::io::pipe()?;
+        rustix::io::fcntl_setfd(&reader, rustix::io::FdFlags::empty())?;
+        // Smaller ones do the same until they are full, which few programs' output makes them.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_BYTES);
+        Kept::from_owned_fd(reader.into()).map(|reader| (reader, writer))
+    };
+    let ((stdout, out), (stderr, err)) = (kept()?, kept()?);
+    command.stdout(out).stderr(err);
+    Ok(Some((stdout, stderr)))
+}
+
+#[cfg(unix)]
+type Kept = tokio::net::unix::pipe::Receiver;
+
+#[cfg(not(unix))]
+fn kept_pipes(
+    _: &mut tokio::process::Command,
+) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
+    Ok(None)
 }
 
 /// The command lines of all processes of this machine, words parted by spaces.

@@ -120,12 +120,10 @@ fn is_result(document: &Value) -> bool {
 
 /// devk's own errors.
 fn said(stderr: &str) -> Option<Value> {
-    let documents = stderr
+    let mut documents = stderr
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    documents
-        .filter(|document| document.get("errors").is_some_and(Value::is_array))
-        .next_back()
+    documents.rfind(|document| document.get("errors").is_some_and(Value::is_array))
 }
 
 fn ran(ended: &RunEnd) -> Value {

@@ -17,7 +17,7 @@ use super::consent::{Consent, Questions, Sensitive, is_of_later_era};
 use super::follow::{Followed, follow};
 use super::jobs::Jobs;
 use super::mask::Mask;
-use super::pages::{Kept, Page, lines, shortened};
+use super::pages::{KeptAnswers, Page, lines, shortened};
 use super::tools::{Definition, Limit, TOOLS, ToolCall};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
@@ -40,7 +40,7 @@ pub(super) struct McpServer {
     paths: Paths,
     environment: Environment,
     jobs: Jobs,
-    kept: Kept,
+    kept: KeptAnswers,
     questions: Questions,
 }
 
@@ -111,7 +111,7 @@ impl McpServer {
             paths,
             environment,
             jobs,
-            kept: Kept::default(),
+            kept: KeptAnswers::default(),
             questions: Questions::default(),
         }
     }
