@@ -2,20 +2,21 @@
 
 mod arguments;
 mod start;
+mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::logs::LogOptions;
 use crate::commands::{self, Context};
 use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
-use crate::mcp::clients::McpClient;
 use crate::ui::{self, Format};
 use arguments::{InitArgs, PortsArgs, UpArgs};
 use start::{runtime, source};
+use values::{ClientArg, FormatArg, time};
 
 /// So long the threads of a server that is done may take to end.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -49,45 +50,6 @@ struct ProjectArgs {
     /// How results are printed
     #[arg(long, value_enum, default_value_t, global = true)]
     format: FormatArg,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-enum FormatArg {
-    #[default]
-    Table,
-    Json,
-    /// `devk ports` only
-    Markdown,
-}
-
-impl From<FormatArg> for Format {
-    fn from(format: FormatArg) -> Self {
-        match format {
-            FormatArg::Json => Self::Json,
-            FormatArg::Table | FormatArg::Markdown => Self::Table,
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum ClientArg {
-    Claude,
-    Cursor,
-    Vscode,
-    Codex,
-    Zed,
-}
-
-impl From<ClientArg> for McpClient {
-    fn from(client: ClientArg) -> Self {
-        match client {
-            ClientArg::Claude => Self::Claude,
-            ClientArg::Cursor => Self::Cursor,
-            ClientArg::Vscode => Self::Vscode,
-            ClientArg::Codex => Self::Codex,
-            ClientArg::Zed => Self::Zed,
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -343,11 +305,6 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
         runtime.shutdown_timeout(SHUTDOWN);
     }
     exit
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    config::duration(text)
-        .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
 }
 
 #[cfg(test)]

@@ -9,12 +9,16 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::AsyncWriteExt;
 
 use crate::environment::Environment;
 use crate::error::{Code, Error, Result};
 use crate::log_lines::last_lines;
 use crate::shell::quote;
+
+use lines::read_lines;
+
+mod lines;
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
 /// `HELM_*` above all.
@@ -392,33 +396,6 @@ pub async fn command_lines() -> Vec<String> {
     output
         .map(|o| o.stdout.lines().map(str::to_owned).collect())
         .unwrap_or_default()
-}
-
-/// A broken pipe ends the output; the exit status tells the rest.
-async fn read_lines(
-    pipe: Option<impl AsyncRead + Unpin>,
-    kept_bytes: usize,
-    line: &mut impl FnMut(&str),
-) -> String {
-    let mut text = String::new();
-    let Some(pipe) = pipe else { return text };
-    let mut reader = BufReader::new(pipe);
-    let piece = u64::try_from(kept_bytes).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    loop {
-        let read = (&mut reader)
-            .take(piece)
-            .read_until(b'\n', &mut bytes)
-            .await;
-        if !matches!(read, Ok(1..)) {
-            return text;
-        }
-        let part = String::from_utf8_lossy(&bytes);
-        line(part.trim_end());
-        let room = part.floor_char_boundary(kept_bytes.saturating_sub(text.len()));
-        text.push_str(&part[..room]);
-        bytes.clear();
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::Context;
 use crate::error::{Errors, Exit, Result};
 use crate::mcp;
-use crate::mcp::clients::{Change, McpClient};
+use crate::mcp::clients::{ClientChange, McpClient};
 use crate::ui::{self, Format};
 
 /// Serves one client on stdin and stdout until it closes stdin.
@@ -43,12 +43,14 @@ pub fn configure(context: &Context, client: McpClient, write: bool) -> Result<Ex
     let (file, change) = client.write(&context.source.dir, &args)?;
     match context.format {
         Format::Json => {
-            ui::json(&json!({"version": 1, "file": file, "written": change == Change::Written}))?;
+            ui::json(
+                &json!({"version": 1, "file": file, "written": change == ClientChange::Written}),
+            )?;
         }
         Format::Table => {
             let done = match change {
-                Change::Written => "the server `devk` is in",
-                Change::WasThere => "unchanged, as it has a server `devk`:",
+                ClientChange::Written => "the server `devk` is in",
+                ClientChange::WasThere => "unchanged, as it has a server `devk`:",
             };
             ui::out(&format!("{done} {}\n", file.display()))?;
         }

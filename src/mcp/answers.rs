@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::arguments::ToolArguments;
-use super::jobs::Ended;
+use super::jobs::RunEnd;
 use crate::error::{Code, Error, Errors};
 use crate::log_lines::last_lines;
 use crate::ports::{Forward, addresses};
@@ -39,7 +39,7 @@ impl ToolAnswer {
     }
 
     /// The answer to a call whose command has ended.
-    pub(super) fn of(tool: &str, arguments: &ToolArguments, ended: &Ended) -> Self {
+    pub(super) fn of(tool: &str, arguments: &ToolArguments, ended: &RunEnd) -> Self {
         let documents = documents(&ended.stdout);
         let is_said = said(&ended.stderr);
         match (tool, documents.last()) {
@@ -61,7 +61,7 @@ impl ToolAnswer {
         }
     }
 
-    fn of_failure(tool: &str, ended: &Ended, said: Option<Value>) -> Self {
+    fn of_failure(tool: &str, ended: &RunEnd, said: Option<Value>) -> Self {
         if let Some(document) = said {
             return Self {
                 document,
@@ -120,15 +120,13 @@ fn is_result(document: &Value) -> bool {
 
 /// devk's own errors.
 fn said(stderr: &str) -> Option<Value> {
-    let documents = stderr
+    let mut documents = stderr
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    documents
-        .filter(|document| document.get("errors").is_some_and(Value::is_array))
-        .last()
+    documents.rfind(|document| document.get("errors").is_some_and(Value::is_array))
 }
 
-fn ran(ended: &Ended) -> Value {
+fn ran(ended: &RunEnd) -> Value {
     json!({"version": 1, "exit": ended.code, "stdout": ended.stdout, "stderr": ended.stderr})
 }
 
@@ -199,7 +197,7 @@ mod tests {
             .unwrap();
         let given = arguments.as_object().unwrap().clone();
         let arguments = super::super::arguments::check(tool.name, tool.arguments, given).unwrap();
-        let ended = Ended {
+        let ended = RunEnd {
             code: Some(code),
             stdout: stdout.to_owned(),
             stderr: stderr.to_owned(),

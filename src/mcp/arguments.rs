@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Errors, suggest};
 #[derive(Debug)]
 pub(super) struct Argument {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: ArgumentKind,
     pub required: bool,
     /// Empty if the name says it all.
     pub about: &'static str,
@@ -18,7 +18,7 @@ pub(super) struct Argument {
 
 /// What values an argument takes.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum ArgumentKind {
     /// A word that becomes an argument of devk.
     Name,
     Names,
@@ -126,7 +126,7 @@ fn unknown(tool: &str, name: &str, known: &[Argument]) -> Error {
     Error::new(Code::Usage, format!("`{tool}` has no argument `{name}`")).hint(hint)
 }
 
-impl Kind {
+impl ArgumentKind {
     fn schema(self) -> Value {
         match self {
             Self::Name | Self::Text | Self::Time => json!({"type": "string"}),
@@ -193,19 +193,19 @@ mod tests {
     const KNOWN: [Argument; 3] = [
         Argument {
             name: "service",
-            kind: Kind::Name,
+            kind: ArgumentKind::Name,
             required: true,
             about: "whose",
         },
         Argument {
             name: "tail",
-            kind: Kind::Number { least: 1, most: 9 },
+            kind: ArgumentKind::Number { least: 1, most: 9 },
             required: false,
             about: "",
         },
         Argument {
             name: "command",
-            kind: Kind::Words,
+            kind: ArgumentKind::Words,
             required: false,
             about: "",
         },

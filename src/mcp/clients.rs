@@ -32,7 +32,7 @@ pub enum McpClient {
 
 /// What was done to the file of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum ClientChange {
     Written,
     /// It has a server `devk`.
     WasThere,
@@ -74,16 +74,16 @@ impl McpClient {
     /// # Errors
     /// [`Code::ClientConfig`] if the file there is no configuration of this client, [`Code::StateIo`] if it cannot be
     /// read or written. The file is then as it was.
-    pub fn write(self, folder: &Path, args: &[String]) -> Result<(PathBuf, Change)> {
+    pub fn write(self, folder: &Path, args: &[String]) -> Result<(PathBuf, ClientChange)> {
         let file = folder.join(self.file());
         // Behind a link is the file that is meant.
         let file = file.canonicalize().unwrap_or(file);
         let (text, mode) = read(&file)?;
         let Some(edited) = self.edited(&file, &text, args)? else {
-            return Ok((file, Change::WasThere));
+            return Ok((file, ClientChange::WasThere));
         };
         write_atomic(&file, edited.as_bytes(), mode)?;
-        Ok((file, Change::Written))
+        Ok((file, ClientChange::Written))
     }
 
     /// The text with the server in it; None if it has one.
@@ -272,10 +272,10 @@ mod tests {
         for client in ALL {
             let (file, change) = client.write(dir.path(), &args()).unwrap();
             let written = std::fs::read(&file).unwrap();
-            assert_eq!(change, Change::Written, "{client:?}");
+            assert_eq!(change, ClientChange::Written, "{client:?}");
             assert_eq!(
                 client.write(dir.path(), &args()).unwrap().1,
-                Change::WasThere
+                ClientChange::WasThere
             );
             assert_eq!(std::fs::read(&file).unwrap(), written);
         }

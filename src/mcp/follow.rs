@@ -9,7 +9,7 @@ use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
 use tokio::time::Instant;
 
-use super::jobs::{Ended, Job, Seen};
+use super::jobs::{Job, RunEnd, RunProgress};
 use super::mask::Mask;
 use super::tools::Limit;
 use crate::error::Result;
@@ -24,7 +24,7 @@ const MAX_MESSAGE_CHARS: usize = 300;
 /// How waiting for a run ended.
 #[derive(Debug)]
 pub(super) enum Followed {
-    Ended(Arc<Result<Ended>>),
+    Ended(Arc<Result<RunEnd>>),
     /// The run goes on; what it does.
     Working(String),
     /// The run was ended after so many seconds.
@@ -74,7 +74,7 @@ pub(super) async fn follow(
 
 async fn until(
     job: &Job,
-    seen: &mut tokio::sync::watch::Receiver<Seen>,
+    seen: &mut tokio::sync::watch::Receiver<RunProgress>,
     progress: &mut Progress<'_>,
     out_of_time: impl Future<Output = ()>,
 ) -> Followed {
@@ -121,7 +121,7 @@ impl<'a> Progress<'a> {
         }
     }
 
-    async fn tell(&mut self, seen: &Seen) {
+    async fn tell(&mut self, seen: &RunProgress) {
         let Some(token) = self.token.clone() else {
             return;
         };

@@ -34,17 +34,17 @@ pub(super) struct Program {
 
 /// How far a run is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(super) struct RunProgress {
     /// How many steps it has told.
     pub steps: u64,
     /// What it does.
     pub message: String,
-    pub ended: Option<Arc<Result<Ended>>>,
+    pub ended: Option<Arc<Result<RunEnd>>>,
 }
 
 /// What a command has printed, and how it ended.
 #[derive(Debug)]
-pub(super) struct Ended {
+pub(super) struct RunEnd {
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
@@ -53,7 +53,7 @@ pub(super) struct Ended {
 /// A run that calls wait for.
 #[derive(Debug)]
 pub(super) struct Job {
-    pub seen: watch::Receiver<Seen>,
+    pub seen: watch::Receiver<RunProgress>,
     waiting: AtomicUsize,
     stop: CancellationToken,
 }
@@ -78,7 +78,7 @@ impl Jobs {
     /// A run of its own.
     pub(super) fn start(&self, args: Vec<String>) -> Arc<Job> {
         let stop = CancellationToken::new();
-        let (sender, seen) = watch::channel(Seen::default());
+        let (sender, seen) = watch::channel(RunProgress::default());
         let job = Arc::new(Job {
             seen,
             waiting: AtomicUsize::new(1),
@@ -144,7 +144,7 @@ impl Job {
 }
 
 impl Program {
-    async fn run(&self, args: &[String], seen: &watch::Sender<Seen>) -> Result<Ended> {
+    async fn run(&self, args: &[String], seen: &watch::Sender<RunProgress>) -> Result<RunEnd> {
         let cmd = Cmd::devk(&self.path)
             .args(args.iter().take(1))
             .args(&self.options)
@@ -153,7 +153,7 @@ impl Program {
             .env("PWD", &self.folder)
             .keep(MAX_OUTPUT_BYTES);
         let answer = cmd.answer(|line| tell(line, seen)).await?;
-        Ok(Ended {
+        Ok(RunEnd {
             code: answer.status.code(),
             stdout: answer.output.stdout,
             stderr: answer.output.stderr,
@@ -162,7 +162,7 @@ impl Program {
 }
 
 /// Takes an event for what the run does now.
-fn tell(line: &str, seen: &watch::Sender<Seen>) {
+fn tell(line: &str, seen: &watch::Sender<RunProgress>) {
     if let Some((step, status, detail)) = event(line) {
         seen.send_modify(|seen| {
             seen.steps += 1;
@@ -202,7 +202,7 @@ mod tests {
         )
     }
 
-    async fn ended(job: &Job) -> Arc<Result<Ended>> {
+    async fn ended(job: &Job) -> Arc<Result<RunEnd>> {
         let mut seen = job.seen.clone();
         let seen = seen.wait_for(|seen| seen.ended.is_some()).await.unwrap();
         seen.ended.clone().unwrap()

@@ -374,9 +374,9 @@ mod tests {
     fn neither_path_nor_the_kubeconfig_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("state/clusters/devk");
-        let mask = mask(dir.path(), &[("PATH", "/home/me/bin:/usr/bin")]);
+        let mask = mask(dir.path(), &[("PATH", "/opt/bin:/usr/bin")]);
         let shown = format!(
-            "`{}` PATH=/home/me/bin:/usr/bin",
+            "`{}` PATH=/opt/bin:/usr/bin",
             folder.join("kubeconfig").display()
         );
         assert_eq!(mask.text(&shown), "`$(devk kubeconfig)` PATH=$PATH");

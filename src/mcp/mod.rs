@@ -19,7 +19,7 @@ use crate::paths::Paths;
 
 use jobs::{Jobs, Program};
 use opening::Opening;
-use server::Server;
+use server::McpServer;
 
 mod answers;
 pub mod approval;
@@ -51,7 +51,7 @@ pub async fn serve(source: Source, paths: Paths) -> Result<()> {
         folder: source.dir.clone(),
         options: options(&source),
     };
-    let server = Server::new(source, paths, Environment::of_process(), Jobs::new(program));
+    let server = McpServer::new(source, paths, Environment::of_process(), Jobs::new(program));
     let stop = CancellationToken::new();
     let stopped = stop.clone();
     tokio::spawn(async move {

@@ -21,23 +21,23 @@ const KEPT_ANSWERS: usize = 16;
 
 /// The answers whose rest can be asked for.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<VecDeque<(String, Arc<str>)>>);
+pub(super) struct KeptAnswers(Mutex<VecDeque<(String, Arc<str>)>>);
 
 /// A part of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Page {
     pub text: String,
     /// Where the rest begins.
-    pub rest: Option<Rest>,
+    pub rest: Option<PageRest>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Rest {
+pub(super) struct PageRest {
     pub cursor: String,
     pub bytes: usize,
 }
 
-impl Kept {
+impl KeptAnswers {
     /// The first page of a text that may take so much room beside `beside` bytes of other content.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Kept {
 }
 
 fn page(id: &str, text: &str, start: usize, end: usize) -> Page {
-    let rest = (end < text.len()).then(|| Rest {
+    let rest = (end < text.len()).then(|| PageRest {
         cursor: format!("{id}.{end}"),
         bytes: text.len() - end,
     });
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn all_pages(text: &str) -> Vec<String> {
-        let kept = Kept::default();
+        let kept = KeptAnswers::default();
         let mut page = kept.first(text, 0).unwrap();
         let mut pages = vec![];
         loop {
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_cursor_that_nobody_gave_is_refused() {
-        let kept = Kept::default();
+        let kept = KeptAnswers::default();
         let page = kept.first(&"ü\n".repeat(20_000), 0).unwrap();
         let cursor = page.rest.unwrap().cursor;
         let id = cursor.split_once('.').unwrap().0;

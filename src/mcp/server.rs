@@ -17,7 +17,7 @@ use super::consent::{Consent, Questions, Sensitive, is_of_later_era};
 use super::follow::{Followed, follow};
 use super::jobs::Jobs;
 use super::mask::Mask;
-use super::pages::{Kept, Page, lines, shortened};
+use super::pages::{KeptAnswers, Page, lines, shortened};
 use super::tools::{Definition, Limit, TOOLS, ToolCall};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
@@ -35,16 +35,16 @@ const LOOK: Limit = Limit::Ends(std::time::Duration::from_secs(10));
 
 /// One server for one client and one project.
 #[derive(Debug)]
-pub(super) struct Server {
+pub(super) struct McpServer {
     source: Source,
     paths: Paths,
     environment: Environment,
     jobs: Jobs,
-    kept: Kept,
+    kept: KeptAnswers,
     questions: Questions,
 }
 
-impl ServerHandler for Server {
+impl ServerHandler for McpServer {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().build();
         let server = Implementation::new("devk", env!("CARGO_PKG_VERSION")).with_title("devk");
@@ -104,14 +104,14 @@ impl ServerHandler for Server {
     }
 }
 
-impl Server {
+impl McpServer {
     pub(super) fn new(source: Source, paths: Paths, environment: Environment, jobs: Jobs) -> Self {
         Self {
             source,
             paths,
             environment,
             jobs,
-            kept: Kept::default(),
+            kept: KeptAnswers::default(),
             questions: Questions::default(),
         }
     }

@@ -15,7 +15,7 @@ use tokio::io::{
 use super::jobs::{Jobs, Program};
 use super::opening::Opening;
 use super::pages::MAX_RESULT_BYTES;
-use super::server::Server;
+use super::server::McpServer;
 use crate::config::Source;
 use crate::paths::Paths;
 
@@ -57,7 +57,7 @@ impl Client {
             folder,
             options: vec![],
         };
-        let server = Server::new(source, paths, variables.collect(), Jobs::new(program));
+        let server = McpServer::new(source, paths, variables.collect(), Jobs::new(program));
         let (ours, theirs) = tokio::io::duplex(1 << 16);
         let (read, write) = tokio::io::split(theirs);
         tokio::spawn(async move {

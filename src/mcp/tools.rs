@@ -7,7 +7,7 @@ use std::time::Duration;
 use rmcp::model::{Tool, ToolAnnotations};
 use serde_json::{Value, json};
 
-use super::arguments::{Argument, Kind, ToolArguments, schema};
+use super::arguments::{Argument, ArgumentKind, ToolArguments, schema};
 
 /// What a client gives a call at least before it takes the call for lost is 60 s: a call answers before.
 const PATIENCE: Duration = Duration::from_secs(50);
@@ -59,7 +59,7 @@ pub(super) enum Limit {
     Leaves(Duration),
 }
 
-const fn argument(name: &'static str, kind: Kind, about: &'static str) -> Argument {
+const fn argument(name: &'static str, kind: ArgumentKind, about: &'static str) -> Argument {
     Argument {
         name,
         kind,
@@ -68,7 +68,7 @@ const fn argument(name: &'static str, kind: Kind, about: &'static str) -> Argume
     }
 }
 
-const fn required(name: &'static str, kind: Kind, about: &'static str) -> Argument {
+const fn required(name: &'static str, kind: ArgumentKind, about: &'static str) -> Argument {
     Argument {
         name,
         kind,
@@ -80,7 +80,7 @@ const fn required(name: &'static str, kind: Kind, about: &'static str) -> Argume
 const SERVICE: &str = "Forward, Service or workload; `api` also finds `shop-api`";
 const WAIT: Argument = argument(
     "timeout_s",
-    Kind::Number {
+    ArgumentKind::Number {
         least: 1,
         most: 3600,
     },
@@ -103,10 +103,10 @@ pub(super) const TOOLS: [Definition; 11] = [
         about: "Call after saving files. Returns when every container has what is on disk now and runs (settled: true), \
                 or says why not: failures with evidence and log lines, or what it still waits for.",
         arguments: &[
-            argument("services", Kind::Names, "Only these; all without"),
+            argument("services", ArgumentKind::Names, "Only these; all without"),
             argument(
                 "timeout_s",
-                Kind::Number {
+                ArgumentKind::Number {
                     least: 1,
                     most: 600,
                 },
@@ -121,19 +121,23 @@ pub(super) const TOOLS: [Definition; 11] = [
         title: "Logs of containers",
         about: "Log lines of all pods, or of one service.",
         arguments: &[
-            argument("service", Kind::Name, SERVICE),
-            argument("container", Kind::Name, ""),
+            argument("service", ArgumentKind::Name, SERVICE),
+            argument("container", ArgumentKind::Name, ""),
             argument(
                 "tail",
-                Kind::Number {
+                ArgumentKind::Number {
                     least: 1,
                     most: 5000,
                 },
                 "Lines of each container, 100 without",
             ),
-            argument("since", Kind::Time, "30s, 5m, 1h30m"),
-            argument("previous", Kind::Flag, "Of the run before the last restart"),
-            argument("contains", Kind::Text, "Only lines with this text"),
+            argument("since", ArgumentKind::Time, "30s, 5m, 1h30m"),
+            argument(
+                "previous",
+                ArgumentKind::Flag,
+                "Of the run before the last restart",
+            ),
+            argument("contains", ArgumentKind::Text, "Only lines with this text"),
         ],
         effect: Effect::Looks,
         output: None,
@@ -153,8 +157,12 @@ pub(super) const TOOLS: [Definition; 11] = [
         about: "Stops the stack and keeps its data. With delete, releases, volumes and images are removed for good: \
                 a person is asked first.",
         arguments: &[
-            argument("delete", Kind::Flag, ""),
-            argument("approval", Kind::Name, "The id that a person has approved"),
+            argument("delete", ArgumentKind::Flag, ""),
+            argument(
+                "approval",
+                ArgumentKind::Name,
+                "The id that a person has approved",
+            ),
             WAIT,
         ],
         effect: Effect::Ends,
@@ -189,7 +197,7 @@ pub(super) const TOOLS: [Definition; 11] = [
         name: "restart",
         title: "Restart services",
         about: "Gives the workloads of services new pods and waits until they are ready.",
-        arguments: &[required("services", Kind::Names, SERVICE), WAIT],
+        arguments: &[required("services", ArgumentKind::Names, SERVICE), WAIT],
         effect: Effect::Ends,
         output: Some(restart_output),
     },
@@ -199,12 +207,12 @@ pub(super) const TOOLS: [Definition; 11] = [
         about: "Runs a program in the newest pod of a service, without a shell or terminal; for a shell line: \
                 [\"sh\", \"-c\", \"…\"].",
         arguments: &[
-            required("service", Kind::Name, SERVICE),
-            required("command", Kind::Words, "Program and arguments"),
-            argument("container", Kind::Name, ""),
+            required("service", ArgumentKind::Name, SERVICE),
+            required("command", ArgumentKind::Words, "Program and arguments"),
+            argument("container", ArgumentKind::Name, ""),
             argument(
                 "timeout_s",
-                Kind::Number {
+                ArgumentKind::Number {
                     least: 1,
                     most: 3600,
                 },
@@ -218,7 +226,7 @@ pub(super) const TOOLS: [Definition; 11] = [
         name: "more",
         title: "The rest of a long answer",
         about: "Goes on where an answer was cut.",
-        arguments: &[required("cursor", Kind::Name, "From that answer")],
+        arguments: &[required("cursor", ArgumentKind::Name, "From that answer")],
         effect: Effect::Looks,
         output: None,
     },

@@ -1,0 +1,53 @@
+//! Values of options as clap reads them.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::config;
+use crate::mcp::clients::McpClient;
+use crate::ui::Format;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum FormatArg {
+    #[default]
+    Table,
+    Json,
+    /// `devk ports` only
+    Markdown,
+}
+
+impl From<FormatArg> for Format {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Json => Self::Json,
+            FormatArg::Table | FormatArg::Markdown => Self::Table,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ClientArg {
+    Claude,
+    Cursor,
+    Vscode,
+    Codex,
+    Zed,
+}
+
+impl From<ClientArg> for McpClient {
+    fn from(client: ClientArg) -> Self {
+        match client {
+            ClientArg::Claude => Self::Claude,
+            ClientArg::Cursor => Self::Cursor,
+            ClientArg::Vscode => Self::Vscode,
+            ClientArg::Codex => Self::Codex,
+            ClientArg::Zed => Self::Zed,
+        }
+    }
+}
+
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    config::duration(text)
+        .ok_or_else(|| "write a time of at most a day as 30s, 5m or 1h30m".to_owned())
+}
