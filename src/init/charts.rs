@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::clue::{Clues, InstallClue, SourceLine, inside};
-use super::draft::{Confidence, DraftRelease, ReleaseSource};
+use super::draft::{Confidence, DraftRelease, InitSource};
 use super::scan::{FileKind, RepositoryTree};
 use crate::config::label;
 use crate::release::yaml;
@@ -210,7 +210,7 @@ fn release(
     let mut name = label(name).unwrap_or_else(|| "app".to_owned());
     name.truncate(MAX_RELEASE_CHARS);
     let name = name.trim_end_matches('-').to_owned();
-    let mut found = DraftRelease::new(name, ReleaseSource::Chart(chart.dir.clone()));
+    let mut found = DraftRelease::new(name, InitSource::Chart(chart.dir.clone()));
     found
         .evidence
         .push(format!("{why}: `{}` ({})", chart.name, chart.at));

@@ -76,14 +76,14 @@ pub struct DraftSync {
 /// What is installed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum ReleaseSource {
+pub enum InitSource {
     Chart(PathBuf),
     /// Files, or patterns of files.
     Manifests(Vec<String>),
     Kustomize(PathBuf),
 }
 
-impl ReleaseSource {
+impl InitSource {
     /// The folder of a chart.
     pub fn chart(&self) -> Option<&Path> {
         match self {
@@ -97,7 +97,7 @@ impl ReleaseSource {
 #[derive(Debug, Clone, Serialize)]
 pub struct DraftRelease {
     pub name: String,
-    pub source: ReleaseSource,
+    pub source: InitSource,
     pub values: Vec<PathBuf>,
     pub set: Vec<DraftValue>,
     pub generate: Vec<DraftSecret>,
@@ -109,7 +109,7 @@ pub struct DraftRelease {
 }
 
 impl DraftRelease {
-    pub(super) fn new(name: String, source: ReleaseSource) -> Self {
+    pub(super) fn new(name: String, source: InitSource) -> Self {
         Self {
             name,
             source,

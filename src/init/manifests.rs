@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::clue::{Clues, inside, shown};
-use super::draft::{Confidence, DraftRelease, ReleaseSource};
+use super::draft::{Confidence, DraftRelease, InitSource};
 use super::scan::{FileKind, RepositoryTree};
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::yaml;
@@ -79,8 +79,7 @@ fn overlay(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRel
     };
     tops.sort_by_key(rank);
     let chosen = tops.first()?;
-    let mut release =
-        DraftRelease::new(name.to_owned(), ReleaseSource::Kustomize((*chosen).clone()));
+    let mut release = DraftRelease::new(name.to_owned(), InitSource::Kustomize((*chosen).clone()));
     release
         .evidence
         .push(match FOR_DEVELOPMENT.contains(&word(chosen).as_str()) {
@@ -229,7 +228,7 @@ fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelea
     if patterns.is_empty() {
         return None;
     }
-    let mut release = DraftRelease::new(name.to_owned(), ReleaseSource::Manifests(patterns));
+    let mut release = DraftRelease::new(name.to_owned(), InitSource::Manifests(patterns));
     for (folder, manifests) in &chosen {
         let count = manifests.len();
         release

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::clue::shown;
 use super::draft::{
-    DraftCompose, DraftForward, DraftImage, DraftRelease, DraftSecret, InitDraft, ReleaseSource,
+    DraftCompose, DraftForward, DraftImage, DraftRelease, DraftSecret, InitDraft, InitSource,
 };
 
 /// Comments are broken after this many characters.
@@ -201,11 +201,11 @@ fn release(out: &mut Lines, release: &DraftRelease) {
         .for_each(|text| out.comment(4, text));
 }
 
-fn source(source: &ReleaseSource) -> String {
+fn source(source: &InitSource) -> String {
     match source {
-        ReleaseSource::Chart(chart) => format!("chart: {}", scalar(&shown(chart))),
-        ReleaseSource::Manifests(files) => format!("manifests: {}", list(files)),
-        ReleaseSource::Kustomize(folder) => format!("kustomize: {}", scalar(&shown(folder))),
+        InitSource::Chart(chart) => format!("chart: {}", scalar(&shown(chart))),
+        InitSource::Manifests(files) => format!("manifests: {}", list(files)),
+        InitSource::Kustomize(folder) => format!("kustomize: {}", scalar(&shown(folder))),
     }
 }
 

@@ -49,14 +49,14 @@ pub struct Wrapped {
     /// A file of the chart → the user's, in the cache relative to the folder of devk.yaml.
     files: BTreeMap<PathBuf, PathBuf>,
     /// The CustomResourceDefinitions, which helm installs with the first revision and never changes.
-    pub definitions: Vec<Definition>,
+    pub definitions: Vec<CrdManifest>,
     /// Namespaces that are left out of a project that has the name: devk makes a project's own.
     pub namespaces: BTreeSet<String>,
 }
 
 /// A CustomResourceDefinition in a manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Definition {
+pub struct CrdManifest {
     pub name: String,
     /// The document in the user's words.
     pub text: String,

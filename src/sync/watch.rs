@@ -446,7 +446,7 @@ mod tests {
     fn a_limit_of_the_system_is_told_with_the_way_to_raise_it() {
         let error = refused(
             Path::new("/x"),
-            &notify::Error::new(ErrorKind::MaxFilesWatch),
+            &notify::Error::new(notify::ErrorKind::MaxFilesWatch),
         );
         assert_eq!(
             error.hint.as_deref(),

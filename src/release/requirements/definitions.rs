@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::error::{Code, Error, Result, on_cluster};
 use crate::release::installed::{installed, unreachable};
 use crate::release::prepare::Prepared;
-use crate::release::wrapper::Definition;
+use crate::release::wrapper::CrdManifest;
 use crate::release::yaml;
 use crate::shell::quote;
 
@@ -73,7 +73,7 @@ pub async fn changed_definitions(client: &Client, prepared: &Prepared) -> Vec<Er
     errors
 }
 
-fn definitions(prepared: &Prepared) -> &[Definition] {
+fn definitions(prepared: &Prepared) -> &[CrdManifest] {
     let wrapped = prepared.chart.wrapped.as_ref();
     wrapped.map_or(&[], |wrapped| &wrapped.definitions)
 }
@@ -83,7 +83,7 @@ fn told(
     message: String,
     verb: &str,
     prepared: &Prepared,
-    definition: &Definition,
+    definition: &CrdManifest,
 ) -> Error {
     // The copy holds definitions alone; the user's file may hold more.
     let copy = prepared.chart.dir.join(&definition.copy);
@@ -93,7 +93,7 @@ fn told(
         .hint(command)
 }
 
-async fn is_changed(client: &Client, definition: &Definition) -> Option<bool> {
+async fn is_changed(client: &Client, definition: &CrdManifest) -> Option<bool> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let live = api.get_opt(&definition.name).await.ok()??;
     let mut wanted: Value = yaml::parse(&definition.text).ok()?;

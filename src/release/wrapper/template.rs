@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
-use super::{Definition, ManifestDocument, Object, Wrapped};
+use super::{CrdManifest, ManifestDocument, Object, Wrapped};
 use crate::release::files::FileEntry;
 use crate::release::hasher::PartsHasher;
 use crate::release::manifest;
@@ -83,7 +83,7 @@ impl Templates {
             .iter()
             .filter(|(_, document)| document.is_definition());
         let definitions = definitions.flat_map(|(file, document)| {
-            document.objects.iter().map(|object| Definition {
+            document.objects.iter().map(|object| CrdManifest {
                 name: object.name.clone(),
                 text: document.text.clone(),
                 file: file.clone(),
