@@ -74,17 +74,22 @@ impl Journal {
 
     /// What was below a folder went with it, in containers too: should it come back as it was, that is a change.
     fn empty(&mut self, folder: &Path) {
+        let below: Vec<_> = self.present_below(folder).map(Path::to_owned).collect();
+        for path in below {
+            self.note(&path, Seen::Gone);
+        }
+    }
+
+    /// The paths below a folder that are there.
+    pub fn present_below<'a>(&'a self, folder: &'a Path) -> impl Iterator<Item = &'a Path> {
         // Paths are ordered by their parts, so what is below a folder follows it at once.
         let after = self
             .entries
             .range::<Path, _>((Bound::Excluded(folder), Bound::Unbounded));
-        let below = after
-            .take_while(|(path, _)| path.starts_with(folder))
-            .filter(|(_, entry)| entry.seen != Seen::Gone);
-        let below: Vec<_> = below.map(|(path, _)| path.clone()).collect();
-        for path in below {
-            self.note(&path, Seen::Gone);
-        }
+        after
+            .take_while(move |(path, _)| path.starts_with(folder))
+            .filter(|(_, entry)| entry.seen != Seen::Gone)
+            .map(|(path, _)| path.as_path())
     }
 
     /// What was seen at a path last; None for one that never changed.

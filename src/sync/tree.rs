@@ -45,6 +45,33 @@ impl Listing {
         }
     }
 
+    /// Takes a name in or out, or gives it another stamp.
+    fn set(&mut self, name: &OsStr, stamp: Option<u64>) {
+        let before = self.entries().take_while(|(known, _)| *known < name);
+        let lengths = before.map(|(known, _)| known.len() + 1);
+        let (at, start) = lengths.fold((0, 0), |(count, sum), length| (count + 1, sum + length));
+        let is_known = self
+            .entries()
+            .nth(at)
+            .is_some_and(|(known, _)| known == name);
+        match (is_known, stamp) {
+            (true, Some(stamp)) => self.stamps[at] = stamp,
+            (false, None) => {}
+            (is_known, stamp) => {
+                let mut written = name.as_bytes().to_vec();
+                written.push(0);
+                let old = if is_known { written.len() } else { 0 };
+                let new = stamp.map(|_| written).unwrap_or_default();
+                let mut names = std::mem::take(&mut self.names).into_vec();
+                names.splice(start..start + old, new);
+                self.names = names.into();
+                let mut stamps = std::mem::take(&mut self.stamps).into_vec();
+                stamps.splice(at..at + usize::from(is_known), stamp);
+                self.stamps = stamps.into();
+            }
+        }
+    }
+
     fn entries(&self) -> impl Iterator<Item = (&OsStr, u64)> {
         let names = self.names.split(|byte| *byte == 0).map(OsStr::from_bytes);
         names.zip(self.stamps.iter().copied())
@@ -108,31 +135,13 @@ impl Tree {
         })
     }
 
-    /// Takes down what is at a path now. False if the listing of its folder has to be made again for that.
-    pub(super) fn note(&mut self, path: &Path, metadata: Option<&Metadata>) -> bool {
+    /// Takes down what is at a path now; None: nothing. A folder's own content is not looked at.
+    pub(super) fn note(&mut self, path: &Path, metadata: Option<&Metadata>) {
         let listing = path
             .parent()
             .and_then(|folder| self.folders.get_mut(folder));
-        let Some(listing) = listing else {
-            return true;
-        };
-        let at = listing
-            .entries()
-            .position(|(name, _)| Some(name) == path.file_name());
-        match (at, metadata.map(stamp)) {
-            (None, None) => true,
-            (Some(at), Some(stamp)) if (stamp == FOLDER) == (listing.stamps[at] == FOLDER) => {
-                listing.stamps[at] = stamp;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Lists a folder again, not what is below it.
-    pub(super) fn list(&mut self, root: &Path, folder: &Path) {
-        if let Some(listing) = self.folders.get_mut(folder) {
-            *listing = Listing::of(&root.join(folder));
+        if let Some((listing, name)) = listing.zip(path.file_name()) {
+            listing.set(name, metadata.map(stamp));
         }
     }
 
@@ -264,24 +273,35 @@ mod tests {
     }
 
     #[test]
-    fn what_was_taken_down_is_no_change_in_a_later_look() {
+    fn what_was_taken_down_is_no_change_in_a_later_look_and_goes_with_its_folder() {
         let dir = sample();
         let mut tree = scan(dir.path(), "");
-        let metadata = |path: &str| fs::symlink_metadata(dir.path().join(path)).ok();
+        let paths = [
+            "a/one",
+            "a/a",
+            "a/new",
+            "a/zz",
+            "a-b/three",
+            "a/never",
+            "never/x",
+        ];
         fs::write(dir.path().join("a/one"), "changed").unwrap();
-        assert!(tree.note(Path::new("a/one"), metadata("a/one").as_ref()));
-        fs::write(dir.path().join("a/new"), "").unwrap();
-        fs::remove_file(dir.path().join("a-b/three")).unwrap();
-        for path in ["a/new", "a-b/three"] {
-            assert!(
-                !tree.note(Path::new(path), metadata(path).as_ref()),
-                "{path}"
-            );
-            tree.list(dir.path(), Path::new(path).parent().unwrap());
+        for new in ["a/a", "a/new", "a/zz"] {
+            fs::write(dir.path().join(new), "").unwrap();
         }
-        assert!(tree.note(Path::new("a/never"), None));
+        fs::remove_file(dir.path().join("a-b/three")).unwrap();
+        for path in paths {
+            let metadata = fs::symlink_metadata(dir.path().join(path)).ok();
+            tree.note(Path::new(path), metadata.as_ref());
+        }
         let changed = names(tree.changed(&scan(dir.path(), "")));
         assert!(changed.is_empty(), "{changed:?}");
+        assert!(!tree.lists(Path::new("a-b/three")) && !tree.lists(Path::new("a/never")));
+        let gone = names(tree.take(Path::new("a")).paths());
+        assert_eq!(
+            gone,
+            ["a/a", "a/new", "a/one", "a/sub", "a/sub/two", "a/zz"]
+        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) async fn intake(
         let changes = tokio::select! {
             changes = watch.next() => changes,
             Some(answer) = asking.recv() => {
-                let changes = watch.look().await;
+                let changes = watch.look().await.map(|changes| shared.with_all_known(changes));
                 waiting.push((Instant::now(), answer));
                 changes
             }
@@ -107,6 +107,7 @@ impl Shared {
         changes
             .into_iter()
             .for_each(|(path, change)| merge(&mut all, path, change));
+        self.add_below(&mut all, now);
         for (path, change) in all {
             match self.verdict(&path) {
                 None => merge(&mut self.state().undecided, path, change),
@@ -126,6 +127,25 @@ impl Shared {
             .undecided
             .retain(|path, _| !decided.contains_key(path));
         later
+    }
+
+    /// Adds what is known below the paths: a folder may have been another one when that was looked at, and have gone
+    /// before the watch knew it.
+    fn add_below(&self, changes: &mut ChangedPaths, now: Instant) {
+        let state = self.state();
+        let below = changes
+            .keys()
+            .flat_map(|folder| state.journal.present_below(folder));
+        let below: Vec<_> = below.map(Path::to_owned).collect();
+        all_known(changes, below, now);
+    }
+
+    /// Adds all that was taken down, for somebody who asks what is on the disk.
+    fn with_all_known(&self, mut changes: ChangedPaths) -> ChangedPaths {
+        let state = self.state();
+        let present = state.journal.present().map(Path::to_owned);
+        all_known(&mut changes, present, Instant::now());
+        changes
     }
 
     /// Nothing runs, and nothing is expected to, that would notice a file.

@@ -1,6 +1,5 @@
 //! The thread that watches a tree: what the kernel tells, looked at on the disk.
 
-use std::collections::BTreeSet;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -99,8 +98,6 @@ pub(super) struct WatchThread {
     enters: Box<dyn Fn(&Path) -> bool + Send>,
     watcher: RecommendedWatcher,
     tree: Tree,
-    /// Folders of the tree in which something came or went since they were listed.
-    unlisted: BTreeSet<PathBuf>,
     shared: Arc<Shared>,
 }
 
@@ -120,7 +117,6 @@ impl WatchThread {
             enters,
             watcher,
             tree: Tree::default(),
-            unlisted: BTreeSet::new(),
             shared,
         };
         thread.tree = thread.look(Path::new(""))?;
@@ -168,9 +164,6 @@ impl WatchThread {
                 // Who does not wait any more needs no answer.
                 let _ = answer.send(());
             }
-            for folder in std::mem::take(&mut self.unlisted) {
-                self.tree.list(&self.root, &folder);
-            }
         }
     }
 
@@ -214,9 +207,7 @@ impl WatchThread {
         let was_folder = self.tree.has_folder(path);
         let known = metadata.is_some() || was_folder || self.tree.lists(path);
         merge(changes, path.to_owned(), PathChange { at, known });
-        if !self.tree.note(path, metadata.as_ref()) {
-            self.unlisted.extend(path.parent().map(Path::to_owned));
-        }
+        self.tree.note(path, metadata.as_ref());
         if was_folder && (moved || !is_folder) {
             let gone = self.forget(path);
             all_known(changes, gone.paths(), at);

@@ -1,7 +1,7 @@
 //! A scripted container beside a real folder: whatever is saved, and however slowly the container takes it, it counts as
 //! having all of it only once it has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::super::tests::shared_with;
 use super::super::{Checked, RulesCheck, Surroundings};
 use super::*;
+use crate::sync::batch::{Wanted, look};
 use crate::sync::containers::Container;
 use crate::sync::exec::ContainerRef;
 use crate::sync::watch::Baseline;
@@ -169,24 +170,36 @@ impl Scripted {
     }
 }
 
-/// Brings what the journal has into the container, a few paths at a time.
+/// Brings what the journal has into the container, a few paths at a time. As a worker does, it looks again at what was not
+/// as the intake saw it: a file may be gone for a moment, and be the same afterwards.
 async fn take(shared: Arc<Shared>, has: Arc<Mutex<Files>>) {
     let mut reached = 0;
+    let mut unverified = BTreeSet::new();
     loop {
         sleep(Duration::from_millis(reached % 3)).await;
-        let (paths, next) = shared.state().journal.since(reached, 7);
+        let (new, next) = shared.state().journal.since(reached, 7);
+        let paths: BTreeSet<_> = new
+            .into_iter()
+            .chain(std::mem::take(&mut unverified))
+            .collect();
         for path in paths {
+            let found = look(&shared.settings.context.join(&path)).unwrap_or(Wanted::Gone);
+            let sent = found.seen().ok();
             let name = path.to_str().unwrap().to_owned();
-            let read = fs::read(shared.settings.context.join(&path));
             let mut has = has.lock().unwrap();
-            match read {
-                Ok(bytes) => drop(has.insert(name, bytes)),
-                Err(_) => drop(has.remove(&name)),
+            match found {
+                Wanted::File(file) => drop(has.insert(name, file.content.unwrap().to_vec())),
+                _ => drop(has.remove(&name)),
+            }
+            drop(has);
+            if sent != shared.state().journal.seen(&path) {
+                unverified.insert(path);
             }
         }
         reached = next;
         if let Some(status) = shared.state().containers.get_mut("id") {
             status.generation = reached;
+            status.unverified = !unverified.is_empty();
         }
         tokio::task::yield_now().await;
     }
