@@ -39,7 +39,10 @@ fn every_document_has_the_keys_that_the_contract_names() {
         // `doctor` may find something on the machine; it prints its document all the same.
         let document = project.devk(&words).document();
         assert_eq!(keys(&document), named, "{words:?}");
-        if let Some(settled) = document.get("settled").filter(|settled| settled.is_object()) {
+        if let Some(settled) = document
+            .get("settled")
+            .filter(|settled| settled.is_object())
+        {
             let expected = "bridge cluster failed forwards images left_out ms project ready steps_ms \
                  waiting";
             assert_eq!(
