@@ -20,6 +20,9 @@ use crate::ui::{self, Format};
 /// Pause before the pods, or a log that was cut off, are looked at again.
 const RETRY_DELAY: Duration = Duration::from_millis(500);
 
+/// How often a log is asked for that the API server does not give, where nobody follows.
+const MAX_READ_RETRIES: u32 = 4;
+
 /// How lines are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Printed {
@@ -148,14 +151,20 @@ impl Tail {
             let tail = self.clone();
             let seen = seen.clone();
             streams.spawn(async move {
-                match tail.stream(&run, follow, lines).await {
-                    // Not started yet, or its node is away: another look will find it.
-                    Err(Ended::Unread) => {
-                        let _ = seen.lock().map(|mut seen| seen.remove(&run));
-                        Ok(())
+                let mut again = if follow { 0 } else { MAX_READ_RETRIES };
+                loop {
+                    match tail.stream(&run, follow, lines).await {
+                        // The way to the kubelet may be missing for a moment, and nobody looks again.
+                        Err(Ended::Unread) if again > 0 => again -= 1,
+                        // Not started yet, or its node is away: another look will find it.
+                        Err(Ended::Unread) => {
+                            let _ = seen.lock().map(|mut seen| seen.remove(&run));
+                            return Ok(());
+                        }
+                        Err(Ended::Unprinted(error)) => return Err(error),
+                        Ok(()) => return Ok(()),
                     }
-                    Err(Ended::Unprinted(error)) => Err(error),
-                    Ok(()) => Ok(()),
+                    tokio::time::sleep(RETRY_DELAY).await;
                 }
             });
         }
