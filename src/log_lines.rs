@@ -3,6 +3,7 @@
 use std::io;
 
 use futures::io::{AsyncBufRead, AsyncBufReadExt};
+use jiff::Timestamp;
 
 /// A longer line comes in pieces of at most so many bytes.
 const MAX_PIECE_BYTES: usize = 64 * 1024;
@@ -14,6 +15,12 @@ pub(crate) struct Line {
     pub text: String,
     /// It goes on where the one before ended.
     pub continues: bool,
+}
+
+/// The time that the API server puts before a line, and the line; None for a line without one.
+pub(crate) fn timed(line: &str) -> Option<(Timestamp, &str)> {
+    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
+    Some((time.parse().ok()?, text))
 }
 
 /// Cuts a stream into lines.

@@ -13,7 +13,7 @@ use kube::api::{Api, LogParams};
 use tokio::task::JoinSet;
 
 use crate::error::{Error, Result, internal};
-use crate::log_lines::LogLines;
+use crate::log_lines::{LogLines, timed};
 use crate::release::project_pods::{PodSelector, ProjectPods};
 use crate::ui::{self, Format};
 
@@ -245,9 +245,10 @@ impl Tail {
 
 /// A line without the time before it; None if it is older than a moment.
 fn written_since(line: &str, moment: Timestamp) -> Option<&str> {
-    let (time, text) = line.split_once(' ').unwrap_or((line, ""));
-    let is_older = time.parse::<Timestamp>().is_ok_and(|time| time < moment);
-    (!is_older).then_some(text)
+    match timed(line) {
+        Some((time, text)) => (time >= moment).then_some(text),
+        None => Some(line),
+    }
 }
 
 /// This very run of the container has not ended.

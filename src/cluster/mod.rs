@@ -18,6 +18,7 @@ mod managed;
 mod minikube;
 pub mod namespace;
 mod network;
+pub mod node_end;
 mod nodes;
 pub mod pin;
 mod provider;

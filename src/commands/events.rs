@@ -1,7 +1,6 @@
 //! `devk events`: the running session's events, one JSON document or one line each.
 
-use super::{Context, no_session};
-use crate::daemon::client;
+use super::{Context, connected};
 use crate::daemon::control::{Connection, Reply, Request};
 use crate::error::{Errors, Exit, Result};
 use crate::ui::View;
@@ -9,11 +8,10 @@ use crate::ui::View;
 /// Follows the events of the session until it ends or Ctrl-C.
 ///
 /// # Errors
-/// [`crate::error::Code::SessionNone`] if none runs, or as [`client::running`].
+/// As [`connected`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let connection = client::running(&context.paths, &project.id).await?;
-    let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
+    let mut connection = connected(context, &project).await?;
     connection.write.send(&Request::Events).await?;
     let mut view = View::of(context.format);
     tokio::select! {

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use crate::cluster::{self, Access, ManagedCluster, State};
 use crate::config::{self, Project, RunningProject, Source};
-use crate::daemon::supervisor;
+use crate::daemon::control::{Connection, Reply, Request};
+use crate::daemon::{client, supervisor};
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
@@ -103,6 +104,27 @@ async fn pinned(context: &Context, project: &Project) -> Result<Access> {
         };
         Error::new(Code::ClusterUnreachable, message).hint("devk up -d")
     })
+}
+
+/// A connection to the session of a project.
+///
+/// # Errors
+/// [`Code::SessionNone`] if none runs, or as [`client::running`].
+async fn connected(context: &Context, project: &Project) -> Result<Connection> {
+    let connection = client::running(&context.paths, &project.id).await?;
+    connection.ok_or_else(|| no_session(&project.name))
+}
+
+/// Asks a session. None: it ended instead of answering.
+///
+/// # Errors
+/// What it refuses the request for; [`Code::SessionLost`].
+async fn ask(mut connection: Connection, request: &Request) -> Result<Option<Reply>, Errors> {
+    connection.write.send(request).await?;
+    match connection.read.next::<Reply>().await? {
+        Some(Reply::Refused { errors }) => Err(errors),
+        reply => Ok(reply),
+    }
 }
 
 /// The error of a command that needs a session.

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::Context;
 use crate::config;
 use crate::daemon::client;
-use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit};
 use crate::paths::is_gone;
 use crate::ports::{Leased, Leases, Lessee};
 use crate::session::status::SessionStatus;
@@ -64,17 +64,14 @@ struct PortSummary {
 /// # Errors
 /// [`crate::error::Code::StateIo`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
-    let leases = Leases::open(&context.paths.state);
-    let mut lessees = leases.lessees()?;
-    lessees.sort();
-    let summaries = lessees.into_iter().map(async |lessee| {
-        let ports = leases.of(&lessee)?;
-        Ok::<_, Error>(summary(context, lessee, &ports).await)
-    });
-    let summaries: Result<Vec<_>> = join_all(summaries).await.into_iter().collect();
+    let mut leases = Leases::open(&context.paths.state).all()?;
+    leases.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let summaries = leases
+        .into_iter()
+        .map(|(lessee, ports)| summary(context, lessee, ports));
     let document = ProjectsDocument {
         version: 1,
-        projects: summaries?,
+        projects: join_all(summaries).await,
     };
     match context.format {
         Format::Json => ui::json(&document)?,
@@ -83,7 +80,7 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-async fn summary(context: &Context, lessee: Lessee, ports: &[Leased]) -> ProjectSummary {
+async fn summary(context: &Context, lessee: Lessee, ports: Vec<Leased>) -> ProjectSummary {
     let asked = timeout(
         ANSWER_TIMEOUT,
         client::status(&context.paths, &lessee.project),
@@ -97,8 +94,8 @@ async fn summary(context: &Context, lessee: Lessee, ports: &[Leased]) -> Project
     let outcome = session
         .as_ref()
         .and_then(|session| session.outcome.as_ref());
-    let port = |leased: &Leased| PortSummary {
-        name: leased.name.clone(),
+    let port = |leased: Leased| PortSummary {
+        name: leased.name,
         local: leased.local,
     };
     ProjectSummary {
@@ -107,7 +104,7 @@ async fn summary(context: &Context, lessee: Lessee, ports: &[Leased]) -> Project
         cluster: outcome.map(|outcome| outcome.cluster.clone()),
         session: session.as_ref().map(of_session),
         error,
-        ports: ports.iter().map(port).collect(),
+        ports: ports.into_iter().map(port).collect(),
         id: lessee.project,
         root: lessee.root,
     }

@@ -6,9 +6,8 @@ use console::style;
 use serde::Serialize;
 
 use super::service::selector;
-use super::{Context, no_session, pinned};
+use super::{Context, ask, connected, no_session, pinned};
 use crate::config::Project;
-use crate::daemon::client;
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit, Result};
 use crate::session::settle::{How, SettleScope, SettledService, Settlement};
@@ -25,25 +24,18 @@ struct SettleDocument {
 /// Prints how what was saved came live. The exit code is 1 if it will not be, and 124 if the time is up.
 ///
 /// # Errors
-/// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ServiceUnknown`], or as
-/// [`client::running`].
+/// [`crate::error::Code::ServiceUnknown`], or as [`connected`] and [`ask`].
 pub async fn run(
     context: &Context,
     services: &[String],
     patience: Duration,
 ) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let connection = client::running(&context.paths, &project.id).await?;
-    let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
+    let connection = connected(context, &project).await?;
     let scope = scope(context, &project, services).await?;
-    connection
-        .write
-        .send(&Request::Settle { scope, patience })
-        .await?;
-    let settlement = match connection.read.next::<Reply>().await? {
-        Some(Reply::Live { settlement }) => settlement,
-        Some(Reply::Refused { errors }) => return Err(errors),
-        _ => return Err(no_session(&project.name).into()),
+    let request = Request::Settle { scope, patience };
+    let Some(Reply::Live { settlement }) = ask(connection, &request).await? else {
+        return Err(no_session(&project.name).into());
     };
     let exit = match &settlement {
         Settlement { settled: true, .. } => Exit::Ok,

@@ -2,8 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Context, no_session};
-use crate::daemon::client;
+use super::{Context, ask, connected, no_session};
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit};
 use crate::sync::verify::{Comparison, Difference, NotCompared};
@@ -22,17 +21,12 @@ struct Verified {
 /// Prints every file that differs; exit code 1 if there is one, or if nothing could be compared.
 ///
 /// # Errors
-/// [`crate::error::Code::SessionNone`] if no session runs, [`crate::error::Code::ClusterUnreachable`], or as
-/// [`client::running`].
+/// [`crate::error::Code::ClusterUnreachable`], or as [`connected`] and [`ask`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let connection = client::running(&context.paths, &project.id).await?;
-    let mut connection = connection.ok_or_else(|| no_session(&project.name))?;
-    connection.write.send(&Request::Verify).await?;
-    let comparison = match connection.read.next::<Reply>().await? {
-        Some(Reply::Verified { comparison }) => comparison,
-        Some(Reply::Refused { errors }) => return Err(errors),
-        _ => return Err(no_session(&project.name).into()),
+    let connection = connected(context, &project).await?;
+    let Some(Reply::Verified { comparison }) = ask(connection, &Request::Verify).await? else {
+        return Err(no_session(&project.name).into());
     };
     let verified = Verified {
         version: 1,

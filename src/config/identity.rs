@@ -86,18 +86,22 @@ pub(super) fn worktree(root: &Path) -> Option<String> {
     None
 }
 
-/// What git has checked out where a folder lies: the name of a branch, or the first seven digits of a commit. None outside
-/// git.
-pub fn checked_out(root: &Path) -> Option<String> {
+/// The folder with HEAD and the index of the worktree that a folder is in (gitrepository-layout(5)); None outside git.
+pub fn git_folder(root: &Path) -> Option<PathBuf> {
     let git = root
         .ancestors()
         .map(|folder| folder.join(".git"))
         .find(|git| git.exists())?;
-    let folder = match gitdir(&git) {
-        Some(linked) => git.parent()?.join(linked),
-        None => git,
-    };
-    let head = std::fs::read_to_string(folder.join("HEAD")).ok()?;
+    match git.is_dir() {
+        true => Some(git),
+        false => Some(git.parent()?.join(gitdir(&git)?)),
+    }
+}
+
+/// What git has checked out where a folder lies: the name of a branch, or the first seven digits of a commit. None outside
+/// git.
+pub fn checked_out(root: &Path) -> Option<String> {
+    let head = std::fs::read_to_string(git_folder(root)?.join("HEAD")).ok()?;
     let head = head.trim();
     let branch = head.strip_prefix("ref: refs/heads/");
     Some(branch.map_or_else(|| head.chars().take(7).collect(), str::to_owned))
@@ -131,6 +135,17 @@ fn linked(gitdir: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_linked_worktree_names_its_git_folder_in_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("sub")).unwrap();
+        std::fs::write(dir.path().join(".git"), "gitdir: /main/.git/worktrees/x\n").unwrap();
+        assert_eq!(
+            git_folder(&dir.path().join("sub")).unwrap(),
+            Path::new("/main/.git/worktrees/x")
+        );
+    }
 
     #[test]
     fn a_branch_is_told_in_both_kinds_of_worktree_and_a_commit_by_its_beginning() {

@@ -33,7 +33,7 @@ pub use bases::{build_waves, is_base};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};
-pub use identity::{checked_out, is_reserved, label};
+pub use identity::{checked_out, git_folder, is_reserved, label};
 pub use manifest_pattern::ManifestPattern;
 pub use profile::names as profile_names;
 pub use read::{FILE, RunningProject, Source, load, load_running, read_text};

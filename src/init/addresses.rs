@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::builds::FoundBuild;
 use super::clue::plain;
-use super::draft::{DraftForward, DraftRelease, DraftValue, InitDraft};
+use super::draft::{DraftForward, DraftImage, DraftRelease, DraftValue, InitDraft};
 use super::references::ReleaseLook;
 use super::stack;
 use crate::compose::Compose;
@@ -38,53 +38,13 @@ pub(super) fn put(
     looks: &[ReleaseLook<'_>],
     stack: Option<&Compose>,
 ) {
-    let forwards = draft.forwards.clone();
-    let ports = Ports {
-        forwards: &forwards,
-        stack,
-        looks,
-    };
+    let ports = Ports::of(draft, stack, looks);
     for image in draft.images.iter_mut().filter(|image| image.off.is_none()) {
         let same = |build: &&FoundBuild| {
             build.dockerfile == image.dockerfile && build.target == image.target
         };
-        let Some(build) = builds.iter().find(same) else {
-            continue;
-        };
-        for (name, value, line) in &build.declared {
-            let given = image
-                .args
-                .iter()
-                .find(|(other, _)| other == name)
-                .map(|(_, value)| value.clone());
-            let of_page = OF_PAGES.iter().any(|prefix| name.starts_with(prefix));
-            let from_stack = || {
-                let services = build.names.iter();
-                let stack = stack.filter(|_| of_page)?;
-                services
-                    .filter_map(|service| stack::variables(stack, service)?.get(name))
-                    .map(|variable| variable.value.clone())
-                    .next()
-            };
-            let Some(address) = given.or_else(|| value.clone()).or_else(from_stack) else {
-                continue;
-            };
-            let Some((replaced, forward)) = ports.replaced(&address) else {
-                continue;
-            };
-            // Its own address, as for a health check, is not the browser's.
-            let is_own = addresses_of(&address)
-                .iter()
-                .any(|port| build.exposed.contains(port));
-            if is_own && !of_page {
-                continue;
-            }
-            image.args.retain(|(other, _)| other != name);
-            image.args.push((name.clone(), replaced));
-            image.evidence.push(format!(
-                "{name} is the address of {forward} for the browser ({}:{line})",
-                image.dockerfile.display()
-            ));
+        if let Some(build) = builds.iter().find(same) {
+            of_arguments(&ports, build, image);
         }
     }
     for look in looks {
@@ -96,6 +56,39 @@ pub(super) fn put(
             continue;
         };
         of_values(&ports, look, release);
+    }
+}
+
+fn of_arguments(ports: &Ports<'_>, build: &FoundBuild, image: &mut DraftImage) {
+    for (name, value, line) in &build.declared {
+        let given = image.args.iter().find(|(other, _)| other == name);
+        let given = given.map(|(_, value)| value.clone());
+        let of_page = OF_PAGES.iter().any(|prefix| name.starts_with(prefix));
+        let from_stack = || {
+            let stack = ports.stack.filter(|_| of_page)?;
+            let mut services = build.names.iter();
+            let variable = services.find_map(|service| stack::variables(stack, service)?.get(name));
+            variable.map(|variable| variable.value.clone())
+        };
+        let Some(address) = given.or_else(|| value.clone()).or_else(from_stack) else {
+            continue;
+        };
+        let Some((replaced, forward)) = ports.replaced(&address) else {
+            continue;
+        };
+        // Its own address, as for a health check, is not the browser's.
+        let is_own = addresses_of(&address)
+            .iter()
+            .any(|port| build.exposed.contains(port));
+        if is_own && !of_page {
+            continue;
+        }
+        image.args.retain(|(other, _)| other != name);
+        image.args.push((name.clone(), replaced));
+        image.evidence.push(format!(
+            "{name} is the address of {forward} for the browser ({}:{line})",
+            image.dockerfile.display()
+        ));
     }
 }
 
@@ -142,12 +135,7 @@ pub(super) fn in_code(
     looks: &[ReleaseLook<'_>],
     stack: Option<&Compose>,
 ) {
-    let forwards = draft.forwards.clone();
-    let ports = Ports {
-        forwards: &forwards,
-        stack,
-        looks,
-    };
+    let ports = Ports::of(draft, stack, looks);
     for image in draft.images.iter_mut().filter(|image| image.off.is_none()) {
         let own = found
             .iter()
@@ -176,12 +164,20 @@ fn is_of(file: &Path, context: &Path) -> bool {
 }
 
 struct Ports<'a> {
-    forwards: &'a [DraftForward],
+    forwards: Vec<DraftForward>,
     stack: Option<&'a Compose>,
     looks: &'a [ReleaseLook<'a>],
 }
 
-impl Ports<'_> {
+impl<'a> Ports<'a> {
+    fn of(draft: &InitDraft, stack: Option<&'a Compose>, looks: &'a [ReleaseLook<'a>]) -> Self {
+        Self {
+            forwards: draft.forwards.clone(),
+            stack,
+            looks,
+        }
+    }
+
     /// A text in which each address that is known became the variable of its forward, and the last of these forwards.
     fn replaced(&self, text: &str) -> Option<(String, String)> {
         let mut found = String::new();

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::clue::{Clues, inside, shown};
 use super::draft::{Confidence, DraftRelease, InitSource};
 use super::scan::{FileKind, RepositoryTree};
+use crate::config::KUSTOMIZATION_FILES;
 use crate::release::manifest::{Manifest, Rendered};
 use crate::release::yaml;
 
@@ -105,10 +106,10 @@ fn overlay(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRel
 }
 
 fn kustomization(tree: &RepositoryTree, folder: &Path) -> Option<Value> {
-    let names = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
+    let names = KUSTOMIZATION_FILES.iter();
     let text = names
-        .iter()
-        .find_map(|name| tree.read(&folder.join(name)))?;
+        .map(|name| folder.join(name))
+        .find_map(|file| tree.read(&file))?;
     yaml::parse(&text).ok()
 }
 

@@ -148,12 +148,21 @@ impl Leases {
     /// # Errors
     /// [`Code::StateIo`] if the file cannot be read or is damaged.
     pub fn lessees(&self) -> Result<Vec<Lessee>> {
-        Ok(self
-            .read_all()?
-            .leases
-            .into_iter()
-            .map(|lease| lease.lessee)
-            .collect())
+        let all = self.all()?.into_iter();
+        Ok(all.map(|(lessee, _)| lessee).collect())
+    }
+
+    /// All lessees with the ports that are kept for them: none where the folder is gone.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`] if the file cannot be read or is damaged.
+    pub fn all(&self) -> Result<Vec<(Lessee, Vec<Leased>)>> {
+        let leases = self.read_all()?.leases.into_iter();
+        let kept = |Lease { lessee, ports }| match is_gone(&lessee.root) {
+            true => (lessee, vec![]),
+            false => (lessee, ports),
+        };
+        Ok(leases.map(kept).collect())
     }
 
     /// Drops the leases of folders that are gone, for good.

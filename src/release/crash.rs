@@ -11,14 +11,14 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use crate::cluster::node_end::ended_with_its_node;
+
 pub(super) use log::{follow_log, logs};
 
 /// So many log lines are shown.
 const MAX_LOG_LINES: usize = 10;
 /// A longer log line is cut: some programs log whole requests.
 const MAX_LINE_LENGTH: usize = 400;
-/// The exit code that containerd gives a container that was gone when it was started itself.
-const LOST_EXIT_CODE: i32 = 255;
 /// Probes may fail this often while a program starts.
 const MIN_PROBE_FAILURES: i32 = 3;
 
@@ -195,7 +195,7 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<PodFailur
     let ended = ended(state)
         .or_else(|| container.last_state.as_ref().and_then(ended))
         .filter(|end| end.exit_code != 0);
-    let lost = ended.is_some_and(is_of_its_node) && is_started_again(pod);
+    let lost = ended.is_some_and(ended_with_its_node) && is_started_again(pod);
     let ended = ended.filter(|_| !lost);
     let (reason, detail) = match &state.waiting {
         // It is on its way back.
@@ -224,12 +224,6 @@ fn container_failure(pod: &Pod, container: &ContainerStatus) -> Option<PodFailur
         image: container.image.clone(),
         ..whole_pod(pod, reason, "")
     })
-}
-
-/// It ended with its node, or with what runs containers there: that was started again and does not know how the
-/// container ended. `devk down` stops nodes, too.
-fn is_of_its_node(end: &ContainerStateTerminated) -> bool {
-    end.exit_code == LOST_EXIT_CODE && end.reason.as_deref() == Some("Unknown")
 }
 
 fn is_started_again(pod: &Pod) -> bool {

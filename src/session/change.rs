@@ -8,7 +8,7 @@ use futures::FutureExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::config::ImageConfig;
+use crate::config::{ImageConfig, git_folder};
 use crate::image::Instructions;
 use crate::sync::engine::Rebuild;
 
@@ -140,20 +140,6 @@ impl From<Rebuild> for Change {
     }
 }
 
-/// The folder with git's index for the worktree that `root` is in (gitrepository-layout(5)).
-fn git_folder(root: &Path) -> Option<PathBuf> {
-    let git = root
-        .ancestors()
-        .map(|folder| folder.join(".git"))
-        .find(|git| git.exists())?;
-    if git.is_dir() {
-        return Some(git);
-    }
-    let text = std::fs::read_to_string(&git).ok()?;
-    let named = Path::new(text.strip_prefix("gitdir:")?.trim()).to_owned();
-    Some(git.parent()?.join(named))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,17 +223,6 @@ mod tests {
         assert_eq!(
             (names(&seen).as_str(), reasons(&seen).as_str()),
             ("api+web", "a, and 2 more")
-        );
-    }
-
-    #[test]
-    fn a_linked_worktree_names_its_git_folder_in_a_file() {
-        let dir = tempfile::tempdir().unwrap();
-        std::fs::create_dir(dir.path().join("sub")).unwrap();
-        std::fs::write(dir.path().join(".git"), "gitdir: /main/.git/worktrees/x\n").unwrap();
-        assert_eq!(
-            git_folder(&dir.path().join("sub")).unwrap(),
-            Path::new("/main/.git/worktrees/x")
         );
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::ResourceExt;
 
+use crate::cluster::node_end::ended_with_its_node;
+
 /// The label by which the pods of a ReplicaSet carry the end of its name.
 const TEMPLATE_HASH: &str = "pod-template-hash";
 /// What a container waits for that does not come by itself.
@@ -149,7 +151,9 @@ impl ContainerState {
         let ended = state
             .and_then(|state| state.terminated.as_ref())
             .or_else(|| last.and_then(|last| last.terminated.as_ref()));
-        let failed = ended.filter(|ended| !matches!(ended.exit_code, 0 | TERMINATED));
+        let failed = ended
+            .filter(|ended| !matches!(ended.exit_code, 0 | TERMINATED))
+            .filter(|ended| !ended_with_its_node(ended));
         let crash = failed.map(|ended| {
             let age = ended.finished_at.as_ref().map_or(Duration::ZERO, |time| {
                 let seconds = jiff::Timestamp::now().as_second() - time.0.as_second();
@@ -238,6 +242,15 @@ mod tests {
         assert_eq!(containers[1].stuck.as_deref(), Some("CrashLoopBackOff"));
         let [before, now] = containers.map(|container| container.crash.unwrap());
         assert_eq!((before.code, now.code), (1, 3));
+    }
+
+    #[test]
+    fn what_ended_with_its_node_has_not_crashed() {
+        let mut lost = status(1, &json!({"running": {}}), 255);
+        lost["lastState"]["terminated"]["reason"] = json!("Unknown");
+        let mut pods = Pods::default();
+        pods.take("shop", &[pod(&lost)]);
+        assert_eq!(pods.iter().next().unwrap().containers[0].crash, None);
     }
 
     #[test]

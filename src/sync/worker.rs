@@ -107,8 +107,9 @@ struct Worker {
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
     serving: Option<ServedBy>,
-    /// What its last look saw, while no baseline of its owner is known.
+    /// What its last look saw, while what its owner's pods run at rest is not known.
     at_rest: Option<AtRest>,
+    looks_at_rest: u32,
     /// Since the last save, until it is known whether the program runs that.
     reload: Option<ReloadCheck>,
     /// Of the paths that [`Self::reload`] is about.
@@ -129,6 +130,7 @@ impl Worker {
             hung,
             serving: None,
             at_rest: None,
+            looks_at_rest: 0,
             reload: None,
             kinds: BTreeSet::new(),
         }

@@ -49,6 +49,16 @@ fn is_set(name: &str) -> bool {
 /// An answer and what was said with it.
 type Said = (Answer, String);
 
+fn none_differ(found: &[String], cases: &[Case]) {
+    assert!(
+        found.is_empty(),
+        "{}\n{} of {} cases differ",
+        found.join("\n"),
+        found.len(),
+        cases.len()
+    );
+}
+
 /// A report for each case on which two differ.
 fn differences(
     cases: &[Case],
@@ -149,13 +159,7 @@ fn devk_reads_every_case_as_docker_compose_does() {
         ("recorded", &recorded),
         ("devk", &short),
     ));
-    assert!(
-        found.is_empty(),
-        "{}\n{} of {} cases differ",
-        found.join("\n"),
-        found.len(),
-        cases.len()
-    );
+    none_differ(&found, &cases);
 }
 
 #[test]
@@ -178,13 +182,7 @@ fn what_devk_takes_from_docker_where_it_does_not_know_the_files_is_what_it_reads
         unsaid(reader::ask_by_docker(case, parent.path()))
     });
     let found = differences(&cases, ("devk", &own), ("asked", &asked));
-    assert!(
-        found.is_empty(),
-        "{}\n{} of {} cases differ",
-        found.join("\n"),
-        found.len(),
-        cases.len()
-    );
+    none_differ(&found, &cases);
 }
 
 /// Docker takes larger files than devk's reader does.

@@ -325,7 +325,7 @@ fn all_images_of_microservices_are_paired_and_one_source_of_truth_is_taken() {
 #[test]
 fn the_overlay_for_development_is_taken_before_that_for_production() {
     let shape = Shape::new("kustomize");
-    let document = shape.written_unread();
+    let document = shape.written();
     assert_eq!(pairs(&document), paired(&[("api", "acme/api")]));
     let text = shape.text();
     assert!(
@@ -341,7 +341,7 @@ fn the_overlay_for_development_is_taken_before_that_for_production() {
 #[test]
 fn plain_manifests_are_those_that_the_repository_applies() {
     let shape = Shape::new("plain-manifests");
-    let document = shape.written_unread();
+    let document = shape.written();
     assert_eq!(pairs(&document), paired(&[("api", "acme/api")]));
     assert_eq!(document["pulled"], json!(["redis"]));
     assert!(

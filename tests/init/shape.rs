@@ -75,7 +75,7 @@ impl Shape {
     /// What `devk init` writes: devk reads it, all charts render, and the second run changes nothing, nor does anything
     /// else in the repository change.
     pub(crate) fn written(&self) -> Value {
-        let document = self.written_unread();
+        let document = self.written_once();
         self.project();
         let open = document["open"].as_array().unwrap().iter();
         let errors: Vec<_> = open
@@ -85,8 +85,8 @@ impl Shape {
         document
     }
 
-    /// The same for a file that is not read here.
-    pub(crate) fn written_unread(&self) -> Value {
+    /// The same, and nobody reads the file.
+    fn written_once(&self) -> Value {
         let before = files(&self.root());
         let (code, printed, said) = self.init(&["--dry-run", "--format", "json"]);
         assert_eq!(code, 0, "{said}");

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::ReleaseSource;
+use crate::release::helm::Helm;
 use crate::release::prepare::fixture;
 
 struct Trial(tempfile::TempDir);
@@ -49,6 +50,14 @@ impl Trial {
             patterns.iter().map(pattern).collect(),
         ));
         Chart::open(&release, &fixture::no_helm(), &self.path("cache")).await
+    }
+
+    /// The only error.
+    async fn refused(&self, release: &ReleaseConfig, helm: &Helm) -> Error {
+        let opened = Chart::open(release, helm, &self.path("cache")).await;
+        let errors = opened.unwrap_err();
+        assert_eq!(errors.0.len(), 1, "{errors:?}");
+        errors.0[0].clone()
     }
 
     /// The problems, as they are shown.
@@ -208,7 +217,7 @@ fn fake_kubectl(trial: &Trial, script: &str) -> crate::release::helm::Helm {
     std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     let path = format!("{}:/usr/bin:/bin", trial.path("bin").display());
     let environment = [("PATH".to_owned(), path)].into_iter().collect();
-    crate::release::helm::Helm::in_environment(environment)
+    Helm::in_environment(environment)
 }
 
 #[cfg(unix)]
@@ -279,12 +288,7 @@ async fn a_kustomization_that_does_not_render_is_told_in_kustomizes_words() {
         "echo 'error: accumulating resources: no such file' >&2; exit 1",
     );
     let release = trial.release(ReleaseSource::Kustomize(trial.path("overlay")));
-    let errors = Chart::open(&release, &helm, &trial.path("cache"))
-        .await
-        .unwrap_err();
-    let [error] = &errors.0[..] else {
-        panic!("{errors:?}")
-    };
+    let error = trial.refused(&release, &helm).await;
     assert_eq!(error.code, Code::KustomizeBuild);
     assert_eq!(
         error.message,
@@ -296,14 +300,9 @@ async fn a_kustomization_that_does_not_render_is_told_in_kustomizes_words() {
 #[tokio::test]
 async fn without_kubectl_and_kustomize_the_error_says_what_to_install() {
     let trial = Trial::new(&[("overlay/kustomization.yaml", "resources: []\n")]);
-    let helm = crate::release::helm::Helm::in_environment(Environment::default());
+    let helm = Helm::in_environment(Environment::default());
     let release = trial.release(ReleaseSource::Kustomize(trial.path("overlay")));
-    let errors = Chart::open(&release, &helm, &trial.path("cache"))
-        .await
-        .unwrap_err();
-    let [error] = &errors.0[..] else {
-        panic!("{errors:?}")
-    };
+    let error = trial.refused(&release, &helm).await;
     assert_eq!((error.code, error.line), (Code::ToolMissing, Some(3)));
     assert!(
         error.hint.as_ref().unwrap().contains("install kubectl"),

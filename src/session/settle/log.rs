@@ -1,6 +1,5 @@
 //! What a container has printed since a save.
 
-use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -9,7 +8,7 @@ use kube::Api;
 use kube::api::LogParams;
 use tokio::time::timeout;
 
-use crate::log_lines::LogLines;
+use crate::log_lines::{LogLines, timed};
 use crate::session::view::SessionView;
 
 const MAX_LINES: usize = 40;
@@ -56,14 +55,10 @@ async fn read(
         return vec![];
     };
     let mut lines = LogLines::new(stream);
-    let mut kept = VecDeque::new();
+    let mut kept = vec![];
     while let Ok(Some(line)) = lines.next().await {
-        let Some((time, text)) = line.text.split_once(' ') else {
-            continue;
-        };
-        if time.parse::<Timestamp>().is_ok_and(|time| time >= moment) {
-            kept.push_back(text.to_owned());
-        }
+        let since = timed(&line.text).filter(|(time, _)| *time >= moment);
+        kept.extend(since.map(|(_, text)| text.to_owned()));
     }
-    kept.into()
+    kept
 }

@@ -35,8 +35,12 @@ pub(super) async fn intake(
         let changes = tokio::select! {
             changes = watch.next() => changes,
             Some(answer) = asking.recv() => {
-                let changes = watch.look().await.map(|changes| shared.with_all_known(changes));
-                waiting.push((Instant::now(), answer));
+                let mut changes = watch.look().await;
+                let now = Instant::now();
+                if let Ok(changes) = &mut changes {
+                    shared.add_all(changes, now);
+                }
+                waiting.push((now, answer));
                 changes
             }
             () = until(due) => Ok(ChangedPaths::new()),
@@ -140,12 +144,10 @@ impl Shared {
         all_known(changes, below, now);
     }
 
-    /// Adds all that was taken down, for somebody who asks what is on the disk.
-    fn with_all_known(&self, mut changes: ChangedPaths) -> ChangedPaths {
+    /// Adds all that was taken down.
+    fn add_all(&self, changes: &mut ChangedPaths, now: Instant) {
         let state = self.state();
-        let present = state.journal.present().map(Path::to_owned);
-        all_known(&mut changes, present, Instant::now());
-        changes
+        all_known(changes, state.journal.present().map(Path::to_owned), now);
     }
 
     /// Nothing runs, and nothing is expected to, that would notice a file.
@@ -158,9 +160,8 @@ impl Shared {
 
     /// The watch sees all of the tree again, and does not know what happened meanwhile.
     fn recheck_all(&self, changes: &mut ChangedPaths, now: Instant) {
-        let mut state = self.state();
-        state.trouble = None;
-        all_known(changes, state.journal.present().map(Path::to_owned), now);
+        self.state().trouble = None;
+        self.add_all(changes, now);
     }
 
     /// Takes down what is at a path. Some if it is to be looked at again: it is gone and may come back in a moment,

@@ -17,6 +17,8 @@ const RELOAD_CHECK_INTERVAL: Duration = Duration::from_millis(40);
 const RELOAD_PATIENCE: Duration = Duration::from_secs(4);
 /// The same for files of a kind that the reloader has passed over before.
 const SHORT_PATIENCE: Duration = Duration::from_secs(1);
+/// Where processes come and go all the time, no two looks are equal, and so many are enough.
+const MAX_LOOKS_AT_REST: u32 = 20;
 
 impl Worker {
     /// From now on it is open whether the program runs the derived paths that were just put in place, unless it reads
@@ -95,7 +97,11 @@ impl Worker {
                 .contains_key(&self.container.owner)
         };
         let is_reloader = |serving: ServedBy| !serving.loads_by_itself();
-        let is_wanted = || self.reload.is_none() && self.serving.is_some_and(is_reloader);
+        let is_wanted = || {
+            self.reload.is_none()
+                && self.looks_at_rest < MAX_LOOKS_AT_REST
+                && self.serving.is_some_and(is_reloader)
+        };
         self.may_be_starting() || (is_wanted() && !is_known())
     }
 
@@ -104,6 +110,7 @@ impl Worker {
         if self.serving.is_none() {
             return self.look(stream).await.map(drop);
         }
+        self.looks_at_rest += 1;
         let now = AtRest::of(&stream.processes().await?);
         let before = self.at_rest.replace(now.clone());
         if before.as_ref() == Some(&now) {
