@@ -45,8 +45,11 @@ pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Error
             }
             match format {
                 Format::Json => ui::json(&document(&chosen, &file, options.dry_run))?,
-                Format::Table if options.dry_run => ui::out(&chosen.text)?,
-                Format::Table => ui::out(&report(&chosen))?,
+                Format::Table if options.dry_run => {
+                    ui::out(&chosen.text)?;
+                    ui::err(&report(&chosen, "would be written"));
+                }
+                Format::Table => ui::out(&report(&chosen, "is written"))?,
             }
             Ok(Exit::Ok)
         }
@@ -114,7 +117,8 @@ fn document(chosen: &ChosenDraft, file: &Path, dry_run: bool) -> serde_json::Val
     })
 }
 
-fn report(chosen: &ChosenDraft) -> String {
+/// What was chosen and what was not. `done` says what becomes of the file.
+fn report(chosen: &ChosenDraft, done: &str) -> String {
     let draft = &chosen.draft;
     let sure = |confidence: Confidence| match confidence {
         Confidence::Certain => "",
@@ -156,7 +160,7 @@ fn report(chosen: &ChosenDraft) -> String {
         ));
     }
     let mut text = format!(
-        "{FILE} is written, from {} files\n{}",
+        "{FILE} {done}, from {} files\n{}",
         chosen.files,
         ui::table(&rows)
     );

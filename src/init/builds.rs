@@ -63,6 +63,8 @@ pub(super) struct FoundBuild {
     pub(super) confidence: Confidence,
     pub(super) evidence: Vec<String>,
     pub(super) alternatives: Vec<String>,
+    /// What is copied and is nowhere.
+    pub(super) missing: Option<String>,
     /// ARG, without those before the first FROM.
     pub(super) declared: Vec<(String, Option<String>, usize)>,
     /// Each FROM, as it is written, with variables.
@@ -154,6 +156,10 @@ fn builds(tree: &RepositoryTree, dockerfile: &Path, clues: &Clues) -> Vec<FoundB
         return vec![];
     };
     let all = instructions(&text);
+    // `dockerfile.go` is a program about Dockerfiles.
+    if !all.iter().any(|instruction| instruction.keyword == "FROM") {
+        return vec![];
+    }
     let own: Vec<_> = clues
         .builds
         .iter()
@@ -161,10 +167,12 @@ fn builds(tree: &RepositoryTree, dockerfile: &Path, clues: &Clues) -> Vec<FoundB
         .collect();
     let mut by_target: BTreeMap<Option<&str>, Vec<&BuildClue>> = BTreeMap::new();
     for clue in &own {
-        by_target
-            .entry(clue.target.as_deref())
-            .or_default()
-            .push(clue);
+        // A stage that only a pipeline's input knows is none.
+        let target = clue
+            .target
+            .as_deref()
+            .filter(|target| !target.contains('$'));
+        by_target.entry(target).or_default().push(clue);
     }
     let (for_development, others): (Vec<_>, Vec<_>) = by_target
         .into_iter()
@@ -210,8 +218,9 @@ fn build(
 ) -> FoundBuild {
     let mut clues = clues.to_vec();
     clues.sort_by_key(|clue| clue.speaker);
-    let mut names = names(dockerfile, &clues, target.as_deref());
-    if dockerfile.parent() == Some(Path::new("")) {
+    let is_beside_plain = is_beside_plain(tree, dockerfile);
+    let mut names = names(dockerfile, &clues, target.as_deref(), is_beside_plain);
+    if dockerfile.parent() == Some(Path::new("")) && !is_beside_plain {
         let own = tree
             .root
             .file_name()
@@ -247,6 +256,7 @@ fn build(
         development: None,
         confidence: context.confidence,
         alternatives,
+        missing: context.missing,
         context: context.folder,
         dockerfile: dockerfile.to_owned(),
         declared,
@@ -256,8 +266,19 @@ fn build(
     }
 }
 
+/// `Dockerfile.worker` beside a `Dockerfile`: the folder's name is that of the plain one.
+fn is_beside_plain(tree: &RepositoryTree, dockerfile: &Path) -> bool {
+    let is_plain = |file: &Path| file.parent() == dockerfile.parent() && own_name(file).0.is_none();
+    own_name(dockerfile).0.is_some() && tree.of_kind(FileKind::Dockerfile).any(is_plain)
+}
+
 /// Compose's name, that of the folder, of the file, of bake's target, of the stage, of the reference.
-fn names(dockerfile: &Path, clues: &[&BuildClue], target: Option<&str>) -> Vec<String> {
+fn names(
+    dockerfile: &Path,
+    clues: &[&BuildClue],
+    target: Option<&str>,
+    is_beside_plain: bool,
+) -> Vec<String> {
     let mut names: Vec<String> = vec![];
     let mut add = |name: Option<&str>| {
         let name = name.filter(|name| !plain(name).is_empty());
@@ -276,7 +297,7 @@ fn names(dockerfile: &Path, clues: &[&BuildClue], target: Option<&str>) -> Vec<S
     }));
     let contexts = clues.iter().map(|clue| clue.context.as_path());
     let folders = dockerfile.parent().into_iter().chain(contexts);
-    for folder in folders {
+    for folder in folders.filter(|_| !is_beside_plain) {
         add(specific(folder));
     }
     for clue in clues {
@@ -297,7 +318,13 @@ fn specific(folder: &Path) -> Option<&str> {
     let mut above = folder
         .ancestors()
         .filter_map(|folder| folder.file_name()?.to_str());
-    above.find(|name| !GENERIC.contains(name))
+    above.find(|name| !GENERIC.contains(name) && !is_version(name))
+}
+
+/// `v1`, `v1beta1`.
+fn is_version(name: &str) -> bool {
+    let digits = name.strip_prefix('v').unwrap_or_default();
+    digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
 fn exposed(all: &[Instruction]) -> BTreeSet<u16> {

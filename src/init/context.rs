@@ -14,9 +14,11 @@ pub(super) struct ProvedContext {
     pub(super) confidence: Confidence,
     pub(super) evidence: Option<String>,
     pub(super) alternatives: Vec<String>,
+    /// What is copied and is in no folder that could be the context: something else makes it first.
+    pub(super) missing: Option<String>,
 }
 
-/// The context that somebody names, else the nearest folder that has all that is copied.
+/// The context that somebody names, if it has all that is copied; else the nearest folder that has it.
 pub(super) fn prove(
     tree: &RepositoryTree,
     dockerfile: &Path,
@@ -31,54 +33,66 @@ pub(super) fn prove(
             .filter(|(source, _)| exists(tree, folder, source));
         found.count()
     };
-    if let Some((folder, at)) = said {
-        return ProvedContext {
+    let own = dockerfile.parent().unwrap_or(Path::new("")).to_owned();
+    let candidates = candidates(tree, &own, names);
+    let best = candidates.iter().rev().max_by_key(|folder| has(folder));
+    let best = best.cloned().unwrap_or(own.clone());
+    let is_complete = has(&best) == sources.len();
+    let first = sources.first().filter(|_| is_complete);
+    let proof = first.map(|(source, line)| {
+        format!(
+            "context {}: `{source}` of {}:{line} is there",
+            shown(&best),
+            dockerfile.display()
+        )
+    });
+    let missing = sources
+        .iter()
+        .find(|(source, _)| !exists(tree, &best, source));
+    let missing = missing.map(|(source, line)| {
+        format!(
+            "`{source}` of {}:{line} is in no folder that could be the context",
+            dockerfile.display()
+        )
+    });
+    match said {
+        // A script may have gone to another folder before it builds.
+        Some((folder, at)) if is_complete && has(&folder) < sources.len() => ProvedContext {
+            alternatives: vec![format!(
+                "{at} says `context: {}`, which lacks what is copied",
+                shown(&folder)
+            )],
+            folder: best,
+            confidence: Confidence::Likely,
+            evidence: proof,
+            missing: None,
+        },
+        Some((folder, at)) => ProvedContext {
             folder,
             confidence: Confidence::Certain,
             evidence: Some(format!("context by {at}")),
             alternatives: vec![],
-        };
-    }
-    let own = dockerfile.parent().unwrap_or(Path::new("")).to_owned();
-    let candidates = candidates(tree, &own, names);
-    let best = candidates.iter().rev().max_by_key(|folder| has(folder));
-    let folder = best.cloned().unwrap_or(own.clone());
-    let found = has(&folder);
-    let (confidence, evidence) = match (found == sources.len(), sources.first()) {
-        (true, Some((source, line))) => (
-            Confidence::Certain,
-            (folder != own).then(|| {
-                format!(
-                    "context {}: `{source}` of {}:{line} is there",
-                    shown(&folder),
-                    dockerfile.display()
-                )
-            }),
-        ),
-        (true, None) => (Confidence::Likely, None),
-        (false, _) => {
-            let missing = sources
+            missing,
+        },
+        None => {
+            let found = has(&best);
+            let rivals = candidates
                 .iter()
-                .find(|(source, _)| !exists(tree, &folder, source));
-            let missing = missing.map(|(source, line)| {
-                format!(
-                    "`{source}` of {}:{line} is in no folder that could be the context",
-                    dockerfile.display()
-                )
-            });
-            (Confidence::Guess, missing)
+                .filter(|other| **other != best && found > 0 && has(other) == found);
+            ProvedContext {
+                alternatives: rivals
+                    .map(|other| format!("`context: {}` has the same files", shown(other)))
+                    .collect(),
+                confidence: match (is_complete, sources.is_empty()) {
+                    (true, false) => Confidence::Certain,
+                    (true, true) => Confidence::Likely,
+                    (false, _) => Confidence::Guess,
+                },
+                evidence: proof.filter(|_| best != own),
+                folder: best,
+                missing,
+            }
         }
-    };
-    let rivals = candidates
-        .iter()
-        .filter(|other| **other != folder && found > 0 && has(other) == found);
-    ProvedContext {
-        alternatives: rivals
-            .map(|other| format!("`context: {}` has the same files", shown(other)))
-            .collect(),
-        folder,
-        confidence,
-        evidence,
     }
 }
 

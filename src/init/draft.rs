@@ -1,9 +1,12 @@
 //! A devk.yaml that is not written yet: every choice with its evidence.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use serde_json::Value;
+
+use super::clue::shown;
 
 /// How sure a choice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -89,6 +92,17 @@ impl InitSource {
         match self {
             Self::Chart(chart) => Some(chart),
             _ => None,
+        }
+    }
+}
+
+/// As devk.yaml has it: `kustomize: ./overlays/dev`.
+impl fmt::Display for InitSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chart(folder) => write!(f, "chart: {}", shown(folder)),
+            Self::Manifests(files) => write!(f, "manifests: [{}]", files.join(", ")),
+            Self::Kustomize(folder) => write!(f, "kustomize: {}", shown(folder)),
         }
     }
 }

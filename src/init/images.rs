@@ -72,7 +72,10 @@ pub(super) fn choose(
         images.push(image);
     }
     bases(builds, &mut images);
-    let used: BTreeSet<_> = pairs.iter().flat_map(|pair| &pair.references).collect();
+    let built = pairs
+        .iter()
+        .filter(|pair| builds[pair.build].missing.is_none());
+    let used: BTreeSet<_> = built.flat_map(|pair| &pair.references).collect();
     let pulled = references
         .iter()
         .enumerate()
@@ -118,7 +121,10 @@ fn image(build: &FoundBuild, names: &mut BTreeSet<String>) -> DraftImage {
         confidence: build.confidence,
         evidence: build.evidence.clone(),
         alternatives: build.alternatives.clone(),
-        off: None,
+        off: build
+            .missing
+            .as_ref()
+            .map(|missing| format!("{missing}: make it first, then remove the comment signs")),
     }
 }
 

@@ -16,16 +16,27 @@ use crate::release::yaml;
 /// Overlays for a developer's machine, the best first.
 const FOR_DEVELOPMENT: [&str; 4] = ["dev", "local", "development", "minikube"];
 
+/// Of more overlays than these, the others are only named.
+const MAX_OVERLAYS: usize = 6;
+
 /// Bases are followed at most this deep.
 const MAX_DEPTH: usize = 16;
 
-/// The release of a repository without a chart, and what it holds.
-pub(super) fn choose(
-    tree: &RepositoryTree,
-    clues: &Clues,
-    name: &str,
-) -> Option<(DraftRelease, Rendered)> {
-    overlay(tree, clues, name).or_else(|| plain(tree, clues, name))
+/// Folders whose manifests show how something is written.
+const OF_DOCUMENTS: [&str; 5] = ["content", "doc", "docs", "documentation", "website"];
+
+/// A release without a chart, and what its files hold as they are written.
+#[derive(Debug)]
+pub(super) struct ManifestRelease {
+    pub(super) release: DraftRelease,
+    pub(super) written: Rendered,
+}
+
+/// What the stack may be installed by where no chart is, the best first.
+pub(super) fn candidates(tree: &RepositoryTree, clues: &Clues, name: &str) -> Vec<ManifestRelease> {
+    let mut found = overlays(tree, clues, name);
+    found.extend(plain(tree, clues, name));
+    found
 }
 
 /// Comments for kustomizations beside charts: they would install the same things a second time.
@@ -38,6 +49,19 @@ pub(super) fn beside_charts(tree: &RepositoryTree) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// Whether a folder is within one that kustomize builds: a chart there is a source of its objects.
+pub(super) fn is_within_kustomization(tree: &RepositoryTree, folder: &Path) -> bool {
+    let files: BTreeSet<_> = tree
+        .of_kind(FileKind::Kustomization)
+        .filter_map(Path::parent)
+        .filter(|above| *above != Path::new(""))
+        .collect();
+    folder
+        .ancestors()
+        .skip(1)
+        .any(|above| files.contains(above))
 }
 
 /// The kustomizations that no other one uses.
@@ -58,7 +82,7 @@ fn tops(tree: &RepositoryTree) -> Vec<PathBuf> {
         .collect()
 }
 
-fn overlay(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+fn overlays(tree: &RepositoryTree, clues: &Clues, name: &str) -> Vec<ManifestRelease> {
     let mut tops = tops(tree);
     let applied = |folder: &PathBuf| clues.applies.iter().find(|clue| clue.path == *folder);
     let word = |folder: &Path| {
@@ -79,30 +103,41 @@ fn overlay(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRel
         )
     };
     tops.sort_by_key(rank);
-    let chosen = tops.first()?;
-    let mut release = DraftRelease::new(name.to_owned(), InitSource::Kustomize((*chosen).clone()));
-    release
-        .evidence
-        .push(match FOR_DEVELOPMENT.contains(&word(chosen).as_str()) {
+    let each = tops.iter().enumerate().take(MAX_OVERLAYS);
+    each.map(|(at, chosen)| {
+        let source = InitSource::Kustomize(chosen.clone());
+        let mut release = DraftRelease::new(name.to_owned(), source);
+        let is_for_development = FOR_DEVELOPMENT.contains(&word(chosen).as_str());
+        release.evidence.push(match is_for_development {
             true => format!("the overlay for development ({})", chosen.display()),
             false => format!(
                 "a kustomization that no other one uses ({})",
                 chosen.display()
             ),
         });
-    release
-        .evidence
-        .extend(applied(chosen).map(|clue| format!("applied by {}", clue.at)));
-    if tops.len() > 1 && rank(chosen) == rank(&tops[1]) {
-        release.confidence = Confidence::Guess;
-    }
-    let others = tops[1..]
-        .iter()
-        .map(|other| format!("another overlay: `kustomize: {}`", shown(other)));
-    release.alternatives = others.collect();
-    let mut manifests = vec![];
-    built(tree, chosen, MAX_DEPTH, &mut manifests);
-    Some((release, Rendered { manifests }))
+        release
+            .evidence
+            .extend(applied(chosen).map(|clue| format!("applied by {}", clue.at)));
+        let others = || {
+            tops.iter()
+                .enumerate()
+                .filter(move |(other, _)| *other != at)
+        };
+        if others().any(|(_, other)| rank(chosen) == rank(other)) {
+            release.confidence = Confidence::Guess;
+        }
+        let others = others().filter(|(other, _)| *other > at);
+        release.alternatives = others
+            .map(|(_, other)| format!("another overlay: `kustomize: {}`", shown(other)))
+            .collect();
+        let mut manifests = vec![];
+        built(tree, chosen, MAX_DEPTH, &mut manifests);
+        ManifestRelease {
+            written: Rendered { manifests },
+            release,
+        }
+    })
+    .collect()
 }
 
 fn kustomization(tree: &RepositoryTree, folder: &Path) -> Option<Value> {
@@ -141,7 +176,7 @@ fn built(tree: &RepositoryTree, folder: &Path, depth: usize, manifests: &mut Vec
     for path in named(tree, folder) {
         match tree.is_dir(&path) {
             true => built(tree, &path, depth - 1, manifests),
-            false => manifests.extend(objects(tree, &path)),
+            false => manifests.extend(objects(tree, &path).unwrap_or_default()),
         }
     }
     let found = kustomization(tree, folder).unwrap_or_default();
@@ -176,30 +211,42 @@ fn rename(value: &mut Value, image: &Value) {
     }
 }
 
-/// The Kubernetes objects of a file.
-fn objects(tree: &RepositoryTree, file: &Path) -> Vec<Manifest> {
-    let text = tree.read(file).unwrap_or_default();
+/// The Kubernetes objects of a file; None if it holds anything else.
+fn objects(tree: &RepositoryTree, file: &Path) -> Option<Vec<Manifest>> {
+    let text = tree.read(file)?;
     if !text.contains("apiVersion") {
-        return vec![];
+        return None;
     }
     let documents = yaml::documents(&text).into_iter();
+    let documents: Vec<_> = documents.filter(|document| !document.is_null()).collect();
     let is_object = |object: &Value| object["apiVersion"].is_string() && object["kind"].is_string();
-    documents
-        .filter(is_object)
-        .map(|object| Manifest {
-            source: file.display().to_string(),
-            object,
-        })
-        .collect()
+    if documents.is_empty() || !documents.iter().all(is_object) {
+        return None;
+    }
+    let manifests = documents.into_iter().map(|object| Manifest {
+        source: file.display().to_string(),
+        object,
+    });
+    Some(manifests.collect())
 }
 
-fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelease, Rendered)> {
+fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<ManifestRelease> {
     let mut folders: Vec<(PathBuf, Vec<Manifest>)> = vec![];
+    // What kustomize reads is no manifest by itself, but a part of one.
+    let of_kustomize: BTreeSet<_> = tree
+        .of_kind(FileKind::Kustomization)
+        .filter_map(Path::parent)
+        .collect();
     for file in tree.of_kind(FileKind::Yaml) {
-        let found = objects(tree, file);
-        if found.is_empty() {
+        if file
+            .parent()
+            .is_some_and(|folder| of_kustomize.contains(folder))
+        {
             continue;
         }
+        let Some(found) = objects(tree, file) else {
+            continue;
+        };
         let folder = file.parent().unwrap_or(Path::new("")).to_owned();
         match folders.iter_mut().find(|(other, _)| *other == folder) {
             Some((_, all)) => all.extend(found),
@@ -214,17 +261,20 @@ fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelea
             .find(|clue| clue.path.starts_with(folder) || folder.starts_with(&clue.path))
     };
     let has_applied = folders.iter().any(|(folder, _)| applied(folder).is_some());
-    let is_of_production = |folder: &Path| folder.to_string_lossy().to_lowercase().contains("prod");
+    let is_elsewhere = |folder: &Path| {
+        let path = folder.to_string_lossy().to_lowercase();
+        path.contains("prod") || path.split('/').any(|part| OF_DOCUMENTS.contains(&part))
+    };
     let (chosen, others): (Vec<_>, Vec<_>) =
         folders
             .into_iter()
             .partition(|(folder, _)| match has_applied {
                 true => applied(folder).is_some(),
-                false => !is_of_production(folder),
+                false => !is_elsewhere(folder),
             });
     let patterns: Vec<_> = chosen
         .iter()
-        .flat_map(|(folder, manifests)| patterns(folder, manifests))
+        .flat_map(|(folder, manifests)| patterns(tree, folder, manifests))
         .collect();
     if patterns.is_empty() {
         return None;
@@ -247,18 +297,38 @@ fn plain(tree: &RepositoryTree, clues: &Clues, name: &str) -> Option<(DraftRelea
         .into_iter()
         .flat_map(|(_, manifests)| manifests)
         .collect();
-    Some((release, Rendered { manifests }))
+    Some(ManifestRelease {
+        written: Rendered { manifests },
+        release,
+    })
 }
 
-/// `k8s/*.yaml`, by the ends that the files have.
-fn patterns(folder: &Path, manifests: &[Manifest]) -> Vec<String> {
-    let ends: BTreeSet<_> = manifests
-        .iter()
-        .filter_map(|manifest| manifest.source.rsplit_once('.').map(|(_, end)| end))
+/// `k8s/*.yaml`, by the ends that the files have; file by file where others are beside them.
+fn patterns(tree: &RepositoryTree, folder: &Path, manifests: &[Manifest]) -> Vec<String> {
+    let files: BTreeSet<_> = manifests.iter().map(|manifest| &manifest.source).collect();
+    let end = |file: &str| file.rsplit_once('.').map(|(_, end)| end.to_owned());
+    let ends: BTreeSet<_> = files.iter().filter_map(|file| end(file)).collect();
+    let items = std::fs::read_dir(tree.root.join(folder));
+    let beside: BTreeSet<_> = items
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|item| folder.join(item.file_name()).display().to_string())
+        .filter(|file| !files.contains(file))
+        .filter_map(|file| end(&file))
         .collect();
-    let ends = ends.into_iter();
-    ends.map(|end| format!("{}/*.{end}", shown(folder).trim_start_matches("./")))
-        .collect()
+    let of_end = |wanted: String| match beside.contains(&wanted) {
+        false => vec![format!(
+            "{}/*.{wanted}",
+            shown(folder).trim_start_matches("./")
+        )],
+        true => files
+            .iter()
+            .filter(|file| end(file).as_ref() == Some(&wanted))
+            .map(|file| (**file).clone())
+            .collect(),
+    };
+    ends.into_iter().flat_map(of_end).collect()
 }
 
 fn has_pods(manifest: &Manifest) -> bool {

@@ -41,11 +41,13 @@ use crate::observe::PreparedRelease;
 use crate::observe::requests::{RenderedService, wanted};
 use crate::paths::Paths;
 use crate::release::effective_values;
+use crate::release::manifest::Rendered;
 use builds::FoundBuild;
 use charts::{ChartFolder, ChosenCharts};
 use clue::shown;
 use draft::{DraftRelease, InitDraft};
 use look::DraftLook;
+use manifests::ManifestRelease;
 use references::ReleaseLook;
 use scan::{FileKind, RepositoryTree};
 
@@ -67,6 +69,11 @@ pub async fn survey(
     let mut charts = charts::find(&tree);
     if !named.is_empty() {
         charts.retain(|chart| named.contains(&chart.dir));
+    } else {
+        let is_installed = |folder: &Path| clues.installs.iter().any(|clue| clue.chart == folder);
+        charts.retain(|chart| {
+            is_installed(&chart.dir) || !manifests::is_within_kustomization(&tree, &chart.dir)
+        });
     }
     let builds = builds::find(&tree, &clues);
     let mut draft = InitDraft {
@@ -87,13 +94,8 @@ pub async fn survey(
         paths,
     };
     if charts.is_empty() {
-        let Some((release, rendered)) = manifests::choose(&tree, &clues, &draft.name) else {
-            return Ok(Survey::Nothing {
-                found: surveying.found(),
-            });
-        };
-        draft.releases = vec![release];
-        return Ok(surveying.of_manifests(draft, &rendered));
+        let candidates = manifests::candidates(&tree, &clues, &draft.name);
+        return surveying.of_manifests(draft, candidates).await;
     }
     let chosen = match named.is_empty() {
         true => charts::choose(&tree, &charts, &clues),
@@ -175,48 +177,106 @@ impl Surveying<'_> {
         found
     }
 
+    /// Errors for a file that others read: its paths begin at the root.
+    fn lines(&self, errors: &Errors) -> Vec<String> {
+        let root = format!("{}/", self.tree.root.display());
+        let lines = errors.0.iter().map(|error| error.on_one_line());
+        lines.map(|line| line.replace(&root, "")).collect()
+    }
+
     async fn of_charts(&self, mut draft: InitDraft) -> Result<Survey, Errors> {
         let root = &self.tree.root;
         let looking = DraftLook::new(root, self.environment, self.paths)?;
-        let mut open = vec![];
-        let settled = settle::settle(&looking, root, &mut draft).await;
-        let rendered = match settled {
+        let rendered = match settle::settle(&looking, root, &mut draft).await {
             Ok(rendered) => rendered,
-            Err(errors) => {
-                open.extend(errors.0.iter().map(|error| error.on_one_line()));
-                return Ok(self.unlooked(draft, open));
-            }
+            Err(errors) => return Ok(self.unlooked(draft, self.lines(&errors))),
         };
-        let looks = looks(&rendered);
+        let others = manifests::beside_charts(self.tree);
+        if let Some(last) = draft.releases.last_mut() {
+            last.alternatives.extend(others);
+        }
+        Ok(self.of_rendered(&looking, draft, &rendered).await)
+    }
+
+    /// The first of the candidates that renders.
+    async fn of_manifests(
+        &self,
+        mut draft: InitDraft,
+        candidates: Vec<ManifestRelease>,
+    ) -> Result<Survey, Errors> {
+        let looking = DraftLook::new(&self.tree.root, self.environment, self.paths)?;
+        let mut refused = vec![];
+        for candidate in &candidates {
+            draft.releases = vec![candidate.release.clone()];
+            match looking.at(&draft).await {
+                Ok(rendered) => {
+                    draft.releases[0].alternatives.extend(refused);
+                    return Ok(self.of_rendered(&looking, draft, &rendered).await);
+                }
+                Err(errors) => {
+                    let why = self.lines(&errors);
+                    let what = candidate.release.source.to_string();
+                    let why = why.into_iter();
+                    refused.extend(why.map(|why| format!("left out: `{what}`: {why}")));
+                }
+            }
+        }
+        let Some(first) = candidates.into_iter().next() else {
+            return Ok(Survey::Nothing {
+                found: self.found(),
+            });
+        };
+        draft.releases = vec![first.release];
+        Ok(self.unrendered(draft, &[(first.written, serde_json::Value::Null)], refused))
+    }
+
+    /// Images, forwards and addresses by what the releases render.
+    async fn of_rendered(
+        &self,
+        looking: &DraftLook<'_>,
+        mut draft: InitDraft,
+        rendered: &[PreparedRelease],
+    ) -> Survey {
+        let mut open = vec![];
+        let looks = looks(rendered);
         let pulled = self.images(&mut draft, &looks);
-        self.without_unused(&looking, &mut draft, &mut open).await;
-        self.forwards(&mut draft, &rendered, &looks);
-        let needs = forwards::needs(&looks, &services(&rendered));
+        self.without_unused(looking, &mut draft, &mut open).await;
+        self.forwards(&mut draft, rendered, &looks);
+        let needs = forwards::needs(&looks, &services(rendered));
         draft.releases = charts::in_order(std::mem::take(&mut draft.releases), &needs);
         addresses::put(&mut draft, self.builds, &looks, self.stack);
         let in_code = pages::find(self.tree, &draft);
         addresses::in_code(&mut draft, &in_code, &looks, self.stack);
         if let Err(errors) = looking.at(&draft).await {
-            open.extend(errors.0.iter().map(|error| error.on_one_line()));
+            open.extend(self.lines(&errors));
         }
         self.notes(&mut draft, &looks);
-        let others = manifests::beside_charts(self.tree);
-        if let Some(last) = draft.releases.last_mut() {
-            last.alternatives.extend(others);
-        }
-        Ok(self.chosen(draft, open, pulled))
+        self.chosen(draft, open, pulled)
     }
 
     /// Without helm, or with charts that do not render: by what their values say.
-    fn unlooked(&self, mut draft: InitDraft, open: Vec<String>) -> Survey {
-        let releases = draft.releases.clone();
-        let rendered: Vec<_> = releases
+    fn unlooked(&self, draft: InitDraft, open: Vec<String>) -> Survey {
+        let charts = draft
+            .releases
             .iter()
-            .filter_map(|release| static_look::find(self.tree, release.source.chart()?))
+            .filter_map(|release| release.source.chart());
+        let found: Vec<_> = charts
+            .filter_map(|chart| static_look::find(self.tree, chart))
             .collect();
+        self.unrendered(draft, &found, open)
+    }
+
+    /// What could not be rendered, and why: the images are paired by what is written in the files.
+    fn unrendered(
+        &self,
+        mut draft: InitDraft,
+        written: &[(Rendered, serde_json::Value)],
+        why: Vec<String>,
+    ) -> Survey {
+        let releases = draft.releases.clone();
         let looks: Vec<_> = releases
             .iter()
-            .zip(&rendered)
+            .zip(written)
             .map(|(release, (rendered, values))| ReleaseLook {
                 release: &release.name,
                 rendered,
@@ -226,26 +286,10 @@ impl Surveying<'_> {
             .collect();
         let pulled = self.images(&mut draft, &looks);
         draft.notes.push(
-            "The charts could not be rendered: the images are paired by the charts' values, unchecked.".to_owned(),
+            "Nothing could be rendered, so the images are paired by what the files say, unchecked, and there are no forwards:".to_owned(),
         );
-        self.chosen(draft, open, pulled)
-    }
-
-    fn of_manifests(
-        &self,
-        mut draft: InitDraft,
-        rendered: &crate::release::manifest::Rendered,
-    ) -> Survey {
-        let release = draft.releases[0].name.clone();
-        let looks = [ReleaseLook {
-            release: &release,
-            rendered,
-            values: serde_json::Value::Null,
-            blocks: vec![],
-        }];
-        let pulled = self.images(&mut draft, &looks);
-        self.notes(&mut draft, &looks);
-        self.chosen(draft, vec![], pulled)
+        draft.notes.extend(why.iter().cloned());
+        self.chosen(draft, why, pulled)
     }
 
     fn images(&self, draft: &mut InitDraft, looks: &[ReleaseLook<'_>]) -> Vec<String> {
@@ -282,7 +326,7 @@ impl Surveying<'_> {
                 }
             }
             if !helped {
-                open.extend(errors.0.iter().map(|error| error.on_one_line()));
+                open.extend(self.lines(&errors));
                 return;
             }
         }

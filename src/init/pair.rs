@@ -1,6 +1,8 @@
 //! Which Dockerfile builds which image of the charts: weighted evidence, and an assignment that wants a margin between
 //! the best and the next. Pure.
 
+use std::path::Path;
+
 use super::builds::FoundBuild;
 use super::clue::plain;
 use super::draft::Confidence;
@@ -14,6 +16,8 @@ const SAME_NAME: u32 = 50;
 const PREFIXED_NAME: u32 = 40;
 const NAMED_AROUND: u32 = 30;
 const PORT: u32 = 12;
+/// `Dockerfile` before `Dockerfile.debug`, where both fit.
+const PLAIN: u32 = MARGIN;
 /// There is one of each.
 const ONLY: u32 = 35;
 
@@ -280,6 +284,9 @@ fn score(build: &FoundBuild, reference: &SeenReference, own: &[String], only: bo
             "the only Dockerfile and the only image of its kind".to_owned(),
         );
     }
+    if score.points > 0 && is_plain(&build.dockerfile) {
+        score.points += PLAIN;
+    }
     let ports: Vec<_> = build.exposed.intersection(&reference.ports).collect();
     if score.points > 0
         && let Some(port) = ports.first()
@@ -306,9 +313,28 @@ fn tag_points(tag: &str, reference: &SeenReference) -> Option<u32> {
     if full.as_ref() == Some(&reference.repository) {
         Some(SAME_REPOSITORY)
     } else {
-        (plain(last) == plain(&reference.last_part) && !last.contains('$'))
-            .then_some(SAME_LAST_PART)
+        (plain(&without_variables(last)) == plain(&reference.last_part)).then_some(SAME_LAST_PART)
     }
+}
+
+/// `api` of `api$(SUFFIX)`: what is not set is empty.
+fn without_variables(name: &str) -> String {
+    let mut found = String::new();
+    let mut rest = name;
+    while let Some((before, after)) = rest.split_once('$') {
+        found.push_str(before);
+        rest = match after.chars().next() {
+            Some('(') => after.split_once(')').map_or("", |(_, after)| after),
+            Some('{') => after.split_once('}').map_or("", |(_, after)| after),
+            _ => after.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || c == '_'),
+        };
+    }
+    found + rest
+}
+
+fn is_plain(dockerfile: &Path) -> bool {
+    let name = dockerfile.file_name().unwrap_or_default();
+    name.eq_ignore_ascii_case("Dockerfile") || name.eq_ignore_ascii_case("Containerfile")
 }
 
 fn name_points(
@@ -380,6 +406,7 @@ mod tests {
             confidence: Confidence::Certain,
             evidence: vec![],
             alternatives: vec![],
+            missing: None,
             declared: vec![],
             bases: vec![],
             development: None,

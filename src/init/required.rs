@@ -70,6 +70,8 @@ pub(super) struct Demand {
     allowed: Vec<String>,
     /// `integer`, `boolean`, … as the schema says.
     kind: Option<String>,
+    /// The template reads it below a map that is not there; the value itself may do without.
+    is_below_nil: bool,
     /// Where it is demanded.
     at: String,
 }
@@ -82,6 +84,7 @@ impl Demand {
             words: String::new(),
             allowed: vec![],
             kind: None,
+            is_below_nil: false,
             at,
         }
     }
@@ -144,6 +147,7 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
         words: said.lines().take(2).collect::<Vec<_>>().join(" "),
         allowed: vec![],
         kind: None,
+        is_below_nil: said.contains("nil pointer evaluating"),
         at: place.unwrap_or_else(|| "the chart".to_owned()),
     })
 }
@@ -221,6 +225,16 @@ pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
     if release.gives(&demand.path) {
         return other_form(release, demand);
     }
+    let value = stand_in(demand, &last);
+    let map = value.is_users.then(|| map_above(demand)).flatten();
+    if map.as_ref().is_some_and(|map| release.gives(&map.path)) {
+        return false;
+    }
+    // A map that was empty, because it is demanded, has something now.
+    let above = |given: &DraftValue| demand.path.starts_with(&format!("{}.", given.path));
+    release
+        .set
+        .retain(|given| !(above(given) && given.value == json!({})));
     if let Some(value) = image_value(&demand.path, &release.name) {
         release.set.push(DraftValue {
             path: demand.path.clone(),
@@ -234,14 +248,20 @@ pub(super) fn give(release: &mut DraftRelease, demand: &Demand) -> bool {
     } else if is_secret && is_text {
         generate(release, demand);
     } else {
-        release.set.push(stand_in(demand, &last));
+        release.set.push(map.unwrap_or(value));
     }
-    // A map that was empty, because the schema demands one, has something now.
-    let above = |given: &DraftValue| demand.path.starts_with(&format!("{}.", given.path));
-    release
-        .set
-        .retain(|given| !(above(given) && given.value == json!({})));
     true
+}
+
+/// The map whose absence makes helm stop, for a value below it that nobody can guess.
+fn map_above(demand: &Demand) -> Option<DraftValue> {
+    let (above, _) = demand.path.rsplit_once('.')?;
+    demand.is_below_nil.then(|| DraftValue {
+        path: above.to_owned(),
+        value: json!({}),
+        why: format!("{} reads {}", demand.at, demand.path),
+        is_users: false,
+    })
 }
 
 /// A name for an image that a chart demands: that of the map it stands in, by which its Dockerfile is found.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ignore::{DirEntry, WalkBuilder};
 
 /// Folders whose charts and Dockerfiles are not the repository's own stack.
-const LEFT_OUT: [&str; 23] = [
+const LEFT_OUT: [&str; 22] = [
     ".git",
     ".terraform",
     ".venv",
@@ -25,7 +25,6 @@ const LEFT_OUT: [&str; 23] = [
     "test",
     "test-data",
     "test-fixtures",
-    "testdata",
     "tests",
     "third-party",
     "third_party",
@@ -122,7 +121,10 @@ pub(super) fn is_of_stack(entry: &DirEntry) -> bool {
     let is_below = entry.depth() > 0 && entry.file_type().is_some_and(|kind| kind.is_dir());
     let name = entry.file_name().to_str();
     // `{{ cookiecutter.name }}`: a template of a repository.
-    !is_below || !name.is_some_and(|name| LEFT_OUT.contains(&name) || name.contains("{{"))
+    !is_below
+        || !name.is_some_and(|name| {
+            LEFT_OUT.contains(&name) || name.starts_with("testdata") || name.contains("{{")
+        })
 }
 
 fn kind(path: &Path) -> Option<FileKind> {

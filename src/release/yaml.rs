@@ -55,6 +55,13 @@ mod tests {
         assert_eq!(parse("# only a comment\n").unwrap(), Value::Null);
     }
 
+    /// As the descriptions of many a CustomResourceDefinition are broken.
+    #[test]
+    fn a_quoted_text_may_go_on_below_the_start_of_its_key() {
+        let text = "a:\n  b: 'one\n  two'\n  c: 1\n";
+        assert_eq!(parse(text).unwrap(), json!({"a": {"b": "one two", "c": 1}}));
+    }
+
     #[test]
     fn a_broken_document_names_its_line() {
         assert_eq!(parse("a: 1\nb: [\n").unwrap_err().1, Some(2));

@@ -352,6 +352,78 @@ fn plain_manifests_are_those_that_the_repository_applies() {
 }
 
 #[test]
+fn manifests_beside_other_files_are_named_one_by_one_and_get_forwards_and_those_of_documents_are_left_out()
+ {
+    let shape = Shape::new("mixed-manifests");
+    let document = shape.written();
+    assert_eq!(pairs(&document), paired(&[("backend", "acme/api")]));
+    let text = shape.text();
+    assert!(
+        text.contains("    manifests: [deploy/api.yaml, \"deploy/*.yml\"]\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("# left out: manifests in ./docs/tutorial\n"),
+        "{text}"
+    );
+    assert_eq!(names(&document, "forwards"), ["api", "web"]);
+}
+
+#[test]
+fn an_overlay_that_does_not_render_leaves_its_place_to_the_next_one_with_the_reason() {
+    let shape = Shape::new("broken-overlay");
+    let document = shape.written();
+    assert_eq!(pairs(&document), paired(&[("api", "acme/api")]));
+    let text = shape.flowing();
+    assert!(text.contains(" kustomize: ./overlays/local "), "{text}");
+    assert!(
+        text.contains("left out: `kustomize: ./overlays/dev`: overlays/dev/kustomization.yaml: "),
+        "{text}"
+    );
+    assert!(text.contains("credentials.ini"), "{text}");
+}
+
+#[test]
+fn the_plain_dockerfile_comes_first_a_context_has_what_is_copied_and_what_is_nowhere_is_not_built()
+{
+    let shape = Shape::new("several-dockerfiles");
+    let document = shape.written();
+    let expected = [
+        ("api", "acme/jobs-api"),
+        ("second", "acme/jobs-adapter"),
+        ("worker", "acme/jobs-worker"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    let project = shape.project();
+    let worker = project.images.iter().find(|image| image.name == "worker");
+    assert_eq!(worker.unwrap().context, project.root);
+    let api = project.images.iter().find(|image| image.name == "api");
+    assert_eq!(api.unwrap().dockerfile, project.root.join("api/Dockerfile"));
+    let text = shape.flowing();
+    assert!(
+        text.contains("`bin/agent` of agent/Dockerfile:2 is in no folder that could be the context: make it first"),
+        "{text}"
+    );
+    assert!(
+        text.contains("scripts/v1/build.sh:2 says `context: ./scripts/v1`"),
+        "{text}"
+    );
+    assert!(text.contains("access.provider: {}"), "{text}");
+    assert_eq!(document["pulled"], json!(["acme/jobs-agent"]));
+}
+
+#[test]
+fn what_could_not_be_rendered_says_why_and_stays_in_the_file() {
+    let shape = Shape::new("several-dockerfiles");
+    let (code, document, _) = shape.init_without_helm(&["--dry-run", "--format", "json"]);
+    let text = document["text"].as_str().unwrap();
+    assert!(
+        code == 0 && text.contains("`helm` is not on PATH"),
+        "{text}"
+    );
+}
+
+#[test]
 fn of_a_collection_of_charts_none_is_taken_unless_it_is_named() {
     let shape = Shape::new("chart-collection");
     let (code, document, _) = shape.init(&["--format", "json"]);

@@ -47,6 +47,7 @@ fn problem_demands(problem: &str, prefix: &str) -> Vec<Demand> {
         words: words.to_owned(),
         allowed: allowed(words),
         kind: kind(words),
+        is_below_nil: false,
         at: "the chart's values.schema.json".to_owned(),
     };
     if let Some(names) = words.strip_prefix("missing propert") {

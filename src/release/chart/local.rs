@@ -201,11 +201,19 @@ fn dependency(item: &Value, lock: &Value, source: &Path) -> Option<Dependency> {
             .map(str::to_owned),
         local: repository
             .strip_prefix("file://")
-            .map(|path| normalize(&source.join(path))),
+            .map(|path| normalize(&source.join(path)))
+            .filter(|folder| !is_only_vendored(source, &name, folder)),
         alias: item["alias"].as_str().map(str::to_owned),
         name,
         repository,
     })
+}
+
+/// A `file://` that leads nowhere, for a part that is unpacked in `charts/`: helm takes the latter and never follows
+/// the former.
+fn is_only_vendored(source: &Path, name: &str, folder: &Path) -> bool {
+    let is_chart = |folder: &Path| folder.join("Chart.yaml").is_file();
+    !is_chart(folder) && is_chart(&source.join("charts").join(name))
 }
 
 /// Null if the chart has no such file.
