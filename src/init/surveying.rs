@@ -1,16 +1,6 @@
 //! From releases to a whole devk.yaml: what the releases render is looked at, and the images, forwards and addresses go
 //! by it. Where nothing renders, they go by what the files say, and the file says so.
 
-use crate::compose::Compose;
-use crate::config::{self, FILE};
-use crate::environment::Environment;
-use crate::error::{Code, Errors};
-use crate::observe::PreparedRelease;
-use crate::observe::requests::{RenderedService, wanted};
-use crate::paths::Paths;
-use crate::release::effective_values;
-use crate::release::manifest::Rendered;
-
 use super::builds::FoundBuild;
 use super::draft::{self, InitDraft};
 use super::look::DraftLook;
@@ -21,6 +11,15 @@ use super::survey::{ChosenDraft, Survey};
 use super::{
     addresses, charts, empty_values, forwards, images, pages, settle, stack, static_look, write,
 };
+use crate::compose::Compose;
+use crate::config::{self, FILE};
+use crate::environment::Environment;
+use crate::error::{Code, Errors};
+use crate::observe::PreparedRelease;
+use crate::observe::requests::{RenderedService, wanted};
+use crate::paths::Paths;
+use crate::release::effective_values;
+use crate::release::manifest::Rendered;
 
 /// What the releases of a draft are completed from.
 pub(super) struct Surveying<'a> {
