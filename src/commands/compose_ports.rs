@@ -18,7 +18,7 @@ pub async fn run(options: &Options, format: Format, markdown: bool) -> Result<Ex
     let compose = read?.ok_or_else(|| missing(options))?;
     if format == Format::Table {
         let passed_over = compose.passed_over.iter();
-        passed_over.for_each(|error| ui::err(&ui::plain::error(error)));
+        passed_over.for_each(|error| ui::err(&ui::plain::warning(error)));
     }
     let active = list("COMPOSE", compose.published());
     let inactive = list("NOT ACTIVE", compose.inactive());
@@ -27,6 +27,7 @@ pub async fn run(options: &Options, format: Format, markdown: bool) -> Result<Ex
             "version": 1,
             "compose": compose.published().collect::<Vec<_>>(),
             "inactive": compose.inactive().collect::<Vec<_>>(),
+            "passed_over": compose.passed_over,
         }))?,
         Format::Table if markdown => ui::out(&ui::lists(&[active, inactive], ui::markdown))?,
         Format::Table => ui::out(&ui::lists(&[active, inactive], ui::table))?,

@@ -40,8 +40,17 @@ pub fn failure(error: &Error) -> String {
 
 /// An error that stands alone, as `main` prints it.
 pub fn error(error: &Error) -> String {
+    alone("error", error)
+}
+
+/// An error that was passed over: the command goes on.
+pub fn warning(error: &Error) -> String {
+    alone("warning", error)
+}
+
+fn alone(word: &str, error: &Error) -> String {
     format!(
-        "error[{}]: {}\n{}",
+        "{word}[{}]: {}\n{}",
         error.code,
         escape_controls(&error.to_string()),
         failure(error)
