@@ -46,6 +46,7 @@ mod status;
 mod stray_environment;
 mod support;
 mod sync;
+mod tour;
 mod unchanged;
 mod worktrees;
 mod wrong_input;
