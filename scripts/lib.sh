@@ -85,16 +85,26 @@ install_rust() {
 			curl --proto '=https' --tlsv1.2 -fsS https://sh.rustup.rs |
 				sh -s -- -y --profile minimal --no-modify-path --default-toolchain none
 		fi
-		# A toolchain whose installation was killed may be one that rustup can neither use nor mend.
-		install_toolchain || { rustup toolchain uninstall stable && install_toolchain; }
+		install_toolchain || mend_toolchain
 		rustup default stable
 	fi
 	cargo --version
 }
 
+# Without an update of rustup itself: where a package of the system brings it, that fails.
 install_toolchain() {
-	rustup toolchain install stable --profile minimal --component clippy,rustfmt &&
+	rustup toolchain install stable --no-self-update --profile minimal --component clippy,rustfmt &&
 		cargo +stable --version >/dev/null
+}
+
+# A toolchain whose installation was killed may be one that rustup can neither use nor complete. One that works stays:
+# then something else is wrong, such as the network.
+mend_toolchain() {
+	if ! rustup toolchain list | grep -q '^stable' || cargo +stable --version >/dev/null 2>&1; then
+		return 1
+	fi
+	rustup toolchain uninstall stable
+	install_toolchain
 }
 
 # kind, helm, kubectl and docker compose: from their projects' releases where images can be pulled too, from the lab

@@ -47,6 +47,7 @@ mod stray_environment;
 mod support;
 mod sync;
 mod tour;
+mod tutorial;
 mod unchanged;
 mod worktrees;
 mod wrong_input;

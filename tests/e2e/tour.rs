@@ -1,8 +1,11 @@
 //! The tour on the demo: the test does what the tour asks for, and the tour says what it has seen.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use crate::support::followed::Followed;
+use crate::support::tell;
 use crate::support::terminal::OnTerminal;
 use crate::support::wire::post;
 
@@ -19,9 +22,11 @@ fn milliseconds(line: &str) -> u64 {
 #[test]
 fn the_tour_confirms_what_the_user_does_and_goes_on_where_it_was_stopped() {
     let demo = Followed::demo("tour");
+    let since = Instant::now();
     edits_and_stops(&demo);
     breaks_and_is_killed(&demo);
     mends_and_finds_the_note_again(&demo);
+    tell("the tour, down and up included", since.elapsed());
     tells_what_is_missing(&demo);
 }
 
