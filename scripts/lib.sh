@@ -14,6 +14,8 @@ exec </dev/null # nothing here asks a question
 local_bin=$HOME/.local/bin
 current='' again='' times=()
 trap 'ended $?' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # phase TITLE NEXT COMMAND…: runs it and tells how long it took. NEXT is what to try if it fails.
 phase() {

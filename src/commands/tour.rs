@@ -9,6 +9,7 @@ mod course;
 mod demo;
 mod edited;
 mod show;
+mod stack;
 mod stage;
 
 use super::{Context, no_session};

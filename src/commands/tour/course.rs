@@ -6,39 +6,28 @@ use std::time::{Duration, SystemTime};
 use tokio::time::{sleep, timeout};
 
 use super::answers::DemoAnswers;
-use super::demo::{API, DATABASE, TourDemo, WEB};
+use super::demo::{API, TourDemo, WEB};
 use super::edited::{self, Saved, changed, differences, line_with};
+use super::session;
 use super::show::{Task, TourEvent, TourStep, show};
+use super::stack::{API_TIMEOUT, LOOK_INTERVAL, TourStack};
 use super::stage::{Kept, TourNote, TourRecord, TourStage};
-use super::{session, typed};
-use crate::commands::service::selector;
-use crate::commands::settle::settlement;
-use crate::commands::{Context, no_session, pinned};
+use crate::commands::Context;
 use crate::config::Project;
-use crate::daemon::client;
 use crate::error::{Code, Error, Errors, Result};
-use crate::release::project_pods::ProjectPods;
-use crate::session::settle::{SettleScope, Settlement};
+use crate::session::settle::Settlement;
 use crate::session::status::SessionStatus;
 
 /// A page that does not come in this time is asked `devk settle` about.
 const LIVE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long the demo may take to be what was saved.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(90);
-/// How long an API that is Ready may take to answer.
-const API_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a page is asked for whose time is measured.
 const PAGE_INTERVAL: Duration = Duration::from_millis(2);
-/// How often the tour looks for what people do.
-const LOOK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// One walk through the steps.
 pub(super) struct Course<'a> {
-    context: &'a Context,
-    project: &'a Project,
+    stack: TourStack<'a>,
     demo: &'a TourDemo,
     record: &'a TourRecord,
-    answers: DemoAnswers,
 }
 
 impl<'a> Course<'a> {
@@ -48,12 +37,15 @@ impl<'a> Course<'a> {
         demo: &'a TourDemo,
         record: &'a TourRecord,
     ) -> Self {
-        Self {
+        let stack = TourStack {
             context,
             project,
+            answers: DemoAnswers::new(),
+        };
+        Self {
+            stack,
             demo,
             record,
-            answers: DemoAnswers::new(),
         }
     }
 
@@ -89,22 +81,22 @@ impl<'a> Course<'a> {
         &self,
         step: impl Future<Output = Result<T, Errors>>,
     ) -> Result<T, Errors> {
-        let mut following = session(self.context, self.project).await?;
+        let mut following = session(self.stack.context, self.stack.project).await?;
         let ends = async {
             while following.next().await?.is_some() {}
             Ok::<_, Errors>(())
         };
         tokio::select! {
             done = step => done,
-            ended = ends => Err(ended.err().unwrap_or_else(|| self.no_session().into())),
+            ended = ends => Err(ended.err().unwrap_or_else(|| self.stack.no_session().into())),
         }
     }
 
     /// The demo is what the working tree has, so that what is seen later comes from what the user does.
     async fn start(&self) -> Result<TourStage, Errors> {
-        let settlement = self.settle(&[]).await?;
+        let settlement = self.stack.settle(&[]).await?;
         if !settlement.settled {
-            return Err(self.not_settled(settlement));
+            return Err(self.stack.not_settled(settlement));
         }
         let before = edited::read(&self.demo.page)?.text;
         Ok(TourStage::Edit { before })
@@ -112,7 +104,7 @@ impl<'a> Course<'a> {
 
     async fn edit(&self, before: &str) -> Result<TourStage, Errors> {
         let step = TourStep::Edit;
-        let page = self.address(WEB).await?;
+        let page = self.stack.address(WEB).await?;
         let now = edited::read(&self.demo.page)?;
         let was_saved = now.text != before;
         let mut saved = match was_saved {
@@ -130,7 +122,12 @@ impl<'a> Course<'a> {
             if let Ok(at) = timeout(LIVE_TIMEOUT, served).await {
                 break at;
             }
-            self.explain(step, self.settle(&[WEB]).await?, before, &self.demo.page)?;
+            self.explain(
+                step,
+                self.stack.settle(&[WEB]).await?,
+                before,
+                &self.demo.page,
+            )?;
             saved = changed(&self.demo.page, &saved.text).await;
         };
         let ms = (!was_saved).then(|| milliseconds(saved.at, at));
@@ -151,7 +148,7 @@ impl<'a> Course<'a> {
                 Ok(now) if now.text != saved.text => *saved = now,
                 _ => {}
             }
-            if self.answers.get(page).await.as_ref() == Some(&saved.text) {
+            if self.stack.answers.get(page).await.as_ref() == Some(&saved.text) {
                 return SystemTime::now();
             }
             sleep(PAGE_INTERVAL).await;
@@ -167,7 +164,7 @@ impl<'a> Course<'a> {
         let mut seen = before.to_owned();
         loop {
             seen = changed(file, &seen).await.text;
-            let settlement = self.settle(&[API]).await?;
+            let settlement = self.stack.settle(&[API]).await?;
             if !settlement.failures.is_empty() {
                 self.explain(step, settlement, before, file)?;
                 let what = "that is what `devk settle` says, and what an agent reads".to_owned();
@@ -197,7 +194,7 @@ impl<'a> Course<'a> {
             line: line.map(|line| (line.line, line.before)),
             commands: vec![],
         }))?;
-        let api = self.address(API).await?;
+        let api = self.stack.address(API).await?;
         let mut watched = None;
         let mut seen = now.text;
         // What is saved already when the tour goes on may be whole.
@@ -206,7 +203,7 @@ impl<'a> Course<'a> {
             (seen, watched) = (saved.text, Some(saved.at));
         }
         loop {
-            let settlement = self.settle(&[API]).await?;
+            let settlement = self.stack.settle(&[API]).await?;
             if settlement.settled {
                 break;
             }
@@ -215,24 +212,27 @@ impl<'a> Course<'a> {
             (seen, watched) = (saved.text, Some(saved.at));
         }
         let answers = async {
-            while self.answers.get(&api).await.is_none() {
+            while self.stack.answers.get(&api).await.is_none() {
                 sleep(PAGE_INTERVAL).await;
             }
         };
         timeout(API_TIMEOUT, answers)
             .await
-            .map_err(|_| self.silent(&api))?;
+            .map_err(|_| self.stack.silent(&api))?;
         let ms = watched.map(|at| milliseconds(at, SystemTime::now()));
         let what = format!("{api} answers again: seen live");
         self.show(&TourEvent::Confirms { step, what, ms })?;
-        let notes = self.notes(&api).await?;
+        let notes = self.stack.notes(&api).await?;
         let last = notes.iter().map(|note| note.id).max().unwrap_or_default();
         Ok(TourStage::Note { last })
     }
 
     async fn note(&self, last: i64) -> Result<TourStage, Errors> {
         let step = TourStep::Note;
-        let (web, api) = (self.address(WEB).await?, self.address(API).await?);
+        let (web, api) = (
+            self.stack.address(WEB).await?,
+            self.stack.address(API).await?,
+        );
         self.show(&TourEvent::Asks(Task {
             step,
             what: format!("Write a note on {web}, or in another terminal:"),
@@ -243,15 +243,15 @@ impl<'a> Course<'a> {
             )],
         }))?;
         let note = loop {
-            let notes = self.answers.notes(&api).await.unwrap_or_default();
+            let notes = self.stack.answers.notes(&api).await.unwrap_or_default();
             if let Some(note) = notes.into_iter().find(|note| note.id > last) {
                 break note;
             }
             sleep(LOOK_INTERVAL).await;
         };
-        let status = client::status(&self.context.paths, &self.project.id).await?;
-        let status = status.ok_or_else(|| self.no_session())?;
-        let database = self.database().await?;
+        let status = self.stack.status().await?;
+        let status = status.ok_or_else(|| self.stack.no_session())?;
+        let database = self.stack.database().await?;
         let what = format!(
             "the API reads note {} from the database: {}",
             note.id, note.text
@@ -276,14 +276,14 @@ impl<'a> Course<'a> {
             what: "Stop the demo and start it again, in another terminal:".to_owned(),
             file: None,
             line: None,
-            commands: vec![typed(self.context, "down"), typed(self.context, "up -d")],
+            commands: vec![self.stack.typed("down"), self.stack.typed("up -d")],
         }))?;
         self.until_it_is_back(step, kept).await?;
-        let api = self.address(API).await?;
-        let notes = self.notes(&api).await?;
+        let api = self.stack.address(API).await?;
+        let notes = self.stack.notes(&api).await?;
         let TourNote { id, text } = &kept.note;
         if !notes.contains(&kept.note) {
-            return Err(self.lost(&kept.note).into());
+            return Err(self.stack.lost(&kept.note).into());
         }
         let what = format!("the database runs in a new container, and note {id} is there: {text}");
         Ok(self.show(&TourEvent::Confirms {
@@ -303,15 +303,15 @@ impl<'a> Course<'a> {
                 && outcome.is_some_and(|outcome| outcome.ready)
         };
         loop {
-            let what = match client::status(&self.context.paths, &self.project.id).await? {
+            let what = match self.stack.status().await? {
                 None => "the session has ended".to_owned(),
                 Some(status) if is_back(&status) => {
-                    let database = self.database().await?;
+                    let database = self.stack.database().await?;
                     let is_other = |container| !kept.database.contains(container);
                     if !database.is_empty() && database.iter().all(is_other) {
                         return Ok(());
                     }
-                    let down = typed(self.context, "down");
+                    let down = self.stack.typed("down");
                     format!("another session runs, but the database was not stopped: {down}")
                 }
                 Some(_) => String::new(),
@@ -325,58 +325,6 @@ impl<'a> Course<'a> {
             }
             sleep(LOOK_INTERVAL).await;
         }
-    }
-
-    /// The containers of the database: others after a stop, whether its pod was kept or not.
-    async fn database(&self) -> Result<Vec<String>> {
-        let client = pinned(self.context, self.project).await?.client;
-        let selected = selector(&client, self.project, DATABASE).await?;
-        let of_project = ProjectPods::of(&client, &self.project.id).await?;
-        let pods = of_project.list(&client, Some(&selected)).await?;
-        let containers = pods
-            .into_iter()
-            .filter_map(|pod| pod.status?.container_statuses);
-        Ok(containers
-            .flatten()
-            .filter_map(|container| container.container_id)
-            .collect())
-    }
-
-    async fn notes(&self, api: &str) -> Result<Vec<TourNote>> {
-        let notes = async {
-            loop {
-                match self.answers.notes(api).await {
-                    Some(notes) => return notes,
-                    None => sleep(LOOK_INTERVAL).await,
-                }
-            }
-        };
-        timeout(API_TIMEOUT, notes)
-            .await
-            .map_err(|_| self.silent(api))
-    }
-
-    async fn settle(&self, images: &[&str]) -> Result<Settlement, Errors> {
-        let scope = SettleScope {
-            images: images.iter().map(|image| (*image).to_owned()).collect(),
-            ..SettleScope::default()
-        };
-        settlement(self.context, self.project, scope, SETTLE_TIMEOUT).await
-    }
-
-    /// The URL of a forward of the session.
-    async fn address(&self, name: &str) -> Result<String, Errors> {
-        let status = client::status(&self.context.paths, &self.project.id).await?;
-        let status = status.ok_or_else(|| self.no_session())?;
-        let found = status
-            .forwards
-            .iter()
-            .find(|held| held.forward.name == name);
-        let closed = || {
-            let message = format!("the forward `{name}` is not open");
-            Error::new(Code::ForwardTarget, message).hint(typed(self.context, "ports"))
-        };
-        Ok(found.ok_or_else(closed)?.forward.url.clone())
     }
 
     fn ask_to_edit(
@@ -417,44 +365,14 @@ impl<'a> Course<'a> {
     }
 
     fn show(&self, event: &TourEvent) -> Result<()> {
-        show(self.context.format, event)
+        show(self.stack.context.format, event)
     }
 
     fn end(&self) -> TourEvent {
-        let next = ["status", "logs api -f", "down"].map(|command| typed(self.context, command));
+        let next = ["status", "logs api -f", "down"].map(|command| self.stack.typed(command));
         let own = "devk init        (in a repository of yours; docs/tutorial.md leads through it)";
         let next = next.into_iter().chain([own.to_owned()]).collect();
         TourEvent::Done { next }
-    }
-
-    fn no_session(&self) -> Error {
-        no_session(&self.project.name).hint(typed(self.context, "up -d"))
-    }
-
-    fn not_settled(&self, settlement: Settlement) -> Errors {
-        let failures = settlement.failures.into_iter().map(|failure| failure.error);
-        let failures: Vec<_> = failures.collect();
-        if !failures.is_empty() {
-            return Errors(failures);
-        }
-        let message = format!("`{}` is not up yet", self.project.name);
-        let error = Error::new(Code::NotLive, message).evidence(settlement.waiting_for.join("\n"));
-        error.hint(typed(self.context, "up -d")).into()
-    }
-
-    fn silent(&self, address: &str) -> Error {
-        let message = format!("{address} does not answer");
-        Error::new(Code::ForwardNoPod, message).hint(typed(self.context, "status"))
-    }
-
-    fn lost(&self, note: &TourNote) -> Error {
-        let message = format!(
-            "note {} from before `devk down` is not there: {}",
-            note.id, note.text
-        );
-        Error::new(Code::TourNote, message)
-            .evidence("`devk down --delete` removes the data, `devk down` keeps it")
-            .hint(typed(self.context, "tour --restart"))
     }
 }
 
