@@ -9,12 +9,12 @@ use super::answers::DemoAnswers;
 use super::demo::{API, TourDemo, WEB};
 use super::edited::{self, Saved, changed, differences, line_with};
 use super::session;
-use super::show::{Task, TourEvent, TourStep, show};
+use super::show::{Task, TaskLine, TourEvent, TourStep, show};
 use super::stack::{API_TIMEOUT, LOOK_INTERVAL, TourStack};
 use super::stage::{Kept, TourNote, TourRecord, TourStage};
 use crate::commands::Context;
 use crate::config::Project;
-use crate::error::{Code, Error, Errors, Result};
+use crate::error::{Errors, Result};
 use crate::session::settle::Settlement;
 use crate::session::status::SessionStatus;
 
@@ -181,33 +181,32 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// The step before has told why the API does not run. What was saved since then, perhaps while no tour ran, may mend it.
     async fn mended(&self, before: &str) -> Result<TourStage, Errors> {
         let step = TourStep::Mend;
         let file = &self.demo.program;
-        let now = edited::read(file)?;
-        let what = "Put the line back as it was, and save:".to_owned();
-        let line = differences(before, &now.text).into_iter().next();
+        let mut seen = edited::read(file)?.text;
+        let line = differences(before, &seen).into_iter().next();
         self.show(&TourEvent::Asks(Task {
             step,
-            what,
+            what: "Put the line back as it was, and save:".to_owned(),
             file: Some(file.clone()),
-            line: line.map(|line| (line.line, line.before)),
+            line: line.map(|line| TaskLine {
+                number: line.line,
+                text: line.before,
+            }),
             commands: vec![],
         }))?;
         let api = self.stack.address(API).await?;
         let mut watched = None;
-        let mut seen = now.text;
-        // What is saved already when the tour goes on may be whole.
-        if seen != before {
-            let saved = changed(file, &seen).await;
-            (seen, watched) = (saved.text, Some(saved.at));
-        }
         loop {
             let settlement = self.stack.settle(&[API]).await?;
             if settlement.settled {
                 break;
             }
-            self.explain(step, settlement, before, file)?;
+            if watched.is_some() {
+                self.explain(step, settlement, before, file)?;
+            }
             let saved = changed(file, &seen).await;
             (seen, watched) = (saved.text, Some(saved.at));
         }
@@ -339,7 +338,7 @@ impl<'a> Course<'a> {
             step,
             what,
             file: Some(file.to_owned()),
-            line: line_with(text, part),
+            line: line_with(text, part).map(|(number, text)| TaskLine { number, text }),
             commands: vec![],
         }))
     }

@@ -61,10 +61,17 @@ pub(super) struct Task {
     pub(super) step: TourStep,
     pub(super) what: String,
     pub(super) file: Option<PathBuf>,
-    /// The line to change, from 1, and its text.
-    pub(super) line: Option<(usize, String)>,
+    pub(super) line: Option<TaskLine>,
     /// To be typed in another terminal.
     pub(super) commands: Vec<String>,
+}
+
+/// The line to change.
+#[derive(Debug, Serialize)]
+pub(super) struct TaskLine {
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) text: String,
 }
 
 /// Says one thing.
@@ -115,10 +122,10 @@ fn text(event: &TourEvent) -> String {
 
 fn asked(task: &Task) -> String {
     let file = task.file.iter().map(|file| {
-        let place = task.line.as_ref().map(|(line, _)| format!(":{line}"));
+        let place = task.line.as_ref().map(|line| format!(":{}", line.number));
         format!("{}{}", file.display(), place.unwrap_or_default())
     });
-    let line = task.line.iter().map(|(_, text)| format!("  {text}"));
+    let line = task.line.iter().map(|line| format!("  {}", line.text));
     let commands = task.commands.iter().map(|command| format!("  {command}"));
     let lines = [task.what.clone()]
         .into_iter()
@@ -156,7 +163,10 @@ mod tests {
             step: TourStep::Edit,
             what: "Change the heading.".to_owned(),
             file: Some("/demo/index.html".into()),
-            line: Some((7, "<h1>Notes</h1>".to_owned())),
+            line: Some(TaskLine {
+                number: 7,
+                text: "<h1>Notes</h1>".to_owned(),
+            }),
             commands: vec!["devk down".to_owned()],
         };
         let shown = console::strip_ansi_codes(&asked(&task)).into_owned();
