@@ -12,6 +12,7 @@ exec </dev/null # nothing here asks a question
 . scripts/platform.sh
 
 local_bin=$HOME/.local/bin
+export PATH=$PATH:$local_bin:${CARGO_HOME:-$HOME/.cargo}/bin # what an earlier run has installed
 current='' again='' times=()
 trap 'ended $?' EXIT
 trap 'exit 130' INT
@@ -81,7 +82,6 @@ has_rust() {
 }
 
 install_rust() {
-	export PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
 	if ! has_rust; then
 		if ! command -v rustup >/dev/null; then
 			curl --proto '=https' --tlsv1.2 -fsS https://sh.rustup.rs |

@@ -75,7 +75,7 @@ freeable() {
 		echo "      $(du -sh "$cargo" | cut -f1) sources of cargo: rm -r $cargo"
 	fi
 	if docker_answers; then
-		docker system df --format '      {{.Reclaimable}} Docker, {{.Type}}'
+		docker system df --format '{{.Reclaimable}} Docker, {{.Type}}' | sed 's/^/      /'
 		echo '      docker builder prune, docker image prune and docker volume prune remove what no container uses'
 	fi
 }

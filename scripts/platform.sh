@@ -61,7 +61,14 @@ install_packages() {
 		xcode-select -p >/dev/null
 		command -v brew >/dev/null || { echo 'Homebrew is missing: https://brew.sh' >&2 && return 1; }
 		;;
-	*) echo "this system has neither apt-get nor dnf nor Homebrew" >&2 && return 1 ;;
+	*)
+		local program
+		for program in cc curl git iptables; do
+			command -v "$program" >/dev/null && continue
+			echo "\`$program\` is missing, and this system has neither apt-get nor dnf nor Homebrew" >&2
+			return 1
+		done
+		;;
 	esac
 }
 
@@ -99,7 +106,7 @@ docker_answers() {
 # The daemon outlives this script, so it does not get the lock (file 9).
 start_docker() {
 	case $manager in
-	apt) cargo xtask lab docker 9>&- ;;
+	apt | '') cargo xtask lab docker 9>&- ;;
 	dnf)
 		docker_answers || dnf_docker
 		cargo xtask lab docker 9>&- # the inotify limits

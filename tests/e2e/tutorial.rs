@@ -12,6 +12,8 @@ use crate::support::tell;
 
 /// The name that a cluster has for the reader, who has only one.
 const USUAL: &str = "devk";
+/// The host port of the shop's API, if it is free.
+const USUAL_PORT: &str = "15000";
 
 /// One fenced block.
 enum Block {
@@ -141,12 +143,45 @@ impl Reader {
             .env("PATH", std::env::join_paths(path).unwrap())
             .output()
             .unwrap();
-        let text = String::from_utf8_lossy(&output.stdout)
-            .replace(&format!("`{CLUSTER}`"), &format!("`{USUAL}`"));
-        (
-            text.replace(&format!("{CLUSTER} ("), &format!("{USUAL} (")),
-            output.status.success(),
-        )
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (text, output.status.success())
+    }
+
+    /// The host port of the shop's API: 15000, unless something else on this machine has it, such as the demo.
+    fn port(&self) -> Option<u64> {
+        let (ports, _) = self.run("devk ports --format json");
+        let ports: serde_json::Value = serde_json::from_str(&ports).ok()?;
+        ports["forwards"][0]["local"].as_u64()
+    }
+
+    /// A command of the page, for this machine.
+    fn with_its_port(&self, command: &str) -> String {
+        match self.port() {
+            Some(port) if command.contains(USUAL_PORT) => {
+                command.replace(USUAL_PORT, &port.to_string())
+            }
+            _ => command.to_owned(),
+        }
+    }
+
+    /// The same text on a machine that has no other stack.
+    fn usual(&self, printed: &str) -> String {
+        let port = self
+            .port()
+            .map_or(USUAL_PORT.to_owned(), |port| port.to_string());
+        let printed = printed
+            .replace(&format!("`{CLUSTER}`"), &format!("`{USUAL}`"))
+            .replace(&format!("{CLUSTER} ("), &format!("{USUAL} ("))
+            .replace(
+                &format!("127.0.0.1:{port}"),
+                &format!("127.0.0.1:{USUAL_PORT}"),
+            );
+        // Behind the Service's port stands why the host port is another one.
+        let without = |line: &str| match line.split_once("shop-api:5000 ") {
+            Some((row, _)) if port != USUAL_PORT => format!("{row}shop-api:5000\n"),
+            _ => format!("{line}\n"),
+        };
+        printed.lines().map(without).collect()
     }
 
     /// The run's cluster stands for the reader's: the one thing that the page has not.
@@ -187,8 +222,9 @@ fn the_tutorial_is_what_happens() {
             }
             Block::Console(commands) => {
                 for (command, shown) in commands {
-                    let (printed, is_well) = reader.run(&command);
+                    let (printed, is_well) = reader.run(&reader.with_its_port(&command));
                     assert!(is_well, "$ {command}\n{printed}");
+                    let printed = reader.usual(&printed);
                     let missing = missing(&shown, &printed);
                     assert!(
                         missing.is_empty(),

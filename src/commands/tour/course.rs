@@ -202,6 +202,9 @@ impl<'a> Course<'a> {
         loop {
             let settlement = self.stack.settle(&[API]).await?;
             if settlement.settled {
+                // It may have been saved during the look.
+                let now = edited::read(file)?;
+                watched = watched.or((now.text != seen).then_some(now.at));
                 break;
             }
             if watched.is_some() {
