@@ -135,6 +135,12 @@ enum Command {
         #[arg(long, default_value = "60s", value_name = "TIME", value_parser = time)]
         timeout: Duration,
     },
+    /// Three steps on the running demo that you do and devk confirms: a save, a crash with its explanation, data that stays
+    Tour {
+        /// Begin with the first step; without it, the tour goes on where it was
+        #[arg(long)]
+        restart: bool,
+    },
     /// The path of the private kubeconfig, for kubectl and editors
     Kubeconfig,
     /// Find what is wrong with this machine and this project
@@ -275,6 +281,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Verify => commands::verify::run(&context).await,
+            Command::Tour { restart } => commands::tour::run(context, restart).await,
             Command::Kubeconfig => commands::env::kubeconfig(&context),
             Command::Doctor { strict, fix, yes } => {
                 commands::doctor::run(

@@ -186,6 +186,8 @@ codes! {
     SessionProject => "session.project", Usage, "devk.yaml names another project than the running session";
     SessionNone => "session.none", Usage, "no session of this project is running";
     ServiceUnknown => "service.unknown", Usage, "the project has no service of that name, or several that end in it";
+    TourProject => "tour.project", Usage, "the tour is for the demo, and the project lacks the demo's files or forwards";
+    TourNote => "tour.note", Failed, "a note that the user of the tour wrote before `devk down` is not there after `devk up`";
     LogsNone => "logs.none", Failed, "there is no log of a run before";
     // agents
     ApprovalNeeded => "approval.needed", Usage, "an agent asks for what a person has to approve first";

@@ -31,6 +31,7 @@ mod service;
 pub mod settle;
 pub mod sh;
 pub mod status;
+pub mod tour;
 pub mod up;
 pub mod verify;
 pub mod watch;

@@ -10,7 +10,7 @@ use super::{Context, ask, connected, no_session, pinned};
 use crate::config::Project;
 use crate::daemon::control::{Reply, Request};
 use crate::error::{Errors, Exit, Result};
-use crate::session::settle::{How, SettleScope, SettledService, Settlement};
+use crate::session::settle::{How, SettleFailure, SettleScope, SettledService, Settlement};
 use crate::ui::{self, Format};
 
 /// The contract of `devk settle --format json`.
@@ -31,12 +31,8 @@ pub async fn run(
     patience: Duration,
 ) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let connection = connected(context, &project).await?;
     let scope = scope(context, &project, services).await?;
-    let request = Request::Settle { scope, patience };
-    let Some(Reply::Live { settlement }) = ask(connection, &request).await? else {
-        return Err(no_session(&project.name).into());
-    };
+    let settlement = settlement(context, &project, scope, patience).await?;
     let exit = match &settlement {
         Settlement { settled: true, .. } => Exit::Ok,
         Settlement { failures, .. } if failures.is_empty() => Exit::TimedOut,
@@ -50,6 +46,24 @@ pub async fn run(
         Format::Table => ui::out(&text(&settlement)),
     })?;
     Ok(exit)
+}
+
+/// Asks the session.
+///
+/// # Errors
+/// As [`connected`] and [`ask`].
+pub(super) async fn settlement(
+    context: &Context,
+    project: &Project,
+    scope: SettleScope,
+    patience: Duration,
+) -> Result<Settlement, Errors> {
+    let connection = connected(context, project).await?;
+    let request = Request::Settle { scope, patience };
+    match ask(connection, &request).await? {
+        Some(Reply::Live { settlement }) => Ok(settlement),
+        _ => Err(no_session(&project.name).into()),
+    }
 }
 
 /// What the names mean: images of devk.yaml, and what has pods.
@@ -88,7 +102,21 @@ fn text(settlement: &Settlement) -> String {
         vec![name.clone(), how.to_owned(), pods.join(" ")]
     };
     let rows: Vec<_> = services.iter().map(service).collect();
-    let mut text = ui::table(&rows);
+    let mut text = ui::table(&rows) + &failures_text(failures);
+    let waiting = waiting_for.iter();
+    text.extend(waiting.map(|open| format!("waits for: {open}\n")));
+    let verdict = match (settled, failures.is_empty()) {
+        (true, _) => "live",
+        (false, false) => "not live",
+        (false, true) => "not live yet",
+    };
+    text.push_str(&format!("{verdict} after {ms} ms\n"));
+    text
+}
+
+/// Why a save is not live, with what the programs printed.
+pub(super) fn failures_text(failures: &[SettleFailure]) -> String {
+    let mut text = String::new();
     for failure in failures {
         text.push_str(&ui::plain::error(&failure.error));
         text.push('\n');
@@ -98,13 +126,5 @@ fn text(settlement: &Settlement) -> String {
             .map(|line| ui::plain::escape_controls(line));
         text.extend(lines.map(|line| format!("    {} {line}\n", style("|").dim())));
     }
-    let waiting = waiting_for.iter();
-    text.extend(waiting.map(|open| format!("waits for: {open}\n")));
-    let verdict = match (settled, failures.is_empty()) {
-        (true, _) => "live",
-        (false, false) => "not live",
-        (false, true) => "not live yet",
-    };
-    text.push_str(&format!("{verdict} after {ms} ms\n"));
     text
 }

@@ -46,6 +46,8 @@ mod status;
 mod stray_environment;
 mod support;
 mod sync;
+mod tour;
+mod tutorial;
 mod unchanged;
 mod worktrees;
 mod wrong_input;

@@ -13,6 +13,7 @@ pub(crate) mod project;
 pub(crate) mod run;
 pub(crate) mod sample;
 pub(crate) mod small_disk;
+pub(crate) mod terminal;
 pub(crate) mod wire;
 
 use std::io::Write;
