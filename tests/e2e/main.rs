@@ -46,6 +46,7 @@ mod status;
 mod stray_environment;
 mod support;
 mod sync;
+mod todo_chatbot;
 mod unchanged;
 mod worktrees;
 mod wrong_input;

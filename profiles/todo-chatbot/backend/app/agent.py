@@ -30,6 +30,10 @@ class ModelFailed(RuntimeError):
     """The model's server did not answer as it should."""
 
 
+class ToolsFailed(RuntimeError):
+    """The server with the tools cannot be reached."""
+
+
 async def ask_model(messages: Chat, tools: list[dict[str, Any]]) -> dict[str, Any]:
     """One completion; the message of its first choice."""
     if not LLM_BASE_URL:
@@ -61,6 +65,27 @@ async def call(client: Client, tool_call: dict[str, Any]) -> str:
 
 async def answer(token: str, history: Chat, text: str) -> tuple[str, list[str]]:
     """The reply to a message, and the tools that were called for it, in order."""
+    try:
+        return await converse(token, history, text)
+    # The client works in a group of tasks, which wraps whatever fails.
+    except BaseExceptionGroup as group:
+        failed = first_of(group, ModelFailed)
+        if failed:
+            raise failed from None
+        unreachable = first_of(group, httpx2.HTTPError)
+        if unreachable:
+            raise ToolsFailed(f"the tools at {TOOLS_URL}: {unreachable}") from group
+        raise
+
+
+def first_of(group: BaseExceptionGroup, kind: type[Exception]) -> Exception | None:
+    matching = group.subgroup(kind)
+    while isinstance(matching, BaseExceptionGroup):
+        matching = matching.exceptions[0]
+    return matching
+
+
+async def converse(token: str, history: Chat, text: str) -> tuple[str, list[str]]:
     messages: Chat = [{"role": "system", "content": SYSTEM}, *history, {"role": "user", "content": text}]
     called = []
     http = create_mcp_http_client(headers={"authorization": f"Bearer {token}"})

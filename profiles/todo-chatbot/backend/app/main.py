@@ -69,7 +69,8 @@ def no_such_task(_: Request, error: data.NoSuchTask) -> JSONResponse:
 
 
 @app.exception_handler(agent.ModelFailed)
-def model_failed(_: Request, error: agent.ModelFailed) -> JSONResponse:
+@app.exception_handler(agent.ToolsFailed)
+def agent_failed(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, status_code=502)
 
 

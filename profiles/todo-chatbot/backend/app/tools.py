@@ -14,6 +14,7 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 from sqlmodel import Session
 from starlette.concurrency import run_in_threadpool
@@ -70,7 +71,11 @@ async def with_user(work: Callable[[Session, uuid.UUID], T]) -> T:
         with Session(data.engine) as session:
             return work(session, user_id)
 
-    return await run_in_threadpool(run)
+    try:
+        return await run_in_threadpool(run)
+    except (data.NoSuchTask, ValueError) as error:
+        # Of other errors the caller reads only that there was one.
+        raise ToolError(str(error)) from error
 
 
 Number = Annotated[int, Field(description="The task's number, as list_tasks gives it")]
