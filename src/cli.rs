@@ -44,7 +44,7 @@ struct ProjectArgs {
     /// The project file, instead of the devk.yaml here or above
     #[arg(long, value_name = "FILE", global = true)]
     file: Option<PathBuf>,
-    /// A built-in stack (demo, geniro), from any folder
+    /// A built-in stack (demo, geniro, todo-chatbot), from any folder
     #[arg(short, long, global = true, conflicts_with = "file")]
     profile: Option<String>,
     /// How results are printed
@@ -121,6 +121,8 @@ enum Command {
     Ports(PortsArgs),
     /// Every project and worktree of this machine: folder, branch, session, ports
     Projects,
+    /// The built-in stacks, and what each of them is; with a name: its README
+    Profiles { name: Option<String> },
     /// Addresses and private kubeconfig as shell exports: eval "$(devk env)"
     Env,
     /// The steps of the running session as they happen, until Ctrl-C
@@ -278,6 +280,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Open { service } => commands::open::run(&context, service.as_deref()).await,
             Command::Ports(_) => commands::ports::run(&context, markdown).await,
             Command::Projects => commands::projects::run(&context).await,
+            Command::Profiles { name } => commands::profiles::run(&context, name.as_deref()),
             Command::Env => commands::env::run(&context).await,
             Command::Events => commands::events::run(&context).await,
             Command::Verify => commands::verify::run(&context).await,

@@ -115,6 +115,7 @@ pub fn resolve_provider(config: &mut ClusterConfig, paths: &Paths, environment: 
     let found = all
         .into_iter()
         .find(is_pinned)
+        .or_else(|| config.prefer.filter(is_there))
         .or_else(|| all.into_iter().find(is_there));
     config.provider = found.unwrap_or(config.provider);
 }
@@ -144,15 +145,26 @@ mod tests {
             data: program.state(),
             scratch: None,
         };
-        let settled = || {
+        let preferring = |prefer| {
             let mut config = ClusterConfig {
                 auto: true,
+                prefer,
                 ..ClusterConfig::new(Provider::Kind, "devk")
             };
             resolve_provider(&mut config, &paths, &program.environment());
             config.provider
         };
+        let settled = || preferring(None);
         assert_eq!(settled(), Provider::K3d);
+        assert_eq!(
+            preferring(Some(Provider::Minikube)),
+            Provider::K3d,
+            "what is preferred is not installed"
+        );
+        let bin = program.environment().variables()["PATH"].clone();
+        std::fs::copy(format!("{bin}/k3d"), format!("{bin}/minikube")).unwrap();
+        assert_eq!(settled(), Provider::Minikube);
+        assert_eq!(preferring(Some(Provider::K3d)), Provider::K3d);
         let folder = paths.cluster("minikube.devk");
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(pin::file(&folder), "{}").unwrap();

@@ -25,6 +25,7 @@ pub mod logs;
 pub mod mcp;
 pub mod open;
 pub mod ports;
+pub mod profiles;
 pub mod projects;
 pub mod restart;
 mod service;

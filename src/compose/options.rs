@@ -4,26 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Options, dotenv};
+use crate::config::{COMPOSE_FILES as FILES, COMPOSE_OVERRIDES as OVERRIDES};
 use crate::error::{Code, Error, Result};
 use crate::go_path;
 
 /// Variables by name.
 pub(super) type ComposeVariables = BTreeMap<String, String>;
-
-/// The names under which a Compose file is found; the first that exists counts.
-const FILES: [&str; 4] = [
-    "compose.yaml",
-    "compose.yml",
-    "docker-compose.yml",
-    "docker-compose.yaml",
-];
-/// The names of the file that is laid over it.
-const OVERRIDES: [&str; 4] = [
-    "compose.override.yml",
-    "compose.override.yaml",
-    "docker-compose.override.yml",
-    "docker-compose.override.yaml",
-];
 
 /// The file of variables in the folder of a project.
 pub const ENV_FILE: &str = ".env";

@@ -124,6 +124,7 @@ fn cluster(root: &ConfigNode, problems: &mut Vec<Error>) -> ClusterConfig {
         .and_then(format::provider)
         .unwrap_or(Provider::Kind);
     problems.extend(node.and_then(|node| unfitting(node, provider)));
+    problems.extend(node.and_then(preferred_in_vain));
     let name = if provider == Provider::Existing {
         text("context")
     } else {
@@ -132,10 +133,26 @@ fn cluster(root: &ConfigNode, problems: &mut Vec<Error>) -> ClusterConfig {
     ClusterConfig {
         provider,
         auto: text("provider") == Some("auto"),
+        prefer: text("prefer").and_then(format::provider),
         name: name.unwrap_or(DEFAULT_CLUSTER).to_owned(),
         image: text("image").map(str::to_owned),
         remote: allows(root, "remote"),
     }
+}
+
+/// A preference where nothing is chosen. That of a profile below is no problem of the file above it.
+fn preferred_in_vain(cluster: &ConfigNode) -> Option<Error> {
+    let given = |key| cluster.get(key).filter(|node| !node.is_null());
+    let prefer = given("prefer")?;
+    let provider = given("provider");
+    let is_chosen = provider.is_some_and(|provider| {
+        provider.text() == Some("auto") || provider.place.file != prefer.place.file
+    });
+    let error = prefer.place.error(
+        Code::ConfigValue,
+        "`cluster.prefer` is for `provider: auto`",
+    );
+    (!is_chosen).then(|| error.hint("cluster: {provider: auto, prefer: minikube}"))
 }
 
 /// A key of the cluster that its provider cannot do without, or does not have. What stands in a profile below is no

@@ -31,6 +31,9 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("auto", Provider::Kind),
 ];
 
+/// The spellings of `cluster.prefer`.
+const INSTALLED: &[&str] = &["kind", "minikube", "k3d"];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueFormat {
     /// Any text. No format takes the empty one.
@@ -40,6 +43,8 @@ pub(super) enum ValueFormat {
     /// A DNS label of at most 53 characters.
     ReleaseName,
     Provider,
+    /// A provider that is a program.
+    InstalledProvider,
     /// `180s`, `3m`, `1h30m`.
     Duration,
     Generator,
@@ -72,6 +77,13 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
+            Self::InstalledProvider if INSTALLED.contains(&text) => Ok(()),
+            Self::InstalledProvider => Err(place
+                .error(
+                    Code::ConfigValue,
+                    format!("`{text}` is no provider that could be preferred"),
+                )
+                .hint(did_you_mean(text, INSTALLED.iter().copied(), "providers"))),
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
                 place
@@ -100,6 +112,7 @@ impl ValueFormat {
             Self::Label => "name (lowercase letters, digits, inner `-`; at most 63)",
             Self::ReleaseName => "name (lowercase letters, digits, inner `-`; at most 53)",
             Self::Provider => "`kind`, `minikube`, `k3d`, `existing` or `auto`",
+            Self::InstalledProvider => "`kind`, `minikube` or `k3d`",
             Self::Duration => "time from 1s to 24h (`180s`, `3m`, `1h30m`)",
             Self::Generator => "`hexN` (N digits), `base64N` (N bytes) or `uuid`; N from 1 to 1024",
             Self::ValuePath => "dotted value path",
@@ -126,6 +139,7 @@ impl ValueFormat {
                     .collect::<Vec<_>>()
                     .join("|")
             ),
+            Self::InstalledProvider => format!("^({})$", INSTALLED.join("|")),
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),

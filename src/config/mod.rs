@@ -5,7 +5,9 @@
 //! → [`decode`]. The tree remembers where each value was written, through the merge.
 
 mod bases;
+mod catalog;
 mod check;
+mod checkout;
 mod decode;
 mod describe;
 mod format;
@@ -30,6 +32,8 @@ use std::time::Duration;
 
 pub use crate::place::Origin;
 pub use bases::{build_waves, is_base};
+pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
+pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};
@@ -91,6 +95,8 @@ pub struct ClusterConfig {
     pub provider: Provider,
     /// `provider: auto`: what stands above is a guess until the machine has been looked at.
     pub auto: bool,
+    /// With `auto`: what is taken first.
+    pub prefer: Option<Provider>,
     /// The cluster's name, or the context of an existing one.
     pub name: String,
     /// The node image; None leaves the choice to the provider.
@@ -105,6 +111,7 @@ impl ClusterConfig {
         Self {
             provider,
             auto: false,
+            prefer: None,
             name: name.to_owned(),
             image: None,
             remote: false,

@@ -50,22 +50,35 @@ fn names_in(profiles: &Dir<'_>) -> Vec<String> {
 /// # Errors
 /// [`Code::ConfigProfile`] for an unknown name, [`Code::StateIo`] if a file cannot be read or written.
 pub(super) fn materialise(profiles: &Dir<'_>, name: &str, data: &Path) -> Result<PathBuf> {
+    let profile = known(profiles, name)?;
+    let mut new = BTreeMap::new();
+    collect(profile, profile.path(), &mut new);
+    let dir = folder(data, name);
+    bring_up_to_date(&dir, &new)?;
+    Ok(dir)
+}
+
+/// The folder that a profile is written to.
+pub(super) fn folder(data: &Path, name: &str) -> PathBuf {
+    data.join("profiles").join(name)
+}
+
+/// A built-in profile.
+///
+/// # Errors
+/// [`Code::ConfigProfile`] for an unknown name.
+pub(super) fn known<'a>(profiles: &'a Dir<'a>, name: &str) -> Result<&'a Dir<'a>> {
     let names = names_in(profiles);
     let profile = profiles
         .get_dir(name)
-        .filter(|_| names.iter().any(|known| known == name))
-        .ok_or_else(|| {
-            let hint = did_you_mean(name, names.iter().map(String::as_str), "profiles");
-            let all = format!("built-in profiles: {}", names.join(", "));
-            Error::new(Code::ConfigProfile, format!("there is no profile `{name}`"))
-                .evidence(all)
-                .hint(hint)
-        })?;
-    let mut new = BTreeMap::new();
-    collect(profile, profile.path(), &mut new);
-    let dir = data.join("profiles").join(name);
-    bring_up_to_date(&dir, &new)?;
-    Ok(dir)
+        .filter(|_| names.iter().any(|known| known == name));
+    profile.ok_or_else(|| {
+        let hint = did_you_mean(name, names.iter().map(String::as_str), "profiles");
+        let all = format!("built-in profiles: {}", names.join(", "));
+        Error::new(Code::ConfigProfile, format!("there is no profile `{name}`"))
+            .evidence(all)
+            .hint(hint)
+    })
 }
 
 fn collect<'a>(dir: &'a Dir<'a>, base: &Path, files: &mut BTreeMap<PathBuf, &'a [u8]>) {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use include_dir::Dir;
 
+use super::checkout::{self, Checkout};
 use super::decode::{Draft, decode};
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode, parse};
 use super::{Project, check, identity, merge, profile, schema};
@@ -51,8 +52,9 @@ pub fn read_text(text: &str, file: &Path) -> Result<Project, Errors> {
     if let Some(tree) = &mut tree {
         merge::expand(tree, &schema::ROOT);
     }
-    let worktree = identity::worktree(root_of(file));
-    let project = tree.map(|tree| project(&tree, file, worktree, &mut problems));
+    let root = root_of(file).to_owned();
+    let worktree = identity::worktree(&root);
+    let project = tree.map(|tree| project(&tree, file, root, worktree, &mut problems));
     project
         .filter(|_| problems.is_empty())
         .ok_or(Errors(problems))
@@ -126,30 +128,40 @@ fn examine(
     profiles: &Dir<'_>,
 ) -> Result<(Option<Project>, Vec<Error>), Errors> {
     let mut problems = Vec::new();
-    let (file, tree, worktree) = match &source.profile {
+    let (file, root, tree, worktree) = match &source.profile {
         Some(name) => {
-            let (file, tree) = profile_tree(name, paths, profiles, &mut problems)?;
-            (file, tree.map(|tree| named(tree, name)), None)
+            let near = absolute(&source.dir)?;
+            let found = profile_tree(name, &near, paths, profiles, &mut problems)?;
+            let tree = found.tree.map(|tree| named(tree, name));
+            let worktree = found.checkout.as_deref().and_then(identity::worktree);
+            let root = found.checkout.unwrap_or(root_of(&found.file).to_owned());
+            (found.file, root, tree, worktree)
         }
         None => {
             let file = project_file(source)?;
+            let root = root_of(&file).to_owned();
             let tree = tree(&file, &mut problems)?;
-            let tree = tree.and_then(|tree| over_profile(tree, paths, profiles, &mut problems));
-            let worktree = identity::worktree(root_of(&file));
-            (file, tree, worktree)
+            let over = |tree| over_profile(tree, &root, paths, profiles, &mut problems);
+            let tree = tree.and_then(over);
+            let worktree = identity::worktree(&root);
+            (file, root, tree, worktree)
         }
     };
-    let project = tree.map(|tree| project(&tree, &file, worktree, &mut problems));
+    let project = tree.map(|tree| project(&tree, &file, root, worktree, &mut problems));
     problems.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
     Ok((project, problems))
 }
 
 fn project_file(source: &Source) -> Result<PathBuf> {
-    let dir = std::path::absolute(&source.dir).map_err(|e| unreadable(&source.dir, &e))?;
+    let dir = absolute(&source.dir)?;
     match &source.file {
         Some(file) => Ok(dir.join(file).components().collect()),
         None => find(&dir),
     }
+}
+
+fn absolute(dir: &Path) -> Result<PathBuf> {
+    std::path::absolute(dir).map_err(|e| unreadable(dir, &e))
 }
 
 /// The nearest devk.yaml, in the folder or above it.
@@ -177,6 +189,7 @@ fn find(dir: &Path) -> Result<PathBuf> {
 fn project(
     tree: &ConfigNode,
     file: &Path,
+    root: PathBuf,
     worktree: Option<String>,
     problems: &mut Vec<Error>,
 ) -> Project {
@@ -190,7 +203,6 @@ fn project(
         allow,
         bridge,
     } = decode(tree, problems);
-    let root = root_of(file).to_owned();
     let name = tree
         .get("name")
         .and_then(ConfigNode::text)
@@ -251,6 +263,7 @@ fn reserved(id: &str) -> Error {
 /// that of the profile as a project of its own. None if the profile cannot be had.
 fn over_profile(
     tree: ConfigNode,
+    root: &Path,
     paths: &Paths,
     profiles: &Dir<'_>,
     problems: &mut Vec<Error>,
@@ -259,11 +272,11 @@ fn over_profile(
         return Some(tree);
     };
     let base = node.text().and_then(|name| {
-        let profile = profile_tree(name, paths, profiles, problems);
+        let profile = profile_tree(name, root, paths, profiles, problems);
         profile
             .map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line)))
             .ok()?
-            .1
+            .tree
     });
     if base.is_none() {
         check_alone(&tree, problems);
@@ -282,14 +295,27 @@ fn check_alone(tree: &ConfigNode, problems: &mut Vec<Error>) {
     );
 }
 
-/// A profile's file, written to the data folder, and its tree.
+/// A profile as it was read.
+struct ProfileTree {
+    file: PathBuf,
+    /// The checkout that has the real stack, which is then what the tree says.
+    checkout: Option<PathBuf>,
+    tree: Option<ConfigNode>,
+}
+
+/// A profile's file, written to the data folder, and its tree; `near` is where a checkout is looked for.
 fn profile_tree(
     name: &str,
+    near: &Path,
     paths: &Paths,
     profiles: &Dir<'_>,
     problems: &mut Vec<Error>,
-) -> Result<(PathBuf, Option<ConfigNode>)> {
-    let file = profile::materialise(profiles, name, &paths.data)?.join(FILE);
+) -> Result<ProfileTree> {
+    let dir = profile::materialise(profiles, name, &paths.data)?;
+    if let Some(found) = checked_out(&dir.join(checkout::FILE), near, problems)? {
+        return Ok(found);
+    }
+    let file = dir.join(FILE);
     let tree = tree(&file, problems)?;
     if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
         let error = node
@@ -297,7 +323,38 @@ fn profile_tree(
             .error(Code::ConfigValue, "a profile cannot start from another one");
         problems.push(error.hint("remove the `profile` key"));
     }
-    Ok((file, tree))
+    Ok(ProfileTree {
+        file,
+        checkout: None,
+        tree,
+    })
+}
+
+/// The real stack of a profile, where there is one.
+fn checked_out(file: &Path, near: &Path, problems: &mut Vec<Error>) -> Result<Option<ProfileTree>> {
+    if !file.exists() {
+        return Ok(None);
+    }
+    let Some(rules) = parse(&read(file)?, file, problems) else {
+        return Ok(None);
+    };
+    let Some(found) = Checkout::find(&rules, near) else {
+        return Ok(None);
+    };
+    let mut tree = found.project(&rules);
+    match &mut tree {
+        Some(tree) => merge::expand(tree, &schema::ROOT),
+        None => problems.push(
+            rules
+                .place
+                .error(Code::ConfigMissingKey, "`project.releases` is missing"),
+        ),
+    }
+    Ok(Some(ProfileTree {
+        file: file.to_owned(),
+        checkout: Some(found.root),
+        tree,
+    }))
 }
 
 /// A profile as a project of its own is named after the profile, whatever its file says.

@@ -86,6 +86,13 @@ const CLUSTER: &[Key] = &[
         "What runs the cluster. `auto`: the provider that devk already uses under that name, else the first of kind, minikube and k3d that is installed. `existing`: a cluster that you have.",
     ),
     key(
+        "prefer",
+        Optional("kind, then minikube, then k3d"),
+        Shape::Text(ValueFormat::InstalledProvider),
+        "minikube",
+        "With `provider: auto`: the provider to take first where it is installed, unless devk already uses one under that name.",
+    ),
+    key(
         "name",
         Optional("`devk`"),
         Shape::Text(ValueFormat::Label),

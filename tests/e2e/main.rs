@@ -48,6 +48,7 @@ mod support;
 mod sync;
 mod tour;
 mod tutorial;
+mod todo_chatbot;
 mod unchanged;
 mod worktrees;
 mod wrong_input;

@@ -1,6 +1,7 @@
 //! Whole files in, projects or problem lists out.
 
 mod broken;
+mod checkouts;
 mod hostile;
 mod problems;
 mod profiles;

@@ -46,6 +46,25 @@ pub(crate) fn post(port: u16, path: &str, json: &Value) -> std::io::Result<Answe
     )
 }
 
+/// A request with a bearer token, and a JSON body if there is one.
+pub(crate) fn with_token(
+    port: u16,
+    method: &str,
+    path: &str,
+    token: &str,
+    json: Option<&Value>,
+) -> std::io::Result<Answer> {
+    let body = json.map(Value::to_string).unwrap_or_default();
+    let head = "Host: localhost\r\nAccept: application/json, text/event-stream\r\nContent-Type: application/json";
+    exchange(
+        port,
+        &format!(
+            "{method} {path} HTTP/1.0\r\n{head}\r\nAuthorization: Bearer {token}\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ),
+    )
+}
+
 /// HTTP/1.0: the end of the connection is the end of the answer.
 fn exchange(port: u16, request: &str) -> std::io::Result<Answer> {
     let mut stream = connect(port)?;
