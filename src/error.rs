@@ -138,6 +138,7 @@ codes! {
     ImageBuild => "image.build", Failed, "an image did not build";
     ImageChanged => "image.changed", Failed, "the build context changed between hashing and sending";
     ImageLoad => "image.load", Failed, "an image did not reach a node, or arrived changed";
+    ImageNowhere => "image.nowhere", Failed, "an image that pods are to run is not built by devk, and neither Docker, nor every node, nor a registry has it";
     ImageRegistry => "image.registry", Usage, "an image cannot be brought to the nodes of the cluster: they are out of Docker's reach, or run no containerd";
     ImageUnused => "image.unused", Usage, "an image that devk builds appears in no rendered manifest";
     // charts and releases

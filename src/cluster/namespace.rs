@@ -238,7 +238,7 @@ pub async fn is_asleep(client: &kube::Client, project: &str) -> Result<bool> {
 /// Removes the project's namespace with all it holds, and waits until it is gone.
 ///
 /// # Errors
-/// [`Code::NamespaceForeign`], [`Code::NamespaceHeld`], [`Code::ClusterUnreachable`] if it is not gone after 3 minutes.
+/// [`Code::NamespaceForeign`], [`Code::NamespaceHeld`] if it cannot go or is not gone after 3 minutes, [`Code::ClusterUnreachable`].
 pub async fn delete(client: &kube::Client, project: &str, step: &Step) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     let Some(found) = find(client, project).await? else {
@@ -268,7 +268,7 @@ pub async fn delete(client: &kube::Client, project: &str, step: &Step) -> Result
 /// Waits until those of these namespaces that are being removed are gone.
 ///
 /// # Errors
-/// [`Code::NamespaceHeld`], [`Code::ClusterUnreachable`] if one is not gone after 3 minutes.
+/// [`Code::NamespaceHeld`] if one cannot go or is not gone after 3 minutes, [`Code::ClusterUnreachable`].
 pub async fn wait_removed(
     client: &kube::Client,
     names: &BTreeSet<String>,

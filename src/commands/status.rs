@@ -12,6 +12,7 @@ use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::program::Build;
+use crate::release::cron_jobs::{FailingCronJob, failing_cron_jobs};
 use crate::release::installed;
 use crate::release::project_pods::ProjectPods;
 use crate::session::outcome::Built;
@@ -25,7 +26,7 @@ mod rows;
 
 use forwards::HeldForward;
 use recovered::recover;
-use rows::{bridge_row, pod_row, release_row, sync_rows, work};
+use rows::{bridge_row, cron_job_row, pod_row, release_row, sync_rows, work};
 
 /// The contract of `devk status --format json`.
 #[derive(Debug, Serialize)]
@@ -40,6 +41,8 @@ pub(super) struct StatusDocument {
     images: Vec<Built>,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
+    /// CronJobs whose every run has failed.
+    failing_cron_jobs: Vec<FailingCronJob>,
     /// The forwards that the session holds.
     forwards: Vec<HeldForward>,
     /// Compose's database that the cluster uses.
@@ -82,6 +85,7 @@ struct ClusterView {
     created_by_devk: bool,
     releases: Vec<ReleaseStatus>,
     pods: Vec<PodStatus>,
+    failing_cron_jobs: Vec<FailingCronJob>,
 }
 
 #[derive(Debug, Serialize)]
@@ -154,8 +158,8 @@ pub(super) async fn status(
         error,
     };
     let client = seen.as_ref().map(|seen| seen.client.clone());
-    let (releases, mut pods) = seen
-        .map(|seen| (seen.releases, seen.pods))
+    let (releases, mut pods, failing_cron_jobs) = seen
+        .map(|seen| (seen.releases, seen.pods, seen.failing_cron_jobs))
         .unwrap_or_default();
     let mut session = session.await?;
     let forwards = session.iter().flat_map(|session| session.forwards.clone());
@@ -186,6 +190,7 @@ pub(super) async fn status(
         images,
         releases,
         pods,
+        failing_cron_jobs,
         forwards,
         bridge: record::load(&context.paths.project(&project.id))?,
         sync,
@@ -206,11 +211,15 @@ async fn read_cluster(
         None if cluster.is_pinned(nodes)? => return Err(no_kubeconfig(cluster)),
         None => return Ok(None),
     };
+    let of_project = ProjectPods::of(&access.client, &project.id).await?;
+    let pods = of_project.list(&access.client, None).await?;
+    let namespaces = of_project.namespaces();
     Ok(Some(ClusterView {
         client: access.client.clone(),
         created_by_devk: access.pin.created,
         releases: releases(&access, project).await?,
-        pods: pods(&access, project).await?,
+        pods: pods.iter().map(pod).collect(),
+        failing_cron_jobs: failing_cron_jobs(&access.client, &namespaces).await?,
     }))
 }
 
@@ -264,12 +273,6 @@ async fn releases(access: &Access, project: &Project) -> Result<Vec<ReleaseStatu
         });
     }
     Ok(releases)
-}
-
-async fn pods(access: &Access, project: &Project) -> Result<Vec<PodStatus>> {
-    let of_project = ProjectPods::of(&access.client, &project.id).await?;
-    let pods = of_project.list(&access.client, None).await?;
-    Ok(pods.iter().map(pod).collect())
 }
 
 fn pod(pod: &Pod) -> PodStatus {
@@ -347,6 +350,7 @@ fn text(status: &StatusDocument) -> String {
             .iter()
             .map(|pod| pod_row(pod, &status.namespace)),
     );
+    rows.extend(status.failing_cron_jobs.iter().map(cron_job_row));
     rows.extend(status.forwards.iter().map(HeldForward::row));
     rows.extend(status.sync.iter().flat_map(sync_rows));
     rows.extend(

@@ -66,7 +66,19 @@ fn plan_table(plan: &Plan) -> String {
         let more = more.map(|text| vec![String::new(), String::new(), text]);
         std::iter::once(row).chain(more.collect::<Vec<_>>())
     };
-    ui::table(&plan.steps.iter().flat_map(rows).collect::<Vec<_>>())
+    let images = plan.images.iter().map(|image| {
+        let name = image.image.iter().map(|name| format!(" (`{name}`)"));
+        let from = format!("{}{}", image.from.told(), name.collect::<String>());
+        vec!["image".to_owned(), image.reference.clone(), from]
+    });
+    ui::table(
+        &plan
+            .steps
+            .iter()
+            .flat_map(rows)
+            .chain(images)
+            .collect::<Vec<_>>(),
+    )
 }
 
 /// How an `up` went on.

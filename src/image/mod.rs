@@ -8,6 +8,7 @@ mod instructions;
 mod load;
 mod look;
 mod reference;
+mod registry;
 mod remove;
 mod same;
 mod trace;
@@ -19,6 +20,7 @@ pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};
 pub use look::{FoundPath, ImageLook, Places, look, remove_looks, triggers};
 pub use reference::ReferenceParts;
+pub use registry::nowhere;
 pub use remove::{
     built, project_images, remove_from_node, remove_project_images, remove_tags, staying,
 };

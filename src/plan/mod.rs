@@ -2,6 +2,7 @@
 
 mod facts;
 mod images;
+mod sources;
 mod steps;
 
 use serde::Serialize;
@@ -9,6 +10,7 @@ use serde::Serialize;
 pub use facts::{
     BridgeFact, ClusterFact, Facts, ForwardFact, ImageFact, LeftOut, ReleaseFact, Skipped,
 };
+pub use sources::{ImageSource, PlannedImage};
 pub use steps::STEPS;
 
 use images::{builds, load};
@@ -64,6 +66,8 @@ pub struct Plan {
     pub version: u32,
     /// Every step follows the steps that it needs.
     pub steps: Vec<PlannedStep>,
+    /// Every image that pods of the releases run, by reference.
+    pub images: Vec<PlannedImage>,
 }
 
 const CLUSTER: &str = "cluster.create";
@@ -92,7 +96,11 @@ impl Plan {
         steps.extend(facts.left_out.iter().map(left_out));
         steps.extend(facts.orphaned_releases.iter().map(orphaned_release));
         steps.extend(unbridge(facts));
-        Self { version: 1, steps }
+        Self {
+            version: 1,
+            steps,
+            images: sources::sources(facts),
+        }
     }
 }
 
@@ -553,6 +561,42 @@ mod tests {
             .map(|s| s.id)
             .collect();
         assert_eq!(skipped, ["image.build/api", "image.load/api"]);
+    }
+
+    #[test]
+    fn every_image_that_pods_run_is_listed_with_where_it_comes_from() {
+        let mut facts = facts();
+        facts.releases[1].uses = [
+            "devk.local/shop/api:1",
+            "redis:7",
+            "team/worker:latest",
+            "on/nodes:1",
+        ]
+        .map(str::to_owned)
+        .into();
+        facts.pulled = ["team/worker:latest".to_owned()].into();
+        let plan = Plan::of(&facts);
+        let found: Vec<_> = plan
+            .images
+            .iter()
+            .map(|image| {
+                (
+                    image.reference.as_str(),
+                    image.from,
+                    image.image.as_deref(),
+                    image.releases.len(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("devk.local/shop/api:1", ImageSource::Build, Some("api"), 1),
+                ("on/nodes:1", ImageSource::Nodes, None, 1),
+                ("redis:7", ImageSource::Docker, None, 2),
+                ("team/worker:latest", ImageSource::Registry, None, 1),
+            ]
+        );
     }
 
     #[test]

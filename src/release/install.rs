@@ -61,8 +61,8 @@ struct Intent {
 impl Helm {
     /// `helm upgrade --install` without waiting for workloads; hooks are waited for. The namespace
     /// must exist. Returns the revision. A revision that an earlier devk left pending, killed
-    /// half-way, is cleaned up first; nobody else's is. A Job that Kubernetes cannot change is replaced where devk.yaml
-    /// allows it, each once.
+    /// half-way, is cleaned up first; nobody else's is. A Job that Kubernetes cannot change is replaced if only images
+    /// that devk built have changed in it, or where devk.yaml allows it, each once.
     ///
     /// # Errors
     /// [`Code::ReleaseBusy`] if another operation holds the release, [`Code::ChartKind`] and [`Code::ReleaseApply`] with
@@ -90,8 +90,10 @@ impl Helm {
             let is_new = refusals
                 .iter()
                 .all(|refusal| replaced.insert(refusal.name.clone()));
-            if !(prepared.replace_jobs
-                && is_new
+            let may_replace = prepared.replace_jobs
+                || are_rebuilt(&refusals, prepared, rendered, target.client).await;
+            if !(is_new
+                && may_replace
                 && replace(&refusals, prepared, rendered, target, step).await?)
             {
                 let explained =
@@ -231,6 +233,20 @@ impl Helm {
         forget(target.client, &prepared.namespace, pending).await?;
         find().await
     }
+}
+
+/// Whether each of these refusals is of a Job whose image devk has built anew. Another run of it is what a save asks for.
+async fn are_rebuilt(
+    refusals: &[Refusal],
+    prepared: &Prepared,
+    rendered: &Rendered,
+    client: &kube::Client,
+) -> bool {
+    let looks = refusals
+        .iter()
+        .map(|refusal| refusal.is_rebuilt_job(prepared, rendered, client));
+    let looks = futures::future::join_all(looks).await;
+    !looks.is_empty() && looks.into_iter().all(|is_rebuilt| is_rebuilt)
 }
 
 /// Whether each of these refusals was of a Job that is gone now, so that it can be made anew.

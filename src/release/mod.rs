@@ -9,6 +9,7 @@ pub mod capabilities;
 pub mod chart;
 pub mod check;
 pub mod crash;
+pub mod cron_jobs;
 pub mod databases;
 pub mod drift;
 mod effective;

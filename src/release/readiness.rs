@@ -4,6 +4,7 @@
 //! recovers is no failure, and an API server that is away for a moment does not end the wait.
 
 mod hint;
+mod init_log;
 mod now;
 pub(super) mod refused_pods;
 mod snapshot;
@@ -26,6 +27,7 @@ use super::manifest::Workload;
 use crate::error::{Code, Error, Result};
 use crate::ui::event::Step;
 use hint::InitWait;
+use init_log::InitLogs;
 pub use now::are_ready;
 use snapshot::{Assessment, Heard, NamespaceSnapshot, Watched};
 pub(super) use snapshot::{Streams, watch};
@@ -58,6 +60,7 @@ pub async fn wait_ready(
         conditions: Conditions::new(),
         told: HashSet::new(),
         progress: String::new(),
+        init_logs: InitLogs::default(),
         proving: HashMap::new(),
         replaced: HashSet::new(),
         away: None,
@@ -89,6 +92,7 @@ struct Wait<'a> {
     /// Failures that were explained: workload, container, reason, exit code.
     told: HashSet<(String, Option<String>, Reason, Option<i32>)>,
     progress: String,
+    init_logs: InitLogs,
     /// Container runs without a probe, and when each has lasted long enough.
     proving: HashMap<String, Instant>,
     /// The UIDs of pods that blocked a newer revision.
@@ -119,6 +123,7 @@ impl Wait<'_> {
         if assessments.iter().all(Assessment::is_ready) {
             return Ok(self.all_proven(&assessments, Instant::now()));
         }
+        self.init_logs.look(self.client, &assessments).await;
         self.tell_progress(&assessments);
         self.conditions.remember(&assessments, Instant::now());
         self.tell_failures(&assessments, &snapshots).await;
@@ -172,7 +177,10 @@ impl Wait<'_> {
             .iter()
             .filter(|a| !a.is_ready())
             .map(|a| match InitWait::of(&a.pods, &names) {
-                Some(init) => format!("{}: {}", a.short(), init.text()),
+                Some(init) => {
+                    let last = self.init_logs.last_line(&init);
+                    format!("{}: {}", a.short(), init.text_with(last.as_deref()))
+                }
                 None => a.short(),
             })
             .collect();
@@ -312,7 +320,9 @@ impl Wait<'_> {
         );
         for assessment in &waiting {
             let cause = cause(assessment);
+            let said = init(assessment).map(|init| self.init_logs.lines(&init));
             error = error.evidence(self.evidence(assessment, cause, snapshots).await);
+            error = error.evidence(said.unwrap_or_default().join("\n"));
         }
         let workloads: Vec<_> = assessments.iter().map(|a| a.workload.clone()).collect();
         match first {

@@ -189,3 +189,24 @@ q() {
 	done
 	set -f
 }
+
+# v PATH...: prints what watches files in this container: for each process `cwd`, its id and its working folder, and
+# `watch` and an inode (in hexadecimal digits) for each inotify watch; then for each PATH that is there `at`, `f` for a
+# file and `d` for anything else, its inode, when it changed last (in seconds since 1970), and PATH.
+v() {
+	read -r own </proc/self/cgroup
+	set +f
+	for d in /proc/[0-9]*; do
+		[ "$d" != "/proc/$$" ] || continue
+		{ read -r r <"$d/cgroup"; } 2>/dev/null || continue
+		[ "$r" = "$own" ] || continue
+		printf 'cwd %s %s\n' "${d##*/}" "$(cd -P "$d/cwd" 2>/dev/null && pwd)"
+		grep -hs '^inotify ' "$d"/fdinfo/* | while read -r _ _ i _; do printf 'watch %s\n' "${i#ino:}"; done
+	done
+	set -f
+	for n do
+		k=d
+		[ ! -f "$n" ] || k=f
+		t=$(stat -c '%i %Z' "$n" 2>/dev/null) && printf 'at %s %s %s\n' "$k" "$t" "$n"
+	done
+}

@@ -27,7 +27,8 @@ pub struct Container {
     pub image: String,
     /// What the pod mounts into it, in the spec's order.
     pub mounts: Vec<Mount>,
-    /// What made the pod, such as a ReplicaSet, by its name: pods of one owner run the same. Its own name if nothing did.
+    /// What made the pod, such as a ReplicaSet, or the pod if nothing did, and the container's name in it: containers of
+    /// one owner run the same, and two containers of one pod need not, even if their image is one.
     pub owner: String,
     /// When it was started, in seconds since 1970 by the node's clock.
     pub started: i64,
@@ -151,7 +152,7 @@ fn running(pod: &Pod) -> Vec<(String, Container)> {
             place,
             image,
             mounts: mounts.map(|mount| mounted(mount, &volumes)).collect(),
-            owner: owner.clone(),
+            owner: format!("{owner}/{}", status.name),
             started: started.map_or(0, |time| time.0.as_second()),
         };
         Some((status.container_id.clone()?, container))
@@ -244,7 +245,7 @@ mod tests {
                 volume: volume.into(),
             })
             .into(),
-            owner: "api-1".into(),
+            owner: "api-1/api".into(),
             started: 1_767_225_600,
         };
         assert_eq!(

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::archive::is_archive;
 use super::dockerfile::Copy;
 use super::links::{matches, resolve};
 use crate::error::Result;
@@ -34,6 +35,8 @@ const UNKNOWN: &str =
 /// docker's documentation says that it leaves such a file out, and BuildKit copied it (moby/buildkit#5489).
 const UNKNOWN_EXCLUDE: &str =
     "whether `--exclude` of its COPY means a file that is named is not plain";
+
+const UNPACKED: &str = "the ADD of the Dockerfile unpacks it";
 
 const LINK: &str = "its COPY goes through a symbolic link";
 
@@ -126,6 +129,9 @@ impl Copied {
     /// What is in a folder goes into the target; a file goes into it under its own name, or becomes it.
     fn place(&self, source: &CopySource, path: &Path, below: PathBuf) -> PathInTarget {
         let in_folder = !below.as_os_str().is_empty();
+        if !in_folder && self.copy.unpacks && is_archive(&self.context.join(path)) {
+            return Err(UNPACKED);
+        }
         let into_folder = self.copy.into_folder;
         match &source.pattern {
             _ if self.copy.parents && !self.linked.is_empty() => Err(LINK),
@@ -172,6 +178,12 @@ impl Copied {
 
     fn to(&self) -> Option<&Path> {
         self.copy.to.as_ref().ok().map(Path::new)
+    }
+
+    /// Whether something that it copies may be at a path or below it; true if its target is not known.
+    pub(super) fn may_be_at(&self, path: &Path) -> bool {
+        self.to()
+            .is_none_or(|to| to.starts_with(path) || path.starts_with(to))
     }
 
     /// The target folder: of a single file that becomes the target, the folder it is in.

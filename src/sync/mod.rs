@@ -3,6 +3,7 @@
 //! [`rules`] says what a path of the working tree means for an image, [`watch`] which paths changed,
 //! [`journal`] what containers must have, [`stream`] brings it there, and [`engine`] ties them together.
 
+mod archive;
 pub mod batch;
 pub mod checked;
 pub mod containers;
@@ -28,4 +29,5 @@ mod tree;
 mod upload;
 pub mod verify;
 pub mod watch;
+mod watching;
 mod worker;

@@ -20,7 +20,7 @@ pub(super) struct Processes {
     pub(super) listening: BTreeSet<u16>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Process {
     pub(super) id: u32,
     pub(super) parent: u32,

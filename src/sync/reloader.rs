@@ -67,6 +67,25 @@ pub(super) fn needs_same_file(program: &str) -> bool {
     BY_FILE.contains(&program)
 }
 
+/// Programs that watch folders: code elsewhere is not noticed, even if the program has loaded it.
+const BY_FOLDER: [&str; 10] = [
+    "uvicorn",
+    "fastapi",
+    "granian",
+    "watchfiles",
+    "watchmedo",
+    "nodemon",
+    "air",
+    "reflex",
+    "watchexec",
+    "cargo-watch",
+];
+
+/// Whether a reloader watches folders, and not the files that its program has loaded.
+pub(super) fn watches_folders(program: &str) -> bool {
+    BY_FOLDER.contains(&program)
+}
+
 /// Development servers that hand changed modules to pages, and keep their process.
 const BY_ITSELF: [&str; 10] = [
     "vite",

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::batch::{ContainerPath, Item, SourceFile, Wanted};
 use super::containers::Mount;
@@ -84,9 +84,23 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
         .collect()
 }
 
+/// What a shell is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Target folders that cannot be written are refused.
+    Writing,
+    /// Only questions: what cannot be written can be read.
+    Asking,
+}
+
 /// The first words to a new shell: the functions, where the pod mounts something, the target folders, and what is
 /// there to work with. It answers with lines that [`super::answer`] reads.
-pub(super) fn handshake(roots: &[String], mounts: &[Mount], token: &str) -> Vec<u8> {
+pub(super) fn handshake(
+    roots: &[String],
+    mounts: &[Mount],
+    token: &str,
+    purpose: Purpose,
+) -> Vec<u8> {
     let mut text = Text::default();
     let points: Vec<_> = mounts
         .iter()
@@ -103,7 +117,11 @@ pub(super) fn handshake(roots: &[String], mounts: &[Mount], token: &str) -> Vec<
             "case $? in 0) R{n}=$R S{n}=$S; a \"$R\"; printf 'root {n} %s\\n' \"$S\" ;;\n"
         ));
         text.add(&format!(
-            "4) printf 'mounted {n} %s\\n' \"$p\" ;; *) printf 'end refused {n}\\n' ;; esac\n"
+            "4) printf 'mounted {n} %s\\n' \"$p\" ;; *) {} ;; esac\n",
+            match purpose {
+                Purpose::Writing => format!("printf 'end refused {n}\\n'"),
+                Purpose::Asking => format!("R{n}=$R; a \"$R\""),
+            }
         ));
     }
     let stages: Vec<_> = (0..roots.len()).map(|n| format!("\"$S{n}\"")).collect();
@@ -287,6 +305,18 @@ pub(super) fn processes(number: u64) -> Vec<u8> {
     format!("q\nprintf 'ok {number}\\n'\n").into_bytes()
 }
 
+/// Asks for what watches files in the container, and for these paths, in lines that
+/// [`super::watching::WatchLook`] reads.
+pub(super) fn watches<'a>(number: u64, paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
+    let mut text = Text::default();
+    text.add("v");
+    for path in paths {
+        text.add(" ").quote(path.as_os_str());
+    }
+    text.add(&format!("\nprintf 'ok {number}\\n'\n"));
+    text.0
+}
+
 /// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing; or `mounted` and the
 /// mount that covers it.
 pub(super) fn sums<'a>(number: u64, targets: impl Iterator<Item = &'a ContainerPath>) -> Vec<u8> {
@@ -399,7 +429,6 @@ mod mounts;
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
-    use std::path::Path;
     use std::time::Duration;
 
     use super::super::processes::Processes;
@@ -431,7 +460,11 @@ mod tests {
         /// What this machine's shell says to the commands.
         pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
-            let text = [handshake(&[root], &[], &self.token()), commands(&mut [1])].concat();
+            let text = [
+                handshake(&[root], &[], &self.token(), Purpose::Writing),
+                commands(&mut [1]),
+            ]
+            .concat();
             let script = self.path("script");
             fs::write(&script, text).unwrap();
             Cmd::new("sh")
@@ -776,7 +809,7 @@ mod tests {
             volume: "claim `x`".to_owned(),
         };
         // As where the mounts cannot be read: then the pod's spec tells.
-        let text = handshake(&[root], &[mount], &container.token());
+        let text = handshake(&[root], &[mount], &container.token(), Purpose::Writing);
         let text = String::from_utf8(text)
             .unwrap()
             .replace("/proc/self/mountinfo", "/nowhere");
@@ -885,7 +918,12 @@ mod tests {
         let script = dir.path().join("script");
         fs::write(
             &script,
-            handshake(&[file.display().to_string()], &[], ".devk-x"),
+            handshake(
+                &[file.display().to_string()],
+                &[],
+                ".devk-x",
+                Purpose::Writing,
+            ),
         )
         .unwrap();
         let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;

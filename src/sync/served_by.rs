@@ -48,9 +48,7 @@ const ASIDE: [&str; 14] = [
 impl ServedBy {
     /// What the processes of a container are, each told by its words. None: nothing there is known to notice a file.
     pub(super) fn of(processes: &[Vec<String>]) -> Option<Self> {
-        let reloader = processes
-            .iter()
-            .find_map(|words| reloader::of_process(&switched(words)));
+        let reloader = processes.iter().find_map(|words| reloader_of(words));
         reloader
             .map(Self::Reloader)
             .or_else(|| file_server(processes))
@@ -90,6 +88,19 @@ impl ServedBy {
             (Self::FileServer(program), _) => format!("`{program}` reads files at each request"),
         }
     }
+}
+
+/// The reloader that a process is. A shell is none, whatever the text says that it is to run.
+pub(super) fn reloader_of(words: &[String]) -> Option<&'static str> {
+    let is_shell = words.first().is_some_and(|word| is_aside(word));
+    let has_text = is_shell
+        && words
+            .get(1)
+            .is_some_and(|word| word.starts_with('-') && word.ends_with('c'));
+    if has_text {
+        return None;
+    }
+    reloader::of_process(&switched(words))
 }
 
 /// A switch that is off is none.
@@ -162,6 +173,14 @@ mod tests {
         assert_eq!(flask("FLASK_DEBUG=1"), Some(ServedBy::Reloader("flask")));
         assert_eq!(flask("FLASK_DEBUG=0"), None);
         assert_eq!(of(&["python -u app.py"]), None);
+        // What a shell is to run perhaps does not run.
+        let text = ["sh -c if false; then node --watch a.js; fi", "node a.js"];
+        assert_eq!(of(&text), None);
+        assert_eq!(of(&["bash -ec node --watch a.js"]), None);
+        assert_eq!(
+            of(&["sh /bin/nodemon"]),
+            Some(ServedBy::Reloader("nodemon"))
+        );
         assert_eq!(of(&[]), None);
     }
 

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::batch::ContainerPath;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
-use super::script;
+use super::script::{self, Purpose};
 use super::upload;
 use crate::hex::hex;
 
@@ -151,6 +151,27 @@ impl Stream {
         container: &Container,
         roots: &[String],
     ) -> Result<Self, Trouble> {
+        Self::open_for(client, container, roots, Purpose::Writing).await
+    }
+
+    /// As [`Self::open`], for questions alone: whether a folder can be written does not matter.
+    ///
+    /// # Errors
+    /// [`Trouble::NeedsRebuild`] if there is no shell.
+    pub(super) async fn open_to_ask(
+        client: &Client,
+        container: &Container,
+        roots: &[String],
+    ) -> Result<Self, Trouble> {
+        Self::open_for(client, container, roots, Purpose::Asking).await
+    }
+
+    async fn open_for(
+        client: &Client,
+        container: &Container,
+        roots: &[String],
+        purpose: Purpose,
+    ) -> Result<Self, Trouble> {
         let Container { place, mounts, .. } = container;
         let exec = ContainerExec::start(client, place, &["sh"])
             .await
@@ -169,7 +190,7 @@ impl Stream {
             errors: Vec::new(),
         };
         stream
-            .send(&script::handshake(roots, mounts, &token()?))
+            .send(&script::handshake(roots, mounts, &token()?, purpose))
             .await?;
         timeout(ANSWER_TIMEOUT, stream.greeting(roots))
             .await

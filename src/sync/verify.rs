@@ -152,7 +152,7 @@ async fn compare(
     here: &Here,
 ) -> Comparison {
     let sums = async {
-        Stream::open(client, container, roots)
+        Stream::open_to_ask(client, container, roots)
             .await?
             .sums(&here.expected)
             .await

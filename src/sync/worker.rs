@@ -6,6 +6,7 @@ mod reading;
 mod reload;
 mod served;
 mod unverified;
+mod watched;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use super::reload::{AtRest, ReloadCheck};
 use super::served_by::ServedBy;
 use super::status::ContainerStatus;
 use super::stream::{Stream, Trouble};
+use super::watching::Watching;
 use crate::again::Pauses;
 use crate::error::internal;
 use applying::endless;
@@ -107,6 +109,8 @@ struct Worker {
     hung: BTreeSet<Vec<String>>,
     /// What was seen to notice saves in it.
     serving: Option<ServedBy>,
+    /// What the reloader in it watches, once something was saved.
+    watching: Option<Watching>,
     /// What its last look saw, while what its owner's pods run at rest is not known.
     at_rest: Option<AtRest>,
     looks_at_rest: u32,
@@ -129,6 +133,7 @@ impl Worker {
             unverified,
             hung,
             serving: None,
+            watching: None,
             at_rest: None,
             looks_at_rest: 0,
             reload: None,

@@ -132,6 +132,37 @@ fn failures_are_explained_within_seconds_and_their_hints_work() {
         "{error}"
     );
     assert!(evidence.contains("waits for `db`"), "{error}");
+    assert!(evidence.contains("| db has no tables yet"), "{error}");
+    let said = ran.events().into_iter().find(|event| {
+        let detail = event["detail"].as_str().unwrap_or_default();
+        event["step"] == "release.ready/shop"
+            && detail.contains("waits for `db`: db has no tables yet")
+    });
+    let said = said.unwrap_or_else(|| panic!("what the init container says is not told: {ran:?}"));
+    assert!(said["ms"].as_u64().unwrap() < SOON, "{said}");
+    let image = told(
+        &ran,
+        "release.apply/shop",
+        "`team/worker:latest` is nowhere",
+    );
+    assert!(
+        image["hint"]
+            .as_str()
+            .unwrap()
+            .contains("`replaces: [team/worker:latest]`"),
+        "{image}"
+    );
+    let plan = project.devk(&["up", "--dry-run"]).well().document();
+    let images = plan["images"].as_array().unwrap();
+    let from = |reference: &str| {
+        let image = images.iter().find(|image| image["reference"] == reference);
+        image.unwrap_or_else(|| panic!("{plan}"))["from"].clone()
+    };
+    assert_eq!(from("team/worker:latest"), "registry", "{plan}");
+    assert!(
+        ["docker", "nodes"].contains(&from("busybox:1").as_str().unwrap()),
+        "{plan}"
+    );
     paste(&project, &account);
 
     // Whole numbers of `set:` have come to the templates, or the chart would not have rendered.

@@ -3,6 +3,7 @@
 mod mounts;
 mod programs;
 mod reloaders;
+mod unwatched;
 
 use std::time::Duration;
 

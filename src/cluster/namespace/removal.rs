@@ -1,7 +1,8 @@
-//! Waits until a namespace is gone, and names what holds it: objects with finalizers that nobody answers.
+//! Waits until a namespace is gone, and names what holds it: objects with finalizers that nobody answers, or an API
+//! whose server is gone, so that Kubernetes cannot tell what of it is in the namespace.
 //!
-//! Kubernetes counts them in the namespace's conditions, some seconds late and without their names. devk lists what is
-//! in the namespace itself.
+//! Kubernetes counts such objects in the namespace's conditions, some seconds late and without their names. devk lists
+//! what is in the namespace itself; of APIs the conditions are all there is.
 
 use std::time::Duration;
 
@@ -23,6 +24,13 @@ use crate::ui::event::Step;
 const REMOVAL_TIMEOUT: Duration = Duration::from_secs(180);
 /// A finalizer is answered within moments if its program runs.
 const FINALIZER_TIMEOUT: Duration = Duration::from_secs(15);
+/// An API whose server starts or is replaced answers within this time.
+const API_TIMEOUT: Duration = Duration::from_secs(30);
+/// By these conditions Kubernetes says that it cannot tell what is in a namespace (core/v1, `NamespaceConditionType`).
+const UNLISTED: [&str; 2] = [
+    "NamespaceDeletionDiscoveryFailure",
+    "NamespaceDeletionGroupVersionParsingFailure",
+];
 /// Between two looks at what is left; what both find is told.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// So many kinds are listed at once.
@@ -76,14 +84,14 @@ impl Held {
 /// Waits until the namespace is gone. What holds it is told within seconds.
 ///
 /// # Errors
-/// [`Code::NamespaceHeld`] if the same objects hold it for 15 s, [`Code::ClusterUnreachable`] if it is not gone after 3
-/// minutes.
+/// [`Code::NamespaceHeld`] if the same objects hold it for 15 s, or the same API for 30 s, and if it is not gone after 3
+/// minutes; [`Code::ClusterUnreachable`].
 pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> Result<()> {
     let api: Api<Namespace> = Api::all(client.clone());
     let began = Instant::now();
     let mut next_look = began + LOOK_INTERVAL;
     let mut kinds = vec![];
-    let mut known: (Vec<Held>, Instant) = (vec![], began);
+    let mut known: (Option<Error>, Instant) = (None, began);
     let mut is_told = false;
     while let Some(left) = api.get_opt(namespace).await.map_err(|e| refused(&e))? {
         if began.elapsed() > REMOVAL_TIMEOUT {
@@ -91,17 +99,28 @@ pub(super) async fn wait_gone(client: &Client, namespace: &str, step: &Step) -> 
         }
         if Instant::now() > next_look {
             if kinds.is_empty() {
-                kinds = namespaced(client).await?;
+                // An API that does not answer hides the others; the namespace's conditions name it.
+                kinds = namespaced(client).await.unwrap_or_default();
             }
             let held = held(client, namespace, &kinds).await;
-            if held.is_empty() || held != known.0 {
-                known = (held, Instant::now());
-                is_told = false;
-            } else if known.1.elapsed() > FINALIZER_TIMEOUT {
-                return Err(held_by(namespace, &held));
-            } else if !is_told {
-                step.trouble(held_by(namespace, &held));
-                is_told = true;
+            let (why, patience) = match &held[..] {
+                [] => (unlisted(namespace, &left), API_TIMEOUT),
+                held => (Some(held_by(namespace, held)), FINALIZER_TIMEOUT),
+            };
+            match why {
+                Some(why) if known.0.as_ref() == Some(&why) && known.1.elapsed() > patience => {
+                    return Err(why);
+                }
+                Some(why) if known.0.as_ref() == Some(&why) => {
+                    if !is_told {
+                        step.trouble(why);
+                        is_told = true;
+                    }
+                }
+                why => {
+                    known = (why, Instant::now());
+                    is_told = false;
+                }
             }
             next_look = Instant::now() + LOOK_INTERVAL;
         }
@@ -171,23 +190,48 @@ fn held_by(namespace: &str, held: &[Held]) -> Error {
         ))
 }
 
-/// Kubernetes' own message on what is left.
-fn stuck(namespace: &str, left: &Namespace) -> Error {
+/// The messages of those conditions of a namespace that hold, of the wanted types.
+fn messages(left: &Namespace, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let conditions = left
         .status
         .iter()
         .flat_map(|status| status.conditions.iter().flatten());
-    let reasons = conditions
-        .filter(|c| c.status == "True")
-        .filter_map(|c| c.message.clone());
+    conditions
+        .filter(|c| c.status == "True" && is_wanted(&c.type_))
+        .filter_map(|c| c.message.clone())
+        .collect()
+}
+
+/// Kubernetes cannot list what is in the namespace, and keeps it until it can.
+fn unlisted(namespace: &str, left: &Namespace) -> Option<Error> {
+    let why = messages(left, |kind| UNLISTED.contains(&kind));
+    if why.is_empty() {
+        return None;
+    }
+    let message = format!(
+        "namespace `{namespace}` cannot go: an API of the cluster does not answer, so Kubernetes does not know what is in \
+         the namespace"
+    );
+    let list = on_cluster("kubectl get apiservices".to_owned());
+    Some(
+        Error::new(Code::NamespaceHeld, message)
+            .evidence(why.join("\n"))
+            .hint(format!(
+                "{list} names it by `False`; start its server, or delete that APIService if the server is gone for good"
+            )),
+    )
+}
+
+/// Kubernetes' own message on what is left.
+fn stuck(namespace: &str, left: &Namespace) -> Error {
     Error::new(
-        Code::ClusterUnreachable,
+        Code::NamespaceHeld,
         format!(
             "namespace `{namespace}` is not gone after {} s",
             REMOVAL_TIMEOUT.as_secs()
         ),
     )
-    .evidence(reasons.collect::<Vec<_>>().join("\n"))
+    .evidence(messages(left, |_| true).join("\n"))
     .hint(on_cluster(format!(
         "kubectl get namespace {namespace} -o yaml"
     )))
@@ -239,6 +283,35 @@ mod tests {
         assert!(error.hint.unwrap().ends_with(
             r#"kubectl patch configmaps/held secrets/b --namespace shop --type merge --patch '{"metadata":{"finalizers":null}}' --kubeconfig "$(devk kubeconfig)""#
         ));
+    }
+
+    #[test]
+    fn an_api_that_does_not_answer_holds_a_namespace_and_the_cluster_does_answer() {
+        let condition = |kind: &str, status: &str| serde_json::json!({"type": kind, "status": status, "message": kind});
+        let namespace = |conditions: serde_json::Value| -> Namespace {
+            serde_json::from_value(serde_json::json!({"metadata": {"name": "shop"}, "status": {"conditions": conditions}}))
+                .unwrap()
+        };
+        let broken = namespace(serde_json::json!([
+            condition("NamespaceDeletionDiscoveryFailure", "True"),
+            condition("NamespaceContentRemaining", "True"),
+        ]));
+        let error = unlisted("shop", &broken).unwrap();
+        assert_eq!(error.code, Code::NamespaceHeld);
+        assert_eq!(error.evidence, ["NamespaceDeletionDiscoveryFailure"]);
+        assert!(
+            error
+                .hint
+                .unwrap()
+                .contains("kubectl get apiservices --kubeconfig")
+        );
+        let whole = namespace(serde_json::json!([condition(
+            "NamespaceDeletionDiscoveryFailure",
+            "False"
+        )]));
+        assert_eq!(unlisted("shop", &whole), None);
+        assert_eq!(stuck("shop", &broken).code, Code::NamespaceHeld);
+        assert_eq!(stuck("shop", &broken).evidence.concat().lines().count(), 2);
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Live, PodStatus, ReleaseStatus};
 use crate::bridge::record::Record;
+use crate::error::on_cluster;
+use crate::release::cron_jobs::FailingCronJob;
+use crate::shell::quote;
 use crate::sync::status::{Covered, SyncStatus};
 use crate::sync::trace::Latency;
 
@@ -88,6 +91,26 @@ pub(super) fn release_row(release: &ReleaseStatus) -> Vec<String> {
     vec!["release".to_owned(), release.name.clone(), status, revision]
 }
 
+pub(super) fn cron_job_row(cron_job: &FailingCronJob) -> Vec<String> {
+    let FailingCronJob {
+        namespace,
+        name,
+        job,
+        why,
+    } = cron_job;
+    let logs = on_cluster(format!(
+        "kubectl logs {} --namespace {namespace}",
+        quote(format!("job/{job}"))
+    ));
+    let how = format!("{why}; {logs}");
+    vec![
+        "cronjob".to_owned(),
+        name.clone(),
+        "every run has failed".to_owned(),
+        how,
+    ]
+}
+
 /// `home` is the project's own namespace.
 pub(super) fn pod_row(pod: &PodStatus, home: &str) -> Vec<String> {
     let elsewhere = (pod.namespace != home).then(|| format!("in namespace {}", pod.namespace));
@@ -95,6 +118,7 @@ pub(super) fn pod_row(pod: &PodStatus, home: &str) -> Vec<String> {
         _ if pod.ready => "ready".to_owned(),
         // A Job's, which has nothing more to do.
         "Succeeded" => "ended well".to_owned(),
+        "Failed" => "failed".to_owned(),
         phase => format!("not ready ({phase})"),
     };
     let restarts = (pod.restarts > 0).then(|| format!("{} restarts", pod.restarts));

@@ -6,6 +6,8 @@ use super::{PodFailure, Reason, last_seen, whole_pod};
 
 /// Events by which a claim's controller says that it cannot go on. `FailedBinding` is no warning to Kubernetes.
 const FAILED: [&str; 3] = ["ProvisioningFailed", "FailedBinding", "VolumeMismatch"];
+/// The event of a claim that gets its volume with its pod: no cause.
+const WAITS_FOR_POD: &str = "WaitForFirstConsumer";
 /// The scheduler's words for a claim that has no volume (yet).
 const UNBOUND: &str = "unbound immediate PersistentVolumeClaims";
 /// And for one that is not there: `persistentvolumeclaim "files" not found`.
@@ -26,11 +28,32 @@ pub(super) fn unbound(pod: &Pod, events: &[&Event], message: &str) -> Option<Pod
     if !message.contains(UNBOUND) {
         return None;
     }
-    Some(failed(pod, events).unwrap_or_else(|| whole_pod(pod, Reason::Unbound, message)))
+    let is_cause = |(_, last): &(String, &Event)| last.reason.as_deref() != Some(WAITS_FOR_POD);
+    let said = last_events(pod, events).into_iter().find(is_cause);
+    let said = said.map_or_else(String::new, |(claim, last)| {
+        let why = last.message.as_deref().unwrap_or_default();
+        format!("; claim `{claim}`: {}", why.trim())
+    });
+    let unbound = || whole_pod(pod, Reason::Unbound, &format!("{message}{said}"));
+    Some(failed(pod, events).unwrap_or_else(unbound))
 }
 
 /// The failure of a pod that waits for a volume which nobody makes.
 pub(super) fn failed(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
+    last_events(pod, events)
+        .into_iter()
+        .find_map(|(claim, last)| {
+            let is_failed = FAILED.contains(&last.reason.as_deref().unwrap_or_default());
+            let why = last.message.as_deref().unwrap_or_default();
+            is_failed.then(|| PodFailure {
+                at: last_seen(last),
+                ..whole_pod(pod, Reason::Claim, &format!("`{claim}`: {}", why.trim()))
+            })
+        })
+}
+
+/// The claims of a pod, each with its last event.
+fn last_events<'e>(pod: &Pod, events: &[&'e Event]) -> Vec<(String, &'e Event)> {
     let volumes = pod
         .spec
         .iter()
@@ -42,23 +65,17 @@ pub(super) fn failed(pod: &Pod, events: &[&Event]) -> Option<PodFailure> {
         let ephemeral = || Some(format!("{}-{}", pod.metadata.name.as_ref()?, volume.name));
         name.or_else(|| volume.ephemeral.as_ref().and_then(|_| ephemeral()))
     });
-    claims.into_iter().find_map(|claim| {
+    let with_last = |claim: String| {
         let about = |event: &&&Event| {
             let object = &event.involved_object;
             object.kind.as_deref() == Some("PersistentVolumeClaim")
                 && object.name.as_ref() == Some(&claim)
         };
-        let last = events
-            .iter()
-            .filter(about)
-            .max_by_key(|event| last_seen(event))?;
-        let is_failed = FAILED.contains(&last.reason.as_deref().unwrap_or_default());
-        let why = last.message.as_deref().unwrap_or_default();
-        is_failed.then(|| PodFailure {
-            at: last_seen(last),
-            ..whole_pod(pod, Reason::Claim, &format!("`{claim}`: {}", why.trim()))
-        })
-    })
+        let own = events.iter().filter(about);
+        let last = own.max_by_key(|event| last_seen(event))?;
+        Some((claim, *last))
+    };
+    claims.into_iter().filter_map(with_last).collect()
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Jobs that are replaced because Kubernetes cannot change them, where devk.yaml allows it (`replaceJobs`).
+//! Jobs that are replaced because Kubernetes cannot change them: where only images that devk built have changed, or where
+//! devk.yaml allows it (`replaceJobs`).
 
 use std::time::Duration;
 

@@ -25,6 +25,9 @@ const IMMUTABLE: [&str; 7] = [
     "updates to parameters are forbidden",
 ];
 
+/// What the references of images begin with that devk has built.
+const BUILT: &str = "devk.local/";
+
 /// What a StatefulSet may change in place.
 const STATEFUL_SET_MAY: [&str; 7] = [
     "replicas",
@@ -99,6 +102,22 @@ impl Refusal {
         self.kind == "Job" && self.group == "batch" && !is_hook
     }
 
+    /// Whether it is a Job of which nothing has changed but images that devk has built anew.
+    pub(super) async fn is_rebuilt_job(
+        &self,
+        prepared: &Prepared,
+        rendered: &Rendered,
+        client: &Client,
+    ) -> bool {
+        let manifest = self.manifest(rendered).filter(|_| self.is_job(rendered));
+        let Some(manifest) = manifest else {
+            return false;
+        };
+        let namespace = manifest.namespace(&prepared.namespace);
+        let live = live(client, manifest, &JOBS, &namespace).await;
+        live.is_some_and(|live| only_rebuilt(&manifest.object["spec"], &live["spec"]))
+    }
+
     /// What helm said, with the object, its field and a way out.
     pub(super) async fn explain(
         &self,
@@ -111,7 +130,7 @@ impl Refusal {
         let changes = match manifest {
             Some(manifest) if self.kind == "StatefulSet" => {
                 let namespace = manifest.namespace(&prepared.namespace);
-                live(client, manifest, &namespace)
+                live(client, manifest, &STATEFUL_SETS, &namespace)
                     .await
                     .map(|live| changes(&manifest.object, &live))
             }
@@ -242,10 +261,31 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// Whether images of devk's are all that differs.
+fn only_rebuilt(wanted: &Value, live: &Value) -> bool {
+    let mut found = vec![];
+    compare(wanted, live, "spec", &mut found);
+    let is_rebuilt =
+        |change: &Change| change.field.ends_with(".image") && change.to.starts_with(BUILT);
+    !found.is_empty() && found.iter().all(is_rebuilt)
+}
+
+/// A kind of the API server: group, version, kind and its plural.
+type LiveKind = [&'static str; 4];
+
+const STATEFUL_SETS: LiveKind = ["apps", "v1", "StatefulSet", "statefulsets"];
+const JOBS: LiveKind = ["batch", "v1", "Job", "jobs"];
+
 /// The object as it is in the cluster.
-async fn live(client: &Client, manifest: &Manifest, namespace: &str) -> Option<Value> {
-    let gvk = GroupVersionKind::gvk("apps", "v1", "StatefulSet");
-    let resource = ApiResource::from_gvk_with_plural(&gvk, "statefulsets");
+async fn live(
+    client: &Client,
+    manifest: &Manifest,
+    kind: &LiveKind,
+    namespace: &str,
+) -> Option<Value> {
+    let [group, version, kind, plural] = kind;
+    let gvk = GroupVersionKind::gvk(group, version, kind);
+    let resource = ApiResource::from_gvk_with_plural(&gvk, plural);
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let object = api.get_opt(manifest.name()?).await.ok()??;
     serde_json::to_value(object).ok()
@@ -266,6 +306,23 @@ mod tests {
         let mut all = refusals(&failed(said));
         assert_eq!(all.len(), 1, "{said}");
         all.remove(0)
+    }
+
+    #[test]
+    fn a_job_of_a_rebuilt_image_differs_by_that_alone() {
+        let spec = |image: &str, backoff: u32| {
+            json!({"backoffLimit": backoff, "template": {"spec": {"restartPolicy": "Never",
+                "containers": [{"name": "seed", "image": image}]}}})
+        };
+        let mut live = spec("devk.local/shop/api:h1", 6);
+        live["selector"] = json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u"}});
+        assert!(only_rebuilt(&spec("devk.local/shop/api:h2", 6), &live));
+        assert!(!only_rebuilt(&spec("devk.local/shop/api:h2", 2), &live));
+        assert!(!only_rebuilt(&spec("redis:8", 6), &live));
+        assert!(
+            !only_rebuilt(&spec("devk.local/shop/api:h1", 6), &live),
+            "nothing differs"
+        );
     }
 
     #[test]

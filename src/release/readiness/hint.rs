@@ -41,6 +41,14 @@ impl InitWait {
         })
     }
 
+    /// What the container printed last says more than its command.
+    pub(super) fn text_with(&self, last_line: Option<&str>) -> String {
+        match last_line {
+            Some(line) => format!("{}: {line}", self.text()),
+            None => self.text(),
+        }
+    }
+
     pub(super) fn text(&self) -> String {
         let Self {
             pod,

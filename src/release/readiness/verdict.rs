@@ -13,6 +13,8 @@ use crate::release::workload::WorkloadState;
 
 /// What is missing may be created by another part of the release a moment later.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
+/// A volume is made and bound within this time where all goes well.
+const BINDING_TIMEOUT: Duration = Duration::from_secs(4);
 /// A node that has just started is not ready for a moment.
 const NODE_TIMEOUT: Duration = Duration::from_secs(3);
 /// The registry that does not exist: an image of it is on the node or nowhere.
@@ -54,7 +56,7 @@ impl Conditions {
     /// Whether a failure is trouble, and not what every start goes through.
     pub(super) fn is_trouble(&self, workload: &str, failure: &PodFailure, now: Instant) -> bool {
         let time = match failure.reason {
-            Reason::Unbound => SETTLE_TIMEOUT,
+            Reason::Unbound => BINDING_TIMEOUT,
             Reason::Unschedulable if failure.detail.contains("untolerated taint") => NODE_TIMEOUT,
             _ => return true,
         };

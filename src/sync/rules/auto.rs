@@ -140,11 +140,13 @@ impl Auto {
                     .push((Copied::new(copy, context)?, reads_archive(copy))),
                 CopyStep::Run { text, line, mounts } => {
                     self.mount(mounts, *line, context);
-                    if !is_harmless(text) {
-                        let why =
-                            format!("the RUN in line {line} of the Dockerfile may build with it");
-                        for (_, consumed) in &mut self.copies[first..] {
-                            consumed.get_or_insert_with(|| why.clone());
+                    let why =
+                        || format!("the RUN in line {line} of the Dockerfile may build with it");
+                    let is_harmless = is_harmless(text);
+                    let makes_homes = makes_homes(text);
+                    for (copied, consumed) in &mut self.copies[first..] {
+                        if !is_harmless || (makes_homes && copied.may_be_at(Path::new(SKELETON))) {
+                            consumed.get_or_insert_with(why);
                         }
                     }
                 }
@@ -256,16 +258,27 @@ const HARMLESS: [&str; 11] = [
     "set", "true",
 ];
 
+/// Programs that fill a user's home from [`SKELETON`].
+const HOME_MAKERS: [&str; 2] = ["useradd", "adduser"];
+
+/// What stands here is copied into every home that is made.
+const SKELETON: &str = "/etc/skel";
+
+/// The first word of each command.
+fn programs(run: &str) -> impl Iterator<Item = &str> {
+    run.split(['\n', ';', '|', '&'])
+        .filter_map(|command| command.split_whitespace().next())
+}
+
+fn makes_homes(run: &str) -> bool {
+    programs(run).any(|program| HOME_MAKERS.contains(&program))
+}
+
 fn is_harmless(run: &str) -> bool {
-    let commands = run
-        .split(['\n', ';', '|', '&'])
-        .map(str::trim)
-        .filter(|command| !command.is_empty());
-    let is_known = |command: &str| {
-        command
-            .split_whitespace()
-            .next()
-            .is_some_and(|word| HARMLESS.contains(&word))
-    };
-    !run.contains(['`', '<', '>']) && !run.contains("$(") && commands.into_iter().all(is_known)
+    let is_skeleton = |word: &str| word.starts_with("-k") || word.starts_with("--skel");
+    let has_skeleton = makes_homes(run) && run.split_whitespace().any(is_skeleton);
+    !has_skeleton
+        && !run.contains(['`', '<', '>'])
+        && !run.contains("$(")
+        && programs(run).all(|program| HARMLESS.contains(&program))
 }

@@ -1,10 +1,14 @@
 //! Questions: what runs in the container, how a command ends, what stands in files.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use tokio::time::timeout;
 
 use super::{ANSWER_TIMEOUT, RUN_TIMEOUT, Ran, Stream, Trouble, keep, silent};
 use crate::sync::processes::Processes;
 use crate::sync::script::{self, Expected};
+use crate::sync::watching::WatchLook;
 
 /// What stands at a path of the container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,18 +28,39 @@ impl Stream {
     pub(in crate::sync) async fn processes(&mut self) -> Result<Processes, Trouble> {
         self.number += 1;
         let text = script::processes(self.number);
-        self.send(&text).await?;
-        let end = format!("ok {}", self.number);
         let mut processes = Processes::default();
+        self.each_line(&text, |line| processes.read(line)).await?;
+        Ok(processes)
+    }
+
+    /// What watches files in the container, and what is at these paths.
+    ///
+    /// # Errors
+    /// [`Trouble::Lost`].
+    pub(in crate::sync) async fn watches(
+        &mut self,
+        paths: &BTreeSet<PathBuf>,
+    ) -> Result<WatchLook, Trouble> {
+        self.number += 1;
+        let text = script::watches(self.number, paths.iter().map(PathBuf::as_path));
+        let mut look = WatchLook::default();
+        self.each_line(&text, |line| look.read(line)).await?;
+        Ok(look)
+    }
+
+    /// Sends commands that end with the number of this question, and hands on the lines before that.
+    async fn each_line(&mut self, text: &[u8], mut take: impl FnMut(&str)) -> Result<(), Trouble> {
+        self.send(text).await?;
+        let end = format!("ok {}", self.number);
         loop {
             let line = timeout(ANSWER_TIMEOUT, self.line())
                 .await
                 .map_err(|_| silent())??;
             let line = String::from_utf8_lossy(&line).into_owned();
             if line == end {
-                return Ok(processes);
+                return Ok(());
             }
-            processes.read(&line);
+            take(&line);
         }
     }
 

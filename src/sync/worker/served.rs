@@ -1,6 +1,6 @@
 //! Whether the program in the container notices a save, as far as its processes tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -13,9 +13,9 @@ use crate::sync::stream::{Stream, Trouble};
 /// at again.
 const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A save waits for a reloader that is yet to start for this long, then a build serves it.
-const RELOADER_TIMEOUT: Duration = Duration::from_secs(2);
+pub(super) const RELOADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Between two looks while a save waits.
-const WAITING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const WAITING_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Looks at what runs in the container, unless it is known.
@@ -65,9 +65,14 @@ impl Worker {
             tokio::time::sleep(WAITING_CHECK_INTERVAL).await;
             serving = self.look(stream).await?;
         }
+        let unwatched = match serving {
+            Some(ServedBy::Reloader(program)) => self.unwatched(stream, program, &derived).await?,
+            Some(ServedBy::FileServer(_)) | None => BTreeMap::new(),
+        };
         let mut unserved = BTreeSet::new();
         for read in derived {
             let why = match serving {
+                Some(_) if unwatched.contains_key(&read.path) => unwatched[&read.path].clone(),
                 Some(serving) if serving.takes(&self.place(&read.item.target)) => continue,
                 Some(ServedBy::FileServer(program)) => {
                     format!("`{program}` reads its settings when it starts")

@@ -225,9 +225,11 @@ impl Run<'_> {
         let missing =
             requirements::missing_objects(&access.client, prepared, rendered, &others).await;
         let changed = requirements::changed_definitions(&access.client, prepared).await;
+        let nowhere = self.nowhere(&rendered.images()).await;
         missing
             .into_iter()
             .chain(changed)
+            .chain(nowhere)
             .for_each(|error| step.trouble(error));
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);

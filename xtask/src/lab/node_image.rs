@@ -1,5 +1,5 @@
-//! `kindest/node`: Kubernetes, containerd and the images a control plane starts from, in one image. For clusters of
-//! one node: every node would give its pods addresses from the same range.
+//! `kindest/node`: Kubernetes, containerd and the images a control plane starts from, in one image. Each node of a cluster
+//! has a range of pod addresses of its own and routes to the others'; its init sees to that.
 
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
