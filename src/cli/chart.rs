@@ -1,0 +1,57 @@
+//! `devk chart` and its commands.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::values::FormatArg;
+use crate::commands::Context;
+use crate::commands::chart::{self, ChartFormat, CheckOptions};
+use crate::error::{Errors, Exit};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ChartCommand {
+    /// Judge charts by six gates and one score; exit code 3 below the bar
+    Check(CheckArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    /// Releases of devk.yaml, or folders of charts; without one: the charts of devk.yaml, with devk's values
+    charts: Vec<String>,
+    /// Findings that this file has do not fail
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the findings of now to the file of --baseline
+    #[arg(long, requires = "baseline")]
+    write_baseline: bool,
+}
+
+/// Runs one of the commands.
+pub(super) async fn run(
+    context: &Context,
+    command: ChartCommand,
+    format: FormatArg,
+) -> Result<Exit, Errors> {
+    match command {
+        ChartCommand::Check(args) => {
+            let options = CheckOptions {
+                charts: args.charts,
+                baseline: args.baseline,
+                write_baseline: args.write_baseline,
+            };
+            chart::check(context, &options, format.into()).await
+        }
+    }
+}
+
+impl From<FormatArg> for ChartFormat {
+    fn from(format: FormatArg) -> Self {
+        match format {
+            FormatArg::Table => Self::Text,
+            FormatArg::Json => Self::Json,
+            FormatArg::Markdown => Self::Markdown,
+            FormatArg::Sarif => Self::Sarif,
+        }
+    }
+}
