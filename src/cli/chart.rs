@@ -7,12 +7,30 @@ use clap::{Args, Subcommand};
 use super::values::FormatArg;
 use crate::commands::Context;
 use crate::commands::chart::{self, ChartFormat, CheckOptions};
+use crate::commands::chart_new::{self, NewChartOptions};
 use crate::error::{Errors, Exit};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum ChartCommand {
     /// Judge charts by six gates and one score; exit code 3 below the bar
     Check(CheckArgs),
+    /// Write a chart: a bare one for production, or one from Compose files
+    New(NewArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct NewArgs {
+    /// The chart's name, and the folder that it is written to
+    name: String,
+    /// The Compose file that says what the chart installs
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// A StatefulSet with a claim, instead of a Deployment
+    #[arg(long, conflicts_with = "from")]
+    stateful: bool,
+    /// Print what would be written, and write nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -41,6 +59,15 @@ pub(super) async fn run(
                 write_baseline: args.write_baseline,
             };
             chart::check(context, &options, format.into()).await
+        }
+        ChartCommand::New(args) => {
+            let options = NewChartOptions {
+                name: args.name,
+                from: args.from,
+                stateful: args.stateful,
+                dry_run: args.dry_run,
+            };
+            chart_new::run(context, &options).await
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::ui::{self, Format};
 
 pub mod approve;
 pub mod chart;
+pub mod chart_new;
+mod chart_report;
 pub mod compose_ports;
 pub mod doctor;
 pub mod down;

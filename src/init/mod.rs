@@ -15,6 +15,7 @@ mod forwards;
 mod images;
 mod look;
 mod manifests;
+mod new_chart;
 mod pages;
 mod pair;
 mod references;
@@ -49,6 +50,8 @@ use look::DraftLook;
 use references::ReleaseLook;
 use scan::{FileKind, RepositoryTree};
 
+pub use new_chart::{ChartDraft, ChartSecret, SecretSource, draft_chart, survey_with_chart};
+pub use stack::{WholeStack, whole_of};
 pub use survey::{ChartCandidate, ChosenDraft, Survey};
 
 /// Looks through a repository. `named` are charts that the user names, relative to the root; empty: devk finds them.
@@ -83,6 +86,7 @@ pub async fn survey(
         tree: &tree,
         stack: found.stack.as_ref().map(|stack| &stack.compose),
         builds: &builds,
+        jobs: &[],
         environment,
         paths,
     };
@@ -106,6 +110,11 @@ pub async fn survey(
             surveying.of_charts(draft).await
         }
     }
+}
+
+/// Whether a repository has a chart of its own.
+pub fn has_charts(root: &Path) -> bool {
+    !charts::find(&RepositoryTree::scan(root)).is_empty()
 }
 
 /// The folder's name, as devk takes it without `name:`; that of a chart where Kubernetes has a namespace of it.
@@ -152,6 +161,8 @@ struct Surveying<'a> {
     tree: &'a RepositoryTree,
     stack: Option<&'a Compose>,
     builds: &'a [FoundBuild],
+    /// Of a chart that devk writes, the components whose image a Job has.
+    jobs: &'a [(String, String)],
     environment: &'a Environment,
     paths: &'a Paths,
 }
@@ -254,6 +265,7 @@ impl Surveying<'_> {
             images::choose(self.tree, self.builds, &references, self.stack, draft);
         draft.images = images;
         empty_values::images(draft, self.builds, looks);
+        new_chart::give_jobs(draft, self.jobs);
         pulled
     }
 

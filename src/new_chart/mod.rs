@@ -20,6 +20,7 @@ use crate::config::label;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{refused, write_atomic};
 
+use model::WorkloadKind;
 pub use model::{Carried, ComposeKeyNote};
 pub use of_compose::{ComposeChart, FactsOfServices, LocalSecret, from_compose, look_at_images};
 
@@ -54,6 +55,17 @@ impl ComposeChart {
         }
         values.extend(self.local.clone());
         (!values.is_empty()).then(|| text::local_text(&values))
+    }
+
+    /// Components whose image a Job has: the repository, and the path of the image in the values.
+    pub fn job_images(&self) -> Vec<(String, String)> {
+        let components = || self.model.components.iter();
+        let is_job_of = |repository: &str| {
+            let mut jobs = components().filter(|component| component.kind == WorkloadKind::Job);
+            jobs.any(|job| job.image.repository == repository)
+        };
+        let found = components().filter(|component| is_job_of(&component.image.repository));
+        found.map(|component| (component.image.repository.clone(), format!("{}.image", component.key))).collect()
     }
 
     /// The short names of Services that stand beside a component's own.

@@ -141,6 +141,8 @@ pub(super) struct ComponentMount {
     pub(super) path: String,
     pub(super) read_only: bool,
     pub(super) sub_path: Option<String>,
+    /// What the image has at its path goes into it while it is empty, as Docker does with a new volume.
+    pub(super) is_filled: bool,
     pub(super) source: MountSource,
 }
 

@@ -94,6 +94,7 @@ fn mounts(stateful: bool) -> Vec<ComponentMount> {
         path: path.to_owned(),
         read_only: false,
         sub_path: None,
+        is_filled: false,
         source,
     };
     let mut mounts = vec![mount(

@@ -26,10 +26,6 @@ impl<'a> ServiceKeys<'a> {
         }
     }
 
-    pub(super) fn origin(&self) -> Origin {
-        Origin::from(&self.entry.place)
-    }
-
     /// The value of a key that the chart has from here on. None: it is not there, or null.
     pub(super) fn take(&self, key: &str) -> Option<&'a YamlNode> {
         let entry = self

@@ -48,6 +48,8 @@ pub(super) struct Mounting<'a, 'k> {
     build: Option<&'a ServiceBuild>,
     is_job: bool,
     is_read_only: bool,
+    /// Nobody knows that the image has none.
+    has_shell: bool,
     found: FoundMounts,
 }
 
@@ -58,6 +60,7 @@ impl<'a, 'k> Mounting<'a, 'k> {
         component: &'a str,
         build: Option<&'a ServiceBuild>,
         is_job: bool,
+        has_shell: bool,
     ) -> Self {
         Self {
             context,
@@ -66,6 +69,7 @@ impl<'a, 'k> Mounting<'a, 'k> {
             build,
             is_job,
             is_read_only: keys.flag("read_only"),
+            has_shell,
             found: FoundMounts::default(),
         }
     }
@@ -124,6 +128,7 @@ impl<'a, 'k> Mounting<'a, 'k> {
             path: path.to_owned(),
             read_only: false,
             sub_path: None,
+            is_filled: false,
             source,
         });
         &mut self.found.mounts[at]
@@ -210,6 +215,9 @@ impl<'a, 'k> Mounting<'a, 'k> {
             .and_then(|volume| volume.get("subpath"))
             .map(YamlNode::printed);
         let sub_path = sub.map_or(DATA_FOLDER.to_owned(), |sub| format!("{DATA_FOLDER}/{sub}"));
+        let nocopy = node.get("volume").and_then(|volume| volume.get("nocopy"));
+        let fills = !read_only && !nocopy.is_some_and(is_true);
+        let has_shell = self.has_shell;
         let is_shared = self.is_job || users(self.context.whole, source) > 1;
         let mount = match is_shared {
             false => {
@@ -229,6 +237,13 @@ impl<'a, 'k> Mounting<'a, 'k> {
         };
         mount.read_only = read_only;
         mount.sub_path = Some(sub_path);
+        mount.is_filled = fills && has_shell;
+        if fills && !has_shell {
+            let why = format!(
+                "the image has no shell that could copy what it has at {target} into the new volume, as Docker does"
+            );
+            self.keys.note("volumes", &node.place, Carried::No, why);
+        }
     }
 
     fn bind(&mut self, node: &YamlNode, source: &Path, target: &str, read_only: bool) {

@@ -36,9 +36,11 @@ pub(super) fn contexts(
     low_port: bool,
 ) -> SecurityContexts {
     let own = keys.text("user");
-    let user = runs_as(own.as_deref(), facts);
+    let mut user = runs_as(own.as_deref(), facts);
     if let (Some(own), RunsAs::Name(name)) = (&own, &user) {
         keys.note_key("user", Carried::No, format!("Kubernetes takes numbers: `{own}` is `runAsUser: N`, where `id -u {name}` in the image prints N"));
+        // The container runs as the image says.
+        user = runs_as(None, facts);
     }
     let mut container = Map::new();
     let mut pod = Map::new();

@@ -108,7 +108,16 @@ pub(super) fn component(
     component.security = contexts.container;
     component.pod_security = contexts.pod;
     component.security_comment = contexts.comment;
-    let mounts = Mounting::new(&context.mounts, keys, &name, service.build.as_ref(), is_job).all();
+    let has_shell = facts.and_then(|facts| facts.has("sh")) != Some(false);
+    let mounting = Mounting::new(
+        &context.mounts,
+        keys,
+        &name,
+        service.build.as_ref(),
+        is_job,
+        has_shell,
+    );
+    let mounts = mounting.all();
     component.mounts = mounts.mounts.clone();
     component.kind = kind(is_job, &component.mounts);
     if is_job {
@@ -191,7 +200,10 @@ pub(super) fn images<'a>(
 ) -> BTreeMap<String, ComponentImage> {
     let mut built: Vec<(&Service, ComponentImage)> = vec![];
     let mut found = BTreeMap::new();
-    for service in services {
+    // An image that several have is called after one that is reached.
+    let (reached, others): (Vec<_>, Vec<_>) =
+        services.partition(|service| !service.ports.is_empty());
+    for service in reached.into_iter().chain(others) {
         let written = service.image.as_deref().and_then(ReferenceParts::parse);
         let same = built.iter().find(|(other, _)| {
             service.build.is_some() && other.build == service.build && other.image == service.image

@@ -96,10 +96,17 @@ pub(super) fn scalar(text: &str) -> String {
     let is_word = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
         .contains(&text.to_ascii_lowercase().as_str());
     let begins = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/' || c == '_');
-    match begins && !is_word && text.chars().all(is_plain) {
+    let is_text = begins && !is_word && text.chars().all(is_plain);
+    match is_text || is_amount(text) {
         true => text.to_owned(),
         false => Value::String(text.to_owned()).to_string(),
     }
+}
+
+/// `128Mi`, `500m`: no number to any reader.
+fn is_amount(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < text.len() && ["Ki", "Mi", "Gi", "Ti", "m"].contains(&unit)
 }
 
 /// A text inside of a template: nothing in it is a template.

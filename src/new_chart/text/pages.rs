@@ -129,7 +129,7 @@ pub(super) fn readme(model: &ChartModel, notes: &[ComposeKeyNote]) -> String {
 
 fn row(component: &Component) -> String {
     let kind = match component.kind {
-        WorkloadKind::Job => "Job, with each revision",
+        WorkloadKind::Job => "Job, again when its pod changes",
         WorkloadKind::StatefulSet => "StatefulSet",
         WorkloadKind::RecreatedDeployment => "Deployment, one pod after the other",
         WorkloadKind::Deployment => "Deployment",

@@ -8,6 +8,9 @@ use crate::new_chart::model::{
 /// The volume that has the token with which a pod asks for a Job.
 const JOB_READER: &str = "job-reader";
 
+/// What fills a new volume; the argument is its place in the image.
+const FILL: &str = r#"if [ -d "$1" ] && [ -z "$(ls -A /fill)" ]; then cp -a "$1/." /fill/; fi"#;
+
 /// What a pod's text is made of.
 pub(super) struct PodText<'a> {
     pub(super) model: &'a ChartModel,
@@ -253,15 +256,20 @@ impl PodText<'_> {
 
     fn init_containers(&self, out: &mut ChartLines, at: usize) {
         let waits = &self.component.waits;
-        if waits.is_empty() {
-            return;
-        }
+        let fills = || self.component.mounts.iter().filter(|mount| mount.is_filled);
         let on: Vec<_> = waits
             .iter()
             .map(|wait| format!(".Values.{}.enabled", wait.key))
             .collect();
-        out.line(at, format!("{{{{- if or {} }}}}", on.join(" ")));
+        let is_sometimes = fills().next().is_none();
+        if is_sometimes && waits.is_empty() {
+            return;
+        }
+        if is_sometimes {
+            out.line(at, format!("{{{{- if or {} }}}}", on.join(" ")));
+        }
         out.line(at, "initContainers:");
+        fills().for_each(|mount| self.fill(out, at + 2, mount));
         for wait in waits {
             out.line(
                 at + 2,
@@ -270,7 +278,44 @@ impl PodText<'_> {
             self.wait(out, at + 2, wait);
             out.line(at + 2, "{{- end }}");
         }
-        out.line(at, "{{- end }}");
+        if is_sometimes {
+            out.line(at, "{{- end }}");
+        }
+    }
+
+    /// Copies what the image has at a volume's place into the volume while that is empty.
+    fn fill(&self, out: &mut ChartLines, indent: usize, mount: &ComponentMount) {
+        let at = indent + 2;
+        let image = self.value("image");
+        out.line(indent, format!("- name: fill-{}", mount.name));
+        out.line(
+            at,
+            format!(
+                "image: {{{{ include \"{}.image\" {image} | quote }}}}",
+                self.chart()
+            ),
+        );
+        out.line(at, format!("imagePullPolicy: {{{{ {image}.pullPolicy }}}}"));
+        out.line(at, "command:");
+        for word in ["sh", "-c", FILL, "fill", &mount.path] {
+            out.line(at + 2, format!("- {}", literal(word)));
+        }
+        out.line(at, "securityContext:");
+        out.line(
+            at + 2,
+            format!(
+                "{{{{- toYaml {} | nindent {} }}}}",
+                self.value("securityContext"),
+                at + 2
+            ),
+        );
+        self.resources(out, at, &self.value("resources"));
+        out.line(at, "volumeMounts:");
+        out.line(at + 2, format!("- name: {}", mount.name));
+        out.line(at + 4, "mountPath: /fill");
+        if let Some(sub) = &mount.sub_path {
+            out.line(at + 4, format!("subPath: {}", literal(sub)));
+        }
     }
 
     fn wait(&self, out: &mut ChartLines, indent: usize, wait: &Wait) {
@@ -515,10 +560,10 @@ pub(super) fn object_name(model: &ChartModel, component: &Component) -> String {
     }
 }
 
-/// A Job is another one with each revision: the API server changes none.
+/// The helper that has the name of a Job.
 pub(super) fn job_name(model: &ChartModel, component: &str) -> String {
     format!(
-        "{{{{ include \"{}.fullname\" . }}}}-{component}-{{{{ .Release.Revision }}}}",
+        "{{{{ include \"{}.job.{component}.name\" . }}}}",
         model.name
     )
 }

@@ -7,6 +7,9 @@ use crate::new_chart::model::{ChartModel, Component, WorkloadKind};
 /// The name of the file, and its text.
 pub(super) fn text(model: &ChartModel, component: &Component) -> (&'static str, String) {
     let mut out = ChartLines::default();
+    if component.kind == WorkloadKind::Job {
+        job_helpers(&mut out, model, component);
+    }
     begin(&mut out, model, component);
     let (file, api, kind) = match component.kind {
         WorkloadKind::Job => ("job", "batch/v1", "Job"),
@@ -30,10 +33,38 @@ pub(super) fn text(model: &ChartModel, component: &Component) -> (&'static str, 
         _ => long_lived(&mut out, model, component),
     }
     out.line(2, "template:");
-    PodText { model, component }.put(&mut out, 4);
+    match component.kind {
+        WorkloadKind::Job => out.line(
+            4,
+            format!(
+                "{{{{- include \"{}.job.{}.pod\" . | nindent 4 }}}}",
+                model.name, component.name
+            ),
+        ),
+        _ => PodText { model, component }.put(&mut out, 4),
+    }
     claim_templates(&mut out, component);
     end(&mut out, model);
     (file, out.0)
+}
+
+/// The API server changes no Job: another pod is another Job, by its name, and the same pod is not run again.
+fn job_helpers(out: &mut ChartLines, model: &ChartModel, component: &Component) {
+    let (chart, name) = (&model.name, &component.name);
+    out.line(0, format!("{{{{- define \"{chart}.job.{name}.pod\" -}}}}"));
+    PodText { model, component }.put(out, 0);
+    out.line(0, "{{- end }}");
+    out.line(0, format!("{{{{- define \"{chart}.job.{name}.name\" -}}}}"));
+    let begin = format!(
+        "printf \"%s-{name}\" (include \"{chart}.fullname\" .) | trunc 54 | trimSuffix \"-\""
+    );
+    out.line(
+        0,
+        format!(
+            "{{{{ {begin} }}}}-{{{{ include \"{chart}.job.{name}.pod\" . | sha256sum | trunc 8 }}}}"
+        ),
+    );
+    out.line(0, "{{- end }}");
 }
 
 /// A component of several can be switched off.
