@@ -1,6 +1,7 @@
 //! The command line. clap's types stop here: commands get plain values.
 
 mod arguments;
+mod chart;
 mod start;
 mod values;
 
@@ -15,6 +16,7 @@ use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
 use arguments::{InitArgs, PortsArgs, UpArgs};
+use chart::ChartCommand;
 use start::{runtime, source};
 use values::{ClientArg, FormatArg, time};
 
@@ -158,6 +160,11 @@ enum Command {
         #[arg(long, requires = "fix")]
         yes: bool,
     },
+    /// Work on charts: judge them, write new ones
+    Chart {
+        #[command(subcommand)]
+        command: ChartCommand,
+    },
     /// Serve a coding agent over the Model Context Protocol, on stdin and stdout
     Mcp {
         /// Print how this client starts the server
@@ -190,8 +197,8 @@ impl Cli {
     /// All problems because of which the command did not do its work.
     pub fn run(self) -> Result<Exit, Errors> {
         let markdown = self.project.format == FormatArg::Markdown;
-        if markdown && !matches!(self.command, Command::Ports(_)) {
-            return Err(only_ports_is_markdown().into());
+        if let Some(error) = unfitting(self.project.format, &self.command) {
+            return Err(error.into());
         }
         match self.command {
             Command::Ports(args) if args.compose_only => {
@@ -225,14 +232,23 @@ fn generated(text: &[u8]) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-fn only_ports_is_markdown() -> Error {
-    Error::new(Code::Usage, "`--format markdown` is for `devk ports` only")
-        .hint("--format table, or --format json")
+/// The error if the command does not print in this format.
+fn unfitting(format: FormatArg, command: &Command) -> Option<Error> {
+    let (name, only) = match (format, command) {
+        (FormatArg::Markdown, Command::Ports(_) | Command::Chart { .. }) => return None,
+        (FormatArg::Sarif, Command::Chart { .. }) => return None,
+        (FormatArg::Table | FormatArg::Json, _) => return None,
+        (FormatArg::Markdown, _) => ("markdown", "`devk ports` and `devk chart check`"),
+        (FormatArg::Sarif, _) => ("sarif", "`devk chart check`"),
+    };
+    let message = format!("`--format {name}` is for {only} only");
+    Some(Error::new(Code::Usage, message).hint("--format table, or --format json"))
 }
 
 fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
-    let markdown = project.format == FormatArg::Markdown;
-    let format = project.format.into();
+    let printed = project.format;
+    let markdown = printed == FormatArg::Markdown;
+    let format = printed.into();
     let context = Context::new(source(project)?, format)?;
     let serves = matches!(command, Command::Mcp { .. });
     let runtime = runtime()?;
@@ -293,6 +309,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 )
                 .await
             }
+            Command::Chart { command } => chart::run(&context, command, printed).await,
             Command::Mcp { print: None, .. } => commands::mcp::serve(context).await,
             Command::Mcp {
                 print: Some(client),
@@ -329,6 +346,8 @@ mod tests {
     #[test]
     fn markdown_is_refused_where_there_is_none() {
         let cli = Cli::try_parse_from(["devk", "status", "--format", "markdown"]).unwrap();
+        assert_eq!(cli.run().unwrap_err().0[0].code, Code::Usage);
+        let cli = Cli::try_parse_from(["devk", "ports", "--format", "sarif"]).unwrap();
         assert_eq!(cli.run().unwrap_err().0[0].code, Code::Usage);
     }
 }

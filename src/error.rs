@@ -102,6 +102,7 @@ codes! {
     ConfigVariable => "config.variable", Usage, "a `${…}` reference names nothing that devk knows";
     InitAmbiguous => "init.ambiguous", Usage, "the repository has several charts, and nothing says which of them make up the stack";
     InitNothing => "init.nothing", Usage, "the repository has neither a chart nor Kubernetes manifests";
+    ChartExists => "chart.exists", Usage, "there is something where devk would write a chart";
     Usage => "usage", Usage, "an option does not fit the command";
     // Compose
     ComposeMissing => "compose.missing", Usage, "there is no Compose file in this folder or above it";

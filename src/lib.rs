@@ -27,6 +27,7 @@ pub mod limits;
 mod log_lines;
 pub mod logs;
 pub mod mcp;
+pub mod new_chart;
 pub mod observe;
 pub mod owner;
 pub mod paths;

@@ -17,8 +17,8 @@ pub(super) struct InitArgs {
     /// Print the file and write nothing
     #[arg(long)]
     dry_run: bool,
-    /// A chart to install, where there are several; repeatable
-    #[arg(long = "chart", value_name = "DIR")]
+    /// A chart to install, where there are several; repeatable. Without DIR: write one to chart/ from the Compose files
+    #[arg(long = "chart", value_name = "DIR", num_args = 0..=1, default_missing_value = "chart")]
     charts: Vec<PathBuf>,
     /// Ask nothing, which is also so without it
     #[arg(long)]

@@ -13,15 +13,17 @@ pub(super) enum FormatArg {
     #[default]
     Table,
     Json,
-    /// `devk ports` only
+    /// `devk ports` and `devk chart check` only
     Markdown,
+    /// SARIF 2.1.0, `devk chart check` only
+    Sarif,
 }
 
 impl From<FormatArg> for Format {
     fn from(format: FormatArg) -> Self {
         match format {
             FormatArg::Json => Self::Json,
-            FormatArg::Table | FormatArg::Markdown => Self::Table,
+            FormatArg::Table | FormatArg::Markdown | FormatArg::Sarif => Self::Table,
         }
     }
 }

@@ -4,14 +4,20 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::Context;
+use super::{Context, chart_report};
 use crate::config::FILE;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::init::draft::Confidence;
-use crate::init::{ChartCandidate, ChosenDraft, Survey, survey};
+use crate::init::{
+    ChartCandidate, ChartDraft, ChosenDraft, Survey, has_charts, survey, survey_with_chart,
+};
+use crate::new_chart::LOCAL_VALUES;
 use crate::paths::write_atomic;
 use crate::ui::{self, Format};
+
+/// Where a new chart is written.
+const NEW_CHART: &str = "chart";
 
 /// The options of `devk init`.
 #[derive(Debug, Default)]
@@ -34,22 +40,58 @@ pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Error
     }
     let file = root.join(FILE);
     if file.exists() && !options.dry_run {
+        if options.charts == [PathBuf::from(NEW_CHART)] && lacks_local_values(root, &file) {
+            return local_values(context, root).await;
+        }
         return unchanged(context, &file);
     }
+    let environment = Environment::of_process();
+    if wants_new_chart(root, &options.charts) {
+        let folder = Path::new(NEW_CHART);
+        let (survey, chart) = survey_with_chart(root, folder, &environment, &context.paths).await?;
+        return chosen(context, options, survey, Some(&chart));
+    }
     let charts = charts(root, &options.charts)?;
-    let survey = survey(root, &charts, &Environment::of_process(), &context.paths).await?;
+    let survey = survey(root, &charts, &environment, &context.paths).await?;
+    chosen(context, options, survey, None)
+}
+
+/// Writes what was chosen, the chart before the file that names it.
+fn chosen(
+    context: &Context,
+    options: &InitOptions,
+    survey: Survey,
+    chart: Option<&ChartDraft>,
+) -> Result<Exit, Errors> {
+    let root = &context.source.dir;
+    let file = root.join(FILE);
     match (survey, context.format) {
         (Survey::Chosen(chosen), format) => {
             if !options.dry_run {
+                chart.map_or(Ok(()), |chart| write_chart(root, chart))?;
                 write_atomic(&file, chosen.text.as_bytes(), 0o644)?;
             }
+            let folder = root.join(NEW_CHART);
             match format {
-                Format::Json => ui::json(&document(&chosen, &file, options.dry_run))?,
-                Format::Table if options.dry_run => {
-                    ui::out(&chosen.text)?;
-                    ui::err(&report(&chosen, "would be written"));
+                Format::Json => {
+                    let mut document = document(&chosen, &file, options.dry_run);
+                    if let Some(chart) = chart {
+                        document["chart"] = chart_report::document(chart, &folder);
+                    }
+                    ui::json(&document)?;
                 }
-                Format::Table => ui::out(&report(&chosen, "is written"))?,
+                Format::Table => {
+                    let of_chart = chart.map(|chart| {
+                        chart_report::text(chart, Path::new(NEW_CHART), options.dry_run)
+                    });
+                    let of_chart = of_chart.unwrap_or_default();
+                    if options.dry_run {
+                        ui::out(&(of_chart + &chosen.text))?;
+                        ui::err(&report(&chosen, "would be written"));
+                    } else {
+                        ui::out(&(of_chart + &report(&chosen, "is written")))?;
+                    }
+                }
             }
             Ok(Exit::Ok)
         }
@@ -62,6 +104,47 @@ pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Error
         (Survey::Candidates { why, charts }, Format::Table) => Err(ambiguous(&why, &charts).into()),
         (Survey::Nothing { found }, Format::Table) => Err(nothing(root, &found).into()),
     }
+}
+
+/// `--chart` alone: there is no chart, and one is wanted.
+fn wants_new_chart(root: &Path, named: &[PathBuf]) -> bool {
+    named == [PathBuf::from(NEW_CHART)]
+        && !root.join(NEW_CHART).join("Chart.yaml").is_file()
+        && !has_charts(root)
+}
+
+fn write_chart(root: &Path, draft: &ChartDraft) -> Result<(), Errors> {
+    let folder = root.join(NEW_CHART);
+    draft.chart.write(&folder)?;
+    if let Some(local) = &draft.local {
+        write_atomic(&folder.join(LOCAL_VALUES), local.as_bytes(), 0o600)?;
+    }
+    Ok(())
+}
+
+/// devk.yaml names the values of this machine, and this machine does not have them, as after `git clone`.
+fn lacks_local_values(root: &Path, file: &Path) -> bool {
+    let local = Path::new(NEW_CHART).join(LOCAL_VALUES);
+    let named =
+        std::fs::read_to_string(file).is_ok_and(|text| text.contains(&local.display().to_string()));
+    named && root.join(NEW_CHART).is_dir() && !root.join(local).exists()
+}
+
+/// Writes the values of this machine anew, and nothing else.
+async fn local_values(context: &Context, root: &Path) -> Result<Exit, Errors> {
+    let environment = Environment::of_process();
+    let folder = Path::new(NEW_CHART);
+    let (_, chart) = survey_with_chart(root, folder, &environment, &context.paths).await?;
+    let file = root.join(folder).join(LOCAL_VALUES);
+    write_atomic(&file, chart.local.unwrap_or_default().as_bytes(), 0o600)?;
+    match context.format {
+        Format::Json => ui::json(&json!({"version": 1, "result": "local-values", "file": file}))?,
+        Format::Table => ui::out(&format!(
+            "{} is written, with the secrets of this machine; the rest stays as it is\n",
+            file.display()
+        ))?,
+    }
+    Ok(Exit::Ok)
 }
 
 fn unchanged(context: &Context, file: &Path) -> Result<Exit, Errors> {
@@ -209,5 +292,8 @@ fn nothing(root: &Path, found: &[String]) -> Error {
         .fold(Error::new(Code::InitNothing, message), |error, found| {
             error.evidence(found)
         });
-    error.hint("add a chart (helm create chart), or run devk init where one is; devk installs charts, manifests and overlays of kustomize")
+    match found.iter().any(|found| found.starts_with("Compose services")) {
+        true => error.hint("devk init --chart --yes && devk up"),
+        false => error.hint("add a chart (devk chart new chart), or run devk init where one is; devk installs charts, manifests and overlays of kustomize"),
+    }
 }

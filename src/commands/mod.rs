@@ -15,6 +15,9 @@ use crate::release::post_renderer;
 use crate::ui::{self, Format};
 
 pub mod approve;
+pub mod chart;
+pub mod chart_new;
+mod chart_report;
 pub mod compose_ports;
 pub mod doctor;
 pub mod down;

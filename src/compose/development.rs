@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use super::words::words;
 use super::yaml::{YamlEntry, YamlNode};
 use super::{Development, WatchRule};
 use crate::config::Origin;
@@ -47,7 +48,7 @@ fn bind(volume: &YamlNode) -> Option<(PathBuf, String)> {
 fn command(node: Option<&YamlNode>) -> Vec<String> {
     let Some(node) = node else { return vec![] };
     match node.text() {
-        Some(text) => shlex::split(text).unwrap_or_else(|| vec![text.to_owned()]),
+        Some(text) => words(text).unwrap_or_else(|| vec![text.to_owned()]),
         None => node
             .items()
             .iter()

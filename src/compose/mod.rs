@@ -33,6 +33,7 @@ mod types;
 mod unique;
 mod units;
 mod volume;
+mod words;
 mod yaml;
 
 use std::collections::BTreeMap;
@@ -48,7 +49,10 @@ use crate::error::Error;
 pub use asked::unless_refused_by_docker;
 pub use of_project::{Stack, as_docker_takes_it, of_folder, of_project};
 pub use options::{ENV_FILE, found_names};
-pub use read::{load, load_tolerantly};
+pub use read::{WholeCompose, load, load_tolerantly, load_whole};
+pub(crate) use units::{bytes, number, seconds};
+pub(crate) use words::words;
+pub(crate) use yaml::{YamlData, YamlEntry, YamlNode};
 
 /// What is read. The fields are the options of `docker compose` of the same meaning.
 #[derive(Debug, Clone, Default)]

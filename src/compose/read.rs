@@ -32,7 +32,34 @@ pub fn load_tolerantly(options: &Options) -> Result<Option<Compose>, Errors> {
     read(options, Some(vec![]))
 }
 
+/// A project with all that its files say, in the long forms.
+#[derive(Debug)]
+pub struct WholeCompose {
+    pub compose: Compose,
+    /// By name.
+    pub(crate) services: BTreeMap<String, YamlEntry>,
+    /// The sections other than `services`.
+    pub(crate) root: YamlNode,
+    /// What the files may name: `.env` below the environment of the process.
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+/// Reads the project as [`load_tolerantly`] does, and keeps every key of it.
+///
+/// # Errors
+/// As [`load_tolerantly`].
+pub fn load_whole(options: &Options) -> Result<Option<WholeCompose>, Errors> {
+    whole(options, Some(vec![]))
+}
+
 fn read(options: &Options, passed_over: Option<Vec<Error>>) -> Result<Option<Compose>, Errors> {
+    Ok(whole(options, passed_over)?.map(|whole| whole.compose))
+}
+
+fn whole(
+    options: &Options,
+    passed_over: Option<Vec<Error>>,
+) -> Result<Option<WholeCompose>, Errors> {
     let Some(mut setup) = setup(options)? else {
         return Ok(None);
     };
@@ -65,12 +92,18 @@ fn read(options: &Options, passed_over: Option<Vec<Error>>) -> Result<Option<Com
     }
     let dir = Path::new(&setup.dir);
     let services = services(&model, &setup.environment, dir, &mut reader.passed_over)?;
-    Ok(Some(Compose {
+    let compose = Compose {
         name,
         dir: PathBuf::from(setup.dir),
         files: reader.files.into_iter().collect(),
         services,
         passed_over: reader.passed_over.unwrap_or_default(),
+    };
+    Ok(Some(WholeCompose {
+        compose,
+        services: model.services,
+        root: model.root,
+        variables: setup.environment,
     }))
 }
 

@@ -23,7 +23,7 @@ impl YamlNode {
         Self::new(place, YamlData::Map(entries.collect()))
     }
 
-    pub(super) fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         self.data == YamlData::Null
     }
 
@@ -130,7 +130,7 @@ impl YamlNode {
     }
 
     /// A value as Go's `%v` prints it, which is how Compose makes `KEY=VALUE` of a mapping.
-    pub(super) fn printed(&self) -> String {
+    pub(crate) fn printed(&self) -> String {
         match &self.data {
             YamlData::Null => "<nil>".to_owned(),
             YamlData::Bool(value) => value.to_string(),

@@ -5,6 +5,7 @@ mod rules;
 
 use super::trail::{Trail, TrailMatch};
 use super::units;
+use super::words::words;
 use super::yaml::{YamlData, YamlNode};
 use crate::error::Result;
 use rules::{RULES, ValueKind};
@@ -93,7 +94,7 @@ fn unread(kind: ValueKind, node: &YamlNode) -> Option<&'static str> {
             "a duration such as `1m30s`",
         ),
         ValueKind::Command => (
-            text.is_none_or(is_command),
+            text.is_none_or(|text| words(text).is_some()),
             "a command: a quote or bracket is not closed",
         ),
         ValueKind::Hosts => (are_hosts(node), "a list of `HOST=ADDRESS`"),
@@ -196,52 +197,6 @@ fn are_hosts(node: &YamlNode) -> bool {
         })
 }
 
-/// Whether quotes, brackets and backslashes of a command line are in order, as Compose splits it.
-fn is_command(line: &str) -> bool {
-    let mut escaped = false;
-    let mut double = false;
-    let mut single = false;
-    let mut back = false;
-    let mut dollar = false;
-    // The word so far ends in `$`; it matters before a bracket.
-    let mut after_dollar = false;
-    for char in line.chars() {
-        let quoted = double || single || back || dollar;
-        if escaped {
-            escaped = false;
-            after_dollar = char == '$';
-            continue;
-        }
-        match char {
-            '\\' if !single => {
-                escaped = true;
-                continue;
-            }
-            ' ' | '\t' | '\r' | '\n' if !quoted => {}
-            '`' if !single && !double && !dollar => back = !back,
-            ')' if !single && !double && !back => dollar = !dollar,
-            '(' if !single && !double && !back => {
-                if dollar || !after_dollar {
-                    return false;
-                }
-                dollar = true;
-            }
-            '"' if !single && !dollar => {
-                double = !double;
-                continue;
-            }
-            '\'' if !double && !dollar => {
-                single = !single;
-                continue;
-            }
-            ';' | '&' | '|' | '<' | '>' if !quoted => return true,
-            _ => {}
-        }
-        after_dollar = char == '$';
-    }
-    !(escaped || single || double || back || dollar)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,7 +213,7 @@ mod tests {
             "echo `date`",
             "a > 'x",
         ] {
-            assert!(is_command(good), "{good}");
+            assert!(words(good).is_some(), "{good}");
         }
         for bad in [
             "echo 'a",
@@ -269,7 +224,7 @@ mod tests {
             "echo `date",
             "echo $(date",
         ] {
-            assert!(!is_command(bad), "{bad}");
+            assert!(words(bad).is_none(), "{bad}");
         }
     }
 }

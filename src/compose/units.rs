@@ -4,7 +4,7 @@ use super::yaml::{YamlData, YamlNode};
 
 /// An amount of memory in bytes: a whole number, or a text such as `1.5g`. None for other texts, and for fractions,
 /// which Compose leaves out.
-pub(super) fn bytes(node: &YamlNode) -> Option<f64> {
+pub(crate) fn bytes(node: &YamlNode) -> Option<f64> {
     match &node.data {
         YamlData::Text(text) => ram(text),
         YamlData::Int(number) if i64::try_from(*number).is_ok() => Some(*number as f64),
@@ -14,7 +14,7 @@ pub(super) fn bytes(node: &YamlNode) -> Option<f64> {
 
 /// A number, also as text. None if it is none.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn number(node: &YamlNode) -> Option<f64> {
+pub(crate) fn number(node: &YamlNode) -> Option<f64> {
     match &node.data {
         YamlData::Int(number) => Some(*number as f64),
         YamlData::Float(number) => Some(*number),
@@ -124,6 +124,36 @@ pub(super) fn is_duration(text: &str) -> bool {
     true
 }
 
+/// A duration in seconds; None for a text that is none. A sign is read, and means nothing to those who ask.
+pub(crate) fn seconds(text: &str) -> Option<f64> {
+    if !is_duration(text) {
+        return None;
+    }
+    let mut rest = text.trim_start_matches(['-', '+']);
+    let mut total = 0.0;
+    while !rest.is_empty() && rest != "0" {
+        let end = rest.find(|char: char| !char.is_ascii_digit() && char != '.')?;
+        let (amount, after) = rest.split_at(end);
+        let next = after
+            .find(|char: char| char.is_ascii_digit() || char == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(next);
+        let factor = match unit {
+            "ns" => 1e-9,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            "d" => 86_400.0,
+            "w" => 604_800.0,
+            _ => 1e-6,
+        };
+        total += amount.parse::<f64>().ok()? * factor;
+        rest = after;
+    }
+    Some(total)
+}
+
 /// Digits with at most one point, and at least one digit.
 fn is_amount(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
@@ -172,6 +202,10 @@ mod tests {
         }
         for bad in ["", "-", "5", "s", "1x", "1..5s", "5 s", "1m 30s"] {
             assert!(!is_duration(bad), "{bad}");
+            assert_eq!(seconds(bad), None, "{bad}");
         }
+        assert_eq!(seconds("1m30.5s"), Some(90.5));
+        assert_eq!(seconds("0"), Some(0.0));
+        assert_eq!(seconds("500ms"), Some(0.5));
     }
 }

@@ -3,6 +3,7 @@
 mod build;
 pub mod context;
 pub mod dockerignore;
+mod facts;
 mod hash;
 mod instructions;
 mod load;
@@ -15,6 +16,7 @@ mod trace;
 mod upload;
 
 pub use build::{build, present};
+pub use facts::{ImageFacts, ImageHealthcheck, KNOWN_PROGRAMS, exposed_port, facts};
 pub use hash::{Content, ContextManifest, Hashed, ManifestEntry, content_hash, image_ref};
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};

@@ -114,6 +114,9 @@ pub(super) fn inside(path: &Path) -> Option<PathBuf> {
 
 /// `./api`, as devk.yaml writes folders; the root is `.`.
 pub(super) fn shown(path: &Path) -> String {
+    if path.is_absolute() {
+        return path.display().to_string();
+    }
     // A repository's paths are written with `/` on every system.
     let parts: Vec<_> = path
         .components()

@@ -15,6 +15,7 @@ mod forwards;
 mod images;
 mod look;
 mod manifests;
+mod new_chart;
 mod pages;
 mod pair;
 mod references;
@@ -44,6 +45,8 @@ use draft::{DraftRelease, InitDraft};
 use scan::RepositoryTree;
 use surveying::Surveying;
 
+pub use new_chart::{ChartDraft, ChartSecret, SecretSource, draft_chart, survey_with_chart};
+pub use stack::{WholeStack, whole_of};
 pub use survey::{ChartCandidate, ChosenDraft, Survey};
 
 /// Looks through a repository. `named` are charts that the user names, relative to the root; empty: devk finds them.
@@ -83,6 +86,7 @@ pub async fn survey(
         tree: &tree,
         stack: found.stack.as_ref().map(|stack| &stack.compose),
         builds: &builds,
+        jobs: &[],
         environment,
         paths,
     };
@@ -101,6 +105,11 @@ pub async fn survey(
             surveying.of_charts(draft).await
         }
     }
+}
+
+/// Whether a repository has a chart of its own.
+pub fn has_charts(root: &Path) -> bool {
+    !charts::find(&RepositoryTree::scan(root)).is_empty()
 }
 
 /// The folder's name, as devk takes it without `name:`; that of a chart where Kubernetes has a namespace of it.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::draft::DraftCompose;
 use super::references::ReleaseLook;
 use super::scan::{FileKind, RepositoryTree};
-use crate::compose::{self, Compose, Options, Variable};
+use crate::compose::{self, Compose, Options, Variable, WholeCompose};
 use crate::environment::Environment;
+use crate::error::{Errors, internal};
 use crate::image::ReferenceParts;
 
 /// Parts of names of build arguments that are nobody's business.
@@ -28,8 +29,9 @@ pub(super) struct ReadStack {
     pub(super) withheld: BTreeMap<String, Vec<String>>,
 }
 
-/// Reads the Compose files at the root, else those of the folder nearest to it.
-pub(super) fn find(tree: &RepositoryTree, environment: &Environment) -> FoundStack {
+/// Where the Compose files are: those at the root, else those of the folder nearest to it. The files are named only
+/// where Compose itself would not find them.
+fn place(tree: &RepositoryTree) -> Option<(PathBuf, Vec<PathBuf>)> {
     let names: Vec<_> = compose::found_names().collect();
     let is_usual = |file: &Path| {
         let name = file.file_name().and_then(|name| name.to_str());
@@ -37,14 +39,68 @@ pub(super) fn find(tree: &RepositoryTree, environment: &Environment) -> FoundSta
     };
     let files: Vec<_> = tree.of_kind(FileKind::Compose).collect();
     let usual = files.iter().find(|file| is_usual(file));
-    let Some(first) = usual.or(files.first()).copied() else {
-        return FoundStack::default();
-    };
+    let first = usual.or(files.first()).copied()?;
     let folder = tree.root.join(first.parent().unwrap_or(Path::new("")));
-    let given = if is_usual(first) {
-        vec![]
-    } else {
-        vec![tree.root.join(first)]
+    let given = match is_usual(first) {
+        true => vec![],
+        false => vec![tree.root.join(first)],
+    };
+    Some((folder, given))
+}
+
+/// A Compose project with all that its files say, and the same read without `.env` and the shell.
+#[derive(Debug)]
+pub struct WholeStack {
+    pub(super) whole: WholeCompose,
+    pub(super) alone: Option<Compose>,
+}
+
+/// Reads the whole of the stack, with the profiles that are on. None: there is none.
+///
+/// # Errors
+/// As [`compose::load_whole`].
+pub(super) fn whole(
+    tree: &RepositoryTree,
+    environment: &Environment,
+) -> Result<Option<WholeStack>, Errors> {
+    match place(tree) {
+        Some((folder, files)) => whole_of(&folder, files, environment),
+        None => Ok(None),
+    }
+}
+
+/// The same, of these files.
+///
+/// # Errors
+/// As [`compose::load_whole`].
+pub fn whole_of(
+    folder: &Path,
+    files: Vec<PathBuf>,
+    environment: &Environment,
+) -> Result<Option<WholeStack>, Errors> {
+    let mut variables = environment.variables().clone();
+    variables.insert("PWD".to_owned(), folder.display().to_string());
+    let options = Options {
+        dir: folder.to_owned(),
+        files: files.clone(),
+        environment: variables,
+        ..Options::default()
+    };
+    let Some(whole) = compose::load_whole(&options)? else {
+        return Ok(None);
+    };
+    let empty = tempfile::NamedTempFile::new().map_err(|e| internal(&e))?;
+    let env_file = Some(empty.path().to_owned());
+    let alone = load(folder, files, BTreeMap::new(), env_file)
+        .ok()
+        .flatten();
+    Ok(Some(WholeStack { whole, alone }))
+}
+
+/// Reads the Compose files at the root, else those of the folder nearest to it.
+pub(super) fn find(tree: &RepositoryTree, environment: &Environment) -> FoundStack {
+    let Some((folder, given)) = place(tree) else {
+        return FoundStack::default();
     };
     match load(
         &folder,
@@ -69,10 +125,23 @@ pub(super) fn find(tree: &RepositoryTree, environment: &Environment) -> FoundSta
             stack: None,
             draft: DraftCompose::None(format!(
                 "{} cannot be read ({why}), so devk looks at no Compose stack; remove this line once it can be",
-                first.display()
+                unread(tree, &folder, &given).display()
             )),
         },
     }
+}
+
+/// The file to name if a project cannot be read, relative to the root.
+fn unread(tree: &RepositoryTree, folder: &Path, given: &[PathBuf]) -> PathBuf {
+    let mut files = tree
+        .of_kind(FileKind::Compose)
+        .map(|file| tree.root.join(file));
+    let first = given
+        .first()
+        .cloned()
+        .or_else(|| files.find(|file| file.parent() == Some(folder)));
+    let first = first.unwrap_or_else(|| folder.to_owned());
+    first.strip_prefix(&tree.root).unwrap_or(&first).to_owned()
 }
 
 /// The first file of a project, and the one that is laid over it; not what they include.

@@ -9,7 +9,7 @@ use super::references::{self, ReleaseLook};
 use super::scan::{FileKind, RepositoryTree};
 use super::survey::{ChosenDraft, Survey};
 use super::{
-    addresses, charts, empty_values, forwards, images, pages, settle, stack, static_look, write,
+    addresses, charts, empty_values, forwards, images, new_chart, pages, settle, stack, static_look, write,
 };
 use crate::compose::Compose;
 use crate::config::{self, FILE};
@@ -26,6 +26,8 @@ pub(super) struct Surveying<'a> {
     pub(super) tree: &'a RepositoryTree,
     pub(super) stack: Option<&'a Compose>,
     pub(super) builds: &'a [FoundBuild],
+    /// Of a chart that devk writes, the components whose image a Job has.
+    pub(super) jobs: &'a [(String, String)],
     pub(super) environment: &'a Environment,
     pub(super) paths: &'a Paths,
 }
@@ -171,6 +173,7 @@ impl Surveying<'_> {
             images::choose(self.tree, self.builds, &references, self.stack, draft);
         draft.images = images;
         empty_values::images(draft, self.builds, looks);
+        new_chart::give_jobs(draft, self.jobs);
         pulled
     }
 

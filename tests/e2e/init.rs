@@ -46,3 +46,78 @@ fn what_init_writes_comes_up_untouched() {
     assert_eq!(value("password"), value("api"));
     assert!(value("key").len() > value("password").len());
 }
+
+/// A stack of Compose alone: its chart answers as Compose does, beside it; a generated password reaches the database, the
+/// migration and the API; and data stays over `down` and `up`.
+#[test]
+fn a_chart_out_of_compose_files_answers_beside_its_compose_stack() {
+    cluster();
+    let folder = machine().new_folder();
+    unpack("compose-whole", folder.path());
+    let init = Command::new(env!("CARGO_BIN_EXE_devk"))
+        .args(["init", "--chart", "--yes"])
+        .current_dir(folder.path())
+        .env_clear()
+        .envs(machine().environment())
+        .output()
+        .unwrap();
+    assert!(init.status.success(), "{init:?}");
+    let file = folder.path().join("devk.yaml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let (head, rest) = written.split_once("\nname: ").unwrap();
+    std::fs::write(&file, format!("{head}\ncluster:\nname: {rest}")).unwrap();
+
+    let project = Project::new(folder.path().to_str().unwrap(), "init-chart", CLUSTER);
+    let compose = ComposeTwin::up(&project);
+    project.devk(&["up", "-d"]).well();
+    let answer = |port: u16, path: &str| get(port, path).unwrap().well();
+    let of_compose = answer(ComposeTwin::WEB, "/add");
+    assert!(
+        of_compose.contains(r#""notes": "1", "redis": "+OK", "greeting": "hello ${name} $(x)""#),
+        "{of_compose}"
+    );
+    assert_eq!(answer(project.port("web"), "/add"), of_compose);
+    assert_eq!(
+        answer(project.port("shop-api"), "/add"),
+        of_compose.replace(r#""1""#, r#""2""#)
+    );
+    drop(compose);
+
+    project.devk(&["down"]).well();
+    project.devk(&["up", "-d"]).well();
+    let kept = answer(project.port("web"), "/");
+    assert!(kept.contains(r#""notes": "2""#), "{kept}");
+}
+
+/// The project's own Compose stack; removed when dropped.
+struct ComposeTwin(std::path::PathBuf);
+
+impl ComposeTwin {
+    const WEB: u16 = 28580;
+
+    fn up(project: &Project) -> Self {
+        let twin = Self(project.path("compose.yaml"));
+        twin.run(&["up", "--detach", "--build"]);
+        let since = std::time::Instant::now();
+        while !get(Self::WEB, "/").is_ok_and(|answer| answer.status == 200) {
+            assert!(since.elapsed() < std::time::Duration::from_secs(60), "Compose does not answer");
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        twin
+    }
+
+    fn run(&self, arguments: &[&str]) {
+        let mut command = Command::new("docker");
+        command
+            .args(["compose", "--project-name", "devk-e2e-chart", "--file"])
+            .arg(&self.0);
+        let ran = command.args(arguments).output().unwrap();
+        assert!(ran.status.success(), "{ran:?}");
+    }
+}
+
+impl Drop for ComposeTwin {
+    fn drop(&mut self) {
+        self.run(&["down", "--volumes", "--rmi", "local", "--timeout", "1"]);
+    }
+}

@@ -451,7 +451,132 @@ fn compose_alone_is_told_with_what_was_found() {
         said.contains("error[init.nothing]") && said.contains("Compose services: db, web"),
         "{said}"
     );
+    assert!(
+        said.contains("hint: devk init --chart --yes && devk up"),
+        "{said}"
+    );
     assert!(!shape.file().exists());
+}
+
+#[test]
+fn a_chart_out_of_compose_files_renders_with_the_images_that_devk_builds() {
+    let shape = Shape::new("compose-whole");
+    let before = shape.files();
+    let (code, printed, said) = shape.init(&["--chart", "--yes", "--dry-run", "--format", "json"]);
+    assert_eq!(code, 0, "{said}");
+    assert!(before == shape.files(), "a dry run wrote something");
+    let (code, document, said) = shape.init(&["--chart", "--yes", "--format", "json"]);
+    assert_eq!((code, said.as_str()), (0, ""));
+    assert_eq!(document["text"], printed["text"]);
+    assert_eq!(document["text"], shape.text());
+    let expected = [
+        ("shop-api", "compose-whole-shop-api"),
+        ("web", "compose-whole-web"),
+    ];
+    assert_eq!(pairs(&document), paired(&expected));
+    assert_eq!(document["open"], json!([]));
+    assert_eq!(
+        names(&document, "forwards"),
+        ["cache", "db", "shop-api", "web"]
+    );
+    let project = shape.project();
+    let release = &project.releases[0];
+    assert_eq!(
+        release.set,
+        json!({
+            "migrate.image.repository": "${image.migrate.reference}",
+            "migrate.image.tag": "",
+            "shopApi.image.repository": "${image.migrate.reference}",
+            "shopApi.image.tag": "",
+        })
+    );
+    let generated: Vec<_> = release.generate.keys().collect();
+    assert_eq!(generated, ["secrets.postgresPassword"]);
+    let local = shape.root().join("chart/values-local.yaml");
+    let text = std::fs::read_to_string(&local).unwrap();
+    assert!(
+        text.contains("cache-sesame-88") && text.contains("here-only"),
+        "{text}"
+    );
+    let mode = std::os::unix::fs::PermissionsExt::mode(&local.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    let keys: Vec<_> = document["chart"]["notes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|note| note["carried"] == "no")
+        .map(|note| {
+            format!(
+                "{}:{}",
+                note["service"].as_str().unwrap(),
+                note["key"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(keys, ["shop_api:labels", "shop_api:ulimits", "web:volumes"]);
+
+    let after = shape.files();
+    let committed = after
+        .iter()
+        .filter(|(file, _)| *file != local && !before.iter().any(|(old, _)| old == file));
+    for (file, content) in committed {
+        let content = String::from_utf8_lossy(content);
+        for secret in ["cache-sesame-88", "shop-sesame-77", "here-only"] {
+            assert!(
+                !content.contains(secret),
+                "{secret} is in {}",
+                file.display()
+            );
+        }
+    }
+    let (code, again, _) = shape.init(&["--chart", "--yes", "--format", "json"]);
+    assert_eq!((code, &again["result"]), (0, &json!("unchanged")));
+    assert!(after == shape.files(), "the second run changed something");
+
+    std::fs::remove_file(&local).unwrap();
+    let (code, again, _) = shape.init(&["--chart", "--format", "json"]);
+    assert_eq!((code, &again["result"]), (0, &json!("local-values")));
+    assert!(
+        after == shape.files(),
+        "the values of this machine came back otherwise"
+    );
+}
+
+#[test]
+fn a_chart_is_not_written_where_something_is() {
+    let shape = Shape::new("compose-only");
+    std::fs::create_dir(shape.root().join("chart")).unwrap();
+    std::fs::write(shape.root().join("chart/mine"), "").unwrap();
+    let (code, _, said) = shape.init(&["--chart", "--yes"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("error[chart.exists]"), "{said}");
+    assert!(!shape.file().exists());
+    let shape = Shape::new("umbrella-chart");
+    let (code, _, said) = shape.init(&["--chart", "--yes"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(
+        said.contains("`chart` is no chart of this repository"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_new_chart_passes_helms_own_check() {
+    let shape = Shape::new("compose-only");
+    for (name, options) in [
+        ("bare", &[][..]),
+        ("stateful", &["--stateful"]),
+        ("stack", &["--from", "compose.yaml"]),
+    ] {
+        let new = shape.devk(&[&["chart", "new", name], options].concat());
+        assert_eq!(new.0, 0, "{new:?}");
+        let lint = std::process::Command::new("helm")
+            .args(["lint", "--strict"])
+            .arg(shape.root().join(name))
+            .output()
+            .unwrap();
+        assert!(lint.status.success(), "{name}: {lint:?}");
+    }
 }
 
 #[test]

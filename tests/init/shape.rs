@@ -56,20 +56,46 @@ impl Shape {
         answer(self.run(&std::env::var("PATH").unwrap(), options))
     }
 
+    /// Any command: exit code, stdout and stderr.
+    pub(crate) fn devk(&self, arguments: &[&str]) -> (i32, String, String) {
+        let output = self
+            .command(&std::env::var("PATH").unwrap())
+            .args(arguments)
+            .output()
+            .unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code().unwrap(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    }
+
+    /// All files and their contents.
+    pub(crate) fn files(&self) -> Vec<(PathBuf, Vec<u8>)> {
+        files(&self.root())
+    }
+
     pub(crate) fn init_without_helm(&self, options: &[&str]) -> (i32, Value, String) {
         answer(self.run("/nowhere", options))
     }
 
     fn run(&self, path: &str, options: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_devk"))
+        self.command(path)
             .arg("init")
             .args(options)
+            .output()
+            .unwrap()
+    }
+
+    fn command(&self, path: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_devk"));
+        command
             .current_dir(self.root())
             .env_clear()
             .env("PATH", path)
-            .env("HOME", self.folder.path())
-            .output()
-            .unwrap()
+            .env("HOME", self.folder.path());
+        command
     }
 
     /// What `devk init` writes: devk reads it, all charts render, and the second run changes nothing, nor does anything

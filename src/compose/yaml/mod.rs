@@ -52,13 +52,13 @@ pub(super) struct Document {
 pub(super) struct Reset(pub(super) Vec<String>);
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct YamlNode {
-    pub(super) place: Place,
-    pub(super) data: YamlData,
+pub(crate) struct YamlNode {
+    pub(crate) place: Place,
+    pub(crate) data: YamlData,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum YamlData {
+pub(crate) enum YamlData {
     Null,
     Bool(bool),
     /// Of -2⁶³ to 2⁶⁴-1.
@@ -73,16 +73,16 @@ pub(super) enum YamlData {
 
 /// One `key: value`. Keys of one map are unique.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct YamlEntry {
-    pub(super) key: String,
+pub(crate) struct YamlEntry {
+    pub(crate) key: String,
     /// The key's place.
-    pub(super) place: Place,
-    pub(super) value: YamlNode,
+    pub(crate) place: Place,
+    pub(crate) value: YamlNode,
 }
 
 impl YamlNode {
     /// The entries of a map; none for anything else.
-    pub(super) fn entries(&self) -> &[YamlEntry] {
+    pub(crate) fn entries(&self) -> &[YamlEntry] {
         if let YamlData::Map(entries) = &self.data {
             entries
         } else {
@@ -91,7 +91,7 @@ impl YamlNode {
     }
 
     /// The items of a list; none for anything else.
-    pub(super) fn items(&self) -> &[YamlNode] {
+    pub(crate) fn items(&self) -> &[YamlNode] {
         if let YamlData::List(items) = &self.data {
             items
         } else {
@@ -100,7 +100,7 @@ impl YamlNode {
     }
 
     /// The value of a map's key.
-    pub(super) fn get(&self, key: &str) -> Option<&YamlNode> {
+    pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.entries()
             .iter()
             .find(|entry| entry.key == key)
@@ -108,7 +108,7 @@ impl YamlNode {
     }
 
     /// The text of a text.
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         if let YamlData::Text(text) = &self.data {
             Some(text)
         } else {

@@ -23,7 +23,7 @@ const LAYERS: &[&[&str]] = &[
     &["owner", "relay", "ui"],
     &["config", "database", "docker"],
     &["compose", "image", "ports"],
-    &["cluster", "plan", "variables"],
+    &["cluster", "new_chart", "plan", "variables"],
     &["release", "sync"],
     &["bridge", "inputs"],
     &["observe"],
