@@ -5,6 +5,7 @@
 
 mod again;
 pub mod bridge;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -35,6 +36,7 @@ pub mod plan;
 pub mod ports;
 pub mod process;
 pub mod program;
+pub mod quantity;
 pub mod relay;
 pub mod release;
 pub mod session;
@@ -43,3 +45,4 @@ pub mod sync;
 pub mod ui;
 pub mod up;
 pub mod variables;
+pub mod version_range;

@@ -4,10 +4,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::civil::Date;
+
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
 use crate::error::{Code, Error, Result, suggest};
+use crate::quantity;
+use crate::version_range::VersionRange;
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
 const MAX_RELEASE_NAME: usize = 53;
@@ -59,6 +63,12 @@ pub(super) enum ValueFormat {
     Below,
     /// An absolute path in a container.
     Inside,
+    /// `>=1.27`, `1.31 - 1.34`.
+    VersionRange,
+    /// `500m`, `2Gi`.
+    Quantity,
+    /// `2027-06-30`.
+    Date,
 }
 
 impl ValueFormat {
@@ -90,6 +100,7 @@ impl ValueFormat {
             Self::Context => folder(text, place),
             Self::Below => below(text, place),
             Self::Inside => inside(text, place),
+            Self::VersionRange | Self::Quantity | Self::Date => self.scalar(text, place),
         }
     }
 
@@ -110,6 +121,9 @@ impl ValueFormat {
             Self::Context => "folder",
             Self::Below => "relative path without `..`",
             Self::Inside => "absolute path",
+            Self::VersionRange => "range of versions",
+            Self::Quantity => "quantity of Kubernetes (`500m`, `2Gi`)",
+            Self::Date => "day (`2027-06-30`)",
         }
     }
 
@@ -131,7 +145,10 @@ impl ValueFormat {
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
+            Self::Quantity => r"^[0-9.]+(e[0-9]+|[KMGTPE]i|[numkMGTPE])?$".to_owned(),
+            Self::Date => r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$".to_owned(),
             Self::Text
+            | Self::VersionRange
             | Self::Chart
             | Self::Manifests
             | Self::Kustomization
@@ -139,6 +156,23 @@ impl ValueFormat {
             | Self::ComposeFile
             | Self::Context => ".".to_owned(),
         }
+    }
+}
+
+impl ValueFormat {
+    /// Of the formats that another module reads.
+    fn scalar(self, text: &str, place: &Place) -> Result<()> {
+        let (is_one, such_as) = match self {
+            Self::VersionRange => (VersionRange::parse(text).is_some(), "`>=1.31 <1.35`"),
+            Self::Quantity => (quantity::thousandths(text).is_some(), "`500m` or `2Gi`"),
+            _ => (text.parse::<Date>().is_ok(), "`2027-06-30`"),
+        };
+        if is_one {
+            return Ok(());
+        }
+        let message = format!("`{text}` is no {}", self.meaning());
+        let error = place.error(Code::ConfigValue, message);
+        Err(error.hint(format!("write it as {such_as}")))
     }
 }
 

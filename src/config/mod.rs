@@ -6,6 +6,7 @@
 
 mod bases;
 mod check;
+mod constraints;
 mod decode;
 mod describe;
 mod format;
@@ -30,6 +31,7 @@ use std::time::Duration;
 
 pub use crate::place::Origin;
 pub use bases::{build_waves, is_base};
+pub use constraints::{CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, team_constraints};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};
@@ -63,6 +65,8 @@ pub struct Project {
     pub allow: Allow,
     /// None: no `bridge:` in devk.yaml.
     pub bridge: Option<BridgeConfig>,
+    /// What charts are asked for.
+    pub check: CheckConfig,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

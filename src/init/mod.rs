@@ -9,6 +9,7 @@ mod charts;
 mod clue;
 mod clues;
 mod context;
+mod demanded;
 pub mod draft;
 mod empty_values;
 mod forwards;
@@ -49,6 +50,7 @@ use look::DraftLook;
 use references::ReleaseLook;
 use scan::{FileKind, RepositoryTree};
 
+pub use demanded::DemandedValues;
 pub use survey::{ChartCandidate, ChosenDraft, Survey};
 
 /// Looks through a repository. `named` are charts that the user names, relative to the root; empty: devk finds them.
