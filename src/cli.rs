@@ -152,7 +152,7 @@ enum Command {
         #[arg(long, requires = "fix")]
         yes: bool,
     },
-    /// Work on charts: judge them
+    /// Work on charts: judge them, see their scores over time
     Chart {
         #[command(subcommand)]
         command: ChartCommand,

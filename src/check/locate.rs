@@ -45,7 +45,7 @@ impl<'a> Locator<'a> {
     pub(super) fn places(&mut self, subject: &Subject, values: &[&str]) -> Places {
         match subject {
             Subject::Chart => Places {
-                template: Some(self.facts.origin.clone()),
+                template: Some(self.chart()),
                 value: None,
             },
             Subject::Place(origin) => Places {
@@ -65,6 +65,17 @@ impl<'a> Locator<'a> {
                 path,
                 ..
             } => self.of_object(*rendering, *document, path, values),
+        }
+    }
+
+    /// What stands for the chart as a whole.
+    fn chart(&self) -> Origin {
+        match self.facts.has_files() {
+            true => Origin {
+                file: self.facts.folder.join("Chart.yaml"),
+                line: 1,
+            },
+            false => self.facts.origin.clone(),
         }
     }
 

@@ -1,8 +1,9 @@
 //! The table of all rules. `devk chart check`, docs/chart-check.md, SARIF and JSON are made from it.
 
 use super::gates::{
-    backends, constraints, files, images, ingress, installed, monitoring, objects, probes, rbac,
-    references, rendering, resources, scaling, secrets, storage, upgrades, upkeep, values,
+    backends, constraints, files, images, ingress, installed, monitoring, objects, pod_security,
+    probes, rbac, references, rendering, resources, scaling, secrets, storage, upgrades, upkeep,
+    values,
 };
 use super::rule::{Rule, Start};
 use crate::config::{CheckConfig, did_you_mean};
@@ -15,6 +16,7 @@ const ALL: &[&[Rule]] = &[
     backends::RULES,
     references::RULES,
     values::RULES,
+    pod_security::RULES,
     images::RULES,
     secrets::RULES,
     rbac::RULES,

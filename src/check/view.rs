@@ -1,6 +1,7 @@
 //! One rendering as objects that rules can ask: which have pods, what runs in them, which are hooks, tests or of a
 //! dependency.
 
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use jiff::civil::Date;
@@ -8,6 +9,7 @@ use serde_json::Value;
 
 use super::facts::{ChartFacts, ChartRendering, RenderingUse};
 use crate::config::CheckConfig;
+use crate::pod_security::PodSecurityViolation;
 
 /// What a rule about the chart as a whole looks at.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub(super) struct RenderingView<'a> {
     pub(super) constraints: &'a CheckConfig,
     /// The chart's values with those of the rendering over them.
     pub(super) values: &'a Value,
+    pub(super) facts: &'a ChartFacts,
+    /// What several rules go by, looked for once; each with the position of its object.
+    pub(super) pod_security: OnceCell<Vec<(usize, PodSecurityViolation)>>,
 }
 
 /// A rendered object.
@@ -104,6 +109,8 @@ impl<'a> ChartView<'a> {
             replaces_jobs: facts.replaces_jobs,
             constraints,
             values: &rendering.values,
+            facts,
+            pod_security: OnceCell::new(),
         });
         Self {
             renderings: renderings.collect(),

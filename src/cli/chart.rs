@@ -13,6 +13,11 @@ use crate::error::{Errors, Exit};
 pub(super) enum ChartCommand {
     /// Judge charts by six gates and one score; exit code 3 below the bar
     Check(CheckArgs),
+    /// The scores of charts over time, and what changed from check to check
+    History {
+        /// Releases of devk.yaml, or folders of charts; without one: the charts of devk.yaml
+        charts: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -42,6 +47,7 @@ pub(super) async fn run(
             };
             chart::check(context, &options, format.into()).await
         }
+        ChartCommand::History { charts } => chart::history(context, &charts, format.into()).await,
     }
 }
 

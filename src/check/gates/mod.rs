@@ -8,6 +8,7 @@ pub(super) mod ingress;
 pub(super) mod installed;
 pub(super) mod monitoring;
 pub(super) mod objects;
+pub(super) mod pod_security;
 pub(super) mod probes;
 pub(super) mod rbac;
 pub(super) mod references;

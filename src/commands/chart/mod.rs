@@ -1,7 +1,10 @@
 //! `devk chart`.
 
+mod history;
 mod markdown;
 mod text;
+
+pub use history::history;
 
 use std::path::{Path, PathBuf};
 
@@ -62,17 +65,21 @@ pub async fn check(
         today: jiff::Zoned::now().date(),
         baseline: baseline.as_ref(),
     };
-    let mut reports = vec![];
+    let (mut reports, mut falls) = (vec![], vec![]);
     for chart in &charts {
         let facts = gatherer.facts(chart).await?;
-        reports.push(check::judge(&facts, judgement));
+        let report = check::judge(&facts, judgement);
+        let mut history = history::of(context, chart);
+        history.add(&report, jiff::Timestamp::now())?;
+        falls.push(history.fall());
+        reports.push(report);
     }
     if let (Some(file), true) = (&options.baseline, options.write_baseline) {
         Baseline::of(&reports).write(&context.source.dir.join(file))?;
     }
     let dir = &context.source.dir;
     ui::even_unread(match format {
-        ChartFormat::Text => ui::out(&text::reports(&reports, dir)),
+        ChartFormat::Text => ui::out(&text::reports(&reports, &falls, dir)),
         ChartFormat::Json => ui::json(&json!({"version": 1, "charts": reports})),
         ChartFormat::Markdown => ui::out(&markdown::reports(&reports, dir)),
         ChartFormat::Sarif => ui::json(&check::sarif(&reports, dir)),

@@ -10,15 +10,18 @@ use crate::check::{ChartFinding, ChartReport, Counts, GateResult, READY, Severit
 /// So many findings of one rule are shown with their places.
 const MOST_PLACES: usize = 8;
 
-/// All reports, one below the other.
-pub(super) fn reports(reports: &[ChartReport], dir: &Path) -> String {
-    let texts: Vec<_> = reports.iter().map(|report| one(report, dir)).collect();
+/// All reports, one below the other. `falls`: by how many points each score fell since the check before.
+pub(super) fn reports(reports: &[ChartReport], falls: &[Option<u8>], dir: &Path) -> String {
+    let texts = reports.iter().zip(falls);
+    let texts: Vec<_> = texts
+        .map(|(report, fall)| one(report, *fall, dir))
+        .collect();
     texts.join("\n")
 }
 
-fn one(report: &ChartReport, dir: &Path) -> String {
+fn one(report: &ChartReport, fall: Option<u8>, dir: &Path) -> String {
     let counted: Vec<_> = report.findings.iter().filter(|f| f.is_counted()).collect();
-    let mut text = headline(report) + "\n";
+    let mut text = headline(report, fall) + "\n";
     for of_rule in by_rule(&counted) {
         text += &rule(&of_rule, dir);
     }
@@ -35,7 +38,7 @@ fn one(report: &ChartReport, dir: &Path) -> String {
     text
 }
 
-fn headline(report: &ChartReport) -> String {
+fn headline(report: &ChartReport, fall: Option<u8>) -> String {
     let score = format!("{} of 100", report.score);
     let score = match report.passed {
         true => style(score).green().bold(),
@@ -50,8 +53,10 @@ fn headline(report: &ChartReport) -> String {
         true => report.chart.clone(),
         false => format!("{} ({})", report.chart, report.release),
     };
+    let fall = fall.map(|points| format!(", {points} less than at the check before"));
+    let fall = fall.unwrap_or_default();
     format!(
-        "{}: {score}\n  {}\n",
+        "{}: {score}{fall}\n  {}\n",
         style(name).bold(),
         style(of.join(", ")).dim()
     )
@@ -80,7 +85,7 @@ fn rule(findings: &[&ChartFinding], dir: &Path) -> String {
         Severity::Low => style("·").dim(),
     };
     let mut text = format!(
-        "{mark} {:<9}{:<26}{}\n",
+        "{mark} {:<9}{:<28}{}\n",
         rule.severity.word(),
         rule.id,
         rule.why
