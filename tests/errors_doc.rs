@@ -35,7 +35,8 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk env` | `version`, `env` |
 | `devk kubeconfig` | `version`, `kubeconfig` |
 | `devk doctor` | `version`, `checks` |
-| `devk chart check`, `devk chart history` | `version`, `charts` |
+| `devk chart check` | `version`, `charts` |
+| `devk chart history` | `version`, `charts` |
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
 

@@ -9,22 +9,19 @@ use serde_json::Value;
 
 use super::facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
 use super::matrix::{self, ValueSet};
-use crate::cluster::{Access, ManagedCluster, State};
-use crate::config::{ClusterConfig, Project, Provider, ReleaseConfig, ReleaseSource, label};
-use crate::docker;
+use super::sources::{NAMESPACE, access, drafted, nobodys};
+use crate::cluster::Access;
+use crate::config::{Project, ReleaseConfig, ReleaseSource, label};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Result};
 use crate::init::DemandedValues;
-use crate::observe::{self, PreparedRelease};
+use crate::observe::PreparedRelease;
 use crate::paths::Paths;
 use crate::release::capabilities::Capabilities;
 use crate::release::helm::Helm;
 use crate::release::record::installed_manifests;
 use crate::release::variant::{chart_files, chart_release};
 use crate::release::{Prepared, effective_values};
-
-/// The namespace of a chart that belongs to no project.
-const NAMESPACE: &str = "chart-check";
 
 /// A chart that demands more values than these one by one is not rendered by itself.
 const MAX_DEMANDS: usize = 24;
@@ -117,14 +114,13 @@ impl<'a> ChartGatherer<'a> {
                     .await;
                 self.installed(&mut facts, &drafted).await;
             }
-            Err(errors) => facts
-                .failures
-                .extend(errors.0.into_iter().map(|error| RenderFailure {
-                    label: "the values of devk.yaml".to_owned(),
-                    usage: RenderingUse::Judged,
-                    asks_for_value: false,
-                    error,
-                })),
+            Err(errors) if errors.0.iter().all(is_of_chart) => {
+                let failures = errors.0.into_iter();
+                facts
+                    .failures
+                    .extend(failures.map(|error| failure("the values of devk.yaml", error)));
+            }
+            Err(errors) => return Err(errors),
         }
         Ok(facts)
     }
@@ -312,6 +308,19 @@ impl<'a> ChartGatherer<'a> {
     }
 }
 
+/// Whether an error says something of the chart, and not of the machine.
+fn is_of_chart(error: &Error) -> bool {
+    !matches!(
+        error.code,
+        Code::ToolMissing
+            | Code::StateIo
+            | Code::StateForeign
+            | Code::CommandNotRun
+            | Code::CommandKilled
+            | Code::Internal
+    )
+}
+
 fn failure(label: &str, error: Error) -> RenderFailure {
     RenderFailure {
         label: label.to_owned(),
@@ -372,68 +381,5 @@ fn take(
                 ..failure(label, error)
             });
         }
-    }
-}
-
-/// A release as `devk up` renders it, with stand-ins for ports and image tags. A release that does not render keeps none
-/// of the others from it.
-async fn drafted(
-    project: &Project,
-    release: &ReleaseConfig,
-    paths: &Paths,
-    environment: &Environment,
-) -> Result<PreparedRelease, Errors> {
-    let all = observe::drafts(project, None, None, paths, environment).await?;
-    let releases = match all.releases {
-        Ok(releases) => releases,
-        Err(_) => {
-            let alone = Project {
-                releases: vec![release.clone()],
-                ..project.clone()
-            };
-            let alone = observe::drafts(&alone, None, None, paths, environment).await?;
-            alone.releases?
-        }
-    };
-    let found = releases
-        .into_iter()
-        .find(|found| found.prepared.name == release.name);
-    let message = || format!("the release `{}` was not rendered", release.name);
-    found.ok_or_else(|| Error::new(Code::Internal, message()).into())
-}
-
-/// The cluster that devk has pinned for a project, if it runs.
-async fn access(
-    project: &Project,
-    paths: &Paths,
-    environment: &Environment,
-) -> Result<Access, String> {
-    let engine = docker::connect(environment).await.map_err(|e| e.message)?;
-    let cluster = ManagedCluster::of(&engine, &project.cluster, paths);
-    let name = &project.cluster.name;
-    let nodes = match cluster.state().await.map_err(|e| e.message)? {
-        State::Running(nodes) => nodes,
-        other => return Err(format!("the cluster `{name}` is {}", other.word())),
-    };
-    let pinned = cluster.pinned(&nodes).await.map_err(|e| e.message)?;
-    pinned.ok_or_else(|| format!("the cluster `{name}` is not devk's yet"))
-}
-
-/// A project for a chart that belongs to none.
-fn nobodys(folder: &Path) -> Project {
-    Project {
-        name: NAMESPACE.to_owned(),
-        id: NAMESPACE.to_owned(),
-        worktree: None,
-        root: folder.to_owned(),
-        file: folder.join("devk.yaml"),
-        cluster: ClusterConfig::new(Provider::Kind, "devk"),
-        compose: None,
-        images: vec![],
-        releases: vec![],
-        forwards: None,
-        allow: crate::config::Allow::default(),
-        bridge: None,
-        check: crate::config::CheckConfig::default(),
     }
 }

@@ -13,6 +13,7 @@ use sha2::{Digest as _, Sha256};
 use super::finding::{ChartFinding, Counts};
 use super::report::ChartReport;
 use super::rule::Severity;
+use crate::config::{Project, ReleaseConfig, ReleaseSource};
 use crate::error::{Result, internal};
 use crate::paths::{Paths, refused};
 
@@ -47,6 +48,15 @@ pub struct ChartHistory {
 }
 
 impl ChartHistory {
+    /// The history of the chart of a project's release.
+    pub fn of_release(paths: &Paths, project: &Project, release: &ReleaseConfig) -> Self {
+        let folder = match &release.source {
+            ReleaseSource::Chart(folder) => folder,
+            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => &project.root,
+        };
+        Self::open(paths, folder, &release.name)
+    }
+
     /// The history of the chart of a release in a folder; empty if there is none. A line that cannot be read, such as one
     /// that a full disk cut, is left out.
     pub fn open(paths: &Paths, folder: &Path, release: &str) -> Self {

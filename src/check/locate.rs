@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::align::TemplateLines;
 use super::facts::ChartFacts;
@@ -15,9 +16,16 @@ pub(super) struct Locator<'a> {
     facts: &'a ChartFacts,
     values: Option<(PathBuf, LinedYaml)>,
     /// The user's file of a template, with its text.
-    templates: HashMap<&'a str, Option<(PathBuf, String)>>,
+    templates: HashMap<&'a str, Option<Rc<TemplateText>>>,
     /// By rendering and document.
     documents: HashMap<(usize, usize), (Option<LinedYaml>, Vec<Option<u32>>)>,
+}
+
+/// The user's file of a template, and what stands in it.
+#[derive(Debug)]
+struct TemplateText {
+    file: PathBuf,
+    text: String,
 }
 
 /// Where a finding stands.
@@ -88,7 +96,7 @@ impl<'a> Locator<'a> {
     ) -> Places {
         let facts = self.facts;
         let found = &facts.renderings[rendering].documents[document];
-        let Some((file, template)) = self.template(&found.source) else {
+        let Some(template) = self.template(&found.source) else {
             return Places {
                 template: Some(facts.origin.clone()),
                 value: None,
@@ -98,7 +106,7 @@ impl<'a> Locator<'a> {
             .documents
             .entry((rendering, document))
             .or_insert_with(|| {
-                let lines = TemplateLines::new(&template).align(&found.text);
+                let lines = TemplateLines::new(&template.text).align(&found.text);
                 (LinedYaml::parse(&found.text).ok(), lines)
             });
         let in_document = yaml.as_ref().and_then(|yaml| yaml.line(path));
@@ -106,22 +114,23 @@ impl<'a> Locator<'a> {
         let rendered = in_document.map_or(0, |(line, _)| line as usize - 1);
         let line = lines.get(rendered).copied().flatten().unwrap_or(1);
         let (first, last) = extent(lines, rendered);
-        let value = self.value(&template, line, (first, last), values, is_there);
+        let value = self.value(&template.text, line, (first, last), values, is_there);
         Places {
-            template: Some(Origin { file, line }),
+            template: Some(Origin {
+                file: template.file.clone(),
+                line,
+            }),
             value,
         }
     }
 
-    /// The user's file of a template, and its text.
-    fn template(&mut self, source: &'a str) -> Option<(PathBuf, String)> {
+    fn template(&mut self, source: &'a str) -> Option<Rc<TemplateText>> {
         let facts = self.facts;
         let known = self.templates.entry(source).or_insert_with(|| {
-            let file = facts.templates.iter().find(|(name, _)| name == source);
-            let file = file.map(|(_, file)| file.clone())?;
-            let text = own_text(facts, &file);
-            let text = text.or_else(|| std::fs::read_to_string(&file).ok())?;
-            Some((file, text))
+            let (_, file) = facts.templates.iter().find(|(name, _)| name == source)?;
+            let text = own_text(facts, file).or_else(|| std::fs::read_to_string(file).ok())?;
+            let file = file.clone();
+            Some(Rc::new(TemplateText { file, text }))
         });
         known.clone()
     }

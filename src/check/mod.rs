@@ -19,6 +19,7 @@ mod rule;
 mod sarif;
 mod score;
 mod seen;
+mod sources;
 mod table;
 mod view;
 

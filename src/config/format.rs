@@ -1,17 +1,15 @@
 //! The formats of single texts: names, durations, generators, paths. Each is checked in one place and
 //! describes itself as a regular expression for the JSON Schema.
 
+mod numbers;
+
 use std::path::Path;
 use std::time::Duration;
-
-use jiff::civil::Date;
 
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
 use crate::error::{Code, Error, Result, suggest};
-use crate::quantity;
-use crate::version_range::VersionRange;
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
 const MAX_RELEASE_NAME: usize = 53;
@@ -100,7 +98,7 @@ impl ValueFormat {
             Self::Context => folder(text, place),
             Self::Below => below(text, place),
             Self::Inside => inside(text, place),
-            Self::VersionRange | Self::Quantity | Self::Date => self.scalar(text, place),
+            Self::VersionRange | Self::Quantity | Self::Date => numbers::check(self, text, place),
         }
     }
 
@@ -156,23 +154,6 @@ impl ValueFormat {
             | Self::ComposeFile
             | Self::Context => ".".to_owned(),
         }
-    }
-}
-
-impl ValueFormat {
-    /// Of the formats that another module reads.
-    fn scalar(self, text: &str, place: &Place) -> Result<()> {
-        let (is_one, such_as) = match self {
-            Self::VersionRange => (VersionRange::parse(text).is_some(), "`>=1.31 <1.35`"),
-            Self::Quantity => (quantity::thousandths(text).is_some(), "`500m` or `2Gi`"),
-            _ => (text.parse::<Date>().is_ok(), "`2027-06-30`"),
-        };
-        if is_one {
-            return Ok(());
-        }
-        let message = format!("`{text}` is no {}", self.meaning());
-        let error = place.error(Code::ConfigValue, message);
-        Err(error.hint(format!("write it as {such_as}")))
     }
 }
 

@@ -40,8 +40,17 @@ fn pairs<'v, 'a>(view: &'v ChartView<'a>) -> Vec<Pair<'v, 'a>> {
     let Some(rendering) = view.judged().next() else {
         return vec![];
     };
+    let has_revisions = view
+        .facts
+        .own_templates()
+        .any(|(_, text)| text.contains("Release.Revision"));
     let pairs = view.facts.installed.iter().filter_map(|pair| {
         let now = ChartObject::of(&pair.now, namespace);
+        // What is looked at is rendered as the first revision; an upgrade makes another object.
+        let is_of_revision = now.name.split(['-', '.']).any(|part| part == "1");
+        if has_revisions && is_of_revision {
+            return None;
+        }
         let place = rendering.find(now.kind, now.namespace, now.name)?;
         let before = ChartObject::of(&pair.before, namespace);
         Some(Pair { place, now, before })

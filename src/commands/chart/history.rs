@@ -6,7 +6,6 @@ use serde_json::json;
 use super::{ChartFormat, chosen, project};
 use crate::check::{ChartHistory, CheckedChart, HistoryChange, HistoryEntry};
 use crate::commands::Context;
-use crate::config::ReleaseSource;
 use crate::error::{Code, Error, Errors, Exit};
 use crate::ui;
 
@@ -51,14 +50,13 @@ pub async fn history(
 
 /// What the history of a chart is kept by.
 pub(super) fn of(context: &Context, chart: &CheckedChart<'_>) -> ChartHistory {
-    let (folder, release) = match chart {
-        CheckedChart::Release(project, release) => match &release.source {
-            ReleaseSource::Chart(folder) => (folder.as_path(), release.name.as_str()),
-            _ => (project.root.as_path(), release.name.as_str()),
-        },
-        CheckedChart::Folder(folder) => (folder.as_path(), ""),
-    };
-    ChartHistory::open(&context.paths, folder, release)
+    let paths = &context.paths;
+    match chart {
+        CheckedChart::Release(project, release) => {
+            ChartHistory::of_release(paths, project, release)
+        }
+        CheckedChart::Folder(folder) => ChartHistory::open(paths, folder, ""),
+    }
 }
 
 fn name(chart: &CheckedChart<'_>) -> String {
