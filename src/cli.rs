@@ -160,7 +160,7 @@ enum Command {
         #[arg(long, requires = "fix")]
         yes: bool,
     },
-    /// Work on charts: judge them, write new ones
+    /// Work on charts: judge them, see their scores over time, write new ones
     Chart {
         #[command(subcommand)]
         command: ChartCommand,

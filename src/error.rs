@@ -17,7 +17,7 @@ pub enum Exit {
     Failed,
     /// Wrong usage, configuration or surroundings; no step was begun.
     Usage,
-    /// `doctor` found an error.
+    /// `doctor` found an error, or `chart check` a chart below the bar.
     Found,
     /// The time that the user gave was up.
     TimedOut,
@@ -55,7 +55,7 @@ impl Exit {
         ),
         (
             Self::Found,
-            "`doctor` found an error, or with `--strict` a warning",
+            "`doctor` found an error, or with `--strict` a warning; `chart check` found a chart below the bar",
         ),
         (Self::TimedOut, "`settle`: the time was up"),
         (Self::Interrupted, "Ctrl-C before settling"),

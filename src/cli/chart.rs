@@ -16,6 +16,11 @@ pub(super) enum ChartCommand {
     Check(CheckArgs),
     /// Write a chart: a bare one for production, or one from Compose files
     New(NewArgs),
+    /// The scores of charts over time, and what changed from check to check
+    History {
+        /// Releases of devk.yaml, or folders of charts; without one: the charts of devk.yaml
+        charts: Vec<String>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -69,6 +74,7 @@ pub(super) async fn run(
             };
             chart_new::run(context, &options).await
         }
+        ChartCommand::History { charts } => chart::history(context, &charts, format.into()).await,
     }
 }
 

@@ -3,18 +3,20 @@
 //! Runs even where the check found problems, so that these are reported with them; what is missing is
 //! then left empty, and the caller throws the project away.
 
+mod check;
 mod release;
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+pub(super) use self::check::check;
 use self::release::releases;
 use super::format;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
-    Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, Origin, Provider,
-    ReleaseConfig, Sync, SyncRule, bases, scalar,
+    Allow, BridgeConfig, BridgePaths, CheckConfig, ClusterConfig, ForwardConfig, ImageConfig,
+    Origin, Provider, ReleaseConfig, Sync, SyncRule, bases, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -31,6 +33,7 @@ pub(super) struct Draft {
     pub(super) forwards: Option<Vec<ForwardConfig>>,
     pub(super) allow: Allow,
     pub(super) bridge: Option<BridgeConfig>,
+    pub(super) check: CheckConfig,
 }
 
 pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
@@ -70,6 +73,7 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .get("bridge")
             .filter(|node| !node.is_null())
             .map(bridge),
+        check: root.get("check").map(check).unwrap_or_default(),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The formats of single texts: names, durations, generators, paths. Each is checked in one place and
 //! describes itself as a regular expression for the JSON Schema.
 
+mod numbers;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,6 +66,12 @@ pub(super) enum ValueFormat {
     Below,
     /// An absolute path in a container.
     Inside,
+    /// `>=1.27`, `1.31 - 1.34`.
+    VersionRange,
+    /// `500m`, `2Gi`.
+    Quantity,
+    /// `2027-06-30`.
+    Date,
 }
 
 impl ValueFormat {
@@ -102,6 +110,7 @@ impl ValueFormat {
             Self::Context => folder(text, place),
             Self::Below => below(text, place),
             Self::Inside => inside(text, place),
+            Self::VersionRange | Self::Quantity | Self::Date => numbers::check(self, text, place),
         }
     }
 
@@ -123,6 +132,9 @@ impl ValueFormat {
             Self::Context => "folder",
             Self::Below => "relative path without `..`",
             Self::Inside => "absolute path",
+            Self::VersionRange => "range of versions",
+            Self::Quantity => "quantity of Kubernetes (`500m`, `2Gi`)",
+            Self::Date => "day (`2027-06-30`)",
         }
     }
 
@@ -145,7 +157,10 @@ impl ValueFormat {
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
             Self::Below => r"^[^/]".to_owned(),
             Self::Inside => r"^/".to_owned(),
+            Self::Quantity => r"^[0-9.]+(e[0-9]+|[KMGTPE]i|[numkMGTPE])?$".to_owned(),
+            Self::Date => r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$".to_owned(),
             Self::Text
+            | Self::VersionRange
             | Self::Chart
             | Self::Manifests
             | Self::Kustomization

@@ -8,6 +8,7 @@ mod bases;
 mod catalog;
 mod check;
 mod checkout;
+mod constraints;
 mod decode;
 mod describe;
 mod format;
@@ -34,6 +35,7 @@ pub use crate::place::Origin;
 pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
+pub use constraints::{CONSTRAINTS_FILE, CheckConfig, IgnoreConfig, team_constraints};
 pub use describe::{KeyDoc, json_schema, keys};
 pub(crate) use format::did_you_mean;
 pub use format::{KUSTOMIZATION_FILES, duration};
@@ -67,6 +69,8 @@ pub struct Project {
     pub allow: Allow,
     /// None: no `bridge:` in devk.yaml.
     pub bridge: Option<BridgeConfig>,
+    /// What charts are asked for.
+    pub check: CheckConfig,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -16,8 +16,8 @@ use crate::paths::Paths;
 pub const FILE: &str = "devk.yaml";
 
 /// The keys that say what is to run, not which project on which cluster.
-const CONTENT: [&str; 6] = [
-    "images", "releases", "forwards", "compose", "allow", "bridge",
+const CONTENT: [&str; 7] = [
+    "images", "releases", "forwards", "compose", "allow", "bridge", "check",
 ];
 
 /// A larger file is refused, in bytes.
@@ -202,6 +202,7 @@ fn project(
         forwards,
         allow,
         bridge,
+        check,
     } = decode(tree, problems);
     let name = tree
         .get("name")
@@ -231,6 +232,7 @@ fn project(
         forwards,
         allow,
         bridge,
+        check,
     }
 }
 

@@ -2,8 +2,10 @@
 //! docs/configuration.md are made from.
 
 mod bridge;
+mod check;
 
 use self::bridge::BRIDGE;
+pub(super) use self::check::CHECK;
 use super::format::ValueFormat;
 use super::shape::key;
 pub(super) use super::shape::{Key, Need, Shape};
@@ -74,6 +76,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Shape::Object(BRIDGE),
         "{postgres: {}}",
         "Servers of the Compose stack that the cluster uses instead of the chart's own, each with separate data. `{}` turns bridge mode on, and devk finds the rest.",
+    ),
+    key(
+        "check",
+        Optional("the rules alone"),
+        Shape::Object(CHECK),
+        "{maxMemory: 2Gi}",
+        "What `devk chart check` asks of charts beside its rules; see docs/chart-check.md. The file `.devk/constraints.yaml` of a team may have the same keys.",
     ),
 ]);
 

@@ -14,10 +14,11 @@ use super::machine::Machine;
 use super::missing::{Looked, Missing, of_project};
 use super::network::Network;
 use super::ports::Ports;
+use super::score::ScoredChart;
 use super::tools::Tools;
 use super::{
     Check, Id, bridge, charts, cluster, docker, findings, host_names, leftovers, machine, network,
-    ports, requirements, tools,
+    ports, requirements, score, tools,
 };
 use crate::bridge::Bridge;
 use crate::compose::{self, Compose};
@@ -40,6 +41,8 @@ pub struct DoctorFacts {
     pub host_names: Looked<HostNames>,
     /// What the charts ask of the cluster and it does not have.
     pub requirements: Looked<Vec<Error>>,
+    /// What the checks of the charts have found so far.
+    pub scores: Looked<Vec<ScoredChart>>,
     pub ports: Looked<Ports>,
     pub docker: Looked<Docker>,
     pub tools: Tools,
@@ -96,6 +99,7 @@ impl DoctorFacts {
             leftovers::inspect(paths, engine.as_ref().ok(), cluster.as_ref().ok()).await;
         Self {
             network: network::inspect(),
+            scores: score::inspect(project.as_ref(), paths),
             project,
             compose,
             charts,

@@ -28,6 +28,7 @@ pub mod network;
 mod pod_databases;
 pub mod ports;
 mod requirements;
+pub mod score;
 pub mod tools;
 
 pub use facts::DoctorFacts;
@@ -195,6 +196,7 @@ pub fn check(facts: &DoctorFacts) -> Vec<Check> {
     checks.extend(charts::checks(facts));
     checks.extend(host_names::checks(facts));
     checks.extend(requirements::checks(&facts.requirements));
+    checks.extend(score::checks(&facts.scores));
     checks.extend(databases::checks(facts));
     checks.extend(bridge::checks(facts));
     checks.extend(docker::checks(&facts.docker));

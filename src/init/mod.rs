@@ -9,6 +9,7 @@ mod charts;
 mod clue;
 mod clues;
 mod context;
+mod demanded;
 pub mod draft;
 mod empty_values;
 mod forwards;
@@ -45,6 +46,7 @@ use draft::{DraftRelease, InitDraft};
 use scan::RepositoryTree;
 use surveying::Surveying;
 
+pub use demanded::DemandedValues;
 pub use new_chart::{ChartDraft, ChartSecret, SecretSource, draft_chart, survey_with_chart};
 pub use stack::{WholeStack, whole_of};
 pub use survey::{ChartCandidate, ChosenDraft, Survey};

@@ -9,7 +9,8 @@ use super::references::{self, ReleaseLook};
 use super::scan::{FileKind, RepositoryTree};
 use super::survey::{ChosenDraft, Survey};
 use super::{
-    addresses, charts, empty_values, forwards, images, new_chart, pages, settle, stack, static_look, write,
+    addresses, charts, empty_values, forwards, images, new_chart, pages, settle, stack,
+    static_look, write,
 };
 use crate::compose::Compose;
 use crate::config::{self, FILE};

@@ -43,6 +43,11 @@ impl Rendering {
         Ok(Self { text, rendered })
     }
 
+    /// helm's text, secrets included.
+    pub(super) fn into_text(self) -> String {
+        self.text
+    }
+
     /// What is installed, once the changes of `prepared` are made, and which changes those are.
     ///
     /// # Errors

@@ -259,7 +259,7 @@ pub(super) fn devk_values(
 
 /// Sets the value at a dotted path, making maps on the way; `\.` is a dot within a key. Maps are
 /// merged, anything else in the way is replaced.
-pub(super) fn set_path(values: &mut Value, path: &str, value: Value) {
+pub fn set_path(values: &mut Value, path: &str, value: Value) {
     let mut place = values;
     for part in split(path) {
         if !place.is_object() {

@@ -1,12 +1,15 @@
 //! The conflicts that the tests plant.
 
+use devk::check::{ChartHistory, HistoryEntry};
 use devk::cluster::namespace::ProjectNamespace;
 use devk::docker::PublishedPort;
 use devk::doctor::cluster::PinFacts;
 use devk::doctor::network::{Route, Subnet};
+use devk::doctor::score::ScoredChart;
 use devk::doctor::{DoctorFacts, Missing};
 use devk::error::{Code, Error, Errors};
 use devk::owner::Owner;
+use devk::paths::Paths;
 use devk::ports::{Forward, Leases, Lessee};
 
 use crate::world::World;
@@ -197,6 +200,28 @@ pub(crate) const PLANTS: &[Plant] = &[
                 .evidence("the cluster has the classes `standard`")
                 .hint("set the chart's value of that name to `standard`");
             facts.requirements = Ok(vec![error]);
+        });
+    }),
+    plant("charts.score", "fell from 95 to 90", |world| {
+        world.changes.push(|facts, dir| {
+            let check = |score: u8| HistoryEntry {
+                time: jiff::Timestamp::UNIX_EPOCH,
+                score,
+                passed: true,
+                counts: [0; 4],
+                findings: [(score.to_string(), "probes.port".to_owned())].into(),
+                ignored: [].into(),
+            };
+            let paths = Paths {
+                state: dir.to_owned(),
+                cache: dir.to_owned(),
+                data: dir.to_owned(),
+                scratch: None,
+            };
+            let mut history = ChartHistory::open(&paths, dir, "demo");
+            history.entries = vec![check(95), check(90)];
+            let release = "demo".to_owned();
+            facts.scores = Ok(vec![ScoredChart { release, history }]);
         });
     }),
     plant("cluster.pin", "devk has not pinned it", |world| {

@@ -137,6 +137,7 @@ impl World {
             bridge: Ok(None),
             host_names: Ok(HostNames::default()),
             requirements: Ok(vec![]),
+            scores: Ok(vec![]),
             ports: Ok(ports),
             docker: Ok(docker()),
             tools: tools(),

@@ -43,6 +43,67 @@ fn names_by_revision_chance_or_clock_are_those_that_helm_has_installed() {
     );
 }
 
+/// The rules of upgrades that find something in what is installed, with the objects.
+fn refused_upgrades(project: &Project) -> Vec<(String, String)> {
+    let document = project.devk(&["chart", "check"]).exits(3).document();
+    let findings = document["charts"][0]["findings"].as_array().unwrap().iter();
+    let text = |finding: &Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    let found = findings.map(|finding| (text(finding, "rule"), text(finding, "object")));
+    let is_met =
+        |rule: &str| rule.starts_with("upgrade.immutable") || rule == "upgrade.job-template";
+    found.filter(|(rule, _)| is_met(rule)).collect()
+}
+
+#[test]
+fn an_upgrade_that_would_fail_is_found_before_it_is_made() {
+    const MORE: &str = "apiVersion: batch/v1
+kind: Job
+metadata: {name: fixed}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: \"busybox:1\", command: [echo, one]}]}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store}
+spec:
+  replicas: 0
+  serviceName: store
+  selector: {matchLabels: {app: store}}
+  template: {metadata: {labels: {app: store}}, spec: {containers: [{name: a, image: \"busybox:1\"}]}}
+  volumeClaimTemplates:
+    - {metadata: {name: data}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}
+";
+    cluster();
+    let project = Project::new("tests/e2e/fixtures/installed", "would-fail", CLUSTER);
+    project.write("chart/templates/more.yaml", MORE);
+    project.devk(&["up", "-d"]).well();
+    // Another Job: its name has the revision.
+    project.edit("values-dev.yaml", "one", "two");
+    assert_eq!(refused_upgrades(&project), []);
+
+    let labels = "{app: web, tier: front}";
+    project.edit(
+        "chart/templates/web.yaml",
+        "matchLabels: {app: web}",
+        &format!("matchLabels: {labels}"),
+    );
+    project.edit(
+        "chart/templates/web.yaml",
+        "labels: {app: web}",
+        &format!("labels: {labels}"),
+    );
+    project.edit("chart/templates/more.yaml", "echo, one", "echo, two");
+    project.edit("chart/templates/more.yaml", "1Gi", "2Gi");
+    let expected = [
+        ("upgrade.immutable-field", "StatefulSet/store"),
+        ("upgrade.immutable-selector", "Deployment/web"),
+        ("upgrade.job-template", "Job/fixed"),
+    ];
+    let expected = expected.map(|(rule, object)| (rule.to_owned(), object.to_owned()));
+    assert_eq!(refused_upgrades(&project), expected);
+    let up = project.devk(&["up", "-d"]).exits(1);
+    assert_eq!(up.settled()["failed"][0]["code"], "release.apply", "{up:?}");
+}
+
 #[test]
 fn charts_see_the_clusters_version_and_what_the_releases_before_them_bring() {
     let machine = cluster();

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod command;
+mod kubernetes;
 mod lab;
 mod runc_wrapper;
 mod tidy;
@@ -18,13 +19,14 @@ fn main() -> ExitCode {
     }
     let outcome = match args.split_first() {
         Some((task, rest)) if task == "bench" => bench::main(rest),
+        Some((task, rest)) if task == "kubernetes" => kubernetes::main(rest),
         Some((task, rest)) if task == "lab" => lab::main(rest),
         Some((task, rest)) if task == "soak" => bench::soak(rest),
         Some((task, rest)) if task == "tidy" => tidy::main(rest),
         Some((task, rest)) if task == "times" => times::main(rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask bench [PART…] | cargo xtask lab [--help] | cargo xtask soak [MINUTES] | cargo xtask tidy | \
-             cargo xtask times JUNIT_XML…"
+            "usage: cargo xtask bench [PART…] | cargo xtask kubernetes [PART] | cargo xtask lab [--help] | \
+             cargo xtask soak [MINUTES] | cargo xtask tidy | cargo xtask times JUNIT_XML…"
         )),
     };
     match outcome {

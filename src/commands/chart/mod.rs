@@ -1,9 +1,21 @@
 //! `devk chart`.
 
-use std::path::PathBuf;
+mod history;
+mod markdown;
+mod text;
+
+pub use history::history;
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
 
 use super::Context;
-use crate::error::{Code, Error, Errors, Exit};
+use crate::check::{self, Baseline, ChartGatherer, CheckedChart, Judgement};
+use crate::config::{self, CONSTRAINTS_FILE, CheckConfig, Project, ReleaseSource};
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::ui;
 
 /// How `devk chart check` prints its report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,12 +39,157 @@ pub struct CheckOptions {
 /// Judges charts.
 ///
 /// # Errors
-/// What keeps the charts from being looked at.
+/// What keeps the charts from being looked at; what is wrong with them is a finding.
 pub async fn check(
     context: &Context,
-    _options: &CheckOptions,
-    _format: ChartFormat,
+    options: &CheckOptions,
+    format: ChartFormat,
 ) -> Result<Exit, Errors> {
-    context.project()?;
-    Err(Error::new(Code::Usage, "no rule looks at charts yet").into())
+    let project = project(context, &options.charts)?;
+    let config = constraints(context, project.as_ref())?;
+    check::usable(&config)?;
+    let baseline = match (&options.baseline, options.write_baseline) {
+        (Some(file), false) => Some(Baseline::read(&context.source.dir.join(file))?),
+        _ => None,
+    };
+    let charts = chosen(context, project.as_ref(), &options.charts)?;
+    let environment = Environment::of_process();
+    // What a command that only looks must not leave behind goes with `_scratch`.
+    let (paths, _scratch) = match &project {
+        Some(project) => context.paths.for_looking(&project.id)?,
+        None => (context.paths.clone(), None),
+    };
+    let gatherer = ChartGatherer::new(project.as_ref(), &paths, &environment).await?;
+    let judgement = Judgement {
+        config: &config,
+        today: jiff::Zoned::now().date(),
+        baseline: baseline.as_ref(),
+    };
+    let (mut reports, mut falls) = (vec![], vec![]);
+    for chart in &charts {
+        let facts = gatherer.facts(chart).await?;
+        let report = check::judge(&facts, judgement);
+        let mut history = history::of(context, chart);
+        history.add(&report, jiff::Timestamp::now())?;
+        falls.push(history.fall());
+        reports.push(report);
+    }
+    if let (Some(file), true) = (&options.baseline, options.write_baseline) {
+        Baseline::of(&reports).write(&context.source.dir.join(file))?;
+    }
+    let dir = &context.source.dir;
+    ui::even_unread(match format {
+        ChartFormat::Text => ui::out(&text::reports(&reports, &falls, dir)),
+        ChartFormat::Json => ui::json(&json!({"version": 1, "charts": reports})),
+        ChartFormat::Markdown => ui::out(&markdown::reports(&reports, dir)),
+        ChartFormat::Sarif => ui::json(&check::sarif(&reports, dir)),
+    })?;
+    let is_known = options.write_baseline;
+    Ok(
+        match is_known || reports.iter().all(|report| report.passed) {
+            true => Exit::Ok,
+            false => Exit::Found,
+        },
+    )
+}
+
+/// The project; none if there is no devk.yaml and folders of charts are named.
+fn project(context: &Context, charts: &[String]) -> Result<Option<Project>, Errors> {
+    match context.project() {
+        Ok(project) => Ok(Some(project)),
+        Err(errors) => {
+            let is_missing = errors
+                .0
+                .iter()
+                .all(|error| error.code == Code::ConfigMissing);
+            match is_missing && !charts.is_empty() {
+                true => Ok(None),
+                false => Err(errors),
+            }
+        }
+    }
+}
+
+/// `check:` of devk.yaml over the team's file; of that alone, in this folder or above it, if there is no project.
+fn constraints(context: &Context, project: Option<&Project>) -> Result<CheckConfig, Errors> {
+    match project {
+        Some(project) => {
+            let team = config::team_constraints(&project.root)?;
+            Ok(project.check.clone().over(team))
+        }
+        None => {
+            let mut above = context.source.dir.ancestors();
+            match above.find(|dir| dir.join(CONSTRAINTS_FILE).exists()) {
+                Some(root) => config::team_constraints(root),
+                None => Ok(CheckConfig::default()),
+            }
+        }
+    }
+}
+
+/// The charts that are named, or all of the project.
+fn chosen<'a>(
+    context: &Context,
+    project: Option<&'a Project>,
+    named: &[String],
+) -> Result<Vec<CheckedChart<'a>>, Errors> {
+    let Some(project) = project else {
+        let folders = named.iter().map(|name| folder(context, name, &[]));
+        return all(folders);
+    };
+    let releases = &project.releases;
+    let of = |release| CheckedChart::Release(project, release);
+    if named.is_empty() {
+        return Ok(releases.iter().map(of).collect());
+    }
+    let names: Vec<_> = releases
+        .iter()
+        .map(|release| release.name.as_str())
+        .collect();
+    all(named.iter().map(|name| {
+        let is_folder = |source: &ReleaseSource| match source {
+            ReleaseSource::Chart(chart) => *chart == absolute(context, name),
+            _ => false,
+        };
+        let by_name = releases.iter().find(|release| release.name == *name);
+        let found = by_name.or_else(|| releases.iter().find(|r| is_folder(&r.source)));
+        found.map_or_else(|| folder(context, name, &names), |release| Ok(of(release)))
+    }))
+}
+
+fn all<'a>(
+    charts: impl Iterator<Item = Result<CheckedChart<'a>>>,
+) -> Result<Vec<CheckedChart<'a>>, Errors> {
+    let (found, failed): (Vec<_>, Vec<_>) = charts.partition(Result::is_ok);
+    let errors = failed.into_iter().filter_map(Result::err).collect();
+    Errors::unless_empty(errors, found.into_iter().flatten().collect())
+}
+
+/// The absolute path of a folder, without `.` and a slash at its end.
+fn absolute(context: &Context, name: &str) -> PathBuf {
+    context.source.dir.join(name).components().collect()
+}
+
+fn folder<'a>(context: &Context, name: &str, releases: &[&str]) -> Result<CheckedChart<'a>> {
+    let path = absolute(context, name);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.join("Chart.yaml").is_file() {
+        return Ok(CheckedChart::Folder(path));
+    }
+    let message = match (path.is_dir(), releases) {
+        (true, _) => format!("the folder `{name}` has no Chart.yaml"),
+        (false, []) => format!("there is no folder `{name}`"),
+        (false, _) => format!("there is neither a release nor a folder `{name}`"),
+    };
+    let hint = match releases {
+        [] => "name the folder that holds Chart.yaml".to_owned(),
+        _ => config::did_you_mean(name, releases.iter().copied(), "releases"),
+    };
+    Err(Error::new(Code::ChartMissing, message).hint(hint))
+}
+
+/// `chart/values.yaml:3`, from the folder.
+fn place(origin: &config::Origin, dir: &Path) -> String {
+    let file = origin.file.strip_prefix(dir).unwrap_or(&origin.file);
+    format!("{}:{}", file.display(), origin.line)
 }

@@ -94,6 +94,7 @@ fn outcome(ready: bool) -> Outcome {
         left_out: vec![],
         waiting: vec![],
         bridge: None,
+        check: Default::default(),
         ms: 0,
         steps_ms: 0,
         failed: vec![],

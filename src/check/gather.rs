@@ -1,0 +1,385 @@
+//! The facts of charts: files read, renderings made with helm in parallel, what is installed read from helm's record.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use futures::StreamExt as _;
+use futures::stream;
+use serde_json::Value;
+
+use super::facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
+use super::matrix::{self, ValueSet};
+use super::sources::{NAMESPACE, access, drafted, nobodys};
+use crate::cluster::Access;
+use crate::config::{Project, ReleaseConfig, ReleaseSource, label};
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Result};
+use crate::init::DemandedValues;
+use crate::observe::PreparedRelease;
+use crate::paths::Paths;
+use crate::release::capabilities::Capabilities;
+use crate::release::helm::Helm;
+use crate::release::record::installed_manifests;
+use crate::release::variant::{chart_files, chart_release};
+use crate::release::{Prepared, effective_values};
+
+/// A chart that demands more values than these one by one is not rendered by itself.
+const MAX_DEMANDS: usize = 24;
+
+/// Kinds that a cluster may have beside its own, for values that ask for them.
+const COMMON_APIS: [&str; 6] = [
+    "monitoring.coreos.com/v1",
+    "monitoring.coreos.com/v1/ServiceMonitor",
+    "monitoring.coreos.com/v1/PodMonitor",
+    "cert-manager.io/v1",
+    "cert-manager.io/v1/Certificate",
+    "gateway.networking.k8s.io/v1",
+];
+
+/// What is to be looked at.
+#[derive(Debug)]
+pub enum CheckedChart<'a> {
+    /// A release of a project, with the values of devk.yaml.
+    Release(&'a Project, &'a ReleaseConfig),
+    /// The folder of a chart, with its own values.
+    Folder(PathBuf),
+}
+
+/// Looks at charts.
+#[derive(Debug)]
+pub struct ChartGatherer<'a> {
+    helm: Helm,
+    paths: &'a Paths,
+    environment: &'a Environment,
+    /// The cluster of the project; why not, if it cannot be asked.
+    cluster: Option<Result<Access, String>>,
+}
+
+impl<'a> ChartGatherer<'a> {
+    /// # Errors
+    /// [`Code::ToolMissing`] without helm.
+    pub async fn new(
+        project: Option<&Project>,
+        paths: &'a Paths,
+        environment: &'a Environment,
+    ) -> Result<Self> {
+        let cluster = match project {
+            Some(project) => Some(access(project, paths, environment).await),
+            None => None,
+        };
+        Ok(Self {
+            helm: Helm::find(environment)?,
+            paths,
+            environment,
+            cluster,
+        })
+    }
+
+    /// The facts of one chart. That it does not render is a fact.
+    ///
+    /// # Errors
+    /// What keeps the chart's files from being read.
+    pub async fn facts(&self, chart: &CheckedChart<'_>) -> Result<ChartFacts, Errors> {
+        match chart {
+            CheckedChart::Release(project, release) => self.of_release(project, release).await,
+            CheckedChart::Folder(folder) => self.of_folder(folder).await,
+        }
+    }
+
+    async fn of_release(
+        &self,
+        project: &Project,
+        release: &ReleaseConfig,
+    ) -> Result<ChartFacts, Errors> {
+        let (folder, files) = match &release.source {
+            ReleaseSource::Chart(folder) => (folder.clone(), chart_files(folder)?),
+            // The files are no chart's, and devk's own chart has nothing to judge.
+            ReleaseSource::Manifests(_) | ReleaseSource::Kustomize(_) => {
+                (project.root.clone(), vec![])
+            }
+        };
+        let mut facts = ChartFacts::new(&release.name, &project.id, &folder, files);
+        facts.origin = release.origin.clone();
+        facts.replaces_jobs = release.replace_jobs;
+        match drafted(project, release, self.paths, self.environment).await {
+            Ok(drafted) => {
+                let prepared = &drafted.prepared;
+                facts.name.clone_from(&prepared.chart.name);
+                let values = effective_values(prepared)?;
+                let text = prepared
+                    .text(&self.helm, &Capabilities::default(), &self.paths.cache)
+                    .await;
+                self.judged(&mut facts, prepared, "devk.yaml", text, values.clone());
+                self.matrix(&mut facts, prepared, &values, &release.values)
+                    .await;
+                self.installed(&mut facts, &drafted).await;
+            }
+            Err(errors) if errors.0.iter().all(is_of_chart) => {
+                let failures = errors.0.into_iter();
+                facts
+                    .failures
+                    .extend(failures.map(|error| failure("the values of devk.yaml", error)));
+            }
+            Err(errors) => return Err(errors),
+        }
+        Ok(facts)
+    }
+
+    async fn of_folder(&self, folder: &Path) -> Result<ChartFacts, Errors> {
+        let files = chart_files(folder)?;
+        let mut facts = ChartFacts::new("release", NAMESPACE, folder, files);
+        let name = label(&facts.name).unwrap_or_else(|| "release".to_owned());
+        facts.release.clone_from(&name);
+        facts
+            .notes
+            .push("a folder has no release: what is installed was not looked at".to_owned());
+        if facts.is_library() {
+            return Ok(facts);
+        }
+        let scratch = tempfile::Builder::new().prefix("devk-").tempdir();
+        let scratch =
+            scratch.map_err(|e| crate::paths::refused("make", &std::env::temp_dir(), &e))?;
+        let paths = Paths {
+            scratch: Some(scratch.path().to_owned()),
+            ..self.paths.clone()
+        };
+        let release = chart_release(folder, &name);
+        let project = nobodys(folder);
+        let prepared = match Prepared::of_chart(&release, &project, &self.helm, &paths.cache).await
+        {
+            Ok(prepared) => prepared,
+            Err(errors) => {
+                let failures = errors
+                    .0
+                    .into_iter()
+                    .map(|error| failure("its own values", error));
+                facts.failures.extend(failures);
+                return Ok(facts);
+            }
+        };
+        let gatherer = ChartGatherer {
+            helm: self.helm.clone(),
+            paths: &paths,
+            environment: self.environment,
+            cluster: None,
+        };
+        gatherer.by_demand(&mut facts, prepared).await?;
+        Ok(facts)
+    }
+
+    /// A chart with its own values, and with stand-ins for those that it demands.
+    async fn by_demand(&self, facts: &mut ChartFacts, bare: Prepared) -> Result<(), Errors> {
+        let mut demanded = DemandedValues::new(&bare.name, &facts.folder);
+        let mut prepared = bare.clone();
+        let mut text = self.text(&prepared).await;
+        for _ in 0..MAX_DEMANDS {
+            let Err(refusal) = &text else { break };
+            if !demanded.learn(refusal, &bare.chart.name) {
+                break;
+            }
+            let values = demanded.values().to_string();
+            let file = facts.folder.join("values.yaml");
+            prepared = bare.with_values(&values, &file, self.paths)?;
+            text = self.text(&prepared).await;
+        }
+        let paths = demanded.paths().join("`, `");
+        if !paths.is_empty() && text.is_ok() {
+            let message = format!("the chart demands values: stand-ins were given for `{paths}`");
+            let error = Error::new(Code::ChartRender, message.clone());
+            facts.notes.push(message);
+            facts.failures.push(RenderFailure {
+                asks_for_value: true,
+                ..failure("values.yaml", error)
+            });
+        }
+        let values = effective_values(&prepared)?;
+        self.judged(facts, &prepared, "values.yaml", text, values.clone());
+        self.matrix(facts, &prepared, &values, &[]).await;
+        Ok(())
+    }
+
+    async fn text(&self, prepared: &Prepared) -> Result<String> {
+        let capabilities = Capabilities::default();
+        prepared
+            .text(&self.helm, &capabilities, &self.paths.cache)
+            .await
+    }
+
+    /// Takes the rendering in that is judged first.
+    fn judged(
+        &self,
+        facts: &mut ChartFacts,
+        prepared: &Prepared,
+        label: &str,
+        text: Result<String>,
+        values: Value,
+    ) {
+        take(facts, prepared, label, RenderingUse::Judged, text, values);
+    }
+
+    /// Renders with all other values that are found.
+    async fn matrix(
+        &self,
+        facts: &mut ChartFacts,
+        prepared: &Prepared,
+        values: &Value,
+        used: &[PathBuf],
+    ) {
+        if facts.renderings.is_empty() {
+            return;
+        }
+        let (flips, more) = match facts.text("values.yaml") {
+            Some(text) => matrix::flips(&facts.folder, text, values),
+            None => (vec![], 0),
+        };
+        if more > 0 {
+            let note = format!("{more} more values named `enabled` were not flipped");
+            facts.notes.push(note);
+        }
+        let sets = matrix::files(&facts.folder, &facts.files, used);
+        let sets: Vec<_> = sets.into_iter().chain(flips).collect();
+        let parallel = std::thread::available_parallelism().map_or(2, usize::from);
+        let rendered: Vec<_> = stream::iter(sets)
+            .map(|set| async move { self.with(prepared, set).await })
+            .buffered(parallel)
+            .collect()
+            .await;
+        for (set, result) in rendered {
+            match result {
+                Ok((other, text, values)) => {
+                    take(facts, &other, &set.label, set.usage, Ok(text), values);
+                }
+                Err(error) => {
+                    let mut failed = failure(&set.label, error);
+                    failed.usage = RenderingUse::Working;
+                    failed.asks_for_value = asks_for_value(&failed.error);
+                    facts.failures.push(failed);
+                }
+            }
+        }
+    }
+
+    async fn with(
+        &self,
+        prepared: &Prepared,
+        set: ValueSet,
+    ) -> (ValueSet, Result<(Prepared, String, Value)>) {
+        let rendered = async {
+            let other = prepared.with_values(&set.text, &set.file, self.paths)?;
+            let capabilities = Capabilities {
+                kube_version: None,
+                api_versions: COMMON_APIS.iter().map(|api| (*api).to_owned()).collect(),
+            };
+            let text = other
+                .text(&self.helm, &capabilities, &self.paths.cache)
+                .await?;
+            let values = effective_values(&other)?;
+            Ok((other, text, values))
+        };
+        let rendered = rendered.await;
+        (set, rendered)
+    }
+
+    /// Compares with helm's record, if there is one and the cluster answers.
+    async fn installed(&self, facts: &mut ChartFacts, drafted: &PreparedRelease) {
+        let access = match &self.cluster {
+            Some(Ok(access)) => access,
+            Some(Err(why)) => {
+                facts
+                    .notes
+                    .push(format!("what is installed was not looked at: {why}"));
+                return;
+            }
+            None => return,
+        };
+        let (namespace, release) = (&facts.namespace, &facts.release);
+        match installed_manifests(&access.client, namespace, release).await {
+            Ok(Some(before)) => {
+                facts.installed = InstalledObject::of(&drafted.rendered, &before, namespace);
+            }
+            Ok(None) => facts.notes.push("the release is not installed".to_owned()),
+            Err(error) => {
+                let why = error.message;
+                facts
+                    .notes
+                    .push(format!("what is installed was not looked at: {why}"));
+            }
+        }
+    }
+}
+
+/// Whether an error says something of the chart, and not of the machine.
+fn is_of_chart(error: &Error) -> bool {
+    !matches!(
+        error.code,
+        Code::ToolMissing
+            | Code::StateIo
+            | Code::StateForeign
+            | Code::CommandNotRun
+            | Code::CommandKilled
+            | Code::Internal
+    )
+}
+
+fn failure(label: &str, error: Error) -> RenderFailure {
+    RenderFailure {
+        label: label.to_owned(),
+        usage: RenderingUse::Judged,
+        asks_for_value: false,
+        error,
+    }
+}
+
+/// Whether helm's refusal is the chart's own, of a value: `required`, `fail`, the schema of the values.
+fn asks_for_value(error: &Error) -> bool {
+    let said = |words: &str| {
+        error.message.contains(words) || error.evidence.iter().any(|line| line.contains(words))
+    };
+    error.code == Code::ChartRender
+        && (said("execution error at") || said("values don't meet the specifications"))
+}
+
+/// A rendering becomes a fact; what is no YAML in it is a failure.
+fn take(
+    facts: &mut ChartFacts,
+    prepared: &Prepared,
+    label: &str,
+    usage: RenderingUse,
+    text: Result<String>,
+    values: Value,
+) {
+    let text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            facts.failures.push(RenderFailure {
+                usage,
+                ..failure(label, error)
+            });
+            return;
+        }
+    };
+    match ChartRendering::new(label, usage, &text, values) {
+        Ok(rendering) => {
+            let sources = rendering.documents.iter().map(|document| &document.source);
+            for source in sources.collect::<BTreeSet<_>>() {
+                let is_known = facts.templates.iter().any(|(known, _)| known == source);
+                if let Some(file) = prepared.chart.user_file(source).filter(|_| !is_known) {
+                    facts.templates.push((source.clone(), file));
+                }
+            }
+            facts.renderings.push(rendering);
+        }
+        Err((source, why)) => {
+            let message = format!("`{source}` does not render to YAML: {why}");
+            let error = Error::new(Code::ChartRender, message);
+            let error = match prepared.chart.user_file(&source) {
+                Some(file) => error.at(file, None),
+                None => error,
+            };
+            facts.failures.push(RenderFailure {
+                usage,
+                ..failure(label, error)
+            });
+        }
+    }
+}

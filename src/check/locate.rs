@@ -1,0 +1,287 @@
+//! Where in the user's files a finding stands: the line of the template, and of the value that governs it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::align::TemplateLines;
+use super::facts::ChartFacts;
+use super::seen::Subject;
+use crate::place::Origin;
+use crate::release::lined::LinedYaml;
+
+/// Finds places; what was read and aligned once is kept.
+#[derive(Debug)]
+pub(super) struct Locator<'a> {
+    facts: &'a ChartFacts,
+    values: Option<(PathBuf, LinedYaml)>,
+    /// The user's file of a template, with its text.
+    templates: HashMap<&'a str, Option<Rc<TemplateText>>>,
+    /// By rendering and document.
+    documents: HashMap<(usize, usize), (Option<LinedYaml>, Vec<Option<u32>>)>,
+}
+
+/// The user's file of a template, and what stands in it.
+#[derive(Debug)]
+struct TemplateText {
+    file: PathBuf,
+    text: String,
+}
+
+/// Where a finding stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Places {
+    pub(super) template: Option<Origin>,
+    pub(super) value: Option<Origin>,
+}
+
+impl<'a> Locator<'a> {
+    pub(super) fn new(facts: &'a ChartFacts) -> Self {
+        let values = facts.text("values.yaml").and_then(|text| {
+            let yaml = LinedYaml::parse(text).ok()?;
+            Some((facts.folder.join("values.yaml"), yaml))
+        });
+        Self {
+            facts,
+            values,
+            templates: HashMap::new(),
+            documents: HashMap::new(),
+        }
+    }
+
+    /// The places of what was seen in a subject; `values` are names of values that may govern it.
+    pub(super) fn places(&mut self, subject: &Subject, values: &[&str]) -> Places {
+        match subject {
+            Subject::Chart => Places {
+                template: Some(self.chart()),
+                value: None,
+            },
+            Subject::Place(origin) => Places {
+                template: Some(origin.clone()),
+                value: None,
+            },
+            Subject::File { path, line } => Places {
+                template: Some(Origin {
+                    file: self.facts.folder.join(path),
+                    line: line.unwrap_or(1),
+                }),
+                value: None,
+            },
+            Subject::Object {
+                rendering,
+                document,
+                path,
+                ..
+            } => self.of_object(*rendering, *document, path, values),
+        }
+    }
+
+    /// What stands for the chart as a whole.
+    fn chart(&self) -> Origin {
+        match self.facts.has_files() {
+            true => Origin {
+                file: self.facts.folder.join("Chart.yaml"),
+                line: 1,
+            },
+            false => self.facts.origin.clone(),
+        }
+    }
+
+    fn of_object(
+        &mut self,
+        rendering: usize,
+        document: usize,
+        path: &[String],
+        values: &[&str],
+    ) -> Places {
+        let facts = self.facts;
+        let found = &facts.renderings[rendering].documents[document];
+        let Some(template) = self.template(&found.source) else {
+            return Places {
+                template: Some(facts.origin.clone()),
+                value: None,
+            };
+        };
+        let (yaml, lines) = self
+            .documents
+            .entry((rendering, document))
+            .or_insert_with(|| {
+                let lines = TemplateLines::new(&template.text).align(&found.text);
+                (LinedYaml::parse(&found.text).ok(), lines)
+            });
+        let in_document = yaml.as_ref().and_then(|yaml| yaml.line(path));
+        let is_there = in_document.is_some_and(|(_, steps)| steps == path.len());
+        let rendered = in_document.map_or(0, |(line, _)| line as usize - 1);
+        let line = lines.get(rendered).copied().flatten().unwrap_or(1);
+        let (first, last) = extent(lines, rendered);
+        let value = self.value(&template.text, line, (first, last), values, is_there);
+        Places {
+            template: Some(Origin {
+                file: template.file.clone(),
+                line,
+            }),
+            value,
+        }
+    }
+
+    fn template(&mut self, source: &'a str) -> Option<Rc<TemplateText>> {
+        let facts = self.facts;
+        let known = self.templates.entry(source).or_insert_with(|| {
+            let (_, file) = facts.templates.iter().find(|(name, _)| name == source)?;
+            let text = own_text(facts, file).or_else(|| std::fs::read_to_string(file).ok())?;
+            let file = file.clone();
+            Some(Rc::new(TemplateText { file, text }))
+        });
+        known.clone()
+    }
+
+    /// The value that the template's line prints, or one of these names that the object's part of the template uses.
+    fn value(
+        &self,
+        template: &str,
+        line: u32,
+        (first, last): (u32, u32),
+        names: &[&str],
+        is_there: bool,
+    ) -> Option<Origin> {
+        let lines: Vec<_> = template.lines().collect();
+        let at = |line: u32| lines.get(line as usize - 1).copied().unwrap_or_default();
+        let is_governed = |path: &&Vec<String>| {
+            names.is_empty() || path.iter().any(|key| names.contains(&key.as_str()))
+        };
+        let own = paths(at(line)).into_iter();
+        let own: Vec<_> = own.filter(|_| is_there || names.is_empty()).collect();
+        let own = own.iter().find(|path| is_governed(path) || is_there);
+        // Of what is not there the values that would write it are looked for in the object's lines.
+        let around = || {
+            let near = (first..=last).filter(|near| *near != line).chain([line]);
+            near.flat_map(|near| paths(at(near)))
+                .find(|path| !names.is_empty() && is_governed(&path))
+        };
+        let path = own.cloned().or_else(around)?;
+        let (file, values) = self.values.as_ref()?;
+        let (line, steps) = values.line(&path)?;
+        (steps == path.len() || steps + 1 == path.len()).then(|| Origin {
+            file: file.clone(),
+            line,
+        })
+    }
+}
+
+/// The text of a file of the chart as it was read.
+fn own_text(facts: &ChartFacts, file: &Path) -> Option<String> {
+    let path = file.strip_prefix(&facts.folder).ok()?;
+    facts.text(path.to_str()?).map(str::to_owned)
+}
+
+/// The first and last line of the template that wrote a document, from the line at `rendered` on.
+fn extent(lines: &[Option<u32>], rendered: usize) -> (u32, u32) {
+    let from = lines.get(rendered).copied().flatten().unwrap_or(1);
+    let last = lines.iter().flatten().max().copied().unwrap_or(from);
+    (from, last.max(from))
+}
+
+/// The values that a line names, without `.Values`.
+fn paths(line: &str) -> Vec<Vec<String>> {
+    const WORD: &str = ".Values.";
+    let found = line.match_indices(WORD).map(|(at, _)| {
+        let rest = &line[at + WORD.len()..];
+        let name = rest.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.'));
+        let name = name
+            .into_iter()
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('.');
+        name.split('.').map(str::to_owned).collect()
+    });
+    found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::super::facts::{ChartRendering, RenderingUse};
+    use super::*;
+    use crate::release::variant::ChartFile;
+
+    const TEMPLATE: &str = "kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicaCount }}
+  containers:
+    - name: a
+      image: {{ .Values.image.repository }}
+      {{- with .Values.livenessProbe }}
+      livenessProbe: {{- toYaml . | nindent 8 }}
+      {{- end }}
+";
+
+    const RENDERED: &str = "# Source: shop/templates/a.yaml
+kind: Deployment
+metadata:
+  name: r
+spec:
+  replicas: 1
+  containers:
+    - name: a
+      image: nginx
+";
+
+    fn places(path: &[&str], values: &'static [&'static str]) -> (u32, Option<u32>) {
+        let file = |path: &str, text: &str| ChartFile {
+            path: path.into(),
+            text: Some(text.to_owned()),
+        };
+        let files = vec![
+            file("templates/a.yaml", TEMPLATE),
+            file(
+                "values.yaml",
+                "replicaCount: 1\nimage:\n  repository: nginx\nlivenessProbe: {}\n",
+            ),
+        ];
+        let mut facts = ChartFacts::new("shop", "shop", Path::new("/c"), files);
+        let template = (
+            "shop/templates/a.yaml".to_owned(),
+            "/c/templates/a.yaml".into(),
+        );
+        facts.templates.push(template);
+        let rendering = ChartRendering::new("d", RenderingUse::Judged, RENDERED, Value::Null);
+        facts.renderings.push(rendering.unwrap());
+        let subject = Subject::Object {
+            rendering: 0,
+            document: 0,
+            path: path.iter().map(|step| (*step).to_owned()).collect(),
+            label: String::new(),
+        };
+        let found = Locator::new(&facts).places(&subject, values);
+        assert_eq!(
+            found.template.as_ref().unwrap().file,
+            Path::new("/c/templates/a.yaml")
+        );
+        (
+            found.template.unwrap().line,
+            found.value.map(|value| value.line),
+        )
+    }
+
+    #[test]
+    fn a_finding_stands_at_the_line_of_the_template_and_of_its_value() {
+        assert_eq!(
+            places(&["spec", "replicas"], &["replicaCount"]),
+            (5, Some(1))
+        );
+        assert_eq!(
+            places(&["spec", "containers", "0", "image"], &[]),
+            (8, Some(3))
+        );
+    }
+
+    #[test]
+    fn what_is_missing_stands_at_its_container_and_at_the_value_that_would_write_it() {
+        let path = ["spec", "containers", "0", "livenessProbe"];
+        assert_eq!(places(&path, &["livenessProbe"]), (7, Some(4)));
+        assert_eq!(places(&path, &["resources"]), (7, None));
+    }
+}

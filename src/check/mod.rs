@@ -1,0 +1,36 @@
+//! `devk chart check`: what a chart is worth. Six gates, one score, findings with their lines.
+//!
+//! [`ChartGatherer`] collects the facts once: the files of the chart, what it renders to with every set of values that is found,
+//! what is installed of it. [`judge()`] lets every rule of the one table ([`rules()`]) look at them; rules are pure functions.
+
+mod align;
+mod baseline;
+mod facts;
+mod finding;
+mod gates;
+mod gather;
+mod history;
+mod ignore;
+mod judge;
+mod locate;
+mod matrix;
+mod report;
+mod rule;
+mod sarif;
+mod score;
+mod seen;
+mod sources;
+mod table;
+mod view;
+
+pub use baseline::Baseline;
+pub use facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
+pub use finding::{ChartFinding, Counts};
+pub use gather::{ChartGatherer, CheckedChart};
+pub use history::{ChartHistory, HistoryChange, HistoryEntry};
+pub use judge::{Judgement, judge, usable};
+pub use report::{ChartReport, DependencyReport, GateResult, READY};
+pub use rule::{Aspect, Gate, Rule, Severity, Start};
+pub use sarif::sarif;
+pub use score::{AspectScore, Gain};
+pub use table::rules;

@@ -1,0 +1,75 @@
+//! What the facts of a chart come from: a release as `devk up` renders it, the cluster that the release is on.
+
+use crate::cluster::{Access, ManagedCluster, State};
+use crate::config::{ClusterConfig, Project, Provider, ReleaseConfig};
+use crate::docker;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors};
+use crate::observe::{self, PreparedRelease};
+use crate::paths::Paths;
+
+/// The namespace of a chart that belongs to no project.
+pub(super) const NAMESPACE: &str = "chart-check";
+
+/// A release as `devk up` renders it, with stand-ins for ports and image tags. A release that does not render keeps none
+/// of the others from it.
+pub(super) async fn drafted(
+    project: &Project,
+    release: &ReleaseConfig,
+    paths: &Paths,
+    environment: &Environment,
+) -> Result<PreparedRelease, Errors> {
+    let all = observe::drafts(project, None, None, paths, environment).await?;
+    let releases = match all.releases {
+        Ok(releases) => releases,
+        Err(_) => {
+            let alone = Project {
+                releases: vec![release.clone()],
+                ..project.clone()
+            };
+            let alone = observe::drafts(&alone, None, None, paths, environment).await?;
+            alone.releases?
+        }
+    };
+    let found = releases
+        .into_iter()
+        .find(|found| found.prepared.name == release.name);
+    let message = || format!("the release `{}` was not rendered", release.name);
+    found.ok_or_else(|| Error::new(Code::Internal, message()).into())
+}
+
+/// The cluster that devk has pinned for a project, if it runs.
+pub(super) async fn access(
+    project: &Project,
+    paths: &Paths,
+    environment: &Environment,
+) -> Result<Access, String> {
+    let engine = docker::connect(environment).await.map_err(|e| e.message)?;
+    let cluster = ManagedCluster::of(&engine, &project.cluster, paths);
+    let name = &project.cluster.name;
+    let nodes = match cluster.state().await.map_err(|e| e.message)? {
+        State::Running(nodes) => nodes,
+        other => return Err(format!("the cluster `{name}` is {}", other.word())),
+    };
+    let pinned = cluster.pinned(&nodes).await.map_err(|e| e.message)?;
+    pinned.ok_or_else(|| format!("the cluster `{name}` is not devk's yet"))
+}
+
+/// A project for a chart that belongs to none.
+pub(super) fn nobodys(folder: &std::path::Path) -> Project {
+    Project {
+        name: NAMESPACE.to_owned(),
+        id: NAMESPACE.to_owned(),
+        worktree: None,
+        root: folder.to_owned(),
+        file: folder.join("devk.yaml"),
+        cluster: ClusterConfig::new(Provider::Kind, "devk"),
+        compose: None,
+        images: vec![],
+        releases: vec![],
+        forwards: None,
+        allow: crate::config::Allow::default(),
+        bridge: None,
+        check: crate::config::CheckConfig::default(),
+    }
+}

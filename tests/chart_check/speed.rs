@@ -1,0 +1,42 @@
+//! How long all rules take. A figure for the reference: `cargo test --release --test chart_check -- --ignored --nocapture`.
+
+use std::time::Instant;
+
+use devk::check::{ChartFacts, ChartRendering, Judgement, RenderingUse, judge};
+
+use super::case::{TODAY, all_rules, facts};
+
+/// Objects of one rendering.
+const TEMPLATES: usize = 200;
+
+#[test]
+#[ignore = "a measurement"]
+fn all_rules_look_at_two_hundred_templates() {
+    let base = facts("whole");
+    let documents = &base.renderings[0].documents;
+    let copies = (0..TEMPLATES).map(|at| {
+        let document = &documents[at % documents.len()];
+        let (text, name) = (&document.text, format!("name: whole-{at}x"));
+        format!("---\n{}", text.replace("name: whole-", &format!("{name}-")))
+    });
+    let text: String = copies.collect();
+    let mut big = ChartFacts::new("whole", &base.namespace, &base.folder, base.files.clone());
+    big.templates.clone_from(&base.templates);
+    let values = base.renderings[0].values.clone();
+    let begun = Instant::now();
+    let rendering = ChartRendering::new("values.yaml", RenderingUse::Judged, &text, values);
+    let read = begun.elapsed();
+    big.renderings.push(rendering.unwrap());
+    let config = all_rules();
+    let judgement = Judgement {
+        config: &config,
+        today: TODAY,
+        baseline: None,
+    };
+    let begun = Instant::now();
+    let report = judge(&big, judgement);
+    let judged = begun.elapsed();
+    let (count, findings) = (big.renderings[0].documents.len(), report.findings.len());
+    println!("{count} objects: read in {read:?}, judged in {judged:?}, {findings} findings");
+    assert_eq!(count, TEMPLATES);
+}

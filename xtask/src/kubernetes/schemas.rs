@@ -1,0 +1,412 @@
+//! The schemas of all versions as one text. Each definition, field and type is written once, with the versions that have
+//! it as a mask: bit 0 is the oldest version. The reader is `src/kubernetes_schema/packed.rs`, which says what is what.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde_json::{Map, Value, json};
+
+use super::go_types::GoTypes;
+use super::{MINORS, lifecycle, module, sources, wheel};
+
+/// Beginnings of the OpenAPI's names, and what stands for them here.
+const PREFIXES: [(&str, &str); 4] = [
+    ("io.k8s.apimachinery.pkg.apis.meta.v1.", "meta.v1."),
+    (
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.",
+        "apiextensions.v1.",
+    ),
+    (
+        "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.",
+        "apiregistration.v1.",
+    ),
+    ("io.k8s.api.", ""),
+];
+
+/// Definitions that are written in their own way, or may hold anything.
+const SPECIAL: [(&str, &str); 9] = [
+    ("io.k8s.apimachinery.pkg.api.resource.Quantity", "q"),
+    ("io.k8s.apimachinery.pkg.util.intstr.IntOrString", "x"),
+    ("meta.v1.Time", "t"),
+    ("meta.v1.MicroTime", "t"),
+    ("io.k8s.apimachinery.pkg.runtime.RawExtension", "o"),
+    ("apiextensions.v1.JSON", "a"),
+    ("apiextensions.v1.JSONSchemaPropsOrArray", "a"),
+    ("apiextensions.v1.JSONSchemaPropsOrBool", "a"),
+    ("apiextensions.v1.JSONSchemaPropsOrStringArray", "a"),
+];
+
+/// Types that are enumerations by the server's validation (k8s.io/kubernetes, `pkg/apis/*/validation`), without a mark in
+/// the oldest or in all versions.
+const CLOSED: [(&str, &[&str]); 6] = [
+    (
+        "core.v1",
+        &[
+            "ConditionStatus",
+            "ContainerRestartPolicy",
+            "ContainerRestartRuleAction",
+            "ContainerRestartRuleOnExitCodesOperator",
+            "OSName",
+            "PodSELinuxChangePolicy",
+            "RecursiveReadOnlyMode",
+            "ResourceResizeRestartPolicy",
+        ],
+    ),
+    ("apps.v1", &["PersistentVolumeClaimRetentionPolicyType"]),
+    (
+        "autoscaling.v2",
+        &[
+            "HPAScalingPolicyType",
+            "MetricSourceType",
+            "MetricTargetType",
+            "ScalingPolicySelect",
+        ],
+    ),
+    (
+        "apiextensions.v1",
+        &["ConversionStrategyType", "ResourceScope"],
+    ),
+    ("meta.v1", &["LabelSelectorOperator"]),
+    ("storage.v1", &["FSGroupPolicy", "VolumeLifecycleMode"]),
+];
+
+type Masks = Vec<(u16, String)>;
+
+/// The definitions of all versions together.
+#[derive(Default)]
+struct Union {
+    definitions: BTreeMap<String, Definition>,
+    enumerations: Vec<Vec<String>>,
+    /// `GROUP/VERSION` → kind → definition and versions.
+    kinds: BTreeMap<String, BTreeMap<String, (String, u16)>>,
+}
+
+#[derive(Default)]
+struct Definition {
+    fields: BTreeMap<String, Masks>,
+    required: BTreeMap<String, u16>,
+    /// In which versions it may have any keys.
+    open: u16,
+}
+
+/// What the Go packages of one version say, by the first two parts of a definition's name.
+type Packages = BTreeMap<String, GoTypes>;
+
+pub(super) fn make(scratch: &Path) -> Result<String> {
+    wheel::fetch(scratch)?;
+    let (texts, lifecycle) = packages(scratch)?;
+    let closed = closed_types(&texts);
+    let mut union = Union::default();
+    for (minor, texts) in MINORS.zip(&texts) {
+        let parse = |(name, text): (&String, &String)| {
+            (name.clone(), GoTypes::parse(text, &list(&closed, name)))
+        };
+        let go: Packages = texts.iter().map(parse).collect();
+        union.add(minor, &wheel::definitions(scratch, minor)?, &go);
+    }
+    union.text(&lifecycle)
+}
+
+fn list<'a>(closed: &'a BTreeMap<String, BTreeSet<String>>, package: &str) -> Vec<&'a str> {
+    let names = closed.get(package).into_iter().flatten();
+    names.map(String::as_str).collect()
+}
+
+/// What is an enumeration in any version is one in all.
+fn closed_types(versions: &[BTreeMap<String, String>]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut closed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (package, names) in CLOSED {
+        closed.insert(
+            package.to_owned(),
+            names.iter().map(ToString::to_string).collect(),
+        );
+    }
+    for (name, text) in versions.iter().flatten() {
+        let found = GoTypes::parse(text, &[]).enumerations;
+        closed
+            .entry(name.clone())
+            .or_default()
+            .extend(found.into_keys());
+    }
+    closed
+}
+
+/// The Go files of each version by package, and the lifecycle of all kinds.
+fn packages(
+    scratch: &Path,
+) -> Result<(
+    Vec<BTreeMap<String, String>>,
+    BTreeMap<String, Map<String, Value>>,
+)> {
+    let mut lives: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+    let mut versions = vec![];
+    let newest = MINORS.end();
+    let meta =
+        module(scratch, &format!("k8s.io/apimachinery@v0.{newest}.0"))?.join("pkg/apis/meta/v1");
+    let meta = sources(&meta)?;
+    for minor in MINORS {
+        let api = module(scratch, &format!("k8s.io/api@v0.{minor}.0"))?;
+        let mut texts = BTreeMap::from([("meta.v1".to_owned(), meta.clone())]);
+        for folder in version_folders(&api)? {
+            let text = read_package(&folder, &mut lives)?;
+            texts.insert(package_name(&folder), text);
+        }
+        versions.push(texts);
+    }
+    for (name, below) in [
+        ("apiextensions-apiserver", "apiextensions"),
+        ("kube-aggregator", "apiregistration"),
+    ] {
+        let apis = module(scratch, &format!("k8s.io/{name}@v0.{newest}.0"))?.join("pkg/apis");
+        for folder in version_folders(&apis)? {
+            let text = read_package(&folder, &mut lives)?;
+            if folder.ends_with(format!("{below}/v1")) {
+                versions
+                    .iter_mut()
+                    .for_each(|texts| drop(texts.insert(package_name(&folder), text.clone())));
+            }
+        }
+    }
+    Ok((versions, lives))
+}
+
+/// `GROUP.VERSION`, by the names of the folders.
+fn package_name(folder: &Path) -> String {
+    let name = |path: Option<&Path>| {
+        path.and_then(Path::file_name)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    };
+    format!("{}.{}", name(folder.parent()), name(Some(folder)))
+}
+
+/// The folders `GROUP/VERSION` that have types.
+fn version_folders(root: &Path) -> Result<Vec<PathBuf>> {
+    let children = |folder: &Path| -> Result<Vec<PathBuf>> {
+        let entries =
+            fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        Ok(entries
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.is_dir())
+            .collect())
+    };
+    let mut found = vec![];
+    for group in children(root)? {
+        let versions = children(&group)?.into_iter();
+        found.extend(versions.filter(|folder| folder.join("types.go").exists()));
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The text of a package; its kinds are added to the lives.
+fn read_package(folder: &Path, lives: &mut BTreeMap<String, Map<String, Value>>) -> Result<String> {
+    let text = sources(folder)?;
+    let named = text
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("const GroupName = \""));
+    let group = named.map(|rest| rest.trim_end_matches('"').to_owned());
+    let group = match group {
+        Some(group) => group,
+        // The group's own package may have the name.
+        None => group_of_parent(folder)?,
+    };
+    let version = folder.file_name().unwrap_or_default().to_string_lossy();
+    let api_version = match group.as_str() {
+        "" => version.into_owned(),
+        _ => format!("{group}/{version}"),
+    };
+    let found = lifecycle::of_package(folder)?;
+    if !found.is_empty() {
+        lives.entry(api_version).or_default().extend(found);
+    }
+    Ok(text)
+}
+
+fn group_of_parent(folder: &Path) -> Result<String> {
+    let parent = folder.parent().context("a package without a group")?;
+    let text = sources(parent)?;
+    let line = text
+        .lines()
+        .find_map(|line| Some(line.split_once("GroupName = \"")?.1));
+    let line = line.with_context(|| format!("{} names no group", folder.display()))?;
+    Ok(line.trim_end_matches('"').to_owned())
+}
+
+impl Union {
+    fn add(&mut self, minor: u8, definitions: &Map<String, Value>, go: &Packages) {
+        let bit = 1 << (minor - MINORS.start());
+        for (name, definition) in definitions {
+            let name = short(name);
+            if SPECIAL.iter().any(|(special, _)| *special == name) {
+                continue;
+            }
+            self.kind(&name, definition, bit);
+            let (package, kind) = name.rsplit_once('.').unwrap_or_default();
+            self.definition(&name, definition, bit, |key| {
+                go.get(package)?.field(kind, key).map(|field| {
+                    let texts = go[package].enumerations.get(&field.kind);
+                    (
+                        field.is_required,
+                        texts.map(|texts| {
+                            enumeration(texts, field.is_pointer || !field.is_optional)
+                        }),
+                    )
+                })
+            });
+        }
+    }
+
+    fn kind(&mut self, name: &str, definition: &Value, bit: u16) {
+        let kinds = definition["x-kubernetes-group-version-kind"].as_array();
+        // Those of several groups are no objects of their own: options of a deletion, events of a watch.
+        let Some([kind]) = kinds.map(Vec::as_slice) else {
+            return;
+        };
+        let word = |key: &str| kind[key].as_str().unwrap_or_default().to_owned();
+        let api_version = match word("group").as_str() {
+            "" => word("version"),
+            group => format!("{group}/{}", word("version")),
+        };
+        let kinds = self.kinds.entry(api_version).or_default();
+        kinds
+            .entry(word("kind"))
+            .or_insert_with(|| (name.to_owned(), 0))
+            .1 |= bit;
+    }
+
+    fn definition(
+        &mut self,
+        name: &str,
+        definition: &Value,
+        bit: u16,
+        go: impl Fn(&str) -> Option<(bool, Option<Vec<String>>)>,
+    ) {
+        let mut found = self.definitions.remove(name).unwrap_or_default();
+        let Some(properties) = definition["properties"].as_object() else {
+            found.open |= bit;
+            self.definitions.insert(name.to_owned(), found);
+            return;
+        };
+        for (key, property) in properties {
+            let (is_required, texts) = go(key).unwrap_or_default();
+            let texts = texts.map(|texts| self.enumeration(texts));
+            let kind = type_text(property, texts);
+            let masks = found.fields.entry(key.clone()).or_default();
+            match masks.iter_mut().find(|(_, known)| *known == kind) {
+                Some((mask, _)) => *mask |= bit,
+                None => masks.push((bit, kind)),
+            }
+            if is_required {
+                *found.required.entry(key.clone()).or_default() |= bit;
+            }
+        }
+        let required = definition["required"].as_array().into_iter().flatten();
+        for key in required.filter_map(Value::as_str) {
+            *found.required.entry(key.to_owned()).or_default() |= bit;
+        }
+        self.definitions.insert(name.to_owned(), found);
+    }
+
+    fn enumeration(&mut self, texts: Vec<String>) -> usize {
+        let known = self.enumerations.iter().position(|known| *known == texts);
+        known.unwrap_or_else(|| {
+            self.enumerations.push(texts);
+            self.enumerations.len() - 1
+        })
+    }
+
+    fn text(&self, lifecycle: &BTreeMap<String, Map<String, Value>>) -> Result<String> {
+        let all = u16::MAX >> (16 - MINORS.count());
+        let indices: BTreeMap<&str, usize> = self
+            .definitions
+            .keys()
+            .map(String::as_str)
+            .zip(0..)
+            .collect();
+        let numbered = |kind: &str| match kind.split_once('#') {
+            Some((before, name)) => format!(
+                "{before}#{}",
+                indices.get(name).copied().unwrap_or_default()
+            ),
+            None => kind.to_owned(),
+        };
+        let field = |masks: &Masks| match masks.as_slice() {
+            [(mask, kind)] if *mask == all => json!(numbered(kind)),
+            masks => masks
+                .iter()
+                .map(|(mask, kind)| json!([mask, numbered(kind)]))
+                .collect(),
+        };
+        let definitions = self.definitions.iter().map(|(name, definition)| {
+            let fields = definition
+                .fields
+                .iter()
+                .map(|(key, masks)| (key.clone(), field(masks)));
+            json!([
+                name,
+                fields.collect::<Map<_, _>>(),
+                definition.required,
+                definition.open
+            ])
+        });
+        let kinds = self.kinds.iter().map(|(api_version, kinds)| {
+            let kinds = kinds
+                .iter()
+                .map(|(kind, (name, mask))| (kind, (indices[name.as_str()], mask)));
+            (api_version, kinds.collect::<BTreeMap<_, _>>())
+        });
+        let text = json!({
+            "versions": MINORS.collect::<Vec<_>>(),
+            "enumerations": self.enumerations,
+            "definitions": definitions.collect::<Vec<_>>(),
+            "kinds": kinds.collect::<BTreeMap<_, _>>(),
+            "lifecycle": lifecycle,
+        });
+        serde_json::to_string(&text).context("cannot write JSON")
+    }
+}
+
+/// The texts of an enumeration; where it may be left empty, the empty text is what was not written.
+fn enumeration(texts: &BTreeSet<String>, is_strict: bool) -> Vec<String> {
+    let empty = (!is_strict).then(String::new);
+    let texts: BTreeSet<String> = texts.iter().cloned().chain(empty).collect();
+    texts.into_iter().collect()
+}
+
+fn short(name: &str) -> String {
+    let found = PREFIXES
+        .iter()
+        .find_map(|(long, short)| Some((short, name.strip_prefix(long)?)));
+    found.map_or_else(|| name.to_owned(), |(short, rest)| format!("{short}{rest}"))
+}
+
+/// A type in letters: `[` and `{` before the type of items and values, `#NAME` for a definition.
+fn type_text(property: &Value, texts: Option<usize>) -> String {
+    if let Some(reference) = property["$ref"].as_str() {
+        let name = short(reference.rsplit('/').next().unwrap_or_default());
+        let special = SPECIAL.iter().find(|(special, _)| *special == name);
+        return special.map_or_else(|| format!("#{name}"), |(_, letter)| letter.to_string());
+    }
+    // `["string", "null"]`: null is nothing everywhere.
+    let kinds = property["type"].as_array().into_iter().flatten();
+    let kind = kinds.filter_map(Value::as_str).find(|kind| *kind != "null");
+    let kind = kind.or(property["type"].as_str()).unwrap_or_default();
+    match (kind, property["format"].as_str().unwrap_or_default()) {
+        ("string", "byte") => "y".to_owned(),
+        ("string", _) => texts.map_or_else(|| "s".to_owned(), |at| format!("e{at}")),
+        ("integer", "int32") => "i".to_owned(),
+        ("integer", _) => "l".to_owned(),
+        ("number", _) => "n".to_owned(),
+        ("boolean", _) => "b".to_owned(),
+        ("array", _) => format!("[{}", type_text(&property["items"], texts)),
+        ("object", _) if property["additionalProperties"].is_object() => {
+            format!("{{{}", type_text(&property["additionalProperties"], texts))
+        }
+        ("object", _) => "o".to_owned(),
+        _ => "a".to_owned(),
+    }
+}
