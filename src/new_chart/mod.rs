@@ -65,7 +65,14 @@ impl ComposeChart {
             jobs.any(|job| job.image.repository == repository)
         };
         let found = components().filter(|component| is_job_of(&component.image.repository));
-        found.map(|component| (component.image.repository.clone(), format!("{}.image", component.key))).collect()
+        found
+            .map(|component| {
+                (
+                    component.image.repository.clone(),
+                    format!("{}.image", component.key),
+                )
+            })
+            .collect()
     }
 
     /// The short names of Services that stand beside a component's own.

@@ -100,7 +100,10 @@ impl ComposeTwin {
         twin.run(&["up", "--detach", "--build"]);
         let since = std::time::Instant::now();
         while !get(Self::WEB, "/").is_ok_and(|answer| answer.status == 200) {
-            assert!(since.elapsed() < std::time::Duration::from_secs(60), "Compose does not answer");
+            assert!(
+                since.elapsed() < std::time::Duration::from_secs(60),
+                "Compose does not answer"
+            );
             std::thread::sleep(std::time::Duration::from_millis(200));
         }
         twin
