@@ -59,7 +59,10 @@ pub(super) fn values_key(text: &str) -> String {
         }
         key.push_str(chars.as_str());
     }
-    match key.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    // Words that readers of YAML take for something else than a text.
+    let is_word = ["true", "false", "yes", "no", "on", "off", "null", "y", "n"]
+        .contains(&key.to_ascii_lowercase().as_str());
+    match key.starts_with(|c: char| c.is_ascii_alphabetic()) && !is_word {
         true => key,
         false => format!("x{key}"),
     }
@@ -109,6 +112,7 @@ mod tests {
             ("myDb", "myDb"),
             ("7zip", "x7zip"),
             ("db_1", "db1"),
+            ("y", "xy"),
         ] {
             assert_eq!(values_key(text), key);
         }

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::files::BoundFiles;
 use super::keys::ServiceKeys;
 use super::network::HostNames;
-use super::secrets::{SecretBook, SecretUse, is_secret};
+use super::secret_names::is_secret;
+use super::secrets::{SecretBook, SecretUse};
 use crate::compose::{Compose, Service, Variable};
 use crate::new_chart::model::Carried;
 

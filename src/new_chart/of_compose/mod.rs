@@ -1,7 +1,9 @@
 //! The chart's model out of a Compose project: every key is carried over, or in the report.
 
+mod bound;
 mod environment;
 mod files;
+mod granted;
 mod health;
 mod images;
 mod keys;
@@ -10,6 +12,8 @@ mod mounts;
 mod network;
 mod process;
 mod project;
+mod secret_names;
+mod secret_search;
 mod secrets;
 mod security;
 mod service;

@@ -14,6 +14,10 @@ use crate::image::ReferenceParts;
 use crate::new_chart::model::{
     Carried, Component, ComponentImage, ComponentMount, MountSource, WorkloadKind,
 };
+use crate::new_chart::names::service_name;
+
+/// The tag of images that are built here, and the version of what the chart installs.
+pub(super) const FIRST_VERSION: &str = "0.1.0";
 
 /// What all services are read with.
 #[derive(Debug)]
@@ -193,6 +197,22 @@ fn kind(is_job: bool, mounts: &[ComponentMount]) -> WorkloadKind {
     }
 }
 
+/// The image that Compose names. One that is built here and has no tag gets a version: `latest` is another image tomorrow.
+fn named(parts: &ReferenceParts, is_built: bool) -> ComponentImage {
+    let tag = match (&parts.tag, &parts.digest, is_built) {
+        (Some(tag), ..) => tag,
+        (None, Some(_), _) => "",
+        (None, None, true) => FIRST_VERSION,
+        (None, None, false) => "latest",
+    };
+    ComponentImage {
+        repository: parts.written.clone(),
+        tag: tag.to_owned(),
+        digest: parts.digest.clone().unwrap_or_default(),
+        pull_policy: "IfNotPresent".to_owned(),
+    }
+}
+
 /// The images of all services. Services that are built in the same way share one.
 pub(super) fn images<'a>(
     project: &str,
@@ -208,30 +228,19 @@ pub(super) fn images<'a>(
         let same = built.iter().find(|(other, _)| {
             service.build.is_some() && other.build == service.build && other.image == service.image
         });
-        let image = match (same, written, &service.build) {
-            (Some((_, image)), ..) => image.clone(),
-            (None, Some(parts), _) => ComponentImage {
-                repository: parts.written.clone(),
-                tag: parts.tag.clone().unwrap_or_else(|| {
-                    if parts.digest.is_some() {
-                        String::new()
-                    } else {
-                        "latest".to_owned()
-                    }
-                }),
-                digest: parts.digest.clone().unwrap_or_default(),
-                pull_policy: "IfNotPresent".to_owned(),
-            },
-            (None, None, Some(_)) => ComponentImage {
-                repository: format!(
-                    "{project}-{}",
-                    crate::new_chart::names::service_name(&service.name)
-                ),
-                tag: "latest".to_owned(),
-                digest: String::new(),
-                pull_policy: "IfNotPresent".to_owned(),
-            },
-            (None, None, None) => continue,
+        let image = match (same, written) {
+            (Some((_, image)), _) => image.clone(),
+            (None, Some(parts)) => named(&parts, service.build.is_some()),
+            (None, None) if service.build.is_some() => {
+                let own = format!("{project}-{}", service_name(&service.name));
+                ComponentImage {
+                    repository: own,
+                    tag: FIRST_VERSION.to_owned(),
+                    digest: String::new(),
+                    pull_policy: "IfNotPresent".to_owned(),
+                }
+            }
+            (None, None) => continue,
         };
         if service.build.is_some() {
             built.push((service, image.clone()));

@@ -1,5 +1,6 @@
 //! The files of a chart out of its model. Pure: the same model gives the same bytes.
 
+mod before;
 mod extras;
 mod helpers;
 mod lines;
@@ -9,6 +10,7 @@ mod schema;
 mod scripts;
 mod shared;
 mod values;
+mod volumes;
 mod workload;
 
 use std::path::PathBuf;
