@@ -14,11 +14,13 @@ use crate::place::Origin;
 pub fn sarif(reports: &[ChartReport], root: &Path) -> Value {
     let all: Vec<_> = rules().collect();
     let own = reports.iter().flat_map(|report| &report.findings);
+    // Where one result has a state against the baseline, all have one (SARIF 2.1.0, 3.27.24).
+    let has_baseline = own.clone().any(|finding| finding.counts == Counts::Known);
     let dependencies = reports.iter().flat_map(|report| &report.dependencies);
     let others = dependencies.flat_map(|dependency| &dependency.findings);
     let results: Vec<_> = own
         .chain(others)
-        .map(|finding| result(finding, &all, root))
+        .map(|finding| result(finding, &all, root, has_baseline))
         .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -70,7 +72,7 @@ fn security_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn result(finding: &ChartFinding, rules: &[&Rule], root: &Path) -> Value {
+fn result(finding: &ChartFinding, rules: &[&Rule], root: &Path, has_baseline: bool) -> Value {
     let index = rules.iter().position(|rule| rule.id == finding.rule.id);
     let object = finding.object.iter().map(|object| format!("{object}: "));
     let text = object.collect::<String>() + &finding.message;
@@ -88,6 +90,7 @@ fn result(finding: &ChartFinding, rules: &[&Rule], root: &Path) -> Value {
         result["relatedLocations"] = json!([related]);
     }
     match &finding.counts {
+        Counts::Yes if has_baseline => result["baselineState"] = json!("new"),
         Counts::Yes => {}
         Counts::Known => result["baselineState"] = json!("unchanged"),
         Counts::Ignored(reason) => {

@@ -1,5 +1,6 @@
 //! A chart with one thing changed: in its files, in what it renders to, in what it is asked for.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use devk::check::{
@@ -72,17 +73,25 @@ pub(crate) struct Case {
     text: String,
 }
 
-/// The rules that find something once a thing is changed.
-pub(crate) fn found(base: &ChartFacts, change: fn(&mut Case)) -> Vec<&'static str> {
+/// The rules that find something once a thing is changed, with what they say.
+pub(crate) fn found(
+    base: &ChartFacts,
+    change: fn(&mut Case),
+) -> BTreeMap<&'static str, Vec<String>> {
     let mut case = Case::new(base);
     change(&mut case);
     let (facts, config) = case.whole();
-    let report = report(&facts, &config);
-    report
+    let mut found = BTreeMap::<_, Vec<_>>::new();
+    for finding in report(&facts, &config)
         .findings
         .iter()
-        .map(|finding| finding.rule.id)
-        .collect()
+        .filter(|f| f.is_counted())
+    {
+        let object = finding.object.as_deref().unwrap_or_default();
+        let said = format!("{object}: {}", finding.message);
+        found.entry(finding.rule.id).or_default().push(said);
+    }
+    found
 }
 
 impl Case {

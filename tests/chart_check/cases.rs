@@ -36,7 +36,7 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         case.file("Chart.yaml", "kubeVersion: \">=1.25.0-0\"\n", "");
     }),
     ("chart.dependency-range", |case| {
-        let dependency = DEPENDENCY.replace("~1.2.0", ">=1.2.0");
+        let dependency = DEPENDENCY.replace("~1.2.0", "\">=1.2.0\"");
         case.file("Chart.yaml", "maintainers:", &dependency);
         case.new_file(
             "Chart.lock",
@@ -82,7 +82,8 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         case.added("apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: whole-config\n");
     }),
     ("workload.selector", |case| {
-        case.added(&WORKER.replace("matchLabels: {app: worker}", "matchLabels: {app: other}"));
+        let other = "selector: {matchLabels: {app: worker, tier: x}}\n  template";
+        case.added(&WORKER.replace("selector: {matchLabels: {app: worker}}\n  template", other));
     }),
     ("service.selector", |case| {
         case.added("apiVersion: v1\nkind: Service\nmetadata:\n  name: whole-x\nspec: {selector: {app: x}, ports: [{port: 80}]}\n");
@@ -226,7 +227,7 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         );
     }),
     ("pod.drop-capabilities", |case| {
-        case.rendered("Job/whole-migrate", "- ALL", "- NET_RAW");
+        case.rendered("Job/whole-migrate", "drop: [ALL]", "drop: [NET_RAW]");
     }),
     ("pod.seccomp", |case| {
         case.rendered(
@@ -325,7 +326,7 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         );
     }),
     ("account.default", |case| {
-        case.rendered("Deployment/whole-api", "serviceAccountName: whole\n", "")
+        case.rendered("Deployment/whole-api", "serviceAccountName: whole\n", "enableServiceLinks: false\n")
             .rendered("Deployment/whole-api", "automountServiceAccountToken: false", "automountServiceAccountToken: true")
             .added("apiVersion: rbac.authorization.k8s.io/v1\nkind: RoleBinding\nmetadata:\n  name: whole-x\nroleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: whole}\nsubjects: [{kind: ServiceAccount, name: default, namespace: chart-check}]\n");
         case.config.enable.retain(|rule| rule != "rbac.everybody");
@@ -387,7 +388,13 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         case.rendered("StatefulSet/whole-store", "memory: 256Mi", "memory: 8Gi");
     }),
     ("resources.init-container", |case| {
-        case.rendered("Deployment/whole-api", "requests:\n              cpu: 50m\n              memory: 96Mi\n          securityContext", "limits: {}\n          securityContext");
+        let resources = "limits:
+              ephemeral-storage: 256Mi
+              memory: 256Mi
+            requests:
+              cpu: 50m
+              memory: 96Mi";
+        case.rendered("Deployment/whole-api", resources, "claims: []");
     }),
     ("resources.ephemeral-storage", |case| {
         case.rendered(
@@ -483,7 +490,7 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
         );
         let worker = worker
             .replace("kind: Deployment", "kind: StatefulSet")
-            .replace("selector: {", "serviceName: whole-api\n  selector: {");
+            .replace("  selector: {", "  serviceName: whole-api\n  selector: {");
         case.added(&worker).added(CLAIM);
     }),
     ("storage.rolling-claim", |case| {
@@ -670,7 +677,9 @@ pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
     ("constraint.labels", |case| {
         case.config.labels = vec!["app.kubernetes.io/name".to_owned()];
         case.added(&POD_TEMPLATE.replace("app.kubernetes.io/name: whole", "a: b"));
-        case.config.enable.retain(|rule| rule != "labels.standard");
+        case.config
+            .ignore
+            .push(ignore("labels.standard", date(2030, 1, 1)));
     }),
     ("constraint.annotations", |case| {
         case.config.annotations = vec!["logging.example/format".to_owned()];

@@ -133,7 +133,12 @@ fn looks_used(text: &str) -> bool {
 
 /// A text that is there, and no reference to something else.
 fn is_literal(text: &str) -> bool {
-    !(text.is_empty() || text.contains("$(") || text.starts_with('/') || text.contains("${"))
+    let is_switch = matches!(text, "true" | "false" | "0" | "1");
+    !(is_switch
+        || text.is_empty()
+        || text.contains("$(")
+        || text.starts_with('/')
+        || text.contains("${"))
 }
 
 fn environment(view: &RenderingView<'_>, seen: &mut Seen) {

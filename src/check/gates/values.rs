@@ -31,9 +31,9 @@ rules! { Functional;
         "helm, \"Charts\": Schema Files";
 }
 
-/// Words in an action after which a missing value is meant to be possible.
-const GUARDS: [&str; 18] = [
-    "if ", "with ", "default", "required", "hasKey", "coalesce", "empty", "dig ", "ternary",
+/// Words in an action after which a missing value is meant to be possible, or the action is a comment.
+const GUARDS: [&str; 19] = [
+    "/*", "if ", "with ", "default", "required", "hasKey", "coalesce", "empty", "dig ", "ternary",
     "and ", "or ", "not ", "range ", "get ", "kindIs", "typeIs", "toYaml", "omit ",
 ];
 

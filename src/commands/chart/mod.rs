@@ -70,7 +70,10 @@ pub async fn check(
         let facts = gatherer.facts(chart).await?;
         let report = check::judge(&facts, judgement);
         let mut history = history::of(context, chart);
-        history.add(&report, jiff::Timestamp::now())?;
+        // A home that cannot be written is told, and hides no finding.
+        if let Err(error) = history.add(&report, jiff::Timestamp::now()) {
+            ui::err(&ui::plain::error(&error));
+        }
         falls.push(history.fall());
         reports.push(report);
     }
