@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::keys::{ServiceKeys, pairs, texts};
-use super::network::HostNames;
+use super::network::ComposeNames;
 use super::secrets::SecretUse;
 use crate::compose::{YamlNode, words};
 use crate::image::ImageFacts;
@@ -16,7 +16,7 @@ use crate::new_chart::names::is_found_by_dns;
 pub(super) struct ProgramContext<'a> {
     pub(super) facts: Option<&'a ImageFacts>,
     pub(super) secrets: &'a SecretUse<'a>,
-    pub(super) names: &'a HostNames,
+    pub(super) names: &'a ComposeNames,
     /// The same service read without `.env` and the shell.
     pub(super) alone: Option<&'a YamlNode>,
     /// What a text becomes in which names stand that DNS does not take.

@@ -10,7 +10,7 @@ use super::files::BoundFiles;
 use super::images::FactsOfServices;
 use super::keys::ServiceKeys;
 use super::mounts::MountContext;
-use super::network::HostNames;
+use super::network::ComposeNames;
 use super::secret_search::read_secrets;
 use super::secrets::SecretBook;
 use super::service::{FIRST_VERSION, FoundComponent, ProjectContext, component, images};
@@ -65,7 +65,7 @@ pub fn from_compose(
     facts: &FactsOfServices,
 ) -> ComposeChart {
     let files = BoundFiles::new(root);
-    let names = HostNames::of(whole);
+    let names = ComposeNames::of(whole);
     let mut book = SecretBook::default();
     read_secrets(&mut book, whole, &files);
     let one_shots = waits::one_shots(whole);
@@ -212,7 +212,7 @@ impl Building {
     }
 
     /// What stands beside the services.
-    fn whole(&mut self, whole: &WholeCompose, names: &HostNames) {
+    fn whole(&mut self, whole: &WholeCompose, names: &ComposeNames) {
         for (from, to) in names.renamed() {
             let at = whole
                 .services

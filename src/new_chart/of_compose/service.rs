@@ -15,7 +15,7 @@ use super::{health, limits, network, process, security};
 use crate::compose::{Service, WholeCompose};
 use crate::image::ReferenceParts;
 use crate::new_chart::model::{
-    Carried, Component, ComponentImage, ComponentMount, MountSource, WorkloadKind,
+    Carried, Component, ComponentImage, ComponentKind, ComponentMount, MountSource,
 };
 use crate::new_chart::names::service_name;
 
@@ -202,16 +202,16 @@ fn is_one_shot(context: &ProjectContext<'_>, keys: &ServiceKeys<'_>, service: &S
     ends
 }
 
-fn kind(is_job: bool, mounts: &[ComponentMount]) -> WorkloadKind {
+fn kind(is_job: bool, mounts: &[ComponentMount]) -> ComponentKind {
     let has = |is: fn(&MountSource) -> bool| mounts.iter().any(|mount| is(&mount.source));
     if is_job {
-        WorkloadKind::Job
+        ComponentKind::Job
     } else if has(|source| matches!(source, MountSource::OwnClaim { .. })) {
-        WorkloadKind::StatefulSet
+        ComponentKind::StatefulSet
     } else if has(|source| matches!(source, MountSource::SharedClaim { .. })) {
-        WorkloadKind::RecreatedDeployment
+        ComponentKind::RecreatedDeployment
     } else {
-        WorkloadKind::Deployment
+        ComponentKind::Deployment
     }
 }
 
