@@ -52,7 +52,7 @@ fn place(tree: &RepositoryTree) -> Option<(PathBuf, Vec<PathBuf>)> {
 #[derive(Debug)]
 pub struct WholeStack {
     pub(super) whole: WholeCompose,
-    pub(super) alone: Option<Compose>,
+    pub(super) alone: Option<WholeCompose>,
 }
 
 /// Reads the whole of the stack, with the profiles that are on. None: there is none.
@@ -90,10 +90,15 @@ pub fn whole_of(
         return Ok(None);
     };
     let empty = tempfile::NamedTempFile::new().map_err(|e| internal(&e))?;
-    let env_file = Some(empty.path().to_owned());
-    let alone = load(folder, files, BTreeMap::new(), env_file)
-        .ok()
-        .flatten();
+    let alone = Options {
+        dir: folder.to_owned(),
+        files,
+        env_files: vec![empty.path().to_owned()],
+        environment: BTreeMap::from([("PWD".to_owned(), folder.display().to_string())]),
+        ..Options::default()
+    };
+    // What only `.env` makes whole is no project without it.
+    let alone = compose::load_whole(&alone).ok().flatten();
     Ok(Some(WholeStack { whole, alone }))
 }
 

@@ -20,7 +20,7 @@ use crate::config::label;
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::{refused, write_atomic};
 
-use model::WorkloadKind;
+use model::ComponentKind;
 pub use model::{Carried, ComposeKeyNote};
 pub use of_compose::{ComposeChart, FactsOfServices, LocalSecret, from_compose, look_at_images};
 
@@ -61,7 +61,7 @@ impl ComposeChart {
     pub fn job_images(&self) -> Vec<(String, String)> {
         let components = || self.model.components.iter();
         let is_job_of = |repository: &str| {
-            let mut jobs = components().filter(|component| component.kind == WorkloadKind::Job);
+            let mut jobs = components().filter(|component| component.kind == ComponentKind::Job);
             jobs.any(|job| job.image.repository == repository)
         };
         let found = components().filter(|component| is_job_of(&component.image.repository));

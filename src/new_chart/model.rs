@@ -37,7 +37,7 @@ pub(super) struct Component {
     /// What the reader of values.yaml should know of it.
     pub(super) comment: String,
     pub(super) enabled: bool,
-    pub(super) kind: WorkloadKind,
+    pub(super) kind: ComponentKind,
     pub(super) image: ComponentImage,
     pub(super) replicas: u32,
     /// In place of the image's entry point.
@@ -101,7 +101,7 @@ impl Component {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum WorkloadKind {
+pub(super) enum ComponentKind {
     #[default]
     Deployment,
     /// One pod at a time has the volume.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::model::{
-    ChartModel, Component, ComponentImage, ComponentMount, ComponentPort, MountSource, Probes,
-    WorkloadKind,
+    ChartModel, Component, ComponentImage, ComponentKind, ComponentMount, ComponentPort,
+    MountSource, Probes,
 };
 use super::names::{RESERVED_KEYS, values_key};
 
@@ -48,9 +48,9 @@ fn component(name: &str, key: String, stateful: bool) -> Component {
         comment: format!("The program {name}."),
         enabled: true,
         kind: if stateful {
-            WorkloadKind::StatefulSet
+            ComponentKind::StatefulSet
         } else {
-            WorkloadKind::Deployment
+            ComponentKind::Deployment
         },
         image: ComponentImage {
             repository: format!("registry.example/{name}"),

@@ -47,7 +47,7 @@ impl Repository {
             .unwrap();
         let empty = tempfile::NamedTempFile::new().unwrap();
         let alone = self.options(&[], vec![empty.path().to_owned()]);
-        let alone = compose::load_tolerantly(&alone).unwrap();
+        let alone = compose::load_whole(&alone).unwrap();
         from_compose("shop", &self.root(), &whole, alone.as_ref(), facts)
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::files::BoundFiles;
 use super::keys::ServiceKeys;
-use super::network::HostNames;
+use super::network::ComposeNames;
 use super::secret_names::is_secret;
 use super::secrets::{SecretBook, SecretUse};
 use crate::compose::{Compose, Service, Variable};
@@ -20,7 +20,7 @@ pub(super) struct EnvironmentContext<'a> {
     /// The same project without `.env` and the shell.
     pub(super) alone: Option<&'a Compose>,
     pub(super) files: &'a BoundFiles,
-    pub(super) names: &'a HostNames,
+    pub(super) names: &'a ComposeNames,
 }
 
 /// A component's variables.

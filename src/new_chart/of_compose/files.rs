@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::gitignore::Gitignore;
 
-use super::network::HostNames;
+use super::network::ComposeNames;
 
 /// A ConfigMap holds a mebibyte; some of it is for the names.
 const MAX_BYTES: u64 = 900 * 1024;
@@ -145,7 +145,7 @@ fn below(folder: &Path) -> Result<Vec<PathBuf>, ()> {
 
 impl FoundFile {
     /// With the names that DNS takes; true if there were others.
-    pub(super) fn renamed(&mut self, names: &HostNames) -> bool {
+    pub(super) fn renamed(&mut self, names: &ComposeNames) -> bool {
         let Ok(text) = std::str::from_utf8(&self.content) else {
             return false;
         };

@@ -26,6 +26,11 @@ impl<'a> ServiceKeys<'a> {
         }
     }
 
+    /// The whole service.
+    pub(super) fn value(&self) -> &'a YamlNode {
+        &self.entry.value
+    }
+
     /// The value of a key that the chart has from here on. None: it is not there, or null.
     pub(super) fn take(&self, key: &str) -> Option<&'a YamlNode> {
         let entry = self

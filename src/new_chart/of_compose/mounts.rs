@@ -9,7 +9,7 @@ use std::path::Path;
 use super::files::BoundFiles;
 use super::keys::{ServiceKeys, is_true};
 use super::limits::size;
-use super::network::HostNames;
+use super::network::ComposeNames;
 use super::secrets::SecretBook;
 use crate::compose::{ServiceBuild, WholeCompose, YamlNode};
 use crate::new_chart::model::{Carried, ComponentMount, CopiedFile, MountSource, SharedClaim};
@@ -26,7 +26,7 @@ pub(super) const DATA_FOLDER: &str = "data";
 pub(super) struct MountContext<'a> {
     pub(super) whole: &'a WholeCompose,
     pub(super) files: &'a BoundFiles,
-    pub(super) names: &'a HostNames,
+    pub(super) names: &'a ComposeNames,
     pub(super) secrets: &'a SecretBook,
 }
 

@@ -32,14 +32,14 @@ const HOST_WORDS: [&str; 12] = [
 
 /// The names of all services, as Compose's DNS has them.
 #[derive(Debug, Default)]
-pub(super) struct HostNames {
+pub(super) struct ComposeNames {
     /// By service, its own name first.
     pub(super) by_service: BTreeMap<String, Vec<String>>,
     /// Names that DNS does not take → those of the chart.
     renamed: BTreeMap<String, String>,
 }
 
-impl HostNames {
+impl ComposeNames {
     pub(super) fn of(whole: &WholeCompose) -> Self {
         let mut names = Self::default();
         for (name, entry) in &whole.services {
@@ -166,7 +166,7 @@ pub(super) fn ports(
     keys: &ServiceKeys<'_>,
     service: &Service,
     facts: Option<&ImageFacts>,
-    names: &HostNames,
+    names: &ComposeNames,
     whole: &WholeCompose,
     healthcheck: Option<u16>,
 ) -> Vec<ComponentPort> {
@@ -316,8 +316,8 @@ pub(super) fn networks(keys: &ServiceKeys<'_>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn names() -> HostNames {
-        HostNames {
+    fn names() -> ComposeNames {
+        ComposeNames {
             by_service: BTreeMap::new(),
             renamed: BTreeMap::from([("my_db".to_owned(), "my-db".to_owned())]),
         }

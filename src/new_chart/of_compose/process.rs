@@ -5,40 +5,54 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::keys::{ServiceKeys, pairs, texts};
+use super::network::ComposeNames;
 use super::secrets::SecretUse;
-use crate::compose::words;
+use crate::compose::{YamlNode, words};
 use crate::image::ImageFacts;
 use crate::new_chart::model::{Carried, Component};
 use crate::new_chart::names::is_found_by_dns;
 
-/// Puts all of it into a component. `rename` is what a text becomes in which names stand that DNS does not take.
+/// What a service's program is read with.
+pub(super) struct ProgramContext<'a> {
+    pub(super) facts: Option<&'a ImageFacts>,
+    pub(super) secrets: &'a SecretUse<'a>,
+    pub(super) names: &'a ComposeNames,
+    /// The same service read without `.env` and the shell.
+    pub(super) alone: Option<&'a YamlNode>,
+    /// What a text becomes in which names stand that DNS does not take.
+    pub(super) rename: &'a dyn Fn(&str, &str) -> String,
+}
+
+/// Puts all of it into a component. What only `.env` and the shell say is returned, as values of this machine.
 pub(super) fn put(
     keys: &ServiceKeys<'_>,
-    facts: Option<&ImageFacts>,
-    secrets: &SecretUse<'_>,
-    rename: &dyn Fn(&str, &str) -> String,
+    context: &ProgramContext<'_>,
     component: &mut Component,
-) {
-    let line = |key: &str| {
-        let node = keys.take(key)?;
-        let words = match node.text() {
-            Some(text) => words(text).unwrap_or_default(),
-            None => texts(node),
-        };
-        let words = words
-            .iter()
-            .map(|word| secrets.in_argument(&rename(key, word)));
-        Some(words.collect::<Vec<_>>())
-    };
-    component.command = line("entrypoint");
-    component.args = line("command").filter(|words| !words.is_empty());
-    if component.command.as_ref().is_some_and(Vec::is_empty) {
-        // Docker runs the command alone.
-        component.command = component.args.take();
-        if component.command.is_none() {
-            keys.note_key("entrypoint", Carried::No, "an empty entry point means the command of the image alone; Kubernetes needs the command: set it in the values");
-        }
+) -> Map<String, Value> {
+    let ProgramContext {
+        facts,
+        secrets,
+        names,
+        alone,
+        rename,
+    } = *context;
+    keys.take("entrypoint");
+    keys.take("command");
+    let actual = ProgramWords::of(keys.value(), secrets, rename);
+    if actual.command.as_ref().is_some_and(Vec::is_empty) {
+        keys.note_key("entrypoint", Carried::No, "an empty entry point means the command of the image alone; Kubernetes needs the command: set it in the values");
     }
+    let quiet = |key: &str, text: &str| names.in_text(key, text);
+    let public = alone.map_or(actual.clone(), |alone| {
+        ProgramWords::of(alone, secrets, &quiet)
+    });
+    let local = if public == actual {
+        Map::new()
+    } else {
+        actual.values()
+    };
+    component.command = public.command.filter(|words| !words.is_empty());
+    component.args = public.args;
     component.working_dir = keys.text("working_dir");
     component.hostname = keys.text("hostname").map(|name| name.to_ascii_lowercase());
     if component
@@ -63,6 +77,52 @@ pub(super) fn put(
     component.host_aliases = hosts(keys);
     restart(keys);
     keys.take("develop");
+    local
+}
+
+/// Entry point and command, as a pod has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct ProgramWords {
+    command: Option<Vec<String>>,
+    args: Option<Vec<String>>,
+}
+
+impl ProgramWords {
+    fn of(
+        service: &YamlNode,
+        secrets: &SecretUse<'_>,
+        rename: &dyn Fn(&str, &str) -> String,
+    ) -> Self {
+        let line = |key: &str| {
+            let node = service.get(key).filter(|node| !node.is_null())?;
+            let words = match node.text() {
+                Some(text) => words(text).unwrap_or_default(),
+                None => texts(node),
+            };
+            let words = words
+                .iter()
+                .map(|word| secrets.in_argument(&rename(key, word)));
+            Some(words.collect::<Vec<_>>())
+        };
+        let mut command = line("entrypoint");
+        let mut args = line("command").filter(|words| !words.is_empty());
+        if command
+            .as_ref()
+            .is_some_and(|words| words.iter().all(String::is_empty))
+        {
+            // Docker runs the command alone.
+            command = Some(args.take().unwrap_or_default());
+        }
+        Self { command, args }
+    }
+
+    fn values(self) -> Map<String, Value> {
+        let parts = [("command", self.command), ("args", self.args)];
+        parts
+            .into_iter()
+            .map(|(key, words)| (key.to_owned(), json!(words.unwrap_or_default())))
+            .collect()
+    }
 }
 
 /// A signal other than SIGTERM is sent before it, by the image's shell.

@@ -10,12 +10,12 @@ use super::files::BoundFiles;
 use super::images::FactsOfServices;
 use super::keys::ServiceKeys;
 use super::mounts::MountContext;
-use super::network::HostNames;
+use super::network::ComposeNames;
 use super::secret_search::read_secrets;
 use super::secrets::SecretBook;
 use super::service::{FIRST_VERSION, FoundComponent, ProjectContext, component, images};
 use super::waits;
-use crate::compose::{Compose, WholeCompose, YamlNode};
+use crate::compose::{WholeCompose, YamlNode};
 use crate::new_chart::model::{
     Carried, ChartModel, Component, ComposeKeyNote, SecretKey, SharedClaim,
 };
@@ -61,11 +61,11 @@ pub fn from_compose(
     name: &str,
     root: &Path,
     whole: &WholeCompose,
-    alone: Option<&Compose>,
+    alone: Option<&WholeCompose>,
     facts: &FactsOfServices,
 ) -> ComposeChart {
     let files = BoundFiles::new(root);
-    let names = HostNames::of(whole);
+    let names = ComposeNames::of(whole);
     let mut book = SecretBook::default();
     read_secrets(&mut book, whole, &files);
     let one_shots = waits::one_shots(whole);
@@ -78,12 +78,13 @@ pub fn from_compose(
         },
         environment: EnvironmentContext {
             compose: &whole.compose,
-            alone,
+            alone: alone.map(|alone| &alone.compose),
             files: &files,
             names: &names,
         },
         facts,
         one_shots: &one_shots,
+        alone,
         root,
     };
     let mut building = Building::default();
@@ -211,7 +212,7 @@ impl Building {
     }
 
     /// What stands beside the services.
-    fn whole(&mut self, whole: &WholeCompose, names: &HostNames) {
+    fn whole(&mut self, whole: &WholeCompose, names: &ComposeNames) {
         for (from, to) in names.renamed() {
             let at = whole
                 .services
@@ -277,7 +278,7 @@ impl Building {
             ..ChartModel::default()
         };
         for found in self.components.into_values() {
-            let mut own = Map::new();
+            let mut own = found.local;
             for (key, values) in [
                 ("env", found.environment.local_env),
                 ("envFile", found.environment.local_env_file),

@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use super::environment::{EnvironmentContext, FoundEnvironment, secret_variables};
 use super::images::FactsOfServices;
 use super::keys::ServiceKeys;
 use super::mounts::{FoundMounts, MountContext, Mounting};
+use super::process::ProgramContext;
 use super::secrets::SecretUse;
 use super::{health, limits, network, process, security};
-use crate::compose::Service;
+use crate::compose::{Service, WholeCompose};
 use crate::image::ReferenceParts;
 use crate::new_chart::model::{
-    Carried, Component, ComponentImage, ComponentMount, MountSource, WorkloadKind,
+    Carried, Component, ComponentImage, ComponentKind, ComponentMount, MountSource,
 };
 use crate::new_chart::names::service_name;
 
@@ -26,6 +29,8 @@ pub(super) struct ProjectContext<'a> {
     pub(super) environment: EnvironmentContext<'a>,
     pub(super) facts: &'a FactsOfServices,
     pub(super) one_shots: &'a [String],
+    /// The project read without `.env` and the shell.
+    pub(super) alone: Option<&'a WholeCompose>,
     /// Where file names in comments begin.
     pub(super) root: &'a Path,
 }
@@ -36,6 +41,8 @@ pub(super) struct FoundComponent {
     pub(super) component: Component,
     pub(super) mounts: FoundMounts,
     pub(super) environment: FoundEnvironment,
+    /// Other values of this machine.
+    pub(super) local: Map<String, Value>,
 }
 
 /// Reads a service. `name` and `key` are the component's.
@@ -107,7 +114,17 @@ pub(super) fn component(
         }
         renamed
     };
-    process::put(keys, facts, &secrets, &rename, &mut component);
+    let alone = context
+        .alone
+        .and_then(|alone| alone.services.get(&service.name));
+    let program = ProgramContext {
+        facts,
+        secrets: &secrets,
+        names,
+        alone: alone.map(|entry| &entry.value),
+        rename: &rename,
+    };
+    let local = process::put(keys, &program, &mut component);
     let contexts = security::contexts(keys, facts, open.iter().any(|port| *port < 1024));
     component.security = contexts.container;
     component.pod_security = contexts.pod;
@@ -136,6 +153,7 @@ pub(super) fn component(
         component,
         mounts,
         environment,
+        local,
     }
 }
 
@@ -184,16 +202,16 @@ fn is_one_shot(context: &ProjectContext<'_>, keys: &ServiceKeys<'_>, service: &S
     ends
 }
 
-fn kind(is_job: bool, mounts: &[ComponentMount]) -> WorkloadKind {
+fn kind(is_job: bool, mounts: &[ComponentMount]) -> ComponentKind {
     let has = |is: fn(&MountSource) -> bool| mounts.iter().any(|mount| is(&mount.source));
     if is_job {
-        WorkloadKind::Job
+        ComponentKind::Job
     } else if has(|source| matches!(source, MountSource::OwnClaim { .. })) {
-        WorkloadKind::StatefulSet
+        ComponentKind::StatefulSet
     } else if has(|source| matches!(source, MountSource::SharedClaim { .. })) {
-        WorkloadKind::RecreatedDeployment
+        ComponentKind::RecreatedDeployment
     } else {
-        WorkloadKind::Deployment
+        ComponentKind::Deployment
     }
 }
 

@@ -11,7 +11,7 @@ use super::images::FactsOfServices;
 use super::keys::{ServiceKeys, is_true};
 use crate::compose::{WholeCompose, YamlNode};
 use crate::image::ImageFacts;
-use crate::new_chart::model::{Carried, Component, Wait, WaitUntil, WorkloadKind};
+use crate::new_chart::model::{Carried, Component, ComponentKind, Wait, WaitUntil};
 
 /// So long a pod waits for a service that Compose only starts, in seconds.
 const STARTED: u32 = 30;
@@ -125,7 +125,7 @@ pub(super) fn waits(
 
 fn until(other: &Component, condition: &str, programs: &Programs<'_>) -> Option<WaitUntil> {
     let service = other.services.first()?.clone();
-    if other.kind == WorkloadKind::Job {
+    if other.kind == ComponentKind::Job {
         return match condition {
             "service_completed_successfully" if programs.known(&ASKING).is_some() => {
                 Some(WaitUntil::Completed)

@@ -4,7 +4,7 @@ use super::lines::ChartLines;
 use super::pod::network_label;
 use super::pod::object_name;
 use super::workload::{head, selector, service_name};
-use crate::new_chart::model::{ChartModel, Component, WorkloadKind};
+use crate::new_chart::model::{ChartModel, Component, ComponentKind};
 
 /// A policy for each component, off unless the values say otherwise.
 pub(super) fn network_policies(model: &ChartModel) -> String {
@@ -13,7 +13,7 @@ pub(super) fn network_policies(model: &ChartModel) -> String {
     let mut all = model
         .components
         .iter()
-        .filter(|component| component.kind != WorkloadKind::Job)
+        .filter(|component| component.kind != ComponentKind::Job)
         .peekable();
     while let Some(component) = all.next() {
         policy(&mut out, model, component);
@@ -118,7 +118,7 @@ pub(super) fn for_production<'a>(
         ("pdb.yaml", Some(budget(model, component))),
         (
             "hpa.yaml",
-            (component.kind == WorkloadKind::Deployment).then(|| autoscaler(model, component)),
+            (component.kind == ComponentKind::Deployment).then(|| autoscaler(model, component)),
         ),
         ("servicemonitor.yaml", Some(monitor(model, component))),
     ];
@@ -131,7 +131,7 @@ fn budget(model: &ChartModel, component: &Component) -> String {
     let mut out = ChartLines::default();
     let values = format!(".Values.{}", component.key);
     let several = match component.kind {
-        WorkloadKind::Deployment => {
+        ComponentKind::Deployment => {
             format!("(or {values}.autoscaling.enabled (gt (int {values}.replicas) 1))")
         }
         _ => format!("(gt (int {values}.replicas) 1)"),

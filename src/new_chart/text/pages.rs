@@ -3,7 +3,7 @@
 use super::lines::{ChartLines, scalar};
 use super::pod::uses_secrets;
 use crate::new_chart::LOCAL_VALUES;
-use crate::new_chart::model::{Carried, ChartModel, Component, ComposeKeyNote, WorkloadKind};
+use crate::new_chart::model::{Carried, ChartModel, Component, ComponentKind, ComposeKeyNote};
 
 pub(super) fn chart(model: &ChartModel) -> String {
     let mut out = ChartLines::default();
@@ -36,7 +36,7 @@ pub(super) fn notes(model: &ChartModel) -> String {
     for component in model
         .components
         .iter()
-        .filter(|component| !component.is_headless() && component.kind != WorkloadKind::Job)
+        .filter(|component| !component.is_headless() && component.kind != ComponentKind::Job)
     {
         let service = super::workload::service_name(
             model,
@@ -129,10 +129,10 @@ pub(super) fn readme(model: &ChartModel, notes: &[ComposeKeyNote]) -> String {
 
 fn row(component: &Component) -> String {
     let kind = match component.kind {
-        WorkloadKind::Job => "Job, again when its pod changes",
-        WorkloadKind::StatefulSet => "StatefulSet",
-        WorkloadKind::RecreatedDeployment => "Deployment, one pod after the other",
-        WorkloadKind::Deployment => "Deployment",
+        ComponentKind::Job => "Job, again when its pod changes",
+        ComponentKind::StatefulSet => "StatefulSet",
+        ComponentKind::RecreatedDeployment => "Deployment, one pod after the other",
+        ComponentKind::Deployment => "Deployment",
     };
     let ports: Vec<_> = component
         .ports
@@ -140,7 +140,7 @@ fn row(component: &Component) -> String {
         .map(|port| format!("{}/{}", port.number, port.protocol.to_lowercase()))
         .collect();
     let (names, ports) = match component.kind {
-        WorkloadKind::Job => (String::new(), String::new()),
+        ComponentKind::Job => (String::new(), String::new()),
         _ => (component.services.join(", "), ports.join(", ")),
     };
     format!("| {} | {kind} | {names} | {ports} |", component.name)

@@ -1,7 +1,7 @@
 //! The pod template of a component.
 
 use super::lines::{ChartLines, literal};
-use crate::new_chart::model::{ChartModel, Component, MountSource, WorkloadKind};
+use crate::new_chart::model::{ChartModel, Component, ComponentKind, MountSource};
 
 /// What a pod's text is made of.
 pub(super) struct PodText<'a> {
@@ -41,7 +41,7 @@ impl PodText<'_> {
                 self.value("terminationGracePeriodSeconds")
             ),
         );
-        if self.component.kind == WorkloadKind::Job {
+        if self.component.kind == ComponentKind::Job {
             out.line(at, "restartPolicy: Never");
         }
         self.fixed(out, at);
@@ -165,7 +165,7 @@ impl PodText<'_> {
         out.line(indent, format!("- name: {}", self.component.name));
         let at = indent + 2;
         self.program(out, at, self.component);
-        if self.component.kind != WorkloadKind::Job {
+        if self.component.kind != ComponentKind::Job {
             let ports = self.value("service.ports");
             out.line(at, format!("{{{{- with {ports} }}}}"));
             out.line(at, "ports:");

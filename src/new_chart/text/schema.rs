@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::new_chart::model::{ChartModel, Component, WorkloadKind};
+use crate::new_chart::model::{ChartModel, Component, ComponentKind};
 
 pub(super) fn text(model: &ChartModel) -> String {
     let mut properties = Map::new();
@@ -148,7 +148,7 @@ fn one(model: &ChartModel, component: &Component) -> Value {
     if !model.for_production {
         add("enabled", json!({"type": "boolean"}));
     }
-    if component.kind == WorkloadKind::Job {
+    if component.kind == ComponentKind::Job {
         add("backoffLimit", json!({"type": "integer", "minimum": 0}));
         return object(&properties.into());
     }
@@ -173,7 +173,7 @@ fn one(model: &ChartModel, component: &Component) -> Value {
 }
 
 fn for_production(properties: &mut Map<String, Value>, component: &Component) {
-    if component.kind == WorkloadKind::Deployment {
+    if component.kind == ComponentKind::Deployment {
         properties.insert(
             "autoscaling".to_owned(),
             object(&json!({

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::lines::{ChartLines, scalar};
-use crate::new_chart::model::{ChartModel, Component, ComponentImage, WorkloadKind};
+use crate::new_chart::model::{ChartModel, Component, ComponentImage, ComponentKind};
 
 /// values.yaml with its comments.
 pub(super) fn text(model: &ChartModel) -> String {
@@ -107,7 +107,7 @@ fn claims(out: &mut ChartLines, model: &ChartModel) {
 }
 
 fn one(out: &mut ChartLines, model: &ChartModel, component: &Component) {
-    let is_job = component.kind == WorkloadKind::Job;
+    let is_job = component.kind == ComponentKind::Job;
     out.comment(0, &component.comment);
     out.line(0, format!("{}:", component.key));
     if !model.for_production {
@@ -229,7 +229,7 @@ fn persistence(out: &mut ChartLines, component: &Component) {
 }
 
 fn for_production(out: &mut ChartLines, component: &Component) {
-    if component.kind == WorkloadKind::Deployment {
+    if component.kind == ComponentKind::Deployment {
         out.comment(2, "Replicas by the load, in place of `replicas`.");
         out.value(2, "autoscaling", &json!({"enabled": false, "minReplicas": 2, "maxReplicas": 6, "targetCPUUtilizationPercentage": 75}));
     }

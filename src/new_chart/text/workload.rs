@@ -2,28 +2,28 @@
 
 use super::lines::{ChartLines, literal};
 use super::pod::{PodText, has_config, job_name, object_name};
-use crate::new_chart::model::{ChartModel, Component, WorkloadKind};
+use crate::new_chart::model::{ChartModel, Component, ComponentKind};
 
 /// The name of the file, and its text.
 pub(super) fn text(model: &ChartModel, component: &Component) -> (&'static str, String) {
     let mut out = ChartLines::default();
-    if component.kind == WorkloadKind::Job {
+    if component.kind == ComponentKind::Job {
         job_helpers(&mut out, model, component);
     }
     begin(&mut out, model, component);
     let (file, api, kind) = match component.kind {
-        WorkloadKind::Job => ("job", "batch/v1", "Job"),
-        WorkloadKind::StatefulSet => ("statefulset", "apps/v1", "StatefulSet"),
+        ComponentKind::Job => ("job", "batch/v1", "Job"),
+        ComponentKind::StatefulSet => ("statefulset", "apps/v1", "StatefulSet"),
         _ => ("deployment", "apps/v1", "Deployment"),
     };
     let name = match component.kind {
-        WorkloadKind::Job => job_name(model, &component.name),
+        ComponentKind::Job => job_name(model, &component.name),
         _ => object_name(model, component),
     };
     head(&mut out, model, component, api, kind, &name);
     out.line(0, "spec:");
     match component.kind {
-        WorkloadKind::Job => out.line(
+        ComponentKind::Job => out.line(
             2,
             format!(
                 "backoffLimit: {{{{ .Values.{}.backoffLimit }}}}",
@@ -34,7 +34,7 @@ pub(super) fn text(model: &ChartModel, component: &Component) -> (&'static str, 
     }
     out.line(2, "template:");
     match component.kind {
-        WorkloadKind::Job => out.line(
+        ComponentKind::Job => out.line(
             4,
             format!(
                 "{{{{- include \"{}.job.{}.pod\" . | nindent 4 }}}}",
@@ -125,7 +125,7 @@ pub(super) fn selector(out: &mut ChartLines, at: usize, model: &ChartModel, comp
 fn long_lived(out: &mut ChartLines, model: &ChartModel, component: &Component) {
     let key = &component.key;
     match (model.for_production, component.kind) {
-        (true, WorkloadKind::Deployment) => {
+        (true, ComponentKind::Deployment) => {
             out.line(
                 2,
                 format!("{{{{- if not .Values.{key}.autoscaling.enabled }}}}"),
@@ -136,11 +136,11 @@ fn long_lived(out: &mut ChartLines, model: &ChartModel, component: &Component) {
         _ => out.line(2, format!("replicas: {{{{ .Values.{key}.replicas }}}}")),
     }
     match component.kind {
-        WorkloadKind::StatefulSet => {
+        ComponentKind::StatefulSet => {
             let service = component.services.first().cloned().unwrap_or_default();
             out.line(2, format!("serviceName: {}", service_name(model, &service)));
         }
-        WorkloadKind::RecreatedDeployment => {
+        ComponentKind::RecreatedDeployment => {
             // The old pod leaves the volume before the new one comes.
             out.line(2, "strategy:");
             out.line(4, "type: Recreate");
@@ -192,7 +192,7 @@ fn claim_templates(out: &mut ChartLines, component: &Component) {
 
 /// The Services of a component; a Job has none.
 pub(super) fn services(model: &ChartModel, component: &Component) -> Option<String> {
-    if component.kind == WorkloadKind::Job {
+    if component.kind == ComponentKind::Job {
         return None;
     }
     let mut out = ChartLines::default();
