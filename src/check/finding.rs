@@ -55,6 +55,12 @@ impl ChartFinding {
         crate::hex::hex(&hasher.finalize()[..12])
     }
 
+    /// It costs points: it is not ignored, whether the baseline has it or not.
+    pub fn is_charged(&self) -> bool {
+        !matches!(self.counts, Counts::Ignored(_))
+    }
+
+    /// It may keep the chart from passing.
     pub fn is_counted(&self) -> bool {
         self.counts == Counts::Yes
     }

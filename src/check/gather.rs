@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
 use super::matrix::{self, ValueSet};
-use super::sources::{NAMESPACE, access, drafted, nobodys};
+use super::sources::{DraftedRelease, NAMESPACE, access, drafted, nobodys};
 use crate::cluster::Access;
 use crate::config::{Project, ReleaseConfig, ReleaseSource, label};
 use crate::environment::Environment;
@@ -101,17 +101,27 @@ impl<'a> ChartGatherer<'a> {
         let mut facts = ChartFacts::new(&release.name, &project.id, &folder, files);
         facts.origin = release.origin.clone();
         facts.replaces_jobs = release.replace_jobs;
-        match drafted(project, release, self.paths, self.environment).await {
+        match drafted(project, release, self.paths, &self.helm, self.environment).await {
             Ok(drafted) => {
+                let DraftedRelease {
+                    release: drafted,
+                    capabilities,
+                } = drafted;
                 let prepared = &drafted.prepared;
                 facts.name.clone_from(&prepared.chart.name);
                 let values = effective_values(prepared)?;
                 let text = prepared
-                    .text(&self.helm, &Capabilities::default(), &self.paths.cache)
+                    .text(&self.helm, &capabilities, &self.paths.cache)
                     .await;
                 self.judged(&mut facts, prepared, "devk.yaml", text, values.clone());
-                self.matrix(&mut facts, prepared, &values, &release.values)
-                    .await;
+                self.matrix(
+                    &mut facts,
+                    prepared,
+                    &capabilities,
+                    &values,
+                    &release.values,
+                )
+                .await;
                 self.installed(&mut facts, &drafted).await;
             }
             Err(errors) if errors.0.iter().all(is_of_chart) => {
@@ -194,7 +204,9 @@ impl<'a> ChartGatherer<'a> {
         }
         let values = effective_values(&prepared)?;
         self.judged(facts, &prepared, "values.yaml", text, values.clone());
-        self.matrix(facts, &prepared, &values, &[]).await;
+        let capabilities = Capabilities::default();
+        self.matrix(facts, &prepared, &capabilities, &values, &[])
+            .await;
         Ok(())
     }
 
@@ -222,6 +234,7 @@ impl<'a> ChartGatherer<'a> {
         &self,
         facts: &mut ChartFacts,
         prepared: &Prepared,
+        capabilities: &Capabilities,
         values: &Value,
         used: &[PathBuf],
     ) {
@@ -240,7 +253,7 @@ impl<'a> ChartGatherer<'a> {
         let sets: Vec<_> = sets.into_iter().chain(flips).collect();
         let parallel = std::thread::available_parallelism().map_or(2, usize::from);
         let rendered: Vec<_> = stream::iter(sets)
-            .map(|set| async move { self.with(prepared, set).await })
+            .map(|set| async move { self.with(prepared, capabilities, set).await })
             .buffered(parallel)
             .collect()
             .await;
@@ -262,14 +275,14 @@ impl<'a> ChartGatherer<'a> {
     async fn with(
         &self,
         prepared: &Prepared,
+        capabilities: &Capabilities,
         set: ValueSet,
     ) -> (ValueSet, Result<(Prepared, String, Value)>) {
         let rendered = async {
             let other = prepared.with_values(&set.text, &set.file, self.paths)?;
-            let capabilities = Capabilities {
-                kube_version: None,
-                api_versions: COMMON_APIS.iter().map(|api| (*api).to_owned()).collect(),
-            };
+            let mut capabilities = capabilities.clone();
+            let common = COMMON_APIS.iter().map(|api| (*api).to_owned());
+            capabilities.api_versions.extend(common);
             let text = other
                 .text(&self.helm, &capabilities, &self.paths.cache)
                 .await?;

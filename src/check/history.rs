@@ -25,7 +25,7 @@ pub struct HistoryEntry {
     pub passed: bool,
     /// By severity, the worst first.
     pub counts: [usize; 4],
-    /// What counted: fingerprint → rule.
+    /// What cost points: fingerprint → rule.
     pub findings: BTreeMap<String, String>,
     /// What did not, with the reasons: fingerprint → rule and reason.
     pub ignored: BTreeMap<String, (String, String)>,
@@ -147,7 +147,7 @@ impl HistoryEntry {
         let counted = report
             .findings
             .iter()
-            .filter(|finding| finding.is_counted());
+            .filter(|finding| finding.is_charged());
         Self {
             time,
             score: report.score,

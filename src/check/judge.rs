@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use super::baseline::Baseline;
-use super::facts::{ChartFacts, RenderingUse};
+use super::facts::{ChartFacts, ChartRendering, RenderingUse};
 use super::finding::{ChartFinding, Counts};
 use super::ignore;
 use super::locate::Locator;
@@ -48,10 +48,9 @@ pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
             add(rule, at, sighting, facts, &mut locator, &mut findings);
         }
     }
-    let everywhere = facts.renderings.len();
     let mut findings: Vec<_> = findings
         .into_values()
-        .map(|merged| merged.finding(facts, everywhere))
+        .map(|merged| merged.finding(facts))
         .collect();
     ignore::by_config(&mut findings, config, today);
     let known = baseline.map(Baseline::fingerprints).unwrap_or_default();
@@ -104,7 +103,12 @@ struct Merged {
 }
 
 impl Merged {
-    fn finding(self, facts: &ChartFacts, everywhere: usize) -> ChartFinding {
+    fn finding(self, facts: &ChartFacts) -> ChartFinding {
+        let judged = |rendering: &&ChartRendering| rendering.usage == RenderingUse::Judged;
+        let everywhere = match self.finding.rule.look {
+            Look::Every(_) => facts.renderings.len(),
+            _ => facts.renderings.iter().filter(judged).count(),
+        };
         let with = match self.renderings.len() {
             count if count == everywhere => vec![],
             _ => {
@@ -213,7 +217,6 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::facts::ChartRendering;
     use super::super::rule::Severity;
     use super::*;
     use crate::config::IgnoreConfig;

@@ -18,7 +18,7 @@ pub(super) struct Locator<'a> {
     /// The user's file of a template, with its text.
     templates: HashMap<&'a str, Option<Rc<TemplateText>>>,
     /// By rendering and document.
-    documents: HashMap<(usize, usize), (Option<LinedYaml>, Vec<Option<u32>>)>,
+    documents: HashMap<(usize, usize), AlignedDocument>,
 }
 
 /// The user's file of a template, and what stands in it.
@@ -26,6 +26,14 @@ pub(super) struct Locator<'a> {
 struct TemplateText {
     file: PathBuf,
     text: String,
+}
+
+/// A rendered document: its keys, and for each line that of the template.
+#[derive(Debug)]
+struct AlignedDocument {
+    /// None if it is no YAML that the parser takes.
+    keys: Option<LinedYaml>,
+    lines: Vec<Option<u32>>,
 }
 
 /// Where a finding stands.
@@ -102,18 +110,20 @@ impl<'a> Locator<'a> {
                 value: None,
             };
         };
-        let (yaml, lines) = self
+        let key = (rendering, document);
+        let aligned = self
             .documents
-            .entry((rendering, document))
-            .or_insert_with(|| {
-                let lines = TemplateLines::new(&template.text).align(&found.text);
-                (LinedYaml::parse(&found.text).ok(), lines)
+            .entry(key)
+            .or_insert_with(|| AlignedDocument {
+                keys: LinedYaml::parse(&found.text).ok(),
+                lines: TemplateLines::new(&template.text).align(&found.text),
             });
-        let in_document = yaml.as_ref().and_then(|yaml| yaml.line(path));
+        let lines = &aligned.lines;
+        let in_document = aligned.keys.as_ref().and_then(|keys| keys.line(path));
         let is_there = in_document.is_some_and(|(_, steps)| steps == path.len());
         let rendered = in_document.map_or(0, |(line, _)| line as usize - 1);
         let line = lines.get(rendered).copied().flatten().unwrap_or(1);
-        let (first, last) = extent(lines, rendered);
+        let (first, last) = extent(&template.text, lines, rendered);
         let value = self.value(&template.text, line, (first, last), values, is_there);
         Places {
             template: Some(Origin {
@@ -175,10 +185,23 @@ fn own_text(facts: &ChartFacts, file: &Path) -> Option<String> {
 }
 
 /// The first and last line of the template that wrote a document, from the line at `rendered` on.
-fn extent(lines: &[Option<u32>], rendered: usize) -> (u32, u32) {
+fn extent(template: &str, lines: &[Option<u32>], rendered: usize) -> (u32, u32) {
     let from = lines.get(rendered).copied().flatten().unwrap_or(1);
-    let last = lines.iter().flatten().max().copied().unwrap_or(from);
-    (from, last.max(from))
+    let last = lines
+        .iter()
+        .flatten()
+        .max()
+        .copied()
+        .unwrap_or(from)
+        .max(from);
+    // What writes nothing now stands behind what is written, up to the next document.
+    let behind = template.lines().enumerate().skip(last as usize);
+    let end = behind
+        .take_while(|(_, line)| !line.starts_with("---"))
+        .last();
+    let end = end.and_then(|(at, _)| u32::try_from(at + 1).ok());
+    // A `with` or `if` stands above what it writes.
+    (from.saturating_sub(2).max(1), end.unwrap_or(last))
 }
 
 /// The values that a line names, without `.Values`.

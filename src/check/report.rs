@@ -88,7 +88,7 @@ impl ChartReport {
             false => is_ready(score, &own),
         };
         Self {
-            gates: gates(score, &own),
+            gates: gates(passed, &own),
             gains: score::gains(&own),
             dependencies: dependencies(others),
             findings: own,
@@ -118,14 +118,14 @@ fn is_ready(score: u8, findings: &[ChartFinding]) -> bool {
     score >= READY && !counted.any(fails)
 }
 
-fn gates(score: u8, findings: &[ChartFinding]) -> Vec<GateResult> {
+fn gates(is_ready: bool, findings: &[ChartFinding]) -> Vec<GateResult> {
     let result = |gate: &Gate| {
         let of_gate = findings
             .iter()
             .filter(|f| f.is_counted() && f.rule.gate == *gate);
         let of_gate: Vec<_> = of_gate.collect();
         let passed = match gate {
-            Gate::Readiness => is_ready(score, findings),
+            Gate::Readiness => is_ready,
             // Advice and small matters cost points, and open the gate all the same.
             _ => !of_gate.iter().any(|f| f.rule.severity <= Severity::Medium),
         };

@@ -33,7 +33,6 @@ pub(super) struct RenderingView<'a> {
     pub(super) constraints: &'a CheckConfig,
     /// The chart's values with those of the rendering over them.
     pub(super) values: &'a Value,
-    pub(super) facts: &'a ChartFacts,
     /// What several rules go by, looked for once; each with the position of its object.
     pub(super) pod_security: OnceCell<Vec<(usize, PodSecurityViolation)>>,
 }
@@ -109,7 +108,6 @@ impl<'a> ChartView<'a> {
             replaces_jobs: facts.replaces_jobs,
             constraints,
             values: &rendering.values,
-            facts,
             pod_security: OnceCell::new(),
         });
         Self {

@@ -26,7 +26,7 @@ A folder needs no devk.yaml, no Docker and no cluster, only helm. The exit code 
 - What it renders to with each values file that lies beside values.yaml or in `ci/`, and with each value named `enabled` flipped alone (24 at most). Values files whose names say `dev`, `test`, `local`, `example`, `sample` or `minimal`, those in `ci/`, and flipped values only have to work: the functional gate judges them. All others are judged like the chart's own values. A chart that can be monitored or backed up with one of its values counts as monitored or backed up.
 - What helm has installed, if the project's cluster runs: fields that Kubernetes does not let anybody change are compared with helm's record. A note says if that was left out.
 
-Hooks and tests of a chart are no workloads: hooks are asked for what concerns every pod, such as images and privileges, tests for nothing but the Pod Security Standards and schemas. Objects of a dependency count for the dependency, which has a score of its own and fails nothing. No rule asks for a limit of CPU, for `imagePullPolicy: Always`, or for a disruption budget of one replica.
+Hooks and tests of a chart are no workloads: hooks are asked for what concerns every pod, such as images and privileges, tests for nothing but the baseline of the Pod Security Standards. Objects of a dependency count for the dependency, which has a score of its own and fails nothing. No rule asks for a limit of CPU, for `imagePullPolicy: Always`, or for a disruption budget of one replica.
 
 Each finding has the line of the template that wrote the object, and the line of values.yaml where a value governs it. The line of the template is found by comparing the rendered text with the template; where a helper wrote the text, it is the line that calls the helper.
 
@@ -70,7 +70,7 @@ An ignored finding costs nothing and fails nothing; the report lists it with its
 - In `check.ignore`, by rule, and if wanted by object and chart; `*` stands for any text. This works for charts that are not yours, too. After the day `until` the finding counts again, and the rule `constraint.expired-ignore` says so.
 - By an annotation of the object or of its pod template: `ignore.devk/image.latest: pulled once`.
 
-An old chart gets a baseline: `devk chart check --baseline chart-baseline.json --write-baseline` writes what is found now, and `--baseline chart-baseline.json` alone fails only for findings that are not in the file. A finding is known again by its rule, chart, object and path, whatever lines move.
+An old chart gets a baseline: `devk chart check --baseline chart-baseline.json --write-baseline` writes what is found now, and `--baseline chart-baseline.json` alone fails only for findings that are not in the file. A finding is known again by its rule, chart, object and path, whatever lines move. Known findings cost their points all the same, so the score stays true.
 
 ## Formats
 

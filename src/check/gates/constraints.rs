@@ -151,10 +151,10 @@ fn storage_class(view: &RenderingView<'_>, seen: &mut Seen) {
     };
     let values = &["storageClass", "storageClassName"];
     for object in view.installed() {
-        if object.kind == "PersistentVolumeClaim" {
-            if let Some(message) = is_foreign(object.spec()) {
-                seen.governed(object, "/spec/storageClassName", values, message);
-            }
+        if object.kind == "PersistentVolumeClaim"
+            && let Some(message) = is_foreign(object.spec())
+        {
+            seen.governed(object, "/spec/storageClassName", values, message);
         }
         for (at, claim) in list(&object.spec()["volumeClaimTemplates"])
             .iter()

@@ -146,17 +146,18 @@ fn service_selector(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-/// The ports of Services with pods: the Service, the pointer, `targetPort`, the ports of its pods.
-fn service_ports<'v, 'a>(
-    view: &'v RenderingView<'a>,
-) -> impl Iterator<
-    Item = (
-        &'v ChartObject<'a>,
-        String,
-        &'a Value,
-        Vec<(Option<&'a str>, u64)>,
-    ),
-> {
+/// A port of a Service that has pods.
+struct ReachedPort<'v, 'a> {
+    service: &'v ChartObject<'a>,
+    /// JSON pointer.
+    path: String,
+    /// `targetPort`, or what stands for it.
+    target: &'a Value,
+    /// The ports of the pods, with their names.
+    ports: Vec<(Option<&'a str>, u64)>,
+}
+
+fn reached_ports<'v, 'a>(view: &'v RenderingView<'a>) -> impl Iterator<Item = ReachedPort<'v, 'a>> {
     view.of_kind("Service").flat_map(|service| {
         let selector = texts(&service.spec()["selector"]);
         let pods = selected(view, service.namespace, &selector);
@@ -164,35 +165,37 @@ fn service_ports<'v, 'a>(
         let has_pods = !pods.is_empty();
         let declared = list(&service.spec()["ports"]).iter().enumerate();
         let declared = declared.filter(move |_| has_pods);
-        declared.map(move |(at, port)| {
-            let target = match &port["targetPort"] {
+        declared.map(move |(at, port)| ReachedPort {
+            service,
+            path: format!("/spec/ports/{at}"),
+            target: match &port["targetPort"] {
                 Value::Null => &port["port"],
                 target => target,
-            };
-            (service, format!("/spec/ports/{at}"), target, ports.clone())
+            },
+            ports: ports.clone(),
         })
     })
 }
 
 fn service_port(view: &RenderingView<'_>, seen: &mut Seen) {
-    for (service, path, target, ports) in service_ports(view) {
-        if let Some(name) = target.as_str()
+    for port in reached_ports(view) {
+        if let Some(name) = port.target.as_str()
             && name.parse::<u16>().is_err()
-            && !ports.iter().any(|(known, _)| *known == Some(name))
+            && !port.ports.iter().any(|(known, _)| *known == Some(name))
         {
             let message = format!("no container behind the Service has a port `{name}`");
-            seen.object(service, &format!("{path}/targetPort"), message);
+            seen.object(port.service, &format!("{}/targetPort", port.path), message);
         }
     }
 }
 
 fn service_undeclared(view: &RenderingView<'_>, seen: &mut Seen) {
-    for (service, path, target, ports) in service_ports(view) {
-        if let Some(number) = target.as_u64()
-            && !ports.iter().any(|(_, known)| *known == number)
+    for port in reached_ports(view) {
+        if let Some(number) = port.target.as_u64()
+            && !port.ports.iter().any(|(_, known)| *known == number)
         {
             let message = format!("no container behind the Service declares the port {number}");
-            seen.object(service, &path, message);
+            seen.object(port.service, &port.path, message);
         }
     }
 }

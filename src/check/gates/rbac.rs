@@ -151,7 +151,7 @@ fn everybody(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn account<'a>(spec: &'a Value) -> &'a str {
+fn account(spec: &Value) -> &str {
     spec["serviceAccountName"].as_str().unwrap_or("default")
 }
 
