@@ -414,6 +414,7 @@ mod tests {
             forwards: None,
             allow: crate::config::Allow::default(),
             bridge: None,
+            tests: vec![],
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod again;
 pub mod bridge;
+pub mod ci;
 pub mod cli;
 pub mod cluster;
 pub mod commands;
@@ -23,10 +24,12 @@ mod hex;
 pub mod image;
 pub mod init;
 pub mod inputs;
+pub mod inventory;
 pub mod limits;
 mod log_lines;
 pub mod logs;
 pub mod mcp;
+mod memory;
 pub mod observe;
 pub mod owner;
 pub mod paths;

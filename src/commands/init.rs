@@ -13,12 +13,16 @@ use crate::init::{ChartCandidate, ChosenDraft, Survey, survey};
 use crate::paths::write_atomic;
 use crate::ui::{self, Format};
 
+mod agents;
+
 /// The options of `devk init`.
 #[derive(Debug, Default)]
 pub struct InitOptions {
     pub dry_run: bool,
     /// Folders of charts, from the project's folder.
     pub charts: Vec<PathBuf>,
+    /// AGENTS.md, in place of devk.yaml.
+    pub agents: bool,
 }
 
 /// Writes devk.yaml, unless there is one.
@@ -29,8 +33,14 @@ pub struct InitOptions {
 pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Errors> {
     let root = &context.source.dir;
     if context.source.file.is_some() || context.source.profile.is_some() {
-        let error = Error::new(Code::Usage, "`devk init` writes the devk.yaml of a folder");
+        let error = Error::new(
+            Code::Usage,
+            "`devk init` writes the devk.yaml or the AGENTS.md of a folder",
+        );
         return Err(error.hint("devk init -C DIR").into());
+    }
+    if options.agents {
+        return agents::run(context, options.dry_run);
     }
     let file = root.join(FILE);
     if file.exists() && !options.dry_run {

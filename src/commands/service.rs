@@ -169,6 +169,7 @@ mod tests {
             forwards,
             allow: crate::config::Allow::default(),
             bridge: None,
+            tests: vec![],
         }
     }
 

@@ -4,17 +4,19 @@
 //! then left empty, and the caller throws the project away.
 
 mod release;
+mod tests_of_project;
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use self::release::releases;
+use self::tests_of_project::tests;
 use super::format;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
     Allow, BridgeConfig, BridgePaths, ClusterConfig, ForwardConfig, ImageConfig, Origin, Provider,
-    ReleaseConfig, Sync, SyncRule, bases, scalar,
+    ReleaseConfig, Sync, SyncRule, TestCommand, bases, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -31,6 +33,7 @@ pub(super) struct Draft {
     pub(super) forwards: Option<Vec<ForwardConfig>>,
     pub(super) allow: Allow,
     pub(super) bridge: Option<BridgeConfig>,
+    pub(super) tests: Vec<TestCommand>,
 }
 
 pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
@@ -70,6 +73,7 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .get("bridge")
             .filter(|node| !node.is_null())
             .map(bridge),
+        tests: tests(root, problems),
     }
 }
 

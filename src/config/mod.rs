@@ -18,6 +18,7 @@ mod read;
 mod scalar;
 mod schema;
 mod shape;
+mod test_command;
 mod variables;
 mod yaml;
 
@@ -25,7 +26,7 @@ mod yaml;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::place::Origin;
@@ -37,6 +38,7 @@ pub use identity::{checked_out, git_folder, is_reserved, label};
 pub use manifest_pattern::ManifestPattern;
 pub use profile::names as profile_names;
 pub use read::{FILE, RunningProject, Source, load, load_running, read_text};
+pub use test_command::{TestCommand, TestPlace, TestRun};
 pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
 
@@ -63,6 +65,29 @@ pub struct Project {
     pub allow: Allow,
     /// None: no `bridge:` in devk.yaml.
     pub bridge: Option<BridgeConfig>,
+    /// `test:`, in the order of devk.yaml.
+    pub tests: Vec<TestCommand>,
+}
+
+impl Project {
+    /// A project of which only this is known: what of it is on the cluster can be ended, and nothing started.
+    pub fn without_file(id: &str, root: &Path, cluster: ClusterConfig) -> Self {
+        Self {
+            name: id.to_owned(),
+            id: id.to_owned(),
+            worktree: None,
+            root: root.to_owned(),
+            file: root.join(FILE),
+            cluster,
+            compose: None,
+            images: vec![],
+            releases: vec![],
+            forwards: None,
+            allow: Allow::default(),
+            bridge: None,
+            tests: vec![],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -15,8 +15,8 @@ use crate::paths::Paths;
 pub const FILE: &str = "devk.yaml";
 
 /// The keys that say what is to run, not which project on which cluster.
-const CONTENT: [&str; 6] = [
-    "images", "releases", "forwards", "compose", "allow", "bridge",
+const CONTENT: [&str; 7] = [
+    "images", "releases", "forwards", "compose", "allow", "bridge", "test",
 ];
 
 /// A larger file is refused, in bytes.
@@ -189,6 +189,7 @@ fn project(
         forwards,
         allow,
         bridge,
+        tests,
     } = decode(tree, problems);
     let root = root_of(file).to_owned();
     let name = tree
@@ -219,6 +220,7 @@ fn project(
         forwards,
         allow,
         bridge,
+        tests,
     }
 }
 

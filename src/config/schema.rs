@@ -2,8 +2,10 @@
 //! docs/configuration.md are made from.
 
 mod bridge;
+mod tests_of_project;
 
 use self::bridge::BRIDGE;
+use self::tests_of_project::TEST;
 use super::format::ValueFormat;
 use super::shape::key;
 pub(super) use super::shape::{Key, Need, Shape};
@@ -74,6 +76,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Shape::Object(BRIDGE),
         "{postgres: {}}",
         "Servers of the Compose stack that the cluster uses instead of the chart's own, each with separate data. `{}` turns bridge mode on, and devk finds the rest.",
+    ),
+    key(
+        "test",
+        Optional("`devk ci` has nothing to run"),
+        Shape::Named(TEST),
+        "[{name: e2e, run: [npm, test]}]",
+        "The commands that `devk ci` runs against the stack, one after another.",
     ),
 ]);
 

@@ -324,6 +324,7 @@ pub(super) mod fixture {
             forwards: None,
             allow: Allow::default(),
             bridge: None,
+            tests: vec![],
         }
     }
 

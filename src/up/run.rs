@@ -1,6 +1,7 @@
 //! One run of a plan: its steps and their results.
 
 mod actions;
+mod others;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -219,6 +220,7 @@ impl<'a> Run<'a> {
             Action::BridgeService => self.expose_backend(step).await,
             Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
+            Action::SleepOthers => self.sleep_others(step).await,
         }
     }
 

@@ -266,6 +266,7 @@ fn project(root: &Path, name: &str) -> Project {
         forwards: None,
         allow: devk::config::Allow::default(),
         bridge: None,
+        tests: vec![],
     }
 }
 

@@ -18,7 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "program",
         "shell",
     ],
-    &["environment", "limits", "paths", "place"],
+    &["environment", "limits", "memory", "paths", "place"],
     &["process"],
     &["owner", "relay", "ui"],
     &["config", "database", "docker"],
@@ -30,7 +30,7 @@ const LAYERS: &[&[&str]] = &[
     &["session"],
     &["up"],
     &["daemon"],
-    &["doctor", "down", "init", "logs", "mcp"],
+    &["ci", "doctor", "down", "init", "inventory", "logs", "mcp"],
     &["commands"],
     &["cli"],
 ];
