@@ -15,7 +15,7 @@ use crate::commands::{self, Context};
 use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
-use arguments::{InitArgs, PortsArgs, UpArgs};
+use arguments::{CiArgs, InitArgs, PortsArgs, UpArgs};
 use chart::ChartCommand;
 use start::{runtime, source};
 use values::{ClientArg, FormatArg, time};
@@ -66,6 +66,12 @@ enum Command {
         /// it if devk made it and no other project lives there
         #[arg(long)]
         delete: bool,
+        /// Every project of yours on this machine, from any folder
+        #[arg(long, conflicts_with_all = ["file", "profile"])]
+        all: bool,
+        /// With --all --delete: do not ask
+        #[arg(long, requires = "all")]
+        yes: bool,
     },
     /// What runs: cluster, releases, pods, forwards
     Status {
@@ -121,7 +127,7 @@ enum Command {
     },
     /// Which host port stands for which service, and why
     Ports(PortsArgs),
-    /// Every project and worktree of this machine: folder, branch, session, ports
+    /// Every project and worktree of this machine: pods and their memory, session, last edit, branch, ports, folder
     Projects,
     /// The built-in stacks, and what each of them is; with a name: its README
     Profiles { name: Option<String> },
@@ -131,6 +137,9 @@ enum Command {
     Events,
     /// Compare what was synced with what is in the containers, file by file
     Verify,
+    /// For CI: bring the stack up, run the commands of `test:` against it, and end with the exit code of the first that
+    /// fails
+    Ci(CiArgs),
     /// Wait until what was saved is live: 0; if it will not be: 1, with the reason; 124 when the time is up
     Settle {
         /// Images of devk.yaml, forwards, Services or workloads; without one: all
@@ -187,6 +196,11 @@ enum Command {
     #[command(hide = true)]
     Relay,
     #[command(hide = true)]
+    Guard {
+        #[arg(last = true)]
+        words: Vec<String>,
+    },
+    #[command(hide = true)]
     PostRender { changes: PathBuf },
 }
 
@@ -206,6 +220,7 @@ impl Cli {
                 let format = self.project.format.into();
                 runtime()?.block_on(commands::compose_ports::run(&options, format, markdown))
             }
+            Command::Guard { words } => commands::guard(&words),
             Command::Completions { shell } => {
                 let mut text = vec![];
                 clap_complete::generate(shell, &mut Self::command(), "devk", &mut text);
@@ -250,18 +265,21 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let markdown = printed == FormatArg::Markdown;
     let format = printed.into();
     let context = Context::new(source(project)?, format)?;
-    let serves = matches!(command, Command::Mcp { .. });
+    let serves = matches!(command, Command::Mcp { .. } | Command::Projects);
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         match command {
             Command::Init(args) => commands::init::run(&context, &args.into()).await,
             Command::Up(args) if args.dry_run => {
-                commands::up::dry_run(&context, args.bridge()).await
+                commands::up::dry_run(&context, args.options()).await
             }
-            Command::Up(args) => {
-                commands::up::run(&context, args.lifetime(), args.bridge(), args.restart).await
-            }
-            Command::Down { delete } => commands::down::run(&context, delete).await,
+            Command::Up(args) => commands::up::run(&context, args.options()).await,
+            Command::Down {
+                all: true,
+                delete,
+                yes,
+            } => commands::down_all::run(&context, delete, yes).await,
+            Command::Down { delete, .. } => commands::down::run(&context, delete).await,
             Command::Status { watch: false } => commands::status::run(&context).await,
             Command::Status { watch: true } => commands::watch::run(&context).await,
             Command::Logs {
@@ -287,6 +305,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Settle { services, timeout } => {
                 commands::settle::run(&context, &services, timeout).await
             }
+            Command::Ci(args) => commands::ci::run(&context, &args.into()).await,
             Command::Restart { services } => commands::restart::run(&context, &services).await,
             Command::Sh {
                 service,
@@ -317,7 +336,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             } => commands::mcp::configure(&context, client.into(), write),
             Command::Approve { id } => commands::approve::run(&context, id.as_deref()),
             // They need no project, and are done before.
-            Command::Completions { .. } | Command::Man => Ok(Exit::Ok),
+            Command::Completions { .. } | Command::Man | Command::Guard { .. } => Ok(Exit::Ok),
             Command::Schema => {
                 ui::json(&config::json_schema())?;
                 Ok(Exit::Ok)
@@ -327,7 +346,8 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
     });
-    // A thread that still waits for a line of stdin, or for a reader of stdout, must not keep the server from its end.
+    // A thread that still waits for a line of stdin, for a reader of stdout, or for a file system that does not answer,
+    // must not keep the command from its end.
     if serves {
         runtime.shutdown_timeout(SHUTDOWN);
     }
@@ -337,10 +357,33 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::init::agents::AgentsEdit;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_ten_lines_for_agents_name_commands_that_there_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let lines = AgentsEdit::of(dir.path()).unwrap().block;
+        let lines: Vec<_> = lines
+            .lines()
+            .filter(|line| line.starts_with("- "))
+            .collect();
+        assert_eq!(lines.len(), 10);
+        let text = lines.join("\n").replace("$(devk ", "`devk ");
+        let named = text.split("`devk ").skip(1);
+        let named: Vec<_> = named
+            .filter_map(|after| after.split(['`', ' ', ')']).next())
+            .collect();
+        assert!(named.len() > 12, "{named:?}");
+        let cli = Cli::command();
+        let unknown = named
+            .iter()
+            .filter(|name| cli.find_subcommand(name).is_none());
+        assert_eq!(unknown.collect::<Vec<_>>(), [&""; 0]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub enum Exit {
     TimedOut,
     /// Ctrl-C before settling.
     Interrupted,
-    /// The exit code of the command that `devk sh` ran.
+    /// The exit code of the command that `devk sh` ran, or of the first test of `devk ci` that failed.
     OfCommand(u8),
 }
 
@@ -120,6 +120,7 @@ codes! {
     ComposeVariable => "compose.variable", Usage, "a `${…}` in a Compose file is malformed, required and not set, or no number where one is needed";
     ComposeSchema => "compose.schema", Usage, "a Compose file has a key or value that Compose does not accept";
     // the machine
+    LimitMemory => "limit.memory", Usage, "the machine has less free memory than one more stack needs";
     LimitFiles => "limit.files", Usage, "the shell lets devk open too few files";
     // tools
     DockerUnavailable => "docker.unavailable", Usage, "the Docker Engine does not answer";
@@ -195,7 +196,9 @@ codes! {
     ApprovalNeeded => "approval.needed", Usage, "an agent asks for what a person has to approve first";
     ApprovalDeclined => "approval.declined", Usage, "a person did not agree to what an agent asked for";
     ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
+    AgentsFile => "agents.file", Usage, "AGENTS.md cannot be changed: it is no text, or the marks around devk's lines are damaged";
     ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
+    DownUnconfirmed => "down.unconfirmed", Usage, "nobody confirmed that all projects are to be removed";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";
     OutputClosed => "output.closed", Ok, "the reader of the output has closed it; devk prints no error, and no result changes";

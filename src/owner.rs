@@ -43,6 +43,13 @@ impl Owner {
         self.may_be(other) && is_same(&self.root, &other.root) || self.has_lost(other)
     }
 
+    /// Whether the record names this user on this machine, whatever its folder. Where users of other machines may reach
+    /// the object (`is_shared`), a machine without an ID proves nothing.
+    pub fn is_same_user(&self, other: &Self, is_shared: bool) -> bool {
+        let is_known = self.machine.is_some() || !is_shared;
+        is_known && other.user == self.user && other.machine == self.machine
+    }
+
     /// The folder of `other` was this user's on this machine, and is gone.
     pub fn has_lost(&self, other: &Self) -> bool {
         self.is_here(other) && is_gone(&other.root)

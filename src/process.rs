@@ -18,7 +18,12 @@ use crate::shell::quote;
 
 use lines::read_lines;
 
+mod command_lines;
+mod guarded;
 mod lines;
+
+pub use command_lines::command_lines;
+pub use guarded::guard;
 
 /// Environment variables a child may inherit. Everything else is dropped, `KUBECONFIG`, `KUBE*` and
 /// `HELM_*` above all.
@@ -374,28 +379,6 @@ fn kept_pipes(
     _: &mut tokio::process::Command,
 ) -> std::io::Result<Option<(tokio::io::Empty, tokio::io::Empty)>> {
     Ok(None)
-}
-
-/// The command lines of all processes of this machine, words parted by spaces.
-#[cfg(target_os = "linux")]
-pub async fn command_lines() -> Vec<String> {
-    let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let lines = processes.filter_map(|process| std::fs::read(process.path().join("cmdline")).ok());
-    lines
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .collect()
-}
-
-/// The command lines of all processes of this machine, words parted by spaces.
-#[cfg(not(target_os = "linux"))]
-pub async fn command_lines() -> Vec<String> {
-    let output = Cmd::new("ps")
-        .args(["-A", "-ww", "-o", "args="])
-        .run()
-        .await;
-    output
-        .map(|o| o.stdout.lines().map(str::to_owned).collect())
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@ use clap::Args;
 
 use super::start::folder;
 use crate::bridge::Switch;
+use crate::commands::ci::{CiEnd, CiOptions};
 use crate::commands::init::InitOptions;
+use crate::commands::up::UpOptions;
 use crate::compose;
 use crate::daemon::control::Lifetime;
 use crate::environment::Environment;
@@ -20,6 +22,10 @@ pub(super) struct InitArgs {
     /// A chart to install, where there are several; repeatable. Without DIR: write one to chart/ from the Compose files
     #[arg(long = "chart", value_name = "DIR", num_args = 0..=1, default_missing_value = "chart")]
     charts: Vec<PathBuf>,
+    /// Put ten lines for coding agents into AGENTS.md, which tell them how to work with devk here; devk.yaml is not
+    /// looked for
+    #[arg(long, conflicts_with = "charts")]
+    agents: bool,
     /// Ask nothing, which is also so without it
     #[arg(long)]
     yes: bool,
@@ -45,6 +51,48 @@ pub(super) struct UpArgs {
     /// Use the chart's own database, whatever devk.yaml says
     #[arg(long)]
     pub(super) no_bridge: bool,
+    /// Put every other project of yours on this cluster to sleep first: its session ends and its workloads are scaled
+    /// to zero, with its data kept; `devk up` there wakes it
+    #[arg(long)]
+    pub(super) sleep_others: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CiArgs {
+    /// Names of `test:`; without one: all, in the order of devk.yaml
+    tests: Vec<String>,
+    /// Run no further test after one that failed
+    #[arg(long)]
+    fail_fast: bool,
+    /// Put the tests' output there, and if something failed logs, events and the state of the stack; known secrets are
+    /// masked
+    #[arg(long, value_name = "DIR")]
+    artifacts: Option<PathBuf>,
+    /// Write a JUnit report of the steps and the tests
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Remove everything at the end, as `devk down --delete`, whether or not something failed
+    #[arg(long, conflicts_with = "keep")]
+    delete: bool,
+    /// Leave the session running at the end, as `devk up -d`, to look into the stack
+    #[arg(long)]
+    keep: bool,
+}
+
+impl From<CiArgs> for CiOptions {
+    fn from(args: CiArgs) -> Self {
+        Self {
+            tests: args.tests,
+            fail_fast: args.fail_fast,
+            artifacts: args.artifacts,
+            junit: args.junit,
+            end: match (args.delete, args.keep) {
+                (true, _) => CiEnd::Delete,
+                (_, true) => CiEnd::Keep,
+                _ => CiEnd::Session,
+            },
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -96,12 +144,22 @@ impl From<InitArgs> for InitOptions {
         Self {
             dry_run: args.dry_run,
             charts: args.charts,
+            agents: args.agents,
         }
     }
 }
 
 impl UpArgs {
-    pub(super) fn bridge(&self) -> Switch {
+    pub(super) fn options(&self) -> UpOptions {
+        UpOptions {
+            lifetime: self.lifetime(),
+            bridge: self.bridge(),
+            restart: self.restart,
+            sleep_others: self.sleep_others,
+        }
+    }
+
+    fn bridge(&self) -> Switch {
         match (self.bridge, self.no_bridge) {
             (true, _) => Switch::On,
             (_, true) => Switch::Off,
@@ -109,7 +167,7 @@ impl UpArgs {
         }
     }
 
-    pub(super) fn lifetime(&self) -> Lifetime {
+    fn lifetime(&self) -> Lifetime {
         match (self.detach, self.once) {
             (true, _) => Lifetime::Detached,
             (_, true) => Lifetime::Once,

@@ -1,15 +1,28 @@
 //! `devk down`.
 
+use serde::Serialize;
+
 use super::Context;
 use crate::bridge::record::{self, Record};
 use crate::cluster::ManagedCluster;
+use crate::config::Project;
 use crate::daemon::client;
-use crate::docker;
+use crate::docker::{self, Engine};
 use crate::down::{Down, Ending};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
+
+/// How the stack of one project ended.
+#[derive(Debug, Serialize)]
+pub(super) struct EndedStack {
+    project: String,
+    ending: Ending,
+    deleted: bool,
+    /// Compose's database that it used, which stays.
+    bridge: Option<Record>,
+}
 
 /// Ends the session and stops the stack; with `delete` removes it.
 ///
@@ -17,9 +30,38 @@ use crate::ui::{self, Format, View};
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
+    let engine = async { docker::connect(&Environment::of_process()).await };
+    let mut view = View::of(context.format);
+    let ended = end(context, &project, delete, engine, &mut view).await?;
+    match context.format {
+        Format::Json => {
+            let mut document = serde_json::json!({"version": 1});
+            let ended = serde_json::to_value(&ended).unwrap_or_default();
+            if let (Some(document), Some(ended)) = (document.as_object_mut(), ended.as_object()) {
+                document.extend(ended.clone());
+            }
+            ui::json(&document)?;
+        }
+        Format::Table => ui::out(&ended.text())?,
+    }
+    Ok(Exit::Ok)
+}
+
+/// Ends the session of a project and stops its stack; with `delete` removes it. The Engine is asked for after the session
+/// has ended.
+///
+/// # Errors
+/// Whatever could not be stopped or removed.
+pub(super) async fn end(
+    context: &Context,
+    project: &Project,
+    delete: bool,
+    engine: impl Future<Output = Result<Engine>>,
+    view: &mut View,
+) -> Result<EndedStack, Errors> {
     // No other session may start until everything has ended: nothing would clean up its state and listeners.
     let _locked_out = client::end(&context.paths, &project.id).await?;
-    let engine = docker::connect(&Environment::of_process()).await?;
+    let engine = engine.await?;
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!(
@@ -35,9 +77,8 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let bridge = record::load(&context.paths.project(&project.id))?;
     let reporter = Reporter::default();
     let events = reporter.subscribe();
-    let mut view = View::of(context.format);
     let down = Down {
-        project: &project,
+        project,
         paths: &context.paths,
         engine: &engine,
         cluster,
@@ -52,42 +93,34 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let (ending, shown) = view.during(events, work).await;
     let ending = ending?;
     shown?;
-    report(
-        context.format,
-        &project.id,
-        delete,
-        &ending,
-        bridge.as_ref(),
-    )?;
-    Ok(Exit::Ok)
+    Ok(EndedStack {
+        project: project.id.clone(),
+        ending,
+        deleted: delete,
+        bridge,
+    })
 }
 
-fn report(
-    format: Format,
-    project: &str,
-    delete: bool,
-    ending: &Ending,
-    bridge: Option<&Record>,
-) -> Result<()> {
-    if format == Format::Json {
-        return ui::json(&serde_json::json!({
-            "version": 1, "project": project, "ending": ending, "deleted": delete, "bridge": bridge,
-        }));
-    }
-    let what = match ending {
-        Ending::Nothing => "nothing of it was running".to_owned(),
-        Ending::StopCluster => "its cluster is stopped; the data stays".to_owned(),
-        Ending::Sleep { because } => {
-            format!("its workloads are scaled to zero, as {because}; the data stays")
-        }
-        Ending::DeleteCluster => "it and its cluster are removed".to_owned(),
-        Ending::DeleteNamespace { because } => {
-            format!("it is removed and the cluster left, as {because}")
-        }
-    };
-    ui::out(&format!("`{project}` is down: {what}\n"))?;
-    match bridge {
-        Some(bridge) => ui::out(&format!("{}\n", bridge.stays())),
-        None => Ok(()),
+impl EndedStack {
+    /// The same for people.
+    pub(super) fn text(&self) -> String {
+        let what = match &self.ending {
+            Ending::Nothing => "nothing of it was running".to_owned(),
+            Ending::StopCluster => "its cluster is stopped; the data stays".to_owned(),
+            Ending::Sleep { because } => {
+                format!("its workloads are scaled to zero, as {because}; the data stays")
+            }
+            Ending::DeleteCluster => "it and its cluster are removed".to_owned(),
+            Ending::DeleteNamespace { because } => {
+                format!("it is removed and the cluster left, as {because}")
+            }
+        };
+        let bridge = self.bridge.as_ref();
+        let stays = bridge.map(|bridge| format!("{}\n", bridge.stays()));
+        format!(
+            "`{}` is down: {what}\n{}",
+            self.project,
+            stays.unwrap_or_default()
+        )
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Context;
 use super::ports::forwards;
-use crate::config::ClusterConfig;
+use crate::config::{ClusterConfig, Project};
 use crate::error::{Errors, Exit, Result};
-use crate::ports::addresses;
+use crate::ports::{Forward, addresses};
 use crate::shell::quote;
 use crate::ui::{self, Format};
 
@@ -14,11 +14,7 @@ use crate::ui::{self, Format};
 /// As [`forwards`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
     let project = context.project()?;
-    let mut variables = vec![(
-        "KUBECONFIG".to_owned(),
-        kubeconfig_path(context, &project.cluster),
-    )];
-    variables.extend(addresses(&forwards(context, &project).await?));
+    let variables = variables(context, &project, &forwards(context, &project).await?);
     match context.format {
         Format::Json => {
             let map: serde_json::Map<_, _> =
@@ -33,6 +29,19 @@ pub async fn run(context: &Context) -> Result<Exit, Errors> {
         }
     }
     Ok(Exit::Ok)
+}
+
+/// What `devk env` exports.
+pub(super) fn variables(
+    context: &Context,
+    project: &Project,
+    forwards: &[Forward],
+) -> Vec<(String, String)> {
+    let kubeconfig = kubeconfig_path(context, &project.cluster);
+    let kubeconfig = ("KUBECONFIG".to_owned(), kubeconfig);
+    std::iter::once(kubeconfig)
+        .chain(addresses(forwards))
+        .collect()
 }
 
 /// Prints the path of the private kubeconfig.

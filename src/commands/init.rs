@@ -1,5 +1,7 @@
 //! `devk init`: writes devk.yaml from what the repository has.
 
+mod agents;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
@@ -25,6 +27,8 @@ pub struct InitOptions {
     pub dry_run: bool,
     /// Folders of charts, from the project's folder.
     pub charts: Vec<PathBuf>,
+    /// AGENTS.md, in place of devk.yaml.
+    pub agents: bool,
 }
 
 /// Writes devk.yaml, unless there is one.
@@ -35,8 +39,14 @@ pub struct InitOptions {
 pub async fn run(context: &Context, options: &InitOptions) -> Result<Exit, Errors> {
     let root = &context.source.dir;
     if context.source.file.is_some() || context.source.profile.is_some() {
-        let error = Error::new(Code::Usage, "`devk init` writes the devk.yaml of a folder");
+        let error = Error::new(
+            Code::Usage,
+            "`devk init` writes the devk.yaml or the AGENTS.md of a folder",
+        );
         return Err(error.hint("devk init -C DIR").into());
+    }
+    if options.agents {
+        return agents::run(context, options.dry_run);
     }
     let file = root.join(FILE);
     if file.exists() && !options.dry_run {

@@ -8,8 +8,9 @@ use crate::daemon::control::{Connection, Reply, Request};
 use crate::daemon::{client, supervisor};
 use crate::docker;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit, Result, internal};
 use crate::paths::Paths;
+use crate::process;
 use crate::relay;
 use crate::release::post_renderer;
 use crate::ui::{self, Format};
@@ -18,9 +19,11 @@ pub mod approve;
 pub mod chart;
 pub mod chart_new;
 mod chart_report;
+pub mod ci;
 pub mod compose_ports;
 pub mod doctor;
 pub mod down;
+pub mod down_all;
 pub mod env;
 pub mod events;
 pub mod init;
@@ -150,6 +153,15 @@ pub async fn relay() -> Result<Exit, Errors> {
         .await
         .map_err(|e| Error::new(Code::StateIo, format!("the relay cannot serve: {e}")))?;
     Ok(Exit::Ok)
+}
+
+/// The hidden command between `devk ci` and a test.
+///
+/// # Errors
+/// As [`process::guard`].
+pub fn guard(words: &[String]) -> Result<Exit, Errors> {
+    let code = process::guard(words).map_err(|e| internal(&e))?;
+    Ok(Exit::OfCommand(code))
 }
 
 /// The hidden command that helm starts.

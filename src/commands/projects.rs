@@ -1,23 +1,33 @@
-//! `devk projects`: every project and worktree of this machine that has ports, and its session.
+//! `devk projects`: every project and worktree of this machine that has ports: what runs of it, who holds it, how much
+//! memory it takes, when somebody edited it last.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
+use jiff::Timestamp;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::Context;
 use crate::config;
 use crate::daemon::client;
+use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit};
+use crate::inventory::{
+    PATIENCE, PlacedProject, PodsOfProject, ProjectLook, Workloads, last_edit, look_at_clusters,
+    placed,
+};
+use crate::memory;
 use crate::paths::is_gone;
-use crate::ports::{Leased, Leases, Lessee};
-use crate::session::status::SessionStatus;
+use crate::ports::{Leased, Lessee};
+use crate::session::status::{SessionHolders, SessionStatus};
 use crate::ui::{self, Format};
 
-/// A session that does not answer within this time is told as such.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+mod text;
+
+use text::text;
 
 /// The contract of `devk projects --format json`.
 #[derive(Debug, Serialize)]
@@ -28,18 +38,24 @@ struct ProjectsDocument {
 
 #[derive(Debug, Serialize)]
 struct ProjectSummary {
-    /// Also the name of its namespace.
     id: String,
+    /// The project's own, on its cluster.
+    namespace: String,
     root: PathBuf,
     /// The system says that there is no such folder any more.
     gone: bool,
     /// What git has checked out there: a branch, or the beginning of a commit; null outside of git.
     branch: Option<String>,
-    /// The cluster of the session's last `up`.
+    /// The cluster that devk.yaml names, or the one that has the namespace; null if neither is known.
     cluster: Option<String>,
+    workloads: Workloads,
+    /// Null if there are no workloads, or if the cluster did not say it in time.
+    pods: Option<PodsOfProject>,
     session: Option<SessionSummary>,
-    /// Why the session's state is not known.
+    /// Why something is not known.
     error: Option<Error>,
+    /// When a file was last changed that git does not ignore; null if looking takes too long.
+    last_edit: Option<Timestamp>,
     ports: Vec<PortSummary>,
 }
 
@@ -51,6 +67,7 @@ struct SessionSummary {
     ready: Option<bool>,
     /// The resident memory of the session's process; null where the system does not tell it.
     memory_bytes: Option<u64>,
+    held_by: SessionHolders,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,32 +81,56 @@ struct PortSummary {
 /// # Errors
 /// [`crate::error::Code::StateIo`].
 pub async fn run(context: &Context) -> Result<Exit, Errors> {
-    let mut leases = Leases::open(&context.paths.state).all()?;
-    leases.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let summaries = leases
-        .into_iter()
-        .map(|(lessee, ports)| summary(context, lessee, ports));
+    let environment = Environment::of_process();
+    let projects = placed(&context.paths, &environment)?;
+    let clusters = look_at_clusters(&projects, &context.paths, &environment, PATIENCE);
+    let sessions = join_all(projects.iter().map(|one| session(context, &one.lessee)));
+    let edits = join_all(projects.iter().map(edit));
+    let (clusters, sessions, edits) = tokio::join!(clusters, sessions, edits);
+    let looks = ProjectLook::of_all(&projects, &clusters, &context.paths, PATIENCE).await;
+    let parts = projects.into_iter().zip(looks).zip(sessions).zip(edits);
     let document = ProjectsDocument {
         version: 1,
-        projects: join_all(summaries).await,
+        projects: parts
+            .map(|(((project, look), session), edit)| summary(project, look, session, edit))
+            .collect(),
     };
     match context.format {
         Format::Json => ui::json(&document)?,
-        Format::Table => ui::out(&text(&document))?,
+        Format::Table => ui::out(&text(&document.projects, Timestamp::now()))?,
     }
     Ok(Exit::Ok)
 }
 
-async fn summary(context: &Context, lessee: Lessee, ports: Vec<Leased>) -> ProjectSummary {
-    let asked = timeout(
-        ANSWER_TIMEOUT,
-        client::status(&context.paths, &lessee.project),
-    )
-    .await;
-    let (session, error) = match asked {
-        Ok(Ok(session)) => (session, None),
-        Ok(Err(error)) => (None, Some(error)),
-        Err(_) => (None, Some(silent(&lessee))),
+/// The session of a project. One that does not answer in time is told as such.
+async fn session(context: &Context, lessee: &Lessee) -> Result<Option<SessionStatus>, Error> {
+    let asked = timeout(PATIENCE, client::status(&context.paths, &lessee.project)).await;
+    asked.unwrap_or_else(|_| Err(silent(lessee)))
+}
+
+fn silent(lessee: &Lessee) -> Error {
+    let message = format!("the session of `{}` does not answer", lessee.project);
+    Error::new(Code::SessionLost, message).hint("devk up --restart")
+}
+
+async fn edit(project: &PlacedProject) -> Option<Timestamp> {
+    let root = project.lessee.root.clone();
+    let until = Instant::now() + PATIENCE;
+    let look = spawn_blocking(move || last_edit(&root, until));
+    // A file system may not answer at all.
+    let looked = timeout(PATIENCE + Duration::from_millis(100), look).await;
+    looked.ok()?.ok()?
+}
+
+fn summary(
+    PlacedProject { lessee, ports, .. }: PlacedProject,
+    look: ProjectLook,
+    session: Result<Option<SessionStatus>, Error>,
+    last_edit: Option<Timestamp>,
+) -> ProjectSummary {
+    let (session, error) = match session {
+        Ok(session) => (session, None),
+        Err(error) => (None, Some(error)),
     };
     let outcome = session
         .as_ref()
@@ -98,21 +139,21 @@ async fn summary(context: &Context, lessee: Lessee, ports: Vec<Leased>) -> Proje
         name: leased.name,
         local: leased.local,
     };
+    let cluster = look.cluster.map(|config| config.name);
     ProjectSummary {
         gone: is_gone(&lessee.root),
         branch: config::checked_out(&lessee.root),
-        cluster: outcome.map(|outcome| outcome.cluster.clone()),
+        cluster: cluster.or_else(|| outcome.map(|outcome| outcome.cluster.clone())),
+        workloads: look.workloads,
+        pods: look.pods,
         session: session.as_ref().map(of_session),
-        error,
+        error: error.or(look.error),
+        last_edit,
         ports: ports.into_iter().map(port).collect(),
+        namespace: lessee.project.clone(),
         id: lessee.project,
         root: lessee.root,
     }
-}
-
-fn silent(lessee: &Lessee) -> Error {
-    let message = format!("the session of `{}` does not answer", lessee.project);
-    Error::new(Code::SessionLost, message).hint("devk up --restart")
 }
 
 fn of_session(session: &SessionStatus) -> SessionSummary {
@@ -120,59 +161,7 @@ fn of_session(session: &SessionStatus) -> SessionSummary {
         pid: session.pid,
         busy: session.busy,
         ready: session.outcome.as_ref().map(|outcome| outcome.ready),
-        memory_bytes: resident(session.pid),
-    }
-}
-
-/// The line `VmRSS: N kB` of proc_pid_status(5).
-fn resident(pid: u32) -> Option<u64> {
-    let file = Path::new("/proc").join(pid.to_string()).join("status");
-    let text = std::fs::read_to_string(file).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kibibytes * 1024)
-}
-
-fn text(document: &ProjectsDocument) -> String {
-    if document.projects.is_empty() {
-        return "no project of this machine has ports; `devk up` begins one\n".to_owned();
-    }
-    let head = ["PROJECT", "SESSION", "CLUSTER", "BRANCH", "PORTS", "FOLDER"];
-    let rows = document.projects.iter().map(|project| {
-        let ports = project.ports.iter();
-        let ports = ports.map(|port| format!("{}:{}", port.name, port.local));
-        let folder = project.root.display();
-        vec![
-            project.id.clone(),
-            session(project),
-            project.cluster.clone().unwrap_or_default(),
-            project.branch.clone().unwrap_or_default(),
-            ports.collect::<Vec<_>>().join(" "),
-            match project.gone {
-                true => format!("{folder} (gone)"),
-                false => folder.to_string(),
-            },
-        ]
-    });
-    let rows: Vec<_> = std::iter::once(head.map(str::to_owned).to_vec())
-        .chain(rows)
-        .collect();
-    ui::table(&rows)
-}
-
-fn session(project: &ProjectSummary) -> String {
-    let Some(session) = &project.session else {
-        return project.error.as_ref().map_or("-", |_| "silent").to_owned();
-    };
-    let state = match (session.busy, session.ready) {
-        (true, _) => "at work",
-        (false, Some(true)) => "ready",
-        (false, Some(false)) => "failed",
-        (false, None) => "begun",
-    };
-    let memory = session.memory_bytes.map(|bytes| bytes / (1 << 20));
-    match memory {
-        Some(memory) => format!("{state}, {memory} MiB"),
-        None => state.to_owned(),
+        memory_bytes: memory::resident(session.pid),
+        held_by: session.holders.clone(),
     }
 }

@@ -10,7 +10,7 @@ use crate::config::Project;
 use crate::daemon::client;
 use crate::docker;
 use crate::environment::Environment;
-use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::error::{Code, Error, Errors, Exit, Result, internal};
 use crate::program::Build;
 use crate::release::cron_jobs::{FailingCronJob, failing_cron_jobs};
 use crate::release::installed;
@@ -123,6 +123,11 @@ pub(super) async fn now(context: &Context, project: &Project) -> Result<StatusDo
 }
 
 impl StatusDocument {
+    /// The document as `--format json` prints it.
+    pub(super) fn text(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|e| internal(&e))
+    }
+
     pub(super) fn print(&self, format: Format) -> Result<()> {
         match format {
             Format::Json => ui::json(self),

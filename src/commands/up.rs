@@ -21,11 +21,24 @@ use crate::session::outcome::Outcome;
 use crate::ui::event::Event;
 use crate::ui::{self, Format, View};
 
+mod before;
+
+/// What is asked of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct UpOptions {
+    pub lifetime: Lifetime,
+    pub bridge: Switch,
+    /// The running session ends first.
+    pub restart: bool,
+    /// Every other project of this user on the cluster is to sleep first.
+    pub sleep_others: bool,
+}
+
 /// Prints the plan.
 ///
 /// # Errors
 /// Whatever would keep `up` from starting.
-pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> {
+pub async fn dry_run(context: &Context, options: UpOptions) -> Result<Exit, Errors> {
     let project = context.project()?;
     // The session's own ports are no obstacle to its next `up`.
     let session = client::status(&context.paths, &project.id)
@@ -38,14 +51,15 @@ pub async fn dry_run(context: &Context, bridge: Switch) -> Result<Exit, Errors> 
     };
     let environment = Environment::of_process();
     let bridging = Bridging {
-        switch: bridge,
+        switch: options.bridge,
         once: false,
     };
     let compose = compose::of_project(&project, &environment);
     let compose = compose::as_docker_takes_it(&project, &environment, compose).await;
     let (paths, _scratch) = context.paths.for_looking(&project.id)?;
-    let observed =
+    let mut observed =
         observe::observe(&project, compose, &paths, &own, &environment, bridging).await?;
+    observed.facts.sleep_others = options.sleep_others;
     let plan = Plan::of(&observed.facts);
     match context.format {
         Format::Json => ui::json(&plan)?,
@@ -82,7 +96,7 @@ fn plan_table(plan: &Plan) -> String {
 }
 
 /// How an `up` went on.
-enum Heard {
+pub(super) enum UpHeard {
     Settled {
         outcome: Box<Outcome>,
         session_stays: bool,
@@ -97,47 +111,37 @@ enum Heard {
 ///
 /// # Errors
 /// Every problem because of which `up` did not start; a failed step is no error but exit code 1.
-pub async fn run(
-    context: &Context,
-    lifetime: Lifetime,
-    bridge: Switch,
-    restart: bool,
-) -> Result<Exit, Errors> {
+pub async fn run(context: &Context, options: UpOptions) -> Result<Exit, Errors> {
     limits::raise_files()?;
     let project = context.project()?;
-    if restart {
+    if options.restart {
         drop(client::end(&context.paths, &project.id).await?);
     }
     let mut view = View::of(context.format);
+    before::begin(context, &project, options.sleep_others, &mut view).await?;
     // Before the session starts: a session whose client goes without notice would wait for another client.
     let mut ctrl_c = signal(SignalKind::interrupt())
         .map_err(|e| Error::new(Code::Internal, format!("Ctrl-C cannot be waited for: {e}")))?;
-    let asked = ask(
-        context,
-        &project.id,
-        (lifetime, bridge),
-        &mut view,
-        &mut ctrl_c,
-    )
-    .await?;
+    let mut show = |event: &Event| view.event(event);
+    let asked = ask(context, &project.id, options, &mut show, &mut ctrl_c).await?;
     let Some((mut connection, heard)) = asked else {
         return Ok(Exit::Interrupted);
     };
     let (outcome, session_stays) = match heard {
-        Heard::Settled {
+        UpHeard::Settled {
             outcome,
             session_stays,
         } => (outcome, session_stays),
-        Heard::Stopped { by_us } => {
+        UpHeard::Stopped { by_us } => {
             if by_us {
                 leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
             }
             return Ok(Exit::Interrupted);
         }
-        Heard::Lost => return Err(lost(context, &project.id).into()),
+        UpHeard::Lost => return Err(lost(context, &project.id).into()),
     };
     let printed = summary(context.format, &outcome);
-    match lifetime {
+    match options.lifetime {
         Lifetime::Attached if printed.is_ok() => {
             if context.format == Format::Table {
                 ui::err(ctrl_c_does(session_stays));
@@ -163,13 +167,13 @@ pub async fn run(
 
 /// Asks for `up` until it has settled. A session that was just ending when it was asked is asked for
 /// again, once. None: Ctrl-C, before anybody was asked.
-async fn ask(
+pub(super) async fn ask(
     context: &Context,
     id: &str,
-    (lifetime, bridge): (Lifetime, Switch),
-    view: &mut View,
+    options: UpOptions,
+    show: &mut impl FnMut(&Event) -> Result<()>,
     ctrl_c: &mut Signal,
-) -> Result<Option<(Connection, Heard)>, Errors> {
+) -> Result<Option<(Connection, UpHeard)>, Errors> {
     let mut again = true;
     let waiting = || match context.format {
         Format::Table => ui::err(&format!("waiting for another devk that ends `{id}`\n")),
@@ -184,21 +188,22 @@ async fn ask(
         let environment = Environment::of_process();
         let request = Request::Up {
             source,
-            lifetime,
-            bridge,
+            lifetime: options.lifetime,
+            bridge: options.bridge,
+            sleep_others: options.sleep_others,
             environment,
             build: Build::own(),
         };
         // If the request cannot be sent, the read below sees the end of the connection.
         let _ = connection.write.send(&request).await;
         let mut answered = false;
-        let show = |event: &Event| ui::even_unread(view.event(event));
+        let even_unread = |event: &Event| ui::even_unread(show(event));
         let heard = tokio::select! {
-            heard = await_outcome(&mut connection, show, &mut answered) => heard?,
-            _ = ctrl_c.recv() => Heard::Stopped { by_us: true },
+            heard = await_outcome(&mut connection, even_unread, &mut answered) => heard?,
+            _ = ctrl_c.recv() => UpHeard::Stopped { by_us: true },
         };
         let was_ending =
-            !answered && matches!(heard, Heard::Lost | Heard::Stopped { by_us: false });
+            !answered && matches!(heard, UpHeard::Lost | UpHeard::Stopped { by_us: false });
         if !(again && was_ending) {
             return Ok(Some((connection, heard)));
         }
@@ -215,7 +220,7 @@ async fn await_outcome(
     connection: &mut Connection,
     mut show: impl FnMut(&Event) -> Result<()>,
     answered: &mut bool,
-) -> Result<Heard, Errors> {
+) -> Result<UpHeard, Errors> {
     loop {
         match connection.read.next().await? {
             Some(Reply::Event { event }) => {
@@ -226,15 +231,15 @@ async fn await_outcome(
                 outcome,
                 session_stays,
             }) => {
-                return Ok(Heard::Settled {
+                return Ok(UpHeard::Settled {
                     outcome: Box::new(outcome),
                     session_stays,
                 });
             }
             Some(Reply::Refused { errors }) => return Err(errors),
             Some(Reply::Status { .. } | Reply::Verified { .. } | Reply::Live { .. }) => {}
-            Some(Reply::Left { .. }) => return Ok(Heard::Stopped { by_us: false }),
-            None => return Ok(Heard::Lost),
+            Some(Reply::Left { .. }) => return Ok(UpHeard::Stopped { by_us: false }),
+            None => return Ok(UpHeard::Lost),
         }
     }
 }
@@ -259,7 +264,7 @@ async fn stay(
     let show = |event: &Event| view.event(event);
     let ended = tokio::select! {
         ended = await_outcome(connection, show, &mut answered) => ended.and_then(|heard| match heard {
-            Heard::Lost => Err(lost(context, &project.id).into()),
+            UpHeard::Lost => Err(lost(context, &project.id).into()),
             _ => Ok(false),
         }),
         error = logs::follow_all(context, project), if context.format == Format::Table => Err(error.into()),
@@ -273,7 +278,7 @@ async fn stay(
 
 /// Takes leave, and waits for the end of the session if it ends with this client. A second Ctrl-C
 /// does not wait.
-async fn leave(
+pub(super) async fn leave(
     context: &Context,
     id: &str,
     mut connection: Connection,
@@ -307,7 +312,7 @@ async fn leave(
     Ok(())
 }
 
-fn lost(context: &Context, id: &str) -> Error {
+pub(super) fn lost(context: &Context, id: &str) -> Error {
     let log = context.paths.project(id).join("supervisor.log");
     let text = std::fs::read_to_string(&log).unwrap_or_default();
     Error::new(Code::SessionLost, "the session ended without an answer")

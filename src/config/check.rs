@@ -16,6 +16,7 @@ pub(super) fn check(node: &ConfigNode, shape: &Shape, path: &str, problems: &mut
                 problems.push(wrong_type(node, "a text, a number or a boolean", path));
             }
         }
+        Shape::Command => command(node, path, problems),
         Shape::Flag => flag(node, path, problems),
         Shape::Port => port(node, path, problems),
         Shape::Object(keys) => object(node, keys, "a mapping", path, problems),
@@ -61,6 +62,25 @@ fn text(node: &ConfigNode, format: ValueFormat, path: &str, problems: &mut Vec<E
     } else if scalar::is_typed(node) {
         problems
             .push(wrong_type(node, "a text", path).hint(format!("put it in quotes: \"{text}\"")));
+    }
+}
+
+/// A word may be empty, the first one may not: it names the program.
+fn command(node: &ConfigNode, path: &str, problems: &mut Vec<Error>) {
+    let first = match &node.data {
+        ConfigData::Scalar { .. } => node.text(),
+        ConfigData::List(words) if words.iter().all(|word| word.text().is_some()) => {
+            Some(words.first().and_then(ConfigNode::text).unwrap_or_default())
+        }
+        _ => None,
+    };
+    match first {
+        None => problems.push(wrong_type(node, "a text or a list of words", path)),
+        Some(first) if first.trim().is_empty() => problems.push(
+            node.place
+                .error(Code::ConfigValue, format!("`{path}` names no program")),
+        ),
+        Some(_) => {}
     }
 }
 

@@ -5,18 +5,20 @@
 
 mod check;
 mod release;
+mod tests_of_project;
 
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 pub(super) use self::check::check;
 use self::release::releases;
+use self::tests_of_project::tests;
 use super::format;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
     Allow, BridgeConfig, BridgePaths, CheckConfig, ClusterConfig, ForwardConfig, ImageConfig,
-    Origin, Provider, ReleaseConfig, Sync, SyncRule, bases, scalar,
+    Origin, Provider, ReleaseConfig, Sync, SyncRule, TestCommand, bases, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -34,6 +36,7 @@ pub(super) struct Draft {
     pub(super) allow: Allow,
     pub(super) bridge: Option<BridgeConfig>,
     pub(super) check: CheckConfig,
+    pub(super) tests: Vec<TestCommand>,
 }
 
 pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
@@ -74,6 +77,7 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .filter(|node| !node.is_null())
             .map(bridge),
         check: root.get("check").map(check).unwrap_or_default(),
+        tests: tests(root, problems),
     }
 }
 

@@ -35,6 +35,7 @@ fn inside(shape: &Shape, path: &str, rows: &mut Vec<KeyDoc>) {
         Shape::Text(_)
         | Shape::Scalar
         | Shape::Flag
+        | Shape::Command
         | Shape::Port
         | Shape::Values
         | Shape::Refused { .. } => {}
@@ -70,6 +71,7 @@ fn value(shape: &Shape) -> String {
         Shape::Text(format) => format.meaning().to_owned(),
         Shape::Scalar => "text, number or boolean".to_owned(),
         Shape::Flag => "`true` or `false`".to_owned(),
+        Shape::Command => "text for a shell, or list: words".to_owned(),
         Shape::Port => "port from 1 to 65535".to_owned(),
         Shape::Object(_) => "mapping".to_owned(),
         Shape::Short(main, _) => format!("{main} or mapping"),
@@ -99,6 +101,10 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::Text(format) => json!({"type": "string", "pattern": format.pattern()}),
         Shape::Scalar => json!({"type": ["string", "number", "boolean"]}),
         Shape::Flag => json!({"type": "boolean"}),
+        Shape::Command => json!({"anyOf": [
+            {"type": "string", "minLength": 1},
+            {"type": "array", "items": {"type": ["string", "number", "boolean"]}, "minItems": 1},
+        ]}),
         Shape::Port => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
         Shape::Object(keys) => object_schema(keys),
         Shape::Short(main, keys) => {

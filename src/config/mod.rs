@@ -21,6 +21,7 @@ mod read;
 mod scalar;
 mod schema;
 mod shape;
+mod test_command;
 mod variables;
 mod yaml;
 
@@ -28,7 +29,7 @@ mod yaml;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::place::Origin;
@@ -43,6 +44,7 @@ pub use identity::{checked_out, git_folder, is_reserved, label};
 pub use manifest_pattern::ManifestPattern;
 pub use profile::names as profile_names;
 pub use read::{FILE, RunningProject, Source, load, load_running, read_text};
+pub use test_command::{TestCommand, TestPlace, TestRun};
 pub use variables::names as forward_names;
 pub(crate) use variables::{Piece, ReferenceTarget, pieces, unknown};
 
@@ -71,6 +73,30 @@ pub struct Project {
     pub bridge: Option<BridgeConfig>,
     /// What charts are asked for.
     pub check: CheckConfig,
+    /// `test:`, in the order of devk.yaml.
+    pub tests: Vec<TestCommand>,
+}
+
+impl Project {
+    /// A project of which only this is known: what of it is on the cluster can be ended, and nothing started.
+    pub fn without_file(id: &str, root: &Path, cluster: ClusterConfig) -> Self {
+        Self {
+            name: id.to_owned(),
+            id: id.to_owned(),
+            worktree: None,
+            root: root.to_owned(),
+            file: root.join(FILE),
+            cluster,
+            compose: None,
+            images: vec![],
+            releases: vec![],
+            forwards: None,
+            allow: Allow::default(),
+            bridge: None,
+            check: CheckConfig::default(),
+            tests: vec![],
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

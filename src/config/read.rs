@@ -16,8 +16,8 @@ use crate::paths::Paths;
 pub const FILE: &str = "devk.yaml";
 
 /// The keys that say what is to run, not which project on which cluster.
-const CONTENT: [&str; 7] = [
-    "images", "releases", "forwards", "compose", "allow", "bridge", "check",
+const CONTENT: [&str; 8] = [
+    "images", "releases", "forwards", "compose", "allow", "bridge", "check", "test",
 ];
 
 /// A larger file is refused, in bytes.
@@ -203,6 +203,7 @@ fn project(
         allow,
         bridge,
         check,
+        tests,
     } = decode(tree, problems);
     let name = tree
         .get("name")
@@ -233,6 +234,7 @@ fn project(
         allow,
         bridge,
         check,
+        tests,
     }
 }
 

@@ -3,9 +3,11 @@
 
 mod bridge;
 mod check;
+mod tests_of_project;
 
 use self::bridge::BRIDGE;
 pub(super) use self::check::CHECK;
+use self::tests_of_project::TEST;
 use super::format::ValueFormat;
 use super::shape::key;
 pub(super) use super::shape::{Key, Need, Shape};
@@ -83,6 +85,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Shape::Object(CHECK),
         "{maxMemory: 2Gi}",
         "What `devk chart check` asks of charts beside its rules; see docs/chart-check.md. The file `.devk/constraints.yaml` of a team may have the same keys.",
+    ),
+    key(
+        "test",
+        Optional("`devk ci` has nothing to run"),
+        Shape::Named(TEST),
+        "[{name: e2e, run: [npm, test]}]",
+        "The commands that `devk ci` runs against the stack, one after another.",
     ),
 ]);
 

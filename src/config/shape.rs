@@ -9,6 +9,8 @@ pub(super) enum Shape {
     /// Any text, number or boolean, taken as it is written.
     Scalar,
     Flag,
+    /// A command: a text for a shell, or a list of words.
+    Command,
     /// 1 to 65535.
     Port,
     /// A mapping with these keys and no others.

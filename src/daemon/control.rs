@@ -39,6 +39,9 @@ pub enum Request {
         #[serde(rename = "keep")]
         lifetime: Lifetime,
         bridge: Switch,
+        /// Every other project of this user on the cluster is to sleep first.
+        #[serde(default)]
+        sleep_others: bool,
         /// The client's: the session works in it.
         environment: Environment,
         /// The devk that asks: another one's session does not serve it.

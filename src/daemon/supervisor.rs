@@ -8,8 +8,8 @@ mod answers;
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
@@ -27,6 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::paths::{Lock, Paths, refused};
 use crate::program::Build;
 use crate::session::settle::Settler;
+use crate::session::status::SessionHolders;
 use crate::session::view::SessionView;
 use crate::session::{Session, change};
 use crate::ui::{self, event::Reporter};
@@ -81,7 +82,9 @@ struct Supervisor {
     /// Of the next request in the queue.
     number: AtomicU64,
     /// Attached clients, and clients whose `up` has not settled.
-    owners: AtomicUsize,
+    owners: Mutex<Vec<SessionOwner>>,
+    /// How many guards there were.
+    guards: AtomicU64,
     detached: AtomicBool,
     end: CancellationToken,
 }
@@ -107,7 +110,8 @@ impl Supervisor {
             views,
             queue,
             number: AtomicU64::new(0),
-            owners: AtomicUsize::new(0),
+            owners: Mutex::default(),
+            guards: AtomicU64::new(0),
             detached: AtomicBool::new(false),
             end,
         };
@@ -161,6 +165,7 @@ impl Supervisor {
     }
 
     async fn converse(self: Arc<Self>, stream: UnixStream) {
+        let pid = stream.peer_cred().ok().and_then(|peer| peer.pid());
         let Connection {
             mut read,
             mut write,
@@ -177,6 +182,7 @@ impl Supervisor {
                 source,
                 lifetime,
                 bridge,
+                sleep_others,
                 environment,
                 ..
             })) => {
@@ -188,9 +194,12 @@ impl Supervisor {
                     id: self.id.clone(),
                     source,
                     bridging,
+                    sleep_others,
                     environment,
                 };
+                let owner = SessionGuard::of(&self, pid);
                 let ended = self.up(request, lifetime, &mut read, &mut write).await;
+                drop(owner);
                 // A killed client does not get this reply.
                 let _ = write
                     .send(&Reply::Left {
@@ -261,7 +270,6 @@ impl Supervisor {
         read: &mut Receiver,
         write: &mut Sender,
     ) -> Result<()> {
-        let _owner = SessionGuard::of(self);
         let mut events = self.reporter.subscribe();
         let number = self.number.fetch_add(1, Ordering::Relaxed);
         let await_outcome = self.await_outcome(number, request, lifetime, &mut events, write);
@@ -335,29 +343,56 @@ impl Supervisor {
 
     /// Whether the session ends when the only client that is attached goes.
     fn ends_with_its_client(&self) -> bool {
-        self.owners.load(Ordering::SeqCst) <= 1 && !self.detached.load(Ordering::SeqCst)
+        self.owners().len() <= 1 && !self.detached.load(Ordering::SeqCst)
     }
 
     fn is_unowned(&self) -> bool {
-        self.owners.load(Ordering::SeqCst) == 0 && !self.detached.load(Ordering::SeqCst)
+        self.owners().is_empty() && !self.detached.load(Ordering::SeqCst)
+    }
+
+    fn owners(&self) -> MutexGuard<'_, Vec<SessionOwner>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who keeps the session alive.
+    fn holders(&self) -> SessionHolders {
+        let clients = self.owners().iter().filter_map(|owner| owner.pid).collect();
+        SessionHolders {
+            detached: self.detached.load(Ordering::SeqCst),
+            clients,
+        }
     }
 }
 
+/// A client that keeps the session alive.
+#[derive(Debug)]
+struct SessionOwner {
+    /// Of its guard.
+    number: u64,
+    /// Its process, where the system tells it.
+    pid: Option<i32>,
+}
+
 /// Keeps the session alive. When the last guard is dropped, the session ends, unless it is detached.
-struct SessionGuard<'a>(&'a Supervisor);
+struct SessionGuard<'a> {
+    supervisor: &'a Supervisor,
+    number: u64,
+}
 
 impl<'a> SessionGuard<'a> {
-    fn of(supervisor: &'a Supervisor) -> Self {
-        supervisor.owners.fetch_add(1, Ordering::SeqCst);
-        Self(supervisor)
+    fn of(supervisor: &'a Supervisor, pid: Option<i32>) -> Self {
+        let number = supervisor.guards.fetch_add(1, Ordering::Relaxed);
+        supervisor.owners().push(SessionOwner { number, pid });
+        Self { supervisor, number }
     }
 }
 
 impl Drop for SessionGuard<'_> {
     fn drop(&mut self) {
-        self.0.owners.fetch_sub(1, Ordering::SeqCst);
-        if self.0.is_unowned() {
-            self.0.end.cancel();
+        let is_another = |owner: &SessionOwner| owner.number != self.number;
+        self.supervisor.owners().retain(is_another);
+        if self.supervisor.is_unowned() {
+            self.supervisor.end.cancel();
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::docker::Docker;
 use super::{Check, DoctorFacts, Id, Missing};
+use crate::memory;
 
 const GIB: u64 = 1 << 30;
 
@@ -48,23 +49,9 @@ pub(super) fn inspect(docker: Option<&Docker>) -> Machine {
         .map(|stat| stat.f_bavail * stat.f_frsize);
     Machine {
         disk: free.map(|free| (dir, free)),
-        memory: std::fs::read_to_string("/proc/meminfo")
-            .ok()
-            .and_then(|text| available(&text)),
+        memory: memory::available(),
         inotify: inotify(Path::new(INOTIFY_DIR)),
     }
-}
-
-/// Bytes of the line `MemAvailable:  1234 kB` (proc_meminfo(5)).
-fn available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.split_whitespace()
-        .next()?
-        .parse::<u64>()
-        .ok()?
-        .checked_mul(1024)
 }
 
 pub(super) fn inotify(dir: &Path) -> Vec<(&'static str, u64)> {
@@ -237,15 +224,6 @@ mod tests {
             limits(&machine(Path::new("/nowhere"))).status,
             CheckStatus::Skipped
         );
-    }
-
-    #[test]
-    fn the_memory_that_programs_can_have_is_read_in_bytes() {
-        assert_eq!(
-            available("MemTotal: 9 kB\nMemAvailable:   2048 kB\n"),
-            Some(2 << 20)
-        );
-        assert_eq!(available("MemTotal: 9 kB\n"), None);
     }
 
     #[test]

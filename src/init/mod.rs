@@ -4,6 +4,7 @@
 //! which images they use, which values they demand. What cannot be decided becomes a comment, or is left to the user.
 
 mod addresses;
+pub mod agents;
 mod builds;
 mod charts;
 mod clue;

@@ -56,7 +56,7 @@ const FOREIGN_FOLDERS: [&str; 5] = ["node_modules", "target", "vendor", "dist", 
 
 /// What is to be replaced.
 #[derive(Default)]
-pub(super) struct Mask {
+pub(crate) struct Mask {
     /// The texts, the longest first.
     texts: Vec<(String, &'static str)>,
     /// What stands before the name of a cluster in the path of its kubeconfig; empty for none.
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Mask {
 impl Mask {
     /// Collects what no answer must show: about every project of this machine, since a devk.yaml with a mistake does
     /// not say which project it is; and in the repositories of these folders.
-    pub(super) fn gather(folders: &[&Path], paths: &Paths, environment: &Environment) -> Self {
+    pub(crate) fn gather(folders: &[&Path], paths: &Paths, environment: &Environment) -> Self {
         let mut secrets = BTreeSet::new();
         for project in entries(&paths.state.join("projects")) {
             // A damaged file is told by the command that needs it.
@@ -102,7 +102,7 @@ impl Mask {
     }
 
     /// The text without what must not be shown.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(crate) fn text(&self, text: &str) -> String {
         let text = self
             .texts
             .iter()

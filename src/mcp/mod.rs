@@ -28,7 +28,7 @@ pub mod clients;
 mod consent;
 mod follow;
 mod jobs;
-mod mask;
+pub(crate) mod mask;
 mod opening;
 mod pages;
 mod server;

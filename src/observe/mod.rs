@@ -221,6 +221,8 @@ impl FirstLook<'_> {
             left_out: bridged::left_out(charts, &absent),
             bridge: bridged::fact(charts, access).await?,
             forwards,
+            // The request says it, not what is seen.
+            sleep_others: false,
         };
         Ok((images, releases, facts))
     }

@@ -142,4 +142,6 @@ pub struct Facts {
     pub forwards: Vec<ForwardFact>,
     pub left_out: Vec<LeftOut>,
     pub bridge: BridgeFact,
+    /// `devk up --sleep-others`.
+    pub sleep_others: bool,
 }

@@ -40,6 +40,7 @@ pub enum Action {
     BridgeService,
     BridgeProbe,
     BridgeRemove,
+    SleepOthers,
 }
 
 /// One step (the contract of `devk up --dry-run --format json`).
@@ -71,6 +72,7 @@ pub struct Plan {
 }
 
 const CLUSTER: &str = "cluster.create";
+const SLEEP_OTHERS: &str = "others.sleep";
 const BRIDGE_DATABASE: &str = "bridge.database/postgres";
 const BRIDGE_SERVICE: &str = "bridge.service/postgres";
 const BRIDGE_PROBE: &str = "bridge.probe/postgres";
@@ -80,6 +82,7 @@ impl Plan {
     pub fn of(facts: &Facts) -> Self {
         let mut steps: Vec<_> = compose(facts).into_iter().collect();
         steps.push(cluster(facts));
+        steps.extend(sleep_others(facts));
         steps.extend(builds(&facts.images));
         let loaded = facts.images.iter().filter(|image| !image.is_base);
         steps.extend(loaded.map(load));
@@ -135,8 +138,28 @@ fn cluster(facts: &Facts) -> PlannedStep {
     )
 }
 
+/// The others give their memory back before this project's pods want it.
+fn sleep_others(facts: &Facts) -> Option<PlannedStep> {
+    let why = format!(
+        "`--sleep-others`: this project is to be the only one awake on cluster `{}`",
+        facts.cluster_name
+    );
+    let needs = vec![CLUSTER.to_owned()];
+    let sleep = || {
+        step(
+            SLEEP_OTHERS.to_owned(),
+            needs,
+            why,
+            false,
+            Action::SleepOthers,
+        )
+    };
+    facts.sleep_others.then(sleep)
+}
+
 fn apply(facts: &Facts, at: usize, release: &ReleaseFact) -> PlannedStep {
     let mut needs = vec![CLUSTER.to_owned()];
+    needs.extend(facts.sleep_others.then(|| SLEEP_OTHERS.to_owned()));
     // Releases are listed in the order in which they need each other.
     needs.extend(
         at.checked_sub(1)
@@ -408,6 +431,7 @@ mod tests {
             orphaned_releases: vec![],
             forwards: vec![],
             left_out: vec![],
+            sleep_others: false,
             bridge: BridgeFact::None,
         }
     }

@@ -11,6 +11,18 @@ pub const STEPS: &[(&str, &str)] = &[
         "cluster.create",
         "create, start or adopt the cluster, pin it, and make the project's namespace",
     ),
+    (
+        "machine.memory",
+        "look whether the machine has the memory for one more stack; reported only if it has not, and `up` goes on",
+    ),
+    (
+        "session.end/NAME",
+        "end the session of another project that is to sleep, for `devk up --sleep-others`",
+    ),
+    (
+        "others.sleep",
+        "scale the workloads of every other project of this user on the cluster to zero, for `devk up --sleep-others`",
+    ),
     ("image.build/NAME", "build an image of devk.yaml"),
     (
         "image.load/NAME",

@@ -26,6 +26,18 @@ pub struct SessionStatus {
     pub relay: RelayStatus,
     /// One for every image that is followed.
     pub sync: Vec<SyncStatus>,
+    /// Who keeps the session alive; a change of that alone is not told to who follows the status.
+    #[serde(default)]
+    pub holders: SessionHolders,
+}
+
+/// Who keeps a session alive.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionHolders {
+    /// `up -d`: the session stays until `down`.
+    pub detached: bool,
+    /// The processes of the clients that are attached, where the system tells them.
+    pub clients: Vec<i32>,
 }
 
 /// A reconcile that is at work.

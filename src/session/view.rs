@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::outcome::Outcome;
 use super::relay;
 use super::stats::ForwardCounters;
-use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionStatus};
+use super::status::{ForwardStatus, ReconcileStatus, RelayStatus, SessionHolders, SessionStatus};
 use super::sync;
 use crate::inputs::InputLooks;
 use crate::ports::Forward;
@@ -102,6 +102,8 @@ impl SessionView {
                 why,
             },
             sync: sync::status(&engines),
+            // The supervisor knows them.
+            holders: SessionHolders::default(),
         }
     }
 

@@ -122,6 +122,13 @@ pub fn confirmed(question: &str) -> bool {
     std::io::stdin().read_line(&mut answer).is_ok() && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
+/// Asks on a terminal for these very words.
+pub fn confirmed_by_typing(words: &str) -> bool {
+    err(&format!("Type `{words}` to go on: "));
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer).is_ok() && answer.trim() == words
+}
+
 /// A line for the session's log. Unlike `eprintln!`, which panics, it puts up with a full disk.
 pub fn log(line: std::fmt::Arguments<'_>) {
     err(&format!("{} {line}\n", jiff::Timestamp::now()));

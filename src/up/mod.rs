@@ -34,6 +34,8 @@ pub struct UpRequest {
     pub id: String,
     pub source: Source,
     pub bridging: Bridging,
+    /// Every other project of this user on the cluster is to sleep first.
+    pub sleep_others: bool,
     /// The client's environment.
     pub environment: Environment,
 }
@@ -84,8 +86,10 @@ pub async fn up(
     }
     cluster::resolve_provider(&mut project.cluster, paths, &request.environment);
     loop {
-        let observed =
+        let mut observed =
             observe_and_hold(session, paths, (&project, compose.clone()), request).await?;
+        // A save later on puts nobody to sleep.
+        observed.facts.sleep_others = request.sleep_others && changes.is_none();
         let unfollowed = follow(session, &project, &observed).await;
         let run = Run::new(&project, paths, &observed, session, overtaken);
         let mut failed = run.execute(&Plan::of(&observed.facts)).await;

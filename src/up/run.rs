@@ -2,6 +2,7 @@
 
 mod actions;
 mod nowhere;
+mod others;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -220,6 +221,7 @@ impl<'a> Run<'a> {
             Action::BridgeService => self.expose_backend(step).await,
             Action::BridgeProbe => unless(&self.waits, self.probe(step)).await,
             Action::BridgeRemove => self.unbridge().await,
+            Action::SleepOthers => self.sleep_others(step).await,
         }
     }
 

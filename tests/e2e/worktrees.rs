@@ -1,9 +1,11 @@
 //! Two git worktrees of one project at the same time on one cluster: neither sees the other.
 
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster, git, images_of, machine};
 use crate::support::project::{Project, port_of};
 use crate::support::run::{Ran, Running};
@@ -78,6 +80,69 @@ fn runs(project: &Project) -> String {
     machine().kubectl(CLUSTER, &list)
 }
 
+/// What `devk projects` tells of one of them.
+fn told(project: &Project, id: &str) -> Value {
+    let document = project.devk(&["projects"]).well().document();
+    let projects = document["projects"].as_array().unwrap().iter();
+    let mut found = projects.filter(|project| project["id"] == id);
+    found.next().unwrap().clone()
+}
+
+/// Both are awake; `login` is put to sleep for `main`, and wakes with its own `up`.
+fn one_sleeps_for_the_other(main: &Project, login: &Worktree, login_left: u16) {
+    const MEASURED: Duration = Duration::from_secs(60);
+    eventually("the memory of the pods is not told", MEASURED, || {
+        let memory = |id| told(main, id)["pods"]["memory_bytes"].as_u64();
+        memory("twin") > Some(1 << 18) && memory("twin-login") > Some(1 << 18)
+    });
+    let awake = told(main, "twin-login");
+    let words = ["workloads", "namespace", "branch", "cluster"].map(|key| awake[key].clone());
+    assert_eq!(words, ["awake", "twin-login", "login", CLUSTER], "{awake}");
+    assert_eq!(
+        (&awake["pods"]["total"], &awake["pods"]["ready"]),
+        (&2.into(), &2.into())
+    );
+    let session = &awake["session"];
+    assert_eq!(session["held_by"]["detached"], true, "{session}");
+    assert!(
+        session["memory_bytes"].as_u64() > Some(1 << 20),
+        "{session}"
+    );
+    assert!(
+        awake["last_edit"].is_string() && awake["error"].is_null(),
+        "{awake}"
+    );
+
+    let up = main.devk(&["up", "-d", "--sleep-others"]).well();
+    let slept = up
+        .documents()
+        .into_iter()
+        .find(|document| document["step"] == "others.sleep" && document["status"] == "done");
+    let slept = slept.unwrap()["detail"].as_str().unwrap().to_owned();
+    assert!(
+        slept.contains("twin-login") && !slept.contains("twin,"),
+        "{slept}"
+    );
+    let asleep = told(main, "twin-login");
+    assert_eq!(
+        (&asleep["workloads"], &asleep["session"]),
+        (&"asleep".into(), &Value::Null)
+    );
+    assert_eq!(told(main, "twin")["workloads"], "awake");
+    // It says what to do instead of an early answer.
+    let settle = login.devk(&["settle"]);
+    assert!(settle.stderr.contains("session.none"), "{settle:?}");
+
+    login.devk(&["up", "-d"]).well();
+    assert_eq!(page(login_left), "this is left of login\n");
+    assert_eq!(told(main, "twin-login")["workloads"], "awake");
+    // The project that holds the cluster for the other tests.
+    machine().kubectl(
+        CLUSTER,
+        &["annotate", "namespace", "anchor", "devk.dev/asleep-"],
+    );
+}
+
 fn page(port: u16) -> String {
     get(port, "/index.html").unwrap().well()
 }
@@ -125,6 +190,8 @@ fn two_worktrees_are_up_at_once_and_the_end_of_one_leaves_the_other() {
         locals(&forwards(&main.devk(&["up", "-d"]).well())),
         locals(&of_main)
     );
+
+    one_sleeps_for_the_other(&main, &login, login_left);
 
     let before = runs(&main);
     login.devk(&["down", "--delete"]).well();

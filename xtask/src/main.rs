@@ -24,9 +24,10 @@ fn main() -> ExitCode {
         Some((task, rest)) if task == "soak" => bench::soak(rest),
         Some((task, rest)) if task == "tidy" => tidy::main(rest),
         Some((task, rest)) if task == "times" => times::main(rest),
+        Some((task, rest)) if task == "worktrees" => bench::worktrees(rest),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask bench [PART…] | cargo xtask kubernetes [PART] | cargo xtask lab [--help] | \
-             cargo xtask soak [MINUTES] | cargo xtask tidy | cargo xtask times JUNIT_XML…"
+             cargo xtask soak [MINUTES] | cargo xtask tidy | cargo xtask times JUNIT_XML… | cargo xtask worktrees [COUNT]"
         )),
     };
     match outcome {

@@ -7,6 +7,7 @@ mod problems;
 mod profiles;
 mod projects;
 mod sources;
+mod test_commands;
 
 use std::path::{Path, PathBuf};
 

@@ -313,7 +313,7 @@ fn the_schema_knows_every_key_of_the_full_file() {
         properties,
         [
             "name", "profile", "cluster", "compose", "images", "releases", "forwards", "allow",
-            "bridge", "check"
+            "bridge", "check", "test"
         ]
     );
     assert_eq!(

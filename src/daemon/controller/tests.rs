@@ -28,6 +28,7 @@ pub(crate) fn from(dir: impl AsRef<Path>) -> UpRequest {
         id: "shop".to_owned(),
         source,
         bridging: Default::default(),
+        sleep_others: false,
         environment: Default::default(),
     }
 }

@@ -9,19 +9,26 @@ use crate::daemon::control::{Reply, Sender};
 use crate::daemon::controller::Queued;
 use crate::error::{Errors, Result};
 use crate::session::settle::{PendingChanges, SettleScope};
+use crate::session::status::SessionStatus;
 use crate::session::view::Follower;
 
 impl Supervisor {
     pub(super) async fn status(&self, write: &mut Sender) -> Result<()> {
         let view = self.views.borrow().clone();
-        let status = view.status();
+        let status = SessionStatus {
+            holders: self.holders(),
+            ..view.status()
+        };
         write.send(&Reply::Status { status }).await
     }
 
     pub(super) async fn follow(&self, write: &mut Sender) -> Result<()> {
         let mut follower = Follower::new(self.views.clone());
         loop {
-            let status = follower.next().await;
+            let status = SessionStatus {
+                holders: self.holders(),
+                ..follower.next().await
+            };
             write.send(&Reply::Status { status }).await?;
         }
     }

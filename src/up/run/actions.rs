@@ -103,7 +103,7 @@ impl Run<'_> {
         // images take.
         namespace::ensure(&access.client, &self.project.id, owner, step).await?;
         if self.observed.facts.cluster == ClusterFact::Stopped
-            && let Err(error) = self.let_others_sleep(&access).await
+            && let Err(error) = self.keep_others_asleep(&access).await
         {
             step.trouble(error);
         }
@@ -116,17 +116,6 @@ impl Run<'_> {
             "cluster `{}` runs on {nodes} node(s)",
             self.project.cluster.name
         )))
-    }
-
-    /// The workloads of projects that are down came back with the cluster.
-    async fn let_others_sleep(&self, access: &Access) -> Result<()> {
-        let client = &access.client;
-        let others = namespace::projects(client).await?.into_iter();
-        for other in others.filter(|other| other.asleep && other.name != self.project.id) {
-            let elsewhere = OtherNamespaces::of_project(client, &other.name).await?;
-            sleep::sleep(client, &other.name, &elsewhere.used).await?;
-        }
-        Ok(())
     }
 
     /// The plan skips loads by what it saw on the nodes, so a cluster that was replaced since needs a new plan.
@@ -360,7 +349,7 @@ impl Run<'_> {
         Done::Nothing(said)
     }
 
-    fn access(&self) -> Result<&Access> {
+    pub(super) fn access(&self) -> Result<&Access> {
         self.access
             .get()
             .ok_or_else(|| Error::new(Code::ClusterUnreachable, "there is no cluster to work on"))

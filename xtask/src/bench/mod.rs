@@ -16,8 +16,10 @@ mod startup;
 mod sync;
 mod watching;
 mod wire;
+mod worktrees;
 
 pub(crate) use soak::main as soak;
+pub(crate) use worktrees::main as worktrees;
 
 use report::Report;
 use stack::Stack;

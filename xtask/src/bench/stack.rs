@@ -235,7 +235,7 @@ impl Drop for Stack {
     }
 }
 
-fn built() -> Result<PathBuf> {
+pub(super) fn built() -> Result<PathBuf> {
     eprintln!("bench: cargo build --release …");
     executable(&command::output(Command::new("cargo").args([
         "build",

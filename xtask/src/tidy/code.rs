@@ -8,8 +8,12 @@ const FILE_LINES: usize = 400;
 const MAIN_LINES: usize = 40;
 const TRAIT_METHODS: usize = 4;
 
-/// Where devk may start processes: the one door, and the client that starts devk itself.
-const PROCESS_DOORS: [&str; 2] = ["src/process.rs", "src/daemon/client.rs"];
+/// Where devk may start processes: the one door with its guard, and the client that starts devk itself.
+const PROCESS_DOORS: [&str; 3] = [
+    "src/process.rs",
+    "src/process/guarded.rs",
+    "src/daemon/client.rs",
+];
 
 /// Commands that talk to a cluster: by themselves to that of the user's current context.
 const CLUSTER_COMMANDS: [&str; 12] = [
