@@ -91,19 +91,9 @@ pub(super) async fn access(
 
 /// A project for a chart that belongs to none.
 pub(super) fn nobodys(folder: &std::path::Path) -> Project {
-    Project {
-        name: NAMESPACE.to_owned(),
-        id: NAMESPACE.to_owned(),
-        worktree: None,
-        root: folder.to_owned(),
-        file: folder.join("devk.yaml"),
-        cluster: ClusterConfig::new(Provider::Kind, "devk"),
-        compose: None,
-        images: vec![],
-        releases: vec![],
-        forwards: None,
-        allow: crate::config::Allow::default(),
-        bridge: None,
-        check: crate::config::CheckConfig::default(),
-    }
+    Project::without_file(
+        NAMESPACE,
+        folder,
+        ClusterConfig::new(Provider::Kind, "devk"),
+    )
 }
