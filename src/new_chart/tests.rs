@@ -30,8 +30,10 @@ impl Repository {
     }
 
     fn options(&self, variables: &[(&str, &str)], env_files: Vec<PathBuf>) -> Options {
+        let name = ("COMPOSE_PROJECT_NAME", "shop");
         let environment = variables
             .iter()
+            .chain([&name])
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         Options {
             dir: self.root(),
