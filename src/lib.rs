@@ -23,6 +23,7 @@ mod hex;
 pub mod image;
 pub mod init;
 pub mod inputs;
+pub mod kubernetes_schema;
 pub mod kubernetes_version;
 pub mod limits;
 mod log_lines;

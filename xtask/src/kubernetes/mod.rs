@@ -15,6 +15,7 @@ use crate::command;
 mod examples;
 mod go_types;
 mod lifecycle;
+mod packages;
 mod pod_security;
 mod schemas;
 mod wheel;

@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &[
         "environment",
+        "kubernetes_schema",
         "limits",
         "paths",
         "place",
