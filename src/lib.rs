@@ -26,6 +26,7 @@ pub mod image;
 pub mod init;
 pub mod inputs;
 pub mod inventory;
+pub mod kubernetes_schema;
 pub mod kubernetes_version;
 pub mod limits;
 mod log_lines;

@@ -151,8 +151,7 @@ fn chosen<'a>(project: &'a Project, names: &[String]) -> Result<Vec<&'a TestComm
         let message = format!("devk.yaml has no test `{name}`");
         Error::new(Code::Usage, message).hint(did_you_mean(name, known(), "tests"))
     });
-    let is_chosen =
-        |test: &&TestCommand| names.is_empty() || names.iter().any(|name| *name == test.name);
+    let is_chosen = |test: &&TestCommand| names.is_empty() || names.contains(&test.name);
     let chosen = project.tests.iter().filter(is_chosen).collect();
     Errors::unless_empty(problems.collect(), chosen)
 }

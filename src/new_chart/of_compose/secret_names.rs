@@ -78,7 +78,7 @@ pub(super) fn is_secret(name: &str, value: &str) -> bool {
     let names_key = words
         .windows(2)
         .any(|pair| pair[1] == "KEY" && KEYS.contains(&pair[0]));
-    (names_one || names_key) && !(is_short_number && !upper.contains("PASS"))
+    (names_one || names_key) && (!is_short_number || upper.contains("PASS"))
 }
 
 /// The passwords in addresses (`scheme://user:password@host`) and in lists of settings (`Password=…;`).

@@ -108,7 +108,7 @@ fn field(line: &str, comment: &[&str]) -> Option<GoField> {
         .filter(|word| !word.starts_with('`'))
         .unwrap_or(first);
     let inner = kind.rsplit([']', '*', '.']).next().unwrap_or(kind);
-    let says = |mark: &str| comment.iter().any(|line| *line == mark);
+    let says = |mark: &str| comment.contains(&mark);
     let is_inline = options.contains("inline");
     (is_inline || key != "-").then(|| GoField {
         key: key.to_owned(),

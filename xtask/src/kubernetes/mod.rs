@@ -15,6 +15,7 @@ use crate::command;
 mod examples;
 mod go_types;
 mod lifecycle;
+mod packages;
 mod pod_security;
 mod schemas;
 mod wheel;
@@ -24,6 +25,9 @@ const MINORS: std::ops::RangeInclusive<u8> = 25..=37;
 const SCHEMAS: &str = "src/kubernetes_schema/schemas.json.gz";
 const POD_SECURITY: &str = "tests/kubernetes/pod-security.json.gz";
 const EXAMPLES: &str = "tests/kubernetes/examples.json.gz";
+
+/// Makes the text of a file in a folder that goes afterwards.
+type Make = fn(&Path) -> Result<String>;
 
 pub(crate) fn main(args: &[String]) -> Result<()> {
     let wanted = match args {
@@ -37,7 +41,7 @@ pub(crate) fn main(args: &[String]) -> Result<()> {
         .parent()
         .context("xtask has no parent folder")?;
     let scratch = Scratch::new()?;
-    let parts: [(&str, fn(&Path) -> Result<String>); 3] = [
+    let parts: [(&str, Make); 3] = [
         (SCHEMAS, schemas::make),
         (EXAMPLES, examples::make),
         (POD_SECURITY, pod_security::make),

@@ -23,6 +23,7 @@ const LAYERS: &[&[&str]] = &[
     ],
     &[
         "environment",
+        "kubernetes_schema",
         "limits",
         "memory",
         "paths",
