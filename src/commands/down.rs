@@ -5,7 +5,7 @@ use crate::bridge::record::{self, Record};
 use crate::cluster::ManagedCluster;
 use crate::daemon::client;
 use crate::docker;
-use crate::down::{Down, Ending};
+use crate::down::{Down, Ending, refuse_anothers};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::ui::event::Reporter;
@@ -17,9 +17,15 @@ use crate::ui::{self, Format, View};
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
+    // A session can be ended without Docker.
+    let engine = docker::connect(&Environment::of_process()).await;
+    if let Ok(engine) = &engine {
+        let cluster = ManagedCluster::of(engine, &project.cluster, &context.paths);
+        refuse_anothers(&cluster, &project, &context.paths).await?;
+    }
     // No other session may start until everything has ended: nothing would clean up its state and listeners.
     let _locked_out = client::end(&context.paths, &project.id).await?;
-    let engine = docker::connect(&Environment::of_process()).await?;
+    let engine = engine?;
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!(
