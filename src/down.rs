@@ -81,6 +81,29 @@ pub fn ending(delete: bool, access: Option<&Access>, project: &str, others: &[St
     }
 }
 
+/// Refuses to end what another folder's project of the same name has, before its session ends. A cluster that does not
+/// answer is looked at again by [`Down::run`].
+///
+/// # Errors
+/// [`Code::NamespaceForeign`].
+pub async fn refuse_anothers(
+    cluster: &ManagedCluster,
+    project: &Project,
+    paths: &Paths,
+) -> Result<()> {
+    let Ok(State::Running(nodes)) = cluster.state().await else {
+        return Ok(());
+    };
+    let Ok(Some(access)) = cluster.pinned(&nodes).await else {
+        return Ok(());
+    };
+    let owner = Owner::of(&project.root, paths).await;
+    match namespace::find_own(&access.client, &project.id, &owner).await {
+        Err(error) if error.code == Code::NamespaceForeign => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// The end of one project's stack.
 #[derive(Debug)]
 pub struct Down<'a> {

@@ -79,7 +79,7 @@ impl Release {
         std::fs::write(self.latest().join("SHA256SUMS"), text).unwrap();
     }
 
-    fn from_folder(&self) -> String {
+    fn folder_address(&self) -> String {
         format!("file://{}", self.folder.path().display())
     }
 
@@ -168,7 +168,7 @@ fn serve(folder: PathBuf, serves: Serves) -> String {
 fn a_release_is_installed_by_one_rename_and_another_one_is_left_out() {
     let release = Release::new();
     for (from, more) in [
-        (release.from_folder(), &[][..]),
+        (release.folder_address(), &[][..]),
         (
             serve(release.folder.path().to_owned(), Serves::Whole),
             &["--version", VERSION],
@@ -198,7 +198,7 @@ fn a_release_is_installed_by_one_rename_and_another_one_is_left_out() {
     let prefix = ["--prefix", elsewhere.to_str().unwrap()];
     assert!(
         release
-            .install(&release.from_folder(), &prefix)
+            .install(&release.folder_address(), &prefix)
             .status
             .success()
     );
@@ -211,7 +211,7 @@ fn a_forged_a_cut_and_an_unknown_release_leave_what_was_there() {
     release.has_one_before();
     let cut = serve(release.folder.path().to_owned(), Serves::Part);
     release.refuses(&release.install(&cut, &[]), "did not arrive whole");
-    let whole = release.from_folder();
+    let whole = release.folder_address();
     release.refuses(
         &release.install(&whole, &["--version", "9.9.9"]),
         "v9.9.9/SHA256SUMS did not arrive whole",

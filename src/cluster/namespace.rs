@@ -69,6 +69,11 @@ pub async fn find_own(
     }
 }
 
+/// Whether the namespace is recorded for a folder of this owner that is gone.
+pub fn is_orphaned(namespace: &ObjectMeta, owner: &Owner) -> bool {
+    noted(namespace).is_some_and(|noted| owner.has_lost(&noted))
+}
+
 fn foreign(project: &str, place: &str) -> Error {
     let notes = [ROOT_ANNOTATION, USER_ANNOTATION, MACHINE_ANNOTATION]
         .map(|note| format!("{note}-"))
@@ -335,6 +340,19 @@ mod tests {
         assert!(!is_of(&own, "shop-2"));
         own.labels = None;
         assert!(!is_of(&own, "shop"));
+    }
+
+    #[test]
+    fn a_namespace_of_a_folder_that_is_gone_is_to_be_claimed_for_the_one_that_is_there() {
+        let here = tempfile::tempdir().unwrap();
+        let own = owner(here.path(), "m1");
+        let gone = owner(&here.path().join("renamed"), "m1");
+        assert!(is_orphaned(&shop(&gone, &[]), &own));
+        assert!(!is_orphaned(&shop(&own, &[]), &own));
+        assert!(
+            !is_orphaned(&shop(&owner(&gone.root, "m2"), &[]), &own),
+            "of another machine"
+        );
     }
 
     #[tokio::test]

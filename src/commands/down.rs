@@ -8,7 +8,7 @@ use crate::cluster::ManagedCluster;
 use crate::config::Project;
 use crate::daemon::client;
 use crate::docker::{self, Engine};
-use crate::down::{Down, Ending};
+use crate::down::{Down, Ending, refuse_anothers};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
 use crate::ui::event::Reporter;
@@ -47,8 +47,8 @@ pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     Ok(Exit::Ok)
 }
 
-/// Ends the session of a project and stops its stack; with `delete` removes it. The Engine is asked for after the session
-/// has ended.
+/// Ends the session of a project and stops its stack; with `delete` removes it. Without the Engine the session ends all
+/// the same.
 ///
 /// # Errors
 /// Whatever could not be stopped or removed.
@@ -59,9 +59,15 @@ pub(super) async fn end(
     engine: impl Future<Output = Result<Engine>>,
     view: &mut View,
 ) -> Result<EndedStack, Errors> {
+    // A session can be ended without Docker.
+    let engine = engine.await;
+    if let Ok(engine) = &engine {
+        let cluster = ManagedCluster::of(engine, &project.cluster, &context.paths);
+        refuse_anothers(&cluster, project, &context.paths).await?;
+    }
     // No other session may start until everything has ended: nothing would clean up its state and listeners.
     let _locked_out = client::end(&context.paths, &project.id).await?;
-    let engine = engine.await?;
+    let engine = engine?;
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
     if delete && context.format == Format::Table {
         ui::err(&format!(

@@ -301,7 +301,7 @@ const RELEASE: &[Key] = &[
         Optional("`false`"),
         Shape::Flag,
         "true",
-        "Kubernetes cannot change the pods of a Job. Where an upgrade is refused for that, devk removes the refused Job, if it is this release's and no hook, and upgrades again: the Job runs again.",
+        "Kubernetes cannot change the pods of a Job. Where an upgrade is refused for that, devk removes the refused Job, if it is this release's and no hook, and upgrades again: the Job runs again. A Job in which only images that devk built have changed is replaced in any case.",
     ),
 ];
 

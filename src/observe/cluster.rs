@@ -22,7 +22,7 @@ pub(super) async fn cluster(
         State::Running(nodes) => match handle.pinned(&nodes).await {
             Ok(Some(access)) => {
                 let home = namespace::find_own(&access.client, &project.id, owner).await?;
-                let (fact, access) = in_use(home.as_ref(), access);
+                let (fact, access) = in_use(home.as_ref(), owner, access);
                 return Ok((fact, access, handle.within_reach(nodes).await?));
             }
             // The user named it: it is looked at before it is pinned.
@@ -51,9 +51,18 @@ pub(super) async fn cluster(
     Ok((fact, None, Some(vec![])))
 }
 
-/// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing.
-fn in_use(home: Option<&ObjectMeta>, access: Access) -> (ClusterFact, Option<Access>) {
+/// What a cluster that answers is to the project. What is in a namespace that is being removed counts for nothing. A
+/// namespace that is recorded for a folder which is gone, as after a rename, is to be claimed for the one that is there:
+/// another clone would take it over, with its data.
+fn in_use(
+    home: Option<&ObjectMeta>,
+    owner: &Owner,
+    access: Access,
+) -> (ClusterFact, Option<Access>) {
     match home {
+        Some(home) if home.deletion_timestamp.is_none() && namespace::is_orphaned(home, owner) => {
+            (ClusterFact::Unclaimed, Some(access))
+        }
         Some(home) if namespace::is_in_use(home) => (ClusterFact::Ready, Some(access)),
         Some(home) if home.deletion_timestamp.is_some() => (ClusterFact::Unclaimed, None),
         _ => (ClusterFact::Unclaimed, Some(access)),

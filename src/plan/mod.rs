@@ -125,7 +125,7 @@ fn cluster(facts: &Facts) -> PlannedStep {
         ClusterFact::Foreign => format!("cluster `{name}` is there and not pinned yet"),
         ClusterFact::Silent => format!("cluster `{name}` does not answer yet"),
         ClusterFact::Unclaimed => {
-            format!("cluster `{name}` runs, and no workload of this project runs there")
+            format!("cluster `{name}` runs, and nothing of this folder's project runs there")
         }
         ClusterFact::Ready => format!("cluster `{name}` runs"),
     };

@@ -701,7 +701,7 @@ mod tests {
         conditions.remember(&assessments, now);
         let is_trouble =
             |seconds| conditions.is_trouble("db", failure, now + Duration::from_secs(seconds));
-        assert!(!is_trouble(9));
-        assert!(is_trouble(11));
+        assert!(!is_trouble(3));
+        assert!(is_trouble(5));
     }
 }

@@ -180,6 +180,12 @@ impl Copied {
         self.copy.to.as_ref().ok().map(Path::new)
     }
 
+    /// Whether a build fails without this path: the COPY names it, and not only by a wildcard.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        let mut sources = self.sources.iter();
+        sources.any(|source| source.pattern.is_none() && source.path == path)
+    }
+
     /// Whether something that it copies may be at a path or below it; true if its target is not known.
     pub(super) fn may_be_at(&self, path: &Path) -> bool {
         self.to()

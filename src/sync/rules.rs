@@ -175,6 +175,14 @@ impl Rules {
         }
     }
 
+    /// Whether a build fails without this path.
+    pub(super) fn names(&self, path: &Path) -> bool {
+        match &self.ways {
+            Ways::Auto(auto) => auto.copies.iter().any(|(copied, _)| copied.names(path)),
+            Ways::None(_) | Ways::Written(_) => false,
+        }
+    }
+
     pub fn scope(&self) -> &Scope {
         &self.scope
     }

@@ -1,7 +1,8 @@
 //! Generated Dockerfiles, built by the real builder and run in pods with mounts: after saves of every file of the context,
 //! each container has a file wherever a fresh build has it, as that build makes it, or a build follows, or devk says what
 //! covers it; and nothing that is mounted is ever written. `DEVK_E2E_DOCKERFILES` is how many, `DEVK_E2E_SEED` makes the
-//! same ones again.
+//! same ones again; a long run may have a cluster of its own, by `DEVK_E2E_KUBECONFIG` and its node's name in
+//! `DEVK_E2E_KUBE_NODE`.
 
 mod dockerfile;
 mod running;
@@ -22,7 +23,7 @@ use futures::StreamExt;
 
 use crate::engine;
 use crate::image::reporter;
-use crate::support::machine::{NODE, run};
+use crate::support::machine::run;
 use crate::support::sample::times;
 use dockerfile::{BASE, FILES, IGNORES, LATER, LINKS, Random};
 use running::{Ground, Holders, Running, mount_points};
@@ -199,7 +200,7 @@ async fn try_one(
     let (reference, manifest) = case.build(engine).await?;
     let first = holders(&reference);
     let step = reporter().0.start("image.load/api", "");
-    loader.load(NODE, &reference, &step).await.unwrap();
+    loader.load(&ground.node, &reference, &step).await.unwrap();
     step.done("");
     let points = mount_points(&first, &mut random);
     let built = (reference.as_str(), manifest, baseline);

@@ -43,6 +43,7 @@ mod same_image;
 mod saves;
 mod services;
 mod settle;
+mod several_nodes;
 mod shapes;
 mod status;
 mod stray_environment;

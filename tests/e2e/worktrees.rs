@@ -211,3 +211,48 @@ fn two_worktrees_are_up_at_once_and_the_end_of_one_leaves_the_other() {
         "{pods}"
     );
 }
+
+#[test]
+fn a_renamed_folder_keeps_its_project_and_a_clone_neither_removes_it_nor_ends_its_session() {
+    let project = Project::pair("renamed-folder");
+    crate::support::machine::cluster();
+    project.devk(&["up", "-d"]).well();
+    let home = project.path("");
+    let beside = |name: &str| home.parent().unwrap().join(format!("{name}-of-the-test"));
+    let (renamed, clone) = (beside("renamed"), beside("clone"));
+    std::fs::rename(&home, &renamed).unwrap();
+    crate::support::copy::copy(&renamed, &clone);
+    let devk = |folder: &std::path::Path, args: &[&str]| {
+        let mut command = project.bare();
+        command
+            .current_dir(folder)
+            .args(args)
+            .args(["--format", "json"]);
+        crate::support::run::Running::start(&mut command).ended()
+    };
+    devk(&renamed, &["up", "-d"]).well();
+    let noted = || {
+        let root = "jsonpath={.metadata.annotations.devk\\.dev/root}";
+        cluster().kubectl(CLUSTER, &["get", "namespace", "renamed-folder", "-o", root])
+    };
+    assert_eq!(noted(), renamed.to_str().unwrap());
+    let doctor = devk(&renamed, &["doctor"]);
+    assert!(
+        !doctor.stdout.contains("delete namespace renamed-folder"),
+        "{doctor:?}"
+    );
+    let before = devk(&renamed, &["status"]).well().document();
+    assert!(before["session"]["pid"].is_u64(), "{before}");
+    let refused = devk(&clone, &["down", "--delete"]);
+    assert!(refused.stdout.contains("namespace.foreign"), "{refused:?}");
+    let after = devk(&renamed, &["status"]).well().document();
+    assert_eq!(
+        after["session"]["pid"], before["session"]["pid"],
+        "the session goes on"
+    );
+    assert!(after["pods"].as_array().unwrap().len() >= 2, "{after}");
+    std::fs::remove_dir_all(&clone).unwrap();
+    std::fs::rename(&renamed, &home).unwrap();
+    project.devk(&["up", "-d"]).well();
+    assert_eq!(noted(), home.to_str().unwrap().trim_end_matches('/'));
+}

@@ -95,7 +95,6 @@ fn outcome(ready: bool) -> Outcome {
         left_out: vec![],
         waiting: vec![],
         bridge: None,
-        check: Default::default(),
         ms: 0,
         steps_ms: 0,
         failed: vec![],

@@ -15,6 +15,9 @@ use crate::sync::rules::Verdict;
 use crate::sync::watch::{ChangedPaths, PathChange, Watch, all_known, merge};
 use crate::sync::worker::NO_RELOADER;
 
+/// Why the removal of a path is for a build to answer.
+const NAMED: &str = "a COPY of the Dockerfile names it, and it is gone";
+
 /// Where the generation is told once all that was saved before the question is taken down.
 pub(super) type Asked = oneshot::Sender<u64>;
 
@@ -184,6 +187,9 @@ impl Shared {
                 if let Some(generation) = state.journal.note(path, seen) {
                     state.timed(generation, change.at);
                     self.generation.send_replace(generation);
+                    if seen == Seen::Gone && self.settings.rules.names(path) {
+                        self.rebuild(Some(path.to_owned()), NAMED.to_owned());
+                    }
                 }
             }
             Err(why) => {

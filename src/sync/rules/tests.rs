@@ -383,3 +383,43 @@ fn a_name_that_is_no_text_keeps_its_bytes() {
     };
     assert_eq!(found.path.as_os_str().as_bytes(), b"\xff.py");
 }
+
+#[test]
+fn an_archive_that_an_add_names_is_unpacked_by_a_build_whatever_it_is_called() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nADD src/* one.py ./\nCOPY app app");
+    assert_eq!(case.of("src/x"), to("/w/x"));
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(1);
+    archive.append_data(&mut header, "x", &b"x"[..]).unwrap();
+    let archive = archive.into_inner().unwrap();
+    for path in ["src/new", "one.py", "app/new"] {
+        std::fs::write(case.dir.path().join(path), &archive).unwrap();
+    }
+    for path in ["src/new", "one.py"] {
+        assert_eq!(
+            case.of(path).unwrap_err(),
+            "the ADD of the Dockerfile unpacks it"
+        );
+    }
+    assert_eq!(case.of("app/new"), to("/w/app/new"));
+}
+
+#[test]
+fn what_a_user_gets_into_a_home_is_built() {
+    let case = Case::dockerfile(
+        "FROM x\nWORKDIR /w\nCOPY src /etc/skel/\nCOPY app app\nRUN useradd -m dev && chown -R dev /w",
+    );
+    assert!(case.rebuilds("src/x"));
+    assert_eq!(case.of("app/x"), to("/w/app/x"));
+    let case = Case::dockerfile("FROM x\nCOPY app /app\nRUN useradd -m -k /app dev");
+    assert!(case.rebuilds("app/x"));
+}
+
+#[test]
+fn a_path_that_a_copy_names_is_one_that_a_build_needs() {
+    let case = Case::dockerfile("FROM x\nWORKDIR /w\nCOPY one.py src/* ./\nCOPY app app");
+    let rules = case.rules();
+    let named = ["one.py", "src/x", "app", "app/x"].map(|path| rules.names(Path::new(path)));
+    assert_eq!(named, [true, false, true, false]);
+}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Case;
 use super::dockerfile::Random;
-use crate::support::machine::{CLUSTER, cluster};
+use crate::support::machine::{CLUSTER, NODE, cluster, run};
 
 pub(super) const NAMESPACE: &str = "generated-dockerfiles";
 /// A pod, a save, on a busy machine.
@@ -37,7 +38,12 @@ pub(super) type Holders = BTreeMap<String, BTreeMap<PathBuf, (String, u32)>>;
 
 /// The way to the cluster.
 pub(super) struct Ground {
+    kubeconfig: PathBuf,
+    /// The container of its only node.
+    pub(super) node: String,
     client: kube::Client,
+    /// For as long as it stands, the watches of `clients` go on.
+    _client: watch::Sender<Option<kube::Client>>,
     clients: watch::Receiver<Option<kube::Client>>,
     containers: watch::Receiver<Containers>,
     cancel: CancellationToken,
@@ -45,7 +51,11 @@ pub(super) struct Ground {
 
 impl Ground {
     pub(super) async fn new() -> Self {
-        let kubeconfig = cluster().kubeconfig(CLUSTER);
+        let variables = ["DEVK_E2E_KUBECONFIG", "DEVK_E2E_KUBE_NODE"].map(std::env::var);
+        let (kubeconfig, node) = match variables {
+            [Ok(kubeconfig), Ok(node)] => (kubeconfig.into(), node),
+            _ => (cluster().kubeconfig(CLUSTER), NODE.to_owned()),
+        };
         let client = devk::cluster::client::client(&kubeconfig).await.unwrap();
         let namespaces: Api<Namespace> = Api::all(client.clone());
         let namespace = json!({"metadata": {"name": NAMESPACE}});
@@ -58,13 +68,16 @@ impl Ground {
         let map = json!({"metadata": {"name": "settings"}, "data": {"x": KEPT}});
         let map = serde_json::from_value(map).unwrap();
         maps.create(&PostParams::default(), &map).await.unwrap();
-        let clients = watch::channel(Some(client.clone())).1;
+        let (_client, clients) = watch::channel(Some(client.clone()));
         let (sender, containers) = watch::channel(Containers::new());
         let cancel = CancellationToken::new();
         let pods = watch::Sender::<Pods>::default();
         containers::watch(NAMESPACE, clients.clone(), sender, pods, cancel.clone());
         Self {
+            kubeconfig,
+            node,
             client,
+            _client,
             clients,
             containers,
             cancel,
@@ -84,12 +97,14 @@ impl Ground {
 /// Where the containers of a pod have mounts, by the container's name.
 pub(super) type MountPoints = BTreeMap<&'static str, PathBuf>;
 
-/// Mounts above, below and at what was copied.
+/// Mounts above, below and at what was copied; not at `/etc`, where the kubelet adds files of its own.
 pub(super) fn mount_points(copied: &Holders, random: &mut Random) -> MountPoints {
     let places: BTreeSet<_> = copied.values().flat_map(BTreeMap::keys).collect();
     let places: Vec<_> = places.into_iter().collect();
     let folders = places.iter().flat_map(|place| place.ancestors().skip(1));
-    let mut folders: Vec<_> = folders.filter(|folder| folder.parent().is_some()).collect();
+    let mut folders: Vec<_> = folders
+        .filter(|folder| folder.parent().is_some() && *folder != Path::new("/etc"))
+        .collect();
     folders.sort_by_key(|folder| folder.components().count());
     folders.dedup();
     let mut points = MountPoints::new();
@@ -274,7 +289,12 @@ impl<'a> Running<'a> {
             "-n", NAMESPACE, "exec", &self.name, "-c", container, "--", "sh", "-c", script,
         ];
         let words = words.map(str::to_owned);
-        let run = move || cluster().kubectl(CLUSTER, &words.each_ref().map(String::as_str));
+        let mut kubectl = Command::new("kubectl");
+        kubectl
+            .arg("--kubeconfig")
+            .arg(&self.ground.kubeconfig)
+            .args(words);
+        let run = move || run(&mut kubectl);
         tokio::task::spawn_blocking(run).await.unwrap()
     }
 

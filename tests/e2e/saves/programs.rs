@@ -68,41 +68,6 @@ urlpatterns = [path('', lambda request: HttpResponse('save-0-'))]
 const NODE: &str =
     "require('http').createServer((_, answer) => answer.end('save-0-')).listen(8000)\n";
 
-const TYPESCRIPT: &str = "import * as http from 'http'
-http.createServer((_, answer) => { answer.end('save-0-') }).listen(8000)
-";
-const BUN: &str =
-    "Bun.serve({port: 8000, hostname: '0.0.0.0', fetch: () => new Response('save-0-')})\n";
-const DENO: &str = "Deno.serve({port: 8000, hostname: '0.0.0.0'}, () => new Response('save-0-'))\n";
-const VITE: Files = &[
-    ("main.js", "document.title = 'save-0-'\n"),
-    ("index.html", "<script type=module src=/main.js></script>\n"),
-];
-const NEXT: Files = &[
-    (
-        "pages/index.js",
-        "export default function Page() { return <p>save-0-</p> }\n",
-    ),
-    ("next.config.js", "module.exports = {}\n"),
-];
-const WEBPACK: Files = &[
-    ("index.js", "console.log('save-0-')\n"),
-    (
-        "webpack.config.js",
-        "module.exports = {mode: 'development', entry: './index.js',
-  devServer: {port: 8000, host: '0.0.0.0', allowedHosts: 'all'}}
-",
-    ),
-];
-const PHP: &str = "<?php echo 'save-0-';\n";
-
-fn debian(install: &str, command: &str) -> String {
-    format!(
-        "FROM debian:bookworm-slim\nRUN apt-get update && apt-get install -y --no-install-recommends {install}\n\
-         WORKDIR /srv\nCOPY . .\nCMD {command}\n"
-    )
-}
-
 fn python(install: &str, command: &str) -> String {
     let install = match install {
         "" => String::new(),
@@ -214,88 +179,6 @@ fn programs() -> Vec<Program> {
             "nodemon",
         ),
         simple("tsx", node("tsx", "npx tsx watch server.js"), js, "tsx"),
-        simple(
-            "ts-node-dev",
-            node(
-                "ts-node-dev typescript@5 @types/node@20",
-                "npx ts-node-dev --respawn --transpile-only server.ts",
-            ),
-            &[
-                ("server.ts", TYPESCRIPT),
-                (
-                    "tsconfig.json",
-                    "{\"compilerOptions\": {\"module\": \"commonjs\"}}\n",
-                ),
-            ],
-            "ts-node-dev",
-        ),
-        simple(
-            "bun",
-            node("bun", "npx bun --watch server.js"),
-            &[("server.js", BUN)],
-            "bun",
-        ),
-        simple(
-            "deno",
-            node("deno", "npx deno run --watch --allow-net server.js"),
-            &[("server.js", DENO)],
-            "deno",
-        ),
-        Program {
-            path: "/main.js",
-            ..simple(
-                "vite",
-                node("vite@6", "npx vite --host 0.0.0.0 --port 8000"),
-                VITE,
-                "vite",
-            )
-        },
-        simple(
-            "next",
-            node(
-                "next@15 react@19 react-dom@19",
-                "npx next dev -H 0.0.0.0 -p 8000",
-            ),
-            NEXT,
-            "next",
-        ),
-        Program {
-            path: "/main.js",
-            ..simple(
-                "webpack-dev-server",
-                node(
-                    "webpack@5 webpack-cli@6 webpack-dev-server@5",
-                    "npx webpack serve",
-                ),
-                WEBPACK,
-                "webpack",
-            )
-        },
-        simple(
-            "entr",
-            debian("entr python3", "ls *.py | entr -n -r python3 app.py"),
-            app(PLAIN),
-            "entr",
-        ),
-        Program {
-            path: "/page.html",
-            ..simple(
-                "nginx",
-                debian(
-                    "nginx-light",
-                    "sed -i 's/listen 80 .*;/listen 8000;/; /listen .::/d; s#root .*;#root /srv;#' \
-                     /etc/nginx/sites-enabled/default && exec nginx -g 'daemon off;'",
-                ),
-                &[("page.html", "save-0-\n")],
-                "nginx",
-            )
-        },
-        simple(
-            "php",
-            debian("php-cli", "php -S 0.0.0.0:8000"),
-            &[("index.php", PHP)],
-            "php",
-        ),
     ]
 }
 

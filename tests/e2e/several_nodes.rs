@@ -1,0 +1,144 @@
+//! A cluster of three nodes, made by hand and adopted: images reach every node, and so do forwards, saves and commands,
+//! whichever node a pod is on.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::eventually;
+use crate::support::machine::{cluster, machine, run};
+use crate::support::project::Project;
+use crate::support::wire::get;
+
+const NODES: &str = "devk-e2e-nodes";
+/// Pods on a new cluster, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The cluster, removed with the test.
+struct Cluster;
+
+impl Cluster {
+    fn create() -> Self {
+        let folder = machine().new_folder();
+        let config = folder.path().join("kind.yaml");
+        std::fs::write(
+            &config,
+            "kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n\
+             nodes: [{role: control-plane}, {role: worker}, {role: worker}]\n",
+        )
+        .unwrap();
+        let image = std::env::var("DEVK_E2E_NODE_IMAGE");
+        let mut create = Command::new("kind");
+        create.args([
+            "create", "cluster", "--name", NODES, "--wait", "120s", "--config",
+        ]);
+        create
+            .arg(config)
+            .arg("--kubeconfig")
+            .arg(folder.path().join("kubeconfig"));
+        create.args(image.iter().flat_map(|image| ["--image", image]));
+        run(&mut create);
+        Self
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let kubeconfig = machine().home().join("none");
+        let _ = Command::new("kind")
+            .args(["delete", "cluster", "--name", NODES, "--kubeconfig"])
+            .arg(kubeconfig)
+            .output();
+    }
+}
+
+#[test]
+fn on_three_nodes_forwards_saves_and_commands_reach_every_pod() {
+    // Clusters of an earlier run are gone.
+    cluster();
+    let _cluster = Cluster::create();
+    let project = Project::new("tests/e2e/fixtures/copies", "several-nodes", NODES);
+    let template = "chart/templates/copies.yaml";
+    project.edit(template, "kind: Deployment", "kind: DaemonSet");
+    project.edit(
+        template,
+        "      terminationGracePeriodSeconds: 0\n",
+        "      terminationGracePeriodSeconds: 0\n      tolerations: [{operator: Exists}]\n",
+    );
+    std::fs::create_dir_all(project.path("app")).unwrap();
+    project.write(
+        "app/Dockerfile",
+        "FROM busybox:1\nRUN mkdir -p /www/cgi-bin && printf '#!/bin/sh\\nprintf \"\\\\r\\\\n%%s\" \"$(hostname)\"\\n' >/www/cgi-bin/name \
+         && chmod +x /www/cgi-bin/name\nCOPY page /www/page\nCMD [\"httpd\", \"-f\", \"-p\", \"8080\", \"-h\", \"/www\"]\n",
+    );
+    project.write("app/page", "one");
+    project.devk(&["up", "-d"]).well();
+    let kubectl =
+        |words: &[&str]| machine().kubectl(NODES, &[&["-n", "several-nodes"], words].concat());
+    let pods: Value = serde_json::from_str(&kubectl(&["get", "pods", "-o", "json"])).unwrap();
+    let pods = pods["items"].as_array().unwrap();
+    let of = |pointer: &str| -> BTreeSet<String> {
+        let texts = pods
+            .iter()
+            .map(|pod| pod.pointer(pointer).unwrap().as_str().unwrap().to_owned());
+        texts.collect()
+    };
+    let (names, nodes, addresses) = (
+        of("/metadata/name"),
+        of("/spec/nodeName"),
+        of("/status/podIP"),
+    );
+    assert_eq!(
+        (names.len(), nodes.len(), addresses.len()),
+        (3, 3, 3),
+        "{pods:?}"
+    );
+
+    project.write("app/page", "two");
+    project.devk(&["settle", "--timeout", "60s"]).well();
+    for pod in &names {
+        assert_eq!(
+            kubectl(&["exec", pod, "--", "cat", "/www/page"]),
+            "two",
+            "{pod}"
+        );
+        // From each node to each other one.
+        for address in &addresses {
+            let url = format!("http://{address}:8080/page");
+            let fetch = ["exec", pod, "--", "wget", "-qO-", "-T", "5", &url];
+            assert_eq!(kubectl(&fetch), "two", "{pod} to {address}");
+        }
+    }
+    let verified = project.devk(&["verify"]).well().document();
+    assert_eq!(
+        (&verified["equal"], &verified["containers"]),
+        (&true.into(), &3.into()),
+        "{verified}"
+    );
+
+    // A forward leads to the newest pod: in turn on each node, through a relay in one of them.
+    for node in &nodes {
+        let on_node = format!("--field-selector=spec.nodeName={node}");
+        kubectl(&["delete", "pods", &on_node]);
+        eventually(&format!("no forward into {node}"), PATIENCE, || {
+            let name = [
+                "get",
+                "pods",
+                &on_node,
+                "-o",
+                "jsonpath={.items[*].metadata.name}",
+            ];
+            let answer = get(project.port("app"), "/cgi-bin/name");
+            answer.is_ok_and(|answer| answer.body.trim() == kubectl(&name).trim())
+        });
+        let page = get(project.port("app"), "/page").unwrap();
+        assert_eq!(page.body, "two", "{node}: a new pod has what was saved");
+    }
+    let ran = project.devk(&["sh", "app", "--", "cat", "/www/page"]);
+    assert!(ran.stdout.contains("two"), "{ran:?}");
+    let status = project.devk(&["status"]).well().document();
+    assert_eq!(status["session"]["relay"]["why"], Value::Null, "{status}");
+    project.devk(&["down", "--delete"]).well();
+}
