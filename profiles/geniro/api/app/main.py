@@ -17,9 +17,9 @@ from urllib.request import urlopen
 
 import psycopg
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from psycopg.rows import dict_row
 from pydantic import BaseModel, StringConstraints
 from redis import Redis
@@ -107,6 +107,8 @@ def embedding(text: str) -> list[float]:
 def set_up() -> None:
     with connect() as db:
         db.execute(TABLES)
+    # Its models, though the list is not used: it answers, and the key is right.
+    ask("GET", f"{LITELLM_URL}/v1/models", {"authorization": f"Bearer {LITELLM_MASTER_KEY}"})
     names = [collection["name"] for collection in qdrant("GET", "")["collections"]]
     if COLLECTION not in names:
         vectors = {"size": DIMENSIONS, "distance": "Cosine"}
@@ -147,6 +149,15 @@ app.add_middleware(
 )
 
 
+app.state.requests = 0
+
+
+@app.middleware("http")
+async def count(request: Request, call_next) -> Response:
+    app.state.requests += 1
+    return await call_next(request)
+
+
 @app.exception_handler(psycopg.Error)
 @app.exception_handler(RedisError)
 @app.exception_handler(ServiceFailed)
@@ -166,6 +177,17 @@ def ready() -> JSONResponse:
     with connect() as db:
         db.execute("select 1")
     return JSONResponse({"status": "ok"})
+
+
+@app.get("/metrics")
+async def metrics() -> PlainTextResponse:
+    """In the text format of Prometheus."""
+    lines = [
+        "# HELP geniro_requests_total HTTP requests since the start of this process.",
+        "# TYPE geniro_requests_total counter",
+        f"geniro_requests_total {app.state.requests}",
+    ]
+    return PlainTextResponse("\n".join(lines) + "\n", media_type="text/plain; version=0.0.4")
 
 
 @app.get("/")

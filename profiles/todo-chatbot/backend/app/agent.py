@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 from mcp import Client
-from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from mcp.client.streamable_http import streamable_http_client
 
 from . import rules
 from .settings import LLM_API_KEY, LLM_BASE_URL, LLM_MODEL, TOOLS_URL
@@ -18,6 +18,8 @@ from .settings import LLM_API_KEY, LLM_BASE_URL, LLM_MODEL, TOOLS_URL
 log = logging.getLogger("uvicorn.error")
 
 MAX_ROUNDS = 6
+# With pauses that grow from half a second: about eight seconds in all.
+CONNECT_RETRIES = 5
 SYSTEM = (
     "You keep the user's list of tasks with the tools that you have. Look the numbers of tasks up with "
     "list_tasks. Answer in one or two short sentences."
@@ -88,7 +90,12 @@ def first_of(group: BaseExceptionGroup, kind: type[Exception]) -> Exception | No
 async def converse(token: str, history: Chat, text: str) -> tuple[str, list[str]]:
     messages: Chat = [{"role": "system", "content": SYSTEM}, *history, {"role": "user", "content": text}]
     called = []
-    http = create_mcp_http_client(headers={"authorization": f"Bearer {token}"})
+    http = httpx2.AsyncClient(
+        headers={"authorization": f"Bearer {token}"},
+        timeout=60,
+        # A Service leads to a pod that has just become ready only after a moment.
+        transport=httpx2.AsyncHTTPTransport(retries=CONNECT_RETRIES),
+    )
     async with http, Client(streamable_http_client(TOOLS_URL, http_client=http)) as client:
         listed = (await client.list_tools()).tools
         tools = [
