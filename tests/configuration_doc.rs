@@ -35,7 +35,7 @@ const RULES: &str = "\
 - `devk schema` prints the JSON Schema for editors.
 - A relative path starts from the folder of devk.yaml, unless the tables below say otherwise.
 - A key without a value counts as absent; in a file with `profile:` such a key removes the key of the profile.
-- A file with `profile:` starts from a built-in profile. Every field of the file overrides the field of the profile; lists of releases are merged by `name`.
+- A file with `profile:` starts from a built-in profile. Every field of the file overrides the field of the profile; lists of releases and of tests are merged by `name`.
 - A linked git worktree is a project of its own, called `NAME-WORKTREE`. The worktree has its own namespace, data and ports, on the same cluster.
 
 ## Variables
@@ -51,7 +51,7 @@ Values files, `releases[].set` and `images.NAME.args` may contain these variable
 
 ## Keys
 
-The column *If absent* says what holds without the key. **Required** keys may also come from the profile, except for a release's `name` and for `from` and `to` of a sync rule.
+The column *If absent* says what holds without the key. **Required** keys may also come from the profile, except for the `name` of a release or a test and for `from` and `to` of a sync rule.
 ";
 
 fn document() -> String {

@@ -72,8 +72,10 @@ pub async fn run(context: &Context, options: &CiOptions) -> Result<Exit, Errors>
         &context.paths,
         &environment,
     );
-    let evidence = CiEvidence::begin(options.artifacts.clone(), &mask)?;
-    let annotate = Annotator::of(&environment);
+    let artifacts = options.artifacts.as_ref();
+    let artifacts = artifacts.map(|folder| context.source.dir.join(folder));
+    let evidence = CiEvidence::begin(artifacts, &mask)?;
+    let annotate = Annotator::of(&environment, context.format);
     let mut run = CiRun::default();
     let worked = {
         let work = work(
@@ -97,11 +99,9 @@ pub async fn run(context: &Context, options: &CiOptions) -> Result<Exit, Errors>
     };
     if let Some(file) = &options.junit {
         let text = report.text(|text| mask.text(text))?;
-        write_atomic(
-            &std::path::absolute(file).unwrap_or(file.clone()),
-            text.as_bytes(),
-            0o644,
-        )?;
+        // As all paths of the command line.
+        let file = context.source.dir.join(file);
+        write_atomic(&file, text.as_bytes(), 0o644)?;
     }
     let ended = worked?;
     print(context.format, &project, options, &run, ended)?;
@@ -309,20 +309,25 @@ fn print(
 /// Tells GitHub Actions, if it reads the output.
 struct Annotator {
     is_on: bool,
+    format: Format,
     workspace: Option<PathBuf>,
 }
 
 impl Annotator {
-    fn of(environment: &Environment) -> Self {
+    fn of(environment: &Environment, format: Format) -> Self {
         Self {
             is_on: annotations::is_on(environment),
+            format,
             workspace: environment.get("GITHUB_WORKSPACE").map(PathBuf::from),
         }
     }
 
     fn say(&self, text: &str) {
-        if self.is_on {
-            ui::err(text);
+        // On the stream of the tests' output, so that the order stays.
+        match self.format {
+            _ if !self.is_on => {}
+            Format::Table => drop(ui::out(text)),
+            Format::Json => ui::err(text),
         }
     }
 

@@ -8,7 +8,10 @@ use jiff::civil::date;
 use super::case::Case;
 
 /// A rule, and what to change in the chart `whole`.
-pub(crate) const CASES: &[(&str, fn(&mut Case))] = &[
+/// A rule, and what makes a chart of it that the rule finds something in.
+type RuleCase = (&'static str, fn(&mut Case));
+
+pub(crate) const CASES: &[RuleCase] = &[
     // The chart's files.
     ("chart.yaml", |case| {
         case.file("values.yaml", "  enabled: true", "  enabled: [true");

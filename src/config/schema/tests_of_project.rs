@@ -46,6 +46,6 @@ pub(super) const TEST: &[Key] = &[
         Optional("no more variables"),
         Shape::Table(ValueFormat::Text, &Shape::Scalar),
         "{LOG_LEVEL: debug}",
-        "Environment variables of the command, beside those of `devk env` and, on this machine, those of the shell. With `service` these are all that it gets.",
+        "Environment variables of the command, beside those of `devk env` and, on this machine, those of the shell. With `service` they are added to those of the container, and those of `devk env` are not there.",
     ),
 ];

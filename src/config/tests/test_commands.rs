@@ -48,5 +48,20 @@ fn what_is_wrong_is_told_at_its_line() {
   - {name: c, comand: [a]}
 ",
     ));
-    insta::assert_snapshot!(found, @"");
+    for expected in [
+        "devk.yaml:4: `test[0].run` names no program [config.value]",
+        "devk.yaml:5: a second test is named `a` [config.value]",
+        "devk.yaml:5: `test[1].run` must be a text or a list of words, found ",
+        "devk.yaml:5: there is no folder `./nowhere` [config.path]",
+        "devk.yaml:6: `B` is not a valid name [config.value]",
+        "devk.yaml:6: `test[2].run` names no program [config.value]",
+        "devk.yaml:6: `never` is not a time from 1 s to 24 h [config.value]",
+        "devk.yaml:7: `test[3].name` is missing [config.missing-key]",
+        "devk.yaml:7: `test[3].run` names no program [config.value]",
+        "devk.yaml:7: `tests` is no absolute path in the container [config.value]",
+        "devk.yaml:8: unknown key `comand` in `test[4]` [config.unknown-key]",
+        "devk.yaml:8: `test[4].run` is missing [config.missing-key]",
+    ] {
+        assert!(found.contains(expected), "{expected}\n{found}");
+    }
 }
