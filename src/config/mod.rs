@@ -17,6 +17,7 @@ mod identity;
 mod manifest_pattern;
 mod merge;
 mod profile;
+mod profile_tree;
 mod read;
 mod scalar;
 mod schema;

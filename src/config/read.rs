@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use include_dir::Dir;
 
-use super::checkout::{self, Checkout};
 use super::decode::{Draft, decode};
-use super::yaml::{ConfigData, ConfigEntry, ConfigNode, parse};
+use super::profile_tree::{named, over_profile, profile_tree};
+use super::yaml::{ConfigData, ConfigNode, parse};
 use super::{Project, check, identity, merge, profile, schema};
 use crate::error::{Code, Error, Errors, Result};
 use crate::paths::Paths;
@@ -263,126 +263,8 @@ fn reserved(id: &str) -> Error {
     .hint("add another `name:`")
 }
 
-/// The tree over that of the profile it names, if it names one. The profile's name stays behind: it is
-/// that of the profile as a project of its own. None if the profile cannot be had.
-fn over_profile(
-    tree: ConfigNode,
-    root: &Path,
-    paths: &Paths,
-    profiles: &Dir<'_>,
-    problems: &mut Vec<Error>,
-) -> Option<ConfigNode> {
-    let Some(node) = tree.get("profile").filter(|node| !node.is_null()) else {
-        return Some(tree);
-    };
-    let base = node.text().and_then(|name| {
-        let profile = profile_tree(name, root, paths, profiles, problems);
-        profile
-            .map_err(|problem| problems.push(problem.at(&node.place.file, node.place.line)))
-            .ok()?
-            .tree
-    });
-    if base.is_none() {
-        check_alone(&tree, problems);
-    }
-    base.map(|base| merge::merge(without(base, "name"), tree, &schema::ROOT))
-}
-
-/// Checks a file whose profile is not there for what no profile could mend.
-fn check_alone(tree: &ConfigNode, problems: &mut Vec<Error>) {
-    let mut found = Vec::new();
-    check::check(tree, &schema::ROOT, "", &mut found);
-    problems.extend(
-        found
-            .into_iter()
-            .filter(|problem| problem.code != Code::ConfigMissingKey),
-    );
-}
-
-/// A profile as it was read.
-struct ProfileTree {
-    file: PathBuf,
-    /// The checkout that has the real stack, which is then what the tree says.
-    checkout: Option<PathBuf>,
-    tree: Option<ConfigNode>,
-}
-
-/// A profile's file, written to the data folder, and its tree; `near` is where a checkout is looked for.
-fn profile_tree(
-    name: &str,
-    near: &Path,
-    paths: &Paths,
-    profiles: &Dir<'_>,
-    problems: &mut Vec<Error>,
-) -> Result<ProfileTree> {
-    let dir = profile::materialise(profiles, name, &paths.data)?;
-    if let Some(found) = checked_out(&dir.join(checkout::FILE), near, problems)? {
-        return Ok(found);
-    }
-    let file = dir.join(FILE);
-    let tree = tree(&file, problems)?;
-    if let Some(node) = tree.as_ref().and_then(|tree| tree.get("profile")) {
-        let error = node
-            .place
-            .error(Code::ConfigValue, "a profile cannot start from another one");
-        problems.push(error.hint("remove the `profile` key"));
-    }
-    Ok(ProfileTree {
-        file,
-        checkout: None,
-        tree,
-    })
-}
-
-/// The real stack of a profile, where there is one.
-fn checked_out(file: &Path, near: &Path, problems: &mut Vec<Error>) -> Result<Option<ProfileTree>> {
-    if !file.exists() {
-        return Ok(None);
-    }
-    let Some(rules) = parse(&read(file)?, file, problems) else {
-        return Ok(None);
-    };
-    let Some(found) = Checkout::find(&rules, near) else {
-        return Ok(None);
-    };
-    let mut tree = found.project(&rules);
-    match &mut tree {
-        Some(tree) => merge::expand(tree, &schema::ROOT),
-        None => problems.push(
-            rules
-                .place
-                .error(Code::ConfigMissingKey, "`project.releases` is missing"),
-        ),
-    }
-    Ok(Some(ProfileTree {
-        file: file.to_owned(),
-        checkout: Some(found.root),
-        tree,
-    }))
-}
-
-/// A profile as a project of its own is named after the profile, whatever its file says.
-fn named(tree: ConfigNode, name: &str) -> ConfigNode {
-    let mut tree = without(tree, "name");
-    if let ConfigData::Map(entries) = &mut tree.data {
-        let place = tree.place.clone();
-        let data = ConfigData::Scalar {
-            text: name.to_owned(),
-            plain: false,
-        };
-        entries.push(ConfigEntry {
-            key: "name".to_owned(),
-            value: ConfigNode {
-                place: place.clone(),
-                data,
-            },
-            place,
-        });
-    }
-    tree
-}
-
-fn without(mut tree: ConfigNode, key: &str) -> ConfigNode {
+/// A tree without one of its keys.
+pub(super) fn without(mut tree: ConfigNode, key: &str) -> ConfigNode {
     if let ConfigData::Map(entries) = &mut tree.data {
         entries.retain(|entry| entry.key != key);
     }
@@ -390,7 +272,7 @@ fn without(mut tree: ConfigNode, key: &str) -> ConfigNode {
 }
 
 /// The file as a tree; None, with the problem in the list, if it is no YAML.
-fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<ConfigNode>> {
+pub(super) fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<ConfigNode>> {
     let text = read(file)?;
     let mut tree = parse(&text, file, problems);
     if let Some(tree) = &mut tree {
@@ -399,7 +281,7 @@ fn tree(file: &Path, problems: &mut Vec<Error>) -> Result<Option<ConfigNode>> {
     Ok(tree)
 }
 
-fn read(file: &Path) -> Result<String> {
+pub(super) fn read(file: &Path) -> Result<String> {
     let metadata = std::fs::metadata(file).map_err(|e| unreadable(file, &e))?;
     if !metadata.is_file() {
         return Err(Error::new(Code::ConfigMissing, "this is not a file")

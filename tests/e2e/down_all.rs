@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::support::copy::copy;
-use crate::support::machine::{CLUSTER, cluster, machine};
+use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 
 #[test]

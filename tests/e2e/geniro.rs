@@ -94,8 +94,14 @@ fn the_table_of_geniro_is_the_documented_one() {
         let published = ports.map(|port| port["published"].as_str().unwrap().to_owned());
         published.collect()
     };
-    assert_eq!(published("compose"), BTreeSet::from(PUBLISHED.map(str::to_owned)));
-    assert_eq!(published("inactive"), BTreeSet::from(NOT_ACTIVE.map(str::to_owned)));
+    assert_eq!(
+        published("compose"),
+        BTreeSet::from(PUBLISHED.map(str::to_owned))
+    );
+    assert_eq!(
+        published("inactive"),
+        BTreeSet::from(NOT_ACTIVE.map(str::to_owned))
+    );
 
     let all = ports(Some(EVERYTHING_ON));
     let expected: Vec<_> = TABLE.iter().chain(&MORE).map(expected).collect();

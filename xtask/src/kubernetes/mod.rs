@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::command;
 
+mod closed;
 mod examples;
 mod go_types;
 mod lifecycle;

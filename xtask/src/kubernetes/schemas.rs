@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
+use super::closed::CLOSED;
 use super::go_types::GoTypes;
 use super::packages::{self, Lives, Texts};
 use super::{MINORS, wheel};
@@ -36,40 +37,6 @@ const SPECIAL: [(&str, &str); 9] = [
     ("apiextensions.v1.JSONSchemaPropsOrArray", "a"),
     ("apiextensions.v1.JSONSchemaPropsOrBool", "a"),
     ("apiextensions.v1.JSONSchemaPropsOrStringArray", "a"),
-];
-
-/// Types that are enumerations by the server's validation (k8s.io/kubernetes, `pkg/apis/*/validation`), without a mark in
-/// the oldest or in all versions.
-const CLOSED: [(&str, &[&str]); 6] = [
-    (
-        "core.v1",
-        &[
-            "ConditionStatus",
-            "ContainerRestartPolicy",
-            "ContainerRestartRuleAction",
-            "ContainerRestartRuleOnExitCodesOperator",
-            "OSName",
-            "PodSELinuxChangePolicy",
-            "RecursiveReadOnlyMode",
-            "ResourceResizeRestartPolicy",
-        ],
-    ),
-    ("apps.v1", &["PersistentVolumeClaimRetentionPolicyType"]),
-    (
-        "autoscaling.v2",
-        &[
-            "HPAScalingPolicyType",
-            "MetricSourceType",
-            "MetricTargetType",
-            "ScalingPolicySelect",
-        ],
-    ),
-    (
-        "apiextensions.v1",
-        &["ConversionStrategyType", "ResourceScope"],
-    ),
-    ("meta.v1", &["LabelSelectorOperator"]),
-    ("storage.v1", &["FSGroupPolicy", "VolumeLifecycleMode"]),
 ];
 
 type Masks = Vec<(u16, String)>;
