@@ -135,12 +135,13 @@ s() {
 	t=${1%/} b=
 	while [ ! -d "$t/" ]; do b=/${t##*/}$b t=${t%/*}; done
 	cd -P "$t/" || return 1
-	R=${PWD%/}$b K=$C
+	# What is mounted below the target folders before this one stays known.
+	R=${PWD%/}$b below=$K K=$C
 	if k "$R"; then
-		K=
+		K=$below
 		return 4
 	fi
-	K=
+	K=$below
 	mkdir -p "$R/" && cd -P "$R/" || return 1
 	R=${PWD%/}
 	printf '' >"$R/$2" && rm -f "$R/$2" || return 1

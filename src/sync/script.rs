@@ -822,6 +822,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_mount_below_a_target_is_covered_whatever_targets_follow() {
+        let container = Container::new();
+        fs::create_dir(container.path("app/data")).unwrap();
+        let roots = ["app", "outside"].map(|name| container.path(name).display().to_string());
+        let mount = Mount {
+            path: container.path("app/data").display().to_string(),
+            volume: "claim `x`".to_owned(),
+        };
+        let mut text = handshake(&roots, &[mount], &container.token(), Purpose::Writing);
+        let items = [file("data/app.db", "local")];
+        text.extend(apply(7, &groups(&items), Manner::default(), &mut [1, 1]));
+        let text = String::from_utf8(text)
+            .unwrap()
+            .replace("/proc/self/mountinfo", "/nowhere");
+        let script = container.path("script");
+        fs::write(&script, text).unwrap();
+        let said = Cmd::new("sh").arg(&script).run().await.unwrap().stdout;
+        let data = container.path("app/data");
+        let refused = format!("no 0 {MOUNTED_STATUS} {}", data.display());
+        assert!(said.contains(&refused), "{said}");
+        assert_eq!(fs::read_dir(data).unwrap().count(), 0);
+    }
+
+    #[tokio::test]
     async fn a_file_that_is_written_in_place_stays_the_same_one() {
         use std::os::unix::fs::MetadataExt;
         let container = Container::new();
