@@ -79,7 +79,7 @@ fn what_the_reloader_does_not_watch_and_what_no_copy_shows_is_built() {
         kubectl(&project, &words)
     };
     project.devk(&["settle", "--timeout", "120s"]).well();
-    assert_eq!(inside("skeleton", "/home/dev/rc"), "two\n");
+    assert_eq!(inside("skeleton", "/users/dev/rc"), "two\n");
     assert_eq!(inside("archive", "/srv/unpacked"), "two");
     let verified = project.devk(&["verify"]).well().document();
     assert_eq!(verified["equal"], true, "{verified}");
