@@ -3,6 +3,8 @@
 //! `down` works after any crash, since Docker and the cluster say what there is to end. Of devk's own files `down`
 //! needs only the pin: a cluster that devk never pinned is not changed.
 
+mod anothers;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
@@ -21,6 +23,7 @@ use crate::release::install::InstallTarget;
 use crate::release::namespaces::OtherNamespaces;
 use crate::release::{installed, render};
 use crate::ui::event::{Reporter, Step};
+pub use anothers::refuse_anothers;
 
 /// What `down` will do, said before it is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -78,29 +81,6 @@ pub fn ending(delete: bool, access: Option<&Access>, project: &str, others: &[St
         (true, Some(because)) => Ending::DeleteNamespace {
             because: format!("{because}; namespace `{project}` goes"),
         },
-    }
-}
-
-/// Refuses to end what another folder's project of the same name has, before its session ends. A cluster that does not
-/// answer is looked at again by [`Down::run`].
-///
-/// # Errors
-/// [`Code::NamespaceForeign`].
-pub async fn refuse_anothers(
-    cluster: &ManagedCluster,
-    project: &Project,
-    paths: &Paths,
-) -> Result<()> {
-    let Ok(State::Running(nodes)) = cluster.state().await else {
-        return Ok(());
-    };
-    let Ok(Some(access)) = cluster.pinned(&nodes).await else {
-        return Ok(());
-    };
-    let owner = Owner::of(&project.root, paths).await;
-    match namespace::find_own(&access.client, &project.id, &owner).await {
-        Err(error) if error.code == Code::NamespaceForeign => Err(error),
-        _ => Ok(()),
     }
 }
 

@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
 
 use super::batch::{ContainerPath, Item, SourceFile, Wanted};
 use super::containers::Mount;
+
+mod questions;
+pub(super) use questions::{Expected, processes, sums, watches};
 
 const FUNCTIONS: &[u8] = include_bytes!("container.sh");
 
@@ -86,7 +88,7 @@ pub(super) fn groups(items: &[Item]) -> Vec<Group<'_>> {
 
 /// What a shell is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum ShellPurpose {
     /// Target folders that cannot be written are refused.
     Writing,
     /// Only questions: what cannot be written can be read.
@@ -99,7 +101,7 @@ pub(super) fn handshake(
     roots: &[String],
     mounts: &[Mount],
     token: &str,
-    purpose: Purpose,
+    purpose: ShellPurpose,
 ) -> Vec<u8> {
     let mut text = Text::default();
     let points: Vec<_> = mounts
@@ -119,8 +121,8 @@ pub(super) fn handshake(
         text.add(&format!(
             "4) printf 'mounted {n} %s\\n' \"$p\" ;; *) {} ;; esac\n",
             match purpose {
-                Purpose::Writing => format!("printf 'end refused {n}\\n'"),
-                Purpose::Asking => format!("R{n}=$R; a \"$R\""),
+                ShellPurpose::Writing => format!("printf 'end refused {n}\\n'"),
+                ShellPurpose::Asking => format!("R{n}=$R; a \"$R\""),
             }
         ));
     }
@@ -290,51 +292,6 @@ pub(super) fn run(number: u64, command: &[String]) -> Vec<u8> {
     text.0
 }
 
-/// A file as it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Expected {
-    /// Relative to the build context.
-    pub(super) path: PathBuf,
-    pub(super) target: ContainerPath,
-    /// The SHA-256, in hexadecimal digits.
-    pub(super) sum: String,
-}
-
-/// Asks for what runs in the container, in lines that [`super::processes::Processes`] reads.
-pub(super) fn processes(number: u64) -> Vec<u8> {
-    format!("q\nprintf 'ok {number}\\n'\n").into_bytes()
-}
-
-/// Asks for what watches files in the container, and for these paths, in lines that
-/// [`super::watching::WatchLook`] reads.
-pub(super) fn watches<'a>(number: u64, paths: impl Iterator<Item = &'a Path>) -> Vec<u8> {
-    let mut text = Text::default();
-    text.add("v");
-    for path in paths {
-        text.add(" ").quote(path.as_os_str());
-    }
-    text.add(&format!("\nprintf 'ok {number}\\n'\n"));
-    text.0
-}
-
-/// Asks for the SHA-256 of files, a line for each: `sum` and what `sha256sum` says, or nothing; or `mounted` and the
-/// mount that covers it.
-pub(super) fn sums<'a>(number: u64, targets: impl Iterator<Item = &'a ContainerPath>) -> Vec<u8> {
-    let mut text = Text::default();
-    for ContainerPath {
-        root,
-        folders,
-        name,
-    } in targets
-    {
-        text.add(&format!("R=$R{root}; ")).enter(folders, false);
-        text.add(" && h ").quote(name);
-        text.add(" || { [ $? = 4 ] && printf 'mounted %s\\n' \"$p\" || echo sum; }\n");
-    }
-    text.add(&format!("printf 'ok {number}\\n'\n"));
-    text.0
-}
-
 /// Shell text in the making.
 #[derive(Default)]
 struct Text(Vec<u8>);
@@ -429,6 +386,7 @@ mod mounts;
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     use super::super::processes::Processes;
@@ -461,7 +419,7 @@ mod tests {
         pub(super) async fn says(&self, commands: impl FnOnce(&mut [usize]) -> Vec<u8>) -> String {
             let root = self.path("app").display().to_string();
             let text = [
-                handshake(&[root], &[], &self.token(), Purpose::Writing),
+                handshake(&[root], &[], &self.token(), ShellPurpose::Writing),
                 commands(&mut [1]),
             ]
             .concat();
@@ -809,7 +767,7 @@ mod tests {
             volume: "claim `x`".to_owned(),
         };
         // As where the mounts cannot be read: then the pod's spec tells.
-        let text = handshake(&[root], &[mount], &container.token(), Purpose::Writing);
+        let text = handshake(&[root], &[mount], &container.token(), ShellPurpose::Writing);
         let text = String::from_utf8(text)
             .unwrap()
             .replace("/proc/self/mountinfo", "/nowhere");
@@ -946,7 +904,7 @@ mod tests {
                 &[file.display().to_string()],
                 &[],
                 ".devk-x",
-                Purpose::Writing,
+                ShellPurpose::Writing,
             ),
         )
         .unwrap();

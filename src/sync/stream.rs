@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::batch::ContainerPath;
 use super::containers::Container;
 use super::exec::{ContainerExec, ContainerRef, Said};
-use super::script::{self, Purpose};
+use super::script::{self, ShellPurpose};
 use super::upload;
 use crate::hex::hex;
 
@@ -151,7 +151,7 @@ impl Stream {
         container: &Container,
         roots: &[String],
     ) -> Result<Self, Trouble> {
-        Self::open_for(client, container, roots, Purpose::Writing).await
+        Self::open_for(client, container, roots, ShellPurpose::Writing).await
     }
 
     /// As [`Self::open`], for questions alone: whether a folder can be written does not matter.
@@ -163,14 +163,14 @@ impl Stream {
         container: &Container,
         roots: &[String],
     ) -> Result<Self, Trouble> {
-        Self::open_for(client, container, roots, Purpose::Asking).await
+        Self::open_for(client, container, roots, ShellPurpose::Asking).await
     }
 
     async fn open_for(
         client: &Client,
         container: &Container,
         roots: &[String],
-        purpose: Purpose,
+        purpose: ShellPurpose,
     ) -> Result<Self, Trouble> {
         let Container { place, mounts, .. } = container;
         let exec = ContainerExec::start(client, place, &["sh"])

@@ -1,7 +1,7 @@
 //! One run of a plan: its steps and their results.
 
 mod actions;
-mod nowhere;
+mod missing;
 mod others;
 
 use std::collections::BTreeMap;

@@ -207,19 +207,10 @@ impl Run<'_> {
                 "chart, values and images are unchanged".to_owned(),
             ));
         }
-        let others = observe::other_renderings(&self.observed.releases, name);
+        self.tell_missing(access, release, step).await;
         let PreparedRelease {
             prepared, rendered, ..
         } = release;
-        let missing =
-            requirements::missing_objects(&access.client, prepared, rendered, &others).await;
-        let changed = requirements::changed_definitions(&access.client, prepared).await;
-        let nowhere = self.nowhere(&rendered.images()).await;
-        missing
-            .into_iter()
-            .chain(changed)
-            .chain(nowhere)
-            .for_each(|error| step.trouble(error));
         let kubeconfig = self.observed.cluster.kubeconfig();
         let state = self.paths.project(&self.project.id);
         let target = InstallTarget {
