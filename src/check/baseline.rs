@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 
 /// A file of known findings.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Baseline {
+pub struct CheckBaseline {
     version: u32,
     findings: Vec<KnownFinding>,
 }
@@ -30,7 +30,7 @@ struct KnownFinding {
     message: String,
 }
 
-impl Baseline {
+impl CheckBaseline {
     /// # Errors
     /// [`Code::Usage`] if there is no such file, or it is none of devk's.
     pub fn read(file: &Path) -> Result<Self> {

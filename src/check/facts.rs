@@ -25,7 +25,7 @@ pub struct ChartFacts {
     pub files: Vec<ChartFile>,
     /// Chart.yaml; null if it is none, or there is none.
     pub metadata: Value,
-    pub renderings: Vec<ChartRendering>,
+    pub renderings: Vec<CheckRendering>,
     pub failures: Vec<RenderFailure>,
     /// helm's names of templates that are the user's files, with the files.
     pub templates: Vec<(String, PathBuf)>,
@@ -94,7 +94,7 @@ pub enum RenderingUse {
 }
 
 /// What a chart renders to with some values.
-pub struct ChartRendering {
+pub struct CheckRendering {
     /// Which values, for people: `devk.yaml`, `values.yaml`, `ci/small-values.yaml`, `ingress.enabled: true`.
     pub label: String,
     pub usage: RenderingUse,
@@ -103,17 +103,17 @@ pub struct ChartRendering {
     pub values: Value,
 }
 
-impl std::fmt::Debug for ChartRendering {
+impl std::fmt::Debug for CheckRendering {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The rest may be secret.
-        f.debug_struct("ChartRendering")
+        f.debug_struct("CheckRendering")
             .field("label", &self.label)
             .field("usage", &self.usage)
             .finish_non_exhaustive()
     }
 }
 
-impl ChartRendering {
+impl CheckRendering {
     /// # Errors
     /// The source of a document that is no YAML, and why it is none.
     pub fn new(
@@ -134,7 +134,7 @@ impl ChartRendering {
 /// Values with which a chart does not render.
 #[derive(Debug)]
 pub struct RenderFailure {
-    /// As in [`ChartRendering`].
+    /// As in [`CheckRendering`].
     pub label: String,
     pub usage: RenderingUse,
     pub error: Error,

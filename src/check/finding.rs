@@ -4,13 +4,13 @@ use serde::Serialize;
 use serde::ser::SerializeStruct;
 use sha2::{Digest as _, Sha256};
 
-use super::rule::Rule;
+use super::rule::ChartRule;
 use crate::place::Origin;
 
 /// A finding of a rule. The members of its JSON form are a contract (docs/errors.md).
 #[derive(Debug, Clone)]
 pub struct ChartFinding {
-    pub rule: &'static Rule,
+    pub rule: &'static ChartRule,
     /// `name` of Chart.yaml.
     pub chart: String,
     /// The dependency that brings the object; None for the chart itself.

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use futures::stream;
 use serde_json::Value;
 
-use super::facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
+use super::facts::{ChartFacts, CheckRendering, InstalledObject, RenderFailure, RenderingUse};
 use super::matrix::{self, ValueSet};
 use super::sources::{DraftedRelease, NAMESPACE, access, drafted, nobodys};
 use crate::cluster::Access;
@@ -371,7 +371,7 @@ fn take(
             return;
         }
     };
-    match ChartRendering::new(label, usage, &text, values) {
+    match CheckRendering::new(label, usage, &text, values) {
         Ok(rendering) => {
             let sources = rendering.documents.iter().map(|document| &document.source);
             for source in sources.collect::<BTreeSet<_>>() {

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::Date;
 
-use super::baseline::Baseline;
-use super::facts::{ChartFacts, ChartRendering, RenderingUse};
+use super::baseline::CheckBaseline;
+use super::facts::{ChartFacts, CheckRendering, RenderingUse};
 use super::finding::{ChartFinding, Counts};
 use super::ignore;
 use super::locate::Locator;
 use super::report::{ChartReport, Found};
-use super::rule::{Look, Rule};
-use super::seen::{Seen, Sighting, Subject};
+use super::rule::{ChartRule, Look};
+use super::seen::{Sighting, Sightings, Subject};
 use super::table;
 use super::view::{ChartView, RenderingView};
 use crate::config::CheckConfig;
@@ -22,7 +22,7 @@ use crate::error::Errors;
 pub struct Judgement<'a> {
     pub config: &'a CheckConfig,
     pub today: Date,
-    pub baseline: Option<&'a Baseline>,
+    pub baseline: Option<&'a CheckBaseline>,
 }
 
 /// What keeps charts from being judged: rules that there are not.
@@ -53,7 +53,9 @@ pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
         .map(|merged| merged.finding(facts))
         .collect();
     ignore::by_config(&mut findings, config, today);
-    let known = baseline.map(Baseline::fingerprints).unwrap_or_default();
+    let known = baseline
+        .map(CheckBaseline::fingerprints)
+        .unwrap_or_default();
     for finding in findings.iter_mut().filter(|f| f.is_counted()) {
         if known.contains(finding.fingerprint().as_str()) {
             finding.counts = Counts::Known;
@@ -70,13 +72,13 @@ pub fn judge(facts: &ChartFacts, judgement: Judgement<'_>) -> ChartReport {
 }
 
 /// What a rule sees, with the position of the rendering in which it does.
-fn look(rule: &Rule, view: &ChartView<'_>) -> Vec<(Option<usize>, Sighting)> {
-    let each = |look: fn(&RenderingView<'_>, &mut Seen),
+fn look(rule: &ChartRule, view: &ChartView<'_>) -> Vec<(Option<usize>, Sighting)> {
+    let each = |look: fn(&RenderingView<'_>, &mut Sightings),
                 is_meant: &dyn Fn(RenderingUse) -> bool| {
         let renderings = view.renderings.iter().enumerate();
         let meant = renderings.filter(|(_, rendering)| is_meant(rendering.usage));
         let seen = meant.flat_map(|(at, rendering)| {
-            let mut seen = Seen::default();
+            let mut seen = Sightings::default();
             look(rendering, &mut seen);
             seen.0.into_iter().map(move |sighting| (Some(at), sighting))
         });
@@ -84,7 +86,7 @@ fn look(rule: &Rule, view: &ChartView<'_>) -> Vec<(Option<usize>, Sighting)> {
     };
     match rule.look {
         Look::Chart(look) => {
-            let mut seen = Seen::default();
+            let mut seen = Sightings::default();
             look(view, &mut seen);
             seen.0
                 .into_iter()
@@ -104,7 +106,7 @@ struct Merged {
 
 impl Merged {
     fn finding(self, facts: &ChartFacts) -> ChartFinding {
-        let judged = |rendering: &&ChartRendering| rendering.usage == RenderingUse::Judged;
+        let judged = |rendering: &&CheckRendering| rendering.usage == RenderingUse::Judged;
         let everywhere = match self.finding.rule.look {
             Look::Every(_) => facts.renderings.len(),
             _ => facts.renderings.iter().filter(judged).count(),
@@ -126,7 +128,7 @@ impl Merged {
 }
 
 fn add<'a>(
-    rule: &'static Rule,
+    rule: &'static ChartRule,
     at: Option<usize>,
     sighting: Sighting,
     facts: &'a ChartFacts,
@@ -187,7 +189,7 @@ fn dependency(facts: &ChartFacts, subject: &Subject) -> Option<String> {
     rest.split('/').next().map(str::to_owned)
 }
 
-fn annotated(facts: &ChartFacts, subject: &Subject, rule: &Rule) -> Counts {
+fn annotated(facts: &ChartFacts, subject: &Subject, rule: &ChartRule) -> Counts {
     let object = document(facts, subject).map(|document| &document.object);
     let reason = object.and_then(|object| ignore::by_annotation(object, rule.id));
     reason.map_or(Counts::Yes, Counts::Ignored)
@@ -234,7 +236,7 @@ mod tests {
         };
         let mut facts = ChartFacts::new("shop", "shop", Path::new("/c"), vec![file]);
         for (label, usage, text) in renderings {
-            let rendering = ChartRendering::new(*label, *usage, text, Value::Null);
+            let rendering = CheckRendering::new(*label, *usage, text, Value::Null);
             facts.renderings.push(rendering.unwrap());
         }
         facts
@@ -243,7 +245,7 @@ mod tests {
     fn report(
         facts: &ChartFacts,
         config: &CheckConfig,
-        baseline: Option<&Baseline>,
+        baseline: Option<&CheckBaseline>,
     ) -> ChartReport {
         let judgement = Judgement {
             config,
@@ -344,7 +346,7 @@ mod tests {
     fn with_a_baseline_only_new_findings_fail() {
         let before = facts(&[("a", RenderingUse::Judged, POD.to_owned())]);
         let config = CheckConfig::default();
-        let baseline = Baseline::of(&[report(&before, &config, None)]);
+        let baseline = CheckBaseline::of(&[report(&before, &config, None)]);
         let again = report(&before, &config, Some(&baseline));
         assert!(again.passed && again.count(Severity::Medium) == 0);
         let worse = POD.replace(

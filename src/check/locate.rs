@@ -38,7 +38,7 @@ struct AlignedDocument {
 
 /// Where a finding stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Places {
+pub(super) struct FindingPlaces {
     pub(super) template: Option<Origin>,
     pub(super) value: Option<Origin>,
 }
@@ -58,17 +58,17 @@ impl<'a> Locator<'a> {
     }
 
     /// The places of what was seen in a subject; `values` are names of values that may govern it.
-    pub(super) fn places(&mut self, subject: &Subject, values: &[&str]) -> Places {
+    pub(super) fn places(&mut self, subject: &Subject, values: &[&str]) -> FindingPlaces {
         match subject {
-            Subject::Chart => Places {
+            Subject::Chart => FindingPlaces {
                 template: Some(self.chart()),
                 value: None,
             },
-            Subject::Place(origin) => Places {
+            Subject::Place(origin) => FindingPlaces {
                 template: Some(origin.clone()),
                 value: None,
             },
-            Subject::File { path, line } => Places {
+            Subject::File { path, line } => FindingPlaces {
                 template: Some(Origin {
                     file: self.facts.folder.join(path),
                     line: line.unwrap_or(1),
@@ -101,11 +101,11 @@ impl<'a> Locator<'a> {
         document: usize,
         path: &[String],
         values: &[&str],
-    ) -> Places {
+    ) -> FindingPlaces {
         let facts = self.facts;
         let found = &facts.renderings[rendering].documents[document];
         let Some(template) = self.template(&found.source) else {
-            return Places {
+            return FindingPlaces {
                 template: Some(facts.origin.clone()),
                 value: None,
             };
@@ -125,7 +125,7 @@ impl<'a> Locator<'a> {
         let line = lines.get(rendered).copied().flatten().unwrap_or(1);
         let (first, last) = extent(&template.text, lines, rendered);
         let value = self.value(&template.text, line, (first, last), values, is_there);
-        Places {
+        FindingPlaces {
             template: Some(Origin {
                 file: template.file.clone(),
                 line,
@@ -224,7 +224,7 @@ fn paths(line: &str) -> Vec<Vec<String>> {
 mod tests {
     use serde_json::Value;
 
-    use super::super::facts::{ChartRendering, RenderingUse};
+    use super::super::facts::{CheckRendering, RenderingUse};
     use super::*;
     use crate::release::variant::ChartFile;
 
@@ -270,7 +270,7 @@ spec:
             "/c/templates/a.yaml".into(),
         );
         facts.templates.push(template);
-        let rendering = ChartRendering::new("d", RenderingUse::Judged, RENDERED, Value::Null);
+        let rendering = CheckRendering::new("d", RenderingUse::Judged, RENDERED, Value::Null);
         facts.renderings.push(rendering.unwrap());
         let subject = Subject::Object {
             rendering: 0,

@@ -23,14 +23,14 @@ mod sources;
 mod table;
 mod view;
 
-pub use baseline::Baseline;
-pub use facts::{ChartFacts, ChartRendering, InstalledObject, RenderFailure, RenderingUse};
+pub use baseline::CheckBaseline;
+pub use facts::{ChartFacts, CheckRendering, InstalledObject, RenderFailure, RenderingUse};
 pub use finding::{ChartFinding, Counts};
 pub use gather::{ChartGatherer, CheckedChart};
 pub use history::{ChartHistory, HistoryChange, HistoryEntry};
 pub use judge::{Judgement, judge, usable};
 pub use report::{ChartReport, DependencyReport, GateResult, READY};
-pub use rule::{Aspect, Gate, Rule, Severity, Start};
+pub use rule::{Aspect, ChartRule, Gate, Severity, Start};
 pub use sarif::sarif;
 pub use score::{AspectScore, Gain};
 pub use table::rules;

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::seen::Seen;
+use super::seen::Sightings;
 use super::view::{ChartView, RenderingView};
 
 /// One of the six gates that a chart passes or not.
@@ -64,15 +64,15 @@ pub enum Start {
 #[derive(Clone, Copy)]
 pub(super) enum Look {
     /// The files of the chart, and all renderings together.
-    Chart(fn(&ChartView<'_>, &mut Seen)),
+    Chart(fn(&ChartView<'_>, &mut Sightings)),
     /// Each rendering that is judged as what is installed.
-    Rendering(fn(&RenderingView<'_>, &mut Seen)),
+    Rendering(fn(&RenderingView<'_>, &mut Sightings)),
     /// Each rendering, also those that only have to work.
-    Every(fn(&RenderingView<'_>, &mut Seen)),
+    Every(fn(&RenderingView<'_>, &mut Sightings)),
 }
 
 /// One rule. Rules of a gate stand in that gate's file, and `table.rs` has all of them.
-pub struct Rule {
+pub struct ChartRule {
     /// `subject.problem`; stable.
     pub id: &'static str,
     pub gate: Gate,
@@ -90,9 +90,9 @@ pub struct Rule {
     pub(super) look: Look,
 }
 
-impl fmt::Debug for Rule {
+impl fmt::Debug for ChartRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rule")
+        f.debug_struct("ChartRule")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
@@ -216,8 +216,8 @@ impl Start {
 macro_rules! rules {
     ($gate:ident; $($id:literal $severity:ident, $aspect:ident $points:literal, $start:ident, $kind:ident($look:path):
         $why:literal, $remedy:literal, $source:literal;)+) => {
-        pub(in crate::check) const RULES: &[$crate::check::rule::Rule] = &[$(
-            $crate::check::rule::Rule {
+        pub(in crate::check) const RULES: &[$crate::check::rule::ChartRule] = &[$(
+            $crate::check::rule::ChartRule {
                 id: $id,
                 gate: $crate::check::rule::Gate::$gate,
                 severity: $crate::check::rule::Severity::$severity,

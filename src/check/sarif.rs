@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::finding::{ChartFinding, Counts};
 use super::report::ChartReport;
-use super::rule::{Rule, Severity};
+use super::rule::{ChartRule, Severity};
 use super::table::rules;
 use crate::place::Origin;
 
@@ -38,7 +38,7 @@ pub fn sarif(reports: &[ChartReport], root: &Path) -> Value {
     })
 }
 
-fn descriptor(rule: &Rule) -> Value {
+fn descriptor(rule: &ChartRule) -> Value {
     json!({
         "id": rule.id,
         "shortDescription": {"text": rule.why},
@@ -72,7 +72,7 @@ fn security_severity(severity: Severity) -> &'static str {
     }
 }
 
-fn result(finding: &ChartFinding, rules: &[&Rule], root: &Path, has_baseline: bool) -> Value {
+fn result(finding: &ChartFinding, rules: &[&ChartRule], root: &Path, has_baseline: bool) -> Value {
     let index = rules.iter().position(|rule| rule.id == finding.rule.id);
     let object = finding.object.iter().map(|object| format!("{object}: "));
     let text = object.collect::<String>() + &finding.message;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::finding::ChartFinding;
-use super::rule::{Aspect, Rule};
+use super::rule::{Aspect, ChartRule};
 
 /// The points of an aspect that are left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -31,14 +31,18 @@ const MOST_GAINS: usize = 3;
 /// The rules that cost points, each once.
 fn costing<'a>(
     findings: impl IntoIterator<Item = &'a ChartFinding>,
-) -> BTreeMap<&'static str, &'static Rule> {
+) -> BTreeMap<&'static str, &'static ChartRule> {
     let counted = findings.into_iter().filter(|finding| finding.is_charged());
     counted
         .map(|finding| (finding.rule.id, finding.rule))
         .collect()
 }
 
-fn left(aspect: Aspect, rules: &BTreeMap<&'static str, &'static Rule>, without: &[&str]) -> u8 {
+fn left(
+    aspect: Aspect,
+    rules: &BTreeMap<&'static str, &'static ChartRule>,
+    without: &[&str],
+) -> u8 {
     let of_aspect = rules.values().filter(|rule| rule.aspect == aspect);
     let lost: u32 = of_aspect
         .filter(|rule| !without.contains(&rule.id))
@@ -98,7 +102,7 @@ pub(super) fn gains(findings: &[ChartFinding]) -> Vec<Gain> {
 
 /// The rule that gains most after those that are done; where several are needed to gain anything, the most costly.
 fn best<'a>(
-    rules: &BTreeMap<&'static str, &'static Rule>,
+    rules: &BTreeMap<&'static str, &'static ChartRule>,
     open: &BTreeSet<&'a str>,
     done: &[&str],
 ) -> Option<&'a str> {

@@ -35,9 +35,9 @@ pub(super) enum Subject {
 
 /// What a rule has seen.
 #[derive(Debug, Default)]
-pub(super) struct Seen(pub(super) Vec<Sighting>);
+pub(super) struct Sightings(pub(super) Vec<Sighting>);
 
-impl Seen {
+impl Sightings {
     /// Of the chart as a whole.
     pub(super) fn chart(&mut self, message: impl Into<String>) {
         self.push(message, Subject::Chart, &[]);

@@ -2,16 +2,17 @@
 
 use super::gates::{
     backends, constraints, files, images, ingress, installed, monitoring, objects, pod_security,
-    probes, rbac, references, rendering, resources, scaling, secrets, storage, upgrades, upkeep,
-    values,
+    probes, rbac, references, rendering, resources, scaling, schema, secrets, storage, upgrades,
+    upkeep, values,
 };
-use super::rule::{Rule, Start};
+use super::rule::{ChartRule, Start};
 use crate::config::{CheckConfig, did_you_mean};
 use crate::error::{Code, Error};
 
-const ALL: &[&[Rule]] = &[
+const ALL: &[&[ChartRule]] = &[
     files::RULES,
     rendering::RULES,
+    schema::RULES,
     objects::RULES,
     backends::RULES,
     references::RULES,
@@ -33,17 +34,17 @@ const ALL: &[&[Rule]] = &[
 ];
 
 /// Every rule.
-pub fn rules() -> impl Iterator<Item = &'static Rule> + Clone {
+pub fn rules() -> impl Iterator<Item = &'static ChartRule> + Clone {
     ALL.iter().copied().flatten()
 }
 
 /// A rule by its id.
-pub(super) fn rule(id: &str) -> Option<&'static Rule> {
+pub(super) fn rule(id: &str) -> Option<&'static ChartRule> {
     rules().find(|rule| rule.id == id)
 }
 
 /// The rules that look at charts with these constraints.
-pub(super) fn active(config: &CheckConfig) -> impl Iterator<Item = &'static Rule> {
+pub(super) fn active(config: &CheckConfig) -> impl Iterator<Item = &'static ChartRule> {
     rules().filter(|rule| match rule.start {
         // A rule of a constraint sees nothing where the constraint is not set.
         Start::On | Start::Constraint => true,

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use jiff::civil::Date;
 use serde_json::Value;
 
-use super::facts::{ChartFacts, ChartRendering, RenderingUse};
+use super::facts::{ChartFacts, CheckRendering, RenderingUse};
 use crate::config::CheckConfig;
+use crate::kubernetes_schema::SchemaViolation;
 use crate::pod_security::PodSecurityViolation;
 
 /// What a rule about the chart as a whole looks at.
@@ -33,7 +34,10 @@ pub(super) struct RenderingView<'a> {
     pub(super) constraints: &'a CheckConfig,
     /// The chart's values with those of the rendering over them.
     pub(super) values: &'a Value,
+    pub(super) facts: &'a ChartFacts,
     /// What several rules go by, looked for once; each with the position of its object.
+    pub(super) schema: OnceCell<Vec<(usize, SchemaViolation)>>,
+    /// As `schema`.
     pub(super) pod_security: OnceCell<Vec<(usize, PodSecurityViolation)>>,
 }
 
@@ -53,13 +57,13 @@ pub(super) struct ChartObject<'a> {
     pub(super) name: &'a str,
     /// Its own namespace, else the release's.
     pub(super) namespace: &'a str,
-    pub(super) role: Role,
+    pub(super) role: ObjectRole,
     pub(super) pod: Option<PodView<'a>>,
 }
 
 /// What helm does with an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(super) enum ObjectRole {
     Installed,
     Hook,
     Test,
@@ -108,6 +112,8 @@ impl<'a> ChartView<'a> {
             replaces_jobs: facts.replaces_jobs,
             constraints,
             values: &rendering.values,
+            facts,
+            schema: OnceCell::new(),
             pod_security: OnceCell::new(),
         });
         Self {
@@ -129,7 +135,7 @@ impl<'a> ChartView<'a> {
 /// The objects of a rendering; a `List` is taken apart.
 fn objects<'a>(
     at: usize,
-    rendering: &'a ChartRendering,
+    rendering: &'a CheckRendering,
     namespace: &'a str,
 ) -> Vec<ChartObject<'a>> {
     let documents = rendering.documents.iter().enumerate();
@@ -176,7 +182,7 @@ impl<'a> ChartObject<'a> {
     }
 
     pub(super) fn is_installed(&self) -> bool {
-        self.role == Role::Installed
+        self.role == ObjectRole::Installed
     }
 
     pub(super) fn api_group(&self) -> &'a str {
@@ -298,7 +304,7 @@ impl<'a> RenderingView<'a> {
         let pods = self
             .objects
             .iter()
-            .filter(|object| object.role != Role::Test);
+            .filter(|object| object.role != ObjectRole::Test);
         pods.filter_map(|object| Some((object, object.pod.as_ref()?)))
     }
 
@@ -315,14 +321,14 @@ impl<'a> RenderingView<'a> {
 }
 
 /// helm's hooks (helm, "Chart Hooks"); an object of which every hook is a test is a test.
-fn role(json: &Value) -> Role {
+fn role(json: &Value) -> ObjectRole {
     let hooks = json["metadata"]["annotations"]["helm.sh/hook"].as_str();
     let mut hooks = hooks.unwrap_or_default().split(',').map(str::trim);
     let is_test = |hook: &str| matches!(hook, "test" | "test-success" | "test-failure");
     match hooks.next().filter(|first| !first.is_empty()) {
-        None => Role::Installed,
-        Some(first) if is_test(first) && hooks.all(is_test) => Role::Test,
-        Some(_) => Role::Hook,
+        None => ObjectRole::Installed,
+        Some(first) if is_test(first) && hooks.all(is_test) => ObjectRole::Test,
+        Some(_) => ObjectRole::Hook,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Compares a tree with the table of keys: unknown, missing and wrongly typed values, each at its line.
 
-use super::format::{ValueFormat, did_you_mean, no_list_index};
+use super::did_you_mean;
+use super::format::{ValueFormat, no_list_index};
 use super::scalar::{self, describe};
 use super::schema::{Key, Need, Shape};
 use super::yaml::{ConfigData, ConfigNode, Place};

@@ -6,10 +6,11 @@ mod numbers;
 use std::path::Path;
 use std::time::Duration;
 
+use super::did_you_mean;
 use super::identity::{is_label, label};
 use super::yaml::Place;
 use super::{Generator, ManifestPattern, Provider};
-use crate::error::{Code, Error, Result, suggest};
+use crate::error::{Code, Error, Result};
 
 /// The longest release name: Helm adds revision suffixes within a label's 63 characters.
 const MAX_RELEASE_NAME: usize = 53;
@@ -278,23 +279,6 @@ fn unknown_generator(text: &str, place: &Place) -> Error {
     place
         .error(Code::ConfigValue, format!("unknown generator `{text}`"))
         .hint(rule)
-}
-
-/// "did you mean `x`?", or all there are: "`what` are `x`, `y`".
-pub(crate) fn did_you_mean<'a>(
-    text: &str,
-    known: impl Iterator<Item = &'a str> + Clone,
-    what: &str,
-) -> String {
-    if let Some(near) = suggest(text, known.clone()) {
-        return format!("did you mean `{near}`?");
-    }
-    let all: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-    if all.is_empty() {
-        format!("there are no {what}")
-    } else {
-        format!("the known {what} are {}", all.join(", "))
-    }
 }
 
 fn value_path(text: &str, place: &Place) -> Result<()> {

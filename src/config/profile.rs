@@ -8,7 +8,7 @@ use include_dir::{Dir, DirEntry, include_dir};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::format::did_you_mean;
+use super::did_you_mean;
 use super::read::FILE;
 use crate::error::{Code, Error, Result};
 use crate::paths::write_atomic;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::format::did_you_mean;
+use super::did_you_mean;
 use super::yaml::{ConfigData, ConfigNode};
 use crate::error::{Code, Error};
 

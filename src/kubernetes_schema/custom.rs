@@ -5,7 +5,7 @@ mod values;
 
 use serde_json::Value;
 
-use super::packed::Mask;
+use super::packed::VersionMask;
 use super::walk::Walk;
 
 /// The kinds of a chart's definitions.
@@ -73,7 +73,12 @@ fn kinds_of(definition: &Value) -> Vec<CustomKind> {
 
 impl CustomKind {
     /// Checks an object of the kind. What was not checked is returned.
-    pub(super) fn check(&self, walk: &mut Walk<'_>, object: &Value, mask: Mask) -> Option<String> {
+    pub(super) fn check(
+        &self,
+        walk: &mut Walk<'_>,
+        object: &Value,
+        mask: VersionMask,
+    ) -> Option<String> {
         let packed = walk.packed;
         if let Some(metadata) = packed.definition("meta.v1.ObjectMeta") {
             walk.within("metadata", |walk| {

@@ -14,15 +14,15 @@ type Object = Map<String, Value>;
 /// A complaint, and the key below the object that it is about.
 type Placed = (Complaint, Option<String>);
 /// What is wrong with an object of a definition.
-pub(super) type Demand = fn(&Object) -> Vec<Placed>;
+pub(super) type ServerDemand = fn(&Object) -> Vec<Placed>;
 
 /// The demand on a definition.
-pub(super) fn of(definition: &str) -> Option<Demand> {
+pub(super) fn of(definition: &str) -> Option<ServerDemand> {
     let found = DEMANDS.iter().find(|(name, _)| *name == definition);
     found.map(|(_, demand)| *demand)
 }
 
-const DEMANDS: &[(&str, Demand)] = &[
+const DEMANDS: &[(&str, ServerDemand)] = &[
     ("apps.v1.DaemonSetSpec", template_always),
     ("apps.v1.DeploymentSpec", template_always),
     ("apps.v1.DeploymentStrategy", strategy),

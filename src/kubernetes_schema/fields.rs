@@ -11,7 +11,7 @@ use super::names::{
     is_config_key, is_dns_label, is_dns_subdomain, is_label_value, is_port_name, is_qualified,
     is_relaxed_variable, is_strict_variable,
 };
-use super::packed::{Mask, Packed};
+use super::packed::{Packed, VersionMask};
 use super::walk::Complaint;
 use crate::kubernetes_version::KubernetesVersion;
 
@@ -184,11 +184,16 @@ const FIELDS: &[(&str, &str, FieldFormat)] = &[
 ];
 
 /// A complaint, the key below the field that it is about, and the versions.
-type Placed = (Complaint, Option<String>, Mask);
+type Placed = (Complaint, Option<String>, VersionMask);
 
 impl FieldFormat {
     /// What is wrong with a value; nothing if its type is wrong, which the schema has told.
-    pub(super) fn complaints(self, value: &Value, packed: &Packed, mask: Mask) -> Vec<Placed> {
+    pub(super) fn complaints(
+        self,
+        value: &Value,
+        packed: &Packed,
+        mask: VersionMask,
+    ) -> Vec<Placed> {
         match value {
             Value::Object(map) => map
                 .iter()
@@ -316,7 +321,7 @@ impl FieldFormat {
     }
 }
 
-fn variable(text: &str, packed: &Packed, mask: Mask) -> Option<Placed> {
+fn variable(text: &str, packed: &Packed, mask: VersionMask) -> Option<Placed> {
     let wrong = match (is_strict_variable(text), is_relaxed_variable(text)) {
         (true, _) => 0,
         (false, true) => mask & packed.before(RELAXED_VARIABLES),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::SchemaProblem;
 use super::custom::CustomKinds;
-use super::packed::{Life, Mask};
+use super::packed::{Life, VersionMask};
 use super::walk::{Complaint, Walk};
 use crate::error::suggest;
 use crate::kubernetes_version::KubernetesVersion;
@@ -17,7 +17,12 @@ pub(super) fn group(api_version: &str) -> &str {
 
 impl Walk<'_> {
     /// Says in which of the asked versions a kind is not served, and in which it is deprecated.
-    pub(super) fn lifecycle(&mut self, (api_version, kind): (&str, &str), has: Mask, mask: Mask) {
+    pub(super) fn lifecycle(
+        &mut self,
+        (api_version, kind): (&str, &str),
+        has: VersionMask,
+        mask: VersionMask,
+    ) {
         let packed = self.packed;
         let life = packed.life(api_version, kind);
         let instead = life
@@ -42,7 +47,7 @@ impl Walk<'_> {
         (api_version, kind): (&str, &str),
         life: &Life,
         instead: Option<String>,
-        mask: Mask,
+        mask: VersionMask,
     ) {
         let before = self.packed.before(KubernetesVersion::new(life.deprecated));
         // Alpha and beta versions are born with a date of their end; nobody can use another one while there is none.
@@ -67,7 +72,7 @@ impl Walk<'_> {
         object: &Value,
         (api_version, kind): (&str, &str),
         custom: &CustomKinds,
-        mask: Mask,
+        mask: VersionMask,
     ) -> Option<String> {
         if let Some(found) = custom.find(api_version, kind) {
             return found.check(self, object, mask);
@@ -97,7 +102,12 @@ impl Walk<'_> {
     }
 
     /// A group of Kubernetes' own has only the kinds that it has.
-    fn unknown_kind(&mut self, (api_version, kind): (&str, &str), versions: &[&str], mask: Mask) {
+    fn unknown_kind(
+        &mut self,
+        (api_version, kind): (&str, &str),
+        versions: &[&str],
+        mask: VersionMask,
+    ) {
         let packed = self.packed;
         let has_kind = |version: &&&str| packed.kind(version, kind).is_some();
         let elsewhere: Vec<_> = versions
@@ -117,7 +127,7 @@ impl Walk<'_> {
 }
 
 /// All bits below the lowest one.
-fn below(mask: Mask) -> Mask {
+fn below(mask: VersionMask) -> VersionMask {
     match mask {
         0 => 0,
         _ => (1 << mask.trailing_zeros()) - 1,

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::formats::shown;
-use super::packed::Mask;
+use super::packed::VersionMask;
 use super::walk::{Complaint, Walk};
 use crate::kubernetes_version::KubernetesVersion;
 
@@ -131,7 +131,7 @@ impl Walk<'_> {
         &mut self,
         object: &Map<String, Value>,
         (api_version, kind): (&str, &str),
-        mask: Mask,
+        mask: VersionMask,
     ) {
         let packed = self.packed;
         let definition = packed

@@ -19,12 +19,12 @@ use std::sync::LazyLock;
 use flate2::read::GzDecoder;
 use serde::Deserialize;
 
-use super::demands::{self, Demand};
+use super::demands::{self, ServerDemand};
 use super::fields::{self, FieldFormat};
 use crate::kubernetes_version::KubernetesVersion;
 
 /// Versions, a bit for each.
-pub(super) type Mask = u16;
+pub(super) type VersionMask = u16;
 
 static PACKED: LazyLock<Packed> = LazyLock::new(|| {
     let text = unpacked();
@@ -48,8 +48,8 @@ fn unpacked() -> String {
 type WrittenDefinition = (
     String,
     BTreeMap<String, WrittenField>,
-    BTreeMap<String, Mask>,
-    Mask,
+    BTreeMap<String, VersionMask>,
+    VersionMask,
 );
 
 /// The file as it is written.
@@ -58,7 +58,7 @@ struct Written {
     versions: Vec<u8>,
     enumerations: Vec<Vec<String>>,
     definitions: Vec<WrittenDefinition>,
-    kinds: HashMap<String, BTreeMap<String, (usize, Mask)>>,
+    kinds: HashMap<String, BTreeMap<String, (usize, VersionMask)>>,
     lifecycle: HashMap<String, HashMap<String, Life>>,
 }
 
@@ -67,7 +67,7 @@ struct Written {
 enum WrittenField {
     /// In all versions.
     One(String),
-    Several(Vec<(Mask, String)>),
+    Several(Vec<(VersionMask, String)>),
 }
 
 /// When a kind came, is deprecated and goes, as minors of 1, 0 for never; and what replaces it.
@@ -85,27 +85,27 @@ pub(super) struct Life {
 pub(super) struct Packed {
     pub(super) versions: Vec<u8>,
     pub(super) enumerations: Vec<Vec<String>>,
-    pub(super) definitions: Vec<Definition>,
-    kinds: HashMap<String, BTreeMap<String, (usize, Mask)>>,
+    pub(super) definitions: Vec<SchemaDefinition>,
+    kinds: HashMap<String, BTreeMap<String, (usize, VersionMask)>>,
     lifecycle: HashMap<String, HashMap<String, Life>>,
 }
 
 /// An object with known keys.
 #[derive(Debug)]
-pub(super) struct Definition {
+pub(super) struct SchemaDefinition {
     /// `apps.v1.DeploymentSpec`.
     pub(super) name: String,
     pub(super) fields: BTreeMap<String, Field>,
-    pub(super) required: BTreeMap<String, Mask>,
+    pub(super) required: BTreeMap<String, VersionMask>,
     /// In which versions it may have any keys.
-    pub(super) open: Mask,
+    pub(super) open: VersionMask,
     /// What the API server demands beyond the schema.
-    pub(super) demand: Option<Demand>,
+    pub(super) demand: Option<ServerDemand>,
 }
 
 #[derive(Debug)]
 pub(super) struct Field {
-    pub(super) types: Vec<(Mask, SchemaType)>,
+    pub(super) types: Vec<(VersionMask, SchemaType)>,
     pub(super) format: Option<FieldFormat>,
 }
 
@@ -124,7 +124,7 @@ pub(super) enum SchemaType {
     IntegerOrText,
     Time,
     Enumeration(usize),
-    Definition(usize),
+    SchemaDefinition(usize),
     List(Box<Self>),
     Map(Box<Self>),
 }
@@ -145,7 +145,7 @@ impl SchemaType {
             "t" => Self::Time,
             "o" => Self::Object,
             "e" => number().map_or(Self::Text, Self::Enumeration),
-            "#" => number().map_or(Self::Anything, Self::Definition),
+            "#" => number().map_or(Self::Anything, Self::SchemaDefinition),
             "[" => Self::List(Box::new(Self::parse(rest))),
             "{" => Self::Map(Box::new(Self::parse(rest))),
             _ => Self::Anything,
@@ -166,7 +166,7 @@ impl Packed {
                     };
                     (key, field)
                 });
-                Definition {
+                SchemaDefinition {
                     fields: fields.collect(),
                     demand: demands::of(&name),
                     name,
@@ -184,7 +184,7 @@ impl Packed {
     }
 
     /// The bit of a version; None if it has no schemas.
-    pub(super) fn bit(&self, version: KubernetesVersion) -> Option<Mask> {
+    pub(super) fn bit(&self, version: KubernetesVersion) -> Option<VersionMask> {
         let at = self
             .versions
             .iter()
@@ -193,13 +193,13 @@ impl Packed {
     }
 
     /// The versions before another one.
-    pub(super) fn before(&self, version: KubernetesVersion) -> Mask {
+    pub(super) fn before(&self, version: KubernetesVersion) -> VersionMask {
         let older = self.versions.iter().filter(|minor| **minor < version.minor);
         older.enumerate().fold(0, |all, (at, _)| all | 1 << at)
     }
 
     /// The versions of a mask.
-    pub(super) fn versions(&self, mask: Mask) -> Vec<KubernetesVersion> {
+    pub(super) fn versions(&self, mask: VersionMask) -> Vec<KubernetesVersion> {
         let all = self.versions.iter().enumerate();
         let found = all.filter(|(at, _)| mask >> at & 1 == 1);
         found
@@ -208,7 +208,7 @@ impl Packed {
     }
 
     /// The definition of a kind, and the versions that have it.
-    pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<(usize, Mask)> {
+    pub(super) fn kind(&self, api_version: &str, kind: &str) -> Option<(usize, VersionMask)> {
         self.kinds.get(api_version)?.get(kind).copied()
     }
 
@@ -237,9 +237,9 @@ impl Packed {
 }
 
 impl WrittenField {
-    fn parsed(self) -> Vec<(Mask, SchemaType)> {
+    fn parsed(self) -> Vec<(VersionMask, SchemaType)> {
         let types = match self {
-            Self::One(letters) => vec![(Mask::MAX, letters)],
+            Self::One(letters) => vec![(VersionMask::MAX, letters)],
             Self::Several(types) => types,
         };
         types

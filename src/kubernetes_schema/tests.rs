@@ -84,7 +84,7 @@ fn the_packed_schemas_are_whole() {
                 kind = inner;
             }
             match kind {
-                packed::SchemaType::Definition(at) => assert!(*at < packed.definitions.len()),
+                packed::SchemaType::SchemaDefinition(at) => assert!(*at < packed.definitions.len()),
                 packed::SchemaType::Enumeration(at) => assert!(*at < packed.enumerations.len()),
                 _ => {}
             }

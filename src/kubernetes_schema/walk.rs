@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use super::custom::CustomKinds;
 use super::formats;
-use super::packed::{Mask, Packed, SchemaType};
+use super::packed::{Packed, SchemaType, VersionMask};
 use super::{SchemaProblem, SchemaViolation};
 use crate::error::suggest;
 
@@ -60,7 +60,12 @@ impl<'w> Walk<'w> {
     }
 
     /// A whole object. What was not checked is returned.
-    pub(super) fn root(&mut self, object: &Value, custom: &CustomKinds, mask: Mask) -> Vec<String> {
+    pub(super) fn root(
+        &mut self,
+        object: &Value,
+        custom: &CustomKinds,
+        mask: VersionMask,
+    ) -> Vec<String> {
         let Some(map) = object.as_object() else {
             self.wrong_type(object, "an object", mask);
             return vec![];
@@ -88,7 +93,12 @@ impl<'w> Walk<'w> {
     }
 
     /// A text that an object must have.
-    fn word<'a>(&mut self, map: &'a Map<String, Value>, key: &str, mask: Mask) -> Option<&'a str> {
+    fn word<'a>(
+        &mut self,
+        map: &'a Map<String, Value>,
+        key: &str,
+        mask: VersionMask,
+    ) -> Option<&'a str> {
         match map.get(key) {
             None | Some(Value::Null) => self.within(key, |walk| walk.missing(key, mask)),
             Some(Value::String(text)) if text.is_empty() => {
@@ -104,7 +114,7 @@ impl<'w> Walk<'w> {
         &mut self,
         list: &Map<String, Value>,
         custom: &CustomKinds,
-        mask: Mask,
+        mask: VersionMask,
     ) -> Vec<String> {
         let items = list
             .get("items")
@@ -135,7 +145,7 @@ impl<'w> Walk<'w> {
         answer
     }
 
-    pub(super) fn complain(&mut self, complaint: Complaint, mask: Mask) {
+    pub(super) fn complain(&mut self, complaint: Complaint, mask: VersionMask) {
         if mask == 0 {
             return;
         }
@@ -148,14 +158,14 @@ impl<'w> Walk<'w> {
         });
     }
 
-    pub(super) fn missing(&mut self, key: &str, mask: Mask) {
+    pub(super) fn missing(&mut self, key: &str, mask: VersionMask) {
         self.complain(
             Complaint::new(SchemaProblem::Missing, format!("`{key}` is missing")),
             mask,
         );
     }
 
-    pub(super) fn wrong_type(&mut self, value: &Value, expected: &str, mask: Mask) {
+    pub(super) fn wrong_type(&mut self, value: &Value, expected: &str, mask: VersionMask) {
         let what = format!("the value is {}", type_name(value));
         self.complain(
             Complaint::new(SchemaProblem::WrongType, what).expected(expected),
@@ -164,7 +174,7 @@ impl<'w> Walk<'w> {
     }
 
     /// An object of a definition; null counts as an empty one.
-    pub(super) fn definition(&mut self, at: usize, value: &Value, mask: Mask) {
+    pub(super) fn definition(&mut self, at: usize, value: &Value, mask: VersionMask) {
         let packed = self.packed;
         let Some(definition) = packed.definitions.get(at).filter(|_| mask != 0) else {
             return;
@@ -222,7 +232,7 @@ impl<'w> Walk<'w> {
     }
 
     /// A key that only other versions have.
-    fn other_versions(&mut self, key: &str, known: Mask, mask: Mask) {
+    fn other_versions(&mut self, key: &str, known: VersionMask, mask: VersionMask) {
         if mask == 0 {
             return;
         }
@@ -245,7 +255,7 @@ impl<'w> Walk<'w> {
         key: &str,
         of: &str,
         known: impl Iterator<Item = &'k str> + Clone,
-        mask: Mask,
+        mask: VersionMask,
     ) {
         let short = of.rsplit('.').next().unwrap_or(of);
         let mut complaint = Complaint::new(
@@ -259,7 +269,7 @@ impl<'w> Walk<'w> {
         self.complain(complaint, mask);
     }
 
-    pub(super) fn value(&mut self, kind: &SchemaType, value: &Value, mask: Mask) {
+    pub(super) fn value(&mut self, kind: &SchemaType, value: &Value, mask: VersionMask) {
         if mask == 0 {
             return;
         }
@@ -279,7 +289,7 @@ impl<'w> Walk<'w> {
                 (!fits).then_some("an integer or a text")
             }
             SchemaType::Text => (!value.is_string()).then_some("a text"),
-            SchemaType::Definition(at) => return self.definition(*at, value, mask),
+            SchemaType::SchemaDefinition(at) => return self.definition(*at, value, mask),
             SchemaType::List(inner) => return self.list(inner, value, mask),
             SchemaType::Map(inner) => return self.map(inner, value, mask),
             SchemaType::Quantity
@@ -294,19 +304,19 @@ impl<'w> Walk<'w> {
         }
     }
 
-    fn list(&mut self, inner: &SchemaType, value: &Value, mask: Mask) {
+    fn list(&mut self, inner: &SchemaType, value: &Value, mask: VersionMask) {
         let Some(items) = value.as_array() else {
             return self.wrong_type(value, "a list", mask);
         };
         for (at, item) in items.iter().enumerate() {
             // A null among texts is an empty text, and among objects an empty one, in which something may be missing.
-            if !item.is_null() || matches!(inner, SchemaType::Definition(_)) {
+            if !item.is_null() || matches!(inner, SchemaType::SchemaDefinition(_)) {
                 self.within(&at.to_string(), |walk| walk.value(inner, item, mask));
             }
         }
     }
 
-    fn map(&mut self, inner: &SchemaType, value: &Value, mask: Mask) {
+    fn map(&mut self, inner: &SchemaType, value: &Value, mask: VersionMask) {
         let Some(map) = value.as_object() else {
             return self.wrong_type(value, "a map", mask);
         };
@@ -316,7 +326,7 @@ impl<'w> Walk<'w> {
     }
 
     /// Texts that are written in a certain way.
-    fn written(&mut self, kind: &SchemaType, value: &Value, mask: Mask) {
+    fn written(&mut self, kind: &SchemaType, value: &Value, mask: VersionMask) {
         let complaint = match (kind, value) {
             (SchemaType::Quantity, Value::Number(number)) => formats::quantity(&number.to_string()),
             (SchemaType::Quantity, Value::String(text)) => formats::quantity(text),

@@ -1,7 +1,7 @@
 //! Capabilities of the kernel that containers add and drop.
 
 use super::Offence;
-use super::pod::{Container, Pod, texts};
+use super::pod::{PodContainer, PodTemplate, texts};
 
 const ADD: &str = "/securityContext/capabilities/add";
 const DROP: &str = "/securityContext/capabilities/drop";
@@ -23,14 +23,14 @@ const DEFAULT: [&str; 13] = [
     "SYS_CHROOT",
 ];
 
-pub(super) fn baseline(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn baseline(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let containers = pod.containers.iter();
     containers
         .flat_map(|container| added_beyond(container, &DEFAULT))
         .collect()
 }
 
-pub(super) fn restricted(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn restricted(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let each = pod.containers.iter().flat_map(|container| {
         let drops_all = texts(container.get(DROP)).any(|(_, name)| name == "ALL");
         let kept = (!drops_all)
@@ -42,14 +42,14 @@ pub(super) fn restricted(pod: &Pod<'_>) -> Vec<Offence> {
 }
 
 /// The API server takes no capabilities for Windows.
-pub(super) fn restricted_but_windows(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn restricted_but_windows(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.is_windows() {
         true => vec![],
         false => restricted(pod),
     }
 }
 
-fn added_beyond(container: &Container<'_>, allowed: &[&str]) -> Vec<Offence> {
+fn added_beyond(container: &PodContainer<'_>, allowed: &[&str]) -> Vec<Offence> {
     let added = texts(container.get(ADD)).filter(|(_, name)| !allowed.contains(name));
     added
         .map(|(at, name)| {

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::Offence;
-use super::pod::{Container, Pod};
+use super::pod::{PodContainer, PodTemplate};
 
 /// Kernel settings that concern the pod alone, with the version from which the policy allows them.
 const SAFE_SYSCTLS: [(&str, u8); 12] = [
@@ -31,21 +31,21 @@ const HANDLERS: [&str; 5] = [
     "/lifecycle/preStop",
 ];
 
-pub(super) fn namespaces(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn namespaces(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let fields = ["hostNetwork", "hostPID", "hostIPC"];
     let shared = fields
         .into_iter()
         .filter(|field| pod.spec(&format!("/{field}")) == Some(&Value::Bool(true)));
     shared
-        .map(|field| Pod::offence(format!("/spec/{field}"), format!("`{field}` is true")))
+        .map(|field| PodTemplate::offence(format!("/spec/{field}"), format!("`{field}` is true")))
         .collect()
 }
 
-pub(super) fn ports(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn ports(pod: &PodTemplate<'_>) -> Vec<Offence> {
     pod.containers.iter().flat_map(ports_of).collect()
 }
 
-fn ports_of(container: &Container<'_>) -> Vec<Offence> {
+fn ports_of(container: &PodContainer<'_>) -> Vec<Offence> {
     let ports = container.get("/ports").and_then(Value::as_array);
     let taken = ports
         .into_iter()
@@ -59,7 +59,7 @@ fn ports_of(container: &Container<'_>) -> Vec<Offence> {
     taken.collect()
 }
 
-pub(super) fn probes(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn probes(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let each = pod.containers.iter().flat_map(|container| {
         let handlers = HANDLERS.into_iter();
         let places = handlers.flat_map(|handler| {
@@ -77,7 +77,7 @@ pub(super) fn probes(pod: &Pod<'_>) -> Vec<Offence> {
     each.collect()
 }
 
-pub(super) fn sysctls<const SINCE: u8>(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn sysctls<const SINCE: u8>(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let list = pod
         .spec("/securityContext/sysctls")
         .and_then(Value::as_array);
@@ -91,7 +91,7 @@ pub(super) fn sysctls<const SINCE: u8>(pod: &Pod<'_>) -> Vec<Offence> {
         .filter(|(_, name)| !is_safe(name))
         .map(|(at, name)| {
             let path = format!("/spec/securityContext/sysctls/{at}/name");
-            Pod::offence(
+            PodTemplate::offence(
                 path,
                 format!("the kernel setting `{name}` is not safe for other pods"),
             )
@@ -99,7 +99,7 @@ pub(super) fn sysctls<const SINCE: u8>(pod: &Pod<'_>) -> Vec<Offence> {
         .collect()
 }
 
-pub(super) fn windows_processes(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn windows_processes(pod: &PodTemplate<'_>) -> Vec<Offence> {
     const FIELD: &str = "/windowsOptions/hostProcess";
     let on_host = pod
         .holders()

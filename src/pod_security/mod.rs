@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::kubernetes_version::KubernetesVersion;
-use pod::Pod;
+use pod::PodTemplate;
 pub use table::CHECKS;
 
 /// A level of the standards, the widest first: each allows what the next one allows, and more.
@@ -65,7 +65,7 @@ pub struct PodSecurityCheck {
 #[derive(Debug)]
 struct Form {
     since: u8,
-    look: fn(&Pod<'_>) -> Vec<Offence>,
+    look: fn(&PodTemplate<'_>) -> Vec<Offence>,
 }
 
 /// What a check has found.
@@ -89,7 +89,11 @@ impl PodSecurityCheck {
             .find(|form| form.since <= version.minor)
     }
 
-    fn violations(&self, pod: &Pod<'_>, version: KubernetesVersion) -> Vec<PodSecurityViolation> {
+    fn violations(
+        &self,
+        pod: &PodTemplate<'_>,
+        version: KubernetesVersion,
+    ) -> Vec<PodSecurityViolation> {
         let found = self.form(version).map(|form| (form.look)(pod));
         let violation = |offence: Offence| PodSecurityViolation {
             check: self.id,
@@ -108,7 +112,7 @@ pub fn pod_security_violations(
     template: &Value,
     version: KubernetesVersion,
 ) -> Vec<PodSecurityViolation> {
-    let pod = Pod::of(template);
+    let pod = PodTemplate::of(template);
     let each = CHECKS
         .iter()
         .flat_map(|check| check.violations(&pod, version));

@@ -9,16 +9,16 @@ pub(super) const CONTEXT: &str = "/securityContext";
 
 /// A pod, or the template of one.
 #[derive(Debug)]
-pub(super) struct Pod<'a> {
+pub(super) struct PodTemplate<'a> {
     spec: &'a Value,
     annotations: Option<&'a Map<String, Value>>,
     /// Init containers first, then containers, then ephemeral ones.
-    pub(super) containers: Vec<Container<'a>>,
+    pub(super) containers: Vec<PodContainer<'a>>,
 }
 
 /// A container of any kind.
 #[derive(Debug)]
-pub(super) struct Container<'a> {
+pub(super) struct PodContainer<'a> {
     pub(super) name: &'a str,
     /// JSON pointer from the pod.
     path: String,
@@ -28,17 +28,17 @@ pub(super) struct Container<'a> {
 /// Who has a security context: the pod or a container.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Holder<'p, 'a> {
-    Pod(&'p Pod<'a>),
-    Container(&'p Container<'a>),
+    PodTemplate(&'p PodTemplate<'a>),
+    PodContainer(&'p PodContainer<'a>),
 }
 
-impl<'a> Pod<'a> {
+impl<'a> PodTemplate<'a> {
     pub(super) fn of(template: &'a Value) -> Self {
         let spec = &template["spec"];
         let kinds = ["initContainers", "containers", "ephemeralContainers"];
         let containers = kinds.into_iter().flat_map(|kind| {
             let list = spec[kind].as_array().into_iter().flatten().enumerate();
-            list.map(move |(at, json)| Container {
+            list.map(move |(at, json)| PodContainer {
                 name: json["name"].as_str().unwrap_or_default(),
                 path: format!("/spec/{kind}/{at}"),
                 json,
@@ -82,8 +82,8 @@ impl<'a> Pod<'a> {
 
     /// The pod, then its containers.
     pub(super) fn holders(&self) -> impl Iterator<Item = Holder<'_, 'a>> {
-        let containers = self.containers.iter().map(Holder::Container);
-        std::iter::once(Holder::Pod(self)).chain(containers)
+        let containers = self.containers.iter().map(Holder::PodContainer);
+        std::iter::once(Holder::PodTemplate(self)).chain(containers)
     }
 
     /// What a check says of the pod.
@@ -96,7 +96,7 @@ impl<'a> Pod<'a> {
     }
 }
 
-impl<'a> Container<'a> {
+impl<'a> PodContainer<'a> {
     /// A value below the container, unless it is null.
     pub(super) fn get(&self, pointer: &str) -> Option<&'a Value> {
         present(self.json, pointer)
@@ -117,16 +117,16 @@ impl<'a> Holder<'_, 'a> {
     pub(super) fn context(self, below: &str) -> Option<&'a Value> {
         let pointer = format!("{CONTEXT}{below}");
         match self {
-            Self::Pod(pod) => pod.spec(&pointer),
-            Self::Container(container) => container.get(&pointer),
+            Self::PodTemplate(pod) => pod.spec(&pointer),
+            Self::PodContainer(container) => container.get(&pointer),
         }
     }
 
     /// What a check says of a field of the security context.
     pub(super) fn offence(self, below: &str, what: impl Into<String>) -> Offence {
         match self {
-            Self::Pod(_) => Pod::offence(format!("/spec{CONTEXT}{below}"), what),
-            Self::Container(container) => container.offence(&format!("{CONTEXT}{below}"), what),
+            Self::PodTemplate(_) => PodTemplate::offence(format!("/spec{CONTEXT}{below}"), what),
+            Self::PodContainer(container) => container.offence(&format!("{CONTEXT}{below}"), what),
         }
     }
 }

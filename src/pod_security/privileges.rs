@@ -3,13 +3,13 @@
 use serde_json::Value;
 
 use super::Offence;
-use super::pod::Pod;
+use super::pod::PodTemplate;
 
 const ESCALATION: &str = "/allowPrivilegeEscalation";
 const NON_ROOT: &str = "/runAsNonRoot";
 const USER: &str = "/runAsUser";
 
-pub(super) fn privileged(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn privileged(pod: &PodTemplate<'_>) -> Vec<Offence> {
     const FIELD: &str = "/securityContext/privileged";
     let all = pod.containers.iter();
     all.filter(|container| container.get(FIELD) == Some(&Value::Bool(true)))
@@ -17,7 +17,7 @@ pub(super) fn privileged(pod: &Pod<'_>) -> Vec<Offence> {
         .collect()
 }
 
-pub(super) fn escalation(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn escalation(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let field = format!("/securityContext{ESCALATION}");
     let all = pod.containers.iter();
     all.filter(|container| container.get(&field) != Some(&Value::Bool(false)))
@@ -26,7 +26,7 @@ pub(super) fn escalation(pod: &Pod<'_>) -> Vec<Offence> {
 }
 
 /// The API server takes no `allowPrivilegeEscalation` for Windows.
-pub(super) fn escalation_but_windows(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn escalation_but_windows(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.is_windows() {
         true => vec![],
         false => escalation(pod),
@@ -34,7 +34,7 @@ pub(super) fn escalation_but_windows(pod: &Pod<'_>) -> Vec<Offence> {
 }
 
 /// Where a holder says `false`, that counts alone; else each container needs a `true`, its own or the pod's.
-pub(super) fn non_root(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn non_root(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let explicit: Vec<_> = pod
         .holders()
         .filter(|holder| holder.context(NON_ROOT) == Some(&Value::Bool(false)))
@@ -59,14 +59,14 @@ pub(super) fn non_root(pod: &Pod<'_>) -> Vec<Offence> {
         .collect()
 }
 
-pub(super) fn non_root_or_own_users(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn non_root_or_own_users(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.has_own_users() {
         true => vec![],
         false => non_root(pod),
     }
 }
 
-pub(super) fn user(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn user(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let is_root = |value: &Value| value.as_f64() == Some(0.0);
     let as_root = pod
         .holders()
@@ -76,7 +76,7 @@ pub(super) fn user(pod: &Pod<'_>) -> Vec<Offence> {
         .collect()
 }
 
-pub(super) fn user_or_own_users(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn user_or_own_users(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.has_own_users() {
         true => vec![],
         false => user(pod),

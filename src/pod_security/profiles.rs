@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Offence;
-use super::pod::{Container, Holder, Pod, escaped};
+use super::pod::{Holder, PodContainer, PodTemplate, escaped};
 
 const APP_ARMOR: &str = "/appArmorProfile";
 const APP_ARMOR_ANNOTATION: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -12,7 +12,7 @@ const SECCOMP_OF_POD: &str = "seccomp.security.alpha.kubernetes.io/pod";
 const SECCOMP_OF_CONTAINER: &str = "container.seccomp.security.alpha.kubernetes.io/";
 const SELINUX: &str = "/seLinuxOptions";
 
-pub(super) fn app_armor(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn app_armor(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let profiles = pod
         .holders()
         .filter_map(|holder| bad_profile(holder, APP_ARMOR));
@@ -25,7 +25,7 @@ pub(super) fn app_armor(pod: &Pod<'_>) -> Vec<Offence> {
 }
 
 /// Until 1.18 profiles are annotations.
-pub(super) fn seccomp_annotations(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn seccomp_annotations(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let of_containers = pod.containers.iter();
     let keys = of_containers.map(|container| format!("{SECCOMP_OF_CONTAINER}{}", container.name));
     let keys = std::iter::once(SECCOMP_OF_POD.to_owned()).chain(keys);
@@ -38,47 +38,47 @@ pub(super) fn seccomp_annotations(pod: &Pod<'_>) -> Vec<Offence> {
     bad.collect()
 }
 
-pub(super) fn seccomp(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn seccomp(pod: &PodTemplate<'_>) -> Vec<Offence> {
     pod.holders()
         .filter_map(|holder| bad_profile(holder, SECCOMP))
         .collect()
 }
 
 /// A bad profile counts alone; else each container needs one, its own or the pod's.
-pub(super) fn seccomp_required(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn seccomp_required(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let bad = seccomp(pod);
     let has_one = |holder: Holder<'_, '_>| holder.context(SECCOMP).is_some();
-    if !bad.is_empty() || has_one(Holder::Pod(pod)) {
+    if !bad.is_empty() || has_one(Holder::PodTemplate(pod)) {
         return bad;
     }
     let silent = pod
         .containers
         .iter()
-        .filter(|container| !has_one(Holder::Container(container)));
+        .filter(|container| !has_one(Holder::PodContainer(container)));
     silent.map(without_seccomp).collect()
 }
 
-fn without_seccomp(container: &Container<'_>) -> Offence {
+fn without_seccomp(container: &PodContainer<'_>) -> Offence {
     let what = "neither the container nor the pod has a `seccompProfile`";
     container.offence(&format!("/securityContext{SECCOMP}/type"), what)
 }
 
 /// The API server takes no `seccompProfile` for Windows.
-pub(super) fn seccomp_required_but_windows(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn seccomp_required_but_windows(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.is_windows() {
         true => vec![],
         false => seccomp_required(pod),
     }
 }
 
-pub(super) fn selinux(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn selinux(pod: &PodTemplate<'_>) -> Vec<Offence> {
     selinux_but(
         pod,
         &["", "container_t", "container_init_t", "container_kvm_t"],
     )
 }
 
-pub(super) fn selinux_with_engine(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn selinux_with_engine(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let types = [
         "",
         "container_t",
@@ -89,7 +89,7 @@ pub(super) fn selinux_with_engine(pod: &Pod<'_>) -> Vec<Offence> {
     selinux_but(pod, &types)
 }
 
-fn selinux_but(pod: &Pod<'_>, types: &[&str]) -> Vec<Offence> {
+fn selinux_but(pod: &PodTemplate<'_>, types: &[&str]) -> Vec<Offence> {
     let each = pod.holders().flat_map(|holder| {
         let set = |field: &str| {
             let pointer = format!("{SELINUX}/{field}");
@@ -134,5 +134,5 @@ fn bad_profile(holder: Holder<'_, '_>, field: &str) -> Option<Offence> {
 
 fn bad_annotation(key: &str, value: &str) -> Offence {
     let what = format!("the annotation `{key}` asks for `{value}`");
-    Pod::offence(format!("/metadata/annotations/{}", escaped(key)), what)
+    PodTemplate::offence(format!("/metadata/annotations/{}", escaped(key)), what)
 }

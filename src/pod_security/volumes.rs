@@ -1,7 +1,7 @@
 //! Where a pod's volumes come from, and how it sees `/proc`.
 
 use super::Offence;
-use super::pod::{Pod, escaped, present};
+use super::pod::{PodTemplate, escaped, present};
 
 /// Volumes that give a pod nothing of its node's.
 const HARMLESS: [&str; 9] = [
@@ -16,18 +16,21 @@ const HARMLESS: [&str; 9] = [
     "secret",
 ];
 
-pub(super) fn host_paths(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn host_paths(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let from_host = pod.volumes().filter_map(|(at, volume)| {
         let host = present(volume, "/hostPath")?;
         let name = volume["name"].as_str().unwrap_or_default();
         let folder = host["path"].as_str().unwrap_or("a folder");
         let what = format!("the volume `{name}` is `{folder}` of the node");
-        Some(Pod::offence(format!("/spec/volumes/{at}/hostPath"), what))
+        Some(PodTemplate::offence(
+            format!("/spec/volumes/{at}/hostPath"),
+            what,
+        ))
     });
     from_host.collect()
 }
 
-pub(super) fn restricted(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn restricted(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let is_harmless = |kind: &str, volume| present(volume, &format!("/{kind}")).is_some();
     let others = pod
         .volumes()
@@ -39,7 +42,7 @@ pub(super) fn restricted(pod: &Pod<'_>) -> Vec<Offence> {
         let (kind, _) = kinds.next()?;
         let name = volume["name"].as_str().unwrap_or_default();
         let path = format!("/spec/volumes/{at}/{}", escaped(kind));
-        Some(Pod::offence(
+        Some(PodTemplate::offence(
             path,
             format!("the volume `{name}` is of the kind `{kind}`"),
         ))
@@ -47,7 +50,7 @@ pub(super) fn restricted(pod: &Pod<'_>) -> Vec<Offence> {
     refused.collect()
 }
 
-pub(super) fn proc_mount(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn proc_mount(pod: &PodTemplate<'_>) -> Vec<Offence> {
     let unmasked = pod.containers.iter().filter_map(|container| {
         const FIELD: &str = "/securityContext/procMount";
         let kind = container
@@ -60,7 +63,7 @@ pub(super) fn proc_mount(pod: &Pod<'_>) -> Vec<Offence> {
 }
 
 /// With users of its own the pod may see all of `/proc`.
-pub(super) fn proc_mount_or_own_users(pod: &Pod<'_>) -> Vec<Offence> {
+pub(super) fn proc_mount_or_own_users(pod: &PodTemplate<'_>) -> Vec<Offence> {
     match pod.has_own_users() {
         true => vec![],
         false => proc_mount(pod),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use super::batch::{ContainerPath, Item, SourceFile, Wanted};
+use super::batch::{Item, SourceFile, Wanted};
 use super::containers::Mount;
 
 mod questions;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use devk::check::{
-    ChartFacts, ChartGatherer, ChartRendering, ChartReport, CheckedChart, InstalledObject,
+    ChartFacts, ChartGatherer, ChartReport, CheckRendering, CheckedChart, InstalledObject,
     Judgement, RenderFailure, RenderingUse, Start, judge, rules,
 };
 use devk::config::CheckConfig;
@@ -109,7 +109,7 @@ impl Case {
             .map(|document| format!("---\n{}", document.text));
         let text = text.collect();
         let values = base.renderings[0].values.clone();
-        let rendering = ChartRendering::new("values.yaml", RenderingUse::Judged, "", values);
+        let rendering = CheckRendering::new("values.yaml", RenderingUse::Judged, "", values);
         facts.renderings.push(rendering.unwrap());
         Self {
             facts,
@@ -121,7 +121,7 @@ impl Case {
     fn whole(mut self) -> (ChartFacts, CheckConfig) {
         let values = self.facts.renderings[0].values.clone();
         let rendering =
-            ChartRendering::new("values.yaml", RenderingUse::Judged, &self.text, values);
+            CheckRendering::new("values.yaml", RenderingUse::Judged, &self.text, values);
         self.facts.renderings[0] = rendering.unwrap();
         let files = self.facts.files.clone();
         let facts = ChartFacts::new("whole", &self.facts.namespace, &self.facts.folder, files);

@@ -172,6 +172,34 @@ pub(crate) const CASES: &[RuleCase] = &[
     ("values.schema", |case| {
         case.no_file("values.schema.json");
     }),
+    // Schemas of Kubernetes.
+    ("schema.unknown-key", |case| {
+        case.rendered(
+            "Deployment/whole-api",
+            "failureThreshold: 6",
+            "failureThreshold: 6\n            failureTreshold: 6",
+        );
+    }),
+    ("schema.value", |case| {
+        case.rendered(
+            "Deployment/whole-api",
+            "failureThreshold: 6",
+            "failureThreshold: six",
+        );
+    }),
+    ("schema.required", |case| {
+        case.rendered("CronJob/whole-clean", "schedule: \"0 3 * * *\"\n", "\n");
+    }),
+    ("schema.removed", |case| {
+        case.rendered(
+            "PodDisruptionBudget/whole-store",
+            "policy/v1",
+            "policy/v1beta1",
+        );
+    }),
+    ("schema.deprecated", |case| {
+        case.added("apiVersion: v1\nkind: ComponentStatus\nmetadata:\n  name: whole-x\n");
+    }),
     // The Pod Security Standards.
     ("pod.privileged", |case| {
         case.rendered(

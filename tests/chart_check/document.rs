@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use devk::check::{Aspect, Gate, READY, Rule, Severity, rules};
+use devk::check::{Aspect, ChartRule, Gate, READY, Severity, rules};
 
 const HEAD: &str = "\
 # Checking a chart
@@ -127,7 +127,7 @@ fn severities() -> String {
     format!("Severities: {}.\n", words.join(", "))
 }
 
-fn row(rule: &Rule) -> String {
+fn row(rule: &ChartRule) -> String {
     let points = match rule.points {
         0 => "0".to_owned(),
         points => format!("{points} {}", rule.aspect.word()),

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use devk::check::{ChartFacts, ChartRendering, Judgement, RenderingUse, judge};
+use devk::check::{ChartFacts, CheckRendering, Judgement, RenderingUse, judge};
 
 use super::case::{TODAY, all_rules, facts};
 
@@ -24,7 +24,7 @@ fn all_rules_look_at_two_hundred_templates() {
     big.templates.clone_from(&base.templates);
     let values = base.renderings[0].values.clone();
     let begun = Instant::now();
-    let rendering = ChartRendering::new("values.yaml", RenderingUse::Judged, &text, values);
+    let rendering = CheckRendering::new("values.yaml", RenderingUse::Judged, &text, values);
     let read = begun.elapsed();
     big.renderings.push(rendering.unwrap());
     let config = all_rules();

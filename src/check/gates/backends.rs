@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, RenderingView, list};
 
 rules! { Functional;
@@ -13,7 +13,7 @@ rules! { Functional;
         "Kubernetes, \"Ingress\"";
 }
 
-fn backend(view: &RenderingView<'_>, seen: &mut Seen) {
+fn backend(view: &RenderingView<'_>, seen: &mut Sightings) {
     for ingress in view.of_kind("Ingress") {
         for (path, backend) in backends(ingress) {
             if let Some(message) = missing(view, ingress, backend) {

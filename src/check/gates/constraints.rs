@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::{Seen, Subject};
+use super::super::seen::{Sightings, Subject};
 use super::super::view::{ChartView, RenderingView, list, selects, texts};
 use super::resources::amount;
 use super::upkeep::{first_claim, has_backup};
@@ -54,7 +54,7 @@ rules! { Readiness;
 /// The versions that a range of versions is tried with.
 const MINORS: std::ops::RangeInclusive<u64> = 20..=60;
 
-fn kubernetes(view: &ChartView<'_>, seen: &mut Seen) {
+fn kubernetes(view: &ChartView<'_>, seen: &mut Sightings) {
     let wanted = view
         .constraints
         .kubernetes
@@ -89,7 +89,7 @@ fn missing<'a>(wanted: &'a [String], given: &BTreeMap<&str, &str>) -> Vec<&'a st
     missing.map(String::as_str).collect()
 }
 
-fn labels(view: &RenderingView<'_>, seen: &mut Seen) {
+fn labels(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, _) in view.workloads() {
         let given = texts(&object.json["metadata"]["labels"]);
         for key in missing(&view.constraints.labels, &given) {
@@ -100,7 +100,7 @@ fn labels(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn annotations(view: &RenderingView<'_>, seen: &mut Seen) {
+fn annotations(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         for key in missing(&view.constraints.annotations, &pod.annotations()) {
             let path = format!("{}/metadata/annotations", pod.path);
@@ -110,7 +110,7 @@ fn annotations(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn ceiling(view: &RenderingView<'_>, seen: &mut Seen) {
+fn ceiling(view: &RenderingView<'_>, seen: &mut Sightings) {
     let (cpu, memory) = (&view.constraints.max_cpu, &view.constraints.max_memory);
     for (what, most) in [("cpu", cpu), ("memory", memory)] {
         let Some((most, text)) = most
@@ -136,7 +136,7 @@ fn ceiling(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn storage_class(view: &RenderingView<'_>, seen: &mut Seen) {
+fn storage_class(view: &RenderingView<'_>, seen: &mut Sightings) {
     let allowed = &view.constraints.storage_classes;
     if allowed.is_empty() {
         return;
@@ -168,7 +168,7 @@ fn storage_class(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn ingress_class(view: &RenderingView<'_>, seen: &mut Seen) {
+fn ingress_class(view: &RenderingView<'_>, seen: &mut Sightings) {
     let allowed = &view.constraints.ingress_classes;
     for ingress in view.of_kind("Ingress").filter(|_| !allowed.is_empty()) {
         let class = ingress.spec()["ingressClassName"]
@@ -184,7 +184,7 @@ fn ingress_class(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn network_policy(view: &RenderingView<'_>, seen: &mut Seen) {
+fn network_policy(view: &RenderingView<'_>, seen: &mut Sightings) {
     if !view.constraints.network_policy {
         return;
     }
@@ -204,7 +204,7 @@ fn network_policy(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn expired(view: &ChartView<'_>, seen: &mut Seen) {
+fn expired(view: &ChartView<'_>, seen: &mut Sightings) {
     for ignore in &view.constraints.ignore {
         let expired = ignore.until.filter(|until| view.today > *until);
         if let Some(until) = expired {
@@ -214,7 +214,7 @@ fn expired(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn backup(view: &ChartView<'_>, seen: &mut Seen) {
+fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
     if !view.constraints.backup || has_backup(view) {
         return;
     }

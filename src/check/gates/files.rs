@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartView, list};
 use crate::release::lined::LinedYaml;
 use crate::version_range::{self, VersionRange};
@@ -65,7 +65,7 @@ rules! { Structural;
         "helm, \"Charts\": The Chart.yaml File";
 }
 
-fn yaml(view: &ChartView<'_>, seen: &mut Seen) {
+fn yaml(view: &ChartView<'_>, seen: &mut Sightings) {
     let facts = view.facts;
     for file in &facts.files {
         let (path, Some(text)) = (file.path.to_string_lossy(), &file.text) else {
@@ -116,7 +116,7 @@ fn line_of(why: &str, first: u32) -> (Option<u32>, &str) {
     }
 }
 
-fn repeated_keys(view: &ChartView<'_>, seen: &mut Seen) {
+fn repeated_keys(view: &ChartView<'_>, seen: &mut Sightings) {
     let files = view.facts.values_files();
     let metadata = view.facts.text("Chart.yaml");
     let metadata = metadata.map(|text| (Path::new("Chart.yaml"), text));
@@ -193,7 +193,7 @@ fn has_equal_lines(text: &str) -> bool {
     false
 }
 
-fn metadata(view: &ChartView<'_>, seen: &mut Seen) {
+fn metadata(view: &ChartView<'_>, seen: &mut Sightings) {
     let facts = view.facts;
     if !facts.has_files() {
         return;
@@ -212,7 +212,7 @@ fn metadata(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn version(view: &ChartView<'_>, seen: &mut Seen) {
+fn version(view: &ChartView<'_>, seen: &mut Sightings) {
     let version = &view.facts.metadata["version"];
     let text = match version {
         Value::String(text) => text.clone(),
@@ -248,7 +248,7 @@ fn at_dependency(view: &ChartView<'_>, at: usize) -> Option<u32> {
     line_at(view, &["dependencies", &at.to_string()])
 }
 
-fn lock(view: &ChartView<'_>, seen: &mut Seen) {
+fn lock(view: &ChartView<'_>, seen: &mut Sightings) {
     let mut fetched = dependencies(view)
         .filter(|(_, _, item)| {
             let from = item["repository"].as_str().unwrap_or_default();
@@ -287,7 +287,7 @@ fn lock(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn api_version(view: &ChartView<'_>, seen: &mut Seen) {
+fn api_version(view: &ChartView<'_>, seen: &mut Sightings) {
     if view.facts.metadata["apiVersion"] == "v1" {
         seen.file(
             "Chart.yaml",
@@ -297,13 +297,13 @@ fn api_version(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn kube_version(view: &ChartView<'_>, seen: &mut Seen) {
+fn kube_version(view: &ChartView<'_>, seen: &mut Sightings) {
     if view.facts.has_files() && view.facts.metadata["kubeVersion"].is_null() {
         seen.file("Chart.yaml", 1, "`kubeVersion` is missing");
     }
 }
 
-fn dependency_range(view: &ChartView<'_>, seen: &mut Seen) {
+fn dependency_range(view: &ChartView<'_>, seen: &mut Sightings) {
     for (at, name, item) in dependencies(view) {
         let range = item["version"].as_str().unwrap_or("*");
         let far = semver::Version::new(u64::from(u32::MAX), 0, 0);
@@ -314,7 +314,7 @@ fn dependency_range(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn dependency_http(view: &ChartView<'_>, seen: &mut Seen) {
+fn dependency_http(view: &ChartView<'_>, seen: &mut Sightings) {
     for (at, name, item) in dependencies(view) {
         let from = item["repository"].as_str().unwrap_or_default();
         if from.starts_with("http://") {
@@ -324,13 +324,13 @@ fn dependency_http(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn helmignore(view: &ChartView<'_>, seen: &mut Seen) {
+fn helmignore(view: &ChartView<'_>, seen: &mut Sightings) {
     if view.facts.has_files() && view.facts.text(".helmignore").is_none() {
         seen.chart("the chart has no .helmignore");
     }
 }
 
-fn template_names(view: &ChartView<'_>, seen: &mut Seen) {
+fn template_names(view: &ChartView<'_>, seen: &mut Sightings) {
     for (path, _) in view.facts.own_templates() {
         let name = path
             .file_name()
@@ -347,7 +347,7 @@ fn template_names(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn define_prefix(view: &ChartView<'_>, seen: &mut Seen) {
+fn define_prefix(view: &ChartView<'_>, seen: &mut Sightings) {
     let chart = &view.facts.name;
     for (path, text) in view.facts.own_templates() {
         for (at, line) in text.lines().enumerate() {
@@ -361,7 +361,7 @@ fn define_prefix(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn maintainers(view: &ChartView<'_>, seen: &mut Seen) {
+fn maintainers(view: &ChartView<'_>, seen: &mut Sightings) {
     if view.facts.has_files() && list(&view.facts.metadata["maintainers"]).is_empty() {
         seen.file("Chart.yaml", 1, "`maintainers` is missing");
     }

@@ -1,7 +1,7 @@
 //! Images: which version of them runs, and where they come from.
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::RenderingView;
 use crate::image::ReferenceParts;
 
@@ -26,7 +26,7 @@ const OF_DEVK: &str = "devk.local/";
 /// Every image but those that devk builds, at its container.
 fn each(
     view: &RenderingView<'_>,
-    seen: &mut Seen,
+    seen: &mut Sightings,
     mut judge: impl FnMut(&ReferenceParts) -> Option<String>,
 ) {
     for (object, pod) in view.pods() {
@@ -41,7 +41,7 @@ fn each(
     }
 }
 
-fn latest(view: &RenderingView<'_>, seen: &mut Seen) {
+fn latest(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, |parts| {
         let written = &parts.written;
         parts
@@ -50,7 +50,7 @@ fn latest(view: &RenderingView<'_>, seen: &mut Seen) {
     });
 }
 
-fn digest(view: &RenderingView<'_>, seen: &mut Seen) {
+fn digest(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, |parts| {
         let written = &parts.written;
         (parts.digest.is_none() && !parts.is_latest())
@@ -58,7 +58,7 @@ fn digest(view: &RenderingView<'_>, seen: &mut Seen) {
     });
 }
 
-fn registry(view: &RenderingView<'_>, seen: &mut Seen) {
+fn registry(view: &RenderingView<'_>, seen: &mut Sightings) {
     let allowed = &view.constraints.registries;
     each(view, seen, |parts| {
         let is_below = |prefix: &String| {

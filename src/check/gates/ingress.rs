@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::{Seen, escaped};
+use super::super::seen::{Sightings, escaped};
 use super::super::view::{RenderingView, list};
 
 rules! { Security;
@@ -29,7 +29,7 @@ rules! { Security;
         "Kubernetes, \"Service\": type LoadBalancer";
 }
 
-fn tls(view: &RenderingView<'_>, seen: &mut Seen) {
+fn tls(view: &RenderingView<'_>, seen: &mut Sightings) {
     for ingress in view.of_kind("Ingress") {
         let covered: Vec<_> = list(&ingress.spec()["tls"])
             .iter()
@@ -58,7 +58,7 @@ fn tls(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn snippet(view: &RenderingView<'_>, seen: &mut Seen) {
+fn snippet(view: &RenderingView<'_>, seen: &mut Sightings) {
     for ingress in view.of_kind("Ingress") {
         let annotations = ingress.json["metadata"]["annotations"].as_object();
         for key in annotations.into_iter().flatten().map(|(key, _)| key) {
@@ -74,7 +74,7 @@ fn snippet(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn external_ips(view: &RenderingView<'_>, seen: &mut Seen) {
+fn external_ips(view: &RenderingView<'_>, seen: &mut Sightings) {
     for service in view.of_kind("Service") {
         if !list(&service.spec()["externalIPs"]).is_empty() {
             seen.object(
@@ -86,7 +86,7 @@ fn external_ips(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn node_port(view: &RenderingView<'_>, seen: &mut Seen) {
+fn node_port(view: &RenderingView<'_>, seen: &mut Sightings) {
     for service in view.of_kind("Service") {
         if service.spec()["type"] == "NodePort" {
             let message = "the Service is of type NodePort";
@@ -95,7 +95,7 @@ fn node_port(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn open_load_balancer(view: &RenderingView<'_>, seen: &mut Seen) {
+fn open_load_balancer(view: &RenderingView<'_>, seen: &mut Sightings) {
     for service in view.of_kind("Service") {
         let is_open = list(&service.spec()["loadBalancerSourceRanges"]).is_empty();
         if service.spec()["type"] == "LoadBalancer" && is_open {

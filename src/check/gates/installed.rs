@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::{Seen, escaped};
+use super::super::seen::{Sightings, escaped};
 use super::super::view::{ChartObject, ChartView, list};
 
 rules! { Operational;
@@ -99,7 +99,7 @@ fn is_stand_in(text: &str) -> bool {
             .any(|(at, _)| ends(&text[at + STAND_IN.len()..]))
 }
 
-fn selector(view: &ChartView<'_>, seen: &mut Seen) {
+fn selector(view: &ChartView<'_>, seen: &mut Sightings) {
     let selecting = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"];
     for Pair { place, now, before } in pairs(view) {
         let (new, old) = (&now.spec()["selector"], &before.spec()["selector"]);
@@ -137,7 +137,7 @@ fn immutable(kind: &str) -> &'static [&'static str] {
     }
 }
 
-fn field(view: &ChartView<'_>, seen: &mut Seen) {
+fn field(view: &ChartView<'_>, seen: &mut Sightings) {
     for Pair { place, now, before } in pairs(view) {
         for path in immutable(now.kind) {
             let old = before.json.pointer(path).unwrap_or(&Value::Null);
@@ -193,7 +193,7 @@ fn cluster_ip(
     place: &ChartObject<'_>,
     now: &ChartObject<'_>,
     before: &ChartObject<'_>,
-    seen: &mut Seen,
+    seen: &mut Sightings,
 ) {
     let is_headless = |object: &ChartObject<'_>| object.spec()["clusterIP"] == "None";
     let is_service = now.kind == "Service" && now.spec()["type"] != "ExternalName";
@@ -208,7 +208,7 @@ fn sealed(
     place: &ChartObject<'_>,
     now: &ChartObject<'_>,
     before: &ChartObject<'_>,
-    seen: &mut Seen,
+    seen: &mut Sightings,
 ) {
     if before.json["immutable"] != true {
         return;
@@ -224,7 +224,7 @@ fn sealed(
     }
 }
 
-fn job(view: &ChartView<'_>, seen: &mut Seen) {
+fn job(view: &ChartView<'_>, seen: &mut Sightings) {
     for Pair { place, now, before } in pairs(view) {
         let (new, old) = (&now.spec()["template"], &before.spec()["template"]);
         if now.kind == "Job" && !view.facts.replaces_jobs && differs(new, old) {
@@ -242,7 +242,7 @@ fn short(selector: &Value) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::super::facts::{ChartFacts, ChartRendering, InstalledObject, RenderingUse};
+    use super::super::super::facts::{ChartFacts, CheckRendering, InstalledObject, RenderingUse};
     use super::*;
     use crate::config::CheckConfig;
     use crate::release::manifest::Rendered;
@@ -252,11 +252,11 @@ mod tests {
         let mut facts = ChartFacts::new("shop", "shop", Path::new("/c"), vec![]);
         let parse = |text: &str| Rendered::parse(text).unwrap();
         facts.installed = InstalledObject::of(&parse(now), &parse(before), "shop");
-        let rendering = ChartRendering::new("d", RenderingUse::Judged, now, Value::Null).unwrap();
+        let rendering = CheckRendering::new("d", RenderingUse::Judged, now, Value::Null).unwrap();
         facts.renderings.push(rendering);
         let config = CheckConfig::default();
         let view = ChartView::new(&facts, &config, Date::ZERO);
-        let mut seen = Seen::default();
+        let mut seen = Sightings::default();
         selector(&view, &mut seen);
         field(&view, &mut seen);
         job(&view, &mut seen);

@@ -15,6 +15,7 @@ pub(super) mod references;
 pub(super) mod rendering;
 pub(super) mod resources;
 pub(super) mod scaling;
+pub(super) mod schema;
 pub(super) mod secrets;
 pub(super) mod storage;
 pub(super) mod upgrades;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, ChartView, PodView, RenderingView, list, selects, texts};
 use super::objects::selected;
 
@@ -77,7 +77,7 @@ fn is_monitored(view: &RenderingView<'_>, object: &ChartObject<'_>, pod: &PodVie
 }
 
 /// One chart, one finding: a value that turns the monitoring on is enough.
-fn none(view: &ChartView<'_>, seen: &mut Seen) {
+fn none(view: &ChartView<'_>, seen: &mut Sightings) {
     let has_services = view
         .judged()
         .any(|rendering| rendering.services().next().is_some());
@@ -100,7 +100,7 @@ fn none(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn each_workload(view: &RenderingView<'_>, seen: &mut Seen) {
+fn each_workload(view: &RenderingView<'_>, seen: &mut Sightings) {
     if !view.constraints.monitoring {
         return;
     }
@@ -114,7 +114,7 @@ fn each_workload(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn port(view: &RenderingView<'_>, seen: &mut Seen) {
+fn port(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let annotations = pod.annotations();
         let Some(text) = annotations.get("prometheus.io/port") else {
@@ -132,7 +132,7 @@ fn port(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn selector(view: &RenderingView<'_>, seen: &mut Seen) {
+fn selector(view: &RenderingView<'_>, seen: &mut Sightings) {
     for monitor in view.of_kind("ServiceMonitor") {
         let labels = texts(&monitor.spec()["selector"]["matchLabels"]);
         if labels.is_empty() {

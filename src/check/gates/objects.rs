@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, PodView, RenderingView, list, selects, texts};
 
 rules! { Functional;
@@ -55,7 +55,7 @@ rules! { Functional;
         "Kubernetes, \"Configuration Best Practices\": naked Pods";
 }
 
-fn repeated(view: &RenderingView<'_>, seen: &mut Seen) {
+fn repeated(view: &RenderingView<'_>, seen: &mut Sightings) {
     let mut known = BTreeSet::new();
     for object in view.installed() {
         // Hooks may well be the same object at several times.
@@ -72,7 +72,7 @@ fn repeated(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn workload_selector(view: &RenderingView<'_>, seen: &mut Seen) {
+fn workload_selector(view: &RenderingView<'_>, seen: &mut Sightings) {
     let selecting = ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet"];
     for (object, pod) in view
         .workloads()
@@ -129,7 +129,7 @@ pub(in crate::check) fn selected<'v, 'a>(
         .collect()
 }
 
-fn service_selector(view: &RenderingView<'_>, seen: &mut Seen) {
+fn service_selector(view: &RenderingView<'_>, seen: &mut Sightings) {
     if has_unseen_pods(view) {
         return;
     }
@@ -177,7 +177,7 @@ fn reached_ports<'v, 'a>(view: &'v RenderingView<'a>) -> impl Iterator<Item = Re
     })
 }
 
-fn service_port(view: &RenderingView<'_>, seen: &mut Seen) {
+fn service_port(view: &RenderingView<'_>, seen: &mut Sightings) {
     for port in reached_ports(view) {
         if let Some(name) = port.target.as_str()
             && name.parse::<u16>().is_err()
@@ -189,7 +189,7 @@ fn service_port(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn service_undeclared(view: &RenderingView<'_>, seen: &mut Seen) {
+fn service_undeclared(view: &RenderingView<'_>, seen: &mut Sightings) {
     for port in reached_ports(view) {
         if let Some(number) = port.target.as_u64()
             && !port.ports.iter().any(|(_, known)| *known == number)
@@ -200,7 +200,7 @@ fn service_undeclared(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn scale_target(view: &RenderingView<'_>, seen: &mut Seen) {
+fn scale_target(view: &RenderingView<'_>, seen: &mut Sightings) {
     for scaler in view.of_kind("HorizontalPodAutoscaler") {
         let target = &scaler.spec()["scaleTargetRef"];
         let (kind, name) = (target["kind"].as_str(), target["name"].as_str());
@@ -214,15 +214,15 @@ fn scale_target(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn disruption_selector(view: &RenderingView<'_>, seen: &mut Seen) {
+fn disruption_selector(view: &RenderingView<'_>, seen: &mut Sightings) {
     selects_none(view, "PodDisruptionBudget", "selector", seen);
 }
 
-fn policy_selector(view: &RenderingView<'_>, seen: &mut Seen) {
+fn policy_selector(view: &RenderingView<'_>, seen: &mut Sightings) {
     selects_none(view, "NetworkPolicy", "podSelector", seen);
 }
 
-fn selects_none(view: &RenderingView<'_>, kind: &str, key: &str, seen: &mut Seen) {
+fn selects_none(view: &RenderingView<'_>, kind: &str, key: &str, seen: &mut Sightings) {
     if has_unseen_pods(view) {
         return;
     }
@@ -239,7 +239,7 @@ fn selects_none(view: &RenderingView<'_>, kind: &str, key: &str, seen: &mut Seen
     }
 }
 
-fn namespace(view: &RenderingView<'_>, seen: &mut Seen) {
+fn namespace(view: &RenderingView<'_>, seen: &mut Sightings) {
     for object in view
         .installed()
         .filter(|object| object.namespace != view.namespace)
@@ -249,7 +249,7 @@ fn namespace(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn name(view: &RenderingView<'_>, seen: &mut Seen) {
+fn name(view: &RenderingView<'_>, seen: &mut Sightings) {
     let singular = ["Namespace", "CustomResourceDefinition"];
     let named = view
         .installed()
@@ -260,7 +260,7 @@ fn name(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn bare_pod(view: &RenderingView<'_>, seen: &mut Seen) {
+fn bare_pod(view: &RenderingView<'_>, seen: &mut Sightings) {
     for pod in view.of_kind("Pod") {
         seen.object(pod, "/kind", "the chart installs a bare pod");
     }

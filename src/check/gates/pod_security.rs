@@ -2,8 +2,9 @@
 //! somebody asks for them, by the baseline alone.
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
-use super::super::view::{RenderingView, Role, list};
+use super::super::seen::Sightings;
+use super::super::view::{ObjectRole, RenderingView, list};
+use super::schema::targets;
 use crate::kubernetes_version::KubernetesVersion;
 use crate::pod_security::{PodSecurityLevel, PodSecurityViolation, pod_security_violations_at};
 
@@ -63,13 +64,13 @@ const SOCKETS: [&str; 4] = ["docker.sock", "containerd.sock", "crio.sock", "podm
 
 /// What stands against the pods of a rendering, each with the object's position.
 pub(in crate::check) fn violations(view: &RenderingView<'_>) -> Vec<(usize, PodSecurityViolation)> {
-    // Judged as the newest version that devk knows.
-    let version = KubernetesVersion::new(u8::MAX);
+    let version = targets(view.constraints).into_iter().max();
+    let version = version.unwrap_or(KubernetesVersion::new(u8::MAX));
     let objects = view.objects.iter().enumerate();
     let pods = objects.filter_map(|(at, object)| Some((at, object.role, object.pod.as_ref()?)));
     let found = pods.flat_map(|(at, role, pod)| {
         let level = match role {
-            Role::Test => PodSecurityLevel::Baseline,
+            ObjectRole::Test => PodSecurityLevel::Baseline,
             _ => PodSecurityLevel::Restricted,
         };
         let mut found =
@@ -89,7 +90,7 @@ pub(in crate::check) fn violations(view: &RenderingView<'_>) -> Vec<(usize, PodS
 
 fn each(
     view: &RenderingView<'_>,
-    seen: &mut Seen,
+    seen: &mut Sightings,
     checks: &[&str],
     is_meant: impl Fn(&str) -> bool,
 ) {
@@ -120,11 +121,11 @@ fn is_socket(path: &str) -> bool {
     SOCKETS.iter().any(|socket| path.ends_with(socket))
 }
 
-fn privileged(view: &RenderingView<'_>, seen: &mut Seen) {
+fn privileged(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["privileged"], |_| true);
 }
 
-fn runtime_socket(view: &RenderingView<'_>, seen: &mut Seen) {
+fn runtime_socket(view: &RenderingView<'_>, seen: &mut Sightings) {
     for object in &view.objects {
         let Some(pod) = &object.pod else { continue };
         for (at, volume) in list(&pod.spec["volumes"]).iter().enumerate() {
@@ -137,20 +138,20 @@ fn runtime_socket(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn host_namespaces(view: &RenderingView<'_>, seen: &mut Seen) {
+fn host_namespaces(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["hostNamespaces"], |_| true);
 }
 
-fn host_path(view: &RenderingView<'_>, seen: &mut Seen) {
+fn host_path(view: &RenderingView<'_>, seen: &mut Sightings) {
     // Sockets have a rule of their own.
     each(view, seen, &["hostPathVolumes"], |path| !is_socket(path));
 }
 
-fn capabilities(view: &RenderingView<'_>, seen: &mut Seen) {
+fn capabilities(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["capabilities_baseline"], |_| true);
 }
 
-fn baseline(view: &RenderingView<'_>, seen: &mut Seen) {
+fn baseline(view: &RenderingView<'_>, seen: &mut Sightings) {
     let others = [
         "appArmorProfile",
         "hostPorts",
@@ -164,28 +165,28 @@ fn baseline(view: &RenderingView<'_>, seen: &mut Seen) {
     each(view, seen, &others, |_| true);
 }
 
-fn non_root(view: &RenderingView<'_>, seen: &mut Seen) {
+fn non_root(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["runAsNonRoot", "runAsUser"], |_| true);
 }
 
-fn escalation(view: &RenderingView<'_>, seen: &mut Seen) {
+fn escalation(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["allowPrivilegeEscalation"], |_| true);
 }
 
-fn drop_capabilities(view: &RenderingView<'_>, seen: &mut Seen) {
+fn drop_capabilities(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["capabilities_restricted"], |_| true);
 }
 
-fn seccomp(view: &RenderingView<'_>, seen: &mut Seen) {
+fn seccomp(view: &RenderingView<'_>, seen: &mut Sightings) {
     each(view, seen, &["seccompProfile_restricted"], |_| true);
 }
 
-fn volume_types(view: &RenderingView<'_>, seen: &mut Seen) {
+fn volume_types(view: &RenderingView<'_>, seen: &mut Sightings) {
     let checks = ["restrictedVolumes", "procMount_restricted"];
     each(view, seen, &checks, |_| true);
 }
 
-fn writable_root(view: &RenderingView<'_>, seen: &mut Seen) {
+fn writable_root(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         for container in &pod.containers {
             if container.json["securityContext"]["readOnlyRootFilesystem"] != true {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{
     ChartObject, ContainerKind, ContainerView, PodView, RenderingView, selects, texts,
 };
@@ -74,7 +74,7 @@ fn serving<'v, 'a>(
     found
 }
 
-fn readiness(view: &RenderingView<'_>, seen: &mut Seen) {
+fn readiness(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in serving(view) {
         if container.json["readinessProbe"].is_null() {
             let message = format!("container `{}` has no readiness probe", container.name);
@@ -89,7 +89,7 @@ fn readiness(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn liveness(view: &RenderingView<'_>, seen: &mut Seen) {
+fn liveness(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in serving(view) {
         if container.json["livenessProbe"].is_null() {
             let message = format!("container `{}` has no liveness probe", container.name);
@@ -116,7 +116,7 @@ fn times(probe: &Value) -> (u64, u64) {
     (number("periodSeconds", 10), number("failureThreshold", 3))
 }
 
-fn same(view: &RenderingView<'_>, seen: &mut Seen) {
+fn same(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in serving(view) {
         let (live, ready) = (
             &container.json["livenessProbe"],
@@ -138,7 +138,7 @@ fn same(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn port(view: &RenderingView<'_>, seen: &mut Seen) {
+fn port(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         for container in &pod.containers {
             let names: BTreeSet<_> = container.ports().filter_map(|(name, _)| name).collect();
@@ -173,7 +173,7 @@ fn port(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn startup(view: &RenderingView<'_>, seen: &mut Seen) {
+fn startup(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in serving(view) {
         let delay = container.json["livenessProbe"]["initialDelaySeconds"].as_u64();
         if delay.unwrap_or_default() >= 60 && container.json["startupProbe"].is_null() {
@@ -187,7 +187,7 @@ fn startup(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn hasty(view: &RenderingView<'_>, seen: &mut Seen) {
+fn hasty(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in serving(view) {
         let probe = &container.json["livenessProbe"];
         let (period, failures) = times(probe);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, RenderingView, list};
 
 rules! { Security;
@@ -66,7 +66,7 @@ fn has(rule: &Value, key: &str, words: &[&str]) -> Option<String> {
     found.next().map(str::to_owned)
 }
 
-fn wildcard(view: &RenderingView<'_>, seen: &mut Seen) {
+fn wildcard(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (role, path, rule) in role_rules(view) {
         for key in ["verbs", "resources", "apiGroups"] {
             if has(rule, key, &["*"]).is_some() {
@@ -80,7 +80,7 @@ fn wildcard(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn cluster_admin(view: &RenderingView<'_>, seen: &mut Seen) {
+fn cluster_admin(view: &RenderingView<'_>, seen: &mut Sightings) {
     for binding in bindings(view) {
         if binding.json["roleRef"]["name"] == "cluster-admin" {
             seen.object(
@@ -92,7 +92,7 @@ fn cluster_admin(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn escalation(view: &RenderingView<'_>, seen: &mut Seen) {
+fn escalation(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (role, path, rule) in role_rules(view) {
         let is_restricted = !list(&rule["resourceNames"]).is_empty();
         if is_restricted {
@@ -119,7 +119,7 @@ fn escalation(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn secrets(view: &RenderingView<'_>, seen: &mut Seen) {
+fn secrets(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (role, path, rule) in role_rules(view) {
         let reads = has(rule, "verbs", &["get", "list", "watch"]).is_some();
         let is_restricted = !list(&rule["resourceNames"]).is_empty();
@@ -131,7 +131,7 @@ fn secrets(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn everybody(view: &RenderingView<'_>, seen: &mut Seen) {
+fn everybody(view: &RenderingView<'_>, seen: &mut Sightings) {
     let groups = [
         "system:authenticated",
         "system:unauthenticated",
@@ -155,7 +155,7 @@ fn account(spec: &Value) -> &str {
     spec["serviceAccountName"].as_str().unwrap_or("default")
 }
 
-fn token(view: &RenderingView<'_>, seen: &mut Seen) {
+fn token(view: &RenderingView<'_>, seen: &mut Sightings) {
     let bound: BTreeSet<_> = bindings(view)
         .flat_map(|binding| list(&binding.json["subjects"]))
         .filter(|subject| subject["kind"] == "ServiceAccount")
@@ -178,7 +178,7 @@ fn token(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn default_account(view: &RenderingView<'_>, seen: &mut Seen) {
+fn default_account(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         let has_token = pod.spec["automountServiceAccountToken"] != false;
         if account(pod.spec) == "default" && has_token {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, PodView, RenderingView, list};
 
 rules! { Functional;
@@ -163,7 +163,7 @@ fn texts_of_values(values: &Value) -> BTreeSet<&str> {
     found
 }
 
-fn missing(view: &RenderingView<'_>, seen: &mut Seen) {
+fn missing(view: &RenderingView<'_>, seen: &mut Sightings) {
     let mut named = None;
     for (object, pod) in view.pods() {
         for reference in references(pod) {
@@ -181,7 +181,7 @@ fn missing(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn missing_key(view: &RenderingView<'_>, seen: &mut Seen) {
+fn missing_key(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         for reference in references(pod) {
             let Some(key) = reference.key else { continue };
@@ -218,7 +218,7 @@ fn volumes<'a>(object: &ChartObject<'a>, pod: &PodView<'a>) -> Vec<(&'a str, Str
         .collect()
 }
 
-fn volume(view: &RenderingView<'_>, seen: &mut Seen) {
+fn volume(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         let known = volumes(object, pod);
         for container in &pod.containers {
@@ -243,7 +243,7 @@ fn volume(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn unused_volume(view: &RenderingView<'_>, seen: &mut Seen) {
+fn unused_volume(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         let mounts = pod.containers.iter().flat_map(|container| {
             let keys = ["volumeMounts", "volumeDevices"].into_iter();

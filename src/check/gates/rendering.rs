@@ -2,7 +2,7 @@
 
 use super::super::facts::{RenderFailure, RenderingUse};
 use super::super::rule::rules;
-use super::super::seen::{Seen, Subject};
+use super::super::seen::{Sightings, Subject};
 use super::super::view::ChartView;
 use crate::place::Origin;
 
@@ -21,7 +21,7 @@ rules! { Functional;
         "helm, \"Chart Development Tips and Tricks\": required";
 }
 
-fn default(view: &ChartView<'_>, seen: &mut Seen) {
+fn default(view: &ChartView<'_>, seen: &mut Sightings) {
     // A chart that demands values was rendered with stand-ins for them, or not at all.
     let is_judged = view.judged().next().is_some();
     failures(view, seen, |failure| {
@@ -29,17 +29,17 @@ fn default(view: &ChartView<'_>, seen: &mut Seen) {
     });
 }
 
-fn values(view: &ChartView<'_>, seen: &mut Seen) {
+fn values(view: &ChartView<'_>, seen: &mut Sightings) {
     failures(view, seen, |failure| {
         failure.usage == RenderingUse::Working && !failure.asks_for_value
     });
 }
 
-fn value_required(view: &ChartView<'_>, seen: &mut Seen) {
+fn value_required(view: &ChartView<'_>, seen: &mut Sightings) {
     failures(view, seen, |failure| failure.asks_for_value);
 }
 
-fn failures(view: &ChartView<'_>, seen: &mut Seen, is_meant: impl Fn(&RenderFailure) -> bool) {
+fn failures(view: &ChartView<'_>, seen: &mut Sightings, is_meant: impl Fn(&RenderFailure) -> bool) {
     let failures = view.facts.failures.iter();
     for failure in failures.filter(|failure| is_meant(failure)) {
         let message = format!("with {}: {}", failure.label, failure.error.message);

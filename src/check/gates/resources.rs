@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, ContainerKind, ContainerView, RenderingView};
 use crate::quantity::thousandths;
 
@@ -69,7 +69,7 @@ fn running<'v, 'a>(
         .flat_map(|(object, pod)| pod.running().map(move |container| (object, container)))
 }
 
-fn cpu_request(view: &RenderingView<'_>, seen: &mut Seen) {
+fn cpu_request(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         // A request that is left out is the limit.
         if !is_set(container, "requests", "cpu") && !is_set(container, "limits", "cpu") {
@@ -85,7 +85,7 @@ fn cpu_request(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn memory_request(view: &RenderingView<'_>, seen: &mut Seen) {
+fn memory_request(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         if !is_set(container, "requests", "memory") && !is_set(container, "limits", "memory") {
             let message = format!("container `{}` requests no memory", container.name);
@@ -100,7 +100,7 @@ fn memory_request(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn memory_limit(view: &RenderingView<'_>, seen: &mut Seen) {
+fn memory_limit(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         if !is_set(container, "limits", "memory") {
             let message = format!("container `{}` has no limit of memory", container.name);
@@ -115,7 +115,7 @@ fn memory_limit(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn limit_below_request(view: &RenderingView<'_>, seen: &mut Seen) {
+fn limit_below_request(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         for container in &pod.containers {
             for what in ["cpu", "memory", "ephemeral-storage"] {
@@ -140,7 +140,7 @@ fn limit_below_request(view: &RenderingView<'_>, seen: &mut Seen) {
 /// 4 CPUs and 8 GiB, in thousandths.
 const LARGE: [(&str, f64); 2] = [("cpu", 4e3), ("memory", 8.0 * 1_073_741_824e3)];
 
-fn large_request(view: &RenderingView<'_>, seen: &mut Seen) {
+fn large_request(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         for (what, most) in LARGE {
             if amount(container, "requests", what).is_some_and(|request| request > most) {
@@ -152,7 +152,7 @@ fn large_request(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn wide_limit(view: &RenderingView<'_>, seen: &mut Seen) {
+fn wide_limit(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         let request = amount(container, "requests", "memory");
         let limit = amount(container, "limits", "memory");
@@ -175,7 +175,7 @@ fn wide_limit(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn init_container(view: &RenderingView<'_>, seen: &mut Seen) {
+fn init_container(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         let inits = pod
             .containers
@@ -188,7 +188,7 @@ fn init_container(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn ephemeral_storage(view: &RenderingView<'_>, seen: &mut Seen) {
+fn ephemeral_storage(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, container) in running(view) {
         if !is_set(container, "limits", "ephemeral-storage") {
             let message = format!(
@@ -200,7 +200,7 @@ fn ephemeral_storage(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn hook(view: &RenderingView<'_>, seen: &mut Seen) {
+fn hook(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods().filter(|(object, _)| !object.is_installed()) {
         let unset = |c: &&ContainerView<'_>| c.json["resources"]["requests"].is_null();
         for container in pod.containers.iter().filter(unset) {

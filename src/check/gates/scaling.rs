@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, RenderingView, list};
 use super::resources::amount;
 
@@ -42,7 +42,7 @@ fn scaled<'v, 'a>(
         })
 }
 
-fn replicas(view: &RenderingView<'_>, seen: &mut Seen) {
+fn replicas(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (scaler, workload) in scaled(view) {
         if !workload.spec()["replicas"].is_null() {
             let message = format!(
@@ -69,7 +69,7 @@ fn measured<'a>(scaler: &ChartObject<'a>) -> Vec<&'a str> {
     metrics.chain(older).collect()
 }
 
-fn requests(view: &RenderingView<'_>, seen: &mut Seen) {
+fn requests(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (scaler, workload) in scaled(view) {
         let Some(pod) = &workload.pod else { continue };
         for what in measured(scaler) {
@@ -90,7 +90,7 @@ fn requests(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn range(view: &RenderingView<'_>, seen: &mut Seen) {
+fn range(view: &RenderingView<'_>, seen: &mut Sightings) {
     for scaler in view.of_kind("HorizontalPodAutoscaler") {
         let least = scaler.spec()["minReplicas"].as_u64().unwrap_or(1);
         let most = scaler.spec()["maxReplicas"].as_u64();
@@ -117,7 +117,7 @@ pub(in crate::check) fn least_replicas(
     })
 }
 
-fn single(view: &RenderingView<'_>, seen: &mut Seen) {
+fn single(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (workload, _) in view.services() {
         if least_replicas(view, workload).is_some_and(|count| count < 2) {
             let values = &["replicaCount", "replicas"];
@@ -126,7 +126,7 @@ fn single(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn spread(view: &RenderingView<'_>, seen: &mut Seen) {
+fn spread(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (workload, pod) in view.services() {
         let is_several = least_replicas(view, workload).is_some_and(|count| count > 1);
         let is_spread = !list(&pod.spec["topologySpreadConstraints"]).is_empty()

@@ -1,7 +1,7 @@
 //! Secrets where everybody reads them: in values, in plain environment variables, in ConfigMaps, in arguments.
 
 use super::super::rule::rules;
-use super::super::seen::{Seen, escaped};
+use super::super::seen::{Sightings, escaped};
 use super::super::view::{ChartView, RenderingView, list};
 use crate::release::lined::LinedYaml;
 
@@ -141,7 +141,7 @@ fn is_literal(text: &str) -> bool {
         || text.contains("${"))
 }
 
-fn environment(view: &RenderingView<'_>, seen: &mut Seen) {
+fn environment(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         for container in &pod.containers {
             for (at, variable) in list(&container.json["env"]).iter().enumerate() {
@@ -160,7 +160,7 @@ fn environment(view: &RenderingView<'_>, seen: &mut Seen) {
 /// Every value of a values file whose text is judged as a secret, with the path.
 fn each_value(
     view: &ChartView<'_>,
-    seen: &mut Seen,
+    seen: &mut Sightings,
     is_meant: impl Fn(&str, &str) -> bool,
     message: impl Fn(&str) -> String,
 ) {
@@ -183,7 +183,7 @@ fn each_value(
     }
 }
 
-fn values(view: &ChartView<'_>, seen: &mut Seen) {
+fn values(view: &ChartView<'_>, seen: &mut Sightings) {
     each_value(
         view,
         seen,
@@ -192,7 +192,7 @@ fn values(view: &ChartView<'_>, seen: &mut Seen) {
     );
 }
 
-fn default_password(view: &ChartView<'_>, seen: &mut Seen) {
+fn default_password(view: &ChartView<'_>, seen: &mut Sightings) {
     each_value(
         view,
         seen,
@@ -203,7 +203,7 @@ fn default_password(view: &ChartView<'_>, seen: &mut Seen) {
     );
 }
 
-fn config_map(view: &RenderingView<'_>, seen: &mut Seen) {
+fn config_map(view: &RenderingView<'_>, seen: &mut Sightings) {
     for map in view.of_kind("ConfigMap") {
         let data = map.json["data"].as_object().into_iter().flatten();
         for (key, value) in data {
@@ -218,7 +218,7 @@ fn config_map(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn argument(view: &RenderingView<'_>, seen: &mut Seen) {
+fn argument(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.pods() {
         for container in &pod.containers {
             for key in ["command", "args"] {
@@ -239,7 +239,7 @@ fn argument(view: &RenderingView<'_>, seen: &mut Seen) {
 
 /// Whether a value may be shown in a message.
 #[cfg(test)]
-fn shows(seen: &Seen, secret: &str) -> bool {
+fn shows(seen: &Sightings, secret: &str) -> bool {
     seen.0
         .iter()
         .any(|sighting| sighting.message.contains(secret))
@@ -247,7 +247,7 @@ fn shows(seen: &Seen, secret: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::facts::{ChartFacts, ChartRendering, RenderingUse};
+    use super::super::super::facts::{ChartFacts, CheckRendering, RenderingUse};
     use serde_json::Value;
 
     use super::*;
@@ -296,11 +296,11 @@ mod tests {
     fn no_message_shows_a_secret() {
         let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    env: [{name: PASSWORD, value: hunter2}]\n";
         let mut facts = ChartFacts::new("a", "a", std::path::Path::new("/c"), vec![]);
-        let rendering = ChartRendering::new("d", RenderingUse::Judged, text, Value::Null).unwrap();
+        let rendering = CheckRendering::new("d", RenderingUse::Judged, text, Value::Null).unwrap();
         facts.renderings.push(rendering);
         let config = CheckConfig::default();
         let view = ChartView::new(&facts, &config, Date::ZERO);
-        let mut seen = Seen::default();
+        let mut seen = Sightings::default();
         environment(&view.renderings[0], &mut seen);
         assert_eq!(seen.0.len(), 1);
         assert!(!shows(&seen, "hunter2"));

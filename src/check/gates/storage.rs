@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, PodView, RenderingView, list};
 use super::scaling::least_replicas;
 
@@ -47,7 +47,7 @@ fn single_claims<'a>(
     claims.collect()
 }
 
-fn shared_claim(view: &RenderingView<'_>, seen: &mut Seen) {
+fn shared_claim(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let is_several = least_replicas(view, object).is_some_and(|count| count > 1);
         for (path, name) in single_claims(view, object, pod) {
@@ -59,7 +59,7 @@ fn shared_claim(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn rolling_claim(view: &RenderingView<'_>, seen: &mut Seen) {
+fn rolling_claim(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services().filter(|(o, _)| o.kind == "Deployment") {
         let is_rolling = object.spec()["strategy"]["type"] != "Recreate";
         let claims = single_claims(view, object, pod);
@@ -70,7 +70,7 @@ fn rolling_claim(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn size_limit(view: &RenderingView<'_>, seen: &mut Seen) {
+fn size_limit(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         for (at, volume) in list(&pod.spec["volumes"]).iter().enumerate() {
             let has_none =
@@ -84,7 +84,7 @@ fn size_limit(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn keep(view: &RenderingView<'_>, seen: &mut Seen) {
+fn keep(view: &RenderingView<'_>, seen: &mut Sightings) {
     for claim in view.of_kind("PersistentVolumeClaim") {
         if claim.annotation("helm.sh/resource-policy") != Some("keep") {
             seen.object(claim, "/metadata", "the claim goes with the release");

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::{Seen, escaped};
+use super::super::seen::{Sightings, escaped};
 use super::super::view::{ChartObject, ChartView, PodView, RenderingView, list, selects, texts};
 use super::scaling::least_replicas;
 
@@ -100,7 +100,7 @@ fn read_at_start<'a>(pod: &PodView<'a>) -> BTreeSet<(&'static str, &'a str)> {
     found
 }
 
-fn checksum(view: &RenderingView<'_>, seen: &mut Seen) {
+fn checksum(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let annotations = pod.annotations();
         let has_sum = annotations
@@ -120,7 +120,7 @@ fn checksum(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn selector_label(view: &RenderingView<'_>, seen: &mut Seen) {
+fn selector_label(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, _) in view.services() {
         for key in texts(&object.spec()["selector"]["matchLabels"]).keys() {
             if matches!(
@@ -134,7 +134,7 @@ fn selector_label(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn job_name(view: &RenderingView<'_>, seen: &mut Seen) {
+fn job_name(view: &RenderingView<'_>, seen: &mut Sightings) {
     for job in view.of_kind("Job").filter(|_| !view.replaces_jobs) {
         // `name-1`, `name-1f3a`: the revision, or a hash of what is in it.
         let last = job.name.rsplit('-').next().unwrap_or_default();
@@ -149,7 +149,7 @@ fn job_name(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn random(view: &ChartView<'_>, seen: &mut Seen) {
+fn random(view: &ChartView<'_>, seen: &mut Sightings) {
     const MAKERS: [&str; 8] = [
         "randAlphaNum ",
         "randAlpha ",
@@ -191,7 +191,7 @@ fn budgets<'v, 'a>(
     budgets.collect()
 }
 
-fn budget(view: &RenderingView<'_>, seen: &mut Seen) {
+fn budget(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let is_several = least_replicas(view, object).is_some_and(|count| count > 1);
         if is_several && budgets(view, object, pod).is_empty() {
@@ -202,7 +202,7 @@ fn budget(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn blocking_budget(view: &RenderingView<'_>, seen: &mut Seen) {
+fn blocking_budget(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let Some(replicas) = least_replicas(view, object) else {
             continue;
@@ -223,7 +223,7 @@ fn blocking_budget(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn grace_period(view: &RenderingView<'_>, seen: &mut Seen) {
+fn grace_period(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         if pod.spec["terminationGracePeriodSeconds"].as_u64() == Some(0) {
             let path = pod.at("/terminationGracePeriodSeconds");
@@ -233,7 +233,7 @@ fn grace_period(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn recreate(view: &RenderingView<'_>, seen: &mut Seen) {
+fn recreate(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         let is_several = least_replicas(view, object).is_some_and(|count| count > 1);
         let has_claims = list(&pod.spec["volumes"])
@@ -252,7 +252,7 @@ fn hook_jobs<'v, 'a>(view: &'v RenderingView<'a>) -> impl Iterator<Item = &'v Ch
         .filter(|object| !object.is_installed() && object.kind == "Job")
 }
 
-fn hook_deadline(view: &RenderingView<'_>, seen: &mut Seen) {
+fn hook_deadline(view: &RenderingView<'_>, seen: &mut Sightings) {
     for job in hook_jobs(view) {
         if job.spec()["activeDeadlineSeconds"].is_null() {
             seen.object(job, "/spec", "the hook may hang for ever");
@@ -260,7 +260,7 @@ fn hook_deadline(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn hook_history(view: &RenderingView<'_>, seen: &mut Seen) {
+fn hook_history(view: &RenderingView<'_>, seen: &mut Sightings) {
     for job in hook_jobs(view) {
         if job.annotation("helm.sh/hook-delete-policy").is_none() {
             seen.object(
@@ -272,7 +272,7 @@ fn hook_history(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn cron_overlap(view: &RenderingView<'_>, seen: &mut Seen) {
+fn cron_overlap(view: &RenderingView<'_>, seen: &mut Sightings) {
     for job in view.of_kind("CronJob") {
         let policy = job.spec()["concurrencyPolicy"].as_str();
         if matches!(policy, None | Some("Allow")) {
@@ -282,7 +282,7 @@ fn cron_overlap(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn priority(view: &RenderingView<'_>, seen: &mut Seen) {
+fn priority(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.services() {
         if pod.spec["priorityClassName"] == Value::Null {
             let values = &["priorityClassName"];

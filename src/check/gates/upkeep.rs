@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartObject, ChartView, RenderingView, list, texts};
 
 rules! { Operational;
@@ -39,7 +39,7 @@ rules! { Operational;
 
 const WITH_LABELS: [&str; 5] = ["Deployment", "StatefulSet", "DaemonSet", "CronJob", "Job"];
 
-fn standard_labels(view: &RenderingView<'_>, seen: &mut Seen) {
+fn standard_labels(view: &RenderingView<'_>, seen: &mut Sightings) {
     const STANDARD: [&str; 3] = [
         "app.kubernetes.io/name",
         "app.kubernetes.io/instance",
@@ -56,7 +56,7 @@ fn standard_labels(view: &RenderingView<'_>, seen: &mut Seen) {
     }
 }
 
-fn managed_by(view: &RenderingView<'_>, seen: &mut Seen) {
+fn managed_by(view: &RenderingView<'_>, seen: &mut Sightings) {
     for object in view.installed().filter(|o| WITH_LABELS.contains(&o.kind)) {
         let labels = texts(&object.json["metadata"]["labels"]);
         if !labels.contains_key("app.kubernetes.io/managed-by") {
@@ -76,7 +76,7 @@ fn installs(view: &ChartView<'_>) -> bool {
             .any(|rendering| rendering.installed().next().is_some())
 }
 
-fn readme(view: &ChartView<'_>, seen: &mut Seen) {
+fn readme(view: &ChartView<'_>, seen: &mut Sightings) {
     let is_there = view.facts.files.iter().any(|file| {
         let name = file.path.to_string_lossy().to_lowercase();
         name.starts_with("readme")
@@ -86,23 +86,23 @@ fn readme(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn notes(view: &ChartView<'_>, seen: &mut Seen) {
+fn notes(view: &ChartView<'_>, seen: &mut Sightings) {
     if installs(view) && view.facts.text("templates/NOTES.txt").is_none() {
         seen.chart("the chart has no templates/NOTES.txt");
     }
 }
 
-fn description(view: &ChartView<'_>, seen: &mut Seen) {
+fn description(view: &ChartView<'_>, seen: &mut Sightings) {
     missing_field(view, "description", seen);
 }
 
-fn app_version(view: &ChartView<'_>, seen: &mut Seen) {
+fn app_version(view: &ChartView<'_>, seen: &mut Sightings) {
     if installs(view) {
         missing_field(view, "appVersion", seen);
     }
 }
 
-fn missing_field(view: &ChartView<'_>, field: &str, seen: &mut Seen) {
+fn missing_field(view: &ChartView<'_>, field: &str, seen: &mut Sightings) {
     if view.facts.has_files() && view.facts.metadata[field].is_null() {
         seen.file("Chart.yaml", 1, format!("`{field}` is missing"));
     }
@@ -151,7 +151,7 @@ pub(in crate::check) fn has_backup(view: &ChartView<'_>) -> bool {
         .any(|rendering| rendering.objects.iter().any(is_backup))
 }
 
-fn backup(view: &ChartView<'_>, seen: &mut Seen) {
+fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
     if has_backup(view) {
         return;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::rule::rules;
-use super::super::seen::Seen;
+use super::super::seen::Sightings;
 use super::super::view::{ChartView, list};
 use crate::release::lined::LinedYaml;
 
@@ -76,7 +76,7 @@ fn uses(text: &str) -> Option<Vec<ValueUse>> {
     Some(found)
 }
 
-fn undefined(view: &ChartView<'_>, seen: &mut Seen) {
+fn undefined(view: &ChartView<'_>, seen: &mut Sightings) {
     let facts = view.facts;
     let Some(defaults) = facts.text("values.yaml") else {
         return;
@@ -119,7 +119,7 @@ fn dependency_names<'a>(view: &ChartView<'a>) -> impl Iterator<Item = &'a str> {
     declared.filter_map(|item| item["alias"].as_str().or(item["name"].as_str()))
 }
 
-fn unused(view: &ChartView<'_>, seen: &mut Seen) {
+fn unused(view: &ChartView<'_>, seen: &mut Sightings) {
     let facts = view.facts;
     let Some(text) = facts.text("values.yaml") else {
         return;
@@ -157,7 +157,7 @@ fn unused(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn names(view: &ChartView<'_>, seen: &mut Seen) {
+fn names(view: &ChartView<'_>, seen: &mut Sightings) {
     let Some(text) = view.facts.text("values.yaml") else {
         return;
     };
@@ -173,7 +173,7 @@ fn names(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn comments(view: &ChartView<'_>, seen: &mut Seen) {
+fn comments(view: &ChartView<'_>, seen: &mut Sightings) {
     let Some(text) = view.facts.text("values.yaml") else {
         return;
     };
@@ -192,7 +192,7 @@ fn comments(view: &ChartView<'_>, seen: &mut Seen) {
     }
 }
 
-fn schema(view: &ChartView<'_>, seen: &mut Seen) {
+fn schema(view: &ChartView<'_>, seen: &mut Sightings) {
     let has = |path| {
         view.facts
             .files

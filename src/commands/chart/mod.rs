@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::Context;
-use crate::check::{self, Baseline, ChartGatherer, CheckedChart, Judgement};
+use crate::check::{self, ChartGatherer, CheckBaseline, CheckedChart, Judgement};
 use crate::config::{self, CONSTRAINTS_FILE, CheckConfig, Project, ReleaseSource};
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
@@ -49,7 +49,7 @@ pub async fn check(
     let config = constraints(context, project.as_ref())?;
     check::usable(&config)?;
     let baseline = match (&options.baseline, options.write_baseline) {
-        (Some(file), false) => Some(Baseline::read(&context.source.dir.join(file))?),
+        (Some(file), false) => Some(CheckBaseline::read(&context.source.dir.join(file))?),
         _ => None,
     };
     let charts = chosen(context, project.as_ref(), &options.charts)?;
@@ -78,7 +78,7 @@ pub async fn check(
         reports.push(report);
     }
     if let (Some(file), true) = (&options.baseline, options.write_baseline) {
-        Baseline::of(&reports).write(&context.source.dir.join(file))?;
+        CheckBaseline::of(&reports).write(&context.source.dir.join(file))?;
     }
     let dir = &context.source.dir;
     ui::even_unread(match format {

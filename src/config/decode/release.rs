@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::{entries, path, paths, text};
-use crate::config::format::{self, did_you_mean};
 use crate::config::generate::generated;
 use crate::config::variables::References;
 use crate::config::yaml::{ConfigEntry, ConfigNode, Place};
 use crate::config::{ImagePaths, ManifestPattern, Origin, ReleaseConfig, ReleaseSource, scalar};
+use crate::config::{did_you_mean, format};
 use crate::error::{Code, Error};
 
 /// A release's time to become ready, if devk.yaml says nothing.

@@ -5,7 +5,7 @@ use regex::RegexBuilder;
 use serde_json::{Map, Value};
 
 use super::super::formats::{self, shown};
-use super::super::packed::Mask;
+use super::super::packed::VersionMask;
 use super::super::walk::{Complaint, Walk, type_name};
 use super::super::{SchemaProblem, SchemaViolation};
 
@@ -36,11 +36,11 @@ impl Keys {
 }
 
 /// A whole object.
-pub(super) fn check(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: Mask) {
+pub(super) fn check(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: VersionMask) {
     look(walk, schema, value, mask, Keys::Object);
 }
 
-fn look(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: Mask, keys: Keys) {
+fn look(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: VersionMask, keys: Keys) {
     if value.is_null() && schema["nullable"] == true {
         return;
     }
@@ -90,7 +90,13 @@ fn wrong_type(kind: &str, value: &Value) -> Option<&'static str> {
     (!fits).then_some(expected)
 }
 
-fn object(walk: &mut Walk<'_>, schema: &Value, map: &Map<String, Value>, mask: Mask, keys: Keys) {
+fn object(
+    walk: &mut Walk<'_>,
+    schema: &Value,
+    map: &Map<String, Value>,
+    mask: VersionMask,
+    keys: Keys,
+) {
     let empty = Map::new();
     let properties = schema["properties"].as_object().unwrap_or(&empty);
     let additional = &schema["additionalProperties"];
@@ -250,7 +256,7 @@ fn format(schema: &Value, text: &str) -> Option<Complaint> {
     (!fits).then(|| Complaint::format(format!("{} has another format", shown(text)), expected))
 }
 
-fn junctors(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: Mask) {
+fn junctors(walk: &mut Walk<'_>, schema: &Value, value: &Value, mask: VersionMask) {
     let list = |key: &str| {
         schema[key]
             .as_array()
