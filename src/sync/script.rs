@@ -389,6 +389,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
+    use super::super::batch::ContainerPath;
     use super::super::processes::Processes;
     use super::*;
     use crate::process::Cmd;
@@ -788,7 +789,7 @@ mod tests {
             path: container.path("app/data").display().to_string(),
             volume: "claim `x`".to_owned(),
         };
-        let mut text = handshake(&roots, &[mount], &container.token(), Purpose::Writing);
+        let mut text = handshake(&roots, &[mount], &container.token(), ShellPurpose::Writing);
         let items = [file("data/app.db", "local")];
         text.extend(apply(7, &groups(&items), Manner::default(), &mut [1, 1]));
         let text = String::from_utf8(text)
