@@ -8,9 +8,9 @@ use jiff::civil::date;
 use super::case::Case;
 
 /// A rule, and what to change in the chart `whole`.
-/// A rule, and what makes a chart of it that the rule finds something in.
 type RuleCase = (&'static str, fn(&mut Case));
 
+/// One for each rule.
 pub(crate) const CASES: &[RuleCase] = &[
     // The chart's files.
     ("chart.yaml", |case| {
@@ -198,7 +198,7 @@ pub(crate) const CASES: &[RuleCase] = &[
         );
     }),
     ("schema.deprecated", |case| {
-        case.added("apiVersion: v1\nkind: ComponentStatus\nmetadata:\n  name: whole-x\n");
+        case.added("apiVersion: admissionregistration.k8s.io/v1beta1\nkind: MutatingAdmissionPolicyBinding\nmetadata:\n  name: whole-x\nspec: {policyName: whole-x}\n");
     }),
     // The Pod Security Standards.
     ("pod.privileged", |case| {
