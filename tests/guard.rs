@@ -62,8 +62,11 @@ fn the_end_of_whoever_holds_the_guard_is_the_end_of_all_that_it_guards() {
 #[test]
 fn what_a_command_leaves_running_ends_with_it() {
     let mut child = guard(&["sh", "-c", "sleep 600 & echo $!; exit 5"]);
+    // Waiting closes the guard's standard input, which ends what it guards.
+    let held = child.stdin.take();
     let pids = family(&mut child);
     assert_eq!(child.wait().unwrap().code(), Some(5));
+    drop(held);
     dies(&pids[0]);
 }
 
@@ -71,6 +74,7 @@ fn what_a_command_leaves_running_ends_with_it() {
 fn a_program_that_is_not_there_and_one_that_cannot_run_have_a_shells_numbers() {
     let code = |words: &[&str]| {
         let mut child = guard(words);
+        let _held = child.stdin.take();
         child.wait().unwrap().code()
     };
     assert_eq!(code(&["no-such-program-anywhere"]), Some(127));

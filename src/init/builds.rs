@@ -58,6 +58,8 @@ pub(super) struct FoundBuild {
     pub(super) tags: Vec<(String, SourceLine)>,
     /// What it is called, the best name first.
     pub(super) names: Vec<String>,
+    /// How many of the names are Compose's: services that share the Dockerfile.
+    pub(super) services: usize,
     /// EXPOSE, of all stages.
     pub(super) exposed: BTreeSet<u16>,
     pub(super) confidence: Confidence,
@@ -220,6 +222,9 @@ fn build(
     clues.sort_by_key(|clue| clue.speaker);
     let is_beside_plain = is_beside_plain(tree, dockerfile);
     let mut names = names(dockerfile, &clues, target.as_deref(), is_beside_plain);
+    let services = clues.iter().filter(|clue| clue.speaker == Speaker::Compose);
+    let services: BTreeSet<_> = services.filter_map(|clue| clue.name.as_deref()).collect();
+    let services = services.len();
     if dockerfile.parent() == Some(Path::new("")) && !is_beside_plain {
         let own = tree
             .root
@@ -257,6 +262,7 @@ fn build(
         confidence: context.confidence,
         alternatives,
         missing: context.missing,
+        services,
         context: context.folder,
         dockerfile: dockerfile.to_owned(),
         declared,

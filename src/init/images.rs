@@ -36,7 +36,8 @@ pub(super) fn choose(
         .iter()
         .map(|pair| {
             let build = &builds[pair.build];
-            let mut image = image(build, &mut names);
+            let own = pair.references.first().map(|at| &references[*at]);
+            let mut image = image(build, own, &mut names);
             give(&mut image, pair, references);
             stage(build, pair, references, &mut image);
             watched(tree, build, stack, &mut image);
@@ -49,7 +50,7 @@ pub(super) fn choose(
         .enumerate()
         .filter(|(at, _)| !paired.contains(at))
     {
-        let mut image = image(build, &mut names);
+        let mut image = image(build, None, &mut names);
         let fits = open.iter().find(|(open, _)| *open == at);
         image.confidence = Confidence::Guess;
         image.off = Some(match fits {
@@ -88,8 +89,18 @@ pub(super) fn choose(
     )
 }
 
-fn image(build: &FoundBuild, names: &mut BTreeSet<String>) -> DraftImage {
-    let mut candidates = build.names.iter().filter_map(|name| label(name));
+/// Of several Compose services that share a Dockerfile the one whose name ends the reference gives the image its name.
+fn image(
+    build: &FoundBuild,
+    own: Option<&SeenReference>,
+    names: &mut BTreeSet<String>,
+) -> DraftImage {
+    let is_other = |name: &&String| {
+        build.services > 1 && !own.is_some_and(|own| plain(&own.last_part).ends_with(&plain(name)))
+    };
+    let mut ordered: Vec<_> = build.names.iter().collect();
+    ordered.sort_by_key(is_other);
+    let mut candidates = ordered.into_iter().filter_map(|name| label(name));
     let free = candidates.find(|name| !names.contains(name));
     let name = free.unwrap_or_else(|| {
         let base = build

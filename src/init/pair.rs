@@ -407,6 +407,7 @@ mod tests {
             evidence: vec![],
             alternatives: vec![],
             missing: None,
+            services: 0,
             declared: vec![],
             bases: vec![],
             development: None,

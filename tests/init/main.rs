@@ -484,9 +484,9 @@ fn a_chart_out_of_compose_files_renders_with_the_images_that_devk_builds() {
     assert_eq!(
         release.set,
         json!({
-            "migrate.image.repository": "${image.migrate.reference}",
+            "migrate.image.repository": "${image.shop-api.reference}",
             "migrate.image.tag": "",
-            "shopApi.image.repository": "${image.migrate.reference}",
+            "shopApi.image.repository": "${image.shop-api.reference}",
             "shopApi.image.tag": "",
         })
     );

@@ -75,9 +75,9 @@ fn an_unknown_key_comes_with_the_nearest_known_one() {
 fn an_unknown_key_that_is_near_nothing_comes_with_all_known_ones() {
     insta::assert_snapshot!(beside_a_release("cluster: {flavour: big}\nvolumes: [data]\n"), @r"
         devk.yaml:1: unknown key `flavour` in `cluster` [config.unknown-key]
-          the known keys are `provider`, `name`, `context`, `image`
+          the known keys are `provider`, `prefer`, `name`, `context`, `image`
         devk.yaml:2: unknown key `volumes` [config.unknown-key]
-          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`, `test`
+          the known keys are `name`, `profile`, `cluster`, `compose`, `images`, `releases`, `forwards`, `allow`, `bridge`, `check`, `test`
     ");
 }
 

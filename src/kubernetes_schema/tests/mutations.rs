@@ -507,16 +507,11 @@ fn a_field_that_must_be_there_is_missed() {
             "/spec/egress/0/to/0/ipBlock/cidr",
         ),
         ("rbac.authorization.k8s.io.v1.ClusterRole", "/rules/0/verbs"),
-        (
-            "rbac.authorization.k8s.io.v1.ClusterRole",
-            "/rules/0/apiGroups",
-        ),
         ("rbac.authorization.k8s.io.v1.RoleBinding", "/roleRef"),
         (
             "rbac.authorization.k8s.io.v1.RoleBinding",
             "/subjects/0/name",
         ),
-        ("scheduling.k8s.io.v1.PriorityClass", "/value"),
         ("storage.k8s.io.v1.StorageClass", "/provisioner"),
     ] {
         is_found(name, path, SchemaProblem::Missing, |object| {

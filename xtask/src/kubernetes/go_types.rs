@@ -18,6 +18,8 @@ pub(super) struct GoField {
     /// The innermost type: of `map[A]*B` it is `B`.
     pub(super) kind: String,
     pub(super) is_pointer: bool,
+    /// The type is of another package.
+    pub(super) is_foreign: bool,
     pub(super) is_optional: bool,
     /// `+k8s:required`.
     pub(super) is_required: bool,
@@ -82,18 +84,21 @@ fn text_type(line: &str) -> Option<&str> {
     line.strip_prefix("type ")?.strip_suffix(" string")
 }
 
-/// `NAME TYPE = "VALUE"`, alone or in a block.
+/// `NAME TYPE = "VALUE"` or `NAME = TYPE("VALUE")`, alone or in a block.
 fn constant(line: &str) -> Option<(&str, &str)> {
     let line = line.trim_start();
     let (names, value) = line
         .strip_prefix("const ")
         .unwrap_or(line)
         .split_once('=')?;
-    let value = value.trim_start().strip_prefix('"')?;
+    let (converted, value) = value.trim_start().split_once('"')?;
     let (value, _) = value.split_once('"')?;
-    let mut words = names.split_whitespace();
-    let (_, kind) = (words.next()?, words.next()?);
-    words.next().is_none().then_some((kind, value))
+    let mut words = names.split_whitespace().skip(1);
+    match (words.next(), words.next(), converted.strip_suffix('(')) {
+        (Some(kind), None, None) if converted.is_empty() => Some((kind, value)),
+        (None, _, Some(kind)) if !kind.is_empty() => Some((kind, value)),
+        _ => None,
+    }
 }
 
 /// ``NAME TYPE `json:"KEY,…"` ``.
@@ -114,6 +119,7 @@ fn field(line: &str, comment: &[&str]) -> Option<GoField> {
         key: key.to_owned(),
         kind: inner.to_owned(),
         is_pointer: kind.starts_with('*'),
+        is_foreign: kind.contains('.'),
         is_optional: options.contains("omit") || says("+optional"),
         is_required: says("+k8s:required")
             && !comment.iter().any(|line| line.starts_with("+default")),
@@ -132,7 +138,7 @@ type Phase string
 const (
 	// Old is old.
 	Old Phase = "Old"
-	New Phase = "New" // today
+	New = Phase("New") // today
 	Other Unmarked = "Other"
 )
 

@@ -39,6 +39,9 @@ const SPECIAL: [(&str, &str); 9] = [
     ("apiextensions.v1.JSONSchemaPropsOrStringArray", "a"),
 ];
 
+/// Packages whose types others use.
+const SHARED: [&str; 2] = ["core.v1", "meta.v1"];
+
 type Masks = Vec<(u16, String)>;
 
 /// The definitions of all versions together.
@@ -112,7 +115,15 @@ impl Union {
             let (package, kind) = name.rsplit_once('.').unwrap_or_default();
             self.definition(&name, definition, bit, |key| {
                 go.get(package)?.field(kind, key).map(|field| {
-                    let texts = go[package].enumerations.get(&field.kind);
+                    let own = go[package].enumerations.get(&field.kind);
+                    // `core.Protocol` in the package of NetworkPolicies.
+                    let shared = || {
+                        let packages = SHARED.iter().filter(|_| field.is_foreign);
+                        packages
+                            .filter_map(|package| go.get(*package))
+                            .find_map(|types| types.enumerations.get(&field.kind))
+                    };
+                    let texts = own.or_else(shared);
                     (
                         field.is_required,
                         texts.map(|texts| {
