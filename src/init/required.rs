@@ -128,12 +128,18 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
     let mut words = said
         .split(|c: char| c.is_whitespace() || "\"'`,()<>".contains(c))
         .filter_map(path_of_words);
-    // helm's words may say more than the line, never something else.
-    let below = by_line.as_ref().and_then(|line| {
+    // helm's words may say more than the line, never something else; a line that takes the value from a variable says
+    // less than they do.
+    let below = by_line.as_ref().and_then(|(line, _)| {
         let below = format!("{line}.");
         words.clone().find(|path| path.starts_with(&below))
     });
-    let path = below.or(by_line).or_else(|| words.next())?;
+    let (own, near) = match by_line {
+        Some((path, true)) => (Some(path), None),
+        Some((path, false)) => (None, Some(path)),
+        None => (None, None),
+    };
+    let path = below.or(own).or_else(|| words.next()).or(near)?;
     let path = match path.strip_prefix("global.") {
         Some(_) => path,
         None => format!("{prefix}{path}"),
@@ -152,9 +158,9 @@ fn template_demand(error: &Error, lines: &[&str], root: &Path) -> Option<Demand>
     })
 }
 
-/// The value that a line of a template demands: its own, else the nearest above; `.key` below `with .Values.a` is
-/// `a.key`.
-fn path_at(text: &str, line: usize) -> Option<String> {
+/// The value that a line of a template demands: its own (true), else the nearest above; `.key` below `with .Values.a`
+/// is `a.key`.
+fn path_at(text: &str, line: usize) -> Option<(String, bool)> {
     let above: Vec<_> = text.lines().take(line).collect();
     let near = || above.iter().rev().take(MAX_LINES_ABOVE);
     let own = above.last()?;
@@ -166,10 +172,11 @@ fn path_at(text: &str, line: usize) -> Option<String> {
     if let Some(key) = relative.filter(|_| is_relative) {
         let opened = near().find(|line| line.contains("with ") && line.contains(".Values"));
         if let Some(path) = opened.and_then(|line| value_path(line)) {
-            return Some(path + key);
+            return Some((path + key, true));
         }
     }
-    near().find_map(|line| value_path(line))
+    let own = value_path(own).map(|path| (path, true));
+    own.or_else(|| near().find_map(|line| Some((value_path(line)?, false))))
 }
 
 /// `api.` for a template of the part `api`: `shop/charts/api/templates/x.yaml`.
@@ -403,10 +410,10 @@ mod tests {
     #[test]
     fn a_key_below_with_is_one_of_its_map() {
         let text = "{{- with .Values.postgresql.auth }}\nuser: {{ .user }}\nkey: {{ required \"x\" .password | quote }}\n";
-        assert_eq!(
-            path_at(text, 3).as_deref(),
-            Some("postgresql.auth.password")
-        );
+        let found = ("postgresql.auth.password".to_owned(), true);
+        assert_eq!(path_at(text, 3), Some(found));
+        let text = "{{- if .Values.db.enabled }}\nkey: {{ required $words $db.password }}\n";
+        assert_eq!(path_at(text, 2), Some(("db.enabled".to_owned(), false)));
     }
 
     #[test]

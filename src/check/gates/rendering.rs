@@ -42,7 +42,14 @@ fn value_required(view: &ChartView<'_>, seen: &mut Sightings) {
 fn failures(view: &ChartView<'_>, seen: &mut Sightings, is_meant: impl Fn(&RenderFailure) -> bool) {
     let failures = view.facts.failures.iter();
     for failure in failures.filter(|failure| is_meant(failure)) {
-        let message = format!("with {}: {}", failure.label, failure.error.message);
+        let error = &failure.error;
+        // The schema's own words stand below helm's.
+        let words = match error.message.ends_with(':') {
+            true => error.evidence.iter().find_map(|line| line.strip_prefix("- ")),
+            false => None,
+        };
+        let words = words.map(|words| format!(" {words}")).unwrap_or_default();
+        let message = format!("with {}: {}{words}", failure.label, error.message);
         let place = failure.error.file.clone().map(|file| Origin {
             file,
             line: failure.error.line.unwrap_or(1),

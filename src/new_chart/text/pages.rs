@@ -8,7 +8,7 @@ use crate::new_chart::model::{Carried, ChartModel, Component, ComponentKind, Com
 pub(super) fn chart(model: &ChartModel) -> String {
     let mut out = ChartLines::default();
     out.line(0, "apiVersion: v2");
-    out.line(0, format!("name: {}", model.name));
+    out.line(0, format!("name: {}", scalar(&model.name)));
     out.line(0, format!("description: {}", scalar(&model.description)));
     out.line(0, "type: application");
     out.comment(0, "Of the chart: raise it with each change.");
