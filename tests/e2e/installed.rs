@@ -101,7 +101,7 @@ spec:
     let expected = expected.map(|(rule, object)| (rule.to_owned(), object.to_owned()));
     assert_eq!(refused_upgrades(&project), expected);
     let up = project.devk(&["up", "-d"]).exits(1);
-    assert_eq!(up.settled()["failed"][0]["code"], "release.apply", "{up:?}");
+    assert_eq!(up.settled()["failed"][0], "release.apply/shop", "{up:?}");
 }
 
 #[test]

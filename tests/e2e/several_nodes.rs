@@ -29,7 +29,8 @@ impl Cluster {
              nodes: [{role: control-plane}, {role: worker}, {role: worker}]\n",
         )
         .unwrap();
-        let image = std::env::var("DEVK_E2E_NODE_IMAGE");
+        let image = std::env::var("DEVK_E2E_NODE_IMAGE")
+            .unwrap_or_else(|_| "kindest/node:v1.36.3".to_owned());
         let mut create = Command::new("kind");
         create.args([
             "create", "cluster", "--name", NODES, "--wait", "120s", "--config",
@@ -38,7 +39,7 @@ impl Cluster {
             .arg(config)
             .arg("--kubeconfig")
             .arg(folder.path().join("kubeconfig"));
-        create.args(image.iter().flat_map(|image| ["--image", image]));
+        create.args(["--image", &image]);
         run(&mut create);
         Self
     }

@@ -45,7 +45,10 @@ fn failures(view: &ChartView<'_>, seen: &mut Sightings, is_meant: impl Fn(&Rende
         let error = &failure.error;
         // The schema's own words stand below helm's.
         let words = match error.message.ends_with(':') {
-            true => error.evidence.iter().find_map(|line| line.strip_prefix("- ")),
+            true => error
+                .evidence
+                .iter()
+                .find_map(|line| line.strip_prefix("- ")),
             false => None,
         };
         let words = words.map(|words| format!(" {words}")).unwrap_or_default();
