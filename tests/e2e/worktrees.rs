@@ -243,8 +243,8 @@ fn a_renamed_folder_keeps_its_project_and_a_clone_neither_removes_it_nor_ends_it
     );
     let before = devk(&renamed, &["status"]).well().document();
     assert!(before["session"]["pid"].is_u64(), "{before}");
-    let refused = devk(&clone, &["down", "--delete"]);
-    assert!(refused.stdout.contains("namespace.foreign"), "{refused:?}");
+    let refused = devk(&clone, &["down", "--delete"]).exits(2);
+    assert_eq!(refused.error()["code"], "cluster.namespace", "{refused:?}");
     let after = devk(&renamed, &["status"]).well().document();
     assert_eq!(
         after["session"]["pid"], before["session"]["pid"],
