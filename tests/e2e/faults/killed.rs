@@ -18,7 +18,7 @@ use crate::support::wire::get;
 use crate::support::{eventually, tell};
 
 /// Longer than a program takes to start on a slow machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(60);
 
 /// How many projects are killed and brought up at once.
 const AT_ONCE: usize = 3;
