@@ -90,14 +90,14 @@ enum Ended {
 
 /// One run of one container; a restart is another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Run {
-    namespace: String,
-    pod: String,
-    container: String,
+pub(crate) struct ContainerRun {
+    pub(crate) namespace: String,
+    pub(crate) pod: String,
+    pub(crate) container: String,
     restarts: i32,
 }
 
-impl Run {
+impl ContainerRun {
     fn key(&self) -> (String, String) {
         (self.pod.clone(), self.container.clone())
     }
@@ -138,10 +138,10 @@ impl Tail {
 
     fn start(
         &self,
-        run: Run,
+        run: ContainerRun,
         follow: bool,
         first: bool,
-        seen: &Arc<Mutex<HashSet<Run>>>,
+        seen: &Arc<Mutex<HashSet<ContainerRun>>>,
         streams: &mut JoinSet<Result<()>>,
     ) {
         let is_new = seen.lock().is_ok_and(|mut seen| seen.insert(run.clone()));
@@ -170,9 +170,11 @@ impl Tail {
         }
     }
 
-    fn runs<'a>(&'a self, pods: &'a [Pod]) -> impl Iterator<Item = Run> + 'a {
-        let runs = pods.iter().flat_map(|pod| containers(pod, self.previous));
-        let wanted = |run: &Run| {
+    fn runs<'a>(&'a self, pods: &'a [Pod]) -> impl Iterator<Item = ContainerRun> + 'a {
+        let runs = pods
+            .iter()
+            .flat_map(|pod| container_runs(pod, self.previous));
+        let wanted = |run: &ContainerRun| {
             let container = self.container.as_ref();
             let edits = self.edits.as_ref();
             container.is_none_or(|container| *container == run.container)
@@ -188,8 +190,13 @@ impl Tail {
 
     /// Prints one run's lines. A stream that is cut off (an API server that restarts, hours of silence, a
     /// laptop that slept) is taken up again where it ended.
-    async fn stream(&self, run: &Run, follow: bool, tail_lines: Option<i64>) -> Result<(), Ended> {
-        let Run {
+    async fn stream(
+        &self,
+        run: &ContainerRun,
+        follow: bool,
+        tail_lines: Option<i64>,
+    ) -> Result<(), Ended> {
+        let ContainerRun {
             namespace,
             pod,
             container,
@@ -252,7 +259,7 @@ fn written_since(line: &str, moment: Timestamp) -> Option<&str> {
 }
 
 /// This very run of the container has not ended.
-fn runs_on(pod: &Pod, run: &Run) -> bool {
+fn runs_on(pod: &Pod, run: &ContainerRun) -> bool {
     let status = pod.status.iter();
     let mut all = status.flat_map(|s| {
         s.init_container_statuses
@@ -270,7 +277,7 @@ fn runs_on(pod: &Pod, run: &Run) -> bool {
 }
 
 /// The containers of a pod that have started, or with `previous` those that were restarted.
-fn containers(pod: &Pod, previous: bool) -> Vec<Run> {
+pub(crate) fn container_runs(pod: &Pod, previous: bool) -> Vec<ContainerRun> {
     let Some((name, status)) = pod.metadata.name.as_ref().zip(pod.status.as_ref()) else {
         return vec![];
     };
@@ -288,7 +295,7 @@ fn containers(pod: &Pod, previous: bool) -> Vec<Run> {
         false => has_log(&c.state),
     });
     started
-        .map(|c| Run {
+        .map(|c| ContainerRun {
             namespace: pod.namespace().unwrap_or_default(),
             pod: name.clone(),
             container: c.name.clone(),
@@ -310,13 +317,13 @@ mod tests {
             serde_json::from_value(pod).unwrap()
         };
         let running = serde_json::json!({"running": {}});
-        let first = Run {
+        let first = ContainerRun {
             namespace: String::new(),
             pod: "p".into(),
             container: "c".into(),
             restarts: 0,
         };
-        let started = |pod: &Pod| containers(pod, false);
+        let started = |pod: &Pod| container_runs(pod, false);
         assert_eq!(
             started(&pod(0, running.clone())),
             std::slice::from_ref(&first)
@@ -358,7 +365,7 @@ mod tests {
             serde_json::from_value(pod).unwrap()
         };
         let ended = serde_json::json!({"terminated": {"exitCode": 1}});
-        assert_eq!(containers(&pod(ended), true).len(), 1);
-        assert_eq!(containers(&pod(serde_json::json!({})), true), []);
+        assert_eq!(container_runs(&pod(ended), true).len(), 1);
+        assert_eq!(container_runs(&pod(serde_json::json!({})), true), []);
     }
 }

@@ -14,44 +14,51 @@ pub fn is_on(environment: &Environment) -> bool {
     environment.get("GITHUB_ACTIONS") == Some("true")
 }
 
-/// The annotation of a test that did not pass, at its place in devk.yaml.
-pub fn of_test(test: &TestReport, workspace: Option<&Path>) -> String {
-    let why = test.why.clone().unwrap_or_default();
-    let message = format!("{why}\n{}", last_characters(&test.output));
-    let title = format!("devk ci: {}", test.name);
-    error(
-        &title,
-        Some((&test.file, Some(test.line))),
-        message.trim_end(),
-        workspace,
-    )
+/// The annotation of a test that did not pass, at its place in devk.yaml. Every text in it goes through `mask` before it
+/// is cut or escaped: half of a secret, or one with other signs, is no known one.
+pub fn of_test(
+    test: &TestReport,
+    workspace: Option<&Path>,
+    mask: impl Fn(&str) -> String,
+) -> String {
+    let why = mask(test.why.as_deref().unwrap_or_default());
+    let message = format!("{why}\n{}", last_characters(&mask(&test.output)));
+    let title = mask(&format!("devk ci: {}", test.name));
+    let place = place(&test.file, Some(test.line), workspace, mask);
+    error(&title, Some(place), message.trim_end())
 }
 
-/// The annotation of a step of `up` that failed, or of a problem that kept `up` from starting.
-pub fn of_error(step: &str, problem: &Error, workspace: Option<&Path>) -> String {
+/// The annotation of a step of `up` that failed, or of a problem that kept `up` from starting; masked as [`of_test`] is.
+pub fn of_error(
+    step: &str,
+    problem: &Error,
+    workspace: Option<&Path>,
+    mask: impl Fn(&str) -> String,
+) -> String {
     let hint = problem.hint.iter().map(|hint| format!("next: {hint}"));
     let lines = std::iter::once(problem.message.clone()).chain(problem.evidence.clone());
     let message: Vec<_> = lines.chain(hint).collect();
-    let place = problem.file.as_deref().map(|file| (file, problem.line));
-    error(
-        &format!("{step} ({})", problem.code),
-        place,
-        &first_characters(&message.join("\n")),
-        workspace,
-    )
+    let message = mask(&message.join("\n"));
+    let title = mask(&format!("{step} ({})", problem.code));
+    let file = problem.file.as_deref();
+    let place = file.map(|file| place(file, problem.line, workspace, mask));
+    error(&title, place, &first_characters(&message))
 }
 
-fn error(
-    title: &str,
-    place: Option<(&Path, Option<u32>)>,
-    message: &str,
+/// The runner knows files by their place in the repository.
+fn place(
+    file: &Path,
+    line: Option<u32>,
     workspace: Option<&Path>,
-) -> String {
+    mask: impl Fn(&str) -> String,
+) -> (String, Option<u32>) {
+    let inside = workspace.and_then(|workspace| file.strip_prefix(workspace).ok());
+    (mask(&inside.unwrap_or(file).display().to_string()), line)
+}
+
+fn error(title: &str, place: Option<(String, Option<u32>)>, message: &str) -> String {
     let mut properties = vec![];
     if let Some((file, line)) = place {
-        // The runner knows files by their place in the repository.
-        let inside = workspace.and_then(|workspace| file.strip_prefix(workspace).ok());
-        let file = inside.unwrap_or(file).display().to_string();
         properties.push(format!("file={}", property(&file)));
         properties.extend(line.map(|line| format!("line={line}")));
     }
@@ -102,7 +109,7 @@ mod tests {
             ..test("end:to,end", TestStatus::Failed, Some(2))
         };
         assert_eq!(
-            of_test(&failed, Some(Path::new("/src/shop"))),
+            of_test(&failed, Some(Path::new("/src/shop")), str::to_owned),
             "::error file=devk.yaml,line=7,title=devk ci%3A end%3Ato%2Cend::it ended with 2%0A50%25 done%0D%0AE: a, b\n"
         );
     }
@@ -113,11 +120,11 @@ mod tests {
             .evidence("line 1\nline 2")
             .hint("devk up");
         assert_eq!(
-            of_error("image.build/api", &problem, None),
+            of_error("image.build/api", &problem, None, str::to_owned),
             "::error title=image.build/api (image.build)::it did not build%0Aline 1%0Aline 2%0Anext: devk up\n"
         );
         let placed = Error::new(Code::ConfigValue, "x").at("/etc/devk.yaml", 3);
-        let line = of_error("up", &placed, Some(Path::new("/src/shop")));
+        let line = of_error("up", &placed, Some(Path::new("/src/shop")), str::to_owned);
         assert!(
             line.starts_with("::error file=/etc/devk.yaml,line=3,title="),
             "{line}"
@@ -130,8 +137,22 @@ mod tests {
             output: "é".repeat(9000) + "last",
             ..test("a", TestStatus::Failed, Some(1))
         };
-        let line = of_test(&failed, None);
+        let line = of_test(&failed, None, str::to_owned);
         assert!(line.ends_with("élast\n") && line.chars().count() < 4200);
         assert_eq!(line.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_is_masked_before_it_is_cut_or_escaped() {
+        let mask = |text: &str| text.replace("p%a-b", "[masked]");
+        let failed = TestReport {
+            output: format!("p%a-b{}", "x".repeat(MAX_MESSAGE_CHARACTERS - 2)),
+            ..test("a", TestStatus::Failed, Some(1))
+        };
+        let line = of_test(&failed, None, mask);
+        assert!(!line.contains("a-b"), "{line}");
+        let problem = Error::new(Code::ImageBuild, "with p%a-b");
+        let line = of_error("up", &problem, None, mask);
+        assert!(line.ends_with("::with [masked]\n"), "{line}");
     }
 }

@@ -6,12 +6,16 @@
 use std::path::{Path, PathBuf};
 
 use futures::future::join_all;
+use futures::io::AsyncBufRead;
 use k8s_openapi::api::core::v1::{Event as ClusterEvent, Pod};
+use kube::Client;
 use kube::api::{Api, ListParams, LogParams};
-use kube::{Client, ResourceExt};
 
+use super::last_lines::LastLines;
 use crate::error::Result;
-use crate::paths::{refused, remove_dir, write_atomic};
+use crate::log_lines::LogLines;
+use crate::logs::{ContainerRun, container_runs};
+use crate::paths::{refused, remove_dir, remove_file, write_atomic};
 use crate::release::project_pods::ProjectPods;
 use crate::ui::event::Event;
 use crate::ui::plain;
@@ -26,7 +30,7 @@ const EVENTS: &str = "events.txt";
 const MODE: u32 = 0o600;
 /// Of a container's log so much of the end is kept.
 const MAX_LOG_LINES: i64 = 5000;
-const MAX_LOG_BYTES: i64 = 4 << 20;
+const MAX_LOG_BYTES: usize = 4 << 20;
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -46,12 +50,7 @@ impl<M: Fn(&str) -> String> Artifacts<M> {
             remove_dir(&folder.join(below))?;
         }
         for file in [UP, STATUS, EVENTS] {
-            match std::fs::remove_file(folder.join(file)) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(refused("remove", &folder.join(file), &e));
-                }
-                _ => {}
-            }
+            remove_file(&folder.join(file))?;
         }
         Ok(Self { folder, mask })
     }
@@ -84,9 +83,15 @@ impl<M: Fn(&str) -> String> Artifacts<M> {
         let namespaces = of_project.namespaces().into_iter();
         let events = join_all(namespaces.map(|namespace| events(client, namespace))).await;
         self.write(Path::new(EVENTS), &events.concat())?;
-        let pods = of_project.list(client, None).await.unwrap_or_default();
-        let logs = pods.iter().flat_map(runs);
-        let logs = join_all(logs.map(|run| run.read(client))).await;
+        let pods = match of_project.list(client, None).await {
+            Ok(pods) => pods,
+            Err(error) => {
+                let file = Path::new(LOGS).join("error.txt");
+                return self.write(&file, &format!("{error}\n"));
+            }
+        };
+        let logs = runs(&pods).into_iter();
+        let logs = join_all(logs.map(|(run, previous)| log(client, run, previous))).await;
         logs.into_iter()
             .try_for_each(|(file, text)| self.write(&file, &text))
     }
@@ -100,67 +105,55 @@ impl<M: Fn(&str) -> String> Artifacts<M> {
     }
 }
 
-/// One run of a container.
-struct ContainerRun {
-    namespace: String,
-    pod: String,
-    container: String,
-    previous: bool,
-}
-
-/// The runs of a pod's containers: the current ones, and those before their last restarts.
-fn runs(pod: &Pod) -> Vec<ContainerRun> {
-    let spec = pod.spec.iter();
-    let names = spec.flat_map(|spec| {
-        let init = spec.init_containers.iter().flatten();
-        init.chain(&spec.containers)
-            .map(|container| container.name.clone())
-    });
-    let statuses: Vec<_> = pod
-        .status
-        .iter()
-        .flat_map(|status| {
-            let init = status.init_container_statuses.iter().flatten();
-            init.chain(status.container_statuses.iter().flatten())
-        })
-        .collect();
-    let restarted = |name: &str| {
-        let status = statuses.iter().find(|status| status.name == name);
-        status.is_some_and(|status| status.restart_count > 0)
-    };
-    let run = |container: String, previous| ContainerRun {
-        namespace: pod.namespace().unwrap_or_default(),
-        pod: pod.name_any(),
+/// The end of the log of one run of a container.
+async fn log(client: &Client, run: ContainerRun, previous: bool) -> (PathBuf, String) {
+    let ContainerRun {
+        namespace,
+        pod,
         container,
+        ..
+    } = run;
+    let when = if previous { ".previous" } else { "" };
+    let file = Path::new(LOGS)
+        .join(&namespace)
+        .join(format!("{pod}.{container}{when}.log"));
+    let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+    let params = LogParams {
+        container: Some(container),
         previous,
+        tail_lines: Some(MAX_LOG_LINES),
+        timestamps: true,
+        ..LogParams::default()
     };
-    names
-        .flat_map(|name| {
-            let before = restarted(&name).then(|| run(name.clone(), true));
-            std::iter::once(run(name, false)).chain(before)
-        })
-        .collect()
+    let text = match api.log_stream(&pod, &params).await {
+        Ok(stream) => end_of(LogLines::new(stream)).await,
+        Err(e) => format!("the API server does not give this log: {e}\n"),
+    };
+    (file, text)
 }
 
-impl ContainerRun {
-    async fn read(self, client: &Client) -> (PathBuf, String) {
-        let api: Api<Pod> = Api::namespaced(client.clone(), &self.namespace);
-        let params = LogParams {
-            container: Some(self.container.clone()),
-            previous: self.previous,
-            tail_lines: Some(MAX_LOG_LINES),
-            limit_bytes: Some(MAX_LOG_BYTES),
-            timestamps: true,
-            ..LogParams::default()
-        };
-        let text = api.logs(&self.pod, &params).await;
-        let when = if self.previous { ".previous" } else { "" };
-        let name = format!("{}.{}{when}.log", self.pod, self.container);
-        (
-            Path::new(LOGS).join(self.namespace).join(name),
-            text.unwrap_or_else(|e| format!("the API server does not give this log: {e}\n")),
-        )
+async fn end_of<R: AsyncBufRead + Unpin>(mut lines: LogLines<R>) -> String {
+    let mut tail = LastLines::new(MAX_LOG_BYTES);
+    loop {
+        match lines.next().await {
+            Ok(Some(line)) => tail.push(&line.text),
+            Ok(None) => return tail.text(),
+            Err(e) => {
+                tail.push(&format!("the API server gave no more of this log: {e}"));
+                return tail.text();
+            }
+        }
     }
+}
+
+/// The runs of containers that have a log: the current ones, and those before their last restarts.
+fn runs(pods: &[Pod]) -> Vec<(ContainerRun, bool)> {
+    let each = pods.iter().flat_map(|pod| {
+        let of = move |previous| container_runs(pod, previous).into_iter();
+        let current = of(false).map(|run| (run, false));
+        current.chain(of(true).map(|run| (run, true)))
+    });
+    each.collect()
 }
 
 async fn events(client: &Client, namespace: &str) -> String {
@@ -220,13 +213,15 @@ mod tests {
     #[test]
     fn a_container_that_was_restarted_has_two_runs() {
         let pod = json!({"metadata": {"name": "api-1", "namespace": "shop"},
-            "spec": {"initContainers": [{"name": "migrate"}], "containers": [{"name": "api"}]},
-            "status": {"containerStatuses": [{"name": "api", "restartCount": 2, "ready": false,
-                "image": "", "imageID": ""}]}});
+            "status": {
+                "initContainerStatuses": [{"name": "migrate", "restartCount": 0, "ready": true,
+                    "image": "", "imageID": "", "state": {"terminated": {"exitCode": 0}}}],
+                "containerStatuses": [{"name": "api", "restartCount": 2, "ready": false, "image": "", "imageID": "",
+                    "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1}}}]}});
         let pod: Pod = serde_json::from_value(pod).unwrap();
-        let runs: Vec<_> = runs(&pod)
+        let runs: Vec<_> = runs(&[pod])
             .into_iter()
-            .map(|run| (run.container, run.previous))
+            .map(|(run, previous)| (run.container, previous))
             .collect();
         let run = |name: &str, previous| (name.to_owned(), previous);
         assert_eq!(

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{TestReport, TestStatus};
+use super::{TestReport, TestStatus, ends};
 use crate::error::{Errors, Result, internal};
 use crate::ui::event::{Event, Status};
 
@@ -38,19 +38,8 @@ impl JunitSource<'_> {
 
     /// The steps by how each ended last.
     fn steps(&self, mask: &impl Fn(&str) -> String) -> Vec<TestCase> {
-        let is_end = |event: &&Event| {
-            matches!(
-                event.status,
-                Status::Done | Status::Failed | Status::Skipped
-            )
-        };
-        let mut cases = vec![];
-        for (at, event) in self.events.iter().enumerate() {
-            let mut later = self.events[at + 1..].iter().filter(is_end);
-            if is_end(&event) && later.all(|other| other.step != event.step) {
-                cases.push(step(event, mask));
-            }
-        }
+        let ends = ends(self.events).into_iter();
+        let mut cases: Vec<_> = ends.map(|event| step(event, mask)).collect();
         let refused = self.refused.iter().flat_map(|errors| &errors.0);
         cases.extend(refused.map(|error| {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);

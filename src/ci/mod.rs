@@ -4,12 +4,15 @@
 pub mod annotations;
 pub mod artifacts;
 pub mod junit;
+mod last_lines;
 mod run;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
+
+use crate::ui::event::{Event, Status};
 
 pub use run::{CiSetting, run_test};
 
@@ -50,6 +53,20 @@ impl TestReport {
     pub fn took(&self) -> Duration {
         Duration::from_millis(self.ms)
     }
+}
+
+/// How each step of `up` ended last, in the order of these ends.
+pub fn ends(events: &[Event]) -> Vec<&Event> {
+    let mut ends: Vec<&Event> = vec![];
+    let is_end = |event: &&Event| {
+        let status = event.status;
+        matches!(status, Status::Done | Status::Failed | Status::Skipped)
+    };
+    for event in events.iter().filter(is_end) {
+        ends.retain(|other| other.step != event.step);
+        ends.push(event);
+    }
+    ends
 }
 
 /// The exit code of the first test that did not pass.

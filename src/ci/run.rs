@@ -1,9 +1,9 @@
 //! Runs one command of `test:`, on this machine or in a pod, behind a guard that leaves nothing of it.
 
-use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use super::last_lines::LastLines;
 use super::{TestReport, TestStatus};
 use crate::config::{Source, TestCommand, TestPlace};
 use crate::error::{Result, internal};
@@ -36,7 +36,7 @@ pub async fn run_test(
     mut line: impl FnMut(&str),
 ) -> Result<TestReport> {
     let since = Instant::now();
-    let mut tail = Tail::default();
+    let mut tail = LastLines::new(MAX_REPORTED_BYTES);
     let command = command(test, setting)?;
     let ended = command
         .run_guarded(test.timeout, |text| {
@@ -101,32 +101,6 @@ fn in_container(test: &TestCommand, dir: Option<&str>) -> Vec<String> {
     words
 }
 
-/// The last lines of an output.
-#[derive(Debug, Default)]
-struct Tail {
-    lines: VecDeque<String>,
-    bytes: usize,
-}
-
-impl Tail {
-    fn push(&mut self, line: &str) {
-        self.bytes += line.len() + 1;
-        self.lines.push_back(line.to_owned());
-        while self.bytes > MAX_REPORTED_BYTES
-            && let Some(first) = self.lines.pop_front()
-        {
-            self.bytes -= first.len() + 1;
-        }
-    }
-
-    fn text(self) -> String {
-        self.lines
-            .into_iter()
-            .map(|line| line + "\n")
-            .collect::<String>()
-    }
-}
-
 impl CiSetting {
     /// The options by which devk finds a project again.
     pub fn options_of(source: &Source) -> Vec<String> {
@@ -182,16 +156,5 @@ mod tests {
             ..test.clone()
         };
         assert_eq!(in_container(&plain, None), ["sh", "-c", "echo $N"]);
-    }
-
-    #[test]
-    fn of_a_long_output_the_end_is_kept() {
-        let mut tail = Tail::default();
-        for number in 0..20_000 {
-            tail.push(&format!("line {number}"));
-        }
-        let text = tail.text();
-        assert!(text.len() <= MAX_REPORTED_BYTES, "{}", text.len());
-        assert!(text.ends_with("line 19998\nline 19999\n"));
     }
 }

@@ -11,21 +11,21 @@ use super::up::{UpHeard, UpOptions, ask, leave, lost};
 use super::{Context, down};
 use crate::bridge::Switch;
 use crate::ci::junit::JunitSource;
-use crate::ci::{CiSetting, TestReport, TestStatus, annotations, first_failure, run_test};
+use crate::ci::{CiSetting, TestReport, TestStatus, annotations, ends, first_failure, run_test};
 use crate::config::{Project, TestCommand, did_you_mean};
 use crate::daemon::control::Lifetime;
-use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
-use crate::mcp::mask::Mask;
 use crate::paths::write_atomic;
 use crate::session::outcome::Outcome;
 use crate::ui::event::{Event, Status};
 use crate::ui::{self, Format, View};
 
 mod evidence;
+mod mask;
 
 use evidence::CiEvidence;
+use mask::CiMask;
 
 /// The options of `devk ci`.
 #[derive(Debug)]
@@ -67,11 +67,7 @@ pub async fn run(context: &Context, options: &CiOptions) -> Result<Exit, Errors>
     let project = context.project()?;
     let tests = chosen(&project, &options.tests)?;
     let environment = Environment::of_process();
-    let mask = Mask::gather(
-        &[&project.root, &context.source.dir],
-        &context.paths,
-        &environment,
-    );
+    let mask = CiMask::of(context, &project, &environment);
     let artifacts = options.artifacts.as_ref();
     let artifacts = artifacts.map(|folder| context.source.dir.join(folder));
     let evidence = CiEvidence::begin(artifacts, &mask)?;
@@ -89,6 +85,7 @@ pub async fn run(context: &Context, options: &CiOptions) -> Result<Exit, Errors>
             _ = terminated.recv() => Ok(Ended::Interrupted),
         }
     };
+    mask.renew();
     let refused = worked.as_ref().err();
     annotate.up(&run.events, refused, &mask);
     let report = JunitSource {
@@ -181,6 +178,7 @@ async fn work(
         view.event(event)
     };
     let asked = ask(context, &project.id, up, &mut show, &mut ctrl_c).await?;
+    evidence.mask.renew();
     let Some((connection, heard)) = asked else {
         return Ok(Ended::Interrupted);
     };
@@ -196,26 +194,49 @@ async fn work(
         options: CiSetting::options_of(&context.source),
         variables: super::env::variables(context, project, &outcome.forwards),
     };
+    let worked = tested(
+        context,
+        project,
+        (tests, &setting, is_ready),
+        options,
+        evidence,
+        annotate,
+        run,
+    )
+    .await;
+    if up.lifetime == Lifetime::Attached {
+        leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
+    }
+    if options.end == CiEnd::Delete {
+        down::end(context, project, true, &mut view).await?;
+    }
+    worked?;
+    Ok(Ended::Through)
+}
+
+/// Runs the tests, and collects what shows why one failed.
+async fn tested(
+    context: &Context,
+    project: &Project,
+    (tests, setting, is_ready): (&[&TestCommand], &CiSetting, bool),
+    options: &CiOptions,
+    evidence: &CiEvidence<'_>,
+    annotate: &Annotator,
+    run: &mut CiRun,
+) -> Result<()> {
     for test in tests {
         let is_over = options.fail_fast && run.tests.iter().any(TestReport::is_failure);
         let report = match (is_ready, is_over) {
-            (false, _) => skipped(test, &setting, "the stack is not ready"),
-            (_, true) => skipped(test, &setting, "a test before it failed (--fail-fast)"),
-            (true, false) => one(context.format, test, &setting, evidence, annotate).await?,
+            (false, _) => skipped(test, setting, "the stack is not ready"),
+            (_, true) => skipped(test, setting, "a test before it failed (--fail-fast)"),
+            (true, false) => one(context.format, test, setting, evidence, annotate).await?,
         };
         run.tests.push(report);
     }
     if !is_ready || run.tests.iter().any(TestReport::is_failure) {
         evidence.collect(context, project, &run.events).await?;
     }
-    if up.lifetime == Lifetime::Attached {
-        leave(context, &project.id, connection, &mut view, &mut ctrl_c).await?;
-    }
-    if options.end == CiEnd::Delete {
-        let engine = async { docker::connect(&Environment::of_process()).await };
-        down::end(context, project, true, engine, &mut view).await?;
-    }
-    Ok(Ended::Through)
+    Ok(())
 }
 
 fn skipped(test: &TestCommand, setting: &CiSetting, why: &str) -> TestReport {
@@ -252,6 +273,7 @@ async fn one(
         }
     })
     .await?;
+    evidence.mask.renew();
     annotate.end(&report, evidence.mask);
     evidence.test(&test.name, &log)?;
     if format == Format::Table {
@@ -335,29 +357,24 @@ impl Annotator {
         self.say(&annotations::group(&format!("test {test}")));
     }
 
-    fn end(&self, test: &TestReport, mask: &Mask) {
+    fn end(&self, test: &TestReport, mask: &CiMask<'_>) {
         self.say(annotations::END_GROUP);
         if test.is_failure() {
-            let text = annotations::of_test(test, self.workspace());
-            self.say(&mask.text(&text));
+            let mask = |text: &str| mask.text(text);
+            self.say(&annotations::of_test(test, self.workspace(), mask));
         }
     }
 
     /// Each step by how it ended last.
-    fn up(&self, events: &[Event], refused: Option<&Errors>, mask: &Mask) {
-        let mut failed: Vec<(&str, &Error)> = vec![];
-        for event in events {
-            failed.retain(|(step, _)| *step != event.step);
-            let error = event.error.as_ref();
-            if let Some(error) = error.filter(|_| event.status == Status::Failed) {
-                failed.push((&event.step, error));
-            }
-        }
+    fn up(&self, events: &[Event], refused: Option<&Errors>, mask: &CiMask<'_>) {
+        let failed = ends(events).into_iter().filter_map(|event| {
+            let error = event.error.as_ref()?;
+            (event.status == Status::Failed).then_some((event.step.as_str(), error))
+        });
         let refused = refused.iter().flat_map(|errors| &errors.0);
-        failed.extend(refused.map(|error| ("up", error)));
-        for (step, error) in failed {
-            let text = annotations::of_error(step, error, self.workspace());
-            self.say(&mask.text(&text));
+        for (step, error) in failed.chain(refused.map(|error| ("up", error))) {
+            let mask = |text: &str| mask.text(text);
+            self.say(&annotations::of_error(step, error, self.workspace(), mask));
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::mask::CiMask;
 use crate::ci::artifacts::Artifacts;
 use crate::commands::{Context, pinned, status};
 use crate::config::Project;
 use crate::error::Result;
-use crate::mcp::mask::Mask;
 use crate::ui::event::Event;
 
 type Masked<'a> = Box<dyn Fn(&str) -> String + 'a>;
@@ -14,13 +14,13 @@ type Masked<'a> = Box<dyn Fn(&str) -> String + 'a>;
 /// The folder, if one is named, and what no text in it may show.
 pub(super) struct CiEvidence<'a> {
     folder: Option<Artifacts<Masked<'a>>>,
-    pub(super) mask: &'a Mask,
+    pub(super) mask: &'a CiMask<'a>,
 }
 
 impl<'a> CiEvidence<'a> {
     /// # Errors
     /// [`crate::error::Code::StateIo`], as all below.
-    pub(super) fn begin(folder: Option<PathBuf>, mask: &'a Mask) -> Result<Self> {
+    pub(super) fn begin(folder: Option<PathBuf>, mask: &'a CiMask<'a>) -> Result<Self> {
         let masked = || -> Masked<'a> { Box::new(|text| mask.text(text)) };
         let folder = folder.map(|folder| Artifacts::begin(folder, masked()));
         Ok(Self {
