@@ -25,6 +25,8 @@ pub struct ChartFacts {
     pub files: Vec<ChartFile>,
     /// Chart.yaml; null if it is none, or there is none.
     pub metadata: Value,
+    /// The documents of `crds/`.
+    pub definitions: Vec<Value>,
     pub renderings: Vec<CheckRendering>,
     pub failures: Vec<RenderFailure>,
     /// helm's names of templates that are the user's files, with the files.
@@ -152,12 +154,16 @@ impl ChartFacts {
             .and_then(|file| file.text.as_deref())
             .unwrap_or_default();
         let metadata = yaml::parse(text).unwrap_or_default();
+        let definitions = files.iter().filter(|file| file.path.starts_with("crds"));
+        let definitions = definitions.filter_map(|file| file.text.as_deref());
+        let definitions = definitions.flat_map(yaml::documents).collect();
         Self {
             name: metadata["name"].as_str().unwrap_or(release).to_owned(),
             release: release.to_owned(),
             namespace: namespace.to_owned(),
             folder: folder.to_owned(),
             metadata,
+            definitions,
             files,
             renderings: vec![],
             failures: vec![],
@@ -180,21 +186,15 @@ impl ChartFacts {
 
     /// The chart's own templates with their texts, partials and NOTES.txt included.
     pub(super) fn own_templates(&self) -> impl Iterator<Item = (&Path, &str)> {
-        self.texts_below("templates")
+        let below = self.files.iter();
+        let below = below.filter(|file| file.path.starts_with("templates"));
+        below.filter_map(|file| Some((file.path.as_path(), file.text.as_deref()?)))
     }
 
     /// The chart's own values files: values.yaml, those beside it and those in `ci`.
     pub(super) fn values_files(&self) -> impl Iterator<Item = (&Path, &str)> {
         let files = self.files.iter().filter(|file| is_values_file(&file.path));
         files.filter_map(|file| Some((file.path.as_path(), file.text.as_deref()?)))
-    }
-
-    pub(super) fn texts_below(&self, folder: &'static str) -> impl Iterator<Item = (&Path, &str)> {
-        let below = self
-            .files
-            .iter()
-            .filter(move |file| file.path.starts_with(folder));
-        below.filter_map(|file| Some((file.path.as_path(), file.text.as_deref()?)))
     }
 
     /// devk made the chart of manifests: there are no files that rules could ask for.

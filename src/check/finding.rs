@@ -19,6 +19,8 @@ pub struct ChartFinding {
     pub object: Option<String>,
     /// `spec.replicas`.
     pub path: Option<String>,
+    /// The chart's file that it is about, if it is about no object.
+    pub file: Option<String>,
     pub message: String,
     /// The line of the template, or of the chart's file.
     pub place: Option<Origin>,
@@ -40,12 +42,13 @@ pub enum Counts {
 }
 
 impl ChartFinding {
-    /// What tells the finding from all others, whatever lines move: of rule, chart, object and path.
+    /// What tells the finding from all others, whatever lines move: of rule, chart, and object with path, or file.
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
         let dependency = self.dependency.as_deref().unwrap_or_default();
         let object = self.object.as_deref().unwrap_or_default();
-        let path = self.path.as_deref().unwrap_or_default();
+        let path = self.path.as_deref().or(self.file.as_deref());
+        let path = path.unwrap_or_default();
         // What is found in a file has no object, and its message is the same wherever the line moves.
         let message = if object.is_empty() { &self.message } else { "" };
         for part in [self.rule.id, &self.chart, dependency, object, path, message] {

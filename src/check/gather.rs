@@ -1,15 +1,16 @@
 //! The facts of charts: files read, renderings made with helm in parallel, what is installed read from helm's record.
 
-use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use futures::StreamExt as _;
 use futures::stream;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use super::facts::{ChartFacts, CheckRendering, InstalledObject, RenderFailure, RenderingUse};
+use super::came_to::{asks_for_value, failure, is_of_chart, take};
+use super::facts::{ChartFacts, InstalledObject, RenderFailure, RenderingUse};
 use super::matrix::{self, ValueSet};
-use super::sources::{DraftedRelease, NAMESPACE, access, drafted, nobodys};
+use super::sources::{DraftedProject, DraftedRelease, NAMESPACE, access, nobodys};
 use crate::cluster::Access;
 use crate::config::{Project, ReleaseConfig, ReleaseSource, label};
 use crate::environment::Environment;
@@ -53,6 +54,8 @@ pub struct ChartGatherer<'a> {
     environment: &'a Environment,
     /// The cluster of the project; why not, if it cannot be asked.
     cluster: Option<Result<Access, String>>,
+    /// All releases of the project, rendered once; none if one of them does not render.
+    all: OnceCell<Option<DraftedProject>>,
 }
 
 impl<'a> ChartGatherer<'a> {
@@ -72,6 +75,7 @@ impl<'a> ChartGatherer<'a> {
             paths,
             environment,
             cluster,
+            all: OnceCell::new(),
         })
     }
 
@@ -101,7 +105,7 @@ impl<'a> ChartGatherer<'a> {
         let mut facts = ChartFacts::new(&release.name, &project.id, &folder, files);
         facts.origin = release.origin.clone();
         facts.replaces_jobs = release.replace_jobs;
-        match drafted(project, release, self.paths, &self.helm, self.environment).await {
+        match self.drafted(project, release).await {
             Ok(drafted) => {
                 let DraftedRelease {
                     release: drafted,
@@ -113,7 +117,14 @@ impl<'a> ChartGatherer<'a> {
                 let text = prepared
                     .text(&self.helm, &capabilities, &self.paths.cache)
                     .await;
-                self.judged(&mut facts, prepared, "devk.yaml", text, values.clone());
+                take(
+                    &mut facts,
+                    prepared,
+                    "devk.yaml",
+                    RenderingUse::Judged,
+                    text,
+                    values.clone(),
+                );
                 self.matrix(
                     &mut facts,
                     prepared,
@@ -133,6 +144,28 @@ impl<'a> ChartGatherer<'a> {
             Err(errors) => return Err(errors),
         }
         Ok(facts)
+    }
+
+    /// A release as `devk up` renders it. A release that does not render keeps none of the others from it.
+    async fn drafted(
+        &self,
+        project: &Project,
+        release: &ReleaseConfig,
+    ) -> Result<DraftedRelease, Errors> {
+        let render =
+            |project| DraftedProject::of(project, self.paths, &self.helm, self.environment);
+        let all = self
+            .all
+            .get_or_init(|| async { render(project).await.ok() });
+        if let Some(all) = all.await {
+            return Ok(all.release(&release.name)?);
+        }
+        let alone = Project {
+            releases: vec![release.clone()],
+            ..project.clone()
+        };
+        let alone = DraftedProject::of(&alone, self.paths, &self.helm, self.environment).await?;
+        Ok(alone.release(&release.name)?)
     }
 
     async fn of_folder(&self, folder: &Path) -> Result<ChartFacts, Errors> {
@@ -172,6 +205,7 @@ impl<'a> ChartGatherer<'a> {
             paths: &paths,
             environment: self.environment,
             cluster: None,
+            all: OnceCell::new(),
         };
         gatherer.by_demand(&mut facts, prepared).await?;
         Ok(facts)
@@ -203,7 +237,14 @@ impl<'a> ChartGatherer<'a> {
             });
         }
         let values = effective_values(&prepared)?;
-        self.judged(facts, &prepared, "values.yaml", text, values.clone());
+        take(
+            facts,
+            &prepared,
+            "values.yaml",
+            RenderingUse::Judged,
+            text,
+            values.clone(),
+        );
         let capabilities = Capabilities::default();
         self.matrix(facts, &prepared, &capabilities, &values, &[])
             .await;
@@ -215,18 +256,6 @@ impl<'a> ChartGatherer<'a> {
         prepared
             .text(&self.helm, &capabilities, &self.paths.cache)
             .await
-    }
-
-    /// Takes the rendering in that is judged first.
-    fn judged(
-        &self,
-        facts: &mut ChartFacts,
-        prepared: &Prepared,
-        label: &str,
-        text: Result<String>,
-        values: Value,
-    ) {
-        take(facts, prepared, label, RenderingUse::Judged, text, values);
     }
 
     /// Renders with all other values that are found.
@@ -317,82 +346,6 @@ impl<'a> ChartGatherer<'a> {
                     .notes
                     .push(format!("what is installed was not looked at: {why}"));
             }
-        }
-    }
-}
-
-/// Whether an error says something of the chart, and not of the machine.
-fn is_of_chart(error: &Error) -> bool {
-    !matches!(
-        error.code,
-        Code::ToolMissing
-            | Code::StateIo
-            | Code::StateForeign
-            | Code::CommandNotRun
-            | Code::CommandKilled
-            | Code::Internal
-    )
-}
-
-fn failure(label: &str, error: Error) -> RenderFailure {
-    RenderFailure {
-        label: label.to_owned(),
-        usage: RenderingUse::Judged,
-        asks_for_value: false,
-        error,
-    }
-}
-
-/// Whether helm's refusal is the chart's own, of a value: `required`, `fail`, the schema of the values.
-fn asks_for_value(error: &Error) -> bool {
-    let said = |words: &str| {
-        error.message.contains(words) || error.evidence.iter().any(|line| line.contains(words))
-    };
-    error.code == Code::ChartRender
-        && (said("execution error at") || said("values don't meet the specifications"))
-}
-
-/// A rendering becomes a fact; what is no YAML in it is a failure.
-fn take(
-    facts: &mut ChartFacts,
-    prepared: &Prepared,
-    label: &str,
-    usage: RenderingUse,
-    text: Result<String>,
-    values: Value,
-) {
-    let text = match text {
-        Ok(text) => text,
-        Err(error) => {
-            facts.failures.push(RenderFailure {
-                usage,
-                ..failure(label, error)
-            });
-            return;
-        }
-    };
-    match CheckRendering::new(label, usage, &text, values) {
-        Ok(rendering) => {
-            let sources = rendering.documents.iter().map(|document| &document.source);
-            for source in sources.collect::<BTreeSet<_>>() {
-                let is_known = facts.templates.iter().any(|(known, _)| known == source);
-                if let Some(file) = prepared.chart.user_file(source).filter(|_| !is_known) {
-                    facts.templates.push((source.clone(), file));
-                }
-            }
-            facts.renderings.push(rendering);
-        }
-        Err((source, why)) => {
-            let message = format!("`{source}` does not render to YAML: {why}");
-            let error = Error::new(Code::ChartRender, message);
-            let error = match prepared.chart.user_file(&source) {
-                Some(file) => error.at(file, None),
-                None => error,
-            };
-            facts.failures.push(RenderFailure {
-                usage,
-                ..failure(label, error)
-            });
         }
     }
 }

@@ -76,11 +76,11 @@ impl ChartHistory {
         }
     }
 
-    /// Adds a check, unless the last one says the same.
+    /// Adds a check; false if the last one says the same.
     ///
     /// # Errors
     /// [`crate::error::Code::StateIo`].
-    pub fn add(&mut self, report: &ChartReport, now: Timestamp) -> Result<()> {
+    pub fn add(&mut self, report: &ChartReport, now: Timestamp) -> Result<bool> {
         let entry = HistoryEntry::of(report, now);
         let is_known = self.entries.last().is_some_and(|last| {
             let same_time = HistoryEntry {
@@ -90,7 +90,7 @@ impl ChartHistory {
             same_time == entry
         });
         if is_known {
-            return Ok(());
+            return Ok(false);
         }
         let line = serde_json::to_string(&entry).map_err(|e| internal(&e))? + "\n";
         let append = || {
@@ -104,7 +104,7 @@ impl ChartHistory {
         };
         append().map_err(|e| refused("write", &self.file, &e))?;
         self.entries.push(entry);
-        Ok(())
+        Ok(true)
     }
 
     /// By how many points the score fell with the last check; None if it did not.

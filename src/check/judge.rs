@@ -139,10 +139,11 @@ fn add<'a>(
         Subject::Object { path, label, .. } => (Some(label.clone()), Some(path.join("."))),
         _ => (None, None),
     };
-    let part = match &sighting.subject {
-        Subject::File { path, .. } => path.clone(),
-        _ => path.clone().unwrap_or_default(),
+    let file = match &sighting.subject {
+        Subject::File { path, .. } => Some(path.clone()),
+        _ => None,
     };
+    let part = path.clone().or_else(|| file.clone()).unwrap_or_default();
     let label = object.clone().unwrap_or_default();
     let key = (rule.id, label, part, sighting.message.clone());
     let merged = findings.entry(key).or_insert_with(|| {
@@ -153,6 +154,7 @@ fn add<'a>(
             dependency: dependency(facts, &sighting.subject),
             object,
             path,
+            file,
             message: sighting.message.clone(),
             place: places.template,
             value: places.value,
@@ -190,7 +192,14 @@ fn dependency(facts: &ChartFacts, subject: &Subject) -> Option<String> {
 }
 
 fn annotated(facts: &ChartFacts, subject: &Subject, rule: &ChartRule) -> Counts {
-    let object = document(facts, subject).map(|document| &document.object);
+    let object = document(facts, subject).map(|document| match subject {
+        // The annotations of a List are those of its items.
+        Subject::Object { path, .. } if document.object["kind"] == "List" => {
+            let at = path.get(1).and_then(|at| at.parse::<usize>().ok());
+            at.map_or(&document.object, |at| &document.object["items"][at])
+        }
+        _ => &document.object,
+    });
     let reason = object.and_then(|object| ignore::by_annotation(object, rule.id));
     reason.map_or(Counts::Yes, Counts::Ignored)
 }

@@ -5,6 +5,7 @@
 
 mod align;
 mod baseline;
+mod came_to;
 mod facts;
 mod finding;
 mod gates;

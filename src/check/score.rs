@@ -130,6 +130,7 @@ mod tests {
             dependency: None,
             object: None,
             path: None,
+            file: None,
             message: String::new(),
             place: None,
             value: None,

@@ -1,7 +1,7 @@
 //! What the facts of a chart come from: a release as `devk up` renders it, the cluster that the release is on.
 
 use crate::cluster::{Access, ManagedCluster, State};
-use crate::config::{ClusterConfig, Project, Provider, ReleaseConfig};
+use crate::config::{ClusterConfig, Project, Provider};
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors};
@@ -20,37 +20,47 @@ pub(super) struct DraftedRelease {
     pub(super) capabilities: Capabilities,
 }
 
-/// A release as `devk up` renders it, with stand-ins for ports and image tags. A release that does not render keeps none
-/// of the others from it.
-pub(super) async fn drafted(
-    project: &Project,
-    release: &ReleaseConfig,
-    paths: &Paths,
-    helm: &Helm,
-    environment: &Environment,
-) -> Result<DraftedRelease, Errors> {
-    let all = observe::drafts(project, None, None, paths, environment).await?;
-    let releases = match all.releases {
-        Ok(releases) => releases,
-        Err(_) => {
-            let alone = Project {
-                releases: vec![release.clone()],
-                ..project.clone()
-            };
-            let alone = observe::drafts(&alone, None, None, paths, environment).await?;
-            alone.releases?
-        }
-    };
-    let capabilities = capabilities(project, &releases, paths, helm).await?;
-    let found = releases
-        .into_iter()
-        .find(|found| found.prepared.name == release.name);
-    let message = || format!("the release `{}` was not rendered", release.name);
-    let release = found.ok_or_else(|| Error::new(Code::Internal, message()))?;
-    Ok(DraftedRelease {
-        release,
-        capabilities,
-    })
+/// The releases of a project as `devk up` renders them, and what their charts find in the cluster.
+#[derive(Debug)]
+pub(super) struct DraftedProject {
+    releases: Vec<PreparedRelease>,
+    capabilities: Capabilities,
+}
+
+impl DraftedProject {
+    /// With stand-ins for ports and image tags.
+    ///
+    /// # Errors
+    /// What keeps any of the releases from being rendered.
+    pub(super) async fn of(
+        project: &Project,
+        paths: &Paths,
+        helm: &Helm,
+        environment: &Environment,
+    ) -> Result<Self, Errors> {
+        let drafts = observe::drafts(project, None, None, paths, environment).await?;
+        let releases = drafts.releases?;
+        let capabilities = capabilities(project, &releases, paths, helm).await?;
+        Ok(Self {
+            releases,
+            capabilities,
+        })
+    }
+
+    /// One of its releases.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if there is none of that name.
+    pub(super) fn release(&self, name: &str) -> Result<DraftedRelease, Error> {
+        let mut releases = self.releases.iter();
+        let found = releases.find(|found| found.prepared.name == name);
+        let message = || format!("the release `{name}` was not rendered");
+        let release = found.ok_or_else(|| Error::new(Code::Internal, message()))?;
+        Ok(DraftedRelease {
+            release: release.clone(),
+            capabilities: self.capabilities.clone(),
+        })
+    }
 }
 
 /// What a chart finds in the cluster, as devk last saw it, and what the project's releases bring.

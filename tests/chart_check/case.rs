@@ -126,10 +126,11 @@ impl Case {
         let files = self.facts.files.clone();
         let facts = ChartFacts::new("whole", &self.facts.namespace, &self.facts.folder, files);
         self.facts.metadata = facts.metadata;
+        self.facts.definitions = facts.definitions;
         (self.facts, self.config)
     }
 
-    /// Replaces a text that stands exactly once in the document of an object (`Deployment/api`), or in all.
+    /// Replaces the first such text in the document of an object (`Deployment/api`).
     pub(crate) fn rendered(&mut self, object: &str, from: &str, to: &str) -> &mut Self {
         let mut documents: Vec<_> = self.text.split("---\n").map(str::to_owned).collect();
         let (kind, name) = object.split_once('/').unwrap();

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::super::rule::rules;
-use super::super::seen::{Sightings, Subject};
+use super::super::seen::{Sightings, Subject, escaped};
 use super::super::view::{ChartView, RenderingView, list, selects, texts};
+use super::files::line;
 use super::resources::amount;
-use super::upkeep::{first_claim, has_backup};
+use super::upkeep;
 use crate::quantity::thousandths;
 use crate::version_range::{self, VersionRange};
 
@@ -72,13 +73,7 @@ fn kubernetes(view: &ChartView<'_>, seen: &mut Sightings) {
         .find(|version| wanted.has(version) && !range.has(version));
     if let Some(version) = missing {
         let message = format!("`kubeVersion: {given}` leaves out {version}");
-        let line = view.facts.text("Chart.yaml").and_then(|text| {
-            let at = text
-                .lines()
-                .position(|line| line.starts_with("kubeVersion"))?;
-            u32::try_from(at + 1).ok()
-        });
-        seen.file("Chart.yaml", line, message);
+        seen.file("Chart.yaml", line(view, "kubeVersion"), message);
     }
 }
 
@@ -95,7 +90,8 @@ fn labels(view: &RenderingView<'_>, seen: &mut Sightings) {
         for key in missing(&view.constraints.labels, &given) {
             let values = &["commonLabels", "labels"];
             let message = format!("the label `{key}` is missing");
-            seen.governed(object, "/metadata/labels", values, message);
+            let path = format!("/metadata/labels/{}", escaped(key));
+            seen.governed(object, &path, values, message);
         }
     }
 }
@@ -103,7 +99,7 @@ fn labels(view: &RenderingView<'_>, seen: &mut Sightings) {
 fn annotations(view: &RenderingView<'_>, seen: &mut Sightings) {
     for (object, pod) in view.workloads() {
         for key in missing(&view.constraints.annotations, &pod.annotations()) {
-            let path = format!("{}/metadata/annotations", pod.path);
+            let path = format!("{}/metadata/annotations/{}", pod.path, escaped(key));
             let message = format!("the annotation `{key}` is missing");
             seen.governed(object, &path, &["podAnnotations"], message);
         }
@@ -215,15 +211,7 @@ fn expired(view: &ChartView<'_>, seen: &mut Sightings) {
 }
 
 fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
-    if !view.constraints.backup || has_backup(view) {
-        return;
-    }
-    if let Some((object, path)) = view.judged().find_map(first_claim) {
-        seen.governed(
-            object,
-            path,
-            &["backup"],
-            "nothing backs up the data of the claim",
-        );
+    if view.constraints.backup {
+        upkeep::backup(view, seen);
     }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::super::rule::rules;
 use super::super::seen::Sightings;
 use super::super::view::{ChartView, list};
+use super::upkeep::missing_field;
 use crate::release::lined::LinedYaml;
 use crate::version_range::{self, VersionRange};
 
@@ -227,7 +228,7 @@ fn version(view: &ChartView<'_>, seen: &mut Sightings) {
 }
 
 /// The line of a key of Chart.yaml.
-fn line(view: &ChartView<'_>, key: &str) -> Option<u32> {
+pub(in crate::check) fn line(view: &ChartView<'_>, key: &str) -> Option<u32> {
     line_at(view, &[key])
 }
 
@@ -298,9 +299,7 @@ fn api_version(view: &ChartView<'_>, seen: &mut Sightings) {
 }
 
 fn kube_version(view: &ChartView<'_>, seen: &mut Sightings) {
-    if view.facts.has_files() && view.facts.metadata["kubeVersion"].is_null() {
-        seen.file("Chart.yaml", 1, "`kubeVersion` is missing");
-    }
+    missing_field(view, "kubeVersion", seen);
 }
 
 fn dependency_range(view: &ChartView<'_>, seen: &mut Sightings) {

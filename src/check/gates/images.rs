@@ -20,9 +20,6 @@ rules! { Security;
         "`check.registries`";
 }
 
-/// The repository that devk gives to images that it builds; their tags are hashes of what went into them.
-const OF_DEVK: &str = "devk.local/";
-
 /// Every image but those that devk builds, at its container.
 fn each(
     view: &RenderingView<'_>,
@@ -32,7 +29,7 @@ fn each(
     for (object, pod) in view.pods() {
         for container in &pod.containers {
             let image = container.image();
-            let found = ReferenceParts::parse(image).filter(|_| !image.starts_with(OF_DEVK));
+            let found = ReferenceParts::parse(image).filter(|_| !crate::image::is_built(image));
             if let Some(message) = found.and_then(|parts| judge(&parts)) {
                 let values = &["tag", "image", "repository"];
                 seen.container(object, container, "/image", values, message);

@@ -22,9 +22,6 @@ rules! { Operational;
         "Kubernetes, \"Jobs\"";
 }
 
-/// Images that devk builds have the hash of their content as the tag; what is looked at has a stand-in there.
-const OF_DEVK: &str = "devk.local/";
-
 /// What stands for the address of a forward in what is looked at.
 const STAND_IN: &str = "127.0.0.1:1";
 
@@ -63,7 +60,7 @@ fn differs(now: &Value, before: &Value) -> bool {
     match (now, before) {
         (Value::String(now), Value::String(before)) => {
             let name = |text: &str| {
-                let is_built = text.starts_with(OF_DEVK);
+                let is_built = crate::image::is_built(text);
                 let name = text.rsplit_once(':').map(|(name, _)| name.to_owned());
                 name.filter(|_| is_built)
             };

@@ -6,7 +6,7 @@ use super::super::seen::Sightings;
 use super::super::view::{ObjectRole, RenderingView, list};
 use super::schema::targets;
 use crate::kubernetes_version::KubernetesVersion;
-use crate::pod_security::{PodSecurityLevel, PodSecurityViolation, pod_security_violations_at};
+use crate::pod_security::{PodSecurityLevel, PodSecurityViolation, pod_security_violations};
 
 rules! { Security;
     "pod.privileged" Critical, Foundation 15, On, Rendering(privileged):
@@ -73,12 +73,11 @@ pub(in crate::check) fn violations(view: &RenderingView<'_>) -> Vec<(usize, PodS
             ObjectRole::Test => PodSecurityLevel::Baseline,
             _ => PodSecurityLevel::Restricted,
         };
-        let mut found =
-            pod_security_violations_at(PodSecurityLevel::Baseline, pod.template, version);
-        let stricter = pod_security_violations_at(level, pod.template, version);
-        let stricter = stricter
-            .into_iter()
-            .filter(|one| one.level > PodSecurityLevel::Baseline);
+        let all = pod_security_violations(pod.template, version).into_iter();
+        let (mut found, stricter): (Vec<_>, Vec<_>) = all
+            .filter(|one| one.level <= level)
+            .partition(|one| one.level == PodSecurityLevel::Baseline);
+        let stricter = stricter.into_iter();
         // What the baseline forbids is told by the baseline's rule alone.
         let is_new = |one: &PodSecurityViolation| !found.iter().any(|known| known.path == one.path);
         let stricter: Vec<_> = stricter.filter(is_new).collect();

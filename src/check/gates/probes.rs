@@ -75,31 +75,37 @@ fn serving<'v, 'a>(
 }
 
 fn readiness(view: &RenderingView<'_>, seen: &mut Sightings) {
-    for (object, container) in serving(view) {
-        if container.json["readinessProbe"].is_null() {
-            let message = format!("container `{}` has no readiness probe", container.name);
-            seen.container(
-                object,
-                container,
-                "/readinessProbe",
-                &["readinessProbe", "probes"],
-                message,
-            );
-        }
-    }
+    lacking(
+        view,
+        seen,
+        "/readinessProbe",
+        &["readinessProbe", "probes"],
+        "readiness",
+    );
 }
 
 fn liveness(view: &RenderingView<'_>, seen: &mut Sightings) {
+    lacking(
+        view,
+        seen,
+        "/livenessProbe",
+        &["livenessProbe", "probes"],
+        "liveness",
+    );
+}
+
+/// Tells of the containers without a probe, whose place is below the container.
+fn lacking(
+    view: &RenderingView<'_>,
+    seen: &mut Sightings,
+    below: &str,
+    values: &'static [&'static str],
+    word: &str,
+) {
     for (object, container) in serving(view) {
-        if container.json["livenessProbe"].is_null() {
-            let message = format!("container `{}` has no liveness probe", container.name);
-            seen.container(
-                object,
-                container,
-                "/livenessProbe",
-                &["livenessProbe", "probes"],
-                message,
-            );
+        if container.json.pointer(below).is_none_or(Value::is_null) {
+            let message = format!("container `{}` has no {word} probe", container.name);
+            seen.container(object, container, below, values, message);
         }
     }
 }

@@ -69,50 +69,40 @@ fn running<'v, 'a>(
         .flat_map(|(object, pod)| pod.running().map(move |container| (object, container)))
 }
 
-fn cpu_request(view: &RenderingView<'_>, seen: &mut Sightings) {
+/// Tells of the containers that say a resource in none of these places; it would stand in the first.
+fn lacking(
+    view: &RenderingView<'_>,
+    seen: &mut Sightings,
+    (places, what): (&[&str], &str),
+    lack: &str,
+) {
     for (object, container) in running(view) {
-        // A request that is left out is the limit.
-        if !is_set(container, "requests", "cpu") && !is_set(container, "limits", "cpu") {
-            let message = format!("container `{}` requests no CPU", container.name);
-            seen.container(
-                object,
-                container,
-                "/resources/requests/cpu",
-                VALUES,
-                message,
-            );
+        if !places.iter().any(|of| is_set(container, of, what)) {
+            let below = format!("/resources/{}/{what}", places[0]);
+            let message = format!("container `{}` {lack}", container.name);
+            seen.container(object, container, &below, VALUES, message);
         }
     }
+}
+
+/// A request that is left out is the limit.
+const REQUEST: &[&str] = &["requests", "limits"];
+
+fn cpu_request(view: &RenderingView<'_>, seen: &mut Sightings) {
+    lacking(view, seen, (REQUEST, "cpu"), "requests no CPU");
 }
 
 fn memory_request(view: &RenderingView<'_>, seen: &mut Sightings) {
-    for (object, container) in running(view) {
-        if !is_set(container, "requests", "memory") && !is_set(container, "limits", "memory") {
-            let message = format!("container `{}` requests no memory", container.name);
-            seen.container(
-                object,
-                container,
-                "/resources/requests/memory",
-                VALUES,
-                message,
-            );
-        }
-    }
+    lacking(view, seen, (REQUEST, "memory"), "requests no memory");
 }
 
 fn memory_limit(view: &RenderingView<'_>, seen: &mut Sightings) {
-    for (object, container) in running(view) {
-        if !is_set(container, "limits", "memory") {
-            let message = format!("container `{}` has no limit of memory", container.name);
-            seen.container(
-                object,
-                container,
-                "/resources/limits/memory",
-                VALUES,
-                message,
-            );
-        }
-    }
+    lacking(
+        view,
+        seen,
+        (&["limits"], "memory"),
+        "has no limit of memory",
+    );
 }
 
 fn limit_below_request(view: &RenderingView<'_>, seen: &mut Sightings) {

@@ -1,14 +1,11 @@
 //! Objects against the schemas of Kubernetes, of each version that is meant, and of the definitions that the chart brings.
 
-use serde_json::Value;
-
 use super::super::rule::rules;
 use super::super::seen::Sightings;
 use super::super::view::RenderingView;
 use crate::config::CheckConfig;
 use crate::kubernetes_schema::{SchemaCatalog, SchemaProblem, SchemaViolation, schema_versions};
 use crate::kubernetes_version::KubernetesVersion;
-use crate::release::yaml;
 use crate::version_range::{self, VersionRange};
 
 rules! { Functional;
@@ -53,13 +50,8 @@ pub(in crate::check) fn targets(config: &CheckConfig) -> Vec<KubernetesVersion> 
 
 /// What is wrong with the objects of a rendering, each with the object's position.
 pub(in crate::check) fn violations(view: &RenderingView<'_>) -> Vec<(usize, SchemaViolation)> {
-    let of_chart: Vec<Value> = view
-        .facts
-        .texts_below("crds")
-        .flat_map(|(_, text)| yaml::documents(text))
-        .collect();
     let rendered = view.objects.iter().map(|object| object.json);
-    let catalog = SchemaCatalog::new(of_chart.iter().chain(rendered));
+    let catalog = SchemaCatalog::new(view.facts.definitions.iter().chain(rendered));
     let targets = targets(view.constraints);
     let objects = view.objects.iter().enumerate();
     let found = objects.flat_map(|(at, object)| {
@@ -74,6 +66,7 @@ pub(in crate::check) fn violations(view: &RenderingView<'_>) -> Vec<(usize, Sche
 
 fn each(view: &RenderingView<'_>, seen: &mut Sightings, problems: &[SchemaProblem]) {
     let violations = view.schema.get_or_init(|| violations(view));
+    let meant = targets(view.constraints).len();
     for (at, found) in violations
         .iter()
         .filter(|(_, found)| problems.contains(&found.problem))
@@ -83,7 +76,7 @@ fn each(view: &RenderingView<'_>, seen: &mut Sightings, problems: &[SchemaProble
             message += &format!("; {expected}");
         }
         let versions: Vec<_> = found.versions.iter().map(ToString::to_string).collect();
-        if !versions.is_empty() && versions.len() < targets(view.constraints).len() {
+        if !versions.is_empty() && versions.len() < meant {
             message += &format!(" (Kubernetes {})", versions.join(", "));
         }
         seen.object(&view.objects[*at], &found.path, message);

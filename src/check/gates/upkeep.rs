@@ -102,7 +102,7 @@ fn app_version(view: &ChartView<'_>, seen: &mut Sightings) {
     }
 }
 
-fn missing_field(view: &ChartView<'_>, field: &str, seen: &mut Sightings) {
+pub(in crate::check) fn missing_field(view: &ChartView<'_>, field: &str, seen: &mut Sightings) {
     if view.facts.has_files() && view.facts.metadata[field].is_null() {
         seen.file("Chart.yaml", 1, format!("`{field}` is missing"));
     }
@@ -133,9 +133,7 @@ fn is_backup(object: &ChartObject<'_>) -> bool {
 }
 
 /// The first object with a claim that the release makes.
-pub(in crate::check) fn first_claim<'v, 'a>(
-    view: &'v RenderingView<'a>,
-) -> Option<(&'v ChartObject<'a>, &'static str)> {
+fn first_claim<'v, 'a>(view: &'v RenderingView<'a>) -> Option<(&'v ChartObject<'a>, &'static str)> {
     view.installed().find_map(|object| match object.kind {
         "PersistentVolumeClaim" => Some((object, "/spec")),
         "StatefulSet" if !list(&object.spec()["volumeClaimTemplates"]).is_empty() => {
@@ -145,13 +143,13 @@ pub(in crate::check) fn first_claim<'v, 'a>(
     })
 }
 
-pub(in crate::check) fn has_backup(view: &ChartView<'_>) -> bool {
+fn has_backup(view: &ChartView<'_>) -> bool {
     view.renderings
         .iter()
         .any(|rendering| rendering.objects.iter().any(is_backup))
 }
 
-fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
+pub(in crate::check) fn backup(view: &ChartView<'_>, seen: &mut Sightings) {
     if has_backup(view) {
         return;
     }

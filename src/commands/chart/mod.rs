@@ -70,11 +70,13 @@ pub async fn check(
         let facts = gatherer.facts(chart).await?;
         let report = check::judge(&facts, judgement);
         let mut history = history::of(context, chart);
+        let added = history.add(&report, jiff::Timestamp::now());
         // A home that cannot be written is told, and hides no finding.
-        if let Err(error) = history.add(&report, jiff::Timestamp::now()) {
+        let is_new = added.unwrap_or_else(|error| {
             ui::err(&ui::plain::error(&error));
-        }
-        falls.push(history.fall());
+            true
+        });
+        falls.push(history.fall().filter(|_| is_new));
         reports.push(report);
     }
     if let (Some(file), true) = (&options.baseline, options.write_baseline) {
