@@ -7,7 +7,7 @@ use crate::bridge::record::{self, Record};
 use crate::cluster::ManagedCluster;
 use crate::config::Project;
 use crate::daemon::client;
-use crate::docker::{self, Engine};
+use crate::docker;
 use crate::down::{Down, Ending, refuse_anothers};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
@@ -24,23 +24,26 @@ pub(super) struct EndedStack {
     bridge: Option<Record>,
 }
 
+/// The contract of `devk down --format json`.
+#[derive(Serialize)]
+struct DownDocument<'a> {
+    version: u32,
+    #[serde(flatten)]
+    ended: &'a EndedStack,
+}
+
 /// Ends the session and stops the stack; with `delete` removes it.
 ///
 /// # Errors
 /// Whatever could not be stopped or removed.
 pub async fn run(context: &Context, delete: bool) -> Result<Exit, Errors> {
     let project = context.running_project()?;
-    let engine = async { docker::connect(&Environment::of_process()).await };
     let mut view = View::of(context.format);
-    let ended = end(context, &project, delete, engine, &mut view).await?;
+    let ended = end(context, &project, delete, &mut view).await?;
     match context.format {
         Format::Json => {
-            let mut document = serde_json::json!({"version": 1});
-            let ended = serde_json::to_value(&ended).unwrap_or_default();
-            if let (Some(document), Some(ended)) = (document.as_object_mut(), ended.as_object()) {
-                document.extend(ended.clone());
-            }
-            ui::json(&document)?;
+            let ended = &ended;
+            ui::json(&DownDocument { version: 1, ended })?;
         }
         Format::Table => ui::out(&ended.text())?,
     }
@@ -56,11 +59,10 @@ pub(super) async fn end(
     context: &Context,
     project: &Project,
     delete: bool,
-    engine: impl Future<Output = Result<Engine>>,
     view: &mut View,
 ) -> Result<EndedStack, Errors> {
     // A session can be ended without Docker.
-    let engine = engine.await;
+    let engine = docker::connect(&Environment::of_process()).await;
     if let Ok(engine) = &engine {
         let cluster = ManagedCluster::of(engine, &project.cluster, &context.paths);
         refuse_anothers(&cluster, project, &context.paths).await?;

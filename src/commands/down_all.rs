@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::Context;
 use super::down::{EndedStack, end};
 use crate::config::{ClusterConfig, Project};
-use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::inventory::{ClusterLook, PlacedProject, ProjectLook, look_at_clusters, placed};
@@ -29,7 +28,6 @@ const WORDS: &str = "delete all";
 pub async fn run(context: &Context, delete: bool, yes: bool) -> Result<Exit, Errors> {
     let environment = Environment::of_process();
     let projects = placed(&context.paths, &environment)?;
-    let clusters = look_at_clusters(&projects, &context.paths, &environment, PATIENCE).await;
     let own = Owner::of(Path::new(""), &context.paths).await;
     if projects.is_empty() {
         return nothing(context.format, delete);
@@ -37,6 +35,12 @@ pub async fn run(context: &Context, delete: bool, yes: bool) -> Result<Exit, Err
     if delete && !yes {
         confirm(&projects)?;
     }
+    // Only where a devk.yaml is gone do the clusters have to tell which of them has its project.
+    let is_lost = projects.iter().any(|placed| placed.project.is_none());
+    let clusters = match is_lost {
+        true => look_at_clusters(&projects, &context.paths, &environment, PATIENCE).await,
+        false => vec![],
+    };
     let mut problems = vec![];
     let mut ended = vec![];
     for project in &projects {
@@ -118,8 +122,7 @@ async fn end_one(
         }
     };
     let mut view = View::of(context.format);
-    let engine = async { docker::connect(&Environment::of_process()).await };
-    match end(context, &project, delete, engine, &mut view).await {
+    match end(context, &project, delete, &mut view).await {
         Ok(stack) => Ok(Some(stack)),
         Err(errors) if is_of_another_folder(&errors, placed, all) => Ok(None),
         Err(errors) => Err(errors),

@@ -111,10 +111,21 @@ pub async fn look_at_clusters(
     environment: &Environment,
     patience: Duration,
 ) -> Vec<ClusterLook> {
+    let all = clusters(projects, paths).into_values();
+    look_at(all, paths, environment, patience).await
+}
+
+/// Looks at these clusters for as long as `patience` at most.
+pub async fn look_at(
+    clusters: impl Iterator<Item = ClusterConfig>,
+    paths: &Paths,
+    environment: &Environment,
+    patience: Duration,
+) -> Vec<ClusterLook> {
     let until = Instant::now() + patience;
     let engine = timeout_at(until, docker::connect(environment)).await;
     let engine = engine.unwrap_or_else(|_| Err(silent("the Docker Engine")));
-    let looks = clusters(projects, paths).into_values().map(|config| {
+    let looks = clusters.map(|config| {
         let (engine, paths) = (engine.clone(), paths.clone());
         async move {
             let what = format!("cluster `{}`", config.name);

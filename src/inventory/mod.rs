@@ -14,7 +14,7 @@ mod usage;
 use std::time::Duration;
 
 pub use edits::last_edit;
-pub use look::{ClusterLook, PodsOfProject, ProjectLook, Workloads, look_at_clusters};
+pub use look::{ClusterLook, PodsOfProject, ProjectLook, Workloads, look_at, look_at_clusters};
 pub use place::{PlacedProject, placed};
 pub use shortage::{Neighbour, shortage};
 pub use usage::UseOfMemory;

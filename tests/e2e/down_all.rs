@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::support::copy::copy;
 use crate::support::machine::{CLUSTER, cluster};
 use crate::support::project::Project;
 
@@ -26,8 +25,6 @@ fn all_projects_end_at_once_also_one_whose_folder_is_gone_and_none_of_others() {
     assert!(refused.stderr.contains("all-gone"), "{refused:?}");
     assert!(first.session().is_object());
 
-    let kept = machine.new_folder();
-    copy(&gone.path(""), kept.path());
     std::fs::remove_file(gone.path("devk.yaml")).unwrap();
     let ended = first.devk(&["down", "--all"]).well().document();
     let ends = |document: &Value| -> Vec<(String, bool)> {
@@ -54,5 +51,4 @@ fn all_projects_end_at_once_also_one_whose_folder_is_gone_and_none_of_others() {
     assert!(machine.has_namespace("anchor"), "it is none of this state");
     let again = first.devk(&["down", "--all"]).well().document();
     assert_eq!(again["projects"], Value::Array(vec![]));
-    copy(kept.path(), &gone.path(""));
 }

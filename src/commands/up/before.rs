@@ -7,7 +7,7 @@ use crate::daemon::client;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::inventory::{
-    self, Neighbour, PATIENCE, PlacedProject, ProjectLook, Workloads, look_at_clusters, placed,
+    self, Neighbour, PATIENCE, PlacedProject, ProjectLook, Workloads, look_at, placed,
 };
 use crate::memory;
 use crate::ports::Lessee;
@@ -66,7 +66,9 @@ async fn shortage(context: &Context, project: &Project, available: u64) -> Optio
         ports: vec![],
         project: Some(project.clone()),
     });
-    let clusters = look_at_clusters(&projects, &context.paths, &environment, PATIENCE).await;
+    // Others count where this project is to run.
+    let cluster = std::iter::once(project.cluster.clone());
+    let clusters = look_at(cluster, &context.paths, &environment, PATIENCE).await;
     let mut looks = ProjectLook::of_all(&projects, &clusters, &context.paths, PATIENCE).await;
     if looks.pop()?.workloads == Workloads::Awake {
         return None;

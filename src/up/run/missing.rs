@@ -23,10 +23,12 @@ impl Run<'_> {
             prepared, rendered, ..
         } = release;
         let others = observe::other_renderings(&self.observed.releases, &prepared.name);
-        let missing =
-            requirements::missing_objects(&access.client, prepared, rendered, &others).await;
-        let changed = requirements::changed_definitions(&access.client, prepared).await;
-        let nowhere = self.nowhere(&rendered.images()).await;
+        let images = rendered.images();
+        let (missing, changed, nowhere) = tokio::join!(
+            requirements::missing_objects(&access.client, prepared, rendered, &others),
+            requirements::changed_definitions(&access.client, prepared),
+            self.nowhere(&images)
+        );
         let all = missing.into_iter().chain(changed).chain(nowhere);
         all.for_each(|error| step.trouble(error));
     }
