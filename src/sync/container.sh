@@ -208,6 +208,6 @@ v() {
 	for n do
 		k=d
 		[ ! -f "$n" ] || k=f
-		t=$(stat -c '%i %Z' "$n" 2>/dev/null) && printf 'at %s %s %s\n' "$k" "$t" "$n"
+		t=$(stat -L -c '%i %Z' "$n" 2>/dev/null) && printf 'at %s %s %s\n' "$k" "$t" "$n"
 	done
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::Worker;
 use super::reading::Read;
 use super::served::{RELOADER_TIMEOUT, WAITING_CHECK_INTERVAL};
+use crate::sync::processes::Process;
 use crate::sync::rules::Verdict;
 use crate::sync::served_by::reloader_of;
 use crate::sync::stream::{Stream, Trouble};
@@ -23,11 +24,10 @@ impl Worker {
         program: &'static str,
         derived: &[&Read],
     ) -> Result<BTreeMap<PathBuf, String>, Trouble> {
-        let watching = match self.watching.take() {
-            Some(watching) => watching,
+        let watching = match &self.watching {
+            Some(watching) => watching.clone(),
             None => self.look_at_reloader(stream, program).await?,
         };
-        let watching = self.watching.insert(watching).clone();
         let placed = derived
             .iter()
             .map(|read| (read.path.clone(), self.place(&read.item.target)));
@@ -52,7 +52,7 @@ impl Worker {
             .collect())
     }
 
-    /// Looks once at what the reloader watches, and at what runs there.
+    /// Looks at what the reloader watches, and at what runs there; once, if it runs.
     async fn look_at_reloader(
         &mut self,
         stream: &mut Stream,
@@ -61,10 +61,13 @@ impl Worker {
         let processes = stream.processes().await?.all;
         let folders = stream.watches(&BTreeSet::new()).await?.folders;
         let is_reloader = |words: &[String]| reloader_of(words) == Some(program);
-        let process = processes.iter().find(|process| is_reloader(&process.words));
-        let process = process.cloned().unwrap_or_default();
+        let running = processes.iter().find(|process| is_reloader(&process.words));
+        let Some(process) = running else {
+            // It is yet to start: the next save looks again.
+            return Ok(Watching::of(program, &Process::default(), None));
+        };
         let folder = folders.get(&process.id).map(PathBuf::as_path);
-        let mut watching = Watching::of(program, &process, folder);
+        let mut watching = Watching::of(program, process, folder);
         let named = processes
             .iter()
             .filter_map(|process| Some(scripts(process, folders.get(&process.id)?)));
@@ -80,6 +83,7 @@ impl Worker {
                 ));
             });
         }
+        self.watching = Some(watching.clone());
         Ok(watching)
     }
 
