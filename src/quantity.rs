@@ -20,30 +20,39 @@ const SUFFIXES: [(&str, f64); 16] = [
     ("", 1e3),
 ];
 
-/// A quantity in thousandths of its unit; None if the text is none.
-pub fn thousandths(text: &str) -> Option<f64> {
-    let (number, factor) = SUFFIXES.iter().find_map(|(suffix, factor)| {
-        let number = text.strip_suffix(suffix)?;
-        is_number(number).then_some((number, factor))
-    })?;
-    Some(number.parse::<f64>().ok()? * factor)
+/// Whether a text is a quantity by the grammar of k8s.io/apimachinery, `pkg/api/resource`: a sign, digits with at most one
+/// dot, and a suffix or an exponent. `1.`, `.5` and `1.Gi` are quantities there, and so is a suffix alone.
+pub fn is_quantity(text: &str) -> bool {
+    parts(text).is_some()
 }
 
-/// Digits with at most one dot, and an exponent only without a suffix, where it is a part of the number.
-fn is_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (digits, exponent) = match unsigned.split_once(['e', 'E']) {
-        Some((digits, exponent)) => (digits, Some(exponent)),
-        None => (unsigned, None),
+/// A quantity in thousandths of its unit; None if the text is none, or has no digit.
+pub fn thousandths(text: &str) -> Option<f64> {
+    let (number, suffix) = parts(text)?;
+    match SUFFIXES.iter().find(|(known, _)| *known == suffix) {
+        Some((_, factor)) => Some(number.parse::<f64>().ok()? * factor),
+        // An exponent is a part of the number.
+        None => Some(text.parse::<f64>().ok()? * 1e3),
+    }
+}
+
+/// The number, and its suffix or exponent.
+fn parts(text: &str) -> Option<(&str, &str)> {
+    let digits = |text: &str| {
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len())
     };
-    let is_whole = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let (whole, part) = digits.split_once('.').unwrap_or((digits, ""));
-    let is_decimal = |text: &str| text.is_empty() || is_whole(text);
-    let is_exponent = |text: &str| is_whole(text.strip_prefix(['+', '-']).unwrap_or(text));
-    (is_whole(whole) || is_whole(part))
-        && is_decimal(whole)
-        && is_decimal(part)
-        && exponent.is_none_or(is_exponent)
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let after = &unsigned[digits(unsigned)..];
+    let suffix = match after.strip_prefix('.') {
+        Some(fraction) => &fraction[digits(fraction)..],
+        None => after,
+    };
+    let is_known = SUFFIXES.iter().any(|(known, _)| *known == suffix);
+    let exponent = suffix.strip_prefix(['e', 'E']);
+    let is_exponent = exponent.is_some_and(|exponent| exponent.parse::<i64>().is_ok());
+    let number = text.strip_suffix(suffix)?;
+    (!text.is_empty() && (is_known || is_exponent)).then_some((number, suffix))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::SchemaProblem;
 use super::walk::Complaint;
 use crate::error::suggest;
+use crate::quantity::is_quantity;
 
 /// As Go's `base64.StdEncoding` decodes.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -79,33 +80,6 @@ pub(super) fn quantity(text: &str) -> Option<Complaint> {
         )
     };
     (!is_quantity(text)).then(complaint)
-}
-
-/// The grammar of k8s.io/apimachinery, `pkg/api/resource`: a sign, digits with at most one dot, and a suffix or exponent.
-/// `1.`, `.5` and `1.Gi` are quantities there.
-fn is_quantity(text: &str) -> bool {
-    if text.is_empty() {
-        return false;
-    }
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let digits = |text: &str| {
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len())
-    };
-    let after = &unsigned[digits(unsigned)..];
-    let suffix = match after.strip_prefix('.') {
-        Some(fraction) => &fraction[digits(fraction)..],
-        None => after,
-    };
-    is_suffix(suffix)
-}
-
-fn is_suffix(suffix: &str) -> bool {
-    const SUFFIXES: [&str; 16] = [
-        "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
-    ];
-    let exponent = suffix.strip_prefix(['e', 'E']);
-    SUFFIXES.contains(&suffix) || exponent.is_some_and(|exponent| exponent.parse::<i64>().is_ok())
 }
 
 /// RFC 3339, with a `T` and a zone, as Go's `time.RFC3339` has it.
