@@ -37,7 +37,7 @@ fn steps(workflow: &Value) -> impl Iterator<Item = &Value> {
     jobs(workflow).flat_map(|(_, job)| job["steps"].as_array().unwrap())
 }
 
-/// The programs of this repository among the words of a command, each with whether it is run or only read.
+/// The programs of this repository among the words of a command.
 fn called(command: &str) -> Vec<String> {
     let words = command.split(|c: char| c.is_whitespace() || "\"';&|><()".contains(c));
     let named = words.filter(|word| PROGRAMS.iter().any(|folder| word.starts_with(folder)));

@@ -21,6 +21,7 @@ pub(super) fn check(sources: &[Source]) -> Vec<Finding> {
     for source in sources {
         if source.path.ends_with(".md") {
             findings.extend(dead_paths(source, sources));
+            findings.extend(broken_rows(source));
             for (line, code) in codes(&source.text) {
                 findings.extend(
                     unknown_command(&code, &cli).map(|what| finding(&source.path, line, what)),
@@ -64,6 +65,26 @@ fn old_example(sources: &[Source]) -> Option<Finding> {
             format!("does not show `{EXAMPLE}` as it is"),
         )
     })
+}
+
+/// Rows of tables that have other cells than the row above: what reads Markdown drops some of them.
+fn broken_rows(source: &Source) -> Vec<Finding> {
+    let cells = |line: &str| {
+        line.starts_with('|')
+            .then(|| line.replace("\\|", "").matches('|').count())
+    };
+    let lines: Vec<_> = source.text.lines().map(cells).collect();
+    let pairs = lines.windows(2).enumerate();
+    let broken = pairs.filter(|(_, pair)| matches!(pair, [Some(above), Some(row)] if above != row));
+    broken
+        .map(|(above, _)| {
+            finding(
+                &source.path,
+                above + 2,
+                "the row has other cells than the one above",
+            )
+        })
+        .collect()
 }
 
 /// Links and code that name a file of the repository which is not there.
@@ -267,6 +288,16 @@ mod tests {
             old_example(&sources).is_none()
         };
         assert!(shown("```\nname: demo\n```") && !shown("```\nname: shop\n```"));
+    }
+
+    #[test]
+    fn every_row_of_a_table_has_as_many_cells() {
+        let table = "| a | b |\n|---|---|\n| 1 | `x \\| y` |\n";
+        assert_eq!(whats("docs/x.md", table), [""; 0]);
+        assert_eq!(
+            whats("docs/x.md", &format!("{table}| 1 | 2 | | 3 | 4 |\n")),
+            ["docs/x.md:4: the row has other cells than the one above"]
+        );
     }
 
     #[test]
