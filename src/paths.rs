@@ -233,6 +233,17 @@ pub fn remove_dir(dir: &Path) -> Result<()> {
     }
 }
 
+/// Removes a file; one that is not there is fine.
+///
+/// # Errors
+/// [`Code::StateIo`] naming the file.
+pub fn remove_file(file: &Path) -> Result<()> {
+    match std::fs::remove_file(file) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(refused("remove", file, &e)),
+        _ => Ok(()),
+    }
+}
+
 /// Writes a file so that a crash leaves the old or the new content, never a part: write beside,
 /// fsync, rename, fsync the folder. `mode` applies on Unix (0o600 for secrets).
 ///

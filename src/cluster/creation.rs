@@ -12,7 +12,7 @@ use super::nodes::Node;
 use crate::config::Provider;
 use crate::docker::{Engine, Identity, is_not_found, request_failed};
 use crate::error::{Result, internal};
-use crate::paths::{refused, write_atomic};
+use crate::paths::{remove_file, write_atomic};
 use crate::relay::handover;
 
 /// How long after its beginning an attempt may still bring its first node: as long as a node's image takes to come.
@@ -48,12 +48,7 @@ pub(super) fn load(cluster: &Path) -> Option<Creation> {
 /// # Errors
 /// [`Code::StateIo`](crate::error::Code::StateIo).
 pub(super) fn forget(cluster: &Path) -> Result<()> {
-    match std::fs::remove_file(file(cluster)) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(refused("remove", &file(cluster), &e))
-        }
-        _ => Ok(()),
-    }
+    remove_file(&file(cluster))
 }
 
 impl Creation {

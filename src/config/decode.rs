@@ -108,6 +108,21 @@ fn bridge(node: &ConfigNode) -> BridgeConfig {
     }
 }
 
+/// Tells of the items of a list that have the name of an earlier one.
+fn named_once(nodes: &[ConfigNode], what: &str, problems: &mut Vec<Error>) {
+    let mut lines = HashMap::new();
+    for name in nodes.iter().filter_map(|node| node.get("name")) {
+        let Some(text) = name.text() else { continue };
+        if let Some(first) = lines.insert(text, name.place.line) {
+            let message = format!("a second {what} is named `{text}`");
+            let error = name.place.error(Code::ConfigValue, message);
+            problems.push(error.hint(format!(
+                "the first is in line {first}; give this one another name"
+            )));
+        }
+    }
+}
+
 fn entries<'a>(node: &'a ConfigNode, key: &str) -> &'a [ConfigEntry] {
     node.get(key).map_or(&[], ConfigNode::entries)
 }

@@ -31,6 +31,14 @@ pub use same::SameImages;
 /// The registry part of every reference: it does not exist, so nothing can be pulled by mistake.
 const REGISTRY: &str = "devk.local";
 
+/// Whether a reference is of an image that devk builds. Such a one is loaded again with small differences; others are
+/// loaded once.
+pub fn is_built(reference: &str) -> bool {
+    reference
+        .strip_prefix(REGISTRY)
+        .is_some_and(|rest| rest.starts_with('/'))
+}
+
 /// Says for which project devk made something in Docker.
 const PROJECT_LABEL: &str = "dev.devk.project";
 

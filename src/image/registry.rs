@@ -6,7 +6,7 @@ use bollard::Docker;
 use bollard::errors::Error as DockerError;
 use tokio::time::timeout;
 
-use super::REGISTRY;
+use super::is_built;
 use crate::docker::is_not_found;
 use crate::error::{Code, Error};
 
@@ -46,7 +46,7 @@ fn said(error: &DockerError) -> String {
 }
 
 fn hint(reference: &str) -> String {
-    if reference.starts_with(&format!("{REGISTRY}/")) {
+    if is_built(reference) {
         return "devk up".to_owned();
     }
     format!(

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result, internal, suggest};
-use crate::paths::{Paths, refused, write_atomic};
+use crate::paths::{Paths, refused, remove_file, write_atomic};
 
 /// So long an approval can be used.
 const VALID: SignedDuration = SignedDuration::from_mins(10);
@@ -181,12 +181,8 @@ fn read(file: &Path) -> Result<Option<Approval>> {
         None => age(approval.requested) > WAITS,
     };
     if is_over {
-        match std::fs::remove_file(file) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                return Err(refused("remove", file, &e));
-            }
-            _ => return Ok(None),
-        }
+        remove_file(file)?;
+        return Ok(None);
     }
     Ok(Some(approval))
 }

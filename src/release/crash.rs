@@ -13,7 +13,7 @@ use kube::ResourceExt;
 
 use crate::cluster::node_end::ended_with_its_node;
 
-pub(super) use log::{follow_log, logs};
+pub(super) use log::{follow_log, is_log, logs, read_log};
 
 /// So many log lines are shown.
 const MAX_LOG_LINES: usize = 10;

@@ -23,7 +23,7 @@ use super::post_renderer;
 use super::prepare::Prepared;
 use super::stray_helm;
 use crate::error::{Code, Error, Result, on_cluster};
-use crate::paths::{refused, write_atomic};
+use crate::paths::{remove_file, write_atomic};
 use crate::process::Cmd;
 use crate::shell::quote;
 use crate::ui::event::Step;
@@ -128,7 +128,7 @@ impl Helm {
             HookWatch::during(target.client, &namespaces, step, upgrade.run()).await;
         // A helm that was killed may have left its revision pending; so may a devk that does not come to this line.
         if !matches!(&result, Err(error) if error.code == Code::CommandKilled) {
-            remove(&intent)?;
+            remove_file(&intent)?;
         }
         Ok(match result {
             Ok(_) => Ok(revision),
@@ -156,7 +156,7 @@ impl Helm {
             .arg(release)
             .args(["--namespace", namespace]);
         let result = cmd.arg("--kubeconfig").arg(target.kubeconfig).run().await;
-        remove(&intent_file(target.state, release))?;
+        remove_file(&intent_file(target.state, release))?;
         match result {
             Ok(_) => Ok(()),
             Err(e) if says(&e, "release: not found") => Ok(()),
@@ -365,13 +365,6 @@ fn write_intent(file: &Path, intent: &Intent) -> Result<()> {
 /// A file that is missing or damaged is no licence.
 fn read_intent(file: &Path) -> Option<Intent> {
     serde_json::from_slice(&std::fs::read(file).ok()?).ok()
-}
-
-fn remove(file: &Path) -> Result<()> {
-    match std::fs::remove_file(file) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(refused("remove", file, &e)),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

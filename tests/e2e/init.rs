@@ -7,15 +7,12 @@ use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::Project;
 use crate::support::wire::get;
 
-/// One context for all images, one string for each image, demanded secrets: a `devk up` of the written file answers, with
-/// the secrets where the chart wants them. Only the cluster's name is added, which is that of this run.
-#[test]
-fn what_init_writes_comes_up_untouched() {
-    cluster();
+/// A repository of `tests/init/shapes` with the devk.yaml that `devk init` writes, as a project on the tests' cluster.
+fn initialised(shape: &str, init: &[&str], name: &str) -> Project {
     let folder = machine().new_folder();
-    unpack("shared-context", folder.path());
+    unpack(shape, folder.path());
     let init = Command::new(env!("CARGO_BIN_EXE_devk"))
-        .args(["init", "--yes"])
+        .args(init)
         .current_dir(folder.path())
         .env_clear()
         .envs(machine().environment())
@@ -26,8 +23,16 @@ fn what_init_writes_comes_up_untouched() {
     let written = std::fs::read_to_string(&file).unwrap();
     let (head, rest) = written.split_once("\nname: ").unwrap();
     std::fs::write(&file, format!("{head}\ncluster:\nname: {rest}")).unwrap();
+    // The project is a copy of the folder.
+    Project::new(folder.path().to_str().unwrap(), name, CLUSTER)
+}
 
-    let project = Project::new(folder.path().to_str().unwrap(), "init-shared", CLUSTER);
+/// One context for all images, one string for each image, demanded secrets: a `devk up` of the written file answers, with
+/// the secrets where the chart wants them. Only the cluster's name is added, which is that of this run.
+#[test]
+fn what_init_writes_comes_up_untouched() {
+    cluster();
+    let project = initialised("shared-context", &["init", "--yes"], "init-shared");
     let up = project.devk(&["up", "-d"]).well();
     let page = get(project.port("api"), "/").unwrap().well();
     assert_eq!(page, "api\n", "{up:?}");
@@ -52,22 +57,7 @@ fn what_init_writes_comes_up_untouched() {
 #[test]
 fn a_chart_out_of_compose_files_answers_beside_its_compose_stack() {
     cluster();
-    let folder = machine().new_folder();
-    unpack("compose-whole", folder.path());
-    let init = Command::new(env!("CARGO_BIN_EXE_devk"))
-        .args(["init", "--chart", "--yes"])
-        .current_dir(folder.path())
-        .env_clear()
-        .envs(machine().environment())
-        .output()
-        .unwrap();
-    assert!(init.status.success(), "{init:?}");
-    let file = folder.path().join("devk.yaml");
-    let written = std::fs::read_to_string(&file).unwrap();
-    let (head, rest) = written.split_once("\nname: ").unwrap();
-    std::fs::write(&file, format!("{head}\ncluster:\nname: {rest}")).unwrap();
-
-    let project = Project::new(folder.path().to_str().unwrap(), "init-chart", CLUSTER);
+    let project = initialised("compose-whole", &["init", "--chart", "--yes"], "init-chart");
     let compose = ComposeTwin::up(&project);
     project.devk(&["up", "-d"]).well();
     let answer = |port: u16, path: &str| get(port, path).unwrap().well();

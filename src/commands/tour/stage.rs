@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
-use crate::paths::{Paths, refused, write_atomic};
+use crate::paths::{Paths, refused, remove_file, write_atomic};
 
 /// What the tour waits for, with what it has to know of the time before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,10 +68,7 @@ impl TourRecord {
     }
 
     pub(super) fn remove(&self) -> Result<()> {
-        match std::fs::remove_file(&self.file) {
-            Err(e) if e.kind() != ErrorKind::NotFound => Err(refused("remove", &self.file, &e)),
-            _ => Ok(()),
-        }
+        remove_file(&self.file)
     }
 }
 

@@ -1,9 +1,8 @@
 //! `releases` of a checked tree, and the checks of a release that take more than one value.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{entries, path, paths, text};
+use super::{entries, named_once, path, paths, text};
 use crate::config::generate::generated;
 use crate::config::variables::References;
 use crate::config::yaml::{ConfigEntry, ConfigNode, Place};
@@ -19,20 +18,8 @@ pub(super) fn releases(
     references: &References,
     problems: &mut Vec<Error>,
 ) -> Vec<ReleaseConfig> {
-    let mut lines = HashMap::new();
     let nodes = root.get("releases").map_or(&[][..], ConfigNode::items);
-    for name in nodes.iter().filter_map(|node| node.get("name")) {
-        let Some(text) = name.text() else { continue };
-        if let Some(first) = lines.insert(text, name.place.line) {
-            let error = name.place.error(
-                Code::ConfigValue,
-                format!("a second release is named `{text}`"),
-            );
-            problems.push(error.hint(format!(
-                "the first is in line {first}; give this one another name"
-            )));
-        }
-    }
+    named_once(nodes, "release", problems);
     nodes
         .iter()
         .map(|node| release(node, references, problems))

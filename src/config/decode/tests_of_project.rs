@@ -1,9 +1,8 @@
 //! `test` of a checked tree, and the checks of a test that take more than one value.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{entries, path, text, texts};
+use super::{entries, named_once, path, text, texts};
 use crate::config::format;
 use crate::config::yaml::{ConfigData, ConfigNode};
 use crate::config::{Origin, TestCommand, TestPlace, TestRun};
@@ -14,17 +13,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
 
 pub(super) fn tests(root: &ConfigNode, problems: &mut Vec<Error>) -> Vec<TestCommand> {
     let nodes = root.get("test").map_or(&[][..], ConfigNode::items);
-    let mut lines = HashMap::new();
-    for name in nodes.iter().filter_map(|node| node.get("name")) {
-        let Some(text) = name.text() else { continue };
-        if let Some(first) = lines.insert(text, name.place.line) {
-            let message = format!("a second test is named `{text}`");
-            let error = name.place.error(Code::ConfigValue, message);
-            problems.push(error.hint(format!(
-                "the first is in line {first}; give this one another name"
-            )));
-        }
-    }
+    named_once(nodes, "test", problems);
     nodes.iter().map(|node| test(node, problems)).collect()
 }
 

@@ -8,7 +8,7 @@ use Need::{Here, Optional};
 pub(in super::super) const CHECK: &[Key] = &[
     key(
         "kubernetes",
-        Optional("the newest version that devk knows"),
+        Optional("the three newest versions that devk knows"),
         Shape::Text(ValueFormat::VersionRange),
         "\">=1.31 <1.35\"",
         "The versions of Kubernetes that charts must fit.",

@@ -176,7 +176,7 @@ impl Loader {
                     ..cause
                 }
             })?;
-        if will_change(reference) {
+        if crate::image::is_built(reference) {
             lock(&self.not_warmed).insert((reference.to_owned(), node.to_owned()));
         }
         Ok(loaded)
@@ -204,7 +204,9 @@ impl Loader {
         };
         let why = match &self.route {
             Route::Stream(why) => (*why).to_owned(),
-            Route::Delta(_) if !will_change(reference) => "devk did not build it".to_owned(),
+            Route::Delta(_) if !crate::image::is_built(reference) => {
+                "devk did not build it".to_owned()
+            }
             Route::Delta(endpoint) => {
                 let cache = &self.cache;
                 let snapshotter = snapshotter.as_str();
@@ -294,13 +296,6 @@ impl Loader {
     }
 }
 
-/// An image that devk builds will be loaded again with a small difference; others are loaded once.
-fn will_change(reference: &str) -> bool {
-    reference
-        .strip_prefix(super::REGISTRY)
-        .is_some_and(|rest| rest.starts_with('/'))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -331,8 +326,8 @@ mod tests {
 
     #[test]
     fn only_images_of_devks_own_will_change() {
-        assert!(will_change("devk.local/shop/api:0123"));
-        assert!(!will_change("devk.localhost/shop/api:0123"));
-        assert!(!will_change("postgres:16"));
+        assert!(crate::image::is_built("devk.local/shop/api:0123"));
+        assert!(!crate::image::is_built("devk.localhost/shop/api:0123"));
+        assert!(!crate::image::is_built("postgres:16"));
     }
 }

@@ -200,19 +200,13 @@ fn monitor(model: &ChartModel, component: &Component) -> String {
         0,
         format!("{{{{- if and {values}.enabled {values}.serviceMonitor.enabled }}}}"),
     );
-    let name = service_name(model, "");
-    out.line(0, "apiVersion: monitoring.coreos.com/v1");
-    out.line(0, "kind: ServiceMonitor");
-    out.line(0, "metadata:");
-    out.line(2, format!("name: {name}"));
-    out.line(2, "labels:");
-    out.line(
-        4,
-        format!("{{{{- include \"{}.labels\" . | nindent 4 }}}}", model.name),
-    );
-    out.line(
-        4,
-        format!("app.kubernetes.io/component: {}", component.name),
+    head(
+        &mut out,
+        model,
+        component,
+        "monitoring.coreos.com/v1",
+        "ServiceMonitor",
+        &service_name(model, ""),
     );
     out.line(4, format!("{{{{- with {values}.serviceMonitor.labels }}}}"));
     out.line(4, "{{- toYaml . | nindent 4 }}");

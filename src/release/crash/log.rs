@@ -64,7 +64,11 @@ pub(in crate::release) async fn follow_log(
 }
 
 /// A log as far as it can be read; of an overlong line the beginning.
-async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<String> {
+pub(in crate::release) async fn read_log(
+    pods: &Api<Pod>,
+    pod: &str,
+    params: &LogParams,
+) -> Option<String> {
     let mut lines = LogLines::new(pods.log_stream(pod, params).await.ok()?);
     let mut text = String::new();
     while let Ok(Some(line)) = lines.next().await {
@@ -77,6 +81,6 @@ async fn read_log(pods: &Api<Pod>, pod: &str, params: &LogParams) -> Option<Stri
 }
 
 /// For a container that was removed a moment ago the kubelet's answer is no error, but an apology.
-pub(super) fn is_log(text: &str) -> bool {
+pub(in crate::release) fn is_log(text: &str) -> bool {
     !text.trim().is_empty() && !text.starts_with("unable to retrieve container logs for ")
 }

@@ -25,9 +25,6 @@ const IMMUTABLE: [&str; 7] = [
     "updates to parameters are forbidden",
 ];
 
-/// What the references of images begin with that devk has built.
-const BUILT: &str = "devk.local/";
-
 /// What a StatefulSet may change in place.
 const STATEFUL_SET_MAY: [&str; 7] = [
     "replicas",
@@ -266,7 +263,7 @@ fn only_rebuilt(wanted: &Value, live: &Value) -> bool {
     let mut found = vec![];
     compare(wanted, live, "spec", &mut found);
     let is_rebuilt =
-        |change: &Change| change.field.ends_with(".image") && change.to.starts_with(BUILT);
+        |change: &Change| change.field.ends_with(".image") && crate::image::is_built(&change.to);
     !found.is_empty() && found.iter().all(is_rebuilt)
 }
 

@@ -10,14 +10,14 @@ use tokio::time::{Instant, timeout};
 
 use super::hint::InitWait;
 use super::snapshot::Assessment;
-use crate::log_lines::last_lines;
+use crate::release::crash::{is_log, read_log};
 
 /// Between two looks at the logs.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 /// The API server gives the end of a log within this time, or the next look asks again.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Lines that are kept of a log.
-const MAX_LINES: usize = 10;
+const MAX_LINES: i64 = 10;
 /// Of a longer line this many characters are shown.
 const MAX_CHARS: usize = 200;
 
@@ -42,12 +42,12 @@ impl InitLogs {
             let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
             let params = LogParams {
                 container: Some(init.container.clone()),
-                tail_lines: i64::try_from(MAX_LINES).ok(),
+                tail_lines: Some(MAX_LINES),
                 ..LogParams::default()
             };
-            let text = timeout(ANSWER_TIMEOUT, pods.logs(&init.pod, &params)).await;
-            let text = text.ok()?.ok()?;
-            Some(((init.pod, init.container), last_lines(&text, MAX_LINES)))
+            let read = timeout(ANSWER_TIMEOUT, read_log(&pods, &init.pod, &params)).await;
+            let text = read.ok()??;
+            is_log(&text).then_some(((init.pod, init.container), text))
         });
         let read = futures::future::join_all(reads).await;
         self.texts.extend(read.into_iter().flatten());

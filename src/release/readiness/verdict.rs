@@ -17,8 +17,6 @@ const SETTLE_TIMEOUT: Duration = Duration::from_secs(10);
 const BINDING_TIMEOUT: Duration = Duration::from_secs(4);
 /// A node that has just started is not ready for a moment.
 const NODE_TIMEOUT: Duration = Duration::from_secs(3);
-/// The registry that does not exist: an image of it is on the node or nowhere.
-const OURS: &str = "devk.local/";
 
 /// A condition that has to last: which workload, which container, why (None: it is missing).
 pub(super) type Lasting = (String, Option<(Option<String>, Reason)>);
@@ -89,7 +87,7 @@ impl Conditions {
             }
             WorkloadState::Waiting { .. } => assessment.failures.iter().any(|f| match f.reason {
                 Reason::InvalidImage => true,
-                Reason::ImagePull => f.image.starts_with(OURS),
+                Reason::ImagePull => crate::image::is_built(&f.image),
                 Reason::Config => self.stays(name, f, now),
                 Reason::NoPod | Reason::Claim => is_missing(f) && self.stays(name, f, now),
                 _ => false,
