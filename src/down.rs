@@ -151,6 +151,9 @@ impl Down<'_> {
         if is_last && stays {
             problems.extend(self.cluster.forget(lock).await.err());
         }
+        if matches!(ending, Ending::Nothing) {
+            problems.extend(self.cluster.forget_untouched(lock).err());
+        }
         problems.extend(self.forget().err());
         problems
     }

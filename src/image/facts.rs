@@ -94,17 +94,24 @@ fn said(config: ImageConfig) -> ImageFacts {
         user: config.user.unwrap_or_default(),
         exposed: exposed
             .iter()
-            .filter_map(|port| exposed_port(port))
+            .flat_map(|port| exposed_ports(port))
             .collect(),
         healthcheck: config.healthcheck.and_then(healthcheck),
         programs: None,
     }
 }
 
-/// `80`, or `53/udp`; None for a variable or a range.
-pub fn exposed_port(text: &str) -> Option<(u16, String)> {
-    let (number, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    Some((number.parse().ok()?, protocol.to_ascii_lowercase()))
+/// `80`, `53/udp`, or the ports of a range as `3000-3009`; none for a variable (Dockerfile reference, EXPOSE).
+pub fn exposed_ports(text: &str) -> Vec<(u16, String)> {
+    let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = numbers.split_once('-').unwrap_or((numbers, numbers));
+    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse()) else {
+        return vec![];
+    };
+    let protocol = protocol.to_ascii_lowercase();
+    (first..=last)
+        .map(|port| (port, protocol.clone()))
+        .collect()
 }
 
 fn healthcheck(config: HealthConfig) -> Option<ImageHealthcheck> {
@@ -125,8 +132,10 @@ mod tests {
 
     #[test]
     fn ports_have_a_protocol() {
-        assert_eq!(exposed_port("80"), Some((80, "tcp".to_owned())));
-        assert_eq!(exposed_port("53/UDP"), Some((53, "udp".to_owned())));
-        assert_eq!(exposed_port("$PORT"), None);
+        assert_eq!(exposed_ports("80"), [(80, "tcp".to_owned())]);
+        assert_eq!(exposed_ports("53/UDP"), [(53, "udp".to_owned())]);
+        let range = [(80, "tcp".to_owned()), (81, "tcp".to_owned())];
+        assert_eq!(exposed_ports("80-81"), range);
+        assert_eq!(exposed_ports("$PORT"), []);
     }
 }

@@ -16,7 +16,7 @@ mod trace;
 mod upload;
 
 pub use build::{build, present};
-pub use facts::{ImageFacts, ImageHealthcheck, KNOWN_PROGRAMS, exposed_port, facts};
+pub use facts::{ImageFacts, ImageHealthcheck, KNOWN_PROGRAMS, exposed_ports, facts};
 pub use hash::{Content, ContextManifest, Hashed, ManifestEntry, content_hash, image_ref};
 pub use instructions::Instructions;
 pub use load::{Loaded, Loader, normalise, on_node};

@@ -68,11 +68,11 @@ pub(super) fn prove(
             missing: None,
         },
         Some((folder, at)) => ProvedContext {
+            missing: missing.filter(|_| has(&folder) < sources.len()),
             folder,
             confidence: Confidence::Certain,
             evidence: Some(format!("context by {at}")),
             alternatives: vec![],
-            missing,
         },
         None => {
             let found = has(&best);
@@ -193,4 +193,40 @@ fn exists(tree: &RepositoryTree, folder: &Path, source: &str) -> bool {
     let head = pattern.split(['*', '?', '[']).next().unwrap_or_default();
     let tail = pattern.rsplit(['*', '?', ']']).next().unwrap_or_default();
     names.any(|name| name.starts_with(head) && name.ends_with(tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dockerfile::instructions;
+
+    #[test]
+    fn a_said_context_that_has_all_is_whole_wherever_it_is_and_one_that_lacks_something_yields_or_says_it()
+     {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["docker/api.Dockerfile", "shared/src/app.py"] {
+            let file = dir.path().join(file);
+            std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+            std::fs::write(file, "").unwrap();
+        }
+        let tree = RepositoryTree::scan(dir.path());
+        let proved = |text: &str, said: &str| {
+            let said = Some((PathBuf::from(said), "Makefile:3".to_owned()));
+            let file = Path::new("docker/api.Dockerfile");
+            prove(&tree, file, &instructions(text), &[], said)
+        };
+        // No candidate has it: it is neither above the Dockerfile nor called like the image.
+        let whole = proved("FROM a\nCOPY src/app.py /app/\n", "shared");
+        assert_eq!((whole.folder, whole.missing), ("shared".into(), None));
+        let elsewhere = proved("FROM a\nCOPY shared/src /app/\n", "docker");
+        assert_eq!((elsewhere.folder, elsewhere.missing), ("".into(), None));
+        let nowhere = proved("FROM a\nCOPY dist /app/\n", "shared");
+        assert_eq!(nowhere.folder, PathBuf::from("shared"));
+        assert!(
+            nowhere
+                .missing
+                .unwrap()
+                .starts_with("`dist` of docker/api.Dockerfile:2")
+        );
+    }
 }

@@ -132,13 +132,13 @@ impl Surveying<'_> {
 
     /// Without helm, or with charts that do not render: by what their values say.
     fn unlooked(&self, draft: InitDraft, open: Vec<String>) -> Survey {
-        let charts = draft
-            .releases
-            .iter()
-            .filter_map(|release| release.source.chart());
-        let found: Vec<_> = charts
-            .filter_map(|chart| static_look::find(self.tree, chart))
-            .collect();
+        let found = draft.releases.iter().map(|release| {
+            let chart = release.source.chart();
+            chart
+                .and_then(|chart| static_look::find(self.tree, chart))
+                .unwrap_or_default()
+        });
+        let found: Vec<_> = found.collect();
         self.unrendered(draft, &found, open)
     }
 

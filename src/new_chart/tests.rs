@@ -235,6 +235,68 @@ volumes: {static: {}}
 }
 
 #[test]
+fn what_only_this_machine_has_is_in_no_file_that_is_committed() {
+    let compose = "services:
+  app:
+    image: acme/app:3
+    env_file: [conf/dev.env, conf/public.env]
+    configs: [motd, {source: key, target: /etc/key.pem}]
+    volumes: [\"./one/tls.key:/one/tls.key:ro\", \"./two/tls.key:/two/tls.key:ro\"]
+    healthcheck: {test: \"sh -c 'auth open-sesame-1'\"}
+    environment: {APP_PASSWORD: open-sesame-1}
+configs: {motd: {content: \"hello ${WHO}\"}, key: {file: ./key.pem}}
+";
+    let key = "-----BEGIN PRIVATE KEY-----\nof-the-config\n";
+    let repository = Repository::new(&[
+        ("compose.yaml", compose),
+        (".env", "WHO=ann-of-this-machine\n"),
+        (".gitignore", "tls.key\n"),
+        ("conf/.gitignore", "dev.env\n"),
+        ("conf/dev.env", "MODE=mode-of-mine\n"),
+        ("conf/public.env", "PRICE=$$5 $(x)\n"),
+        ("key.pem", key),
+        ("one/tls.key", "key-one\n"),
+        ("two/tls.key", "key-two\n"),
+    ]);
+    let chart = repository.chart(&FactsOfServices::new(), &[]);
+    let local = chart.local_values(&|_| false).unwrap();
+    let files = chart.chart().files;
+    let texts = files
+        .iter()
+        .map(|(_, content)| String::from_utf8_lossy(content));
+    let all: String = texts.collect();
+    for own in [
+        "ann-of-this-machine",
+        "mode-of-mine",
+        "of-the-config",
+        "key-one",
+        "key-two",
+    ] {
+        assert!(!all.contains(own), "{own} is in a file that is committed");
+        assert!(local.contains(own), "{own}: {local}");
+    }
+    assert!(
+        files
+            .iter()
+            .any(|(path, _)| path == Path::new(".gitignore"))
+    );
+    let file = |name: &str| {
+        let (_, content) = files
+            .iter()
+            .find(|(path, _)| path == Path::new(name))
+            .unwrap();
+        String::from_utf8_lossy(content).into_owned()
+    };
+    let (values, pod) = (file("values.yaml"), file("templates/app/deployment.yaml"));
+    assert!(values.contains("PRICE: \"$5 $(x)\""), "{values}");
+    let told = r#"auth '\"${APP_PASSWORD}\"''"#;
+    assert!(values.contains(told), "{values}");
+    for key in ["tlsKey\n", "tlsKey2\n", "motd\n", "key\n"] {
+        assert!(pod.contains(&format!("key: {key}")), "{key}: {pod}");
+    }
+}
+
+#[test]
 fn names_that_dns_does_not_take_lead_to_services_that_it_does() {
     let compose = "services:
   my_db: {image: \"redis:7\", container_name: Shop.DB, networks: {back: {aliases: [cache]}}}

@@ -1,11 +1,15 @@
 //! What `devk init` writes for a repository that it has never seen comes up as it is.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::archive::unpack;
+use crate::support::eventually;
 use crate::support::machine::{CLUSTER, cluster, machine};
 use crate::support::project::Project;
 use crate::support::wire::get;
+
+const SOON: Duration = Duration::from_secs(30);
 
 /// A repository of `tests/init/shapes` with the devk.yaml that `devk init` writes, as a project on the tests' cluster.
 fn initialised(shape: &str, init: &[&str], name: &str) -> Project {
@@ -66,7 +70,7 @@ fn a_chart_out_of_compose_files_answers_beside_its_compose_stack() {
         of_compose.contains(r#""notes": "1", "redis": "+OK", "greeting": "hello ${name} $(x)""#),
         "{of_compose}"
     );
-    assert_eq!(answer(project.port("web"), "/add"), of_compose);
+    assert_eq!(page(&project, "/add"), of_compose);
     assert_eq!(
         answer(project.port("shop-api"), "/add"),
         of_compose.replace(r#""1""#, r#""2""#)
@@ -75,8 +79,22 @@ fn a_chart_out_of_compose_files_answers_beside_its_compose_stack() {
 
     project.devk(&["down"]).well();
     project.devk(&["up", "-d"]).well();
-    let kept = answer(project.port("web"), "/");
+    let kept = page(&project, "/");
     assert!(kept.contains(r#""notes": "2""#), "{kept}");
+}
+
+/// What the page's server has from the API. It asks the API by its Service, which kube-proxy follows only some seconds after
+/// the pod is Ready.
+fn page(project: &Project, path: &str) -> String {
+    let port = project.port("web");
+    let mut body = String::new();
+    eventually("the page does not reach the API", SOON, || {
+        let answered = get(port, path).unwrap();
+        let is_well = answered.status == 200;
+        body = answered.body;
+        is_well
+    });
+    body
 }
 
 /// The project's own Compose stack; removed when dropped.

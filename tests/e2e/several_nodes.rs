@@ -142,4 +142,7 @@ fn on_three_nodes_forwards_saves_and_commands_reach_every_pod() {
     let status = project.devk(&["status"]).well().document();
     assert_eq!(status["session"]["relay"]["why"], Value::Null, "{status}");
     project.devk(&["down", "--delete"]).well();
+    // The second time there is nothing, and nothing comes of it.
+    project.devk(&["down", "--delete"]).well();
+    assert!(!machine().state().join("devk/clusters").join(NODES).exists());
 }

@@ -49,6 +49,18 @@ impl ManagedCluster {
         remove_dir(&self.dir)
     }
 
+    /// Removes the folder of a cluster on which devk has never worked: only the lock is in it.
+    ///
+    /// # Errors
+    /// [`Code::StateIo`].
+    pub fn forget_untouched(&self, _lock: &ClusterLock) -> Result<()> {
+        let has_pin = !matches!(pin::load(&self.dir), Ok(None));
+        match has_pin || creation::load(&self.dir).is_some() {
+            true => Ok(()),
+            false => remove_dir(&self.dir),
+        }
+    }
+
     /// What the pin says. A damaged one does not prevent the removal of its cluster.
     fn is_noted(&self, what: impl Fn(&Pin) -> bool) -> bool {
         pin::load(&self.dir).is_ok_and(|pin| pin.as_ref().is_some_and(what))

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files::{Bound, FoundFile};
+use super::granted::mount_id;
 use super::mounts::{CLAIM_SIZE, DATA_FOLDER, Mounting, file_name};
 use crate::compose::{ServiceBuild, YamlNode};
 use crate::new_chart::model::{Carried, ConfigItem, CopiedFile, MountSource};
@@ -28,9 +29,7 @@ impl Mounting<'_, '_> {
             return;
         }
         match self.context.files.at(source) {
-            Bound::File(file) if file.is_private_key() => {
-                self.key_file(node, source, target, &file)
-            }
+            Bound::File(file) if file.is_private_key() => self.secret_mount(node, source, target),
             Bound::File(file) => self.copied(node, source, target, vec![file]),
             Bound::Folder(files) if files.iter().any(FoundFile::is_private_key) => {
                 self.keys.note("volumes", &node.place, Carried::No, "the folder has a private key, which no chart should have: mount the file itself");
@@ -67,13 +66,9 @@ impl Mounting<'_, '_> {
         }
     }
 
-    fn key_file(&mut self, node: &YamlNode, source: &Path, target: &str, _: &FoundFile) {
-        self.secret_mount(node, source, target);
-    }
-
     fn secret_mount(&mut self, node: &YamlNode, source: &Path, target: &str) {
         let name = file_name(source);
-        let Some(key) = self.context.secrets.named(&name) else {
+        let Some(key) = self.context.secrets.of_file(&mount_id(source)) else {
             self.keys.note(
                 "volumes",
                 &node.place,
@@ -108,12 +103,6 @@ impl Mounting<'_, '_> {
 
     /// A folder that only holds what the program writes.
     fn data(&mut self, node: &YamlNode, source: &Path, target: &str) {
-        let why = format!(
-            "a claim has the place of the folder {}, empty at first",
-            file_name(source)
-        );
-        self.keys
-            .note("volumes", &node.place, Carried::Changed, why);
         if self.is_job {
             self.keys.note(
                 "volumes",
@@ -123,6 +112,12 @@ impl Mounting<'_, '_> {
             );
             return;
         }
+        let why = format!(
+            "a claim has the place of the folder {}, empty at first",
+            file_name(source)
+        );
+        self.keys
+            .note("volumes", &node.place, Carried::Changed, why);
         let size = CLAIM_SIZE.to_owned();
         let mount = self.push(&file_name(source), target, MountSource::OwnClaim { size });
         mount.sub_path = Some(DATA_FOLDER.to_owned());

@@ -71,14 +71,21 @@ impl EnvironmentContext<'_> {
                 continue;
             }
             let is_inline = self.compose.files.contains(&variable.origin.file);
-            let is_private = !is_inline && self.files.is_ignored(&variable.origin.file);
+            let is_private = !is_inline && self.files.is_private(&variable.origin.file);
             let public = alone
                 .and_then(|alone| alone.environment.get(name))
                 .filter(|_| !is_private);
-            let text = |variable: &Variable| self.text(keys, name, variable, secrets);
-            let (actual, has_secret) = (text(variable), secrets.is_in_value(&variable.value));
+            let of_file = !is_inline && !secrets.is_in_value(&variable.value);
+            // The kubelet puts variables into `env`, and leaves what comes from a ConfigMap as it is.
+            let text = |variable: &Variable| {
+                let renamed = self.renamed(keys, name, variable);
+                match of_file {
+                    true => renamed,
+                    false => secrets.in_value(&renamed),
+                }
+            };
+            let actual = text(variable);
             let public = public.map(text);
-            let of_file = !is_inline && !has_secret;
             let (all, local) = match of_file {
                 true => (&mut found.env_file, &mut found.local_env_file),
                 false => (&mut found.env, &mut found.local_env),
@@ -91,13 +98,8 @@ impl EnvironmentContext<'_> {
         found
     }
 
-    fn text(
-        &self,
-        keys: &ServiceKeys<'_>,
-        name: &str,
-        variable: &Variable,
-        secrets: &SecretUse<'_>,
-    ) -> String {
+    /// With the names of Services that DNS takes.
+    fn renamed(&self, keys: &ServiceKeys<'_>, name: &str, variable: &Variable) -> String {
         let renamed = self.names.in_text(name, &variable.value);
         let at = crate::place::Place {
             file: variable.origin.file.as_path().into(),
@@ -121,7 +123,7 @@ impl EnvironmentContext<'_> {
                 ),
             );
         }
-        secrets.in_value(&renamed)
+        renamed
     }
 }
 

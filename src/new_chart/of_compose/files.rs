@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use ignore::gitignore::Gitignore;
+use ignore::Match;
+use ignore::gitignore::GitignoreBuilder;
 
 use super::network::ComposeNames;
 
@@ -16,7 +17,6 @@ const MAX_FILES: usize = 50;
 #[derive(Debug)]
 pub(super) struct BoundFiles {
     root: PathBuf,
-    ignored: Gitignore,
 }
 
 /// A file that a chart may have.
@@ -45,19 +45,41 @@ pub(super) enum Bound {
 
 impl BoundFiles {
     pub(super) fn new(root: &Path) -> Self {
-        let (ignored, _) = Gitignore::new(root.join(".gitignore"));
         Self {
             root: root.to_owned(),
-            ignored,
         }
     }
 
-    pub(super) fn is_ignored(&self, path: &Path) -> bool {
-        path.starts_with(&self.root)
-            && self
-                .ignored
-                .matched_path_or_any_parents(path, path.is_dir())
-                .is_ignore()
+    /// Whether no commit has a file: git leaves it out, or it is outside of the repository.
+    pub(super) fn is_private(&self, file: &Path) -> bool {
+        !file.starts_with(&self.root) || self.is_ignored(file)
+    }
+
+    /// Whether git leaves a path, or a folder above it, out.
+    fn is_ignored(&self, path: &Path) -> bool {
+        let is_inside = |path: &&Path| path.starts_with(&self.root) && *path != self.root;
+        let mut paths = path.ancestors().take_while(is_inside);
+        paths.any(|path| self.leaves_out(path))
+    }
+
+    /// What the nearest file says that says anything of a path (gitignore(5)).
+    fn leaves_out(&self, path: &Path) -> bool {
+        let above = path.ancestors().skip(1);
+        let above = above.take_while(|folder| folder.starts_with(&self.root));
+        let exclude = (self.root.as_path(), self.root.join(".git/info/exclude"));
+        let files = above.map(|folder| (folder, folder.join(".gitignore")));
+        for (folder, file) in files.chain([exclude]) {
+            let mut rules = GitignoreBuilder::new(folder);
+            rules.add(file);
+            match rules
+                .build()
+                .map(|rules| rules.matched(path, path.is_dir()).map(|_| ()))
+            {
+                Ok(Match::None) | Err(_) => {}
+                Ok(said) => return said.is_ignore(),
+            }
+        }
+        false
     }
 
     pub(super) fn at(&self, source: &Path) -> Bound {
@@ -181,6 +203,11 @@ mod tests {
             ("data/x", "x"),
             (".gitignore", "data\n*.key\n"),
             ("tls.key", "k"),
+            ("api/.gitignore", "*.env\n!public.env\n"),
+            ("api/deep/dev.env", "A=1"),
+            ("api/public.env", "A=1"),
+            (".git/info/exclude", "mine\n"),
+            ("mine", "m"),
         ] {
             let file = root.join(path);
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -201,6 +228,11 @@ mod tests {
             Bound::Ignored { is_file: true }
         );
         assert_eq!(files.at(&root.join("none")), Bound::Nothing);
+        let outside = root.with_extension("env");
+        let private = ["api/deep/dev.env", "api/public.env", "mine"].map(|path| root.join(path));
+        let private = private.map(|path| files.is_private(&path));
+        assert_eq!(private, [true, false, true]);
+        assert!(files.is_private(&outside));
         assert!(matches!(files.at(Path::new("/etc/hosts")), Bound::Not(_)));
         std::fs::write(root.join("large"), vec![b'x'; 1 << 20]).unwrap();
         assert!(

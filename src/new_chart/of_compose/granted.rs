@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::{Bound, BoundFiles, FoundFile};
 use super::mounts::{Mounting, file_name};
-use crate::compose::{WholeCompose, YamlNode};
+use crate::compose::{WholeCompose, YamlEntry, YamlNode};
 use crate::new_chart::model::{Carried, MountSource};
 use crate::place::Origin;
 
@@ -13,6 +13,14 @@ impl Mounting<'_, '_> {
         let Some((name, target, mode)) = self.granted("configs", node) else {
             return;
         };
+        if let Some(key) = self.context.secrets.of_file(&config_id(&name)) {
+            let why = format!(
+                "only this machine has its content: it is the key {key} of the chart's Secret"
+            );
+            self.keys
+                .note("configs", &node.place, Carried::Changed, why);
+            return self.as_secret(&name, &target, key, mode);
+        }
         let declared = self
             .context
             .whole
@@ -78,7 +86,7 @@ impl Mounting<'_, '_> {
             true => target,
             false => format!("/run/secrets/{}", target.trim_start_matches('/')),
         };
-        match self.context.secrets.named(&name) {
+        match self.context.secrets.of_file(&secret_id(&name)) {
             Some(key) => self.as_secret(&name, &target, key, mode),
             None => self.keys.note(
                 "secrets",
@@ -115,25 +123,61 @@ impl Mounting<'_, '_> {
     }
 }
 
-/// Files of the user's own that become keys of the Secret: their names, contents and places.
+/// A file that becomes a key of the Secret.
+#[derive(Debug)]
+pub(super) struct PrivateFile {
+    /// By which a mount finds it ([`SecretBook::of_file`](super::secrets::SecretBook::of_file)).
+    pub(super) id: String,
+    pub(super) name: String,
+    /// None: nobody here has it.
+    pub(super) content: Option<String>,
+    pub(super) at: Origin,
+}
+
+fn secret_id(name: &str) -> String {
+    format!("secrets.{name}")
+}
+
+fn config_id(name: &str) -> String {
+    format!("configs.{name}")
+}
+
+/// The id of a file that is mounted by its path.
+pub(super) fn mount_id(source: &Path) -> String {
+    source.display().to_string()
+}
+
+/// Files that only the user has: secrets, private keys, what git leaves out, and configs with texts out of `.env` or the
+/// shell. `alone` is the project read without these two.
 pub(super) fn private_files(
     whole: &WholeCompose,
+    alone: Option<&WholeCompose>,
     files: &BoundFiles,
-) -> Vec<(String, Option<String>, Origin)> {
+) -> Vec<PrivateFile> {
     let mut found = vec![];
-    let declared = whole
-        .root
-        .get("secrets")
-        .map(YamlNode::entries)
-        .unwrap_or_default();
-    for secret in declared {
+    for secret in section(whole, "secrets") {
         let of = |key: &str| secret.value.get(key).map(YamlNode::printed);
         let content = match (of("file"), of("environment")) {
             (Some(file), _) => std::fs::read_to_string(file).ok(),
             (_, Some(variable)) => whole.variables.get(&variable).cloned(),
             _ => None,
         };
-        found.push((secret.key.clone(), content, (&secret.place).into()));
+        found.push(PrivateFile {
+            id: secret_id(&secret.key),
+            name: secret.key.clone(),
+            content,
+            at: (&secret.place).into(),
+        });
+    }
+    for config in section(whole, "configs") {
+        if let Some(content) = private_content(config, alone, files) {
+            found.push(PrivateFile {
+                id: config_id(&config.key),
+                name: config.key.clone(),
+                content: Some(content),
+                at: (&config.place).into(),
+            });
+        }
     }
     for entry in whole.services.values() {
         for volume in entry
@@ -146,17 +190,50 @@ pub(super) fn private_files(
                 continue;
             };
             let source = PathBuf::from(source.printed());
-            let is_private = kind.printed() == "bind"
-                && match files.at(&source) {
-                    Bound::File(file) => file.is_private_key(),
-                    Bound::Ignored { is_file } => is_file,
-                    _ => false,
-                };
-            if is_private {
-                let content = std::fs::read_to_string(&source).ok();
-                found.push((file_name(&source), content, (&volume.place).into()));
+            if kind.printed() == "bind" && is_private(files, &source) {
+                found.push(PrivateFile {
+                    id: mount_id(&source),
+                    name: file_name(&source),
+                    content: std::fs::read_to_string(&source).ok(),
+                    at: (&volume.place).into(),
+                });
             }
         }
     }
     found
+}
+
+fn section<'a>(whole: &'a WholeCompose, name: &str) -> &'a [YamlEntry] {
+    let section = whole.root.get(name);
+    section.map(YamlNode::entries).unwrap_or_default()
+}
+
+fn is_private(files: &BoundFiles, source: &Path) -> bool {
+    match files.at(source) {
+        Bound::File(file) => file.is_private_key(),
+        Bound::Ignored { is_file } => is_file,
+        _ => false,
+    }
+}
+
+/// The content of a config that no committed file may have.
+fn private_content(
+    config: &YamlEntry,
+    alone: Option<&WholeCompose>,
+    files: &BoundFiles,
+) -> Option<String> {
+    let of = |node: &YamlNode, key: &str| node.get(key).map(YamlNode::printed);
+    if let Some(content) = of(&config.value, "content") {
+        let public = alone
+            .map(|alone| section(alone, "configs"))
+            .unwrap_or_default()
+            .iter()
+            .find(|other| other.key == config.key)
+            .and_then(|other| of(&other.value, "content"));
+        return (public.as_ref() != Some(&content)).then_some(content);
+    }
+    let file = PathBuf::from(of(&config.value, "file")?);
+    is_private(files, &file)
+        .then(|| std::fs::read_to_string(&file).ok())
+        .flatten()
 }

@@ -7,7 +7,7 @@ use bollard::Docker;
 
 use crate::compose::{Compose, Service, ServiceBuild, seconds};
 use crate::dockerfile::{Instruction, instructions};
-use crate::image::{self, ImageFacts, ImageHealthcheck, exposed_port};
+use crate::image::{self, ImageFacts, ImageHealthcheck, exposed_ports};
 
 /// A second, in the unit of Docker's times.
 const NANOSECONDS: f64 = 1e9;
@@ -111,12 +111,14 @@ fn stages(
         match (instruction.keyword.as_str(), stages.last_mut()) {
             ("FROM", _) => stages.push(begin(&stages, &resolved(&instruction.text, &arguments))),
             ("ARG", _) => {
-                let (name, value) = instruction
-                    .text
-                    .split_once('=')
-                    .unwrap_or((&instruction.text, ""));
-                let value =
-                    given(name).unwrap_or_else(|| value.trim_matches(['"', '\'']).to_owned());
+                let (name, default) = match instruction.text.split_once('=') {
+                    Some((name, default)) => (name, Some(default)),
+                    None => (instruction.text.as_str(), None),
+                };
+                let default = default.map(|default| default.trim_matches(['"', '\'']).to_owned());
+                // Without a default it takes up the argument before the first FROM.
+                let known = || arguments.get(name).cloned();
+                let value = given(name).or(default).or_else(known).unwrap_or_default();
                 arguments.insert(name.to_owned(), value);
             }
             ("USER", Some((_, stage))) => {
@@ -126,7 +128,7 @@ fn stages(
                 let text = resolved(&instruction.text, &arguments);
                 stage
                     .exposed
-                    .extend(text.split_whitespace().filter_map(exposed_port));
+                    .extend(text.split_whitespace().flat_map(exposed_ports));
             }
             ("HEALTHCHECK", Some((_, stage))) => stage.healthcheck = healthcheck(&instruction.text),
             _ => {}
@@ -217,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_dockerfile_says_the_base_the_user_the_ports_and_the_healthcheck() {
-        let text = "ARG V=20\nFROM node:${V} AS base\nEXPOSE 3000 53/udp\nFROM base AS dev\nUSER 1000:1000\n\
+        let text = "ARG V=20\nFROM node:${V} AS base\nARG V\nEXPOSE $V 3000-3001 53/udp\nFROM base AS dev\nUSER 1000:1000\n\
                     HEALTHCHECK --interval=5s --retries=2 CMD [\"node\", \"ok.js\"]\nFROM scratch\nUSER app\n";
         let all = instructions(text);
         let dev = stages(&all, Some("DEV"), &|_| Some("22".to_owned())).unwrap();
@@ -225,7 +227,12 @@ mod tests {
         assert_eq!(dev.user.as_deref(), Some("1000:1000"));
         assert_eq!(
             dev.exposed,
-            [(3000, "tcp".to_owned()), (53, "udp".to_owned())]
+            [
+                (22, "tcp".to_owned()),
+                (3000, "tcp".to_owned()),
+                (3001, "tcp".to_owned()),
+                (53, "udp".to_owned())
+            ]
         );
         let check = dev.healthcheck.unwrap();
         assert_eq!(check.test, ["CMD", "node", "ok.js"]);

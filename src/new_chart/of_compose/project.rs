@@ -67,7 +67,7 @@ pub fn from_compose(
     let files = BoundFiles::new(root);
     let names = ComposeNames::of(whole);
     let mut book = SecretBook::default();
-    read_secrets(&mut book, whole, &files);
+    read_secrets(&mut book, whole, alone, &files);
     let one_shots = waits::one_shots(whole);
     let context = ProjectContext {
         mounts: MountContext {

@@ -8,7 +8,12 @@ use crate::compose::{WholeCompose, YamlData, YamlNode, words};
 use crate::place::Origin;
 
 /// All secrets of all services, and of files.
-pub(super) fn read_secrets(book: &mut SecretBook, whole: &WholeCompose, files: &BoundFiles) {
+pub(super) fn read_secrets(
+    book: &mut SecretBook,
+    whole: &WholeCompose,
+    alone: Option<&WholeCompose>,
+    files: &BoundFiles,
+) {
     for service in whole.compose.services.values() {
         // First those that are one as a whole: their names are the better ones.
         for (name, variable) in service
@@ -19,8 +24,8 @@ pub(super) fn read_secrets(book: &mut SecretBook, whole: &WholeCompose, files: &
             book.read(name, &variable.value, &variable.origin);
         }
     }
-    for (name, content, at) in private_files(whole, files) {
-        book.file(&name, content, &at);
+    for file in private_files(whole, alone, files) {
+        book.file(file);
     }
     let texts: Vec<_> = whole
         .services

@@ -7,6 +7,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::granted::PrivateFile;
 use super::secret_names::{is_secret, passwords};
 use crate::new_chart::names::{unlike, values_key};
 use crate::place::Origin;
@@ -55,6 +56,8 @@ impl FoundSecret {
 #[derive(Debug, Default)]
 pub(super) struct SecretBook {
     pub(super) found: Vec<FoundSecret>,
+    /// The ids of private files → keys.
+    files: BTreeMap<String, String>,
 }
 
 impl SecretBook {
@@ -66,6 +69,10 @@ impl SecretBook {
             }
             return known.key.clone();
         }
+        self.add(name, value.to_owned(), at)
+    }
+
+    fn add(&mut self, name: &str, value: String, at: &Origin) -> String {
         let key = unlike(
             values_key(name),
             |key| self.found.iter().any(|known| known.key == key),
@@ -73,7 +80,7 @@ impl SecretBook {
         );
         self.found.push(FoundSecret {
             key: key.clone(),
-            value: value.to_owned(),
+            value,
             at: at.clone(),
             names: vec![name.to_owned()],
         });
@@ -102,32 +109,22 @@ impl SecretBook {
         self.of_value(value).map(|known| known.key.clone())
     }
 
-    /// The key of a variable or file.
-    pub(super) fn named(&self, name: &str) -> Option<String> {
-        let found = self
-            .found
-            .iter()
-            .find(|known| known.names.iter().any(|own| own == name));
-        found.map(|known| known.key.clone())
+    /// The key of a private file.
+    pub(super) fn of_file(&self, id: &str) -> Option<String> {
+        self.files.get(id).cloned()
     }
 
-    /// A file; None as its content: nobody here has it.
-    pub(super) fn file(&mut self, name: &str, content: Option<String>, at: &Origin) {
-        if let Some(content) = content.filter(|content| !content.is_empty()) {
-            self.key(name, &content, at);
+    /// Notes a private file.
+    pub(super) fn file(&mut self, file: PrivateFile) {
+        if self.files.contains_key(&file.id) {
             return;
         }
-        let key = unlike(
-            values_key(name),
-            |key| self.found.iter().any(|known| known.key == key),
-            "",
-        );
-        self.found.push(FoundSecret {
-            key,
-            value: String::new(),
-            at: at.clone(),
-            names: vec![name.to_owned()],
-        });
+        let content = file.content.unwrap_or_default();
+        let key = match content.is_empty() {
+            true => self.add(&file.name, content, &file.at),
+            false => self.key(&file.name, &content, &file.at),
+        };
+        self.files.insert(file.id, key);
     }
 
     /// Notes the secrets of a command: what stands behind an option of such a name.
@@ -181,7 +178,10 @@ impl<'a> SecretUse<'a> {
 
     #[cfg(test)]
     pub(super) fn none() -> SecretUse<'static> {
-        static EMPTY: SecretBook = SecretBook { found: vec![] };
+        static EMPTY: SecretBook = SecretBook {
+            found: vec![],
+            files: BTreeMap::new(),
+        };
         SecretUse::new(&EMPTY, BTreeMap::new(), vec![])
     }
 
@@ -252,12 +252,21 @@ impl<'a> SecretUse<'a> {
         })
     }
 
-    /// A line for the shell.
+    /// A line for the shell: the variable stands in double quotes, whichever quotes the secret stood in.
     pub(super) fn in_shell(&self, text: &str) -> String {
-        let spans = self.anywhere(text);
-        replace(text, &spans, str::to_owned, |secret| {
-            format!("${{{}}}", self.variable(secret))
-        })
+        let mut out = String::new();
+        let mut at = 0;
+        for (begin, end, secret) in self.anywhere(text) {
+            out += &text[at..begin];
+            let name = self.variable(secret);
+            out += &match open_quote(&text[..begin]) {
+                None => format!("\"${{{name}}}\""),
+                Some('"') => format!("${{{name}}}"),
+                Some(quote) => format!("{quote}\"${{{name}}}\"{quote}"),
+            };
+            at = end;
+        }
+        out + &text[at..]
     }
 
     /// A word as one of a shell's line.
@@ -327,6 +336,23 @@ fn replace(
     out + &plain(&text[at..])
 }
 
+/// The quote that is open at the end of a shell's text (POSIX shell, 2.2 Quoting).
+fn open_quote(text: &str) -> Option<char> {
+    let mut open = None;
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (open, char) {
+            (None | Some('"'), '\\') => {
+                chars.next();
+            }
+            (None, '\'' | '"') => open = Some(char),
+            (Some(quote), _) if quote == char => open = None,
+            _ => {}
+        }
+    }
+    open
+}
+
 /// A text that the kubelet leaves as it is: to it `$(X)` is a variable, and `$$` a dollar.
 pub(super) fn escaped(text: &str) -> String {
     let mut out = String::new();
@@ -367,10 +393,19 @@ mod tests {
             "postgres://app:$(POSTGRES_PASSWORD)@db/a?x=$$(y)$z"
         );
         assert_eq!(uses.in_argument("-popen-sesame"), "-p$(POSTGRES_PASSWORD)");
-        assert_eq!(
-            uses.in_shell("ping -a open-sesame"),
-            "ping -a ${POSTGRES_PASSWORD}"
-        );
+        for (line, carried) in [
+            ("ping -a open-sesame", r#"ping -a "${POSTGRES_PASSWORD}""#),
+            (
+                r#"-a "open-sesame" 'b'"#,
+                r#"-a "${POSTGRES_PASSWORD}" 'b'"#,
+            ),
+            (
+                "it\\'s -a 'open-sesame'",
+                r#"it\'s -a ''"${POSTGRES_PASSWORD}"''"#,
+            ),
+        ] {
+            assert_eq!(uses.in_shell(line), carried);
+        }
         assert_eq!(
             uses.quoted("a\"$open-sesame"),
             "\"a\\\"\\$${POSTGRES_PASSWORD}\""

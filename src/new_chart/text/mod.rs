@@ -38,8 +38,10 @@ pub(super) fn files(model: &ChartModel, notes: &[ComposeKeyNote]) -> Vec<CopiedF
             extras::network_policies(model),
         ),
     ];
-    if !model.secrets.is_empty() {
+    if !model.for_production || !model.secrets.is_empty() {
         files.push(file(".gitignore", pages::gitignore()));
+    }
+    if !model.secrets.is_empty() {
         files.push(file("templates/secret.yaml", shared::secret(model)));
     }
     if !model.claims.is_empty() {
