@@ -5,6 +5,7 @@
 
 mod again;
 pub mod bridge;
+pub mod change;
 pub mod check;
 pub mod ci;
 pub mod cli;

@@ -36,7 +36,7 @@ const LAYERS: &[&[&str]] = &[
     &["compose", "image", "ports"],
     &["cluster", "new_chart", "plan", "variables"],
     &["release", "sync"],
-    &["bridge", "inputs"],
+    &["bridge", "change", "inputs"],
     &["observe"],
     &["session"],
     &["up"],
