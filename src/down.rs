@@ -418,6 +418,7 @@ mod tests {
             allow: crate::config::Allow::default(),
             bridge: None,
             check: Default::default(),
+            ask: Default::default(),
             tests: vec![],
         }
     }

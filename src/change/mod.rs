@@ -3,11 +3,24 @@
 //! A plan comes from words, from a model, from a program or from a file. It is data of a closed set of verbs and kinds
 //! ([`plan`]), so nothing of it is ever run by a shell; commands of kubectl are printed from it and never read back.
 
+pub mod access;
 pub mod arguments;
 mod body;
+pub mod chart;
+mod diff;
 mod fields;
+mod history;
 pub mod kind;
+mod kubectl;
+mod operation;
 pub mod plan;
+pub mod preview;
 mod read;
+pub mod risk;
+mod role;
+pub mod scope;
 
+pub use access::ChangeAccess;
+pub use diff::FieldChange;
+pub use preview::preview;
 pub use read::read_plan;

@@ -36,6 +36,10 @@ const PROVIDERS: &[(&str, Provider)] = &[
 
 /// The spellings of `cluster.prefer`.
 const INSTALLED: &[&str] = &["kind", "minikube", "k3d"];
+/// The spellings of `ask.role`.
+const ROLES: &[&str] = &["viewer", "operator", "admin"];
+/// The spellings of `ask.yes`.
+const RISKS: &[&str] = &["reversible", "disruptive"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueFormat {
@@ -73,6 +77,10 @@ pub(super) enum ValueFormat {
     Quantity,
     /// `2027-06-30`.
     Date,
+    /// Whose rights a change has.
+    AskRole,
+    /// A risk that nobody need be asked about.
+    AskYes,
 }
 
 impl ValueFormat {
@@ -86,13 +94,21 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
-            Self::InstalledProvider if INSTALLED.contains(&text) => Ok(()),
-            Self::InstalledProvider => Err(place
-                .error(
-                    Code::ConfigValue,
-                    format!("`{text}` is no provider that could be preferred"),
-                )
-                .hint(did_you_mean(text, INSTALLED.iter().copied(), "providers"))),
+            Self::InstalledProvider => one_of(
+                text,
+                INSTALLED,
+                "provider that could be preferred",
+                "providers",
+                place,
+            ),
+            Self::AskRole => one_of(text, ROLES, "role", "roles", place),
+            Self::AskYes => one_of(
+                text,
+                RISKS,
+                "risk that could be left unasked",
+                "risks",
+                place,
+            ),
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
                 place
@@ -136,6 +152,8 @@ impl ValueFormat {
             Self::VersionRange => "range of versions",
             Self::Quantity => "quantity of Kubernetes (`500m`, `2Gi`)",
             Self::Date => "day (`2027-06-30`)",
+            Self::AskRole => "`viewer`, `operator` or `admin`",
+            Self::AskYes => "`reversible` or `disruptive`",
         }
     }
 
@@ -153,6 +171,8 @@ impl ValueFormat {
                     .join("|")
             ),
             Self::InstalledProvider => format!("^({})$", INSTALLED.join("|")),
+            Self::AskRole => format!("^({})$", ROLES.join("|")),
+            Self::AskYes => format!("^({})$", RISKS.join("|")),
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
@@ -170,6 +190,15 @@ impl ValueFormat {
             | Self::Context => ".".to_owned(),
         }
     }
+}
+
+/// `what` is one of `known` in a sentence, `all` are all of them.
+fn one_of(text: &str, known: &[&str], what: &str, all: &str, place: &Place) -> Result<()> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));
+    Err(error.hint(did_you_mean(text, known.iter().copied(), all)))
 }
 
 fn below(text: &str, place: &Place) -> Result<()> {

@@ -1,10 +1,12 @@
 //! The keys of devk.yaml: the one table that the check, the merge with a profile, the JSON Schema and
 //! docs/configuration.md are made from.
 
+mod ask;
 mod bridge;
 mod check;
 mod tests_of_project;
 
+use self::ask::ASK;
 use self::bridge::BRIDGE;
 pub(super) use self::check::CHECK;
 use self::tests_of_project::TEST;
@@ -85,6 +87,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Shape::Object(CHECK),
         "{maxMemory: 2Gi}",
         "What `devk chart check` asks of charts beside its rules; see docs/chart-check.md. The file `.devk/constraints.yaml` of a team may have the same keys.",
+    ),
+    key(
+        "ask",
+        Optional("`devk change` asks about every change"),
+        Shape::Object(ASK),
+        "{role: operator}",
+        "With whose rights single objects are changed, and what nobody need be asked about; see docs/change.md.",
     ),
     key(
         "test",

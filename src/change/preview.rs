@@ -1,0 +1,478 @@
+//! The preview of a plan: what each step would do to the object that is there, tried by the API server without doing it.
+//!
+//! A step is asked for its rights (SelfSubjectAccessReview) and sent as a dry run, both as the role. All problems of all
+//! steps are told together; a plan with a problem has no preview, so it cannot be approved. The preview's hash stands
+//! for the plan, the cluster, the role, and the version of every object that a step changes.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::access::{ChangeAccess, Right, is_conflict, is_forbidden, unreachable, version, words};
+use super::body::{below_baseline, template};
+use super::chart::{self, ChartOrigin};
+use super::diff::{FieldChange, differences};
+use super::history::{Revision, history};
+use super::kubectl;
+use super::operation::{Deed, Impossible, Operation};
+use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
+use super::risk::{ChangeRisk, risk};
+use super::scope::{ChangeScope, MADE_FOR_LABEL, kept_by_devk};
+use crate::config::{AskRole, Project};
+use crate::error::{Code, Error, Errors, Result, internal};
+use crate::hex::hex;
+
+/// The digits of a hash that are shown and typed.
+const HASH_DIGITS: usize = 32;
+/// So often a step is tried again whose object changes while it is tried.
+const TRIES: usize = 5;
+
+/// What a plan would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangePreview {
+    /// What an approval names.
+    pub hash: String,
+    pub role: AskRole,
+    /// Who the API server takes devk for.
+    pub user: String,
+    /// That of the worst step.
+    pub risk: ChangeRisk,
+    pub steps: Vec<StepPreview>,
+}
+
+/// What a step would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepPreview {
+    pub verb: &'static str,
+    pub object: ObjectName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What changes; empty for an object that goes.
+    pub diff: Vec<FieldChange>,
+    pub risk: ChangeRisk,
+    pub why: String,
+    /// The command that takes the step back; None if nothing does.
+    pub undo: Option<String>,
+    /// The command that keeps a copy of what goes.
+    pub keep: Option<String>,
+    /// The command that does the same.
+    pub kubectl: String,
+    /// Where the object comes from, if a chart of the project made it.
+    pub chart: Option<ChartOrigin>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+    /// Why the API server could not try the step yet.
+    pub untried: Option<String>,
+    #[serde(skip)]
+    pub(super) step: ChangeStep,
+    #[serde(skip)]
+    pub(super) operation: Operation,
+    #[serde(skip)]
+    pub(super) version: Value,
+}
+
+/// Makes the preview of a plan.
+///
+/// # Errors
+/// All problems of the steps: [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ClusterUnreachable`].
+pub async fn preview(
+    access: &ChangeAccess,
+    project: &Project,
+    plan: &ChangePlan,
+) -> Result<ChangePreview, Errors> {
+    let mut draft = Draft {
+        access,
+        project,
+        scope: ChangeScope {
+            project: project.id.clone(),
+            made: made(access).await?,
+            planned: BTreeSet::new(),
+        },
+        planned: vec![],
+    };
+    let (mut steps, mut problems) = (vec![], vec![]);
+    for (at, step) in plan.steps.iter().enumerate() {
+        match draft.step(step).await {
+            Ok(found) => steps.push(found),
+            Err(error) => problems.push(numbered(error, at, plan)),
+        }
+        if matches!(step.action, ChangeAction::Create(_)) {
+            draft.planned.push(step);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Errors(problems));
+    }
+    let worst = steps.iter().map(|step| step.risk).max();
+    Ok(ChangePreview {
+        hash: hash(access, plan, &steps)?,
+        role: access.role,
+        user: access.user(),
+        risk: worst.unwrap_or(ChangeRisk::Reversible),
+        steps,
+    })
+}
+
+/// The namespaces that changes of the project have made.
+async fn made(access: &ChangeAccess) -> Result<BTreeSet<String>> {
+    let api: Api<Namespace> = Api::all(access.own.clone());
+    let own = format!("{MADE_FOR_LABEL}={}", access.project);
+    let found = api.list_metadata(&ListParams::default().labels(&own)).await;
+    let found = found.map_err(|e| unreachable(&e))?;
+    Ok(found.items.iter().map(ResourceExt::name_any).collect())
+}
+
+fn numbered(mut error: Error, at: usize, plan: &ChangePlan) -> Error {
+    let step = &plan.steps[at];
+    let (count, verb) = (plan.steps.len(), step.action.verb());
+    if count > 1 {
+        error.message = format!("step {} of {count}, {verb}: {}", at + 1, error.message);
+    }
+    error
+}
+
+fn hash(access: &ChangeAccess, plan: &ChangePlan, steps: &[StepPreview]) -> Result<String> {
+    let versions: Vec<_> = steps.iter().map(|step| &step.version).collect();
+    let bound = json!({
+        "plan": plan,
+        "cluster": {"uid": access.pin.uid, "endpoint": access.pin.endpoint},
+        "project": access.project,
+        "role": access.role,
+        "versions": versions,
+    });
+    let text = serde_json::to_vec(&bound).map_err(|e| internal(&e))?;
+    let mut digits = hex(Sha256::digest(text));
+    digits.truncate(HASH_DIGITS);
+    Ok(digits)
+}
+
+/// What was found of the objects of a step.
+struct Seen {
+    /// The step's own object.
+    live: Option<Value>,
+    /// The object that is written, before it is.
+    before: Option<Value>,
+    history: Vec<Revision>,
+}
+
+struct Draft<'a> {
+    access: &'a ChangeAccess,
+    project: &'a Project,
+    scope: ChangeScope,
+    /// The steps so far that create something.
+    planned: Vec<&'a ChangeStep>,
+}
+
+impl Draft<'_> {
+    async fn step(&mut self, step: &ChangeStep) -> Result<StepPreview> {
+        if let Some(problem) = self.scope.take(step) {
+            return Err(problem);
+        }
+        if let Some(untried) = self.waits_for(&step.object) {
+            return self.untried(step, untried);
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (seen, operation) = self.look(step).await?;
+            match self.tried(step, &seen, &operation).await {
+                // The object changed between the look and the dry run.
+                Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
+                Err(e) => return Err(self.refused(&e, step, &operation).await?),
+                Ok(after) => return self.previewed(step, seen, operation, &after).await,
+            }
+        }
+    }
+
+    /// What an object waits for that an earlier step makes: itself, or its namespace.
+    fn waits_for(&self, object: &ObjectName) -> Option<String> {
+        let makes = |made: &ObjectName| {
+            *made == *object
+                || made.namespace.is_none() && Some(&made.name) == object.namespace.as_ref()
+        };
+        let step = self.planned.iter().find(|step| makes(&step.object))?;
+        Some(format!(
+            "the API server tries it when {} is there",
+            step.object
+        ))
+    }
+
+    /// A step on what is not there yet.
+    fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
+        let made = self.planned.iter().find(|made| made.object == step.object);
+        let live = made.and_then(|made| match &made.action {
+            ChangeAction::Create(create) => Some(super::body::manifest(&made.object, create)),
+            _ => None,
+        });
+        let operation = operation(step, live.as_ref(), &[])?;
+        let diff = match &operation.deed {
+            Deed::Create(manifest) => differences(operation.target.kind, &json!({}), manifest),
+            Deed::Patch(patch) => differences(operation.target.kind, &json!({}), patch),
+            Deed::Replace(_) | Deed::Delete => vec![],
+        };
+        let (risk, why) = risk(step, &operation, live.as_ref(), &diff);
+        let is_deletion = operation.deed == Deed::Delete;
+        Ok(StepPreview {
+            verb: step.action.verb(),
+            reason: step.reason.clone(),
+            undo: kubectl::undo(step, &operation, live.as_ref(), &[], false),
+            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+            kubectl: kubectl::command(step, &operation),
+            object: operation.target.clone(),
+            diff,
+            risk,
+            why,
+            chart: None,
+            notes: vec![],
+            untried: Some(untried),
+            step: step.clone(),
+            operation,
+            version: Value::Null,
+        })
+    }
+
+    /// The objects as they are, and the request that follows from them.
+    async fn look(&self, step: &ChangeStep) -> Result<(Seen, Operation)> {
+        let live = self.live(&step.object).await?;
+        let history = match &live {
+            Some(live) => history(self.access.client(), &step.object, live)
+                .await
+                .map_err(|e| unreachable(&e))?,
+            None => vec![],
+        };
+        if let Some(problem) = live
+            .as_ref()
+            .filter(|_| !matches!(step.action, ChangeAction::Expose(_)))
+            .and_then(|live| kept_by_devk(&step.object, live))
+        {
+            return Err(problem);
+        }
+        let operation = operation(step, live.as_ref(), &history)?;
+        let before = match operation.target == step.object {
+            true => live.clone(),
+            false => self.live(&operation.target).await?,
+        };
+        if operation.target != step.object && before.is_some() {
+            let what = format!("{} is there already", operation.target);
+            return Err(Error::new(Code::ChangeRefused, what));
+        }
+        let seen = Seen {
+            live,
+            before,
+            history,
+        };
+        Ok((seen, operation))
+    }
+
+    async fn live(&self, object: &ObjectName) -> Result<Option<Value>> {
+        match self.access.live(object).await {
+            Ok(found) => Ok(found),
+            Err(e) if is_forbidden(&e) => Err(self.forbidden("get", object, &words(&e))),
+            Err(e) => Err(unreachable(&e)),
+        }
+    }
+
+    /// The dry run.
+    async fn tried(
+        &self,
+        step: &ChangeStep,
+        seen: &Seen,
+        operation: &Operation,
+    ) -> kube::Result<Value> {
+        let made = with_label(step, operation, &self.access.project);
+        let operation = made.as_ref().unwrap_or(operation);
+        let sent = self.access.send(operation, seen.before.as_ref(), true);
+        sent.await
+    }
+
+    /// Why the API server would not do a step: for want of a right, or by its rules.
+    async fn refused(
+        &self,
+        error: &kube::Error,
+        step: &ChangeStep,
+        operation: &Operation,
+    ) -> Result<Error> {
+        let right = Right {
+            verb: operation.deed.right(),
+            object: operation.target.clone(),
+        };
+        let words = words(error);
+        if is_forbidden(error) && !self.access.may(&right).await? {
+            return Ok(self.forbidden(right.verb, &operation.target, &words));
+        }
+        let what = format!(
+            "the API server refuses to {} {}",
+            step.action.verb(),
+            step.object
+        );
+        Ok(Error::new(Code::ChangeRefused, what).evidence(words))
+    }
+
+    fn forbidden(&self, verb: &'static str, object: &ObjectName, words: &str) -> Error {
+        let right = Right {
+            verb,
+            object: object.clone(),
+        };
+        let role = self.access.role;
+        let message = format!(
+            "the role `{}` lacks the right: {}",
+            role.word(),
+            right.words()
+        );
+        let error = Error::new(Code::ChangeForbidden, message).evidence(words);
+        match role {
+            AskRole::Viewer => error.hint("in devk.yaml: ask: {role: operator}"),
+            AskRole::Operator => error.hint("in devk.yaml: ask: {role: admin}"),
+            AskRole::Admin => {
+                error.hint("kubectl may do it with your own rights; see `devk kubeconfig`")
+            }
+        }
+    }
+
+    async fn previewed(
+        &self,
+        step: &ChangeStep,
+        seen: Seen,
+        operation: Operation,
+        after: &Value,
+    ) -> Result<StepPreview> {
+        let kind = operation.target.kind;
+        let before = seen.before.as_ref();
+        let diff = match &operation.deed {
+            Deed::Create(manifest) => differences(kind, &json!({}), manifest),
+            Deed::Delete => vec![],
+            Deed::Patch(_) | Deed::Replace(_) => {
+                differences(kind, before.unwrap_or(&Value::Null), after)
+            }
+        };
+        if diff.is_empty() && operation.deed != Deed::Delete {
+            let what = format!("the step changes nothing of {}", operation.target);
+            return Err(Error::new(Code::ChangeRefused, what));
+        }
+        widened(before, after)?;
+        let (risk, why) = risk(step, &operation, before, &diff);
+        let replaces_pods = diff
+            .iter()
+            .any(|change| change.path.starts_with("spec.template"));
+        let chart = match &seen.live {
+            Some(live) if operation.target == step.object => {
+                chart::origin(
+                    &self.access.own,
+                    self.project,
+                    step,
+                    &operation.target,
+                    live,
+                )
+                .await?
+            }
+            _ => None,
+        };
+        let is_deletion = operation.deed == Deed::Delete;
+        let undo = kubectl::undo(step, &operation, before, &seen.history, replaces_pods);
+        Ok(StepPreview {
+            verb: step.action.verb(),
+            reason: step.reason.clone(),
+            undo,
+            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+            kubectl: kubectl::command(step, &operation),
+            object: operation.target.clone(),
+            diff,
+            risk,
+            why,
+            chart,
+            notes: self.notes(step).await?,
+            untried: None,
+            version: bound(&seen, step, &operation),
+            step: step.clone(),
+            operation,
+        })
+    }
+
+    async fn notes(&self, step: &ChangeStep) -> Result<Vec<String>> {
+        if !matches!(step.action, ChangeAction::Scale(_)) {
+            return Ok(vec![]);
+        }
+        let found = self.access.autoscaler(&step.object).await;
+        let found = found.map_err(|e| unreachable(&e))?;
+        let said = found.map(|name| {
+            format!(
+                "HorizontalPodAutoscaler `{name}` sets the replicas of {} again",
+                step.object
+            )
+        });
+        Ok(said.into_iter().collect())
+    }
+}
+
+/// The versions that the approval of a step is bound to.
+fn bound(seen: &Seen, step: &ChangeStep, operation: &Operation) -> Value {
+    let mut bound = json!({
+        "object": version(seen.live.as_ref()),
+        "written": version(seen.before.as_ref()),
+    });
+    // Which revision is the one before depends on more than the object.
+    if matches!(step.action, ChangeAction::RollBack(_)) {
+        bound["content"] = match &operation.deed {
+            Deed::Patch(content) => content.clone(),
+            Deed::Replace(whole) => template(whole).cloned().unwrap_or_default(),
+            Deed::Create(_) | Deed::Delete => Value::Null,
+        };
+    }
+    bound
+}
+
+/// A namespace that a plan makes says for which project.
+pub(super) fn with_label(
+    step: &ChangeStep,
+    operation: &Operation,
+    project: &str,
+) -> Option<Operation> {
+    let Deed::Create(manifest) = &operation.deed else {
+        return None;
+    };
+    if step.object.namespace.is_some() {
+        return None;
+    }
+    let mut manifest = manifest.clone();
+    manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(project);
+    manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("devk");
+    Some(Operation {
+        target: operation.target.clone(),
+        deed: Deed::Create(manifest),
+    })
+}
+
+/// The request of a step, at this moment.
+pub(super) fn operation(
+    step: &ChangeStep,
+    live: Option<&Value>,
+    history: &[Revision],
+) -> Result<Operation> {
+    let now = jiff::Timestamp::now().to_string();
+    let found = Operation::of(step, live, history, &now);
+    found.map_err(|Impossible { what, hint }| {
+        let mut error = Error::new(Code::ChangeRefused, what);
+        error.hint = hint;
+        error
+    })
+}
+
+/// A change may not give pods more than the Pod Security baseline, beyond what they have.
+fn widened(before: Option<&Value>, after: &Value) -> Result<()> {
+    let had = before.map(below_baseline).unwrap_or_default();
+    let new: Vec<_> = below_baseline(after)
+        .into_iter()
+        .filter(|what| !had.contains(what))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let message = "the step gives pods more than the Pod Security baseline allows";
+    let error = Error::new(Code::ChangeRefused, message);
+    Err(new.iter().fold(error, Error::evidence))
+}
