@@ -15,7 +15,7 @@ use crate::commands::{self, Context};
 use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
-use arguments::{CiArgs, InitArgs, PortsArgs, UpArgs};
+use arguments::{ChangeArgs, CiArgs, InitArgs, PortsArgs, UpArgs};
 use chart::ChartCommand;
 use start::{runtime, source};
 use values::{ClientArg, FormatArg, time};
@@ -174,6 +174,8 @@ enum Command {
         #[command(subcommand)]
         command: ChartCommand,
     },
+    /// Carry out a plan of changes of single objects: show what it does, ask, do it, verify it
+    Change(ChangeArgs),
     /// Serve a coding agent over the Model Context Protocol, on stdin and stdout
     Mcp {
         /// Print how this client starts the server
@@ -328,6 +330,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 )
                 .await
             }
+            Command::Change(args) => commands::change::run(&context, &args.into()).await,
             Command::Chart { command } => chart::run(&context, command, printed).await,
             Command::Mcp { print: None, .. } => commands::mcp::serve(context).await,
             Command::Mcp {

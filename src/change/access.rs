@@ -164,6 +164,15 @@ impl ChangeAccess {
         found.map(|found| as_json(&found)).transpose()
     }
 
+    /// Whether an object is there.
+    ///
+    /// # Errors
+    /// [`Code::ClusterUnreachable`].
+    pub async fn is_there(&self, object: &ObjectName) -> Result<bool> {
+        let found = self.live(object).await.map_err(|e| unreachable(&e))?;
+        Ok(found.is_some())
+    }
+
     /// Whether the role has a right, by a SelfSubjectAccessReview.
     ///
     /// # Errors

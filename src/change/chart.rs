@@ -153,7 +153,7 @@ fn values(line: &str) -> Vec<String> {
 
 impl ChartOrigin {
     /// What to do instead, as a sentence.
-    pub(super) fn advice(&self) -> String {
+    pub fn advice(&self) -> String {
         let (release, source) = (&self.release, &self.source);
         let made = format!("release `{release}` ({source}) made it, so this is drift");
         match (&self.values[..], &self.template, self.line) {

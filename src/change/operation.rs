@@ -15,9 +15,9 @@ pub(super) const RESTARTED_AT: &str = "kubectl.kubernetes.io/restartedAt";
 
 /// One write.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Operation {
+pub(super) struct Operation {
     /// The object that is written: the step's own, or the Service of an `expose`.
-    pub target: ObjectName,
+    pub(super) target: ObjectName,
     pub(super) deed: Deed,
 }
 

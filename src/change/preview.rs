@@ -13,16 +13,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::access::{ChangeAccess, Right, is_conflict, is_forbidden, unreachable, version, words};
-use super::body::{below_baseline, template};
+use super::access::{ChangeAccess, Right, is_conflict, unreachable};
+use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
-use super::history::{Revision, history};
 use super::kubectl;
-use super::operation::{Deed, Impossible, Operation};
+use super::look::{Seen, bound, forbidden, look, operation, refused, with_label};
+use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
 use super::risk::{ChangeRisk, risk};
-use super::scope::{ChangeScope, MADE_FOR_LABEL, kept_by_devk};
+use super::scope::{ChangeScope, MADE_FOR_LABEL};
 use crate::config::{AskRole, Project};
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::hex::hex;
@@ -151,15 +151,6 @@ fn hash(access: &ChangeAccess, plan: &ChangePlan, steps: &[StepPreview]) -> Resu
     Ok(digits)
 }
 
-/// What was found of the objects of a step.
-struct Seen {
-    /// The step's own object.
-    live: Option<Value>,
-    /// The object that is written, before it is.
-    before: Option<Value>,
-    history: Vec<Revision>,
-}
-
 struct Draft<'a> {
     access: &'a ChangeAccess,
     project: &'a Project,
@@ -174,16 +165,16 @@ impl Draft<'_> {
             return Err(problem);
         }
         if let Some(untried) = self.waits_for(&step.object) {
-            return self.untried(step, untried);
+            return self.untried(step, untried).await;
         }
         let mut tries = 0;
         loop {
             tries += 1;
-            let (seen, operation) = self.look(step).await?;
+            let (seen, operation) = look(self.access, step).await?;
             match self.tried(step, &seen, &operation).await {
                 // The object changed between the look and the dry run.
                 Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
-                Err(e) => return Err(self.refused(&e, step, &operation).await?),
+                Err(e) => return Err(refused(self.access, &e, step, &operation).await?),
                 Ok(after) => return self.previewed(step, seen, operation, &after).await,
             }
         }
@@ -203,13 +194,31 @@ impl Draft<'_> {
     }
 
     /// A step on what is not there yet.
-    fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
+    async fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
         let made = self.planned.iter().find(|made| made.object == step.object);
         let live = made.and_then(|made| match &made.action {
             ChangeAction::Create(create) => Some(super::body::manifest(&made.object, create)),
             _ => None,
         });
         let operation = operation(step, live.as_ref(), &[])?;
+        let right = Right {
+            verb: operation.deed.right(),
+            object: operation.target.clone(),
+        };
+        // In a namespace that is not there nobody has rights yet.
+        let is_new = right
+            .object
+            .namespace
+            .as_ref()
+            .is_some_and(|near| self.scope.planned.contains(near));
+        if !is_new && !self.access.may(&right).await? {
+            return Err(forbidden(
+                self.access,
+                right.verb,
+                &right.object,
+                "by a SelfSubjectAccessReview",
+            ));
+        }
         let diff = match &operation.deed {
             Deed::Create(manifest) => differences(operation.target.kind, &json!({}), manifest),
             Deed::Patch(patch) => differences(operation.target.kind, &json!({}), patch),
@@ -236,47 +245,6 @@ impl Draft<'_> {
         })
     }
 
-    /// The objects as they are, and the request that follows from them.
-    async fn look(&self, step: &ChangeStep) -> Result<(Seen, Operation)> {
-        let live = self.live(&step.object).await?;
-        let history = match &live {
-            Some(live) => history(self.access.client(), &step.object, live)
-                .await
-                .map_err(|e| unreachable(&e))?,
-            None => vec![],
-        };
-        if let Some(problem) = live
-            .as_ref()
-            .filter(|_| !matches!(step.action, ChangeAction::Expose(_)))
-            .and_then(|live| kept_by_devk(&step.object, live))
-        {
-            return Err(problem);
-        }
-        let operation = operation(step, live.as_ref(), &history)?;
-        let before = match operation.target == step.object {
-            true => live.clone(),
-            false => self.live(&operation.target).await?,
-        };
-        if operation.target != step.object && before.is_some() {
-            let what = format!("{} is there already", operation.target);
-            return Err(Error::new(Code::ChangeRefused, what));
-        }
-        let seen = Seen {
-            live,
-            before,
-            history,
-        };
-        Ok((seen, operation))
-    }
-
-    async fn live(&self, object: &ObjectName) -> Result<Option<Value>> {
-        match self.access.live(object).await {
-            Ok(found) => Ok(found),
-            Err(e) if is_forbidden(&e) => Err(self.forbidden("get", object, &words(&e))),
-            Err(e) => Err(unreachable(&e)),
-        }
-    }
-
     /// The dry run.
     async fn tried(
         &self,
@@ -288,50 +256,6 @@ impl Draft<'_> {
         let operation = made.as_ref().unwrap_or(operation);
         let sent = self.access.send(operation, seen.before.as_ref(), true);
         sent.await
-    }
-
-    /// Why the API server would not do a step: for want of a right, or by its rules.
-    async fn refused(
-        &self,
-        error: &kube::Error,
-        step: &ChangeStep,
-        operation: &Operation,
-    ) -> Result<Error> {
-        let right = Right {
-            verb: operation.deed.right(),
-            object: operation.target.clone(),
-        };
-        let words = words(error);
-        if is_forbidden(error) && !self.access.may(&right).await? {
-            return Ok(self.forbidden(right.verb, &operation.target, &words));
-        }
-        let what = format!(
-            "the API server refuses to {} {}",
-            step.action.verb(),
-            step.object
-        );
-        Ok(Error::new(Code::ChangeRefused, what).evidence(words))
-    }
-
-    fn forbidden(&self, verb: &'static str, object: &ObjectName, words: &str) -> Error {
-        let right = Right {
-            verb,
-            object: object.clone(),
-        };
-        let role = self.access.role;
-        let message = format!(
-            "the role `{}` lacks the right: {}",
-            role.word(),
-            right.words()
-        );
-        let error = Error::new(Code::ChangeForbidden, message).evidence(words);
-        match role {
-            AskRole::Viewer => error.hint("in devk.yaml: ask: {role: operator}"),
-            AskRole::Operator => error.hint("in devk.yaml: ask: {role: admin}"),
-            AskRole::Admin => {
-                error.hint("kubectl may do it with your own rights; see `devk kubeconfig`")
-            }
-        }
     }
 
     async fn previewed(
@@ -407,59 +331,6 @@ impl Draft<'_> {
         });
         Ok(said.into_iter().collect())
     }
-}
-
-/// The versions that the approval of a step is bound to.
-fn bound(seen: &Seen, step: &ChangeStep, operation: &Operation) -> Value {
-    let mut bound = json!({
-        "object": version(seen.live.as_ref()),
-        "written": version(seen.before.as_ref()),
-    });
-    // Which revision is the one before depends on more than the object.
-    if matches!(step.action, ChangeAction::RollBack(_)) {
-        bound["content"] = match &operation.deed {
-            Deed::Patch(content) => content.clone(),
-            Deed::Replace(whole) => template(whole).cloned().unwrap_or_default(),
-            Deed::Create(_) | Deed::Delete => Value::Null,
-        };
-    }
-    bound
-}
-
-/// A namespace that a plan makes says for which project.
-pub(super) fn with_label(
-    step: &ChangeStep,
-    operation: &Operation,
-    project: &str,
-) -> Option<Operation> {
-    let Deed::Create(manifest) = &operation.deed else {
-        return None;
-    };
-    if step.object.namespace.is_some() {
-        return None;
-    }
-    let mut manifest = manifest.clone();
-    manifest["metadata"]["labels"][MADE_FOR_LABEL] = json!(project);
-    manifest["metadata"]["labels"]["app.kubernetes.io/managed-by"] = json!("devk");
-    Some(Operation {
-        target: operation.target.clone(),
-        deed: Deed::Create(manifest),
-    })
-}
-
-/// The request of a step, at this moment.
-pub(super) fn operation(
-    step: &ChangeStep,
-    live: Option<&Value>,
-    history: &[Revision],
-) -> Result<Operation> {
-    let now = jiff::Timestamp::now().to_string();
-    let found = Operation::of(step, live, history, &now);
-    found.map_err(|Impossible { what, hint }| {
-        let mut error = Error::new(Code::ChangeRefused, what);
-        error.hint = hint;
-        error
-    })
 }
 
 /// A change may not give pods more than the Pod Security baseline, beyond what they have.

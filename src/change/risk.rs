@@ -43,7 +43,7 @@ pub(super) fn risk(
     before: Option<&Value>,
     changes: &[FieldChange],
 ) -> (ChangeRisk, String) {
-    use ChangeRisk::{Destructive, Disruptive, Reversible};
+    use ChangeRisk::{Disruptive, Reversible};
     let kind = operation.target.kind;
     let (risk, why) = match (&step.action, &operation.deed) {
         (ChangeAction::Scale(_), Deed::Patch(patch)) => {

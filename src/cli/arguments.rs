@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::start::folder;
 use crate::bridge::Switch;
+use crate::commands::change::ChangeOptions;
 use crate::commands::ci::{CiEnd, CiOptions};
 use crate::commands::init::InitOptions;
 use crate::commands::up::UpOptions;
@@ -91,6 +92,37 @@ impl From<CiArgs> for CiOptions {
                 (_, true) => CiEnd::Keep,
                 _ => CiEnd::Session,
             },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChangeArgs {
+    /// The plan, as docs/change.md has it; `-` is stdin
+    #[arg(value_name = "PLAN", required_unless_present = "explain")]
+    plan: Option<PathBuf>,
+    /// Show what it would do, and ask nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Carry out exactly the preview that has this hash
+    #[arg(long, value_name = "HASH", conflicts_with_all = ["dry_run", "yes"])]
+    approve: Option<String>,
+    /// Ask nothing up to the risk that `ask.yes` of devk.yaml names
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Show what a file of YAML or a quoted command of kubectl would do, and do nothing
+    #[arg(long, value_name = "FILE|COMMAND", conflicts_with_all = ["plan", "dry_run", "approve", "yes"])]
+    explain: Option<String>,
+}
+
+impl From<ChangeArgs> for ChangeOptions {
+    fn from(args: ChangeArgs) -> Self {
+        Self {
+            plan: args.plan,
+            dry_run: args.dry_run,
+            approve: args.approve,
+            yes: args.yes,
+            explain: args.explain,
         }
     }
 }

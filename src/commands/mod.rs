@@ -16,6 +16,7 @@ use crate::release::post_renderer;
 use crate::ui::{self, Format};
 
 pub mod approve;
+pub mod change;
 pub mod chart;
 pub mod chart_new;
 mod chart_report;

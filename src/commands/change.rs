@@ -1,0 +1,302 @@
+//! `devk change`: a plan of changes is previewed, approved, carried out and verified.
+//!
+//! Nothing is written without an approval of exactly the preview that was shown: on a terminal a yes, and for what is
+//! destructive the names of the objects; without one the preview's hash, given back with `--approve`. After the answer the
+//! preview is made again, and if it is another one, that one is shown and nothing is done.
+
+mod text;
+
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{Context, pinned};
+use crate::change::plan::ChangePlan;
+use crate::change::preview::ChangePreview;
+use crate::change::risk::ChangeRisk;
+use crate::change::{
+    ChangeAccess, ChangeOutcome, ChangeRecorder, execute, explain, kind::ObjectKind,
+    plan::ObjectName, preview, read_plan, verify,
+};
+use crate::cluster::ManagedCluster;
+use crate::config::{AskYes, Project};
+use crate::docker;
+use crate::environment::Environment;
+use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::release::yaml;
+use crate::shell::quote;
+use crate::ui::event::Reporter;
+use crate::ui::{self, Format, View};
+
+/// What a workload of no release may take to become ready.
+const READY: Duration = Duration::from_secs(180);
+/// A longer plan is refused while it is read.
+const MOST_BYTES: u64 = 1024 * 1024;
+
+/// What is to be done with which plan.
+#[derive(Debug, Clone)]
+pub struct ChangeOptions {
+    /// The plan's file; `-` is stdin.
+    pub plan: Option<PathBuf>,
+    /// Show the preview and ask nothing.
+    pub dry_run: bool,
+    /// Carry out the preview with this hash.
+    pub approve: Option<String>,
+    /// Ask nothing up to the risk that devk.yaml allows.
+    pub yes: bool,
+    /// A file of YAML, or a command of kubectl.
+    pub explain: Option<String>,
+}
+
+/// Previews, asks, changes and verifies.
+///
+/// # Errors
+/// [`Code::ChangeInvalid`], [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ChangeUnapproved`],
+/// [`Code::ChangeMoved`], [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`].
+pub async fn run(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
+    let project = context.running_project()?;
+    // A plan that cannot be read needs no cluster to be refused.
+    let plan = match &options.plan {
+        Some(file) => Some(read_plan(&read(file)?, file)?),
+        None => None,
+    };
+    let access = access(context, &project).await?;
+    let is_explained = options.explain.is_some();
+    let plan = match (plan, &options.explain) {
+        (Some(plan), _) => plan,
+        (None, Some(text)) => explained(&access, &project, text).await?,
+        (None, None) => return Err(Error::new(Code::Usage, "a plan is needed").into()),
+    };
+    let shown = preview(&access, &project, &plan).await?;
+    if options.dry_run || is_explained {
+        show(context, &shown)?;
+        return Ok(Exit::Ok);
+    }
+    let approval = approval(context, &project, options, &shown)?;
+    let now = match options.approve {
+        // The preview that was approved is an earlier one.
+        Some(_) => shown.clone(),
+        // Time has passed with the question.
+        None => preview(&access, &project, &plan).await?,
+    };
+    let approved = options.approve.as_deref().unwrap_or(&shown.hash);
+    if now.hash != approved {
+        show(context, &now)?;
+        return Err(moved(&now, options).into());
+    }
+    carry_out(context, &project, &access, &now, &approval).await
+}
+
+async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
+    let access = pinned(context, project).await?;
+    let engine = docker::connect(&Environment::of_process()).await?;
+    let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
+    ChangeAccess::new(access, &cluster.kubeconfig(), &project.id, project.ask.role).await
+}
+
+fn read(file: &Path) -> Result<String> {
+    let unreadable = |e: std::io::Error| {
+        let error = Error::new(Code::ChangeInvalid, format!("the plan cannot be read: {e}"));
+        error.at(file, None)
+    };
+    let mut text = String::new();
+    let read: &mut dyn Read = match file == Path::new("-") {
+        true => &mut std::io::stdin().lock(),
+        false => &mut std::fs::File::open(file).map_err(unreadable)?,
+    };
+    // One byte more, so that a plan of that length is not cut into a valid one.
+    read.take(MOST_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    Ok(text)
+}
+
+/// The plan of what was pasted.
+async fn explained(
+    access: &ChangeAccess,
+    project: &Project,
+    text: &str,
+) -> Result<ChangePlan, Errors> {
+    let file = Path::new(text);
+    if !file.is_file() {
+        let looks_like_file = !text.contains(' ') && text != "kubectl";
+        if looks_like_file {
+            let what = format!("`{text}` is no file, and no command of kubectl");
+            return Err(Error::new(Code::ChangeInvalid, what).into());
+        }
+        return explain::plan_of_command(text, &project.id);
+    }
+    let text = read(file)?;
+    let objects = objects(&text, file)?;
+    let mut there = vec![];
+    for object in &objects {
+        let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (kind, name) = (part(&object["kind"]), part(&object["metadata"]["name"]));
+        let Some(known) = ObjectKind::named(&kind) else {
+            continue;
+        };
+        let namespace = object["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or(&project.id);
+        let namespace = known.is_namespaced().then(|| namespace.to_owned());
+        let object = ObjectName {
+            kind: known,
+            namespace,
+            name,
+        };
+        if access.is_there(&object).await? {
+            there.push(object);
+        }
+    }
+    explain::plan_of_objects(&objects, &project.id, |kind, namespace, name| {
+        there.iter().any(|object| {
+            let near = object.namespace.as_deref().unwrap_or_default();
+            object.kind.name() == kind && near == namespace && object.name == name
+        })
+    })
+}
+
+fn objects(text: &str, file: &Path) -> Result<Vec<Value>> {
+    let text = text.replace("\r\n", "\n");
+    let parts = text.split("\n---");
+    let objects = parts.map(|part| {
+        yaml::parse(part.trim_start_matches("---")).map_err(|(message, line)| {
+            Error::new(Code::ChangeInvalid, format!("this is no YAML: {message}")).at(file, line)
+        })
+    });
+    objects.collect()
+}
+
+/// How the preview is approved: the words for the record.
+fn approval(
+    context: &Context,
+    project: &Project,
+    options: &ChangeOptions,
+    shown: &ChangePreview,
+) -> Result<String> {
+    if let Some(hash) = &options.approve {
+        return Ok(format!("--approve {hash}"));
+    }
+    if options.yes {
+        let allowed = match project.ask.yes {
+            None => None,
+            Some(AskYes::Reversible) => Some(ChangeRisk::Reversible),
+            Some(AskYes::Disruptive) => Some(ChangeRisk::Disruptive),
+        };
+        if allowed.is_some_and(|allowed| shown.risk <= allowed) {
+            show(context, shown)?;
+            return Ok(format!("--yes up to {}", shown.risk));
+        }
+    }
+    show(context, shown)?;
+    let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    let reads_plan = options.plan.as_deref() == Some(Path::new("-"));
+    if !is_terminal || reads_plan || context.format == Format::Json {
+        return Err(unasked(project, options, shown));
+    }
+    let destructive = shown
+        .steps
+        .iter()
+        .filter(|step| step.risk == ChangeRisk::Destructive);
+    let names: Vec<_> = destructive.map(|step| step.object.name.as_str()).collect();
+    let is_agreed = match names.as_slice() {
+        [] => ui::confirmed("Do it"),
+        names => names.iter().all(|name| ui::confirmed_by_typing(name)),
+    };
+    match is_agreed {
+        true => Ok("typed".to_owned()),
+        false => {
+            let error = Error::new(Code::ChangeUnapproved, "the change is not approved");
+            Err(error.hint("nothing was done"))
+        }
+    }
+}
+
+/// The error where nobody can be asked.
+fn unasked(project: &Project, options: &ChangeOptions, shown: &ChangePreview) -> Error {
+    let plan = options.plan.as_deref().unwrap_or(Path::new("-"));
+    let message = match (options.yes, project.ask.yes) {
+        (true, Some(_)) => format!(
+            "the change is {}, which is more than `ask.yes` of devk.yaml leaves unasked",
+            shown.risk
+        ),
+        (true, None) => {
+            "`--yes` needs a risk that devk.yaml leaves unasked (`ask: {yes: …}`)".to_owned()
+        }
+        (false, _) => {
+            "the change waits for an approval, and there is no terminal to ask on".to_owned()
+        }
+    };
+    Error::new(Code::ChangeUnapproved, message).hint(approve_command(plan, &shown.hash))
+}
+
+fn approve_command(plan: &Path, hash: &str) -> String {
+    format!("devk change {} --approve {hash}", quote(plan))
+}
+
+fn moved(now: &ChangePreview, options: &ChangeOptions) -> Error {
+    let plan = options.plan.as_deref().unwrap_or(Path::new("-"));
+    let message = "what was approved is not what the plan would do now, so nothing was done";
+    let error = Error::new(Code::ChangeMoved, message)
+        .evidence("the plan, the role, the cluster or an object of the plan is another one since");
+    error.hint(approve_command(plan, &now.hash))
+}
+
+fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
+    match context.format {
+        Format::Json => ui::json(&json!({"version": 1, "state": "preview", "preview": shown})),
+        Format::Table => ui::out(&text::preview(shown)),
+    }
+}
+
+async fn carry_out(
+    context: &Context,
+    project: &Project,
+    access: &ChangeAccess,
+    approved: &ChangePreview,
+    approval: &str,
+) -> Result<Exit, Errors> {
+    let mut recorder = Unrecorded;
+    recorder.intent(approved, approval)?;
+    let reporter = Reporter::default();
+    let events = reporter.subscribe();
+    let mut view = View::of(context.format);
+    let timeouts = project.releases.iter().map(|release| release.timeout);
+    let ready = timeouts.max().unwrap_or(READY);
+    let work = async move {
+        let done = execute(access, approved, &reporter).await;
+        verify(access, approved, done, ready, &reporter).await
+    };
+    let (outcome, seen) = view.during(events, work).await;
+    let recorded = recorder.outcome(&outcome);
+    seen?;
+    recorded?;
+    finish(context, &outcome)
+}
+
+fn finish(context: &Context, outcome: &ChangeOutcome) -> Result<Exit, Errors> {
+    let state = match (outcome.verified, outcome.errors().is_empty()) {
+        (true, _) => "done",
+        (false, _) => "failed",
+    };
+    match context.format {
+        Format::Json => ui::json(&json!({"version": 1, "state": state, "outcome": outcome}))?,
+        Format::Table => ui::out(&text::outcome(outcome))?,
+    }
+    Errors::unless_empty(outcome.errors(), Exit::Ok)
+}
+
+/// There is no log yet.
+struct Unrecorded;
+
+impl ChangeRecorder for Unrecorded {
+    fn intent(&mut self, _: &ChangePreview, _: &str) -> Result<()> {
+        Ok(())
+    }
+
+    fn outcome(&mut self, _: &ChangeOutcome) -> Result<()> {
+        Ok(())
+    }
+}
