@@ -18,9 +18,10 @@ use super::operation::{Deed, Operation};
 use super::plan::ObjectName;
 use super::role::{bind_roles, ensure_roles, groups, user};
 use crate::cluster::pin::Pin;
-use crate::cluster::{Access, client};
+use crate::cluster::{Access, client, namespace};
 use crate::config::AskRole;
 use crate::error::{Code, Error, Result};
+use crate::owner::Owner;
 
 /// Sets a change apart from one of helm, of kubectl, and of devk's own sleep.
 const MANAGER: &str = "devk-change";
@@ -74,11 +75,13 @@ impl ChangeAccess {
     /// private one, behind which the pinned cluster has just answered.
     ///
     /// # Errors
-    /// [`Code::ChangeForbidden`] on a cluster that devk did not make, [`Code::ClusterUnreachable`].
+    /// [`Code::ChangeForbidden`] on a cluster that devk did not make, [`Code::ChangeRefused`] if the project has nothing
+    /// there, [`Code::NamespaceForeign`], [`Code::ClusterUnreachable`].
     pub async fn new(
         access: Access,
         kubeconfig: &Path,
         project: &str,
+        owner: &Owner,
         role: Option<AskRole>,
     ) -> Result<Self> {
         if !access.pin.created {
@@ -89,6 +92,10 @@ impl ChangeAccess {
         }
         let role = role.unwrap_or(AskRole::Operator);
         let own = access.client;
+        if namespace::find_own(&own, project, owner).await?.is_none() {
+            let message = format!("`{project}` has nothing on the cluster that could be changed");
+            return Err(Error::new(Code::ChangeRefused, message).hint("devk up -d"));
+        }
         ensure_roles(&own).await.map_err(|e| unreachable(&e))?;
         bind_roles(&own, project, project)
             .await

@@ -160,6 +160,9 @@ impl ChartOrigin {
             ([], Some(template), Some(line)) => format!(
                 "{made}; change it there first: {template}:{line} names no value, so the template itself is to be changed"
             ),
+            ([], Some(template), None) => format!(
+                "{made}; change it there first: devk did not find a value for it in {template}"
+            ),
             ([], _, _) => {
                 format!(
                     "{made}; change it there first: devk did not find the value that it comes from"
@@ -228,7 +231,10 @@ mod tests {
             "{image}"
         );
         let restart = located(r#""verb": "restart""#).advice();
-        assert!(restart.contains("did not find the value"), "{restart}");
+        assert!(
+            restart.contains("did not find a value for it in templates/web.yaml"),
+            "{restart}"
+        );
     }
 
     #[test]

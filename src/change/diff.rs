@@ -80,14 +80,11 @@ impl Walk {
         if before == after {
             return;
         }
-        match (before, after) {
-            (Value::Object(old), Value::Object(new)) => self.maps(path, old, new, found),
-            (Value::Array(old), Value::Array(new)) if is_named(old) && is_named(new) => {
-                let (old, new) = (by_name(old), by_name(new));
-                self.members(path, &old, &new, found);
+        match (parts(before), parts(after)) {
+            (Some(old), Some(new)) => {
+                let is_list = before.is_array() || after.is_array();
+                self.members(path, is_list, &old, &new, found);
             }
-            (Value::Object(old), Value::Null) => self.maps(path, old, &Map::new(), found),
-            (Value::Null, Value::Object(new)) => self.maps(path, &Map::new(), new, found),
             _ => found.push(FieldChange {
                 path: path.to_owned(),
                 before: self.shown(path, before, before, after),
@@ -96,9 +93,10 @@ impl Walk {
         }
     }
 
-    fn maps(
+    fn members(
         &self,
         path: &str,
+        is_list: bool,
         old: &Map<String, Value>,
         new: &Map<String, Value>,
         found: &mut Vec<FieldChange>,
@@ -106,7 +104,7 @@ impl Walk {
         let added = new.keys().filter(|key| !old.contains_key(*key));
         for key in old.keys().chain(added) {
             let at = |map: &Map<String, Value>| map.get(key).cloned().unwrap_or_default();
-            let path = match (path, key.contains('.')) {
+            let path = match (path, is_list || key.contains('.')) {
                 ("", _) => key.clone(),
                 (path, true) => format!("{path}[{key}]"),
                 (path, false) => format!("{path}.{key}"),
@@ -115,25 +113,13 @@ impl Walk {
         }
     }
 
-    fn members(
-        &self,
-        path: &str,
-        old: &Map<String, Value>,
-        new: &Map<String, Value>,
-        found: &mut Vec<FieldChange>,
-    ) {
-        let added = new.keys().filter(|key| !old.contains_key(*key));
-        for name in old.keys().chain(added) {
-            let at = |map: &Map<String, Value>| map.get(name).cloned().unwrap_or_default();
-            self.compare(&format!("{path}[{name}]"), &at(old), &at(new), found);
-        }
-    }
-
     /// A value as text; None for a field that is not there.
     fn shown(&self, path: &str, value: &Value, before: &Value, after: &Value) -> Option<String> {
         let text = match value {
             Value::Null => return None,
             Value::String(text) => text.clone(),
+            // Its parts may be secret.
+            Value::Object(_) => "(a mapping)".to_owned(),
             other => other.to_string(),
         };
         let is_data = path.starts_with("data") || path.starts_with("stringData");
@@ -196,20 +182,32 @@ pub(super) fn has_password(value: &Value) -> bool {
     })
 }
 
-fn is_named(list: &[Value]) -> bool {
-    let names: std::collections::BTreeSet<_> = list
-        .iter()
-        .filter_map(|item| item["name"].as_str())
-        .collect();
-    names.len() == list.len()
-}
-
-fn by_name(list: &[Value]) -> Map<String, Value> {
-    let named = list.iter().map(|item| {
-        let name = item["name"].as_str().unwrap_or_default();
-        (name.to_owned(), item.clone())
-    });
-    named.collect()
+/// What a value consists of: a mapping by its keys, a list of mappings by their names or places; nothing for what is not
+/// there. None for a value that is shown as a whole.
+fn parts(value: &Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Null => Some(Map::new()),
+        Value::Object(map) => Some(map.clone()),
+        Value::Array(list) if list.iter().any(|item| item.is_object() || item.is_array()) => {
+            let names: Vec<_> = list
+                .iter()
+                .filter_map(|item| item["name"].as_str())
+                .collect();
+            let unique: std::collections::BTreeSet<_> = names.iter().collect();
+            let is_named = unique.len() == list.len();
+            let key = |at: usize, item: &Value| match item["name"].as_str().filter(|_| is_named) {
+                Some(name) => name.to_owned(),
+                None => at.to_string(),
+            };
+            let items = list.iter().enumerate();
+            Some(
+                items
+                    .map(|(at, item)| (key(at, item), item.clone()))
+                    .collect(),
+            )
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -283,6 +281,21 @@ mod tests {
             token,
             ["spec.containers[web].env[API_TOKEN].value: (secret) → (secret)"]
         );
+        let bare = json!({"spec": {"containers": [{"name": "web"}]}});
+        let new = of(
+            ObjectKind::Deployment,
+            bare,
+            with_env("API_TOKEN", "hunter2"),
+        );
+        assert_eq!(
+            new,
+            [
+                "spec.containers[web].env[API_TOKEN].name: - → API_TOKEN",
+                "spec.containers[web].env[API_TOKEN].value: - → (secret)"
+            ]
+        );
+        let whole = of(ObjectKind::Pod, json!({}), with_env("API_TOKEN", "hunter2"));
+        assert!(!whole.join(" ").contains("hunter2"), "{whole:?}");
         let url = of(
             ObjectKind::Deployment,
             with_env("URL", "postgres://u:hunter2@db/x"),

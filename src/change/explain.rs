@@ -5,13 +5,12 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use super::command_words::Words;
 use super::kind::ObjectKind;
 use super::plan::{ChangePlan, PLAN_VERSION};
 use super::read_plan;
 use crate::error::{Code, Error, Errors, Result, suggest};
 
-/// What a shell does beyond one command.
-const SHELL: &[char] = &['|', ';', '&', '<', '>', '`', '$', '(', ')', '\n'];
 /// Commands of kubectl that the subset has.
 const COMMANDS: &[&str] = &[
     "scale", "rollout", "set", "patch", "label", "delete", "expose", "create",
@@ -31,15 +30,6 @@ const LOOKS: &[&str] = &[
     "cluster-info",
     "wait",
 ];
-/// Options that lead elsewhere or change nothing of what is done.
-const PASSED: &[&str] = &[
-    "--kubeconfig",
-    "--context",
-    "--record",
-    "--wait",
-    "--overwrite",
-];
-
 /// The plan of a pasted kubectl command. Without `--namespace` it is about the project's.
 ///
 /// # Errors
@@ -79,7 +69,7 @@ pub fn plan_of_objects(
     read_plan(&plan.to_string(), Path::new("(objects)"))
 }
 
-fn outside(what: impl Into<String>) -> Error {
+pub(super) fn outside(what: impl Into<String>) -> Error {
     Error::new(Code::ChangeInvalid, what)
 }
 
@@ -128,111 +118,6 @@ fn named(kind: &str, namespace: Option<&str>, name: &str) -> Value {
         object["namespace"] = json!(namespace);
     }
     json!({"object": object})
-}
-
-/// The words of a command and its options.
-struct Words {
-    plain: Vec<String>,
-    /// An option may be given several times; a switch has an empty value.
-    options: Vec<(String, String)>,
-}
-
-impl Words {
-    fn read(text: &str) -> Result<Self> {
-        let shell = text.trim().find(|c| SHELL.contains(&c));
-        let words = shlex::split(text.trim());
-        let (None, Some(words)) = (shell.filter(|at| !is_quoted(text.trim(), *at)), words) else {
-            return Err(outside(
-                "this is more than one command of kubectl: a shell would do the rest",
-            )
-            .hint("paste one command, without pipes, `$`, redirections and line breaks"));
-        };
-        let mut words = words.into_iter().peekable();
-        if words.next_if(|word| word == "kubectl").is_none() {
-            return Err(outside(
-                "devk explains commands of kubectl, and files of YAML",
-            ));
-        }
-        let mut found = Self {
-            plain: vec![],
-            options: vec![],
-        };
-        while let Some(word) = words.next() {
-            if !word.starts_with('-') || word.len() == 1 {
-                found.plain.push(word);
-                continue;
-            }
-            let (option, value) = match word.split_once('=') {
-                Some((option, value)) => (option.to_owned(), Some(value.to_owned())),
-                None => (word, None),
-            };
-            let option = long(&option);
-            let is_switch = [
-                "--record",
-                "--wait",
-                "--overwrite",
-                "--all",
-                "--force",
-                "--now",
-                "--recursive",
-            ];
-            let value = match value {
-                None if !is_switch.contains(&option.as_str()) => words.next(),
-                value => value,
-            };
-            found.options.push((option, value.unwrap_or_default()));
-        }
-        Ok(found)
-    }
-
-    /// Takes an option out.
-    fn option(&mut self, name: &str) -> Option<String> {
-        let at = self.options.iter().position(|(option, _)| option == name)?;
-        Some(self.options.remove(at).1)
-    }
-
-    fn number(&mut self, name: &str) -> Result<Option<u64>> {
-        let Some(text) = self.option(name) else {
-            return Ok(None);
-        };
-        let number = text.parse().map(Some);
-        number.map_err(|_| outside(format!("`{name}` takes a number, and not `{text}`")))
-    }
-
-    /// What is left is outside of the subset.
-    fn done(self, command: &str) -> Result<()> {
-        let is_passed = |option: &String| PASSED.contains(&option.as_str());
-        let left = self.options.iter().map(|(option, _)| option);
-        let left: Vec<_> = left.filter(|option| !is_passed(option)).cloned().collect();
-        let left: Vec<_> = left.into_iter().chain(self.plain).collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let what = format!(
-            "devk does not explain `{}` of `kubectl {command}`",
-            left.join(" ")
-        );
-        Err(outside(what))
-    }
-}
-
-fn is_quoted(text: &str, at: usize) -> bool {
-    let before = &text[..at];
-    let odd = |quote: char| before.matches(quote).count() % 2 == 1;
-    odd('\'') || (odd('"') && !text[at..].starts_with(['$', '`']))
-}
-
-fn long(option: &str) -> String {
-    let long = match option {
-        "-n" => "--namespace",
-        "-p" => "--patch",
-        "-f" => "--filename",
-        "-c" => "--containers",
-        "-l" => "--selector",
-        "-A" => "--all-namespaces",
-        other => other,
-    };
-    long.to_owned()
 }
 
 fn command(text: &str, project: &str) -> Result<Vec<Value>, Errors> {

@@ -138,7 +138,7 @@ pub(super) fn keep(object: &ObjectName) -> String {
 /// The merge patch that puts back what a patch changes. Lists are put back as a whole.
 fn inverse(patch: &Value, before: &Value) -> Value {
     match (patch, before) {
-        (Value::Object(patch), before) if before.is_object() => {
+        (Value::Object(patch), before) if before.is_object() || before.is_null() => {
             let back = patch.iter().map(|(key, value)| {
                 let old = before.get(key).unwrap_or(&Value::Null);
                 (key.clone(), inverse(value, old))
@@ -290,6 +290,15 @@ mod tests {
         for ((command, undo), expected, back) in cases {
             assert_eq!((command.as_str(), undo.as_deref()), (expected, back));
         }
+    }
+
+    #[test]
+    fn what_was_not_there_goes_by_itself_and_not_with_all_beside_it() {
+        let patch = json!({"metadata": {"labels": {"new": "y"}}});
+        assert_eq!(
+            inverse(&patch, &json!({"metadata": {"name": "c"}})),
+            json!({"metadata": {"labels": {"new": null}}})
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::body::template;
 use super::history::{Revision, history};
 use super::operation::{Deed, Impossible, Operation};
 use super::plan::{ChangeAction, ChangeStep, ObjectName};
-use super::scope::{MADE_FOR_LABEL, kept_by_devk};
+use super::scope::kept_by_devk;
+use crate::cluster::namespace::MADE_FOR_LABEL;
 use crate::config::AskRole;
 use crate::error::{Code, Error, Result};
 

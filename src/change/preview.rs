@@ -6,9 +6,6 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -17,12 +14,14 @@ use super::access::{ChangeAccess, Right, is_conflict, unreachable};
 use super::body::below_baseline;
 use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
+use super::kind::ObjectKind;
 use super::kubectl;
 use super::look::{Seen, bound, forbidden, look, operation, refused, with_label};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
 use super::risk::{ChangeRisk, risk};
-use super::scope::{ChangeScope, MADE_FOR_LABEL};
+use super::scope::ChangeScope;
+use crate::cluster::namespace::made_for;
 use crate::config::{AskRole, Project};
 use crate::error::{Code, Error, Errors, Result, internal};
 use crate::hex::hex;
@@ -50,6 +49,9 @@ pub struct ChangePreview {
 pub struct StepPreview {
     pub verb: &'static str,
     pub object: ObjectName,
+    /// The object that is written, if it is another one: the Service of an `expose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writes: Option<ObjectName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What changes; empty for an object that goes.
@@ -90,7 +92,7 @@ pub async fn preview(
         project,
         scope: ChangeScope {
             project: project.id.clone(),
-            made: made(access).await?,
+            made: made_for(&access.own, &project.id).await?,
             planned: BTreeSet::new(),
         },
         planned: vec![],
@@ -116,15 +118,6 @@ pub async fn preview(
         risk: worst.unwrap_or(ChangeRisk::Reversible),
         steps,
     })
-}
-
-/// The namespaces that changes of the project have made.
-async fn made(access: &ChangeAccess) -> Result<BTreeSet<String>> {
-    let api: Api<Namespace> = Api::all(access.own.clone());
-    let own = format!("{MADE_FOR_LABEL}={}", access.project);
-    let found = api.list_metadata(&ListParams::default().labels(&own)).await;
-    let found = found.map_err(|e| unreachable(&e))?;
-    Ok(found.items.iter().map(ResourceExt::name_any).collect())
 }
 
 fn numbered(mut error: Error, at: usize, plan: &ChangePlan) -> Error {
@@ -220,7 +213,7 @@ impl Draft<'_> {
             ));
         }
         let diff = match &operation.deed {
-            Deed::Create(manifest) => differences(operation.target.kind, &json!({}), manifest),
+            Deed::Create(manifest) => new_fields(operation.target.kind, manifest),
             Deed::Patch(patch) => differences(operation.target.kind, &json!({}), patch),
             Deed::Replace(_) | Deed::Delete => vec![],
         };
@@ -232,7 +225,8 @@ impl Draft<'_> {
             undo: kubectl::undo(step, &operation, live.as_ref(), &[], false),
             keep: is_deletion.then(|| kubectl::keep(&operation.target)),
             kubectl: kubectl::command(step, &operation),
-            object: operation.target.clone(),
+            object: step.object.clone(),
+            writes: written(step, &operation),
             diff,
             risk,
             why,
@@ -268,13 +262,14 @@ impl Draft<'_> {
         let kind = operation.target.kind;
         let before = seen.before.as_ref();
         let diff = match &operation.deed {
-            Deed::Create(manifest) => differences(kind, &json!({}), manifest),
+            Deed::Create(manifest) => new_fields(kind, manifest),
             Deed::Delete => vec![],
             Deed::Patch(_) | Deed::Replace(_) => {
                 differences(kind, before.unwrap_or(&Value::Null), after)
             }
         };
-        if diff.is_empty() && operation.deed != Deed::Delete {
+        let is_change = matches!(operation.deed, Deed::Patch(_) | Deed::Replace(_));
+        if diff.is_empty() && is_change {
             let what = format!("the step changes nothing of {}", operation.target);
             return Err(Error::new(Code::ChangeRefused, what));
         }
@@ -304,7 +299,8 @@ impl Draft<'_> {
             undo,
             keep: is_deletion.then(|| kubectl::keep(&operation.target)),
             kubectl: kubectl::command(step, &operation),
-            object: operation.target.clone(),
+            object: step.object.clone(),
+            writes: written(step, &operation),
             diff,
             risk,
             why,
@@ -331,6 +327,19 @@ impl Draft<'_> {
         });
         Ok(said.into_iter().collect())
     }
+}
+
+/// The fields of a new object, but for what its name says.
+fn new_fields(kind: ObjectKind, manifest: &Value) -> Vec<FieldChange> {
+    let mut named = json!({"apiVersion": manifest["apiVersion"], "kind": manifest["kind"]});
+    for key in ["name", "namespace"] {
+        named["metadata"][key] = manifest["metadata"][key].clone();
+    }
+    differences(kind, &named, manifest)
+}
+
+fn written(step: &ChangeStep, operation: &Operation) -> Option<ObjectName> {
+    (operation.target != step.object).then(|| operation.target.clone())
 }
 
 /// A change may not give pods more than the Pod Security baseline, beyond what they have.

@@ -9,11 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::arguments;
-use super::kind::ObjectKind;
-use super::plan::{ChangeAction, ChangePlan, ChangeStep, MOST_STEPS, ObjectName, PLAN_VERSION};
+use super::names::object_name;
+use super::plan::{ChangeAction, ChangePlan, ChangeStep, MOST_STEPS, PLAN_VERSION};
 use crate::config::did_you_mean;
 use crate::error::{Code, Error, Errors, Result};
-use crate::kubernetes_schema::{is_dns_label, is_dns_subdomain};
 use crate::release::lined::LinedYaml;
 
 /// A longer text is refused before it is read.
@@ -131,10 +130,44 @@ fn plan(document: &Value, problems: &mut PlanProblems<'_>) -> ChangePlan {
         return ChangePlan::default();
     }
     let steps = steps.iter().enumerate();
-    let steps = steps.filter_map(|(at, value)| step(value, &below(&path, at), problems));
-    ChangePlan {
-        steps: steps.collect(),
+    let steps: Vec<_> = steps
+        .map(|(at, value)| step(value, &below(&path, at), problems))
+        .collect();
+    for (at, twice) in steps.iter().enumerate() {
+        if let Some(twice) = twice
+            .as_ref()
+            .filter(|step| is_repeated(step, &steps[..at]))
+        {
+            let what = format!(
+                "`{}` of {} is there twice",
+                twice.action.verb(),
+                twice.object
+            );
+            let hint =
+                "a plan shows what each step changes as things are now, so say it in one step"
+                    .to_owned();
+            problems.add(&below(&path, at), what, Some(hint));
+        }
     }
+    ChangePlan {
+        steps: steps.into_iter().flatten().collect(),
+    }
+}
+
+/// Whether an earlier step does the same with the same object and container.
+fn is_repeated(step: &ChangeStep, earlier: &[Option<ChangeStep>]) -> bool {
+    let container = |step: &ChangeStep| match &step.action {
+        ChangeAction::SetImage(set) => set.container.clone(),
+        ChangeAction::SetEnv(set) => set.container.clone(),
+        ChangeAction::SetResources(set) => set.container.clone(),
+        ChangeAction::Expose(expose) => expose.service.clone(),
+        _ => None,
+    };
+    earlier.iter().flatten().any(|other| {
+        other.object == step.object
+            && other.action.verb() == step.action.verb()
+            && container(other) == container(step)
+    })
 }
 
 fn step(value: &Value, path: &[String], problems: &mut PlanProblems<'_>) -> Option<ChangeStep> {
@@ -241,101 +274,6 @@ impl Arguments<'_, '_, '_> {
     }
 }
 
-fn object_name(
-    value: &Value,
-    path: &[String],
-    problems: &mut PlanProblems<'_>,
-) -> Option<ObjectName> {
-    let map = object(value, path, "`object`", problems)?;
-    known_keys(
-        map,
-        &["kind", "namespace", "name"],
-        path,
-        "`object`",
-        problems,
-    );
-    let mut field = |key: &str| {
-        let value = map.get(key)?;
-        let text = text(value, &below(path, key), key, problems)?;
-        Some(text.to_owned())
-    };
-    let (kind, namespace, name) = (field("kind"), field("namespace"), field("name"));
-    let kind = kind_of(kind, &below(path, "kind"), problems)?;
-    let namespace = match (kind.is_namespaced(), namespace) {
-        (true, Some(namespace)) => {
-            is_namespace(&namespace, path, problems).then_some(Some(namespace))?
-        }
-        (true, None) => {
-            let what = format!("a {kind} is in a `namespace`");
-            problems.add(path, what, None);
-            return None;
-        }
-        (false, None) => None,
-        (false, Some(_)) => {
-            let what = format!("a {kind} is in no namespace");
-            problems.add(&below(path, "namespace"), what, None);
-            return None;
-        }
-    };
-    let Some(name) = name else {
-        let what = "a step names one object, by its `name`".to_owned();
-        problems.add(path, what, None);
-        return None;
-    };
-    is_name(kind, &name, &below(path, "name"), problems).then_some(ObjectName {
-        kind,
-        namespace,
-        name,
-    })
-}
-
-fn kind_of(
-    name: Option<String>,
-    path: &[String],
-    problems: &mut PlanProblems<'_>,
-) -> Option<ObjectKind> {
-    let Some(name) = name else {
-        problems.add(path, "an object has a `kind`".to_owned(), None);
-        return None;
-    };
-    let found = ObjectKind::named(&name);
-    if found.is_none() {
-        let hint = match ObjectKind::near(&name) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => {
-                let all: Vec<_> = ObjectKind::ALL.iter().map(|kind| kind.name()).collect();
-                format!("the kinds are {}", all.join(", "))
-            }
-        };
-        let what = format!("no plan has objects of the kind `{}`", shown(&name));
-        problems.add(path, what, Some(hint));
-    }
-    found
-}
-
-fn is_namespace(name: &str, path: &[String], problems: &mut PlanProblems<'_>) -> bool {
-    let fits = is_dns_label(name);
-    if !fits {
-        let what = format!("`{}` is no name of a namespace", shown(name));
-        problems.add(&below(path, "namespace"), what, None);
-    }
-    fits
-}
-
-fn is_name(kind: ObjectKind, name: &str, path: &[String], problems: &mut PlanProblems<'_>) -> bool {
-    let is_of_rights = matches!(kind, ObjectKind::Role | ObjectKind::RoleBinding);
-    let fits = match is_of_rights {
-        true => is_dns_subdomain(&name.replace(':', "-")),
-        false => is_dns_subdomain(name),
-    };
-    if !fits {
-        let what = format!("`{}` is no name of a {kind}", shown(name));
-        let hint = "a step names one object: no pattern, no list, no `all`".to_owned();
-        problems.add(path, what, Some(hint));
-    }
-    fits
-}
-
 /// A text of a plan in a message: without control characters, and not at any length.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 80;
@@ -347,7 +285,7 @@ pub(super) fn shown(text: &str) -> String {
     short
 }
 
-fn object<'v>(
+pub(super) fn object<'v>(
     value: &'v Value,
     path: &[String],
     what: &str,
@@ -360,7 +298,7 @@ fn object<'v>(
     found
 }
 
-fn text<'v>(
+pub(super) fn text<'v>(
     value: &'v Value,
     path: &[String],
     key: &str,
@@ -373,7 +311,7 @@ fn text<'v>(
     found
 }
 
-fn known_keys(
+pub(super) fn known_keys(
     map: &Map<String, Value>,
     known: &[&str],
     path: &[String],

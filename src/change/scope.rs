@@ -8,10 +8,9 @@ use serde_json::Value;
 use super::kind::ObjectKind;
 use super::plan::{ChangeAction, ChangeStep, ObjectName};
 use super::role::is_own_binding;
+use crate::cluster::namespace::MADE_FOR_LABEL;
 use crate::error::{Code, Error};
 
-/// On a namespace that a change has made: the project whose change it was.
-pub const MADE_FOR_LABEL: &str = "devk.dev/made-for";
 /// Namespaces of Kubernetes itself.
 const OF_KUBERNETES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
 

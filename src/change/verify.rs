@@ -66,7 +66,7 @@ async fn one(
     ready: Duration,
     shown: &Step,
 ) -> Result<String> {
-    let object = &step.object;
+    let object = &step.operation.target;
     if step.operation.deed == Deed::Delete {
         return gone(access, object, &step.version["written"]["uid"]).await;
     }

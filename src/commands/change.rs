@@ -25,6 +25,7 @@ use crate::config::{AskYes, Project};
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
+use crate::owner::Owner;
 use crate::release::yaml;
 use crate::shell::quote;
 use crate::ui::event::Reporter;
@@ -93,7 +94,9 @@ async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
     let access = pinned(context, project).await?;
     let engine = docker::connect(&Environment::of_process()).await?;
     let cluster = ManagedCluster::of(&engine, &project.cluster, &context.paths);
-    ChangeAccess::new(access, &cluster.kubeconfig(), &project.id, project.ask.role).await
+    let owner = Owner::of(&project.root, &context.paths).await;
+    let (kubeconfig, role) = (cluster.kubeconfig(), project.ask.role);
+    ChangeAccess::new(access, &kubeconfig, &project.id, &owner, role).await
 }
 
 fn read(file: &Path) -> Result<String> {

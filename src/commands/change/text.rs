@@ -22,7 +22,11 @@ fn step(step: &StepPreview) -> String {
         Some(namespace) => format!(" in {namespace}"),
         None => String::new(),
     };
-    let mut text = format!("{} {}{namespace}\n", step.verb, step.object);
+    let writes = match &step.writes {
+        Some(object) => format!(", which makes {object}"),
+        None => String::new(),
+    };
+    let mut text = format!("{} {}{namespace}{writes}\n", step.verb, step.object);
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
