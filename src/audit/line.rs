@@ -98,6 +98,11 @@ impl<'a> LineParts<'a> {
         self.body.get(at + name.len() + 2..)
     }
 
+    /// The record's members.
+    pub(super) fn value(&self) -> Option<serde_json::Value> {
+        serde_json::from_str(&(self.body.to_owned() + "}")).ok()
+    }
+
     /// The whole record. None: it has not the shape of one.
     pub(super) fn record(&self) -> Option<AuditRecord> {
         serde_json::from_str(&(self.body.to_owned() + "}")).ok()

@@ -8,24 +8,33 @@
 //!
 //! Nothing here knows a secret: every text comes as an [`AuditText`].
 
+use std::path::Path;
+
 use crate::error::{Code, Error, Result};
 use crate::hex::hex;
 use crate::paths::Paths;
 
 mod act;
+mod csv;
 mod folder;
 mod line;
+mod read;
 mod record;
+mod search;
 mod text;
 mod user;
+mod verify;
 mod write;
 
 pub use act::AuditAct;
+pub use csv::audit_csv;
 pub use record::{
     AuditChannel, AuditCluster, AuditIntent, AuditKind, AuditNote, AuditOrigin, AuditOutcome,
     AuditPhase, AuditProject, AuditRecord, AuditResult, AuditedPlan, ORIGIN,
 };
+pub use search::{AuditEntry, AuditFound, AuditQuery, AuditState};
 pub use text::AuditText;
+pub use verify::{AuditBreak, AuditVerdict};
 pub use write::AuditLimits;
 
 use folder::AuditFolder;
@@ -56,6 +65,27 @@ impl AuditLog {
     /// [`Code::AuditUnwritable`].
     pub fn intent(&self, intent: AuditIntent) -> Result<AuditAct> {
         AuditAct::begin(&self.folder, self.limits, intent)
+    }
+
+    /// The acts that a query names, the oldest first.
+    ///
+    /// # Errors
+    /// [`Code::AuditUnreadable`].
+    pub fn search(&self, query: &AuditQuery) -> Result<AuditFound> {
+        search::search(&self.folder, query)
+    }
+
+    /// Looks at every record of the log.
+    ///
+    /// # Errors
+    /// [`Code::AuditUnreadable`].
+    pub fn verify(&self) -> Result<AuditVerdict> {
+        verify::verify(&self.folder)
+    }
+
+    /// Where the log is.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }
 

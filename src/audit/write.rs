@@ -157,7 +157,11 @@ pub(super) fn append(
     Ok(written)
 }
 
-fn lock(folder: &AuditFolder) -> Result<Lock> {
+/// Keeps other writers out.
+///
+/// # Errors
+/// [`Code::AuditUnwritable`] if one of them keeps this one out for long.
+pub(super) fn lock(folder: &AuditFolder) -> Result<Lock> {
     let path = folder.lock();
     let since = Instant::now();
     loop {
