@@ -21,6 +21,8 @@ mod line;
 mod read;
 mod record;
 mod search;
+#[cfg(test)]
+mod tests;
 mod text;
 mod user;
 mod verify;

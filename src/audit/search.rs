@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::act::is_running;
 use super::folder::AuditFolder;
-use super::line::LineParts;
+use super::line::{LineHead, LineParts};
 use super::read::LogFile;
 use super::record::{AuditKind, AuditRecord, AuditResult, time};
 use crate::error::{Result, internal};
@@ -106,8 +106,8 @@ pub(super) fn search(folder: &AuditFolder, query: &AuditQuery) -> Result<AuditFo
                 found.damaged += 1;
                 continue;
             };
-            let id = parts.text("id").unwrap_or_default();
-            if parts.text("phase") == Some("outcome") {
+            let id = parts.head.id;
+            if parts.head.phase == "outcome" {
                 outcomes.insert(id.to_owned(), line.text.unwrap_or_default().to_owned());
                 continue;
             }
@@ -151,9 +151,9 @@ impl<'a> Watch<'a> {
 
     /// What became of an act of which no outcome was read.
     fn state(&self, intent: &LineParts<'_>) -> AuditState {
-        let id = intent.text("id").unwrap_or_default();
+        let id = intent.head.id;
         // What began or ended since is taken as it was.
-        let is_younger = intent.text("time") >= Some(self.begun.as_str());
+        let is_younger = intent.head.time >= self.begun.as_str();
         let was_running = self.running.iter().any(|running| running == id);
         match was_running || is_younger || is_running(self.folder, id) {
             true => AuditState::Running,
@@ -223,8 +223,8 @@ impl<'a> Prepared<'a> {
         if !self.may_be(begin, outcome) {
             return None;
         }
-        let state = match (begin.text("phase"), outcome) {
-            (Some("note"), _) => AuditState::Noted,
+        let state = match (begin.head.phase, outcome) {
+            ("note", _) => AuditState::Noted,
             (_, None) => watch.state(begin),
             (_, Some(outcome)) => AuditState::Ended(outcome.record()?.result?),
         };
@@ -249,18 +249,15 @@ impl<'a> Prepared<'a> {
     /// By the bytes of the lines alone.
     fn may_be(&self, begin: &LineParts<'_>, outcome: Option<&LineParts<'_>>) -> bool {
         let query = self.query;
-        let time = begin.text("time").unwrap_or_default();
-        let id = begin.text("id").unwrap_or_default();
-        let told = outcome.and_then(|outcome| outcome.text("result"));
+        let LineHead { time, id, kind, .. } = begin.head;
+        let told = outcome.and_then(|outcome| outcome.head.result);
         self.since.as_deref().is_none_or(|since| time >= since)
             && self.until.as_deref().is_none_or(|until| time < until)
             && query
                 .id
                 .as_deref()
                 .is_none_or(|wanted| id.starts_with(wanted))
-            && query
-                .kind
-                .is_none_or(|kind| begin.text("kind") == Some(kind.word()))
+            && query.kind.is_none_or(|wanted| kind == wanted.word())
             && match (&query.result, told) {
                 (Some(wanted), Some(told)) => wanted == told,
                 (Some(wanted), None) => ["running", "unknown"].contains(&wanted.as_str()),

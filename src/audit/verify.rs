@@ -95,12 +95,12 @@ impl Verifier {
 
     fn line(&mut self, file: &LogFile, line: LogLine<'_>) {
         let at = Some(line.number);
-        let parts = line.text.and_then(LineParts::of);
-        let Some((parts, seq)) = parts.and_then(|parts| Some((parts, parts.number("seq")?))) else {
+        let Some(parts) = line.text.and_then(LineParts::of) else {
             self.broken(file.path.clone(), at, "the line is no record".to_owned());
             self.expected = Expected::default();
             return;
         };
+        let seq = parts.head.seq;
         self.verdict.records += 1;
         let computed = parts.computed();
         let is_whole = computed == parts.hash;
@@ -114,7 +114,7 @@ impl Verifier {
         } else if let Some(what) = self.misplaced(&parts, seq) {
             self.broken(file.path.clone(), at, what);
         }
-        if self.verdict.records == 1 && parts.prev != GENESIS {
+        if self.verdict.records == 1 && self.verdict.breaks.is_empty() && parts.prev != GENESIS {
             let what = format!(
                 "the records before {seq} are missing, and no record says that devk removed them"
             );
@@ -171,7 +171,7 @@ impl Verifier {
     }
 
     fn notes(&mut self, parts: &LineParts<'_>) {
-        if parts.text("phase") != Some("note") {
+        if parts.head.phase != "note" {
             return;
         }
         let Some((kind, note)) = parts

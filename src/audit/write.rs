@@ -55,7 +55,7 @@ impl ChainEnd {
     fn of(line: &str) -> Option<Self> {
         let parts = LineParts::of(line)?;
         Some(Self {
-            seq: parts.number("seq")?,
+            seq: parts.head.seq,
             hash: parts.hash.to_owned(),
         })
     }
