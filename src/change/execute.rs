@@ -85,7 +85,11 @@ pub async fn execute(
                     executed.end = StepEnd::Done;
                     executed.undo.clone_from(&step.undo);
                 }
-                Err(error) => {
+                Err(mut error) => {
+                    // Something of the plan was done.
+                    if !steps.is_empty() {
+                        error.code = Code::ChangeFailed;
+                    }
                     shown.failed(error.clone());
                     executed.end = StepEnd::Failed;
                     executed.error = Some(error);

@@ -19,14 +19,14 @@ use crate::error::Errors;
 pub(super) struct InitArgs {
     /// Print the file and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// A chart to install, where there are several; repeatable. Without DIR: write one to chart/ from the Compose files
     #[arg(long = "chart", value_name = "DIR", num_args = 0..=1, default_missing_value = "chart")]
-    charts: Vec<PathBuf>,
+    pub(super) charts: Vec<PathBuf>,
     /// Put ten lines for coding agents into AGENTS.md, which tell them how to work with devk here; devk.yaml is not
     /// looked for
     #[arg(long, conflicts_with = "charts")]
-    agents: bool,
+    pub(super) agents: bool,
     /// Ask nothing, which is also so without it
     #[arg(long)]
     yes: bool,
@@ -61,7 +61,7 @@ pub(super) struct UpArgs {
 #[derive(Debug, Args)]
 pub(super) struct CiArgs {
     /// Names of `test:`; without one: all, in the order of devk.yaml
-    tests: Vec<String>,
+    pub(super) tests: Vec<String>,
     /// Run no further test after one that failed
     #[arg(long)]
     fail_fast: bool,
@@ -74,10 +74,10 @@ pub(super) struct CiArgs {
     junit: Option<PathBuf>,
     /// Remove everything at the end, as `devk down --delete`, whether or not something failed
     #[arg(long, conflicts_with = "keep")]
-    delete: bool,
+    pub(super) delete: bool,
     /// Leave the session running at the end, as `devk up -d`, to look into the stack
     #[arg(long)]
-    keep: bool,
+    pub(super) keep: bool,
 }
 
 impl From<CiArgs> for CiOptions {

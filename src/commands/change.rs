@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::recorded::Recording;
 use super::{Context, pinned};
+use crate::audit::{AuditText, AuditedPlan};
 use crate::change::plan::ChangePlan;
 use crate::change::preview::ChangePreview;
 use crate::change::risk::ChangeRisk;
 use crate::change::{
-    ChangeAccess, ChangeOutcome, ChangeRecorder, execute, explain, kind::ObjectKind,
-    plan::ObjectName, preview, read_plan, verify,
+    ChangeAccess, ChangeOutcome, execute, explain, kind::ObjectKind, plan::ObjectName, preview,
+    read_plan, verify,
 };
 use crate::cluster::ManagedCluster;
 use crate::config::{AskYes, Project};
@@ -51,43 +53,137 @@ pub struct ChangeOptions {
     pub explain: Option<String>,
 }
 
-/// Previews, asks, changes and verifies.
+/// Previews, asks, changes and verifies. What is refused is recorded like what is done.
 ///
 /// # Errors
 /// [`Code::ChangeInvalid`], [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ChangeUnapproved`],
 /// [`Code::ChangeMoved`], [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`].
 pub async fn run(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
-    let project = context.running_project()?;
-    // A plan that cannot be read needs no cluster to be refused.
-    let plan = match &options.plan {
-        Some(file) => Some(read_plan(&read(file)?, file)?),
-        None => None,
-    };
-    let access = access(context, &project).await?;
-    let is_explained = options.explain.is_some();
-    let plan = match (plan, &options.explain) {
-        (Some(plan), _) => plan,
-        (None, Some(text)) => explained(&access, &project, text).await?,
-        (None, None) => return Err(Error::new(Code::Usage, "a plan is needed").into()),
-    };
-    let shown = preview(&access, &project, &plan).await?;
-    if options.dry_run || is_explained {
-        show(context, &shown)?;
-        return Ok(Exit::Ok);
+    if options.dry_run || options.explain.is_some() {
+        return look(context, options).await;
     }
-    let approval = approval(context, &project, options, &shown)?;
+    let agreed = match agree(context, options).await {
+        Ok(agreed) => agreed,
+        Err(refusal) => return record_refusal(context, refusal).await,
+    };
+    let Agreed {
+        project,
+        access,
+        preview,
+        approval,
+    } = agreed;
+    let recording = Recording::begin_change(context, |mask| audited(&preview, &approval, mask))?;
+    recording
+        .around(carry_out(context, &project, &access, &preview))
+        .await
+}
+
+/// A preview that was approved.
+struct Agreed {
+    project: Project,
+    access: ChangeAccess,
+    preview: ChangePreview,
+    approval: String,
+}
+
+/// Why nothing is done, and the preview as far as there was one.
+struct Refusal {
+    errors: Errors,
+    preview: Option<ChangePreview>,
+}
+
+impl<E: Into<Errors>> From<E> for Refusal {
+    fn from(errors: E) -> Self {
+        Self {
+            errors: errors.into(),
+            preview: None,
+        }
+    }
+}
+
+/// Only the preview.
+async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
+    let project = context.running_project()?;
+    let plan = planned(options)?;
+    let access = access(context, &project).await?;
+    let plan = match (plan, &options.explain) {
+        (None, Some(text)) => explained(&access, &project, text).await?,
+        (plan, _) => plan.unwrap_or_default(),
+    };
+    show(context, &preview(&access, &project, &plan).await?)?;
+    Ok(Exit::Ok)
+}
+
+/// The plan of the file. One that cannot be read needs no cluster to be refused.
+fn planned(options: &ChangeOptions) -> Result<Option<ChangePlan>, Errors> {
+    let file = options.plan.as_deref();
+    file.map(|file| read_plan(&read(file)?, file)).transpose()
+}
+
+async fn agree(context: &Context, options: &ChangeOptions) -> Result<Agreed, Refusal> {
+    let project = context.running_project()?;
+    let plan = planned(options)?.unwrap_or_default();
+    let access = access(context, &project).await?;
+    let shown = preview(&access, &project, &plan).await?;
+    let approval = approval(context, &project, options, &shown).map_err(|error| Refusal {
+        errors: error.into(),
+        preview: Some(shown.clone()),
+    })?;
     let now = match options.approve {
         // The preview that was approved is an earlier one.
         Some(_) => shown.clone(),
         // Time has passed with the question.
         None => preview(&access, &project, &plan).await?,
     };
-    let approved = options.approve.as_deref().unwrap_or(&shown.hash);
-    if now.hash != approved {
+    if now.hash != *options.approve.as_ref().unwrap_or(&shown.hash) {
         show(context, &now)?;
-        return Err(moved(&now, options).into());
+        return Err(Refusal {
+            errors: moved(&now, options).into(),
+            preview: Some(now),
+        });
     }
-    carry_out(context, &project, &access, &now, &approval).await
+    Ok(Agreed {
+        project,
+        access,
+        preview: now,
+        approval,
+    })
+}
+
+/// What was refused goes into the log; that the log cannot be written keeps nobody from reading why.
+async fn record_refusal(context: &Context, refusal: Refusal) -> Result<Exit, Errors> {
+    let Refusal { errors, preview } = refusal;
+    let plan = |mask: &dyn Fn(&str) -> AuditText| match &preview {
+        Some(preview) => audited(preview, "none", mask),
+        None => AuditedPlan::default(),
+    };
+    match Recording::begin_change(context, plan) {
+        Ok(recording) => recording.around(async { Err(errors) }).await,
+        Err(unwritable) => {
+            ui::warning(&unwritable, context.format);
+            Err(errors)
+        }
+    }
+}
+
+/// A preview in the log.
+fn audited(
+    preview: &ChangePreview,
+    approval: &str,
+    mask: &dyn Fn(&str) -> AuditText,
+) -> AuditedPlan {
+    let diff = preview.steps.iter().flat_map(|step| &step.diff);
+    AuditedPlan {
+        hash: Some(mask(&preview.hash)),
+        steps: preview
+            .steps
+            .iter()
+            .map(|step| mask(&step.kubectl))
+            .collect(),
+        approval: Some(mask(approval)),
+        diff: diff.map(|change| mask(&text::line(change))).collect(),
+        ..AuditedPlan::default()
+    }
 }
 
 async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
@@ -259,10 +355,7 @@ async fn carry_out(
     project: &Project,
     access: &ChangeAccess,
     approved: &ChangePreview,
-    approval: &str,
 ) -> Result<Exit, Errors> {
-    let mut recorder = Unrecorded;
-    recorder.intent(approved, approval)?;
     let reporter = Reporter::default();
     let events = reporter.subscribe();
     let mut view = View::of(context.format);
@@ -273,33 +366,15 @@ async fn carry_out(
         verify(access, approved, done, ready, &reporter).await
     };
     let (outcome, seen) = view.during(events, work).await;
-    let recorded = recorder.outcome(&outcome);
     seen?;
-    recorded?;
     finish(context, &outcome)
 }
 
 fn finish(context: &Context, outcome: &ChangeOutcome) -> Result<Exit, Errors> {
-    let state = match (outcome.verified, outcome.errors().is_empty()) {
-        (true, _) => "done",
-        (false, _) => "failed",
-    };
+    let state = if outcome.verified { "done" } else { "failed" };
     match context.format {
         Format::Json => ui::json(&json!({"version": 1, "state": state, "outcome": outcome}))?,
         Format::Table => ui::out(&text::outcome(outcome))?,
     }
     Errors::unless_empty(outcome.errors(), Exit::Ok)
-}
-
-/// There is no log yet.
-struct Unrecorded;
-
-impl ChangeRecorder for Unrecorded {
-    fn intent(&mut self, _: &ChangePreview, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn outcome(&mut self, _: &ChangeOutcome) -> Result<()> {
-        Ok(())
-    }
 }

@@ -16,6 +16,7 @@ use crate::release::post_renderer;
 use crate::ui::{self, Format};
 
 pub mod approve;
+pub mod audit;
 pub mod change;
 pub mod chart;
 pub mod chart_new;
@@ -34,6 +35,7 @@ pub mod open;
 pub mod ports;
 pub mod profiles;
 pub mod projects;
+pub mod recorded;
 pub mod restart;
 mod service;
 pub mod settle;

@@ -62,9 +62,17 @@ fn step(step: &StepPreview) -> String {
 }
 
 fn row(change: &FieldChange) -> Vec<String> {
+    vec![format!("  {}", change.path), sides(change)]
+}
+
+fn sides(change: &FieldChange) -> String {
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
-    let change_of = format!("{} → {}", side(&change.before), side(&change.after));
-    vec![format!("  {}", change.path), change_of]
+    format!("{} → {}", side(&change.before), side(&change.after))
+}
+
+/// A change on one line.
+pub(super) fn line(change: &FieldChange) -> String {
+    format!("{}: {}", change.path, sides(change))
 }
 
 pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
