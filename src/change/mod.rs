@@ -24,6 +24,8 @@ mod read;
 pub mod risk;
 mod role;
 mod scope;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use access::ChangeAccess;

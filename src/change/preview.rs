@@ -111,8 +111,15 @@ pub async fn preview(
         return Err(Errors(problems));
     }
     let worst = steps.iter().map(|step| step.risk).max();
+    let bound = Bound {
+        plan,
+        cluster: (&access.pin.uid, &access.pin.endpoint),
+        project: &access.project,
+        role: access.role,
+        versions: steps.iter().map(|step| &step.version).collect(),
+    };
     Ok(ChangePreview {
-        hash: hash(access, plan, &steps)?,
+        hash: bound.hash()?,
         role: access.role,
         user: access.user(),
         risk: worst.unwrap_or(ChangeRisk::Reversible),
@@ -129,19 +136,24 @@ fn numbered(mut error: Error, at: usize, plan: &ChangePlan) -> Error {
     error
 }
 
-fn hash(access: &ChangeAccess, plan: &ChangePlan, steps: &[StepPreview]) -> Result<String> {
-    let versions: Vec<_> = steps.iter().map(|step| &step.version).collect();
-    let bound = json!({
-        "plan": plan,
-        "cluster": {"uid": access.pin.uid, "endpoint": access.pin.endpoint},
-        "project": access.project,
-        "role": access.role,
-        "versions": versions,
-    });
-    let text = serde_json::to_vec(&bound).map_err(|e| internal(&e))?;
-    let mut digits = hex(Sha256::digest(text));
-    digits.truncate(HASH_DIGITS);
-    Ok(digits)
+/// What an approval stands for.
+#[derive(Serialize)]
+struct Bound<'a> {
+    plan: &'a ChangePlan,
+    /// The pin's UID of `kube-system`, and its endpoint.
+    cluster: (&'a str, &'a str),
+    project: &'a str,
+    role: AskRole,
+    versions: Vec<&'a Value>,
+}
+
+impl Bound<'_> {
+    fn hash(&self) -> Result<String> {
+        let text = serde_json::to_vec(self).map_err(|e| internal(&e))?;
+        let mut digits = hex(Sha256::digest(text));
+        digits.truncate(HASH_DIGITS);
+        Ok(digits)
+    }
 }
 
 struct Draft<'a> {
@@ -355,4 +367,65 @@ fn widened(before: Option<&Value>, after: &Value) -> Result<()> {
     let message = "the step gives pods more than the Pod Security baseline allows";
     let error = Error::new(Code::ChangeRefused, message);
     Err(new.iter().fold(error, Error::evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::version;
+    use super::super::plan::ReplicaCount;
+    use super::super::plan::{Delete, Scale};
+    use super::*;
+
+    fn plan(action: ChangeAction) -> ChangePlan {
+        let object = ObjectName {
+            kind: ObjectKind::Deployment,
+            namespace: Some("shop".to_owned()),
+            name: "web".to_owned(),
+        };
+        ChangePlan {
+            steps: vec![ChangeStep {
+                object,
+                action,
+                reason: None,
+            }],
+        }
+    }
+
+    fn live(replicas: u32, ready: u32, version: &str) -> Value {
+        json!({
+            "metadata": {"uid": "a", "resourceVersion": version},
+            "spec": {"replicas": replicas},
+            "status": {"ready": ready},
+        })
+    }
+
+    #[test]
+    fn a_hash_stands_for_plan_cluster_role_and_objects_but_for_their_status() {
+        let delete = plan(ChangeAction::Delete(Delete {}));
+        let replicas = ReplicaCount::Exactly(2);
+        let scale = plan(ChangeAction::Scale(Scale { replicas }));
+        let of = |plan: &ChangePlan, uid: &str, role, live: &Value| {
+            let version = version(Some(live));
+            let bound = Bound {
+                plan,
+                cluster: (uid, "https://127.0.0.1:1"),
+                project: "shop",
+                role,
+                versions: vec![&version],
+            };
+            bound.hash().unwrap()
+        };
+        let operator = AskRole::Operator;
+        let first = of(&delete, "u1", operator, &live(1, 0, "7"));
+        assert_eq!(first.len(), HASH_DIGITS);
+        assert_eq!(of(&delete, "u1", operator, &live(1, 1, "8")), first);
+        for other in [
+            of(&scale, "u1", operator, &live(1, 0, "7")),
+            of(&delete, "u2", operator, &live(1, 0, "7")),
+            of(&delete, "u1", AskRole::Admin, &live(1, 0, "7")),
+            of(&delete, "u1", operator, &live(2, 0, "7")),
+        ] {
+            assert_ne!(other, first);
+        }
+    }
 }

@@ -182,7 +182,7 @@ fn step(value: &Value, path: &[String], problems: &mut PlanProblems<'_>) -> Opti
     };
     let reason = step.get("reason").and_then(|reason| {
         let text = text(reason, &below(path, "reason"), "reason", problems)?;
-        Some(text.to_owned())
+        Some(shown(text))
     });
     let action = action(step, path, problems)?;
     let name = name?;

@@ -30,7 +30,7 @@ fn step(step: &StepPreview) -> String {
     let rows: Vec<_> = step.diff.iter().map(row).collect();
     let mut more = vec![];
     let mut add = |name: &str, what: &str| {
-        more.push(vec![format!("  {name}"), what.to_owned()]);
+        more.push(vec![format!("  {name}"), plain(what)]);
     };
     if let Some(reason) = &step.reason {
         add("reason", reason);
@@ -61,8 +61,14 @@ fn step(step: &StepPreview) -> String {
     text
 }
 
+/// A text of a plan, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
+}
+
 fn row(change: &FieldChange) -> Vec<String> {
-    vec![format!("  {}", change.path), sides(change)]
+    vec![format!("  {}", plain(&change.path)), plain(&sides(change))]
 }
 
 fn sides(change: &FieldChange) -> String {
@@ -99,4 +105,20 @@ pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
         text += &format!("  {command}\n");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_plan_is_obeyed_by_the_terminal() {
+        let change = FieldChange {
+            path: "data[a\u{1b}[2J]".to_owned(),
+            before: None,
+            after: Some("\u{1b}]0;x\u{7}".to_owned()),
+        };
+        let shown = row(&change).concat();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+    }
 }
