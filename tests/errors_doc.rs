@@ -40,6 +40,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk chart check` | `version`, `charts` |
 | `devk chart history` | `version`, `charts` |
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
+| `devk change` | `version`, `state`, and `preview` or `outcome`: see change.md |
 | `devk audit` | `version`, `id`, `time`, `kind`, `result`, `ms`, `user`, `uid`, `pid`, `devk`, `origin`, `project`, `folder`, `cluster`, `arguments`, `plan`, `exit`, `code`, `message`, `diff`, `note`: one document a line |
 | `devk audit verify` | `version`, `whole`, `files`, `records`, `begins`, `breaks`, `torn` |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |

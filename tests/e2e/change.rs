@@ -22,6 +22,16 @@ fn step(verb: &str, kind: &str, name: &str, more: Value) -> Value {
     step
 }
 
+/// A pod that the API server takes in no dry run: its ServiceAccount is missing.
+fn unrunnable(namespace: &str) -> Value {
+    let container = json!({"name": "c", "image": "i"});
+    let pod =
+        json!({"body": {"spec": {"serviceAccountName": "nobody", "containers": [container]}}});
+    let mut step = step("create", "Pod", "wrong", pod);
+    step["object"]["namespace"] = json!(namespace);
+    step
+}
+
 fn write(project: &Project, steps: &[Value]) {
     let plan = json!({"version": 1, "steps": steps});
     project.write("plan.json", &plan.to_string());
@@ -165,19 +175,17 @@ fn a_change_is_shown_approved_done_and_verified() {
     assert_ne!(moved.document()["preview"]["hash"], preview["hash"]);
     assert_eq!(of_left(".spec.replicas"), "1");
 
-    // The second of two steps fails: the first is told with its way back, and the third is not begun.
-    let secret = json!({"set": {"API_TOKEN": "hunter2-e2e"}});
+    // One step that would be refused refuses them all. What may be secret is not shown.
     let config = step(
         "create",
         "ConfigMap",
         "made",
         json!({"body": {"data": {"a": "b"}}}),
     );
-    let pod = json!({"body": {"spec": {"serviceAccountName": "nobody", "containers": [{"name": "c", "image": "i"}]}}});
-    let wrong = step("create", "Pod", "wrong", pod);
-    write(&project, &[config.clone(), wrong]);
+    write(&project, &[config.clone(), unrunnable(NAME)]);
     let refused = project.devk(&["change", "plan.json"]).exits(2);
     assert_eq!(refused.error()["code"], "change.refused");
+    let secret = json!({"set": {"API_TOKEN": "hunter2-e2e"}});
     let preview = shown(
         &project,
         &[step("set-env", "Deployment", "pair-left", secret)],
@@ -253,13 +261,33 @@ fn roles_and_yes(project: &Project, scale: &Value, config: &Value) {
     let asked = project.devk(&["change", "plan.json", "--yes"]).exits(4);
     assert_eq!(asked.error()["code"], "change.unapproved");
 
-    // A namespace of the project's own, and what is in it; it goes with the project.
+    // A namespace of the project's own, which goes with the project. What could not be tried before may fail: the rest is
+    // not begun, and what was done is told with its way back.
     ask("{role: admin}");
     let mut inside = config.clone();
     inside["object"]["namespace"] = json!("changes-made");
     let namespace = step("create", "Namespace", "changes-made", json!({}));
-    let preview = done(project, &[namespace, inside]);
+    let preview = shown(
+        project,
+        &[namespace, unrunnable("changes-made"), inside.clone()],
+    );
     assert!(preview["steps"][1]["untried"].is_string(), "{preview}");
+    let stopped = approve(project, &preview).exits(1);
+    assert_eq!(stopped.error()["code"], "change.failed");
+    let outcome = stopped.document()["outcome"].clone();
+    let ends: Vec<_> = outcome["steps"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["end"])
+        .collect();
+    assert_eq!(ends, ["done", "failed", "not-begun"]);
+    let undo = outcome["steps"][0]["undo"].as_str().unwrap();
+    assert!(
+        undo.starts_with("kubectl delete namespace/changes-made"),
+        "{undo}"
+    );
+    done(project, &[inside]);
 
     let log = project.devk(&["audit", "--kind", "change"]).well();
     assert!(log.stdout.contains("changes-made"), "{log:?}");
