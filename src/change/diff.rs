@@ -169,6 +169,42 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_WORDS.iter().any(|word| name.contains(word))
 }
 
+/// A manifest or patch without the values that may be secret: of variables, of data, of annotations, of URLs.
+pub(super) fn masked(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let named = map.get("name").and_then(Value::as_str);
+            let is_variable = named.is_some_and(is_secret_name);
+            let members = map.iter().map(|(key, value)| {
+                let is_masked = key == "value" && is_variable;
+                let holds_texts = ["data", "stringData", "annotations"].contains(&key.as_str());
+                let value = match value {
+                    Value::Object(texts) if holds_texts => masked_texts(texts),
+                    Value::String(_) if is_masked => Value::from(MASK),
+                    other => masked(other),
+                };
+                (key.clone(), value)
+            });
+            Value::Object(members.collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(masked).collect()),
+        text if has_password(text) => Value::from(MASK),
+        other => other.clone(),
+    }
+}
+
+fn masked_texts(texts: &Map<String, Value>) -> Value {
+    let texts = texts.iter().map(|(key, value)| {
+        let is_secret = value.is_string() && is_secret_name(key);
+        let value = match is_secret {
+            true => Value::from(MASK),
+            false => masked(value),
+        };
+        (key.clone(), value)
+    });
+    Value::Object(texts.collect())
+}
+
 /// `scheme://user:password@host`, anywhere in the text.
 pub(super) fn has_password(value: &Value) -> bool {
     let text = match value {
@@ -311,6 +347,19 @@ mod tests {
             with_env("LEVEL", "b"),
         );
         assert_eq!(plain, ["spec.containers[web].env[LEVEL].value: a → b"]);
+    }
+
+    #[test]
+    fn a_manifest_is_shown_without_what_may_be_secret() {
+        let pod = json!({"spec": {"containers": [{"env": [
+            {"name": "API_TOKEN", "value": "hunter2"},
+            {"name": "LEVEL", "value": "debug"},
+            {"name": "URL", "value": "amqp://u:hunter2@mq/"},
+        ]}]}, "data": {"password": "hunter2", "level": "debug", "gone": null}});
+        let shown = masked(&pod).to_string();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert_eq!(shown.matches("debug").count(), 2, "{shown}");
+        assert_eq!(shown.matches(MASK).count(), 3, "{shown}");
     }
 
     #[test]

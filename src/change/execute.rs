@@ -57,15 +57,15 @@ impl ChangeOutcome {
 }
 
 /// What a plan has written so far: each object as the API server answered.
-pub(super) type Written = BTreeMap<ObjectName, Value>;
+pub(super) type WrittenObjects = BTreeMap<ObjectName, Value>;
 
 /// Carries out what a preview shows.
 pub async fn execute(
     access: &ChangeAccess,
     preview: &ChangePreview,
     reporter: &Reporter,
-) -> (ChangeOutcome, Written) {
-    let mut written = Written::new();
+) -> (ChangeOutcome, WrittenObjects) {
+    let mut written = WrittenObjects::new();
     let mut steps: Vec<ExecutedStep> = vec![];
     let mut is_stopped = false;
     for step in &preview.steps {
@@ -78,7 +78,8 @@ pub async fn execute(
             found: None,
         };
         if !is_stopped {
-            let shown = reporter.start(format!("change.{}/{}", step.verb, step.object), "approved");
+            let detail = format!("{}, as it was approved", step.verb);
+            let shown = reporter.start(format!("change.do/{}", step.object), detail);
             match one(access, step, &mut written).await {
                 Ok(()) => {
                     shown.done(step.object.to_string());
@@ -107,7 +108,11 @@ pub async fn execute(
     (outcome, written)
 }
 
-async fn one(access: &ChangeAccess, step: &StepPreview, written: &mut Written) -> Result<()> {
+async fn one(
+    access: &ChangeAccess,
+    step: &StepPreview,
+    written: &mut WrittenObjects,
+) -> Result<()> {
     let mut tries = 0;
     loop {
         tries += 1;

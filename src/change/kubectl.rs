@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::diff::{has_password, is_secret_name};
+use super::diff::{MASK, has_password, is_secret_name, masked};
 use super::history::Revision;
 use super::kind::ObjectKind;
 use super::operation::{Deed, Operation, replicas};
@@ -80,8 +80,9 @@ pub(super) fn command(step: &ChangeStep, operation: &Operation) -> String {
             );
         }
         (_, Deed::Patch(patch)) => {
-            let patch = quote(patch.to_string());
-            format!("patch {} --type strategic --patch {patch}", word(object))
+            let (patch, note) = shown(patch);
+            let words = format!("patch {} --type strategic --patch {patch}", word(object));
+            return on(&words, object) + &note;
         }
         (_, Deed::Replace(_)) => format!("edit {}", word(object)),
     };
@@ -147,6 +148,16 @@ fn inverse(patch: &Value, before: &Value) -> Value {
         }
         (_, before) => before.clone(),
     }
+}
+
+/// A manifest or patch as one word of a shell, and what is to be done before it is pasted.
+fn shown(value: &Value) -> (String, String) {
+    let masked = masked(value);
+    let note = match masked == *value {
+        true => String::new(),
+        false => format!("    # put the value in the place of {MASK}"),
+    };
+    (quote(masked.to_string()), note)
 }
 
 fn on(words: &str, object: &ObjectName) -> String {

@@ -14,7 +14,7 @@ use crate::config::AskRole;
 use crate::error::{Code, Error, Result};
 
 /// What was found of the objects of a step.
-pub(super) struct Seen {
+pub(super) struct SeenObjects {
     /// The step's own object.
     pub(super) live: Option<Value>,
     /// The object that is written, before it is.
@@ -27,7 +27,10 @@ pub(super) struct Seen {
 /// # Errors
 /// [`Code::ChangeRefused`] if none follows, [`Code::ChangeForbidden`] for devk's own objects and for want of a right,
 /// [`Code::ClusterUnreachable`].
-pub(super) async fn look(access: &ChangeAccess, step: &ChangeStep) -> Result<(Seen, Operation)> {
+pub(super) async fn look(
+    access: &ChangeAccess,
+    step: &ChangeStep,
+) -> Result<(SeenObjects, Operation)> {
     let found = live(access, &step.object).await?;
     let history = match &found {
         Some(live) => history(access.client(), &step.object, live)
@@ -51,7 +54,7 @@ pub(super) async fn look(access: &ChangeAccess, step: &ChangeStep) -> Result<(Se
         let what = format!("{} is there already", operation.target);
         return Err(Error::new(Code::ChangeRefused, what));
     }
-    let seen = Seen {
+    let seen = SeenObjects {
         live: found,
         before,
         history,
@@ -121,7 +124,7 @@ pub(super) fn forbidden(
 }
 
 /// The versions that the approval of a step is bound to.
-pub(super) fn bound(seen: &Seen, step: &ChangeStep, operation: &Operation) -> Value {
+pub(super) fn bound(seen: &SeenObjects, step: &ChangeStep, operation: &Operation) -> Value {
     let mut bound = json!({
         "object": version(seen.live.as_ref()),
         "written": version(seen.before.as_ref()),

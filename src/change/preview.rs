@@ -16,7 +16,7 @@ use super::chart::{self, ChartOrigin};
 use super::diff::{FieldChange, differences};
 use super::kind::ObjectKind;
 use super::kubectl;
-use super::look::{Seen, bound, forbidden, look, operation, refused, with_label};
+use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_label};
 use super::operation::{Deed, Operation};
 use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
 use super::risk::{ChangeRisk, risk};
@@ -255,7 +255,7 @@ impl Draft<'_> {
     async fn tried(
         &self,
         step: &ChangeStep,
-        seen: &Seen,
+        seen: &SeenObjects,
         operation: &Operation,
     ) -> kube::Result<Value> {
         let made = with_label(step, operation, &self.access.project);
@@ -267,7 +267,7 @@ impl Draft<'_> {
     async fn previewed(
         &self,
         step: &ChangeStep,
-        seen: Seen,
+        seen: SeenObjects,
         operation: Operation,
         after: &Value,
     ) -> Result<StepPreview> {

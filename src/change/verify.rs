@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::access::{ChangeAccess, unreachable};
-use super::execute::{ChangeOutcome, ExecutedStep, StepEnd, Written, is_as_written};
+use super::execute::{ChangeOutcome, ExecutedStep, StepEnd, WrittenObjects, is_as_written};
 use super::kind::ObjectKind;
 use super::operation::Deed;
 use super::plan::ObjectName;
@@ -25,7 +25,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 pub async fn verify(
     access: &ChangeAccess,
     preview: &ChangePreview,
-    (mut outcome, written): (ChangeOutcome, Written),
+    (mut outcome, written): (ChangeOutcome, WrittenObjects),
     ready: Duration,
     reporter: &Reporter,
 ) -> ChangeOutcome {
@@ -62,7 +62,7 @@ fn unverified(cause: Error, executed: &ExecutedStep) -> Error {
 async fn one(
     access: &ChangeAccess,
     step: &StepPreview,
-    written: &Written,
+    written: &WrittenObjects,
     ready: Duration,
     shown: &Step,
 ) -> Result<String> {

@@ -2,6 +2,7 @@
 //! describes itself as a regular expression for the JSON Schema.
 
 mod numbers;
+mod words;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,13 +34,6 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("existing", Provider::Existing),
     ("auto", Provider::Kind),
 ];
-
-/// The spellings of `cluster.prefer`.
-const INSTALLED: &[&str] = &["kind", "minikube", "k3d"];
-/// The spellings of `ask.role`.
-const ROLES: &[&str] = &["viewer", "operator", "admin"];
-/// The spellings of `ask.yes`.
-const RISKS: &[&str] = &["reversible", "disruptive"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueFormat {
@@ -94,21 +88,9 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
-            Self::InstalledProvider => one_of(
-                text,
-                INSTALLED,
-                "provider that could be preferred",
-                "providers",
-                place,
-            ),
-            Self::AskRole => one_of(text, ROLES, "role", "roles", place),
-            Self::AskYes => one_of(
-                text,
-                RISKS,
-                "risk that could be left unasked",
-                "risks",
-                place,
-            ),
+            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+                words::check(self, text, place)
+            }
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
                 place
@@ -170,9 +152,9 @@ impl ValueFormat {
                     .collect::<Vec<_>>()
                     .join("|")
             ),
-            Self::InstalledProvider => format!("^({})$", INSTALLED.join("|")),
-            Self::AskRole => format!("^({})$", ROLES.join("|")),
-            Self::AskYes => format!("^({})$", RISKS.join("|")),
+            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+                format!("^({})$", words::of(self).join("|"))
+            }
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),
@@ -190,15 +172,6 @@ impl ValueFormat {
             | Self::Context => ".".to_owned(),
         }
     }
-}
-
-/// `what` is one of `known` in a sentence, `all` are all of them.
-fn one_of(text: &str, known: &[&str], what: &str, all: &str, place: &Place) -> Result<()> {
-    if known.contains(&text) {
-        return Ok(());
-    }
-    let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));
-    Err(error.hint(did_you_mean(text, known.iter().copied(), all)))
 }
 
 fn below(text: &str, place: &Place) -> Result<()> {

@@ -81,11 +81,11 @@ pub const STEPS: &[(&str, &str)] = &[
         "give the workloads of a service new pods, and wait until they are ready",
     ),
     (
-        "change.VERB/OBJECT",
-        "a step of `devk change` with its verb, on the object (`change.scale/deployment/web`)",
+        "change.do/NAME",
+        "a step of `devk change`, on the object of this kind and name (`change.do/deployment/web`)",
     ),
     (
-        "change.verify/OBJECT",
+        "change.verify/NAME",
         "wait until the object is what the change leads to: rolled out, ready, gone",
     ),
     (

@@ -41,7 +41,8 @@ fn step(step: &StepPreview) -> String {
         None if step.risk == crate::change::risk::ChangeRisk::Destructive => {
             add("undo", "nothing brings it back");
         }
-        None => add("undo", "nothing is to be taken back"),
+        None if step.verb == "restart" => add("undo", "nothing is to be taken back"),
+        None => add("undo", "no earlier revision is kept to go back to"),
     }
     if let Some(keep) = &step.keep {
         add("keep", &format!("{keep}    # a copy, before it goes"));
