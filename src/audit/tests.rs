@@ -314,6 +314,21 @@ fn where_all_files_were_taken_away_the_next_record_does_not_hide_it() {
 }
 
 #[test]
+fn records_that_were_cut_off_at_the_end_are_missed_whatever_is_written_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    for word in ["one", "two", "three"] {
+        done(&log, word);
+    }
+    let path = file(dir.path(), 1);
+    let whole = lines(&path);
+    write_lines(&path, &whole[..3]);
+    done(&log, "four");
+    let told = (4, "records 4 to 6 are missing before record 7".to_owned());
+    assert_eq!(breaks(&log), [told]);
+}
+
+#[test]
 fn acts_are_found_by_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
