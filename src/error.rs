@@ -213,7 +213,7 @@ codes! {
     ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
     AgentsFile => "agents.file", Usage, "AGENTS.md cannot be changed: it is no text, or the marks around devk's lines are damaged";
     ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
-    AuditUnwritable => "audit.unwritable", Usage, "the audit log cannot be written; what an agent asks for, and what `devk ask` changes, is not begun without it";
+    AuditUnwritable => "audit.unwritable", Usage, "the audit log cannot be written; what an agent asks for, and a plan that changes objects, is not begun without it";
     AuditUnreadable => "audit.unreadable", Failed, "a file of the audit log cannot be read";
     AuditBroken => "audit.broken", Found, "a record of the audit log was changed after it was written, or is missing";
     AuditUnknown => "audit.unknown", Usage, "the audit log has no act of this id, or several that begin with it";

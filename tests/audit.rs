@@ -148,6 +148,35 @@ fn what_a_command_does_is_recorded_with_how_it_ended_and_without_secrets() {
 }
 
 #[test]
+fn the_files_that_a_command_writes_are_recorded() {
+    let place = Place::new();
+    let written = place.devk(&["chart", "new", "web"]);
+    assert!(written.status.success(), "{}", said(&written.stderr));
+    let act = &place.acts(&[])[0];
+    let told = ["kind", "result"].map(|key| act[key].as_str().unwrap());
+    assert_eq!(told, ["chart-new", "done"]);
+    let folder = place.project().canonicalize().unwrap().join("web");
+    assert_eq!(
+        act["diff"],
+        serde_json::json!([format!("wrote {}", folder.display())])
+    );
+    // A line that is cut is told by `verify`, and put aside by the next record.
+    let mut text = std::fs::read(place.file()).unwrap();
+    text.truncate(text.len() - 40);
+    std::fs::write(place.file(), text).unwrap();
+    place.devk(&["restart", "api"]);
+    let (code, verdict) = place.verdict();
+    assert!(verdict.contains("a line was cut: "), "{verdict}");
+    assert_eq!(place.acts(&["--kind", "log-torn"]).len(), 1);
+    // It was a whole record before, which is missed.
+    assert_eq!(code, 3);
+    assert!(
+        verdict.contains("record 2 is missing before record 3"),
+        "{verdict}"
+    );
+}
+
+#[test]
 fn an_act_is_running_while_its_process_lives_and_unknown_after_a_kill() {
     let place = Place::new();
     let (_docker, address) = silent_docker(place.0.path());

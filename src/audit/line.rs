@@ -38,6 +38,12 @@ pub(super) fn seal(record: &AuditRecord, prev: &str) -> Result<Sealed> {
     Ok(Sealed { line, hash })
 }
 
+/// Whether a text is a SHA-256 as the log writes it.
+pub(super) fn is_hash(text: &str) -> bool {
+    let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == DIGITS && text.bytes().all(is_digit)
+}
+
 /// The first members of every record, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineHead<'a> {
@@ -95,7 +101,6 @@ impl<'a> LineParts<'a> {
             .split_at_checked(DIGITS)?;
         let hash = rest.strip_prefix('"')?.strip_prefix(HASH)?;
         let hash = hash.strip_suffix(END)?;
-        let is_hash = |text: &str| text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         let parts = Self {
             head: LineHead::of(body)?,
             body,

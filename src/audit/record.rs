@@ -33,7 +33,7 @@ pub enum AuditKind {
     /// What an agent asked for and devk did not begin, since a person decides about it.
     McpAsk,
     Approve,
-    /// A plan of `devk ask`, or of an agent's `apply_plan`.
+    /// A plan that changes objects of the cluster.
     Change,
     /// A note: the last line of a file was cut, and is kept aside.
     LogTorn,

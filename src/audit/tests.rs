@@ -314,6 +314,21 @@ fn where_all_files_were_taken_away_the_next_record_does_not_hide_it() {
 }
 
 #[test]
+fn records_that_were_cut_off_at_the_end_are_missed_whatever_is_written_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = log(dir.path());
+    for word in ["one", "two", "three"] {
+        done(&log, word);
+    }
+    let path = file(dir.path(), 1);
+    let whole = lines(&path);
+    write_lines(&path, &whole[..3]);
+    done(&log, "four");
+    let told = (4, "records 4 to 6 are missing before record 7".to_owned());
+    assert_eq!(breaks(&log), [told]);
+}
+
+#[test]
 fn acts_are_found_by_what_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let log = log(dir.path());
@@ -412,9 +427,16 @@ fn whoever_holds_the_lock_for_long_is_named() {
 fn how_long_a_record_and_a_search_take() {
     let dir = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
     let log = log(dir.path());
-    let since = Instant::now();
-    (0..200).for_each(|number| done(&log, &format!("act {number}")));
-    println!("a record: {:?}", since.elapsed() / 400);
+    let mut took: Vec<_> = (0..200)
+        .map(|number| {
+            let since = Instant::now();
+            done(&log, &format!("act {number}"));
+            since.elapsed()
+        })
+        .collect();
+    took.sort_unstable();
+    let [fast, usual, slow] = [20, 100, 180].map(|at| took[at]);
+    println!("an act, both records: {usual:?}, one of ten {fast:?}, nine of ten {slow:?}");
     let mut out = Vec::new();
     let mut prev = line::GENESIS.to_owned();
     for seq in 1..=100_000 {

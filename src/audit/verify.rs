@@ -195,8 +195,23 @@ impl Verifier {
         self.verdict.breaks.push(AuditBreak { file, line, what });
     }
 
+    /// Cut lines that no record tells of, as the disk did not take that record either.
+    fn untold(&mut self, folder: &AuditFolder) {
+        let entries = std::fs::read_dir(folder.path()).into_iter().flatten();
+        let names = entries.flatten().map(|entry| entry.file_name());
+        for name in names.filter_map(|name| name.into_string().ok()) {
+            let is_told = self.verdict.torn.iter().any(|torn| torn.contains(&name));
+            if name.ends_with(".torn") && !is_told {
+                self.verdict
+                    .torn
+                    .push(format!("a part of a line, kept in {name}"));
+            }
+        }
+    }
+
     /// What only shows when all was read.
     fn end(mut self, folder: &AuditFolder, next: u32) -> AuditVerdict {
+        self.untold(folder);
         if let Some((place, prev)) = self.first.take()
             && !self.removed.contains(&prev)
         {

@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt as _;
 use std::time::{Duration, Instant};
 
 use super::folder::{AuditFolder, name, private, unwritable};
-use super::line::{GENESIS, LineParts, seal};
+use super::line::{GENESIS, LineParts, is_hash, seal};
 use super::record::{AuditKind, AuditNote, AuditPhase, AuditRecord};
 use crate::error::{Code, Error, Result};
 use crate::paths::Lock;
@@ -64,7 +64,7 @@ impl ChainEnd {
     pub(super) fn noted(folder: &AuditFolder) -> Option<Self> {
         let text = std::fs::read_to_string(folder.head()).ok()?;
         let (seq, hash) = text.trim_end().split_once(' ')?;
-        Some(Self {
+        is_hash(hash).then_some(Self {
             seq: seq.parse().ok()?,
             hash: hash.to_owned(),
         })
@@ -129,6 +129,11 @@ pub(super) fn append(
         Some(last) => last.clone(),
         None => before(folder, &numbers)?,
     };
+    // What was cut off behind the log's last record is missed for good: the chain goes on where it was.
+    let last = match ChainEnd::noted(folder) {
+        Some(noted) if noted.seq >= last.seq => noted,
+        _ => last,
+    };
     let mut records = vec![];
     records.extend(put_aside(folder, newest, &file, &end)?);
     if end.whole >= limits.file_bytes {
@@ -192,8 +197,7 @@ fn before(folder: &AuditFolder, numbers: &[u32]) -> Result<ChainEnd> {
             return Ok(last);
         }
     }
-    // Where all files were taken away, the chain shows that.
-    Ok(ChainEnd::noted(folder).unwrap_or_else(ChainEnd::genesis))
+    Ok(ChainEnd::genesis())
 }
 
 /// Moves what is behind the last whole line into a file of its own.

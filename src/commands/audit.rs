@@ -19,6 +19,9 @@ const SHORT_ID: usize = 8;
 /// So many acts a table has, unless it is asked for more.
 const ROWS: usize = 50;
 
+/// So many places are told where the chain does not hold; JSON has all.
+const BREAKS: usize = 20;
+
 /// How acts are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditFormat {
@@ -108,10 +111,21 @@ pub fn verify(context: &Context) -> Result<Exit, Errors> {
         Format::Json => ui::json(&verdict_document(&verdict))?,
         Format::Table if is_whole => ui::out(&verdict_text(&verdict, &log))?,
         Format::Table => {
-            return Err(Errors(verdict.breaks.iter().map(broken).collect()));
+            ui::err(&torn_text(&verdict));
+            return Err(all_broken(&verdict));
         }
     }
     Ok(if is_whole { Exit::Ok } else { Exit::Found })
+}
+
+fn all_broken(verdict: &AuditVerdict) -> Errors {
+    let mut errors: Vec<_> = verdict.breaks.iter().take(BREAKS).map(broken).collect();
+    let more = verdict.breaks.len() - errors.len();
+    if let Some(last) = errors.last_mut().filter(|_| more > 0) {
+        last.evidence
+            .push(format!("{more} more: devk audit verify --format json"));
+    }
+    Errors(errors)
 }
 
 fn broken(found: &AuditBreak) -> Error {
@@ -147,18 +161,20 @@ fn verdict_text(verdict: &AuditVerdict, log: &AuditLog) -> String {
             "; it begins with record {seq}, as devk removed the files before, and recorded that"
         )
     });
-    let torn = verdict
-        .torn
-        .iter()
-        .map(|torn| format!("a line was cut: {torn}\n"));
     format!(
         "{} records in {} file(s) below {} are as they were written{}\n{}",
         verdict.records,
         verdict.files,
         log.folder().display(),
         begins.unwrap_or_default(),
-        torn.collect::<String>()
+        torn_text(verdict)
     )
+}
+
+fn torn_text(verdict: &AuditVerdict) -> String {
+    let torn = verdict.torn.iter();
+    torn.map(|torn| format!("a line was cut: {torn}\n"))
+        .collect()
 }
 
 /// The words of the command that a kind stands for.

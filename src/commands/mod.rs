@@ -14,6 +14,7 @@ use crate::process;
 use crate::relay;
 use crate::release::post_renderer;
 use crate::ui::{self, Format};
+use recorded::Changes;
 
 pub mod approve;
 pub mod audit;
@@ -52,6 +53,8 @@ pub struct Context {
     pub source: Source,
     pub format: Format,
     pub paths: Paths,
+    /// What the command has changed, for the audit log.
+    pub changes: Changes,
 }
 
 impl Context {
@@ -62,6 +65,7 @@ impl Context {
             source,
             format,
             paths: Paths::from_env()?,
+            changes: Changes::default(),
         })
     }
 

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::Context;
 use crate::audit::{
@@ -31,12 +31,38 @@ pub struct RecordedCommand {
     pub of_project: bool,
 }
 
+/// What a command has changed, where its arguments do not say it.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(Arc<Mutex<Vec<String>>>);
+
+impl Changes {
+    pub(super) fn add(&self, what: impl Into<String>) {
+        if let Ok(mut changes) = self.0.lock() {
+            changes.push(what.into());
+        }
+    }
+
+    /// A file or folder that was written.
+    pub(super) fn wrote(&self, path: &Path) {
+        self.add(format!("wrote {}", path.display()));
+    }
+
+    fn take(&self) -> Vec<String> {
+        let changes = self
+            .0
+            .lock()
+            .map(|mut changes| std::mem::take(&mut *changes));
+        changes.unwrap_or_default()
+    }
+}
+
 /// A command in the log. Nothing is recorded for one that only looks.
 #[derive(Debug)]
 pub struct Recording {
     source: Source,
     paths: Paths,
     format: Format,
+    changes: Changes,
     cluster: Option<ClusterConfig>,
     at_begin: Option<AuditCluster>,
     act: Mutex<Option<AuditAct>>,
@@ -53,6 +79,7 @@ impl Recording {
             source: context.source.clone(),
             paths: context.paths.clone(),
             format: context.format,
+            changes: context.changes.clone(),
             cluster: None,
             at_begin: None,
             act: Mutex::default(),
@@ -135,6 +162,7 @@ impl Recording {
         };
         let mut outcome = outcome(&|text| self.mask().text(text));
         let now = self.cluster.as_ref().map(|cluster| self.identity(cluster));
+        outcome.diff = self.masked(&self.changes.take());
         outcome.cluster = now.filter(|now| Some(now) != self.at_begin.as_ref());
         if let Err(error) = act.outcome(outcome) {
             ui::warning(&error, self.format);
