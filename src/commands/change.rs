@@ -4,13 +4,14 @@
 //! destructive the names of the objects; without one the preview's hash, given back with `--approve`. After the answer the
 //! preview is made again, and if it is another one, that one is shown and nothing is done.
 
+mod source;
 mod text;
 
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::recorded::Recording;
 use super::{Context, pinned};
@@ -18,25 +19,20 @@ use crate::audit::{AuditText, AuditedPlan};
 use crate::change::plan::ChangePlan;
 use crate::change::preview::ChangePreview;
 use crate::change::risk::ChangeRisk;
-use crate::change::{
-    ChangeAccess, ChangeOutcome, execute, explain, kind::ObjectKind, plan::ObjectName, preview,
-    read_plan, verify,
-};
+use crate::change::{ChangeAccess, ChangeOutcome, execute, preview, verify};
 use crate::cluster::ManagedCluster;
 use crate::config::{AskYes, Project};
 use crate::docker;
 use crate::environment::Environment;
 use crate::error::{Code, Error, Errors, Exit, Result};
 use crate::owner::Owner;
-use crate::release::yaml;
 use crate::shell::quote;
 use crate::ui::event::Reporter;
 use crate::ui::{self, Format, View};
+use source::{explained, planned};
 
 /// What a workload of no release may take to become ready.
 const READY: Duration = Duration::from_secs(180);
-/// A longer plan is refused while it is read.
-const MOST_BYTES: u64 = 1024 * 1024;
 
 /// What is to be done with which plan.
 #[derive(Debug, Clone)]
@@ -53,29 +49,66 @@ pub struct ChangeOptions {
     pub explain: Option<String>,
 }
 
+/// A plan that is to be carried out, wherever it comes from.
+#[derive(Debug, Clone)]
+pub struct PlanRequest {
+    pub plan: ChangePlan,
+    /// The command that asks for it again, to which `--approve HASH` is added.
+    pub again: String,
+    /// Stdin is free for an answer.
+    pub may_ask: bool,
+    /// Carry out the preview with this hash.
+    pub approve: Option<String>,
+    /// Ask nothing up to the risk that devk.yaml allows.
+    pub yes: bool,
+    /// What was asked in words, and what made the plan of it.
+    pub question: Option<String>,
+    pub backend: Option<String>,
+}
+
 /// Previews, asks, changes and verifies. What is refused is recorded like what is done.
 ///
 /// # Errors
-/// [`Code::ChangeInvalid`], [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ChangeUnapproved`],
-/// [`Code::ChangeMoved`], [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`].
+/// [`Code::ChangeInvalid`], and as [`carry_out`].
 pub async fn run(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors> {
     if options.dry_run || options.explain.is_some() {
         return look(context, options).await;
     }
-    let agreed = match agree(context, options).await {
-        Ok(agreed) => agreed,
-        Err(refusal) => return record_refusal(context, refusal).await,
+    let file = options.plan.as_deref().unwrap_or(Path::new("-"));
+    let mut request = PlanRequest {
+        plan: ChangePlan::default(),
+        again: format!("devk change {}", quote(file)),
+        may_ask: file != Path::new("-"),
+        approve: options.approve.clone(),
+        yes: options.yes,
+        question: None,
+        backend: None,
     };
-    let Agreed {
-        project,
-        access,
-        preview,
-        approval,
-    } = agreed;
-    let recording = Recording::begin_change(context, |mask| audited(&preview, &approval, mask))?;
-    recording
-        .around(carry_out(context, &project, &access, &preview))
-        .await
+    match planned(options) {
+        Ok(plan) => request.plan = plan.unwrap_or_default(),
+        Err(errors) => return record_refusal(context, &request, errors.into()).await,
+    }
+    carry_out(context, &request).await
+}
+
+/// Previews a plan, asks, changes and verifies.
+///
+/// # Errors
+/// [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ChangeUnapproved`], [`Code::ChangeMoved`],
+/// [`Code::ChangeFailed`], [`Code::ChangeUnverified`], [`Code::ClusterUnreachable`]; [`Code::AuditUnwritable`], for
+/// nothing is changed that cannot be recorded.
+pub async fn carry_out(context: &Context, request: &PlanRequest) -> Result<Exit, Errors> {
+    let agreed = match agree(context, request).await {
+        Ok(agreed) => agreed,
+        Err(refusal) => return record_refusal(context, request, refusal).await,
+    };
+    let approved = &agreed.preview;
+    let plan = |mask: &dyn Fn(&str) -> AuditText| AuditedPlan {
+        approval: Some(mask(&agreed.approval)),
+        ..audited(request, Some(approved), mask)
+    };
+    let recording = Recording::begin_change(context, plan)?;
+    recording.around(execute_all(context, &agreed)).await
 }
 
 /// A preview that was approved.
@@ -114,31 +147,24 @@ async fn look(context: &Context, options: &ChangeOptions) -> Result<Exit, Errors
     Ok(Exit::Ok)
 }
 
-/// The plan of the file. One that cannot be read needs no cluster to be refused.
-fn planned(options: &ChangeOptions) -> Result<Option<ChangePlan>, Errors> {
-    let file = options.plan.as_deref();
-    file.map(|file| read_plan(&read(file)?, file)).transpose()
-}
-
-async fn agree(context: &Context, options: &ChangeOptions) -> Result<Agreed, Refusal> {
+async fn agree(context: &Context, request: &PlanRequest) -> Result<Agreed, Refusal> {
     let project = context.running_project()?;
-    let plan = planned(options)?.unwrap_or_default();
     let access = access(context, &project).await?;
-    let shown = preview(&access, &project, &plan).await?;
-    let approval = approval(context, &project, options, &shown).map_err(|error| Refusal {
+    let shown = preview(&access, &project, &request.plan).await?;
+    let approval = approval(context, &project, request, &shown).map_err(|error| Refusal {
         errors: error.into(),
         preview: Some(shown.clone()),
     })?;
-    let now = match options.approve {
+    let now = match request.approve {
         // The preview that was approved is an earlier one.
         Some(_) => shown.clone(),
         // Time has passed with the question.
-        None => preview(&access, &project, &plan).await?,
+        None => preview(&access, &project, &request.plan).await?,
     };
-    if now.hash != *options.approve.as_ref().unwrap_or(&shown.hash) {
+    if now.hash != *request.approve.as_ref().unwrap_or(&shown.hash) {
         show(context, &now)?;
         return Err(Refusal {
-            errors: moved(&now, options).into(),
+            errors: moved(&now, request).into(),
             preview: Some(now),
         });
     }
@@ -151,12 +177,13 @@ async fn agree(context: &Context, options: &ChangeOptions) -> Result<Agreed, Ref
 }
 
 /// What was refused goes into the log; that the log cannot be written keeps nobody from reading why.
-async fn record_refusal(context: &Context, refusal: Refusal) -> Result<Exit, Errors> {
+async fn record_refusal(
+    context: &Context,
+    request: &PlanRequest,
+    refusal: Refusal,
+) -> Result<Exit, Errors> {
     let Refusal { errors, preview } = refusal;
-    let plan = |mask: &dyn Fn(&str) -> AuditText| match &preview {
-        Some(preview) => audited(preview, "none", mask),
-        None => AuditedPlan::default(),
-    };
+    let plan = |mask: &dyn Fn(&str) -> AuditText| audited(request, preview.as_ref(), mask);
     match Recording::begin_change(context, plan) {
         Ok(recording) => recording.around(async { Err(errors) }).await,
         Err(unwritable) => {
@@ -166,21 +193,19 @@ async fn record_refusal(context: &Context, refusal: Refusal) -> Result<Exit, Err
     }
 }
 
-/// A preview in the log.
+/// A plan in the log, as far as there was a preview of it.
 fn audited(
-    preview: &ChangePreview,
-    approval: &str,
+    request: &PlanRequest,
+    preview: Option<&ChangePreview>,
     mask: &dyn Fn(&str) -> AuditText,
 ) -> AuditedPlan {
-    let diff = preview.steps.iter().flat_map(|step| &step.diff);
+    let steps = || preview.into_iter().flat_map(|preview| &preview.steps);
+    let diff = steps().flat_map(|step| &step.diff);
     AuditedPlan {
-        hash: Some(mask(&preview.hash)),
-        steps: preview
-            .steps
-            .iter()
-            .map(|step| mask(&step.kubectl))
-            .collect(),
-        approval: Some(mask(approval)),
+        question: request.question.as_deref().map(mask),
+        backend: request.backend.as_deref().map(mask),
+        hash: preview.map(|preview| mask(&preview.hash)),
+        steps: steps().map(|step| mask(&step.kubectl)).collect(),
         diff: diff.map(|change| mask(&text::line(change))).collect(),
         ..AuditedPlan::default()
     }
@@ -195,90 +220,17 @@ async fn access(context: &Context, project: &Project) -> Result<ChangeAccess> {
     ChangeAccess::new(access, &kubeconfig, &project.id, &owner, role).await
 }
 
-fn read(file: &Path) -> Result<String> {
-    let unreadable = |e: std::io::Error| {
-        let error = Error::new(Code::ChangeInvalid, format!("the plan cannot be read: {e}"));
-        error.at(file, None)
-    };
-    let mut text = String::new();
-    let read: &mut dyn Read = match file == Path::new("-") {
-        true => &mut std::io::stdin().lock(),
-        false => &mut std::fs::File::open(file).map_err(unreadable)?,
-    };
-    // One byte more, so that a plan of that length is not cut into a valid one.
-    read.take(MOST_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(unreadable)?;
-    Ok(text)
-}
-
-/// The plan of what was pasted.
-async fn explained(
-    access: &ChangeAccess,
-    project: &Project,
-    text: &str,
-) -> Result<ChangePlan, Errors> {
-    let file = Path::new(text);
-    if !file.is_file() {
-        let looks_like_file = !text.contains(' ') && text != "kubectl";
-        if looks_like_file {
-            let what = format!("`{text}` is no file, and no command of kubectl");
-            return Err(Error::new(Code::ChangeInvalid, what).into());
-        }
-        return explain::plan_of_command(text, &project.id);
-    }
-    let text = read(file)?;
-    let objects = objects(&text, file)?;
-    let mut there = vec![];
-    for object in &objects {
-        let part = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let (kind, name) = (part(&object["kind"]), part(&object["metadata"]["name"]));
-        let Some(known) = ObjectKind::named(&kind) else {
-            continue;
-        };
-        let namespace = object["metadata"]["namespace"]
-            .as_str()
-            .unwrap_or(&project.id);
-        let namespace = known.is_namespaced().then(|| namespace.to_owned());
-        let object = ObjectName {
-            kind: known,
-            namespace,
-            name,
-        };
-        if access.is_there(&object).await? {
-            there.push(object);
-        }
-    }
-    explain::plan_of_objects(&objects, &project.id, |kind, namespace, name| {
-        there.iter().any(|object| {
-            let near = object.namespace.as_deref().unwrap_or_default();
-            object.kind.name() == kind && near == namespace && object.name == name
-        })
-    })
-}
-
-fn objects(text: &str, file: &Path) -> Result<Vec<Value>> {
-    let text = text.replace("\r\n", "\n");
-    let parts = text.split("\n---");
-    let objects = parts.map(|part| {
-        yaml::parse(part.trim_start_matches("---")).map_err(|(message, line)| {
-            Error::new(Code::ChangeInvalid, format!("this is no YAML: {message}")).at(file, line)
-        })
-    });
-    objects.collect()
-}
-
 /// How the preview is approved: the words for the record.
 fn approval(
     context: &Context,
     project: &Project,
-    options: &ChangeOptions,
+    request: &PlanRequest,
     shown: &ChangePreview,
 ) -> Result<String> {
-    if let Some(hash) = &options.approve {
+    if let Some(hash) = &request.approve {
         return Ok(format!("--approve {hash}"));
     }
-    if options.yes {
+    if request.yes {
         let allowed = match project.ask.yes {
             None => None,
             Some(AskYes::Reversible) => Some(ChangeRisk::Reversible),
@@ -291,9 +243,8 @@ fn approval(
     }
     show(context, shown)?;
     let is_terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    let reads_plan = options.plan.as_deref() == Some(Path::new("-"));
-    if !is_terminal || reads_plan || context.format == Format::Json {
-        return Err(unasked(project, options, shown));
+    if !is_terminal || !request.may_ask || context.format == Format::Json {
+        return Err(unasked(project, request, shown));
     }
     let destructive = shown
         .steps
@@ -314,9 +265,8 @@ fn approval(
 }
 
 /// The error where nobody can be asked.
-fn unasked(project: &Project, options: &ChangeOptions, shown: &ChangePreview) -> Error {
-    let plan = options.plan.as_deref().unwrap_or(Path::new("-"));
-    let message = match (options.yes, project.ask.yes) {
+fn unasked(project: &Project, request: &PlanRequest, shown: &ChangePreview) -> Error {
+    let message = match (request.yes, project.ask.yes) {
         (true, Some(_)) => format!(
             "the change is {}, which is more than `ask.yes` of devk.yaml leaves unasked",
             shown.risk
@@ -328,19 +278,18 @@ fn unasked(project: &Project, options: &ChangeOptions, shown: &ChangePreview) ->
             "the change waits for an approval, and there is no terminal to ask on".to_owned()
         }
     };
-    Error::new(Code::ChangeUnapproved, message).hint(approve_command(plan, &shown.hash))
+    Error::new(Code::ChangeUnapproved, message).hint(approve_command(request, &shown.hash))
 }
 
-fn approve_command(plan: &Path, hash: &str) -> String {
-    format!("devk change {} --approve {hash}", quote(plan))
+fn approve_command(request: &PlanRequest, hash: &str) -> String {
+    format!("{} --approve {hash}", request.again)
 }
 
-fn moved(now: &ChangePreview, options: &ChangeOptions) -> Error {
-    let plan = options.plan.as_deref().unwrap_or(Path::new("-"));
+fn moved(now: &ChangePreview, request: &PlanRequest) -> Error {
     let message = "what was approved is not what the plan would do now, so nothing was done";
     let error = Error::new(Code::ChangeMoved, message)
         .evidence("the plan, the role, the cluster or an object of the plan is another one since");
-    error.hint(approve_command(plan, &now.hash))
+    error.hint(approve_command(request, &now.hash))
 }
 
 fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
@@ -350,17 +299,16 @@ fn show(context: &Context, shown: &ChangePreview) -> Result<()> {
     }
 }
 
-async fn carry_out(
-    context: &Context,
-    project: &Project,
-    access: &ChangeAccess,
-    approved: &ChangePreview,
-) -> Result<Exit, Errors> {
+async fn execute_all(context: &Context, agreed: &Agreed) -> Result<Exit, Errors> {
+    let (access, approved) = (&agreed.access, &agreed.preview);
     let reporter = Reporter::default();
     let events = reporter.subscribe();
     let mut view = View::of(context.format);
-    let timeouts = project.releases.iter().map(|release| release.timeout);
-    let ready = timeouts.max().unwrap_or(READY);
+    let releases = agreed.project.releases.iter();
+    let ready = releases
+        .map(|release| release.timeout)
+        .max()
+        .unwrap_or(READY);
     let work = async move {
         let done = execute(access, approved, &reporter).await;
         verify(access, approved, done, ready, &reporter).await
