@@ -1,6 +1,8 @@
 //! The command line. clap's types stop here: commands get plain values.
 
+mod acts;
 mod arguments;
+mod audit;
 mod chart;
 mod start;
 mod values;
@@ -11,11 +13,13 @@ use std::time::Duration;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands::logs::LogOptions;
+use crate::commands::recorded::Recording;
 use crate::commands::{self, Context};
 use crate::config;
 use crate::error::{Code, Error, Errors, Exit, internal};
 use crate::ui::{self, Format};
-use arguments::{CiArgs, InitArgs, PortsArgs, UpArgs};
+use arguments::{ChangeArgs, CiArgs, InitArgs, PortsArgs, UpArgs};
+use audit::AuditArgs;
 use chart::ChartCommand;
 use start::{runtime, source};
 use values::{ClientArg, FormatArg, time};
@@ -174,6 +178,8 @@ enum Command {
         #[command(subcommand)]
         command: ChartCommand,
     },
+    /// Carry out a plan of changes of single objects: show what it does, ask, do it, verify it
+    Change(ChangeArgs),
     /// Serve a coding agent over the Model Context Protocol, on stdin and stdout
     Mcp {
         /// Print how this client starts the server
@@ -185,6 +191,8 @@ enum Command {
     },
     /// Allow, on a terminal, what an agent asked for; without ID, list what waits
     Approve { id: Option<String> },
+    /// What was done through devk on this machine, by whom, where, and how it ended; the newest last
+    Audit(AuditArgs),
     /// The JSON Schema of devk.yaml, for editors
     Schema,
     /// The completions of a shell: source <(devk completions bash)
@@ -252,9 +260,11 @@ fn unfitting(format: FormatArg, command: &Command) -> Option<Error> {
     let (name, only) = match (format, command) {
         (FormatArg::Markdown, Command::Ports(_) | Command::Chart { .. }) => return None,
         (FormatArg::Sarif, Command::Chart { .. }) => return None,
+        (FormatArg::Csv, Command::Audit(args)) if args.is_search() => return None,
         (FormatArg::Table | FormatArg::Json, _) => return None,
         (FormatArg::Markdown, _) => ("markdown", "`devk ports` and `devk chart check`"),
         (FormatArg::Sarif, _) => ("sarif", "`devk chart check`"),
+        (FormatArg::Csv, _) => ("csv", "`devk audit`"),
     };
     let message = format!("`--format {name}` is for {only} only");
     Some(Error::new(Code::Usage, message).hint("--format table, or --format json"))
@@ -266,14 +276,15 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
     let format = printed.into();
     let context = Context::new(source(project)?, format)?;
     let serves = matches!(command, Command::Mcp { .. } | Command::Projects);
+    let recording = Recording::begin(&context, acts::act(&command))?;
     let runtime = runtime()?;
-    let exit = runtime.block_on(async {
+    let exit = runtime.block_on(recording.around(async {
         match command {
             Command::Init(args) => commands::init::run(&context, &args.into()).await,
             Command::Up(args) if args.dry_run => {
                 commands::up::dry_run(&context, args.options()).await
             }
-            Command::Up(args) => commands::up::run(&context, args.options()).await,
+            Command::Up(args) => commands::up::run(&context, args.options(), &recording).await,
             Command::Down {
                 all: true,
                 delete,
@@ -328,6 +339,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 )
                 .await
             }
+            Command::Change(args) => commands::change::run(&context, &args.into()).await,
             Command::Chart { command } => chart::run(&context, command, printed).await,
             Command::Mcp { print: None, .. } => commands::mcp::serve(context).await,
             Command::Mcp {
@@ -335,6 +347,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
                 write,
             } => commands::mcp::configure(&context, client.into(), write),
             Command::Approve { id } => commands::approve::run(&context, id.as_deref()),
+            Command::Audit(args) => audit::run(&context, args, printed),
             // They need no project, and are done before.
             Command::Completions { .. } | Command::Man | Command::Guard { .. } => Ok(Exit::Ok),
             Command::Schema => {
@@ -345,7 +358,7 @@ fn run(command: Command, project: ProjectArgs) -> Result<Exit, Errors> {
             Command::PostRender { changes } => commands::post_render(&changes),
             Command::Supervise { id } => commands::supervise(context, &id).await,
         }
-    });
+    }));
     // A thread that still waits for a line of stdin, for a reader of stdout, or for a file system that does not answer,
     // must not keep the command from its end.
     if serves {

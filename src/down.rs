@@ -321,6 +321,7 @@ impl Down<'_> {
                 let step = self.reporter.start("namespace.delete", because);
                 let removed = async {
                     namespace::delete(client, id, &step).await?;
+                    namespace::delete_made_for(client, id, &step).await?;
                     // helm does not wait for the namespaces of a release, and the next `up` could not use them.
                     let made = others.unwrap_or_default().made;
                     namespace::wait_removed(client, &made, &step).await
@@ -421,6 +422,7 @@ mod tests {
             allow: crate::config::Allow::default(),
             bridge: None,
             check: Default::default(),
+            ask: Default::default(),
             tests: vec![],
         }
     }

@@ -19,6 +19,8 @@ pub enum Exit {
     Usage,
     /// `doctor` found an error, or `chart check` a chart below the bar.
     Found,
+    /// The preview of a change waits for its approval.
+    Waits,
     /// The time that the user gave was up.
     TimedOut,
     /// Ctrl-C before settling.
@@ -35,6 +37,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Found => 3,
+            Self::Waits => 4,
             // As timeout(1) has it.
             Self::TimedOut => 124,
             Self::Interrupted => 130,
@@ -55,7 +58,11 @@ impl Exit {
         ),
         (
             Self::Found,
-            "`doctor` found an error, or with `--strict` a warning; `chart check` found a chart below the bar",
+            "`doctor` found an error, or with `--strict` a warning; `chart check` found a chart below the bar; `audit verify` found a record that is changed or missing",
+        ),
+        (
+            Self::Waits,
+            "`change`: the preview waits for an approval; nothing was done",
         ),
         (Self::TimedOut, "`settle`: the time was up"),
         (Self::Interrupted, "Ctrl-C before settling"),
@@ -192,12 +199,24 @@ codes! {
     TourProject => "tour.project", Usage, "the tour is for the demo, and the project lacks the demo's files or forwards";
     TourNote => "tour.note", Failed, "a note that the user of the tour wrote before `devk down` is not there after `devk up`";
     LogsNone => "logs.none", Failed, "there is no log of a run before";
+    // changes
+    ChangeInvalid => "change.invalid", Usage, "the plan of a change is not in the form of docs/change.md, or has a verb, kind or field that no such plan has";
+    ChangeForbidden => "change.forbidden", Usage, "the plan of a change leaves the project's namespaces, or the role lacks a right for it";
+    ChangeRefused => "change.refused", Usage, "the API server would refuse a step of a change, or the step changes nothing";
+    ChangeUnapproved => "change.unapproved", Waits, "nobody approved the preview of a change, so nothing was done";
+    ChangeMoved => "change.moved", Usage, "what a change was approved for is not there any more: the plan, an object or the cluster is another one";
+    ChangeFailed => "change.failed", Failed, "a step of a change failed; the steps after it were not begun";
+    ChangeUnverified => "change.unverified", Failed, "a change was made, and the cluster did not become what it was to lead to";
     // agents
     ApprovalNeeded => "approval.needed", Usage, "an agent asks for what a person has to approve first";
     ApprovalDeclined => "approval.declined", Usage, "a person did not agree to what an agent asked for";
     ApprovalUnknown => "approval.unknown", Usage, "there is no such approval: it is over, was used, or is for another call or project";
     AgentsFile => "agents.file", Usage, "AGENTS.md cannot be changed: it is no text, or the marks around devk's lines are damaged";
     ClientConfig => "client.config", Usage, "the configuration file of an MCP client cannot be changed";
+    AuditUnwritable => "audit.unwritable", Usage, "the audit log cannot be written; what an agent asks for, and a plan that changes objects, is not begun without it";
+    AuditUnreadable => "audit.unreadable", Failed, "a file of the audit log cannot be read";
+    AuditBroken => "audit.broken", Found, "a record of the audit log was changed after it was written, or is missing";
+    AuditUnknown => "audit.unknown", Usage, "the audit log has no act of this id, or several that begin with it";
     DownUnconfirmed => "down.unconfirmed", Usage, "nobody confirmed that all projects are to be removed";
     StateIo => "state.io", Failed, "devk's own state could not be read or written";
     StateForeign => "state.foreign", Usage, "a folder that must be private belongs to another user, or is open to others";

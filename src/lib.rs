@@ -4,7 +4,9 @@
 //! (xtask/src/tidy/layers.rs).
 
 mod again;
+pub mod audit;
 pub mod bridge;
+pub mod change;
 pub mod check;
 pub mod ci;
 pub mod cli;

@@ -40,6 +40,9 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 | `devk chart check` | `version`, `charts` |
 | `devk chart history` | `version`, `charts` |
 | `devk logs` | `version`, `pod`, `container`, `line`: one document a line |
+| `devk change` | `version`, `state`, and `preview` or `outcome`: see change.md |
+| `devk audit` | `version`, `id`, `time`, `kind`, `result`, `ms`, `user`, `uid`, `pid`, `devk`, `origin`, `project`, `folder`, `cluster`, `arguments`, `plan`, `exit`, `code`, `message`, `diff`, `note`: one document a line |
+| `devk audit verify` | `version`, `whole`, `files`, `records`, `begins`, `breaks`, `torn` |
 | `devk down` | `version`, `project`, `ending`, `deleted`, `bridge` |
 
 - In `devk up -d` `settled` has `ready`, `project`, `cluster`, `images`, `forwards`, `left_out`, `waiting`, `bridge`, `ms`, `steps_ms` and `failed`. `waiting` names the forwards behind which nothing asks for a pod (`name`, `why`); in the `forwards` of `devk status` it is the reason for which connections wait for a pod, or null.
@@ -57,6 +60,7 @@ With `--format json` a command prints one document on stdout. The end-to-end tes
 - `devk restart` ends with `version` and `restarted`, `devk open` with `version` and `opened`; `devk mcp --print` prints `version`, `file` and `text`, with `--write` `version`, `file` and `written`.
 - `devk tour` prints one document a line, with `version` and `tour`: `asks` (`step`, `what`, `file`, `line` with `number` and `text`, `commands`), `sees` (`step`, `what`), `explains` (`step`, `failures` as in `devk settle`, `differences`), `confirms` (`step`, `what`, `ms` since the save or null) and at the end `done` (`next`); the steps are `edit`, `break`, `mend`, `note` and `return`.
 - `devk approve` prints `version` and `waiting`, or with an id `version` and `approved`.
+- [audit.md](audit.md) explains the members of an act in `devk audit`; `devk audit show` prints one of these documents. In `devk audit verify` each of `breaks` has `file`, `line` (or null) and `what`.
 - `devk sh` prints what its command prints, and ends with the command's exit code.
 - [chart-check.md](chart-check.md) lists the keys of each of the `charts` of `devk chart check`; in `devk chart history` each has `chart` and `checks`, each of these `time`, `score`, `passed`, `counts` (by severity, the worst first), `findings` and `ignored` (by fingerprint).
 - `devk schema` is a JSON Schema and has no version.
@@ -87,6 +91,8 @@ With `--format json` all errors found at once come as one document on stderr:
 ```json
 {\"version\":1,\"errors\":[{\"code\":\"config.unknown-key\",\"message\":\"…\",\"evidence\":[],\"hint\":\"…\",\"file\":\"devk.yaml\",\"line\":3}]}
 ```
+
+A problem that keeps the command from nothing comes the same way, with `warnings` in the place of `errors`.
 
 The exit code of the command is the exit code of the first error. A failed step makes `up -d` and `up --once` exit with 1, whatever the error of the step; an `up` in the foreground keeps running.
 

@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::start::folder;
 use crate::bridge::Switch;
+use crate::commands::change::ChangeOptions;
 use crate::commands::ci::{CiEnd, CiOptions};
 use crate::commands::init::InitOptions;
 use crate::commands::up::UpOptions;
@@ -18,14 +19,14 @@ use crate::error::Errors;
 pub(super) struct InitArgs {
     /// Print the file and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// A chart to install, where there are several; repeatable. Without DIR: write one to chart/ from the Compose files
     #[arg(long = "chart", value_name = "DIR", num_args = 0..=1, default_missing_value = "chart")]
-    charts: Vec<PathBuf>,
+    pub(super) charts: Vec<PathBuf>,
     /// Put ten lines for coding agents into AGENTS.md, which tell them how to work with devk here; devk.yaml is not
     /// looked for
     #[arg(long, conflicts_with = "charts")]
-    agents: bool,
+    pub(super) agents: bool,
     /// Ask nothing, which is also so without it
     #[arg(long)]
     yes: bool,
@@ -60,7 +61,7 @@ pub(super) struct UpArgs {
 #[derive(Debug, Args)]
 pub(super) struct CiArgs {
     /// Names of `test:`; without one: all, in the order of devk.yaml
-    tests: Vec<String>,
+    pub(super) tests: Vec<String>,
     /// Run no further test after one that failed
     #[arg(long)]
     fail_fast: bool,
@@ -73,10 +74,10 @@ pub(super) struct CiArgs {
     junit: Option<PathBuf>,
     /// Remove everything at the end, as `devk down --delete`, whether or not something failed
     #[arg(long, conflicts_with = "keep")]
-    delete: bool,
+    pub(super) delete: bool,
     /// Leave the session running at the end, as `devk up -d`, to look into the stack
     #[arg(long)]
-    keep: bool,
+    pub(super) keep: bool,
 }
 
 impl From<CiArgs> for CiOptions {
@@ -91,6 +92,37 @@ impl From<CiArgs> for CiOptions {
                 (_, true) => CiEnd::Keep,
                 _ => CiEnd::Session,
             },
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ChangeArgs {
+    /// The plan, as docs/change.md has it; `-` is stdin
+    #[arg(value_name = "PLAN", required_unless_present = "explain")]
+    plan: Option<PathBuf>,
+    /// Show what it would do, and ask nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Carry out exactly the preview that has this hash
+    #[arg(long, value_name = "HASH", conflicts_with_all = ["dry_run", "yes"])]
+    approve: Option<String>,
+    /// Ask nothing up to the risk that `ask.yes` of devk.yaml names
+    #[arg(long, conflicts_with = "dry_run")]
+    yes: bool,
+    /// Show what a file of YAML or a quoted command of kubectl would do, and do nothing
+    #[arg(long, value_name = "FILE|COMMAND", conflicts_with_all = ["plan", "dry_run", "approve", "yes"])]
+    explain: Option<String>,
+}
+
+impl From<ChangeArgs> for ChangeOptions {
+    fn from(args: ChangeArgs) -> Self {
+        Self {
+            plan: args.plan,
+            dry_run: args.dry_run,
+            approve: args.approve,
+            yes: args.yes,
+            explain: args.explain,
         }
     }
 }

@@ -26,16 +26,16 @@ pub(super) enum ChartCommand {
 #[derive(Debug, Args)]
 pub(super) struct NewArgs {
     /// The chart's name, and the folder that it is written to
-    name: String,
+    pub(super) name: String,
     /// The Compose file that says what the chart installs
     #[arg(long, value_name = "FILE")]
-    from: Option<PathBuf>,
+    pub(super) from: Option<PathBuf>,
     /// A StatefulSet with a claim, instead of a Deployment
     #[arg(long, conflicts_with = "from")]
-    stateful: bool,
+    pub(super) stateful: bool,
     /// Print what would be written, and write nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
 }
 
 #[derive(Debug, Args)]
@@ -81,7 +81,7 @@ pub(super) async fn run(
 impl From<FormatArg> for ChartFormat {
     fn from(format: FormatArg) -> Self {
         match format {
-            FormatArg::Table => Self::Text,
+            FormatArg::Table | FormatArg::Csv => Self::Text,
             FormatArg::Json => Self::Json,
             FormatArg::Markdown => Self::Markdown,
             FormatArg::Sarif => Self::Sarif,

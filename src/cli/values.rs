@@ -17,13 +17,17 @@ pub(super) enum FormatArg {
     Markdown,
     /// SARIF 2.1.0, `devk chart check` only
     Sarif,
+    /// CSV, `devk audit` only
+    Csv,
 }
 
 impl From<FormatArg> for Format {
     fn from(format: FormatArg) -> Self {
         match format {
             FormatArg::Json => Self::Json,
-            FormatArg::Table | FormatArg::Markdown | FormatArg::Sarif => Self::Table,
+            FormatArg::Table | FormatArg::Markdown | FormatArg::Sarif | FormatArg::Csv => {
+                Self::Table
+            }
         }
     }
 }
@@ -35,6 +39,16 @@ pub(super) enum ClientArg {
     Vscode,
     Codex,
     Zed,
+}
+
+impl ClientArg {
+    /// The word on the command line.
+    pub(super) fn word(self) -> String {
+        let value = self.to_possible_value();
+        value
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
 }
 
 impl From<ClientArg> for McpClient {

@@ -41,6 +41,18 @@ pub async fn client(kubeconfig: &Path) -> Result<Client> {
     answering(config(kubeconfig).await?, &shown(kubeconfig)).await
 }
 
+/// A client for the same cluster as [`client`], as another user: the user of the kubeconfig impersonates it. The API
+/// server refuses what that user may not do.
+///
+/// # Errors
+/// As [`client`].
+pub async fn client_as(kubeconfig: &Path, user: &str, groups: Vec<String>) -> Result<Client> {
+    let mut config = config(kubeconfig).await?;
+    config.auth_info.impersonate = Some(user.to_owned());
+    config.auth_info.impersonate_groups = Some(groups).filter(|groups| !groups.is_empty());
+    answering(config, &shown(kubeconfig)).await
+}
+
 /// The same for the text of a kubeconfig; `what` names it.
 ///
 /// # Errors

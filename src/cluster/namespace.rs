@@ -1,5 +1,6 @@
 //! A project's namespace: created and labelled by devk, and never taken over from another owner.
 
+mod made;
 mod removal;
 
 use std::collections::BTreeSet;
@@ -13,6 +14,7 @@ use super::client::refused;
 use crate::error::{Code, Error, Result};
 use crate::owner::Owner;
 use crate::ui::event::Step;
+pub use made::{MADE_FOR_LABEL, delete_made_for, made_for};
 use removal::wait_gone;
 
 /// Says which project a namespace belongs to.

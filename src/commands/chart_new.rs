@@ -43,6 +43,7 @@ fn of_skeleton(
     let folder = context.source.dir.join(&options.name);
     if !options.dry_run {
         chart.write(&folder)?;
+        context.changes.wrote(&folder);
     }
     let files: Vec<_> = chart
         .files
@@ -83,6 +84,7 @@ async fn of_compose(
     let folder = root.join(&options.name);
     if !options.dry_run {
         draft.chart.write(&folder)?;
+        context.changes.wrote(&folder);
         if let Some(local) = &draft.local {
             write_atomic(&folder.join(LOCAL_VALUES), local.as_bytes(), 0o600)?;
         }

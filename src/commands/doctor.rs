@@ -10,7 +10,6 @@ use crate::doctor::fix::{self, Fix};
 use crate::doctor::{self, Check, CheckStatus, DoctorFacts, Evidence};
 use crate::environment::Environment;
 use crate::error::{Errors, Exit, Result};
-use crate::paths::Paths;
 use crate::ui::{self, Format};
 
 /// What the command line asks for.
@@ -35,7 +34,7 @@ pub async fn run(context: &Context, options: DoctorOptions) -> Result<Exit, Erro
     };
     let mut facts = gather().await;
     if options.fix {
-        mend(&facts, &context.paths, &environment, options.yes).await;
+        mend(&facts, context, &environment, options.yes).await;
         facts = gather().await;
     }
     let mut checks = doctor::check(&facts);
@@ -68,7 +67,7 @@ fn exit(checks: &[Check], strict: bool) -> Exit {
 }
 
 /// Applies the fixes and reports them on stderr.
-async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes: bool) {
+async fn mend(facts: &DoctorFacts, context: &Context, environment: &Environment, yes: bool) {
     let fixes = fix::fixes(facts);
     if fixes.is_empty() {
         ui::err("nothing that devk could fix\n");
@@ -81,18 +80,24 @@ async fn mend(facts: &DoctorFacts, paths: &Paths, environment: &Environment, yes
             ));
             continue;
         }
-        match fix.apply(paths, environment).await {
+        match fix.apply(&context.paths, environment).await {
             Ok(()) => {
+                context.changes.add(format!("done: {}", fix.text()));
                 ui::err(&format!("done: {}\n", fix.text()));
                 fix.undo()
                     .into_iter()
                     .for_each(|undo| ui::err(&format!("      undo: {undo}\n")));
             }
-            Err(error) => ui::err(&format!(
-                "failed: {}\n{}",
-                fix.text(),
-                ui::plain::error(&error)
-            )),
+            Err(error) => {
+                context
+                    .changes
+                    .add(format!("failed: {}: {}", fix.text(), error.message));
+                ui::err(&format!(
+                    "failed: {}\n{}",
+                    fix.text(),
+                    ui::plain::error(&error)
+                ));
+            }
         }
     }
     ui::err("\n");

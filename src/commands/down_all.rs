@@ -56,6 +56,7 @@ pub async fn run(context: &Context, delete: bool, yes: bool) -> Result<Exit, Err
                 Err(errors) => ui::errors(errors, Format::Table),
             }
         }
+        context.changes.add(told(project, &outcome));
         ended.push(row(project, delete, &outcome));
         problems.extend(outcome.err().into_iter().flat_map(|errors| errors.0));
     }
@@ -67,6 +68,20 @@ pub async fn run(context: &Context, delete: bool, yes: bool) -> Result<Exit, Err
         // Each was shown with its project.
         Format::Table => Ok(problems.first().map_or(Exit::Ok, |first| first.code.exit())),
     }
+}
+
+/// What became of a project, for the audit log.
+fn told(project: &PlacedProject, outcome: &Result<Option<EndedStack>, Errors>) -> String {
+    let lessee = &project.lessee;
+    let what = match outcome {
+        Ok(Some(stack)) => stack.text().trim_end().to_owned(),
+        Ok(None) => "another folder has its namespace".to_owned(),
+        Err(errors) => {
+            let first = errors.0.first().map(ToString::to_string);
+            format!("failed: {}", first.unwrap_or_default())
+        }
+    };
+    format!("{} in {}: {what}", lessee.project, lessee.root.display())
 }
 
 fn nothing(format: Format, delete: bool) -> Result<Exit, Errors> {

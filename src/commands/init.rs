@@ -78,8 +78,9 @@ fn chosen(
     match (survey, context.format) {
         (Survey::Chosen(chosen), format) => {
             if !options.dry_run {
-                chart.map_or(Ok(()), |chart| write_chart(root, chart))?;
+                chart.map_or(Ok(()), |chart| write_chart(context, root, chart))?;
                 write_atomic(&file, chosen.text.as_bytes(), 0o644)?;
+                context.changes.wrote(&file);
             }
             let folder = root.join(NEW_CHART);
             match format {
@@ -123,9 +124,10 @@ fn wants_new_chart(root: &Path, named: &[PathBuf]) -> bool {
         && !has_charts(root)
 }
 
-fn write_chart(root: &Path, draft: &ChartDraft) -> Result<(), Errors> {
+fn write_chart(context: &Context, root: &Path, draft: &ChartDraft) -> Result<(), Errors> {
     let folder = root.join(NEW_CHART);
     draft.chart.write(&folder)?;
+    context.changes.wrote(&folder);
     if let Some(local) = &draft.local {
         write_atomic(&folder.join(LOCAL_VALUES), local.as_bytes(), 0o600)?;
     }
@@ -147,6 +149,7 @@ async fn local_values(context: &Context, root: &Path) -> Result<Exit, Errors> {
     let (_, chart) = survey_with_chart(root, folder, &environment, &context.paths).await?;
     let file = root.join(folder).join(LOCAL_VALUES);
     write_atomic(&file, chart.local.unwrap_or_default().as_bytes(), 0o600)?;
+    context.changes.wrote(&file);
     match context.format {
         Format::Json => ui::json(&json!({"version": 1, "result": "local-values", "file": file}))?,
         Format::Table => ui::out(&format!(

@@ -41,6 +41,9 @@ pub fn configure(context: &Context, client: McpClient, write: bool) -> Result<Ex
         return Ok(Exit::Ok);
     }
     let (file, change) = client.write(&context.source.dir, &args)?;
+    if change == ClientChange::Written {
+        context.changes.wrote(&file);
+    }
     match context.format {
         Format::Json => {
             ui::json(

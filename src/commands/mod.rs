@@ -14,8 +14,11 @@ use crate::process;
 use crate::relay;
 use crate::release::post_renderer;
 use crate::ui::{self, Format};
+use recorded::Changes;
 
 pub mod approve;
+pub mod audit;
+pub mod change;
 pub mod chart;
 pub mod chart_new;
 mod chart_report;
@@ -33,6 +36,7 @@ pub mod open;
 pub mod ports;
 pub mod profiles;
 pub mod projects;
+pub mod recorded;
 pub mod restart;
 mod service;
 pub mod settle;
@@ -49,6 +53,8 @@ pub struct Context {
     pub source: Source,
     pub format: Format,
     pub paths: Paths,
+    /// What the command has changed, for the audit log.
+    pub changes: Changes,
 }
 
 impl Context {
@@ -59,6 +65,7 @@ impl Context {
             source,
             format,
             paths: Paths::from_env()?,
+            changes: Changes::default(),
         })
     }
 

@@ -170,6 +170,7 @@ mod tests {
             allow: crate::config::Allow::default(),
             bridge: None,
             check: Default::default(),
+            ask: Default::default(),
             tests: vec![],
         }
     }

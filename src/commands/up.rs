@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::recorded::Recording;
 use super::{Context, logs};
 use crate::bridge::{Bridging, Switch};
 use crate::compose;
@@ -111,7 +112,11 @@ pub(super) enum UpHeard {
 ///
 /// # Errors
 /// Every problem because of which `up` did not start; a failed step is no error but exit code 1.
-pub async fn run(context: &Context, options: UpOptions) -> Result<Exit, Errors> {
+pub async fn run(
+    context: &Context,
+    options: UpOptions,
+    recording: &Recording,
+) -> Result<Exit, Errors> {
     limits::raise_files()?;
     let project = context.project()?;
     if options.restart {
@@ -140,6 +145,7 @@ pub async fn run(context: &Context, options: UpOptions) -> Result<Exit, Errors> 
         }
         UpHeard::Lost => return Err(lost(context, &project.id).into()),
     };
+    recording.settled(&outcome);
     let printed = summary(context.format, &outcome);
     match options.lifetime {
         Lifetime::Attached if printed.is_ok() => {

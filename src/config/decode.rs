@@ -17,8 +17,9 @@ use super::format;
 use super::variables::References;
 use super::yaml::{ConfigData, ConfigEntry, ConfigNode};
 use super::{
-    Allow, BridgeConfig, BridgePaths, CheckConfig, ClusterConfig, ForwardConfig, ImageConfig,
-    Origin, Provider, ReleaseConfig, Sync, SyncRule, TestCommand, bases, scalar,
+    Allow, AskConfig, AskRole, AskYes, BridgeConfig, BridgePaths, CheckConfig, ClusterConfig,
+    ForwardConfig, ImageConfig, Origin, Provider, ReleaseConfig, Sync, SyncRule, TestCommand,
+    bases, scalar,
 };
 use crate::error::{Code, Error};
 
@@ -36,6 +37,7 @@ pub(super) struct Draft {
     pub(super) allow: Allow,
     pub(super) bridge: Option<BridgeConfig>,
     pub(super) check: CheckConfig,
+    pub(super) ask: AskConfig,
     pub(super) tests: Vec<TestCommand>,
 }
 
@@ -77,7 +79,15 @@ pub(super) fn decode(root: &ConfigNode, problems: &mut Vec<Error>) -> Draft {
             .filter(|node| !node.is_null())
             .map(bridge),
         check: root.get("check").map(check).unwrap_or_default(),
+        ask: root.get("ask").map(ask).unwrap_or_default(),
         tests: tests(root, problems),
+    }
+}
+
+fn ask(node: &ConfigNode) -> AskConfig {
+    AskConfig {
+        role: text(node, "role").and_then(AskRole::parse),
+        yes: text(node, "yes").and_then(AskYes::parse),
     }
 }
 

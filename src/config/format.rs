@@ -2,6 +2,7 @@
 //! describes itself as a regular expression for the JSON Schema.
 
 mod numbers;
+mod words;
 
 use std::path::Path;
 use std::time::Duration;
@@ -33,9 +34,6 @@ const PROVIDERS: &[(&str, Provider)] = &[
     ("existing", Provider::Existing),
     ("auto", Provider::Kind),
 ];
-
-/// The spellings of `cluster.prefer`.
-const INSTALLED: &[&str] = &["kind", "minikube", "k3d"];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ValueFormat {
@@ -73,6 +71,10 @@ pub(super) enum ValueFormat {
     Quantity,
     /// `2027-06-30`.
     Date,
+    /// Whose rights a change has.
+    AskRole,
+    /// A risk that nobody need be asked about.
+    AskYes,
 }
 
 impl ValueFormat {
@@ -86,13 +88,9 @@ impl ValueFormat {
             Self::Provider => provider(text)
                 .map(drop)
                 .ok_or_else(|| unknown_provider(text, place)),
-            Self::InstalledProvider if INSTALLED.contains(&text) => Ok(()),
-            Self::InstalledProvider => Err(place
-                .error(
-                    Code::ConfigValue,
-                    format!("`{text}` is no provider that could be preferred"),
-                )
-                .hint(did_you_mean(text, INSTALLED.iter().copied(), "providers"))),
+            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+                words::check(self, text, place)
+            }
             Self::Duration => duration(text).map(drop).ok_or_else(|| {
                 let message = format!("`{text}` is not a time from 1 s to 24 h");
                 place
@@ -136,6 +134,8 @@ impl ValueFormat {
             Self::VersionRange => "range of versions",
             Self::Quantity => "quantity of Kubernetes (`500m`, `2Gi`)",
             Self::Date => "day (`2027-06-30`)",
+            Self::AskRole => "`viewer`, `operator` or `admin`",
+            Self::AskYes => "`reversible` or `disruptive`",
         }
     }
 
@@ -152,7 +152,9 @@ impl ValueFormat {
                     .collect::<Vec<_>>()
                     .join("|")
             ),
-            Self::InstalledProvider => format!("^({})$", INSTALLED.join("|")),
+            Self::InstalledProvider | Self::AskRole | Self::AskYes => {
+                format!("^({})$", words::of(self).join("|"))
+            }
             Self::Duration => r"^([0-9]+[hms])+$".to_owned(),
             Self::Generator => r"^(hex[0-9]+|base64[0-9]+|uuid)$".to_owned(),
             Self::ValuePath => r"^[^.\s]+(\.[^.\s]+)*$".to_owned(),

@@ -4,6 +4,7 @@
 //! text → [`yaml`] tree → [`merge`] over the profile's tree → [`check`] against the table in [`schema`]
 //! → [`decode`]. The tree remembers where each value was written, through the merge.
 
+mod ask;
 mod bases;
 mod catalog;
 mod check;
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::place::Origin;
+pub use ask::{AskConfig, AskRole, AskYes};
 pub use bases::{build_waves, is_base};
 pub use catalog::{ProfileForward, ProfileSummary, profile_readme, profiles};
 pub use checkout::{COMPOSE_FILES, COMPOSE_OVERRIDES, Checkout};
@@ -75,6 +77,8 @@ pub struct Project {
     pub bridge: Option<BridgeConfig>,
     /// What charts are asked for.
     pub check: CheckConfig,
+    /// With whose rights single objects are changed.
+    pub ask: AskConfig,
     /// `test:`, in the order of devk.yaml.
     pub tests: Vec<TestCommand>,
 }
@@ -96,6 +100,7 @@ impl Project {
             allow: Allow::default(),
             bridge: None,
             check: CheckConfig::default(),
+            ask: AskConfig::default(),
             tests: vec![],
         }
     }

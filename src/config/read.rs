@@ -203,6 +203,7 @@ fn project(
         allow,
         bridge,
         check,
+        ask,
         tests,
     } = decode(tree, problems);
     let name = tree
@@ -234,6 +235,7 @@ fn project(
         allow,
         bridge,
         check,
+        ask,
         tests,
     }
 }

@@ -1,10 +1,14 @@
 //! The keys of devk.yaml: the one table that the check, the merge with a profile, the JSON Schema and
 //! docs/configuration.md are made from.
 
+mod allow;
+mod ask;
 mod bridge;
 mod check;
 mod tests_of_project;
 
+use self::allow::ALLOW;
+use self::ask::ASK;
 use self::bridge::BRIDGE;
 pub(super) use self::check::CHECK;
 use self::tests_of_project::TEST;
@@ -85,6 +89,13 @@ pub(super) const ROOT: Shape = Shape::Object(&[
         Shape::Object(CHECK),
         "{maxMemory: 2Gi}",
         "What `devk chart check` asks of charts beside its rules; see docs/chart-check.md. The file `.devk/constraints.yaml` of a team may have the same keys.",
+    ),
+    key(
+        "ask",
+        Optional("`devk change` asks about every change"),
+        Shape::Object(ASK),
+        "{role: operator}",
+        "With whose rights single objects are changed, and what nobody need be asked about; see docs/change.md.",
     ),
     key(
         "test",
@@ -368,27 +379,3 @@ const FORWARD: Shape = Shape::Short(
         ),
     ],
 );
-
-const ALLOW: &[Key] = &[
-    key(
-        "nodePort",
-        Optional("`false`"),
-        Shape::Flag,
-        "true",
-        "Services of type NodePort and LoadBalancer stay so. Otherwise devk installs them as ClusterIP and forwards them: such a port of the node is one that nobody planned.",
-    ),
-    key(
-        "alwaysPull",
-        Optional("`false`"),
-        Shape::Flag,
-        "true",
-        "The kubelet pulls images that Docker has whenever the chart says so: with `imagePullPolicy: Always`, or without a policy and a tag or with the tag `latest`. Otherwise devk loads those images and installs the policy IfNotPresent.",
-    ),
-    key(
-        "remote",
-        Optional("`false`"),
-        Shape::Flag,
-        "true",
-        "An existing cluster may be on another machine.",
-    ),
-];

@@ -23,6 +23,7 @@ use serde_json::Value;
 
 use crate::kubernetes_version::KubernetesVersion;
 use custom::CustomKinds;
+pub(crate) use names::{is_dns_label, is_dns_subdomain, is_label_value, is_qualified};
 use packed::{Packed, packed};
 use walk::Walk;
 

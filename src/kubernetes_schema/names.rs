@@ -10,7 +10,7 @@ use crate::kubernetes_version::KubernetesVersion;
 /// From this version on the name of a Service may begin with a digit (the gate `RelaxedServiceNameValidation`).
 const RELAXED_SERVICES: KubernetesVersion = KubernetesVersion::new(36);
 
-pub(super) fn is_dns_label(text: &str) -> bool {
+pub(crate) fn is_dns_label(text: &str) -> bool {
     text.len() <= 63 && is_label_part(text)
 }
 
@@ -20,7 +20,7 @@ pub(super) fn is_dns_1035_label(text: &str) -> bool {
 }
 
 /// Parts with dots between them; only the whole has a limit.
-pub(super) fn is_dns_subdomain(text: &str) -> bool {
+pub(crate) fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label_part)
 }
 
@@ -38,7 +38,7 @@ pub(super) fn is_port_name(text: &str) -> bool {
 }
 
 /// The key of a label or annotation: `name` or `example.com/name`.
-pub(super) fn is_qualified(text: &str) -> bool {
+pub(crate) fn is_qualified(text: &str) -> bool {
     let (prefix, name) = match text.split_once('/') {
         Some((prefix, name)) => (Some(prefix), name),
         None => (None, text),
@@ -47,7 +47,7 @@ pub(super) fn is_qualified(text: &str) -> bool {
 }
 
 /// The value of a label; it may be empty.
-pub(super) fn is_label_value(text: &str) -> bool {
+pub(crate) fn is_label_value(text: &str) -> bool {
     let is_end = |c: Option<char>| c.is_none_or(|c| c.is_ascii_alphanumeric());
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     text.len() <= 63

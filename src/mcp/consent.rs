@@ -27,6 +27,8 @@ const BOX: &str = "delete";
 const VALID: Duration = Duration::from_secs(600);
 /// So many questions may be open.
 const MAX_OPEN: usize = 32;
+/// Of a client's name so much is kept.
+const MAX_CLIENT_CHARS: usize = 60;
 
 /// The questions that clients of the later era bring the answers to.
 #[derive(Debug, Default)]
@@ -109,6 +111,14 @@ pub(super) fn is_of_later_era(context: &RequestContext<RoleServer>) -> bool {
     version.is_some_and(|version| !version.has_initialize())
 }
 
+/// The name that a client gives itself; empty for none.
+pub(super) fn client_name(context: &RequestContext<RoleServer>) -> String {
+    let client = context.client_info().map(|client| client.name);
+    let name = client.unwrap_or_default();
+    let shown = name.chars().filter(|c| !c.is_control());
+    shown.take(MAX_CLIENT_CHARS).collect()
+}
+
 impl Sensitive<'_> {
     /// The client can show a form. One that names no mode means forms.
     fn can_ask(&self) -> bool {
@@ -163,13 +173,7 @@ impl Sensitive<'_> {
     }
 
     fn needs_approval(&self, paths: &Paths) -> Error {
-        let client = self.context.client_info().map(|client| client.name);
-        let client = client
-            .unwrap_or_default()
-            .chars()
-            .filter(|c| !c.is_control())
-            .take(60)
-            .collect();
+        let client = client_name(self.context);
         match approval::request(paths, &self.subject, self.what.clone(), client) {
             Ok(approval) => approval::needed(&approval),
             Err(error) => error,

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{AuditOrigin, ORIGIN};
 use crate::error::{Result, internal};
 use crate::process::Cmd;
 
@@ -76,7 +77,7 @@ impl Jobs {
     }
 
     /// A run of its own.
-    pub(super) fn start(&self, args: Vec<String>) -> Arc<Job> {
+    pub(super) fn start(&self, args: Vec<String>, origin: AuditOrigin) -> Arc<Job> {
         let stop = CancellationToken::new();
         let (sender, seen) = watch::channel(RunProgress::default());
         let job = Arc::new(Job {
@@ -88,7 +89,7 @@ impl Jobs {
         tokio::spawn(async move {
             let run = async {
                 let _turn = turns.acquire().await.map_err(|e| internal(&e))?;
-                program.run(&args, &sender).await
+                program.run(&args, &origin, &sender).await
             };
             let ended = tokio::select! {
                 ended = run => Some(Arc::new(ended)),
@@ -107,16 +108,16 @@ impl Jobs {
     }
 
     /// The run of these arguments that is on, or a new one.
-    pub(super) fn join(&self, args: Vec<String>) -> Arc<Job> {
+    pub(super) fn join(&self, args: Vec<String>, origin: AuditOrigin) -> Arc<Job> {
         let Ok(mut shared) = self.shared.lock() else {
-            return self.start(args);
+            return self.start(args, origin);
         };
         shared.retain(|_, job| !job.has_ended());
         if let Some(job) = shared.get(&args) {
             job.waiting.fetch_add(1, Ordering::SeqCst);
             return job.clone();
         }
-        let job = self.start(args.clone());
+        let job = self.start(args.clone(), origin);
         shared.insert(args, job.clone());
         job
     }
@@ -144,13 +145,21 @@ impl Job {
 }
 
 impl Program {
-    async fn run(&self, args: &[String], seen: &watch::Sender<RunProgress>) -> Result<RunEnd> {
+    async fn run(
+        &self,
+        args: &[String],
+        origin: &AuditOrigin,
+        seen: &watch::Sender<RunProgress>,
+    ) -> Result<RunEnd> {
+        // The command itself records what it does, and for whom.
+        let origin = serde_json::to_string(origin).map_err(|e| internal(&e))?;
         let cmd = Cmd::devk(&self.path)
             .args(args.iter().take(1))
             .args(&self.options)
             .args(args.iter().skip(1))
             .dir(&self.folder)
             .env("PWD", &self.folder)
+            .env(ORIGIN, origin)
             .keep(MAX_OUTPUT_BYTES);
         let answer = cmd.answer(|line| tell(line, seen)).await?;
         Ok(RunEnd {
@@ -182,6 +191,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
+    use crate::audit::AuditChannel;
 
     /// A program that does as its first argument says.
     fn jobs(script: &str) -> (tempfile::TempDir, Jobs) {
@@ -202,6 +212,10 @@ mod tests {
         )
     }
 
+    fn agent() -> AuditOrigin {
+        AuditOrigin::new(AuditChannel::Mcp)
+    }
+
     async fn ended(job: &Job) -> Arc<Result<RunEnd>> {
         let mut seen = job.seen.clone();
         let seen = seen.wait_for(|seen| seen.ended.is_some()).await.unwrap();
@@ -215,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn options_of_the_project_stand_before_words_that_may_look_like_options() {
         let (_dir, jobs) = jobs("echo \"$@\"; pwd; exit 3");
-        let ended = ended(&jobs.start(words(&["sh", "api", "--", "ls"]))).await;
+        let ended = ended(&jobs.start(words(&["sh", "api", "--", "ls"]), agent())).await;
         let ended = ended.as_ref().as_ref().unwrap();
         let mut lines = ended.stdout.lines();
         assert_eq!(lines.next().unwrap(), "sh --profile=demo api -- ls");
@@ -225,7 +239,10 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_call_ends_its_program_and_a_second_one_keeps_it() {
         let (dir, jobs) = jobs("echo $$ >pid; echo x >>started; exec sleep 60");
-        let (first, second) = (jobs.join(words(&["up"])), jobs.join(words(&["up"])));
+        let (first, second) = (
+            jobs.join(words(&["up"]), agent()),
+            jobs.join(words(&["up"]), agent()),
+        );
         let pid = || std::fs::read_to_string(dir.path().join("pid")).unwrap_or_default();
         let since = Instant::now();
         while pid().is_empty() {
@@ -244,16 +261,24 @@ mod tests {
         let started = std::fs::read_to_string(dir.path().join("started")).unwrap();
         assert_eq!(started, "x\n");
         // What was stopped is not joined.
-        let third = jobs.join(words(&["up"]));
+        let third = jobs.join(words(&["up"]), agent());
         assert!(!Arc::ptr_eq(&second, &third));
         third.give_up();
+    }
+
+    #[tokio::test]
+    async fn a_command_is_told_that_an_agent_asked_for_it() {
+        let (_dir, jobs) = jobs("echo \"$DEVK_AUDIT_ORIGIN\"");
+        let ended = ended(&jobs.start(words(&["up"]), agent())).await;
+        let ended = ended.as_ref().as_ref().unwrap();
+        assert_eq!(ended.stdout, "{\"through\":\"mcp\"}\n");
     }
 
     #[tokio::test]
     async fn events_tell_what_a_run_does() {
         let event = r#"{"step":"image.build/api","status":"started","detail":"d","ms":1}"#;
         let (_dir, jobs) = jobs(&format!("echo '{event}'; echo no event"));
-        let job = jobs.start(words(&["up"]));
+        let job = jobs.start(words(&["up"]), agent());
         ended(&job).await;
         let seen = job.seen.borrow().clone();
         assert_eq!(

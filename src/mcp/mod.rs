@@ -31,6 +31,7 @@ mod jobs;
 pub(crate) mod mask;
 mod opening;
 mod pages;
+mod refused;
 mod server;
 #[cfg(test)]
 mod tests;

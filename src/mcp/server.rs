@@ -13,12 +13,14 @@ use serde_json::{Value, json};
 use super::answers::ToolAnswer;
 use super::approval::{self, ApprovalSubject};
 use super::arguments::{ToolArguments, check};
-use super::consent::{Consent, Questions, Sensitive, is_of_later_era};
+use super::consent::{Consent, Questions, Sensitive, client_name, is_of_later_era};
 use super::follow::{Followed, follow};
 use super::jobs::Jobs;
 use super::mask::Mask;
 use super::pages::{KeptAnswers, Page, lines, shortened};
+use super::refused::{RefusedCall, given};
 use super::tools::{Definition, Limit, TOOLS, ToolCall};
+use crate::audit::{AuditChannel, AuditOrigin, AuditText};
 use crate::config::{self, Project, Source};
 use crate::environment::Environment;
 use crate::error::{Errors, Result, suggest};
@@ -91,15 +93,24 @@ impl ServerHandler for McpServer {
             };
         }
         let call = tool.call(&arguments);
+        let mut origin = self.origin(tool, &context).await?;
         // Whoever joins a removal that is on asks for nothing new.
         if arguments.flag("delete") == Some(true) && !self.jobs.has(&call.args) {
             match self.consent(&call, &arguments, &request, &context).await {
-                Ok(Consent::Given) => {}
+                Ok(Consent::Given) => origin.approval = Some(given(&arguments)),
                 Ok(Consent::Asks(required)) => return Ok((*required).into()),
-                Err(errors) => return self.respond(tool, ToolAnswer::errors(&errors)).await,
+                Err(errors) => {
+                    let refused = RefusedCall {
+                        call: &call,
+                        origin,
+                        source: &self.source,
+                    };
+                    let errors = refused.record(&self.paths, &self.mask().await?, errors);
+                    return self.respond(tool, ToolAnswer::errors(&errors)).await;
+                }
             }
         }
-        let answer = self.run(tool, &arguments, call, &context).await?;
+        let answer = self.run(tool, &arguments, call, origin, &context).await?;
         self.respond(tool, answer).await
     }
 }
@@ -121,11 +132,12 @@ impl McpServer {
         tool: &Definition,
         arguments: &ToolArguments,
         call: ToolCall,
+        origin: AuditOrigin,
         context: &RequestContext<RoleServer>,
     ) -> Result<ToolAnswer, ErrorData> {
         let job = match tool.is_shared() {
-            true => self.jobs.join(call.args),
-            false => self.jobs.start(call.args),
+            true => self.jobs.join(call.args, origin),
+            false => self.jobs.start(call.args, origin),
         };
         let mask = self.mask().await?;
         match follow(&job, call.limit, context, &mask).await {
@@ -163,6 +175,21 @@ impl McpServer {
         Ok(result.into())
     }
 
+    /// What the command of a call records of the client, if it records anything.
+    async fn origin(
+        &self,
+        tool: &Definition,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<AuditOrigin, ErrorData> {
+        let name = client_name(context);
+        let mut origin = AuditOrigin::new(AuditChannel::Mcp);
+        if tool.changes_something() && !name.is_empty() {
+            let mask = self.mask().await?;
+            origin.client = Some(AuditText::masked(&name, |text| mask.text(text)));
+        }
+        Ok(origin)
+    }
+
     async fn mask(&self) -> Result<Mask, ErrorData> {
         let (source, paths) = (self.source.clone(), self.paths.clone());
         let environment = self.environment.clone();
@@ -186,14 +213,10 @@ impl McpServer {
         context: &RequestContext<RoleServer>,
     ) -> Result<Consent, Errors> {
         let project = project(&self.source, &self.paths)?;
-        let command = call
-            .args
-            .iter()
-            .filter(|word| !["--format", "json"].contains(&word.as_str()));
         let subject = ApprovalSubject {
             project: project.id.clone(),
             folder: project.root.clone(),
-            command: command.cloned().collect(),
+            command: call.words(),
         };
         if let Some(id) = arguments.text("approval") {
             approval::take(&self.paths, &subject, id)?;
@@ -215,9 +238,9 @@ impl McpServer {
         project: &Project,
         context: &RequestContext<RoleServer>,
     ) -> Vec<String> {
-        let job = self
-            .jobs
-            .start(["status", "--format", "json"].map(str::to_owned).to_vec());
+        let look = ["status", "--format", "json"].map(str::to_owned).to_vec();
+        let origin = AuditOrigin::new(AuditChannel::Mcp);
+        let job = self.jobs.start(look, origin);
         let status = match follow(&job, LOOK, context, &Mask::default()).await {
             Followed::Ended(ended) => match ended.as_ref() {
                 Ok(ended) => serde_json::from_str(&ended.stdout).unwrap_or_default(),

@@ -253,6 +253,11 @@ impl Definition {
         matches!(self.name, "up" | "down" | "restart")
     }
 
+    /// Its command is one that the audit log has.
+    pub(super) fn changes_something(&self) -> bool {
+        self.effect != Effect::Looks
+    }
+
     /// The command that does the work.
     pub(super) fn call(&self, arguments: &ToolArguments) -> ToolCall {
         let seconds = arguments.number("timeout_s").map(Duration::from_secs);
@@ -277,6 +282,17 @@ impl Definition {
         let mut args = args;
         args.splice(1..1, words(&["--format", "json"]));
         ToolCall { args, limit }
+    }
+}
+
+impl ToolCall {
+    /// The words of the command that say what it does.
+    pub(super) fn words(&self) -> Vec<String> {
+        let words = self.args.iter();
+        words
+            .filter(|word| !["--format", "json"].contains(&word.as_str()))
+            .cloned()
+            .collect()
     }
 }
 

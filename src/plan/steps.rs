@@ -81,6 +81,14 @@ pub const STEPS: &[(&str, &str)] = &[
         "give the workloads of a service new pods, and wait until they are ready",
     ),
     (
+        "change.do/NAME",
+        "a step of `devk change`, on the object of this kind and name (`change.do/deployment/web`)",
+    ),
+    (
+        "change.verify/NAME",
+        "wait until the object is what the change leads to: rolled out, ready, gone",
+    ),
+    (
         "session.events",
         "report the steps to a client; printed only by a client that read too slowly and missed some of the steps",
     ),

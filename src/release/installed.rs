@@ -16,7 +16,7 @@ pub(super) const INPUTS: &str = "devk-inputs";
 pub(super) const REVISION: &str = "devk-revision";
 
 /// helm's note of the release that an object belongs to.
-pub(super) const RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
+pub const RELEASE_ANNOTATION: &str = "meta.helm.sh/release-name";
 
 /// The newest revision of a release.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -325,6 +325,7 @@ pub(super) mod fixture {
             allow: Allow::default(),
             bridge: None,
             check: Default::default(),
+            ask: Default::default(),
             tests: vec![],
         }
     }

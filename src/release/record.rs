@@ -4,6 +4,7 @@
 //! The record is a Secret of type `helm.sh/release.v1`. Its key `release` holds the base64 of gzipped JSON, as helm's
 //! storage driver writes it (helm/helm, `pkg/storage/driver/util.go`); releases of helm before 3 are not read.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use base64::Engine as _;
@@ -31,6 +32,25 @@ struct Record {
     hooks: Vec<Hook>,
 }
 
+/// The part of the record that holds the chart.
+#[derive(Deserialize)]
+struct OfChart {
+    chart: RecordedChart,
+}
+
+#[derive(Deserialize)]
+struct RecordedChart {
+    #[serde(default)]
+    templates: Vec<RecordedTemplate>,
+}
+
+/// A file below `templates/`, in base64.
+#[derive(Deserialize)]
+struct RecordedTemplate {
+    name: String,
+    data: String,
+}
+
 #[derive(Deserialize)]
 struct Hook {
     /// helm's name of the template.
@@ -45,6 +65,33 @@ impl Installed {
     /// # Errors
     /// [`Code::ClusterUnreachable`]; [`Code::ReleaseApply`] if the record is not as helm writes it.
     pub async fn manifests(&self, client: &Client, namespace: &str) -> Result<Option<Rendered>> {
+        match self.decoded(client, namespace, manifests_of).await? {
+            Some(text) => Rendered::parse(&text).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The templates of the chart that this revision was made from, by their paths in it: `templates/api.yaml`. helm
+    /// keeps none of its dependencies. Empty if the record is gone.
+    ///
+    /// # Errors
+    /// As [`Self::manifests`].
+    pub async fn templates(
+        &self,
+        client: &Client,
+        namespace: &str,
+    ) -> Result<BTreeMap<String, String>> {
+        let found = self.decoded(client, namespace, templates_of).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    /// The record as `read` understands it; None if it is gone.
+    async fn decoded<T>(
+        &self,
+        client: &Client,
+        namespace: &str,
+        read: fn(&[u8]) -> Result<T, String>,
+    ) -> Result<Option<T>> {
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespace);
         let found = secrets
             .get_opt(self.secret())
@@ -54,14 +101,14 @@ impl Installed {
             return Ok(None);
         };
         let encoded = data.get("release").map(|bytes| bytes.0.as_slice());
-        let text = decode(encoded.unwrap_or_default()).map_err(|why| {
+        let read = unpacked(encoded.unwrap_or_default()).and_then(|json| read(&json));
+        read.map(Some).map_err(|why| {
             let secret = self.secret();
             let message = format!("helm's record `{secret}` cannot be read: {why}");
             Error::new(Code::ReleaseApply, message).hint(on_cluster(format!(
                 "kubectl get secret {secret} --namespace {namespace} --output yaml"
             )))
-        })?;
-        Rendered::parse(&text).map(Some)
+        })
     }
 }
 
@@ -99,8 +146,8 @@ pub async fn all_manifests(
         .collect())
 }
 
-/// The record as the text that `helm template` would have written.
-fn decode(encoded: &[u8]) -> Result<String, String> {
+/// The JSON of a record.
+fn unpacked(encoded: &[u8]) -> Result<Vec<u8>, String> {
     let bytes = STANDARD.decode(encoded).map_err(|e| e.to_string())?;
     let mut json = Vec::new();
     match bytes.starts_with(&GZIP) {
@@ -110,8 +157,13 @@ fn decode(encoded: &[u8]) -> Result<String, String> {
             .map_err(|e| e.to_string())?,
         false => json = bytes,
     }
+    Ok(json)
+}
+
+/// The record as the text that `helm template` would have written.
+fn manifests_of(json: &[u8]) -> Result<String, String> {
     // serde_json names a place, never a value.
-    let record: Record = serde_json::from_slice(&json).map_err(|e| e.to_string())?;
+    let record: Record = serde_json::from_slice(json).map_err(|e| e.to_string())?;
     let hooks = record
         .hooks
         .iter()
@@ -120,6 +172,15 @@ fn decode(encoded: &[u8]) -> Result<String, String> {
         .into_iter()
         .chain(hooks)
         .collect())
+}
+
+fn templates_of(json: &[u8]) -> Result<BTreeMap<String, String>, String> {
+    let record: OfChart = serde_json::from_slice(json).map_err(|e| e.to_string())?;
+    let templates = record.chart.templates.into_iter().map(|template| {
+        let bytes = STANDARD.decode(template.data).map_err(|e| e.to_string())?;
+        Ok((template.name, String::from_utf8_lossy(&bytes).into_owned()))
+    });
+    templates.collect()
 }
 
 #[cfg(test)]
@@ -143,8 +204,13 @@ mod tests {
             "manifest": MANIFEST,
             "hooks": [{"name": "migrate", "path": "shop/templates/migrate.yaml", "manifest": hook}],
             "version": 2,
+            "chart": {"templates": [{"name": "templates/seed.yaml", "data": STANDARD.encode("kind: Job\n")}]},
         })
         .to_string()
+    }
+
+    fn decode(encoded: &[u8]) -> Result<String, String> {
+        manifests_of(&unpacked(encoded)?)
     }
 
     fn zipped(text: &str) -> String {
@@ -178,6 +244,13 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn the_templates_of_the_chart_are_read_by_their_paths() {
+        let json = unpacked(zipped(&record()).as_bytes()).unwrap();
+        let templates = templates_of(&json).unwrap();
+        assert_eq!(templates["templates/seed.yaml"], "kind: Job\n");
     }
 
     #[test]

@@ -201,6 +201,17 @@ pub fn errors(errors: &Errors, format: Format) {
     }
 }
 
+/// Prints to stderr what keeps a command from nothing, as text or as one JSON document.
+pub fn warning(error: &Error, format: Format) {
+    match format {
+        Format::Json => {
+            let document = serde_json::json!({"version": 1, "warnings": [error]});
+            err(&format!("{document}\n"));
+        }
+        Format::Table => err(&plain::warning(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -129,8 +129,48 @@ fn an_agent_starts_looks_runs_and_stops_and_reads_no_secret() {
     assert_eq!(agent.well("down", json!({}))["deleted"], false);
     assert_eq!(agent.well("status", json!({}))["session"], Value::Null);
 
+    let (is_error, _) = agent.call("restart", json!({"services": [SECRET]}));
+    assert!(is_error);
+    recorded(&project);
     let kubeconfig = machine.kubeconfig(CLUSTER).display().to_string();
     assert!(!agent.heard.contains(SECRET) && !agent.heard.contains(&kubeconfig));
     drop(agent.stdin);
     assert!(agent.child.wait().unwrap().success());
+}
+
+/// The audit log has what the agent did, in which cluster, and no secret.
+fn recorded(project: &Project) {
+    let acts = project
+        .devk(&["audit", "--project", &project.name])
+        .documents();
+    assert!(
+        !Value::from(acts.clone()).to_string().contains(SECRET),
+        "{acts:?}"
+    );
+    let kinds: Vec<_> = acts
+        .iter()
+        .map(|act| {
+            ["kind", "result"]
+                .map(|key| act[key].as_str().unwrap())
+                .join(" ")
+        })
+        .collect();
+    let expected = [
+        "up done",
+        "sh failed",
+        "restart done",
+        "mcp-ask refused",
+        "down done",
+        "restart failed",
+    ];
+    assert_eq!(kinds, expected);
+    for act in &acts {
+        assert_eq!(
+            (&act["origin"]["through"], &act["origin"]["client"]),
+            (&json!("mcp"), &json!("e2e"))
+        );
+    }
+    assert_eq!(acts[0]["cluster"]["name"], CLUSTER);
+    assert!(acts[0]["cluster"]["pin"].is_string());
+    project.devk(&["audit", "verify"]).well();
 }

@@ -11,6 +11,7 @@ mod beside_compose;
 mod bridge;
 mod bridge_agreement;
 mod builds;
+mod change;
 mod ci;
 mod commands;
 mod copies;

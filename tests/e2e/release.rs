@@ -267,6 +267,7 @@ fn project(root: &Path, name: &str) -> Project {
         allow: devk::config::Allow::default(),
         bridge: None,
         check: Default::default(),
+        ask: Default::default(),
         tests: vec![],
     }
 }

@@ -77,6 +77,46 @@ fn only_a_person_on_a_terminal_approves_and_only_once() {
     assert_eq!(error(&server.next())["code"], "docker.unavailable");
     server.send(&call(4, "down", &again));
     assert_eq!(error(&server.next())["code"], "approval.unknown");
+    assert_eq!(
+        recorded(dir.path()),
+        [
+            "mcp-ask refused mcp t  approval.needed",
+            "approve failed cli   usage",
+            "approve refused cli   approval.declined",
+            "mcp-ask refused mcp t  approval.needed",
+            "approve done cli   ",
+            &format!("down failed mcp t {id} docker.unavailable"),
+            "mcp-ask failed mcp t  approval.unknown",
+        ]
+    );
+}
+
+/// The audit log, a line an act: kind, result, through what, for whom, by which approval, error.
+fn recorded(dir: &Path) -> Vec<String> {
+    let output = devk(dir)
+        .args(["audit", "--format", "json"])
+        .output()
+        .unwrap();
+    let line = |line: &str| {
+        let act: Value = serde_json::from_str(line).unwrap();
+        let origin = &act["origin"];
+        let members = [
+            &act["kind"],
+            &act["result"],
+            &origin["through"],
+            &origin["client"],
+            &origin["approval"],
+            &act["code"],
+        ];
+        members
+            .map(|member| member.as_str().unwrap_or_default())
+            .join(" ")
+    };
+    String::from_utf8(output.stdout)
+        .unwrap()
+        .lines()
+        .map(line)
+        .collect()
 }
 
 #[test]

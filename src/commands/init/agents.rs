@@ -18,6 +18,7 @@ pub(super) fn run(context: &Context, dry_run: bool) -> Result<Exit, Errors> {
         (Some(_), true) => "printed",
         (Some(_), false) => {
             edit.write()?;
+            context.changes.wrote(&edit.file);
             "written"
         }
     };

@@ -1,0 +1,431 @@
+//! The preview of a plan: what each step would do to the object that is there, tried by the API server without doing it.
+//!
+//! A step is asked for its rights (SelfSubjectAccessReview) and sent as a dry run, both as the role. All problems of all
+//! steps are told together; a plan with a problem has no preview, so it cannot be approved. The preview's hash stands
+//! for the plan, the cluster, the role, and the version of every object that a step changes.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::access::{ChangeAccess, Right, is_conflict, unreachable};
+use super::body::below_baseline;
+use super::chart::{self, ChartOrigin};
+use super::diff::{FieldChange, differences};
+use super::kind::ObjectKind;
+use super::kubectl;
+use super::look::{SeenObjects, bound, forbidden, look, operation, refused, with_label};
+use super::operation::{Deed, Operation};
+use super::plan::{ChangeAction, ChangePlan, ChangeStep, ObjectName};
+use super::risk::{ChangeRisk, risk};
+use super::scope::ChangeScope;
+use crate::cluster::namespace::made_for;
+use crate::config::{AskRole, Project};
+use crate::error::{Code, Error, Errors, Result, internal};
+use crate::hex::hex;
+
+/// The digits of a hash that are shown and typed.
+const HASH_DIGITS: usize = 32;
+/// So often a step is tried again whose object changes while it is tried.
+const TRIES: usize = 5;
+
+/// What a plan would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChangePreview {
+    /// What an approval names.
+    pub hash: String,
+    pub role: AskRole,
+    /// Who the API server takes devk for.
+    pub user: String,
+    /// That of the worst step.
+    pub risk: ChangeRisk,
+    pub steps: Vec<StepPreview>,
+}
+
+/// What a step would do.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepPreview {
+    pub verb: &'static str,
+    pub object: ObjectName,
+    /// The object that is written, if it is another one: the Service of an `expose`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub writes: Option<ObjectName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What changes; empty for an object that goes.
+    pub diff: Vec<FieldChange>,
+    pub risk: ChangeRisk,
+    pub why: String,
+    /// The command that takes the step back; None if nothing does.
+    pub undo: Option<String>,
+    /// The command that keeps a copy of what goes.
+    pub keep: Option<String>,
+    /// The command that does the same.
+    pub kubectl: String,
+    /// Where the object comes from, if a chart of the project made it.
+    pub chart: Option<ChartOrigin>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
+    /// Why the API server could not try the step yet.
+    pub untried: Option<String>,
+    #[serde(skip)]
+    pub(super) step: ChangeStep,
+    #[serde(skip)]
+    pub(super) operation: Operation,
+    #[serde(skip)]
+    pub(super) version: Value,
+}
+
+/// Makes the preview of a plan.
+///
+/// # Errors
+/// All problems of the steps: [`Code::ChangeForbidden`], [`Code::ChangeRefused`], [`Code::ClusterUnreachable`].
+pub async fn preview(
+    access: &ChangeAccess,
+    project: &Project,
+    plan: &ChangePlan,
+) -> Result<ChangePreview, Errors> {
+    let mut draft = Draft {
+        access,
+        project,
+        scope: ChangeScope {
+            project: project.id.clone(),
+            made: made_for(&access.own, &project.id).await?,
+            planned: BTreeSet::new(),
+        },
+        planned: vec![],
+    };
+    let (mut steps, mut problems) = (vec![], vec![]);
+    for (at, step) in plan.steps.iter().enumerate() {
+        match draft.step(step).await {
+            Ok(found) => steps.push(found),
+            Err(error) => problems.push(numbered(error, at, plan)),
+        }
+        if matches!(step.action, ChangeAction::Create(_)) {
+            draft.planned.push(step);
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Errors(problems));
+    }
+    let worst = steps.iter().map(|step| step.risk).max();
+    let bound = Bound {
+        plan,
+        cluster: (&access.pin.uid, &access.pin.endpoint),
+        project: &access.project,
+        role: access.role,
+        versions: steps.iter().map(|step| &step.version).collect(),
+    };
+    Ok(ChangePreview {
+        hash: bound.hash()?,
+        role: access.role,
+        user: access.user(),
+        risk: worst.unwrap_or(ChangeRisk::Reversible),
+        steps,
+    })
+}
+
+fn numbered(mut error: Error, at: usize, plan: &ChangePlan) -> Error {
+    let step = &plan.steps[at];
+    let (count, verb) = (plan.steps.len(), step.action.verb());
+    if count > 1 {
+        error.message = format!("step {} of {count}, {verb}: {}", at + 1, error.message);
+    }
+    error
+}
+
+/// What an approval stands for.
+#[derive(Serialize)]
+struct Bound<'a> {
+    plan: &'a ChangePlan,
+    /// The pin's UID of `kube-system`, and its endpoint.
+    cluster: (&'a str, &'a str),
+    project: &'a str,
+    role: AskRole,
+    versions: Vec<&'a Value>,
+}
+
+impl Bound<'_> {
+    fn hash(&self) -> Result<String> {
+        let text = serde_json::to_vec(self).map_err(|e| internal(&e))?;
+        let mut digits = hex(Sha256::digest(text));
+        digits.truncate(HASH_DIGITS);
+        Ok(digits)
+    }
+}
+
+struct Draft<'a> {
+    access: &'a ChangeAccess,
+    project: &'a Project,
+    scope: ChangeScope,
+    /// The steps so far that create something.
+    planned: Vec<&'a ChangeStep>,
+}
+
+impl Draft<'_> {
+    async fn step(&mut self, step: &ChangeStep) -> Result<StepPreview> {
+        if let Some(problem) = self.scope.take(step) {
+            return Err(problem);
+        }
+        if let Some(untried) = self.waits_for(&step.object) {
+            return self.untried(step, untried).await;
+        }
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let (seen, operation) = look(self.access, step).await?;
+            match self.tried(step, &seen, &operation).await {
+                // The object changed between the look and the dry run.
+                Err(e) if is_conflict(&e) && tries < TRIES && seen.before.is_some() => {}
+                Err(e) => return Err(refused(self.access, &e, step, &operation).await?),
+                Ok(after) => return self.previewed(step, seen, operation, &after).await,
+            }
+        }
+    }
+
+    /// What an object waits for that an earlier step makes: itself, or its namespace.
+    fn waits_for(&self, object: &ObjectName) -> Option<String> {
+        let makes = |made: &ObjectName| {
+            *made == *object
+                || made.namespace.is_none() && Some(&made.name) == object.namespace.as_ref()
+        };
+        let step = self.planned.iter().find(|step| makes(&step.object))?;
+        Some(format!(
+            "the API server tries it when {} is there",
+            step.object
+        ))
+    }
+
+    /// A step on what is not there yet.
+    async fn untried(&self, step: &ChangeStep, untried: String) -> Result<StepPreview> {
+        let made = self.planned.iter().find(|made| made.object == step.object);
+        let live = made.and_then(|made| match &made.action {
+            ChangeAction::Create(create) => Some(super::body::manifest(&made.object, create)),
+            _ => None,
+        });
+        let operation = operation(step, live.as_ref(), &[])?;
+        let right = Right {
+            verb: operation.deed.right(),
+            object: operation.target.clone(),
+        };
+        // In a namespace that is not there nobody has rights yet.
+        let is_new = right
+            .object
+            .namespace
+            .as_ref()
+            .is_some_and(|near| self.scope.planned.contains(near));
+        if !is_new && !self.access.may(&right).await? {
+            return Err(forbidden(
+                self.access,
+                right.verb,
+                &right.object,
+                "by a SelfSubjectAccessReview",
+            ));
+        }
+        let diff = match &operation.deed {
+            Deed::Create(manifest) => new_fields(operation.target.kind, manifest),
+            Deed::Patch(patch) => differences(operation.target.kind, &json!({}), patch),
+            Deed::Replace(_) | Deed::Delete => vec![],
+        };
+        let (risk, why) = risk(step, &operation, live.as_ref(), &diff);
+        let is_deletion = operation.deed == Deed::Delete;
+        Ok(StepPreview {
+            verb: step.action.verb(),
+            reason: step.reason.clone(),
+            undo: kubectl::undo(step, &operation, live.as_ref(), &[], false),
+            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+            kubectl: kubectl::command(step, &operation),
+            object: step.object.clone(),
+            writes: written(step, &operation),
+            diff,
+            risk,
+            why,
+            chart: None,
+            notes: vec![],
+            untried: Some(untried),
+            step: step.clone(),
+            operation,
+            version: Value::Null,
+        })
+    }
+
+    /// The dry run.
+    async fn tried(
+        &self,
+        step: &ChangeStep,
+        seen: &SeenObjects,
+        operation: &Operation,
+    ) -> kube::Result<Value> {
+        let made = with_label(step, operation, &self.access.project);
+        let operation = made.as_ref().unwrap_or(operation);
+        let sent = self.access.send(operation, seen.before.as_ref(), true);
+        sent.await
+    }
+
+    async fn previewed(
+        &self,
+        step: &ChangeStep,
+        seen: SeenObjects,
+        operation: Operation,
+        after: &Value,
+    ) -> Result<StepPreview> {
+        let kind = operation.target.kind;
+        let before = seen.before.as_ref();
+        let diff = match &operation.deed {
+            Deed::Create(manifest) => new_fields(kind, manifest),
+            Deed::Delete => vec![],
+            Deed::Patch(_) | Deed::Replace(_) => {
+                differences(kind, before.unwrap_or(&Value::Null), after)
+            }
+        };
+        let is_change = matches!(operation.deed, Deed::Patch(_) | Deed::Replace(_));
+        if diff.is_empty() && is_change {
+            let what = format!("the step changes nothing of {}", operation.target);
+            return Err(Error::new(Code::ChangeRefused, what));
+        }
+        widened(before, after)?;
+        let (risk, why) = risk(step, &operation, before, &diff);
+        let replaces_pods = diff
+            .iter()
+            .any(|change| change.path.starts_with("spec.template"));
+        let chart = match &seen.live {
+            Some(live) if operation.target == step.object => {
+                chart::origin(
+                    &self.access.own,
+                    self.project,
+                    step,
+                    &operation.target,
+                    live,
+                )
+                .await?
+            }
+            _ => None,
+        };
+        let is_deletion = operation.deed == Deed::Delete;
+        let undo = kubectl::undo(step, &operation, before, &seen.history, replaces_pods);
+        Ok(StepPreview {
+            verb: step.action.verb(),
+            reason: step.reason.clone(),
+            undo,
+            keep: is_deletion.then(|| kubectl::keep(&operation.target)),
+            kubectl: kubectl::command(step, &operation),
+            object: step.object.clone(),
+            writes: written(step, &operation),
+            diff,
+            risk,
+            why,
+            chart,
+            notes: self.notes(step).await?,
+            untried: None,
+            version: bound(&seen, step, &operation),
+            step: step.clone(),
+            operation,
+        })
+    }
+
+    async fn notes(&self, step: &ChangeStep) -> Result<Vec<String>> {
+        if !matches!(step.action, ChangeAction::Scale(_)) {
+            return Ok(vec![]);
+        }
+        let found = self.access.autoscaler(&step.object).await;
+        let found = found.map_err(|e| unreachable(&e))?;
+        let said = found.map(|name| {
+            format!(
+                "HorizontalPodAutoscaler `{name}` sets the replicas of {} again",
+                step.object
+            )
+        });
+        Ok(said.into_iter().collect())
+    }
+}
+
+/// The fields of a new object, but for what its name says.
+fn new_fields(kind: ObjectKind, manifest: &Value) -> Vec<FieldChange> {
+    let mut named = json!({"apiVersion": manifest["apiVersion"], "kind": manifest["kind"]});
+    for key in ["name", "namespace"] {
+        named["metadata"][key] = manifest["metadata"][key].clone();
+    }
+    differences(kind, &named, manifest)
+}
+
+fn written(step: &ChangeStep, operation: &Operation) -> Option<ObjectName> {
+    (operation.target != step.object).then(|| operation.target.clone())
+}
+
+/// A change may not give pods more than the Pod Security baseline, beyond what they have.
+fn widened(before: Option<&Value>, after: &Value) -> Result<()> {
+    let had = before.map(below_baseline).unwrap_or_default();
+    let new: Vec<_> = below_baseline(after)
+        .into_iter()
+        .filter(|what| !had.contains(what))
+        .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
+    let message = "the step gives pods more than the Pod Security baseline allows";
+    let error = Error::new(Code::ChangeRefused, message);
+    Err(new.iter().fold(error, Error::evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access::version;
+    use super::super::plan::ReplicaCount;
+    use super::super::plan::{Delete, Scale};
+    use super::*;
+
+    fn plan(action: ChangeAction) -> ChangePlan {
+        let object = ObjectName {
+            kind: ObjectKind::Deployment,
+            namespace: Some("shop".to_owned()),
+            name: "web".to_owned(),
+        };
+        ChangePlan {
+            steps: vec![ChangeStep {
+                object,
+                action,
+                reason: None,
+            }],
+        }
+    }
+
+    fn live(replicas: u32, ready: u32, version: &str) -> Value {
+        json!({
+            "metadata": {"uid": "a", "resourceVersion": version},
+            "spec": {"replicas": replicas},
+            "status": {"ready": ready},
+        })
+    }
+
+    #[test]
+    fn a_hash_stands_for_plan_cluster_role_and_objects_but_for_their_status() {
+        let delete = plan(ChangeAction::Delete(Delete {}));
+        let replicas = ReplicaCount::Exactly(2);
+        let scale = plan(ChangeAction::Scale(Scale { replicas }));
+        let of = |plan: &ChangePlan, uid: &str, role, live: &Value| {
+            let version = version(Some(live));
+            let bound = Bound {
+                plan,
+                cluster: (uid, "https://127.0.0.1:1"),
+                project: "shop",
+                role,
+                versions: vec![&version],
+            };
+            bound.hash().unwrap()
+        };
+        let operator = AskRole::Operator;
+        let first = of(&delete, "u1", operator, &live(1, 0, "7"));
+        assert_eq!(first.len(), HASH_DIGITS);
+        assert_eq!(of(&delete, "u1", operator, &live(1, 1, "8")), first);
+        for other in [
+            of(&scale, "u1", operator, &live(1, 0, "7")),
+            of(&delete, "u2", operator, &live(1, 0, "7")),
+            of(&delete, "u1", AskRole::Admin, &live(1, 0, "7")),
+            of(&delete, "u1", operator, &live(2, 0, "7")),
+        ] {
+            assert_ne!(other, first);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Roles: with whose rights a change is made. devk impersonates a user that has nothing but the rights of the role, in
+//! the project's namespace alone, so it is the API server that refuses what a role may not do.
+//!
+//! On a cluster that devk made, the roles are ClusterRoles that devk applies; the binding is in the namespace and goes
+//! with it. On any other cluster devk makes no role, so nothing is changed there.
+
+use futures::future::try_join_all;
+use kube::Client;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+use super::kind::ObjectKind;
+use crate::config::AskRole;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// Who may make and remove namespaces beside the project's.
+const ADMINS: &str = "devk:admin";
+const NAMESPACES_ROLE: &str = "devk-namespaces";
+/// What a viewer sees beside the kinds of plans.
+const SEEN: &[(&str, &[&str])] = &[
+    ("", &["pods/log", "events", "endpoints"]),
+    ("apps", &["controllerrevisions"]),
+    ("discovery.k8s.io", &["endpointslices"]),
+    ("events.k8s.io", &["events"]),
+    ("metrics.k8s.io", &["pods"]),
+];
+/// Kinds that only an admin changes: identity, rights, limits, secrets.
+const OF_ADMINS: &[ObjectKind] = &[
+    ObjectKind::Secret,
+    ObjectKind::ServiceAccount,
+    ObjectKind::Role,
+    ObjectKind::RoleBinding,
+    ObjectKind::ResourceQuota,
+    ObjectKind::LimitRange,
+];
+const READS: &[&str] = &["get", "list", "watch"];
+const WRITES: &[&str] = &["create", "update", "patch", "delete"];
+const ROLES: [AskRole; 3] = [AskRole::Viewer, AskRole::Operator, AskRole::Admin];
+
+/// Who devk is for a project and a role.
+pub(super) fn user(project: &str, role: AskRole) -> String {
+    format!("devk:{project}:{}", role.word())
+}
+
+/// The groups of that user.
+pub(super) fn groups(role: AskRole) -> Vec<String> {
+    let admins = (role == AskRole::Admin).then(|| ADMINS.to_owned());
+    admins.into_iter().collect()
+}
+
+fn name(role: AskRole) -> String {
+    format!("devk-{}", role.word())
+}
+
+/// Whether an object is one of the bindings that devk keeps for its roles.
+pub(super) fn is_own_binding(kind: ObjectKind, object: &str) -> bool {
+    kind == ObjectKind::RoleBinding && ROLES.iter().any(|role| name(*role) == object)
+}
+
+/// The rights of a role in a namespace.
+fn rules(role: AskRole) -> Vec<Value> {
+    let rule = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
+    let kinds = ObjectKind::ALL.iter().filter(|kind| kind.is_namespaced());
+    let of_kinds = kinds.filter_map(|kind| {
+        let is_of_admins = OF_ADMINS.contains(kind);
+        let writes = match role {
+            AskRole::Viewer => false,
+            AskRole::Operator => !is_of_admins,
+            AskRole::Admin => true,
+        };
+        let reads = *kind != ObjectKind::Secret || role == AskRole::Admin;
+        let verbs: Vec<_> = [(reads, READS), (writes, WRITES)]
+            .into_iter()
+            .filter(|(has, _)| *has)
+            .flat_map(|(_, verbs)| verbs.iter().copied())
+            .collect();
+        (!verbs.is_empty()).then(|| rule(kind.group(), &[kind.plural()], &verbs))
+    });
+    let seen = SEEN
+        .iter()
+        .map(|(group, resources)| rule(group, resources, READS));
+    of_kinds.chain(seen).collect()
+}
+
+fn cluster_role(name: &str, rules: &[Value]) -> Value {
+    let labels = json!({"app.kubernetes.io/managed-by": "devk"});
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": "ClusterRole",
+        "metadata": {"name": name, "labels": labels},
+        "rules": rules,
+    })
+}
+
+fn binding(namespace: Option<&str>, name: &str, role: &str, subject: (&str, &str)) -> Value {
+    let kind = match namespace {
+        Some(_) => "RoleBinding",
+        None => "ClusterRoleBinding",
+    };
+    let labels = json!({"app.kubernetes.io/managed-by": "devk"});
+    let mut metadata = json!({"name": name, "labels": labels});
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    let (of, subject) = subject;
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": RBAC, "kind": of, "name": subject}],
+    })
+}
+
+/// Makes the roles, and gives them to the project's users in its namespace. What is there as it should be stays.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn ensure_roles(client: &Client) -> kube::Result<()> {
+    let mut wanted: Vec<_> = ROLES
+        .iter()
+        .map(|role| cluster_role(&name(*role), &rules(*role)))
+        .collect();
+    let verbs = ["get", "create", "patch", "delete"];
+    let rule = json!({"apiGroups": [""], "resources": ["namespaces"], "verbs": verbs});
+    wanted.push(cluster_role(NAMESPACES_ROLE, &[rule]));
+    wanted.push(binding(
+        None,
+        NAMESPACES_ROLE,
+        NAMESPACES_ROLE,
+        ("Group", ADMINS),
+    ));
+    try_join_all(wanted.iter().map(|object| apply(client, object))).await?;
+    Ok(())
+}
+
+/// Gives the roles to the project's users in a namespace.
+///
+/// # Errors
+/// Those of the API server.
+pub(super) async fn bind_roles(
+    client: &Client,
+    project: &str,
+    namespace: &str,
+) -> kube::Result<()> {
+    let bindings = ROLES.map(|role| {
+        let subject = user(project, role);
+        binding(
+            Some(namespace),
+            &name(role),
+            &name(role),
+            ("User", &subject),
+        )
+    });
+    try_join_all(bindings.iter().map(|object| apply(client, object))).await?;
+    Ok(())
+}
+
+async fn apply(client: &Client, object: &Value) -> kube::Result<()> {
+    let kind = object["kind"].as_str().unwrap_or_default();
+    let kind = GroupVersionKind::gvk(RBAC, "v1", kind);
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = match object["metadata"]["namespace"].as_str() {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &resource),
+        None => Api::all_with(client.clone(), &resource),
+    };
+    let name = object["metadata"]["name"].as_str().unwrap_or_default();
+    let by = PatchParams::apply("devk").force();
+    api.patch(name, &by, &Patch::Apply(object)).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn may(role: AskRole, verb: &str, kind: ObjectKind) -> bool {
+        rules(role).iter().any(|rule| {
+            let has = |key: &str, word: &str| {
+                let mut words = rule[key].as_array().unwrap().iter();
+                words.any(|found| found == word)
+            };
+            has("apiGroups", kind.group()) && has("resources", kind.plural()) && has("verbs", verb)
+        })
+    }
+
+    #[test]
+    fn a_viewer_sees_everything_but_secrets_and_changes_nothing() {
+        for kind in ObjectKind::ALL.iter().filter(|kind| kind.is_namespaced()) {
+            let seen = *kind != ObjectKind::Secret;
+            assert_eq!(may(AskRole::Viewer, "get", *kind), seen, "{kind}");
+            for verb in WRITES {
+                assert!(!may(AskRole::Viewer, verb, *kind), "{verb} {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_operator_changes_workloads_and_neither_rights_nor_secrets() {
+        assert!(may(AskRole::Operator, "patch", ObjectKind::Deployment));
+        for kind in OF_ADMINS {
+            for verb in WRITES {
+                assert!(!may(AskRole::Operator, verb, *kind), "{verb} {kind}");
+                assert!(may(AskRole::Admin, verb, *kind), "{verb} {kind}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_right_is_a_wildcard() {
+        for role in ROLES {
+            assert!(!json!(rules(role)).to_string().contains('*'));
+        }
+    }
+}

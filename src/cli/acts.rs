@@ -1,0 +1,163 @@
+//! Which commands the audit log has, and what of their command lines.
+
+use super::Command;
+use super::arguments::{CiArgs, InitArgs, UpArgs};
+use super::chart::{ChartCommand, NewArgs};
+use crate::audit::AuditKind;
+use crate::commands::recorded::RecordedCommand;
+
+/// What is recorded of a command. None: it changes nothing that counts.
+pub(super) fn act(command: &Command) -> Option<RecordedCommand> {
+    let of = |kind, options: Vec<Option<&'static str>>, words: Vec<String>| RecordedCommand {
+        kind,
+        options: options.into_iter().flatten().collect(),
+        words,
+        of_project: true,
+    };
+    Some(match command {
+        Command::Up(args) if !args.dry_run => of(AuditKind::Up, up(args), vec![]),
+        Command::Down { delete, all, yes } => RecordedCommand {
+            of_project: !*all,
+            ..of(
+                AuditKind::Down,
+                vec![
+                    option(*delete, "--delete"),
+                    option(*all, "--all"),
+                    option(*yes, "--yes"),
+                ],
+                vec![],
+            )
+        },
+        Command::Restart { services } => of(AuditKind::Restart, vec![], services.clone()),
+        Command::Sh {
+            service, command, ..
+        } => of(AuditKind::Sh, vec![], sh(service, command)),
+        Command::Ci(args) => of(AuditKind::Ci, ci(args), args.tests.clone()),
+        Command::Doctor { fix: true, yes, .. } => of(
+            AuditKind::DoctorFix,
+            vec![Some("--fix"), option(*yes, "--yes")],
+            vec![],
+        ),
+        Command::Init(args) if !args.dry_run => RecordedCommand {
+            of_project: false,
+            ..of(
+                AuditKind::Init,
+                vec![option(args.agents, "--agents")],
+                init(args),
+            )
+        },
+        Command::Chart {
+            command: ChartCommand::New(args),
+        } if !args.dry_run => {
+            let options = vec![option(args.stateful, "--stateful")];
+            of(AuditKind::ChartNew, options, chart_new(args))
+        }
+        Command::Mcp {
+            print: Some(client),
+            write: true,
+        } => {
+            let options = vec![Some("--write"), Some("--print")];
+            of(AuditKind::McpConfigure, options, vec![client.word()])
+        }
+        Command::Approve { id: Some(id) } => of(AuditKind::Approve, vec![], vec![id.clone()]),
+        _ => return None,
+    })
+}
+
+fn option(is_given: bool, word: &'static str) -> Option<&'static str> {
+    is_given.then_some(word)
+}
+
+fn up(args: &UpArgs) -> Vec<Option<&'static str>> {
+    vec![
+        option(args.detach, "-d"),
+        option(args.once, "--once"),
+        option(args.restart, "--restart"),
+        option(args.bridge, "--bridge"),
+        option(args.no_bridge, "--no-bridge"),
+        option(args.sleep_others, "--sleep-others"),
+    ]
+}
+
+/// Of a command only the program's name: its arguments may be anything.
+fn sh(service: &str, command: &[String]) -> Vec<String> {
+    let program = command.iter().take(1).cloned();
+    std::iter::once(service.to_owned()).chain(program).collect()
+}
+
+fn ci(args: &CiArgs) -> Vec<Option<&'static str>> {
+    vec![option(args.delete, "--delete"), option(args.keep, "--keep")]
+}
+
+fn init(args: &InitArgs) -> Vec<String> {
+    let charts = args.charts.iter();
+    charts.map(|chart| chart.display().to_string()).collect()
+}
+
+fn chart_new(args: &NewArgs) -> Vec<String> {
+    let from = args.from.iter();
+    let from = from.map(|file| format!("--from={}", file.display()));
+    std::iter::once(args.name.clone()).chain(from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::super::Cli;
+    use super::*;
+
+    fn recorded(line: &str) -> Option<(AuditKind, String)> {
+        let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+        let act = act(&cli.command)?;
+        let words = act.options.iter().map(|word| (*word).to_owned());
+        let words: Vec<_> = words.chain(act.words).collect();
+        Some((act.kind, words.join(" ")))
+    }
+
+    #[test]
+    fn what_changes_something_is_recorded_and_what_looks_is_not() {
+        for line in [
+            "devk up --dry-run",
+            "devk status",
+            "devk doctor",
+            "devk init --dry-run",
+            "devk chart new a --dry-run",
+            "devk mcp",
+            "devk approve",
+            "devk audit",
+            "devk settle",
+        ] {
+            assert_eq!(recorded(line), None, "{line}");
+        }
+        for (line, kind, words) in [
+            (
+                "devk up -d --sleep-others",
+                AuditKind::Up,
+                "-d --sleep-others",
+            ),
+            ("devk down --delete", AuditKind::Down, "--delete"),
+            ("devk restart api web", AuditKind::Restart, "api web"),
+            ("devk sh api -- psql -c x", AuditKind::Sh, "api psql"),
+            (
+                "devk doctor --fix --yes",
+                AuditKind::DoctorFix,
+                "--fix --yes",
+            ),
+            (
+                "devk chart new a --from c.yaml",
+                AuditKind::ChartNew,
+                "a --from=c.yaml",
+            ),
+            (
+                "devk mcp --print zed --write",
+                AuditKind::McpConfigure,
+                "--write --print zed",
+            ),
+            ("devk approve abcd2345", AuditKind::Approve, "abcd2345"),
+            ("devk ci smoke --keep", AuditKind::Ci, "--keep smoke"),
+        ] {
+            assert_eq!(recorded(line), Some((kind, words.to_owned())), "{line}");
+        }
+    }
+}

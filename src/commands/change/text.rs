@@ -1,0 +1,125 @@
+//! A preview and an outcome, for people.
+
+use crate::change::FieldChange;
+use crate::change::preview::{ChangePreview, StepPreview};
+use crate::change::{ChangeOutcome, StepEnd};
+use crate::ui;
+
+pub(super) fn preview(shown: &ChangePreview) -> String {
+    let count = shown.steps.len();
+    let steps = shown.steps.iter().enumerate();
+    let steps = steps.map(|(at, step)| format!("{}/{count} {}", at + 1, self::step(step)));
+    let mut text: Vec<_> = steps.collect();
+    text.push(format!(
+        "as {}: {}; nothing was done yet\nhash {}\n",
+        shown.user, shown.risk, shown.hash
+    ));
+    text.join("\n")
+}
+
+fn step(step: &StepPreview) -> String {
+    let namespace = match &step.object.namespace {
+        Some(namespace) => format!(" in {namespace}"),
+        None => String::new(),
+    };
+    let writes = match &step.writes {
+        Some(object) => format!(", which makes {object}"),
+        None => String::new(),
+    };
+    let mut text = format!("{} {}{namespace}{writes}\n", step.verb, step.object);
+    let rows: Vec<_> = step.diff.iter().map(row).collect();
+    let mut more = vec![];
+    let mut add = |name: &str, what: &str| {
+        more.push(vec![format!("  {name}"), plain(what)]);
+    };
+    if let Some(reason) = &step.reason {
+        add("reason", reason);
+    }
+    add("risk", &format!("{}: {}", step.risk, step.why));
+    match &step.undo {
+        Some(undo) => add("undo", undo),
+        None if step.risk == crate::change::risk::ChangeRisk::Destructive => {
+            add("undo", "nothing brings it back");
+        }
+        None if step.verb == "restart" => add("undo", "nothing is to be taken back"),
+        None => add("undo", "no earlier revision is kept to go back to"),
+    }
+    if let Some(keep) = &step.keep {
+        add("keep", &format!("{keep}    # a copy, before it goes"));
+    }
+    add("kubectl", &step.kubectl);
+    if let Some(chart) = &step.chart {
+        add("chart", &chart.advice());
+    }
+    for note in &step.notes {
+        add("note", note);
+    }
+    if let Some(untried) = &step.untried {
+        add("untried", untried);
+    }
+    text += &ui::table(&rows);
+    text += &ui::table(&more);
+    text
+}
+
+/// A text of a plan, without what a terminal would obey.
+fn plain(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+    text.chars().map(plain).collect()
+}
+
+fn row(change: &FieldChange) -> Vec<String> {
+    vec![format!("  {}", plain(&change.path)), plain(&sides(change))]
+}
+
+fn sides(change: &FieldChange) -> String {
+    let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "(none)".to_owned());
+    format!("{} → {}", side(&change.before), side(&change.after))
+}
+
+/// A change on one line.
+pub(super) fn line(change: &FieldChange) -> String {
+    format!("{}: {}", change.path, sides(change))
+}
+
+pub(super) fn outcome(outcome: &ChangeOutcome) -> String {
+    let row = |step: &crate::change::ExecutedStep| {
+        let end = match step.end {
+            StepEnd::Done => "done",
+            StepEnd::Failed => "failed",
+            StepEnd::NotBegun => "not begun",
+        };
+        let found = step.found.clone().unwrap_or_default();
+        vec![
+            end.to_owned(),
+            format!("{} {}", step.verb, step.object),
+            found,
+        ]
+    };
+    let mut text = ui::table(&outcome.steps.iter().map(row).collect::<Vec<_>>());
+    let done = outcome.steps.iter().rev();
+    let undo: Vec<_> = done.filter_map(|step| step.undo.as_ref()).collect();
+    if !undo.is_empty() {
+        text += "to take it back:\n";
+    }
+    for command in undo {
+        text += &format!("  {command}\n");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_plan_is_obeyed_by_the_terminal() {
+        let change = FieldChange {
+            path: "data[a\u{1b}[2J]".to_owned(),
+            before: None,
+            after: Some("\u{1b}]0;x\u{7}".to_owned()),
+        };
+        let shown = row(&change).concat();
+        assert!(!shown.contains(char::is_control), "{shown:?}");
+    }
+}

@@ -1,0 +1,231 @@
+//! What a command does, in the audit log: the intent before anything is done, the outcome at its end. Here and nowhere
+//! else, around every command that changes something.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use super::Context;
+use crate::audit::{
+    AuditAct, AuditChannel, AuditCluster, AuditIntent, AuditKind, AuditLog, AuditOrigin,
+    AuditOutcome, AuditProject, AuditResult, AuditText, AuditedPlan,
+};
+use crate::cluster::{pin, resolve_provider};
+use crate::config::{self, ClusterConfig, Source};
+use crate::environment::Environment;
+use crate::error::{Errors, Exit, Result};
+use crate::mcp::mask::Mask;
+use crate::paths::Paths;
+use crate::session::outcome::Outcome;
+use crate::ui::{self, Format};
+
+/// What a command line asks devk to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordedCommand {
+    pub kind: AuditKind,
+    /// Its options, as devk writes them.
+    pub options: Vec<&'static str>,
+    /// Words of the user's own.
+    pub words: Vec<String>,
+    /// It is about the project of the folder.
+    pub of_project: bool,
+}
+
+/// What a command has changed, where its arguments do not say it.
+#[derive(Debug, Clone, Default)]
+pub struct Changes(Arc<Mutex<Vec<String>>>);
+
+impl Changes {
+    pub(super) fn add(&self, what: impl Into<String>) {
+        if let Ok(mut changes) = self.0.lock() {
+            changes.push(what.into());
+        }
+    }
+
+    /// A file or folder that was written.
+    pub(super) fn wrote(&self, path: &Path) {
+        self.add(format!("wrote {}", path.display()));
+    }
+
+    fn take(&self) -> Vec<String> {
+        let changes = self
+            .0
+            .lock()
+            .map(|mut changes| std::mem::take(&mut *changes));
+        changes.unwrap_or_default()
+    }
+}
+
+/// A command in the log. Nothing is recorded for one that only looks.
+#[derive(Debug)]
+pub struct Recording {
+    source: Source,
+    paths: Paths,
+    format: Format,
+    changes: Changes,
+    cluster: Option<ClusterConfig>,
+    at_begin: Option<AuditCluster>,
+    act: Mutex<Option<AuditAct>>,
+}
+
+impl Recording {
+    /// Records the intent. Where the log cannot be written a person's command goes on, with a warning; what an agent
+    /// asks for is refused.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::AuditUnwritable`].
+    pub fn begin(context: &Context, command: Option<RecordedCommand>) -> Result<Self> {
+        let mut recording = Self {
+            source: context.source.clone(),
+            paths: context.paths.clone(),
+            format: context.format,
+            changes: context.changes.clone(),
+            cluster: None,
+            at_begin: None,
+            act: Mutex::default(),
+        };
+        let Some(command) = command else {
+            return Ok(recording);
+        };
+        let environment = Environment::of_process();
+        let origin = AuditOrigin::of(&environment);
+        let is_needed = matches!(origin.through, AuditChannel::Mcp | AuditChannel::Dashboard);
+        let intent = recording.intent(command, origin, &environment);
+        match AuditLog::of(&context.paths).intent(intent) {
+            Ok(act) => recording.act = Mutex::new(Some(act)),
+            Err(error) if is_needed => return Err(error),
+            Err(error) => ui::warning(&error, context.format),
+        }
+        Ok(recording)
+    }
+
+    /// Records the intent of a change: its plan as `plan` gives it with the mask that takes secrets out of its texts.
+    /// Other than with [`Self::begin`] nothing is changed that cannot be recorded.
+    ///
+    /// # Errors
+    /// [`crate::error::Code::AuditUnwritable`].
+    pub fn begin_change(
+        context: &Context,
+        plan: impl FnOnce(&dyn Fn(&str) -> AuditText) -> AuditedPlan,
+    ) -> Result<Self> {
+        let mut recording = Self::begin(context, None)?;
+        let command = RecordedCommand {
+            kind: AuditKind::Change,
+            options: vec![],
+            words: vec![],
+            of_project: true,
+        };
+        let environment = Environment::of_process();
+        let origin = AuditOrigin::of(&environment);
+        let mut intent = recording.intent(command, origin, &environment);
+        let mask = recording.mask();
+        let masked = |text: &str| AuditText::masked(text, |text| mask.text(text));
+        intent.plan = Some(plan(&masked));
+        let act = AuditLog::of(&context.paths).intent(intent)?;
+        recording.act = Mutex::new(Some(act));
+        Ok(recording)
+    }
+
+    /// Does the work, and records how it ended.
+    ///
+    /// # Errors
+    /// Those of the work.
+    pub async fn around(
+        &self,
+        work: impl Future<Output = Result<Exit, Errors>>,
+    ) -> Result<Exit, Errors> {
+        let ended = work.await;
+        self.end(|mask| AuditOutcome::of(&ended, mask));
+        ended
+    }
+
+    /// An `up` has settled, though its command may go on for the day.
+    pub fn settled(&self, outcome: &Outcome) {
+        let (result, exit) = match outcome.ready {
+            true => (AuditResult::Done, Exit::Ok),
+            false => (AuditResult::Failed, Exit::Failed),
+        };
+        self.end(|mask| AuditOutcome {
+            exit: Some(exit.number()),
+            message: (!outcome.ready).then(|| {
+                let failed = format!("{} failed", outcome.failed.join(", "));
+                AuditText::masked(&failed, mask)
+            }),
+            ..AuditOutcome::new(result)
+        });
+    }
+
+    fn end(&self, outcome: impl FnOnce(&dyn Fn(&str) -> String) -> AuditOutcome) {
+        let act = self.act.lock().ok().and_then(|mut act| act.take());
+        let Some(act) = act else {
+            return;
+        };
+        let mut outcome = outcome(&|text| self.mask().text(text));
+        let now = self.cluster.as_ref().map(|cluster| self.identity(cluster));
+        outcome.diff = self.masked(&self.changes.take());
+        outcome.cluster = now.filter(|now| Some(now) != self.at_begin.as_ref());
+        if let Err(error) = act.outcome(outcome) {
+            ui::warning(&error, self.format);
+        }
+    }
+
+    fn intent(
+        &mut self,
+        command: RecordedCommand,
+        origin: AuditOrigin,
+        environment: &Environment,
+    ) -> AuditIntent {
+        let project = command
+            .of_project
+            .then(|| config::load_running(&self.source, &self.paths).ok())
+            .flatten()
+            .map(|running| running.project);
+        let project = project.map(|mut project| {
+            resolve_provider(&mut project.cluster, &self.paths, environment);
+            self.cluster = Some(project.cluster);
+            AuditProject {
+                name: project.name,
+                id: project.id,
+                folder: project.root,
+            }
+        });
+        self.at_begin = self.cluster.as_ref().map(|cluster| self.identity(cluster));
+        let options = command.options.into_iter().map(AuditText::fixed);
+        AuditIntent {
+            kind: command.kind,
+            origin,
+            project,
+            cluster: self.at_begin.clone(),
+            folder: self.source.dir.clone(),
+            arguments: options.chain(self.masked(&command.words)).collect(),
+            plan: None,
+        }
+    }
+
+    fn identity(&self, cluster: &ClusterConfig) -> AuditCluster {
+        let pin = pin::load(&self.paths.cluster(&cluster.folder()));
+        AuditCluster {
+            name: cluster.name.clone(),
+            provider: cluster.provider.word().to_owned(),
+            // A pin that cannot be read is told by the command that needs it.
+            pin: pin.ok().flatten().map(|pin| pin.uid),
+        }
+    }
+
+    /// Without words of the user's own there is nothing to mask, and an `up` looks for no secrets.
+    fn masked(&self, words: &[String]) -> Vec<AuditText> {
+        if words.is_empty() {
+            return vec![];
+        }
+        let mask = self.mask();
+        let masked = |word: &String| AuditText::masked(word, |text| mask.text(text));
+        words.iter().map(masked).collect()
+    }
+
+    fn mask(&self) -> Mask {
+        let beside = self.source.file.as_deref().and_then(Path::parent);
+        let folders = std::iter::once(self.source.dir.as_path()).chain(beside);
+        let folders: Vec<_> = folders.collect();
+        Mask::gather(&folders, &self.paths, &Environment::of_process())
+    }
+}

@@ -1,0 +1,31 @@
+//! Formats that are one of a few words.
+
+use super::super::did_you_mean;
+use super::super::yaml::Place;
+use super::ValueFormat;
+use crate::error::{Code, Result};
+
+/// The words of a format; none for one that is no list of words.
+pub(super) const fn of(format: ValueFormat) -> &'static [&'static str] {
+    match format {
+        ValueFormat::InstalledProvider => &["kind", "minikube", "k3d"],
+        ValueFormat::AskRole => &["viewer", "operator", "admin"],
+        ValueFormat::AskYes => &["reversible", "disruptive"],
+        _ => &[],
+    }
+}
+
+/// Checks a text of such a format.
+pub(super) fn check(format: ValueFormat, text: &str, place: &Place) -> Result<()> {
+    let known = of(format);
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let (what, all) = match format {
+        ValueFormat::AskRole => ("role", "roles"),
+        ValueFormat::AskYes => ("risk that could be left unasked", "risks"),
+        _ => ("provider that could be preferred", "providers"),
+    };
+    let error = place.error(Code::ConfigValue, format!("`{text}` is no {what}"));
+    Err(error.hint(did_you_mean(text, known.iter().copied(), all)))
+}
