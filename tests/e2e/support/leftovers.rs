@@ -145,13 +145,10 @@ fn all_things(machine: &Machine) -> BTreeSet<String> {
         .iter()
         .map(|pid| format!("{pid}: {}", command_line(*pid)));
     add(&mut things, "process", shown);
-    // What checks have found of a chart is kept for the next one, whatever becomes of a project.
+    // What checks have found of a chart, and what devk did, is kept whatever becomes of a project.
+    let is_kept = |file: &String| file.contains("/devk/charts") || file.contains("/devk/audit");
     let state = files_below(&machine.state()).into_iter();
-    add(
-        &mut things,
-        "state",
-        state.filter(|file| !file.contains("/devk/charts")),
-    );
+    add(&mut things, "state", state.filter(|file| !is_kept(file)));
     add(&mut things, "in the cluster", in_cluster(machine, |_| true));
     let relays = (0..relays()).map(|number| format!("relay {number}"));
     add(&mut things, "in the node", relays);
