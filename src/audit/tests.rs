@@ -444,7 +444,7 @@ fn how_long_a_record_and_a_search_take() {
             1 => (AuditPhase::Intent, true),
             _ => (AuditPhase::Outcome, false),
         };
-        let id = format!("{:020x}", (seq + 1) / 2 * 7919);
+        let id = format!("{:020x}", (seq as u64).div_ceil(2) * 7919);
         let mut record = AuditRecord::bare(&id, phase, AuditKind::Restart);
         record.seq = seq;
         record.time = time(jiff::Timestamp::from_second(1_700_000_000 + seq as i64).unwrap());
