@@ -14,7 +14,7 @@ use crate::process;
 use crate::relay;
 use crate::release::post_renderer;
 use crate::ui::{self, Format};
-use recorded::Changes;
+use recorded::RecordedChanges;
 
 pub mod approve;
 pub mod audit;
@@ -54,7 +54,7 @@ pub struct Context {
     pub format: Format,
     pub paths: Paths,
     /// What the command has changed, for the audit log.
-    pub changes: Changes,
+    pub changes: RecordedChanges,
 }
 
 impl Context {
@@ -65,7 +65,7 @@ impl Context {
             source,
             format,
             paths: Paths::from_env()?,
-            changes: Changes::default(),
+            changes: RecordedChanges::default(),
         })
     }
 

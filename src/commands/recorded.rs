@@ -33,9 +33,9 @@ pub struct RecordedCommand {
 
 /// What a command has changed, where its arguments do not say it.
 #[derive(Debug, Clone, Default)]
-pub struct Changes(Arc<Mutex<Vec<String>>>);
+pub struct RecordedChanges(Arc<Mutex<Vec<String>>>);
 
-impl Changes {
+impl RecordedChanges {
     pub(super) fn add(&self, what: impl Into<String>) {
         if let Ok(mut changes) = self.0.lock() {
             changes.push(what.into());
@@ -62,7 +62,7 @@ pub struct Recording {
     source: Source,
     paths: Paths,
     format: Format,
-    changes: Changes,
+    changes: RecordedChanges,
     cluster: Option<ClusterConfig>,
     at_begin: Option<AuditCluster>,
     act: Mutex<Option<AuditAct>>,

@@ -76,7 +76,7 @@ mod tests {
                 scratch: None,
             },
             format: Format::Json,
-            changes: crate::commands::recorded::Changes::default(),
+            changes: crate::commands::recorded::RecordedChanges::default(),
         };
         let environment = Environment::default();
         let mask = CiMask::of(&context, &project, &environment);
