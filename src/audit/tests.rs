@@ -439,12 +439,12 @@ fn how_long_a_record_and_a_search_take() {
     println!("an act, both records: {usual:?}, one of ten {fast:?}, nine of ten {slow:?}");
     let mut out = Vec::new();
     let mut prev = line::GENESIS.to_owned();
-    for seq in 1..=100_000 {
+    for seq in 1..=100_000_u64 {
         let (phase, is_intent) = match seq % 2 {
             1 => (AuditPhase::Intent, true),
             _ => (AuditPhase::Outcome, false),
         };
-        let id = format!("{:020x}", (seq as u64).div_ceil(2) * 7919);
+        let id = format!("{:020x}", seq.div_ceil(2) * 7919);
         let mut record = AuditRecord::bare(&id, phase, AuditKind::Restart);
         record.seq = seq;
         record.time = time(jiff::Timestamp::from_second(1_700_000_000 + seq as i64).unwrap());
